@@ -1,0 +1,135 @@
+"""A model as one .safetensors file that needs nothing else: weights, tokenizer, recipe, version.
+
+Loading one executes nothing of what it holds.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nmt import __version__
+from nmt.atomic import atomic_path
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.model.transformer import Transformer
+from nmt.recipe import parse_recipe, to_toml
+from nmt.run import RunFolder
+from nmt.text.tokenizer import PAD, Tokenizer
+
+FORMAT = "nmt-transformer"
+FORMAT_VERSION = 1
+TOKENIZER = "tokenizer.model"  # the tensor of the tokenizer's bytes
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model ready to translate."""
+
+    network: Transformer  # in evaluation mode
+    tokenizer: Tokenizer
+    recipe: Recipe
+    path: Path
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds."""
+
+    weights: dict[str, Tensor]
+    tokenizer: bytes
+    recipe: Recipe
+    updates: tuple[int, ...]  # of the checkpoints it is, or is the mean of
+
+
+def save_model(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    tokenizer: bytes,
+    recipe: Recipe,
+    updates: Sequence[int],
+) -> None:
+    """Write a model, whole or not at all."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    tensors[TOKENIZER] = torch.frombuffer(bytearray(tokenizer), dtype=torch.uint8)
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "nmt_version": __version__,
+        "recipe": to_toml(recipe),
+        "updates": json.dumps(list(updates)),
+    }
+    with atomic_path(path) as partial:
+        save_file(tensors, partial, metadata)
+
+
+def read_model(path: Path) -> ModelFile:
+    """The content of a model file; raises NmtError if it is none, is truncated or too new."""
+    if not path.is_file():
+        raise NmtError(f"the model {path} does not exist")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            check_format(path, metadata)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise NmtError(f"{path} is damaged or is not a model ({error}); make it anew") from error
+    tokenizer = tensors.pop(TOKENIZER, None)
+    if tokenizer is None or "recipe" not in metadata:
+        raise NmtError(f"{path} lacks its tokenizer or recipe; make it anew")
+    recipe = parse_recipe(metadata["recipe"], path.stem, f"the recipe inside {path}")
+    updates = tuple(json.loads(metadata.get("updates", "[]")))
+    return ModelFile(tensors, tokenizer.numpy().tobytes(), recipe, updates)
+
+
+def check_format(path: Path, metadata: Mapping[str, str]) -> None:
+    """Refuse files of other programs and of later formats."""
+    if metadata.get("format") != FORMAT:
+        raise NmtError(f"{path} is not a model of this program; `nmt train` makes one")
+    version = metadata.get("format_version", "")
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+        raise NmtError(
+            f"{path} has model format {version}, made by nmt {metadata.get('nmt_version')}; this is"
+            f" nmt {__version__}, which reads up to {FORMAT_VERSION}: upgrade it"
+        )
+
+
+def load_model(path: Path, device: torch.device) -> TrainedModel:
+    """The model in a file, or in a run folder (its average, else its best), on a device."""
+    if path.is_dir():
+        path = RunFolder(path).translation_model()
+    content = read_model(path)
+    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {path}")
+    network = Transformer(content.recipe.model, len(tokenizer), PAD)
+    load_weights(network, content.weights, path)
+    return TrainedModel(network.to(device).eval(), tokenizer, content.recipe, path)
+
+
+def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Put a file's weights into a network; raises NmtError unless names and shapes agree."""
+    try:
+        network.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise NmtError(f"the weights in {path} do not fit its recipe: {reason}") from error
+
+
+def average(paths: Sequence[Path]) -> ModelFile:
+    """The mean of checkpoints' weights (section 6.1), summed in float64."""
+    first = read_model(paths[0])
+    sums = {name: tensor.double() for name, tensor in first.weights.items()}
+    updates = [*first.updates]
+    for path in paths[1:]:
+        content = read_model(path)
+        if content.tokenizer != first.tokenizer or content.weights.keys() != sums.keys():
+            raise NmtError(f"{path} and {paths[0]} are of different runs; they have no mean")
+        updates += content.updates
+        for name, tensor in content.weights.items():
+            sums[name] += tensor
+    weights = {name: (total / len(paths)).float() for name, total in sums.items()}
+    return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))

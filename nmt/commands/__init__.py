@@ -1,0 +1,84 @@
+"""The command line: one thin file a subcommand, imported only when it is called."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from nmt import __version__
+from nmt.errors import NmtError
+
+# In the order of the work; `nmt.commands.NAME` holds each.
+COMMANDS = {
+    "prepare": "Learn the BPE and encode a recipe's corpus.",
+    "train": "Train a recipe; the same command resumes.",
+    "translate": "Translate a file or stdin.",
+    "evaluate": "Score with BLEU, chrF and TER.",
+    "average": "Average checkpoints of a run into one model.",
+    "fetch": "Download the corpora that a recipe names.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand when it is called, so that `nmt --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"nmt.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 (for the type checker)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with `nmt train`, then `nmt translate FILE` and `nmt evaluate`: none needs a flag."
+    " `nmt COMMAND --help` shows an example of each.",
+)
+@click.version_option(__version__, prog_name="nmt")
+def cli() -> None:
+    """Neural machine translation as in "Attention Is All You Need".
+
+    From parallel text to a trained Transformer, translations and a BLEU score.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 well, 1 bad input, 2 usage, 130 and 143 by a signal."""
+    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    try:
+        cli.main(arguments, prog_name="nmt", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except NmtError as error:
+        click.echo(f"nmt: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): nothing is left to say, to anyone.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    sys.exit(0)
+
+
+def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind, so that temporary files are removed."""
+    sys.exit(128 + number)

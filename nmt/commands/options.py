@@ -1,0 +1,154 @@
+"""Arguments and options that several commands share, and what they resolve to."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from nmt.config import Recipe, SECTIONS, declared_settings
+from nmt.recipe import DEFAULT_RECIPE, load_recipe, override, shipped_recipes, toml_value
+from nmt.run import RUNS, RunFolder, newest_model
+
+if TYPE_CHECKING:
+    import torch
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class RecipeName(click.ParamType):
+    """A recipe's path or shipped name, completed by the shell."""
+
+    name = "recipe"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = [name for name in shipped_recipes() if name.startswith(incomplete)]
+        items = [CompletionItem(name) for name in names]
+        return [*items, CompletionItem(incomplete, type="file")]
+
+
+class SettingName(click.ParamType):
+    """A `section.key=value` text, its name completed by the shell."""
+
+    name = "section.key=value"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = (f"{name}=" for name, _ in declared_settings())
+        return [
+            CompletionItem(name)
+            for name in names
+            if name.startswith(incomplete)
+        ]
+
+
+recipe_argument = click.argument("recipe", type=RecipeName(), default=DEFAULT_RECIPE)
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data"),
+    envvar="NMT_DATA_DIR",
+    show_default=True,
+    show_envvar=True,
+    help="Folder that recipes' file names are relative to.",
+)
+run_option = click.option(
+    "--run",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Run folder.  [default: runs/RECIPE]",
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    type=SettingName(),
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Change any setting of the recipe; may be repeated.",
+)
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1, mps; auto takes a GPU if there is one.",
+)
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Run folder or .safetensors file.  [default: that of the run last trained under runs/]",
+)
+
+
+def decoding_options(function: Function) -> Function:
+    """Beam search's flags; each stands for a `decode` setting of the model's recipe."""
+    for option in (
+        click.option("--batch-tokens", type=int, help="Source tokens translated at once."),
+        click.option("--length-penalty", type=float, help="GNMT alpha of ((5 + |Y|) / 6)^alpha."),
+        click.option("--beam-size", type=int, help="Hypotheses kept; 1 is greedy."),
+    ):
+        function = option(function)
+    return function
+
+
+def flags_as_overrides(section: str, **flags: object) -> list[str]:
+    """Flags that were given, as `--set` texts."""
+    return [
+        f"{section}.{key}={toml_value(value)}" for key, value in flags.items() if value is not None
+    ]
+
+
+def run_folder(run: Path | None, recipe: Recipe) -> RunFolder:
+    """The run folder named, or the recipe's own."""
+    return RunFolder(run or RUNS / recipe.name)
+
+
+def recipe_and_run(
+    name: str, run: Path | None, overrides: Iterable[str]
+) -> tuple[Recipe, RunFolder]:
+    """A recipe as resolved, and where it is trained."""
+    recipe = load_recipe(name, overrides)
+    return recipe, run_folder(run, recipe)
+
+
+def model_path(model: Path | None) -> Path:
+    """The model named, or the newest."""
+    return model if model else newest_model()
+
+
+def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """A model's recipe with decoding flags applied; `--set` of other sections has no effect."""
+    return override(recipe, overrides)
+
+
+def pick_device(name: str) -> "torch.device":
+    """The device of that name; raises UsageError if there is none."""
+    import torch
+
+    from nmt.errors import UsageError
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"--device {name} cannot be used here: {reason}") from error
+    return device
+
+
+def settings_help(*sections: str) -> str:
+    """A table of the settings of these sections for a command's --help."""
+    lines = ["\b", "Settings (--set SECTION.KEY=VALUE), with the paper's defaults:"]
+    for name, declared in declared_settings():
+        if name.split(".")[0] in (sections or tuple(SECTIONS)):
+            default = declared.default
+            shown = toml_value(default) if isinstance(default, (int, float, str)) else ""
+            lines.append(f"  {name}{'=' + shown if shown else ''}")
+            lines.append(f"      {declared.metadata['meaning']}")
+    return "\n".join(lines)
+
+

@@ -1,0 +1,44 @@
+"""`nmt prepare`: the BPE pipeline on its own."""
+
+from pathlib import Path
+
+import click
+
+from nmt.commands.options import (
+    data_dir_option,
+    recipe_and_run,
+    recipe_argument,
+    run_option,
+    set_option,
+    settings_help,
+)
+
+
+@click.command("prepare", epilog=settings_help("data", "tokenizer"))
+@recipe_argument
+@run_option
+@data_dir_option
+@set_option
+def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str, ...]) -> None:
+    """Learn the joint BPE of RECIPE, clean and encode its corpus, write it into the run folder.
+
+    Only what changed since the last time is done again. `nmt train` does this by itself.
+
+    \b
+    Example:
+      nmt prepare multi30k_en_de --set tokenizer.vocab_size=4000
+    """
+    settled, folder = recipe_and_run(recipe, run, overrides)
+
+    from nmt.log import note
+    from nmt.text.corpus import DataFolder
+    from nmt.text.prepare import prepare
+
+    folder.settle_recipe(settled)
+    prepared = prepare(settled, DataFolder(data_dir), folder, note)
+    pairs = sum(map(len, prepared.shards))
+    tokens = sum(len(shard.ids) for shard in prepared.shards)
+    note(
+        f"{folder.prepared}: {pairs:,} pairs, {tokens:,} tokens,"
+        f" {len(prepared.tokenizer):,} pieces in the vocabulary"
+    )

@@ -1,0 +1,117 @@
+"""`nmt translate`: beam search over a file or stdin."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+
+from nmt.atomic import atomic_path
+from nmt.commands.options import (
+    decoding_options,
+    device_option,
+    flags_as_overrides,
+    model_option,
+    model_path,
+    pick_device,
+    set_option,
+    settings_help,
+)
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import override
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translation
+
+
+@click.command("translate", epilog=settings_help("decode"))
+@click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True))
+@model_option
+@click.option("--output", type=click.Path(path_type=Path), help="File to write instead of stdout.")
+@decoding_options
+@click.option("--n-best", type=int, help="Write this many translations with scores, as JSON lines.")
+@device_option
+@set_option
+def command(
+    file: Path,
+    model: Path | None,
+    output: Path | None,
+    beam_size: int | None,
+    length_penalty: float | None,
+    batch_tokens: int | None,
+    n_best: int | None,
+    device: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Translate FILE, or stdin: one line out for each line in, in order; blank lines stay blank.
+
+    With --n-best N each line out is a JSON object: {"translations": [{"text", "score",
+    "log_prob"}, ...]}, best first; log_prob is the model's, natural, and score is log_prob over the
+    length penalty.
+
+    \b
+    Examples:
+      nmt translate data/sample.en
+      echo "The old woman reads a letter." | nmt translate
+      nmt translate in.en --model runs/multi30k_en_de --output out.de --beam-size 8
+    """
+    flags = flags_as_overrides(
+        "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
+    )
+    check_paths(file, output)
+    path = model_path(model)
+
+    from nmt.checkpoint import load_model
+    from nmt.decoding.translator import Translator
+    from nmt.log import note
+
+    trained = load_model(path, pick_device(device))
+    settings = override(trained.recipe, [*overrides, *flags]).decode
+    if n_best is not None and not 1 <= n_best <= settings.beam_size:
+        raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
+    note(f"model: {trained.path} ({trained.recipe.name})")
+    translator = Translator.of(trained, settings, note, n_best or 1)
+    with open_output(output) as stream:
+        for translation in translator.translate(input_segments(file)):
+            stream.write(as_json(translation) if n_best else translation.text)
+            stream.write("\n")
+
+
+def check_paths(file: Path, output: Path | None) -> None:
+    """Refuse a missing input, and an output that is its own input, before anything is loaded."""
+    if str(file) == "-":
+        return
+    if not file.is_file():
+        raise NmtError(f"{file} does not exist or is not a file; name a text file, or - for stdin")
+    if output and output.exists() and output.samefile(file):
+        raise UsageError(f"--output {output} is the input itself; name another file")
+
+
+def input_segments(file: Path) -> Iterator[str]:
+    """The lines of a file or of stdin."""
+    from nmt.text.corpus import decode_lines, read_segments
+
+    return decode_lines(sys.stdin.buffer, "stdin") if str(file) == "-" else read_segments(file)
+
+
+@contextmanager
+def open_output(output: Path | None) -> Iterator[IO[str]]:
+    """Stdout, or a file that appears when all is written; UTF-8 and plain line feeds always."""
+    if output is None:
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr] (TextIO)
+        yield sys.stdout
+        return
+    with atomic_path(output) as partial, partial.open("w", encoding="utf-8", newline="\n") as stream:
+        yield stream
+
+
+def as_json(translation: "Translation") -> str:
+    """A segment's candidates as one JSON line."""
+    candidates = [
+        {"text": each.text, "score": each.score, "log_prob": each.log_prob}
+        for each in translation.candidates
+    ]
+    return json.dumps({"translations": candidates}, ensure_ascii=False)

@@ -1,0 +1,232 @@
+"""Every setting of a recipe: its default, unit, source and valid range, each written once, here.
+
+Defaults are the base model of "Attention Is All You Need" (Vaswani et al., 2017, arXiv 1706.03762).
+Sections are the tables of a recipe's TOML file; `nmt.recipe` reads and writes them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+from nmt.errors import NmtError
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    may_change: bool = False,
+) -> Any:
+    """Declare a setting; `may_change` marks those that a resumed run may be given anew."""
+    metadata = {
+        "meaning": meaning,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "may_change": may_change,
+    }
+    if isinstance(default, dict):
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def default_of(declared: "Field[Any]") -> Any:
+    """The default value of a declared setting."""
+    if declared.default_factory is not MISSING:
+        return declared.default_factory()
+    return declared.default
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """Parallel text: two aligned files, or one TSV whose first two columns are source and target.
+
+    Names are relative to the data folder. Endings .gz, .xz and .sgm are understood.
+    """
+
+    source: str = setting("", "file of source segments, one a line")
+    target: str = setting("", "file of target segments, aligned line by line")
+    tsv: str = setting("", "instead of both: tab-separated source and target")
+    labels: str = setting("", "optional labels a line; `nmt evaluate` reports exact match by label")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files that hold the text itself."""
+        return (self.tsv,) if self.tsv else (self.source, self.target)
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that `nmt fetch` brings into the data folder."""
+
+    url: str = setting("", "address of the file")
+    to: str = setting("", "name below the data folder")
+    sha256: str = setting("", "SHA-256 of the file where it is known; else pinned at first download")
+    unpack: tuple[str, ...] = setting((), "members of a tar archive to unpack beside it")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which text a model is trained, tuned and scored on."""
+
+    source_language: str = setting("en", "ISO 639 code of the source language")
+    target_language: str = setting("de", "ISO 639 code of the target language")
+    train: tuple[TextFiles, ...] = setting((), "training corpora")
+    dev: tuple[TextFiles, ...] = setting((), "validation corpora; they choose the best model")
+    test: dict[str, TextFiles] = setting({}, "test sets by name, scored by `nmt evaluate`")
+    downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
+    max_length: int = setting(
+        250, "tokens; training pairs with a longer side are dropped and counted", minimum=1,
+        maximum=65_000,
+    )
+    max_ratio: float = setting(
+        9.0, "longer over shorter side in tokens; pairs beyond are dropped and counted", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class TokenizerSettings:
+    """Byte-pair encoding shared by both languages (section 5.1), learned by SentencePiece."""
+
+    vocab_size: int = setting(37_000, "pieces in the joint vocabulary (section 5.1)", minimum=8)
+    character_coverage: float = setting(
+        1.0, "share of the characters of the corpus that get a piece", minimum=0.9, maximum=1
+    )
+    sample_lines: int = setting(
+        5_000_000, "lines the BPE is learned from, sampled if the corpus has more", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The architecture (section 3)."""
+
+    encoder_layers: int = setting(6, "encoder layers N (section 3.1)", minimum=1)
+    decoder_layers: int = setting(6, "decoder layers N (section 3.1)", minimum=1)
+    d_model: int = setting(512, "width of every sub-layer's output (section 3.1)", minimum=2)
+    d_ff: int = setting(2048, "inner width of the feed-forward sub-layer (section 3.3)", minimum=1)
+    heads: int = setting(8, "attention heads h (section 3.2.2)", minimum=1)
+    d_k: int = setting(64, "width of a head's queries and keys (section 3.2.2)", minimum=1)
+    d_v: int = setting(64, "width of a head's values (section 3.2.2)", minimum=1)
+    dropout: float = setting(
+        0.1, "on sub-layer outputs and embedding sums, P_drop (section 5.4)", minimum=0, maximum=0.99
+    )
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How it is trained (section 5)."""
+
+    seed: int = setting(1, "seed of initial weights, batch order and dropout", minimum=0)
+    max_updates: int = setting(
+        100_000, "optimiser updates (section 5.2)", minimum=1, may_change=True
+    )
+    batch_source_tokens: int = setting(
+        25_000, "source tokens in an update's batch (section 5.1)", minimum=1
+    )
+    batch_target_tokens: int = setting(
+        25_000, "target tokens in an update's batch (section 5.1)", minimum=1
+    )
+    micro_batch_tokens: int = setting(
+        0, "tokens of a side held at once; larger batches are accumulated; 0: whole batch", minimum=0
+    )
+    label_smoothing: float = setting(
+        0.1, "epsilon_ls (section 5.4)", minimum=0, maximum=0.999
+    )
+    warmup_updates: int = setting(4000, "updates of linear warm-up (section 5.3)", minimum=1)
+    learning_rate_scale: float = setting(
+        1.0, "factor on the paper's learning rate (equation 3)", minimum=0
+    )
+    adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", minimum=0, maximum=0.9999)
+    adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", minimum=0, maximum=0.99999)
+    adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", minimum=0)
+    precision: str = setting(
+        "float32", "of matrix products; bf16 keeps weights and sums in float32",
+        choices=("float32", "bf16"),
+    )
+    compile: bool = setting(False, "torch.compile the model; needs a C++ compiler on a CPU")
+    checkpoint_updates: int = setting(
+        1500, "updates between checkpoints: the paper's 10 minutes at 0.4 s (section 6.1)", minimum=1
+    )
+    average_checkpoints: int = setting(
+        5, "newest checkpoints kept, and averaged at the end (section 6.1)", minimum=1
+    )
+    validate_updates: int = setting(
+        1500, "updates between validations on the dev set", minimum=1
+    )
+    patience: int = setting(
+        0, "validations without a better BLEU before stopping; 0: never", minimum=0,
+        may_change=True,
+    )
+    report_updates: int = setting(
+        50, "updates between lines of metrics.jsonl", minimum=1, may_change=True
+    )
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How it translates (section 6.1)."""
+
+    beam_size: int = setting(4, "hypotheses kept; 1 is greedy (section 6.1)", minimum=1)
+    length_penalty: float = setting(
+        0.6, "alpha of ((5 + |Y|) / 6)^alpha, |Y| counting the end (section 6.1)", minimum=0
+    )
+    max_extra_tokens: int = setting(
+        50, "output tokens allowed beyond the input's (section 6.1)", minimum=1
+    )
+    batch_tokens: int = setting(4096, "source tokens translated at once, padding included", minimum=1)
+    max_segment_tokens: int = setting(
+        250, "longer segments are translated in pieces, which is told", minimum=2
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that defines a run."""
+
+    name: str
+    data: DataSettings = field(default_factory=DataSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "data": DataSettings,
+    "tokenizer": TokenizerSettings,
+    "model": ModelSettings,
+    "train": TrainSettings,
+    "decode": DecodeSettings,
+}
+
+
+def declared_settings() -> Iterator[tuple[str, "Field[Any]"]]:
+    """All `section.key` names with their declarations, in reading order."""
+    for section, kind in SECTIONS.items():
+        for declared in fields(kind):
+            yield f"{section}.{declared.name}", declared
+
+
+def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
+    """The value as its declared type and within its range; raises NmtError naming `name`."""
+    default = default_of(declared)
+    wanted = type(default)
+    if wanted is float and type(value) is int:
+        value = float(value)
+    if type(value) is not wanted:
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+        raise NmtError(f"{name} is {value!r} but must be {kind.get(wanted, 'a table or list')}")
+    limits = declared.metadata
+    if limits["choices"] and value not in limits["choices"]:
+        raise NmtError(f"{name} is {value!r} but must be one of: {', '.join(limits['choices'])}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = limits["minimum"], limits["maximum"]
+        if value != value or (low is not None and value < low):
+            raise NmtError(f"{name} is {value} but must be at least {low}")
+        if high is not None and value > high:
+            raise NmtError(f"{name} is {value} but must be at most {high}")
+    return value

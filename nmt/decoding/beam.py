@@ -1,0 +1,166 @@
+"""Beam search over any model that encodes, steps and reorders.
+
+Dimensions: B sentences still searched, K live hypotheses a sentence, V pieces.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.scoring import length_penalty
+
+
+class SearchState(Protocol):
+    """What a model remembers of its hypotheses; one beside the other, sentence after sentence."""
+
+    def select(self, rows: Tensor) -> Self:
+        """The state of hypotheses `rows` (B', K'), flat indices of the old B * K."""
+        ...
+
+
+StateT = TypeVar("StateT", bound=SearchState)
+
+
+class SearchModel(Protocol[StateT]):
+    """A model as the search sees it."""
+
+    def encode(self, source: Tensor) -> StateT:
+        """The state before the first piece, one hypothesis a sentence."""
+        ...
+
+    def step(self, last_ids: Tensor, state: StateT) -> tuple[Tensor, StateT]:
+        """Logits (B, K, V) of what follows last_ids (B, K)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids the search treats specially."""
+
+    bos: int
+    eos: int
+    never: tuple[int, ...] = ()  # ids that are no output: padding, BOS, the unknown
+
+
+@dataclass
+class _Sentence:
+    """One sentence's finished hypotheses, best first."""
+
+    index: int  # in the batch
+    max_length: int  # tokens of output, EOS counted
+    finished: list[Hypothesis] = field(default_factory=list)
+
+    def add(self, hypothesis: Hypothesis, n_best: int) -> None:
+        self.finished.append(hypothesis)
+        self.finished.sort(key=lambda each: -each.score)
+        del self.finished[n_best:]
+
+    def is_done(self, best_live: float, alpha: float, n_best: int) -> bool:
+        """Whether no live hypothesis can still enter the n best.
+
+        A log-probability only falls, and the penalty (alpha >= 0) is largest at the greatest
+        length: best_live over that penalty bounds every score to come.
+        """
+        if best_live == -math.inf:
+            return True
+        bound = best_live / length_penalty(self.max_length, alpha)
+        return len(self.finished) == n_best and bound <= self.finished[-1].score
+
+
+@torch.inference_mode()
+def beam_search(
+    model: SearchModel[StateT],
+    source: Tensor,
+    max_lengths: Sequence[int],
+    ids: SpecialIds,
+    *,
+    beam_size: int,
+    alpha: float,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """The n best outputs of each source segment, best first (fewer where there are fewer).
+
+    `max_lengths` bounds each output's tokens, EOS counted: an output that reaches it ends there,
+    with EOS's own probability, so that every score is the model's. Needs alpha >= 0 and
+    n_best <= beam_size.
+    """
+    if alpha < 0 or not 1 <= n_best <= beam_size:
+        raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
+    sentences = [_Sentence(index, length) for index, length in enumerate(max_lengths)]
+    results = list(sentences)
+    device = source.device
+    state = model.encode(source)
+    last = torch.full((len(sentences), 1), ids.bos, device=device)
+    log_probs = torch.zeros(len(sentences), 1, device=device)  # (B, K)
+    history = torch.zeros(len(sentences), 1, 0, dtype=torch.long, device=device)  # (B, K, t)
+    length = 0
+    while sentences:
+        length += 1
+        logits, state = model.step(last, state)
+        B, K, V = logits.shape
+        candidates = log_probs[:, :, None] + next_log_probs(logits, sentences, length, ids)
+        # At most K of a row's 2K best end in EOS: the others always fill the beam.
+        scores, flat = candidates.view(B, K * V).topk(min(2 * beam_size, K * V))
+        parents, pieces = flat // V, flat % V
+        ends = pieces == ids.eos
+        collect(sentences, history, scores, parents, ends, length, alpha, n_best)
+        # The best candidates that go on, in order of score: ended ones sort behind.
+        live = scores.masked_fill(ends, -math.inf)
+        order = live.argsort(dim=-1, descending=True, stable=True)[:, :beam_size]
+        log_probs = live.gather(1, order)
+        keep = [
+            row
+            for row, best in enumerate(log_probs[:, 0].tolist())
+            if not sentences[row].is_done(best, alpha, n_best)
+        ]
+        sentences = [sentences[row] for row in keep]
+        if not sentences:
+            break
+        kept = torch.tensor(keep, device=device)
+        log_probs, order = log_probs[kept], order[kept]
+        last = pieces[kept].gather(1, order)
+        rows = kept[:, None] * K + parents[kept].gather(1, order)  # (B', K')
+        history = torch.cat([history.flatten(0, 1)[rows], last[:, :, None]], dim=2)
+        state = state.select(rows)
+    return [sentence.finished for sentence in results]
+
+
+def next_log_probs(
+    logits: Tensor, sentences: Sequence[_Sentence], length: int, ids: SpecialIds
+) -> Tensor:
+    """Log-probabilities (B, K, V), minus infinity for what may not come next.
+
+    At a sentence's greatest length only EOS may.
+    """
+    log_probs = logits.float().log_softmax(-1)
+    log_probs[:, :, list(ids.never)] = -math.inf
+    last = [row for row, sentence in enumerate(sentences) if length >= sentence.max_length]
+    if last:
+        ending = log_probs[last, :, ids.eos]
+        log_probs[last] = -math.inf
+        log_probs[last, :, ids.eos] = ending
+    return log_probs
+
+
+def collect(
+    sentences: Sequence[_Sentence],
+    history: Tensor,
+    scores: Tensor,
+    parents: Tensor,
+    ends: Tensor,
+    length: int,
+    alpha: float,
+    n_best: int,
+) -> None:
+    """File the candidates that end in EOS with their sentences."""
+    penalty = length_penalty(length, alpha)
+    for row, column in ends.nonzero().tolist():
+        log_prob = float(scores[row, column])
+        if log_prob > -math.inf:
+            tokens = history[row, parents[row, column]].tolist()
+            sentences[row].add(Hypothesis(tuple(tokens), log_prob, log_prob / penalty), n_best)

@@ -1,0 +1,30 @@
+"""Cut a segment that is longer than a model can be trusted with into pieces."""
+
+from nmt.text.tokenizer import SPACE, Tokenizer
+
+SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
+CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"
+
+
+def split_long(ids: list[int], max_tokens: int, tokenizer: Tokenizer) -> list[list[int]]:
+    """The ids in pieces of at most `max_tokens`, no id lost.
+
+    Each cut is after the last end of a sentence that fits, else before the last word that does,
+    else, inside a word longer than a piece, at the limit.
+    """
+    pieces = []
+    while len(ids) > max_tokens:
+        cut = cut_place(ids[: max_tokens + 1], tokenizer)
+        pieces.append(ids[:cut])
+        ids = ids[cut:]
+    return [*pieces, ids]
+
+
+def cut_place(window: list[int], tokenizer: Tokenizer) -> int:
+    """Where to cut a window that is one id longer than a piece may be."""
+    texts = [tokenizer.piece(each) for each in window]
+    words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
+    sentences = [
+        place for place in words if texts[place - 1].rstrip(CLOSERS).endswith(SENTENCE_ENDS)
+    ]
+    return (sentences or words or [len(window) - 1])[-1]

@@ -1,0 +1,157 @@
+"""Segments in, translations out: one for one, in order, however they are batched."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from nmt.checkpoint import TrainedModel
+from nmt.config import DecodeSettings
+from nmt.decoding.beam import SpecialIds, beam_search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.segments import split_long
+from nmt.model.incremental import IncrementalDecoder
+from nmt.model.transformer import Transformer
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+
+CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
+SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One translation of a segment."""
+
+    text: str
+    score: float
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A segment's translations, best first; at least one."""
+
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def text(self) -> str:
+        """The best one."""
+        return self.candidates[0].text
+
+
+@dataclass
+class Translator:
+    """Translates with one model; `report` is told what a user should know."""
+
+    network: Transformer
+    tokenizer: Tokenizer
+    settings: DecodeSettings
+    report: Callable[[str], None]
+    n_best: int = 1
+
+    def __post_init__(self) -> None:
+        self._search_model = IncrementalDecoder(self.network)
+        self._device = self.network.embedding.device
+
+    @classmethod
+    def of(
+        cls,
+        model: TrainedModel,
+        settings: DecodeSettings,
+        report: Callable[[str], None],
+        n_best: int = 1,
+    ) -> "Translator":
+        """A translator with a loaded model."""
+        return cls(model.network, model.tokenizer, settings, report, n_best)
+
+    def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
+        """A translation a segment, in order, as soon as its chunk is done; blank stays blank."""
+        segments = iter(segments)
+        first_line = 1
+        while chunk := list(islice(segments, CHUNK_SEGMENTS)):
+            yield from self._translate_chunk(chunk, first_line)
+            first_line += len(chunk)
+
+    def _translate_chunk(self, segments: Sequence[str], first_line: int) -> list[Translation]:
+        encoded = self.tokenizer.encode(segments)
+        pieces: list[list[int]] = []
+        owners: list[range] = []  # of each segment, its places in `pieces`
+        for line, ids in enumerate(encoded, first_line):
+            parts = split_long(ids, self.settings.max_segment_tokens, self.tokenizer) if ids else []
+            if len(parts) > 1:
+                self.report(
+                    f"line {line}: {len(ids):,} tokens are more than decode.max_segment_tokens="
+                    f"{self.settings.max_segment_tokens}; translated in {len(parts)} pieces"
+                )
+            owners.append(range(len(pieces), len(pieces) + len(parts)))
+            pieces += parts
+        unknown = sum(UNK in ids for ids in encoded)
+        if unknown:
+            self.report(
+                f"{unknown:,} segments hold characters that the vocabulary lacks; the model reads"
+                " them as unknown"
+            )
+        found = self._search(pieces)
+        return [self._assemble([found[place] for place in owner]) for owner in owners]
+
+    def _search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
+        """The n best of each encoded source, searched in batches of similar length."""
+        found: list[list[Hypothesis]] = [[] for _ in sources]
+        for batch in batches_by_length([len(ids) + 1 for ids in sources], self.settings.batch_tokens):
+            results = beam_search(
+                self._search_model,
+                source_batch([sources[index] for index in batch]).to(self._device),
+                [len(sources[index]) + self.settings.max_extra_tokens for index in batch],
+                SPECIAL,
+                beam_size=self.settings.beam_size,
+                alpha=self.settings.length_penalty,
+                n_best=self.n_best,
+            )
+            for index, result in zip(batch, results, strict=True):
+                found[index] = result
+        return found
+
+    def _assemble(self, pieces: Sequence[list[Hypothesis]]) -> Translation:
+        """The pieces of one segment rejoined: the best of each, then the next best of each."""
+        if not pieces:
+            return Translation((Candidate("", 0.0, 0.0),))
+        count = min(len(hypotheses) for hypotheses in pieces)
+        return Translation(tuple(self._candidate([p[rank] for p in pieces]) for rank in range(count)))
+
+    def _candidate(self, hypotheses: Sequence[Hypothesis]) -> Candidate:
+        texts = [self.tokenizer.decode(each.ids) for each in hypotheses]
+        return Candidate(
+            " ".join(text for text in texts if text),
+            sum(each.score for each in hypotheses),
+            sum(each.log_prob for each in hypotheses),
+        )
+
+
+def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of at most `max_tokens`, padding included, longest first.
+
+    A segment longer than that is a batch of its own.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    begin = 0
+    while begin < len(order):
+        longest = lengths[order[begin]]
+        end = begin + max(1, max_tokens // longest)
+        yield order[begin:end]
+        begin = end
+
+
+def translate_texts(
+    network: Transformer, tokenizer: Tokenizer, settings: DecodeSettings, segments: Sequence[str]
+) -> list[str]:
+    """The best translations of a whole set, for validation and evaluation."""
+    was_training = network.training
+    network.eval()
+    try:
+        translator = Translator(network, tokenizer, settings, report=lambda _: None)
+        with torch.inference_mode():
+            return [each.text for each in translator.translate(segments)]
+    finally:
+        network.train(was_training)

@@ -1,0 +1,1 @@
+"""The Transformer (section 3); it knows neither text nor files."""

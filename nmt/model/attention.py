@@ -1,0 +1,88 @@
+"""Scaled dot-product and multi-head attention (section 3.2).
+
+Tensor dimensions: B batch, h heads, Q queries, S keys and values.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    """softmax(Q K^T / sqrt(d_k) + bias) V (equation 1).
+
+    query (B, h, Q, d_k), key (B, h, S, d_k), value (B, h, S, d_v) -> (B, h, Q, d_v). The bias is 0
+    where a query may look and minus infinity where not, and broadcasts to (B, h, Q, S).
+    """
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+    if bias is not None:
+        scores = scores + bias
+    return scores.softmax(-1) @ value
+
+
+def padding_bias(is_padding: Tensor) -> Tensor | None:
+    """The bias that hides padding, (B, 1, 1, S) from a mask (B, S); None where there is none."""
+    if not is_padding.any():
+        return None
+    zeros = torch.zeros(is_padding.shape, device=is_padding.device)
+    return zeros.masked_fill(is_padding, -math.inf)[:, None, None, :]
+
+
+def causal_bias(length: int, device: torch.device) -> Tensor:
+    """The bias that hides later positions, (length, length) (section 3.2.3)."""
+    return torch.full((length, length), -math.inf, device=device).triu(1)
+
+
+class MultiHeadAttention(nn.Module):
+    """Concat(head_1, ..., head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
+
+    W^Q, W^K and W^V of all heads lie in one matrix, in this order, so that self-attention projects
+    with one product. No projection has a bias, as in the authors' code.
+    """
+
+    def __init__(self, d_model: int, heads: int, d_k: int, d_v: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.widths = [heads * d_k, heads * d_k, heads * d_v]
+        self.in_weight = nn.Parameter(torch.empty(sum(self.widths), d_model))
+        self.out = nn.Linear(heads * d_v, d_model, bias=False)
+
+    def forward(self, queries: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Attend from queries (B, Q, d_model) to memory (B, S, d_model); None: to themselves."""
+        if memory is None:
+            query, key, value = self.project_all(queries)
+        else:
+            query = self.project_query(queries)
+            key, value = self.project_memory(memory)
+        return self.merge(attention(query, key, value, bias))
+
+    def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
+        query, key, value = linear(x, self.in_weight).split(self.widths, dim=-1)
+        return self.split_heads(query), self.split_heads(key), self.split_heads(value)
+
+    def project_query(self, x: Tensor) -> Tensor:
+        """Queries of x, (B, h, Q, d_k)."""
+        return self.split_heads(linear(x, self.in_weight[: self.widths[0]]))
+
+    def project_memory(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the memory, (B, h, S, d_k) and (B, h, S, d_v)."""
+        key, value = linear(memory, self.in_weight[self.widths[0] :]).split(self.widths[1:], dim=-1)
+        return self.split_heads(key), self.split_heads(value)
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(B, length, h * width) -> (B, h, length, width)."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def merge(self, heads: Tensor) -> Tensor:
+        """Heads (B, h, Q, d_v) side by side through W^O: (B, Q, d_model)."""
+        merged: Tensor = self.out(heads.transpose(1, 2).flatten(2))
+        return merged
+
+    def reset_parameters(self) -> None:
+        """Glorot-uniform, each projection by its own shape (as in the authors' code)."""
+        for weight in self.in_weight.split(self.widths):
+            nn.init.xavier_uniform_(weight)
+        nn.init.xavier_uniform_(self.out.weight)

@@ -1,0 +1,95 @@
+"""The Transformer: encoder and decoder stacks around one embedding matrix (section 3)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding, linear
+
+from nmt.config import ModelSettings
+from nmt.model.attention import causal_bias, padding_bias
+from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, MultiHeadAttention
+from nmt.model.positions import sinusoids
+
+
+class Transformer(nn.Module):
+    """Encoder-decoder over one joint vocabulary of V pieces."""
+
+    def __init__(self, settings: ModelSettings, vocab_size: int, pad_id: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.pad_id = pad_id
+        # One matrix embeds source and target and, transposed, projects to the softmax (section 3.4).
+        self.embedding = nn.Parameter(torch.empty(vocab_size, settings.d_model))
+        self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.register_buffer("positions", sinusoids(256, settings.d_model), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Embeddings normal with standard deviation d_model^-0.5, the rest Glorot-uniform."""
+        nn.init.normal_(self.embedding, std=self.settings.d_model**-0.5)
+        for module in self.modules():
+            if isinstance(module, MultiHeadAttention | FeedForward):
+                module.reset_parameters()
+
+    def forward(self, source: Tensor, target_input: Tensor) -> Tensor:
+        """Logits (B, T, V) of the piece after each target position.
+
+        source (B, S) ids ending in EOS, target_input (B, T) ids beginning with BOS.
+        """
+        memory, memory_bias = self.encode(source)
+        return self.project(self.decode(target_input, memory, memory_bias))
+
+    def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The encoder's output (B, S, d_model) and the bias that hides its padding."""
+        bias = padding_bias(source == self.pad_id)
+        x = self.embed(source)
+        for layer in self.encoder:
+            x = layer(x, bias)
+        return x, bias
+
+    def decode(self, target_input: Tensor, memory: Tensor, memory_bias: Tensor | None) -> Tensor:
+        """The decoder's output (B, T, d_model), all positions at once.
+
+        Target padding needs no mask: it stands at the end, where causality hides it.
+        """
+        x = self.embed(target_input)
+        bias = causal_bias(target_input.shape[1], x.device)
+        for layer in self.decoder:
+            x = layer(x, memory, bias, memory_bias)
+        return x
+
+    def embed(self, ids: Tensor, first_position: int = 0) -> Tensor:
+        """sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4)."""
+        positions = self.position_table(first_position + ids.shape[1])[first_position:]
+        x = embedding(ids, self.embedding) * self.settings.d_model**0.5
+        dropped: Tensor = self.dropout(x + positions)
+        return dropped
+
+    def position_table(self, length: int) -> Tensor:
+        """The first `length` positions, (length, d_model), the kept table grown if it is too short."""
+        table: Tensor = self.get_buffer("positions")
+        if length > len(table):
+            with torch.inference_mode(False):  # a table made while translating must serve training
+                table = sinusoids(2 * length, self.settings.d_model).to(table.device)
+            self.register_buffer("positions", table, persistent=False)
+        return table[:length]
+
+    def project(self, x: Tensor) -> Tensor:
+        """Logits over the vocabulary: the tied matrix, no bias (section 3.4)."""
+        return linear(x, self.embedding)
+
+
+def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
+    """Trainable numbers of a model, by formula."""
+    s = settings
+    attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
+    feed_forward = 2 * s.d_model * s.d_ff + s.d_ff + s.d_model
+    norm = 2 * s.d_model
+    encoder_layer = attention + feed_forward + 2 * norm
+    decoder_layer = 2 * attention + feed_forward + 3 * norm
+    return (
+        vocab_size * s.d_model
+        + s.encoder_layers * encoder_layer
+        + s.decoder_layers * decoder_layer
+    )

@@ -1,0 +1,188 @@
+"""Recipes: TOML files <-> the dataclasses of `nmt.config`.
+
+Precedence: default < recipe < `--set section.key=value`. Unknown keys are refused with the
+nearest valid name.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nmt.config import (
+    SECTIONS,
+    Download,
+    Recipe,
+    TextFiles,
+    check_value,
+    declared_settings,
+    default_of,
+)
+from nmt.errors import NmtError, UsageError
+from nmt.resources import shipped
+
+DEFAULT_RECIPE = "pocket"
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the program."""
+    return sorted(path.stem for path in shipped("recipes").glob("*.toml"))
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the nearest known word, or the list of all of them."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe at a path or of a shipped name, with `section.key=value` overrides applied.
+
+    Raises NmtError for a bad file, UsageError for an unknown name or override.
+    """
+    path = Path(name)
+    if path.suffix != ".toml" and not path.is_file():
+        path = shipped("recipes") / f"{name}.toml"
+        if "/" in name or not path.is_file():
+            raise UsageError(f"no recipe '{name}'{suggestion(name, shipped_recipes())}")
+    return override(parse_recipe(read_text(path), path.stem, str(path)), overrides)
+
+
+def read_text(path: Path) -> str:
+    """The text of a small file; raises NmtError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise NmtError(f"cannot read the recipe {path}: {reason}") from error
+
+
+def parse_recipe(text: str, name: str, origin: str) -> Recipe:
+    """The recipe written in TOML; `origin` names it in errors."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NmtError(f"{origin} is not valid TOML: {error}") from error
+    name = tables.pop("name", name)
+    try:
+        for section, values in tables.items():
+            if section not in SECTIONS:
+                raise NmtError(f"unknown section [{section}]{suggestion(section, SECTIONS)}")
+            if not isinstance(values, dict):
+                raise NmtError(f"'{section}' must be a table, [{section}]")
+        sections = {
+            section: build(kind, f"{section}.", tables.get(section, {}))
+            for section, kind in SECTIONS.items()
+        }
+    except NmtError as error:
+        raise NmtError(f"{origin}: {error}") from error
+    return Recipe(name=name, **sections)
+
+
+def build(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> Any:
+    """A settings dataclass from a TOML table, every key and value checked."""
+    declared = {each.name: each for each in fields(kind)}
+    checked = {}
+    for key, raw in values.items():
+        if key not in declared:
+            raise NmtError(f"unknown setting {prefix}{key}{suggestion(key, declared)}")
+        value = build_nested(f"{prefix}{key}", raw)
+        checked[key] = check_value(f"{prefix}{key}", value, declared[key])
+    if kind is TextFiles:
+        check_files(prefix, checked)
+    return kind(**checked)
+
+
+def build_nested(name: str, value: Any) -> Any:
+    """Lists and tables of files as their dataclasses; anything else unchanged."""
+    if name in ("data.train", "data.dev", "data.downloads"):
+        kind = Download if name == "data.downloads" else TextFiles
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise NmtError(f"{name} must be a list of tables")
+        return tuple(build(kind, f"{name}.", each) for each in value)
+    if name == "data.test":
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise NmtError(f"{name} must hold a table for each test set")
+        return {key: build(TextFiles, f"{name}.{key}.", each) for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def check_files(prefix: str, files: Mapping[str, str]) -> None:
+    """Refuse a corpus that is neither two files nor one TSV."""
+    pair = bool(files.get("source")) + bool(files.get("target"))
+    if pair != (0 if files.get("tsv") else 2):
+        raise NmtError(f"{prefix.rstrip('.')} needs either source and target, or tsv alone")
+
+
+def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """The recipe with `section.key=value` texts applied; raises UsageError."""
+    known = dict(declared_settings())
+    for text in overrides:
+        name, equals, raw = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(f"--set takes section.key=value, not '{text}'")
+        if name not in known:
+            raise UsageError(f"unknown setting '{name}'{suggestion(name, known)}")
+        try:
+            value = check_value(name, build_nested(name, parse_value(raw)), known[name])
+        except NmtError as error:
+            raise UsageError(str(error)) from error
+        section, key = name.split(".")
+        changed = replace(getattr(recipe, section), **{key: value})
+        recipe = replace(recipe, **{section: changed})
+    return recipe
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value; a word without quotes is itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The resolved recipe, every setting written out, so that it depends on no default."""
+    lines = [f"name = {toml_value(recipe.name)}"]
+    for section in SECTIONS:
+        lines.append(f"\n[{section}]")
+        values = asdict(getattr(recipe, section))
+        lines += [f"{key} = {toml_value(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """A value in TOML's notation."""
+    if isinstance(value, dict):
+        items = (f"{json.dumps(key)} = {toml_value(each)}" for key, each in value.items())
+        return "{ " + ", ".join(items) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value).lower()
+
+
+def changed_keys(old: Recipe, new: Recipe) -> list[str]:
+    """Names of the settings that differ and that a resumed run may not change."""
+    return [
+        f"{name} ({getattr(getattr(old, section), key)} -> {getattr(getattr(new, section), key)})"
+        for name, declared in declared_settings()
+        for section, key in [name.split(".")]
+        if not declared.metadata["may_change"]
+        and getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
+    ]
+
+
+def settings_table() -> str:
+    """Every setting with its default and meaning, for `--help` and the documentation."""
+    rows = []
+    for name, declared in declared_settings():
+        default = default_of(declared)
+        shown = "" if isinstance(default, (tuple, dict)) else f" [{toml_value(default)}]"
+        rows.append(f"{name}{shown}  {declared.metadata['meaning']}")
+    return "\n".join(rows)

@@ -1,0 +1,87 @@
+"""A run's folder: where each thing a training makes is kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt.atomic import write_text
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.recipe import changed_keys, parse_recipe, read_text, to_toml
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`runs/RECIPE/`, or the folder given with --run."""
+
+    path: Path
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as resolved when the run began."""
+        return self.path / "recipe.toml"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The SentencePiece model."""
+        return self.path / "tokenizer.model"
+
+    @property
+    def prepared(self) -> Path:
+        """The encoded corpus."""
+        return self.path / "prepared"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Weights and training states by update."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The model with the best BLEU on the dev set."""
+        return self.path / "best.safetensors"
+
+    @property
+    def model(self) -> Path:
+        """The average of the last checkpoints; what `translate` uses by default."""
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a report."""
+        return self.path / "metrics.jsonl"
+
+    def load_recipe(self) -> Recipe:
+        """The recipe the run began with."""
+        return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
+
+    def settle_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe down, or refuse one that differs from a run already begun."""
+        if self.recipe.exists() and any(self.checkpoints.glob("*.state.pt")):
+            changed = changed_keys(self.load_recipe(), recipe)
+            if changed:
+                raise NmtError(
+                    f"{self.path} was begun with other settings: {', '.join(changed)}; go on with"
+                    " those, or name a new folder with --run"
+                )
+        write_text(self.recipe, to_toml(recipe))
+
+    def translation_model(self) -> Path:
+        """The file to translate with: the average, else the best so far."""
+        for path in (self.model, self.best):
+            if path.is_file():
+                return path
+        raise NmtError(f"{self.path} holds no trained model yet; `nmt train` makes one")
+
+
+def newest_model(runs: Path = RUNS) -> Path:
+    """The model of the run last trained under `runs`."""
+    found = [
+        RunFolder(folder).translation_model()
+        for folder in runs.glob("*/")
+        if (folder / "model.safetensors").is_file() or (folder / "best.safetensors").is_file()
+    ]
+    if not found:
+        raise NmtError(f"no trained model under {runs}/; run `nmt train` first, or name one with --model")
+    return max(found, key=lambda path: path.stat().st_mtime)

@@ -1,0 +1,123 @@
+"""Read segments and aligned pairs from text files; errors name the file and the line.
+
+A line ends at a line feed alone: a carriage return before it is dropped, U+2028 and its like stay
+inside their line. Plain, .gz and .xz files are read, and WMT's .sgm.
+"""
+
+import gzip
+import html
+import lzma
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import IO, cast
+
+from nmt.config import Recipe, TextFiles
+from nmt.errors import NmtError
+from nmt.resources import shipped
+
+BYTE_ORDER_MARK = "\ufeff"
+SGM_SEGMENT = re.compile(r"<seg[^>]*>(.*?)</seg>", re.IGNORECASE)
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Where recipes' file names are looked up: the user's folder, then the embedded corpus."""
+
+    path: Path
+
+    def find(self, name: str, recipe: Recipe) -> Path:
+        """The file of that name; raises NmtError that says how to get it."""
+        for candidate in (self.path / name, shipped("data") / name):
+            if candidate.is_file():
+                return candidate
+        mend = (
+            f"`nmt fetch {recipe.name}` downloads it"
+            if recipe.data.downloads
+            else "put it there or name another folder with --data-dir"
+        )
+        raise NmtError(f"{self.path / name} does not exist; {mend}")
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked by its ending."""
+    if path.suffix == ".gz":
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    if path.suffix == ".xz":
+        return lzma.open(path, "rb")
+    return path.open("rb")
+
+
+def read_segments(path: Path) -> Iterator[str]:
+    """The segments of a file, one a line, without line ends."""
+    try:
+        with open_bytes(path) as stream:
+            lines = decode_lines(stream, str(path))
+            if path.name.removesuffix(".gz").endswith(".sgm"):
+                lines = sgm_segments(lines)
+            yield from lines
+    except READ_ERRORS as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise NmtError(f"cannot read {path}: {reason}") from error
+
+
+def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
+    """UTF-8 lines of a byte stream without their ends and without a byte-order mark."""
+    for number, line in enumerate(stream, start=1):
+        try:
+            text = line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise NmtError(
+                f"{name}, line {number}: not valid UTF-8 (byte {error.start + 1} of the line);"
+                " convert the file, for example with iconv"
+            ) from error
+        if number == 1:
+            text = text.removeprefix(BYTE_ORDER_MARK)
+        yield text.removesuffix("\n").removesuffix("\r")
+
+
+def sgm_segments(lines: Iterable[str]) -> Iterator[str]:
+    """The <seg> elements of a WMT .sgm file."""
+    for line in lines:
+        for match in SGM_SEGMENT.finditer(line):
+            yield html.unescape(match.group(1)).strip()
+
+
+def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Aligned (source, target) segments; raises NmtError at the place where they stop aligning."""
+    if files.tsv:
+        yield from read_tsv(folder.find(files.tsv, recipe))
+        return
+    paths = [folder.find(name, recipe) for name in files.names]
+    yield from align(*paths)
+
+
+def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
+    """The first two tab-separated columns of each line."""
+    for number, line in enumerate(read_segments(path), start=1):
+        columns = line.split("\t")
+        if len(columns) < 2:
+            raise NmtError(f"{path}, line {number}: no tab between source and target")
+        yield columns[0], columns[1]
+
+
+def align(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Line-aligned segments of two files; raises NmtError with both counts if they differ."""
+    missing = object()
+    count = 0
+    pairs = zip_longest(read_segments(source), read_segments(target), fillvalue=missing)
+    for left, right in pairs:
+        if left is missing or right is missing:
+            longest = count + 1 + sum(1 for _ in pairs)
+            counts = (count, longest) if left is missing else (longest, count)
+            ended, other = (source, target) if left is missing else (target, source)
+            raise NmtError(
+                f"{source} has {counts[0]} lines but {target} has {counts[1]}: {ended} ends after"
+                f" line {count} while {other} goes on; parallel files must align line by line"
+            )
+        count += 1
+        yield str(left), str(right)

@@ -1,0 +1,113 @@
+"""The joint byte-pair encoding (section 5.1), learned and applied by SentencePiece."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from os import cpu_count
+from pathlib import Path
+
+import sentencepiece
+
+from nmt.config import TokenizerSettings
+from nmt.errors import NmtError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPACE = "\u2581"  # SentencePiece's mark of a word's beginning
+
+
+class Tokenizer:
+    """Segments <-> piece ids. Encoded segments carry no BOS or EOS; batches and search add them."""
+
+    def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise NmtError(f"{origin} is not a SentencePiece model") from error
+        if [self._processor.pad_id(), self._processor.bos_id(), self.eos_id] != [PAD, BOS, EOS]:
+            raise NmtError(f"{origin} was not made by this program: its special ids differ")
+
+    @property
+    def eos_id(self) -> int:
+        """Id of the end of a segment."""
+        return int(self._processor.eos_id())
+
+    def __len__(self) -> int:
+        """The number of pieces V, special ones included."""
+        return int(self._processor.get_piece_size())
+
+    def encode(self, segments: Sequence[str], threads: int = 1) -> list[list[int]]:
+        """Piece ids of each segment."""
+        ids: list[list[int]] = self._processor.encode(list(segments), num_threads=threads)
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of piece ids; special pieces leave no trace but the unknown, U+2047."""
+        return str(self._processor.decode([int(each) for each in ids]))
+
+    def piece(self, piece_id: int) -> str:
+        """A piece as SentencePiece writes it."""
+        return str(self._processor.id_to_piece(piece_id))
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer in a file."""
+    try:
+        return Tokenizer(path.read_bytes(), str(path))
+    except OSError as error:
+        raise NmtError(f"cannot read the tokenizer {path}: {error.strerror}") from error
+
+
+def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    """Learn a BPE of exactly `vocab_size` pieces from the segments of both languages.
+
+    Raises NmtError if the text is too small for the vocabulary, or the vocabulary for its
+    characters.
+    """
+    model = io.BytesIO()
+    failures: list[NmtError] = []
+
+    def guarded() -> Iterator[str]:
+        # An exception does not come through SentencePiece's iterator: keep it for afterwards.
+        try:
+            yield from segments
+        except NmtError as error:
+            failures.append(error)
+
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=guarded(),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=settings.vocab_size,
+            character_coverage=settings.character_coverage,
+            input_sentence_size=settings.sample_lines,
+            shuffle_input_sentence=True,
+            max_sentence_length=65_536,  # bytes; the default of 4,192 leaves long segments out
+            num_threads=cpu_count() or 1,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if failures:
+            raise failures[0] from error
+        raise NmtError(
+            f"cannot learn tokenizer.vocab_size={settings.vocab_size} pieces from this corpus:"
+            f" {explain(str(error))}"
+        ) from error
+    if failures:
+        raise failures[0]
+    return Tokenizer(model.getvalue())
+
+
+def explain(message: str) -> str:
+    """SentencePiece's reason in the user's words."""
+    if "too high" in message:
+        largest = message.rpartition("<=")[2].strip(" .")
+        return f"it is too small for so many; set at most {largest}"
+    if "smaller than required_chars" in message:
+        return "it has more distinct characters than that; set more pieces"
+    return message.rpartition("] ")[2] or message

@@ -1,0 +1,1 @@
+"""Loss, schedule, updates and validation (section 5)."""

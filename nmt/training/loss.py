@@ -1,0 +1,74 @@
+"""Label-smoothed cross-entropy as sums, so that micro-batches and workers add up exactly.
+
+The smoothed target gives the right piece 1 - eps + eps/V and every other one eps/V (section 5.4;
+Szegedy et al., 2015, section 7). Dimensions: N positions, V pieces.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+CHUNK_BYTES = 1 << 20  # float32 logits worked on at once: about a core's level-2 cache
+
+
+class LossSums(NamedTuple):
+    """Sums over the N' positions that are not padding."""
+
+    smoothed: Tensor  # what training minimises; differentiable
+    plain: Tensor  # unsmoothed, for the perplexity
+
+
+def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
+    """The formula, plainly: logits (N, V), labels (N,)."""
+    log_probs = logits.log_softmax(-1)
+    picked = -log_probs.gather(-1, labels[:, None])[:, 0]
+    uniform = -log_probs.mean(-1)
+    real = labels != pad_id
+    smoothed = ((1 - smoothing) * picked + smoothing * uniform) * real
+    return LossSums(smoothed.sum(), (picked * real).sum().detach())
+
+
+class _FusedLoss(torch.autograd.Function):
+    """The same, forming the gradient while the logits are in cache, in the logits' own memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int
+    ) -> tuple[Tensor, Tensor]:
+        V = logits.shape[-1]
+        gradient = logits.detach()  # shares memory: the logits are used up
+        smoothed = torch.zeros((), device=logits.device, dtype=torch.float64)
+        plain = torch.zeros((), device=logits.device, dtype=torch.float64)
+        rows = max(1, CHUNK_BYTES // (4 * V))
+        for begin in range(0, len(labels), rows):
+            part = slice(begin, begin + rows)
+            label = labels[part, None]
+            real = (label != pad_id).float()
+            z = gradient[part].float()
+            log_sum = z.logsumexp(-1, keepdim=True)
+            picked = (log_sum - z.gather(-1, label)) * real
+            uniform = (log_sum - z.mean(-1, keepdim=True)) * real
+            plain += picked.sum()
+            smoothed += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
+            # d loss / d z = softmax(z) - smoothed target
+            z = z.sub_(log_sum).exp_().sub_(smoothing / V)
+            z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
+            gradient[part] = z.mul_(real)
+        ctx.gradient = gradient
+        ctx.mark_non_differentiable(plain)
+        return smoothed.float(), plain.float()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.gradient.mul_(gradients[0]), None, None, None
+
+
+def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
+    """The fast path of `reference_loss` for training; it overwrites the logits.
+
+    Backward may be called once.
+    """
+    if not logits.requires_grad:
+        return reference_loss(logits.float(), labels, smoothing, pad_id)
+    return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))
