@@ -4,6 +4,7 @@ Defaults are the base model of "Attention Is All You Need" (Vaswani et al., 2017
 Sections are the tables of a recipe's TOML file; `nmt.recipe` reads and writes them.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
@@ -64,7 +65,7 @@ class Download:
 
     url: str = setting("", "address of the file")
     to: str = setting("", "name below the data folder")
-    sha256: str = setting("", "SHA-256 of the file where it is known; else pinned at first download")
+    sha256: str = setting("", "SHA-256 where it is known; else pinned at the first download")
     unpack: tuple[str, ...] = setting((), "members of a tar archive to unpack beside it")
 
 
@@ -79,7 +80,9 @@ class DataSettings:
     test: dict[str, TextFiles] = setting({}, "test sets by name, scored by `nmt evaluate`")
     downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
     max_length: int = setting(
-        250, "tokens; training pairs with a longer side are dropped and counted", minimum=1,
+        250,
+        "tokens; training pairs with a longer side are dropped and counted",
+        minimum=1,
         maximum=65_000,
     )
     max_ratio: float = setting(
@@ -112,7 +115,10 @@ class ModelSettings:
     d_k: int = setting(64, "width of a head's queries and keys (section 3.2.2)", minimum=1)
     d_v: int = setting(64, "width of a head's values (section 3.2.2)", minimum=1)
     dropout: float = setting(
-        0.1, "on sub-layer outputs and embedding sums, P_drop (section 5.4)", minimum=0, maximum=0.99
+        0.1,
+        "on sub-layer outputs and embedding sums, P_drop (section 5.4)",
+        minimum=0,
+        maximum=0.99,
     )
 
 
@@ -131,11 +137,9 @@ class TrainSettings:
         25_000, "target tokens in an update's batch (section 5.1)", minimum=1
     )
     micro_batch_tokens: int = setting(
-        0, "tokens of a side held at once; larger batches are accumulated; 0: whole batch", minimum=0
+        0, "tokens of a side held at once, larger batches accumulate; 0: all", minimum=0
     )
-    label_smoothing: float = setting(
-        0.1, "epsilon_ls (section 5.4)", minimum=0, maximum=0.999
-    )
+    label_smoothing: float = setting(0.1, "epsilon_ls (section 5.4)", minimum=0, maximum=0.999)
     warmup_updates: int = setting(4000, "updates of linear warm-up (section 5.3)", minimum=1)
     learning_rate_scale: float = setting(
         1.0, "factor on the paper's learning rate (equation 3)", minimum=0
@@ -144,21 +148,22 @@ class TrainSettings:
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", minimum=0, maximum=0.99999)
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", minimum=0)
     precision: str = setting(
-        "float32", "of matrix products; bf16 keeps weights and sums in float32",
+        "float32",
+        "of matrix products; bf16 keeps weights and sums in float32",
         choices=("float32", "bf16"),
     )
     compile: bool = setting(False, "torch.compile the model; needs a C++ compiler on a CPU")
     checkpoint_updates: int = setting(
-        1500, "updates between checkpoints: the paper's 10 minutes at 0.4 s (section 6.1)", minimum=1
+        1500, "updates between checkpoints; 10 minutes at 0.4 s (section 6.1)", minimum=1
     )
     average_checkpoints: int = setting(
         5, "newest checkpoints kept, and averaged at the end (section 6.1)", minimum=1
     )
-    validate_updates: int = setting(
-        1500, "updates between validations on the dev set", minimum=1
-    )
+    validate_updates: int = setting(1500, "updates between validations on the dev set", minimum=1)
     patience: int = setting(
-        0, "validations without a better BLEU before stopping; 0: never", minimum=0,
+        0,
+        "validations without a better BLEU before stopping; 0: never",
+        minimum=0,
         may_change=True,
     )
     report_updates: int = setting(
@@ -177,7 +182,9 @@ class DecodeSettings:
     max_extra_tokens: int = setting(
         50, "output tokens allowed beyond the input's (section 6.1)", minimum=1
     )
-    batch_tokens: int = setting(4096, "source tokens translated at once, padding included", minimum=1)
+    batch_tokens: int = setting(
+        4096, "source tokens translated at once, padding included", minimum=1
+    )
     max_segment_tokens: int = setting(
         250, "longer segments are translated in pieces, which is told", minimum=2
     )
@@ -225,7 +232,7 @@ def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
         raise NmtError(f"{name} is {value!r} but must be one of: {', '.join(limits['choices'])}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = limits["minimum"], limits["maximum"]
-        if value != value or (low is not None and value < low):
+        if math.isnan(value) or (low is not None and value < low):
             raise NmtError(f"{name} is {value} but must be at least {low}")
         if high is not None and value > high:
             raise NmtError(f"{name} is {value} but must be at most {high}")

@@ -1,4 +1,4 @@
-"""Errors a user can mend. The library raises them; only `nmt.commands` turns them into an exit code."""
+"""Errors a user can mend: raised in the library, turned into exit codes only in `nmt.commands`."""
 
 
 class NmtError(Exception):

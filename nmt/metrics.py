@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.ter import TER
 
 # Languages without spaces between words need sacreBLEU's own segmentation.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}

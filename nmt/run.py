@@ -83,5 +83,7 @@ def newest_model(runs: Path = RUNS) -> Path:
         if (folder / "model.safetensors").is_file() or (folder / "best.safetensors").is_file()
     ]
     if not found:
-        raise NmtError(f"no trained model under {runs}/; run `nmt train` first, or name one with --model")
+        raise NmtError(
+            f"no trained model under {runs}/; run `nmt train` first, or name one with --model"
+        )
     return max(found, key=lambda path: path.stat().st_mtime)

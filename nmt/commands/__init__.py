@@ -45,8 +45,8 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with `nmt train`, then `nmt translate FILE` and `nmt evaluate`: none needs a flag."
-    " `nmt COMMAND --help` shows an example of each.",
+    epilog="Begin with `nmt train`, then `nmt translate FILE` and `nmt evaluate`: none needs a"
+    " flag. `nmt COMMAND --help` shows an example of each.",
 )
 @click.version_option(__version__, prog_name="nmt")
 def cli() -> None:

@@ -18,7 +18,6 @@ from nmt.commands.options import (
     pick_device,
     set_option,
 )
-from nmt.config import DecodeSettings
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import override
 from nmt.text.corpus import DataFolder, align, read_pairs, read_segments

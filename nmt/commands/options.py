@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from nmt.config import Recipe, SECTIONS, declared_settings
-from nmt.recipe import DEFAULT_RECIPE, load_recipe, override, shipped_recipes, toml_value
+from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes, toml_value
 from nmt.run import RUNS, RunFolder, newest_model
 
 if TYPE_CHECKING:
@@ -17,36 +17,23 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class RecipeName(click.ParamType):
-    """A recipe's path or shipped name, completed by the shell."""
-
-    name = "recipe"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        names = [name for name in shipped_recipes() if name.startswith(incomplete)]
-        items = [CompletionItem(name) for name in names]
-        return [*items, CompletionItem(incomplete, type="file")]
+def complete_recipe(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Shipped recipes for the shell to offer, and files."""
+    names = [name for name in shipped_recipes() if name.startswith(incomplete)]
+    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
 
 
-class SettingName(click.ParamType):
-    """A `section.key=value` text, its name completed by the shell."""
-
-    name = "section.key=value"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        names = (f"{name}=" for name, _ in declared_settings())
-        return [
-            CompletionItem(name)
-            for name in names
-            if name.startswith(incomplete)
-        ]
+def complete_setting(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of settings for the shell to offer."""
+    names = (f"{name}=" for name, _ in declared_settings())
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-recipe_argument = click.argument("recipe", type=RecipeName(), default=DEFAULT_RECIPE)
+recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path, file_okay=False),
@@ -64,8 +51,8 @@ run_option = click.option(
 set_option = click.option(
     "--set",
     "overrides",
-    type=SettingName(),
     multiple=True,
+    shell_complete=complete_setting,
     metavar="SECTION.KEY=VALUE",
     help="Change any setting of the recipe; may be repeated.",
 )
@@ -118,11 +105,6 @@ def model_path(model: Path | None) -> Path:
     return model if model else newest_model()
 
 
-def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """A model's recipe with decoding flags applied; `--set` of other sections has no effect."""
-    return override(recipe, overrides)
-
-
 def pick_device(name: str) -> "torch.device":
     """The device of that name; raises UsageError if there is none."""
     import torch
@@ -150,5 +132,3 @@ def settings_help(*sections: str) -> str:
             lines.append(f"  {name}{'=' + shown if shown else ''}")
             lines.append(f"      {declared.metadata['meaning']}")
     return "\n".join(lines)
-
-

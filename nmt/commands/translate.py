@@ -1,5 +1,6 @@
 """`nmt translate`: beam search over a file or stdin."""
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -101,10 +102,14 @@ def input_segments(file: Path) -> Iterator[str]:
 def open_output(output: Path | None) -> Iterator[IO[str]]:
     """Stdout, or a file that appears when all is written; UTF-8 and plain line feeds always."""
     if output is None:
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr] (TextIO)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout
         return
-    with atomic_path(output) as partial, partial.open("w", encoding="utf-8", newline="\n") as stream:
+    with (
+        atomic_path(output) as partial,
+        partial.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
         yield stream
 
 

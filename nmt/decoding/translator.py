@@ -99,7 +99,8 @@ class Translator:
     def _search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         """The n best of each encoded source, searched in batches of similar length."""
         found: list[list[Hypothesis]] = [[] for _ in sources]
-        for batch in batches_by_length([len(ids) + 1 for ids in sources], self.settings.batch_tokens):
+        lengths = [len(ids) + 1 for ids in sources]
+        for batch in batches_by_length(lengths, self.settings.batch_tokens):
             results = beam_search(
                 self._search_model,
                 source_batch([sources[index] for index in batch]).to(self._device),
@@ -117,8 +118,8 @@ class Translator:
         """The pieces of one segment rejoined: the best of each, then the next best of each."""
         if not pieces:
             return Translation((Candidate("", 0.0, 0.0),))
-        count = min(len(hypotheses) for hypotheses in pieces)
-        return Translation(tuple(self._candidate([p[rank] for p in pieces]) for rank in range(count)))
+        ranks = zip(*pieces, strict=False)  # as many as the piece with the fewest has
+        return Translation(tuple(self._candidate(hypotheses) for hypotheses in ranks))
 
     def _candidate(self, hypotheses: Sequence[Hypothesis]) -> Candidate:
         texts = [self.tokenizer.decode(each.ids) for each in hypotheses]

@@ -19,7 +19,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) ->
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if bias is not None:
         scores = scores + bias
-    return scores.softmax(-1) @ value
+    weighted: Tensor = scores.softmax(-1) @ value
+    return weighted
 
 
 def padding_bias(is_padding: Tensor) -> Tensor | None:
@@ -74,7 +75,8 @@ class MultiHeadAttention(nn.Module):
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(B, length, h * width) -> (B, h, length, width)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = x.unflatten(-1, (self.heads, -1))
+        return split.transpose(1, 2)
 
     def merge(self, heads: Tensor) -> Tensor:
         """Heads (B, h, Q, d_v) side by side through W^O: (B, Q, d_model)."""

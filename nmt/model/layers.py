@@ -80,7 +80,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, x: Tensor, memory: Tensor, bias: Tensor | None, memory_bias: Tensor | None
     ) -> Tensor:
-        """x (B, T, d_model), memory (B, S, d_model); the biases hide later positions and padding."""
+        """x (B, T, d_model), memory (B, S, d_model); biases hide later positions and padding."""
         x = self.self_attention_norm(x, self.self_attention(x, None, bias))
         x = self.cross_attention_norm(x, self.cross_attention(x, memory, memory_bias))
         out: Tensor = self.feed_forward_norm(x, self.feed_forward(x))

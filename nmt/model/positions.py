@@ -5,9 +5,9 @@ from torch import Tensor
 
 
 def sinusoids(length: int, d_model: int) -> Tensor:
-    """PE(pos, 2i) = sin(pos / 10000^(2i/d_model)) and PE(pos, 2i+1) = cos(the same): (length, d_model).
+    """PE(pos, 2i) = sin(pos / 10000^(2i/d_model)), PE(pos, 2i+1) = cos(same): (length, d_model).
 
-    Sine and cosine are interleaved, as the paper writes them. Computed in float64, given in float32.
+    Interleaved, as the paper writes them. Computed in float64, given in float32.
     """
     positions = torch.arange(length, dtype=torch.float64)[:, None]
     even = torch.arange(0, d_model, 2, dtype=torch.float64)

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from nmt.config import ModelSettings
-from nmt.model.attention import causal_bias, padding_bias
-from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, MultiHeadAttention
+from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
+from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from nmt.model.positions import sinusoids
 
 
@@ -17,7 +17,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.settings = settings
         self.pad_id = pad_id
-        # One matrix embeds source and target and, transposed, projects to the softmax (section 3.4).
+        # One matrix embeds source and target and projects to the softmax (section 3.4).
         self.embedding = nn.Parameter(torch.empty(vocab_size, settings.d_model))
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
@@ -67,7 +67,7 @@ class Transformer(nn.Module):
         return dropped
 
     def position_table(self, length: int) -> Tensor:
-        """The first `length` positions, (length, d_model), the kept table grown if it is too short."""
+        """The first `length` positions, (length, d_model); the kept table grows if too short."""
         table: Tensor = self.get_buffer("positions")
         if length > len(table):
             with torch.inference_mode(False):  # a table made while translating must serve training
@@ -89,7 +89,5 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
     encoder_layer = attention + feed_forward + 2 * norm
     decoder_layer = 2 * attention + feed_forward + 3 * norm
     return (
-        vocab_size * s.d_model
-        + s.encoder_layers * encoder_layer
-        + s.decoder_layers * decoder_layer
+        vocab_size * s.d_model + s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
     )

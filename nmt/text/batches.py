@@ -1,4 +1,4 @@
-"""Batches of pairs of similar length that fill a budget of source and target tokens (section 5.1)."""
+"""Batches of pairs of similar length that fill a budget of tokens on each side (section 5.1)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Batch:
         )
 
     def split(self, max_tokens: int) -> "Iterator[Batch]":
-        """Micro-batches of at most `max_tokens` padded tokens a side (at least one pair); 0: whole."""
+        """Micro-batches of at most `max_tokens` a side, padding included; 0: the whole."""
         rows = len(self.source)
         longest = max(self.source.shape[1], self.labels.shape[1])
         step = max(1, max_tokens // longest) if max_tokens else rows
@@ -54,7 +54,7 @@ class Batch:
             )
 
 
-def pad(rows: Sequence[Sequence[int]] | Sequence[NDArray[numpy.int64]]) -> Tensor:
+def pad(rows: Sequence[Sequence[int]]) -> Tensor:
     """Rows of ids of different lengths as one (B, longest) tensor."""
     padded = numpy.full((len(rows), max(map(len, rows))), PAD, numpy.int64)
     for index, row in enumerate(rows):

@@ -108,9 +108,8 @@ def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
 def align(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     """Line-aligned segments of two files; raises NmtError with both counts if they differ."""
     missing = object()
-    count = 0
     pairs = zip_longest(read_segments(source), read_segments(target), fillvalue=missing)
-    for left, right in pairs:
+    for count, (left, right) in enumerate(pairs):
         if left is missing or right is missing:
             longest = count + 1 + sum(1 for _ in pairs)
             counts = (count, longest) if left is missing else (longest, count)
@@ -119,5 +118,4 @@ def align(source: Path, target: Path) -> Iterator[tuple[str, str]]:
                 f"{source} has {counts[0]} lines but {target} has {counts[1]}: {ended} ends after"
                 f" line {count} while {other} goes on; parallel files must align line by line"
             )
-        count += 1
         yield str(left), str(right)

@@ -65,7 +65,7 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
     pooch.get_logger().setLevel("ERROR")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # a file of another hash, which pooch would keep if none is known
+        path.unlink(missing_ok=True)  # of another hash; pooch would keep it where none is known
         pooch.retrieve(
             url, f"sha256:{sha256}" if sha256 else None, fname=path.name, path=path.parent
         )

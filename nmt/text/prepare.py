@@ -205,8 +205,8 @@ def judge(source_length: int, target_length: int, limits: DataSettings) -> str:
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
     """One line on what cleaning kept and dropped."""
     return (
-        f"{' + '.join(files.names)}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,} with"
-        f" an empty side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
+        f"{' + '.join(files.names)}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,}"
+        f" with an empty side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
         f" {counts['ratio']:,} beyond a length ratio of {limits.max_ratio:g}"
     )
 

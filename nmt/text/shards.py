@@ -1,4 +1,4 @@
-"""Encoded pairs on disk: flat integer arrays, memory-mapped, so that memory does not grow with them.
+"""Encoded pairs on disk: flat integer arrays, memory-mapped, so that memory stays flat.
 
 A shard NAME is two files. NAME.ids holds the piece ids of source 0, target 0, source 1, target 1
 and so on, end to end (little-endian uint16, or uint32 beyond 65,536 pieces). NAME.offsets holds the
@@ -8,17 +8,19 @@ and so on, end to end (little-endian uint16, or uint32 beyond 65,536 pieces). NA
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.errors import NmtError
 
-Ids = NDArray[numpy.uint16] | NDArray[numpy.uint32]
-OFFSET = numpy.dtype("<i8")
+Ids = NDArray[numpy.unsignedinteger[Any]]
+OFFSET: "numpy.dtype[numpy.int64]" = numpy.dtype("<i8")
+Number = TypeVar("Number", bound=numpy.generic)
 
 
-def id_type(vocab_size: int) -> "numpy.dtype[numpy.uint16] | numpy.dtype[numpy.uint32]":
+def id_type(vocab_size: int) -> "numpy.dtype[numpy.unsignedinteger[Any]]":
     """The narrowest integer that holds every piece id."""
     return numpy.dtype("<u2") if vocab_size <= 65_536 else numpy.dtype("<u4")
 
@@ -92,8 +94,8 @@ def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
     return Shard(ids, offsets)
 
 
-def map_array(path: Path, dtype: "numpy.dtype[numpy.generic]") -> NDArray[numpy.generic]:
-    """A flat file as a read-only array; an empty file cannot be mapped, so it becomes one of none."""
+def map_array(path: Path, dtype: "numpy.dtype[Number]") -> NDArray[Number]:
+    """A flat file as a read-only array; one without bytes cannot be mapped."""
     if path.stat().st_size == 0:
         return numpy.zeros(0, dtype)
     return numpy.memmap(path, dtype, mode="r")

@@ -56,8 +56,9 @@ class _FusedLoss(torch.autograd.Function):
             z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
             gradient[part] = z.mul_(real)
         ctx.gradient = gradient
+        plain = plain.float()
         ctx.mark_non_differentiable(plain)
-        return smoothed.float(), plain.float()
+        return smoothed.float(), plain
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -71,4 +72,4 @@ def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int)
     """
     if not logits.requires_grad:
         return reference_loss(logits.float(), labels, smoothing, pad_id)
-    return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))
+    return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))  # type: ignore[no-untyped-call]

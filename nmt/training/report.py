@@ -58,7 +58,8 @@ class Reporter:
         if not self._path.is_file():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["update"] <= update]
+        whole = (line for line in lines if line.endswith("\n"))
+        kept = [line for line in whole if json.loads(line)["update"] <= update]
         if len(kept) < len(lines):
             write_text(self._path, "".join(kept))
 

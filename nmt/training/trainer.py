@@ -1,12 +1,13 @@
 """The training loop (section 5)."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from nmt.checkpoint import average, load_weights, read_model, save_model
 from nmt.config import Recipe
@@ -20,7 +21,7 @@ from nmt.training.loss import smoothed_loss
 from nmt.training.report import Reporter, Sums
 from nmt.training.schedule import inverse_sqrt
 from nmt.training.signals import StopRequest
-from nmt.training.state import Progress, averaged_updates, resume, save_checkpoint, weights_path
+from nmt.training.state import averaged_updates, resume, save_checkpoint, weights_path
 from nmt.training.validation import DevSet
 
 
@@ -53,7 +54,9 @@ class Trainer:
         # A longer table made in mid-run would be compiled anew.
         longest = max(self.dataset.source_lengths.max(), self.dataset.target_lengths.max())
         self.network.position_table(int(longest))
-        self.forward = torch.compile(self.network, dynamic=True) if settings.compile else self.network
+        self.forward: Callable[[Tensor, Tensor], Tensor] = self.network
+        if settings.compile:
+            self.forward = torch.compile(self.network, dynamic=True)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(),
             lr=0.0,  # the schedule sets it before every update
@@ -129,7 +132,7 @@ class Trainer:
             sums = smoothed_loss(
                 logits.flatten(0, 1), micro.labels.flatten(), settings.label_smoothing, PAD
             )
-            sums.smoothed.backward()  # type: ignore[no-untyped-call] (torch has no types here)
+            sums.smoothed.backward()
             smoothed += float(sums.smoothed.detach())
             plain += float(sums.plain)
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]

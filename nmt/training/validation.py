@@ -39,9 +39,7 @@ class DevSet:
     def validate(self, network: Transformer) -> Validation:
         """Loss and beam-search BLEU; the network's mode is left as it was."""
         loss, plain_loss = self.loss(network)
-        hypotheses = translate_texts(
-            network, self._tokenizer, self._recipe.decode, self.sources
-        )
+        hypotheses = translate_texts(network, self._tokenizer, self._recipe.decode, self.sources)
         language = self._recipe.data.target_language
         return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
 
@@ -65,4 +63,3 @@ class DevSet:
             tokens += batch.target_tokens
         network.train(was_training)
         return smoothed / tokens, plain / tokens
-
