@@ -104,11 +104,13 @@ def beam_search(
         logits, state = model.step(last, state)
         B, K, V = logits.shape
         candidates = log_probs[:, :, None] + next_log_probs(logits, sentences, length, ids)
-        # At most K of a row's 2K best end in EOS: the others always fill the beam.
+        # The beam's best candidates: those of them that end in EOS are finished outputs. At most K
+        # of the 2K best end, so the others always fill the beam anew. A beam of 1 is greedy.
         scores, flat = candidates.view(B, K * V).topk(min(2 * beam_size, K * V))
         parents, pieces = flat // V, flat % V
         ends = pieces == ids.eos
-        collect(sentences, history, scores, parents, ends, length, alpha, n_best)
+        finished = ends[:, :beam_size]
+        collect(sentences, history, scores, parents, finished, length, alpha, n_best)
         # The best candidates that go on, in order of score: ended ones sort behind.
         live = scores.masked_fill(ends, -math.inf)
         order = live.argsort(dim=-1, descending=True, stable=True)[:, :beam_size]
@@ -152,14 +154,14 @@ def collect(
     history: Tensor,
     scores: Tensor,
     parents: Tensor,
-    ends: Tensor,
+    finished: Tensor,
     length: int,
     alpha: float,
     n_best: int,
 ) -> None:
-    """File the candidates that end in EOS with their sentences."""
+    """File the candidates that are finished with their sentences."""
     penalty = length_penalty(length, alpha)
-    for row, column in ends.nonzero().tolist():
+    for row, column in finished.nonzero().tolist():
         log_prob = float(scores[row, column])
         if log_prob > -math.inf:
             tokens = history[row, parents[row, column]].tolist()

@@ -71,7 +71,7 @@ class Transformer(nn.Module):
         table: Tensor = self.get_buffer("positions")
         if length > len(table):
             with torch.inference_mode(False):  # a table made while translating must serve training
-                table = sinusoids(2 * length, self.settings.d_model).to(table.device)
+                table = sinusoids(2 * length, self.settings.d_model).to(table)
             self.register_buffer("positions", table, persistent=False)
         return table[:length]
 

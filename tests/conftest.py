@@ -1,0 +1,114 @@
+"""The tiny corpus and the tiny model that the tests share."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.commands import main
+
+WORDS = ["sun", "moon", "star", "rain", "snow", "wind", "tree", "leaf", "root", "seed"]
+
+RECIPE = """
+[data]
+train = [{ source = "train.src", target = "train.tgt" }]
+dev = [{ source = "dev.src", target = "dev.tgt" }]
+test.tiny = { source = "dev.src", target = "dev.tgt" }
+
+[tokenizer]
+vocab_size = 40
+
+[model]
+encoder_layers = 1
+decoder_layers = 1
+d_model = 16
+d_ff = 32
+heads = 2
+d_k = 8
+d_v = 8
+
+[train]
+max_updates = 12
+batch_source_tokens = 200
+batch_target_tokens = 200
+warmup_updates = 10
+checkpoint_updates = 4
+average_checkpoints = 2
+validate_updates = 6
+report_updates = 2
+
+[decode]
+max_extra_tokens = 4
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def nmt(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `nmt ARGUMENTS` in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(each) for each in arguments])
+        captured = capfd.readouterr()
+        return Outcome(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def write_tiny_corpus(folder: Path) -> Path:
+    """A corpus whose target is its source's words in upper case and reverse order; its recipe."""
+    draw = random.Random(7)
+    for name, count in (("train", 120), ("dev", 10)):
+        sources = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(count)]
+        targets = [" ".join(reversed(source.upper().split())) for source in sources]
+        (folder / f"{name}.src").write_text("".join(f"{line}\n" for line in sources))
+        (folder / f"{name}.tgt").write_text("".join(f"{line}\n" for line in targets))
+    recipe = folder / "tiny.toml"
+    recipe.write_text(RECIPE)
+    return recipe
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh current folder with the tiny corpus in it; the path of its recipe."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
+    return write_tiny_corpus(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The run folder of a tiny model, trained once for all tests; do not write into it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    recipe = write_tiny_corpus(folder)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with pytest.raises(SystemExit) as end:
+            main(["train", str(recipe), "--data-dir", str(folder)])
+        assert not end.value.code
+    finally:
+        os.chdir(before)
+    yield folder / "runs" / "tiny"

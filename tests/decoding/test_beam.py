@@ -1,0 +1,196 @@
+"""Beam search against exhaustive search on a table-driven fake; no network is needed."""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.decoding import beam
+from nmt.decoding.beam import SpecialIds, beam_search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.scoring import length_penalty
+
+BOS, EOS = 0, 1
+IDS = SpecialIds(BOS, EOS, never=(BOS,))
+VOCABULARY = 5  # BOS, EOS and three words
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """The state of the fake: which sentence each row is of, and its ids so far."""
+
+    rows: tuple[tuple[int, tuple[int, ...]], ...]
+
+    def select(self, rows: Tensor) -> "Prefixes":
+        return Prefixes(tuple(self.rows[row] for row in rows.flatten().tolist()))
+
+
+class Table:
+    """A fake model whose next-piece probabilities are drawn at random for every prefix."""
+
+    def __init__(self, seed: int, temperature: float = 1.0) -> None:
+        self.seed, self.temperature, self.steps = seed, temperature, 0
+
+    def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+        draw = random.Random(f"{self.seed} {sentence} {prefix}")
+        return [draw.gauss(0, self.temperature) for _ in range(VOCABULARY)]
+
+    def encode(self, source: Tensor) -> Prefixes:
+        return Prefixes(tuple((sentence, ()) for sentence in source[:, 0].tolist()))
+
+    def step(self, last_ids: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+        self.steps += 1
+        flat = last_ids.flatten().tolist()
+        rows = tuple(
+            (sentence, (*prefix, piece))
+            for (sentence, prefix), piece in zip(state.rows, flat, strict=True)
+        )
+        logits = torch.tensor([self.logits(*row) for row in rows], dtype=torch.float32)
+        return logits.view(*last_ids.shape, VOCABULARY), Prefixes(rows)
+
+    def log_prob(self, sentence: int, ids: tuple[int, ...]) -> float:
+        """Of a whole output, its EOS included."""
+        total, prefix = 0.0, (BOS,)
+        for piece in (*ids, EOS):
+            logits = torch.tensor(self.logits(sentence, prefix), dtype=torch.float64)
+            total += float(logits.log_softmax(-1)[piece])
+            prefix = (*prefix, piece)
+        return total
+
+
+def every_output(max_length: int) -> Iterator[tuple[int, ...]]:
+    """All outputs of at most `max_length` ids with EOS, without it."""
+    for length in range(max_length):
+        yield from itertools.product(range(2, VOCABULARY), repeat=length)
+
+
+def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> list[Hypothesis]:
+    """All outputs, best first."""
+    found = []
+    for ids in every_output(max_length):
+        log_prob = model.log_prob(sentence, ids)
+        score = log_prob / length_penalty(len(ids) + 1, alpha)
+        found.append(Hypothesis(ids, log_prob, score))
+    return sorted(found, key=lambda each: -each.score)
+
+
+def search(
+    model: Table, lengths: list[int], *, width: int, alpha: float = 0.6, n_best: int = 1
+) -> list[list[Hypothesis]]:
+    """Search sentences 0, 1, ... of the fake."""
+    source = torch.arange(len(lengths))[:, None]
+    return beam_search(model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best)
+
+
+def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
+    """Whether ids agree, and scores up to float32's rounding."""
+    return [each.ids for each in found] == [each.ids for each in expected] and [
+        each.score for each in found
+    ] == pytest.approx([each.score for each in expected], abs=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.5])
+@pytest.mark.parametrize("seed", range(12))
+def test_full_width_equals_exhaustive_search(seed: int, alpha: float) -> None:
+    """With room for every prefix, the n best are the true n best, in order; 3^4 * 4 / 3 at most."""
+    model = Table(seed)
+    for n_best in (1, 7):
+        found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best)
+        for sentence, max_length in enumerate([5, 4, 1]):
+            expected = exhaustive(model, sentence, max_length, alpha)[:n_best]
+            assert same(found[sentence], expected)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(25))
+def test_stopping_early_loses_nothing(
+    seed: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is that of a search which never stops before its greatest length."""
+    lengths, alpha = [9, 12, 6], 1.5
+    early = Table(seed, 2.0)
+    found = search(early, lengths, width=width, alpha=alpha, n_best=width)
+    never = Table(seed, 2.0)
+    monkeypatch.setattr(
+        beam._Sentence, "is_done", lambda self, best_live, alpha, n_best: best_live == -math.inf
+    )
+    assert search(never, lengths, width=width, alpha=alpha, n_best=width) == found
+    assert early.steps <= never.steps
+
+
+def test_it_does_stop_early() -> None:
+    """A model that all but ends at once takes a step, not the twenty allowed."""
+
+    class Ending(Table):
+        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+            return [0.0, 20.0, 0.0, 0.0, 0.0]
+
+    model = Ending(0)
+    (found,) = search(model, [20], width=4)
+    assert found[0].ids == ()
+    assert model.steps == 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_greedy_is_beam_one(seed: int) -> None:
+    """Width 1 follows the likeliest piece until that is EOS, or the length forces it."""
+    model = Table(seed)
+    prefix: tuple[int, ...] = (BOS,)
+    while len(prefix) < 8:
+        logits = model.logits(0, prefix)
+        piece = max(range(1, VOCABULARY), key=logits.__getitem__)
+        if piece == EOS:
+            break
+        prefix = (*prefix, piece)
+    (found,) = search(model, [8], width=1)
+    assert found[0].ids == prefix[1:]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
+    model = Table(seed, 1.5)
+    lengths = [7, 3, 10, 1, 5]
+    together = search(model, lengths, width=4, n_best=3)
+    for sentence, max_length in enumerate(lengths):
+        source = torch.tensor([[sentence]])
+        (alone,) = beam_search(
+            model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3
+        )
+        assert alone == together[sentence]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_scores_are_the_models(seed: int) -> None:
+    """Every score is the model's log-probability, EOS included, over the penalty."""
+    model = Table(seed)
+    for sentence, found in enumerate(search(model, [6, 9], width=5, n_best=5)):
+        assert found == sorted(found, key=lambda each: -each.score)
+        assert len({each.ids for each in found}) == len(found)
+        for each in found:
+            assert each.log_prob == pytest.approx(model.log_prob(sentence, each.ids), abs=1e-4)
+            penalty = length_penalty(len(each.ids) + 1, 0.6)
+            assert each.score == pytest.approx(each.log_prob / penalty)
+
+
+def test_never_ids_never_come_and_length_is_kept() -> None:
+    for seed in range(10):
+        for found, limit in zip(search(Table(seed), [4, 1], width=4, n_best=4), [4, 1], strict=True):
+            assert all(BOS not in each.ids and len(each.ids) < limit for each in found)
+
+
+def test_length_penalty_by_hand() -> None:
+    """((5 + |Y|) / 6)^alpha: 1 at length 1, (15 / 6)^0.6 at length 10."""
+    assert length_penalty(1, 0.6) == 1
+    assert length_penalty(10, 0.6) == pytest.approx(2.5**0.6)
+    assert length_penalty(10, 0.0) == 1
+
+
+@pytest.mark.parametrize(("alpha", "n_best", "width"), [(-0.1, 1, 4), (0.6, 5, 4), (0.6, 0, 4)])
+def test_what_has_no_safe_stop_is_refused(alpha: float, n_best: int, width: int) -> None:
+    with pytest.raises(ValueError, match="alpha >= 0"):
+        search(Table(0), [3], width=width, alpha=alpha, n_best=n_best)

@@ -1,0 +1,129 @@
+"""Translations are one for one and do not depend on how they are batched."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.checkpoint import TrainedModel, load_model
+from nmt.decoding.segments import split_long
+from nmt.decoding.translator import Translation, Translator, batches_by_length
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS
+from tests.conftest import WORDS
+
+SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
+
+
+@pytest.fixture
+def trained(tiny_run: Path) -> TrainedModel:
+    """The tiny model."""
+    return load_model(tiny_run, torch.device("cpu"))
+
+
+def translate(model: TrainedModel, segments: list[str], **settings: object) -> list[Translation]:
+    """With some decode settings changed, quietly."""
+    changed = replace(model.recipe.decode, **settings)  # type: ignore[arg-type] (tested values)
+    return list(Translator.of(model, changed, lambda _: None, n_best=2).translate(segments))
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 20, 64])
+def test_batching_changes_nothing(trained: TrainedModel, batch_tokens: int) -> None:
+    whole = translate(trained, SEGMENTS)
+    parts = translate(trained, SEGMENTS, batch_tokens=batch_tokens)
+    for one, other in zip(whole, parts, strict=True):
+        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        assert [each.score for each in one.candidates] == pytest.approx(
+            [each.score for each in other.candidates], abs=1e-4
+        )
+
+
+def test_order_and_chunks_change_nothing(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = [each.text for each in translate(trained, SEGMENTS)]
+    backward = [each.text for each in translate(trained, SEGMENTS[::-1])]
+    monkeypatch.setattr("nmt.decoding.translator.CHUNK_SEGMENTS", 2)
+    assert backward[::-1] == forward
+    assert [each.text for each in translate(trained, SEGMENTS)] == forward
+
+
+def test_log_prob_is_the_full_models(trained: TrainedModel) -> None:
+    """Re-scored by the uncached model on the output's own ids."""
+    ids = trained.tokenizer.encode(["sun moon star"])[0]
+    translator = Translator.of(trained, trained.recipe.decode, lambda _: None, n_best=3)
+    for found in translator._search([ids])[0]:
+        target = torch.tensor([[BOS, *found.ids]])
+        with torch.inference_mode():
+            logits = trained.network(source_batch([ids]), target)[0]
+        labels = torch.tensor([*found.ids, EOS])
+        expected = logits.log_softmax(-1).gather(1, labels[:, None]).sum()
+        assert found.log_prob == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:
+    texts = [each.text for each in translate(trained, ["", "  ", "\t", "\u3000"])]
+    assert texts == ["", "", "", ""]
+
+
+def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> None:
+    """At most input + max_extra_tokens, the input counted without its EOS, the output with it."""
+    ids = trained.tokenizer.encode(["sun"])[0]
+    translator = Translator.of(
+        trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
+    )
+    assert len(translator._search([ids])[0][0].ids) + 1 <= len(ids) + 1
+
+
+def test_a_long_segment_is_told_and_rejoined(trained: TrainedModel) -> None:
+    told: list[str] = []
+    settings = replace(trained.recipe.decode, max_segment_tokens=12)
+    segments = ["sun", " ".join(["moon star"] * 30)]
+    found = list(Translator.of(trained, settings, told.append).translate(segments))
+    assert len(found) == 2
+    assert len(told) == 1
+    assert told[0].startswith("line 2: ")
+    assert "pieces" in told[0]
+
+
+@pytest.mark.parametrize("limit", [2, 7, 40, 1000])
+def test_splitting_loses_no_id_and_keeps_the_limit(trained: TrainedModel, limit: int) -> None:
+    ids = trained.tokenizer.encode([" ".join(WORDS * 5) + "x" * 50])[0]
+    pieces = split_long(ids, limit, trained.tokenizer)
+    assert [each for piece in pieces for each in piece] == ids
+    assert all(0 < len(piece) <= limit for piece in pieces)
+
+
+class Spelled:
+    """A tokenizer whose ids are their own pieces' places in a list."""
+
+    def __init__(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+
+    def piece(self, piece_id: int) -> str:
+        return self._pieces[piece_id]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "limit", "lengths"),
+    [
+        (["\u2581a", ".", "\u2581b", "c", "\u2581d"], 4, [2, 3]),  # after the last sentence's end
+        (["\u2581a", "b", "\u2581c", "d", "\u2581e"], 4, [4, 1]),  # before the last word that fits
+        (["\u2581a", "b", "\u2581c", "d", "e"], 4, [2, 3]),  # not inside a word
+        (["\u2581a", "b", "c", "d", "e"], 4, [4, 1]),  # a word longer than a piece
+        (["\u2581a", "!\"", "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
+    ],
+)
+def test_where_it_is_cut(pieces: list[str], limit: int, lengths: list[int]) -> None:
+    tokenizer = Spelled(pieces)
+    cut = split_long(list(range(len(pieces))), limit, tokenizer)  # type: ignore[arg-type] (a fake)
+    assert [len(each) for each in cut] == lengths
+
+
+def test_batches_by_length_by_hand() -> None:
+    """Budget 10: 9 alone; 5 with 4 (2 * 5); then 3 and 2 and 2 (3 * 3)."""
+    lengths = [2, 9, 3, 5, 4, 2]
+    batches = [[lengths[i] for i in batch] for batch in batches_by_length(lengths, 10)]
+    assert batches == [[9], [5, 4], [3, 2, 2]]
+    assert sorted(i for batch in batches_by_length(lengths, 1) for i in batch) == [*range(6)]

@@ -1,0 +1,35 @@
+"""Small models in double precision."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nmt.config import ModelSettings
+from nmt.model.transformer import Transformer
+
+PAD = 0
+SMALL = ModelSettings(
+    encoder_layers=2,
+    decoder_layers=2,
+    d_model=12,
+    d_ff=20,
+    heads=3,
+    d_k=4,
+    d_v=4,
+    dropout=0.0,
+)
+
+
+@pytest.fixture(autouse=True)
+def _double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(3)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def model() -> Transformer:
+    """A small Transformer with random weights, in evaluation mode."""
+    return Transformer(SMALL, vocab_size=17, pad_id=PAD).eval()

@@ -1,0 +1,79 @@
+"""The layers against PyTorch's own, carrying the same weights."""
+
+import torch
+from torch import nn
+
+from nmt.config import ModelSettings
+from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
+from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
+
+WIDTHS = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
+SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
+EXACT = {"atol": 1e-10, "rtol": 0.0}
+
+
+def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
+    """Give PyTorch's attention our weights; ours has no biases."""
+    assert theirs.in_proj_weight is not None
+    theirs.in_proj_weight.copy_(ours.in_weight)
+    theirs.in_proj_bias.zero_()
+    theirs.out_proj.weight.copy_(ours.out.weight)
+    theirs.out_proj.bias.zero_()
+
+
+def copy_feed_forward(ours: FeedForward, linear1: nn.Linear, linear2: nn.Linear) -> None:
+    """Give PyTorch's feed-forward our weights."""
+    linear1.load_state_dict(ours.inner.state_dict())
+    linear2.load_state_dict(ours.outer.state_dict())
+
+
+def randomise(module: nn.Module) -> None:
+    """Random values everywhere, norms and biases too, so that none can hide behind 0 or 1."""
+    for parameter in module.parameters():
+        parameter.data.normal_(std=0.5)
+
+
+def padding() -> torch.Tensor:
+    """Which of 5 positions are padding in 3 rows."""
+    return torch.arange(5) >= torch.tensor([5, 2, 4])[:, None]
+
+
+@torch.no_grad()
+def test_encoder_stack_equals_torch() -> None:
+    x, is_padding = torch.randn(3, 5, 12), padding()
+    expected = actual = x
+    for _ in range(3):
+        ours = EncoderLayer(SETTINGS)
+        randomise(ours)
+        theirs = nn.TransformerEncoderLayer(
+            **WIDTHS, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
+        )
+        copy_attention(ours.self_attention, theirs.self_attn)
+        copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
+        theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
+        theirs.norm2.load_state_dict(ours.feed_forward_norm.norm.state_dict())
+        expected = theirs(expected, src_key_padding_mask=is_padding)
+        actual = ours(actual, padding_bias(is_padding))
+    torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
+
+
+@torch.no_grad()
+def test_decoder_stack_equals_torch() -> None:
+    x, memory, is_padding = torch.randn(3, 4, 12), torch.randn(3, 5, 12), padding()
+    mask = torch.ones(4, 4, dtype=torch.bool).triu(1)
+    expected = actual = x
+    for _ in range(3):
+        ours = DecoderLayer(SETTINGS)
+        randomise(ours)
+        theirs = nn.TransformerDecoderLayer(
+            **WIDTHS, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
+        )
+        copy_attention(ours.self_attention, theirs.self_attn)
+        copy_attention(ours.cross_attention, theirs.multihead_attn)
+        copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
+        theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
+        theirs.norm2.load_state_dict(ours.cross_attention_norm.norm.state_dict())
+        theirs.norm3.load_state_dict(ours.feed_forward_norm.norm.state_dict())
+        expected = theirs(expected, memory, tgt_mask=mask, memory_key_padding_mask=is_padding)
+        actual = ours(actual, memory, causal_bias(4, x.device), padding_bias(is_padding))
+    torch.testing.assert_close(actual, expected, **EXACT)

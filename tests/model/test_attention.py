@@ -1,0 +1,60 @@
+"""Attention by its formula, with d_k and d_v free of d_model / h (section 3.2)."""
+
+import math
+
+import pytest
+import torch
+
+from nmt.model.attention import MultiHeadAttention, attention, causal_bias, padding_bias
+
+
+def test_hand_worked_attention() -> None:
+    """Two keys, d_k 4: scores 2 / sqrt(4) = 1 and 0, hence weights e / (e + 1) and 1 / (e + 1)."""
+    query = torch.tensor([[[[2.0, 0, 0, 0]]]])
+    key = torch.tensor([[[[1.0, 0, 0, 0], [0, 1, 0, 0]]]])
+    value = torch.tensor([[[[10.0], [20.0]]]])
+    first = math.e / (math.e + 1)
+    assert float(attention(query, key, value, None)) == pytest.approx(10 * first + 20 * (1 - first))
+
+
+def test_a_hidden_key_has_no_weight() -> None:
+    query, key = torch.randn(1, 1, 1, 4), torch.randn(1, 1, 2, 4)
+    value = torch.tensor([[[[10.0], [20.0]]]])
+    bias = padding_bias(torch.tensor([[False, True]]))
+    assert float(attention(query, key, value, bias)) == 10
+
+
+def test_no_padding_needs_no_bias() -> None:
+    assert padding_bias(torch.zeros(2, 3, dtype=torch.bool)) is None
+
+
+def test_causal_bias_hides_what_comes_later() -> None:
+    hidden = -math.inf
+    expected = [[0, hidden, hidden], [0, 0, hidden], [0, 0, 0]]
+    assert causal_bias(3, torch.device("cpu")).tolist() == expected
+
+
+@pytest.mark.parametrize(("heads", "d_k", "d_v"), [(1, 5, 7), (4, 3, 2), (8, 16, 1)])
+def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
+    """The packed projection equals h separate ones, concatenated and projected by W^O."""
+    module = MultiHeadAttention(6, heads, d_k, d_v)
+    module.reset_parameters()
+    queries, memory = torch.randn(2, 3, 6), torch.randn(2, 4, 6)
+    w_q, w_k, w_v = module.in_weight.split([heads * d_k, heads * d_k, heads * d_v])
+    outputs = []
+    for head in range(heads):
+        q = queries @ w_q[head * d_k : (head + 1) * d_k].T
+        k = memory @ w_k[head * d_k : (head + 1) * d_k].T
+        v = memory @ w_v[head * d_v : (head + 1) * d_v].T
+        outputs.append((q @ k.transpose(1, 2) / math.sqrt(d_k)).softmax(-1) @ v)
+    expected = torch.cat(outputs, -1) @ module.out.weight.T
+    torch.testing.assert_close(module(queries, memory, None), expected, atol=1e-12, rtol=0)
+
+
+def test_initial_weights_are_glorot_uniform_by_projection() -> None:
+    """Each of W^Q, W^K, W^V is bounded by its own fan, not by the packed matrix's."""
+    module = MultiHeadAttention(64, 2, 8, 48)
+    module.reset_parameters()
+    for weight, fan_out in zip(module.in_weight.split([16, 16, 96]), (16, 16, 96), strict=True):
+        bound = math.sqrt(6 / (64 + fan_out))
+        assert 0.95 * bound < float(weight.detach().abs().max()) <= bound

@@ -1,0 +1,128 @@
+"""What the masks, the tied matrix and the kept keys and values must guarantee."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nmt.config import ModelSettings
+from nmt.model.incremental import IncrementalDecoder
+from nmt.model.transformer import Transformer, count_parameters
+from tests.model.conftest import PAD, SMALL
+
+SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])
+TARGET = torch.tensor([[2, 6, 8, 11, 4], [2, 12, 5, PAD, PAD]])
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_a_future_token_changes_no_earlier_output(model: Transformer, position: int) -> None:
+    changed = TARGET.clone()
+    changed[:, position] = 13
+    before, after = model(SOURCE, TARGET), model(SOURCE, changed)
+    assert torch.equal(before[:, :position], after[:, :position])
+    assert not torch.equal(before[:, position], after[:, position])
+
+
+def test_padding_changes_nothing(model: Transformer) -> None:
+    """A pair reads the same alone as beside a longer one, and beside a much longer one."""
+    together = model(SOURCE, TARGET)[1, :3]
+    alone = model(SOURCE[1:, :2], TARGET[1:, :3])[0]
+    wide_source = torch.nn.functional.pad(SOURCE, (0, 40), value=PAD)
+    wide_target = torch.nn.functional.pad(TARGET, (0, 40), value=PAD)
+    wide = model(wide_source, wide_target)[1, :3]
+    torch.testing.assert_close(together, alone, atol=1e-12, rtol=0)
+    torch.testing.assert_close(wide, alone, atol=1e-12, rtol=0)
+
+
+def test_every_source_token_reaches_every_output(model: Transformer) -> None:
+    base = model(SOURCE, TARGET)[0]
+    for position in range(4):
+        changed = SOURCE.clone()
+        changed[0, position] = 14
+        assert (model(changed, TARGET)[0] != base).any(dim=-1).all()
+
+
+def test_embedding_is_scaled_and_shared(model: Transformer) -> None:
+    """Look-up is sqrt(d_model) times the row plus the position; the same matrix makes the logits."""
+    embedded = model.embed(torch.tensor([[6]]))
+    expected = model.embedding[6] * 12**0.5 + model.position_table(1)[0]
+    torch.testing.assert_close(embedded[0, 0], expected)
+    assert sum(p.shape[0] == 17 for p in model.parameters()) == 1
+    x = torch.randn(1, 1, 12)
+    torch.testing.assert_close(model.project(x)[0, 0], model.embedding @ x[0, 0])
+
+
+def test_positions_beyond_the_kept_table_are_made(model: Transformer) -> None:
+    """The table grows by itself, also in inference mode, and training goes on with it."""
+    long = torch.full((1, 700), 5)
+    with torch.inference_mode():
+        model(long, TARGET[:1])
+    model.train()
+    model(long, TARGET[:1]).sum().backward()
+    assert len(model.position_table(700)) == 700
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SMALL,
+        replace(SMALL, heads=5, d_k=7, d_v=3, encoder_layers=1, decoder_layers=3),
+        replace(SMALL, d_model=9, d_ff=1),
+    ],
+)
+def test_parameter_count_by_formula(settings: ModelSettings) -> None:
+    model = Transformer(settings, vocab_size=17, pad_id=PAD)
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert count_parameters(settings, 17) == counted
+
+
+def test_parameters_of_the_papers_models() -> None:
+    """Base and big with 37,000 pieces: 63.0 and 214.2 million (table 3 prints 65 and 213)."""
+    base = ModelSettings()
+    assert round(count_parameters(base, 37_000) / 1e6, 1) == 63.0
+    big = replace(base, d_model=1024, d_ff=4096, heads=16)
+    assert round(count_parameters(big, 37_000) / 1e6, 1) == 214.2
+
+
+def test_cached_steps_equal_the_full_decoder(model: Transformer) -> None:
+    """Step by step, with rows repeated, reordered and a sentence dropped on the way."""
+    decoder = IncrementalDecoder(model)
+    state = decoder.encode(SOURCE)
+    logits, state = decoder.step(torch.tensor([[2], [2]]), state)
+    full = model(SOURCE, torch.tensor([[2], [2]]))
+    torch.testing.assert_close(logits[:, 0], full[:, -1], atol=1e-12, rtol=0)
+
+    state = state.select(torch.tensor([[0, 0, 0], [1, 1, 1]]))
+    logits, state = decoder.step(torch.tensor([[6, 7, 8], [9, 10, 11]]), state)
+    for sentence, pieces in enumerate([[6, 7, 8], [9, 10, 11]]):
+        for row, piece in enumerate(pieces):
+            full = model(SOURCE[sentence : sentence + 1], torch.tensor([[2, piece]]))
+            torch.testing.assert_close(logits[sentence, row], full[0, -1], atol=1e-12, rtol=0)
+
+    state = state.select(torch.tensor([[5, 3]]))  # the second sentence's third and first rows
+    logits, _ = decoder.step(torch.tensor([[4, 5]]), state)
+    for row, prefix in enumerate([[2, 11, 4], [2, 9, 5]]):
+        full = model(SOURCE[1:], torch.tensor([prefix]))
+        torch.testing.assert_close(logits[0, row], full[0, -1], atol=1e-12, rtol=0)
+
+
+def test_sentences_may_change_places(model: Transformer) -> None:
+    """select may reorder whole sentences too, with their own memories."""
+    decoder = IncrementalDecoder(model)
+    _, state = decoder.step(torch.tensor([[2], [2]]), decoder.encode(SOURCE))
+    logits, _ = decoder.step(torch.tensor([[6], [6]]), state.select(torch.tensor([[1], [0]])))
+    for row, sentence in enumerate([1, 0]):
+        full = model(SOURCE[sentence : sentence + 1], torch.tensor([[2, 6]]))
+        torch.testing.assert_close(logits[row, 0], full[0, -1], atol=1e-12, rtol=0)
+
+
+def test_dropout_is_on_sublayers_and_embeddings_alone() -> None:
+    """One on the sums of embeddings and positions, one a sub-layer; none on attention weights."""
+    model = Transformer(SMALL, vocab_size=17, pad_id=PAD)
+    dropouts = [m for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    assert len(dropouts) == 1 + 2 * SMALL.encoder_layers + 3 * SMALL.decoder_layers
+
+
+def test_initial_embedding_has_the_authors_deviation() -> None:
+    model = Transformer(replace(SMALL, d_model=64), vocab_size=2000, pad_id=PAD)
+    assert float(model.embedding.std()) == pytest.approx(64**-0.5, rel=0.02)
