@@ -1,8 +1,9 @@
 """Write a file whole or not at all: temporary name, fsync, rename."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nmt.errors import NmtError
@@ -12,20 +13,31 @@ from nmt.errors import NmtError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well.
 
-    Raises NmtError if the disk refuses; whatever stood under `path` before is then still there.
+    Raises NmtError if the disk refuses; whatever stood under `path` before is then still there. A
+    symbolic link is followed. A device or a pipe, such as /dev/null, is itself written to.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
+    final = Path(os.path.realpath(path))
+    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if final.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        mode = partial.stat().st_mode  # as the user's umask has it; safetensors makes its own 0600
         yield partial
+        partial.chmod(mode)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
-        partial.replace(path)
+        partial.replace(final)
     except OSError as error:
         reason = error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -80,10 +80,13 @@ def read_model(path: Path) -> ModelFile:
     except (SafetensorError, OSError, RuntimeError) as error:
         raise NmtError(f"{path} is damaged or is not a model ({error}); make it anew") from error
     tokenizer = tensors.pop(TOKENIZER, None)
-    if tokenizer is None or "recipe" not in metadata:
+    if tokenizer is None or tokenizer.dtype != torch.uint8 or "recipe" not in metadata:
         raise NmtError(f"{path} lacks its tokenizer or recipe; make it anew")
     recipe = parse_recipe(metadata["recipe"], path.stem, f"the recipe inside {path}")
-    updates = tuple(json.loads(metadata.get("updates", "[]")))
+    try:
+        updates = tuple(map(int, json.loads(metadata.get("updates", "[]"))))
+    except (ValueError, TypeError) as error:
+        raise NmtError(f"{path} has damaged metadata ({error}); make it anew") from error
     return ModelFile(tensors, tokenizer.numpy().tobytes(), recipe, updates)
 
 
@@ -119,6 +122,11 @@ def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path
         raise NmtError(f"the weights in {path} do not fit its recipe: {reason}") from error
 
 
+def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    """The shape of every tensor."""
+    return {name: tensor.shape for name, tensor in weights.items()}
+
+
 def average(paths: Sequence[Path]) -> ModelFile:
     """The mean of checkpoints' weights (section 6.1), summed in float64."""
     first = read_model(paths[0])
@@ -126,7 +134,8 @@ def average(paths: Sequence[Path]) -> ModelFile:
     updates = [*first.updates]
     for path in paths[1:]:
         content = read_model(path)
-        if content.tokenizer != first.tokenizer or content.weights.keys() != sums.keys():
+        same = (content.tokenizer, content.recipe.model) == (first.tokenizer, first.recipe.model)
+        if not same or shapes(content.weights) != shapes(first.weights):
             raise NmtError(f"{path} and {paths[0]} are of different runs; they have no mean")
         updates += content.updates
         for name, tensor in content.weights.items():

@@ -11,6 +11,8 @@ from typing import Any
 
 from nmt.errors import NmtError
 
+LARGEST_INTEGER = 2**31 - 1  # of a setting without a maximum of its own; SentencePiece's ints
+
 
 def setting(
     default: Any,
@@ -149,8 +151,8 @@ class TrainSettings:
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", minimum=0)
     precision: str = setting(
         "float32",
-        "of matrix products; bf16 keeps weights and sums in float32",
-        choices=("float32", "bf16"),
+        "of matrix products; bf16 keeps weights and sums in float32; auto: bf16 where built in",
+        choices=("float32", "bf16", "auto"),
     )
     compile: bool = setting(False, "torch.compile the model; needs a C++ compiler on a CPU")
     checkpoint_updates: int = setting(
@@ -232,8 +234,12 @@ def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
         raise NmtError(f"{name} is {value!r} but must be one of: {', '.join(limits['choices'])}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = limits["minimum"], limits["maximum"]
-        if math.isnan(value) or (low is not None and value < low):
+        if not math.isfinite(value):
+            raise NmtError(f"{name} is {value} but must be a finite number")
+        if low is not None and value < low:
             raise NmtError(f"{name} is {value} but must be at least {low}")
+        if high is None and wanted is int:
+            high = LARGEST_INTEGER
         if high is not None and value > high:
             raise NmtError(f"{name} is {value} but must be at most {high}")
     return value

@@ -6,6 +6,7 @@ nearest valid name.
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
@@ -55,7 +56,7 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 def read_text(path: Path) -> str:
     """The text of a small file; raises NmtError if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise NmtError(f"cannot read the recipe {path}: {reason}") from error
@@ -68,6 +69,12 @@ def parse_recipe(text: str, name: str, origin: str) -> Recipe:
     except tomllib.TOMLDecodeError as error:
         raise NmtError(f"{origin} is not valid TOML: {error}") from error
     name = tables.pop("name", name)
+    if (
+        not isinstance(name, str)
+        or not re.fullmatch(r"[^/\\\x00-\x1f]+", name)
+        or name in (".", "..")
+    ):
+        raise NmtError(f"{origin}: name is {name!r} but must be a text that can name a folder")
     try:
         for section, values in tables.items():
             if section not in SECTIONS:
@@ -108,7 +115,11 @@ def build_nested(name: str, value: Any) -> Any:
         if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
             raise NmtError(f"{name} must hold a table for each test set")
         return {key: build(TextFiles, f"{name}.{key}.", each) for key, each in value.items()}
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(each, str) for each in value):
+        raise NmtError(f"{name} must be a list of texts")
+    return tuple(value)
 
 
 def check_files(prefix: str, files: Mapping[str, str]) -> None:

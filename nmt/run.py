@@ -56,9 +56,13 @@ class RunFolder:
         """The recipe the run began with."""
         return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
 
+    def is_begun(self) -> bool:
+        """Whether there is a training to go on with."""
+        return self.recipe.is_file() and any(self.checkpoints.glob("*.state.pt"))
+
     def settle_recipe(self, recipe: Recipe) -> None:
         """Write the recipe down, or refuse one that differs from a run already begun."""
-        if self.recipe.exists() and any(self.checkpoints.glob("*.state.pt")):
+        if self.is_begun():
             changed = changed_keys(self.load_recipe(), recipe)
             if changed:
                 raise NmtError(
@@ -77,13 +81,15 @@ class RunFolder:
 
 def newest_model(runs: Path = RUNS) -> Path:
     """The model of the run last trained under `runs`."""
-    found = [
-        RunFolder(folder).translation_model()
-        for folder in runs.glob("*/")
-        if (folder / "model.safetensors").is_file() or (folder / "best.safetensors").is_file()
+    trained = [
+        (path.stat().st_mtime_ns, folder)
+        for folder in map(RunFolder, sorted(runs.glob("*/")))
+        for path in (folder.model, folder.best)
+        if path.is_file()
     ]
-    if not found:
+    if not trained:
         raise NmtError(
             f"no trained model under {runs}/; run `nmt train` first, or name one with --model"
         )
-    return max(found, key=lambda path: path.stat().st_mtime)
+    _, newest = max(trained, key=lambda each: each[0])
+    return newest.translation_model()

@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a tiny model, trained once for all tests; do not write into it."""
     folder = tmp_path_factory.mktemp("tiny")
     recipe = write_tiny_corpus(folder)
@@ -111,4 +111,32 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert not end.value.code
     finally:
         os.chdir(before)
-    yield folder / "runs" / "tiny"
+    return folder / "runs" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a small model trained until it writes words; do not write into it."""
+    folder = tmp_path_factory.mktemp("skilled")
+    recipe = write_tiny_corpus(folder)
+    settings = {
+        "model.d_model": 32,
+        "model.d_ff": 64,
+        "model.d_k": 16,
+        "model.d_v": 16,
+        "model.dropout": 0,
+        "train.max_updates": 120,
+        "train.warmup_updates": 60,
+        "train.learning_rate_scale": 2,
+        "train.batch_source_tokens": 1000,
+        "train.batch_target_tokens": 1000,
+        "train.checkpoint_updates": 60,
+        "train.validate_updates": 120,
+        "train.average_checkpoints": 1,
+    }
+    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    run = folder / "runs" / "skilled"
+    with pytest.raises(SystemExit) as end:
+        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *overrides])
+    assert not end.value.code
+    return run

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -22,6 +22,9 @@ COMMANDS = {
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
 }
+MEMORY_MEND = (
+    "lower train.micro_batch_tokens to train, decode.batch_tokens to translate, or the model's size"
+)
 
 
 class LazyGroup(click.Group):
@@ -36,6 +39,18 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"nmt.commands.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101 (for the type checker)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand and see its output out."""
+        try:
+            result = super().invoke(ctx)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader of our output is gone (`| head`): nothing is left to say, to anyone.
+            drop_stdout()
+            sys.exit(128 + signal.SIGPIPE)
+        return result
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -61,7 +76,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, exit_on_sigterm)
     try:
         cli.main(arguments, prog_name="nmt", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
@@ -72,11 +86,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(128 + signal.SIGINT)
-    except BrokenPipeError:
-        # The reader of our output is gone (`| head`): nothing is left to say, to anyone.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        drop_stdout()
+        place = f"{error.filename}: " if error.filename else "cannot read or write: "
+        click.echo(f"nmt: {place}{error.strerror or error}", err=True)
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        click.echo(f"nmt: out of memory; {MEMORY_MEND}", err=True)
+        sys.exit(1)
     sys.exit(0)
+
+
+def drop_stdout() -> None:
+    """Let what is still buffered for stdout go nowhere, so that Python's exit is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it is Python's, a CPU's or a GPU's way of saying that memory is used up."""
+    told = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:

@@ -10,6 +10,7 @@ import click
 
 from nmt.commands.options import (
     data_dir_option,
+    decode_settings,
     decoding_options,
     device_option,
     flags_as_overrides,
@@ -19,7 +20,6 @@ from nmt.commands.options import (
     set_option,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import override
 from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def score_model(
     from nmt.log import note
 
     model = load_model(path, pick_device(device))
-    settings = override(model.recipe, overrides).decode
+    settings = decode_settings(model.recipe, overrides)
     tests = [read_test(*files)] if files else list(recipe_tests(model, DataFolder(data_dir)))
     note(f"model: {model.path} ({model.recipe.name})")
     results = []

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from nmt.config import SECTIONS, Recipe, declared_settings
-from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes, toml_value
+from nmt.config import SECTIONS, DecodeSettings, Recipe, declared_settings
+from nmt.errors import UsageError
+from nmt.recipe import DEFAULT_RECIPE, load_recipe, override, shipped_recipes, toml_value
 from nmt.run import RUNS, RunFolder, newest_model
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ def flags_as_overrides(section: str, **flags: object) -> list[str]:
     ]
 
 
+def decode_settings(recipe: Recipe, overrides: Iterable[str]) -> DecodeSettings:
+    """How to translate with a trained model; raises UsageError for settings of other sections."""
+    overrides = list(overrides)
+    settled = override(recipe, overrides)
+    for text in overrides:
+        if not text.strip().startswith("decode."):
+            raise UsageError(f"--set {text}: only [decode] can be changed once a model is trained")
+    return settled.decode
+
+
 def run_folder(run: Path | None, recipe: Recipe) -> RunFolder:
     """The run folder named, or the recipe's own."""
     return RunFolder(run or RUNS / recipe.name)
@@ -109,14 +120,14 @@ def pick_device(name: str) -> "torch.device":
     """The device of that name; raises UsageError if there is none."""
     import torch
 
-    from nmt.errors import UsageError
-
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        if device.type == "meta":
+            raise RuntimeError("it holds no data")
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"--device {name} cannot be used here: {reason}") from error
     return device

@@ -52,14 +52,17 @@ def command(
     from nmt.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.prepare import prepare
+    from nmt.training.precision import resolve_precision
     from nmt.training.trainer import Trainer
     from nmt.training.validation import DevSet
 
     data = DataFolder(data_dir)
+    chosen = pick_device(device)
+    settled = resolve_precision(settled, folder, chosen)
     folder.settle_recipe(settled)
     prepared = prepare(settled, data, folder, note)
     dev = DevSet(settled, data, prepared.tokenizer)
-    outcome = Trainer(settled, prepared, dev, folder, pick_device(device)).train()
+    outcome = Trainer(settled, prepared, dev, folder, chosen).train()
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)

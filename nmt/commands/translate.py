@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import click
 
 from nmt.atomic import atomic_path
 from nmt.commands.options import (
+    decode_settings,
     decoding_options,
     device_option,
     flags_as_overrides,
@@ -22,7 +24,6 @@ from nmt.commands.options import (
     settings_help,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import override
 
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translation
@@ -70,7 +71,7 @@ def command(
     from nmt.log import note
 
     trained = load_model(path, pick_device(device))
-    settings = override(trained.recipe, [*overrides, *flags]).decode
+    settings = decode_settings(trained.recipe, [*overrides, *flags])
     if n_best is not None and not 1 <= n_best <= settings.beam_size:
         raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
     note(f"model: {trained.path} ({trained.recipe.name})")
@@ -83,11 +84,12 @@ def command(
 
 def check_paths(file: Path, output: Path | None) -> None:
     """Refuse a missing input, and an output that is its own input, before anything is loaded."""
-    if str(file) == "-":
-        return
-    if not file.is_file():
+    if str(file) != "-" and (not file.exists() or file.is_dir()):
         raise NmtError(f"{file} does not exist or is not a file; name a text file, or - for stdin")
-    if output and output.exists() and output.samefile(file):
+    if output is None or not output.is_file():
+        return
+    given = os.fstat(sys.stdin.fileno()) if str(file) == "-" else file.stat()
+    if os.path.samestat(given, output.stat()):
         raise UsageError(f"--output {output} is the input itself; name another file")
 
 
@@ -95,13 +97,19 @@ def input_segments(file: Path) -> Iterator[str]:
     """The lines of a file or of stdin."""
     from nmt.text.corpus import decode_lines, read_segments
 
-    return decode_lines(sys.stdin.buffer, "stdin") if str(file) == "-" else read_segments(file)
+    if str(file) != "-":
+        return read_segments(file)
+    if sys.stdin is None:
+        raise NmtError("stdin is closed; name a text file")
+    return decode_lines(sys.stdin.buffer, "stdin")
 
 
 @contextmanager
 def open_output(output: Path | None) -> Iterator[IO[str]]:
     """Stdout, or a file that appears when all is written; UTF-8 and plain line feeds always."""
     if output is None:
+        if sys.stdout is None:
+            raise NmtError("stdout is closed; name a file with --output")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         yield sys.stdout

@@ -60,13 +60,13 @@ class _Sentence:
         self.finished.sort(key=lambda each: -each.score)
         del self.finished[n_best:]
 
-    def is_done(self, best_live: float, alpha: float, n_best: int) -> bool:
-        """Whether no live hypothesis can still enter the n best.
+    def is_done(self, length: int, best_live: float, alpha: float, n_best: int) -> bool:
+        """Whether, after `length` steps, no live hypothesis can still enter the n best.
 
         A log-probability only falls, and the penalty (alpha >= 0) is largest at the greatest
         length: best_live over that penalty bounds every score to come.
         """
-        if best_live == -math.inf:
+        if length >= self.max_length or best_live == -math.inf:
             return True
         bound = best_live / length_penalty(self.max_length, alpha)
         return len(self.finished) == n_best and bound <= self.finished[-1].score
@@ -87,7 +87,7 @@ def beam_search(
 
     `max_lengths` bounds each output's tokens, EOS counted: an output that reaches it ends there,
     with EOS's own probability, so that every score is the model's. Needs alpha >= 0 and
-    n_best <= beam_size.
+    n_best <= beam_size. A sentence for which the model gives no number has no output.
     """
     if alpha < 0 or not 1 <= n_best <= beam_size:
         raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
@@ -118,7 +118,7 @@ def beam_search(
         keep = [
             row
             for row, best in enumerate(log_probs[:, 0].tolist())
-            if not sentences[row].is_done(best, alpha, n_best)
+            if not sentences[row].is_done(length, best, alpha, n_best)
         ]
         sentences = [sentences[row] for row in keep]
         if not sentences:

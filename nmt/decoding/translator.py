@@ -11,6 +11,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import SpecialIds, beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import split_long
+from nmt.errors import NmtError
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer
 from nmt.text.batches import source_batch
@@ -111,6 +112,11 @@ class Translator:
                 n_best=self.n_best,
             )
             for index, result in zip(batch, results, strict=True):
+                if not result:
+                    raise NmtError(
+                        "the model's outputs are not numbers: its training diverged; train it anew"
+                        " with a lower train.learning_rate_scale"
+                    )
                 found[index] = result
         return found
 

@@ -20,7 +20,8 @@ from nmt.errors import NmtError
 from nmt.resources import shipped
 
 BYTE_ORDER_MARK = "\ufeff"
-SGM_SEGMENT = re.compile(r"<seg[^>]*>(.*?)</seg>", re.IGNORECASE)
+SGM_BEGIN = re.compile(r"<seg\b", re.IGNORECASE)
+SGM_SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
@@ -57,8 +58,8 @@ def read_segments(path: Path) -> Iterator[str]:
     try:
         with open_bytes(path) as stream:
             lines = decode_lines(stream, str(path))
-            if path.name.removesuffix(".gz").endswith(".sgm"):
-                lines = sgm_segments(lines)
+            if ".sgm" in path.suffixes[-2:]:
+                lines = sgm_segments(lines, str(path))
             yield from lines
     except READ_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -80,11 +81,14 @@ def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
         yield text.removesuffix("\n").removesuffix("\r")
 
 
-def sgm_segments(lines: Iterable[str]) -> Iterator[str]:
-    """The <seg> elements of a WMT .sgm file."""
-    for line in lines:
-        for match in SGM_SEGMENT.finditer(line):
-            yield html.unescape(match.group(1)).strip()
+def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
+    """The <seg> elements of a WMT .sgm file, each on one line."""
+    for number, line in enumerate(lines, start=1):
+        segments = SGM_SEGMENT.findall(line)
+        if len(segments) != len(SGM_BEGIN.findall(line)):
+            raise NmtError(f"{name}, line {number}: a <seg> does not end on its line; join them")
+        for segment in segments:
+            yield html.unescape(segment).strip()
 
 
 def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[tuple[str, str]]:

@@ -4,16 +4,19 @@ A file whose hash the recipe does not know is pinned at its first download in `S
 data folder, and checked against that pin afterwards.
 """
 
+import hashlib
+import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import pooch
 import requests
 
-from nmt.atomic import write_text
+from nmt.atomic import atomic_path, write_text
 from nmt.config import Download
 from nmt.errors import NmtError
+from nmt.text.corpus import READ_ERRORS
 
 PINS = "SHA256SUMS"
 
@@ -24,21 +27,35 @@ def fetch(download: Download, folder: Path, report: Callable[[str], None]) -> No
     Raises NmtError without a network, for a wrong hash, or for a name outside the folder.
     """
     path = inside(folder, download.to)
+    for member in download.unpack:
+        inside(path.parent, member)
     pins = read_pins(folder)
-    known = download.sha256 or pins.get(download.to, "")
-    if path.is_file() and known and pooch.file_hash(str(path), alg="sha256") == known:
-        report(f"{path} is there, its SHA-256 right")
-    else:
+    known = (download.sha256 or pins.get(download.to, "")).lower()
+    # A file without a known hash is the user's own, or of a fetch that was cut short: it is kept.
+    is_there = path.is_file() and (not known or sha256_of(path) == known)
+    if not is_there:
         retrieve(download.url, path, known)
-        found = pooch.file_hash(str(path), alg="sha256")
-        if not known:
-            pins[download.to] = found
-            write_text(folder / PINS, "".join(f"{v}  {k}\n" for k, v in sorted(pins.items())))
-            report(f"{path}: SHA-256 {found}, not known before, now pinned in {folder / PINS}")
-        else:
-            report(f"{path}: downloaded, its SHA-256 right")
-    if download.unpack:
-        unpack(path, download.unpack)
+    state = "is there" if is_there else "downloaded"
+    if known:
+        report(f"{path}: {state}, its SHA-256 right")
+    else:
+        pins[download.to] = sha256_of(path)
+        write_text(folder / PINS, "".join(f"{v}  {k}\n" for k, v in sorted(pins.items())))
+        report(
+            f"{path}: {state}, SHA-256 {pins[download.to]}, not known before, now pinned in"
+            f" {folder / PINS}"
+        )
+    missing = [name for name in download.unpack if not (path.parent / name).is_file()]
+    unpack(path, missing if is_there else download.unpack)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise NmtError(f"cannot read {path}: {error.strerror}") from error
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -54,7 +71,11 @@ def read_pins(folder: Path) -> dict[str, str]:
     path = folder / PINS
     if not path.is_file():
         return {}
-    lines = (line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NmtError(f"cannot read {path}: {error}") from error
+    lines = (line.split(maxsplit=1) for line in text.splitlines())
     return {parts[1]: parts[0] for parts in lines if len(parts) == 2}
 
 
@@ -65,7 +86,6 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
     pooch.get_logger().setLevel("ERROR")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # of another hash; pooch would keep it where none is known
         pooch.retrieve(
             url, f"sha256:{sha256}" if sha256 else None, fname=path.name, path=path.parent
         )
@@ -76,22 +96,26 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
     except requests.exceptions.RequestException as error:
         raise NmtError(f"cannot download {url}: {error}") from error
     except ValueError as error:
-        raise NmtError(f"{url} is not the file that was expected: {error}") from error
+        raise NmtError(
+            f"{url} is not the file that was expected: its SHA-256 is not {sha256}"
+        ) from error
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def unpack(archive: Path, members: tuple[str, ...]) -> None:
-    """Extract the members of a tar archive beside it, refusing names that lead elsewhere."""
-    wanted = [name for name in members if not (archive.parent / name).is_file()]
-    if not wanted:
+def unpack(archive: Path, members: Sequence[str]) -> None:
+    """Extract files of a tar archive beside it, each whole or not at all."""
+    if not members:
         return
     try:
         with tarfile.open(archive) as tar:
-            for name in wanted:
-                inside(archive.parent, name)
-                tar.extract(name, archive.parent, filter="data")
+            for name in members:
+                content = tar.extractfile(name)
+                if content is None:
+                    raise NmtError(f"{archive}: its member {name} is not a file")
+                with atomic_path(archive.parent / name) as partial, partial.open("wb") as stream:
+                    shutil.copyfileobj(content, stream)
     except KeyError as error:
-        raise NmtError(f"{archive} has no member {error}") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+        raise NmtError(f"{archive} has no member {error.args[0]}") from error
+    except (tarfile.TarError, *READ_ERRORS) as error:
         raise NmtError(f"cannot unpack {archive}: {error}") from error

@@ -19,7 +19,7 @@ from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.run import RunFolder
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.shards import Shard, ShardWriter, open_shard
+from nmt.text.shards import Shard, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
 
 FORMAT = 1  # of the manifest and the shards
@@ -55,6 +55,11 @@ class Manifest:
         """Write it down, whole or not at all."""
         content = {"format": FORMAT, "steps": self.steps, "files": self.files}
         write_text(self._path, json.dumps(content, indent=1) + "\n")
+
+    def forget(self, step: str) -> None:
+        """Before a step is redone: should that be cut short, its old result is not trusted."""
+        if self.steps.pop(step, None) is not None:
+            self.save()
 
     def hash_file(self, path: Path) -> str:
         """SHA-256 of a file; one of unchanged size and time is not read again."""
@@ -99,6 +104,7 @@ def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) ->
         key = hash_of(hashlib.sha256(tokenizer.model).hexdigest(), hashes[index], limits)
         name = f"train-{index}"
         if manifest.steps.get(name, {}).get("key") != key or not is_whole(run, name, tokenizer):
+            manifest.forget(name)
             counts = encode_corpus(recipe, files, data, run, name, tokenizer)
             manifest.steps[name] = {"key": key, **counts}
             manifest.save()
@@ -169,10 +175,8 @@ def encode_corpus(
 ) -> dict[str, int]:
     """Encode and clean one corpus into a shard; how many pairs were kept and dropped, and why."""
     counts: Counter[str] = Counter(kept=0, empty=0, too_long=0, ratio=0)
-    run.prepared.mkdir(parents=True, exist_ok=True)
-    writer = ShardWriter(run.prepared, name, len(tokenizer))
     pairs = read_pairs(files, data, recipe)
-    try:
+    with new_shard(run.prepared, name, len(tokenizer)) as writer:
         while chunk := list(islice(pairs, CHUNK_PAIRS)):
             sources, targets = (
                 tokenizer.encode(side, cpu_count() or 1) for side in zip(*chunk, strict=True)
@@ -184,9 +188,6 @@ def encode_corpus(
                 if verdict == "kept":
                     kept.append(pair)
             writer.add(kept)
-        writer.finish()
-    finally:
-        writer.discard()
     return dict(counts)
 
 

@@ -5,7 +5,8 @@ and so on, end to end (little-endian uint16, or uint32 beyond 65,536 pieces). NA
 2n + 1 places (little-endian int64) where they begin, the total last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,6 +80,23 @@ class ShardWriter:
         for stream, partial in zip(self._streams, self._partial, strict=True):
             stream.close()
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]:
+    """A writer whose shard appears when the block ends well; NmtError if the disk refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writer = ShardWriter(folder, name, vocab_size)
+        try:
+            yield writer
+            writer.finish()
+        finally:
+            writer.discard()
+    except OSError as error:
+        raise NmtError(
+            f"cannot write the prepared corpus {folder / name}: {error.strerror or error}"
+        ) from error
 
 
 def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:

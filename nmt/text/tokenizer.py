@@ -37,8 +37,10 @@ class Tokenizer:
         return int(self._processor.get_piece_size())
 
     def encode(self, segments: Sequence[str], threads: int = 1) -> list[list[int]]:
-        """Piece ids of each segment."""
-        ids: list[list[int]] = self._processor.encode(list(segments), num_threads=threads)
+        """Piece ids of each segment; none where there is nothing but white space."""
+        # SentencePiece would read U+0085 and its like as an unknown character.
+        texts = ["" if segment.isspace() else segment for segment in segments]
+        ids: list[list[int]] = self._processor.encode(texts, num_threads=threads)
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -65,13 +67,16 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
     characters.
     """
     model = io.BytesIO()
-    failures: list[NmtError] = []
+    failures: list[BaseException] = []
 
     def guarded() -> Iterator[str]:
-        # An exception does not come through SentencePiece's iterator: keep it for afterwards.
+        # No exception, not even Ctrl-C's, comes through SentencePiece's iterator: keep it for
+        # afterwards.
         try:
             yield from segments
-        except NmtError as error:
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             failures.append(error)
 
     try:

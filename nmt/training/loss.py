@@ -46,13 +46,17 @@ class _FusedLoss(torch.autograd.Function):
             label = labels[part, None]
             real = (label != pad_id).float()
             z = gradient[part].float()
-            log_sum = z.logsumexp(-1, keepdim=True)
-            picked = (log_sum - z.gather(-1, label)) * real
-            uniform = (log_sum - z.mean(-1, keepdim=True)) * real
+            z = z - z.amax(-1, keepdim=True)  # as the softmax is the same and cannot overflow
+            target, mean = z.gather(-1, label), z.mean(-1, keepdim=True)
+            exponents = z.exp_()
+            total = exponents.sum(-1, keepdim=True)
+            log_total = total.log()
+            picked = (log_total - target) * real
+            uniform = (log_total - mean) * real
             plain += picked.sum()
             smoothed += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
             # d loss / d z = softmax(z) - smoothed target
-            z = z.sub_(log_sum).exp_().sub_(smoothing / V)
+            z = exponents.div_(total).sub_(smoothing / V)
             z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
             gradient[part] = z.mul_(real)
         ctx.gradient = gradient

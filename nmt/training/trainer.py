@@ -1,5 +1,6 @@
 """The training loop (section 5)."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from nmt.checkpoint import average, load_weights, read_model, save_model
 from nmt.config import Recipe
+from nmt.errors import NmtError
 from nmt.log import note
 from nmt.model.transformer import Transformer, count_parameters
 from nmt.run import RunFolder
@@ -135,6 +137,11 @@ class Trainer:
             sums.smoothed.backward()
             smoothed += float(sums.smoothed.detach())
             plain += float(sums.plain)
+        if not math.isfinite(smoothed):
+            raise NmtError(
+                f"the loss is not a number at update {progress.update:,}: the training diverged;"
+                " lower train.learning_rate_scale or lengthen train.warmup_updates"
+            )
         gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
         torch._foreach_div_(gradients, batch.target_tokens)  # sums and counts, divided once
         for group in self.optimizer.param_groups:

@@ -55,7 +55,8 @@ class Table:
 
     def log_prob(self, sentence: int, ids: tuple[int, ...]) -> float:
         """Of a whole output, its EOS included."""
-        total, prefix = 0.0, (BOS,)
+        total = 0.0
+        prefix: tuple[int, ...] = (BOS,)
         for piece in (*ids, EOS):
             logits = torch.tensor(self.logits(sentence, prefix), dtype=torch.float64)
             total += float(logits.log_softmax(-1)[piece])
@@ -117,7 +118,9 @@ def test_stopping_early_loses_nothing(
     found = search(early, lengths, width=width, alpha=alpha, n_best=width)
     never = Table(seed, 2.0)
     monkeypatch.setattr(
-        beam._Sentence, "is_done", lambda self, best_live, alpha, n_best: best_live == -math.inf
+        beam._Sentence,
+        "is_done",
+        lambda self, length, best_live, alpha, n_best: length >= self.max_length,
     )
     assert search(never, lengths, width=width, alpha=alpha, n_best=width) == found
     assert early.steps <= never.steps
@@ -158,9 +161,7 @@ def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
     together = search(model, lengths, width=4, n_best=3)
     for sentence, max_length in enumerate(lengths):
         source = torch.tensor([[sentence]])
-        (alone,) = beam_search(
-            model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3
-        )
+        (alone,) = beam_search(model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3)
         assert alone == together[sentence]
 
 
@@ -179,8 +180,20 @@ def test_scores_are_the_models(seed: int) -> None:
 
 def test_never_ids_never_come_and_length_is_kept() -> None:
     for seed in range(10):
-        for found, limit in zip(search(Table(seed), [4, 1], width=4, n_best=4), [4, 1], strict=True):
+        for found, limit in zip(
+            search(Table(seed), [4, 1], width=4, n_best=4), [4, 1], strict=True
+        ):
             assert all(BOS not in each.ids and len(each.ids) < limit for each in found)
+
+
+def test_a_model_without_numbers_ends_without_outputs() -> None:
+    """Diverged weights give NaN; the search ends at the greatest length all the same."""
+
+    class Diverged(Table):
+        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+            return [math.nan] * VOCABULARY
+
+    assert search(Diverged(0), [4, 2], width=3) == [[], []]
 
 
 def test_length_penalty_by_hand() -> None:

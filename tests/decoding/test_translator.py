@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from nmt.checkpoint import TrainedModel, load_model
 from nmt.decoding.segments import split_long
 from nmt.decoding.translator import Translation, Translator, batches_by_length
 from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS
+from nmt.text.tokenizer import BOS, EOS, Tokenizer
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -22,9 +23,9 @@ def trained(tiny_run: Path) -> TrainedModel:
     return load_model(tiny_run, torch.device("cpu"))
 
 
-def translate(model: TrainedModel, segments: list[str], **settings: object) -> list[Translation]:
+def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
     """With some decode settings changed, quietly."""
-    changed = replace(model.recipe.decode, **settings)  # type: ignore[arg-type] (tested values)
+    changed = replace(model.recipe.decode, **settings)
     return list(Translator.of(model, changed, lambda _: None, n_best=2).translate(segments))
 
 
@@ -95,7 +96,7 @@ def test_splitting_loses_no_id_and_keeps_the_limit(trained: TrainedModel, limit:
     assert all(0 < len(piece) <= limit for piece in pieces)
 
 
-class Spelled:
+class Spelled(Tokenizer):
     """A tokenizer whose ids are their own pieces' places in a list."""
 
     def __init__(self, pieces: list[str]) -> None:
@@ -112,12 +113,12 @@ class Spelled:
         (["\u2581a", "b", "\u2581c", "d", "\u2581e"], 4, [4, 1]),  # before the last word that fits
         (["\u2581a", "b", "\u2581c", "d", "e"], 4, [2, 3]),  # not inside a word
         (["\u2581a", "b", "c", "d", "e"], 4, [4, 1]),  # a word longer than a piece
-        (["\u2581a", "!\"", "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
+        (["\u2581a", '!"', "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
     ],
 )
 def test_where_it_is_cut(pieces: list[str], limit: int, lengths: list[int]) -> None:
     tokenizer = Spelled(pieces)
-    cut = split_long(list(range(len(pieces))), limit, tokenizer)  # type: ignore[arg-type] (a fake)
+    cut = split_long(list(range(len(pieces))), limit, tokenizer)
     assert [len(each) for each in cut] == lengths
 
 

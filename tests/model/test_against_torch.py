@@ -1,5 +1,7 @@
 """The layers against PyTorch's own, carrying the same weights."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -7,9 +9,9 @@ from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 
-WIDTHS = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
+WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
-EXACT = {"atol": 1e-10, "rtol": 0.0}
+EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 
 
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:

@@ -43,7 +43,7 @@ def test_every_source_token_reaches_every_output(model: Transformer) -> None:
 
 
 def test_embedding_is_scaled_and_shared(model: Transformer) -> None:
-    """Look-up is sqrt(d_model) times the row plus the position; the same matrix makes the logits."""
+    """Look-up is sqrt(d_model) times the row plus the position; the matrix makes the logits."""
     embedded = model.embed(torch.tensor([[6]]))
     expected = model.embedding[6] * 12**0.5 + model.position_table(1)[0]
     torch.testing.assert_close(embedded[0, 0], expected)

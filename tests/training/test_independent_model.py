@@ -4,6 +4,7 @@ Nothing of `nmt` is in the other model: not its positions, masks, loss or schedu
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ class Independent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(V, D)
-        options = {"dropout": 0.0, "layer_norm_eps": 1e-6, "batch_first": True}
+        options: dict[str, Any] = {"dropout": 0.0, "layer_norm_eps": 1e-6, "batch_first": True}
         self.encoder = nn.ModuleList(
             nn.TransformerEncoderLayer(D, HEADS, FF, **options) for _ in range(2)
         )
@@ -54,7 +55,7 @@ class Independent(nn.Module):
 def carry_over(ours: Transformer, theirs: Independent) -> None:
     """Give the independent model our initial weights; what we lack, biases of projections, is 0."""
     theirs.embedding.weight.copy_(ours.embedding)
-    pairs = [*zip(ours.encoder, theirs.encoder, strict=True)]
+    pairs: list[tuple[Any, Any]] = [*zip(ours.encoder, theirs.encoder, strict=True)]
     pairs += zip(ours.decoder, theirs.decoder, strict=True)
     for layer, other in pairs:
         names = {"self_attn": "self_attention", "multihead_attn": "cross_attention"}
@@ -89,7 +90,7 @@ def test_losses_of_twenty_updates_are_equal() -> None:
         settings = ModelSettings(2, 2, D, FF, HEADS, D // HEADS, D // HEADS, dropout=0.0)
         ours, theirs = Transformer(settings, V, PAD), Independent()
         carry_over(ours, theirs)
-        adam = {"betas": (0.9, 0.98), "eps": 1e-9}
+        adam: dict[str, Any] = {"betas": (0.9, 0.98), "eps": 1e-9}
         our_adam = torch.optim.Adam(ours.parameters(), fused=True, **adam)
         their_adam = torch.optim.Adam(
             [p for p in theirs.parameters() if p.requires_grad], foreach=False, **adam

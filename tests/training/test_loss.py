@@ -1,4 +1,4 @@
-"""The label-smoothed loss: hand-worked, by PyTorch's own, and the fast path against the plain one."""
+"""The label-smoothed loss: hand-worked, against PyTorch's, and the fast path against the plain."""
 
 import math
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,7 +63,7 @@ def test_model_is_the_mean_of_the_last_checkpoints(nmt: Run, tiny: Path) -> None
 
 @pytest.mark.parametrize("tokens", [1, 30])
 def test_accumulated_updates_equal_whole_ones(nmt: Run, tiny: Path, tokens: int) -> None:
-    """Micro-batches add up: the same losses and, after 12 updates, the same weights but rounding."""
+    """Micro-batches add up: the same losses and, after 12 updates, weights but for rounding."""
     options = ["--set", "model.dropout=0.0"]
     nmt("train", tiny, "--run", "whole", *options)
     nmt("train", tiny, "--run", "parts", *options, "--set", f"train.micro_batch_tokens={tokens}")
@@ -82,7 +83,7 @@ def test_training_lowers_the_loss(nmt: Run, tiny: Path) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def read_metrics(run: Path) -> list[dict[str, float]]:
+def read_metrics(run: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
@@ -126,6 +127,12 @@ def test_patience_stops(nmt: Run, tiny: Path) -> None:
     assert read_metrics(Path("runs/tiny"))[-1]["update"] == 9
 
 
+def test_divergence_is_told(nmt: Run, tiny: Path) -> None:
+    ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
+    assert ended.code == 1
+    assert "the loss is not a number at update" in ended.err
+
+
 def test_seeds_differ_and_repeat(nmt: Run, tiny: Path) -> None:
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
         nmt("train", tiny, "--run", run, "--seed", seed, "--max-updates", 4)
@@ -143,6 +150,16 @@ def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
     )
     assert half == pytest.approx(full, rel=0.02)
     assert weights(Path("half/model.safetensors"))["embedding"].dtype == torch.float32
+
+
+def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """What the machine has is written down; on another machine the run goes on with that."""
+    automatic = ["--set", "train.precision=auto"]
+    monkeypatch.setattr("nmt.training.precision.has_bf16", lambda device: True)
+    nmt("train", tiny, *automatic, "--max-updates", 4)
+    monkeypatch.setattr("nmt.training.precision.has_bf16", lambda device: False)
+    assert nmt("train", tiny, *automatic).code == 0
+    assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -183,9 +200,7 @@ def test_a_damaged_state_is_named(nmt: Run, tiny: Path) -> None:
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, tiny_run: Path) -> None:
     """The tiny recipe's test set is its dev set: one model, one set, one score."""
     data = tiny_run.parent.parent
-    report = json.loads(
-        nmt("evaluate", "--model", tiny_run, "--data-dir", data, "--json").out
-    )
+    report = json.loads(nmt("evaluate", "--model", tiny_run, "--data-dir", data, "--json").out)
     averaged = read_metrics(tiny_run)[-1]
     assert averaged["kind"] == "average"
     assert report["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
