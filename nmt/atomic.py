@@ -25,10 +25,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        mode = partial.stat().st_mode  # as the user's umask has it; safetensors makes its own 0600
+        partial.touch()  # finds out now, not when hours are spent, whether it can be written
         yield partial
-        partial.chmod(mode)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(final)

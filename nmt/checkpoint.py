@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from nmt import __version__
-from nmt.atomic import atomic_path
+from nmt.atomic import write_bytes
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
@@ -64,8 +64,8 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
     }
-    with atomic_path(path) as partial:
-        save_file(tensors, partial, metadata)
+    # `save_file` would put a file of its own, for the owner's eyes only, in the place of any other.
+    write_bytes(path, save(tensors, metadata))
 
 
 def read_model(path: Path) -> ModelFile:

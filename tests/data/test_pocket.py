@@ -1,0 +1,402 @@
+"""The pocket corpus: inflection facts, regeneration, the held-out rule, uniqueness."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from data.pocket import __main__ as command
+from data.pocket import english, german
+from data.pocket.corpus import Splits, build_splits, examples, train_examples, words
+from data.pocket.held_out import all_pairs, held_out_pairs
+from data.pocket.labels import LABELS
+from data.pocket.lexicon import FOLDER, load_lexicon
+from data.pocket.phrases import sentence_pairs
+
+LEXICON = load_lexicon()
+TEXT_FILES = ("dev.en", "dev.de", "test.en", "test.de", "test.labels", "held_out.tsv")
+PERSONS = ((1, "sg"), (2, "sg"), (3, "sg"), (1, "pl"), (3, "pl"))
+
+
+def lines(name: str) -> list[str]:
+    """Lines of a committed file, unpacked when it is compressed."""
+    path = FOLDER / name
+    data = gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()
+    return data.decode("utf-8").splitlines()
+
+
+def pairs_of(split: str) -> list[tuple[str, str]]:
+    suffix = ".gz" if split == "train" else ""
+    english_lines, german_lines = lines(f"{split}.en{suffix}"), lines(f"{split}.de{suffix}")
+    return list(zip(english_lines, german_lines, strict=True))
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return build_splits(command.SEED)
+
+
+# --- German morphology ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lemma", "determiner", "number", "forms"),
+    [
+        ("Mann", "the", "sg", ("der Mann", "den Mann", "dem Mann")),
+        ("Mann", "the", "pl", ("die Männer", "die Männer", "den Männern")),
+        ("Student", "the", "sg", ("der Student", "den Studenten", "dem Studenten")),
+        ("Student", "a", "sg", ("ein Student", "einen Studenten", "einem Studenten")),
+        ("Nachbar", "the", "sg", ("der Nachbar", "den Nachbarn", "dem Nachbarn")),
+        ("Löwe", "the", "pl", ("die Löwen", "die Löwen", "den Löwen")),
+        ("Frau", "my", "sg", ("meine Frau", "meine Frau", "meiner Frau")),
+        ("Kind", "kein", "sg", ("kein Kind", "kein Kind", "keinem Kind")),
+        ("Kind", "our", "pl", ("unsere Kinder", "unsere Kinder", "unseren Kindern")),
+        ("Auto", "this", "pl", ("diese Autos", "diese Autos", "diesen Autos")),
+        ("Buch", "many", "pl", ("viele Bücher", "viele Bücher", "vielen Büchern")),
+        ("Apfel", "three", "pl", ("drei Äpfel", "drei Äpfel", "drei Äpfeln")),
+        ("Schule", "every", "sg", ("jede Schule", "jede Schule", "jeder Schule")),
+        ("Museum", "which", "pl", ("welche Museen", "welche Museen", "welchen Museen")),
+        ("Kellnerin", "some", "pl", ("einige Kellnerinnen",) * 2 + ("einigen Kellnerinnen",)),
+    ],
+)
+def test_noun_paradigm(lemma: str, determiner: str, number: str, forms: tuple[str, ...]) -> None:
+    noun = LEXICON.noun(lemma)
+    found = tuple(
+        f"{german.determiner_form(determiner, noun.gender, case, number)} "
+        f"{german.noun_form(noun, case, number)}"
+        for case in ("nominative", "accusative", "dative")
+    )
+    assert found == forms
+
+
+def test_genitive() -> None:
+    facts = {"Regen": "des Regens", "Konzert": "des Konzerts", "Hochzeit": "der Hochzeit"}
+    for lemma, expected in facts.items():
+        noun = LEXICON.noun(lemma)
+        article = german.determiner_form("the", noun.gender, "genitive", "sg")
+        assert f"{article} {german.noun_form(noun, 'genitive', 'sg')}" == expected
+
+
+@pytest.mark.parametrize(
+    ("determiner", "number", "endings"),
+    [
+        ("the", "sg", "e e e en e e en en en en en en"),
+        ("the", "pl", "en en en en en en en en en en en en"),
+        ("a", "sg", "er e es en e es en en en en en en"),
+        ("", "sg", "er e es en e es em er em en er en"),
+        ("many", "pl", "e e e e e e en en en er er er"),
+        ("two", "pl", "e e e e e e en en en er er er"),
+        ("all", "pl", "en en en en en en en en en en en en"),
+        ("kein", "pl", "en en en en en en en en en en en en"),
+    ],
+)
+def test_adjective_endings(determiner: str, number: str, endings: str) -> None:
+    adjective = next(entry for entry in LEXICON.adjectives if entry.german == "alt")
+    found = [
+        german.adjective_form(adjective, determiner, gender, case, number).removeprefix("alt")
+        for case in german.CASES
+        for gender in "mfn"
+    ]
+    assert found == endings.split()
+
+
+def test_adjective_stems_differ_from_the_predicate() -> None:
+    stems = {entry.german: entry.stem for entry in LEXICON.adjectives}
+    assert (stems["teuer"], stems["dunkel"], stems["hoch"], stems["müde"]) == (
+        "teur",
+        "dunkl",
+        "hoh",
+        "müd",
+    )
+
+
+@pytest.mark.parametrize(
+    ("lemma", "forms"),
+    [
+        ("kaufen", "kaufe kaufst kauft kaufen kaufen"),
+        ("arbeiten", "arbeite arbeitest arbeitet arbeiten arbeiten"),
+        ("zeichnen", "zeichne zeichnest zeichnet zeichnen zeichnen"),
+        ("wohnen", "wohne wohnst wohnt wohnen wohnen"),
+        ("lesen", "lese liest liest lesen lesen"),
+        ("essen", "esse isst isst essen essen"),
+        ("einladen", "lade lädst lädt laden laden"),
+        ("sitzen", "sitze sitzt sitzt sitzen sitzen"),
+        ("fangen", "fange fängst fängt fangen fangen"),
+        ("sammeln", "sammle sammelst sammelt sammeln sammeln"),
+        ("ändern", "ändere änderst ändert ändern ändern"),
+        ("wissen", "weiß weißt weiß wissen wissen"),
+        ("mögen", "mag magst mag mögen mögen"),
+        ("haben", "habe hast hat haben haben"),
+        ("nachlaufen", "laufe läufst läuft laufen laufen"),
+        ("teilnehmen", "nehme nimmst nimmt nehmen nehmen"),
+    ],
+)
+def test_present_tense(lemma: str, forms: str) -> None:
+    verb = LEXICON.verbs[lemma]
+    assert [german.present_form(verb, *person) for person in PERSONS] == forms.split()
+
+
+@pytest.mark.parametrize(
+    ("lemma", "auxiliary", "participle", "infinitive"),
+    [
+        ("aufmachen", "haben", "aufgemacht", "aufzumachen"),
+        ("einschlafen", "sein", "eingeschlafen", "einzuschlafen"),
+        ("zurückkommen", "sein", "zurückgekommen", "zurückzukommen"),
+        ("abtrocknen", "haben", "abgetrocknet", "abzutrocknen"),
+        ("vorbereiten", "haben", "vorbereitet", "vorzubereiten"),
+        ("anprobieren", "haben", "anprobiert", "anzuprobieren"),
+        ("besuchen", "haben", "besucht", "zu besuchen"),
+        ("reparieren", "haben", "repariert", "zu reparieren"),
+        ("übersetzen", "haben", "übersetzt", "zu übersetzen"),
+        ("gießen", "haben", "gegossen", "zu gießen"),
+        ("folgen", "sein", "gefolgt", "zu folgen"),
+        ("gratulieren", "haben", "gratuliert", "zu gratulieren"),
+        ("gehören", "haben", "gehört", "zu gehören"),
+    ],
+)
+def test_participles_and_infinitives(
+    lemma: str, auxiliary: str, participle: str, infinitive: str
+) -> None:
+    verb = LEXICON.verbs[lemma]
+    assert (verb.auxiliary, verb.german_participle) == (auxiliary, participle)
+    assert german.zu_infinitive(verb) == infinitive
+
+
+# --- English morphology --------------------------------------------------------------------
+
+
+def test_english_irregular_verbs() -> None:
+    forms = {
+        verb.lemma: (verb.past, verb.participle, verb.gerund) for verb in LEXICON.verbs.values()
+    }
+    assert forms["essen"] == ("ate", "eaten", "eating")
+    assert forms["schreiben"] == ("wrote", "written", "writing")
+    assert forms["schwimmen"] == ("swam", "swum", "swimming")
+    assert forms["planen"] == ("planned", "planned", "planning")
+    assert forms["aufräumen"] == ("tidied", "tidied", "tidying")
+    assert forms["liegen"] == ("lay", "lain", "lying")
+    assert forms["legen"] == ("laid", "laid", "laying")
+
+
+def test_english_third_person_and_articles() -> None:
+    bases = {"watch": "watches", "carry": "carries", "play": "plays", "go": "goes", "have": "has"}
+    assert {base: english.third_person(base) for base in bases} == bases
+    articles = {"apple": "an", "university": "a", "old": "an", "house": "a", "umbrella": "an"}
+    assert {word: english.indefinite_article(word) for word in articles} == articles
+
+
+def test_english_irregular_plurals() -> None:
+    plurals = {noun.english: noun.english_plural for noun in LEXICON.nouns}
+    expected = {
+        "child": "children",
+        "wife": "wives",
+        "mouse": "mice",
+        "goose": "geese",
+        "policeman": "policemen",
+        "tomato": "tomatoes",
+        "baby": "babies",
+        "shelf": "shelves",
+        "bus stop": "bus stops",
+    }
+    assert {word: plurals[word] for word in expected} == expected
+
+
+# --- The committed files -------------------------------------------------------------------
+
+
+def test_regeneration_gives_the_committed_files(splits: Splits, tmp_path: Path) -> None:
+    command.write_splits(tmp_path, splits)
+    command.write_held_out(tmp_path, command.SEED)
+    for name in TEXT_FILES:
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name
+    for name in ("train.en.gz", "train.de.gz"):
+        fresh = gzip.decompress((tmp_path / name).read_bytes())
+        assert fresh == gzip.decompress((FOLDER / name).read_bytes()), name
+
+
+def test_sizes() -> None:
+    assert len(pairs_of("train")) >= 30_000
+    assert len(pairs_of("dev")) == 500
+    assert len(pairs_of("test")) == 1_000
+    for name in ("train.en.gz", "train.de.gz"):
+        assert (FOLDER / name).stat().st_size < 512 * 1024
+    lengths = [len(text.split()) for text, _ in pairs_of("train")]
+    assert 8 <= sum(lengths) / len(lengths) <= 10
+    assert max(lengths) <= 20
+
+
+def test_every_line_is_unique_on_both_sides_of_the_whole_corpus() -> None:
+    everything = [pair for split in ("train", "dev", "test") for pair in pairs_of(split)]
+    assert len({text for text, _ in everything}) == len(everything)
+    assert len({text for _, text in everything}) == len(everything)
+
+
+def test_lines_are_well_formed() -> None:
+    for split in ("train", "dev", "test"):
+        for pair in pairs_of(split):
+            for text in pair:
+                assert re.fullmatch(r"[A-ZÄÖÜ][\w' ,-]*[.?]", text), text
+                assert "  " not in text
+                assert " ," not in text
+                assert ",," not in text
+
+
+def test_articles_before_vowels() -> None:
+    for split in ("train", "dev", "test"):
+        for text, _ in pairs_of(split):
+            for article, following in re.findall(r"\b([Aa]n?) (\w+)", text):
+                assert article.lower() == english.indefinite_article(following), text
+
+
+def test_labels_are_aligned_and_cover_the_phenomena() -> None:
+    rows = [line.split() for line in lines("test.labels")]
+    assert len(rows) == 1_000
+    for label in LABELS:
+        assert 150 <= sum(label in row for row in rows) <= 900
+    assert all(row and set(row) <= set(LABELS) for row in rows)
+
+
+def test_one_german_per_english_in_a_long_stream() -> None:
+    translation: dict[str, str] = {}
+    for example in islice(examples("ambiguity"), 10_000):
+        assert translation.setdefault(example.english, example.german) == example.german
+
+
+# --- The held-out rule ---------------------------------------------------------------------
+
+
+def test_a_tenth_of_each_kind_of_pair_is_held_out() -> None:
+    held_out = held_out_pairs(command.SEED)
+    pairs = all_pairs(LEXICON)
+    for kind in ("verb-object", "preposition-noun"):
+        total = sum(pair[0] == kind for pair in pairs)
+        assert sum(pair[0] == kind for pair in held_out) == round(total / 10)
+    listed = {tuple(line.split("\t")) for line in lines("held_out.tsv")[1:]}
+    assert listed == held_out
+
+
+def test_structures_keep_the_held_out_rule(splits: Splits) -> None:
+    held_out = held_out_pairs(command.SEED)
+    assert all(held_out.isdisjoint(sentence_pairs(example.sentence)) for example in splits.train)
+    for part in (splits.dev, splits.test):
+        assert all(held_out & sentence_pairs(example.sentence) for example in part)
+
+
+def noun_after(tokens: list[str], start: int, nouns: dict[str, str], middle: set[str]) -> str:
+    """The lemma of the noun that follows, with words of `middle` between; else empty."""
+    while start < len(tokens) and tokens[start] in middle:
+        start += 1
+    two = " ".join(tokens[start : start + 2])
+    return nouns.get(two) or nouns.get(" ".join(tokens[start : start + 1]), "")
+
+
+def adjective_forms() -> set[str]:
+    endings = ("e", "er", "es", "en", "em")
+    stems = [adjective.stem for adjective in LEXICON.adjectives]
+    return {stem + ending for stem in stems for ending in endings}
+
+
+def determiner_forms() -> set[str]:
+    numbers = [word for word, _ in LEXICON.numbers[1:]]
+    keys = ["the", *german.DER_WORDS, *german.EIN_WORDS, *german.QUANTIFIERS, *numbers]
+    return {
+        german.determiner_form(key, gender, case, number)
+        for key in keys
+        for gender in "mfn"
+        for case in german.CASES
+        for number in ("sg", "pl")
+    }
+
+
+def test_text_of_train_shows_no_held_out_preposition_phrase() -> None:
+    """Read off the German text alone; after a comma stands um-zu or a relative pronoun."""
+    contracted = {short: preposition for (preposition, _), short in german.CONTRACTIONS.items()}
+    nouns = {
+        form: noun.german
+        for noun in LEXICON.nouns
+        for form in (noun.german, noun.german_plural, f"{noun.german_plural}n", noun.oblique)
+        if form
+    }
+    held_out = {pair[1:] for pair in held_out_pairs(command.SEED) if pair[0] == "preposition-noun"}
+    prepositions = {preposition for preposition, _ in held_out} | contracted.keys()
+    determiners, adjectives = determiner_forms(), adjective_forms()
+    found = 0
+    for _, text in pairs_of("train"):
+        tokens = re.findall(r"[\w-]+|,", text)
+        for at, token in enumerate(tokens):
+            preposition = token.lower()
+            if preposition not in prepositions or (at and tokens[at - 1] == ","):
+                continue
+            start = at + 1 + (tokens[at + 1 : at + 2] != [] and tokens[at + 1] in determiners)
+            noun = noun_after(tokens, start, nouns, adjectives)
+            found += bool(noun)
+            assert (contracted.get(preposition, preposition), noun) not in held_out, text
+    assert found > 10_000
+
+
+def english_verb_forms(others: set[str]) -> dict[str, list[str]]:
+    """Verb lemmas by English form; forms that are nouns or adjectives as well are left out."""
+    forms: dict[str, list[str]] = {}
+    for verb in LEXICON.verbs.values():
+        if " " in verb.english or "|" in verb.english:
+            continue
+        base = english.head(verb)
+        found = {base, english.third_person(base), verb.past, verb.participle, verb.gerund}
+        for form in found - others:
+            forms.setdefault(form, []).append(verb.lemma)
+    return forms
+
+
+def test_text_of_train_shows_no_held_out_object() -> None:
+    """Read off the English text alone: a verb form, then its object."""
+    nouns = {
+        form: noun.german
+        for noun in LEXICON.nouns
+        for form in (noun.english, noun.english_plural)
+        if form
+    }
+    adjectives = {adjective.english for adjective in LEXICON.adjectives}
+    numbers = {word for word, _ in LEXICON.numbers}
+    determiners = {"the", "a", "an", "this", "these", "every", "all", "many", "some", "any"}
+    middle = adjectives | numbers | determiners | (set(german.EIN_WORDS) - {"kein"})
+    held_out = {pair[1:] for pair in held_out_pairs(command.SEED) if pair[0] == "verb-object"}
+    forms = english_verb_forms(adjectives | nouns.keys())
+    found = 0
+    for text, _ in pairs_of("train"):
+        tokens = re.findall(r"[\w']+|,", text)
+        for at, token in enumerate(tokens):
+            for lemma in forms.get(token, ()):
+                noun = noun_after(tokens, at + 1, nouns, middle)
+                found += bool(noun)
+                assert (lemma, noun) not in held_out, text
+    assert found > 10_000
+
+
+def test_unseen_sentences_use_known_words_only() -> None:
+    for side in ("en", "de"):
+        known = {word for text in lines(f"train.{side}.gz") for word in words(text)}
+        for split in ("dev", "test"):
+            for text in lines(f"{split}.{side}"):
+                assert known.issuperset(words(text)), text
+
+
+def test_the_sample_is_not_in_train_and_uses_its_words() -> None:
+    train = lines("train.en.gz")
+    known = {word for text in train for word in words(text)}
+    sample = (FOLDER.parent / "sample.en").read_text(encoding="utf-8").splitlines()
+    assert len(sample) == 12
+    assert set(sample).isdisjoint(train)
+    for text in sample:
+        assert known.issuperset(words(text)), text
+
+
+def test_the_stream_repeats_for_one_seed_and_keeps_the_rule() -> None:
+    held_out = held_out_pairs(5)
+    first = list(islice(train_examples(5, held_out), 300))
+    second = list(islice(train_examples(5, held_out), 300))
+    assert first == second
+    assert all(held_out.isdisjoint(sentence_pairs(example.sentence)) for example in first)
