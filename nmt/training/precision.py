@@ -20,9 +20,9 @@ def resolve_precision(recipe: Recipe, run: RunFolder, device: torch.device) -> R
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies bf16 matrices in hardware, so that it is faster than float32."""
+    """Whether the device has units for bf16 products, which are then faster than float32's."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         # torch offers no public question for this; where these are missing, float32 is safe.
         names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")

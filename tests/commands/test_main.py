@@ -1,0 +1,167 @@
+"""The program as a whole: help, versions, completion, quickness, exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt import __version__
+from nmt.commands import COMMANDS, is_out_of_memory
+from nmt.recipe import shipped_recipes
+from tests.conftest import Run
+
+
+def python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Python in a process of its own."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_version(nmt: Run) -> None:
+    result = nmt("--version")
+    assert (result.code, result.out) == (0, f"nmt, version {__version__}\n")
+
+
+def test_help_names_every_command(nmt: Run) -> None:
+    result = nmt("--help")
+    assert result.code == 0
+    for name, about in COMMANDS.items():
+        assert name in result.out
+        assert about in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_shows_an_example(nmt: Run, name: str) -> None:
+    result = nmt(name, "--help")
+    assert result.code == 0
+    example = result.out[result.out.index("Example") :]
+    assert f"\n    nmt {name} " in example or f"\n    nmt {name}\n" in example
+
+
+def test_help_of_train_lists_every_setting_with_its_default(nmt: Run) -> None:
+    out = nmt("train", "--help").out
+    for shown in ("train.warmup_updates=4000", "model.heads=8", "decode.length_penalty=0.6"):
+        assert f"  {shown}\n" in out
+
+
+IMPORTS = """
+import json, sys
+from nmt.commands import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    heavy = {"torch", "numpy", "sentencepiece", "sacrebleu", "pooch"} & set(sys.modules)
+    print("\\n" + json.dumps([end.code, sorted(heavy)]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["train", "--help"], 0),
+        (["translate", "--help"], 0),
+        (["evaluate", "--help"], 0),
+        (["average", "--help"], 0),
+        (["train", "--bogus"], 2),
+        (["train", "bogus"], 2),
+        (["train", "multi30k_en_de", "--set", "model.headz=3"], 2),
+        (["translate", "nowhere"], 1),
+        (["bogus"], 2),
+    ],
+)
+def test_help_and_usage_errors_import_no_torch(arguments: list[str], code: int) -> None:
+    result = python("-c", IMPORTS, *arguments)
+    assert json.loads(result.stdout.splitlines()[-1]) == [code, []]
+    assert "Traceback" not in result.stderr
+
+
+def test_python_m_nmt_is_the_same_program() -> None:
+    result = python("-m", "nmt", "--version")
+    assert (result.returncode, result.stdout) == (0, f"nmt, version {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    "typed", ["nmt ", "nmt train ", "nmt train mu", "nmt train --set model.d_"]
+)
+def test_the_shell_completes(typed: str) -> None:
+    expected = {
+        "nmt ": set(COMMANDS),
+        "nmt train ": set(shipped_recipes()),
+        "nmt train mu": {"multi30k_en_de"},
+        "nmt train --set model.d_": {"model.d_model=", "model.d_ff=", "model.d_k=", "model.d_v="},
+    }[typed]
+    words = typed.split(" ")
+    result = python(
+        "-c",
+        "from nmt.commands import main; main([])",
+        _NMT_COMPLETE="bash_complete",
+        COMP_WORDS=typed,
+        COMP_CWORD=str(len(words) - 1),
+    )
+    offered = {line.partition(",")[2] for line in result.stdout.splitlines() if line[:5] == "plain"}
+    assert offered == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["bogus"],
+        ["train", "--max-updates", "many"],
+        ["train", "--max-updates", "0"],
+        ["train", "--seed", "-1"],
+        ["train", "a", "b"],
+        ["translate", "--beam-size", "x"],
+        ["evaluate", "one"],
+        ["evaluate", "a", "b", "c"],
+        ["evaluate", "--hypotheses", "x"],
+        ["evaluate", "--hypotheses", "x", "a", "b"],
+        ["evaluate", "--target-language", "fr"],
+        ["average"],
+        ["average", "runs/x", "--last", "0"],
+        ["average", "runs/x", "--last", "2", "--updates", "3"],
+        ["average", "runs/x", "--updates", "3,x"],
+    ],
+)
+def test_usage_errors_exit_2(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = nmt(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("device", ["bogus", "cuda:99", "meta", "hpu", ""])
+def test_a_device_that_is_not_there_is_a_usage_error(
+    nmt: Run, tiny_run: Path, tmp_path: Path, device: str
+) -> None:
+    (tmp_path / "in").write_text("sun\n")
+    result = nmt("translate", tmp_path / "in", "--model", tiny_run, "--device", device)
+    assert (result.code, result.out) == (2, "")
+    assert f"nmt: --device {device} cannot be used here: " in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_out_of_memory_is_told_in_one_sentence(nmt: Run, tiny: Path) -> None:
+    result = nmt("train", tiny, "--set", "model.d_model=2000000000")
+    assert result.code == 1
+    assert "nmt: out of memory; lower " in result.err
+    assert "Traceback" not in result.err
+
+
+def test_other_errors_of_torch_are_not_taken_for_a_lack_of_memory() -> None:
+    assert is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

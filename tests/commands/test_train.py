@@ -1,0 +1,245 @@
+"""`nmt train` and `nmt prepare`: from text to a model, told as it goes; bad input in a sentence."""
+
+import gzip
+import json
+import lzma
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.checkpoint import read_model
+from nmt.recipe import load_recipe
+from tests.conftest import Run
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_train_ends_with_best_and_average_then_says_it_is_done(nmt: Run, tiny: Path) -> None:
+    first = nmt("train", tiny)
+    assert first.code == 0
+    assert first.out == ""
+    lines = first.err.splitlines()
+    assert lines[0] == "learning 40 BPE pieces"
+    assert lines[1].startswith("train.src + train.tgt: 120 pairs kept; dropped 0 ")
+    assert "tiny: 120 pairs, " in lines[2]
+    assert lines[2].endswith("run folder runs/tiny")
+    assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
+    assert lines[-3].startswith("average of 2 checkpoints: dev loss ")
+    assert lines[-2].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
+    assert lines[-1].startswith("best: runs/tiny/best.safetensors, dev BLEU ")
+    run = Path("runs/tiny")
+    assert files(run) == {
+        "recipe.toml",
+        "tokenizer.model",
+        "prepared/manifest.json",
+        "prepared/train-0.ids",
+        "prepared/train-0.offsets",
+        "checkpoints/update-00000008.safetensors",
+        "checkpoints/update-00000008.state.pt",
+        "checkpoints/update-00000012.safetensors",
+        "checkpoints/update-00000012.state.pt",
+        "best.safetensors",
+        "model.safetensors",
+        "metrics.jsonl",
+    }
+    before = (run / "model.safetensors").read_bytes()
+    again = nmt("train", tiny)
+    assert again.code == 0
+    assert "resumed at update 12 of 12" in again.err
+    assert "runs/tiny is done at update 12; raise train.max_updates to go on" in again.err
+    assert "learning" not in again.err
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_a_raised_end_goes_on(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+    result = nmt("train", tiny, "--max-updates", 8)
+    assert result.code == 0
+    assert "resumed at update 4 of 8" in result.err
+    assert read_model(Path("runs/tiny/model.safetensors")).updates == (4, 8)
+    lines = [json.loads(line) for line in Path("runs/tiny/metrics.jsonl").read_text().splitlines()]
+    assert [line["update"] for line in lines if line["kind"] == "train"] == [2, 4, 6, 8]
+
+
+def test_another_recipe_in_the_same_run_is_refused_with_the_changes(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny).code == 0
+    before = Path("runs/tiny/recipe.toml").read_text()
+    result = nmt("train", tiny, "--set", "model.d_ff=16", "--seed", 9)
+    assert result.code == 1
+    assert result.err == (
+        "nmt: runs/tiny was begun with other settings: model.d_ff (32 -> 16), train.seed (1 -> 9);"
+        " go on with those, or name a new folder with --run\n"
+    )
+    assert Path("runs/tiny/recipe.toml").read_text() == before
+
+
+def test_the_model_holds_the_resolved_recipe(tiny_run: Path) -> None:
+    content = read_model(tiny_run / "model.safetensors")
+    assert content.recipe == load_recipe(str(tiny_run / "recipe.toml"))
+    assert content.tokenizer == (tiny_run / "tokenizer.model").read_bytes()
+    assert content.updates == (8, 12)
+
+
+def test_models_can_be_read_by_others(tiny_run: Path) -> None:
+    """As the user's umask has it, like any other file."""
+    modes = {path.stat().st_mode for path in tiny_run.glob("*.*")}
+    assert modes == {(tiny_run / "metrics.jsonl").stat().st_mode}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model.heads=3", "model.d_k=5", "model.d_v=7"],
+        ["model.heads=1", "model.d_k=1", "model.d_v=1"],
+        ["model.d_model=15"],
+        ["model.encoder_layers=2", "model.d_ff=1"],
+        ["train.batch_source_tokens=1", "train.micro_batch_tokens=1"],
+        ["train.learning_rate_scale=0"],
+    ],
+)
+def test_odd_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
+    options = [part for each in overrides for part in ("--set", each)]
+    result = nmt("train", tiny, "--max-updates", 2, *options)
+    assert result.code == 0, result.err
+    assert nmt("translate", "dev.src").out.count("\n") == 10
+
+
+def test_a_dev_set_that_is_missing_is_told(nmt: Run, tiny: Path) -> None:
+    result = nmt("train", tiny, "--set", "data.dev=[]")
+    assert result.code == 1
+    assert result.err.splitlines()[-1] == ("nmt: the dev set of recipe tiny is empty; set data.dev")
+
+
+def test_prepare_says_what_it_made_and_train_uses_it(nmt: Run, tiny: Path) -> None:
+    result = nmt("prepare", tiny)
+    assert (result.code, result.out) == (0, "")
+    last = result.err.splitlines()[-1]
+    assert last.startswith("runs/tiny/prepared: 120 pairs, ")
+    assert last.endswith(" tokens, 40 pieces in the vocabulary")
+    assert nmt("prepare", tiny).err == last + "\n"
+    assert "learning" not in nmt("train", tiny, "--max-updates", 1).err
+
+
+def damage(name: str, folder: Path) -> None:
+    """Spoil the tiny corpus in one way."""
+    train = folder / "train.tgt"
+    if name == "misaligned":
+        train.write_bytes(train.read_bytes() + b"SUN\n")
+    elif name == "missing":
+        train.unlink()
+    elif name == "folder":
+        train.unlink()
+        train.mkdir()
+    elif name == "utf8":
+        lines = train.read_bytes().splitlines()
+        train.write_bytes(b"\n".join([*lines[:6], b"SU\xff", *lines[7:]]) + b"\n")
+    elif name == "empty":
+        for path in folder.glob("train.*"):
+            path.write_bytes(b"")
+    elif name == "small":
+        for path in folder.glob("train.*"):
+            path.write_bytes(b"sun\n")
+    elif name == "dev":
+        (folder / "dev.tgt").write_bytes(b"SUN\n")
+    else:
+        pack = lzma.compress if name == "xz" else gzip.compress
+        content = train.read_bytes()
+        whole = pack(content)
+        (folder / f"train.{name}").write_bytes(whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "misaligned",
+            "/train.src has 120 lines but {0}/train.tgt has 121: {0}/train.src ends after",
+        ),
+        (
+            "missing",
+            "/train.tgt does not exist; put it there or name another folder with --data-dir",
+        ),
+        ("folder", "/train.tgt does not exist"),
+        ("utf8", "/train.tgt, line 7: not valid UTF-8 (byte 3 of the line); convert the file"),
+        ("empty", "the training corpus is empty: train.src, train.tgt"),
+        ("small", "cannot learn tokenizer.vocab_size=40 pieces from this corpus: it is too small"),
+        ("dev", "/dev.src has 10 lines but {0}/dev.tgt has 1: {0}/dev.tgt ends after line 1 while"),
+        ("gz", "cannot read {0}/train.gz: "),
+        ("xz", "cannot read {0}/train.xz: "),
+    ],
+)
+@pytest.mark.parametrize("command", ["prepare", "train"])
+def test_a_bad_corpus_gets_one_sentence_and_leaves_nothing_half_written(
+    nmt: Run, tiny: Path, command: str, name: str, said: str
+) -> None:
+    if name == "dev" and command == "prepare":
+        return  # prepare does not read the dev set
+    folder = tiny.parent
+    damage(name, folder)
+    if name in ("gz", "xz"):
+        tiny.write_text(tiny.read_text().replace('"train.tgt"', f'"train.{name}"'))
+    result = nmt(command, tiny)
+    assert (result.code, result.out) == (1, "")
+    told = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
+    assert told == result.err.splitlines()[-1:]
+    assert said.format(folder) in told[0]
+    assert "Traceback" not in result.err
+    left = files(folder / "runs")
+    assert not any("partial" in each for each in left)
+    if name != "dev":
+        assert left <= {"tiny/recipe.toml"}
+
+
+def test_a_file_where_a_folder_should_be(nmt: Run, tiny: Path) -> None:
+    Path("runs").write_text("")
+    result = nmt("train", tiny)
+    assert result.code == 1
+    assert result.err.startswith("nmt: cannot write runs/tiny/recipe.toml: ")
+    result = nmt("train", tiny, "--data-dir", tiny)
+    assert result.code == 2
+
+
+def test_data_dir_goes_before_the_environment(nmt: Run, tiny: Path) -> None:
+    shutil.move("train.src", "moved")
+    assert nmt("prepare", tiny).code == 1
+    Path("other").mkdir()
+    for name in ("train.tgt", "dev.src", "dev.tgt"):
+        shutil.copy(name, "other")
+    shutil.copy("moved", "other/train.src")
+    assert nmt("prepare", tiny, "--data-dir", "other").code == 0
+    os.environ["NMT_DATA_DIR"] = "other"  # `tiny` has patched it and takes it back
+    assert nmt("prepare", tiny).code == 0
+
+
+def test_nothing_is_written_into_the_data_folder(nmt: Run, tiny: Path) -> None:
+    data = tiny.parent
+    before = files(data)
+    assert nmt("train", tiny, "--max-updates", 1, "--run", data / "run").code == 0
+    assert {each for each in files(data) if not each.startswith("run/")} == before
+
+
+@pytest.mark.parametrize("damaged", ["state", "weights"])
+def test_a_damaged_checkpoint_is_told(nmt: Run, tiny: Path, damaged: str) -> None:
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+    ending = "state.pt" if damaged == "state" else "safetensors"
+    path = Path(f"runs/tiny/checkpoints/update-00000004.{ending}")
+    path.write_bytes(path.read_bytes()[:1000])
+    result = nmt("train", tiny)
+    assert result.code == 1
+    assert str(path) in result.err.splitlines()[-1]
+    assert "damaged" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_a_changed_corpus_is_refused_on_resuming(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+    for ending in ("src", "tgt"):
+        with Path(f"train.{ending}").open("a") as stream:
+            stream.write("seed\n")
+    result = nmt("train", tiny)
+    assert result.code == 1
+    assert "the corpus of runs/tiny changed since its training began" in result.err

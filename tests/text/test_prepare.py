@@ -1,0 +1,247 @@
+"""The pipeline redoes only what changed, counts what it drops, and leaves nothing half-done."""
+
+import gzip
+import json
+import lzma
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nmt.config import DataSettings, Recipe, TextFiles, TokenizerSettings
+from nmt.errors import NmtError
+from nmt.recipe import load_recipe
+from nmt.run import RunFolder
+from nmt.text import prepare as module
+from nmt.text.corpus import DataFolder
+from nmt.text.prepare import Prepared, judge, prepare
+
+
+class Bench:
+    """A tiny corpus that is prepared again and again."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.data = DataFolder(folder)
+        self.run = RunFolder(folder / "run")
+        self.told: list[str] = []
+
+    def prepare(self, **changes: object) -> Prepared:
+        self.told.clear()
+        recipe = self.recipe
+        if changes:
+            recipe = replace(recipe, data=replace(recipe.data, **changes))  # type: ignore[arg-type]
+        return prepare(recipe, self.data, self.run, self.told.append)
+
+    def times(self) -> dict[str, int]:
+        """When each file of the run was last written."""
+        files = (path for path in self.run.path.rglob("*") if path.is_file())
+        return {path.name: path.stat().st_mtime_ns for path in files}
+
+
+@pytest.fixture
+def bench(tiny: Path, tmp_path: Path) -> Bench:
+    return Bench(load_recipe(str(tiny)), tmp_path)
+
+
+def test_a_second_call_redoes_nothing(bench: Bench) -> None:
+    first = bench.prepare()
+    assert len(bench.told) == 2
+    before = bench.times()
+    second = bench.prepare()
+    assert bench.told == []
+    assert bench.times() == before
+    assert second.fingerprint == first.fingerprint
+    assert second.tokenizer.model == first.tokenizer.model
+
+
+def test_a_touched_but_unchanged_file_redoes_nothing(bench: Bench, tmp_path: Path) -> None:
+    first = bench.prepare()
+    tokenizer, shard = bench.times()["tokenizer.model"], bench.times()["train-0.ids"]
+    os.utime(tmp_path / "train.src", (time.time() + 9, time.time() + 9))
+    assert bench.prepare().fingerprint == first.fingerprint
+    assert bench.told == []
+    assert (bench.times()["tokenizer.model"], bench.times()["train-0.ids"]) == (tokenizer, shard)
+
+
+def test_another_limit_keeps_the_tokenizer_and_encodes_anew(bench: Bench) -> None:
+    first, before = bench.prepare(), bench.times()
+    second = bench.prepare(max_length=6)
+    assert len(bench.told) == 1
+    assert "longer than 6 tokens" in bench.told[0]
+    assert bench.times()["tokenizer.model"] == before["tokenizer.model"]
+    assert len(second.shards[0]) < len(first.shards[0])
+    assert second.fingerprint != first.fingerprint
+
+
+def test_changed_text_redoes_all(bench: Bench, tmp_path: Path) -> None:
+    first = bench.prepare()
+    lines = (tmp_path / "train.src").read_text().splitlines()
+    (tmp_path / "train.src").write_text("\n".join(["star sun star sun", *lines[1:]]) + "\n")
+    second = bench.prepare()
+    assert len(bench.told) == 2
+    assert second.fingerprint != first.fingerprint
+
+
+def test_other_pieces_redo_all(bench: Bench) -> None:
+    bench.prepare()
+    bench.recipe = replace(bench.recipe, tokenizer=TokenizerSettings(vocab_size=45))
+    assert len(bench.prepare().tokenizer) == 45
+    assert len(bench.told) == 2
+
+
+def test_only_the_changed_corpus_is_encoded_anew(bench: Bench, tmp_path: Path) -> None:
+    """Two pairs of the second corpus change places, which no BPE sees."""
+    (own,) = bench.recipe.data.train
+    both = (own, TextFiles(source="dev.src", target="dev.tgt"))
+    first = bench.prepare(train=both)
+    before = bench.times()
+    for ending in ("src", "tgt"):
+        one, two, *rest = (tmp_path / f"dev.{ending}").read_text().splitlines()
+        (tmp_path / f"dev.{ending}").write_text("\n".join([two, one, *rest]) + "\n")
+    old = [first.shards[1].pair(index) for index in range(2)]
+    second = bench.prepare(train=both)
+    assert second.tokenizer.model == first.tokenizer.model
+    assert bench.times()["train-0.ids"] == before["train-0.ids"]
+    assert bench.told[-1].startswith("dev.src + dev.tgt: 10 pairs kept")
+    assert [second.shards[1].pair(index) for index in range(2)] == old[::-1]
+
+
+@pytest.mark.parametrize(
+    "damage", ["tokenizer.model", "train-0.ids", "train-0.offsets", "manifest"]
+)
+def test_what_is_damaged_is_made_anew(bench: Bench, damage: str) -> None:
+    first = bench.prepare()
+    if damage == "manifest":
+        (bench.run.prepared / "manifest.json").write_text("{")
+    elif damage == "tokenizer.model":
+        bench.run.tokenizer.unlink()
+    else:
+        path = bench.run.prepared / damage
+        path.write_bytes(path.read_bytes()[:-2])
+    second = bench.prepare()
+    assert bench.told
+    assert second.fingerprint == first.fingerprint
+    assert [s.pair(3) for s in second.shards] == [s.pair(3) for s in first.shards]
+
+
+def test_cut_short_between_writing_and_noting_it_is_not_trusted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards of other limits must not pass for those of before."""
+    first = len(bench.prepare().shards[0])
+    real = module.encode_corpus
+
+    def cut_short(*arguments: object) -> dict[str, int]:
+        real(*arguments)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "encode_corpus", cut_short)
+        with pytest.raises(KeyboardInterrupt):
+            bench.prepare(max_length=6)
+    assert len(bench.prepare().shards[0]) == first
+
+
+def test_all_kinds_of_sources_in_one_recipe(bench: Bench, tmp_path: Path) -> None:
+    source = (tmp_path / "train.src").read_bytes()
+    target = (tmp_path / "train.tgt").read_bytes()
+    (tmp_path / "a.src.gz").write_bytes(gzip.compress(source))
+    (tmp_path / "a.tgt.xz").write_bytes(lzma.compress(target))
+    pairs = zip(source.decode().splitlines(), target.decode().splitlines(), strict=True)
+    (tmp_path / "b.tsv").write_text("".join(f"{left}\t{right}\n" for left, right in pairs))
+    for name, text in (("c.src.sgm", source), ("c.tgt.sgm", target)):
+        lines = (f"<seg>{line}</seg>\n" for line in text.decode().splitlines())
+        (tmp_path / name).write_text("".join(lines))
+    prepared = bench.prepare(
+        train=(
+            *bench.recipe.data.train,
+            TextFiles(source="a.src.gz", target="a.tgt.xz"),
+            TextFiles(tsv="b.tsv"),
+            TextFiles(source="c.src.sgm", target="c.tgt.sgm"),
+        )
+    )
+    assert len(bench.told) == 5
+    contents = [[shard.pair(index) for index in range(120)] for shard in prepared.shards]
+    assert contents[0] == contents[1] == contents[2] == contents[3]
+
+
+def test_the_shard_holds_the_corpus(bench: Bench, tmp_path: Path) -> None:
+    prepared = bench.prepare()
+    source, target = prepared.shards[0].pair(17)
+    decode = prepared.tokenizer.decode
+    assert decode(source) == (tmp_path / "train.src").read_text().splitlines()[17]
+    assert decode(target) == (tmp_path / "train.tgt").read_text().splitlines()[17]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "verdict"),
+    [
+        (5, 5, "kept"),
+        (0, 5, "empty"),
+        (5, 0, "empty"),
+        (0, 0, "empty"),
+        (10, 10, "kept"),
+        (11, 10, "too_long"),
+        (10, 11, "too_long"),
+        (2, 6, "kept"),
+        (2, 7, "ratio"),
+        (10, 3, "ratio"),
+        (1, 4, "ratio"),
+    ],
+)
+def test_cleaning_by_hand(source: int, target: int, verdict: str) -> None:
+    assert judge(source, target, DataSettings(max_length=10, max_ratio=3.0)) == verdict
+
+
+def test_what_is_dropped_is_counted_and_told(bench: Bench, tmp_path: Path) -> None:
+    """Of 120 + 6 pairs: 2 have an empty side, 1 is too long, 2 are beyond the ratio."""
+    odd = [
+        ("", "SUN"),
+        ("sun", " \t"),
+        ("sun " * 210, "SUN " * 210),
+        ("sun", "SUN " * 30),
+        ("sun " * 30, "SUN"),
+        ("sun", "SUN"),
+    ]
+    for ending, side in (("src", 0), ("tgt", 1)):
+        with (tmp_path / f"train.{ending}").open("a") as stream:
+            stream.writelines(f"{pair[side]}\n" for pair in odd)
+    prepared = bench.prepare(max_length=200)
+    assert len(prepared.shards[0]) == 121
+    assert bench.told[-1] == (
+        "train.src + train.tgt: 121 pairs kept; dropped 2 with an empty side, 1 longer than 200"
+        " tokens, 2 beyond a length ratio of 9"
+    )
+    manifest = json.loads((bench.run.prepared / "manifest.json").read_text())
+    step = manifest["steps"]["train-0"]
+    assert [step[k] for k in ("kept", "empty", "too_long", "ratio")] == [121, 2, 1, 2]
+    assert set(manifest["files"]) == {str(tmp_path / f"train.{e}") for e in ("src", "tgt")}
+
+
+def test_nothing_left_after_cleaning_is_told_with_the_counts(bench: Bench) -> None:
+    with pytest.raises(NmtError, match=r"no training pair is left .* 120 longer than data.max_len"):
+        bench.prepare(max_length=1)
+
+
+def test_a_misaligned_corpus_leaves_no_shard(bench: Bench, tmp_path: Path) -> None:
+    with (tmp_path / "train.tgt").open("a") as stream:
+        stream.write("SUN\n")
+    with pytest.raises(NmtError, match=r"has 120 lines but .* has 121: .*ends after line 120"):
+        bench.prepare()
+    assert [path for path in bench.run.path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("content", ["", "\n\n \n", "\u3000\n"])
+def test_an_empty_corpus_is_told(bench: Bench, tmp_path: Path, content: str) -> None:
+    for ending in ("src", "tgt"):
+        (tmp_path / f"train.{ending}").write_text(content)
+    with pytest.raises(NmtError, match=r"the training corpus is empty: train\.src, train\.tgt"):
+        bench.prepare()
+
+
+def test_a_recipe_without_training_text_is_told(bench: Bench) -> None:
+    with pytest.raises(NmtError, match=r"recipe tiny names no training text; set data\.train"):
+        bench.prepare(train=())

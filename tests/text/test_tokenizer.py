@@ -1,0 +1,132 @@
+"""The joint BPE: special ids, round trips, and corpora it cannot be learned from."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from nmt.config import TokenizerSettings
+from nmt.errors import NmtError
+from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, Tokenizer, learn, load_tokenizer
+
+LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
+
+
+def words(seed: int, count: int) -> list[str]:
+    draw = random.Random(seed)
+    return ["".join(draw.choices(LETTERS, k=draw.randint(1, 6))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return learn([" ".join(words(seed, 8)) for seed in range(300)], TokenizerSettings(200))
+
+
+def test_special_pieces_have_the_first_ids(tokenizer: Tokenizer) -> None:
+    assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
+    assert len(tokenizer) == 200
+    assert [tokenizer.piece(each) for each in (PAD, UNK, BOS, EOS)] == [
+        "<pad>",
+        "<unk>",
+        "<s>",
+        "</s>",
+    ]
+
+
+@pytest.mark.parametrize("seed", range(1000, 1040))
+def test_text_of_known_characters_comes_back(tokenizer: Tokenizer, seed: int) -> None:
+    text = " ".join(words(seed, 1 + seed % 12))
+    ids = tokenizer.encode([text])[0]
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert tokenizer.decode(ids) == text
+
+
+def test_encoding_a_list_is_encoding_each(tokenizer: Tokenizer) -> None:
+    texts = ["", "abc", "日本", "", "ab cd"]
+    assert tokenizer.encode(texts, threads=2) == [tokenizer.encode([text])[0] for text in texts]
+    assert tokenizer.encode(texts)[0] == []
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "\t", "\u3000", "\u00a0", "\u2028", "\u0085", "\x0c", "  \t ", "\x1c\x85"]
+)
+def test_white_space_alone_has_no_ids(tokenizer: Tokenizer, text: str) -> None:
+    assert tokenizer.encode([text]) == [[]]
+
+
+def test_names_of_special_pieces_in_text_are_text(tokenizer: Tokenizer) -> None:
+    assert not {PAD, BOS, EOS} & set(tokenizer.encode(["<pad> <s> a </s>"])[0])
+
+
+def test_special_ids_leave_no_trace_in_text(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode(["abc"])[0]
+    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "abc"
+
+
+def test_unknown_characters_become_the_unknown_piece(tokenizer: Tokenizer) -> None:
+    assert UNK in tokenizer.encode(["a Ж"])[0]
+
+
+def test_words_begin_with_the_mark_of_a_space(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode(["abc de"])[0]
+    assert sum(tokenizer.piece(each).startswith(SPACE) for each in ids) == 2
+
+
+def test_learning_is_deterministic() -> None:
+    corpus = [" ".join(words(seed, 8)) for seed in range(50)]
+    settings = TokenizerSettings(120)
+    assert learn(corpus, settings).model == learn(corpus, settings).model
+
+
+def test_too_small_a_corpus_names_the_most_it_can_give() -> None:
+    corpus = ["ab abc abcd", "bc bcd"]
+    with pytest.raises(NmtError, match=r"vocab_size=500 .*too small.*at most \d+") as error:
+        learn(corpus, TokenizerSettings(500))
+    most = int(str(error.value).rpartition(" ")[2])
+    assert len(learn(corpus, TokenizerSettings(most))) == most
+
+
+def test_too_small_a_vocabulary_for_the_characters_is_told() -> None:
+    with pytest.raises(NmtError, match=r"vocab_size=8 .*more distinct characters"):
+        learn([LETTERS], TokenizerSettings(8))
+
+
+@pytest.mark.parametrize(
+    "failure", [NmtError("line 2 is bad"), KeyboardInterrupt(), SystemExit(143)]
+)
+@pytest.mark.parametrize("good", [0, 1, 200])
+def test_what_stops_the_corpus_stops_the_learning(failure: BaseException, good: int) -> None:
+    def corpus() -> Iterator[str]:
+        for seed in range(good):
+            yield " ".join(words(seed, 8))
+        raise failure
+
+    with pytest.raises(type(failure)) as error:
+        learn(corpus(), TokenizerSettings(100))
+    assert error.value is failure
+
+
+def test_what_is_no_tokenizer_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("t") / "tokenizer.model"
+    with pytest.raises(NmtError, match=r"cannot read the tokenizer .*tokenizer\.model"):
+        load_tokenizer(path)
+    path.write_bytes(b"\x00junk")
+    with pytest.raises(NmtError, match=r"tokenizer\.model is not a SentencePiece model"):
+        load_tokenizer(path)
+
+
+def test_a_tokenizer_with_other_special_ids_is_refused() -> None:
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["ab abc abcd"] * 9),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=12,
+        minloglevel=2,
+    )
+    with pytest.raises(NmtError, match="special ids differ"):
+        Tokenizer(model.getvalue())
