@@ -20,7 +20,6 @@ from nmt.config import (
     TextFiles,
     check_value,
     declared_settings,
-    default_of,
 )
 from nmt.errors import NmtError, UsageError
 from nmt.resources import shipped
@@ -187,13 +186,3 @@ def changed_keys(old: Recipe, new: Recipe) -> list[str]:
         if not declared.metadata["may_change"]
         and getattr(getattr(old, section), key) != getattr(getattr(new, section), key)
     ]
-
-
-def settings_table() -> str:
-    """Every setting with its default and meaning, for `--help` and the documentation."""
-    rows = []
-    for name, declared in declared_settings():
-        default = default_of(declared)
-        shown = "" if isinstance(default, (tuple, dict)) else f" [{toml_value(default)}]"
-        rows.append(f"{name}{shown}  {declared.metadata['meaning']}")
-    return "\n".join(rows)

@@ -112,7 +112,7 @@ def score_model(
     note(f"model: {model.path} ({model.recipe.name})")
     results = []
     for test in tests:
-        translated = translate_texts(model.network, model.tokenizer, settings, test.sources)
+        translated = translate_texts(model.network, model.tokenizer, settings, test.sources, note)
         results.append(score(test, translated, model.recipe.data.target_language))
     return {"model": str(model.path), "decode": asdict(settings), "results": results}
 

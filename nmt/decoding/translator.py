@@ -151,13 +151,17 @@ def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[
 
 
 def translate_texts(
-    network: Transformer, tokenizer: Tokenizer, settings: DecodeSettings, segments: Sequence[str]
+    network: Transformer,
+    tokenizer: Tokenizer,
+    settings: DecodeSettings,
+    segments: Sequence[str],
+    report: Callable[[str], None],
 ) -> list[str]:
-    """The best translations of a whole set, for validation and evaluation."""
+    """The best translations of a whole set, for validation and evaluation alike."""
     was_training = network.training
     network.eval()
     try:
-        translator = Translator(network, tokenizer, settings, report=lambda _: None)
+        translator = Translator(network, tokenizer, settings, report)
         with torch.inference_mode():
             return [each.text for each in translator.translate(segments)]
     finally:

@@ -6,6 +6,7 @@ data folder, and checked against that pin afterwards.
 
 import hashlib
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -87,7 +88,11 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         pooch.retrieve(
-            url, f"sha256:{sha256}" if sha256 else None, fname=path.name, path=path.parent
+            url,
+            f"sha256:{sha256}" if sha256 else None,
+            fname=path.name,
+            path=path.parent,
+            progressbar=sys.stderr.isatty(),
         )
     except requests.exceptions.ConnectionError as error:
         raise NmtError(

@@ -1,5 +1,6 @@
 """Dev loss and the BLEU that `nmt evaluate` prints for the same model and set."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from nmt.config import Recipe
 from nmt.decoding.translator import batches_by_length, translate_texts
 from nmt.errors import NmtError
+from nmt.log import note
 from nmt.metrics import corpus_bleu
 from nmt.model.transformer import Transformer
 from nmt.text.batches import make_batch
@@ -24,6 +26,18 @@ class Validation:
     bleu: float
 
 
+def tell_once() -> Callable[[str], None]:
+    """A report that says each thing the first time alone, for what recurs at every validation."""
+    told: set[str] = set()
+
+    def report(message: str) -> None:
+        if message not in told:
+            told.add(message)
+            note(f"dev set: {message}")
+
+    return report
+
+
 class DevSet:
     """The dev corpora of a recipe, read once."""
 
@@ -33,13 +47,16 @@ class DevSet:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
         self.sources = [source for source, _ in pairs]
         self.references = [target for _, target in pairs]
+        self._report = tell_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
 
     def validate(self, network: Transformer) -> Validation:
         """Loss and beam-search BLEU; the network's mode is left as it was."""
         loss, plain_loss = self.loss(network)
-        hypotheses = translate_texts(network, self._tokenizer, self._recipe.decode, self.sources)
+        hypotheses = translate_texts(
+            network, self._tokenizer, self._recipe.decode, self.sources, self._report
+        )
         language = self._recipe.data.target_language
         return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
 
