@@ -43,8 +43,11 @@ class MultiHeadAttention(nn.Module):
     with one product. No projection has a bias, as in the authors' code.
     """
 
-    def __init__(self, d_model: int, heads: int, d_k: int, d_v: int) -> None:
+    def __init__(
+        self, d_model: int, heads: int, d_k: int, d_v: int, *, has_memory: bool = False
+    ) -> None:
         super().__init__()
+        self.has_memory = has_memory  # attends from the decoder to the encoder's output
         self.heads = heads
         self.widths = [heads * d_k, heads * d_k, heads * d_v]
         self.in_weight = nn.Parameter(torch.empty(sum(self.widths), d_model))
@@ -84,7 +87,14 @@ class MultiHeadAttention(nn.Module):
         return merged
 
     def reset_parameters(self) -> None:
-        """Glorot-uniform, each projection by its own shape (as in the authors' code)."""
-        for weight in self.in_weight.split(self.widths):
+        """Glorot-uniform by the matrices of the authors' code: Q, K and V as one in
+        self-attention, K and V as one in attention to the encoder.
+
+        A Glorot bound falls with a matrix's height. With bounds of its own for each of Q, K and V,
+        deep post-norm encoders began with their positions mixed, and learned them apart late.
+        """
+        query, key, value = self.widths
+        blocks = [query, key + value] if self.has_memory else [query + key + value]
+        for weight in self.in_weight.split(blocks):
             nn.init.xavier_uniform_(weight)
         nn.init.xavier_uniform_(self.out.weight)

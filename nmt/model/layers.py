@@ -43,9 +43,10 @@ class AddNorm(nn.Module):
         return out
 
 
-def attention_of(settings: ModelSettings) -> MultiHeadAttention:
+def attention_of(settings: ModelSettings, *, has_memory: bool = False) -> MultiHeadAttention:
     """Multi-head attention of the configured widths."""
-    return MultiHeadAttention(settings.d_model, settings.heads, settings.d_k, settings.d_v)
+    s = settings
+    return MultiHeadAttention(s.d_model, s.heads, s.d_k, s.d_v, has_memory=has_memory)
 
 
 class EncoderLayer(nn.Module):
@@ -72,7 +73,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attention = attention_of(settings)
         self.self_attention_norm = AddNorm(settings)
-        self.cross_attention = attention_of(settings)
+        self.cross_attention = attention_of(settings, has_memory=True)
         self.cross_attention_norm = AddNorm(settings)
         self.feed_forward = FeedForward(settings.d_model, settings.d_ff)
         self.feed_forward_norm = AddNorm(settings)

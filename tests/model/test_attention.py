@@ -51,10 +51,11 @@ def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
     torch.testing.assert_close(module(queries, memory, None), expected, atol=1e-12, rtol=0)
 
 
-def test_initial_weights_are_glorot_uniform_by_projection() -> None:
-    """Each of W^Q, W^K, W^V is bounded by its own fan, not by the packed matrix's."""
-    module = MultiHeadAttention(64, 2, 8, 48)
+@pytest.mark.parametrize(("has_memory", "blocks"), [(False, [128]), (True, [16, 112])])
+def test_initial_weights_are_glorot_uniform(has_memory: bool, blocks: list[int]) -> None:
+    """Bounded by the fans of the authors' matrices: QKV to itself, Q and KV to the encoder."""
+    module = MultiHeadAttention(64, 2, 8, 48, has_memory=has_memory)
     module.reset_parameters()
-    for weight, fan_out in zip(module.in_weight.split([16, 16, 96]), (16, 16, 96), strict=True):
+    for weight, fan_out in zip(module.in_weight.split(blocks), blocks, strict=True):
         bound = math.sqrt(6 / (64 + fan_out))
         assert 0.95 * bound < float(weight.detach().abs().max()) <= bound
