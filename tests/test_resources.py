@@ -85,12 +85,26 @@ def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
 
 
 def test_the_wheel_works_alone(unpacked: Path, tmp_path: Path) -> None:
-    """Its recipes are found and the default one is prepared, with no checkout, no data folder."""
+    """With no checkout and no data folder: recipes, then the three commands on a tiny model."""
     path = {"PYTHONPATH": str(unpacked)}
     said = run([sys.executable, "-c", LIST_RECIPES], tmp_path, **path)
     assert said.splitlines() == [str(unpacked / "nmt" / "__init__.py"), *shipped_recipes()]
-    said = run([sys.executable, "-m", "nmt", "prepare"], tmp_path, **path)
+    nmt = [sys.executable, "-m", "nmt"]
+    said = run([*nmt, "prepare"], tmp_path, **path)
     assert f"runs/{DEFAULT_RECIPE}/prepared: " in said
+    tiny = ["model.d_model=8", "model.d_ff=8", "model.heads=1", "decode.max_extra_tokens=1"]
+    options = [
+        f"--set={each}" for each in (*tiny, "train.max_updates=2", "train.precision=float32")
+    ]
+    assert f"model: runs/{DEFAULT_RECIPE}/model.safetensors" in run(
+        [*nmt, "train", *options], tmp_path, **path
+    )
+    sample = unpacked / "nmt" / "shipped" / "data" / "sample.en"
+    run([*nmt, "translate", sample, "--output", "out.de"], tmp_path, **path)
+    lines = (tmp_path / "out.de").read_text().count("\n")
+    assert lines == sample.read_text().count("\n")
+    (tmp_path / "out.de").unlink()
+    assert "exact match by phenomenon" in run([*nmt, "evaluate"], tmp_path, **path)
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 
 
