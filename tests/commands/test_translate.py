@@ -4,8 +4,6 @@ import io
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import leftovers
 from tests.conftest import WORDS, Outcome, Run
 
 WEIRD = [
@@ -38,19 +37,8 @@ WEIRD = [
 BLANK = {index for index, line in enumerate(WEIRD) if not line.strip()}
 
 
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob("*") if "partial" in path.name]
-
-
 def give_stdin(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(sys, "stdin", path.open(encoding="utf-8"))
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "in.src"
-    path.write_text("sun moon\n\nstar rain snow\n", encoding="utf-8", newline="\n")
-    return path
 
 
 def translate(nmt: Run, run: Path, *arguments: object) -> Outcome:
@@ -307,95 +295,6 @@ def test_the_newest_model_is_that_of_the_run_last_trained(
     assert "model: runs/a/model.safetensors" in nmt("translate", source).err
     os.utime("runs/b/model.safetensors")
     assert "model: runs/b/model.safetensors" in nmt("translate", source).err
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> Path:
-    """Enough lines for many chunks."""
-    draw = random.Random(2)
-    path = tmp_path / "big.src"
-    with path.open("w") as stream:
-        stream.writelines(" ".join(draw.choices(WORDS, k=3)) + "\n" for _ in range(30_000))
-    return path
-
-
-def command(run: Path, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", "nmt", "translate", "--model", str(run), *map(str, arguments)]
-
-
-def test_a_closed_pipe_ends_quietly(tiny_run: Path, big: Path) -> None:
-    with subprocess.Popen(
-        command(tiny_run, big, "--beam-size", 1),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        said = process.stderr.read().decode()
-        assert process.wait() == 128 + signal.SIGPIPE
-    assert said.splitlines() == [f"model: {tiny_run / 'model.safetensors'} (tiny)"]
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_nothing_behind(
-    tiny_run: Path, big: Path, number: signal.Signals, code: int
-) -> None:
-    output = big.with_name("out")
-    with subprocess.Popen(
-        command(tiny_run, big, "--output", output), stderr=subprocess.PIPE, env=environment()
-    ) as process:
-        assert process.stderr is not None
-        assert process.stderr.readline().startswith(b"model: ")
-        while not leftovers(big.parent) and process.poll() is None:
-            time.sleep(0.01)
-        process.send_signal(number)
-        said = process.stderr.read().decode()
-        assert process.wait() == code
-    assert "Traceback" not in said
-    assert sorted(path.name for path in big.parent.iterdir()) == ["big.src"]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told_in_one_sentence(tiny_run: Path, source: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        result = subprocess.run(
-            command(tiny_run, source),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-            check=False,
-        )
-    assert result.returncode == 1
-    said = result.stderr.splitlines()
-    assert len(said) == 2
-    assert said[1] == "nmt: cannot read or write: No space left on device"
-
-
-def test_closed_streams_are_told_in_one_sentence(tiny_run: Path, source: Path) -> None:
-    for closing, arguments in (("<&-", []), (">&-", [source])):
-        shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *command(tiny_run, *arguments)]
-        result = subprocess.run(
-            shell, capture_output=True, text=True, env=environment(), check=False
-        )
-        assert result.returncode == 1
-        assert result.stderr.splitlines()[-1].startswith("nmt: std")
-        assert "Traceback" not in result.stderr
-
-
-def test_a_pipe_is_an_input(tiny_run: Path, source: Path, nmt: Run, tmp_path: Path) -> None:
-    """As the shell's <(command) gives."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', source, pipe]):
-        assert translate(nmt, tiny_run, pipe).out.count("\n") == 3
 
 
 @pytest.fixture(autouse=True)
