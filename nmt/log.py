@@ -8,9 +8,11 @@ from tqdm import tqdm
 
 def note(message: str) -> None:
     """One line on stderr, above a progress bar if one is drawn."""
-    tqdm.write(message, file=sys.stderr)
+    if sys.stderr is not None:  # closed by the caller, as in `2>&-`
+        tqdm.write(message, file=sys.stderr)
 
 
-def progress_bar(**options: Any) -> "tqdm[Any]":
-    """A bar on stderr; quiet when stderr is not a terminal."""
-    return tqdm(file=sys.stderr, disable=not sys.stderr.isatty(), dynamic_ncols=True, **options)
+def progress_bar(*, quiet: bool = False, **options: Any) -> "tqdm[Any]":
+    """A bar on stderr; quiet when told so or when stderr is not a terminal."""
+    quiet = quiet or sys.stderr is None or not sys.stderr.isatty()
+    return tqdm(file=sys.stderr, disable=quiet, dynamic_ncols=True, **options)

@@ -68,7 +68,7 @@ def command(
 
     from nmt.checkpoint import load_model
     from nmt.decoding.translator import Translator
-    from nmt.log import note
+    from nmt.log import note, progress_bar
 
     trained = load_model(path, pick_device(device))
     settings = decode_settings(trained.recipe, [*overrides, *flags])
@@ -76,10 +76,15 @@ def command(
         raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
     note(f"model: {trained.path} ({trained.recipe.name})")
     translator = Translator.of(trained, settings, note, n_best or 1)
-    with open_output(output) as stream:
+    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
+    with (
+        open_output(output) as stream,
+        progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
+    ):
         for translation in translator.translate(input_segments(file)):
             stream.write(as_json(translation) if n_best else translation.text)
             stream.write("\n")
+            bar.update()
 
 
 def check_paths(file: Path, output: Path | None) -> None:

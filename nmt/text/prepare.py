@@ -17,6 +17,7 @@ from typing import Any
 from nmt.atomic import write_bytes, write_text
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
+from nmt.log import progress_bar
 from nmt.run import RunFolder
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.shards import Shard, new_shard, open_shard
@@ -176,7 +177,10 @@ def encode_corpus(
     """Encode and clean one corpus into a shard; how many pairs were kept and dropped, and why."""
     counts: Counter[str] = Counter(kept=0, empty=0, too_long=0, ratio=0)
     pairs = read_pairs(files, data, recipe)
-    with new_shard(run.prepared, name, len(tokenizer)) as writer:
+    with (
+        new_shard(run.prepared, name, len(tokenizer)) as writer,
+        progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
+    ):
         while chunk := list(islice(pairs, CHUNK_PAIRS)):
             sources, targets = (
                 tokenizer.encode(side, cpu_count() or 1) for side in zip(*chunk, strict=True)
@@ -188,6 +192,7 @@ def encode_corpus(
                 if verdict == "kept":
                     kept.append(pair)
             writer.add(kept)
+            bar.update(len(chunk))
     return dict(counts)
 
 

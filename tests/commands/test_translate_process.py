@@ -101,3 +101,11 @@ def test_a_pipe_is_an_input(tiny_run: Path, source: Path, nmt: Run, tmp_path: Pa
     os.mkfifo(pipe)
     with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', source, pipe]):
         assert nmt("translate", pipe, "--model", tiny_run).out.count("\n") == 3
+
+
+def test_a_closed_stderr_moves_no_message_to_stdout(tiny_run: Path, source: Path) -> None:
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command(tiny_run, source)]
+    result = subprocess.run(shell, capture_output=True, text=True, env=environment(), check=False)
+    assert result.returncode == 0
+    assert result.stdout.count("\n") == 3
+    assert "model:" not in result.stdout
