@@ -81,6 +81,7 @@ def averaged_updates(run: RunFolder, recipe: Recipe) -> list[int]:
 
     Those on the grid of `train.checkpoint_updates`, and the run's last; one that a signal asked
     for between two of them does not, so that an interrupted run averages as an uninterrupted one.
+    A run whose patience ends before the first of them has its last one alone.
     """
     updates = updates_of(run, "safetensors")
     grid = [
@@ -88,7 +89,7 @@ def averaged_updates(run: RunFolder, recipe: Recipe) -> list[int]:
         for update in updates
         if update % recipe.train.checkpoint_updates == 0 or update == recipe.train.max_updates
     ]
-    return grid[-recipe.train.average_checkpoints :]
+    return (grid or updates[-1:])[-recipe.train.average_checkpoints :]
 
 
 def remove_old(run: RunFolder, recipe: Recipe) -> None:

@@ -127,6 +127,15 @@ def test_patience_stops(nmt: Run, tiny: Path) -> None:
     assert read_metrics(Path("runs/tiny"))[-1]["update"] == 9
 
 
+def test_patience_may_end_before_the_first_checkpoint(nmt: Run, tiny: Path) -> None:
+    ended = nmt(
+        *("train", tiny, "--set", "train.patience=1", "--set", "train.learning_rate_scale=0.0"),
+        *("--set", "train.validate_updates=2", "--set", "train.checkpoint_updates=10"),
+    )
+    assert ended.code == 0
+    assert read_model(Path("runs/tiny/model.safetensors")).updates == (4,)
+
+
 def test_divergence_is_told(nmt: Run, tiny: Path) -> None:
     ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
     assert ended.code == 1
