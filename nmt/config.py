@@ -91,6 +91,12 @@ class DataSettings:
         9.0, "longer over shorter side in tokens; pairs beyond are dropped and counted", minimum=1
     )
 
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Every file of every corpus."""
+        corpora = (*self.train, *self.dev, *self.test.values())
+        return tuple(name for files in corpora for name in files.names)
+
 
 @dataclass(frozen=True)
 class TokenizerSettings:

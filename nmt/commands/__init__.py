@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import click
 
 from nmt import __version__
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import suggestion
 
 # In the order of the work; `nmt.commands.NAME` holds each.
 COMMANDS = {
@@ -51,6 +52,13 @@ class LazyGroup(click.Group):
             drop_stdout()
             sys.exit(128 + signal.SIGPIPE)
         return result
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"no command '{args[0]}'{suggestion(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -25,9 +25,12 @@ def command(recipe: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
     settled = load_recipe(recipe, overrides)
 
     from nmt.log import note
+    from nmt.text.corpus import DataFolder
     from nmt.text.fetch import fetch
 
     if not settled.data.downloads:
-        note(f"recipe {settled.name} names nothing to download")
+        for name in settled.data.file_names:
+            DataFolder(data_dir).find(name, settled)
+        note(f"recipe {settled.name} names no address, and all its files are there")
     for download in settled.data.downloads:
         fetch(download, data_dir, note)

@@ -269,7 +269,11 @@ def test_a_truncated_archive_leaves_no_half_member(case: Case, server: Server) -
     assert case.files() <= {"SHA256SUMS", "x.tgz"}
 
 
-def test_a_recipe_without_downloads_says_so(nmt: Run, tiny: Path) -> None:
+def test_a_recipe_without_downloads_says_what_is_missing(nmt: Run, tiny: Path) -> None:
     result = nmt("fetch", tiny)
     assert (result.code, result.out) == (0, "")
-    assert result.err == "recipe tiny names nothing to download\n"
+    assert result.err == "recipe tiny names no address, and all its files are there\n"
+    tiny.with_name("dev.tgt").unlink()
+    result = nmt("fetch", tiny)
+    assert result.code == 1
+    assert "dev.tgt does not exist; put it there" in result.err
