@@ -95,7 +95,7 @@ def check_format(path: Path, metadata: Mapping[str, str]) -> None:
     if metadata.get("format") != FORMAT:
         raise NmtError(f"{path} is not a model of this program; `nmt train` makes one")
     version = metadata.get("format_version", "")
-    if not version.isdecimal() or int(version) > FORMAT_VERSION:
+    if not version.isdecimal() or len(version) > 9 or int(version) > FORMAT_VERSION:
         raise NmtError(
             f"{path} has model format {version}, made by nmt {metadata.get('nmt_version')}; this is"
             f" nmt {__version__}, which reads up to {FORMAT_VERSION}: upgrade it"

@@ -75,8 +75,8 @@ class Download:
 class DataSettings:
     """Which text a model is trained, tuned and scored on."""
 
-    source_language: str = setting("en", "ISO 639 code of the source language")
-    target_language: str = setting("de", "ISO 639 code of the target language")
+    source_language: str = setting("en", "ISO 639 code of the source language, for reports")
+    target_language: str = setting("de", "ISO 639 code of the target language; picks BLEU's tokens")
     train: tuple[TextFiles, ...] = setting((), "training corpora")
     dev: tuple[TextFiles, ...] = setting((), "validation corpora; they choose the best model")
     test: dict[str, TextFiles] = setting({}, "test sets by name, scored by `nmt evaluate`")
@@ -145,7 +145,10 @@ class TrainSettings:
         25_000, "target tokens in an update's batch (section 5.1)", minimum=1
     )
     micro_batch_tokens: int = setting(
-        0, "tokens of a side held at once, larger batches accumulate; 0: all", minimum=0
+        0,
+        "tokens of a side held at once, larger batches accumulate; 0: all",
+        minimum=0,
+        may_change=True,
     )
     label_smoothing: float = setting(0.1, "epsilon_ls (section 5.4)", minimum=0, maximum=0.999)
     warmup_updates: int = setting(4000, "updates of linear warm-up (section 5.3)", minimum=1)
@@ -160,7 +163,9 @@ class TrainSettings:
         "of matrix products; bf16 keeps weights and sums in float32; auto: bf16 where built in",
         choices=("float32", "bf16", "auto"),
     )
-    compile: bool = setting(False, "torch.compile the model; needs a C++ compiler on a CPU")
+    compile: bool = setting(
+        False, "torch.compile the model; needs a C++ compiler on a CPU", may_change=True
+    )
     checkpoint_updates: int = setting(
         1500, "updates between checkpoints; 10 minutes at 0.4 s (section 6.1)", minimum=1
     )
@@ -183,15 +188,20 @@ class TrainSettings:
 class DecodeSettings:
     """How it translates (section 6.1)."""
 
-    beam_size: int = setting(4, "hypotheses kept; 1 is greedy (section 6.1)", minimum=1)
+    beam_size: int = setting(
+        4, "hypotheses kept; 1 is greedy (section 6.1)", minimum=1, maximum=1000
+    )
     length_penalty: float = setting(
-        0.6, "alpha of ((5 + |Y|) / 6)^alpha, |Y| counting the end (section 6.1)", minimum=0
+        0.6,
+        "alpha of ((5 + |Y|) / 6)^alpha, |Y| counting the end (section 6.1)",
+        minimum=0,
+        maximum=10,
     )
     max_extra_tokens: int = setting(
         50, "output tokens allowed beyond the input's (section 6.1)", minimum=1
     )
     batch_tokens: int = setting(
-        4096, "source tokens translated at once, padding included", minimum=1
+        4096, "source tokens translated at once, padding included", minimum=1, may_change=True
     )
     max_segment_tokens: int = setting(
         250, "longer segments are translated in pieces, which is told", minimum=2

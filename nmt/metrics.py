@@ -55,4 +55,4 @@ def exact_matches(
         for label in ["all", *line.split()]:
             right, total = counts.get(label, (0, 0))
             counts[label] = (right + (hypothesis == reference), total + 1)
-    return dict(sorted(counts.items()))
+    return {label: counts[label] for label in ["all", *sorted({*counts} - {"all"})] if counts}

@@ -24,6 +24,7 @@ from nmt.config import (
 from nmt.errors import NmtError, UsageError
 from nmt.resources import shipped
 
+SECTIONS_ARE = f" ({', '.join(f'[{section}]' for section in SECTIONS)})"
 DEFAULT_RECIPE = "pocket"
 
 
@@ -65,7 +66,7 @@ def parse_recipe(text: str, name: str, origin: str) -> Recipe:
     """The recipe written in TOML; `origin` names it in errors."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise NmtError(f"{origin} is not valid TOML: {error}") from error
     name = tables.pop("name", name)
     if (
@@ -76,6 +77,8 @@ def parse_recipe(text: str, name: str, origin: str) -> Recipe:
         raise NmtError(f"{origin}: name is {name!r} but must be a text that can name a folder")
     try:
         for section, values in tables.items():
+            if section not in SECTIONS and not isinstance(values, dict):
+                raise NmtError(f"unknown key '{section}': settings stand in sections{SECTIONS_ARE}")
             if section not in SECTIONS:
                 raise NmtError(f"unknown section [{section}]{suggestion(section, SECTIONS)}")
             if not isinstance(values, dict):
@@ -151,7 +154,7 @@ def parse_value(text: str) -> Any:
     """A TOML value; a word without quotes is itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -168,7 +171,7 @@ def to_toml(recipe: Recipe) -> str:
 def toml_value(value: Any) -> str:
     """A value in TOML's notation."""
     if isinstance(value, dict):
-        items = (f"{json.dumps(key)} = {toml_value(each)}" for key, each in value.items())
+        items = (f"{toml_value(key)} = {toml_value(each)}" for key, each in value.items())
         return "{ " + ", ".join(items) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(toml_value, value)) + "]"

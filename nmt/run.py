@@ -1,6 +1,9 @@
 """A run's folder: where each thing a training makes is kept."""
 
-from dataclasses import dataclass
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nmt.atomic import write_text
@@ -52,18 +55,50 @@ class RunFolder:
         """One JSON object a report."""
         return self.path / "metrics.jsonl"
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep the folder to this process; raises NmtError while another holds it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
+        with stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise NmtError(
+                    f"another nmt is at work in {self.path}; wait for it to end, or name another"
+                    " folder with --run"
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            yield
+
     def load_recipe(self) -> Recipe:
         """The recipe the run began with."""
         return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
 
     def is_begun(self) -> bool:
         """Whether there is a training to go on with."""
-        return self.recipe.is_file() and any(self.checkpoints.glob("*.state.pt"))
+        return any(self.checkpoints.glob("*.state.pt"))
 
     def settle_recipe(self, recipe: Recipe) -> None:
-        """Write the recipe down, or refuse one that differs from a run already begun."""
+        """Write the recipe down, or refuse one that differs from a run already begun.
+
+        A precision of "auto" is what the run began with.
+        """
         if self.is_begun():
-            changed = changed_keys(self.load_recipe(), recipe)
+            if not self.recipe.is_file():
+                raise NmtError(
+                    f"{self.recipe} is missing though training was begun; put it back, or name a"
+                    " new folder with --run"
+                )
+            begun = self.load_recipe()
+            if recipe.train.precision == "auto":
+                train = replace(recipe.train, precision=begun.train.precision)
+                recipe = replace(recipe, train=train)
+            changed = changed_keys(begun, recipe)
             if changed:
                 raise NmtError(
                     f"{self.path} was begun with other settings: {', '.join(changed)}; go on with"
@@ -72,10 +107,10 @@ class RunFolder:
         write_text(self.recipe, to_toml(recipe))
 
     def translation_model(self) -> Path:
-        """The file to translate with: the average, else the best so far."""
-        for path in (self.model, self.best):
-            if path.is_file():
-                return path
+        """The file to translate with: the average, or the best where training went on since."""
+        trained = [path for path in (self.model, self.best) if path.is_file()]
+        if trained:
+            return max(trained, key=lambda path: path.stat().st_mtime_ns)
         raise NmtError(f"{self.path} holds no trained model yet; `nmt train` makes one")
 
 

@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def drop_stdout() -> None:
     """Let what is still buffered for stdout go nowhere, so that Python's exit is quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_out_of_memory(error: Exception) -> bool:

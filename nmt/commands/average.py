@@ -41,7 +41,7 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     if last:
         wanted = there[-last:]
     elif not wanted:
-        wanted = averaged_updates(folder, folder.load_recipe())
+        wanted = averaged_updates(folder, folder.load_recipe(), last=max(there, default=0))
     missing = sorted(set(wanted) - set(there))
     if missing or not wanted or (last and len(wanted) < last):
         lacking = f"update {missing[0]}" if missing else "so many"
@@ -55,6 +55,6 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
 def parse_updates(text: str) -> list[int]:
     """Comma-separated update numbers."""
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
+    if not all(part.isdecimal() and len(part) < 10 for part in parts):
         raise UsageError(f"--updates takes numbers such as 1000,1500, not '{text}'")
     return sorted({int(part) for part in parts})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.commands.options import (
+    FILE,
     data_dir_option,
     decode_settings,
     decoding_options,
@@ -37,10 +38,15 @@ class TestSet:
 
 
 @click.command("evaluate")
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[SOURCE] [REFERENCE]")
+@click.argument(
+    "files",
+    nargs=-1,
+    type=FILE,
+    metavar="[SOURCE] [REFERENCE]",
+)
 @click.option(
     "--hypotheses",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Score these translations; no model is needed.",
 )
 @model_option
@@ -65,8 +71,8 @@ def command(
 ) -> None:
     """Translate and score the test sets of the model's recipe, or SOURCE against REFERENCE.
 
-    Prints BLEU, chrF and TER by sacreBLEU, cased, each with the signature to cite. A test set with
-    labels also gets its exact-match accuracy by label.
+    Prints BLEU, chrF and TER by sacreBLEU's defaults, each with the signature to cite. A test set
+    with labels also gets its exact-match accuracy by label.
 
     \b
     Examples:
@@ -78,15 +84,17 @@ def command(
         raise UsageError(
             "name SOURCE and REFERENCE, or --hypotheses FILE and REFERENCE alone, or no file at all"
         )
+    flags = flags_as_overrides(
+        "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
+    )
     if hypotheses:
+        if model or flags or overrides:
+            raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
         results = [score_files(hypotheses, files[0], target_language or "de")]
         report: dict[str, Any] = {"results": results}
     else:
         if target_language:
             raise UsageError("--target-language goes with --hypotheses; a model knows its own")
-        flags = flags_as_overrides(
-            "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
-        )
         report = score_model(model_path(model), files, data_dir, device, [*overrides, *flags])
     click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else as_text(report))
 

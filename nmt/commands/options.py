@@ -34,6 +34,9 @@ def complete_setting(
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+# An unreadable file is told by whoever opens it, with exit code 1: it is no mistake of usage.
+FILE = click.Path(path_type=Path, allow_dash=True, readable=False)
+
 recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
 data_dir_option = click.option(
     "--data-dir",
@@ -61,11 +64,11 @@ device_option = click.option(
     "--device",
     default="auto",
     show_default=True,
-    help="cpu, cuda, cuda:1, mps; auto takes a GPU if there is one.",
+    help="cpu, cuda, cuda:1, mps; auto takes a CUDA GPU if there is one.",
 )
 model_option = click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="Run folder or .safetensors file.  [default: that of the run last trained under runs/]",
 )
 

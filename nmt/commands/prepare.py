@@ -26,7 +26,7 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
 
     \b
     Example:
-      nmt prepare multi30k_en_de --set tokenizer.vocab_size=4000
+      nmt prepare multi30k_en_de --data-dir corpora
     """
     settled, folder = recipe_and_run(recipe, run, overrides)
 
@@ -34,8 +34,9 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
     from nmt.text.corpus import DataFolder
     from nmt.text.prepare import prepare
 
-    folder.settle_recipe(settled)
-    prepared = prepare(settled, DataFolder(data_dir), folder, note)
+    with folder.lock():
+        folder.settle_recipe(settled)
+        prepared = prepare(settled, DataFolder(data_dir), folder, note)
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
     note(

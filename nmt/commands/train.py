@@ -58,11 +58,12 @@ def command(
 
     data = DataFolder(data_dir)
     chosen = pick_device(device)
-    settled = resolve_precision(settled, folder, chosen)
-    folder.settle_recipe(settled)
-    prepared = prepare(settled, data, folder, note)
-    dev = DevSet(settled, data, prepared.tokenizer)
-    outcome = Trainer(settled, prepared, dev, folder, chosen).train()
+    with folder.lock():
+        settled = resolve_precision(settled, folder, chosen)
+        folder.settle_recipe(settled)
+        prepared = prepare(settled, data, folder, note)
+        dev = DevSet(settled, data, prepared.tokenizer)
+        outcome = Trainer(settled, prepared, dev, folder, chosen).train()
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)

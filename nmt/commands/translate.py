@@ -13,6 +13,7 @@ import click
 
 from nmt.atomic import atomic_path
 from nmt.commands.options import (
+    FILE,
     decode_settings,
     decoding_options,
     device_option,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("translate", epilog=settings_help("decode"))
-@click.argument("file", default="-", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", default="-", type=FILE)
 @model_option
 @click.option("--output", type=click.Path(path_type=Path), help="File to write instead of stdout.")
 @decoding_options
@@ -52,7 +53,7 @@ def command(
 
     With --n-best N each line out is a JSON object: {"translations": [{"text", "score",
     "log_prob"}, ...]}, best first; log_prob is the model's, natural, and score is log_prob over the
-    length penalty.
+    length penalty. Of a segment translated in pieces they are the pieces' sums.
 
     \b
     Examples:
@@ -93,6 +94,8 @@ def check_paths(file: Path, output: Path | None) -> None:
         raise NmtError(f"{file} does not exist or is not a file; name a text file, or - for stdin")
     if output is None or not output.is_file():
         return
+    if str(file) == "-" and sys.stdin is None:
+        return  # told when it is read
     given = os.fstat(sys.stdin.fileno()) if str(file) == "-" else file.stat()
     if os.path.samestat(given, output.stat()):
         raise UsageError(f"--output {output} is the input itself; name another file")

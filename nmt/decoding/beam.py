@@ -51,7 +51,6 @@ class SpecialIds:
 class _Sentence:
     """One sentence's finished hypotheses, best first."""
 
-    index: int  # in the batch
     max_length: int  # tokens of output, EOS counted
     finished: list[Hypothesis] = field(default_factory=list)
 
@@ -91,7 +90,7 @@ def beam_search(
     """
     if alpha < 0 or not 1 <= n_best <= beam_size:
         raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
-    sentences = [_Sentence(index, length) for index, length in enumerate(max_lengths)]
+    sentences = [_Sentence(length) for length in max_lengths]
     results = list(sentences)
     device = source.device
     state = model.encode(source)
@@ -119,6 +118,7 @@ def beam_search(
             row
             for row, best in enumerate(log_probs[:, 0].tolist())
             if not sentences[row].is_done(length, best, alpha, n_best)
+            and not (beam_size == 1 and sentences[row].finished)  # greedy: the likeliest ended
         ]
         sentences = [sentences[row] for row in keep]
         if not sentences:

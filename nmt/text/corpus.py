@@ -58,7 +58,7 @@ def read_segments(path: Path) -> Iterator[str]:
     try:
         with open_bytes(path) as stream:
             lines = decode_lines(stream, str(path))
-            if ".sgm" in path.suffixes[-2:]:
+            if path.name.removesuffix(".gz").removesuffix(".xz").endswith(".sgm"):
                 lines = sgm_segments(lines, str(path))
             yield from lines
     except READ_ERRORS as error:
@@ -103,7 +103,7 @@ def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator
 def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
     """The first two tab-separated columns of each line."""
     for number, line in enumerate(read_segments(path), start=1):
-        columns = line.split("\t")
+        columns = line.split("\t") if line.strip() else ["", ""]
         if len(columns) < 2:
             raise NmtError(f"{path}, line {number}: no tab between source and target")
         yield columns[0], columns[1]

@@ -5,6 +5,7 @@ data folder, and checked against that pin afterwards.
 """
 
 import hashlib
+import os
 import shutil
 import sys
 import tarfile
@@ -36,6 +37,8 @@ def fetch(download: Download, folder: Path, report: Callable[[str], None]) -> No
     is_there = path.is_file() and (not known or sha256_of(path) == known)
     if not is_there:
         retrieve(download.url, path, known)
+    missing = [name for name in download.unpack if not (path.parent / name).is_file()]
+    unpack(path, missing if is_there else download.unpack)  # before a bad archive is pinned
     state = "is there" if is_there else "downloaded"
     if known:
         report(f"{path}: {state}, its SHA-256 right")
@@ -46,8 +49,6 @@ def fetch(download: Download, folder: Path, report: Callable[[str], None]) -> No
             f"{path}: {state}, SHA-256 {pins[download.to]}, not known before, now pinned in"
             f" {folder / PINS}"
         )
-    missing = [name for name in download.unpack if not (path.parent / name).is_file()]
-    unpack(path, missing if is_there else download.unpack)
 
 
 def sha256_of(path: Path) -> str:
@@ -62,7 +63,7 @@ def sha256_of(path: Path) -> str:
 def inside(folder: Path, name: str) -> Path:
     """The path of a name below the folder; raises NmtError if it would lead out of it."""
     parts = PurePosixPath(name)
-    if not name or parts.is_absolute() or ".." in parts.parts:
+    if not name or name == PINS or parts.is_absolute() or ".." in parts.parts:
         raise NmtError(f"data.downloads: '{name}' is not a name below the data folder")
     return folder / parts
 
@@ -92,8 +93,11 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
             f"sha256:{sha256}" if sha256 else None,
             fname=path.name,
             path=path.parent,
-            progressbar=sys.stderr.isatty(),
+            progressbar=sys.stderr is not None and sys.stderr.isatty(),
         )
+        umask = os.umask(0)
+        os.umask(umask)
+        path.chmod(0o666 & ~umask)  # pooch's temporary file is its owner's alone
     except requests.exceptions.ConnectionError as error:
         raise NmtError(
             f"cannot reach {url}: is there a network? You can also put the file at {path} yourself"
@@ -101,6 +105,8 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
     except requests.exceptions.RequestException as error:
         raise NmtError(f"cannot download {url}: {error}") from error
     except ValueError as error:
+        if not sha256:
+            raise NmtError(f"cannot download {url}: {error}") from error
         raise NmtError(
             f"{url} is not the file that was expected: its SHA-256 is not {sha256}"
         ) from error
@@ -121,6 +127,9 @@ def unpack(archive: Path, members: Sequence[str]) -> None:
                 with atomic_path(archive.parent / name) as partial, partial.open("wb") as stream:
                     shutil.copyfileobj(content, stream)
     except KeyError as error:
-        raise NmtError(f"{archive} has no member {error.args[0]}") from error
+        raise NmtError(f"{archive} has no member {name}; mend the recipe's unpack") from error
     except (tarfile.TarError, *READ_ERRORS) as error:
-        raise NmtError(f"cannot unpack {archive}: {error}") from error
+        reason = str(error).splitlines()[0] if str(error) else "it is no archive"
+        raise NmtError(
+            f"cannot unpack {archive}: {reason}; remove the file to download it anew"
+        ) from error

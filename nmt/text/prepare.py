@@ -5,25 +5,23 @@ changed.
 """
 
 import hashlib
-import json
+import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from os import cpu_count
-from pathlib import Path
-from typing import Any
 
-from nmt.atomic import write_bytes, write_text
+from nmt.atomic import write_bytes
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.log import progress_bar
 from nmt.run import RunFolder
 from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.manifest import Manifest, hash_of
 from nmt.text.shards import Shard, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
 
-FORMAT = 1  # of the manifest and the shards
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all threads busy
 
 Report = Callable[[str], None]
@@ -38,54 +36,6 @@ class Prepared:
     fingerprint: str  # changes whenever the tokenizer or any shard does
 
 
-class Manifest:
-    """What the prepared corpus was made from, as hashes by step."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.steps: dict[str, dict[str, Any]] = {}
-        self.files: dict[str, dict[str, Any]] = {}
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["format"] == FORMAT:
-                self.steps, self.files = stored["steps"], stored["files"]
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # no manifest that can be trusted: every step is redone
-
-    def save(self) -> None:
-        """Write it down, whole or not at all."""
-        content = {"format": FORMAT, "steps": self.steps, "files": self.files}
-        write_text(self._path, json.dumps(content, indent=1) + "\n")
-
-    def forget(self, step: str) -> None:
-        """Before a step is redone: should that be cut short, its old result is not trusted."""
-        if self.steps.pop(step, None) is not None:
-            self.save()
-
-    def hash_file(self, path: Path) -> str:
-        """SHA-256 of a file; one of unchanged size and time is not read again."""
-        status = path.stat()
-        known = self.files.get(str(path))
-        if known and (known["size"], known["mtime_ns"]) == (status.st_size, status.st_mtime_ns):
-            return str(known["sha256"])
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise NmtError(f"cannot read {path}: {error.strerror}") from error
-        self.files[str(path)] = {
-            "size": status.st_size,
-            "mtime_ns": status.st_mtime_ns,
-            "sha256": digest,
-        }
-        return digest
-
-
-def hash_of(*parts: Any) -> str:
-    """SHA-256 of values written as JSON."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
 def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) -> Prepared:
     """Do what is not done yet of learning the BPE and encoding the training corpora.
 
@@ -93,6 +43,7 @@ def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) ->
     """
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
+    check_dev(recipe, data, report)
     manifest = Manifest(run.prepared / "manifest.json")
     hashes = [
         [manifest.hash_file(data.find(name, recipe)) for name in files.names]
@@ -104,7 +55,7 @@ def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) ->
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         key = hash_of(hashlib.sha256(tokenizer.model).hexdigest(), hashes[index], limits)
         name = f"train-{index}"
-        if manifest.steps.get(name, {}).get("key") != key or not is_whole(run, name, tokenizer):
+        if manifest.needs(name, key, run) or not is_whole(run, name, tokenizer):
             manifest.forget(name)
             counts = encode_corpus(recipe, files, data, run, name, tokenizer)
             manifest.steps[name] = {"key": key, **counts}
@@ -117,6 +68,19 @@ def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) ->
         )
     fingerprint = hash_of(*(manifest.steps[f"train-{i}"]["key"] for i in range(len(shards))))
     return Prepared(tokenizer, tuple(shards), fingerprint)
+
+
+def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
+    """Find what is wrong with the dev set before hours of work, and tell of missing test sets."""
+    for files in recipe.data.dev:
+        for _ in read_pairs(files, data, recipe):
+            pass
+    for name, files in recipe.data.test.items():
+        try:
+            for file in (*files.names, *filter(None, [files.labels])):
+                data.find(file, recipe)
+        except NmtError as error:
+            report(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
 def is_whole(run: RunFolder, name: str, tokenizer: Tokenizer) -> bool:
@@ -138,18 +102,29 @@ def prepare_tokenizer(
 ) -> Tokenizer:
     """The run's tokenizer, learned anew if the text or its settings changed."""
     key = hash_of(corpus_hash, asdict(recipe.tokenizer))
-    known = manifest.steps.get("tokenizer", {})
-    if known.get("key") == key and run.tokenizer.is_file():
+    if not manifest.needs("tokenizer", key, run) and run.tokenizer.is_file():
         tokenizer = load_tokenizer(run.tokenizer)
-        if hashlib.sha256(tokenizer.model).hexdigest() == known.get("sha256"):
+        if hashlib.sha256(tokenizer.model).hexdigest() == manifest.steps["tokenizer"].get("sha256"):
             return tokenizer
-    report(f"learning {recipe.tokenizer.vocab_size:,} BPE pieces")
-    tokenizer = learn(training_segments(recipe, data), recipe.tokenizer)
+    lines = sum(1 for _ in training_segments(recipe, data))
+    limit = recipe.tokenizer.sample_lines
+    report(
+        f"learning {recipe.tokenizer.vocab_size:,} BPE pieces from {lines:,} lines"
+        + (f", of which about {limit:,} are sampled" if lines > limit else "")
+    )
+    segments = sample(training_segments(recipe, data), limit / lines)
+    tokenizer = learn(segments, recipe.tokenizer)
     write_bytes(run.tokenizer, tokenizer.model)
     sha256 = hashlib.sha256(tokenizer.model).hexdigest()
     manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
     manifest.save()
     return tokenizer
+
+
+def sample(segments: Iterable[str], share: float) -> Iterator[str]:
+    """About this share of the segments, always the same ones; all of them from 1 on."""
+    draw = random.Random(1)  # noqa: S311 (not for secrets)
+    return (segment for segment in segments if share >= 1 or draw.random() < share)
 
 
 def training_segments(recipe: Recipe, data: DataFolder) -> Iterator[str]:

@@ -107,7 +107,12 @@ def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
         ids = map_array(folder / f"{name}.ids", dtype)
     except (OSError, ValueError) as error:
         raise NmtError(f"cannot read the prepared corpus {folder / name}: {error}") from error
-    if len(offsets) % 2 == 0 or offsets[-1] != len(ids):
+    if (
+        len(offsets) % 2 == 0
+        or offsets[-1] != len(ids)
+        or (offsets[1:] < offsets[:-1]).any()
+        or (len(ids) and int(ids.max()) >= vocab_size)
+    ):
         raise NmtError(f"{folder / name}.ids is damaged; remove {folder} and run `nmt prepare`")
     return Shard(ids, offsets)
 

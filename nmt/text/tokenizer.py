@@ -11,6 +11,7 @@ from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+LONGEST_LINE = 16_384  # characters given to SentencePiece's learner at once
 SPACE = "\u2581"  # SentencePiece's mark of a word's beginning
 
 
@@ -73,7 +74,9 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
         # No exception, not even Ctrl-C's, comes through SentencePiece's iterator: keep it for
         # afterwards.
         try:
-            yield from segments
+            for segment in segments:
+                for begin in range(0, len(segment), LONGEST_LINE):
+                    yield segment[begin : begin + LONGEST_LINE]
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -86,9 +89,9 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
             model_type="bpe",
             vocab_size=settings.vocab_size,
             character_coverage=settings.character_coverage,
-            input_sentence_size=settings.sample_lines,
-            shuffle_input_sentence=True,
-            max_sentence_length=65_536,  # bytes; the default of 4,192 leaves long segments out
+            input_sentence_size=0,  # all; its own sampling is another at each run
+            shuffle_input_sentence=False,
+            max_sentence_length=4 * LONGEST_LINE,  # bytes; longer ones would be left out
             num_threads=cpu_count() or 1,
             pad_id=PAD,
             unk_id=UNK,

@@ -12,7 +12,7 @@ def resolve_precision(recipe: Recipe, run: RunFolder, device: torch.device) -> R
     """The recipe with "auto" replaced: by what the run began with, else by what the device has."""
     if recipe.train.precision != "auto":
         return recipe
-    if run.is_begun():
+    if run.is_begun() and run.recipe.is_file():
         precision = run.load_recipe().train.precision
     else:
         precision = "bf16" if has_bf16(device) else "float32"

@@ -57,9 +57,13 @@ class Reporter:
         """Drop lines of updates that are about to be taken again."""
         if not self._path.is_file():
             return
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = (line for line in lines if line.endswith("\n"))
-        kept = [line for line in whole if json.loads(line)["update"] <= update]
+        text = self._path.read_text(encoding="utf-8", errors="replace")
+        lines = text.splitlines(keepends=True)
+        updates = [update_of(line) for line in lines]
+        if None in updates:
+            note(f"{self._path}: dropped {updates.count(None)} damaged lines")
+        known = zip(lines, updates, strict=True)
+        kept = [line for line, at in known if at is not None and at <= update]
         if len(kept) < len(lines):
             write_text(self._path, "".join(kept))
 
@@ -118,6 +122,14 @@ class Reporter:
         }
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+
+
+def update_of(line: str) -> int | None:
+    """The update a line of metrics.jsonl tells of; none if the line is damaged or cut short."""
+    try:
+        return int(json.loads(line)["update"]) if line.endswith("\n") else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def describe(validation: Validation) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """Stop at the next update's end when asked to by SIGINT (Ctrl-C) or SIGTERM."""
 
+import os
 import signal
+from contextlib import suppress
 from types import FrameType, TracebackType
 
 
@@ -29,3 +31,5 @@ class StopRequest:
         if self.signal is not None:
             raise SystemExit(128 + number)
         self.signal = number
+        with suppress(OSError):  # a bar's lock may be held: write past it
+            os.write(2, b"\nstopping at the end of this update; again stops at once\n")

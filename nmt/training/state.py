@@ -6,7 +6,6 @@ it executes nothing. Random numbers need no state: dropout is seeded by (seed, u
 of the data by (seed, epoch).
 """
 
-import pickle
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,26 +75,24 @@ def save_checkpoint(
     remove_old(run, recipe)
 
 
-def averaged_updates(run: RunFolder, recipe: Recipe) -> list[int]:
-    """The newest checkpoints that count for the average.
+def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
+    """The newest checkpoints up to the update `last` that count for the average.
 
-    Those on the grid of `train.checkpoint_updates`, and the run's last; one that a signal asked
-    for between two of them does not, so that an interrupted run averages as an uninterrupted one.
-    A run whose patience ends before the first of them has its last one alone.
+    Those on the grid of `train.checkpoint_updates`, and `last` itself; one that a signal asked for
+    between two of them does not, so that an interrupted run averages as an uninterrupted one.
     """
-    updates = updates_of(run, "safetensors")
-    grid = [
+    counted = [
         update
-        for update in updates
-        if update % recipe.train.checkpoint_updates == 0 or update == recipe.train.max_updates
+        for update in updates_of(run, "safetensors")
+        if update == last or (update < last and update % recipe.train.checkpoint_updates == 0)
     ]
-    return (grid or updates[-1:])[-recipe.train.average_checkpoints :]
+    return counted[-recipe.train.average_checkpoints :]
 
 
 def remove_old(run: RunFolder, recipe: Recipe) -> None:
-    """Keep the newest states with their weights, and the weights the average needs."""
+    """Keep the newest states with their weights, and the weights an average may need."""
     states = updates_of(run, "state.pt")[-KEEP_STATES:]
-    kept = {*states, *averaged_updates(run, recipe)}
+    kept = {*states, *averaged_updates(run, recipe, states[-1])}
     for update in updates_of(run, "state.pt"):
         if update not in states:
             state_path(run, update).unlink()
@@ -112,6 +109,11 @@ def resume(
     Raises NmtError if it is damaged or if the prepared corpus is not the one the run began with.
     """
     states = updates_of(run, "state.pt")
+    if not states and updates_of(run, "safetensors"):
+        raise NmtError(
+            f"{run.checkpoints} holds weights but no training state to go on from; name a new"
+            " folder with --run, or begin again after removing them"
+        )
     if not states:
         return Progress()
     path = state_path(run, states[-1])
@@ -122,9 +124,14 @@ def resume(
             " or name a new folder with --run"
         )
     weights = weights_path(run, states[-1])
+    if not weights.is_file():
+        raise NmtError(f"{weights} is missing; remove {path} to go on from the one before")
     load_weights(network, read_model(weights).weights, weights)
-    optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+    try:
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+    except Exception as error:
+        raise damaged(path) from error
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -132,7 +139,10 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return {key: state[key] for key in ("progress", "optimizer", "fingerprint")}
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise NmtError(
-            f"the training state {path} is damaged; remove it to go on from the one before"
-        ) from error
+    except Exception as error:  # damaged bytes make torch raise nearly anything
+        raise damaged(path) from error
+
+
+def damaged(path: Path) -> NmtError:
+    """What to say of a training state that cannot be read."""
+    return NmtError(f"the training state {path} is damaged; remove it to go on from the one before")

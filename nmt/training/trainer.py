@@ -1,6 +1,8 @@
 """The training loop (section 5)."""
 
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -38,6 +40,16 @@ class Outcome:
     stopped_by: int | None  # the signal, if one did
 
 
+def check_compiler(device: torch.device) -> None:
+    """Refuse torch.compile on a CPU without a C++ compiler, before it fails in mid-update."""
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    if device.type == "cpu" and not any(map(shutil.which, candidates)):
+        raise NmtError(
+            f"train.compile needs a C++ compiler ({' or '.join(candidates)}); install one, or set"
+            " train.compile=false"
+        )
+
+
 class Trainer:
     """Trains one recipe in one run folder, from its beginning or from its newest checkpoint."""
 
@@ -58,6 +70,7 @@ class Trainer:
         self.network.position_table(int(longest))
         self.forward: Callable[[Tensor, Tensor], Tensor] = self.network
         if settings.compile:
+            check_compiler(device)
             self.forward = torch.compile(self.network, dynamic=True)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(),
@@ -81,23 +94,27 @@ class Trainer:
                 sums = self.update(next(batches))
                 progress.seconds += time.perf_counter() - started
                 reporter.add(sums)
-                if progress.update % settings.validate_updates == 0:
+                is_last = progress.update >= settings.max_updates
+                if is_last or progress.update % settings.validate_updates == 0:
                     self.validate(reporter)
                 if self.is_finished() or progress.update % settings.checkpoint_updates == 0:
                     self.save()
                 if stop.signal is not None:
                     self.save()
                     return self.outcome(None, stop.signal)
-            return self.outcome(self.finish(reporter), stop.signal)
+            return self.outcome(self.finish(reporter), None)
 
     def announce(self) -> None:
         """Say what is trained, and from where."""
         settings = self.recipe.train
         parameters = count_parameters(self.recipe.model, len(self.prepared.tokenizer))
+        data = self.recipe.data
+        languages = f"{data.source_language}-{data.target_language}"
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
         note(
-            f"{self.recipe.name}: {len(self.dataset):,} pairs, {parameters:,} parameters,"
-            f" {settings.precision} on {self.device}{threads}; run folder {self.run.path}"
+            f"{self.recipe.name} ({languages}): {len(self.dataset):,} pairs,"
+            f" {parameters:,} parameters, {settings.precision} on {self.device}{threads};"
+            f" run folder {self.run.path}"
         )
         if self.progress.update:
             note(f"resumed at update {self.progress.update:,} of {settings.max_updates:,}")
@@ -172,8 +189,14 @@ class Trainer:
 
     def is_averaged(self) -> bool:
         """Whether the run's model is already the average of its last checkpoints."""
-        updates = averaged_updates(self.run, self.recipe)
-        return self.run.model.is_file() and [*read_model(self.run.model).updates] == updates
+        try:
+            return [*read_model(self.run.model).updates] == self.averaged_updates()
+        except NmtError:  # none yet, or a damaged one: it is made anew
+            return False
+
+    def averaged_updates(self) -> list[int]:
+        """The checkpoints of the average, were the training to end here."""
+        return averaged_updates(self.run, self.recipe, self.progress.update)
 
     def validate(self, reporter: Reporter) -> None:
         """Score the dev set; keep the model if it is the best so far."""
@@ -212,7 +235,7 @@ class Trainer:
 
     def finish(self, reporter: Reporter) -> float:
         """Average the last checkpoints, save and score the average (section 6.1)."""
-        updates = averaged_updates(self.run, self.recipe)
+        updates = self.averaged_updates()
         mean = average([weights_path(self.run, update) for update in updates])
         save_model(self.run.model, mean.weights, mean.tokenizer, self.recipe, updates)
         load_weights(self.network, mean.weights, self.run.model)

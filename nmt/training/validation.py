@@ -67,7 +67,14 @@ class DevSet:
         network.eval()
         device = network.embedding.device
         sides = (self._tokenizer.encode(side) for side in (self.sources, self.references))
-        encoded = list(zip(*sides, strict=True))
+        limit = self._recipe.data.max_length
+        pairs = zip(*sides, strict=True)
+        encoded = [pair for pair in pairs if max(map(len, pair)) <= limit]
+        if len(encoded) < len(self.sources):
+            self._report(
+                f"{len(self.sources) - len(encoded)} pairs longer than data.max_length={limit}"
+                " are left out of the loss; BLEU counts them"
+            )
         lengths = [max(len(source), len(target)) + 1 for source, target in encoded]
         smoothing = self._recipe.train.label_smoothing
         smoothed, plain, tokens = 0.0, 0.0, 0
@@ -79,4 +86,5 @@ class DevSet:
             plain += float(sums.plain)
             tokens += batch.target_tokens
         network.train(was_training)
+        tokens = max(tokens, 1)
         return smoothed / tokens, plain / tokens

@@ -279,7 +279,7 @@ def test_without_a_model_the_way_to_one_is_told(
 def test_the_newest_model_is_that_of_the_run_last_trained(
     nmt: Run, tiny_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Run `a` made its model first but trained on since: its best model is the newest file."""
+    """Run `a` made its model first but trained on since: its newer best model is taken."""
     monkeypatch.chdir(source.parent)
     content = (tiny_run / "model.safetensors").read_bytes()
     for age, name in (
@@ -292,7 +292,7 @@ def test_the_newest_model_is_that_of_the_run_last_trained(
         path.write_bytes(content)
         os.utime(path, (time.time() - age, time.time() - age))
     (Path("runs") / "c-empty").mkdir()
-    assert "model: runs/a/model.safetensors" in nmt("translate", source).err
+    assert "model: runs/a/best.safetensors" in nmt("translate", source).err
     os.utime("runs/b/model.safetensors")
     assert "model: runs/b/model.safetensors" in nmt("translate", source).err
 

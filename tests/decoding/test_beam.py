@@ -139,10 +139,11 @@ def test_it_does_stop_early() -> None:
     assert model.steps == 1
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_greedy_is_beam_one(seed: int) -> None:
+@pytest.mark.parametrize("temperature", [1.0, 6.0])
+@pytest.mark.parametrize("seed", range(40))
+def test_greedy_is_beam_one(seed: int, temperature: float) -> None:
     """Width 1 follows the likeliest piece until that is EOS, or the length forces it."""
-    model = Table(seed)
+    model = Table(seed, temperature)
     prefix: tuple[int, ...] = (BOS,)
     while len(prefix) < 8:
         logits = model.logits(0, prefix)

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
-from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
+from nmt.text.corpus import DataFolder, align, read_pairs, read_segments, read_tsv
 
 RECIPE = Recipe("some")
 
@@ -157,3 +157,16 @@ def test_the_users_file_goes_before_the_embedded_one(tmp_path: Path) -> None:
     embedded = DataFolder(tmp_path / "elsewhere").find("sample.en", RECIPE)
     assert embedded.is_file()
     assert embedded != own
+
+
+def test_sgm_is_told_by_the_last_ending_alone(tmp_path: Path) -> None:
+    """`test.sgm.en` is plain text."""
+    path = tmp_path / "test.sgm.en"
+    path.write_text("one\ntwo\n")
+    assert list(read_segments(path)) == ["one", "two"]
+
+
+def test_a_blank_line_of_tsv_is_a_blank_pair(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("a\tb\n\n")
+    assert list(read_tsv(path)) == [("a", "b"), ("", "")]

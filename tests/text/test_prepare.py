@@ -245,3 +245,58 @@ def test_an_empty_corpus_is_told(bench: Bench, tmp_path: Path, content: str) -> 
 def test_a_recipe_without_training_text_is_told(bench: Bench) -> None:
     with pytest.raises(NmtError, match=r"recipe tiny names no training text; set data\.train"):
         bench.prepare(train=())
+
+
+def test_a_sampled_corpus_gives_the_same_tokenizer(bench: Bench, tmp_path: Path) -> None:
+    """About half of the 240 lines, always the same ones."""
+    bench.recipe = replace(
+        bench.recipe, tokenizer=replace(bench.recipe.tokenizer, sample_lines=120, vocab_size=36)
+    )
+    first = bench.prepare()
+    assert "from 240 lines, of which about 120 are sampled" in bench.told[0]
+    bench.run = RunFolder(tmp_path / "other")
+    assert bench.prepare().tokenizer.model == first.tokenizer.model
+
+
+def test_sampling_keeps_about_its_share_in_order() -> None:
+    lines = [str(number) for number in range(10_000)]
+    kept = list(module.sample(lines, 0.25))
+    assert 2_300 < len(kept) < 2_700
+    assert kept == sorted(kept, key=int)
+    assert kept == list(module.sample(lines, 0.25))
+    assert list(module.sample(lines, 1.5)) == lines
+
+
+def test_a_bad_dev_set_is_told_before_the_work(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "dev.tgt").write_text("ONE\n")
+    with pytest.raises(NmtError, match=r"dev\.src has 10 lines but .*dev\.tgt has 1"):
+        bench.prepare()
+    assert bench.told == []
+
+
+def test_a_missing_test_set_is_told_and_goes_on(bench: Bench) -> None:
+    bench.prepare(test={"later": TextFiles("no.src", "no.tgt")})
+    assert bench.told[0].startswith("test set later, which `nmt evaluate` will need: ")
+
+
+def test_a_begun_run_is_not_prepared_from_other_text(bench: Bench, tmp_path: Path) -> None:
+    """What the training was begun with stays on disk."""
+    bench.prepare()
+    before = bench.times()
+    state = bench.run.checkpoints / "update-00000001.state.pt"
+    state.parent.mkdir()
+    state.touch()
+    (tmp_path / "train.src").write_text("sun\n")
+    (tmp_path / "train.tgt").write_text("SUN\n")
+    with pytest.raises(NmtError, match="changed since its training began"):
+        bench.prepare()
+    state.unlink()
+    assert bench.times() == before
+
+
+def test_a_line_too_long_for_sentencepiece_is_learned_from(bench: Bench, tmp_path: Path) -> None:
+    """A corpus of one line of 100,000 characters gives all its words' characters."""
+    (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
+    (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
+    tokenizer = bench.prepare(max_length=65_000).tokenizer
+    assert tokenizer.decode(tokenizer.encode(["quiz JUMP"])[0]) == "quiz JUMP"

@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty"])
+@pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty", "id", "order"])
 def test_a_damaged_shard_is_refused(tmp_path: Path, damage: str) -> None:
     with new_shard(tmp_path, "x", 100) as writer:
         writer.add(PAIRS)
@@ -84,6 +84,11 @@ def test_a_damaged_shard_is_refused(tmp_path: Path, damage: str) -> None:
         ids.write_bytes(ids.read_bytes()[:-2])
     elif damage == "odd":
         offsets.write_bytes(offsets.read_bytes()[:-3])
+    elif damage == "id":
+        ids.write_bytes(b"\xff\xff" + ids.read_bytes()[2:])
+    elif damage == "order":
+        content = offsets.read_bytes()
+        offsets.write_bytes(content[:8] + content[16:24] + content[8:16] + content[24:])
     else:
         offsets.write_bytes(b"")
     with pytest.raises(NmtError, match="x"):

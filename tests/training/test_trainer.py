@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import read_model
+from nmt.run import RunFolder
 from tests.conftest import Run
 
 
@@ -32,9 +33,9 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path) -> None:
-    """Stopped at its 4th update and raised to 12, with dropout, against 12 in one go."""
+    """Ended at its 6th update and raised to 12, with dropout, against 12 in one go."""
     assert nmt("train", tiny, "--run", "whole").code == 0
-    assert nmt("train", tiny, "--run", "parts", "--max-updates", 4).code == 0
+    assert nmt("train", tiny, "--run", "parts", "--max-updates", 6).code == 0
     assert nmt("train", tiny, "--run", "parts", "--max-updates", 12).code == 0
     for name in ("model", "best", "checkpoints/update-00000012"):
         assert_same(Path(f"whole/{name}.safetensors"), Path(f"parts/{name}.safetensors"))
@@ -136,6 +137,64 @@ def test_patience_may_end_before_the_first_checkpoint(nmt: Run, tiny: Path) -> N
     assert read_model(Path("runs/tiny/model.safetensors")).updates == (4,)
 
 
+def test_the_last_update_is_validated_and_averaged(nmt: Run, tiny: Path) -> None:
+    """Off both grids: checkpoints at 4 and 8, validation at 6, the end at 9."""
+    ended = nmt("train", tiny, "--max-updates", 9)
+    assert [x["update"] for x in read_metrics(Path("runs/tiny")) if x["kind"] == "dev"] == [6, 9]
+    assert read_model(Path("runs/tiny/model.safetensors")).updates == (8, 9)
+    assert "best: runs/tiny/best.safetensors" in ended.err
+
+
+def test_weights_without_a_state_are_not_averaged_into_another_run(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny)
+    for state in Path("runs/tiny/checkpoints").glob("*.state.pt"):
+        state.unlink()
+    refused = nmt("train", tiny, "--seed", 5)
+    assert refused.code == 1
+    assert "no training state" in refused.err
+
+
+def test_damaged_lines_of_metrics_are_dropped_and_told(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny, "--max-updates", 6)
+    with Path("runs/tiny/metrics.jsonl").open("ab") as stream:
+        stream.write(b'garbage\n{"kind": "train"}\n\xff\n')
+    resumed = nmt("train", tiny)
+    assert resumed.code == 0
+    assert "dropped 3 damaged lines" in resumed.err
+    assert read_metrics(Path("runs/tiny"))[-1]["kind"] == "average"
+
+
+def test_a_damaged_average_is_made_anew(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny)
+    model = Path("runs/tiny/model.safetensors")
+    before = weights(model)["embedding"].clone()  # the file is mapped, and cut below
+    model.write_bytes(model.read_bytes()[:1000])
+    assert nmt("train", tiny).code == 0
+    assert torch.equal(weights(model)["embedding"], before)
+
+
+def test_one_folder_is_one_training(nmt: Run, tiny: Path) -> None:
+    with RunFolder(Path("runs/tiny")).lock():
+        refused = nmt("train", tiny)
+    assert refused.code == 1
+    assert "another nmt is at work in runs/tiny" in refused.err
+
+
+def test_prepare_after_training_with_automatic_precision(nmt: Run, tiny: Path) -> None:
+    options = ["--set", "train.precision=auto"]
+    nmt("train", tiny, *options, "--max-updates", 4)
+    assert nmt("prepare", tiny, *options, "--max-updates", 4).code == 2  # no flag of prepare
+    raised = [*options, "--set", "train.max_updates=4"]
+    assert nmt("prepare", tiny, *raised).code == 0
+
+
+def test_compiling_without_a_compiler_is_refused(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CXX", "/nonexistent/compiler")
+    refused = nmt("train", tiny, "--set", "train.compile=true")
+    assert refused.code == 1
+    assert "needs a C++ compiler" in refused.err
+
+
 def test_divergence_is_told(nmt: Run, tiny: Path) -> None:
     ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
     assert ended.code == 1
@@ -196,14 +255,14 @@ def test_a_signal_saves_and_the_same_command_goes_on(
 
 
 def test_a_damaged_state_is_named(nmt: Run, tiny: Path) -> None:
-    nmt("train", tiny, "--max-updates", 4)
-    state = Path("runs/tiny/checkpoints/update-00000004.state.pt")
+    nmt("train", tiny, "--max-updates", 8)
+    state = Path("runs/tiny/checkpoints/update-00000008.state.pt")
     state.write_bytes(state.read_bytes()[:100])
     refused = nmt("train", tiny)
     assert refused.code == 1
     assert str(state) in refused.err
     state.unlink()
-    assert nmt("train", tiny).code == 0
+    assert "resumed at update 4" in nmt("train", tiny).err
 
 
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, tiny_run: Path) -> None:
