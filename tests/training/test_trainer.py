@@ -235,7 +235,9 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     nmt: Run, tiny: Path, number: int, code: int
 ) -> None:
     """A real process is stopped in mid-run; resumed, it ends with the uninterrupted weights."""
-    options = ["--max-updates", "60", "--set", "train.checkpoint_updates=20"]
+    # Long enough that the process is still at it when the signal comes, however busy the machine.
+    options = ["--max-updates", "400", "--set", "train.checkpoint_updates=100"]
+    options += ["--set", "train.validate_updates=200"]
     nmt("train", tiny, "--run", "whole", *options)
     command = [sys.executable, "-m", "nmt", "train", str(tiny), "--run", "parts", *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
