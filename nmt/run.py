@@ -1,6 +1,7 @@
 """A run's folder: where each thing a training makes is kept."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,7 +74,15 @@ class RunFolder:
                 ) from error
             except OSError:
                 pass  # a file system without locks
+            self.sweep()
             yield
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written."""
+        for path in self.path.rglob("*.partial"):
+            process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.atomic`
+            if not (process.isdecimal() and is_alive(int(process))):
+                path.unlink(missing_ok=True)
 
     def load_recipe(self) -> Recipe:
         """The recipe the run began with."""
@@ -112,6 +121,17 @@ class RunFolder:
         if trained:
             return max(trained, key=lambda path: path.stat().st_mtime_ns)
         raise NmtError(f"{self.path} holds no trained model yet; `nmt train` makes one")
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def newest_model(runs: Path = RUNS) -> Path:

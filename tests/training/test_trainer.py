@@ -180,6 +180,18 @@ def test_one_folder_is_one_training(nmt: Run, tiny: Path) -> None:
     assert "another nmt is at work in runs/tiny" in refused.err
 
 
+def test_what_a_killed_process_left_is_swept_up(nmt: Run, tiny: Path) -> None:
+    """Files of a process that still runs, such as an average under way, stay."""
+    left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.partial")
+    half = Path("runs/tiny/prepared/train-0.ids.partial")
+    living = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
+    for path in (left, half, living):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+    assert [left.exists(), half.exists(), living.exists()] == [False, False, True]
+
+
 def test_prepare_after_training_with_automatic_precision(nmt: Run, tiny: Path) -> None:
     options = ["--set", "train.precision=auto"]
     nmt("train", tiny, *options, "--max-updates", 4)
