@@ -76,4 +76,5 @@ def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int)
     """
     if not logits.requires_grad:
         return reference_loss(logits.float(), labels, smoothing, pad_id)
+    # torch gives Function.apply no types.
     return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))  # type: ignore[no-untyped-call]

@@ -32,6 +32,7 @@ class Bench:
         self.told.clear()
         recipe = self.recipe
         if changes:
+            # Fields by name, as the test gives them.
             recipe = replace(recipe, data=replace(recipe.data, **changes))  # type: ignore[arg-type]
         return prepare(recipe, self.data, self.run, self.told.append)
 
@@ -135,6 +136,7 @@ def test_cut_short_between_writing_and_noting_it_is_not_trusted(
     real = module.encode_corpus
 
     def cut_short(*arguments: object) -> dict[str, int]:
+        # Passed through as they came.
         real(*arguments)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
