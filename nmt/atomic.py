@@ -30,12 +30,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(final)
+        sync_folder(final.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the disk keep the folder's names, where its file system can be told to."""
+    with suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def write_text(path: Path, text: str) -> None:

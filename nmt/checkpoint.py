@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nmt import __version__
-from nmt.atomic import write_bytes
+from nmt.atomic import atomic_path
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
@@ -65,7 +65,20 @@ def save_model(
         "updates": json.dumps(list(updates)),
     }
     # `save_file` would put a file of its own, for the owner's eyes only, in the place of any other.
-    write_bytes(path, save(tensors, metadata))
+    content = memoryview(save(tensors, metadata))
+    end = 8 + int.from_bytes(content[:8], "little")
+    with atomic_path(path) as partial, partial.open("wb") as stream:
+        stream.write(in_order(bytes(content[8:end])))
+        stream.write(content[end:])
+
+
+def in_order(header: bytes) -> bytes:
+    """A .safetensors header with its length and its metadata sorted: the same model, same bytes."""
+    entries = json.loads(header)
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors are aligned
+    return len(text).to_bytes(8, "little") + text
 
 
 def read_model(path: Path) -> ModelFile:

@@ -173,14 +173,29 @@ class TrainSettings:
         5, "newest checkpoints kept, and averaged at the end (section 6.1)", minimum=1
     )
     validate_updates: int = setting(1500, "updates between validations on the dev set", minimum=1)
+    early_stopping_metric: str = setting(
+        "bleu",
+        "dev figure that picks the best model and that patience waits for",
+        choices=("bleu", "loss"),
+    )
     patience: int = setting(
         0,
-        "validations without a better BLEU before stopping; 0: never",
+        "validations without a better one before stopping; 0: never",
         minimum=0,
         may_change=True,
     )
+    bpe_dropout: float = setting(
+        0.0,
+        "probability to drop a BPE merge, anew each epoch (Provilkov et al., 2020); 0: none",
+        minimum=0,
+        maximum=1,
+    )
+    init_from: str = setting("", "model file to begin with: its weights and its tokenizer")
     report_updates: int = setting(
         50, "updates between lines of metrics.jsonl", minimum=1, may_change=True
+    )
+    tensorboard: bool = setting(
+        False, "write TensorBoard events too; needs nmt[tensorboard]", may_change=True
     )
 
 

@@ -11,3 +11,9 @@ class UsageError(NmtError):
     """A mistake on the command line: an unknown recipe, setting or a value out of range."""
 
     exit_code = 2
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it is Python's, a CPU's or a GPU's way of saying that memory is used up."""
+    told = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)

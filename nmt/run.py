@@ -52,6 +52,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's events, where train.tensorboard asks for them."""
+        return self.path / "tensorboard"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object a report."""
         return self.path / "metrics.jsonl"
@@ -90,7 +95,7 @@ class RunFolder:
 
     def is_begun(self) -> bool:
         """Whether there is a training to go on with."""
-        return any(self.checkpoints.glob("*.state.pt"))
+        return any(self.checkpoints.glob("update-*.json"))
 
     def settle_recipe(self, recipe: Recipe) -> None:
         """Write the recipe down, or refuse one that differs from a run already begun.

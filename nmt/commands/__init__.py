@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 
 # In the order of the work; `nmt.commands.NAME` holds each.
@@ -112,12 +112,6 @@ def drop_stdout() -> None:
     """Let what is still buffered for stdout go nowhere, so that Python's exit is quiet."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether it is Python's, a CPU's or a GPU's way of saying that memory is used up."""
-    told = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:

@@ -1,6 +1,7 @@
 """`nmt train`: from parallel text to a model."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from nmt.commands.options import (
     set_option,
     settings_help,
 )
+from nmt.recipe import parse_recipe, to_toml
 
 
 @click.command("train", epilog=settings_help())
@@ -25,6 +27,7 @@ from nmt.commands.options import (
 @device_option
 @click.option("--seed", type=int, help="Of initial weights, batch order and dropout.")
 @click.option("--max-updates", type=int, help="Optimiser updates.")
+@click.option("--init-from", help="Model file to begin with: its weights and its tokenizer.")
 @set_option
 def command(
     recipe: str,
@@ -33,37 +36,52 @@ def command(
     device: str,
     seed: int | None,
     max_updates: int | None,
+    init_from: str | None,
     overrides: tuple[str, ...],
 ) -> None:
     """Train RECIPE, a shipped name or a path; without one, the embedded corpus "pocket".
 
     Prepares the corpus if needed, validates, and ends with the best model and the average of the
-    last checkpoints in the run folder. The same command goes on where it was stopped.
+    last checkpoints in the run folder. The same command goes on where it was stopped. Started by
+    torchrun, many workers train as one.
 
     \b
     Examples:
       nmt train
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
+      nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
+      torchrun --nproc-per-node 8 cli.py train wmt14_en_de_base
     """
-    flags = flags_as_overrides("train", seed=seed, max_updates=max_updates)
+    flags = flags_as_overrides("train", seed=seed, max_updates=max_updates, init_from=init_from)
     settled, folder = recipe_and_run(recipe, run, [*overrides, *flags])
 
     from nmt.log import note
     from nmt.text.corpus import DataFolder
-    from nmt.text.prepare import prepare
-    from nmt.training.precision import resolve_precision
+    from nmt.text.prepare import open_prepared, prepare
+    from nmt.training.beginning import given_tokenizer, initial_model, resolve_precision
     from nmt.training.trainer import Trainer
     from nmt.training.validation import DevSet
+    from nmt.training.workers import join_workers, local_device
 
     data = DataFolder(data_dir)
-    chosen = pick_device(device)
-    with folder.lock():
-        settled = resolve_precision(settled, folder, chosen)
-        folder.settle_recipe(settled)
-        prepared = prepare(settled, data, folder, note)
-        dev = DevSet(settled, data, prepared.tokenizer)
-        outcome = Trainer(settled, prepared, dev, folder, chosen).train()
+    chosen = local_device(pick_device(device))
+    with join_workers(chosen) as workers, ExitStack() as held:
+
+        def begin() -> str:
+            held.enter_context(folder.lock())
+            begun = resolve_precision(settled, folder, chosen)
+            folder.settle_recipe(begun)
+            initial = initial_model(begun, folder)
+            prepare(begun, data, folder, note, given_tokenizer(begun, folder, initial))
+            return to_toml(begun)
+
+        begun = parse_recipe(workers.first(begin), settled.name, str(folder.recipe))
+        prepared = open_prepared(begun, folder)
+        dev = DevSet(begun, data, prepared.tokenizer, workers.map)
+        initial = initial_model(begun, folder)
+        trainer = Trainer(begun, prepared, dev, folder, chosen, workers, initial)
+        outcome = trainer.train()
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)

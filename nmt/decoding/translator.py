@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, TypeVar
 
 import torch
 
@@ -19,6 +20,17 @@ from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
 SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Map(Protocol):
+    """What calls a function on many items: the built-in `map`, or one that shares the work out."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Iterable[Item], /
+    ) -> Iterable[Result]: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Translator:
     settings: DecodeSettings
     report: Callable[[str], None]
     n_best: int = 1
+    map_batches: Map = map
 
     def __post_init__(self) -> None:
         self._search_model = IncrementalDecoder(self.network)
@@ -101,16 +114,9 @@ class Translator:
         """The n best of each encoded source, searched in batches of similar length."""
         found: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(ids) + 1 for ids in sources]
-        for batch in batches_by_length(lengths, self.settings.batch_tokens):
-            results = beam_search(
-                self._search_model,
-                source_batch([sources[index] for index in batch]).to(self._device),
-                [len(sources[index]) + self.settings.max_extra_tokens for index in batch],
-                SPECIAL,
-                beam_size=self.settings.beam_size,
-                alpha=self.settings.length_penalty,
-                n_best=self.n_best,
-            )
+        batches = list(batches_by_length(lengths, self.settings.batch_tokens))
+        searched = self.map_batches(self._search_batch, [[sources[i] for i in b] for b in batches])
+        for batch, results in zip(batches, searched, strict=True):
             for index, result in zip(batch, results, strict=True):
                 if not result:
                     raise NmtError(
@@ -119,6 +125,17 @@ class Translator:
                     )
                 found[index] = result
         return found
+
+    def _search_batch(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
+        return beam_search(
+            self._search_model,
+            source_batch(sources).to(self._device),
+            [len(ids) + self.settings.max_extra_tokens for ids in sources],
+            SPECIAL,
+            beam_size=self.settings.beam_size,
+            alpha=self.settings.length_penalty,
+            n_best=self.n_best,
+        )
 
     def _assemble(self, pieces: Sequence[list[Hypothesis]]) -> Translation:
         """The pieces of one segment rejoined: the best of each, then the next best of each."""
@@ -156,12 +173,13 @@ def translate_texts(
     settings: DecodeSettings,
     segments: Sequence[str],
     report: Callable[[str], None],
+    map_batches: Map = map,
 ) -> list[str]:
     """The best translations of a whole set, for validation and evaluation alike."""
     was_training = network.training
     network.eval()
     try:
-        translator = Translator(network, tokenizer, settings, report)
+        translator = Translator(network, tokenizer, settings, report, map_batches=map_batches)
         with torch.inference_mode():
             return [each.text for each in translator.translate(segments)]
     finally:

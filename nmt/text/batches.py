@@ -1,15 +1,19 @@
-"""Batches of pairs of similar length that fill a budget of tokens on each side (section 5.1)."""
+"""Batches of pairs, padded, as the model reads them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.shards import Shard
 from nmt.text.tokenizer import BOS, EOS, PAD
+
+Integers = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -54,95 +58,103 @@ class Batch:
             )
 
 
-def pad(rows: Sequence[Sequence[int]]) -> Tensor:
-    """Rows of ids of different lengths as one (B, longest) tensor."""
-    padded = numpy.full((len(rows), max(map(len, rows))), PAD, numpy.int64)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = row
-    return torch.from_numpy(padded)
+def pad(ids: NDArray[numpy.generic], lengths: Integers, width: int) -> Integers:
+    """Segments that lie end to end in `ids` as rows of one (B, width) array."""
+    padded = numpy.full((len(lengths), width), PAD, numpy.int64)
+    padded[numpy.arange(width) < lengths[:, None]] = ids
+    return padded
+
+
+def flatten(rows: Sequence[Sequence[int]]) -> tuple[Integers, Integers]:
+    """Rows of ids end to end, and their lengths."""
+    lengths = numpy.fromiter(map(len, rows), numpy.int64, len(rows))
+    return numpy.fromiter(chain.from_iterable(rows), numpy.int64, int(lengths.sum())), lengths
 
 
 def source_batch(sources: Sequence[Sequence[int]]) -> Tensor:
     """Encoded source segments as the encoder reads them: EOS at the end, padded; (B, S)."""
-    return pad([[*ids, EOS] for ids in sources])
+    return with_eos(*flatten(sources))
+
+
+def with_eos(ids: NDArray[numpy.generic], lengths: Integers) -> Tensor:
+    """Segments as rows that end in EOS, padded: (B, longest + 1)."""
+    padded = pad(ids, lengths, int(lengths.max()) + 1)
+    padded[numpy.arange(len(lengths)), lengths] = EOS
+    return torch.from_numpy(padded)
+
+
+def make_batch(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
+    """Encoded pairs as the model reads them."""
+    source, target = (flatten(side) for side in zip(*pairs, strict=True))
+    return assemble(*source, *target)
+
+
+def assemble(
+    source_ids: NDArray[numpy.generic],
+    source_lengths: Integers,
+    target_ids: NDArray[numpy.generic],
+    target_lengths: Integers,
+) -> Batch:
+    """Encoded pairs, each side's segments end to end, as the model reads them."""
+    labels = with_eos(target_ids, target_lengths)
+    # EOS is no input: where it stands is padding, so that shorter rows read as they do alone.
+    target_input = labels.roll(1, 1).masked_fill_(labels.roll(1, 1) == EOS, PAD)
+    target_input[:, 0] = BOS
+    rows = len(source_lengths)
+    return Batch(
+        with_eos(source_ids, source_lengths),
+        target_input,
+        labels,
+        int(source_lengths.sum()) + rows,
+        int(target_lengths.sum()) + rows,
+    )
 
 
 class PairDataset:
     """The pairs of all shards under one index."""
 
-    def __init__(self, shards: Sequence[Shard]) -> None:
+    def __init__(
+        self, shards: Sequence[Shard], names: Sequence[str], dropout: BpeDropout | None = None
+    ) -> None:
         self._shards = shards
+        self._names = names  # of their texts
+        self._dropout = dropout
         self._begins = numpy.cumsum([0, *map(len, shards)])
-        lengths = [shard.lengths() for shard in shards]
-        # Lengths as the model sees them: with EOS.
-        self.source_lengths = numpy.concatenate([source for source, _ in lengths]) + 1
-        self.target_lengths = numpy.concatenate([target for _, target in lengths]) + 1
+        # Lengths as the model sees them: with EOS. 16 bits hold data.max_length's maximum.
+        self.source_lengths = numpy.empty(len(self), numpy.uint16)
+        self.target_lengths = numpy.empty(len(self), numpy.uint16)
+        begin = 0
+        for shard in shards:
+            for source, target in shard.lengths():
+                end = begin + len(source)
+                self.source_lengths[begin:end] = source + 1
+                self.target_lengths[begin:end] = target + 1
+                begin = end
 
     def __len__(self) -> int:
         return int(self._begins[-1])
 
-    def batch(self, indices: NDArray[numpy.int64]) -> Batch:
-        """The pairs at these indices as one padded batch."""
+    def places(self, indices: Integers) -> Iterator[tuple[int, int]]:
+        """The shard of each pair and its index there."""
         which = numpy.searchsorted(self._begins, indices, side="right") - 1
-        pairs = [
-            self._shards[shard].pair(int(index - self._begins[shard]))
-            for shard, index in zip(which, indices, strict=True)
-        ]
-        return make_batch(pairs)
+        return zip(which.tolist(), (indices - self._begins[which]).tolist(), strict=True)
 
+    def batch(self, indices: Integers, epoch: int) -> Batch:
+        """The pairs at these indices as one padded batch; the epoch counts for BPE-dropout."""
+        rows = [self._shards[shard].pair(index) for shard, index in self.places(indices)]
+        ids = numpy.concatenate([row for row, _ in rows]).astype(numpy.int64)
+        totals = numpy.fromiter((len(row) for row, _ in rows), numpy.int64, len(rows))
+        middles = numpy.fromiter((middle for _, middle in rows), numpy.int64, len(rows))
+        lengths = numpy.stack([middles, totals - middles], 1).reshape(-1)  # source, target, ...
+        if self._dropout:
+            keys = numpy.stack([2 * indices, 2 * indices + 1], 1).reshape(-1)
+            ids, lengths = self._dropout.resegment(ids, lengths, keys, epoch)
+        is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
+        return assemble(ids[is_source], lengths[0::2], ids[~is_source], lengths[1::2])
 
-def make_batch(pairs: Sequence[tuple[list[int], list[int]]]) -> Batch:
-    """Encoded pairs as the model reads them."""
-    source = source_batch([source for source, _ in pairs])
-    target = pad([[BOS, *target, EOS] for _, target in pairs])
-    labels = target[:, 1:].contiguous()
-    # EOS is no input: where it stands is padding, so that shorter rows read as they do alone.
-    target_input = target[:, :-1].masked_fill(target[:, :-1] == EOS, PAD)
-    return Batch(
-        source,
-        target_input,
-        labels,
-        sum(len(source) + 1 for source, _ in pairs),
-        sum(len(target) + 1 for _, target in pairs),
-    )
-
-
-def plan_epoch(
-    source_lengths: NDArray[numpy.int32],
-    target_lengths: NDArray[numpy.int32],
-    *,
-    source_tokens: int,
-    target_tokens: int,
-    seed: int,
-    epoch: int,
-) -> list[NDArray[numpy.int64]]:
-    """The pairs' indices batch by batch, in an order that (seed, epoch) alone determines.
-
-    Pairs are sorted by length after shuffling, so that equal lengths meet in a new order each
-    epoch, cut where either side's budget is full, and the batches shuffled. Budgets count real
-    tokens; a pair longer than a budget is a batch of its own.
-    """
-    random = numpy.random.default_rng([seed, epoch])
-    shuffled = random.permutation(len(source_lengths))
-    target = target_lengths[shuffled]
-    # Source lengths rise and fall in turn from one target length to the next, so that a batch that
-    # spans two of them stays of one source length, hence with little padding.
-    source = source_lengths[shuffled]
-    snake = numpy.where(target % 2 == 0, source, -source)
-    order = shuffled[numpy.lexsort((snake, target))]
-    source_ends = numpy.cumsum(source_lengths[order], dtype=numpy.int64)
-    target_ends = numpy.cumsum(target_lengths[order], dtype=numpy.int64)
-    batches = []
-    begin = 0
-    while begin < len(order):
-        used_source, used_target = (
-            (int(ends[begin - 1]) if begin else 0) for ends in (source_ends, target_ends)
-        )
-        end = min(
-            int(numpy.searchsorted(source_ends, used_source + source_tokens, side="right")),
-            int(numpy.searchsorted(target_ends, used_target + target_tokens, side="right")),
-        )
-        end = max(end, begin + 1)
-        batches.append(order[begin:end])
-        begin = end
-    return [batches[index] for index in random.permutation(len(batches))]
+    def lines(self, indices: Integers) -> dict[str, list[int]]:
+        """Where these pairs stand in the text: line numbers by file names."""
+        lines: dict[str, list[int]] = {}
+        for shard, index in self.places(indices):
+            lines.setdefault(self._names[shard], []).append(int(self._shards[shard].lines[index]))
+        return {name: sorted(numbers) for name, numbers in lines.items()}

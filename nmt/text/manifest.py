@@ -9,7 +9,7 @@ from nmt.atomic import write_text
 from nmt.errors import NmtError
 from nmt.run import RunFolder
 
-FORMAT = 1  # of the manifest and the shards
+FORMAT = 2  # of the manifest and the shards
 
 
 class Manifest:

@@ -9,8 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
-from os import cpu_count
+from pathlib import Path
 
 from nmt.atomic import write_bytes
 from nmt.config import DataSettings, Recipe, TextFiles
@@ -18,11 +17,10 @@ from nmt.errors import NmtError
 from nmt.log import progress_bar
 from nmt.run import RunFolder
 from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.encode import REASONS, encode_pairs
 from nmt.text.manifest import Manifest, hash_of
-from nmt.text.shards import Shard, new_shard, open_shard
+from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
-
-CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all threads busy
 
 Report = Callable[[str], None]
 
@@ -33,13 +31,21 @@ class Prepared:
 
     tokenizer: Tokenizer
     shards: tuple[Shard, ...]
+    names: tuple[str, ...]  # the text files of each shard, for messages
     fingerprint: str  # changes whenever the tokenizer or any shard does
 
 
-def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) -> Prepared:
+def prepare(
+    recipe: Recipe,
+    data: DataFolder,
+    run: RunFolder,
+    report: Report,
+    given_tokenizer: bytes | None = None,
+) -> Prepared:
     """Do what is not done yet of learning the BPE and encoding the training corpora.
 
-    Raises NmtError for a missing, misaligned, empty or too small corpus.
+    With `given_tokenizer`, a SentencePiece model, none is learned. Raises NmtError for a missing,
+    misaligned, empty or too small corpus.
     """
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
@@ -49,25 +55,56 @@ def prepare(recipe: Recipe, data: DataFolder, run: RunFolder, report: Report) ->
         [manifest.hash_file(data.find(name, recipe)) for name in files.names]
         for files in recipe.data.train
     ]
-    tokenizer = prepare_tokenizer(recipe, data, run, manifest, hash_of(hashes), report)
-    shards = []
+    if given_tokenizer is None:
+        tokenizer = prepare_tokenizer(recipe, data, run, manifest, hash_of(hashes), report)
+    else:
+        tokenizer = take_tokenizer(given_tokenizer, run, manifest)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         key = hash_of(hashlib.sha256(tokenizer.model).hexdigest(), hashes[index], limits)
-        name = f"train-{index}"
-        if manifest.needs(name, key, run) or not is_whole(run, name, tokenizer):
+        name = shard_name(index)
+        needed = manifest.needs(name, key, run)
+        if not needed and not is_whole(run.prepared, name, manifest.steps[name].get("sha256", {})):
+            report(f"{run.prepared / name} is damaged or missing; it is made anew")
+            needed = True
+        if needed:
             manifest.forget(name)
-            counts = encode_corpus(recipe, files, data, run, name, tokenizer)
-            manifest.steps[name] = {"key": key, **counts}
+            counts, digests = encode_corpus(recipe, files, data, run, name, tokenizer)
+            manifest.steps[name] = {"key": key, "sha256": digests, **counts}
             manifest.save()
             report(describe(files, counts, recipe.data))
-        shards.append(open_shard(run.prepared, name, len(tokenizer)))
-    if not any(len(shard) for shard in shards):
+    prepared = open_prepared(recipe, run)
+    if not any(map(len, prepared.shards)):
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
-    fingerprint = hash_of(*(manifest.steps[f"train-{i}"]["key"] for i in range(len(shards))))
-    return Prepared(tokenizer, tuple(shards), fingerprint)
+    remove_unused(run.prepared, {shard_name(index) for index in range(len(prepared.shards))})
+    return prepared
+
+
+def shard_name(index: int) -> str:
+    """The shard of the training corpus of this place in the recipe."""
+    return f"train-{index}"
+
+
+def open_prepared(recipe: Recipe, run: RunFolder) -> Prepared:
+    """The corpus as `prepare` left it."""
+    manifest = Manifest(run.prepared / "manifest.json")
+    tokenizer = load_tokenizer(run.tokenizer)
+    names = [shard_name(index) for index in range(len(recipe.data.train))]
+    return Prepared(
+        tokenizer,
+        tuple(open_shard(run.prepared, name, len(tokenizer)) for name in names),
+        tuple(" + ".join(files.names) for files in recipe.data.train),
+        hash_of(*(manifest.steps[name]["key"] for name in names)),
+    )
+
+
+def remove_unused(folder: Path, names: set[str]) -> None:
+    """Remove shards of corpora that the recipe no longer names."""
+    for path in folder.glob("train-*"):
+        if path.suffix[1:] in ENDINGS and path.stem not in names:
+            path.unlink()
 
 
 def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
@@ -83,13 +120,16 @@ def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
             report(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
-def is_whole(run: RunFolder, name: str, tokenizer: Tokenizer) -> bool:
-    """Whether a shard is on disk and consistent."""
-    try:
-        open_shard(run.prepared, name, len(tokenizer))
-    except NmtError:
-        return False
-    return True
+def take_tokenizer(model: bytes, run: RunFolder, manifest: Manifest) -> Tokenizer:
+    """A tokenizer made elsewhere as the run's own."""
+    tokenizer = Tokenizer(model, "the tokenizer of the model to begin with")
+    sha256 = hashlib.sha256(model).hexdigest()
+    key = hash_of("given", sha256)
+    if manifest.needs("tokenizer", key, run) or not run.tokenizer.is_file():
+        write_bytes(run.tokenizer, model)
+        manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
+        manifest.save()
+    return tokenizer
 
 
 def prepare_tokenizer(
@@ -148,39 +188,19 @@ def encode_corpus(
     run: RunFolder,
     name: str,
     tokenizer: Tokenizer,
-) -> dict[str, int]:
-    """Encode and clean one corpus into a shard; how many pairs were kept and dropped, and why."""
-    counts: Counter[str] = Counter(kept=0, empty=0, too_long=0, ratio=0)
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Encode and clean one corpus into a shard: pairs by verdict, and its files' SHA-256."""
+    counts = Counter(dict.fromkeys(REASONS, 0))
     pairs = read_pairs(files, data, recipe)
     with (
         new_shard(run.prepared, name, len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
-        while chunk := list(islice(pairs, CHUNK_PAIRS)):
-            sources, targets = (
-                tokenizer.encode(side, cpu_count() or 1) for side in zip(*chunk, strict=True)
-            )
-            kept = []
-            for pair in zip(sources, targets, strict=True):
-                verdict = judge(len(pair[0]), len(pair[1]), recipe.data)
-                counts[verdict] += 1
-                if verdict == "kept":
-                    kept.append(pair)
-            writer.add(kept)
-            bar.update(len(chunk))
-    return dict(counts)
-
-
-def judge(source_length: int, target_length: int, limits: DataSettings) -> str:
-    """Why a pair of these lengths is dropped, or "kept"."""
-    shorter, longer = sorted((source_length, target_length))
-    if shorter == 0:
-        return "empty"
-    if longer > limits.max_length:
-        return "too_long"
-    if longer > limits.max_ratio * shorter:
-        return "ratio"
-    return "kept"
+        for chunk in encode_pairs(pairs, tokenizer, recipe.data):
+            writer.add(chunk.pairs)
+            counts.update(chunk.counts)
+            bar.update(sum(chunk.counts.values()))
+    return dict(counts), writer.digests()
 
 
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:

@@ -1,45 +1,47 @@
-"""What a training tells: a progress bar, lines on stderr and metrics.jsonl."""
+"""What a training tells: a bar, lines on stderr, metrics.jsonl and TensorBoard's events."""
 
 import json
 import math
 import time
-from dataclasses import dataclass
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from nmt.atomic import write_text
 from nmt.config import Recipe
+from nmt.errors import NmtError
 from nmt.log import note, progress_bar
 from nmt.run import RunFolder
-from nmt.training.state import Progress
+from nmt.training.state import Progress, Window
+from nmt.training.step import Sums
 from nmt.training.validation import Validation
 
 
-@dataclass(frozen=True)
-class Sums:
-    """An update's losses, summed over its target tokens, and its size."""
-
-    smoothed: float
-    plain: float
-    source_tokens: int
-    target_tokens: int
-    learning_rate: float
-
-
 class Reporter:
-    """Gathers updates and reports them every `train.report_updates`."""
+    """Gathers updates and reports them every `train.report_updates`; only counts if not `writes`.
 
-    def __init__(self, run: RunFolder, recipe: Recipe, progress: Progress) -> None:
+    What is gathered is part of the progress, so that a resumed run reports as one in one go.
+    """
+
+    def __init__(
+        self, run: RunFolder, recipe: Recipe, progress: Progress, *, writes: bool = True
+    ) -> None:
         self._path = run.metrics
         self._settings = recipe.train
         self._progress = progress
-        self._window: list[Sums] = []
-        self._window_began = progress.seconds
-        self._forget_after(progress.update)
-        self._stream = self._path.open("a", encoding="utf-8")
+        self._open = ExitStack()
         self._bar = progress_bar(
             total=self._settings.max_updates, initial=progress.update, unit="update", desc="train"
         )
+        self._open.callback(self._bar.close)
+        self._stream = None
+        self._events = None
+        if writes:
+            self._forget_later()
+            self._stream = self._open.enter_context(self._path.open("a", encoding="utf-8"))
+            if self._settings.tensorboard:
+                self._events = event_writer(run, progress.update)
+                self._open.callback(self._events.close)
 
     def __enter__(self) -> "Reporter":
         return self
@@ -50,47 +52,69 @@ class Reporter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bar.close()
-        self._stream.close()
+        self._open.close()
 
-    def _forget_after(self, update: int) -> None:
-        """Drop lines of updates that are about to be taken again."""
+    def _forget_later(self) -> None:
+        """Drop lines of what is about to be done again."""
         if not self._path.is_file():
             return
         text = self._path.read_text(encoding="utf-8", errors="replace")
-        lines = text.splitlines(keepends=True)
-        updates = [update_of(line) for line in lines]
-        if None in updates:
-            note(f"{self._path}: dropped {updates.count(None)} damaged lines")
-        known = zip(lines, updates, strict=True)
-        kept = [line for line, at in known if at is not None and at <= update]
+        lines = [(line, parse(line)) for line in text.splitlines(keepends=True)]
+        damaged = sum(content is None for _, content in lines)
+        if damaged:
+            note(f"{self._path}: dropped {damaged} damaged lines")
+        kept = [line for line, content in lines if content and self._stands(content)]
         if len(kept) < len(lines):
             write_text(self._path, "".join(kept))
+
+    def _stands(self, line: dict[str, Any]) -> bool:
+        """Whether what a line tells of is not done again."""
+        if line["kind"] == "average":
+            return bool(line["update"] < self._progress.update)
+        last = self._progress.validated_update if line["kind"] == "dev" else self._progress.update
+        return bool(line["update"] <= last)
 
     def add(self, sums: Sums) -> None:
         """Count an update; report if it is time to."""
         self._bar.update()
-        self._window.append(sums)
+        window = self._progress.window
+        if sums.is_finite:
+            window.updates += 1
+            window.smoothed += sums.smoothed
+            window.plain += sums.plain
+            window.source_tokens += sums.source_tokens
+            window.target_tokens += sums.target_tokens
+            window.gradient_norm += sums.gradient_norm
         if self._progress.update % self._settings.report_updates:
             return
-        tokens = sum(each.target_tokens for each in self._window)
-        both_tokens = tokens + sum(each.source_tokens for each in self._window)
-        seconds = max(self._progress.seconds - self._window_began, 1e-9)
-        loss = sum(each.smoothed for each in self._window) / tokens
-        plain = sum(each.plain for each in self._window) / tokens
-        speed = both_tokens / seconds
-        self._bar.set_postfix_str(
-            f"loss {loss:.3f}, lr {sums.learning_rate:.2e}, {speed:,.0f} tokens/s"
-        )
+        if window.updates:
+            self._report(window, sums.learning_rate)
+        self._progress.window = Window(began=self._progress.seconds)
+
+    def _report(self, window: Window, learning_rate: float) -> None:
+        seconds = max(self._progress.seconds - window.began, 1e-9)
+        loss = window.smoothed / window.target_tokens
+        speed = (window.source_tokens + window.target_tokens) / seconds
+        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {learning_rate:.2e}, {speed:,.0f} tokens/s")
         self._write(
             "train",
             loss=loss,
-            perplexity=perplexity(plain),
-            learning_rate=sums.learning_rate,
+            perplexity=perplexity(window.plain / window.target_tokens),
+            learning_rate=learning_rate,
+            gradient_norm=window.gradient_norm / window.updates,
             tokens_per_second=round(speed),
+            skipped=self._progress.skipped,
         )
-        self._window.clear()
-        self._window_began = self._progress.seconds
+
+    def skipped(self, sums: Sums, lines: dict[str, list[int]]) -> None:
+        """Report an update that was skipped, with the lines of its pairs in their files."""
+        progress = self._progress
+        what = "loss" if not math.isfinite(sums.smoothed) else "gradient"
+        note(
+            f"update {progress.update:,} skipped: its {what} is not a number"
+            f" ({progress.skipped:,} skipped so far); its lines are in {self._path}"
+        )
+        self._write("skipped", reason=what, lines=lines, skipped=progress.skipped)
 
     def validated(self, validation: Validation, better: bool) -> None:
         """Report a validation."""
@@ -112,6 +136,8 @@ class Reporter:
 
     def _write(self, kind: str, **values: Any) -> None:
         progress = self._progress
+        if self._stream is None:
+            return
         line = {
             "kind": kind,
             "update": progress.update,
@@ -122,12 +148,30 @@ class Reporter:
         }
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+        if self._events is not None:
+            for name, value in values.items():
+                if isinstance(value, (int, float)):
+                    self._events.add_scalar(f"{kind}/{name}", value, progress.update)
+            self._events.flush()
 
 
-def update_of(line: str) -> int | None:
-    """The update a line of metrics.jsonl tells of; none if the line is damaged or cut short."""
+def event_writer(run: RunFolder, update: int) -> Any:
+    """What writes TensorBoard's events; those of later updates no longer count."""
     try:
-        return int(json.loads(line)["update"]) if line.endswith("\n") else None
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise NmtError(
+            "train.tensorboard needs the tensorboard package; `pip install 'nmt[tensorboard]'`, or"
+            " set train.tensorboard=false"
+        ) from error
+    return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
+
+
+def parse(line: str) -> dict[str, Any] | None:
+    """A line of metrics.jsonl; none if it is damaged or cut short."""
+    try:
+        content = dict(json.loads(line))
+        return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -2,15 +2,25 @@
 
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 
+class StoppedEarly(Exception):  # noqa: N818 (it is no error)
+    """Raised out of work that need not be finished, such as a validation."""
+
+
 class StopRequest:
-    """While entered, notes a signal instead of dying; a second one stops at once."""
+    """While entered, notes a signal instead of dying; a second SIGINT stops at once.
+
+    A second SIGTERM does not: a job scheduler sends it to every process and torchrun, which got
+    one too, passes it on.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._may_leave = False
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> "StopRequest":
@@ -27,9 +37,25 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def may_leave(self) -> Iterator[None]:
+        """A block that a signal leaves at once, by StoppedEarly; not one that writes files."""
+        self._may_leave = True
+        try:
+            if self.signal is not None:
+                raise StoppedEarly
+            yield
+        finally:
+            self._may_leave = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
-            raise SystemExit(128 + number)
+            if number == signal.SIGINT:
+                raise SystemExit(128 + number)
+            return
         self.signal = number
         with suppress(OSError):  # a bar's lock may be held: write past it
-            os.write(2, b"\nstopping at the end of this update; again stops at once\n")
+            again = b"; again stops at once" if number == signal.SIGINT else b""
+            os.write(2, b"\nstopping at the end of this update" + again + b"\n")
+        if self._may_leave:
+            raise StoppedEarly

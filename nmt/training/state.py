@@ -1,50 +1,86 @@
-"""Checkpoints of a run: weights of an update, and beside them what going on from there needs.
+"""Checkpoints of a run: weights of an update, what going on from there needs, and their seal.
 
-`checkpoints/update-NNNNNNNN.safetensors` is a whole model; `update-NNNNNNNN.state.pt`, written
-after it, is the optimiser and the place in the data. A state is read with `weights_only=True`, so
-it executes nothing. Random numbers need no state: dropout is seeded by (seed, update) and the order
-of the data by (seed, epoch).
+`checkpoints/update-NNNNNNNN.safetensors` is a whole model; `.state.pt` the optimiser, read with
+`weights_only=True`, so that it executes nothing; `.json`, written last, the seal that makes them a
+checkpoint: the place in the data, the best score, patience and counts, and the SHA-256 of the other
+two. Random numbers need no state: dropout is seeded by (seed, update), the order of the data by
+(seed, epoch), BPE-dropout by (seed, epoch, pair).
 """
 
+import hashlib
+import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nmt.atomic import atomic_path
+from nmt.atomic import atomic_path, write_text
 from nmt.checkpoint import load_weights, read_model, save_model
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.log import note
 from nmt.model.transformer import Transformer
 from nmt.run import RunFolder
 
 KEEP_STATES = 2  # the newest and the one before
-UPDATE_NAME = re.compile(r"update-(\d+)\.(safetensors|state\.pt)$")
+WEIGHTS, STATE, SEAL = "safetensors", "state.pt", "json"
+UPDATE_NAME = re.compile(r"update-(\d+)\.(safetensors|state\.pt|json)$")
+
+
+@dataclass
+class Window:
+    """Sums over the updates since the last report."""
+
+    smoothed: float = 0.0
+    plain: float = 0.0
+    source_tokens: int = 0
+    target_tokens: int = 0
+    gradient_norm: float = 0.0
+    updates: int = 0  # without the skipped ones
+    began: float = 0.0  # seconds of the run
 
 
 @dataclass
 class Progress:
     """Where a training stands, at the boundary of an update."""
 
-    update: int = 0  # updates taken
+    update: int = 0  # updates taken or skipped
     epoch: int = 0
     batch: int = 0  # batches of the epoch already seen
-    best_bleu: float = -1.0
+    best_bleu: float = -1.0  # on the dev set, of the best model
+    best_loss: float | None = None
     best_update: int = 0
+    validated_update: int = 0  # the last one
     validations_without_gain: int = 0
+    skipped: int = 0  # updates whose loss or gradient was not a number
+    skipped_in_row: int = 0
     seconds: float = 0.0  # spent in updates, over all starts of the run
+    window: Window = field(default_factory=Window)
+
+    def is_gain(self, bleu: float, loss: float, metric: str) -> bool:
+        """Whether a validation beats the best so far by the metric, "bleu" or "loss"."""
+        if metric == "bleu":
+            return bleu > self.best_bleu
+        return self.best_loss is None or loss < self.best_loss
+
+    def count_validation(self, bleu: float, loss: float, gain: bool) -> None:
+        """Note a validation of the present update."""
+        self.validated_update = self.update
+        self.validations_without_gain = 0 if gain else self.validations_without_gain + 1
+        if gain:
+            self.best_bleu, self.best_loss, self.best_update = bleu, loss, self.update
+
+
+def path_of(run: RunFolder, update: int, ending: str) -> Path:
+    """A file of an update's checkpoint."""
+    return run.checkpoints / f"update-{update:08}.{ending}"
 
 
 def weights_path(run: RunFolder, update: int) -> Path:
     """The model file of an update."""
-    return run.checkpoints / f"update-{update:08}.safetensors"
-
-
-def state_path(run: RunFolder, update: int) -> Path:
-    """The training state of an update."""
-    return run.checkpoints / f"update-{update:08}.state.pt"
+    return path_of(run, update, WEIGHTS)
 
 
 def updates_of(run: RunFolder, ending: str) -> list[int]:
@@ -62,17 +98,74 @@ def save_checkpoint(
     recipe: Recipe,
     fingerprint: str,
 ) -> None:
-    """Write the weights, then the state that makes them a checkpoint, then drop what is too old."""
+    """Write weights and state, then the seal that makes them a checkpoint, then drop the too old.
+
+    One that is there already, of the same update, is sealed anew with today's progress. Raises
+    NmtError if the disk refuses.
+    """
     update = progress.update
-    save_model(weights_path(run, update), network.state_dict(), tokenizer, recipe, [update])
-    state = {
-        "progress": asdict(progress),
-        "optimizer": optimizer.state_dict(),
-        "fingerprint": fingerprint,
-    }
-    with atomic_path(state_path(run, update)) as partial:
-        torch.save(state, partial)
+    weights, state, seal = (path_of(run, update, ending) for ending in (WEIGHTS, STATE, SEAL))
+    try:
+        if all(path.is_file() for path in (weights, state, seal)):
+            digests = read_seal(seal)["sha256"]
+        else:
+            save_model(weights, network.state_dict(), tokenizer, recipe, [update])
+            save_state(state, optimizer)
+            digests = {WEIGHTS: digest_of(weights), STATE: digest_of(state)}
+        content = {"progress": asdict(progress), "fingerprint": fingerprint, "sha256": digests}
+        sealed = {**content, "seal": digest(content)}
+        write_text(seal, json.dumps(sealed, indent=1) + "\n")
+    except NmtError as error:
+        raise NmtError(
+            f"{error}; earlier checkpoints are intact: make room, and the same command goes on"
+        ) from error
     remove_old(run, recipe)
+
+
+def save_state(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Write an optimiser's state; raises NmtError if the disk refuses."""
+    with atomic_path(path) as partial:
+        try:
+            with partial.open("wb") as stream:
+                torch.save(optimizer.state_dict(), stream)
+        except RuntimeError as error:  # torch's own word for a full disk hides the reason
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+
+
+def digest(content: dict[str, Any]) -> str:
+    """SHA-256 of what a seal says."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_seal(path: Path) -> dict[str, Any]:
+    """What a seal says; raises NmtError if it is damaged."""
+    try:
+        content = dict(json.loads(path.read_text(encoding="utf-8")))
+        seal = content.pop("seal")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NmtError(f"{path} is damaged") from error
+    if seal != digest(content):
+        raise NmtError(f"{path} is damaged: it is not as it was written")
+    return content
+
+
+def check(run: RunFolder, update: int, endings: tuple[str, ...] = (WEIGHTS, STATE)) -> None:
+    """Raise NmtError naming what of an update's checkpoint is not as it was written."""
+    digests = read_seal(path_of(run, update, SEAL))["sha256"]
+    for ending in endings:
+        path = path_of(run, update, ending)
+        try:
+            same = digest_of(path) == digests[ending]
+        except OSError as error:
+            raise NmtError(f"{path} cannot be read: {error.strerror}") from error
+        if not same:
+            raise NmtError(f"{path} is damaged: it is not as it was written")
 
 
 def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
@@ -81,9 +174,10 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
     Those on the grid of `train.checkpoint_updates`, and `last` itself; one that a signal asked for
     between two of them does not, so that an interrupted run averages as an uninterrupted one.
     """
+    whole = {*updates_of(run, SEAL)} & {*updates_of(run, WEIGHTS)}
     counted = [
         update
-        for update in updates_of(run, "safetensors")
+        for update in sorted(whole)
         if update == last or (update < last and update % recipe.train.checkpoint_updates == 0)
     ]
     return counted[-recipe.train.average_checkpoints :]
@@ -91,58 +185,68 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
 
 def remove_old(run: RunFolder, recipe: Recipe) -> None:
     """Keep the newest states with their weights, and the weights an average may need."""
-    states = updates_of(run, "state.pt")[-KEEP_STATES:]
+    seals = updates_of(run, SEAL)
+    states = [update for update in updates_of(run, STATE) if update in seals][-KEEP_STATES:]
     kept = {*states, *averaged_updates(run, recipe, states[-1])}
-    for update in updates_of(run, "state.pt"):
-        if update not in states:
-            state_path(run, update).unlink()
-    for update in updates_of(run, "safetensors"):
-        if update not in kept:
-            weights_path(run, update).unlink()
+    for ending, wanted in ((STATE, {*states}), (SEAL, kept), (WEIGHTS, kept)):
+        for update in updates_of(run, ending):
+            if update not in wanted:
+                path_of(run, update, ending).unlink()
+
+
+def set_aside(run: RunFolder, update: int, reason: str) -> None:
+    """Take a damaged checkpoint out of the way, for the user to look at, and say so."""
+    for ending in (SEAL, WEIGHTS, STATE):
+        path = path_of(run, update, ending)
+        if path.is_file():
+            path.replace(path.with_name(f"{path.name}.damaged"))
+    note(f"{reason}; put aside, with all of update {update:,}, as *.damaged")
+
+
+def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
+    """The update to go on from, 0 to begin; damaged checkpoints newer than it are set aside.
+
+    Raises NmtError if all are damaged or if the prepared corpus is not the one the run began with.
+    """
+    sealed = [update for update in updates_of(run, SEAL) if path_of(run, update, STATE).is_file()]
+    if not sealed:
+        # Weights alone, unsealed, are what a kill leaves of the first checkpoint.
+        if updates_of(run, SEAL) or len(updates_of(run, WEIGHTS)) > 1:
+            raise NmtError(
+                f"{run.checkpoints} holds weights but no training state to go on from; name a new"
+                " folder with --run, or begin again after removing them"
+            )
+        return 0
+    damaged: list[tuple[int, str]] = []
+    for update in reversed(sealed):
+        try:
+            check(run, update)
+        except NmtError as error:
+            damaged.append((update, str(error)))
+            continue
+        if read_seal(path_of(run, update, SEAL))["fingerprint"] != fingerprint:
+            raise NmtError(
+                f"the corpus of {run.path} changed since its training began; bring the old text"
+                " back, or name a new folder with --run"
+            )
+        for worse, reason in damaged:
+            set_aside(run, worse, reason)
+        return update
+    reasons = "; ".join(reason for _, reason in damaged)
+    raise NmtError(f"no checkpoint is whole: {reasons}; begin anew with another --run")
 
 
 def resume(
-    run: RunFolder, network: Transformer, optimizer: torch.optim.Optimizer, fingerprint: str
+    run: RunFolder, update: int, network: Transformer, optimizer: torch.optim.Optimizer
 ) -> Progress:
-    """Go back to the newest checkpoint; a fresh Progress where there is none.
-
-    Raises NmtError if it is damaged or if the prepared corpus is not the one the run began with.
-    """
-    states = updates_of(run, "state.pt")
-    if not states and updates_of(run, "safetensors"):
-        raise NmtError(
-            f"{run.checkpoints} holds weights but no training state to go on from; name a new"
-            " folder with --run, or begin again after removing them"
-        )
-    if not states:
+    """Go back to the checkpoint of an update; a fresh Progress for update 0."""
+    if not update:
         return Progress()
-    path = state_path(run, states[-1])
-    state = load_state(path)
-    if state["fingerprint"] != fingerprint:
-        raise NmtError(
-            f"the corpus of {run.path} changed since its training began; bring the old text back,"
-            " or name a new folder with --run"
-        )
-    weights = weights_path(run, states[-1])
-    if not weights.is_file():
-        raise NmtError(f"{weights} is missing; remove {path} to go on from the one before")
+    weights, state = (path_of(run, update, ending) for ending in (WEIGHTS, STATE))
     load_weights(network, read_model(weights).weights, weights)
     try:
-        optimizer.load_state_dict(state["optimizer"])
-        return Progress(**state["progress"])
-    except Exception as error:
-        raise damaged(path) from error
-
-
-def load_state(path: Path) -> dict[str, Any]:
-    """A training state's content."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: state[key] for key in ("progress", "optimizer", "fingerprint")}
-    except Exception as error:  # damaged bytes make torch raise nearly anything
-        raise damaged(path) from error
-
-
-def damaged(path: Path) -> NmtError:
-    """What to say of a training state that cannot be read."""
-    return NmtError(f"the training state {path} is damaged; remove it to go on from the one before")
+        optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
+        values = read_seal(path_of(run, update, SEAL))["progress"]
+        return Progress(**{**values, "window": Window(**values["window"])})
+    except Exception as error:  # torch raises nearly anything at bytes that are not its own
+        raise NmtError(f"{state} is of another version of this program") from error

@@ -1,32 +1,43 @@
 """The training loop (section 5)."""
 
-import math
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from nmt.checkpoint import average, load_weights, read_model, save_model
+from nmt.checkpoint import ModelFile, average, load_weights, read_model, save_model
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.log import note
 from nmt.model.transformer import Transformer, count_parameters
 from nmt.run import RunFolder
-from nmt.text.batches import Batch, PairDataset, plan_epoch
+from nmt.text.batches import Integers, PairDataset
+from nmt.text.bpe_dropout import BpeDropout
+from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.prepare import Prepared
 from nmt.text.tokenizer import PAD
-from nmt.training.loss import smoothed_loss
-from nmt.training.report import Reporter, Sums
-from nmt.training.schedule import inverse_sqrt
-from nmt.training.signals import StopRequest
-from nmt.training.state import averaged_updates, resume, save_checkpoint, weights_path
-from nmt.training.validation import DevSet
+from nmt.training.probe import check_memory
+from nmt.training.report import Reporter
+from nmt.training.signals import StoppedEarly, StopRequest
+from nmt.training.state import (
+    STATE,
+    WEIGHTS,
+    averaged_updates,
+    check,
+    newest_checkpoint,
+    resume,
+    save_checkpoint,
+    set_aside,
+    updates_of,
+    weights_path,
+)
+from nmt.training.step import Sums, Updater
+from nmt.training.validation import DevSet, Validation
+from nmt.training.workers import Workers
+
+SKIPS_IN_ROW = 5  # updates without a finite loss and gradient after which a run stops
 
 
 @dataclass(frozen=True)
@@ -40,69 +51,68 @@ class Outcome:
     stopped_by: int | None  # the signal, if one did
 
 
-def check_compiler(device: torch.device) -> None:
-    """Refuse torch.compile on a CPU without a C++ compiler, before it fails in mid-update."""
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
-    if device.type == "cpu" and not any(map(shutil.which, candidates)):
-        raise NmtError(
-            f"train.compile needs a C++ compiler ({' or '.join(candidates)}); install one, or set"
-            " train.compile=false"
-        )
-
-
 class Trainer:
     """Trains one recipe in one run folder, from its beginning or from its newest checkpoint."""
 
     def __init__(
-        self, recipe: Recipe, prepared: Prepared, dev: DevSet, run: RunFolder, device: torch.device
+        self,
+        recipe: Recipe,
+        prepared: Prepared,
+        dev: DevSet,
+        run: RunFolder,
+        device: torch.device,
+        workers: Workers,
+        initial: ModelFile | None = None,
     ) -> None:
         self.recipe = recipe
         self.run = run
         self.device = device
         self.dev = dev
         self.prepared = prepared
-        self.dataset = PairDataset(prepared.shards)
+        self.workers = workers
         settings = recipe.train
+        dropout = None
+        if settings.bpe_dropout:
+            dropout = BpeDropout(prepared.tokenizer, settings.bpe_dropout, settings.seed)
+        self.dataset = PairDataset(prepared.shards, prepared.names, dropout)
         torch.manual_seed(settings.seed)
         self.network = Transformer(recipe.model, len(prepared.tokenizer), PAD).to(device)
+        if initial is not None:
+            load_weights(self.network, initial.weights, Path(settings.init_from))
         # A longer table made in mid-run would be compiled anew.
         longest = max(self.dataset.source_lengths.max(), self.dataset.target_lengths.max())
         self.network.position_table(int(longest))
-        self.forward: Callable[[Tensor, Tensor], Tensor] = self.network
-        if settings.compile:
-            check_compiler(device)
-            self.forward = torch.compile(self.network, dynamic=True)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(),
-            lr=0.0,  # the schedule sets it before every update
-            betas=(settings.adam_beta1, settings.adam_beta2),
-            eps=settings.adam_epsilon,
-            fused=True,
-        )
-        self.progress = resume(run, self.network, self.optimizer, prepared.fingerprint)
+        self.updater = Updater(recipe, self.network, workers, device)
+        update = int(workers.first(lambda: str(newest_checkpoint(run, prepared.fingerprint))))
+        self.progress = resume(run, update, self.network, self.updater.optimizer)
 
     def train(self) -> Outcome:
         """Update until the end, patience runs out or a signal comes; then average."""
-        settings, progress = self.recipe.train, self.progress
         self.announce()
-        with StopRequest() as stop, Reporter(self.run, self.recipe, progress) as reporter:
-            if self.is_finished() and self.is_averaged():
-                return self.outcome(None, None)
+        if self.is_finished() and self.workers.first(self.averaged_already) == "yes":
+            return self.outcome()
+        writes = self.workers.is_first
+        with (
+            StopRequest() as stop,
+            Reporter(self.run, self.recipe, self.progress, writes=writes) as reporter,
+        ):
+            self.updater.begin()
+            if not self.is_finished():
+                self.check_memory()
             batches = self.batches()
-            while not self.is_finished():
-                started = time.perf_counter()
-                sums = self.update(next(batches))
-                progress.seconds += time.perf_counter() - started
-                reporter.add(sums)
-                is_last = progress.update >= settings.max_updates
-                if is_last or progress.update % settings.validate_updates == 0:
-                    self.validate(reporter)
-                if self.is_finished() or progress.update % settings.checkpoint_updates == 0:
+            while self.validated(reporter, stop) and not self.is_finished():
+                sums = self.update(next(batches), stop, reporter)
+                if sums.signal is not None:
                     self.save()
-                if stop.signal is not None:
+                    return self.outcome(signal=sums.signal)
+                on_grid = self.progress.update % self.recipe.train.checkpoint_updates == 0
+                if on_grid and sums.is_finite:  # else the weights may be what is wrong
                     self.save()
-                    return self.outcome(None, stop.signal)
-            return self.outcome(self.finish(reporter), None)
+            self.save()
+            signal = self.workers.agree(stop.signal, self.device)
+            if signal is not None:
+                return self.outcome(signal=signal)
+            return self.finish(reporter, stop)
 
     def announce(self) -> None:
         """Say what is trained, and from where."""
@@ -111,75 +121,85 @@ class Trainer:
         data = self.recipe.data
         languages = f"{data.source_language}-{data.target_language}"
         threads = f", {torch.get_num_threads()} threads" if self.device.type == "cpu" else ""
+        many = f", {self.workers.count} workers" if self.workers.count > 1 else ""
         note(
             f"{self.recipe.name} ({languages}): {len(self.dataset):,} pairs,"
-            f" {parameters:,} parameters, {settings.precision} on {self.device}{threads};"
-            f" run folder {self.run.path}"
+            f" {parameters:,} parameters, {settings.precision} on {self.device.type}{threads}"
+            f"{many}; run folder {self.run.path}"
         )
         if self.progress.update:
             note(f"resumed at update {self.progress.update:,} of {settings.max_updates:,}")
 
-    def batches(self) -> Iterator[Batch]:
-        """Batches from where the progress stands, epoch after epoch."""
-        settings, progress = self.recipe.train, self.progress
+    def plan(self) -> EpochPlan:
+        """The batches of the present epoch."""
+        settings = self.recipe.train
+        return plan_epoch(
+            self.dataset.source_lengths,
+            self.dataset.target_lengths,
+            source_tokens=settings.batch_source_tokens,
+            target_tokens=settings.batch_target_tokens,
+            seed=settings.seed,
+            epoch=self.progress.epoch,
+        )
+
+    def batches(self) -> Iterator[Integers]:
+        """The pairs of each batch from where the progress stands, epoch after epoch."""
+        progress = self.progress
         while True:
-            plan = plan_epoch(
-                self.dataset.source_lengths,
-                self.dataset.target_lengths,
-                source_tokens=settings.batch_source_tokens,
-                target_tokens=settings.batch_target_tokens,
-                seed=settings.seed,
-                epoch=progress.epoch,
-            )
-            for indices in plan[progress.batch :]:
+            plan = self.plan()
+            while progress.batch < len(plan):
                 progress.batch += 1
-                yield self.dataset.batch(indices)
+                yield plan[progress.batch - 1]
             progress.epoch += 1
             progress.batch = 0
 
-    def update(self, batch: Batch) -> Sums:
-        """One optimiser update on one batch, accumulated over its micro-batches."""
-        settings, progress = self.recipe.train, self.progress
-        progress.update += 1
-        self.network.train()
-        torch.manual_seed(settings.seed * 1_000_003 + progress.update)  # dropout of this update
-        smoothed, plain = 0.0, 0.0
-        for part in batch.split(settings.micro_batch_tokens):
-            micro = part.to(self.device)
-            with self.autocast():
-                logits = self.forward(micro.source, micro.target_input)
-            sums = smoothed_loss(
-                logits.flatten(0, 1), micro.labels.flatten(), settings.label_smoothing, PAD
-            )
-            sums.smoothed.backward()
-            smoothed += float(sums.smoothed.detach())
-            plain += float(sums.plain)
-        if not math.isfinite(smoothed):
-            raise NmtError(
-                f"the loss is not a number at update {progress.update:,}: the training diverged;"
-                " lower train.learning_rate_scale or lengthen train.warmup_updates"
-            )
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        torch._foreach_div_(gradients, batch.target_tokens)  # sums and counts, divided once
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return Sums(smoothed, plain, batch.source_tokens, batch.target_tokens, self.learning_rate())
-
-    def learning_rate(self) -> float:
-        """Of the current update (equation 3, times the recipe's factor)."""
-        settings = self.recipe.train
-        rate = inverse_sqrt(
-            self.progress.update, d_model=self.recipe.model.d_model, warmup=settings.warmup_updates
+    def check_memory(self) -> None:
+        """Refuse to begin if memory does not suffice for the largest batches."""
+        check_memory(
+            self.recipe,
+            self.plan(),
+            self.dataset,
+            self.progress.epoch,
+            self.dev,
+            self.updater,
+            self.network,
+            self.workers,
         )
-        return settings.learning_rate_scale * rate
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The precision of matrix products."""
-        if self.recipe.train.precision == "bf16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+    def update(self, indices: Integers, stop: StopRequest, reporter: Reporter) -> Sums:
+        """One update on this worker's share of a batch; raises NmtError if too many are skipped."""
+        progress, workers = self.progress, self.workers
+        started = time.perf_counter()
+        mine = indices[workers.rank :: workers.count]
+        share = self.dataset.batch(mine if len(mine) else indices[:1], progress.epoch)
+        progress.update += 1
+        sums = self.updater.update(share, progress.update, counts=bool(len(mine)), stop=stop.signal)
+        progress.seconds += time.perf_counter() - started
+        progress.skipped += not sums.is_finite
+        progress.skipped_in_row = 0 if sums.is_finite else progress.skipped_in_row + 1
+        reporter.add(sums)
+        if not sums.is_finite:
+            lines = self.dataset.lines(indices)
+            reporter.skipped(sums, lines)
+            if progress.skipped_in_row >= SKIPS_IN_ROW:
+                raise NmtError(self.describe_divergence(lines))
+        return sums
+
+    def describe_divergence(self, lines: dict[str, list[int]]) -> str:
+        """Why a run stops that has no finite loss any more, and what helps."""
+        update = self.progress.update
+        places = []
+        for name, numbers in lines.items():
+            more = f" and {len(numbers) - 20:,} more" if len(numbers) > 20 else ""
+            places.append(f"{name}, lines {', '.join(map(str, numbers[:20]))}{more}")
+        states = updates_of(self.run, STATE)
+        good = f" --init-from {weights_path(self.run, states[-1])}" if states else ""
+        return (
+            f"update {update:,}: loss or gradient was not a number {SKIPS_IN_ROW} times in a row,"
+            f" the training diverged; the last batch held {'; '.join(places)}. If these lines are"
+            " sound, begin anew with a lower train.learning_rate_scale, more train.warmup_updates"
+            f" or train.precision=float32:{good} --run NEW_FOLDER"
+        )
 
     def is_finished(self) -> bool:
         """Whether the last update or the end of patience is reached."""
@@ -187,63 +207,85 @@ class Trainer:
         patient = not settings.patience or progress.validations_without_gain < settings.patience
         return progress.update >= settings.max_updates or not patient
 
-    def is_averaged(self) -> bool:
-        """Whether the run's model is already the average of its last checkpoints."""
+    def averaged_already(self) -> str:
+        """ "yes" if the run's model is already the average of its last checkpoints."""
         try:
-            return [*read_model(self.run.model).updates] == self.averaged_updates()
+            updates = averaged_updates(self.run, self.recipe, self.progress.update)
+            return "yes" if [*read_model(self.run.model).updates] == updates else "no"
         except NmtError:  # none yet, or a damaged one: it is made anew
+            return "no"
+
+    def validated(self, reporter: Reporter, stop: StopRequest) -> bool:
+        """Score the dev set if it is time to, keep the best; False if a signal cut that short."""
+        settings, progress = self.recipe.train, self.progress
+        due = progress.update % settings.validate_updates == 0 or self.is_finished()
+        if not progress.update or not due or progress.validated_update == progress.update:
+            return True
+        validation = self.score(stop)
+        if validation is None:
             return False
-
-    def averaged_updates(self) -> list[int]:
-        """The checkpoints of the average, were the training to end here."""
-        return averaged_updates(self.run, self.recipe, self.progress.update)
-
-    def validate(self, reporter: Reporter) -> None:
-        """Score the dev set; keep the model if it is the best so far."""
-        progress = self.progress
-        validation = self.dev.validate(self.network)
-        better = validation.bleu > progress.best_bleu
-        if better:
-            progress.best_bleu, progress.best_update = validation.bleu, progress.update
-            progress.validations_without_gain = 0
-            self.save_network(self.run.best)
-        else:
-            progress.validations_without_gain += 1
+        better = progress.is_gain(validation.bleu, validation.loss, settings.early_stopping_metric)
+        progress.count_validation(validation.bleu, validation.loss, better)
+        if better and self.workers.is_first:
+            update, tokenizer = progress.update, self.prepared.tokenizer.model
+            weights = self.network.state_dict()
+            save_model(self.run.best, weights, tokenizer, self.recipe, [update])
         reporter.validated(validation, better)
+        if progress.update % settings.checkpoint_updates == 0:
+            self.save()
+        return True
 
-    def save_network(self, path: Path) -> None:
-        """Write the current weights as a model file."""
-        save_model(
-            path,
-            self.network.state_dict(),
-            self.prepared.tokenizer.model,
-            self.recipe,
-            [self.progress.update],
-        )
+    def score(self, stop: StopRequest) -> Validation | None:
+        """A validation; none if a signal ended it, as only one who works alone can."""
+        if self.workers.count > 1:
+            return self.dev.validate(self.network)
+        try:
+            with stop.may_leave():
+                return self.dev.validate(self.network)
+        except StoppedEarly:
+            return None
 
     def save(self) -> None:
         """Write a checkpoint to go on from."""
-        save_checkpoint(
-            self.run,
-            self.network,
-            self.optimizer,
-            self.progress,
-            self.prepared.tokenizer.model,
-            self.recipe,
-            self.prepared.fingerprint,
-        )
+        if self.workers.is_first:
+            save_checkpoint(
+                self.run,
+                self.network,
+                self.updater.optimizer,
+                self.progress,
+                self.prepared.tokenizer.model,
+                self.recipe,
+                self.prepared.fingerprint,
+            )
 
-    def finish(self, reporter: Reporter) -> float:
+    def finish(self, reporter: Reporter, stop: StopRequest) -> Outcome:
         """Average the last checkpoints, save and score the average (section 6.1)."""
-        updates = self.averaged_updates()
-        mean = average([weights_path(self.run, update) for update in updates])
-        save_model(self.run.model, mean.weights, mean.tokenizer, self.recipe, updates)
+        self.workers.first(self.average)
+        mean = read_model(self.run.model)
         load_weights(self.network, mean.weights, self.run.model)
-        validation = self.dev.validate(self.network)
-        reporter.averaged(validation, updates)
-        return validation.bleu
+        validation = self.score(stop)
+        if validation is None:
+            return self.outcome(signal=stop.signal)
+        reporter.averaged(validation, [*mean.updates])
+        return self.outcome(averaged_bleu=validation.bleu)
 
-    def outcome(self, averaged_bleu: float | None, signal: int | None) -> Outcome:
+    def average(self) -> str:
+        """Write the mean of the last checkpoints that are whole; a damaged one is set aside."""
+        updates = averaged_updates(self.run, self.recipe, self.progress.update)
+        whole = []
+        for update in updates:
+            try:
+                check(self.run, update, (WEIGHTS,))
+                whole.append(update)
+            except NmtError as error:
+                set_aside(self.run, update, str(error))
+        if not whole:
+            raise NmtError(f"no checkpoint in {self.run.checkpoints} is whole; train anew")
+        mean = average([weights_path(self.run, update) for update in whole])
+        save_model(self.run.model, mean.weights, mean.tokenizer, self.recipe, whole)
+        return "done"
+
+    def outcome(self, *, averaged_bleu: float | None = None, signal: int | None = None) -> Outcome:
         """What to tell the caller."""
         progress = self.progress
         return Outcome(

@@ -1,12 +1,12 @@
 """Dev loss and the BLEU that `nmt evaluate` prints for the same model and set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator import batches_by_length, translate_texts
+from nmt.decoding.translator import Map, batches_by_length, translate_texts
 from nmt.errors import NmtError
 from nmt.log import note
 from nmt.metrics import corpus_bleu
@@ -39,9 +39,11 @@ def tell_once() -> Callable[[str], None]:
 
 
 class DevSet:
-    """The dev corpora of a recipe, read once."""
+    """The dev corpora of a recipe, read once; `map_batches` may share the work out."""
 
-    def __init__(self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map = map
+    ) -> None:
         pairs = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
@@ -50,41 +52,66 @@ class DevSet:
         self._report = tell_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
+        self._map = map_batches
+        self._encoded = self._encode()
 
-    def validate(self, network: Transformer) -> Validation:
-        """Loss and beam-search BLEU; the network's mode is left as it was."""
-        loss, plain_loss = self.loss(network)
-        hypotheses = translate_texts(
-            network, self._tokenizer, self._recipe.decode, self.sources, self._report
-        )
-        language = self._recipe.data.target_language
-        return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
-
-    @torch.inference_mode()
-    def loss(self, network: Transformer) -> tuple[float, float]:
-        """Smoothed and plain loss a token, over batches of similar length."""
-        was_training = network.training
-        network.eval()
-        device = network.embedding.device
+    def _encode(self) -> list[tuple[list[int], list[int]]]:
+        """The pairs that count for the loss."""
         sides = (self._tokenizer.encode(side) for side in (self.sources, self.references))
         limit = self._recipe.data.max_length
-        pairs = zip(*sides, strict=True)
-        encoded = [pair for pair in pairs if max(map(len, pair)) <= limit]
+        encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
         if len(encoded) < len(self.sources):
             self._report(
                 f"{len(self.sources) - len(encoded)} pairs longer than data.max_length={limit}"
                 " are left out of the loss; BLEU counts them"
             )
-        lengths = [max(len(source), len(target)) + 1 for source, target in encoded]
+        return encoded
+
+    def validate(self, network: Transformer) -> Validation:
+        """Loss and beam-search BLEU; the network's mode is left as it was."""
+        loss, plain_loss = self.loss(network)
+        hypotheses = self._translate(network, self.sources, self._map)
+        language = self._recipe.data.target_language
+        return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
+
+    def _translate(self, network: Transformer, sources: Sequence[str], how: Map) -> list[str]:
+        return translate_texts(
+            network, self._tokenizer, self._recipe.decode, sources, self._report, how
+        )
+
+    def loss(self, network: Transformer) -> tuple[float, float]:
+        """Smoothed and plain loss a token, over batches of similar length."""
+        was_training = network.training
+        network.eval()
+        try:
+            sums = list(self._map(lambda batch: self._sums(network, batch), self._batches()))
+        finally:
+            network.train(was_training)
+        tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))
+        return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
+
+    def _batches(self) -> list[list[int]]:
+        """Indices of the encoded pairs, the longest first."""
+        lengths = [max(map(len, pair)) + 1 for pair in self._encoded]
+        return list(batches_by_length(lengths, self._recipe.decode.batch_tokens))
+
+    @torch.inference_mode()
+    def _sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
+        """Smoothed and plain loss of some pairs, summed."""
+        batch = make_batch([self._encoded[index] for index in indices])
+        batch = batch.to(network.embedding.device)
+        logits = network(batch.source, batch.target_input).flatten(0, 1)
         smoothing = self._recipe.train.label_smoothing
-        smoothed, plain, tokens = 0.0, 0.0, 0
-        for indices in batches_by_length(lengths, self._recipe.decode.batch_tokens):
-            batch = make_batch([encoded[index] for index in indices]).to(device)
-            logits = network(batch.source, batch.target_input).flatten(0, 1)
-            sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
-            smoothed += float(sums.smoothed)
-            plain += float(sums.plain)
-            tokens += batch.target_tokens
+        sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
+        return float(sums.smoothed), float(sums.plain)
+
+    def try_longest(self, network: Transformer) -> None:
+        """Run the batches that need the most memory, to find out whether it suffices."""
+        was_training = network.training
+        network.eval()
+        for batch in self._batches()[:1]:
+            self._sums(network, batch)
         network.train(was_training)
-        tokens = max(tokens, 1)
-        return smoothed / tokens, plain / tokens
+        lengths = [len(ids) for ids in self._tokenizer.encode(self.sources)]
+        longest = next(batches_by_length(lengths, self._recipe.decode.batch_tokens))
+        self._translate(network, [self.sources[index] for index in longest], map)

@@ -1,6 +1,7 @@
 """The training loop through its public interface: exact sums, resuming, averaging, stopping."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from nmt.checkpoint import read_model
 from nmt.run import RunFolder
+from nmt.training import step
+from nmt.training.loss import LossSums
 from tests.conftest import Run
 
 
@@ -94,7 +97,8 @@ def test_metrics_are_as_documented(nmt: Run, tiny: Path) -> None:
     lines = read_metrics(Path("runs/tiny"))
     train = [line for line in lines if line["kind"] == "train"]
     assert [line["update"] for line in train] == [2, 4, 6, 8, 10, 12]
-    assert {"loss", "perplexity", "learning_rate", "tokens_per_second", "seconds"} <= {*train[0]}
+    figures = {"loss", "perplexity", "learning_rate", "gradient_norm", "tokens_per_second"}
+    assert figures | {"update", "epoch", "seconds"} <= {*train[0]}
     # Warm-up 10, d_model 16: at update 4, 16^-0.5 * 4 * 10^-1.5.
     assert train[1]["learning_rate"] == pytest.approx(0.25 * 4 * 10**-1.5)
     assert [line["update"] for line in lines if line["kind"] == "dev"] == [6, 12]
@@ -149,7 +153,7 @@ def test_weights_without_a_state_are_not_averaged_into_another_run(nmt: Run, tin
     nmt("train", tiny)
     for state in Path("runs/tiny/checkpoints").glob("*.state.pt"):
         state.unlink()
-    refused = nmt("train", tiny, "--seed", 5)
+    refused = nmt("train", tiny)
     assert refused.code == 1
     assert "no training state" in refused.err
 
@@ -210,7 +214,15 @@ def test_compiling_without_a_compiler_is_refused(nmt: Run, tiny: Path, monkeypat
 def test_divergence_is_told(nmt: Run, tiny: Path) -> None:
     ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
     assert ended.code == 1
-    assert "the loss is not a number at update" in ended.err
+    assert "loss or gradient was not a number 5 times in a row" in ended.err
+    assert "train.src + train.tgt, lines " in ended.err
+    skipped = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "skipped"]
+    assert len(skipped) == 5
+    assert skipped[0]["update"] <= 2
+    lines = skipped[0]["lines"]["train.src + train.tgt"]
+    assert lines == sorted({*lines})
+    assert 1 <= lines[0] <= lines[-1] <= 120
+    assert not list(Path("runs/tiny/checkpoints").glob("*"))  # none whose weights are suspect
 
 
 def test_seeds_differ_and_repeat(nmt: Run, tiny: Path) -> None:
@@ -235,9 +247,9 @@ def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
 def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """What the machine has is written down; on another machine the run goes on with that."""
     automatic = ["--set", "train.precision=auto"]
-    monkeypatch.setattr("nmt.training.precision.has_bf16", lambda device: True)
+    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: True)
     nmt("train", tiny, *automatic, "--max-updates", 4)
-    monkeypatch.setattr("nmt.training.precision.has_bf16", lambda device: False)
+    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: False)
     assert nmt("train", tiny, *automatic).code == 0
     assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
 
@@ -268,15 +280,141 @@ def test_a_signal_saves_and_the_same_command_goes_on(
     assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
 
 
-def test_a_damaged_state_is_named(nmt: Run, tiny: Path) -> None:
-    nmt("train", tiny, "--max-updates", 8)
-    state = Path("runs/tiny/checkpoints/update-00000008.state.pt")
-    state.write_bytes(state.read_bytes()[:100])
-    refused = nmt("train", tiny)
+def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """At update 3 the loss is made NaN, at 6 infinite: the weights stay, and the run goes on."""
+    real = step.smoothed_loss
+    calls = iter(range(1, 100))
+    wrong = {4: math.nan, 7: math.inf}  # the first call is the probe's
+
+    def sometimes_wrong(*arguments: Any) -> LossSums:
+        sums = real(*arguments)
+        return LossSums(sums.smoothed * wrong.get(next(calls), 1.0), sums.plain)
+
+    nmt("train", tiny, "--run", "one", "--max-updates", 2, "--set", "train.checkpoint_updates=1")
+    monkeypatch.setattr(step, "smoothed_loss", sometimes_wrong)
+    ended = nmt("train", tiny, "--set", "train.checkpoint_updates=1")
+    assert ended.code == 0
+    assert "update 3 skipped: its loss is not a number (1 skipped so far)" in ended.err
+    assert "update 6 skipped: its loss is not a number (2 skipped so far)" in ended.err
+    lines = read_metrics(Path("runs/tiny"))
+    assert [line["update"] for line in lines if line["kind"] == "skipped"] == [3, 6]
+    train = [line for line in lines if line["kind"] == "train"]
+    assert [line["skipped"] for line in train] == [0, 1, 2, 2, 2, 2]
+    assert all(math.isfinite(line["loss"]) for line in train)
+
+
+def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """The loss is a number, its gradient is not; weights before and after are equal."""
+    real = step.smoothed_loss
+    calls = iter(range(1, 100))
+
+    def steep(*arguments: Any) -> LossSums:
+        sums = real(*arguments)
+        if next(calls) == 5:  # update 4
+            sums.smoothed.register_hook(lambda gradient: gradient * math.inf)
+        return sums
+
+    monkeypatch.setattr(step, "smoothed_loss", steep)
+    options = ["--set", "train.checkpoint_updates=1", "--set", "train.average_checkpoints=9"]
+    ended = nmt("train", tiny, *options)
+    assert "update 4 skipped: its gradient is not a number" in ended.err
+    there = {path.name for path in Path("runs/tiny/checkpoints").glob("*.safetensors")}
+    assert "update-00000004.safetensors" not in there
+    assert "update-00000005.safetensors" in there
+
+
+@pytest.mark.parametrize("metric", ["bleu", "loss"])
+def test_the_best_model_is_picked_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
+    options = ["--max-updates", 40, "--set", f"train.early_stopping_metric={metric}"]
+    ended = nmt("train", tiny, *options, "--set", "train.validate_updates=5")
+    assert ended.code == 0
+    dev = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "dev"]
+    best = (
+        min(dev, key=lambda line: line["loss"])
+        if metric == "loss"
+        else max(dev, key=lambda line: line["bleu"])
+    )
+    assert read_model(Path("runs/tiny/best.safetensors")).updates == (best["update"],)
+    assert f"at update {best['update']}" in ended.err
+
+
+def test_the_report_of_a_resumed_run_misses_nothing(nmt: Run, tiny: Path) -> None:
+    """Stopped at 5, between the reports of 4 and 6: that of 6 still counts update 5."""
+    nmt("train", tiny, "--run", "whole")
+    nmt("train", tiny, "--run", "parts", "--max-updates", 5)
+    nmt("train", tiny, "--run", "parts")
+    figures = [
+        [
+            (x["update"], x["loss"], x["gradient_norm"])
+            for x in read_metrics(Path(run))
+            if x["kind"] == "train"
+        ]
+        for run in ("whole", "parts")
+    ]
+    assert figures[0] == figures[1]
+
+
+def test_fine_tuning_begins_with_the_model_and_keeps_its_tokenizer(
+    nmt: Run, tiny: Path, skilled_run: Path
+) -> None:
+    """A learning rate of 0 leaves the weights as they came."""
+    settings = ["model.d_model=32", "model.d_ff=64", "model.d_k=16", "model.d_v=16"]
+    options = [part for each in settings for part in ("--set", each)]
+    options += ["--init-from", skilled_run / "model.safetensors"]
+    ended = nmt("train", tiny, *options, "--set", "train.learning_rate_scale=0.0")
+    assert ended.code == 0
+    assert "learning 40 BPE" not in ended.err
+    assert (
+        Path("runs/tiny/tokenizer.model").read_bytes()
+        == (skilled_run / "tokenizer.model").read_bytes()
+    )
+    before, after = (weights(run / "model.safetensors") for run in (skilled_run, Path("runs/tiny")))
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_fine_tuning_goes_on_without_the_model_it_began_with(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    shutil.copy(tiny_run / "model.safetensors", "start.safetensors")
+    options = ["--init-from", "start.safetensors"]
+    nmt("train", tiny, "--run", "whole", *options)
+    nmt("train", tiny, "--run", "parts", *options, "--max-updates", 4)
+    Path("start.safetensors").unlink()
+    assert nmt("train", tiny, "--run", "parts", *options).code == 0
+    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
+
+
+def test_a_model_of_another_shape_or_vocabulary_is_refused(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    model = tiny_run / "model.safetensors"
+    other = ["--set", "model.d_ff=64", "--set", "tokenizer.vocab_size=50"]
+    refused = nmt("train", tiny, "--init-from", model, *other)
     assert refused.code == 1
-    assert str(state) in refused.err
-    state.unlink()
-    assert "resumed at update 4" in nmt("train", tiny).err
+    assert "has model.d_ff=32, tokenizer.vocab_size=40, the recipe model.d_ff=64" in refused.err
+    assert nmt("train", tiny, "--init-from", "nothing.safetensors").code == 1
+
+
+def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    nmt("train", tiny, "--set", "train.tensorboard=true")
+    events = accumulator.EventAccumulator("runs/tiny/tensorboard")
+    events.Reload()
+    shown = [(each.step, each.value) for each in events.Scalars("train/loss")]
+    lines = [x for x in read_metrics(Path("runs/tiny")) if x["kind"] == "train"]
+    assert [step for step, _ in shown] == [line["update"] for line in lines]
+    assert [value for _, value in shown] == pytest.approx([line["loss"] for line in lines])
+
+
+def test_bpe_dropout_trains_on_other_pieces_each_epoch_and_repeats(nmt: Run, tiny: Path) -> None:
+    for run, share in (("none", 0.0), ("some", 0.3), ("again", 0.3)):
+        nmt("train", tiny, "--run", run, "--set", f"train.bpe_dropout={share}")
+    assert_same(Path("some/model.safetensors"), Path("again/model.safetensors"))
+    losses = [
+        [x["loss"] for x in read_metrics(Path(run)) if x["kind"] == "train"]
+        for run in ("none", "some")
+    ]
+    assert losses[0] != losses[1]
 
 
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, tiny_run: Path) -> None:

@@ -1,0 +1,146 @@
+"""Encode and clean pairs chunk by chunk, on every core, in the corpus's order."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import chain, islice
+from multiprocessing import connection, get_context, parent_process
+from signal import SIG_IGN, SIGINT, signal
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.config import DataSettings
+from nmt.errors import NmtError
+from nmt.text.shards import EncodedPairs, id_type
+from nmt.text.tokenizer import Tokenizer
+
+CHUNK_PAIRS = 20_000  # encoded at once: bounds memory, keeps all cores busy
+CHUNKS_ALONE = 5  # up to so many, starting processes takes longer than they save
+REASONS = ("kept", "empty", "too_long", "ratio")  # the verdicts on a pair
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive pairs of a corpus."""
+
+    first_line: int
+    pairs: Sequence[Pair]
+
+
+@dataclass(frozen=True)
+class EncodedChunk:
+    """What cleaning left of a chunk."""
+
+    pairs: EncodedPairs
+    counts: dict[str, int]  # pairs by verdict
+
+
+def encode_pairs(
+    pairs: Iterable[Pair], tokenizer: Tokenizer, limits: DataSettings
+) -> Iterator[EncodedChunk]:
+    """The pairs encoded and cleaned, in order; a large corpus by one process a core.
+
+    Raises NmtError if one of these is killed.
+    """
+    chunks = chunks_of(iter(pairs))
+    first = list(islice(chunks, CHUNKS_ALONE + 1))
+    workers = os.cpu_count() or 1
+    if len(first) <= CHUNKS_ALONE or workers == 1:
+        for chunk in chain(first, chunks):
+            yield encode_chunk(chunk, tokenizer, limits, threads=workers)
+        return
+    with ProcessPoolExecutor(
+        workers,
+        mp_context=get_context("spawn"),  # a fork would copy locks that other threads hold
+        initializer=start_worker,
+        initargs=(tokenizer.model, limits),
+    ) as pool:
+        try:
+            yield from in_order(
+                (pool.submit(encode_in_worker, chunk) for chunk in chain(first, chunks)),
+                ahead=2 * workers,
+            )
+        except BrokenProcessPool as error:
+            raise NmtError(
+                "a process that encodes the corpus was killed, perhaps for want of memory; the same"
+                " command begins the corpus anew"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def chunks_of(pairs: Iterator[Pair]) -> Iterator[Chunk]:
+    """Pairs in chunks that know where they stand."""
+    line = 1
+    while taken := list(islice(pairs, CHUNK_PAIRS)):
+        yield Chunk(line, taken)
+        line += len(taken)
+
+
+def in_order(futures: Iterator["Future[EncodedChunk]"], ahead: int) -> Iterator[EncodedChunk]:
+    """Results in order of submission, with at most `ahead` waiting or at work."""
+    waiting = deque(islice(futures, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(islice(futures, 1))
+        yield result
+
+
+def encode_chunk(
+    chunk: Chunk, tokenizer: Tokenizer, limits: DataSettings, threads: int
+) -> EncodedChunk:
+    """Piece ids of the pairs that cleaning keeps, and what it dropped."""
+    sides = [tokenizer.encode(side, threads) for side in zip(*chunk.pairs, strict=True)]
+    lengths = numpy.array([[len(ids) for ids in side] for side in sides])  # (2, n)
+    verdicts = judge(lengths, limits)
+    kept = numpy.flatnonzero(verdicts == REASONS.index("kept"))
+    rows = [side[index] for index in kept.tolist() for side in sides]
+    ids = numpy.fromiter(chain.from_iterable(rows), id_type(len(tokenizer)))
+    numbers = numpy.bincount(verdicts, minlength=len(REASONS)).tolist()
+    return EncodedChunk(
+        EncodedPairs(ids, lengths[:, kept].T.reshape(-1), chunk.first_line + kept),
+        dict(zip(REASONS, numbers, strict=True)),
+    )
+
+
+def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.int64]:
+    """Why pairs of these lengths (2, n) are dropped, if they are, as indices of REASONS (n,)."""
+    shorter, longer = lengths.min(0), lengths.max(0)
+    conditions: list[NDArray[numpy.bool_]] = [
+        shorter == 0,
+        longer > limits.max_length,
+        longer > limits.max_ratio * shorter,
+    ]
+    return numpy.select(conditions, [numpy.int64(1), numpy.int64(2), numpy.int64(3)], 0)
+
+
+_encode: Callable[[Chunk], EncodedChunk]  # of a worker process
+
+
+def start_worker(model: bytes, limits: DataSettings) -> None:
+    """Make a process ready to encode; it ends with its parent, and leaves Ctrl-C to it."""
+    global _encode  # noqa: PLW0603 (a pool gives its processes no other place)
+    signal(SIGINT, SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    tokenizer = Tokenizer(model)
+    _encode = lambda chunk: encode_chunk(chunk, tokenizer, limits, threads=1)  # noqa: E731
+
+
+def end_with_parent() -> None:
+    """Wait for the parent to be gone, killed perhaps, and go as well."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def encode_in_worker(chunk: Chunk) -> EncodedChunk:
+    """What the pool calls."""
+    return _encode(chunk)

@@ -1,0 +1,69 @@
+"""What is settled once, when a run begins: its precision, and the model it begins with."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+
+from nmt.checkpoint import ModelFile, read_model
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.run import RunFolder
+from nmt.text.tokenizer import load_tokenizer
+
+
+def resolve_precision(recipe: Recipe, run: RunFolder, device: torch.device) -> Recipe:
+    """The recipe with "auto" replaced: by what the run began with, else by what the device has."""
+    if recipe.train.precision != "auto":
+        return recipe
+    if run.is_begun() and run.recipe.is_file():
+        precision = run.load_recipe().train.precision
+    else:
+        precision = "bf16" if has_bf16(device) else "float32"
+    return replace(recipe, train=replace(recipe.train, precision=precision))
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device has units for bf16 products, which are then faster than float32's."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # torch offers no public question for this; where these are missing, float32 is safe.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return False
+
+
+def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
+    """The model that `train.init_from` names; none if the recipe doesn't, or the run is begun.
+
+    Raises NmtError unless its architecture and vocabulary are the recipe's.
+    """
+    if not recipe.train.init_from or run.is_begun():
+        return None
+    path = Path(recipe.train.init_from)
+    content = read_model(RunFolder(path).translation_model() if path.is_dir() else path)
+    wanted, there = asdict(recipe.model), asdict(content.recipe.model)
+    differing = {
+        f"model.{key}={there[key]}": f"model.{key}={wanted[key]}"
+        for key in wanted
+        if wanted[key] != there[key] and key != "dropout"
+    }
+    V = len(content.weights["embedding"])
+    if recipe.tokenizer.vocab_size != V:
+        differing[f"tokenizer.vocab_size={V}"] = (
+            f"tokenizer.vocab_size={recipe.tokenizer.vocab_size}"
+        )
+    if differing:
+        raise NmtError(
+            f"{path} does not fit the recipe: it has {', '.join(differing)}, the recipe"
+            f" {', '.join(differing.values())}; change the recipe, its tokenizer is kept"
+        )
+    return content
+
+
+def given_tokenizer(recipe: Recipe, run: RunFolder, initial: ModelFile | None) -> bytes | None:
+    """The tokenizer of the model that the run begins, or began, with; none if it learns its own."""
+    if initial is not None:
+        return initial.tokenizer
+    return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
