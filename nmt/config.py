@@ -107,7 +107,7 @@ class TokenizerSettings:
         1.0, "share of the characters of the corpus that get a piece", minimum=0.9, maximum=1
     )
     sample_lines: int = setting(
-        5_000_000, "lines the BPE is learned from, sampled if the corpus has more", minimum=1
+        5_000_000, "lines the BPE is learned from; of more, or of over 300 MB, a sample", minimum=1
     )
 
 

@@ -102,7 +102,9 @@ def decode_settings(recipe: Recipe, overrides: Iterable[str]) -> DecodeSettings:
 
 
 def run_folder(run: Path | None, recipe: Recipe) -> RunFolder:
-    """The run folder named, or the recipe's own."""
+    """The run folder named, or the recipe's own; raises UsageError for an empty name."""
+    if run is not None and not run.name:
+        raise UsageError(f"--run {run} names no folder of its own; give it a name")
     return RunFolder(run or RUNS / recipe.name)
 
 

@@ -36,7 +36,12 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
 
     with folder.lock():
         folder.settle_recipe(settled)
-        prepared = prepare(settled, DataFolder(data_dir), folder, note)
+        given = None
+        if settled.train.init_from:
+            from nmt.training.beginning import given_tokenizer, initial_model
+
+            given = given_tokenizer(settled, folder, initial_model(settled, folder))
+        prepared = prepare(settled, DataFolder(data_dir), folder, note, given)
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
     note(

@@ -80,8 +80,7 @@ def command(
         prepared = open_prepared(begun, folder)
         dev = DevSet(begun, data, prepared.tokenizer, workers.map)
         initial = initial_model(begun, folder)
-        trainer = Trainer(begun, prepared, dev, folder, chosen, workers, initial)
-        outcome = trainer.train()
+        outcome = Trainer(begun, prepared, dev, folder, chosen, workers, initial).train()
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)

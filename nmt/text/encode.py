@@ -3,13 +3,15 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from multiprocessing import connection, get_context, parent_process
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
 
 import numpy
 from numpy.typing import NDArray
@@ -60,11 +62,10 @@ def encode_pairs(
         workers,
         mp_context=get_context("spawn"),  # a fork would copy locks that other threads hold
         initializer=start_worker,
-        initargs=(tokenizer.model, limits),
     ) as pool:
         try:
             yield from in_order(
-                (pool.submit(encode_in_worker, chunk) for chunk in chain(first, chunks)),
+                (submit(pool, chunk, tokenizer.model, limits) for chunk in chain(first, chunks)),
                 ahead=2 * workers,
             )
         except BrokenProcessPool as error:
@@ -91,6 +92,29 @@ def in_order(futures: Iterator["Future[EncodedChunk]"], ahead: int) -> Iterator[
         result = waiting.popleft().result()
         waiting.extend(islice(futures, 1))
         yield result
+
+
+def submit(
+    pool: ProcessPoolExecutor, chunk: Chunk, model: bytes, limits: DataSettings
+) -> "Future[EncodedChunk]":
+    """Hand a chunk to the pool, which may start a process for it.
+
+    The tokenizer's model goes with each chunk, to which it adds little. Given to the initializer,
+    it would be more than a pipe holds, and Python waits forever on that of a new process that was
+    killed.
+    """
+    with without_interrupts():
+        return pool.submit(encode_in_worker, chunk, model, limits)
+
+
+@contextmanager
+def without_interrupts() -> Iterator[None]:
+    """Processes started in here leave Ctrl-C to their parent, from their first moment on."""
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    try:
+        yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
 
 
 def encode_chunk(
@@ -121,16 +145,9 @@ def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.
     return numpy.select(conditions, [numpy.int64(1), numpy.int64(2), numpy.int64(3)], 0)
 
 
-_encode: Callable[[Chunk], EncodedChunk]  # of a worker process
-
-
-def start_worker(model: bytes, limits: DataSettings) -> None:
-    """Make a process ready to encode; it ends with its parent, and leaves Ctrl-C to it."""
-    global _encode  # noqa: PLW0603 (a pool gives its processes no other place)
-    signal(SIGINT, SIG_IGN)
+def start_worker() -> None:
+    """Have a process end with its parent."""
     threading.Thread(target=end_with_parent, daemon=True).start()
-    tokenizer = Tokenizer(model)
-    _encode = lambda chunk: encode_chunk(chunk, tokenizer, limits, threads=1)  # noqa: E731
 
 
 def end_with_parent() -> None:
@@ -141,6 +158,12 @@ def end_with_parent() -> None:
         os._exit(1)
 
 
-def encode_in_worker(chunk: Chunk) -> EncodedChunk:
+def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings) -> EncodedChunk:
     """What the pool calls."""
-    return _encode(chunk)
+    return encode_chunk(chunk, worker_tokenizer(model), limits, threads=1)
+
+
+@lru_cache(maxsize=1)
+def worker_tokenizer(model: bytes) -> Tokenizer:
+    """The tokenizer of a worker process, made once."""
+    return Tokenizer(model)

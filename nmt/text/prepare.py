@@ -22,6 +22,8 @@ from nmt.text.manifest import Manifest, hash_of
 from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
 
+SAMPLE_CHARACTERS = 300_000_000  # of text that SentencePiece, which keeps it all, learns from
+
 Report = Callable[[str], None]
 
 
@@ -73,12 +75,12 @@ def prepare(
             manifest.steps[name] = {"key": key, "sha256": digests, **counts}
             manifest.save()
             report(describe(files, counts, recipe.data))
+    remove_unused(run.prepared, manifest, set(map(shard_name, range(len(recipe.data.train)))))
     prepared = open_prepared(recipe, run)
     if not any(map(len, prepared.shards)):
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
-    remove_unused(run.prepared, {shard_name(index) for index in range(len(prepared.shards))})
     return prepared
 
 
@@ -100,8 +102,11 @@ def open_prepared(recipe: Recipe, run: RunFolder) -> Prepared:
     )
 
 
-def remove_unused(folder: Path, names: set[str]) -> None:
-    """Remove shards of corpora that the recipe no longer names."""
+def remove_unused(folder: Path, manifest: Manifest, names: set[str]) -> None:
+    """Remove and forget shards of corpora that the recipe no longer names."""
+    for step in [each for each in manifest.steps if each.startswith("train-")]:
+        if step not in names:
+            manifest.forget(step)
     for path in folder.glob("train-*"):
         if path.suffix[1:] in ENDINGS and path.stem not in names:
             path.unlink()
@@ -125,11 +130,19 @@ def take_tokenizer(model: bytes, run: RunFolder, manifest: Manifest) -> Tokenize
     tokenizer = Tokenizer(model, "the tokenizer of the model to begin with")
     sha256 = hashlib.sha256(model).hexdigest()
     key = hash_of("given", sha256)
-    if manifest.needs("tokenizer", key, run) or not run.tokenizer.is_file():
+    if manifest.needs("tokenizer", key, run) or not holds(run.tokenizer, model):
         write_bytes(run.tokenizer, model)
         manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
         manifest.save()
     return tokenizer
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a file is there with this content."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def prepare_tokenizer(
@@ -146,19 +159,27 @@ def prepare_tokenizer(
         tokenizer = load_tokenizer(run.tokenizer)
         if hashlib.sha256(tokenizer.model).hexdigest() == manifest.steps["tokenizer"].get("sha256"):
             return tokenizer
-    lines = sum(1 for _ in training_segments(recipe, data))
-    limit = recipe.tokenizer.sample_lines
+    lines, characters = measure(training_segments(recipe, data))
+    share = min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
     report(
         f"learning {recipe.tokenizer.vocab_size:,} BPE pieces from {lines:,} lines"
-        + (f", of which about {limit:,} are sampled" if lines > limit else "")
+        + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
     )
-    segments = sample(training_segments(recipe, data), limit / lines)
-    tokenizer = learn(segments, recipe.tokenizer)
+    tokenizer = learn(sample(training_segments(recipe, data), share), recipe.tokenizer)
     write_bytes(run.tokenizer, tokenizer.model)
     sha256 = hashlib.sha256(tokenizer.model).hexdigest()
     manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
     manifest.save()
     return tokenizer
+
+
+def measure(segments: Iterable[str]) -> tuple[int, int]:
+    """Lines and characters."""
+    lines, characters = 0, 0
+    for segment in segments:
+        lines += 1
+        characters += len(segment)
+    return lines, characters
 
 
 def sample(segments: Iterable[str], share: float) -> Iterator[str]:

@@ -5,6 +5,7 @@ so that the updates are those of one process. The first worker alone writes. Wha
 alone, and the error that ends one, travel through the key-value store that torchrun keeps.
 """
 
+import gc
 import os
 import signal
 import time
@@ -26,7 +27,7 @@ from nmt.log import be_quiet
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 LOOK_SECONDS = 0.05  # between looks into the store
-ERROR_SECONDS = 5.0  # that a lost worker's error may take to arrive
+ERROR_SECONDS = 2.0  # that a lost worker's error may take to arrive
 # A worker may wait while the first one writes a checkpoint, never for a corpus to be prepared.
 COLLECTIVE_TIMEOUT = timedelta(minutes=30)
 
@@ -128,6 +129,7 @@ class Workers:
         if self.store is None or not isinstance(error, Exception):
             return  # a signal is no error
         if is_lost_connection(error):
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's: it ends soon, and says why
             deadline = time.monotonic() + ERROR_SECONDS
             while time.monotonic() < deadline:
                 self._raise_told()
@@ -190,6 +192,7 @@ def join_workers(device: torch.device) -> Iterator[Workers]:
         # The group is not closed after an error: that would wait for the lost.
         workers.explain(error)
         raise
+    gc.collect()  # the wrapped network, in a circle with itself, would keep the group's threads
     dist.destroy_process_group()
 
 

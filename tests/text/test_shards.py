@@ -1,67 +1,93 @@
 """Shards: what is written is read, in the narrowest type, or refused."""
 
+import hashlib
 from pathlib import Path
 
 import numpy
 import pytest
 
 from nmt.errors import NmtError
-from nmt.text.shards import ShardWriter, id_type, new_shard, open_shard
+from nmt.text import shards as module
+from nmt.text.shards import ShardWriter, id_type, is_whole, new_shard, open_shard
+from tests.text.conftest import Pair, encoded, pairs_of
 
-PAIRS = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
+PAIRS: list[Pair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
+WIDTHS = {"ids": 2, "offsets": 8, "lines": 4}  # bytes of a number
+
+
+def write(folder: Path) -> dict[str, str]:
+    """The shard "x" of PAIRS, from line 3 on; the SHA-256 of its files by ending."""
+    with new_shard(folder, "x", 100) as writer:
+        writer.add(encoded(PAIRS, first_line=3))
+    return writer.digests()
 
 
 @pytest.mark.parametrize(
     ("vocab_size", "largest", "width"), [(100, 99, 2), (65_536, 65_535, 2), (65_537, 65_536, 4)]
 )
 def test_pairs_come_back(tmp_path: Path, vocab_size: int, largest: int, width: int) -> None:
-    pairs = [*PAIRS, ([largest], [largest, 4])]
+    pairs: list[Pair] = [*PAIRS, ([largest], [largest, 4])]
     with new_shard(tmp_path, "x", vocab_size) as writer:
-        writer.add(pairs[:2])
-        writer.add([])
-        writer.add(pairs[2:])
+        writer.add(encoded(pairs[:2], vocab_size))
+        writer.add(encoded([], vocab_size))
+        writer.add(encoded(pairs[2:], vocab_size, first_line=7))
     shard = open_shard(tmp_path, "x", vocab_size)
-    assert [shard.pair(index) for index in range(len(shard))] == pairs
-    source, target = shard.lengths()
+    assert pairs_of(shard) == pairs
+    assert shard.lines.tolist() == [1, 2, 7, 8]
+    ((source, target),) = shard.lengths()
     assert source.tolist() == [3, 0, 1, 1]
     assert target.tolist() == [1, 2, 0, 2]
     assert (tmp_path / "x.ids").stat().st_size == 10 * width
     assert id_type(vocab_size).itemsize == width
 
 
+@pytest.mark.parametrize("block_pairs", [1, 2, 3, 4])
+def test_lengths_come_block_by_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_pairs: int
+) -> None:
+    write(tmp_path)
+    monkeypatch.setattr(module, "BLOCK_PAIRS", block_pairs)
+    blocks = list(open_shard(tmp_path, "x", 100).lengths())
+    assert max(len(source) for source, _ in blocks) == min(block_pairs, 3)
+    assert [each for source, _ in blocks for each in source.tolist()] == [3, 0, 1]
+    assert [each for _, target in blocks for each in target.tolist()] == [1, 2, 0]
+
+
 def test_the_files_are_as_documented(tmp_path: Path) -> None:
-    with new_shard(tmp_path, "x", 100) as writer:
-        writer.add(PAIRS)
+    digests = write(tmp_path)
     assert numpy.fromfile(tmp_path / "x.ids", "<u2").tolist() == [4, 5, 6, 7, 8, 9, 10]
     assert numpy.fromfile(tmp_path / "x.offsets", "<i8").tolist() == [0, 3, 4, 4, 6, 7, 7]
+    assert numpy.fromfile(tmp_path / "x.lines", "<u4").tolist() == [3, 4, 5]
+    assert digests == {
+        ending: hashlib.sha256((tmp_path / f"x.{ending}").read_bytes()).hexdigest()
+        for ending in WIDTHS
+    }
 
 
 def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
-    with new_shard(tmp_path, "x", 100):
+    with new_shard(tmp_path, "x", 100) as writer:
         pass
     shard = open_shard(tmp_path, "x", 100)
     assert len(shard) == 0
-    assert [each.tolist() for each in shard.lengths()] == [[], []]
+    assert list(shard.lengths()) == []
+    assert is_whole(tmp_path, "x", writer.digests())
 
 
 def test_nothing_appears_before_the_end(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path, "x", 100)
-    writer.add(PAIRS)
-    assert not (tmp_path / "x.ids").exists()
+    writer.add(encoded(PAIRS))
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".partial"]
     writer.discard()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_the_old_shard(tmp_path: Path) -> None:
-    with new_shard(tmp_path, "x", 100) as writer:
-        writer.add(PAIRS)
-    with (
-        pytest.raises(OverflowError),
-        new_shard(tmp_path, "x", 100) as writer,
-    ):
-        writer.add([([-1], [])])
-    assert len(open_shard(tmp_path, "x", 100)) == 3
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.ids", "x.offsets"]
+    digests = write(tmp_path)
+    with pytest.raises(ZeroDivisionError), new_shard(tmp_path, "x", 100) as writer:
+        writer.add(encoded(PAIRS[:1]))
+        raise ZeroDivisionError
+    assert is_whole(tmp_path, "x", digests)
+    assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
@@ -73,23 +99,36 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty", "id", "order"])
-def test_a_damaged_shard_is_refused(tmp_path: Path, damage: str) -> None:
-    with new_shard(tmp_path, "x", 100) as writer:
-        writer.add(PAIRS)
-    ids, offsets = tmp_path / "x.ids", tmp_path / "x.offsets"
+@pytest.mark.parametrize("ending", WIDTHS)
+@pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty"])
+def test_files_that_do_not_belong_together_are_refused(
+    tmp_path: Path, ending: str, damage: str
+) -> None:
+    digests = write(tmp_path)
+    assert is_whole(tmp_path, "x", digests)
+    path = tmp_path / f"x.{ending}"
+    content = path.read_bytes()
     if damage == "missing":
-        ids.unlink()
-    elif damage == "shorter":
-        ids.write_bytes(ids.read_bytes()[:-2])
-    elif damage == "odd":
-        offsets.write_bytes(offsets.read_bytes()[:-3])
-    elif damage == "id":
-        ids.write_bytes(b"\xff\xff" + ids.read_bytes()[2:])
-    elif damage == "order":
-        content = offsets.read_bytes()
-        offsets.write_bytes(content[:8] + content[16:24] + content[8:16] + content[24:])
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
     else:
-        offsets.write_bytes(b"")
+        path.write_bytes(content[: -WIDTHS[ending] if damage == "shorter" else -1])
+    assert not is_whole(tmp_path, "x", digests)
     with pytest.raises(NmtError, match="x"):
         open_shard(tmp_path, "x", 100)
+
+
+@pytest.mark.parametrize("ending", WIDTHS)
+def test_every_flipped_bit_is_noticed(tmp_path: Path, ending: str) -> None:
+    digests = write(tmp_path)
+    path = tmp_path / f"x.{ending}"
+    whole = path.read_bytes()
+    for place in range(8 * len(whole)):
+        content = bytearray(whole)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        assert not is_whole(tmp_path, "x", digests)
+    path.write_bytes(whole)
+    assert is_whole(tmp_path, "x", digests)
+    assert not is_whole(tmp_path, "x", {key: digests[key] for key in digests if key != ending})

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from nmt.checkpoint import read_model
 from nmt.run import RunFolder
-from nmt.training import step
-from nmt.training.loss import LossSums
+from nmt.training.loss import LossSums, smoothed_loss
 from tests.conftest import Run
 
 
@@ -282,7 +281,7 @@ def test_a_signal_saves_and_the_same_command_goes_on(
 
 def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """At update 3 the loss is made NaN, at 6 infinite: the weights stay, and the run goes on."""
-    real = step.smoothed_loss
+    real = smoothed_loss
     calls = iter(range(1, 100))
     wrong = {4: math.nan, 7: math.inf}  # the first call is the probe's
 
@@ -290,8 +289,7 @@ def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch:
         sums = real(*arguments)
         return LossSums(sums.smoothed * wrong.get(next(calls), 1.0), sums.plain)
 
-    nmt("train", tiny, "--run", "one", "--max-updates", 2, "--set", "train.checkpoint_updates=1")
-    monkeypatch.setattr(step, "smoothed_loss", sometimes_wrong)
+    monkeypatch.setattr("nmt.training.step.smoothed_loss", sometimes_wrong)
     ended = nmt("train", tiny, "--set", "train.checkpoint_updates=1")
     assert ended.code == 0
     assert "update 3 skipped: its loss is not a number (1 skipped so far)" in ended.err
@@ -305,7 +303,7 @@ def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch:
 
 def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """The loss is a number, its gradient is not; weights before and after are equal."""
-    real = step.smoothed_loss
+    real = smoothed_loss
     calls = iter(range(1, 100))
 
     def steep(*arguments: Any) -> LossSums:
@@ -314,7 +312,7 @@ def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: 
             sums.smoothed.register_hook(lambda gradient: gradient * math.inf)
         return sums
 
-    monkeypatch.setattr(step, "smoothed_loss", steep)
+    monkeypatch.setattr("nmt.training.step.smoothed_loss", steep)
     options = ["--set", "train.checkpoint_updates=1", "--set", "train.average_checkpoints=9"]
     ended = nmt("train", tiny, *options)
     assert "update 4 skipped: its gradient is not a number" in ended.err
@@ -360,7 +358,7 @@ def test_fine_tuning_begins_with_the_model_and_keeps_its_tokenizer(
     """A learning rate of 0 leaves the weights as they came."""
     settings = ["model.d_model=32", "model.d_ff=64", "model.d_k=16", "model.d_v=16"]
     options = [part for each in settings for part in ("--set", each)]
-    options += ["--init-from", skilled_run / "model.safetensors"]
+    options += ["--init-from", str(skilled_run / "model.safetensors")]
     ended = nmt("train", tiny, *options, "--set", "train.learning_rate_scale=0.0")
     assert ended.code == 0
     assert "learning 40 BPE" not in ended.err

@@ -1,0 +1,43 @@
+#!/bin/bash
+# Train a recipe on a SLURM cluster, through preemption and time limits: `sbatch recipes/slurm.sh RECIPE`.
+#
+# Two minutes before the time limit, or when the job is preempted, the workers finish their update
+# and save; the job is queued again and goes on where it stopped. The run folder and the corpus must
+# lie on a file system that all nodes share.
+#SBATCH --job-name=nmt
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=32
+#SBATCH --time=24:00:00
+#SBATCH --requeue
+#SBATCH --signal=B:TERM@120
+#SBATCH --open-mode=append
+#SBATCH --output=nmt-%j.log
+set -u
+
+first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+stopped=no
+stop() {
+  stopped=yes
+  kill -TERM "$step" 2>/dev/null
+}
+trap stop TERM
+
+srun torchrun \
+  --nnodes "$SLURM_JOB_NUM_NODES" \
+  --nproc-per-node "${WORKERS:-${SLURM_GPUS_ON_NODE:-1}}" \
+  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first_node:29500" \
+  -- cli.py train "$@" &
+step=$!
+wait "$step"
+code=$?
+while kill -0 "$step" 2>/dev/null; do # the trap ended the first wait
+  wait "$step"
+  code=$?
+done
+
+if [ "$stopped" = yes ] && [ "$code" -ne 0 ]; then
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

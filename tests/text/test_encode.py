@@ -1,0 +1,303 @@
+"""Encoding on many processes is encoding on one; cleaning by hand; processes that end."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice, repeat
+from pathlib import Path
+
+import numpy
+import pytest
+
+from nmt.config import DataSettings, TextFiles, TokenizerSettings
+from nmt.errors import NmtError
+from nmt.text import encode as module
+from nmt.text import prepare as pipeline
+from nmt.text.encode import REASONS, EncodedChunk, encode_pairs, judge
+from nmt.text.tokenizer import Tokenizer, learn
+from tests.conftest import WORDS
+from tests.text.conftest import Bench
+
+Program = Callable[[str], tuple[int, str, str]]
+
+LIMITS = DataSettings(max_length=12, max_ratio=2.5)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return learn([" ".join(WORDS), " ".join(WORDS).upper()], TokenizerSettings(vocab_size=45))
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes for what are more than two chunks of 7 pairs."""
+    monkeypatch.setattr(module, "CHUNK_PAIRS", 7)
+    monkeypatch.setattr(module, "CHUNKS_ALONE", 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every corpus encoded in this process."""
+    monkeypatch.setattr(module, "CHUNKS_ALONE", 10**9)
+
+
+def corpus(count: int) -> list[tuple[str, str]]:
+    """Pairs of every verdict, in no order."""
+    draw = numpy.random.default_rng(count)
+
+    def side() -> str:
+        return " ".join(draw.choice(WORDS, draw.choice([0, 1, 1, 2, 2, 3, 9])))
+
+    return [(side(), side().upper()) for _ in range(count)]
+
+
+def plain_verdict(source_length: int, target_length: int, limits: DataSettings) -> str:
+    """Why a pair of these lengths is dropped, or "kept"; one pair at a time."""
+    shorter, longer = sorted((source_length, target_length))
+    if shorter == 0:
+        return "empty"
+    if longer > limits.max_length:
+        return "too_long"
+    if longer > limits.max_ratio * shorter:
+        return "ratio"
+    return "kept"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "verdict"),
+    [
+        (5, 5, "kept"),
+        (0, 5, "empty"),
+        (5, 0, "empty"),
+        (0, 0, "empty"),
+        (10, 10, "kept"),
+        (11, 10, "too_long"),
+        (10, 11, "too_long"),
+        (11, 1, "too_long"),
+        (2, 6, "kept"),
+        (2, 7, "ratio"),
+        (10, 3, "ratio"),
+        (1, 4, "ratio"),
+    ],
+)
+def test_cleaning_by_hand(source: int, target: int, verdict: str) -> None:
+    limits = DataSettings(max_length=10, max_ratio=3.0)
+    assert [REASONS[each] for each in judge(numpy.array([[source], [target]]), limits)] == [verdict]
+
+
+@pytest.mark.parametrize("max_ratio", [1.0, 1.1, 2.5, 9.0])
+@pytest.mark.parametrize("max_length", [1, 20, 30])
+def test_pairs_are_judged_at_once_as_one_by_one(max_length: int, max_ratio: float) -> None:
+    limits = DataSettings(max_length=max_length, max_ratio=max_ratio)
+    lengths = numpy.indices((33, 33)).reshape(2, -1)  # every two lengths up to 32
+    found = [REASONS[each] for each in judge(lengths, limits)]
+    assert found == [plain_verdict(*pair, limits) for pair in lengths.T.tolist()]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 14, 15, 300])
+def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> None:
+    """Against one pair at a time; from 15 pairs on by the pool."""
+    pairs = corpus(count)
+    expected_ids, expected_lengths, expected_lines = [], [], []
+    verdicts = []
+    for line, pair in enumerate(pairs, start=1):
+        source, target = tokenizer.encode(pair)
+        verdicts.append(plain_verdict(len(source), len(target), LIMITS))
+        if verdicts[-1] == "kept":
+            expected_ids += [*source, *target]
+            expected_lengths += [len(source), len(target)]
+            expected_lines.append(line)
+    chunks = list(encode_pairs(pairs, tokenizer, LIMITS))
+    assert [each for chunk in chunks for each in chunk.pairs.ids.tolist()] == expected_ids
+    assert [each for chunk in chunks for each in chunk.pairs.lengths.tolist()] == expected_lengths
+    assert [each for chunk in chunks for each in chunk.pairs.lines.tolist()] == expected_lines
+    for begin, chunk in zip(range(0, count, 7), chunks, strict=True):
+        part = verdicts[begin : begin + 7]
+        assert chunk.counts == {reason: part.count(reason) for reason in REASONS}
+    if count == 300:
+        assert set(verdicts) == set(REASONS)
+
+
+def test_many_processes_give_what_one_gives(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = corpus(500)
+    found = []
+    at_work = 0
+    for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
+        at_work = max(at_work, len(multiprocessing.active_children()))
+        found.append(chunk)
+    assert at_work > 0
+    assert multiprocessing.active_children() == []
+    alone(monkeypatch)
+    expected = []
+    for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
+        assert multiprocessing.active_children() == []
+        expected.append(chunk)
+    for one, other in zip(found, expected, strict=True):
+        assert one.counts == other.counts
+        for name in ("ids", "lengths", "lines"):
+            mine, theirs = getattr(one.pairs, name), getattr(other.pairs, name)
+            assert mine.dtype == theirs.dtype
+            assert mine.tolist() == theirs.tolist()
+
+
+def test_a_pool_writes_the_same_shards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"max_length": 12, "max_ratio": 2.5}
+    bench.prepare(**limits)
+    pooled = bench.shard_bytes()
+    for path in bench.run.prepared.iterdir():
+        path.unlink()
+    alone(monkeypatch)
+    bench.prepare(**limits)
+    assert len(pooled) == 3
+    assert bench.shard_bytes() == pooled
+
+
+def test_what_is_read_ahead_is_bounded(tokenizer: Tokenizer) -> None:
+    """A corpus without end: 3 chunks to decide, then 4 that wait or are at work, and one more."""
+    read = 0
+
+    def endless() -> Iterator[tuple[str, str]]:
+        nonlocal read
+        while True:
+            read += 1
+            yield "sun moon", "MOON SUN"
+
+    chunks = encode_pairs(endless(), tokenizer, LIMITS)
+    for done in range(1, 20):
+        next(chunks)
+        assert read <= 7 * (done + 5)
+    chunks.close()  # type: ignore[attr-defined]
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("error", [NmtError("line 60 is odd"), KeyboardInterrupt("by hand")])
+def test_an_error_of_the_corpus_comes_through(
+    tokenizer: Tokenizer, error: NmtError | KeyboardInterrupt
+) -> None:
+    def broken() -> Iterator[tuple[str, str]]:
+        yield from repeat(("sun", "SUN"), 60)
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        list(encode_pairs(broken(), tokenizer, LIMITS))
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("kind", ["misaligned", "no tab"])
+def test_a_corpus_found_odd_late_leaves_nothing(
+    bench: Bench, tmp_path: Path, tokenizer: Tokenizer, kind: str
+) -> None:
+    """With a given tokenizer nothing reads the text before it is encoded."""
+    if kind == "misaligned":
+        with (tmp_path / "train.tgt").open("a") as stream:
+            stream.write("SUN\n")
+        train, message = bench.recipe.data.train, r"has 120 lines but .* has 121: .* line 120 while"
+    else:
+        (tmp_path / "x.tsv").write_text("sun\tSUN\n" * 99 + "moon MOON\n" + "sun\tSUN\n" * 99)
+        train, message = (TextFiles(tsv="x.tsv"),), r"x\.tsv, line 100: no tab"
+    with pytest.raises(NmtError, match=message):
+        bench.prepare(given_tokenizer=tokenizer.model, train=train)
+    assert {path.name for path in bench.files()} == {"tokenizer.model", "manifest.json"}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_process_is_told(tokenizer: Tokenizer) -> None:
+    chunks = encode_pairs(repeat(("sun moon", "MOON SUN")), tokenizer, LIMITS)
+    next(chunks)
+    multiprocessing.active_children()[0].kill()
+    with pytest.raises(NmtError, match="a process that encodes the corpus was killed, perhaps for"):
+        list(islice(chunks, 1_000_000))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_process_leaves_no_shard(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command then begins the corpus anew, with the tokenizer that it has."""
+
+    def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
+        # Passed through as they came.
+        for chunk in encode_pairs(*arguments):  # type: ignore[arg-type]
+            for child in multiprocessing.active_children():
+                child.kill()
+            yield chunk
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "encode_pairs", kill_after_first)
+        with pytest.raises(NmtError, match="the same command begins the corpus anew"):
+            bench.prepare()
+    assert {path.name for path in bench.files()} == {"tokenizer.model", "manifest.json"}
+    assert len(bench.prepare().shards[0]) == 120
+    assert [line for line in bench.told if "BPE pieces" in line] == []
+
+
+PROGRAM = """
+import os, signal, sys, threading, time
+from itertools import repeat
+from pathlib import Path
+
+from nmt.config import DataSettings
+from nmt.text import encode
+from nmt.text.tokenizer import load_tokenizer
+
+def interrupt():
+    while True:
+        os.killpg(0, signal.SIGINT)
+        time.sleep(0.002)
+
+if __name__ == "__main__":
+    encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, os.cpu_count = 7, 2, lambda: 2
+    tokenizer = load_tokenizer(Path("tokenizer.model"))
+    pairs = repeat(("sun", "SUN"))  # without end
+    if sys.argv[1] == "interrupted":
+        signal.signal(signal.SIGINT, lambda *_: None)
+        threading.Thread(target=interrupt, daemon=True).start()
+        pairs = repeat(("sun", "SUN"), 200)
+    kept = 0
+    for chunk in encode.encode_pairs(pairs, tokenizer, DataSettings()):
+        kept += chunk.counts["kept"]
+        if sys.argv[1] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+    print(kept)
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
+    """Encode in a program of its own: what happens to it -> its exit status, stdout and stderr."""
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
+    (tmp_path / "program.py").write_text(PROGRAM)
+
+    def run(fate: str) -> tuple[int, str, str]:
+        with subprocess.Popen(
+            [sys.executable, "program.py", fate],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                # The pool's processes hold its output as well: it ends with the last of them.
+                out, err = process.communicate(timeout=60)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        return process.returncode, out, err
+
+    return run
+
+
+def test_processes_end_with_a_killed_parent(program: Program) -> None:
+    status, _, _ = program("killed")
+    assert status == -signal.SIGKILL
+
+
+def test_an_interrupt_is_left_to_the_parent(program: Program) -> None:
+    """Sent to all processes, as a terminal does, from their first moment to their last."""
+    assert program("interrupted") == (0, "200\n", "")
