@@ -1,8 +1,8 @@
 """How preparing and starting to train scale with the corpus: seconds and memory for several sizes.
 
-    python -m data.pocket --output BIG --pairs 10000000 --seed 7 --duplicates
-    python benchmarks/scale.py BIG/train.en.gz BIG/train.de.gz --pairs 100000,1000000,10000000
+    python benchmarks/scale.py CORPUS/train.en.gz CORPUS/train.de.gz --pairs 100000,1000000,10000000
 
+Beyond the pairs of the corpus, two drawn from it are joined to one, so that any real text serves.
 For each size: `nmt prepare` in full, and again with the tokenizer kept (the encoding phase);
 SentencePiece alone on the same text, already in memory, with the same threads; and `nmt train` on
 the prepared corpus up to its third update.
@@ -10,6 +10,7 @@ the prepared corpus up to its third update.
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -110,10 +111,20 @@ def run_measured(name: str, figures: dict[str, float], command: list[str]) -> No
     figures[f"{name} peak anonymous MB"] = round(memory.anonymous / 1e6)
 
 
-def copy_lines(source: Path, target: Path, count: int) -> None:
-    """The first lines of a text, plain or .gz, as plain text."""
-    with open_bytes(source) as lines, target.open("wb") as out:
-        out.writelines(islice(lines, count))
+def write_corpus(source: Path, target: Path, folder: Path, count: int) -> None:
+    """Pairs of a corpus, plain or .gz, as plain text: its own, then two drawn and joined."""
+    sides = []
+    for path in (source, target):
+        with open_bytes(path) as lines:
+            sides.append([line.strip() for line in lines])
+    own = min(count, len(sides[0]))
+    for side, ending in zip(sides, ("src", "tgt"), strict=True):
+        draw = random.Random(1)
+        with (folder / f"train.{ending}").open("wb") as out:
+            out.writelines(line + b"\n" for line in side[:own])
+            out.writelines(b" ".join(draw.choices(side, k=2)) + b"\n" for _ in range(count - own))
+        with (folder / f"dev.{ending}").open("wb") as out:
+            out.writelines(line + b"\n" for line in side[:DEV_PAIRS])
 
 
 def sentencepiece_alone(folder: Path, tokenizer: Path) -> float:
@@ -198,13 +209,11 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
 @click.option("--repeats", default=3, show_default=True, help="Encodings a size; their median.")
 @click.option("--work", type=click.Path(path_type=Path), help="Where copies and runs may lie.")
 def command(source: Path, target: Path, pairs: str, repeats: int, work: Path | None) -> None:
-    """Measure with the first PAIRS lines of SOURCE and TARGET; JSON lines on stdout."""
+    """Measure with PAIRS pairs made of SOURCE and TARGET; JSON lines on stdout."""
     for count in map(int, pairs.split(",")):
         with tempfile.TemporaryDirectory(dir=work) as name:
             folder = Path(name)
-            for text, ending in ((source, "src"), (target, "tgt")):
-                copy_lines(text, folder / f"train.{ending}", count)
-                copy_lines(text, folder / f"dev.{ending}", DEV_PAIRS)
+            write_corpus(source, target, folder, count)
             print(json.dumps({"pairs": count, **measure(folder, repeats)}), flush=True)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nmt import __version__
-from nmt.commands import COMMANDS, is_out_of_memory
+from nmt.commands import COMMANDS
+from nmt.errors import is_out_of_memory
 from nmt.recipe import shipped_recipes
 from tests.conftest import Run
 

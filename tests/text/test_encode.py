@@ -95,7 +95,7 @@ def test_pairs_are_judged_at_once_as_one_by_one(max_length: int, max_ratio: floa
     limits = DataSettings(max_length=max_length, max_ratio=max_ratio)
     lengths = numpy.indices((33, 33)).reshape(2, -1)  # every two lengths up to 32
     found = [REASONS[each] for each in judge(lengths, limits)]
-    assert found == [plain_verdict(*pair, limits) for pair in lengths.T.tolist()]
+    assert found == [plain_verdict(x, y, limits) for x, y in lengths.T.tolist()]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 14, 15, 300])
@@ -147,13 +147,12 @@ def test_many_processes_give_what_one_gives(
 
 
 def test_a_pool_writes_the_same_shards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = {"max_length": 12, "max_ratio": 2.5}
-    bench.prepare(**limits)
+    bench.prepare(max_length=12, max_ratio=2.5)
     pooled = bench.shard_bytes()
     for path in bench.run.prepared.iterdir():
         path.unlink()
     alone(monkeypatch)
-    bench.prepare(**limits)
+    bench.prepare(max_length=12, max_ratio=2.5)
     assert len(pooled) == 3
     assert bench.shard_bytes() == pooled
 

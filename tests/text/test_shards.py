@@ -83,9 +83,14 @@ def test_nothing_appears_before_the_end(tmp_path: Path) -> None:
 
 def test_an_error_leaves_the_old_shard(tmp_path: Path) -> None:
     digests = write(tmp_path)
-    with pytest.raises(ZeroDivisionError), new_shard(tmp_path, "x", 100) as writer:
-        writer.add(encoded(PAIRS[:1]))
-        raise ZeroDivisionError
+
+    def interrupted() -> None:
+        with new_shard(tmp_path, "x", 100) as writer:
+            writer.add(encoded(PAIRS[:1]))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
     assert is_whole(tmp_path, "x", digests)
     assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
 
