@@ -16,8 +16,13 @@ import torch
 from torch import Tensor
 
 from nmt.checkpoint import read_model
+from nmt.model.transformer import Transformer
 from nmt.run import RunFolder
-from nmt.training.loss import LossSums, smoothed_loss
+from nmt.text.batches import PairDataset
+from nmt.text.plan import plan_epoch
+from nmt.text.prepare import open_prepared
+from nmt.text.tokenizer import PAD
+from nmt.training.loss import LossSums, reference_loss, smoothed_loss
 from tests.conftest import Run
 
 
@@ -102,6 +107,34 @@ def test_metrics_are_as_documented(nmt: Run, tiny: Path) -> None:
     assert train[1]["learning_rate"] == pytest.approx(0.25 * 4 * 10**-1.5)
     assert [line["update"] for line in lines if line["kind"] == "dev"] == [6, 12]
     assert lines[-1]["kind"] == "average"
+
+
+def test_the_gradient_norm_is_that_of_the_loss_a_token(nmt: Run, tiny: Path) -> None:
+    """Of the first update, against the gradient of the reference loss by autograd."""
+    still = ["--set", "model.dropout=0.0", "--set", "train.report_updates=1"]
+    nmt("train", tiny, "--max-updates", 1, *still)
+    told = read_metrics(Path("runs/tiny"))[0]
+    run = RunFolder(Path("runs/tiny"))
+    recipe = run.load_recipe()
+    prepared = open_prepared(recipe, run)
+    dataset = PairDataset(prepared.shards, prepared.names)
+    plan = plan_epoch(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        source_tokens=200,
+        target_tokens=200,
+        seed=1,
+        epoch=0,
+    )
+    batch = dataset.batch(plan[0], 0)
+    torch.manual_seed(1)
+    network = Transformer(recipe.model, len(prepared.tokenizer), PAD)
+    logits = network(batch.source, batch.target_input).flatten(0, 1)
+    loss = reference_loss(logits, batch.labels.flatten(), 0.1, PAD).smoothed / batch.target_tokens
+    gradients = torch.autograd.grad(loss, list(network.parameters()))
+    norm = torch.cat([each.flatten() for each in gradients]).norm()
+    assert told["gradient_norm"] == pytest.approx(float(norm), rel=1e-4)
+    assert told["loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_a_changed_recipe_is_refused_by_name(nmt: Run, tiny: Path) -> None:
@@ -415,12 +448,13 @@ def test_bpe_dropout_trains_on_other_pieces_each_epoch_and_repeats(nmt: Run, tin
     assert losses[0] != losses[1]
 
 
-def test_validation_bleu_is_what_evaluate_prints(nmt: Run, tiny_run: Path) -> None:
+def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) -> None:
     """The tiny recipe's test set is its dev set: one model, one set, one score."""
-    data = tiny_run.parent.parent
-    report = json.loads(nmt("evaluate", "--model", tiny_run, "--data-dir", data, "--json").out)
-    averaged = read_metrics(tiny_run)[-1]
+    data = skilled_run.parent.parent
+    report = json.loads(nmt("evaluate", "--model", skilled_run, "--data-dir", data, "--json").out)
+    averaged = read_metrics(skilled_run)[-1]
     assert averaged["kind"] == "average"
+    assert averaged["bleu"] > 0
     assert report["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
 
 
