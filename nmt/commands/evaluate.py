@@ -25,6 +25,9 @@ from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
 
 if TYPE_CHECKING:
     from nmt.checkpoint import TrainedModel
+    from nmt.metrics import BleuVariant
+
+TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses")  # of --tokenize
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class TestSet:
 @model_option
 @data_dir_option
 @decoding_options
+@click.option(
+    "--tokenize",
+    type=click.Choice(TOKENIZERS),
+    help="Print a further BLEU, of this tokeniser; moses needs nmt[moses].",
+)
+@click.option("--lowercase", is_flag=True, help="Print a further BLEU, of lower-cased text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option("--target-language", help="ISO 639 code; with --hypotheses only.  [default: de]")
 @device_option
@@ -64,6 +73,8 @@ def command(
     beam_size: int | None,
     length_penalty: float | None,
     batch_tokens: int | None,
+    tokenize: str | None,
+    lowercase: bool,
     as_json: bool,
     target_language: str | None,
     device: str,
@@ -72,13 +83,15 @@ def command(
     """Translate and score the test sets of the model's recipe, or SOURCE against REFERENCE.
 
     Prints BLEU, chrF and TER by sacreBLEU's defaults, each with the signature to cite. A test set
-    with labels also gets its exact-match accuracy by label.
+    with labels also gets its exact-match accuracy by label. --tokenize and --lowercase add a BLEU
+    of another kind, to compare with figures that were published in it.
 
     \b
     Examples:
       nmt evaluate
       nmt evaluate test.en test.de --model runs/multi30k_en_de
       nmt evaluate --hypotheses out.de test.de
+      nmt evaluate --tokenize moses --lowercase
     """
     if len(files) != (1 if hypotheses else 2) and (files or hypotheses):
         raise UsageError(
@@ -87,27 +100,47 @@ def command(
     flags = flags_as_overrides(
         "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
     )
+    variant = bleu_variant(tokenize, lowercase)
     if hypotheses:
         if model or flags or overrides:
             raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
-        results = [score_files(hypotheses, files[0], target_language or "de")]
+        results = [score_files(hypotheses, files[0], target_language or "de", variant)]
         report: dict[str, Any] = {"results": results}
     else:
         if target_language:
             raise UsageError("--target-language goes with --hypotheses; a model knows its own")
-        report = score_model(model_path(model), files, data_dir, device, [*overrides, *flags])
+        path = model_path(model)
+        report = score_model(path, files, data_dir, device, [*overrides, *flags], variant)
     click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else as_text(report))
 
 
-def score_files(hypotheses: Path, reference: Path, language: str) -> dict[str, Any]:
+def bleu_variant(tokenize: str | None, lowercase: bool) -> "BleuVariant | None":
+    """The further BLEU asked for, if any; raises NmtError now if its tokeniser is missing."""
+    if not (tokenize or lowercase):
+        return None
+    from nmt.metrics import MOSES, BleuVariant, moses_tokenizer
+
+    if tokenize == MOSES:
+        moses_tokenizer("en")
+    return BleuVariant(tokenize or "", lowercase)
+
+
+def score_files(
+    hypotheses: Path, reference: Path, language: str, variant: "BleuVariant | None"
+) -> dict[str, Any]:
     """Scores of a file of translations."""
     pairs = list(align(hypotheses, reference))
     test = TestSet(str(reference), [], [right for _, right in pairs], [])
-    return score(test, [left for left, _ in pairs], language)
+    return score(test, [left for left, _ in pairs], language, variant)
 
 
 def score_model(
-    path: Path, files: tuple[Path, ...], data_dir: Path, device: str, overrides: list[str]
+    path: Path,
+    files: tuple[Path, ...],
+    data_dir: Path,
+    device: str,
+    overrides: list[str],
+    variant: "BleuVariant | None",
 ) -> dict[str, Any]:
     """Scores of a model on given files or on its recipe's test sets."""
     from nmt.checkpoint import load_model
@@ -121,7 +154,8 @@ def score_model(
     results = []
     for test in tests:
         translated = translate_texts(model.network, model.tokenizer, settings, test.sources, note)
-        results.append(score(test, translated, model.recipe.data.target_language))
+        language = model.recipe.data.target_language
+        results.append(score(test, translated, language, variant))
     return {"model": str(model.path), "decode": asdict(settings), "results": results}
 
 
@@ -148,13 +182,15 @@ def recipe_tests(model: "TrainedModel", data: DataFolder) -> Iterator[TestSet]:
         yield TestSet(name, [left for left, _ in pairs], [right for _, right in pairs], labels)
 
 
-def score(test: TestSet, hypotheses: list[str], language: str) -> dict[str, Any]:
+def score(
+    test: TestSet, hypotheses: list[str], language: str, variant: "BleuVariant | None"
+) -> dict[str, Any]:
     """A test set's scores as plain data."""
     from nmt.metrics import corpus_scores, exact_matches
 
     if not test.references:
         raise NmtError(f"{test.name} is empty: there is nothing to score")
-    scores = corpus_scores(hypotheses, test.references, language)
+    scores = corpus_scores(hypotheses, test.references, language, variant)
     result: dict[str, Any] = {
         "test_set": test.name,
         "segments": len(test.references),
@@ -182,8 +218,9 @@ def as_text(report: dict[str, Any]) -> str:
         )
     for result in report["results"]:
         lines.append(f"{result['test_set']} ({result['segments']:,} segments)")
+        width = max(map(len, result["scores"]))
         for name, each in result["scores"].items():
-            lines.append(f"  {name:5} {each['value']:6.2f}  {each['signature']}")
+            lines.append(f"  {name:{width}} {each['value']:6.2f}  {each['signature']}")
         if "exact_match" in result:
             lines.append("  exact match by phenomenon")
         for label, each in result.get("exact_match", {}).items():

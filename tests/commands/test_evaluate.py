@@ -105,6 +105,46 @@ def test_the_table_shows_what_the_json_holds(nmt: Run, reference: Path, hypothes
         assert line.split() == [name, f"{each['value']:.2f}", each["signature"]]
 
 
+def test_a_further_bleu_stands_beside_the_usual_ones(
+    nmt: Run, reference: Path, hypotheses: Path
+) -> None:
+    options = ["--hypotheses", hypotheses, reference]
+    (usual,) = scores(nmt, *options)["results"]
+    (result,) = scores(nmt, *options, "--tokenize", "intl", "--lowercase")["results"]
+    assert [*result["scores"]] == ["BLEU", "chrF2", "TER", "BLEU intl lc"]
+    further = result["scores"].pop("BLEU intl lc")
+    assert result == usual
+    (theirs, *_) = sacrebleu(reference, hypotheses, "--tokenize", "intl", "-lc")
+    assert further["value"] == pytest.approx(theirs["score"], abs=1e-7)
+    assert further["signature"] == theirs["signature"]
+
+
+def test_mosess_tokens_and_multi_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
+    """Eight tokens, the cat 's big hat , blue . , of which the last but one is wrong.
+
+    Hence 7 of 8 tokens are right, 5 of 7 bigrams, 4 of 6 trigrams and 3 of 5 four-grams.
+    """
+    pytest.importorskip("sacremoses")
+    reference = write(tmp_path / "r", ["The cat's big hat, RED."])
+    hypotheses = write(tmp_path / "h", ["the Cat's big hat, blue."])
+    options = ["--hypotheses", hypotheses, reference, "--target-language", "en"]
+    (result,) = scores(nmt, *options, "--tokenize", "moses", "--lowercase")["results"]
+    found = result["scores"]["BLEU moses lc"]
+    by_hand = 100 * (7 / 8 * 5 / 7 * 4 / 6 * 3 / 5) ** 0.25
+    assert found["value"] == pytest.approx(by_hand)
+    assert "tok:moses-sacremoses-" in found["signature"]
+    assert "case:lc" in found["signature"]
+
+
+def test_moses_without_its_package_is_told_first(
+    nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    refused = nmt("evaluate", "--hypotheses", hypotheses, reference, "--tokenize", "moses")
+    assert refused.code == 1
+    assert "pip install 'nmt[moses]'" in refused.err
+
+
 def test_two_files_are_translated_and_scored(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     folder = skilled_run.parent.parent
     files = [folder / "train.src", folder / "train.tgt"]
