@@ -86,7 +86,9 @@ class RunFolder:
         """Remove what killed processes left half-written."""
         for path in self.path.rglob("*.partial"):
             process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.atomic`
-            if not (process.isdecimal() and is_alive(int(process))):
+            # One of our own number is of a former process: ours has written nothing yet.
+            own = process == str(os.getpid())
+            if own or not (process.isdecimal() and is_alive(int(process))):
                 path.unlink(missing_ok=True)
 
     def load_recipe(self) -> Recipe:

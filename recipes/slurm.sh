@@ -15,6 +15,10 @@
 #SBATCH --open-mode=append
 #SBATCH --output=nmt-%j.log
 set -u
+# What torchrun waits for workers to save, within the notice of --signal above; srun, since SLURM
+# 22.05, does not take the job's cores over by itself.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=100
+export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 stopped=no

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention
+from nmt.model.dropout import Dropout
 
 NORM_EPSILON = 1e-6  # the authors' code; the paper is silent
 
@@ -35,7 +36,7 @@ class AddNorm(nn.Module):
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(settings.d_model, eps=NORM_EPSILON)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
 
     def forward(self, x: Tensor, sublayer_output: Tensor) -> Tensor:
         """Both (B, length, d_model) -> the same shape."""

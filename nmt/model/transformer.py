@@ -6,6 +6,7 @@ from torch.nn.functional import embedding, linear
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
+from nmt.model.dropout import Dropout
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 from nmt.model.positions import sinusoids
 
@@ -21,7 +22,7 @@ class Transformer(nn.Module):
         self.embedding = nn.Parameter(torch.empty(vocab_size, settings.d_model))
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         self.register_buffer("positions", sinusoids(256, settings.d_model), persistent=False)
         self.reset_parameters()
 

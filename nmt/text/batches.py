@@ -45,17 +45,24 @@ class Batch:
             yield self
             return
         for begin in range(0, rows, step):
-            part = slice(begin, begin + step)
-            source, labels = self.source[part], self.labels[part]
-            source_lengths, target_lengths = (source != PAD).sum(1), (labels != PAD).sum(1)
-            S, T = int(source_lengths.max()), int(target_lengths.max())
-            yield Batch(
-                source[:, :S],
-                self.target_input[part, :T],
-                labels[:, :T],
-                int(source_lengths.sum()),
-                int(target_lengths.sum()),
-            )
+            yield self.rows(slice(begin, begin + step))
+
+    def deal(self, hands: int) -> "list[Batch]":
+        """Up to so many batches of nearly equal size that together hold every pair."""
+        return [self.rows(slice(hand, None, hands)) for hand in range(min(hands, len(self.source)))]
+
+    def rows(self, part: slice) -> "Batch":
+        """Some of the pairs, with no more padding than these need."""
+        source, labels = self.source[part], self.labels[part]
+        source_lengths, target_lengths = (source != PAD).sum(1), (labels != PAD).sum(1)
+        S, T = int(source_lengths.max()), int(target_lengths.max())
+        return Batch(
+            source[:, :S],
+            self.target_input[part, :T],
+            labels[:, :T],
+            int(source_lengths.sum()),
+            int(target_lengths.sum()),
+        )
 
 
 def pad(ids: NDArray[numpy.generic], lengths: Integers, width: int) -> Integers:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
-from multiprocessing import connection, get_context, parent_process
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, pthread_sigmask
+from multiprocessing import active_children, connection, get_context, parent_process
+from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, SIGTERM, pthread_sigmask
 
 import numpy
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ def encode_pairs(
                 ahead=2 * workers,
             )
         except BrokenProcessPool as error:
+            for process in active_children():  # the pool only asks them to end, which they ignore
+                process.kill()
             raise NmtError(
                 "a process that encodes the corpus was killed, perhaps for want of memory; the same"
                 " command begins the corpus anew"
@@ -109,8 +111,12 @@ def submit(
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Processes started in here leave Ctrl-C to their parent, from their first moment on."""
-    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
+    """Processes started in here leave signals to their parent, from their first moment on.
+
+    Ctrl-C, torchrun and job schedulers send them to all; a process that ended while it passes a
+    result on would keep the parent waiting for the rest.
+    """
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT, SIGTERM})
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from nmt.text.manifest import Manifest, hash_of
 from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
 
+DEV = "dev"  # the manifest's step of the dev set, which is read as it is
 SAMPLE_CHARACTERS = 300_000_000  # of text that SentencePiece, which keeps it all, learns from
 
 Report = Callable[[str], None]
@@ -34,7 +35,7 @@ class Prepared:
     tokenizer: Tokenizer
     shards: tuple[Shard, ...]
     names: tuple[str, ...]  # the text files of each shard, for messages
-    fingerprint: str  # changes whenever the tokenizer or any shard does
+    fingerprint: str  # changes whenever the tokenizer, any shard or the dev set does
 
 
 def prepare(
@@ -53,6 +54,10 @@ def prepare(
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
     check_dev(recipe, data, report)
     manifest = Manifest(run.prepared / "manifest.json")
+    dev = [data.find(name, recipe) for files in recipe.data.dev for name in files.names]
+    dev_key = hash_of([manifest.hash_file(path) for path in dev])
+    new_dev = manifest.needs(DEV, dev_key, run)
+    manifest.steps[DEV] = {"key": dev_key}
     hashes = [
         [manifest.hash_file(data.find(name, recipe)) for name in files.names]
         for files in recipe.data.train
@@ -75,6 +80,8 @@ def prepare(
             manifest.steps[name] = {"key": key, "sha256": digests, **counts}
             manifest.save()
             report(describe(files, counts, recipe.data))
+    if new_dev:
+        manifest.save()
     remove_unused(run.prepared, manifest, set(map(shard_name, range(len(recipe.data.train)))))
     prepared = open_prepared(recipe, run)
     if not any(map(len, prepared.shards)):
@@ -98,7 +105,7 @@ def open_prepared(recipe: Recipe, run: RunFolder) -> Prepared:
         tokenizer,
         tuple(open_shard(run.prepared, name, len(tokenizer)) for name in names),
         tuple(" + ".join(files.names) for files in recipe.data.train),
-        hash_of(*(manifest.steps[name]["key"] for name in names)),
+        hash_of(*(manifest.steps[name]["key"] for name in [*names, DEV])),
     )
 
 

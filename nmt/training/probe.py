@@ -100,10 +100,20 @@ def available_bytes() -> int | None:
     for place in (folder, *folder.parents):
         try:
             limit = int((place / "memory.max").read_text())
-            free.append(limit - int((place / "memory.current").read_text()))
+            held = int((place / "memory.current").read_text())
+            free.append(limit - held + cached_bytes(place))
         except (OSError, ValueError):  # no limit, or none that can be read
             continue
     return max(0, min(free)) if free else None
+
+
+def cached_bytes(group: Path) -> int:
+    """Memory of a control group that holds files' pages, which Linux takes back when asked."""
+    try:
+        lines = (group / "memory.stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(x.split()[1]) for x in lines if x.startswith(("inactive_file ", "active_file ")))
 
 
 def data_bytes() -> int:

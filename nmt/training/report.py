@@ -38,7 +38,8 @@ class Reporter:
         self._events = None
         if writes:
             self._forget_later()
-            self._stream = self._open.enter_context(self._path.open("a", encoding="utf-8"))
+            # Unbuffered: what a full disk refuses is not tried again on closing.
+            self._stream = self._open.enter_context(self._path.open("ab", buffering=0))
             if self._settings.tensorboard:
                 self._events = event_writer(run, progress.update)
                 self._open.callback(self._events.close)
@@ -144,13 +145,19 @@ class Reporter:
             "epoch": progress.epoch + 1,
             "seconds": round(progress.seconds, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            **values,
+            # JSON knows no NaN.
+            **{key: value if is_number(value) else None for key, value in values.items()},
         }
-        self._stream.write(json.dumps(line) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise NmtError(
+                f"cannot write {self._path}: {error.strerror}; make room, and the same command goes"
+                " on from the last checkpoint"
+            ) from error
         if self._events is not None:
             for name, value in values.items():
-                if isinstance(value, (int, float)):
+                if isinstance(value, (int, float)) and is_number(value):
                     self._events.add_scalar(f"{kind}/{name}", value, progress.update)
             self._events.flush()
 
@@ -165,6 +172,21 @@ def event_writer(run: RunFolder, update: int) -> Any:
             " set train.tensorboard=false"
         ) from error
     return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is no float, or a finite one."""
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def has_average(run: RunFolder, update: int) -> bool:
+    """Whether metrics.jsonl tells of an average that ends with this update."""
+    try:
+        lines = run.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    found = filter(None, map(parse, lines))
+    return any(line["kind"] == "average" and line["update"] == update for line in found)
 
 
 def parse(line: str) -> dict[str, Any] | None:

@@ -18,7 +18,12 @@ class StopRequest:
     one too, passes it on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, speaks: bool = True, alone: bool = True) -> None:
+        """`speaks`: this process tells the user; `alone`: without torchrun, which keeps a second
+        SIGINT to itself.
+        """
+        self._speaks = speaks
+        self._alone = alone
         self.signal: int | None = None
         self._may_leave = False
         self._previous: dict[int, signal._HANDLER] = {}
@@ -54,8 +59,9 @@ class StopRequest:
                 raise SystemExit(128 + number)
             return
         self.signal = number
+        again = b"; again stops at once" if number == signal.SIGINT and self._alone else b""
         with suppress(OSError):  # a bar's lock may be held: write past it
-            again = b"; again stops at once" if number == signal.SIGINT else b""
-            os.write(2, b"\nstopping at the end of this update" + again + b"\n")
+            if self._speaks:
+                os.write(2, b"\nstopping at the end of this update" + again + b"\n")
         if self._may_leave:
             raise StoppedEarly

@@ -9,6 +9,7 @@ two. Random numbers need no state: dropout is seeded by (seed, update), the orde
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,7 +64,7 @@ class Progress:
         """Whether a validation beats the best so far by the metric, "bleu" or "loss"."""
         if metric == "bleu":
             return bleu > self.best_bleu
-        return self.best_loss is None or loss < self.best_loss
+        return math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
 
     def count_validation(self, bleu: float, loss: float, gain: bool) -> None:
         """Note a validation of the present update."""
@@ -105,10 +106,12 @@ def save_checkpoint(
     """
     update = progress.update
     weights, state, seal = (path_of(run, update, ending) for ending in (WEIGHTS, STATE, SEAL))
+    if all(path.is_file() for path in (weights, state, seal)):
+        digests = read_seal(seal)["sha256"]
+    else:
+        digests = {}
     try:
-        if all(path.is_file() for path in (weights, state, seal)):
-            digests = read_seal(seal)["sha256"]
-        else:
+        if not digests:
             save_model(weights, network.state_dict(), tokenizer, recipe, [update])
             save_state(state, optimizer)
             digests = {WEIGHTS: digest_of(weights), STATE: digest_of(state)}
@@ -116,9 +119,11 @@ def save_checkpoint(
         sealed = {**content, "seal": digest(content)}
         write_text(seal, json.dumps(sealed, indent=1) + "\n")
     except NmtError as error:
-        raise NmtError(
-            f"{error}; earlier checkpoints are intact: make room, and the same command goes on"
-        ) from error
+        if not seal.is_file():  # unsealed files would only fill the disk
+            weights.unlink(missing_ok=True)
+            state.unlink(missing_ok=True)
+        intact = "earlier checkpoints are intact: " if updates_of(run, SEAL) else ""
+        raise NmtError(f"{error}; {intact}make room, and the same command goes on") from error
     remove_old(run, recipe)
 
 
@@ -210,8 +215,8 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
     """
     sealed = [update for update in updates_of(run, SEAL) if path_of(run, update, STATE).is_file()]
     if not sealed:
-        # Weights alone, unsealed, are what a kill leaves of the first checkpoint.
-        if updates_of(run, SEAL) or len(updates_of(run, WEIGHTS)) > 1:
+        # Without a seal, files are what kills left of a first checkpoint.
+        if updates_of(run, SEAL):
             raise NmtError(
                 f"{run.checkpoints} holds weights but no training state to go on from; name a new"
                 " folder with --run, or begin again after removing them"

@@ -4,20 +4,23 @@ import math
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.model.dropout import drawing_from
 from nmt.model.transformer import Transformer
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
-from nmt.training.loss import smoothed_loss
+from nmt.threads import Threads
+from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.schedule import inverse_sqrt
 from nmt.training.workers import Workers, agreed_signal
 
@@ -63,6 +66,10 @@ class Updater:
         )
         # MPS has no float64.
         self._sum_type = torch.float32 if device.type == "mps" else torch.float64
+        # A GPU, a compiled model and each of many workers get their batch as a whole.
+        alone = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
+        self._threads = Threads() if alone else Threads(1)
+        self._generators = [torch.Generator() for _ in range(self._threads.count)]
         self._wrapped: nn.Module = network
         self._forward: Forward = network
 
@@ -81,8 +88,7 @@ class Updater:
         got. Where loss or gradient of the whole batch is not finite, the weights stay.
         """
         self._network.train()
-        seed = self._settings.seed * 1_000_003 + number  # of this update's dropout
-        torch.manual_seed(seed + (self._workers.rank << 48))
+        self._seed_dropout(number)
         smoothed, plain = self.backward(share, float(counts))
         sizes = [share.source_tokens * counts, share.target_tokens * counts]
         signals = [stop == signal.SIGINT, stop == signal.SIGTERM]
@@ -102,22 +108,57 @@ class Updater:
         self.optimizer.zero_grad()
         return sums
 
+    def _seed_dropout(self, number: int) -> None:
+        """Masks depend on the update, the worker and the thread alone."""
+        for thread, generator in enumerate(self._generators):
+            entropy = [self._settings.seed, number, self._workers.rank, thread]
+            state = numpy.random.SeedSequence(entropy).generate_state(1, numpy.uint64)
+            generator.manual_seed(int(state[0]))
+        torch.manual_seed(self._generators[0].initial_seed())  # where torch draws itself
+
     def backward(self, share: Batch, weight: float = 1.0) -> tuple[Tensor, Tensor]:
         """Gradients of the share's smoothed loss; the sums of smoothed and plain loss."""
-        smoothed, plain = torch.zeros(2, dtype=self._sum_type, device=self._device)
+        total = torch.zeros(2, dtype=self._sum_type, device=self._device)
         parts = list(share.split(self._settings.micro_batch_tokens))
         for number, part in enumerate(parts, start=1):
             micro = part.to(self._device)
             # Gradients travel between workers with the last part alone.
             with nullcontext() if number == len(parts) else self._alone():
-                with self.autocast():
-                    logits = self._forward(micro.source, micro.target_input)
-                smoothing = self._settings.label_smoothing
-                sums = smoothed_loss(logits.flatten(0, 1), micro.labels.flatten(), smoothing, PAD)
-                (sums.smoothed * weight).backward()
-            smoothed += sums.smoothed.detach() * weight
-            plain += sums.plain * weight
+                if self._threads.count > 1:
+                    total += self._backward_in_threads(micro, weight)
+                else:
+                    sums = self._loss(micro, 0)
+                    (sums.smoothed * weight).backward()
+                    total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
+        smoothed, plain = total
         return smoothed, plain
+
+    def _backward_in_threads(self, batch: Batch, weight: float) -> Tensor:
+        """The same by several threads, each with a part of the pairs; always added in order."""
+
+        def work(numbered: tuple[int, Batch]) -> tuple[LossSums, Sequence[Tensor]]:
+            thread, part = numbered
+            sums = self._loss(part, thread)
+            return sums, torch.autograd.grad(sums.smoothed * weight, self._parameters)
+
+        total = torch.zeros(2, dtype=self._sum_type)
+        for sums, gradients in self._threads.map(
+            work, list(enumerate(batch.deal(self._threads.count)))
+        ):
+            total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
+            for parameter, gradient in zip(self._parameters, gradients, strict=True):
+                if parameter.grad is None:
+                    parameter.grad = gradient
+                else:
+                    parameter.grad += gradient
+        return total
+
+    def _loss(self, batch: Batch, thread: int) -> LossSums:
+        """Forward through the network; the dropout of a thread is its own."""
+        with drawing_from(self._generators[thread]), self.autocast():
+            logits = self._forward(batch.source, batch.target_input)
+        smoothing = self._settings.label_smoothing
+        return smoothed_loss(logits.flatten(0, 1), batch.labels.flatten(), smoothing, PAD)
 
     def try_batch(self, batch: Batch) -> None:
         """Take the memory that an update on the batch takes, and leave nothing behind."""
@@ -146,7 +187,8 @@ class Updater:
     def autocast(self) -> AbstractContextManager[object]:
         """The precision of matrix products."""
         if self._settings.precision == "bf16":
-            return torch.autocast(self._device.type, torch.bfloat16)
+            # Each weight is cast once a pass anyway, and threads would share the cache of casts.
+            return torch.autocast(self._device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()
 
 

@@ -1,5 +1,6 @@
 """The training loop (section 5)."""
 
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import ModelFile, average, load_weights, read_model, save_model
+from nmt.checkpoint import ModelFile, load_weights, read_model, save_model
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.log import note
@@ -18,18 +19,15 @@ from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.prepare import Prepared
 from nmt.text.tokenizer import PAD
+from nmt.training.averaging import is_averaged, write_average
 from nmt.training.probe import check_memory
-from nmt.training.report import Reporter
+from nmt.training.report import Reporter, has_average
 from nmt.training.signals import StoppedEarly, StopRequest
 from nmt.training.state import (
     STATE,
-    WEIGHTS,
-    averaged_updates,
-    check,
     newest_checkpoint,
     resume,
     save_checkpoint,
-    set_aside,
     updates_of,
     weights_path,
 )
@@ -89,11 +87,11 @@ class Trainer:
     def train(self) -> Outcome:
         """Update until the end, patience runs out or a signal comes; then average."""
         self.announce()
-        if self.is_finished() and self.workers.first(self.averaged_already) == "yes":
+        if self.is_finished() and self.workers.first(self.is_averaged) == "yes":
             return self.outcome()
         writes = self.workers.is_first
         with (
-            StopRequest() as stop,
+            StopRequest(speaks=writes, alone=self.workers.count == 1) as stop,
             Reporter(self.run, self.recipe, self.progress, writes=writes) as reporter,
         ):
             self.updater.begin()
@@ -103,15 +101,16 @@ class Trainer:
             while self.validated(reporter, stop) and not self.is_finished():
                 sums = self.update(next(batches), stop, reporter)
                 if sums.signal is not None:
-                    self.save()
-                    return self.outcome(signal=sums.signal)
+                    # The others wait, as torchrun ends all soon after the first that leaves.
+                    self.workers.first(self.save)
+                    return self.outcome(stopped_by=sums.signal)
                 on_grid = self.progress.update % self.recipe.train.checkpoint_updates == 0
                 if on_grid and sums.is_finite:  # else the weights may be what is wrong
                     self.save()
-            self.save()
-            signal = self.workers.agree(stop.signal, self.device)
-            if signal is not None:
-                return self.outcome(signal=signal)
+            self.workers.first(self.save)
+            stopped_by = self.workers.agree(stop.signal, self.device)
+            if stopped_by is not None:
+                return self.outcome(stopped_by=stopped_by)
             return self.finish(reporter, stop)
 
     def announce(self) -> None:
@@ -150,6 +149,7 @@ class Trainer:
             while progress.batch < len(plan):
                 progress.batch += 1
                 yield plan[progress.batch - 1]
+            del plan  # else two would be held at a time
             progress.epoch += 1
             progress.batch = 0
 
@@ -173,7 +173,8 @@ class Trainer:
         mine = indices[workers.rank :: workers.count]
         share = self.dataset.batch(mine if len(mine) else indices[:1], progress.epoch)
         progress.update += 1
-        sums = self.updater.update(share, progress.update, counts=bool(len(mine)), stop=stop.signal)
+        asked = signal.SIGTERM if workers.is_orphaned() else stop.signal
+        sums = self.updater.update(share, progress.update, counts=bool(len(mine)), stop=asked)
         progress.seconds += time.perf_counter() - started
         progress.skipped += not sums.is_finite
         progress.skipped_in_row = 0 if sums.is_finite else progress.skipped_in_row + 1
@@ -192,8 +193,12 @@ class Trainer:
         for name, numbers in lines.items():
             more = f" and {len(numbers) - 20:,} more" if len(numbers) > 20 else ""
             places.append(f"{name}, lines {', '.join(map(str, numbers[:20]))}{more}")
+        # The update that spoils the weights is itself finite, so the newest need not be sound.
         states = updates_of(self.run, STATE)
-        good = f" --init-from {weights_path(self.run, states[-1])}" if states else ""
+        sound = self.run.best if self.progress.best_update else None
+        if sound is None and states:
+            sound = weights_path(self.run, states[0])
+        good = f" --init-from {sound}" if sound else ""
         return (
             f"update {update:,}: loss or gradient was not a number {SKIPS_IN_ROW} times in a row,"
             f" the training diverged; the last batch held {'; '.join(places)}. If these lines are"
@@ -207,13 +212,10 @@ class Trainer:
         patient = not settings.patience or progress.validations_without_gain < settings.patience
         return progress.update >= settings.max_updates or not patient
 
-    def averaged_already(self) -> str:
-        """ "yes" if the run's model is already the average of its last checkpoints."""
-        try:
-            updates = averaged_updates(self.run, self.recipe, self.progress.update)
-            return "yes" if [*read_model(self.run.model).updates] == updates else "no"
-        except NmtError:  # none yet, or a damaged one: it is made anew
-            return "no"
+    def is_averaged(self) -> str:
+        """ "yes" if nothing is left to do after the last update."""
+        done = is_averaged(self.run, self.recipe, self.progress.update)
+        return "yes" if done and has_average(self.run, self.progress.update) else "no"
 
     def validated(self, reporter: Reporter, stop: StopRequest) -> bool:
         """Score the dev set if it is time to, keep the best; False if a signal cut that short."""
@@ -236,16 +238,18 @@ class Trainer:
         return True
 
     def score(self, stop: StopRequest) -> Validation | None:
-        """A validation; none if a signal ended it, as only one who works alone can."""
-        if self.workers.count > 1:
-            return self.dev.validate(self.network)
+        """A validation; none if a signal ended it.
+
+        One who works alone leaves at once, many when all have done the batch they are at.
+        """
+        alone = self.workers.count == 1
         try:
-            with stop.may_leave():
+            with stop.may_leave() if alone else self.workers.may_leave(stop):
                 return self.dev.validate(self.network)
         except StoppedEarly:
             return None
 
-    def save(self) -> None:
+    def save(self) -> str:
         """Write a checkpoint to go on from."""
         if self.workers.is_first:
             save_checkpoint(
@@ -257,37 +261,24 @@ class Trainer:
                 self.recipe,
                 self.prepared.fingerprint,
             )
+        return "saved"
 
     def finish(self, reporter: Reporter, stop: StopRequest) -> Outcome:
         """Average the last checkpoints, save and score the average (section 6.1)."""
-        self.workers.first(self.average)
+        self.workers.first(lambda: write_average(self.run, self.recipe, self.progress.update))
         mean = read_model(self.run.model)
         load_weights(self.network, mean.weights, self.run.model)
         validation = self.score(stop)
         if validation is None:
-            return self.outcome(signal=stop.signal)
+            return self.outcome(stopped_by=stop.signal)
         reporter.averaged(validation, [*mean.updates])
         return self.outcome(averaged_bleu=validation.bleu)
 
-    def average(self) -> str:
-        """Write the mean of the last checkpoints that are whole; a damaged one is set aside."""
-        updates = averaged_updates(self.run, self.recipe, self.progress.update)
-        whole = []
-        for update in updates:
-            try:
-                check(self.run, update, (WEIGHTS,))
-                whole.append(update)
-            except NmtError as error:
-                set_aside(self.run, update, str(error))
-        if not whole:
-            raise NmtError(f"no checkpoint in {self.run.checkpoints} is whole; train anew")
-        mean = average([weights_path(self.run, update) for update in whole])
-        save_model(self.run.model, mean.weights, mean.tokenizer, self.recipe, whole)
-        return "done"
-
-    def outcome(self, *, averaged_bleu: float | None = None, signal: int | None = None) -> Outcome:
+    def outcome(
+        self, *, averaged_bleu: float | None = None, stopped_by: int | None = None
+    ) -> Outcome:
         """What to tell the caller."""
         progress = self.progress
         return Outcome(
-            progress.update, progress.best_bleu, progress.best_update, averaged_bleu, signal
+            progress.update, progress.best_bleu, progress.best_update, averaged_bleu, stopped_by
         )

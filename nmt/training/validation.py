@@ -1,5 +1,6 @@
 """Dev loss and the BLEU that `nmt evaluate` prints for the same model and set."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,10 @@ class DevSet:
         sides = (self._tokenizer.encode(side) for side in (self.sources, self.references))
         limit = self._recipe.data.max_length
         encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
+        if not encoded:
+            raise NmtError(
+                f"every pair of the dev set is longer than data.max_length={limit}; raise it"
+            )
         if len(encoded) < len(self.sources):
             self._report(
                 f"{len(self.sources) - len(encoded)} pairs longer than data.max_length={limit}"
@@ -70,6 +75,8 @@ class DevSet:
     def validate(self, network: Transformer) -> Validation:
         """Loss and beam-search BLEU; the network's mode is left as it was."""
         loss, plain_loss = self.loss(network)
+        if not math.isfinite(loss):
+            return Validation(loss, plain_loss, bleu=0.0)  # such a model has no outputs to score
         hypotheses = self._translate(network, self.sources, self._map)
         language = self._recipe.data.target_language
         return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
@@ -112,6 +119,6 @@ class DevSet:
         for batch in self._batches()[:1]:
             self._sums(network, batch)
         network.train(was_training)
-        lengths = [len(ids) for ids in self._tokenizer.encode(self.sources)]
+        lengths = [len(ids) + 1 for ids in self._tokenizer.encode(self.sources)]
         longest = next(batches_by_length(lengths, self._recipe.decode.batch_tokens))
         self._translate(network, [self.sources[index] for index in longest], map)

@@ -11,7 +11,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -24,6 +24,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
 from nmt.log import be_quiet
+from nmt.training.signals import StoppedEarly, StopRequest
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 LOOK_SECONDS = 0.05  # between looks into the store
@@ -58,6 +59,12 @@ class Workers:
 
     def __post_init__(self) -> None:
         self._turns = count()
+        self._parent = os.getppid()
+        self._stop: StopRequest | None = None  # that may be followed within `map`
+
+    def is_orphaned(self) -> bool:
+        """Whether torchrun, which started this worker, is gone."""
+        return self.store is not None and os.getppid() != self._parent
 
     @property
     def is_first(self) -> bool:
@@ -94,12 +101,27 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """As the built-in: the results of all items, in order, each made by one of the workers."""
         items = list(items)
-        mine = [function(item) for item in items[self.rank :: self.count]]
         if self.store is None:
-            return mine
+            return [function(item) for item in items]
+        mine = []
+        for item in items[self.rank :: self.count]:
+            if self._stop is not None and self._stop.signal is not None:
+                break
+            mine.append(function(item))
         parts: list[Any] = [None] * self.count
         dist.all_gather_object(parts, mine)
+        if sum(map(len, parts)) < len(items):
+            raise StoppedEarly
         return [parts[index % self.count][index // self.count] for index in range(len(items))]
+
+    @contextmanager
+    def may_leave(self, stop: StopRequest) -> Iterator[None]:
+        """A block whose `map` all workers leave, by StoppedEarly, once any of them got a signal."""
+        self._stop = stop
+        try:
+            yield
+        finally:
+            self._stop = None
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network whose gradients are summed over all workers during the backward pass."""
@@ -121,13 +143,17 @@ class Workers:
     def _raise_told(self) -> None:
         """Raise NmtError if a worker has left its error behind."""
         assert self.store is not None  # noqa: S101 (for the type checker)
-        if self.store.check(["error"]):
-            raise NmtError(f"stopped, as {str(self.store.get('error'), 'utf-8')}")
+        try:
+            told = str(self.store.get("error"), "utf-8") if self.store.check(["error"]) else None
+        except dist.DistError as error:
+            raise NmtError("stopped, as torchrun is gone; the same command goes on") from error
+        if told is not None:
+            raise NmtError(f"stopped, as {told}")
 
     def explain(self, error: BaseException) -> None:
         """Before an error ends this worker: leave it to the others, or raise theirs, its cause."""
-        if self.store is None or not isinstance(error, Exception):
-            return  # a signal is no error
+        if self.store is None:
+            return
         if is_lost_connection(error):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's: it ends soon, and says why
             deadline = time.monotonic() + ERROR_SECONDS
@@ -135,10 +161,13 @@ class Workers:
                 self._raise_told()
                 time.sleep(LOOK_SECONDS)
             raise NmtError(
-                "another worker is gone without a word, killed perhaps; the same command goes on"
-                " from the last checkpoint"
+                "another worker is gone without a word, killed perhaps"
+                f" ({str(error).splitlines()[0]}); the same command goes on from the last"
+                " checkpoint"
             ) from error
-        self.store.set("error", f"worker {self.rank} did: {error}")
+        reason = str(error) if isinstance(error, Exception) else ""
+        with suppress(dist.DistError):  # torchrun may be gone as well
+            self.store.set("error", f"worker {self.rank} did: {reason or type(error).__name__}")
 
 
 def add_up(gradients: Tensor) -> "torch.futures.Future[Tensor]":
@@ -149,8 +178,10 @@ def add_up(gradients: Tensor) -> "torch.futures.Future[Tensor]":
 
 def is_lost_connection(error: BaseException) -> bool:
     """Whether a collective operation failed because another worker is gone."""
-    words = ("gloo", "NCCL", "Connection", "Broken pipe", "recvValue", "Socket Timeout")
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    # gloo's errors have no type of their own, but name their place in its source.
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo/transport" in str(error)
+    )
 
 
 def local_device(device: torch.device) -> torch.device:
@@ -158,7 +189,7 @@ def local_device(device: torch.device) -> torch.device:
     local_rank = os.environ.get("LOCAL_RANK")
     if device.type != "cuda" or local_rank is None:
         return device
-    index = int(local_rank)
+    index = number_in("LOCAL_RANK")
     if index >= torch.cuda.device_count():
         raise NmtError(
             f"worker {index} of this machine has no GPU of its own, there are"
@@ -174,7 +205,7 @@ def join_workers(device: torch.device) -> Iterator[Workers]:
 
     An error in the block, this worker's or another's, ends all of them with the same sentence.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if "WORLD_SIZE" not in os.environ or number_in("WORLD_SIZE") < 2:
         yield Workers()
         return
     missing = [name for name in VARIABLES if name not in os.environ]
@@ -198,12 +229,12 @@ def join_workers(device: torch.device) -> Iterator[Workers]:
 
 def meet(device: torch.device) -> Workers:
     """Join the process group of this start of the program."""
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rank, size, port = (number_in(name) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         store = dist.TCPStore(  # type: ignore[attr-defined]
             os.environ["MASTER_ADDR"],
-            int(os.environ["MASTER_PORT"]),
+            port,
             size,
             is_master=rank == 0 and not by_torchrun,
         )
@@ -220,6 +251,16 @@ def meet(device: torch.device) -> Workers:
         reason = str(error).splitlines()[0]
         raise NmtError(f"worker {rank} cannot meet the others: {reason}") from error
     return Workers(rank, size, own)
+
+
+def number_in(name: str) -> int:
+    """The whole number that an environment variable holds; raises NmtError if it holds none."""
+    try:
+        return int(os.environ[name])
+    except ValueError as error:
+        raise NmtError(
+            f"{name} is {os.environ[name]!r}, not a whole number; torchrun sets it, else unset it"
+        ) from error
 
 
 def agreed_signal(interrupted: float, terminated: float) -> int | None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
+from nmt.model.dropout import Dropout
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer, count_parameters
 from tests.model.conftest import PAD, SMALL
@@ -119,7 +120,7 @@ def test_sentences_may_change_places(model: Transformer) -> None:
 def test_dropout_is_on_sublayers_and_embeddings_alone() -> None:
     """One on the sums of embeddings and positions, one a sub-layer; none on attention weights."""
     model = Transformer(SMALL, vocab_size=17, pad_id=PAD)
-    dropouts = [m for m in model.modules() if isinstance(m, torch.nn.Dropout)]
+    dropouts = [m for m in model.modules() if isinstance(m, Dropout)]
     assert len(dropouts) == 1 + 2 * SMALL.encoder_layers + 3 * SMALL.decoder_layers
 
 

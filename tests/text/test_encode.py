@@ -245,21 +245,21 @@ from nmt.text.tokenizer import load_tokenizer
 
 def interrupt():
     while True:
-        os.killpg(0, signal.SIGINT)
+        os.killpg(0, getattr(signal, sys.argv[1]))
         time.sleep(0.002)
 
 if __name__ == "__main__":
     encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, os.cpu_count = 7, 2, lambda: 2
     tokenizer = load_tokenizer(Path("tokenizer.model"))
     pairs = repeat(("sun", "SUN"))  # without end
-    if sys.argv[1] == "interrupted":
-        signal.signal(signal.SIGINT, lambda *_: None)
+    if sys.argv[1] != "SIGKILL":
+        signal.signal(getattr(signal, sys.argv[1]), lambda *_: None)
         threading.Thread(target=interrupt, daemon=True).start()
         pairs = repeat(("sun", "SUN"), 200)
     kept = 0
     for chunk in encode.encode_pairs(pairs, tokenizer, DataSettings()):
         kept += chunk.counts["kept"]
-        if sys.argv[1] == "killed":
+        if sys.argv[1] == "SIGKILL":
             os.kill(os.getpid(), signal.SIGKILL)
     print(kept)
 """
@@ -293,10 +293,11 @@ def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
 
 
 def test_processes_end_with_a_killed_parent(program: Program) -> None:
-    status, _, _ = program("killed")
+    status, _, _ = program("SIGKILL")
     assert status == -signal.SIGKILL
 
 
-def test_an_interrupt_is_left_to_the_parent(program: Program) -> None:
-    """Sent to all processes, as a terminal does, from their first moment to their last."""
-    assert program("interrupted") == (0, "200\n", "")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signals_are_left_to_the_parent(program: Program, name: str) -> None:
+    """Sent to all processes, as terminals and schedulers do, from the first moment to the last."""
+    assert program(name) == (0, "200\n", "")

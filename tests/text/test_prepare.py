@@ -172,7 +172,8 @@ def test_what_is_dropped_is_counted_and_told(bench: Bench, tmp_path: Path) -> No
     manifest = json.loads((bench.run.prepared / "manifest.json").read_text())
     step = manifest["steps"]["train-0"]
     assert [step[k] for k in ("kept", "empty", "too_long", "ratio")] == [121, 2, 1, 2]
-    assert set(manifest["files"]) == {str(tmp_path / f"train.{e}") for e in ("src", "tgt")}
+    names = {f"{corpus}.{side}" for corpus in ("train", "dev") for side in ("src", "tgt")}
+    assert set(manifest["files"]) == {str(tmp_path / name) for name in names}
 
 
 def test_nothing_left_after_cleaning_is_told_with_the_counts(bench: Bench) -> None:
@@ -233,15 +234,18 @@ def test_a_missing_test_set_is_told_and_goes_on(bench: Bench) -> None:
     assert bench.told[0].startswith("test set later, which `nmt evaluate` will need: ")
 
 
-def test_a_begun_run_is_not_prepared_from_other_text(bench: Bench, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["train", "dev"])
+def test_a_begun_run_is_not_prepared_from_other_text(
+    bench: Bench, tmp_path: Path, changed: str
+) -> None:
     """What the training was begun with stays on disk."""
     bench.prepare()
     before = bench.times()
     state = bench.run.checkpoints / "update-00000001.json"
     state.parent.mkdir()
     state.touch()
-    (tmp_path / "train.src").write_text("sun\n")
-    (tmp_path / "train.tgt").write_text("SUN\n")
+    (tmp_path / f"{changed}.src").write_text("sun\n")
+    (tmp_path / f"{changed}.tgt").write_text("SUN\n")
     with pytest.raises(NmtError, match="changed since its training began"):
         bench.prepare()
     state.unlink()

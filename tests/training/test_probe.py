@@ -107,6 +107,8 @@ def test_a_group_of_processes_may_have_less_than_the_machine(
     assert probe.available_bytes() == pytest.approx(whole, rel=0.1)
     (tmp_path / "memory.max").write_text("5000000\n")
     assert probe.available_bytes() == 4_000_000
+    (tmp_path / "memory.stat").write_text("anon 1\nactive_file 300\ninactive_file 40\nfile 9\n")
+    assert probe.available_bytes() == 4_000_340
 
 
 def test_another_error_is_not_taken_for_want_of_memory() -> None:

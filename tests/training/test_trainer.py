@@ -190,6 +190,64 @@ def test_weights_without_a_state_are_not_averaged_into_another_run(nmt: Run, tin
     assert "no training state" in refused.err
 
 
+def test_unsealed_leftovers_of_kills_do_not_stop_a_run(nmt: Run, tiny: Path) -> None:
+    """Killed twice in its first checkpoint, at different updates."""
+    nmt("train", tiny, "--run", "whole")
+    for update in (3, 4):
+        left = Path(f"runs/tiny/checkpoints/update-{update:08}.safetensors")
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_bytes(b"half a model")
+    assert nmt("train", tiny).code == 0
+    assert_same(Path("whole/model.safetensors"), Path("runs/tiny/model.safetensors"))
+    assert not Path("runs/tiny/checkpoints/update-00000003.safetensors").exists()
+
+
+def test_an_average_that_was_not_scored_is_scored(nmt: Run, tiny: Path) -> None:
+    """Killed between writing the average and telling its score."""
+    nmt("train", tiny)
+    metrics = Path("runs/tiny/metrics.jsonl")
+    lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join(lines[:-1]))
+    ended = nmt("train", tiny)
+    assert "average of 2 checkpoints" in ended.err
+    again = metrics.read_text().splitlines(keepends=True)
+    assert again[:-1] == lines[:-1]
+    assert json.loads(again[-1])["bleu"] == json.loads(lines[-1])["bleu"]
+    assert "is done at update 12" in nmt("train", tiny).err
+
+
+def test_metrics_on_a_full_disk_are_told(nmt: Run, tiny: Path) -> None:
+    nmt("prepare", tiny)
+    Path("runs/tiny/metrics.jsonl").symlink_to("/dev/full")
+    ended = nmt("train", tiny)
+    assert ended.code == 1
+    assert "cannot write runs/tiny/metrics.jsonl: No space left on device; make room" in ended.err
+
+
+def test_a_dev_set_without_a_finite_loss_scores_nothing(nmt: Run, tiny: Path) -> None:
+    """A first step that leaves no weight finite is no best model, and its figures are null."""
+    options = ["--set", "train.learning_rate_scale=1e300", "--set", "train.validate_updates=1"]
+    ended = nmt("train", tiny, *options, "--set", "train.early_stopping_metric=loss")
+    assert ended.code == 1
+    assert "not a number 5 times in a row" in ended.err
+    dev = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "dev"]
+    assert (dev[0]["loss"], dev[0]["bleu"]) == (None, 0.0)
+    assert not Path("runs/tiny/best.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["\n" * 10, "sun " * 300 + "\n"])
+def test_a_dev_set_of_nothing_or_of_too_much(nmt: Run, tiny: Path, text: str) -> None:
+    """Blank sources are no error; where no pair counts for the loss, that is told."""
+    Path("dev.src").write_text(text)
+    Path("dev.tgt").write_text("SUN\n" * text.count("\n"))
+    ended = nmt("train", tiny)
+    if text.isspace():
+        assert ended.code == 0
+    else:
+        assert ended.code == 1
+        assert "every pair of the dev set is longer than data.max_length=250" in ended.err
+
+
 def test_damaged_lines_of_metrics_are_dropped_and_told(nmt: Run, tiny: Path) -> None:
     nmt("train", tiny, "--max-updates", 6)
     with Path("runs/tiny/metrics.jsonl").open("ab") as stream:
@@ -217,15 +275,19 @@ def test_one_folder_is_one_training(nmt: Run, tiny: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_swept_up(nmt: Run, tiny: Path) -> None:
-    """Files of a process that still runs, such as an average under way, stay."""
+    """Files of a process that still runs, such as an average under way, stay.
+
+    One of this process's own number is of a former one.
+    """
     left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.partial")
     half = Path("runs/tiny/prepared/train-0.ids.partial")
-    living = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
-    for path in (left, half, living):
+    former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
+    living = Path(f"runs/tiny/.last3.safetensors.{os.getppid()}.partial")
+    for path in (left, half, former, living):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert nmt("train", tiny, "--max-updates", 4).code == 0
-    assert [left.exists(), half.exists(), living.exists()] == [False, False, True]
+    assert [path.exists() for path in (left, half, former, living)] == [False] * 3 + [True]
 
 
 def test_prepare_after_training_with_automatic_precision(nmt: Run, tiny: Path) -> None:

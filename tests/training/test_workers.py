@@ -109,6 +109,52 @@ def test_one_goes_on_where_two_were_stopped(nmt: Run, tiny: Path) -> None:
     assert losses("many") == pytest.approx(losses("one"), rel=1e-4)
 
 
+def test_a_signal_in_a_validation_is_obeyed_before_its_end(tiny: Path) -> None:
+    """Each worker leaves after the batch it is at, of ten that take seconds each."""
+    options = ["--max-updates", 8, "--set", "train.validate_updates=6"]
+    slow = ["--set", "decode.max_extra_tokens=1500", "--set", "decode.batch_tokens=1"]
+    process = torchrun(2, "train", tiny, "--run", "many", *options, *slow)
+    while not Path("many/checkpoints/update-00000004.json").is_file():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)  # by now the validation of update 6 is on its way
+    process.send_signal(signal.SIGTERM)
+    _, errors = finish(process)
+    assert "stopped at update 6, checkpoint saved" in errors
+    assert "nmt: " not in errors
+    assert errors.count("stopping at the end of this update") == 1  # the first worker alone speaks
+    progress = json.loads(Path("many/checkpoints/update-00000006.json").read_text())["progress"]
+    assert (progress["update"], progress["validated_update"]) == (6, 0)
+
+
+def test_workers_end_when_torchrun_is_killed(tiny: Path) -> None:
+    """They save first: none stays behind to hold the run folder."""
+    options: list[Any] = [*SAME, "--max-updates", 100_000, "--set", "train.validate_updates=100000"]
+    options += ["--set", "train.checkpoint_updates=100000"]
+    process = torchrun(2, "train", tiny, "--run", "many", *options)
+    metrics = Path("many/metrics.jsonl")
+    while not (metrics.is_file() and len(metrics.read_text().splitlines()) > 5):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    _, errors = finish(process)  # their standard error ends with the last of them
+    assert "Traceback" not in errors
+    assert "torchrun is gone; the same command goes on" in errors
+    assert len([*Path("many/checkpoints").glob("*.json")]) == 1
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "MASTER_PORT"])
+def test_a_number_that_is_none_is_told(
+    nmt: Run, tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost"}
+    for key, value in {**given, "MASTER_PORT": "29511", name: "two"}.items():
+        monkeypatch.setenv(key, value)
+    refused = nmt("train", tiny)
+    assert refused.code == 1
+    assert f"{name} is 'two', not a whole number" in refused.err
+
+
 def test_an_error_of_the_first_stops_all_with_its_sentence(nmt: Run, tiny: Path) -> None:
     Path("train.tgt").write_text("SUN\n")
     code, errors = finish(torchrun(2, "train", tiny))

@@ -1,0 +1,151 @@
+"""How fast a model trains: tokens/s, memory, padding, and the share of the machine's own GEMM rate.
+
+nmt prepare multi30k_en_de
+python benchmarks/train_speed.py runs/multi30k_en_de --shape tiny --precision bf16
+"""
+
+import json
+import resource
+import statistics
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import torch
+
+from nmt.config import ModelSettings, Recipe
+from nmt.model.transformer import Transformer
+from nmt.run import RunFolder
+from nmt.text.batches import Batch, PairDataset
+from nmt.text.plan import plan_epoch
+from nmt.text.prepare import open_prepared
+from nmt.text.tokenizer import PAD
+from nmt.training.step import Updater
+from nmt.training.workers import Workers
+
+SHAPES = {
+    "tiny": ModelSettings(
+        encoder_layers=4,
+        decoder_layers=4,
+        d_model=128,
+        d_ff=256,
+        heads=4,
+        d_k=32,
+        d_v=32,
+        dropout=0.3,
+    ),
+    "base": ModelSettings(),
+}
+GEMM_SIZE = 4096
+GEMM_REPEATS = 5
+
+
+def forward_macs(model: ModelSettings, vocab_size: int, batch: Batch) -> int:
+    """Multiply-accumulates of one forward pass over real tokens: products alone, no padding."""
+    m = model
+    query, out = m.d_model * m.heads * m.d_k, m.d_model * m.heads * m.d_v
+    feed_forward = 2 * m.d_model * m.d_ff
+    source, target = ((ids != PAD).sum(1).double() for ids in (batch.source, batch.labels))
+    S, T = int(source.sum()), int(target.sum())
+    score = m.heads * (m.d_k + m.d_v)  # a query and a key: Q K^T, then the weighted values
+    encoder = S * (2 * query + 2 * out + feed_forward) + int((source**2).sum()) * score
+    decoder = (
+        T * (2 * query + 2 * out + feed_forward) + int((target * (target + 1) / 2).sum()) * score
+    )
+    cross = T * (query + out) + S * (query + out) + int((source * target).sum()) * score
+    return (
+        m.encoder_layers * encoder
+        + m.decoder_layers * (decoder + cross)
+        + T * m.d_model * vocab_size
+    )
+
+
+def gemm_rate(precision: str) -> float:
+    """Floating-point operations a second of a large torch.mm; the median of several."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(GEMM_SIZE, GEMM_SIZE).to(kind) for _ in range(2))
+    seconds = []
+    for _ in range(GEMM_REPEATS + 1):
+        started = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - started)
+    return 2 * GEMM_SIZE**3 / statistics.median(seconds[1:])
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True))
+@click.option("--shape", type=click.Choice([*SHAPES]), default="tiny", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["float32", "bf16"]), default="bf16", show_default=True
+)
+@click.option("--batch-tokens", default=4096, show_default=True, help="Target tokens a batch.")
+@click.option("--updates", default=30, show_default=True, help="Measured, after the warm-up.")
+@click.option("--warm-up", default=10, show_default=True, help="Updates before that.")
+@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
+@click.option("--no-gemm", is_flag=True, help="Leave the machine's own rate out.")
+def command(
+    run: Path,
+    shape: str,
+    precision: str,
+    batch_tokens: int,
+    updates: int,
+    warm_up: int,
+    compiled: bool,
+    no_gemm: bool,
+) -> None:
+    """Train a SHAPE on the prepared corpus of RUN for some updates; one JSON line on stdout."""
+    folder = RunFolder(run)
+    begun = folder.load_recipe()
+    train = replace(begun.train, precision=precision, compile=compiled, micro_batch_tokens=0)
+    recipe: Recipe = replace(begun, model=SHAPES[shape], train=train)
+    prepared = open_prepared(begun, folder)
+    dataset = PairDataset(prepared.shards, prepared.names)
+    plan = plan_epoch(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        source_tokens=2 * batch_tokens,
+        target_tokens=batch_tokens,
+        seed=1,
+        epoch=0,
+    )
+    torch.manual_seed(1)
+    network = Transformer(recipe.model, len(prepared.tokenizer), PAD)
+    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    updater.begin()
+    seconds, tokens, padded, macs = 0.0, 0, 0, 0
+    began = time.perf_counter()
+    for number in range(1, warm_up + updates + 1):
+        started = time.perf_counter()
+        batch = dataset.batch(plan[(number - 1) % len(plan)], 0)
+        sums = updater.update(batch, number, counts=True, stop=None)
+        if number == warm_up:
+            warm_seconds = time.perf_counter() - began
+        if number <= warm_up:
+            continue
+        seconds += time.perf_counter() - started
+        tokens += sums.source_tokens + sums.target_tokens
+        padded += batch.source.numel() + batch.labels.numel()
+        macs += forward_macs(recipe.model, len(prepared.tokenizer), batch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    figures = {
+        "shape": shape,
+        "precision": precision,
+        "compiled": compiled,
+        "threads": torch.get_num_threads(),
+        "tokens/s": round(tokens / seconds),
+        "padding": round(1 - tokens / padded, 4),
+        "peak MiB": peak // 1024,
+        "warm-up seconds": round(warm_seconds, 1),
+        "loss": round(sums.smoothed / sums.target_tokens, 6),
+        "GFLOP/s": round(6 * macs / seconds / 1e9),  # forward once, backward twice; 2 a MAC
+    }
+    if not no_gemm:
+        rate = gemm_rate(precision)
+        figures["GEMM GFLOP/s"] = round(rate / 1e9)
+        figures["share of GEMM"] = round(6 * macs / seconds / rate, 3)
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    command()
