@@ -125,7 +125,8 @@ def command(
             continue
         seconds += time.perf_counter() - started
         tokens += sums.source_tokens + sums.target_tokens
-        padded += batch.source.numel() + batch.labels.numel()
+        for part in batch.deal(updater.threads.count):
+            padded += part.source.numel() + part.labels.numel()
         macs += forward_macs(recipe.model, len(prepared.tokenizer), batch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {

@@ -4,16 +4,27 @@ An operation on small tensors gains little from a second core, two halves of the
 it: on 2 cores a small model trained 1.35 times as fast so as with both at work in each operation.
 """
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
 
+# oneDNN, which multiplies torch's matrices on a CPU, makes code for each shape it meets and keeps
+# 1,024 of each of two kinds. Batches come in hundreds of shapes: that filled a gigabyte, and smaller
+# caches cost no time that could be measured. They are read once, at the first product.
+KERNEL_CACHES = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "200"}
 MOST = 4  # threads; more would wait for Python's lock, and were not measured
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def bound_kernel_caches() -> None:
+    """Keep oneDNN's caches small, unless the environment says how large they are."""
+    for name, capacity in KERNEL_CACHES.items():
+        os.environ.setdefault(name, capacity)
 
 
 class Threads:

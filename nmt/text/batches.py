@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy
 import torch
@@ -48,8 +48,15 @@ class Batch:
             yield self.rows(slice(begin, begin + step))
 
     def deal(self, hands: int) -> "list[Batch]":
-        """Up to so many batches of nearly equal size that together hold every pair."""
-        return [self.rows(slice(hand, None, hands)) for hand in range(min(hands, len(self.source)))]
+        """Up to so many batches of nearly as many tokens each, which together hold every pair.
+
+        Pairs stay beside their neighbours, which are like them in length: that saves padding.
+        """
+        tokens = ((self.source != PAD).sum(1) + (self.labels != PAD).sum(1)).cumsum(0)
+        shares = torch.arange(1, hands + 1) * int(tokens[-1]) / hands
+        ends = torch.searchsorted(tokens, shares.round().long()) + 1
+        begins = [0, *ends.clamp(max=len(tokens)).tolist()]
+        return [self.rows(slice(a, b)) for a, b in pairwise(begins) if a < b]
 
     def rows(self, part: slice) -> "Batch":
         """Some of the pairs, with no more padding than these need."""

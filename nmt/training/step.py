@@ -19,7 +19,7 @@ from nmt.model.dropout import drawing_from
 from nmt.model.transformer import Transformer
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
-from nmt.threads import Threads
+from nmt.threads import Threads, bound_kernel_caches
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.schedule import inverse_sqrt
 from nmt.training.workers import Workers, agreed_signal
@@ -66,10 +66,11 @@ class Updater:
         )
         # MPS has no float64.
         self._sum_type = torch.float32 if device.type == "mps" else torch.float64
+        bound_kernel_caches()
         # A GPU, a compiled model and each of many workers get their batch as a whole.
         alone = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
-        self._threads = Threads() if alone else Threads(1)
-        self._generators = [torch.Generator() for _ in range(self._threads.count)]
+        self.threads = Threads() if alone else Threads(1)
+        self._generators = [torch.Generator() for _ in range(self.threads.count)]
         self._wrapped: nn.Module = network
         self._forward: Forward = network
 
@@ -124,7 +125,7 @@ class Updater:
             micro = part.to(self._device)
             # Gradients travel between workers with the last part alone.
             with nullcontext() if number == len(parts) else self._alone():
-                if self._threads.count > 1:
+                if self.threads.count > 1:
                     total += self._backward_in_threads(micro, weight)
                 else:
                     sums = self._loss(micro, 0)
@@ -142,8 +143,8 @@ class Updater:
             return sums, torch.autograd.grad(sums.smoothed * weight, self._parameters)
 
         total = torch.zeros(2, dtype=self._sum_type)
-        for sums, gradients in self._threads.map(
-            work, list(enumerate(batch.deal(self._threads.count)))
+        for sums, gradients in self.threads.map(
+            work, list(enumerate(batch.deal(self.threads.count)))
         ):
             total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
             for parameter, gradient in zip(self._parameters, gradients, strict=True):
