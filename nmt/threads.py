@@ -12,8 +12,8 @@ from typing import TypeVar
 import torch
 
 # oneDNN, which multiplies torch's matrices on a CPU, makes code for each shape it meets and keeps
-# 1,024 of each of two kinds. Batches come in hundreds of shapes: that filled a gigabyte, and smaller
-# caches cost no time that could be measured. They are read once, at the first product.
+# 1,024 of each of two kinds. Batches come in hundreds of shapes: that filled a gigabyte; smaller
+# caches cost no time that could be measured. The variables are read once, at the first product.
 KERNEL_CACHES = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "200"}
 MOST = 4  # threads; more would wait for Python's lock, and were not measured
 
