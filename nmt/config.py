@@ -190,6 +190,11 @@ class TrainSettings:
         minimum=0,
         maximum=1,
     )
+    r_drop: float = setting(
+        0.0,
+        "alpha of R-Drop: two passes a batch that should agree (Liang et al., 2021); 0: one pass",
+        minimum=0,
+    )
     init_from: str = setting("", "model file to begin with: its weights and its tokenizer")
     report_updates: int = setting(
         50, "updates between lines of metrics.jsonl", minimum=1, may_change=True

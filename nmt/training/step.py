@@ -21,6 +21,7 @@ from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
 from nmt.threads import Threads, bound_kernel_caches
 from nmt.training.loss import LossSums, smoothed_loss
+from nmt.training.r_drop import r_drop_loss
 from nmt.training.schedule import inverse_sqrt
 from nmt.training.workers import Workers, agreed_signal
 
@@ -156,10 +157,15 @@ class Updater:
 
     def _loss(self, batch: Batch, thread: int) -> LossSums:
         """Forward through the network; the dropout of a thread is its own."""
+        settings = self._settings
+        passes = 2 if settings.r_drop else 1
+        inputs = (each.repeat(passes, 1) for each in (batch.source, batch.target_input))
         with drawing_from(self._generators[thread]), self.autocast():
-            logits = self._forward(batch.source, batch.target_input)
-        smoothing = self._settings.label_smoothing
-        return smoothed_loss(logits.flatten(0, 1), batch.labels.flatten(), smoothing, PAD)
+            logits = self._forward(*inputs).flatten(0, 1)
+        labels = batch.labels.flatten()
+        if settings.r_drop:
+            return r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
+        return smoothed_loss(logits, labels, settings.label_smoothing, PAD)
 
     def try_batch(self, batch: Batch) -> None:
         """Take the memory that an update on the batch takes, and leave nothing behind."""
