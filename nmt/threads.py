@@ -27,10 +27,16 @@ def bound_kernel_caches() -> None:
         os.environ.setdefault(name, capacity)
 
 
+def threads_for(device: torch.device) -> "Threads":
+    """Threads for work on a CPU; none for a GPU, which takes its work one by one."""
+    return Threads(MOST if device.type == "cpu" else 1)
+
+
 class Threads:
     """Threads that share this process's cores out; with one core, none."""
 
     def __init__(self, wanted: int = MOST) -> None:
+        bound_kernel_caches()
         cores = torch.get_num_threads()
         self.count = min(cores, wanted)
         self._pool = None

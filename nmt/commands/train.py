@@ -78,7 +78,8 @@ def command(
 
         begun = parse_recipe(workers.first(begin), settled.name, str(folder.recipe))
         prepared = open_prepared(begun, folder)
-        dev = DevSet(begun, data, prepared.tokenizer, workers.map)
+        share_out = workers.map if workers.count > 1 else None
+        dev = DevSet(begun, data, prepared.tokenizer, share_out)
         initial = initial_model(begun, folder)
         outcome = Trainer(begun, prepared, dev, folder, chosen, workers, initial).train()
     if outcome.stopped_by is not None:

@@ -11,6 +11,7 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
+from nmt.decoding.candidates import Rules, best_candidates
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.scoring import length_penalty
 
@@ -34,7 +35,7 @@ class SearchModel(Protocol[StateT]):
         ...
 
     def step(self, last_ids: Tensor, state: StateT) -> tuple[Tensor, StateT]:
-        """Logits (B, K, V) of what follows last_ids (B, K)."""
+        """Logits (B, K, V) of what follows last_ids (B, K); the search may overwrite them."""
         ...
 
 
@@ -102,11 +103,14 @@ def beam_search(
         length += 1
         logits, state = model.step(last, state)
         B, K, V = logits.shape
-        candidates = log_probs[:, :, None] + next_log_probs(logits, sentences, length, ids)
         # The beam's best candidates: those of them that end in EOS are finished outputs. At most K
         # of the 2K best end, so the others always fill the beam anew. A beam of 1 is greedy.
-        scores, flat = candidates.view(B, K * V).topk(min(2 * beam_size, K * V))
-        parents, pieces = flat // V, flat % V
+        wanted = min(2 * beam_size, V)  # of a hypothesis, as they might all be its own
+        rules = rules_of(sentences, length, ids, K, device)
+        best = best_candidates(logits.view(B * K, V), rules, wanted)
+        candidates = log_probs[:, :, None] + best.log_probs.view(B, K, wanted)
+        scores, flat = candidates.view(B, -1).topk(min(2 * beam_size, K * wanted))
+        parents, pieces = flat // wanted, best.pieces.view(B, -1).gather(1, flat)
         ends = pieces == ids.eos
         finished = ends[:, :beam_size]
         collect(sentences, history, scores, parents, finished, length, alpha, n_best)
@@ -116,8 +120,8 @@ def beam_search(
         log_probs = live.gather(1, order)
         keep = [
             row
-            for row, best in enumerate(log_probs[:, 0].tolist())
-            if not sentences[row].is_done(length, best, alpha, n_best)
+            for row, best_live in enumerate(log_probs[:, 0].tolist())
+            if not sentences[row].is_done(length, best_live, alpha, n_best)
             and not (beam_size == 1 and sentences[row].finished)  # greedy: the likeliest ended
         ]
         sentences = [sentences[row] for row in keep]
@@ -132,21 +136,15 @@ def beam_search(
     return [sentence.finished for sentence in results]
 
 
-def next_log_probs(
-    logits: Tensor, sentences: Sequence[_Sentence], length: int, ids: SpecialIds
-) -> Tensor:
-    """Log-probabilities (B, K, V), minus infinity for what may not come next.
-
-    At a sentence's greatest length only EOS may.
-    """
-    log_probs = logits.float().log_softmax(-1)
-    log_probs[:, :, list(ids.never)] = -math.inf
-    last = [row for row, sentence in enumerate(sentences) if length >= sentence.max_length]
-    if last:
-        ending = log_probs[last, :, ids.eos]
-        log_probs[last] = -math.inf
-        log_probs[last, :, ids.eos] = ending
-    return log_probs
+def rules_of(
+    sentences: Sequence[_Sentence], length: int, ids: SpecialIds, beam: int, device: torch.device
+) -> Rules:
+    """At a sentence's greatest length only EOS may come."""
+    last = [length >= sentence.max_length for sentence in sentences]
+    must_end = None
+    if any(last):
+        must_end = torch.tensor(last, device=device).repeat_interleave(beam)
+    return Rules(ids.never, ids.eos, must_end)
 
 
 def collect(

@@ -17,6 +17,7 @@ from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from nmt.threads import threads_for
 
 CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
 SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
@@ -63,11 +64,12 @@ class Translator:
     settings: DecodeSettings
     report: Callable[[str], None]
     n_best: int = 1
-    map_batches: Map = map
+    map_batches: Map | None = None  # by default threads, on a CPU
 
     def __post_init__(self) -> None:
         self._search_model = IncrementalDecoder(self.network)
         self._device = self.network.embedding.device
+        self._map = self.map_batches or threads_for(self._device).map
 
     @classmethod
     def of(
@@ -115,7 +117,7 @@ class Translator:
         found: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(ids) + 1 for ids in sources]
         batches = list(batches_by_length(lengths, self.settings.batch_tokens))
-        searched = self.map_batches(self._search_batch, [[sources[i] for i in b] for b in batches])
+        searched = self._map(self._search_batch, [[sources[i] for i in b] for b in batches])
         for batch, results in zip(batches, searched, strict=True):
             for index, result in zip(batch, results, strict=True):
                 if not result:
@@ -173,7 +175,7 @@ def translate_texts(
     settings: DecodeSettings,
     segments: Sequence[str],
     report: Callable[[str], None],
-    map_batches: Map = map,
+    map_batches: Map | None = None,
 ) -> list[str]:
     """The best translations of a whole set, for validation and evaluation alike."""
     was_training = network.training

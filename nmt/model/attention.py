@@ -64,8 +64,13 @@ class MultiHeadAttention(nn.Module):
 
     def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
+        query, key, value = map(self.split_heads, self.project(x))
+        return query, key, value
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same before heads are split, each (B, length, h * d_k or h * d_v)."""
         query, key, value = linear(x, self.in_weight).split(self.widths, dim=-1)
-        return self.split_heads(query), self.split_heads(key), self.split_heads(value)
+        return query, key, value
 
     def project_query(self, x: Tensor) -> Tensor:
         """Queries of x, (B, h, Q, d_k)."""

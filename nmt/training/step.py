@@ -19,7 +19,7 @@ from nmt.model.dropout import drawing_from
 from nmt.model.transformer import Transformer
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
-from nmt.threads import Threads, bound_kernel_caches
+from nmt.threads import Threads
 from nmt.training.loss import LossSums, smoothed_loss
 from nmt.training.r_drop import r_drop_loss
 from nmt.training.schedule import inverse_sqrt
@@ -67,7 +67,6 @@ class Updater:
         )
         # MPS has no float64.
         self._sum_type = torch.float32 if device.type == "mps" else torch.float64
-        bound_kernel_caches()
         # A GPU, a compiled model and each of many workers get their batch as a whole.
         alone = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
         self.threads = Threads() if alone else Threads(1)

@@ -15,6 +15,7 @@ from nmt.model.transformer import Transformer
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.threads import threads_for
 from nmt.training.loss import reference_loss
 
 
@@ -40,10 +41,13 @@ def tell_once() -> Callable[[str], None]:
 
 
 class DevSet:
-    """The dev corpora of a recipe, read once; `map_batches` may share the work out."""
+    """The dev corpora of a recipe, read once.
+
+    `map_batches` may share the work out to other processes; without it, threads do on a CPU.
+    """
 
     def __init__(
-        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map = map
+        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map | None = None
     ) -> None:
         pairs = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
         if not pairs:
@@ -81,7 +85,9 @@ class DevSet:
         language = self._recipe.data.target_language
         return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
 
-    def _translate(self, network: Transformer, sources: Sequence[str], how: Map) -> list[str]:
+    def _translate(
+        self, network: Transformer, sources: Sequence[str], how: Map | None
+    ) -> list[str]:
         return translate_texts(
             network, self._tokenizer, self._recipe.decode, sources, self._report, how
         )
@@ -91,7 +97,8 @@ class DevSet:
         was_training = network.training
         network.eval()
         try:
-            sums = list(self._map(lambda batch: self._sums(network, batch), self._batches()))
+            share_out = self._map or threads_for(network.embedding.device).map
+            sums = list(share_out(lambda batch: self._sums(network, batch), self._batches()))
         finally:
             network.train(was_training)
         tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))

@@ -101,13 +101,13 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """As the built-in: the results of all items, in order, each made by one of the workers."""
         items = list(items)
-        if self.store is None:
-            return [function(item) for item in items]
         mine = []
         for item in items[self.rank :: self.count]:
             if self._stop is not None and self._stop.signal is not None:
                 break
             mine.append(function(item))
+        if self.store is None:
+            return mine
         parts: list[Any] = [None] * self.count
         dist.all_gather_object(parts, mine)
         if sum(map(len, parts)) < len(items):
