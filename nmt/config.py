@@ -223,6 +223,11 @@ class DecodeSettings:
     batch_tokens: int = setting(
         4096, "source tokens translated at once, padding included", minimum=1, may_change=True
     )
+    precision: str = setting(
+        "float32",
+        "of the network while it translates; bf16 is faster where it is built in",
+        choices=("float32", "bf16"),
+    )
     max_segment_tokens: int = setting(
         250, "longer segments are translated in pieces, which is told", minimum=2
     )

@@ -1,5 +1,6 @@
 """Segments in, translations out: one for one, in order, however they are batched."""
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -67,7 +68,10 @@ class Translator:
     map_batches: Map | None = None  # by default threads, on a CPU
 
     def __post_init__(self) -> None:
-        self._search_model = IncrementalDecoder(self.network)
+        network = self.network
+        if self.settings.precision == "bf16":
+            network = copy.deepcopy(network).bfloat16()  # the search itself adds up in float32
+        self._search_model = IncrementalDecoder(network)
         self._device = self.network.embedding.device
         self._map = self.map_batches or threads_for(self._device).map
 

@@ -23,17 +23,17 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) ->
     return weighted
 
 
-def padding_bias(is_padding: Tensor) -> Tensor | None:
+def padding_bias(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """The bias that hides padding, (B, 1, 1, S) from a mask (B, S); None where there is none."""
     if not is_padding.any():
         return None
-    zeros = torch.zeros(is_padding.shape, device=is_padding.device)
+    zeros = torch.zeros(is_padding.shape, device=is_padding.device, dtype=dtype)
     return zeros.masked_fill(is_padding, -math.inf)[:, None, None, :]
 
 
-def causal_bias(length: int, device: torch.device) -> Tensor:
-    """The bias that hides later positions, (length, length) (section 3.2.3)."""
-    return torch.full((length, length), -math.inf, device=device).triu(1)
+def causal_bias(length: int, like: Tensor) -> Tensor:
+    """The bias that hides later positions, (length, length), of a tensor's kind (section 3.2.3)."""
+    return like.new_full((length, length), -math.inf).triu(1)
 
 
 class MultiHeadAttention(nn.Module):

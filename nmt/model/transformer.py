@@ -43,8 +43,8 @@ class Transformer(nn.Module):
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """The encoder's output (B, S, d_model) and the bias that hides its padding."""
-        bias = padding_bias(source == self.pad_id)
         x = self.embed(source)
+        bias = padding_bias(source == self.pad_id, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
         return x, bias
@@ -55,7 +55,7 @@ class Transformer(nn.Module):
         Target padding needs no mask: it stands at the end, where causality hides it.
         """
         x = self.embed(target_input)
-        bias = causal_bias(target_input.shape[1], x.device)
+        bias = causal_bias(target_input.shape[1], x)
         for layer in self.decoder:
             x = layer(x, memory, bias, memory_bias)
         return x

@@ -55,7 +55,7 @@ def test_encoder_stack_equals_torch() -> None:
         theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
         theirs.norm2.load_state_dict(ours.feed_forward_norm.norm.state_dict())
         expected = theirs(expected, src_key_padding_mask=is_padding)
-        actual = ours(actual, padding_bias(is_padding))
+        actual = ours(actual, padding_bias(is_padding, x.dtype))
     torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
 
 
@@ -77,5 +77,5 @@ def test_decoder_stack_equals_torch() -> None:
         theirs.norm2.load_state_dict(ours.cross_attention_norm.norm.state_dict())
         theirs.norm3.load_state_dict(ours.feed_forward_norm.norm.state_dict())
         expected = theirs(expected, memory, tgt_mask=mask, memory_key_padding_mask=is_padding)
-        actual = ours(actual, memory, causal_bias(4, x.device), padding_bias(is_padding))
+        actual = ours(actual, memory, causal_bias(4, x), padding_bias(is_padding, x.dtype))
     torch.testing.assert_close(actual, expected, **EXACT)

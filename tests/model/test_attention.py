@@ -20,18 +20,18 @@ def test_hand_worked_attention() -> None:
 def test_a_hidden_key_has_no_weight() -> None:
     query, key = torch.randn(1, 1, 1, 4), torch.randn(1, 1, 2, 4)
     value = torch.tensor([[[[10.0], [20.0]]]])
-    bias = padding_bias(torch.tensor([[False, True]]))
+    bias = padding_bias(torch.tensor([[False, True]]), torch.float64)
     assert float(attention(query, key, value, bias)) == 10
 
 
 def test_no_padding_needs_no_bias() -> None:
-    assert padding_bias(torch.zeros(2, 3, dtype=torch.bool)) is None
+    assert padding_bias(torch.zeros(2, 3, dtype=torch.bool), torch.float64) is None
 
 
 def test_causal_bias_hides_what_comes_later() -> None:
     hidden = -math.inf
     expected = [[0, hidden, hidden], [0, 0, hidden], [0, 0, 0]]
-    assert causal_bias(3, torch.device("cpu")).tolist() == expected
+    assert causal_bias(3, torch.zeros(1)).tolist() == expected
 
 
 @pytest.mark.parametrize(("heads", "d_k", "d_v"), [(1, 5, 7), (4, 3, 2), (8, 16, 1)])
