@@ -82,10 +82,12 @@ def command(
         open_output(output) as stream,
         progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
     ):
-        for translation in translator.translate(input_segments(file)):
-            stream.write(as_json(translation) if n_best else translation.text)
-            stream.write("\n")
-            bar.update()
+        for chunk in translator.chunks(input_segments(file)):
+            for translation in chunk:
+                stream.write(as_json(translation) if n_best else translation.text)
+                stream.write("\n")
+            stream.flush()  # a reader of the pipe sees what is done
+            bar.update(len(chunk))
 
 
 def check_paths(file: Path, output: Path | None) -> None:

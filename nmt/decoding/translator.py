@@ -20,6 +20,7 @@ from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from nmt.threads import threads_for
 
+FIRST_SEGMENTS = 32  # read before the first translation of a stream is printed
 CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
 SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
 
@@ -87,12 +88,23 @@ class Translator:
         return cls(model.network, model.tokenizer, settings, report, n_best)
 
     def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
-        """A translation a segment, in order, as soon as its chunk is done; blank stays blank."""
+        """A translation a segment, in order; blank stays blank."""
+        for chunk in self.chunks(segments, CHUNK_SEGMENTS):
+            yield from chunk
+
+    def chunks(
+        self, segments: Iterable[str], first: int = FIRST_SEGMENTS
+    ) -> Iterator[list[Translation]]:
+        """The same chunk by chunk, each as soon as it is done.
+
+        The first is small, so that a reader need not wait for it; those after it grow.
+        """
         segments = iter(segments)
-        first_line = 1
-        while chunk := list(islice(segments, CHUNK_SEGMENTS)):
-            yield from self._translate_chunk(chunk, first_line)
+        first_line, size = 1, first
+        while chunk := list(islice(segments, size)):
+            yield self._translate_chunk(chunk, first_line)
             first_line += len(chunk)
+            size = min(4 * size, CHUNK_SEGMENTS)
 
     def _translate_chunk(self, segments: Sequence[str], first_line: int) -> list[Translation]:
         encoded = self.tokenizer.encode(segments)

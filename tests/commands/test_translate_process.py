@@ -109,3 +109,25 @@ def test_a_closed_stderr_moves_no_message_to_stdout(tiny_run: Path, source: Path
     assert result.returncode == 0
     assert result.stdout.count("\n") == 3
     assert "model:" not in result.stdout
+
+
+def test_the_first_translations_come_before_the_input_ends(tiny_run: Path) -> None:
+    """Line for line of the part that was read, with stdin still open."""
+    with subprocess.Popen(
+        command(tiny_run, "--beam-size", 1),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"sun moon\n\nstar\n" * 20)
+        process.stdin.flush()
+        first = [process.stdout.readline() for _ in range(32)]
+        assert [line == b"\n" for line in first[:6]] == [False, True, False] * 2
+        assert first[3:6] == first[:3]
+        process.stdin.close()
+        rest = process.stdout.read().splitlines(keepends=True)
+        assert len(rest) == 28
+        assert process.wait() == 0
