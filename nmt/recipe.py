@@ -1,7 +1,7 @@
 """Recipes: TOML files <-> the dataclasses of `nmt.config`.
 
-Precedence: default < recipe < `--set section.key=value`. Unknown keys are refused with the
-nearest valid name.
+Precedence: default < extended recipe < recipe < `--set section.key=value`. Unknown keys are refused
+with the nearest valid name.
 """
 
 import difflib
@@ -45,12 +45,46 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 
     Raises NmtError for a bad file, UsageError for an unknown name or override.
     """
-    path = Path(name)
-    if path.suffix != ".toml" and not path.is_file():
-        path = shipped("recipes") / f"{name}.toml"
-        if "/" in name or not path.is_file():
-            raise UsageError(f"no recipe '{name}'{suggestion(name, shipped_recipes())}")
-    return override(parse_recipe(read_text(path), path.stem, str(path)), overrides)
+    path = find_recipe(name)
+    return override(recipe_from(read_tables(path), path.stem, str(path)), overrides)
+
+
+def find_recipe(name: str, beside: Path = Path()) -> Path:
+    """The file of a recipe: a path from the folder `beside`, or a shipped name."""
+    path = beside / name
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    path = shipped("recipes") / f"{name}.toml"
+    if "/" in name or not path.is_file():
+        raise UsageError(f"no recipe '{name}'{suggestion(name, shipped_recipes())}")
+    return path
+
+
+def read_tables(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe file's tables over those of the recipe it extends; raises NmtError.
+
+    `extends` names a shipped recipe, or a file from the folder that the recipe is in.
+    """
+    tables = parse_toml(read_text(path), str(path))
+    base = tables.pop("extends", None)
+    if base is None:
+        return tables
+    if not isinstance(base, str) or not base:
+        raise NmtError(f"{path}: extends is {base!r} but must name a recipe")
+    chain = (*extending, path.resolve())
+    try:
+        found = find_recipe(base, path.parent)
+    except UsageError as error:
+        raise NmtError(f"{path} extends {base}: {error}") from error
+    if found.resolve() in chain:
+        raise NmtError(f"{path} extends {base}, which extends it in turn; take one of them out")
+    merged = read_tables(found, chain)
+    merged.pop("name", None)
+    for section, values in tables.items():
+        old = merged.get(section, {})
+        both = isinstance(old, dict) and isinstance(values, dict)
+        merged[section] = {**old, **values} if both else values
+    return merged
 
 
 def read_text(path: Path) -> str:
@@ -63,11 +97,20 @@ def read_text(path: Path) -> str:
 
 
 def parse_recipe(text: str, name: str, origin: str) -> Recipe:
-    """The recipe written in TOML; `origin` names it in errors."""
+    """The recipe written in TOML, which extends no other; `origin` names it in errors."""
+    return recipe_from(parse_toml(text, origin), name, origin)
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The tables of a TOML text; raises NmtError."""
     try:
-        tables = tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise NmtError(f"{origin} is not valid TOML: {error}") from error
+
+
+def recipe_from(tables: dict[str, Any], name: str, origin: str) -> Recipe:
+    """The recipe in TOML's tables; `origin` names it in errors."""
     name = tables.pop("name", name)
     if (
         not isinstance(name, str)

@@ -1,7 +1,7 @@
 """Recipes: every setting checked, mistakes told with the nearest right word, TOML round trips."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,61 @@ def test_every_shipped_recipe_loads_and_round_trips() -> None:
         assert recipe.data.dev
         assert recipe.data.test
         assert parse_recipe(to_toml(recipe), "other", "nowhere") == recipe
+
+
+def test_a_recipe_extends_another_by_its_changes(tmp_path: Path) -> None:
+    """Settings of the same section stay; a name does not; a chain is followed; paths are beside."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "one.toml").write_text(
+        'extends = "multi30k_en_de"\nname = "first"\n[model]\nheads = 2\n[train]\nseed = 5\n'
+    )
+    (folder / "two.toml").write_text('extends = "one.toml"\n[train]\nseed = 6\n')
+    base, one, two = (
+        load_recipe(str(name))
+        for name in ("multi30k_en_de", folder / "one.toml", folder / "two.toml")
+    )
+    assert (one.name, two.name) == ("first", "two")
+    assert (one.model.heads, one.train.seed, two.model.heads, two.train.seed) == (2, 5, 2, 6)
+    assert two.model == replace(base.model, heads=2)
+    assert two.train == replace(base.train, seed=6)
+    assert two.data == base.data
+    assert parse_recipe(to_toml(two), "other", "nowhere") == two
+
+
+def test_the_big_model_is_the_base_but_for_its_changes() -> None:
+    base, big = load_recipe("wmt14_en_de_base"), load_recipe("wmt14_en_de_big")
+    assert big.data == base.data
+    assert big.tokenizer == base.tokenizer
+    assert big.model == replace(base.model, d_model=1024, d_ff=4096, heads=16, dropout=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'extends = "pockett"',
+            "a.toml extends pockett: no recipe 'pockett'; did you mean 'pocket'?",
+        ),
+        ('extends = "b.toml"', "b.toml extends a.toml, which extends it in turn"),
+        ('extends = "a.toml"', "a.toml extends a.toml, which extends it in turn"),
+        ('extends = "none.toml"', "none.toml: No such file"),
+        ("extends = 3", "extends is 3 but must name a recipe"),
+        ('extends = ""', "extends is '' but must name a recipe"),
+    ],
+)
+def test_what_cannot_be_extended_is_told(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    (tmp_path / "b.toml").write_text('extends = "a.toml"')
+    with pytest.raises(NmtError) as told:
+        load_recipe(str(tmp_path / "a.toml"))
+    assert said in str(told.value)
+
+
+def test_a_resolved_recipe_reads_no_other_file() -> None:
+    """As of a model that somebody else made."""
+    with pytest.raises(NmtError, match="unknown key 'extends'"):
+        parse_recipe('extends = "pocket"', "x", "a model")
 
 
 def test_a_recipe_of_odd_values_round_trips() -> None:
