@@ -80,8 +80,16 @@ def gemm_rate(precision: str) -> float:
     "--precision", type=click.Choice(["float32", "bf16"]), default="bf16", show_default=True
 )
 @click.option("--batch-tokens", default=4096, show_default=True, help="Target tokens a batch.")
-@click.option("--updates", default=30, show_default=True, help="Measured, after the warm-up.")
-@click.option("--warm-up", default=10, show_default=True, help="Updates before that.")
+@click.option(
+    "--updates",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="Measured, after the warm-up.",
+)
+@click.option(
+    "--warm-up", type=click.IntRange(1), default=10, show_default=True, help="Updates before that."
+)
 @click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
 @click.option("--no-gemm", is_flag=True, help="Leave the machine's own rate out.")
 def command(
@@ -97,7 +105,9 @@ def command(
     """Train a SHAPE on the prepared corpus of RUN for some updates; one JSON line on stdout."""
     folder = RunFolder(run)
     begun = folder.load_recipe()
-    train = replace(begun.train, precision=precision, compile=compiled, micro_batch_tokens=0)
+    train = replace(
+        begun.train, precision=precision, compile=compiled, micro_batch_tokens=0, r_drop=0.0
+    )
     recipe: Recipe = replace(begun, model=SHAPES[shape], train=train)
     prepared = open_prepared(begun, folder)
     dataset = PairDataset(prepared.shards, prepared.names)

@@ -15,5 +15,5 @@ class UsageError(NmtError):
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether it is Python's, a CPU's or a GPU's way of saying that memory is used up."""
-    told = ("out of memory", "can't allocate memory", "not enough memory")
+    told = ("out of memory", "can't allocate memory", "not enough memory", "start new thread")
     return isinstance(error, MemoryError) or any(words in str(error) for words in told)

@@ -64,8 +64,10 @@ def _one_thread() -> None:
 
 
 @pytest.fixture
-def nmt(capfd: pytest.CaptureFixture[str]) -> Run:
+def nmt(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run `nmt ARGUMENTS` in this process: exit code, stdout, stderr."""
+
+    monkeypatch.setattr("nmt.commands.leave", lambda code: None)
 
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
 }
+leave = os._exit  # tests, which are one process, take another
 MEMORY_MEND = (
     "lower train.micro_batch_tokens to train, decode.batch_tokens to translate, or the model's size"
 )
@@ -94,7 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"nmt: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(128 + signal.SIGINT)
+        stop(128 + signal.SIGINT)
+    except SystemExit as end:
+        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            stop(int(end.code))
+        raise
     except OSError as error:
         drop_stdout()
         place = f"{error.filename}: " if error.filename else "cannot read or write: "
@@ -106,6 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"nmt: out of memory; {MEMORY_MEND}", err=True)
         sys.exit(1)
     sys.exit(0)
+
+
+def stop(code: int) -> NoReturn:
+    """Exit by a signal, all being unwound: without waiting for threads that are at work."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(
+            OSError, ValueError, AttributeError
+        ):  # closed by the reader, or from the start
+            stream.flush()
+    leave(code)
+    sys.exit(code)
 
 
 def drop_stdout() -> None:

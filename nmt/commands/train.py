@@ -59,6 +59,7 @@ def command(
     from nmt.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.prepare import open_prepared, prepare
+    from nmt.threads import threads_for
     from nmt.training.beginning import given_tokenizer, initial_model, resolve_precision
     from nmt.training.trainer import Trainer
     from nmt.training.validation import DevSet
@@ -78,7 +79,7 @@ def command(
 
         begun = parse_recipe(workers.first(begin), settled.name, str(folder.recipe))
         prepared = open_prepared(begun, folder)
-        share_out = workers.map if workers.count > 1 else None
+        share_out = workers.map if workers.count > 1 else threads_for(chosen).map
         dev = DevSet(begun, data, prepared.tokenizer, share_out)
         initial = initial_model(begun, folder)
         outcome = Trainer(begun, prepared, dev, folder, chosen, workers, initial).train()

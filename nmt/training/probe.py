@@ -62,7 +62,7 @@ def check_memory(
     ):
         updater.try_batch(batch)
     with memory_to_spare("the longest dev segments; lower decode.batch_tokens"):
-        dev.try_longest(network)
+        dev.try_longest(network, updater.threads)
 
 
 @contextmanager

@@ -95,8 +95,8 @@ class Trainer:
             Reporter(self.run, self.recipe, self.progress, writes=writes) as reporter,
         ):
             self.updater.begin()
-            if not self.is_finished():
-                self.check_memory()
+            if not self.is_finished() and not self.checked_memory(stop):
+                return self.outcome(stopped_by=stop.signal)
             batches = self.batches()
             while self.validated(reporter, stop) and not self.is_finished():
                 sums = self.update(next(batches), stop, reporter)
@@ -152,6 +152,21 @@ class Trainer:
             del plan  # else two would be held at a time
             progress.epoch += 1
             progress.batch = 0
+
+    def checked_memory(self, stop: StopRequest) -> bool:
+        """Whether memory was found to suffice; False if a signal to one who works alone came first.
+
+        Raises NmtError if it does not suffice.
+        """
+        if self.workers.count > 1:
+            self.check_memory()
+            return True
+        try:
+            with stop.may_leave():
+                self.check_memory()
+        except StoppedEarly:
+            return False
+        return True
 
     def check_memory(self) -> None:
         """Refuse to begin if memory does not suffice for the largest batches."""
@@ -270,7 +285,7 @@ class Trainer:
         load_weights(self.network, mean.weights, self.run.model)
         validation = self.score(stop)
         if validation is None:
-            return self.outcome(stopped_by=stop.signal)
+            return self.outcome(stopped_by=self.workers.agree(stop.signal, self.device))
         reporter.averaged(validation, [*mean.updates])
         return self.outcome(averaged_bleu=validation.bleu)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import torch
 
@@ -15,7 +16,7 @@ from nmt.model.transformer import Transformer
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.tokenizer import PAD, Tokenizer
-from nmt.threads import threads_for
+from nmt.threads import Threads
 from nmt.training.loss import reference_loss
 
 
@@ -43,11 +44,11 @@ def tell_once() -> Callable[[str], None]:
 class DevSet:
     """The dev corpora of a recipe, read once.
 
-    `map_batches` may share the work out to other processes; without it, threads do on a CPU.
+    `map_batches` may share the work out to threads or other processes.
     """
 
     def __init__(
-        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map | None = None
+        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map = map
     ) -> None:
         pairs = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
         if not pairs:
@@ -81,24 +82,25 @@ class DevSet:
         loss, plain_loss = self.loss(network)
         if not math.isfinite(loss):
             return Validation(loss, plain_loss, bleu=0.0)  # such a model has no outputs to score
-        hypotheses = self._translate(network, self.sources, self._map)
+        hypotheses = self._translate(network, self.sources, self._map, self._report)
         language = self._recipe.data.target_language
         return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
 
     def _translate(
-        self, network: Transformer, sources: Sequence[str], how: Map | None
+        self,
+        network: Transformer,
+        sources: Sequence[str],
+        how: Map,
+        report: Callable[[str], None],
     ) -> list[str]:
-        return translate_texts(
-            network, self._tokenizer, self._recipe.decode, sources, self._report, how
-        )
+        return translate_texts(network, self._tokenizer, self._recipe.decode, sources, report, how)
 
     def loss(self, network: Transformer) -> tuple[float, float]:
         """Smoothed and plain loss a token, over batches of similar length."""
         was_training = network.training
         network.eval()
         try:
-            share_out = self._map or threads_for(network.embedding.device).map
-            sums = list(share_out(lambda batch: self._sums(network, batch), self._batches()))
+            sums = list(self._map(lambda batch: self._sums(network, batch), self._batches()))
         finally:
             network.train(was_training)
         tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))
@@ -119,13 +121,15 @@ class DevSet:
         sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
         return float(sums.smoothed), float(sums.plain)
 
-    def try_longest(self, network: Transformer) -> None:
-        """Run the batches that need the most memory, to find out whether it suffices."""
+    def try_longest(self, network: Transformer, threads: Threads) -> None:
+        """Run the batches that need the most memory, one a thread, to find out if it suffices."""
         was_training = network.training
         network.eval()
-        for batch in self._batches()[:1]:
-            self._sums(network, batch)
+        longest = self._batches()[: threads.count]
+        list(threads.map(lambda batch: self._sums(network, batch), longest))
         network.train(was_training)
         lengths = [len(ids) + 1 for ids in self._tokenizer.encode(self.sources)]
-        longest = next(batches_by_length(lengths, self._recipe.decode.batch_tokens))
-        self._translate(network, [self.sources[index] for index in longest], map)
+        batches = batches_by_length(lengths, self._recipe.decode.batch_tokens)
+        indices = chain.from_iterable(islice(batches, threads.count))
+        sources = [self.sources[index] for index in indices]
+        self._translate(network, sources, threads.map, lambda _: None)

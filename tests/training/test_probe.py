@@ -1,5 +1,6 @@
 """The memory probe: which batches are tried, and that too little memory is a sentence."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -84,16 +85,33 @@ def test_a_long_dev_segment_is_tried_at_the_start(nmt: Run, tiny: Path, monkeypa
     tried: list[list[str]] = []
     real = DevSet._translate
 
-    def translate(dev: DevSet, network: Any, sources: list[str], how: Any) -> list[str]:
+    def translate(dev: DevSet, network: Any, sources: list[str], *how: Any) -> list[str]:
         tried.append(list(sources))
-        return real(dev, network, sources, how)
+        return real(dev, network, sources, *how)
 
     monkeypatch.setattr(DevSet, "_translate", translate)
     with Path("dev.src").open("a") as dev, Path("dev.tgt").open("a") as references:
         dev.write("sun " * 40 + "\n")
         references.write("SUN\n")
-    assert nmt("train", tiny, "--set", "decode.batch_tokens=100").code == 0
+    ended = nmt("train", tiny, "--set", "decode.batch_tokens=100", "--set", "data.max_length=999")
+    assert ended.code == 0
     assert tried[0] == ["sun " * 40]
+
+
+def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> None:
+    """Threads must not be what fails; in a process of its own, should it hang."""
+    program = (
+        "from nmt.training import probe; from nmt.commands import main;"
+        "probe.available_bytes = lambda: 0; import sys; main(sys.argv[1:])"
+    )
+    options = ["--set", "model.d_model=128", "--set", "train.batch_source_tokens=2000"]
+    command = [sys.executable, "-c", program, "train", str(tiny), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, env=environment
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr.splitlines()[-1].startswith("nmt: too little memory for the largest batch")
 
 
 def test_a_group_of_processes_may_have_less_than_the_machine(

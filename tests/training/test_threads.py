@@ -65,3 +65,15 @@ def test_results_come_in_order_and_errors_come_through() -> None:
         list(threads.map(lambda each: 1 / each, [1, 0]))
     assert Threads(1).count == 1
     assert list(Threads(1).map(str, [1, 2])) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("cores", "count"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 3), (7, 3), (8, 4)]
+)
+def test_few_cores_stay_idle(cores: int, count: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(cores)
+    try:
+        assert Threads().count == count
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,123 @@
+"""Settings of a training, each turned on: precision, compiling, fine-tuning, TensorBoard."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Run
+from tests.training.conftest import assert_same, read_metrics, weights
+
+
+def test_prepare_after_training_with_automatic_precision(nmt: Run, tiny: Path) -> None:
+    options = ["--set", "train.precision=auto"]
+    nmt("train", tiny, *options, "--max-updates", 4)
+    assert nmt("prepare", tiny, *options, "--max-updates", 4).code == 2  # no flag of prepare
+    raised = [*options, "--set", "train.max_updates=4"]
+    assert nmt("prepare", tiny, *raised).code == 0
+
+
+def test_compiling_without_a_compiler_is_refused(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("CXX", "/nonexistent/compiler")
+    refused = nmt("train", tiny, "--set", "train.compile=true")
+    assert refused.code == 1
+    assert "needs a C++ compiler" in refused.err
+
+
+def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
+    for run, precision in (("full", "float32"), ("half", "bf16")):
+        nmt("train", tiny, "--run", run, "--set", f"train.precision={precision}")
+    full, half = (
+        [x["loss"] for x in read_metrics(Path(run)) if x["kind"] == "train"]
+        for run in ("full", "half")
+    )
+    assert half == pytest.approx(full, rel=0.02)
+    assert weights(Path("half/model.safetensors"))["embedding"].dtype == torch.float32
+
+
+def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """What the machine has is written down; on another machine the run goes on with that."""
+    automatic = ["--set", "train.precision=auto"]
+    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: True)
+    nmt("train", tiny, *automatic, "--max-updates", 4)
+    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: False)
+    assert nmt("train", tiny, *automatic).code == 0
+    assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
+
+
+def test_fine_tuning_begins_with_the_model_and_keeps_its_tokenizer(
+    nmt: Run, tiny: Path, skilled_run: Path
+) -> None:
+    """A learning rate of 0 leaves the weights as they came."""
+    settings = ["model.d_model=32", "model.d_ff=64", "model.d_k=16", "model.d_v=16"]
+    options = [part for each in settings for part in ("--set", each)]
+    options += ["--init-from", str(skilled_run / "model.safetensors")]
+    ended = nmt("train", tiny, *options, "--set", "train.learning_rate_scale=0.0")
+    assert ended.code == 0
+    assert "learning 40 BPE" not in ended.err
+    assert (
+        Path("runs/tiny/tokenizer.model").read_bytes()
+        == (skilled_run / "tokenizer.model").read_bytes()
+    )
+    before, after = (weights(run / "model.safetensors") for run in (skilled_run, Path("runs/tiny")))
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_fine_tuning_goes_on_without_the_model_it_began_with(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    shutil.copy(tiny_run / "model.safetensors", "start.safetensors")
+    options = ["--init-from", "start.safetensors"]
+    nmt("train", tiny, "--run", "whole", *options)
+    nmt("train", tiny, "--run", "parts", *options, "--max-updates", 4)
+    Path("start.safetensors").unlink()
+    assert nmt("train", tiny, "--run", "parts", *options).code == 0
+    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
+
+
+def test_a_model_of_another_shape_or_vocabulary_is_refused(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    model = tiny_run / "model.safetensors"
+    other = ["--set", "model.d_ff=64", "--set", "tokenizer.vocab_size=50"]
+    refused = nmt("train", tiny, "--init-from", model, *other)
+    assert refused.code == 1
+    assert "has model.d_ff=32, tokenizer.vocab_size=40, the recipe model.d_ff=64" in refused.err
+    assert nmt("train", tiny, "--init-from", "nothing.safetensors").code == 1
+
+
+def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    nmt("train", tiny, "--set", "train.tensorboard=true")
+    events = accumulator.EventAccumulator("runs/tiny/tensorboard")
+    events.Reload()
+    shown = [(each.step, each.value) for each in events.Scalars("train/loss")]
+    lines = [x for x in read_metrics(Path("runs/tiny")) if x["kind"] == "train"]
+    assert [step for step, _ in shown] == [line["update"] for line in lines]
+    assert [value for _, value in shown] == pytest.approx([line["loss"] for line in lines])
+
+
+def test_bpe_dropout_trains_on_other_pieces_each_epoch_and_repeats(nmt: Run, tiny: Path) -> None:
+    for run, share in (("none", 0.0), ("some", 0.3), ("again", 0.3)):
+        nmt("train", tiny, "--run", run, "--set", f"train.bpe_dropout={share}")
+    assert_same(Path("some/model.safetensors"), Path("again/model.safetensors"))
+    losses = [
+        [x["loss"] for x in read_metrics(Path(run)) if x["kind"] == "train"]
+        for run in ("none", "some")
+    ]
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.slow
+def test_compiled_training_is_the_same_training(nmt: Run, tiny: Path) -> None:
+    """torch.compile changes rounding alone; it needs a C++ compiler."""
+    if not any(map(shutil.which, ("g++", "clang++", "c++"))):
+        pytest.skip("no C++ compiler here")
+    options = ["--max-updates", 2, "--set", "model.dropout=0.0"]
+    nmt("train", tiny, "--run", "plain", *options)
+    compiled = nmt("train", tiny, "--run", "compiled", *options, "--set", "train.compile=true")
+    assert compiled.code == 0
+    plain, fast = (read_metrics(Path(run))[0]["loss"] for run in ("plain", "compiled"))
+    assert fast == pytest.approx(plain, rel=1e-4)

@@ -1,0 +1,172 @@
+"""What goes wrong in a training is counted, told and survived."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.training.loss import LossSums, smoothed_loss
+from tests.conftest import Run
+from tests.training.conftest import assert_same, read_metrics, weights
+
+
+def test_weights_without_a_state_are_not_averaged_into_another_run(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny)
+    for state in Path("runs/tiny/checkpoints").glob("*.state.pt"):
+        state.unlink()
+    refused = nmt("train", tiny)
+    assert refused.code == 1
+    assert "no training state" in refused.err
+
+
+def test_unsealed_leftovers_of_kills_do_not_stop_a_run(nmt: Run, tiny: Path) -> None:
+    """Killed twice in its first checkpoint, at different updates."""
+    nmt("train", tiny, "--run", "whole")
+    for update in (3, 4):
+        left = Path(f"runs/tiny/checkpoints/update-{update:08}.safetensors")
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.write_bytes(b"half a model")
+    assert nmt("train", tiny).code == 0
+    assert_same(Path("whole/model.safetensors"), Path("runs/tiny/model.safetensors"))
+    assert not Path("runs/tiny/checkpoints/update-00000003.safetensors").exists()
+
+
+def test_an_average_that_was_not_scored_is_scored(nmt: Run, tiny: Path) -> None:
+    """Killed between writing the average and telling its score."""
+    nmt("train", tiny)
+    metrics = Path("runs/tiny/metrics.jsonl")
+    lines = metrics.read_text().splitlines(keepends=True)
+    metrics.write_text("".join(lines[:-1]))
+    ended = nmt("train", tiny)
+    assert "average of 2 checkpoints" in ended.err
+    again = metrics.read_text().splitlines(keepends=True)
+    assert again[:-1] == lines[:-1]
+    assert json.loads(again[-1])["bleu"] == json.loads(lines[-1])["bleu"]
+    assert "is done at update 12" in nmt("train", tiny).err
+
+
+def test_metrics_on_a_full_disk_are_told(nmt: Run, tiny: Path) -> None:
+    nmt("prepare", tiny)
+    Path("runs/tiny/metrics.jsonl").symlink_to("/dev/full")
+    ended = nmt("train", tiny)
+    assert ended.code == 1
+    assert "cannot write runs/tiny/metrics.jsonl: No space left on device; make room" in ended.err
+
+
+def test_a_dev_set_without_a_finite_loss_scores_nothing(nmt: Run, tiny: Path) -> None:
+    """A first step that leaves no weight finite is no best model, and its figures are null."""
+    options = ["--set", "train.learning_rate_scale=1e300", "--set", "train.validate_updates=1"]
+    ended = nmt("train", tiny, *options, "--set", "train.early_stopping_metric=loss")
+    assert ended.code == 1
+    assert "not a number 5 times in a row" in ended.err
+    dev = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "dev"]
+    assert (dev[0]["loss"], dev[0]["bleu"]) == (None, 0.0)
+    assert not Path("runs/tiny/best.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["\n" * 10, "sun " * 300 + "\n"])
+def test_a_dev_set_of_nothing_or_of_too_much(nmt: Run, tiny: Path, text: str) -> None:
+    """Blank sources are no error; where no pair counts for the loss, that is told."""
+    Path("dev.src").write_text(text)
+    Path("dev.tgt").write_text("SUN\n" * text.count("\n"))
+    ended = nmt("train", tiny)
+    if text.isspace():
+        assert ended.code == 0
+    else:
+        assert ended.code == 1
+        assert "every pair of the dev set is longer than data.max_length=250" in ended.err
+
+
+def test_damaged_lines_of_metrics_are_dropped_and_told(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny, "--max-updates", 6)
+    with Path("runs/tiny/metrics.jsonl").open("ab") as stream:
+        stream.write(b'garbage\n{"kind": "train"}\n\xff\n')
+    resumed = nmt("train", tiny)
+    assert resumed.code == 0
+    assert "dropped 3 damaged lines" in resumed.err
+    assert read_metrics(Path("runs/tiny"))[-1]["kind"] == "average"
+
+
+def test_a_damaged_average_is_made_anew(nmt: Run, tiny: Path) -> None:
+    nmt("train", tiny)
+    model = Path("runs/tiny/model.safetensors")
+    before = weights(model)["embedding"].clone()  # the file is mapped, and cut below
+    model.write_bytes(model.read_bytes()[:1000])
+    assert nmt("train", tiny).code == 0
+    assert torch.equal(weights(model)["embedding"], before)
+
+
+def test_what_a_killed_process_left_is_swept_up(nmt: Run, tiny: Path) -> None:
+    """Files of a process that still runs, such as an average under way, stay.
+
+    One of this process's own number is of a former one.
+    """
+    left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.partial")
+    half = Path("runs/tiny/prepared/train-0.ids.partial")
+    former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
+    living = Path(f"runs/tiny/.last3.safetensors.{os.getppid()}.partial")
+    for path in (left, half, former, living):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+    assert [path.exists() for path in (left, half, former, living)] == [False] * 3 + [True]
+
+
+def test_divergence_is_told(nmt: Run, tiny: Path) -> None:
+    ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
+    assert ended.code == 1
+    assert "loss or gradient was not a number 5 times in a row" in ended.err
+    assert "train.src + train.tgt, lines " in ended.err
+    skipped = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "skipped"]
+    assert len(skipped) == 5
+    assert skipped[0]["update"] <= 2
+    lines = skipped[0]["lines"]["train.src + train.tgt"]
+    assert lines == sorted({*lines})
+    assert 1 <= lines[0] <= lines[-1] <= 120
+    assert not list(Path("runs/tiny/checkpoints").glob("*"))  # none whose weights are suspect
+
+
+def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """At update 3 the loss is made NaN, at 6 infinite: the weights stay, and the run goes on."""
+    real = smoothed_loss
+    calls = iter(range(1, 100))
+    wrong = {4: math.nan, 7: math.inf}  # the first call is the probe's
+
+    def sometimes_wrong(*arguments: Any) -> LossSums:
+        sums = real(*arguments)
+        return LossSums(sums.smoothed * wrong.get(next(calls), 1.0), sums.plain)
+
+    monkeypatch.setattr("nmt.training.step.smoothed_loss", sometimes_wrong)
+    ended = nmt("train", tiny, "--set", "train.checkpoint_updates=1")
+    assert ended.code == 0
+    assert "update 3 skipped: its loss is not a number (1 skipped so far)" in ended.err
+    assert "update 6 skipped: its loss is not a number (2 skipped so far)" in ended.err
+    lines = read_metrics(Path("runs/tiny"))
+    assert [line["update"] for line in lines if line["kind"] == "skipped"] == [3, 6]
+    train = [line for line in lines if line["kind"] == "train"]
+    assert [line["skipped"] for line in train] == [0, 1, 2, 2, 2, 2]
+    assert all(math.isfinite(line["loss"]) for line in train)
+
+
+def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    """The loss is a number, its gradient is not; weights before and after are equal."""
+    real = smoothed_loss
+    calls = iter(range(1, 100))
+
+    def steep(*arguments: Any) -> LossSums:
+        sums = real(*arguments)
+        if next(calls) == 5:  # update 4
+            sums.smoothed.register_hook(lambda gradient: gradient * math.inf)
+        return sums
+
+    monkeypatch.setattr("nmt.training.step.smoothed_loss", steep)
+    options = ["--set", "train.checkpoint_updates=1", "--set", "train.average_checkpoints=9"]
+    ended = nmt("train", tiny, *options)
+    assert "update 4 skipped: its gradient is not a number" in ended.err
+    there = {path.name for path in Path("runs/tiny/checkpoints").glob("*.safetensors")}
+    assert "update-00000004.safetensors" not in there
+    assert "update-00000005.safetensors" in there
