@@ -232,6 +232,7 @@ def meet(device: torch.device) -> Workers:
     rank, size, port = (number_in(name) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
     by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
+        # torch gives its stores no types.
         store = dist.TCPStore(  # type: ignore[attr-defined]
             os.environ["MASTER_ADDR"],
             port,

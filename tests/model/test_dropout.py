@@ -53,7 +53,7 @@ def test_out_of_training_nothing_happens() -> None:
 def test_the_gradient_is_the_mask() -> None:
     x = torch.ones(1000, requires_grad=True)
     y = Dropout(0.4)(x)
-    y.sum().backward()
+    y.sum().backward()  # x.grad, which may be None, is there now
     assert torch.equal(y, x.grad)  # type: ignore[arg-type]
 
 
