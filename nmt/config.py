@@ -221,7 +221,7 @@ class DecodeSettings:
         50, "output tokens allowed beyond the input's (section 6.1)", minimum=1
     )
     batch_tokens: int = setting(
-        4096, "source tokens translated at once, padding included", minimum=1, may_change=True
+        1024, "source tokens translated at once, padding included", minimum=1, may_change=True
     )
     precision: str = setting(
         "float32",

@@ -23,7 +23,7 @@ FLOORS = [
     {"decoding"},
     {"checkpoint"},
     {"model", "text", "metrics"},
-    {"run", "recipe", "resources", "atomic", "log", "threads"},
+    {"run", "recipe", "resources", "atomic", "log", "threads", "processes"},
     {"config", "errors"},
 ]
 # The ground floors hold single files, which may use each other; elsewhere neighbours may not.

@@ -4,7 +4,7 @@ Dimensions: B sentences still searched, K live hypotheses a sentence, V pieces.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeVar
 
@@ -117,23 +117,51 @@ def beam_search(
         # The best candidates that go on, in order of score: ended ones sort behind.
         live = scores.masked_fill(ends, -math.inf)
         order = live.argsort(dim=-1, descending=True, stable=True)[:, :beam_size]
-        log_probs = live.gather(1, order)
-        keep = [
-            row
-            for row, best_live in enumerate(log_probs[:, 0].tolist())
-            if not sentences[row].is_done(length, best_live, alpha, n_best)
-            and not (beam_size == 1 and sentences[row].finished)  # greedy: the likeliest ended
-        ]
+        best_live = live.amax(-1).tolist()
+        keep = sentences_in_place(
+            not sentence.is_done(length, best, alpha, n_best)
+            and not (beam_size == 1 and sentence.finished)  # greedy: the likeliest ended
+            for sentence, best in zip(sentences, best_live, strict=True)
+        )
         sentences = [sentences[row] for row in keep]
         if not sentences:
             break
         kept = torch.tensor(keep, device=device)
-        log_probs, order = log_probs[kept], order[kept]
-        last = pieces[kept].gather(1, order)
+        order = hypotheses_in_place(order[kept], parents[kept], K)
+        log_probs, last = live[kept].gather(1, order), pieces[kept].gather(1, order)
         rows = kept[:, None] * K + parents[kept].gather(1, order)  # (B', K')
         history = torch.cat([history.flatten(0, 1)[rows], last[:, :, None]], dim=2)
         state = state.select(rows)
     return [sentence.finished for sentence in results]
+
+
+def sentences_in_place(goes_on: Iterable[bool]) -> list[int]:
+    """The sentences that go on, the last of them in the places of those that do not.
+
+    What is kept of a sentence must move when its place changes.
+    """
+    keep = list(goes_on)
+    count = sum(keep)
+    late = iter([row for row in range(count, len(keep)) if keep[row]])
+    return [row if keep[row] else next(late) for row in range(count)]
+
+
+def hypotheses_in_place(order: Tensor, parents: Tensor, beam: int) -> Tensor:
+    """The candidates `order` (B, K), the first of each parent in its place, others in free places.
+
+    What is kept of a hypothesis must move when its place changes: this halves the moves.
+    """
+    if order.shape[1] != beam:
+        return order  # the first step: all places are new
+    mine = parents.gather(1, order)  # (B, K) of each candidate, the place of its parent
+    places = torch.arange(beam, device=order.device)
+    is_child = mine[:, None, :] == places[:, None]  # (B, place, candidate)
+    is_first = (is_child & (is_child.cumsum(2) == 1)).to(torch.uint8)
+    # Free places and candidates that are no first come first, in order, and are as many.
+    free_places = is_first.amax(2).argsort(dim=1, stable=True)
+    others = is_first.amax(1).argsort(dim=1, stable=True)
+    place = torch.where(is_first.amax(1).bool(), mine, free_places.scatter(1, others, free_places))
+    return torch.empty_like(order).scatter_(1, place, order)
 
 
 def rules_of(

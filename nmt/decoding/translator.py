@@ -1,6 +1,7 @@
 """Segments in, translations out: one for one, in order, however they are batched."""
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -16,9 +17,10 @@ from nmt.decoding.segments import split_long
 from nmt.errors import NmtError
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer
+from nmt.processes import Forked
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from nmt.threads import threads_for
+from nmt.threads import bound_kernel_caches
 
 FIRST_SEGMENTS = 32  # read before the first translation of a stream is printed
 CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
@@ -66,7 +68,7 @@ class Translator:
     settings: DecodeSettings
     report: Callable[[str], None]
     n_best: int = 1
-    map_batches: Map | None = None  # by default threads, on a CPU
+    map_batches: Map | None = None  # by default processes, on a CPU
 
     def __post_init__(self) -> None:
         network = self.network
@@ -74,7 +76,8 @@ class Translator:
             network = copy.deepcopy(network).bfloat16()  # the search itself adds up in float32
         self._search_model = IncrementalDecoder(network)
         self._device = self.network.embedding.device
-        self._map = self.map_batches or threads_for(self._device).map
+        self._workers = workers_for(self._device)
+        self._map = self.map_batches or self._workers.map
 
     @classmethod
     def of(
@@ -132,7 +135,7 @@ class Translator:
         """The n best of each encoded source, searched in batches of similar length."""
         found: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(ids) + 1 for ids in sources]
-        batches = list(batches_by_length(lengths, self.settings.batch_tokens))
+        batches = shared_out(lengths, self.settings.batch_tokens, self._workers.count)
         searched = self._map(self._search_batch, [[sources[i] for i in b] for b in batches])
         for batch, results in zip(batches, searched, strict=True):
             for index, result in zip(batch, results, strict=True):
@@ -169,6 +172,23 @@ class Translator:
             sum(each.score for each in hypotheses),
             sum(each.log_prob for each in hypotheses),
         )
+
+
+def workers_for(device: torch.device) -> Forked:
+    """A process a core on a CPU; elsewhere this one, and where forks are not safe (macOS)."""
+    bound_kernel_caches()
+    alone = device.type != "cpu" or sys.platform != "linux"
+    return Forked(1 if alone else torch.get_num_threads())
+
+
+def shared_out(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
+    """`batches_by_length`, a little smaller where that leaves no worker without one at the end."""
+    batches: list[list[int]] = []
+    for percent in range(100, 0, -2):
+        batches = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
+        if len(batches) % workers == 0:
+            break
+    return batches
 
 
 def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

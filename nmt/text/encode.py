@@ -1,23 +1,21 @@
 """Encode and clean pairs chunk by chunk, on every core, in the corpus's order."""
 
 import os
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
-from multiprocessing import active_children, connection, get_context, parent_process
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, SIGTERM, pthread_sigmask
+from multiprocessing import get_context
 
 import numpy
 from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
+from nmt.processes import kill_workers, start_worker, without_interrupts
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
 
@@ -69,8 +67,7 @@ def encode_pairs(
                 ahead=2 * workers,
             )
         except BrokenProcessPool as error:
-            for process in active_children():  # the pool only asks them to end, which they ignore
-                process.kill()
+            kill_workers()
             raise NmtError(
                 "a process that encodes the corpus was killed, perhaps for want of memory; the same"
                 " command begins the corpus anew"
@@ -109,20 +106,6 @@ def submit(
         return pool.submit(encode_in_worker, chunk, model, limits)
 
 
-@contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Processes started in here leave signals to their parent, from their first moment on.
-
-    Ctrl-C, torchrun and job schedulers send them to all; a process that ended while it passes a
-    result on would keep the parent waiting for the rest.
-    """
-    before = pthread_sigmask(SIG_BLOCK, {SIGINT, SIGTERM})
-    try:
-        yield
-    finally:
-        pthread_sigmask(SIG_SETMASK, before)
-
-
 def encode_chunk(
     chunk: Chunk, tokenizer: Tokenizer, limits: DataSettings, threads: int
 ) -> EncodedChunk:
@@ -149,19 +132,6 @@ def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.
         longer > limits.max_ratio * shorter,
     ]
     return numpy.select(conditions, [numpy.int64(1), numpy.int64(2), numpy.int64(3)], 0)
-
-
-def start_worker() -> None:
-    """Have a process end with its parent."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def end_with_parent() -> None:
-    """Wait for the parent to be gone, killed perhaps, and go as well."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
 
 
 def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings) -> EncodedChunk:

@@ -1,0 +1,99 @@
+"""The layers of a trained Transformer as translating wants them: weights laid out anew.
+
+They compute what `nmt.model.layers` computes, with fewer and cheaper operations: queries come
+scaled, ReLU and biases are part of the products. On small tensors the calls themselves take the
+time.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward
+from nmt.model.product import Product
+
+
+class InferenceAttention:
+    """Multi-head attention; the parts that a cached step does one by one."""
+
+    def __init__(self, trained: MultiHeadAttention) -> None:
+        queries = trained.widths[0]
+        weight = trained.in_weight.detach().clone()
+        weight[:queries] *= (queries // trained.heads) ** -0.5  # sqrt(d_k) of equation 1
+        self.heads = trained.heads
+        self.widths = trained.widths
+        if trained.has_memory:
+            self.query = Product(weight[:queries])
+            self.memory = Product(weight[queries:])  # keys and values at once
+        else:
+            self.all = Product(weight)
+        self.out = Product(trained.out.weight.detach())
+
+    def split_heads(self, x: Tensor) -> Tensor:
+        """(B, length, h * width) -> (B, h, length, width)."""
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+        """Scaled queries (B, h, Q, d_k) to keys and values (B, h, S, width): (B, Q, d_model)."""
+        scores = query @ key.transpose(2, 3)
+        if bias is not None:
+            scores += bias
+        return self.out((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
+
+
+class InferenceFeedForward:
+    """Both products of equation 2."""
+
+    def __init__(self, trained: FeedForward) -> None:
+        inner, outer = trained.inner, trained.outer
+        self.inner = Product(inner.weight.detach(), inner.bias.detach(), relu=True)
+        self.outer = Product(outer.weight.detach(), outer.bias.detach())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, length, d_model) -> the same shape."""
+        return self.outer(self.inner(x))
+
+
+class InferenceNorm:
+    """LayerNorm(x + Sublayer(x))."""
+
+    def __init__(self, trained: AddNorm) -> None:
+        norm = trained.norm
+        self.shape, self.epsilon = norm.normalized_shape, norm.eps
+        self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
+
+    def __call__(self, x: Tensor, sublayer_output: Tensor) -> Tensor:
+        """Both (B, length, d_model) -> the same shape."""
+        return torch.layer_norm(
+            x + sublayer_output, self.shape, self.weight, self.bias, self.epsilon
+        )
+
+
+class InferenceLayer:
+    """What encoder and decoder layers have in common."""
+
+    def __init__(self, trained: EncoderLayer | DecoderLayer) -> None:
+        self.self_attention = InferenceAttention(trained.self_attention)
+        self.self_attention_norm = InferenceNorm(trained.self_attention_norm)
+        self.feed_forward = InferenceFeedForward(trained.feed_forward)
+        self.feed_forward_norm = InferenceNorm(trained.feed_forward_norm)
+
+
+class InferenceEncoderLayer(InferenceLayer):
+    """Self-attention, then feed-forward."""
+
+    def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """x (B, S, d_model); the bias hides padding."""
+        heads = self.self_attention
+        query, key, value = map(heads.split_heads, heads.all(x).split(heads.widths, dim=-1))
+        x = self.self_attention_norm(x, heads.attend(query, key, value, bias))
+        return self.feed_forward_norm(x, self.feed_forward(x))
+
+
+class InferenceDecoderLayer(InferenceLayer):
+    """Self-attention, attention to the memory, feed-forward: `incremental` steps through them."""
+
+    def __init__(self, trained: DecoderLayer) -> None:
+        super().__init__(trained)
+        self.cross_attention = InferenceAttention(trained.cross_attention)
+        self.cross_attention_norm = InferenceNorm(trained.cross_attention_norm)

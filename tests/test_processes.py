@@ -1,0 +1,82 @@
+"""A map over copies of this process."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.errors import NmtError
+from nmt.processes import Forked
+
+
+def test_results_come_in_order_from_other_processes_of_one_thread() -> None:
+    forked = Forked(2)
+
+    def work(item: int) -> tuple[int, int, int]:
+        time.sleep(0.02 * (item % 3))
+        return item, os.getpid(), torch.get_num_threads()
+
+    results = list(forked.map(work, range(7)))
+    assert [each[0] for each in results] == list(range(7))
+    assert {each[2] for each in results} == {1}
+    assert os.getpid() not in {each[1] for each in results}
+    assert [each[0] for each in forked.map(work, range(3))] == [0, 1, 2]  # the same processes
+
+
+@pytest.mark.parametrize(("count", "items"), [(1, [1, 2, 3]), (2, [1]), (2, [])])
+def test_little_work_is_done_here(count: int, items: list[int]) -> None:
+    assert list(Forked(count).map(lambda item: os.getpid(), items)) == [os.getpid()] * len(items)
+
+
+def test_a_killed_process_is_told_and_none_is_left() -> None:
+    def work(item: int) -> int:
+        if item == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
+    with pytest.raises(NmtError, match="was killed"):
+        list(Forked(2).map(work, range(4)))
+    for process in multiprocessing.active_children():
+        process.join(10)
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_is_the_functions_own() -> None:
+    def work(item: int) -> int:
+        raise NmtError(f"no {item}")
+
+    with pytest.raises(NmtError, match="no 0"):
+        list(Forked(2).map(work, range(4)))
+
+
+def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import os, time
+            from nmt.processes import Forked
+            def work(item):
+                print(os.getpid(), flush=True)
+                time.sleep(60)
+            list(Forked(2).map(work, range(2)))
+            """
+        )
+    )
+    command = [sys.executable, script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
+        assert parent.stdout
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.kill()
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{child}").exists() for child in children):
+            assert time.monotonic() < deadline, "a copy outlived its parent"
+            time.sleep(0.05)
