@@ -128,6 +128,14 @@ class ModelSettings:
         minimum=0,
         maximum=0.99,
     )
+    positions: str = setting(
+        "sinusoidal",
+        "positional encoding (section 3.5); learned is table 3, row E",
+        choices=("sinusoidal", "learned"),
+    )
+    max_positions: int = setting(
+        256, "positions a learned table holds; longer text is translated in pieces", minimum=3
+    )
 
 
 @dataclass(frozen=True)

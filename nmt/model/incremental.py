@@ -101,7 +101,8 @@ class IncrementalDecoder:
     def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Logits (B, K, V) of the next piece after last_ids (B, K), and the state after them."""
         B, K = last_ids.shape
-        x = self.model.embed(last_ids.reshape(B * K, 1), first_position=state.length)
+        position = self.model.target_positions(state.length + 1)[state.length :]
+        x = self.model.embed(last_ids.reshape(B * K, 1), position)
         caches = []
         for layer, cache in zip(self.decoder_layers(), state.layers, strict=True):
             x, kept = self.layer_step(layer, x, cache, state, K)
