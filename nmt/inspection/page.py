@@ -1,5 +1,6 @@
 """The paper's tables beside our counts, as the page recipes/paper/README.md."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -90,17 +91,22 @@ class Count:
     ours: int
 
     @property
+    def printed(self) -> float:
+        """The paper's, where it prints one."""
+        return math.nan if self.row.millions is None else 1e6 * self.row.millions
+
+    @property
     def excess(self) -> float:
         """Ours over the paper's, less 1."""
-        return self.ours / (1e6 * (self.row.millions or 0)) - 1
+        return self.ours / self.printed - 1
 
     @property
     def pieces(self) -> tuple[int, int]:
         """The least and the greatest vocabulary with which ours would be rounded to the paper's."""
         d_model = self.recipe.model.d_model
         others = self.ours - self.recipe.tokenizer.vocab_size * d_model
-        low, high = (1e6 * ((self.row.millions or 0) + half) - others for half in (-0.5, 0.5))
-        return -int(-low // d_model), int(high // d_model)
+        room = self.printed - others
+        return math.ceil((room - 0.5e6) / d_model), math.floor((room + 0.5e6) / d_model)
 
 
 def page(length: int) -> str:
@@ -137,7 +143,7 @@ def rows_of_table_3(counts: Iterable[Count], length: int) -> Iterator[list[str]]
         paper = difference = pieces = ""
         if row.millions:
             paper = f"{row.millions} M"
-            difference = f"{each.ours / 1e6 - row.millions:+.2f} M ({each.excess:+.1%})"
+            difference = f"{(each.ours - each.printed) / 1e6:+.2f} M ({each.excess:+.1%})"
             pieces = "{:,} to {:,}".format(*each.pieces)
         run = flops_of(recipe, recipe.tokenizer.vocab_size, length).training_run
         yield [
