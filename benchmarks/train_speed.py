@@ -15,6 +15,7 @@ import click
 import torch
 
 from nmt.config import ModelSettings, Recipe
+from nmt.model.cost import TRAINING_PASSES, Workload, forward_flops
 from nmt.model.transformer import Transformer
 from nmt.run import RunFolder
 from nmt.text.batches import Batch, PairDataset
@@ -41,24 +42,10 @@ GEMM_SIZE = 4096
 GEMM_REPEATS = 5
 
 
-def forward_macs(model: ModelSettings, vocab_size: int, batch: Batch) -> int:
-    """Multiply-accumulates of one forward pass over real tokens: products alone, no padding."""
-    m = model
-    query, out = m.d_model * m.heads * m.d_k, m.d_model * m.heads * m.d_v
-    feed_forward = 2 * m.d_model * m.d_ff
-    source, target = ((ids != PAD).sum(1).double() for ids in (batch.source, batch.labels))
-    S, T = int(source.sum()), int(target.sum())
-    score = m.heads * (m.d_k + m.d_v)  # a query and a key: Q K^T, then the weighted values
-    encoder = S * (2 * query + 2 * out + feed_forward) + int((source**2).sum()) * score
-    decoder = (
-        T * (2 * query + 2 * out + feed_forward) + int((target * (target + 1) / 2).sum()) * score
-    )
-    cross = T * (query + out) + S * (query + out) + int((source * target).sum()) * score
-    return (
-        m.encoder_layers * encoder
-        + m.decoder_layers * (decoder + cross)
-        + T * m.d_model * vocab_size
-    )
+def workload(batch: Batch) -> Workload:
+    """The lengths of a batch's pairs, padding left out."""
+    source, target = ((ids != PAD).sum(1).tolist() for ids in (batch.source, batch.labels))
+    return Workload.of(zip(source, target, strict=True))
 
 
 def gemm_rate(precision: str) -> float:
@@ -123,7 +110,7 @@ def command(
     network = Transformer(recipe.model, len(prepared.tokenizer), PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.begin()
-    seconds, tokens, padded, macs = 0.0, 0, 0, 0
+    seconds, tokens, padded, flops = 0.0, 0, 0, 0.0
     began = time.perf_counter()
     for number in range(1, warm_up + updates + 1):
         started = time.perf_counter()
@@ -137,7 +124,9 @@ def command(
         tokens += sums.source_tokens + sums.target_tokens
         for part in batch.deal(updater.threads.count):
             padded += part.source.numel() + part.labels.numel()
-        macs += forward_macs(recipe.model, len(prepared.tokenizer), batch)
+        flops += TRAINING_PASSES * forward_flops(
+            recipe.model, len(prepared.tokenizer), workload(batch)
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {
         "shape": shape,
@@ -149,12 +138,12 @@ def command(
         "peak MiB": peak // 1024,
         "warm-up seconds": round(warm_seconds, 1),
         "loss": round(sums.smoothed / sums.target_tokens, 6),
-        "GFLOP/s": round(6 * macs / seconds / 1e9),  # forward once, backward twice; 2 a MAC
+        "GFLOP/s": round(flops / seconds / 1e9),
     }
     if not no_gemm:
         rate = gemm_rate(precision)
         figures["GEMM GFLOP/s"] = round(rate / 1e9)
-        figures["share of GEMM"] = round(6 * macs / seconds / rate, 3)
+        figures["share of GEMM"] = round(flops / seconds / rate, 3)
     print(json.dumps(figures), flush=True)
 
 

@@ -128,6 +128,14 @@ class ModelSettings:
         minimum=0,
         maximum=0.99,
     )
+    positions: str = setting(
+        "sinusoidal",
+        "positional encoding (section 3.5); learned is row E of table 3",
+        choices=("sinusoidal", "learned"),
+    )
+    max_positions: int = setting(
+        256, "positions a learned table holds; longer text is translated in pieces", minimum=3
+    )
 
 
 @dataclass(frozen=True)
@@ -160,7 +168,8 @@ class TrainSettings:
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", minimum=0)
     precision: str = setting(
         "float32",
-        "of matrix products; bf16 keeps weights and sums in float32; auto: bf16 where built in",
+        "of matrix products (footnote 5); bf16 keeps weights and sums in float32; auto: bf16 where"
+        " built in",
         choices=("float32", "bf16", "auto"),
     )
     compile: bool = setting(
@@ -180,7 +189,7 @@ class TrainSettings:
     )
     patience: int = setting(
         0,
-        "validations without a better one before stopping; 0: never",
+        "validations without a better one before stopping; 0: never (section 5.2)",
         minimum=0,
         may_change=True,
     )

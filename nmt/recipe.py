@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,20 @@ from nmt.resources import shipped
 
 SECTIONS_ARE = f" ({', '.join(f'[{section}]' for section in SECTIONS)})"
 DEFAULT_RECIPE = "pocket"
+# Of a run below runs/: a folder, or one within another, as in paper/base.
+FOLDER_NAME = re.compile(r"(?!\.{1,2}(/|$))[^/\\\x00-\x1f]+(/(?!\.{1,2}$)[^/\\\x00-\x1f]+)?")
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with the program."""
-    return sorted(path.stem for path in shipped("recipes").glob("*.toml"))
+    """Names of the recipes that come with the program; one in a folder is named `folder/recipe`."""
+    return sorted(recipe_name(path) for path in shipped("recipes").rglob("*.toml"))
+
+
+def recipe_name(path: Path) -> str:
+    """What a recipe's file calls it, if the recipe itself doesn't say."""
+    with suppress(ValueError):
+        return path.resolve().relative_to(shipped("recipes").resolve()).with_suffix("").as_posix()
+    return path.stem
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -46,7 +56,9 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises NmtError for a bad file, UsageError for an unknown name or override.
     """
     path = find_recipe(name)
-    return override(recipe_from(read_tables(path), path.stem, str(path)), overrides)
+    recipe = override(recipe_from(read_tables(path), recipe_name(path), str(path)), overrides)
+    check_positions(recipe)
+    return recipe
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Path:
@@ -54,10 +66,10 @@ def find_recipe(name: str, beside: Path = Path()) -> Path:
     path = beside / name
     if path.suffix == ".toml" or path.is_file():
         return path
-    path = shipped("recipes") / f"{name}.toml"
-    if "/" in name or not path.is_file():
-        raise UsageError(f"no recipe '{name}'{suggestion(name, shipped_recipes())}")
-    return path
+    known = shipped_recipes()
+    if name not in known:
+        raise UsageError(f"no recipe '{name}'{suggestion(name, known)}")
+    return shipped("recipes") / f"{name}.toml"
 
 
 def read_tables(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -112,11 +124,7 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 def recipe_from(tables: dict[str, Any], name: str, origin: str) -> Recipe:
     """The recipe in TOML's tables; `origin` names it in errors."""
     name = tables.pop("name", name)
-    if (
-        not isinstance(name, str)
-        or not re.fullmatch(r"[^/\\\x00-\x1f]+", name)
-        or name in (".", "..")
-    ):
+    if not isinstance(name, str) or not FOLDER_NAME.fullmatch(name):
         raise NmtError(f"{origin}: name is {name!r} but must be a text that can name a folder")
     try:
         for section, values in tables.items():
@@ -191,6 +199,24 @@ def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
         changed = replace(getattr(recipe, section), **{key: value})
         recipe = replace(recipe, **{section: changed})
     return recipe
+
+
+def check_positions(recipe: Recipe) -> None:
+    """Refuse text with more positions than a model will have learned; raises NmtError."""
+    model = recipe.model
+    if model.positions != "learned":
+        return
+    if recipe.data.max_length >= model.max_positions:
+        raise NmtError(
+            f"data.max_length={recipe.data.max_length} and the end of a segment are more than the"
+            f" model.max_positions={model.max_positions} that are learned; lower the one or raise"
+            " the other"
+        )
+    if recipe.train.bpe_dropout:
+        raise NmtError(
+            "train.bpe_dropout can cut a segment into more pieces than model.positions=learned has"
+            " positions; leave one of them out"
+        )
 
 
 def parse_value(text: str) -> Any:

@@ -145,7 +145,8 @@ def newest_model(runs: Path = RUNS) -> Path:
     """The model of the run last trained under `runs`."""
     trained = [
         (path.stat().st_mtime_ns, folder)
-        for folder in map(RunFolder, sorted(runs.glob("*/")))
+        for pattern in ("*/", "*/*/")  # a recipe's name may hold a folder
+        for folder in map(RunFolder, sorted(runs.glob(pattern)))
         for path in (folder.model, folder.best)
         if path.is_file()
     ]

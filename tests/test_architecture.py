@@ -19,7 +19,7 @@ MODULES = {
 FLOORS = [
     {"__main__"},
     {"commands"},
-    {"training"},
+    {"training", "inspection"},
     {"decoding"},
     {"checkpoint"},
     {"model", "text", "metrics"},

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "Score with BLEU, chrF and TER.",
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
+    "inspect": "Show layers, cost and every deviation from the paper.",
 }
 leave = os._exit  # tests, which are one process, take another
 MEMORY_MEND = (

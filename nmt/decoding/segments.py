@@ -1,9 +1,28 @@
 """Cut a segment that is longer than a model can be trusted with into pieces."""
 
+from nmt.config import DecodeSettings, ModelSettings
+from nmt.errors import NmtError
 from nmt.text.tokenizer import SPACE, Tokenizer
 
 SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
 CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"
+
+
+def segment_limit(settings: DecodeSettings, model: ModelSettings) -> int:
+    """Tokens of the longest segment that is translated as a whole.
+
+    Learned positions must hold its output too, which may be max_extra_tokens longer. Raises
+    NmtError if they cannot hold any.
+    """
+    if model.positions != "learned":
+        return settings.max_segment_tokens
+    room = model.max_positions - settings.max_extra_tokens
+    if room < 2:
+        raise NmtError(
+            f"decode.max_extra_tokens={settings.max_extra_tokens} leaves no room in the"
+            f" {model.max_positions} positions that the model learned; lower it"
+        )
+    return min(settings.max_segment_tokens, room)
 
 
 def split_long(ids: list[int], max_tokens: int, tokenizer: Tokenizer) -> list[list[int]]:

@@ -13,7 +13,7 @@ from nmt.checkpoint import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import SpecialIds, beam_search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.segments import split_long
+from nmt.decoding.segments import segment_limit, split_long
 from nmt.errors import NmtError
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer
@@ -75,6 +75,7 @@ class Translator:
         if self.settings.precision == "bf16":
             network = copy.deepcopy(network).bfloat16()  # the search itself adds up in float32
         self._search_model = IncrementalDecoder(network)
+        self._longest = segment_limit(self.settings, network.settings)
         self._device = self.network.embedding.device
         self._workers = workers_for(self._device)
         self._map = self.map_batches or self._workers.map
@@ -114,11 +115,11 @@ class Translator:
         pieces: list[list[int]] = []
         owners: list[range] = []  # of each segment, its places in `pieces`
         for line, ids in enumerate(encoded, first_line):
-            parts = split_long(ids, self.settings.max_segment_tokens, self.tokenizer) if ids else []
+            parts = split_long(ids, self._longest, self.tokenizer) if ids else []
             if len(parts) > 1:
                 self.report(
-                    f"line {line}: {len(ids):,} tokens are more than decode.max_segment_tokens="
-                    f"{self.settings.max_segment_tokens}; translated in {len(parts)} pieces"
+                    f"line {line}: {len(ids):,} tokens are more than {self._limit_in_words()};"
+                    f" translated in {len(parts)} pieces"
                 )
             owners.append(range(len(pieces), len(pieces) + len(parts)))
             pieces += parts
@@ -130,6 +131,13 @@ class Translator:
             )
         found = self._search(pieces)
         return [self._assemble([found[place] for place in owner]) for owner in owners]
+
+    def _limit_in_words(self) -> str:
+        """The setting that says how long a piece may be."""
+        if self._longest == self.settings.max_segment_tokens:
+            return f"decode.max_segment_tokens={self._longest}"
+        positions = self.network.settings.max_positions
+        return f"the {self._longest} that {positions} learned positions hold, output included"
 
     def _search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         """The n best of each encoded source, searched in batches of similar length."""

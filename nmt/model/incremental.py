@@ -128,7 +128,7 @@ class IncrementalDecoder:
     def encode(self, source: Tensor) -> DecoderState:
         """The state before the first target piece, one hypothesis a sentence; source (B, S)."""
         is_padding = source == self.model.pad_id
-        x = self.model.embed(source)
+        x = self.model.embed(source, self.model.source_positions(source.shape[1]))
         bias = padding_bias(is_padding, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
@@ -157,7 +157,8 @@ class IncrementalDecoder:
         B, K = last_ids.shape
         state = state.with_room()
         t = state.length
-        x = self.model.embed(last_ids.view(B * K, 1), first_position=t)
+        position = self.model.target_positions(t + 1)[t:]
+        x = self.model.embed(last_ids.view(B * K, 1), position)
         hidden = x.new_zeros(state.layers[0].self_keys.shape[2])  # positions yet to come
         hidden[t + 1 :] = -math.inf
         for layer, cache in zip(self.decoder, state.layers, strict=True):

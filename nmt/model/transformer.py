@@ -8,7 +8,7 @@ from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
 from nmt.model.dropout import Dropout
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
-from nmt.model.positions import sinusoids
+from nmt.model.positions import LearnedPositions, positions_of
 
 
 class Transformer(nn.Module):
@@ -23,14 +23,14 @@ class Transformer(nn.Module):
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
         self.dropout = Dropout(settings.dropout)
-        self.register_buffer("positions", sinusoids(256, settings.d_model), persistent=False)
+        self.source_positions, self.target_positions = positions_of(settings)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Embeddings normal with standard deviation d_model^-0.5, the rest Glorot-uniform."""
         nn.init.normal_(self.embedding, std=self.settings.d_model**-0.5)
         for module in self.modules():
-            if isinstance(module, MultiHeadAttention | FeedForward):
+            if isinstance(module, MultiHeadAttention | FeedForward | LearnedPositions):
                 module.reset_parameters()
 
     def forward(self, source: Tensor, target_input: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Transformer(nn.Module):
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """The encoder's output (B, S, d_model) and the bias that hides its padding."""
-        x = self.embed(source)
+        x = self.embed(source, self.source_positions(source.shape[1]))
         bias = padding_bias(source == self.pad_id, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
@@ -54,27 +54,20 @@ class Transformer(nn.Module):
 
         Target padding needs no mask: it stands at the end, where causality hides it.
         """
-        x = self.embed(target_input)
+        x = self.embed(target_input, self.target_positions(target_input.shape[1]))
         bias = causal_bias(target_input.shape[1], x)
         for layer in self.decoder:
             x = layer(x, memory, bias, memory_bias)
         return x
 
-    def embed(self, ids: Tensor, first_position: int = 0) -> Tensor:
-        """sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4)."""
-        positions = self.position_table(first_position + ids.shape[1])[first_position:]
+    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4).
+
+        ids (B, length), positions (length, d_model).
+        """
         x = embedding(ids, self.embedding) * self.settings.d_model**0.5
         dropped: Tensor = self.dropout(x + positions)
         return dropped
-
-    def position_table(self, length: int) -> Tensor:
-        """The first `length` positions, (length, d_model); the kept table grows if too short."""
-        table: Tensor = self.get_buffer("positions")
-        if length > len(table):
-            with torch.inference_mode(False):  # a table made while translating must serve training
-                table = sinusoids(2 * length, self.settings.d_model).to(table)
-            self.register_buffer("positions", table, persistent=False)
-        return table[:length]
 
     def project(self, x: Tensor) -> Tensor:
         """Logits over the vocabulary: the tied matrix, no bias (section 3.4)."""
@@ -87,8 +80,8 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
     attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
     feed_forward = 2 * s.d_model * s.d_ff + s.d_ff + s.d_model
     norm = 2 * s.d_model
+    positions = 2 * s.max_positions * s.d_model if s.positions == "learned" else 0
     encoder_layer = attention + feed_forward + 2 * norm
     decoder_layer = 2 * attention + feed_forward + 3 * norm
-    return (
-        vocab_size * s.d_model + s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
-    )
+    layers = s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
+    return vocab_size * s.d_model + positions + layers

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy
+import torch
 
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
+from nmt.model.cost import activation_bytes
 from nmt.model.transformer import Transformer
 from nmt.text.batches import PairDataset
 from nmt.text.plan import EpochPlan
@@ -24,16 +26,15 @@ def costliest_batch(
     plan: EpochPlan, dataset: PairDataset, model: ModelSettings, vocab_size: int
 ) -> int:
     """The batch of the plan whose activations take the most memory, padding included."""
-    rows = numpy.diff(plan.begins).astype(numpy.float64)
+    rows = torch.from_numpy(numpy.diff(plan.begins).astype(numpy.float64))
     S, T = (
-        numpy.maximum.reduceat(lengths[plan.order], plan.begins[:-1]).astype(numpy.float64)
+        torch.from_numpy(
+            numpy.maximum.reduceat(lengths[plan.order], plan.begins[:-1]).astype(numpy.float64)
+        )
         for lengths in (dataset.source_lengths, dataset.target_lengths)
     )
-    layer = 8 * model.d_model + 2 * model.d_ff
-    source = S * layer + model.heads * S * S
-    target = T * layer + model.heads * T * (S + T)
-    cost = rows * (model.encoder_layers * source + model.decoder_layers * target + T * vocab_size)
-    return int(numpy.flatnonzero(plan.sequence == cost.argmax())[0])
+    costliest = int(activation_bytes(model, vocab_size, rows, S, T).argmax())
+    return int(numpy.flatnonzero(plan.sequence == costliest)[0])
 
 
 def check_memory(

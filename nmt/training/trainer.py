@@ -79,7 +79,8 @@ class Trainer:
             load_weights(self.network, initial.weights, Path(settings.init_from))
         # A longer table made in mid-run would be compiled anew.
         longest = max(self.dataset.source_lengths.max(), self.dataset.target_lengths.max())
-        self.network.position_table(int(longest))
+        self.network.source_positions(int(longest))
+        self.network.target_positions(int(longest))
         self.updater = Updater(recipe, self.network, workers, device)
         update = int(workers.first(lambda: str(newest_checkpoint(run, prepared.fingerprint))))
         self.progress = resume(run, update, self.network, self.updater.optimizer)

@@ -73,10 +73,12 @@ except SystemExit as end:
         (["translate", "--help"], 0),
         (["evaluate", "--help"], 0),
         (["average", "--help"], 0),
+        (["inspect", "--help"], 0),
         (["train", "--bogus"], 2),
         (["train", "bogus"], 2),
         (["train", "multi30k_en_de", "--set", "model.headz=3"], 2),
         (["translate", "nowhere"], 1),
+        (["inspect", "nowhere"], 2),
         (["bogus"], 2),
     ],
 )

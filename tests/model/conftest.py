@@ -1,6 +1,7 @@
 """Small models in double precision."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -29,7 +30,12 @@ def _double() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-@pytest.fixture
-def model() -> Transformer:
-    """A small Transformer with random weights, in evaluation mode."""
-    return Transformer(SMALL, vocab_size=17, pad_id=PAD).eval()
+def small_model(settings: ModelSettings) -> Transformer:
+    """A Transformer with random weights, in evaluation mode."""
+    return Transformer(settings, vocab_size=17, pad_id=PAD).eval()
+
+
+@pytest.fixture(params=["sinusoidal", "learned"])
+def model(request: pytest.FixtureRequest) -> Transformer:
+    """A small one, with the paper's positions and with learned ones."""
+    return small_model(replace(SMALL, positions=request.param))

@@ -1,11 +1,14 @@
-"""Positional encodings against hand-worked values (section 3.5)."""
+"""Positional encodings: sinusoids by hand (section 3.5); learned ones (table 3, row E)."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from nmt.model.positions import sinusoids
+from nmt.model.positions import LearnedPositions, sinusoids
+from nmt.model.transformer import Transformer
+from tests.model.conftest import SMALL, small_model
 
 
 def test_hand_worked_interleaved_values() -> None:
@@ -32,3 +35,38 @@ def test_odd_width_ends_in_a_sine() -> None:
 
 def test_a_longer_table_begins_with_the_shorter() -> None:
     assert torch.equal(sinusoids(300, 8)[:20], sinusoids(20, 8))
+
+
+def learned_model() -> Transformer:
+    """A small model of 20 learned positions."""
+    return small_model(replace(SMALL, positions="learned", max_positions=20))
+
+
+def test_learned_positions_are_weights_of_each_side() -> None:
+    """Added to the scaled embeddings; only those that were read get a gradient."""
+    model = learned_model()
+    source, target = torch.tensor([[5, 9, 3]]), torch.tensor([[2, 6]])
+    model(source, target).square().sum().backward()
+    tables = {name: each for name, each in model.named_parameters() if "positions" in name}
+    for side, length in (("source", 3), ("target", 2)):
+        table = tables[f"{side}_positions.table"]
+        assert table.shape == (20, 12)
+        assert isinstance(table.grad, torch.Tensor)
+        assert table.grad[:length].abs().sum(1).all()
+        assert not table.grad[length:].any()
+    embedded = model.embed(source, model.source_positions(3))
+    expected = model.embedding[source] * 12**0.5 + tables["source_positions.table"][:3]
+    torch.testing.assert_close(embedded, expected)
+
+
+def test_learned_positions_begin_as_embeddings_do() -> None:
+    positions = LearnedPositions(500, 64)
+    positions.reset_parameters()
+    assert float(positions.table.detach().std()) == pytest.approx(64**-0.5, rel=0.02)
+
+
+def test_more_positions_than_were_learned_are_refused() -> None:
+    model = learned_model()
+    assert model.encode(torch.full((1, 20), 5))[0].shape == (1, 20, 12)
+    with pytest.raises(ValueError, match="21 positions asked for, but 20 were learned"):
+        model.encode(torch.full((1, 21), 5))

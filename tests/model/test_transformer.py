@@ -8,8 +8,9 @@ import torch
 from nmt.config import ModelSettings
 from nmt.model.dropout import Dropout
 from nmt.model.incremental import IncrementalDecoder
+from nmt.model.positions import sinusoids
 from nmt.model.transformer import Transformer, count_parameters
-from tests.model.conftest import PAD, SMALL
+from tests.model.conftest import PAD, SMALL, small_model
 
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])
 TARGET = torch.tensor([[2, 6, 8, 11, 4], [2, 12, 5, PAD, PAD]])
@@ -43,24 +44,26 @@ def test_every_source_token_reaches_every_output(model: Transformer) -> None:
         assert (model(changed, TARGET)[0] != base).any(dim=-1).all()
 
 
-def test_embedding_is_scaled_and_shared(model: Transformer) -> None:
+def test_embedding_is_scaled_and_shared() -> None:
     """Look-up is sqrt(d_model) times the row plus the position; the matrix makes the logits."""
-    embedded = model.embed(torch.tensor([[6]]))
-    expected = model.embedding[6] * 12**0.5 + model.position_table(1)[0]
+    model = small_model(SMALL)
+    embedded = model.embed(torch.tensor([[6]]), model.source_positions(1))
+    expected = model.embedding[6] * 12**0.5 + sinusoids(1, 12)[0]
     torch.testing.assert_close(embedded[0, 0], expected)
     assert sum(p.shape[0] == 17 for p in model.parameters()) == 1
     x = torch.randn(1, 1, 12)
     torch.testing.assert_close(model.project(x)[0, 0], model.embedding @ x[0, 0])
 
 
-def test_positions_beyond_the_kept_table_are_made(model: Transformer) -> None:
+def test_positions_beyond_the_kept_table_are_made() -> None:
     """The table grows by itself, also in inference mode, and training goes on with it."""
+    model = small_model(SMALL)
     long = torch.full((1, 700), 5)
     with torch.inference_mode():
         model(long, TARGET[:1])
     model.train()
     model(long, TARGET[:1]).sum().backward()
-    assert len(model.position_table(700)) == 700
+    assert torch.equal(model.source_positions(700), sinusoids(700, 12))
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,7 @@ def test_positions_beyond_the_kept_table_are_made(model: Transformer) -> None:
         SMALL,
         replace(SMALL, heads=5, d_k=7, d_v=3, encoder_layers=1, decoder_layers=3),
         replace(SMALL, d_model=9, d_ff=1),
+        replace(SMALL, positions="learned", max_positions=30),
     ],
 )
 def test_parameter_count_by_formula(settings: ModelSettings) -> None:

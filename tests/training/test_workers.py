@@ -62,11 +62,15 @@ def assert_same_updates(one: str, other: str) -> None:
         assert float((weights(other)[name] - tensor).norm() / tensor.norm()) < 1e-4, name
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_workers_take_the_updates_of_one(nmt: Run, tiny: Path, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "positions"),
+    [(2, "learned"), pytest.param(4, "sinusoidal", marks=pytest.mark.slow)],
+)
+def test_workers_take_the_updates_of_one(nmt: Run, tiny: Path, count: int, positions: str) -> None:
     """Batches of an odd number of pairs and micro-batches of 30 tokens included."""
-    assert nmt("train", tiny, "--run", "one", *SAME).code == 0
-    accumulated = [*SAME, "--set", "train.micro_batch_tokens=30"]
+    same = [*SAME, "--set", f"model.positions={positions}"]
+    assert nmt("train", tiny, "--run", "one", *same).code == 0
+    accumulated = [*same, "--set", "train.micro_batch_tokens=30"]
     assert nmt("train", tiny, "--run", "parts", *accumulated).code == 0
     assert_same_updates("one", "parts")
     code, errors = finish(torchrun(count, "train", tiny, "--run", "many", *accumulated))

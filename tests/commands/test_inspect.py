@@ -1,0 +1,154 @@
+"""`nmt inspect`: recipes, models and run folders; what is told, and mistakes in a sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.checkpoint import read_model
+from nmt.inspection.paper import TABLE_3
+from nmt.recipe import read_text
+from nmt.resources import shipped
+from tests.commands.test_models import misshape, rewrite
+from tests.conftest import Run
+
+
+def data(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """What `nmt inspect --json` prints."""
+    result = nmt("inspect", *arguments, "--json")
+    assert (result.code, result.err) == (0, "")
+    found: dict[str, Any] = json.loads(result.out)
+    return found
+
+
+def test_a_recipe_on_a_screen(nmt: Run) -> None:
+    result = nmt("inspect", "wmt14_en_de_base")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0] == "wmt14_en_de_base: 6 encoder and 6 decoder layers over 37,000 pieces"
+    assert len(lines) < 60
+    words = [line.split() for line in lines]
+    assert ["encoder", "layer", "×6", "3,150,336", "18,902,016"] in words
+    assert ["self_attention.in_weight", "1,536", "×", "512", "786,432"] in words
+    assert ["total", "63,045,632"] in words
+    assert ["9.52e17", "the", "run,", "100,000", "updates"] in words
+    assert ["252", "MB", "weights"] in words
+    row = "in the paper: table 2, row base (en-de) (wmt14_en_de_base): BLEU 27.3 on newstest2014"
+    assert row in lines
+    assert "deviations from the paper: none" in lines
+
+
+@pytest.mark.parametrize("row", TABLE_3, ids=lambda row: row.recipe)
+def test_each_recipe_of_the_paper_deviates_in_nothing(nmt: Run, row: Any) -> None:
+    result = nmt("inspect", row.recipe)
+    assert result.code == 0
+    assert "\ndeviations from the paper: none\n" in result.out
+
+
+def test_deviations_are_told_one_a_line(nmt: Run) -> None:
+    out = nmt("inspect", "paper/base", "--set", "model.dropout=0.3", "--set", "train.seed=7").out
+    assert "\ndeviations from the paper: 1\n  model.dropout = 0.3, paper: 0.1, section 5.4\n" in out
+    assert "\nnearest in the paper: table 3, row base (paper/base): perplexity 4.92, BLEU" in out
+
+
+def test_json_holds_every_weight_of_every_layer(nmt: Run) -> None:
+    found = data(nmt, "paper/c-n2")
+    assert len(found["weights"]) == 1 + 2 * 10 + 2 * 14
+    assert sum(each["parameters"] for each in found["weights"]) == found["parameters"] == 33_644_544
+    assert found["weights"][0] == {
+        "name": "embedding",
+        "shape": [37_000, 512],
+        "parameters": 18_944_000,
+    }
+    assert found["flops"]["length"] == 30
+    memory = found["memory_bytes"]
+    assert memory["total"] == pytest.approx(16 * 33_644_544 + memory["activations"])
+    assert found["paper"] == {
+        "row": "table 3, row C",
+        "recipe": "paper/c-n2",
+        "bleu": 23.7,
+        "perplexity": 6.11,
+        "test_set": "newstest2013",
+    }
+    assert (found["deviations"], found["model"]) == ([], None)
+
+
+def test_longer_sentences_cost_more(nmt: Run) -> None:
+    short, long = (data(nmt, "--length", length)["flops"] for length in (1, 100))
+    assert short["training_run"] < long["training_run"]
+    for bad in ("0", "65001", "1.5", "x"):
+        assert nmt("inspect", "--length", bad).code == 2
+
+
+def test_a_model_is_inspected_with_the_vocabulary_that_it_has(nmt: Run, tiny_run: Path) -> None:
+    path = tiny_run / "model.safetensors"
+    found = data(nmt, path)
+    weights = read_model(path).weights
+    assert {each["name"]: each["shape"] for each in found["weights"]} == {
+        name: list(weight.shape) for name, weight in weights.items()
+    }
+    assert found["vocab_size"] == len(weights["embedding"])
+    assert (found["model"], found["updates"]) == (str(path), [8, 12])
+    told = {each["setting"]: each for each in found["deviations"]}
+    assert told["model.heads"] == {
+        "setting": "model.heads",
+        "value": "2",
+        "paper": "8",
+        "source": "section 3.2.2",
+    }
+    assert data(nmt, tiny_run) == found
+
+
+def test_a_run_folder_without_a_model_is_its_recipe(nmt: Run, tiny: Path) -> None:
+    assert nmt("prepare", tiny, "--set", "model.heads=4").code == 0
+    found = data(nmt, "runs/tiny")
+    assert found["model"] is None
+    assert found["recipe"] == "tiny"
+    assert {"model.heads"} <= {each["setting"] for each in found["deviations"]}
+
+
+def test_by_default_the_newest_model_else_the_first_recipe(nmt: Run, tiny: Path) -> None:
+    assert data(nmt)["recipe"] == "pocket"
+    assert nmt("train", tiny, "--run", "runs/mine/first", "--max-updates", 4).code == 0
+    assert data(nmt)["model"] == "runs/mine/first/model.safetensors"
+
+
+def test_only_decoding_of_a_model_can_be_changed(nmt: Run, tiny_run: Path) -> None:
+    found = data(nmt, tiny_run, "--set", "decode.beam_size=9")
+    assert "decode.beam_size" in {each["setting"] for each in found["deviations"]}
+    refused = nmt("inspect", tiny_run, "--set", "model.heads=4")
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert "only [decode] can be changed once a model is trained" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["paper/bas"], 2, "no recipe 'paper/bas'; did you mean 'paper/base'?"),
+        (["none.safetensors"], 1, "the model none.safetensors does not exist"),
+        (["none.toml"], 1, "cannot read the recipe none.toml"),
+        (["--paper-table", "pocket"], 2, "--paper-table goes with no recipe or model"),
+        (["--paper-table", "--json"], 2, "--paper-table goes with no recipe or model"),
+        (["pocket", "--set", "model.headz=2"], 2, "did you mean 'model.heads'?"),
+    ],
+)
+def test_mistakes_in_a_sentence(nmt: Run, arguments: list[str], code: int, said: str) -> None:
+    result = nmt("inspect", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
+    assert said in result.err
+
+
+def test_a_model_whose_weights_are_not_its_recipes(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    path = rewrite(tiny_run / "model.safetensors", tmp_path / "bad.safetensors", misshape)
+    result = nmt("inspect", path)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == f"nmt: the weights in {path} do not fit its recipe\n"
+
+
+def test_the_papers_tables(nmt: Run) -> None:
+    result = nmt("inspect", "--paper-table")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == read_text(shipped("recipes") / "paper" / "README.md")
