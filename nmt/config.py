@@ -54,6 +54,7 @@ class TextFiles:
     target: str = setting("", "file of target segments, aligned line by line")
     tsv: str = setting("", "instead of both: tab-separated source and target")
     labels: str = setting("", "optional labels a line; `nmt evaluate` reports exact match by label")
+    references: tuple[str, ...] = setting((), "of a test set: files of further references")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 well, 1 bad input, 2 usage, 130 and 143 by a signal."""
     signal.signal(signal.SIGTERM, exit_on_sigterm)
     try:
-        cli.main(arguments, prog_name="nmt", standalone_mode=False)
+        given = [*(sys.argv[1:] if arguments is None else arguments)]
+        cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:

@@ -126,7 +126,7 @@ def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
             pass
     for name, files in recipe.data.test.items():
         try:
-            for file in (*files.names, *filter(None, [files.labels])):
+            for file in (*files.names, *filter(None, [files.labels]), *files.references):
                 data.find(file, recipe)
         except NmtError as error:
             report(f"test set {name}, which `nmt evaluate` will need: {error}")

@@ -20,6 +20,7 @@ import torch
 from nmt.atomic import atomic_path, write_text
 from nmt.checkpoint import load_weights, read_model, save_model
 from nmt.config import Recipe
+from nmt.digest import sha256_of
 from nmt.errors import NmtError
 from nmt.log import note
 from nmt.model.transformer import Transformer
@@ -114,7 +115,7 @@ def save_checkpoint(
         if not digests:
             save_model(weights, network.state_dict(), tokenizer, recipe, [update])
             save_state(state, optimizer)
-            digests = {WEIGHTS: digest_of(weights), STATE: digest_of(state)}
+            digests = {WEIGHTS: sha256_of(weights), STATE: sha256_of(state)}
         content = {"progress": asdict(progress), "fingerprint": fingerprint, "sha256": digests}
         sealed = {**content, "seal": digest(content)}
         write_text(seal, json.dumps(sealed, indent=1) + "\n")
@@ -142,12 +143,6 @@ def digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def read_seal(path: Path) -> dict[str, Any]:
     """What a seal says; raises NmtError if it is damaged."""
     try:
@@ -165,11 +160,7 @@ def check(run: RunFolder, update: int, endings: tuple[str, ...] = (WEIGHTS, STAT
     digests = read_seal(path_of(run, update, SEAL))["sha256"]
     for ending in endings:
         path = path_of(run, update, ending)
-        try:
-            same = digest_of(path) == digests[ending]
-        except OSError as error:
-            raise NmtError(f"{path} cannot be read: {error.strerror}") from error
-        if not same:
+        if sha256_of(path) != digests[ending]:
             raise NmtError(f"{path} is damaged: it is not as it was written")
 
 

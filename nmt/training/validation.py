@@ -11,7 +11,8 @@ from nmt.config import Recipe
 from nmt.decoding.translator import Map, batches_by_length, translate_texts
 from nmt.errors import NmtError
 from nmt.log import note
-from nmt.metrics import corpus_bleu
+from nmt.metrics.scores import main_score
+from nmt.metrics.translation import translation_metrics
 from nmt.model.transformer import Transformer
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, read_pairs
@@ -54,7 +55,8 @@ class DevSet:
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
         self.sources = [source for source, _ in pairs]
-        self.references = [target for _, target in pairs]
+        self.references = [(target,) for _, target in pairs]
+        self._metrics = translation_metrics(recipe.data.target_language)
         self._report = tell_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
@@ -63,7 +65,8 @@ class DevSet:
 
     def _encode(self) -> list[tuple[list[int], list[int]]]:
         """The pairs that count for the loss."""
-        sides = (self._tokenizer.encode(side) for side in (self.sources, self.references))
+        targets = [target for (target,) in self.references]
+        sides = (self._tokenizer.encode(side) for side in (self.sources, targets))
         limit = self._recipe.data.max_length
         encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
         if not encoded:
@@ -83,8 +86,7 @@ class DevSet:
         if not math.isfinite(loss):
             return Validation(loss, plain_loss, bleu=0.0)  # such a model has no outputs to score
         hypotheses = self._translate(network, self.sources, self._map, self._report)
-        language = self._recipe.data.target_language
-        return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
+        return Validation(loss, plain_loss, main_score(self._metrics, hypotheses, self.references))
 
     def _translate(
         self,
