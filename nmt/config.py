@@ -82,6 +82,11 @@ class DataSettings:
     dev: tuple[TextFiles, ...] = setting((), "validation corpora; they choose the best model")
     test: dict[str, TextFiles] = setting({}, "test sets by name, scored by `nmt evaluate`")
     downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
+    metric: str = setting(
+        "bleu",
+        "of outputs: bleu; error_rate: of tokens and sequences, equal sources being one item",
+        choices=("bleu", "error_rate"),
+    )
     max_length: int = setting(
         250,
         "tokens; training pairs with a longer side are dropped and counted",
@@ -101,14 +106,21 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """Byte-pair encoding shared by both languages (section 5.1), learned by SentencePiece."""
+    """Pieces shared by both languages (section 5.1), learned by SentencePiece."""
 
-    vocab_size: int = setting(37_000, "pieces in the joint vocabulary (section 5.1)", minimum=8)
+    vocab_size: int = setting(
+        37_000, "joint vocabulary (section 5.1); at most, where kind is not bpe", minimum=8
+    )
+    kind: str = setting(
+        "bpe",
+        "of pieces: bpe, char (characters) or word (what stands between spaces, as phonemes do)",
+        choices=("bpe", "char", "word"),
+    )
     character_coverage: float = setting(
         1.0, "share of the characters of the corpus that get a piece", minimum=0.9, maximum=1
     )
     sample_lines: int = setting(
-        5_000_000, "lines the BPE is learned from; of more, or of over 300 MB, a sample", minimum=1
+        5_000_000, "lines they are learned from; of more, or of over 300 MB, a sample", minimum=1
     )
 
 
@@ -176,8 +188,8 @@ class TrainSettings:
     validate_updates: int = setting(1500, "updates between validations on the dev set", minimum=1)
     early_stopping_metric: str = setting(
         "bleu",
-        "dev figure that picks the best model and that patience waits for",
-        choices=("bleu", "loss"),
+        "dev figure that picks the best model and that patience waits for: data.metric or loss",
+        choices=("bleu", "error_rate", "loss"),
     )
     patience: int = setting(
         0,

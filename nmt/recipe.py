@@ -46,7 +46,24 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises NmtError for a bad file, UsageError for an unknown name or override.
     """
     path = find_recipe(name)
-    return override(recipe_from(read_tables(path), path.stem, str(path)), overrides)
+    recipe = override(recipe_from(read_tables(path), path.stem, str(path)), overrides)
+    check_together(recipe)
+    return recipe
+
+
+def check_together(recipe: Recipe) -> None:
+    """Refuse settings that are right each by itself; raises NmtError."""
+    metric, stopping = recipe.data.metric, recipe.train.early_stopping_metric
+    if stopping not in (metric, "loss"):
+        raise NmtError(
+            f"recipe {recipe.name}: train.early_stopping_metric is {stopping} but data.metric is"
+            f" {metric}; set train.early_stopping_metric to {metric} or loss"
+        )
+    if recipe.train.bpe_dropout and recipe.tokenizer.kind != "bpe":
+        raise NmtError(
+            f"recipe {recipe.name}: train.bpe_dropout needs tokenizer.kind=bpe, not"
+            f" {recipe.tokenizer.kind}, which merges nothing; set train.bpe_dropout to 0"
+        )
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Path:

@@ -17,10 +17,10 @@ from nmt.recipe import suggestion
 
 # In the order of the work; `nmt.commands.NAME` holds each.
 COMMANDS = {
-    "prepare": "Learn the BPE and encode a recipe's corpus.",
+    "prepare": "Learn the tokenizer and encode a recipe's corpus.",
     "train": "Train a recipe; the same command resumes.",
     "translate": "Translate a file or stdin.",
-    "evaluate": "Score with BLEU, chrF and TER.",
+    "evaluate": "Score with BLEU, chrF and TER; write cards.",
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
 }

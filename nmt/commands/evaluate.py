@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from nmt.evaluation.systems import Model, System
     from nmt.evaluation.test_sets import TestSet
     from nmt.metrics.scores import MetricSet
+    from nmt.metrics.translation import BleuVariant
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")  # of --tokenize
 LANGUAGE = "de"  # of translations that no recipe tells
+METRICS = ("bleu", "error_rate")  # of data.metric
 
 
 @click.command("evaluate")
@@ -81,6 +83,11 @@ LANGUAGE = "de"  # of translations that no recipe tells
 @click.option("--lowercase", is_flag=True, help="Print a further BLEU, of lower-cased text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option("--target-language", help="ISO 639 code; with --hypotheses only.  [default: de]")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    help="With --hypotheses only; a model's recipe has data.metric.  [default: bleu]",
+)
 @device_option
 @set_option
 @click.pass_context
@@ -101,6 +108,7 @@ def command(
     lowercase: bool,
     as_json: bool,
     target_language: str | None,
+    metric: str | None,
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
@@ -109,7 +117,8 @@ def command(
     Prints BLEU, chrF and TER by sacreBLEU's defaults, each with the signature to cite. A test set
     with labels also gets its exact-match accuracy by label. --tokenize and --lowercase add a BLEU
     of another kind, to compare with figures that were published in it: moses is that of Moses'
-    multi-bleu, paper is that of "Attention Is All You Need", which splits compounds besides.
+    multi-bleu, paper is that of "Attention Is All You Need", which splits compounds besides. A task
+    of data.metric=error_rate gets its token and its sequence error rate instead.
 
     A card holds what it takes to cite a score: confidence intervals, the paper's BLEU, scores by
     length, the worst and best segments, hashes of model and test set, the recipe, versions.
@@ -129,12 +138,14 @@ def command(
     )
     settings = [*overrides, *flags]
     check_files(files, hypotheses, test_sets)
-    check_options(hypotheses, model, settings, test_sets, language_pair, target_language)
+    known = target_language or metric
+    check_options(hypotheses, model, settings, test_sets, language_pair, known)
 
     from nmt.evaluation.card import check_paths, make_card, written
     from nmt.evaluation.results import evaluate
     from nmt.evaluation.systems import Translations
     from nmt.evaluation.table import as_text
+    from nmt.metrics.translation import BleuVariant
 
     check_paths(cards, [*files, *compare, *filter(None, [hypotheses, model])])
     recipe = None
@@ -144,9 +155,10 @@ def command(
     else:
         system = load(model_path(model), device, settings)
         recipe = system.trained.recipe
-        language = recipe.data.target_language
+        language, metric = recipe.data.target_language, recipe.data.metric
         language_pair = language_pair or f"{recipe.data.source_language}-{language}"
-    metrics, left_out = chosen_metrics(language, tokenize, lowercase, in_full=bool(cards))
+    asked = BleuVariant(tokenize or "", lowercase)
+    metrics, left_out = chosen_metrics(metric or METRICS[0], language, asked, in_full=bool(cards))
     tests = find_tests(files, recipe, test_sets, language_pair or "", DataFolder(data_dir))
     others = [other_system(path, device, settings) for path in compare]
     with ExitStack() as stack:
@@ -178,13 +190,15 @@ def check_options(
     settings: Sequence[str],
     test_sets: Sequence[str],
     language_pair: str | None,
-    target_language: str | None,
+    known: str | None,
 ) -> None:
     """Refuse options that do not go together."""
     if hypotheses and (model or settings):
         raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
-    if target_language and not hypotheses:
-        raise UsageError("--target-language goes with --hypotheses; a model knows its own")
+    if known and not hypotheses:
+        raise UsageError(
+            "--target-language and --metric go with --hypotheses; a model knows its own"
+        )
     if language_pair and not test_sets:
         raise UsageError("--language-pair goes with --test-set")
     if hypotheses and test_sets and not language_pair:
@@ -230,19 +244,21 @@ def find_tests(
 
 
 def chosen_metrics(
-    language: str, tokenize: str | None, lowercase: bool, *, in_full: bool
+    metric: str, language: str, asked: "BleuVariant", *, in_full: bool
 ) -> "tuple[MetricSet, list[str]]":
     """What to score by, and why a card must do without the paper's BLEU, if it must."""
-    from nmt.metrics.translation import BLEU_TOKENIZERS, PAPER, BleuVariant, translation_metrics
+    from nmt.metrics.tasks import task_metrics
+    from nmt.metrics.translation import BLEU_TOKENIZERS, PAPER, BleuVariant
 
-    asked = (BleuVariant(tokenize or "", lowercase),) if tokenize or lowercase else ()
+    variants = () if asked == BleuVariant() else (asked,)
     paper = BleuVariant(PAPER)
-    if not in_full or paper in asked:
-        return translation_metrics(language, asked), []
-    if language in BLEU_TOKENIZERS:
-        reason = f"BLEU paper: Moses' tokeniser knows no words in '{language}'"
-        return translation_metrics(language, asked), [reason]
+    if metric != METRICS[0] and variants:
+        raise UsageError("--tokenize and --lowercase are of BLEU; this task has error rates")
+    if metric != METRICS[0] or not in_full or paper in variants:
+        return task_metrics(metric, language, variants), []
     try:
-        return translation_metrics(language, (paper, *asked)), []
+        if language in BLEU_TOKENIZERS:
+            raise NmtError(f"Moses' tokeniser knows no words in '{language}'")
+        return task_metrics(metric, language, (paper, *variants)), []
     except NmtError as error:
-        return translation_metrics(language, asked), [f"BLEU paper: {error}"]
+        return task_metrics(metric, language, variants), [f"BLEU paper: {error}"]

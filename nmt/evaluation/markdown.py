@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nmt.evaluation.table import length_range
+from nmt.evaluation.table import length_range, size
 from nmt.recipe import toml_value
 
 Data = dict[str, Any]
@@ -48,11 +48,9 @@ def result_parts(result: Data) -> list[str]:
     """A test set's section."""
     sums = [f"source {code(result['sha256']['source'])}"] if result["sha256"]["source"] else []
     sums += [f"references {code(each)}" for each in result["sha256"]["references"]]
-    several = f", up to {result['references']} references each" if result["references"] > 1 else ""
     parts = [
         f"## {code(result['test_set'])}",
-        f"{result['segments']:,} segments{several}. SHA-256 of the text, one segment a line:"
-        f" {', '.join(sums)}.",
+        f"{size(result)}. SHA-256 of the text, one segment a line: {', '.join(sums)}.",
         table(
             ("metric", "score", "95 % confidence", "signature"),
             [

@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.evaluation.systems import System
 from nmt.evaluation.test_sets import TestSet
-from nmt.metrics.scores import MetricSet, Score, corpus_scores, exact_matches, tested_scores
+from nmt.metrics.scores import MetricSet, Score, compared_scores, corpus_scores, exact_matches
 
 EXAMPLES = 5  # best and worst segments shown
 
@@ -22,6 +22,7 @@ def evaluate(
     in_full: bool,
 ) -> Data:
     """What a system is and how it does on each test set; raises NmtError before it begins."""
+    tests = [test.as_scored(metrics) for test in tests]
     for each in (system, *others):
         for test in tests:
             each.check(test)
@@ -45,12 +46,13 @@ def result_of(
     result: Data = {
         "test_set": test.name,
         "segments": len(test.references),
+        "lines": test.line_count,
         "references": max(map(len, test.references)),
         "sha256": {"source": test.source_sha256, "references": [*test.reference_sha256s]},
     }
     if others or in_full:
         against = [other.outputs(test) for other in others]
-        scores, *theirs = tested_scores(metrics, [outputs, *against], test.references)
+        scores, *theirs = compared_scores(metrics, [outputs, *against], test.references)
     else:
         scores, theirs = corpus_scores(metrics, outputs, test.references), []
     result["scores"] = as_data(scores)
@@ -104,7 +106,7 @@ def by_length(test: TestSet, outputs: Sequence[str], metrics: MetricSet) -> Data
                 "scores": {score.name: score.value for score in scores},
             }
         )
-    return {"length": f"{metrics.token} of the first reference", "buckets": buckets}
+    return {"length": f"{metrics.unit} of the first reference", "buckets": buckets}
 
 
 def examples(test: TestSet, outputs: Sequence[str], metrics: MetricSet) -> Data:
@@ -123,7 +125,7 @@ def examples(test: TestSet, outputs: Sequence[str], metrics: MetricSet) -> Data:
 
     def shown(index: int) -> Data:
         return {
-            "line": index + 1,
+            "line": test.lines[index] + 1,
             "score": values[index],
             "source": test.sources[index] if test.sources else None,
             "hypothesis": outputs[index],

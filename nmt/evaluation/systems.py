@@ -41,14 +41,14 @@ class Translations:
         self.outputs(test)
 
     def outputs(self, test: TestSet) -> list[str]:
-        """The lines; raises NmtError unless there is one for each segment."""
+        """The lines; raises NmtError unless there is one for each of the test set."""
         lines = list(read_segments(self.path))
-        if len(lines) != len(test.references):
+        if len(lines) != test.line_count:
             raise NmtError(
-                f"{self.path} has {len(lines)} lines but {test.name} has {len(test.references)};"
+                f"{self.path} has {len(lines)} lines but {test.name} has {test.line_count};"
                 " parallel files must align line by line"
             )
-        return lines
+        return [lines[line] for line in test.lines]
 
     def describe(self) -> dict[str, Any]:
         """The file and the SHA-256 of its bytes."""

@@ -21,8 +21,7 @@ def as_text(report: Data) -> str:
 
 def result_lines(result: Data) -> list[str]:
     """A test set's lines."""
-    several = f", {result['references']} references" if result["references"] > 1 else ""
-    lines = [f"{result['test_set']} ({result['segments']:,} segments{several})"]
+    lines = [f"{result['test_set']} ({size(result)})"]
     width = max(map(len, result["scores"]))
     for name, each in result["scores"].items():
         radius = f" ± {each['confidence_95']['radius']:.2f}" if "confidence_95" in each else ""
@@ -41,6 +40,13 @@ def result_lines(result: Data) -> list[str]:
         share = 100 * each["right"] / each["segments"]
         lines.append(f"    {label:20} {share:5.1f} %  ({each['right']} of {each['segments']})")
     return lines
+
+
+def size(result: Data) -> str:
+    """How much a test set holds."""
+    merged = f" on {result['lines']:,} lines" if result["lines"] > result["segments"] else ""
+    several = f", up to {result['references']} references" if result["references"] > 1 else ""
+    return f"{result['segments']:,} segments{merged}{several}"
 
 
 def length_range(bucket: Data) -> str:

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
+from nmt.metrics.scores import MetricSet
 from nmt.recipe import suggestion
 from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
 
@@ -22,6 +23,8 @@ class TestSet:
     labels: list[str]
     source_sha256: str
     reference_sha256s: tuple[str, ...]
+    lines: list[int]  # where each segment first stands in the files, counted from 0
+    line_count: int  # of the files
 
     @classmethod
     def of(
@@ -36,7 +39,22 @@ class TestSet:
             raise NmtError(f"{name} is empty: there is nothing to score")
         digests = tuple(map(sha256_of_lines, zip(*references, strict=True)))
         source = sha256_of_lines(sources) if sources else ""
-        return cls(name, [*sources], [*references], [*labels], source, digests)
+        count = len(references)
+        lines = [*range(count)]
+        return cls(
+            name, [*sources], [*references], [*labels], source, digests, lines, line_count=count
+        )
+
+    def as_scored(self, metrics: MetricSet) -> "TestSet":
+        """What these metrics score once each: lines of equal source merged, if they do that."""
+        items = metrics.items(self.sources, self.references)
+        return replace(
+            self,
+            sources=[self.sources[line] for line in items.lines] if self.sources else [],
+            references=items.references,
+            labels=[self.labels[line] for line in items.lines] if self.labels else [],
+            lines=items.lines,
+        )
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:

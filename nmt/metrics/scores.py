@@ -3,6 +3,7 @@
 Metrics are sacreBLEU's, or derived from its `Metric`, so that resampling and tests are its own.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -23,6 +24,28 @@ class Measure:
     metric: Metric
     lower_is_better: bool = False
 
+    @property
+    def key(self) -> str:
+        """The name as a key of JSON's."""
+        return self.name.lower().replace(" ", "_")
+
+    @property
+    def worst(self) -> float:
+        """What a model without outputs gets."""
+        return math.inf if self.lower_is_better else 0.0
+
+    def beats(self, score: float, other: float) -> bool:
+        """Whether one score is better than another."""
+        return score < other if self.lower_is_better else score > other
+
+
+@dataclass(frozen=True)
+class Items:
+    """What is scored once each: the lines where they first stand, and their references."""
+
+    lines: list[int]
+    references: list[tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class MetricSet:
@@ -31,8 +54,25 @@ class MetricSet:
     measures: tuple[Measure, ...]  # the first one is the task's own
     of_segments: Measure  # which tells good segments from bad ones
     tokens: Callable[[str], list[str]]  # of a text, to tell its length
-    token: str  # what these are
+    unit: str  # what these are
     lengths: tuple[int, ...]  # where buckets of segments end, in tokens of the first reference
+    merges_sources: bool = False  # whether lines of equal source hold its several right outputs
+
+    def items(self, sources: Sequence[str], references: References) -> Items:
+        """What to score of aligned lines; without sources, or where none is merged, every line.
+
+        Merged, a source has each of its references once, and blank ones count for none.
+        """
+        if not self.merges_sources:
+            return Items([*range(len(references))], [tuple(each) for each in references])
+        groups: dict[str, list[int]] = {}
+        for line in range(len(references)):
+            groups.setdefault(sources[line] if sources else str(line), []).append(line)
+        found = []
+        for lines in groups.values():
+            known = dict.fromkeys(each for line in lines for each in references[line])
+            found.append(tuple(each for each in known if each.strip()) or ("",))
+        return Items([lines[0] for lines in groups.values()], found)
 
 
 @dataclass(frozen=True)
@@ -80,7 +120,7 @@ def main_score(metrics: MetricSet, hypotheses: Sequence[str], references: Refere
     return float(metric.corpus_score(list(hypotheses), streams(references)).score)
 
 
-def tested_scores(
+def compared_scores(
     metrics: MetricSet, systems: Sequence[Sequence[str]], references: References
 ) -> list[list[Score]]:
     """The scores of one or more systems on the same segments: for each system, every measure's.
@@ -107,12 +147,12 @@ def tested_scores(
         ((key, signature),) = signatures.items()
         found = [each for each in results[key] if isinstance(each, Result)]
         columns.append(
-            [tested_score(measure.name, str(signature), each, found[0]) for each in found]
+            [compared_score(measure.name, str(signature), each, found[0]) for each in found]
         )
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def tested_score(name: str, signature: str, result: Result, first: Result) -> Score:
+def compared_score(name: str, signature: str, result: Result, first: Result) -> Score:
     """What sacreBLEU's tests found of one measure of one system, beside the first one."""
     interval = Interval(float(result.mean or 0), float(result.ci or 0))
     p_value = result.p_value

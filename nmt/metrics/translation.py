@@ -51,7 +51,7 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
         ),
         of_segments=chrf,
         tokens=lambda text: str(bleu.tokenizer(text)).split(),
-        token=f"tokens ({bleu.tokenizer_signature})",
+        unit=f"tokens ({bleu.tokenizer_signature})",
         lengths=LENGTHS,
     )
 
