@@ -4,43 +4,11 @@ Defaults are the base model of "Attention Is All You Need" (Vaswani et al., 2017
 Sections are the tables of a recipe's TOML file; `nmt.recipe` reads and writes them.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
-from nmt.errors import NmtError
-
-LARGEST_INTEGER = 2**31 - 1  # of a setting without a maximum of its own; SentencePiece's ints
-
-
-def setting(
-    default: Any,
-    meaning: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    choices: tuple[str, ...] = (),
-    may_change: bool = False,
-) -> Any:
-    """Declare a setting; `may_change` marks those that a resumed run may be given anew."""
-    metadata = {
-        "meaning": meaning,
-        "minimum": minimum,
-        "maximum": maximum,
-        "choices": choices,
-        "may_change": may_change,
-    }
-    if isinstance(default, dict):
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def default_of(declared: "Field[Any]") -> Any:
-    """The default value of a declared setting."""
-    if declared.default_factory is not MISSING:
-        return declared.default_factory()
-    return declared.default
+from nmt.setting import setting
 
 
 @dataclass(frozen=True)
@@ -54,6 +22,7 @@ class TextFiles:
     target: str = setting("", "file of target segments, aligned line by line")
     tsv: str = setting("", "instead of both: tab-separated source and target")
     labels: str = setting("", "optional labels a line; `nmt evaluate` reports exact match by label")
+    references: tuple[str, ...] = setting((), "of a test set: files of further references")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,6 +50,11 @@ class DataSettings:
     dev: tuple[TextFiles, ...] = setting((), "validation corpora; they choose the best model")
     test: dict[str, TextFiles] = setting({}, "test sets by name, scored by `nmt evaluate`")
     downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
+    metric: str = setting(
+        "bleu",
+        "of outputs: bleu; error_rate: of tokens and sequences, equal sources being one item",
+        choices=("bleu", "error_rate"),
+    )
     max_length: int = setting(
         250,
         "tokens; training pairs with a longer side are dropped and counted",
@@ -100,14 +74,21 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """Byte-pair encoding shared by both languages (section 5.1), learned by SentencePiece."""
+    """Pieces shared by both languages (section 5.1), learned by SentencePiece."""
 
-    vocab_size: int = setting(37_000, "pieces in the joint vocabulary (section 5.1)", minimum=8)
+    vocab_size: int = setting(
+        37_000, "joint vocabulary (section 5.1); at most, where kind is not bpe", minimum=8
+    )
+    kind: str = setting(
+        "bpe",
+        "of pieces: bpe, char (characters) or word (what stands between spaces, as phonemes do)",
+        choices=("bpe", "char", "word"),
+    )
     character_coverage: float = setting(
         1.0, "share of the characters of the corpus that get a piece", minimum=0.9, maximum=1
     )
     sample_lines: int = setting(
-        5_000_000, "lines the BPE is learned from; of more, or of over 300 MB, a sample", minimum=1
+        5_000_000, "lines they are learned from; of more, or of over 300 MB, a sample", minimum=1
     )
 
 
@@ -184,8 +165,8 @@ class TrainSettings:
     validate_updates: int = setting(1500, "updates between validations on the dev set", minimum=1)
     early_stopping_metric: str = setting(
         "bleu",
-        "dev figure that picks the best model and that patience waits for",
-        choices=("bleu", "loss"),
+        "dev figure that picks the best model and that patience waits for: data.metric or loss",
+        choices=("bleu", "error_rate", "loss"),
     )
     patience: int = setting(
         0,
@@ -268,28 +249,3 @@ def declared_settings() -> Iterator[tuple[str, "Field[Any]"]]:
     for section, kind in SECTIONS.items():
         for declared in fields(kind):
             yield f"{section}.{declared.name}", declared
-
-
-def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
-    """The value as its declared type and within its range; raises NmtError naming `name`."""
-    default = default_of(declared)
-    wanted = type(default)
-    if wanted is float and type(value) is int:
-        value = float(value)
-    if type(value) is not wanted:
-        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-        raise NmtError(f"{name} is {value!r} but must be {kind.get(wanted, 'a table or list')}")
-    limits = declared.metadata
-    if limits["choices"] and value not in limits["choices"]:
-        raise NmtError(f"{name} is {value!r} but must be one of: {', '.join(limits['choices'])}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        low, high = limits["minimum"], limits["maximum"]
-        if not math.isfinite(value):
-            raise NmtError(f"{name} is {value} but must be a finite number")
-        if low is not None and value < low:
-            raise NmtError(f"{name} is {value} but must be at least {low}")
-        if high is None and wanted is int:
-            high = LARGEST_INTEGER
-        if high is not None and value > high:
-            raise NmtError(f"{name} is {value} but must be at most {high}")
-    return value

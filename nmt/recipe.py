@@ -19,11 +19,11 @@ from nmt.config import (
     Download,
     Recipe,
     TextFiles,
-    check_value,
     declared_settings,
 )
 from nmt.errors import NmtError, UsageError
 from nmt.resources import shipped
+from nmt.setting import check_value
 
 SECTIONS_ARE = f" ({', '.join(f'[{section}]' for section in SECTIONS)})"
 DEFAULT_RECIPE = "pocket"
@@ -57,8 +57,24 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """
     path = find_recipe(name)
     recipe = override(recipe_from(read_tables(path), recipe_name(path), str(path)), overrides)
-    check_positions(recipe)
+    check_together(recipe)
     return recipe
+
+
+def check_together(recipe: Recipe) -> None:
+    """Refuse settings that are right each by itself; raises NmtError."""
+    check_positions(recipe)
+    metric, stopping = recipe.data.metric, recipe.train.early_stopping_metric
+    if stopping not in (metric, "loss"):
+        raise NmtError(
+            f"recipe {recipe.name}: train.early_stopping_metric is {stopping} but data.metric is"
+            f" {metric}; set train.early_stopping_metric to {metric} or loss"
+        )
+    if recipe.train.bpe_dropout and recipe.tokenizer.kind != "bpe":
+        raise NmtError(
+            f"recipe {recipe.name}: train.bpe_dropout needs tokenizer.kind=bpe, not"
+            f" {recipe.tokenizer.kind}, which merges nothing; set train.bpe_dropout to 0"
+        )
 
 
 def find_recipe(name: str, beside: Path = Path()) -> Path:

@@ -70,7 +70,7 @@ def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
             """
         )
     )
-    command = [sys.executable, script]
+    command = [sys.executable, str(script)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout

@@ -11,9 +11,7 @@ from nmt.config import (
     Download,
     Recipe,
     TextFiles,
-    check_value,
     declared_settings,
-    default_of,
 )
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import (
@@ -25,6 +23,7 @@ from nmt.recipe import (
     shipped_recipes,
     to_toml,
 )
+from nmt.setting import check_value, default_of
 from tests.conftest import Run
 
 

@@ -17,10 +17,10 @@ from nmt.recipe import suggestion
 
 # In the order of the work; `nmt.commands.NAME` holds each.
 COMMANDS = {
-    "prepare": "Learn the BPE and encode a recipe's corpus.",
+    "prepare": "Learn the tokenizer and encode a recipe's corpus.",
     "train": "Train a recipe; the same command resumes.",
     "translate": "Translate a file or stdin.",
-    "evaluate": "Score with BLEU, chrF and TER.",
+    "evaluate": "Score with BLEU, chrF and TER; write cards.",
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
     "inspect": "Show layers, cost and every deviation from the paper.",
@@ -87,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 well, 1 bad input, 2 usage, 130 and 143 by a signal."""
     signal.signal(signal.SIGTERM, exit_on_sigterm)
     try:
-        cli.main(arguments, prog_name="nmt", standalone_mode=False)
+        given = [*(sys.argv[1:] if arguments is None else arguments)]
+        cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:

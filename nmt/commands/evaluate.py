@@ -1,13 +1,14 @@
-"""`nmt evaluate`: BLEU, chrF and TER with sacreBLEU's signatures."""
+"""`nmt evaluate`: scores with their signatures, evaluation cards, comparisons."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from nmt.atomic import atomic_path
 from nmt.commands.options import (
     FILE,
     data_dir_option,
@@ -21,23 +22,18 @@ from nmt.commands.options import (
     set_option,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
+from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
-    from nmt.checkpoint import TrainedModel
-    from nmt.metrics import BleuVariant
+    from nmt.config import Recipe
+    from nmt.evaluation.systems import Model, System
+    from nmt.evaluation.test_sets import TestSet
+    from nmt.metrics.scores import MetricSet
+    from nmt.metrics.translation import BleuVariant
 
-TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses")  # of --tokenize
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Segments to translate, what they should become, and labels for exact match, if any."""
-
-    name: str
-    sources: list[str]
-    references: list[str]
-    labels: list[str]
+TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")  # of --tokenize
+LANGUAGE = "de"  # of translations that no recipe tells
+METRICS = ("bleu", "error_rate")  # of data.metric
 
 
 @click.command("evaluate")
@@ -45,7 +41,7 @@ class TestSet:
     "files",
     nargs=-1,
     type=FILE,
-    metavar="[SOURCE] [REFERENCE]",
+    metavar="[SOURCE] [REFERENCE]...",
 )
 @click.option(
     "--hypotheses",
@@ -53,22 +49,57 @@ class TestSet:
     help="Score these translations; no model is needed.",
 )
 @model_option
+@click.option(
+    "--compare",
+    multiple=True,
+    type=FILE,
+    metavar="MODEL|FILE",
+    help="Test whether another model, or a file of translations, differs; may be repeated.",
+)
+@click.option(
+    "--card",
+    "cards",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Write an evaluation card, .json or .md by its ending; may be repeated.",
+)
+@click.option(
+    "--test-set",
+    "test_sets",
+    multiple=True,
+    metavar="NAME",
+    help="One of sacreBLEU's, such as wmt14/full, which it downloads; may be repeated.",
+)
+@click.option(
+    "--language-pair", help="Of --test-set, such as en-de.  [default: that of the model's recipe]"
+)
 @data_dir_option
 @decoding_options
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
-    help="Print a further BLEU, of this tokeniser; moses needs nmt[moses].",
+    help="Print a further BLEU, of this tokeniser; moses and paper need nmt[moses].",
 )
 @click.option("--lowercase", is_flag=True, help="Print a further BLEU, of lower-cased text.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.option("--target-language", help="ISO 639 code; with --hypotheses only.  [default: de]")
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    help="With --hypotheses only; a model's recipe has data.metric.  [default: bleu]",
+)
 @device_option
 @set_option
+@click.pass_context
 def command(
+    context: click.Context,
     files: tuple[Path, ...],
     hypotheses: Path | None,
     model: Path | None,
+    compare: tuple[Path, ...],
+    cards: tuple[Path, ...],
+    test_sets: tuple[str, ...],
+    language_pair: str | None,
     data_dir: Path,
     beam_size: int | None,
     length_penalty: float | None,
@@ -77,6 +108,7 @@ def command(
     lowercase: bool,
     as_json: bool,
     target_language: str | None,
+    metric: str | None,
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
@@ -84,146 +116,149 @@ def command(
 
     Prints BLEU, chrF and TER by sacreBLEU's defaults, each with the signature to cite. A test set
     with labels also gets its exact-match accuracy by label. --tokenize and --lowercase add a BLEU
-    of another kind, to compare with figures that were published in it.
+    of another kind, to compare with figures that were published in it: moses is that of Moses'
+    multi-bleu, paper is that of "Attention Is All You Need", which splits compounds besides. A task
+    of data.metric=error_rate gets its token and its sequence error rate instead.
+
+    A card holds what it takes to cite a score: confidence intervals, the paper's BLEU, scores by
+    length, the worst and best segments, hashes of model and test set, the recipe, versions.
 
     \b
     Examples:
       nmt evaluate
       nmt evaluate test.en test.de --model runs/multi30k_en_de
+      nmt evaluate test.en test.de other.de
       nmt evaluate --hypotheses out.de test.de
       nmt evaluate --tokenize moses --lowercase
+      nmt evaluate --card card.md --card card.json --compare runs/other
+      nmt evaluate --test-set wmt14/full
     """
-    if len(files) != (1 if hypotheses else 2) and (files or hypotheses):
-        raise UsageError(
-            "name SOURCE and REFERENCE, or --hypotheses FILE and REFERENCE alone, or no file at all"
-        )
     flags = flags_as_overrides(
         "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
     )
-    variant = bleu_variant(tokenize, lowercase)
+    settings = [*overrides, *flags]
+    check_files(files, hypotheses, test_sets)
+    known = target_language or metric
+    check_options(hypotheses, model, settings, test_sets, language_pair, known)
+
+    from nmt.evaluation.card import check_paths, make_card, written
+    from nmt.evaluation.results import evaluate
+    from nmt.evaluation.systems import Translations
+    from nmt.evaluation.table import as_text
+    from nmt.metrics.translation import BleuVariant
+
+    check_paths(cards, [*files, *compare, *filter(None, [hypotheses, model])])
+    recipe = None
     if hypotheses:
-        if model or flags or overrides:
-            raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
-        results = [score_files(hypotheses, files[0], target_language or "de", variant)]
-        report: dict[str, Any] = {"results": results}
+        system: System = Translations(hypotheses)
+        language = target_language or (language_pair or LANGUAGE).rpartition("-")[2]
     else:
-        if target_language:
-            raise UsageError("--target-language goes with --hypotheses; a model knows its own")
-        path = model_path(model)
-        report = score_model(path, files, data_dir, device, [*overrides, *flags], variant)
-    click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else as_text(report))
+        system = load(model_path(model), device, settings)
+        recipe = system.trained.recipe
+        language, metric = recipe.data.target_language, recipe.data.metric
+        language_pair = language_pair or f"{recipe.data.source_language}-{language}"
+    asked = BleuVariant(tokenize or "", lowercase)
+    metrics, left_out = chosen_metrics(metric or METRICS[0], language, asked, in_full=bool(cards))
+    tests = find_tests(files, recipe, test_sets, language_pair or "", DataFolder(data_dir))
+    others = [other_system(path, device, settings) for path in compare]
+    with ExitStack() as stack:
+        partials = [stack.enter_context(atomic_path(path)) for path in cards]
+        report = evaluate(tests, system, others, metrics, in_full=bool(cards))
+        if cards:
+            report = make_card(report, recipe, ["nmt", *context.obj], left_out)
+        click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else as_text(report))
+        for path, partial in zip(cards, partials, strict=True):
+            partial.write_text(written(report, path), encoding="utf-8", newline="\n")
 
 
-def bleu_variant(tokenize: str | None, lowercase: bool) -> "BleuVariant | None":
-    """The further BLEU asked for, if any; raises NmtError now if its tokeniser is missing."""
-    if not (tokenize or lowercase):
-        return None
-    from nmt.metrics import MOSES, BleuVariant, moses_tokenizer
-
-    if tokenize == MOSES:
-        moses_tokenizer("en")
-    return BleuVariant(tokenize or "", lowercase)
-
-
-def score_files(
-    hypotheses: Path, reference: Path, language: str, variant: "BleuVariant | None"
-) -> dict[str, Any]:
-    """Scores of a file of translations."""
-    pairs = list(align(hypotheses, reference))
-    test = TestSet(str(reference), [], [right for _, right in pairs], [])
-    return score(test, [left for left, _ in pairs], language, variant)
+def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Sequence[str]) -> None:
+    """Refuse files that are too many or too few."""
+    least = 1 if hypotheses else 2
+    if test_sets and files:
+        raise UsageError("--test-set names sources and references: leave out files of them")
+    if hypotheses and len(test_sets) > 1:
+        raise UsageError("--hypotheses are of one test set; name one --test-set")
+    if not test_sets and len(files) < least and (files or hypotheses):
+        raise UsageError(
+            "name SOURCE and REFERENCE, or --hypotheses FILE and REFERENCE alone, or no file at all"
+        )
 
 
-def score_model(
-    path: Path,
-    files: tuple[Path, ...],
-    data_dir: Path,
-    device: str,
-    overrides: list[str],
-    variant: "BleuVariant | None",
-) -> dict[str, Any]:
-    """Scores of a model on given files or on its recipe's test sets."""
+def check_options(
+    hypotheses: Path | None,
+    model: Path | None,
+    settings: Sequence[str],
+    test_sets: Sequence[str],
+    language_pair: str | None,
+    known: str | None,
+) -> None:
+    """Refuse options that do not go together."""
+    if hypotheses and (model or settings):
+        raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
+    if known and not hypotheses:
+        raise UsageError(
+            "--target-language and --metric go with --hypotheses; a model knows its own"
+        )
+    if language_pair and not test_sets:
+        raise UsageError("--language-pair goes with --test-set")
+    if hypotheses and test_sets and not language_pair:
+        raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
+
+
+def load(path: Path, device: str, settings: Sequence[str]) -> "Model":
+    """A model to translate with."""
     from nmt.checkpoint import load_model
-    from nmt.decoding.translator import translate_texts
+    from nmt.evaluation.systems import Model
     from nmt.log import note
 
-    model = load_model(path, pick_device(device))
-    settings = decode_settings(model.recipe, overrides)
-    tests = [read_test(*files)] if files else list(recipe_tests(model, DataFolder(data_dir)))
-    note(f"model: {model.path} ({model.recipe.name})")
-    results = []
-    for test in tests:
-        translated = translate_texts(model.network, model.tokenizer, settings, test.sources, note)
-        language = model.recipe.data.target_language
-        results.append(score(test, translated, language, variant))
-    return {"model": str(model.path), "decode": asdict(settings), "results": results}
+    trained = load_model(path, pick_device(device))
+    chosen = decode_settings(trained.recipe, settings)
+    note(f"model: {trained.path} ({trained.recipe.name})")
+    return Model(trained, chosen)
 
 
-def read_test(source: Path, reference: Path) -> TestSet:
-    """A test set from two files."""
-    pairs = list(align(source, reference))
-    return TestSet(str(source), [left for left, _ in pairs], [right for _, right in pairs], [])
+def other_system(path: Path, device: str, settings: Sequence[str]) -> "System":
+    """A model by its folder or ending, else a file of translations."""
+    from nmt.evaluation.systems import Translations
+
+    if path.is_dir() or path.suffix == ".safetensors":
+        return load(path, device, settings)
+    return Translations(path)
 
 
-def recipe_tests(model: "TrainedModel", data: DataFolder) -> Iterator[TestSet]:
-    """The test sets of a model's recipe; all of them are found before any is translated."""
-    if not model.recipe.data.test:
-        raise NmtError(
-            f"recipe {model.recipe.name} names no test set; give SOURCE and REFERENCE files"
-        )
-    for name, files in model.recipe.data.test.items():
-        pairs = list(read_pairs(files, data, model.recipe))
-        labels: list[str] = []
-        if files.labels:
-            path = data.find(files.labels, model.recipe)
-            labels = list(read_segments(path))
-            if len(labels) != len(pairs):
-                raise NmtError(f"{path} has {len(labels)} lines but its test set {len(pairs)}")
-        yield TestSet(name, [left for left, _ in pairs], [right for _, right in pairs], labels)
+def find_tests(
+    files: Sequence[Path],
+    recipe: "Recipe | None",
+    test_sets: Sequence[str],
+    language_pair: str,
+    data: DataFolder,
+) -> "list[TestSet]":
+    """What to score on: sacreBLEU's test sets, files, or those of the recipe of a model."""
+    from nmt.evaluation.test_sets import files_test, recipe_tests, reference_test, sacrebleu_test
+
+    if test_sets:
+        return [sacrebleu_test(name, language_pair) for name in test_sets]
+    if recipe is None:
+        return [reference_test(files)]
+    return [files_test(files[0], files[1:])] if files else recipe_tests(recipe, data)
 
 
-def score(
-    test: TestSet, hypotheses: list[str], language: str, variant: "BleuVariant | None"
-) -> dict[str, Any]:
-    """A test set's scores as plain data."""
-    from nmt.metrics import corpus_scores, exact_matches
+def chosen_metrics(
+    metric: str, language: str, asked: "BleuVariant", *, in_full: bool
+) -> "tuple[MetricSet, list[str]]":
+    """What to score by, and why a card must do without the paper's BLEU, if it must."""
+    from nmt.metrics.tasks import task_metrics
+    from nmt.metrics.translation import BLEU_TOKENIZERS, PAPER, BleuVariant
 
-    if not test.references:
-        raise NmtError(f"{test.name} is empty: there is nothing to score")
-    scores = corpus_scores(hypotheses, test.references, language, variant)
-    result: dict[str, Any] = {
-        "test_set": test.name,
-        "segments": len(test.references),
-        "scores": {
-            each.name: {"value": each.value, "signature": each.signature} for each in scores
-        },
-    }
-    if test.labels:
-        result["exact_match"] = {
-            label: {"right": right, "segments": total}
-            for label, (right, total) in exact_matches(
-                hypotheses, test.references, test.labels
-            ).items()
-        }
-    return result
-
-
-def as_text(report: dict[str, Any]) -> str:
-    """The report for people."""
-    lines = []
-    for settings in [report["decode"]] if "decode" in report else []:
-        lines.append(
-            f"beam {settings['beam_size']}, length penalty {settings['length_penalty']:g} (GNMT),"
-            f" at most {settings['max_extra_tokens']} tokens more than the input"
-        )
-    for result in report["results"]:
-        lines.append(f"{result['test_set']} ({result['segments']:,} segments)")
-        width = max(map(len, result["scores"]))
-        for name, each in result["scores"].items():
-            lines.append(f"  {name:{width}} {each['value']:6.2f}  {each['signature']}")
-        if "exact_match" in result:
-            lines.append("  exact match by phenomenon")
-        for label, each in result.get("exact_match", {}).items():
-            share = 100 * each["right"] / each["segments"]
-            lines.append(f"    {label:20} {share:5.1f} %  ({each['right']} of {each['segments']})")
-    return "\n".join(lines)
+    variants = () if asked == BleuVariant() else (asked,)
+    paper = BleuVariant(PAPER)
+    if metric != METRICS[0] and variants:
+        raise UsageError("--tokenize and --lowercase are of BLEU; this task has error rates")
+    if metric != METRICS[0] or not in_full or paper in variants:
+        return task_metrics(metric, language, variants), []
+    try:
+        if language in BLEU_TOKENIZERS:
+            raise NmtError(f"Moses' tokeniser knows no words in '{language}'")
+        return task_metrics(metric, language, (paper, *variants)), []
+    except NmtError as error:
+        return task_metrics(metric, language, variants), [f"BLEU paper: {error}"]

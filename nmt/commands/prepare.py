@@ -1,4 +1,4 @@
-"""`nmt prepare`: the BPE pipeline on its own."""
+"""`nmt prepare`: the pipeline of text on its own."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from nmt.commands.options import (
 @data_dir_option
 @set_option
 def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Learn the joint BPE of RECIPE, clean and encode its corpus, write it into the run folder.
+    """Learn the tokenizer of RECIPE, clean and encode its corpus, write it into the run folder.
 
     Only what changed since the last time is done again. `nmt train` does this by itself.
 

@@ -86,10 +86,12 @@ def command(
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)
-    if outcome.averaged_bleu is None:
+    if outcome.averaged_score is None:
         note(
             f"{folder.path} is done at update {outcome.updates:,}; raise train.max_updates to go on"
         )
     else:
-        note(f"model: {folder.model}, dev BLEU {outcome.averaged_bleu:.2f}")
-    note(f"best: {folder.best}, dev BLEU {outcome.best_bleu:.2f} at update {outcome.best_update:,}")
+        note(f"model: {folder.model}, dev {outcome.measure} {outcome.averaged_score:.2f}")
+    if outcome.best_score is not None:
+        best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
+        note(f"best: {folder.best}, {best}")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nmt.config import declared_settings, default_of
+from nmt.config import declared_settings
+from nmt.setting import default_of
 
 # Names that the files of each corpus have in any copy of it (section 5.1), by target language.
 CORPORA = {

@@ -4,7 +4,6 @@ A file whose hash the recipe does not know is pinned at its first download in `S
 data folder, and checked against that pin afterwards.
 """
 
-import hashlib
 import os
 import shutil
 import sys
@@ -17,6 +16,7 @@ import requests
 
 from nmt.atomic import atomic_path, write_text
 from nmt.config import Download
+from nmt.digest import sha256_of
 from nmt.errors import NmtError
 from nmt.text.corpus import READ_ERRORS
 
@@ -49,15 +49,6 @@ def fetch(download: Download, folder: Path, report: Callable[[str], None]) -> No
             f"{path}: {state}, SHA-256 {pins[download.to]}, not known before, now pinned in"
             f" {folder / PINS}"
         )
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise NmtError(f"cannot read {path}: {error.strerror}") from error
 
 
 def inside(folder: Path, name: str) -> Path:

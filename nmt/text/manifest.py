@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.atomic import write_text
+from nmt.digest import sha256_of
 from nmt.errors import NmtError
 from nmt.run import RunFolder
 
@@ -44,11 +45,7 @@ class Manifest:
         place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         if known and "sha256" in known and {**known, **place} == known:
             return str(known["sha256"])
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise NmtError(f"cannot read {path}: {error.strerror}") from error
+        digest = sha256_of(path)
         self.files[str(path)] = {**place, "sha256": digest}
         return digest
 

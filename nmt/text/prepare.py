@@ -1,4 +1,4 @@
-"""The BPE pipeline: learn the tokenizer, clean and encode the corpus, write its shards.
+"""The pipeline of text: learn the tokenizer, clean and encode the corpus, write its shards.
 
 A manifest of content hashes records what each step was made from; a step is redone only when that
 changed.
@@ -20,7 +20,7 @@ from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.encode import REASONS, encode_pairs
 from nmt.text.manifest import Manifest, hash_of
 from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
-from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer
+from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer, wanted_pieces
 
 DEV = "dev"  # the manifest's step of the dev set, which is read as it is
 SAMPLE_CHARACTERS = 300_000_000  # of text that SentencePiece, which keeps it all, learns from
@@ -45,7 +45,7 @@ def prepare(
     report: Report,
     given_tokenizer: bytes | None = None,
 ) -> Prepared:
-    """Do what is not done yet of learning the BPE and encoding the training corpora.
+    """Do what is not done yet of learning the tokenizer and encoding the training corpora.
 
     With `given_tokenizer`, a SentencePiece model, none is learned. Raises NmtError for a missing,
     misaligned, empty or too small corpus.
@@ -126,7 +126,7 @@ def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
             pass
     for name, files in recipe.data.test.items():
         try:
-            for file in (*files.names, *filter(None, [files.labels])):
+            for file in (*files.names, *filter(None, [files.labels]), *files.references):
                 data.find(file, recipe)
         except NmtError as error:
             report(f"test set {name}, which `nmt evaluate` will need: {error}")
@@ -161,7 +161,10 @@ def prepare_tokenizer(
     report: Report,
 ) -> Tokenizer:
     """The run's tokenizer, learned anew if the text or its settings changed."""
-    key = hash_of(corpus_hash, asdict(recipe.tokenizer))
+    settings = asdict(recipe.tokenizer)
+    if recipe.tokenizer.kind == "bpe":
+        del settings["kind"]  # as before there were others, so that what was prepared then stands
+    key = hash_of(corpus_hash, settings)
     if not manifest.needs("tokenizer", key, run) and run.tokenizer.is_file():
         tokenizer = load_tokenizer(run.tokenizer)
         if hashlib.sha256(tokenizer.model).hexdigest() == manifest.steps["tokenizer"].get("sha256"):
@@ -169,7 +172,7 @@ def prepare_tokenizer(
     lines, characters = measure(training_segments(recipe, data))
     share = min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
     report(
-        f"learning {recipe.tokenizer.vocab_size:,} BPE pieces from {lines:,} lines"
+        f"learning {wanted_pieces(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
     )
     tokenizer = learn(sample(training_segments(recipe, data), share), recipe.tokenizer)

@@ -1,4 +1,7 @@
-"""The joint byte-pair encoding (section 5.1), learned and applied by SentencePiece."""
+"""The joint byte-pair encoding (section 5.1), learned and applied by SentencePiece.
+
+Characters or words take its place where a recipe says so.
+"""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +16,7 @@ from nmt.errors import NmtError
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 LONGEST_LINE = 16_384  # characters given to SentencePiece's learner at once
 SPACE = "\u2581"  # SentencePiece's mark of a word's beginning
+NAMES = {"bpe": "BPE pieces", "char": "characters", "word": "words"}
 
 
 class Tokenizer:
@@ -61,11 +65,19 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise NmtError(f"cannot read the tokenizer {path}: {error.strerror}") from error
 
 
-def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
-    """Learn a BPE of exactly `vocab_size` pieces from the segments of both languages.
+def wanted_pieces(settings: TokenizerSettings) -> str:
+    """What is to be learned, in words."""
+    most = "" if settings.kind == "bpe" else "at most "
+    return f"{most}{settings.vocab_size:,} {NAMES[settings.kind]}"
 
-    Raises NmtError if the text is too small for the vocabulary, or the vocabulary for its
-    characters.
+
+def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    """Learn pieces from the segments of both languages.
+
+    Of BPE exactly `vocab_size`: raises NmtError if the text is too small for so many, or if they
+    are too few for its characters. Of characters or words at most so many, the most frequent; the
+    others are unknown. BPE and characters are of normalised text (SentencePiece's NFKC); words are
+    symbols, left as they are but for the space between them.
     """
     model = io.BytesIO()
     failures: list[BaseException] = []
@@ -86,8 +98,10 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=guarded(),
             model_writer=model,
-            model_type="bpe",
+            model_type=settings.kind,
             vocab_size=settings.vocab_size,
+            hard_vocab_limit=settings.kind == "bpe",
+            normalization_rule_name="identity" if settings.kind == "word" else "nmt_nfkc",
             character_coverage=settings.character_coverage,
             input_sentence_size=0,  # all; its own sampling is another at each run
             shuffle_input_sentence=False,

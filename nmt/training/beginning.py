@@ -49,11 +49,12 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
         for key in wanted
         if wanted[key] != there[key] and key != "dropout"
     }
-    V = len(content.weights["embedding"])
-    if recipe.tokenizer.vocab_size != V:
-        differing[f"tokenizer.vocab_size={V}"] = (
-            f"tokenizer.vocab_size={recipe.tokenizer.vocab_size}"
-        )
+    pieces = len(content.weights["embedding"])
+    kind, size = recipe.tokenizer.kind, recipe.tokenizer.vocab_size
+    if content.recipe.tokenizer.kind != kind:
+        differing[f"tokenizer.kind={content.recipe.tokenizer.kind}"] = f"tokenizer.kind={kind}"
+    elif pieces > size or (kind == "bpe" and pieces < size):
+        differing[f"tokenizer.vocab_size={pieces}"] = f"tokenizer.vocab_size={size}"
     if differing:
         raise NmtError(
             f"{path} does not fit the recipe: it has {', '.join(differing)}, the recipe"

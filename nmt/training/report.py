@@ -123,7 +123,7 @@ class Reporter:
         note(
             f"update {progress.update:,}, epoch {progress.epoch + 1}, {clock(progress.seconds)}:"
             f" dev loss {validation.loss:.3f}, perplexity {perplexity(validation.plain_loss):.2f},"
-            f" BLEU {validation.bleu:.2f}{' (best)' if better else ''}"
+            f" {validation.measure.name} {validation.score:.2f}{' (best)' if better else ''}"
         )
         self._write("dev", **describe(validation))
 
@@ -131,7 +131,8 @@ class Reporter:
         """Report the average's validation."""
         note(
             f"average of {len(updates)} checkpoints: dev loss {validation.loss:.3f}, perplexity"
-            f" {perplexity(validation.plain_loss):.2f}, BLEU {validation.bleu:.2f}"
+            f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
+            f" {validation.score:.2f}"
         )
         self._write("average", averaged_updates=updates, **describe(validation))
 
@@ -203,7 +204,7 @@ def describe(validation: Validation) -> dict[str, float]:
     return {
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
-        "bleu": validation.bleu,
+        validation.measure.key: validation.score,
     }
 
 

@@ -20,10 +20,12 @@ import torch
 from nmt.atomic import atomic_path, write_text
 from nmt.checkpoint import load_weights, read_model, save_model
 from nmt.config import Recipe
+from nmt.digest import sha256_of
 from nmt.errors import NmtError
 from nmt.log import note
 from nmt.model.transformer import Transformer
 from nmt.run import RunFolder
+from nmt.training.validation import Validation
 
 KEEP_STATES = 2  # the newest and the one before
 WEIGHTS, STATE, SEAL = "safetensors", "state.pt", "json"
@@ -50,7 +52,7 @@ class Progress:
     update: int = 0  # updates taken or skipped
     epoch: int = 0
     batch: int = 0  # batches of the epoch already seen
-    best_bleu: float = -1.0  # on the dev set, of the best model
+    best_score: float | None = None  # on the dev set, of the best model
     best_loss: float | None = None
     best_update: int = 0
     validated_update: int = 0  # the last one
@@ -60,18 +62,21 @@ class Progress:
     seconds: float = 0.0  # spent in updates, over all starts of the run
     window: Window = field(default_factory=Window)
 
-    def is_gain(self, bleu: float, loss: float, metric: str) -> bool:
-        """Whether a validation beats the best so far by the metric, "bleu" or "loss"."""
-        if metric == "bleu":
-            return bleu > self.best_bleu
-        return math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
+    def is_gain(self, validation: Validation, metric: str) -> bool:
+        """Whether a validation beats the best so far, by "loss" or by its score."""
+        if metric == "loss":
+            loss = validation.loss
+            return math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
+        best, score = self.best_score, validation.score
+        return math.isfinite(score) and (best is None or validation.measure.beats(score, best))
 
-    def count_validation(self, bleu: float, loss: float, gain: bool) -> None:
+    def count_validation(self, validation: Validation, gain: bool) -> None:
         """Note a validation of the present update."""
         self.validated_update = self.update
         self.validations_without_gain = 0 if gain else self.validations_without_gain + 1
         if gain:
-            self.best_bleu, self.best_loss, self.best_update = bleu, loss, self.update
+            self.best_score, self.best_loss = validation.score, validation.loss
+            self.best_update = self.update
 
 
 def path_of(run: RunFolder, update: int, ending: str) -> Path:
@@ -114,7 +119,7 @@ def save_checkpoint(
         if not digests:
             save_model(weights, network.state_dict(), tokenizer, recipe, [update])
             save_state(state, optimizer)
-            digests = {WEIGHTS: digest_of(weights), STATE: digest_of(state)}
+            digests = {WEIGHTS: sha256_of(weights), STATE: sha256_of(state)}
         content = {"progress": asdict(progress), "fingerprint": fingerprint, "sha256": digests}
         sealed = {**content, "seal": digest(content)}
         write_text(seal, json.dumps(sealed, indent=1) + "\n")
@@ -142,12 +147,6 @@ def digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def read_seal(path: Path) -> dict[str, Any]:
     """What a seal says; raises NmtError if it is damaged."""
     try:
@@ -165,11 +164,7 @@ def check(run: RunFolder, update: int, endings: tuple[str, ...] = (WEIGHTS, STAT
     digests = read_seal(path_of(run, update, SEAL))["sha256"]
     for ending in endings:
         path = path_of(run, update, ending)
-        try:
-            same = digest_of(path) == digests[ending]
-        except OSError as error:
-            raise NmtError(f"{path} cannot be read: {error.strerror}") from error
-        if not same:
+        if sha256_of(path) != digests[ending]:
             raise NmtError(f"{path} is damaged: it is not as it was written")
 
 
@@ -252,6 +247,8 @@ def resume(
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
         values = read_seal(path_of(run, update, SEAL))["progress"]
+        if "best_bleu" in values:  # written before there were other scores
+            values["best_score"] = values.pop("best_bleu")
         return Progress(**{**values, "window": Window(**values["window"])})
     except Exception as error:  # torch raises nearly anything at bytes that are not its own
         raise NmtError(f"{state} is of another version of this program") from error

@@ -43,9 +43,10 @@ class Outcome:
     """How a training ended."""
 
     updates: int
-    best_bleu: float
+    measure: str  # the name of what the dev set is scored by
+    best_score: float | None
     best_update: int
-    averaged_bleu: float | None  # none if it was stopped before its end, or was done before
+    averaged_score: float | None  # none if it was stopped before its end, or was done before
     stopped_by: int | None  # the signal, if one did
 
 
@@ -242,8 +243,8 @@ class Trainer:
         validation = self.score(stop)
         if validation is None:
             return False
-        better = progress.is_gain(validation.bleu, validation.loss, settings.early_stopping_metric)
-        progress.count_validation(validation.bleu, validation.loss, better)
+        better = progress.is_gain(validation, settings.early_stopping_metric)
+        progress.count_validation(validation, better)
         if better and self.workers.is_first:
             update, tokenizer = progress.update, self.prepared.tokenizer.model
             weights = self.network.state_dict()
@@ -288,13 +289,12 @@ class Trainer:
         if validation is None:
             return self.outcome(stopped_by=self.workers.agree(stop.signal, self.device))
         reporter.averaged(validation, [*mean.updates])
-        return self.outcome(averaged_bleu=validation.bleu)
+        return self.outcome(averaged_score=validation.score)
 
     def outcome(
-        self, *, averaged_bleu: float | None = None, stopped_by: int | None = None
+        self, *, averaged_score: float | None = None, stopped_by: int | None = None
     ) -> Outcome:
         """What to tell the caller."""
         progress = self.progress
-        return Outcome(
-            progress.update, progress.best_bleu, progress.best_update, averaged_bleu, stopped_by
-        )
+        best = progress.best_score, progress.best_update
+        return Outcome(progress.update, self.dev.measure.name, *best, averaged_score, stopped_by)

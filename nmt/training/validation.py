@@ -1,4 +1,4 @@
-"""Dev loss and the BLEU that `nmt evaluate` prints for the same model and set."""
+"""Dev loss and the score that `nmt evaluate` prints for the same model and set."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +11,8 @@ from nmt.config import Recipe
 from nmt.decoding.translator import Map, batches_by_length, translate_texts
 from nmt.errors import NmtError
 from nmt.log import note
-from nmt.metrics import corpus_bleu
+from nmt.metrics.scores import Measure, main_score
+from nmt.metrics.tasks import task_metrics
 from nmt.model.transformer import Transformer
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, read_pairs
@@ -26,7 +27,8 @@ class Validation:
 
     loss: float  # smoothed, a token
     plain_loss: float  # unsmoothed, a token; its exponential is the perplexity
-    bleu: float
+    score: float  # of outputs, by the first measure of data.metric
+    measure: Measure  # its name, and whether lower is better
 
 
 def tell_once() -> Callable[[str], None]:
@@ -53,38 +55,46 @@ class DevSet:
         pairs = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
-        self.sources = [source for source, _ in pairs]
-        self.references = [target for _, target in pairs]
+        self._metrics = task_metrics(recipe.data.metric, recipe.data.target_language)
+        sources = [source for source, _ in pairs]
+        items = self._metrics.items(sources, [(target,) for _, target in pairs])
+        self.sources = [sources[line] for line in items.lines]
+        self.references = items.references
         self._report = tell_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
         self._map = map_batches
-        self._encoded = self._encode()
+        self._encoded = self._encode(pairs)
 
-    def _encode(self) -> list[tuple[list[int], list[int]]]:
+    def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """The pairs that count for the loss."""
-        sides = (self._tokenizer.encode(side) for side in (self.sources, self.references))
+        sides = (self._tokenizer.encode(side) for side in zip(*pairs, strict=True))
         limit = self._recipe.data.max_length
         encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
         if not encoded:
             raise NmtError(
                 f"every pair of the dev set is longer than data.max_length={limit}; raise it"
             )
-        if len(encoded) < len(self.sources):
+        if len(encoded) < len(pairs):
             self._report(
-                f"{len(self.sources) - len(encoded)} pairs longer than data.max_length={limit}"
-                " are left out of the loss; BLEU counts them"
+                f"{len(pairs) - len(encoded)} pairs longer than data.max_length={limit}"
+                " are left out of the loss; the score counts them"
             )
         return encoded
 
+    @property
+    def measure(self) -> Measure:
+        """What outputs are scored by."""
+        return self._metrics.measures[0]
+
     def validate(self, network: Transformer) -> Validation:
-        """Loss and beam-search BLEU; the network's mode is left as it was."""
+        """Loss, and the score of beam search's outputs; the network's mode is left as it was."""
         loss, plain_loss = self.loss(network)
-        if not math.isfinite(loss):
-            return Validation(loss, plain_loss, bleu=0.0)  # such a model has no outputs to score
-        hypotheses = self._translate(network, self.sources, self._map, self._report)
-        language = self._recipe.data.target_language
-        return Validation(loss, plain_loss, corpus_bleu(hypotheses, self.references, language))
+        score = self.measure.worst  # of a model that has no outputs
+        if math.isfinite(loss):
+            hypotheses = self._translate(network, self.sources, self._map, self._report)
+            score = main_score(self._metrics, hypotheses, self.references)
+        return Validation(loss, plain_loss, score, self.measure)
 
     def _translate(
         self,

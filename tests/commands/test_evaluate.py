@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,14 @@ def scores(nmt: Run, *arguments: object) -> dict[str, Any]:
     return report
 
 
-def sacrebleu(reference: Path, hypotheses: Path, *options: str) -> list[dict[str, Any]]:
+def sacrebleu(
+    reference: Path, hypotheses: Path, *options: str, more: Sequence[Path] = ()
+) -> list[dict[str, Any]]:
     """What sacreBLEU's own command line says."""
+    references = map(str, [reference, *more])
     said = subprocess.run(
         [
-            *(sys.executable, "-m", "sacrebleu", str(reference), "-i", str(hypotheses)),
+            *(sys.executable, "-m", "sacrebleu", *references, "-i", str(hypotheses)),
             *("-m", "bleu", "chrf", "ter", "-w", "8", *options),
         ],
         capture_output=True,
@@ -145,6 +149,41 @@ def test_moses_without_its_package_is_told_first(
     assert "pip install 'nmt[moses]'" in refused.err
 
 
+def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
+    """Tokens: the rich ##AT##-##AT## text form . against the rich ##AT##-##AT## text format .
+
+    Hence 5 of 6 tokens are right, 3 of 5 bigrams, 2 of 4 trigrams and 1 of 3 four-grams.
+    """
+    pytest.importorskip("sacremoses")
+    reference = write(tmp_path / "r", ["The rich-text format."])
+    hypotheses = write(tmp_path / "h", ["The rich-text form."])
+    options = ["--hypotheses", hypotheses, reference, "--target-language", "en"]
+    (result,) = scores(nmt, *options, "--tokenize", "paper")["results"]
+    found = result["scores"]["BLEU paper"]
+    assert found["value"] == pytest.approx(100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25)
+    assert "tok:moses-sacremoses-" in found["signature"]
+    assert "-compounds-split|smooth:none" in found["signature"]
+    (moses,) = scores(nmt, *options, "--tokenize", "moses")["results"]
+    assert moses["scores"]["BLEU moses"]["value"] == 0  # three of four tokens: no four-gram
+
+
+def test_several_references_are_sacrebleus_own(
+    nmt: Run, tmp_path: Path, reference: Path, hypotheses: Path
+) -> None:
+    second = write(tmp_path / "second", [*HYPOTHESES[2:], *HYPOTHESES[:2]])
+    (result,) = scores(nmt, "--hypotheses", hypotheses, reference, second)["results"]
+    assert result["references"] == 2
+    expected = sacrebleu(reference, hypotheses, more=[second])
+    for ours, theirs in zip(result["scores"].values(), expected, strict=True):
+        assert ours["value"] == pytest.approx(theirs["score"], abs=1e-7)
+        assert ours["signature"] == theirs["signature"]
+        assert ours["signature"].startswith("nrefs:2|")
+    assert (
+        "(6 segments, up to 2 references)"
+        in nmt("evaluate", "--hypotheses", hypotheses, reference, second).out
+    )
+
+
 def test_two_files_are_translated_and_scored(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     folder = skilled_run.parent.parent
     files = [folder / "train.src", folder / "train.tgt"]
@@ -206,9 +245,13 @@ def test_misaligned_files_are_told(nmt: Run, tmp_path: Path, reference: Path) ->
     result = nmt("evaluate", "--hypotheses", short, reference)
     assert (result.code, result.out) == (1, "")
     assert result.err == (
-        f"nmt: {short} has 4 lines but {reference} has 6: {short} ends after line 4 while"
-        f" {reference} goes on; parallel files must align line by line\n"
+        f"nmt: {short} has 4 lines but {reference} has 6; parallel files must align line by line\n"
     )
+    other = nmt("evaluate", "--hypotheses", reference, reference, "--compare", short)
+    assert (other.code, other.out, other.err) == (1, "", result.err)
+    two = nmt("evaluate", "--hypotheses", reference, reference, short)
+    assert (two.code, two.out) == (1, "")
+    assert f"{short} ends after line 4 while {reference} goes on" in two.err
 
 
 def test_empty_and_missing_files_are_told(nmt: Run, tmp_path: Path, reference: Path) -> None:

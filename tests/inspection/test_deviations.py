@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Recipe, TextFiles, declared_settings, default_of
+from nmt.config import Recipe, TextFiles, declared_settings
 from nmt.inspection import deviations
 from nmt.inspection.deviations import BY_NAME, SAME_RESULT, SILENT, compare, silent_settings
 from nmt.inspection.paper import TABLE_2, TABLE_3
 from nmt.recipe import load_recipe, override, toml_value
+from nmt.setting import default_of
 
 SETTINGS = dict(declared_settings())
 CASES = [name for name in SETTINGS if name not in BY_NAME]

@@ -106,6 +106,57 @@ def test_what_stops_the_corpus_stops_the_learning(failure: BaseException, good: 
     assert error.value is failure
 
 
+PHONEMES = ["AH", "B", "CH", "b", "'", "tʰ", "ﬁ", "Ⅳ", "ｅ", "a\u0301", "#1"]
+
+
+def symbols(seed: int) -> str:
+    draw = random.Random(seed)
+    return " ".join(draw.choices(PHONEMES, k=draw.randint(1, 9)))
+
+
+@pytest.mark.parametrize("seed", range(2000, 2020))
+def test_words_come_back_symbol_by_symbol(seed: int) -> None:
+    """A symbol is one piece, whatever Unicode would make of it, and case tells two apart."""
+    tokenizer = learn(map(symbols, range(100)), TokenizerSettings(100, kind="word"))
+    text = symbols(seed)
+    (ids,) = tokenizer.encode([text])
+    assert len(tokenizer) == 4 + len(PHONEMES)
+    assert len(ids) == len(text.split())
+    assert not {PAD, UNK, BOS, EOS} & set(ids)
+    assert tokenizer.decode(ids) == text
+    assert tokenizer.encode([f"  {text.replace(' ', '   ')} "]) == [ids]
+
+
+def test_an_unknown_word_is_one_unknown_piece() -> None:
+    tokenizer = learn(["AH B AH"] * 3, TokenizerSettings(100, kind="word"))
+    (ids,) = tokenizer.encode(["AH XX B"])
+    assert ids[1] == UNK
+    assert [tokenizer.piece(ids[0]), tokenizer.piece(ids[2])] == [f"{SPACE}AH", f"{SPACE}B"]
+
+
+@pytest.mark.parametrize("seed", range(1000, 1010))
+def test_characters_come_back_one_by_one(seed: int) -> None:
+    corpus = [" ".join(words(number, 8)) for number in range(300)]
+    tokenizer = learn(corpus, TokenizerSettings(37_000, kind="char"))
+    text = " ".join(words(seed, 1 + seed % 5))
+    (ids,) = tokenizer.encode([text])
+    assert len(tokenizer) == 4 + len({*LETTERS}) + 1  # and the space
+    assert len(ids) == len(text) + 1  # a space goes before the first word
+    assert tokenizer.decode(ids) == text
+
+
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_of_characters_and_words_the_most_frequent_are_kept(kind: str) -> None:
+    corpus = ["a a a a b b b c c d"] * 3
+    spare = 1 if kind == "char" else 0  # for the space, the most frequent character
+    tokenizer = learn(corpus, TokenizerSettings(6 + spare + 2, kind=kind))
+    assert len(tokenizer) == 8 + spare
+    few = learn(corpus, TokenizerSettings(6 + spare, kind=kind))
+    assert len(few) == 6 + spare
+    assert UNK not in few.encode(["a b"])[0]
+    assert UNK in few.encode(["a d"])[0]
+
+
 def test_what_is_no_tokenizer_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("t") / "tokenizer.model"
     with pytest.raises(NmtError, match=r"cannot read the tokenizer .*tokenizer\.model"):

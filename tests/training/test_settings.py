@@ -1,5 +1,6 @@
 """Settings of a training, each turned on: precision, compiling, fine-tuning, TensorBoard."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.training.state import digest
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics, weights
 
@@ -121,3 +123,23 @@ def test_compiled_training_is_the_same_training(nmt: Run, tiny: Path) -> None:
     assert compiled.code == 0
     plain, fast = (read_metrics(Path(run))[0]["loss"] for run in ("plain", "compiled"))
     assert fast == pytest.approx(plain, rel=1e-4)
+
+
+def test_a_run_begun_before_there_were_other_scores_goes_on(nmt: Run, tiny: Path) -> None:
+    """Its recipe has neither their settings nor kinds of pieces, its seal another name."""
+    assert nmt("train", tiny, "--run", "whole").code == 0
+    assert nmt("train", tiny, "--run", "parts", "--max-updates", 8).code == 0
+    recipe = Path("parts/recipe.toml")
+    new = ("metric = ", "kind = ")
+    lines = [line for line in recipe.read_text().splitlines() if not line.startswith(new)]
+    recipe.write_text("\n".join(lines).replace(', "references" = []', ""))
+    for path in Path("parts/checkpoints").glob("*.json"):
+        content = json.loads(path.read_text())
+        content["progress"]["best_bleu"] = content["progress"].pop("best_score")
+        del content["seal"]
+        path.write_text(json.dumps({**content, "seal": digest(content)}))
+    resumed = nmt("train", tiny, "--run", "parts")
+    assert resumed.code == 0, resumed.err
+    assert "resumed at update 8" in resumed.err
+    for name in ("model", "best"):
+        assert_same(Path(f"whole/{name}.safetensors"), Path(f"parts/{name}.safetensors"))

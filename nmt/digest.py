@@ -1,0 +1,15 @@
+"""SHA-256 of files."""
+
+import hashlib
+from pathlib import Path
+
+from nmt.errors import NmtError
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content; raises NmtError if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise NmtError(f"cannot read {path}: {error.strerror}") from error

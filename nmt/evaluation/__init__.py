@@ -1,0 +1,1 @@
+"""From test sets and systems to an evaluation that can be cited."""

@@ -1,0 +1,1 @@
+"""Scores of a system's outputs against references, each with a signature."""
