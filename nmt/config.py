@@ -52,7 +52,7 @@ class DataSettings:
     downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
     metric: str = setting(
         "bleu",
-        "of outputs: bleu; error_rate: of tokens and sequences, equal sources being one item",
+        "of outputs: bleu (section 6.1), or error_rate of tokens and sequences, equal sources one item",
         choices=("bleu", "error_rate"),
     )
     max_length: int = setting(
@@ -81,7 +81,7 @@ class TokenizerSettings:
     )
     kind: str = setting(
         "bpe",
-        "of pieces: bpe, char (characters) or word (what stands between spaces, as phonemes do)",
+        "of pieces: bpe (section 5.1), char (characters) or word (between spaces, as phonemes are)",
         choices=("bpe", "char", "word"),
     )
     character_coverage: float = setting(
