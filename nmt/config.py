@@ -52,7 +52,7 @@ class DataSettings:
     downloads: tuple[Download, ...] = setting((), "what `nmt fetch` downloads")
     metric: str = setting(
         "bleu",
-        "of outputs: bleu (section 6.1), or error_rate of tokens and sequences, equal sources one item",
+        "bleu (section 6.1), or error_rate of tokens and sequences, equal sources being one item",
         choices=("bleu", "error_rate"),
     )
     max_length: int = setting(
