@@ -7,9 +7,10 @@
 
 A setting is nmt:PRECISION:BATCH_TOKENS or ctranslate2:TYPE:WORKERSxTHREADS:BATCH_SENTENCES. Each
 round runs each setting once, in a process of its own: text is tokenised, translated and joined
-again, once to warm up and once timed. With --whole a process is timed from its start to its end,
-its program's import and the model's loading included. The first setting is what others are compared
-with. Beam search without length penalty, which both programs score alike.
+again, once to warm up and once timed. A round before them watches the memory. With --whole a process
+is timed from its start to its end, its program's import and the model's loading included. The first
+setting is what others are compared with. Beam search without length penalty, which both programs
+score alike.
 """
 
 import json
@@ -141,8 +142,11 @@ def memory(process: int) -> int:
     return int(found[1]) if found else 0
 
 
-def measure(order: dict[str, Any]) -> dict[str, Any]:
-    """What the child says, and the seconds of its whole process where those are asked for."""
+def measure(order: dict[str, Any], *, watch: bool = False) -> dict[str, Any]:
+    """What the child says; the seconds of its whole process where those are asked for.
+
+    To watch its memory slows it down: the figures of such a run are none of speed.
+    """
     began = time.perf_counter()
     with (
         tempfile.TemporaryFile("w+") as out,
@@ -152,9 +156,10 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
         ) as process,
     ):
         most = 0
-        while process.poll() is None:
+        while watch and process.poll() is None:
             most = max(most, sum(map(memory, family(process.pid))))
-            time.sleep(0.02)
+            time.sleep(0.05)
+        process.wait()
         seconds = time.perf_counter() - began
         out.seek(0)
         printed = out.read()
@@ -167,7 +172,12 @@ def measure(order: dict[str, Any]) -> dict[str, Any]:
     return figures
 
 
-def report(settings: Sequence[str], rounds: list[list[dict[str, Any]]], tokens: list[int]) -> None:
+def report(
+    settings: Sequence[str],
+    rounds: list[list[dict[str, Any]]],
+    tokens: list[int],
+    peaks: list[float],
+) -> None:
     """A line a setting: medians, and the ratio to the first setting round by round."""
     sentences = len(rounds[0][0]["texts"])
     for place, setting in enumerate(settings):
@@ -179,7 +189,7 @@ def report(settings: Sequence[str], rounds: list[list[dict[str, Any]]], tokens: 
             f"{setting:30} {sentences / seconds:7.1f} sentences/s"
             f" {tokens[place] / seconds:7.0f} tokens/s"
             f"  ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            f"  peak {statistics.median(each['MiB'] for each in mine):.0f} MiB"
+            f"  peak {peaks[place]:.0f} MiB"
             f"  load {statistics.median(each['load s'] for each in mine):.2f} s"
             f"  {same} of {sentences} texts equal"
         )
@@ -223,6 +233,7 @@ def command(
             "limit": limit,
             "whole": whole,
         }
+        peaks = [measure({**common, "setting": each}, watch=True)["MiB"] for each in settings]
         results = []
         for number in range(1, rounds + 1):
             results.append([measure({**common, "setting": each}) for each in settings])
@@ -234,7 +245,7 @@ def command(
         for each in results[0]
     ]
     click.echo(f"{os.cpu_count()} cores, beam {beam_size}, {rounds} rounds, medians")
-    report(settings, results, tokens)
+    report(settings, results, tokens, peaks)
 
 
 if __name__ == "__main__":
