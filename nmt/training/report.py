@@ -4,6 +4,7 @@ import json
 import math
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -199,12 +200,13 @@ def parse(line: str) -> dict[str, Any] | None:
         return None
 
 
-def describe(validation: Validation) -> dict[str, float]:
-    """A validation's figures by name."""
+def describe(validation: Validation) -> dict[str, Any]:
+    """A validation's figures and samples by name."""
     return {
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
         validation.measure.key: validation.score,
+        "samples": [asdict(sample) for sample in validation.samples],
     }
 
 

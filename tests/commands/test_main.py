@@ -71,6 +71,7 @@ except SystemExit as end:
         (["--version"], 0),
         (["train", "--help"], 0),
         (["translate", "--help"], 0),
+        (["explain", "--help"], 0),
         (["evaluate", "--help"], 0),
         (["average", "--help"], 0),
         (["inspect", "--help"], 0),
@@ -79,6 +80,7 @@ except SystemExit as end:
         (["train", "multi30k_en_de", "--set", "model.headz=3"], 2),
         (["translate", "nowhere"], 1),
         (["inspect", "nowhere"], 2),
+        (["explain", ""], 1),
         (["bogus"], 2),
     ],
 )
