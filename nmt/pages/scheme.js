@@ -4,9 +4,14 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** Draw every canvas anew when the scheme changes; each has its own `draw`. */
 export function followScheme() {
-  dark.addEventListener("change", () => {
+  onScheme(() => {
     for (const canvas of document.querySelectorAll("canvas")) canvas.draw?.();
   });
+}
+
+/** Call something whenever the scheme changes. */
+export function onScheme(act) {
+  dark.addEventListener("change", act);
 }
 
 /** A custom property of the style sheet, `#rrggbb`, as [red, green, blue]. */
@@ -20,9 +25,9 @@ export function mix(one, other, share) {
   return one.map((value, index) => value + share * (other[index] - value));
 }
 
-/** The colour of an attention head, the same wherever it is shown. */
-export function headColour(head) {
-  const hue = (217 + head * 137.5) % 360;
+/** One of many colours that are told apart: of an attention head, of a run. */
+export function nthColour(place) {
+  const hue = (217 + place * 137.5) % 360;
   const lightness = dark.matches ? 0.68 : 0.42;
   const chroma = (1 - Math.abs(2 * lightness - 1)) * 0.72;
   return [0, 8, 4].map((n) => {

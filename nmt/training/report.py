@@ -12,7 +12,7 @@ from nmt.atomic import write_text
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.log import note, progress_bar
-from nmt.run import RunFolder
+from nmt.run import RunFolder, parse_metrics
 from nmt.training.state import Progress, Window
 from nmt.training.step import Sums
 from nmt.training.validation import Validation
@@ -61,7 +61,7 @@ class Reporter:
         if not self._path.is_file():
             return
         text = self._path.read_text(encoding="utf-8", errors="replace")
-        lines = [(line, parse(line)) for line in text.splitlines(keepends=True)]
+        lines = [(line, parse_metrics(line)) for line in text.splitlines(keepends=True)]
         damaged = sum(content is None for _, content in lines)
         if damaged:
             note(f"{self._path}: dropped {damaged} damaged lines")
@@ -183,21 +183,8 @@ def is_number(value: Any) -> bool:
 
 def has_average(run: RunFolder, update: int) -> bool:
     """Whether metrics.jsonl tells of an average that ends with this update."""
-    try:
-        lines = run.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    found = filter(None, map(parse, lines))
-    return any(line["kind"] == "average" and line["update"] == update for line in found)
-
-
-def parse(line: str) -> dict[str, Any] | None:
-    """A line of metrics.jsonl; none if it is damaged or cut short."""
-    try:
-        content = dict(json.loads(line))
-        return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
-    except (ValueError, KeyError, TypeError):
-        return None
+    lines = run.read_metrics()
+    return any(line["kind"] == "average" and line["update"] == update for line in lines)
 
 
 def describe(validation: Validation) -> dict[str, Any]:

@@ -87,18 +87,19 @@ class Browser:
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [str(each["message"]) for each in log]
 
-    def shoot(self, name: str, selector: str | None = None) -> Path:
-        """Keep a screenshot of the window, or of an element."""
+    def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> Path:
+        """Keep a screenshot of the window, or of an element, down to the end of one inside."""
         path = SCREENSHOTS / f"{name}.png"
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         options: dict[str, object] = {}
         if selector:
             box = (
-                "const b = arguments[0].getBoundingClientRect();"
-                "return {x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height,"
-                " scale: 1}"
+                "const [b, c] = arguments[0].map((x) => x.getBoundingClientRect());"
+                "return {x: b.x + scrollX, y: b.y + scrollY, width: b.width,"
+                " height: c.bottom - b.top + (arguments[1] ? 16 : 0), scale: 1}"
             )
-            options["clip"] = self.run(box, self.one(selector))
+            ends = [self.one(selector), self.one(through or selector)]
+            options["clip"] = self.run(box, ends, bool(through))
             options["captureBeyondViewport"] = True
         picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
         path.write_bytes(base64.b64decode(picture["data"]))
@@ -134,6 +135,12 @@ def browser(driver: "WebDriver") -> Iterator[Browser]:
     one.complaints()
     yield one
     assert one.complaints() == []
+
+
+def demo_pages(kind: str) -> list[Path]:
+    """The pages of a kind, "explain" or "report", that `make explain-demo` built and named."""
+    named = filter(None, os.environ.get("NMT_DEMO_PAGES", "").split(os.pathsep))
+    return [path for path in map(Path, named) if path.name.startswith(f"{kind}-")]
 
 
 HEBREW = ["שמש", "ירח", "כוכב", "גשם", "שלג", "רוח", "עץ", "עלה", "שורש", "זרע"]

@@ -1,7 +1,6 @@
 """The page of `nmt explain` in Chromium: what is clicked and pressed shows the model's numbers."""
 
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from nmt.checkpoint import load_model
 from nmt.explain.data import as_data
 from nmt.explain.page import page_of
 from nmt.explain.story import Story, tell
-from tests.browser.conftest import Browser
+from tests.browser.conftest import Browser, demo_pages
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"
 SENTENCE = "sun moon star rain"
@@ -315,13 +314,11 @@ def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:
         assert path.stat().st_size > 1000
 
 
-DEMO_PAGES = list(filter(None, os.environ.get("NMT_DEMO_PAGES", "").split(os.pathsep)))
+DEMO_PAGES = demo_pages("explain")
 
 
 @pytest.mark.skipif(not DEMO_PAGES, reason="make explain-demo names its pages in NMT_DEMO_PAGES")
-@pytest.mark.parametrize(
-    "demo", [Path(each) for each in DEMO_PAGES or ["none"]], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("demo", DEMO_PAGES or [Path("none")], ids=lambda path: path.stem)
 def test_a_page_of_a_trained_model(browser: Browser, demo: Path) -> None:
     """The pages that `make explain-demo` built: each view answers, in both schemes, and fits."""
     assert demo.stat().st_size < 3e6
@@ -331,6 +328,7 @@ def test_a_page_of_a_trained_model(browser: Browser, demo: Path) -> None:
         browser.shoot(f"demo-{demo.stem}-{'dark' if dark else 'light'}")
     for view in VIEWS:
         browser.shoot(f"demo-{demo.stem}-{view}", f"#{view}")
+    browser.shoot(f"readme-{demo.stem}", "#decoder", through="#decoder .reading")
     for view in ("encoder", "decoder"):
         for button in browser.all(f"#{view} .small-multiple"):
             browser.run("arguments[0].click()", button)

@@ -2,7 +2,7 @@
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { css, headColour } from "../../pages/scheme.js";
+import { css, nthColour } from "../../pages/scheme.js";
 import { pieceLabel, pieceText } from "./pieces.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
@@ -89,6 +89,6 @@ function headRow(names) {
 function bar(weight, head) {
   return el("span", {
     class: "bar",
-    style: { width: `${100 * weight}%`, background: css(headColour(head)) },
+    style: { width: `${100 * weight}%`, background: css(nthColour(head)) },
   });
 }

@@ -248,7 +248,8 @@ class Beam {
 
   row(node) {
     const wins = this.step === this.last && node.wins && node.fate === "finished";
-    const state = wins ? "wins" : node.fate === "finished" ? "finished" : "live";
+    const live = node.fate === "open" ? "left open" : "live";
+    const state = wins ? "wins" : node.fate === "finished" ? "finished" : live;
     return el(
       "tr",
       { class: wins ? "chosen" : null },

@@ -2,7 +2,7 @@
 
 import { el, roving, svg } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { css, headColour } from "../../pages/scheme.js";
+import { css, nthColour } from "../../pages/scheme.js";
 import { pieceLabel } from "./pieces.js";
 
 const WIDTH = 124;
@@ -116,6 +116,6 @@ function line(query, key, rowHeight, weight, head) {
     "stroke-opacity",
     String(head === null ? 0.4 * weight : 0.15 + 0.85 * weight ** 0.7),
   );
-  if (head !== null) path.style.setProperty("stroke", css(headColour(head)));
+  if (head !== null) path.style.setProperty("stroke", css(nthColour(head)));
   return path;
 }

@@ -6,7 +6,7 @@ import { showTip, speak } from "../../pages/reading.js";
 import { colour, diverging, divergingPalette, mix, paint, shade } from "../../pages/scheme.js";
 import { pieceLabel, pieceText } from "./pieces.js";
 
-const CELLS = [[14, 32], [18, 27], [26, 21], [36, 16]]; // up to so many tokens, so many pixels
+const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // up to so many tokens, so many pixels
 const SMALLEST = 13;
 
 function cellSize(count) {
