@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
+from nmt.checkpoint import load_model
 from nmt.commands import main
+from nmt.explain.page import page_of
+from nmt.explain.story import Story, tell
 from tests.conftest import WORDS, write_tiny_corpus
 
 if TYPE_CHECKING:
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     from selenium.webdriver.remote.webelement import WebElement
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+SENTENCE = "sun moon star rain"
 HELP = "the browser tests need chromium and chromedriver: apt-get install chromium chromium-driver"
 
 
@@ -63,6 +68,12 @@ class Browser:
         element = self.one(selector)
         self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
         element.click()
+
+    def hover(self, selector: str) -> None:
+        """Move the pointer over it."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).move_to_element(self.one(selector)).perform()
 
     def press(self, keys: str) -> None:
         """Keys, to what has the focus."""
@@ -135,6 +146,24 @@ def browser(driver: "WebDriver") -> Iterator[Browser]:
     one.complaints()
     yield one
     assert one.complaints() == []
+
+
+@pytest.fixture(scope="session")
+def story(skilled_run: Path) -> Story:
+    model = load_model(skilled_run, torch.device("cpu"))
+    return tell(model, SENTENCE, model.recipe.decode, print)
+
+
+@pytest.fixture(scope="session")
+def page(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(story, tmp_path_factory.mktemp("page"))
+
+
+def write(story: Story, folder: Path) -> Path:
+    """A story's page on disk."""
+    path = folder / "page.html"
+    path.write_text(page_of(story), encoding="utf-8")
+    return path
 
 
 def demo_pages(kind: str) -> list[Path]:

@@ -12,13 +12,12 @@ const FONT = "12px system-ui, sans-serif";
 export class Charts {
   constructor() {
     this.all = [];
-    this.sync = uPlot.sync("updates");
     this.zooming = false;
   }
 
   /** Forget those that are about to be drawn anew. */
   clear() {
-    for (const chart of this.all) chart.destroy();
+    for (const chart of this.all) remove(chart);
     this.all = [];
   }
 
@@ -40,11 +39,8 @@ export class Charts {
     const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
     const chart = new uPlot(options, data, box);
     this.all.push(chart);
-    this.sync.sub(chart);
     box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show));
-    new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: HEIGHT })).observe(
-      box,
-    );
+    follow(chart, box);
   }
 
   options(box, series, show, log) {
@@ -131,6 +127,23 @@ export class Charts {
   }
 }
 
+const followers = new WeakMap();
+
+/** Keep a chart as wide as its box. */
+function follow(chart, box) {
+  const follower = new ResizeObserver(() => {
+    chart.setSize({ width: box.clientWidth, height: chart.height });
+  });
+  follower.observe(box);
+  followers.set(chart, follower);
+}
+
+/** Take a chart away for good. */
+export function remove(chart) {
+  followers.get(chart)?.disconnect();
+  chart.destroy();
+}
+
 /** Of the marks of a logarithmic scale, those that deserve a line. */
 function powersOfTen(_, marks) {
   return marks.map((mark) =>
@@ -187,6 +200,6 @@ export function histogram(box, title, sides) {
   );
   box.setAttribute("role", "img");
   box.setAttribute("aria-label", title);
-  new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: 190 })).observe(box);
+  follow(chart, box);
   return chart;
 }

@@ -3,7 +3,7 @@
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
 import { onScheme } from "../../pages/scheme.js";
-import { histogram } from "./charts.js";
+import { histogram, remove } from "./charts.js";
 
 const REASONS = { empty: "empty side", "too_long": "too long", ratio: "lengths too unlike" };
 const COLUMNS = [
@@ -54,7 +54,7 @@ export function showCorpus(view, runs) {
   );
   let drawn = [];
   const draw = () => {
-    for (const chart of drawn) chart.destroy();
+    for (const chart of drawn) remove(chart);
     pictures.replaceChildren();
     drawn = corpora.map((each) => picture(pictures, each));
   };
