@@ -11,6 +11,7 @@ from nmt.checkpoint import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.segments import segment_limit
 from nmt.decoding.translator import SPECIAL
 from nmt.errors import NmtError, UsageError
 from nmt.explain.outlook import Outlook, outlooks
@@ -114,10 +115,11 @@ def encode(
     (ids,) = model.tokenizer.encode([text])
     if not ids:
         raise NmtError("there is nothing to explain: the text is blank")
-    if len(ids) > settings.max_segment_tokens:
+    longest = segment_limit(settings, model.recipe.model)
+    if len(ids) > longest:
         raise NmtError(
-            f"the text has {len(ids):,} tokens, and what is longer than decode.max_segment_tokens="
-            f"{settings.max_segment_tokens} is translated in pieces; explain one sentence of it"
+            f"the text has {len(ids):,} tokens, and what is longer than {longest} is translated in"
+            " pieces; explain one sentence of it, or raise decode.max_segment_tokens"
         )
     if UNK in ids:
         report("the text holds characters that the vocabulary lacks; the model reads an unknown")

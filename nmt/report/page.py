@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from nmt import __version__
-from nmt.config import SECTIONS
+from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.inspection.deviations import compare
 from nmt.pages import shell
 from nmt.pages.bundle import bundle
 from nmt.recipe import toml_value
 from nmt.report.corpus import corpus_statistics
-from nmt.report.deviations import deviations
 from nmt.report.history import CURVES, History, read_history
 from nmt.run import RunFolder
 
@@ -58,11 +58,22 @@ def run_data(run: RunFolder) -> dict[str, Any]:
             for kind, figures in CURVES.items()
         },
         "samples": history.samples(),
-        "deviations": [asdict(each) for each in deviations(recipe)],
+        "paper": paper_data(recipe),
         "settings": {section: settings_of(getattr(recipe, section)) for section in SECTIONS},
         "corpus": [asdict(each) for each in corpus_statistics(recipe, run)],
         "cards": history.cards,
     }
+
+
+def paper_data(recipe: Recipe) -> dict[str, Any]:
+    """The row of the paper's tables that the recipe is or is nearest to, and what sets it apart."""
+    meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
+    comparison = compare(recipe)
+    deviations = [
+        {**asdict(each), "meaning": meanings.get(each.setting, "")}
+        for each in comparison.deviations
+    ]
+    return {"row": comparison.row.title, "deviations": deviations}
 
 
 def settings_of(section: Any) -> dict[str, str]:

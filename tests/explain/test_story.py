@@ -46,7 +46,7 @@ def test_a_matrix_and_a_probability_of_the_page_are_the_models_own(
     data = as_data(story)
     network = model.network
     ids = torch.tensor([story.source_ids])
-    x = network.embed(ids)[0]
+    x = network.embed(ids, network.source_positions(ids.shape[1]))[0]
     attention = network.get_submodule("encoder.0.self_attention")
     weight = attention.get_parameter("in_weight")
     heads, d_k = model.recipe.model.heads, model.recipe.model.d_k
@@ -97,7 +97,7 @@ def test_a_blank_text_has_no_story(model: TrainedModel, text: str) -> None:
 
 def test_a_text_that_is_translated_in_pieces_has_none(model: TrainedModel) -> None:
     settings = replace(model.recipe.decode, max_segment_tokens=3)
-    with pytest.raises(NmtError, match=r"decode\.max_segment_tokens=3 is translated in"):
+    with pytest.raises(NmtError, match=r"longer than 3 is translated in pieces"):
         tell(model, "sun moon star rain", settings, print)
 
 

@@ -10,9 +10,8 @@ import pytest
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.report.corpus import LONGEST, corpus_statistics
-from nmt.report.deviations import deviations
 from nmt.report.history import read_history
-from nmt.report.page import page_of, run_data
+from nmt.report.page import page_of, paper_data, run_data
 from nmt.run import RunFolder, newest_run
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.validation import SAMPLES
@@ -91,15 +90,14 @@ def test_the_corpus_is_counted(run: RunFolder, tiny_run: Path) -> None:
     page_of([run])
 
 
-def test_the_papers_base_has_no_deviation_but_its_text() -> None:
-    base = ["tokenizer.character_coverage=1.0"]
-    assert list(deviations(load_recipe("wmt14_en_de_base", base))) == []
-    other = [*base, "model.heads=4", "train.r_drop=5", "train.seed=7"]
-    found = list(deviations(load_recipe("wmt14_en_de_base", other)))
-    assert [(each.setting, each.value, each.paper, each.source) for each in found] == [
-        ("model.heads", "4", "8", "section 3.2.2"),
-        ("train.r_drop", "5.0", "0.0", None),
+def test_the_recipe_stands_beside_the_papers_row() -> None:
+    assert paper_data(load_recipe("wmt14_en_de_base"))["deviations"] == []
+    found = paper_data(load_recipe("wmt14_en_de_base", ["model.heads=4", "train.r_drop=5"]))
+    assert [(each["setting"], each["value"], each["source"]) for each in found["deviations"]] == [
+        ("model.heads", "4", "section 3.2.2"),
+        ("train.r_drop", "5.0", None),
     ]
+    assert found["deviations"][0]["meaning"] == "attention heads h (section 3.2.2)"
 
 
 def test_cards_in_the_folder_are_taken_up(run: RunFolder) -> None:
