@@ -60,6 +60,8 @@ def model_data(story: Story) -> dict[str, Any]:
         "vocabulary": len(model.tokenizer),
         "source_language": model.recipe.data.source_language,
         "target_language": model.recipe.data.target_language,
+        "tokenizer": model.recipe.tokenizer.kind,
+        "positions": settings.positions,
         "encoder_layers": settings.encoder_layers,
         "decoder_layers": settings.decoder_layers,
         "heads": settings.heads,

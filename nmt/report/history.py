@@ -9,12 +9,14 @@ from safetensors import SafetensorError, safe_open
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.metrics.scores import Measure
+from nmt.metrics.tasks import task_metrics
 from nmt.run import RunFolder
 
-# Figures of metrics.jsonl by the kind of line that has them.
+# Figures of metrics.jsonl by the kind of line that has them; "score" is the task's own measure.
 CURVES = {
     "train": ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm"),
-    "dev": ("loss", "perplexity", "bleu"),
+    "dev": ("loss", "perplexity", "score"),
 }
 
 
@@ -24,7 +26,8 @@ class History:
 
     path: Path
     recipe: Recipe
-    lines: list[dict[str, Any]]  # of metrics.jsonl, in order
+    lines: list[dict[str, Any]]  # of metrics.jsonl, in order; validations with their "score"
+    measure: Measure  # what that is
     cards: list[dict[str, Any]]  # evaluation cards that were written into its folder
     parameters: int | None  # none before the first model
 
@@ -47,9 +50,13 @@ class History:
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The validation with the best BLEU."""
-        scored = [line for line in self.of("dev") if line.get("bleu") is not None]
-        return max(scored, key=lambda line: line["bleu"], default=None)
+        """The validation with the best score."""
+        best: dict[str, Any] | None = None
+        for line in self.of("dev"):
+            score = line.get("score")
+            if score is not None and (best is None or self.measure.beats(score, best["score"])):
+                best = line
+        return best
 
     def samples(self) -> list[dict[str, Any]]:
         """Of each validation that kept any: its update and the samples."""
@@ -67,7 +74,12 @@ def read_history(run: RunFolder) -> History:
     lines = run.read_metrics()
     if not lines:
         raise NmtError(f"{run.metrics} tells of no update yet; `nmt train` writes it")
-    return History(run.path, run.load_recipe(), lines, read_cards(run.path), count_weights(run))
+    recipe = run.load_recipe()
+    measure = task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+    scored = [
+        {**line, "score": line[measure.key]} if measure.key in line else line for line in lines
+    ]
+    return History(run.path, recipe, scored, measure, read_cards(run.path), count_weights(run))
 
 
 def read_cards(folder: Path) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ def run_data(run: RunFolder) -> dict[str, Any]:
     return {
         "name": run.path.resolve().name,
         "recipe": recipe.name,
+        "measure": history.measure.name,
         "languages": [recipe.data.source_language, recipe.data.target_language],
         **progress_data(history),
         "curves": {
@@ -99,4 +100,4 @@ def figures(line: dict[str, Any] | None) -> dict[str, Any] | None:
     """A validation's figures alone."""
     if line is None:
         return None
-    return {key: line.get(key) for key in ("update", "loss", "perplexity", "bleu")}
+    return {key: line.get(key) for key in ("update", "loss", "perplexity", "score")}

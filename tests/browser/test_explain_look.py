@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from nmt.checkpoint import load_model
+from nmt.commands import main
 from nmt.explain.story import tell
 from tests.browser.conftest import Browser, demo_pages, write
 from tests.browser.test_explain_page import shown
+from tests.conftest import write_tiny_corpus
 
+VIEWS = ("pieces", "embedding", "encoder", "decoder", "probabilities", "beam", "alignment")
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
 
 
@@ -63,6 +66,40 @@ def test_canvases_follow_the_scheme(browser: Browser, page: Path) -> None:
     browser.until(lambda: browser.run(pixel) != light)
 
 
+def test_each_block_has_its_sentence_and_its_section(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    for view in VIEWS:
+        assert len(browser.all(f"#{view} > .lead")) == 1
+        assert browser.text(f"#{view} .ref").startswith("§")
+    assert "Byte-pair encoding" in browser.text("#pieces .lead")
+    assert "sinusoids" in browser.text("#embedding .lead")
+
+
+@pytest.fixture(scope="session")
+def character_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a tiny model of characters with learned positions."""
+    folder = tmp_path_factory.mktemp("characters")
+    recipe = write_tiny_corpus(folder)
+    run = folder / "runs" / "characters"
+    settings = ["tokenizer.kind=char", "model.positions=learned", "train.max_updates=2"]
+    options = [f"--set={each}" for each in settings]
+    with pytest.raises(SystemExit) as end:
+        main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *options])
+    assert not end.value.code
+    return run
+
+
+def test_other_models_are_told_of_as_they_are(
+    browser: Browser, character_run: Path, tmp_path: Path
+) -> None:
+    model = load_model(character_run, torch.device("cpu"))
+    browser.open(write(tell(model, "sun moon", model.recipe.decode, print), tmp_path))
+    assert "character by character" in browser.text("#pieces .lead")
+    assert "learned for its position" in browser.text("#embedding .lead")
+    assert len(browser.all("#pieces .chips.source .chip")) == len("▁sun▁moon") + 1
+    assert browser.overflow() <= 0
+
+
 def test_markup_in_the_sentence_is_shown_as_text(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
@@ -100,9 +137,6 @@ def test_right_to_left_and_long_words(browser: Browser, hebrew_run: Path, tmp_pa
     )
     assert left < right
     browser.shoot("explain-right-to-left")
-
-
-VIEWS = ("pieces", "embedding", "encoder", "decoder", "probabilities", "beam", "alignment")
 
 
 def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:

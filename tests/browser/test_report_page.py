@@ -19,7 +19,22 @@ CARD = {
         {
             "test_set": "<b>held out</b>",
             "segments": 10,
-            "scores": {"BLEU": {"value": 12.345, "signature": "nrefs:1|case:mixed"}},
+            "scores": {
+                "BLEU": {
+                    "value": 12.345,
+                    "signature": "nrefs:1|case:mixed",
+                    "confidence_95": {"mean": 12.3, "radius": 0.9},
+                }
+            },
+            "by_length": {
+                "length": "words of the first reference",
+                "buckets": [{"from": 0, "to": None, "segments": 10, "scores": {"BLEU": 12.345}}],
+            },
+            "examples": {
+                "ranked_by": "chrF2",
+                "worst": [{"score": 1.5, "source": "a", "references": ["b"], "hypothesis": "c"}],
+                "best": [],
+            },
         }
     ],
 }
@@ -97,7 +112,7 @@ def test_a_drag_zooms_all_charts(browser: Browser, page: Path) -> None:
     actions = ActionChains(browser.driver)
     actions.move_to_element_with_offset(over, -width // 3, 0).click_and_hold()
     actions.move_by_offset(width // 4, 0).move_by_offset(5, 0).release().perform()
-    browser.focus("[data-figure=bleu] .chart")
+    browser.focus("[data-figure=score] .chart")
     browser.focus(LOSS)
     browser.press(END)
     assert int(legend(browser, "loss")["update"]) < 12
@@ -127,7 +142,12 @@ def test_settings_corpus_and_cards_are_told(browser: Browser, page: Path) -> Non
     assert "model.heads" in browser.texts("#recipe .deviations th code")
     assert browser.texts("#corpus tbody td")[0] == "120"
     assert "held out" in browser.text("#scores .evaluation")
-    assert browser.texts("#scores .evaluation tbody td")[:2] == ["12.35", "nrefs:1|case:mixed"]
+    assert browser.texts("#scores .evaluation tbody td")[:3] == [
+        "12.35",
+        "12.30 ± 0.90",
+        "nrefs:1|case:mixed",
+    ]
+    assert "from 0" in browser.text("#scores .evaluation details")
     assert "<b>held out</b>" in browser.text("#scores pre")
     browser.click("#recipe details.section:nth-of-type(4) summary")
     assert "max_updates" in browser.one("#recipe details[open].section").text
@@ -193,4 +213,4 @@ def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
     browser.shoot(f"readme-{demo.stem}", "#curves", through="[data-figure=learning_rate]")
     browser.focus(LOSS)
     browser.press(END)
-    assert float(legend(browser, "bleu")["dev"]) > 10
+    assert float(legend(browser, "score")["dev"]) > 10

@@ -32,8 +32,8 @@ def test_curves_are_the_lines_of_metrics(run: RunFolder) -> None:
     assert curve["updates"] == [2, 4, 6, 8, 10, 12]
     assert curve["values"] == pytest.approx([line["loss"] for line in train], rel=1e-5)
     assert history.best
-    assert history.best["bleu"] == max(line["bleu"] for line in lines if line["kind"] == "dev")
-    assert history.average == lines[-1]
+    assert history.best["score"] == max(line["bleu"] for line in lines if line["kind"] == "dev")
+    assert history.average == {**lines[-1], "score": lines[-1]["bleu"]}
 
 
 def test_samples_are_the_same_segments_at_every_validation(run: RunFolder) -> None:
@@ -43,11 +43,11 @@ def test_samples_are_the_same_segments_at_every_validation(run: RunFolder) -> No
         (12, "dev"),
         (12, "average"),
     ]
-    first, *others = [[(x["source"], x["reference"]) for x in each["samples"]] for each in samples]
+    first, *others = [[(x["source"], x["references"]) for x in each["samples"]] for each in samples]
     assert len(first) == SAMPLES
     assert all(other == first for other in others)
-    for source, reference in first:
-        assert reference == " ".join(reversed(source.upper().split()))
+    for source, references in first:
+        assert references == [" ".join(reversed(source.upper().split()))]
 
 
 def test_a_loss_that_is_not_a_number_is_a_gap(run: RunFolder) -> None:
@@ -55,9 +55,23 @@ def test_a_loss_that_is_not_a_number_is_a_gap(run: RunFolder) -> None:
     with run.metrics.open("a") as stream:
         stream.write(json.dumps(line) + "\n" + '{"kind": "dev", "upd')
     history = read_history(run)
-    assert history.curve("dev", "bleu")["values"][-1] is None
+    assert history.curve("dev", "score")["values"][-1] is None
     assert history.best
     assert history.best["update"] != 99
+    page_of([run])
+
+
+def test_a_task_of_errors_has_its_best_where_they_are_fewest(run: RunFolder) -> None:
+    text = run.recipe.read_text().replace('metric = "bleu"', 'metric = "error_rate"')
+    run.recipe.write_text(text)
+    key = read_history(run).measure.key
+    metrics = run.metrics.read_text().replace('"bleu"', f'"{key}"')
+    first = {"kind": "dev", "update": 6, "loss": 1.0, "perplexity": 1.0, key: 0.5}
+    run.metrics.write_text(json.dumps(first) + "\n" + metrics)
+    history = read_history(run)
+    assert history.measure.lower_is_better
+    assert history.best
+    assert history.best["score"] == min(line["score"] for line in history.of("dev"))
     page_of([run])
 
 

@@ -20,8 +20,11 @@ export function showEmbedding(view, data) {
       el(
         "p",
         { class: "note" },
-        `Each strip is a vector of d_model = ${data.model.d_model} numbers. Along the position's`,
-        " strip, sines and cosines of ever longer waves take turns. Blue is below zero, orange above.",
+        `Each strip is a vector of d_model = ${data.model.d_model} numbers; blue is below zero, `,
+        "orange above. ",
+        data.model.positions === "sinusoidal"
+          ? "Along a position's strip, sines and cosines of ever longer waves take turns."
+          : "",
       ),
     );
   };

@@ -28,6 +28,11 @@ byId("facts").textContent = [
 ].join("  ·  ");
 byId("made").textContent = `Made by nmt ${data.nmt}.`;
 
+// Of what the page can say of a tokenizer and of positions, what is true of this model stays.
+for (const lead of document.querySelectorAll(".lead")) {
+  const { tokenizer = model.tokenizer, positions = model.positions } = lead.dataset;
+  if (tokenizer !== model.tokenizer || positions !== model.positions) lead.remove();
+}
 showPieces(byId("pieces-view"), data);
 showEmbedding(byId("embedding-view"), data);
 showStack(byId("encoder-view"), data, "encoder");

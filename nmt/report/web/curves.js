@@ -8,7 +8,7 @@ import { Charts } from "./charts.js";
 const FIGURES = [
   { title: "Loss a token, smoothed", figure: "loss", show: (value) => fixed(value, 3) },
   { title: "Perplexity", figure: "perplexity", show: (value) => fixed(value, 2), log: true },
-  { title: "BLEU of the dev set", figure: "bleu", show: (value) => fixed(value, 2) },
+  { figure: "score", show: (value) => fixed(value, 2) },
   {
     title: "Learning rate",
     figure: "learning_rate",
@@ -30,7 +30,9 @@ export function showCurves(view, runs) {
       const box = el("section", { class: "figure", "data-figure": figure });
       grid.append(box);
       const series = runs.flatMap((run, place) => seriesOf(run, place, figure, runs.length > 1));
-      charts.add(box, { title, series, show, log });
+      const measures = new Set(runs.map((run) => run.measure));
+      const name = figure === "score" ? `${[...measures].join(", ")} of the dev set` : title;
+      charts.add(box, { title: name, series, show, log });
       if (!box.childElementCount) box.remove();
     }
   };

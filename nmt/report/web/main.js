@@ -21,8 +21,8 @@ function clock(seconds) {
 
 function summary(run, place) {
   const figures = [
-    ["BLEU, average", run.average ? fixed(run.average.bleu, 2) : null],
-    ["BLEU, best", run.best ? fixed(run.best.bleu, 2) : null],
+    [`${run.measure}, average`, run.average ? fixed(run.average.score, 2) : null],
+    [`${run.measure}, best`, run.best ? fixed(run.best.score, 2) : null],
     ["updates", grouped(run.updates)],
     ["epochs", run.epochs ? grouped(run.epochs) : null],
     ["in updates", run.seconds ? clock(run.seconds) : null],

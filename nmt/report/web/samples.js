@@ -35,17 +35,17 @@ function segments(runs, update) {
   const sources = new Map();
   for (const run of runs) {
     for (const validation of run.samples) {
-      for (const sample of validation.samples) sources.set(sample.source, sample.reference);
+      for (const sample of validation.samples) sources.set(sample.source, sample.references);
     }
   }
-  return [...sources].map(([source, reference]) =>
+  return [...sources].map(([source, references]) =>
     el(
       "article",
       { class: "sample" },
       line("source", runs[0].languages[0], source),
-      line("reference", runs[0].languages[1], reference),
+      ...references.map((text) => line("reference", runs[0].languages[1], text)),
       ...runs.filter((run) => versions(run, source).length > 0)
-        .map((run) => translation(run, source, reference, update, runs.length > 1)),
+        .map((run) => translation(run, source, references, update, runs.length > 1)),
     )
   );
 }
@@ -67,7 +67,7 @@ function versions(run, source) {
   );
 }
 
-function translation(run, source, reference, update, many) {
+function translation(run, source, references, update, many) {
   const every = versions(run, source);
   const now = every.findLast((version) => version.update <= update);
   const name = many ? run.name : "translation";
@@ -79,7 +79,7 @@ function translation(run, source, reference, update, many) {
       "p",
       { class: "line" },
       el("span", { class: "name" }, name),
-      now ? marked(now.text, reference, run.languages[1]) : el("span", {}, "–"),
+      now ? marked(now.text, references, run.languages[1]) : el("span", {}, "–"),
     ),
     changed.length > 1
       ? el(
@@ -98,7 +98,7 @@ function translation(run, source, reference, update, many) {
                 { class: "name" },
                 version.kind === "average" ? "average" : version.update.toLocaleString("en"),
               ),
-              marked(version.text, reference, run.languages[1]),
+              marked(version.text, references, run.languages[1]),
             )
           ),
         ),
@@ -107,14 +107,20 @@ function translation(run, source, reference, update, many) {
   );
 }
 
-function marked(text, reference, language) {
-  const own = text.split(/\s+/u).filter(Boolean);
-  const shared = commonPlaces(own, reference.split(/\s+/u).filter(Boolean));
+/** A text; its words that the nearest reference has in this order stand out. */
+function marked(text, references, language) {
+  const own = wordsOf(text);
+  const shared = references.map((reference) => commonPlaces(own, wordsOf(reference)))
+    .reduce((most, places) => places.size > most.size ? places : most, new Set());
   const words = own.flatMap((word, place) => [
     place ? " " : "",
     el("span", { class: shared.has(place) ? "shared" : "other" }, word),
   ]);
   return el("span", { dir: "auto", lang: language }, ...words);
+}
+
+function wordsOf(text) {
+  return text.split(/\s+/u).filter(Boolean);
 }
 
 /** Places of the longest common subsequence in the first of two lists. */
