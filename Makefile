@@ -3,18 +3,44 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow install clean
+.PHONY: demo explain-demo test browser slow install clean
 
 demo: install ## train, translate the sample and evaluate the embedded corpus
 	$(BIN)/nmt train
 	$(BIN)/nmt translate data/sample.en
 	$(BIN)/nmt evaluate
 
-test: $(VENV)/dev ## lint, type-check and test
+test: $(VENV)/dev browser ## lint, type-check and test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deno fmt --check --quiet
+	$(BIN)/deno lint --quiet
 	$(BIN)/pytest
+
+browser: ## Chromium for tests/browser, where apt may install it; else they skip aloud
+	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null; } \
+		|| echo "no chromium and chromedriver here: the browser tests will be skipped"; fi
+
+# Trained models that the demo's pages are of; those missing are trained, Multi30k in half an hour.
+POCKET ?= runs/pocket
+MULTI30K ?= runs/multi30k_en_de
+PAGES := build/demo
+
+explain-demo: $(VENV)/dev browser ## pages of two trained models, in build/demo, tried in Chromium
+	test -f $(POCKET)/model.safetensors || $(BIN)/nmt train pocket --run $(POCKET)
+	test -f $(MULTI30K)/model.safetensors \
+		|| { $(BIN)/nmt fetch multi30k_en_de && $(BIN)/nmt train multi30k_en_de --run $(MULTI30K); }
+	$(BIN)/nmt explain "The old woman who lives in the house is reading a letter." \
+		--model $(POCKET) --output $(PAGES)/explain-pocket.html
+	$(BIN)/nmt explain "A dog is running through the tall grass near a frisbee." \
+		--model $(MULTI30K) --output $(PAGES)/explain-multi30k.html
+	$(BIN)/nmt report $(POCKET) --output $(PAGES)/report-pocket.html
+	$(BIN)/nmt report $(MULTI30K) --output $(PAGES)/report-multi30k.html
+	NMT_DEMO_PAGES=$(PAGES)/explain-pocket.html:$(PAGES)/explain-multi30k.html:$(PAGES)/report-pocket.html:$(PAGES)/report-multi30k.html \
+		$(BIN)/pytest tests/browser -k "trained_model or real_run"
 
 slow: $(VENV)/dev ## the tests that take minutes
 	$(BIN)/pytest -m slow

@@ -7,10 +7,10 @@
 
 A setting is nmt:PRECISION:BATCH_TOKENS or ctranslate2:TYPE:WORKERSxTHREADS:BATCH_SENTENCES. Each
 round runs each setting once, in a process of its own: text is tokenised, translated and joined
-again, once to warm up and once timed. A round before them watches the memory. With --whole a process
-is timed from its start to its end, its program's import and the model's loading included. The first
-setting is what others are compared with. Beam search without length penalty, which both programs
-score alike.
+again, once to warm up and once timed. A round before them watches the memory. With --whole a
+process is timed from its start to its end, its program's import and the model's loading included.
+The first setting is what others are compared with. Beam search without length penalty, which both
+programs score alike.
 """
 
 import json

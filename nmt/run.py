@@ -1,11 +1,13 @@
 """A run's folder: where each thing a training makes is kept."""
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nmt.atomic import write_text
 from nmt.config import Recipe
@@ -60,6 +62,19 @@ class RunFolder:
     def metrics(self) -> Path:
         """One JSON object a report."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The page that tells of the run."""
+        return self.path / "report.html"
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that are whole; none if it is not there."""
+        try:
+            text = self.metrics.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return []
+        return [line for line in map(parse_metrics, text.splitlines()) if line]
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -130,6 +145,15 @@ class RunFolder:
         raise NmtError(f"{self.path} holds no trained model yet; `nmt train` makes one")
 
 
+def parse_metrics(line: str) -> dict[str, Any] | None:
+    """A line of metrics.jsonl; none if it is damaged or cut short."""
+    try:
+        content = dict(json.loads(line))
+        return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
 def is_alive(process: int) -> bool:
     """Whether a process of this number runs."""
     try:
@@ -156,3 +180,15 @@ def newest_model(runs: Path = RUNS) -> Path:
         )
     _, newest = max(trained, key=lambda each: each[0])
     return newest.translation_model()
+
+
+def newest_run(runs: Path = RUNS) -> RunFolder:
+    """The run under `runs` that last reported anything."""
+    begun = [
+        (folder.metrics.stat().st_mtime_ns, folder)
+        for folder in map(RunFolder, sorted(runs.glob("*/")))
+        if folder.metrics.is_file()
+    ]
+    if not begun:
+        raise NmtError(f"no run under {runs}/; run `nmt train` first, or name a run folder")
+    return max(begun, key=lambda each: each[0])[1]

@@ -105,6 +105,14 @@ def test_the_wheel_works_alone(unpacked: Path, tmp_path: Path) -> None:
     assert lines == sample.read_text().count("\n")
     (tmp_path / "out.de").unlink()
     assert "exact match by phenomenon" in run([*nmt, "evaluate"], tmp_path, **path)
+    for command, name in (
+        (["explain", "A dog runs."], "explain.html"),
+        (["report", "--output", "report.html"], "report.html"),
+    ):
+        assert name in run([*nmt, *command], tmp_path, **path)
+        page = tmp_path / name
+        assert "Content-Security-Policy" in page.read_text(encoding="utf-8")
+        page.unlink()
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora that a recipe names.",
     "inspect": "Show layers, cost and every deviation from the paper.",
+    "explain": "Show how a model translates a sentence, on a page.",
+    "report": "Show a run's curves, samples and figures on a page.",
 }
 leave = os._exit  # tests, which are one process, take another
 MEMORY_MEND = (

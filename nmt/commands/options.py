@@ -73,15 +73,20 @@ model_option = click.option(
 )
 
 
-def decoding_options(function: Function) -> Function:
+def beam_options(function: Function) -> Function:
     """Beam search's flags; each stands for a `decode` setting of the model's recipe."""
     for option in (
-        click.option("--batch-tokens", type=int, help="Source tokens translated at once."),
         click.option("--length-penalty", type=float, help="GNMT alpha of ((5 + |Y|) / 6)^alpha."),
         click.option("--beam-size", type=int, help="Hypotheses kept; 1 is greedy."),
     ):
         function = option(function)
     return function
+
+
+def decoding_options(function: Function) -> Function:
+    """Those, and how much is translated at once."""
+    batch = click.option("--batch-tokens", type=int, help="Source tokens translated at once.")
+    return beam_options(batch(function))
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:

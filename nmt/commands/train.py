@@ -17,7 +17,9 @@ from nmt.commands.options import (
     set_option,
     settings_help,
 )
+from nmt.errors import NmtError
 from nmt.recipe import parse_recipe, to_toml
+from nmt.run import RunFolder
 
 
 @click.command("train", epilog=settings_help())
@@ -95,3 +97,18 @@ def command(
     if outcome.best_score is not None:
         best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
         note(f"best: {folder.best}, {best}")
+    if workers.is_first:
+        report(folder)
+
+
+def report(folder: RunFolder) -> None:
+    """Write the run's page; a training that is done does not fail for want of it."""
+    from nmt.log import note
+    from nmt.report.page import write_report
+
+    try:
+        write_report([folder], folder.report)
+    except (NmtError, OSError) as error:
+        note(f"no report was written: {error}")
+    else:
+        note(f"report: {folder.report}")

@@ -4,13 +4,26 @@ Tensor dimensions: B batch, h heads, Q queries, S keys and values.
 """
 
 import math
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+class AttentionRecorder(Protocol):
+    """What attention tells its inputs and weights (B, h, Q, S) to, where someone looks on."""
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, weights: Tensor, /) -> None: ...
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    bias: Tensor | None,
+    recorder: AttentionRecorder | None = None,
+) -> Tensor:
     """softmax(Q K^T / sqrt(d_k) + bias) V (equation 1).
 
     query (B, h, Q, d_k), key (B, h, S, d_k), value (B, h, S, d_v) -> (B, h, Q, d_v). The bias is 0
@@ -19,7 +32,10 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) ->
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if bias is not None:
         scores = scores + bias
-    weighted: Tensor = scores.softmax(-1) @ value
+    weights = scores.softmax(-1)
+    if recorder is not None:
+        recorder(query, key, value, weights)
+    weighted: Tensor = weights @ value
     return weighted
 
 
@@ -48,6 +64,7 @@ class MultiHeadAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.has_memory = has_memory  # attends from the decoder to the encoder's output
+        self.recorder: AttentionRecorder | None = None  # `nmt.explain` sets one for a while
         self.heads = heads
         self.widths = [heads * d_k, heads * d_k, heads * d_v]
         self.in_weight = nn.Parameter(torch.empty(sum(self.widths), d_model))
@@ -60,7 +77,7 @@ class MultiHeadAttention(nn.Module):
         else:
             query = self.project_query(queries)
             key, value = self.project_memory(memory)
-        return self.merge(attention(query, key, value, bias))
+        return self.merge(attention(query, key, value, bias, self.recorder))
 
     def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""

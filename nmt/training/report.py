@@ -4,6 +4,7 @@ import json
 import math
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +12,7 @@ from nmt.atomic import write_text
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.log import note, progress_bar
-from nmt.run import RunFolder
+from nmt.run import RunFolder, parse_metrics
 from nmt.training.state import Progress, Window
 from nmt.training.step import Sums
 from nmt.training.validation import Validation
@@ -60,7 +61,7 @@ class Reporter:
         if not self._path.is_file():
             return
         text = self._path.read_text(encoding="utf-8", errors="replace")
-        lines = [(line, parse(line)) for line in text.splitlines(keepends=True)]
+        lines = [(line, parse_metrics(line)) for line in text.splitlines(keepends=True)]
         damaged = sum(content is None for _, content in lines)
         if damaged:
             note(f"{self._path}: dropped {damaged} damaged lines")
@@ -182,29 +183,17 @@ def is_number(value: Any) -> bool:
 
 def has_average(run: RunFolder, update: int) -> bool:
     """Whether metrics.jsonl tells of an average that ends with this update."""
-    try:
-        lines = run.metrics.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    found = filter(None, map(parse, lines))
-    return any(line["kind"] == "average" and line["update"] == update for line in found)
+    lines = run.read_metrics()
+    return any(line["kind"] == "average" and line["update"] == update for line in lines)
 
 
-def parse(line: str) -> dict[str, Any] | None:
-    """A line of metrics.jsonl; none if it is damaged or cut short."""
-    try:
-        content = dict(json.loads(line))
-        return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def describe(validation: Validation) -> dict[str, float]:
-    """A validation's figures by name."""
+def describe(validation: Validation) -> dict[str, Any]:
+    """A validation's figures and samples by name."""
     return {
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
         validation.measure.key: validation.score,
+        "samples": [asdict(sample) for sample in validation.samples],
     }
 
 

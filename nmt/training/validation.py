@@ -20,6 +20,17 @@ from nmt.text.tokenizer import PAD, Tokenizer
 from nmt.threads import Threads
 from nmt.training.loss import reference_loss
 
+SAMPLES = 6  # dev segments whose translations are kept, to see them improve
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A dev segment as it is translated by now."""
+
+    source: str
+    references: tuple[str, ...]
+    translation: str
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -29,6 +40,7 @@ class Validation:
     plain_loss: float  # unsmoothed, a token; its exponential is the perplexity
     score: float  # of outputs, by the first measure of data.metric
     measure: Measure  # its name, and whether lower is better
+    samples: tuple[Sample, ...] = ()  # of the same segments at every validation
 
 
 def tell_once() -> Callable[[str], None]:
@@ -91,10 +103,21 @@ class DevSet:
         """Loss, and the score of beam search's outputs; the network's mode is left as it was."""
         loss, plain_loss = self.loss(network)
         score = self.measure.worst  # of a model that has no outputs
+        samples: tuple[Sample, ...] = ()
         if math.isfinite(loss):
             hypotheses = self._translate(network, self.sources, self._map, self._report)
             score = main_score(self._metrics, hypotheses, self.references)
-        return Validation(loss, plain_loss, score, self.measure)
+            samples = self._samples(hypotheses)
+        return Validation(loss, plain_loss, score, self.measure, samples)
+
+    def _samples(self, hypotheses: Sequence[str]) -> tuple[Sample, ...]:
+        """Some segments, spread evenly over the dev set."""
+        count = min(SAMPLES, len(hypotheses))
+        places = [place * len(hypotheses) // count for place in range(count)]
+        return tuple(
+            Sample(self.sources[place], self.references[place], hypotheses[place])
+            for place in places
+        )
 
     def _translate(
         self,

@@ -28,9 +28,10 @@ def test_train_ends_with_best_and_average_then_says_it_is_done(nmt: Run, tiny: P
     assert "tiny (en-de): 120 pairs, " in lines[2]
     assert lines[2].endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
-    assert lines[-3].startswith("average of 2 checkpoints: dev loss ")
-    assert lines[-2].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
-    assert lines[-1].startswith("best: runs/tiny/best.safetensors, dev BLEU ")
+    assert lines[-4].startswith("average of 2 checkpoints: dev loss ")
+    assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
+    assert lines[-2].startswith("best: runs/tiny/best.safetensors, dev BLEU ")
+    assert lines[-1] == "report: runs/tiny/report.html"
     run = Path("runs/tiny")
     assert files(run) == {
         ".lock",
@@ -49,6 +50,7 @@ def test_train_ends_with_best_and_average_then_says_it_is_done(nmt: Run, tiny: P
         "best.safetensors",
         "model.safetensors",
         "metrics.jsonl",
+        "report.html",
     }
     before = (run / "model.safetensors").read_bytes()
     again = nmt("train", tiny)

@@ -1,0 +1,173 @@
+"""A story as plain data for its page; `nmt/explain/web/` shows it.
+
+Vectors and matrices are packed (`nmt.explain.packing`), other numbers rounded to what is shown.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from nmt import __version__
+from nmt.explain.outlook import TEMPERATURES
+from nmt.explain.packing import pack
+from nmt.explain.recording import Recording
+from nmt.explain.story import Story
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+
+SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
+
+
+def as_data(story: Story) -> dict[str, Any]:
+    """Everything the page shows."""
+    record, settings = story.recording, story.model.recipe.model
+    encoder = [encoder_layer(record, f"encoder.{n}") for n in range(settings.encoder_layers)]
+    decoder = [decoder_layer(record, f"decoder.{n}") for n in range(settings.decoder_layers)]
+    beam = beam_data(story)
+    outlook = outlook_data(story)
+    used = {
+        *story.source_ids,
+        *story.target_inputs,
+        *(piece for step in outlook["steps"] for piece in step["pieces"]),
+        *beam["nodes"]["piece"],
+    }
+    return {
+        "nmt": __version__,
+        "model": model_data(story),
+        "pieces": piece_data(story.model.tokenizer, used),
+        "source": {"text": story.text, "ids": story.source_ids},
+        "target": {
+            "text": story.translation,
+            "inputs": story.target_inputs,
+            "outputs": story.target_outputs,
+        },
+        "embedding": {
+            "source": embedding_data(story, story.source_ids, "encoder.0"),
+            "target": embedding_data(story, story.target_inputs, "decoder.0"),
+        },
+        "encoder": encoder,
+        "decoder": decoder,
+        "outlook": outlook,
+        "beam": beam,
+    }
+
+
+def model_data(story: Story) -> dict[str, Any]:
+    """What is said of the model."""
+    model = story.model
+    settings = model.recipe.model
+    return {
+        "name": model.recipe.name,
+        "parameters": sum(each.numel() for each in model.network.parameters()),
+        "vocabulary": len(model.tokenizer),
+        "source_language": model.recipe.data.source_language,
+        "target_language": model.recipe.data.target_language,
+        "tokenizer": model.recipe.tokenizer.kind,
+        "positions": settings.positions,
+        "encoder_layers": settings.encoder_layers,
+        "decoder_layers": settings.decoder_layers,
+        "heads": settings.heads,
+        "d_model": settings.d_model,
+        "d_ff": settings.d_ff,
+        "d_k": settings.d_k,
+        "d_v": settings.d_v,
+    }
+
+
+def piece_data(tokenizer: Tokenizer, ids: set[int]) -> dict[str, Any]:
+    """The pieces that occur, by id: as SentencePiece writes them, and what special ones mean."""
+    return {
+        str(each): {"text": tokenizer.piece(each), "special": SPECIAL_NAMES.get(each)}
+        for each in sorted(ids)
+    }
+
+
+def embedding_data(story: Story, ids: tuple[int, ...], first_layer: str) -> dict[str, Any]:
+    """sqrt(d_model) * embedding, position, and their sum as the first layer gets it."""
+    matrix = story.model.network.embedding.detach().float().cpu()
+    scaled = matrix[list(ids)] * story.model.recipe.model.d_model**0.5
+    total = story.recording.inputs[first_layer]
+    return {"scaled": pack(scaled), "position": pack(total - scaled), "sum": pack(total)}
+
+
+def encoder_layer(record: Recording, name: str) -> dict[str, Any]:
+    """Self-attention and feed-forward of an encoder layer."""
+    return {
+        "self": attention_data(record, f"{name}.self_attention"),
+        **feed_forward_data(record, name),
+    }
+
+
+def decoder_layer(record: Recording, name: str) -> dict[str, Any]:
+    """Masked self-attention, attention to the encoder and feed-forward of a decoder layer."""
+    return {
+        "self": attention_data(record, f"{name}.self_attention"),
+        "cross": attention_data(record, f"{name}.cross_attention"),
+        **feed_forward_data(record, name),
+    }
+
+
+def attention_data(record: Recording, name: str) -> dict[str, Any]:
+    """One sub-layer, from its queries to its norm."""
+    heads = record.attended[name]
+    return {
+        "query": pack(heads.query),
+        "key": pack(heads.key),
+        "value": pack(heads.value),
+        "weights": pack(heads.weights),
+        "joined": pack(record.inputs[f"{name}.out"]),
+        "projected": pack(record.outputs[name]),
+        "normed": pack(record.outputs[f"{name}_norm"]),
+    }
+
+
+def feed_forward_data(record: Recording, name: str) -> dict[str, Any]:
+    """The last sub-layer, and what the layer gives on."""
+    return {
+        "hidden": pack(record.inputs[f"{name}.feed_forward.outer"]),
+        "fed": pack(record.outputs[f"{name}.feed_forward"]),
+        "output": pack(record.outputs[name]),
+    }
+
+
+def outlook_data(story: Story) -> dict[str, Any]:
+    """The likeliest pieces of each step."""
+    return {
+        "temperatures": TEMPERATURES,
+        "steps": [
+            {
+                "pieces": each.pieces,
+                "logits": rounded(each.logits),
+                "log_sums": rounded(each.log_sums),
+                "entropy": round(each.entropy, 5),
+                "chosen": each.chosen,
+                "rank": each.rank,
+            }
+            for each in story.outlooks
+        ],
+    }
+
+
+def beam_data(story: Story) -> dict[str, Any]:
+    """The tree, a list a property; a node's place in them is its name."""
+    nodes = story.tree.nodes
+    return {
+        "size": story.settings.beam_size,
+        "alpha": story.settings.length_penalty,
+        "max_length": story.max_length,
+        "score": round(story.winner.score, 5),
+        "log_prob": round(story.winner.log_prob, 5),
+        "bounds": rounded(story.tree.bounds),
+        "nodes": {
+            "parent": [each.parent for each in nodes],
+            "step": [each.step for each in nodes],
+            "piece": [each.piece for each in nodes],
+            "log_prob": rounded(each.log_prob for each in nodes),
+            "score": rounded(each.score for each in nodes),
+            "fate": [each.fate for each in nodes],
+            "wins": [each.place for each in nodes if each.wins],
+        },
+    }
+
+
+def rounded(values: Iterable[float]) -> list[float | None]:
+    """To 5 digits behind the point; none for minus infinity, which JSON lacks."""
+    return [round(each, 5) if each > -1e30 else None for each in values]

@@ -1,0 +1,137 @@
+"""One sentence's way through one model: `nmt translate`'s own search, then every number."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.checkpoint import TrainedModel
+from nmt.config import DecodeSettings
+from nmt.decoding.beam import beam_search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.segments import segment_limit
+from nmt.decoding.translator import SPECIAL
+from nmt.errors import NmtError, UsageError
+from nmt.explain.outlook import Outlook, outlooks
+from nmt.explain.recording import Recording, recording
+from nmt.explain.tree import Tree, tree_of
+from nmt.explain.watching import WatchedModel
+from nmt.model.incremental import IncrementalDecoder
+from nmt.model.transformer import Transformer
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS, UNK
+
+WIDEST_BEAM = 16  # that a page can still show
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that a page tells."""
+
+    model: TrainedModel
+    settings: DecodeSettings
+    text: str
+    source_ids: tuple[int, ...]  # EOS at the end
+    translation: str
+    winner: Hypothesis
+    recording: Recording  # of a plain pass over the source and the translation
+    logits: Tensor  # (T, V) after each target position
+    outlooks: list[Outlook]
+    tree: Tree
+    max_length: int  # that the search allowed its output, EOS counted
+
+    @property
+    def target_inputs(self) -> tuple[int, ...]:
+        """What the decoder reads: BOS, then the translation."""
+        return (BOS, *self.winner.ids)
+
+    @property
+    def target_outputs(self) -> tuple[int, ...]:
+        """What it writes: the translation, then EOS."""
+        return (*self.winner.ids, EOS)
+
+
+def tell(
+    model: TrainedModel, text: str, settings: DecodeSettings, report: Callable[[str], None]
+) -> Story:
+    """Translate one sentence and keep everything.
+
+    Raises NmtError for a text that is blank or that would be translated in pieces, UsageError for
+    a beam that no page can show.
+    """
+    if settings.beam_size > WIDEST_BEAM:
+        raise UsageError(
+            f"a beam of {settings.beam_size} is too wide for a page; set --beam-size to at most"
+            f" {WIDEST_BEAM}"
+        )
+    ids = encode(model, text, settings, report)
+    network = model.network
+    if settings.precision == "bf16":
+        network = copy.deepcopy(network).bfloat16()  # as in translating
+    source = source_batch([ids]).to(network.embedding.device)
+    max_length = len(ids) + settings.max_extra_tokens
+    watched = WatchedModel(IncrementalDecoder(network))
+    (found,) = beam_search(
+        watched,
+        source,
+        [max_length],
+        SPECIAL,
+        beam_size=settings.beam_size,
+        alpha=settings.length_penalty,
+    )
+    if not found:
+        raise NmtError(f"{model.path}: the model's outputs are not numbers; train it anew")
+    winner = found[0]
+    tree = tree_of(
+        watched.steps,
+        winner,
+        SPECIAL,
+        beam_size=settings.beam_size,
+        alpha=settings.length_penalty,
+        max_length=max_length,
+    )
+    record, logits = replay(network, source, winner.ids)
+    return Story(
+        model=model,
+        settings=settings,
+        text=text,
+        source_ids=tuple(source[0].tolist()),
+        translation=model.tokenizer.decode(winner.ids),
+        winner=winner,
+        recording=record,
+        logits=logits,
+        outlooks=outlooks(logits, [*winner.ids, EOS], SPECIAL.never),
+        tree=tree,
+        max_length=max_length,
+    )
+
+
+def encode(
+    model: TrainedModel, text: str, settings: DecodeSettings, report: Callable[[str], None]
+) -> list[int]:
+    """The pieces of a text that can be explained; raises NmtError for another."""
+    (ids,) = model.tokenizer.encode([text])
+    if not ids:
+        raise NmtError("there is nothing to explain: the text is blank")
+    longest = segment_limit(settings, model.recipe.model)
+    if len(ids) > longest:
+        raise NmtError(
+            f"the text has {len(ids):,} tokens, and what is longer than {longest} is translated in"
+            " pieces; explain one sentence of it, or raise decode.max_segment_tokens"
+        )
+    if UNK in ids:
+        report("the text holds characters that the vocabulary lacks; the model reads an unknown")
+    return ids
+
+
+@torch.inference_mode()
+def replay(
+    network: Transformer, source: Tensor, target_ids: Sequence[int]
+) -> tuple[Recording, Tensor]:
+    """The record and the logits (T, V) of all target positions at once, as in training."""
+    target = torch.tensor([[BOS, *target_ids]], device=source.device)
+    with recording(network) as record:
+        logits = network(source, target)
+    return record, logits[0].float().cpu()

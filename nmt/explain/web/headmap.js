@@ -1,0 +1,65 @@
+/** All heads of all layers as small multiples, which is also where one is picked. */
+
+import { el, roving } from "../../pages/dom.js";
+import { css, nthColour } from "../../pages/scheme.js";
+import { thumbnail } from "./matrix.js";
+
+export const ALL = "all";
+
+/**
+ * A row a layer, a column a head and one for all heads. `weights(layer)` is that layer's tensor;
+ * `pick` is told layer and head, where ALL is a head as well.
+ */
+export function headMap({ layers, heads, rows, columns, masked, weights }, pick) {
+  const buttons = [];
+  const element = el("div", {
+    class: "head-map",
+    role: "group",
+    "aria-label": "Layer and head",
+    style: { "--heads": heads + 1 },
+  });
+  element.append(el("span", { class: "corner" }));
+  for (let head = 0; head < heads; head++) {
+    element.append(el("span", { class: "axis" }, String(head + 1)));
+  }
+  element.append(el("span", { class: "axis" }, "all"));
+  for (let layer = 0; layer < layers; layer++) {
+    element.append(el("span", { class: "axis" }, String(layer + 1)));
+    const tensor = weights(layer);
+    for (let head = 0; head <= heads; head++) {
+      const which = head < heads ? head : ALL;
+      const value = (row, column) => {
+        if (masked && column > row) return null;
+        if (which !== ALL) return tensor.at(head, row, column);
+        let sum = 0;
+        for (let each = 0; each < heads; each++) sum += tensor.at(each, row, column);
+        return sum / heads;
+      };
+      const button = el(
+        "button",
+        {
+          type: "button",
+          class: "small-multiple",
+          "data-rove": "",
+          "data-layer": layer,
+          "data-head": which,
+          "aria-label": `Layer ${layer + 1}, ${which === ALL ? "all heads" : `head ${head + 1}`}`,
+          on: { click: () => pick(layer, which) },
+        },
+        thumbnail(rows, columns, value),
+      );
+      if (which !== ALL) button.style.setProperty("--head", css(nthColour(head)));
+      buttons.push(button);
+      element.append(button);
+    }
+  }
+  const select = (layer, head) => {
+    for (const button of buttons) {
+      const chosen = button.dataset.layer === String(layer) && button.dataset.head === String(head);
+      button.setAttribute("aria-pressed", String(chosen));
+      button.dataset.rove = chosen ? "here" : "";
+    }
+    roving(element, heads + 1);
+  };
+  return { element, select };
+}

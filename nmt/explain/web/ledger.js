@@ -1,0 +1,89 @@
+/** What a token's vector becomes on its way through one layer, line by line. */
+
+import { el } from "../../pages/dom.js";
+import { fixed } from "../../pages/numbers.js";
+import { css, nthColour } from "../../pages/scheme.js";
+import { fullScale, strip } from "./strips.js";
+
+const SUBLAYERS = {
+  encoder: [["self", "Self-attention", "§3.2"]],
+  decoder: [["self", "Masked self-attention", "§3.2.3"], [
+    "cross",
+    "Attention to the encoder",
+    "§3.2.3",
+  ]],
+};
+
+/** The way of the token at `place` through a layer; `input` is the tensor that it gets. */
+export function ledger(stack, layer, input, place, heads) {
+  const rows = [line("x", "what comes in", input, place)];
+  for (const [kind, name, section] of SUBLAYERS[stack]) {
+    rows.push(title(name, section), ...attentionSteps(layer[kind], place, heads));
+  }
+  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, place));
+  return el("table", { class: "strips ledger" }, el("tbody", {}, ...rows));
+}
+
+function attentionSteps(part, place, heads) {
+  return [
+    line(
+      "heads joined",
+      "side by side, each gathered what it looked for",
+      part.joined,
+      place,
+      heads,
+    ),
+    line("× Wᴼ", "mixed into one vector", part.projected, place),
+    line(
+      "LayerNorm(x + …)",
+      "added to what came in, then set to an even scale",
+      part.normed,
+      place,
+    ),
+  ];
+}
+
+function feedForward(layer, place) {
+  const hidden = layer.hidden.row(place);
+  const active = hidden.filter((each) => each > 0).length;
+  return [
+    line(
+      "max(0, xW₁ + b₁)",
+      `${active} of ${hidden.length} units speak up for this token`,
+      layer.hidden,
+      place,
+    ),
+    line("· W₂ + b₂", "and what they say", layer.fed, place),
+    line("LayerNorm(x + …)", "what goes on to the next layer", layer.output, place),
+  ];
+}
+
+function title(name, section) {
+  return el(
+    "tr",
+    { class: "sub-layer" },
+    el("th", { colspan: 3, scope: "rowgroup" }, name, " ", el("span", { class: "soft" }, section)),
+  );
+}
+
+function line(formula, meaning, tensor, place, heads = 0) {
+  const numbers = tensor.row(place);
+  const scale = fullScale([numbers]);
+  const drawn = strip(numbers, { scale, name: `${formula}, ${meaning}`, takesKeys: true });
+  return el(
+    "tr",
+    {},
+    el("th", { scope: "row" }, el("span", { class: "formula" }, formula), el("small", {}, meaning)),
+    el("td", { class: "wide" }, drawn, heads ? headBand(heads) : null),
+    el("td", { class: "n soft" }, `${numbers.length} × ±${fixed(scale, 1)}`),
+  );
+}
+
+/** Which numbers of the joined heads are whose. */
+function headBand(heads) {
+  const parts = Array.from(
+    { length: heads },
+    (_, head) => el("span", { style: { background: css(nthColour(head)) } }),
+  );
+  return el("span", { class: "head-band", "aria-hidden": "true" }, ...parts);
+}

@@ -1,0 +1,46 @@
+/** The page of `nmt explain`: its data, its blocks, its contents. */
+
+import { byId } from "../../pages/dom.js";
+import { foldAll, followSections } from "../../pages/flow.js";
+import { fixed, grouped } from "../../pages/numbers.js";
+import { followPointer } from "../../pages/reading.js";
+import { followScheme } from "../../pages/scheme.js";
+import { showAlignment } from "./alignment.js";
+import { showStack } from "./attention.js";
+import { showBeam } from "./beam.js";
+import { showEmbedding } from "./embedding.js";
+import { showPieces } from "./pieces.js";
+import { showProbabilities } from "./probabilities.js";
+import { unpackAll } from "./unpack.js";
+
+const data = unpackAll(JSON.parse(byId("data").textContent));
+const model = data.model;
+
+byId("facts").textContent = [
+  `${model.source_language} → ${model.target_language}`,
+  `${grouped(model.parameters)} parameters`,
+  `${model.encoder_layers} + ${model.decoder_layers} layers`,
+  `${model.heads} heads`,
+  `d_model ${model.d_model}`,
+  `vocabulary ${grouped(model.vocabulary)}`,
+  `beam ${data.beam.size}`,
+  `score ${fixed(data.beam.score, 3)}`,
+].join("  ·  ");
+byId("made").textContent = `Made by nmt ${data.nmt}.`;
+
+// Of what the page can say of a tokenizer and of positions, what is true of this model stays.
+for (const lead of document.querySelectorAll(".lead")) {
+  const { tokenizer = model.tokenizer, positions = model.positions } = lead.dataset;
+  if (tokenizer !== model.tokenizer || positions !== model.positions) lead.remove();
+}
+showPieces(byId("pieces-view"), data);
+showEmbedding(byId("embedding-view"), data);
+showStack(byId("encoder-view"), data, "encoder");
+showStack(byId("decoder-view"), data, "decoder");
+showProbabilities(byId("probabilities-view"), data);
+showBeam(byId("beam-view"), data);
+showAlignment(byId("alignment-view"), data);
+followPointer();
+followScheme();
+followSections();
+foldAll(byId("fold-all"));

@@ -1,0 +1,69 @@
+/** A vector as a row of coloured cells. */
+
+import { arrow, el } from "../../pages/dom.js";
+import { fixed } from "../../pages/numbers.js";
+import { showTip, speak } from "../../pages/reading.js";
+import { diverging, divergingPalette, paint } from "../../pages/scheme.js";
+
+/**
+ * A strip of the numbers; the colour is full at `scale`. The pointer reads a number, and where the
+ * strip `takesKeys`, arrow keys do.
+ */
+export function strip(numbers, { scale, name, takesKeys = false }) {
+  const greatest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+  const canvas = el("canvas", {
+    class: "strip",
+    role: "img",
+    "aria-label": `${name}: ${numbers.length} numbers, the greatest of magnitude ${
+      fixed(greatest, 2)
+    }`,
+    "data-read": "",
+    tabindex: takesKeys ? "0" : null,
+  });
+  canvas.draw = () => {
+    const palette = divergingPalette();
+    paint(canvas, 1, numbers.length, (_, column) => diverging(palette, numbers[column], scale));
+  };
+  canvas.draw();
+  const say = (index) => `dimension ${index}: ${fixed(numbers[index])}`;
+  const inside = (index) => Math.max(0, Math.min(numbers.length - 1, index));
+  canvas.read = (x) => say(inside(Math.floor(x * numbers.length)));
+  if (takesKeys) readByKeys(canvas, numbers.length, inside, say);
+  return canvas;
+}
+
+function readByKeys(canvas, length, inside, say) {
+  let cursor = -1;
+  canvas.addEventListener("keydown", (event) => {
+    const step = arrow(event.key, 10);
+    if (step === null) return;
+    event.preventDefault();
+    cursor = inside(cursor + step);
+    const box = canvas.getBoundingClientRect();
+    showTip(say(cursor), box.left + box.width * (cursor + 0.5) / length, box.bottom - 10);
+    speak(say(cursor));
+  });
+}
+
+/** Where the colour of some vectors is full: all but one in a hundred of their numbers are below. */
+export function fullScale(vectors) {
+  const sizes = Float64Array.from(vectors.flat(), Math.abs).sort();
+  return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
+}
+
+/** What the colours of strips mean, up to a scale. */
+export function stripLegend(scale) {
+  const canvas = el("canvas", { class: "ramp", "aria-hidden": "true" });
+  canvas.draw = () => {
+    const palette = divergingPalette();
+    paint(canvas, 1, 61, (_, column) => diverging(palette, column / 30 - 1, 1));
+  };
+  canvas.draw();
+  return el(
+    "span",
+    { class: "legend" },
+    fixed(-scale, 1),
+    canvas,
+    fixed(scale, 1),
+  );
+}

@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: what `nmt explain` and `nmt report` share."""

@@ -1,0 +1,113 @@
+/** Making elements; text is always set as text, never as markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** The element of a page that has this id; there is one. */
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+/**
+ * An element: properties are attributes, but for `on` (listeners by event), `style` (CSS by name)
+ * and `class`; null ones are left out. Children are nodes or texts.
+ */
+export function el(tag, properties = {}, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+/** The same of SVG. */
+export function svg(tag, properties = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), properties, children);
+}
+
+function fill(element, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) {
+        element.addEventListener(event, listener);
+      }
+    } else if (name === "style") {
+      for (const [key, each] of Object.entries(value)) {
+        element.style.setProperty(key, String(each));
+      }
+    } else {
+      element.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/**
+ * One tab stop for a group of buttons; arrow keys move in it, by `columns` up and down.
+ * Where it was is kept when the group is drawn anew.
+ */
+export function roving(group, columns = 1) {
+  const items = [...group.querySelectorAll("[data-rove]")];
+  const current = Math.max(0, items.findIndex((item) => item.dataset.rove === "here"));
+  items.forEach((item, index) => item.setAttribute("tabindex", index === current ? "0" : "-1"));
+  group.onkeydown = (event) => {
+    const from = items.indexOf(event.target.closest("[data-rove]"));
+    const step = arrow(event.key, columns);
+    if (from < 0 || step === null) return;
+    event.preventDefault();
+    const to = Math.min(Math.max(from + step, 0), items.length - 1);
+    items.forEach((item, index) => item.setAttribute("tabindex", index === to ? "0" : "-1"));
+    items[to].focus();
+  };
+}
+
+/** How far a key moves in a group of so many columns; null: it does not. */
+export function arrow(key, columns = 1) {
+  const steps = {
+    ArrowRight: 1,
+    ArrowLeft: -1,
+    ArrowDown: columns,
+    ArrowUp: -columns,
+    Home: -Infinity,
+    End: Infinity,
+  };
+  return key in steps ? steps[key] : null;
+}
+
+/** A row of buttons of which one is pressed; `change` is told the value of the one that will be. */
+export function choice(name, options, value, change) {
+  const buttons = options.map((option) =>
+    el("button", {
+      type: "button",
+      "aria-pressed": String(option.value === value),
+      "data-value": option.value,
+      on: { click: () => change(option.value) },
+    }, option.label)
+  );
+  return el(
+    "div",
+    { class: "choice", role: "group", "aria-label": name },
+    el("span", { class: "name" }, name),
+    ...buttons,
+  );
+}
+
+/** A range with its name and, beside it, what its value means. */
+export function slider({ name, min, max, step, value, show, change }) {
+  const shown = el("output", {}, show(value));
+  const input = el("input", {
+    type: "range",
+    min,
+    max,
+    step,
+    value,
+    "aria-label": name,
+    "aria-valuetext": show(value),
+    on: {
+      input: () => {
+        const now = Number(input.value);
+        shown.textContent = show(now);
+        input.setAttribute("aria-valuetext", show(now));
+        change(now);
+      },
+    },
+  });
+  return el("label", { class: "choice" }, el("span", { class: "name" }, name), input, shown);
+}

@@ -1,0 +1,33 @@
+/** The bar of a page's sections: where the reader is, and all of them folded or not. */
+
+/** Mark the section that is in view. */
+export function followSections() {
+  const links = [...document.querySelectorAll("nav.flow a")];
+  const sections = links.map((link) => document.querySelector(link.hash));
+  const mark = () => {
+    const passed = sections.filter((section) => section.getBoundingClientRect().top < 120);
+    links.forEach((link, place) => {
+      if (place === passed.length - 1) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    });
+  };
+  links.forEach((link, place) => link.addEventListener("click", () => sections[place].open = true));
+  addEventListener("scroll", mark, { passive: true });
+  mark();
+}
+
+/** Let a button fold all sections, or unfold them where all are folded. */
+export function foldAll(button) {
+  const sections = [...document.querySelectorAll("main > details")];
+  const name = () => {
+    const open = sections.some((section) => section.open);
+    button.textContent = open ? "Fold all" : "Unfold all";
+  };
+  button.addEventListener("click", () => {
+    const open = sections.some((section) => section.open);
+    for (const section of sections) section.open = !open;
+    name();
+  });
+  for (const section of sections) section.addEventListener("toggle", name);
+  name();
+}

@@ -1,0 +1,44 @@
+/** What lies under the pointer or the keyboard's cursor, in words: shown beside it and spoken. */
+
+import { byId } from "./dom.js";
+
+/** Say something to who listens. */
+export function speak(text) {
+  byId("spoken").textContent = text;
+}
+
+/** Show a text at a place of the window. */
+export function showTip(text, x, y) {
+  const tip = byId("tip");
+  tip.textContent = text;
+  tip.hidden = false;
+  const box = tip.getBoundingClientRect();
+  const left = Math.max(4, Math.min(x + 12, innerWidth - box.width - 8));
+  const top = y + 16 + box.height > innerHeight ? y - box.height - 10 : y + 16;
+  tip.style.setProperty("left", `${left}px`);
+  tip.style.setProperty("top", `${top}px`);
+}
+
+/** Take it away. */
+export function hideTip() {
+  byId("tip").hidden = true;
+}
+
+/** From now on, an element with a `read(x, y)` of shares of its box tells what is there. */
+export function followPointer() {
+  document.addEventListener("pointermove", (event) => {
+    const target = event.target.closest?.("[data-read]");
+    if (!target?.read) return hideTip();
+    const box = target.getBoundingClientRect();
+    const text = target.read(
+      (event.clientX - box.left) / box.width,
+      (event.clientY - box.top) / box.height,
+    );
+    if (text) showTip(text, event.clientX, event.clientY);
+    else hideTip();
+  });
+  document.addEventListener("pointerdown", (event) => {
+    if (!event.target.closest?.("[data-read]")) hideTip();
+  });
+  document.addEventListener("focusout", hideTip);
+}

@@ -1,0 +1,103 @@
+"""The page of one run or several: `nmt/report/web/` with their data in it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nmt import __version__
+from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.inspection.deviations import compare
+from nmt.pages import shell
+from nmt.pages.bundle import bundle
+from nmt.recipe import toml_value
+from nmt.report.corpus import corpus_statistics
+from nmt.report.history import CURVES, History, read_history
+from nmt.run import RunFolder
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def write_report(runs: Sequence[RunFolder], path: Path) -> None:
+    """Write the page of some runs; raises NmtError if one tells nothing or the disk refuses."""
+    shell.write_page(path, page_of(runs))
+
+
+def page_of(runs: Sequence[RunFolder]) -> str:
+    """The whole HTML file."""
+    styles = [
+        FOLDER / "vendor" / "uPlot.min.css",
+        shell.FOLDER / "base.css",
+        FOLDER / "web" / "report.css",
+    ]
+    scripts = [
+        (FOLDER / "vendor" / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+        bundle(FOLDER / "web" / "main.js"),
+    ]
+    parts = shell.Parts(
+        template=FOLDER / "web" / "report.html",
+        styles=[path.read_text(encoding="utf-8") for path in styles],
+        scripts=scripts,
+    )
+    told = [run_data(run) for run in runs]
+    title = " and ".join(run["name"] for run in told)
+    return shell.render(parts, {"nmt": __version__, "runs": told}, {"title": title})
+
+
+def run_data(run: RunFolder) -> dict[str, Any]:
+    """One run as plain data."""
+    history = read_history(run)
+    recipe = history.recipe
+    return {
+        "name": run.path.resolve().name,
+        "recipe": recipe.name,
+        "measure": history.measure.name,
+        "languages": [recipe.data.source_language, recipe.data.target_language],
+        **progress_data(history),
+        "curves": {
+            kind: {figure: history.curve(kind, figure) for figure in figures}
+            for kind, figures in CURVES.items()
+        },
+        "samples": history.samples(),
+        "paper": paper_data(recipe),
+        "settings": {section: settings_of(getattr(recipe, section)) for section in SECTIONS},
+        "corpus": [asdict(each) for each in corpus_statistics(recipe, run)],
+        "cards": history.cards,
+    }
+
+
+def paper_data(recipe: Recipe) -> dict[str, Any]:
+    """The row of the paper's tables that the recipe is or is nearest to, and what sets it apart."""
+    meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
+    comparison = compare(recipe)
+    deviations = [
+        {**asdict(each), "meaning": meanings.get(each.setting, "")}
+        for each in comparison.deviations
+    ]
+    return {"row": comparison.row.title, "deviations": deviations}
+
+
+def settings_of(section: Any) -> dict[str, str]:
+    """The settings of a recipe's section, as TOML writes them."""
+    return {key: toml_value(value) for key, value in asdict(section).items()}
+
+
+def progress_data(history: History) -> dict[str, Any]:
+    """How far the run has come, and how well."""
+    last = history.lines[-1]
+    return {
+        "updates": last["update"],
+        "epochs": last.get("epoch"),
+        "seconds": last.get("seconds"),
+        "skipped": len(history.of("skipped")),
+        "parameters": history.parameters,
+        "best": figures(history.best),
+        "average": figures(history.average),
+    }
+
+
+def figures(line: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A validation's figures alone."""
+    if line is None:
+        return None
+    return {key: line.get(key) for key in ("update", "loss", "perplexity", "score")}

@@ -1,0 +1,75 @@
+/** The first block: what was measured at every report and every validation. */
+
+import { el } from "../../pages/dom.js";
+import { fixed, grouped } from "../../pages/numbers.js";
+import { colour, css, nthColour, onScheme } from "../../pages/scheme.js";
+import { Charts } from "./charts.js";
+
+const FIGURES = [
+  { title: "Loss a token, smoothed", figure: "loss", show: (value) => fixed(value, 3) },
+  { title: "Perplexity", figure: "perplexity", show: (value) => fixed(value, 2), log: true },
+  { figure: "score", show: (value) => fixed(value, 2) },
+  {
+    title: "Learning rate",
+    figure: "learning_rate",
+    show: (value) => value.toExponential(2),
+  },
+  { title: "Source and target tokens a second", figure: "tokens_per_second", show: grouped },
+  { title: "Norm of the gradient", figure: "gradient_norm", show: (value) => fixed(value, 3) },
+];
+
+/** Draw all charts, and anew in another colour scheme. */
+export function showCurves(view, runs) {
+  const charts = new Charts();
+  const draw = () => {
+    charts.clear();
+    view.replaceChildren();
+    const grid = el("div", { class: "charts" });
+    view.append(grid);
+    for (const { title, figure, show, log } of FIGURES) {
+      const box = el("section", { class: "figure", "data-figure": figure });
+      grid.append(box);
+      const series = runs.flatMap((run, place) => seriesOf(run, place, figure, runs.length > 1));
+      const measures = new Set(runs.map((run) => run.measure));
+      const name = figure === "score" ? `${[...measures].join(", ")} of the dev set` : title;
+      charts.add(box, { title: name, series, show, log });
+      if (!box.childElementCount) box.remove();
+    }
+  };
+  draw();
+  onScheme(draw);
+}
+
+function seriesOf(run, place, figure, many) {
+  const found = [];
+  const name = (kind) => many ? `${run.name}, ${kind}` : kind;
+  const stroke = (kind) => {
+    if (many) return css(nthColour(place));
+    return css(colour(kind === "train" ? "source" : "target"));
+  };
+  for (const kind of ["train", "dev"]) {
+    const curve = run.curves[kind][figure];
+    if (!curve) continue;
+    const dev = kind === "dev";
+    found.push({
+      label: name(kind),
+      stroke: stroke(kind),
+      width: dev ? 2.2 : 1.4,
+      dash: dev && many && run.curves.train[figure] ? [6, 4] : undefined,
+      points: dev,
+      ...curve,
+    });
+  }
+  const average = run.average?.[figure];
+  if (average !== undefined && average !== null) {
+    found.push({
+      label: name("average"),
+      stroke: css(colour("good")),
+      width: 0,
+      points: true,
+      updates: [run.average.update],
+      values: [average],
+    });
+  }
+  return found;
+}

@@ -1,0 +1,56 @@
+/** The page of `nmt report`: its data, its blocks, its contents. */
+
+import { byId, el } from "../../pages/dom.js";
+import { foldAll, followSections } from "../../pages/flow.js";
+import { fixed, grouped } from "../../pages/numbers.js";
+import { followPointer } from "../../pages/reading.js";
+import { css, nthColour } from "../../pages/scheme.js";
+import { showCorpus } from "./corpus.js";
+import { showCurves } from "./curves.js";
+import { showRecipe } from "./recipe.js";
+import { showSamples } from "./samples.js";
+import { showScores } from "./scores.js";
+
+const data = JSON.parse(byId("data").textContent);
+const runs = data.runs;
+
+function clock(seconds) {
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function summary(run, place) {
+  const figures = [
+    [`${run.measure}, average`, run.average ? fixed(run.average.score, 2) : null],
+    [`${run.measure}, best`, run.best ? fixed(run.best.score, 2) : null],
+    ["updates", grouped(run.updates)],
+    ["epochs", run.epochs ? grouped(run.epochs) : null],
+    ["in updates", run.seconds ? clock(run.seconds) : null],
+    ["parameters", run.parameters ? grouped(run.parameters) : null],
+    ["pairs", grouped(run.corpus.reduce((sum, each) => sum + each.kept, 0))],
+    ["updates skipped", run.skipped ? grouped(run.skipped) : null],
+  ].filter(([, value]) => value !== null);
+  const name = el("b", {}, run.name, ` (${run.recipe}, ${run.languages.join(" → ")})`);
+  if (runs.length > 1) name.style.setProperty("color", css(nthColour(place)));
+  return el(
+    "section",
+    { class: "summary" },
+    el("p", {}, name),
+    el(
+      "dl",
+      {},
+      ...figures.map(([key, value]) => el("div", {}, el("dt", {}, key), el("dd", {}, value))),
+    ),
+  );
+}
+
+byId("summary").append(...runs.map(summary));
+byId("made").textContent = `Made by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+showCurves(byId("curves-view"), runs);
+showSamples(byId("samples-view"), runs);
+showRecipe(byId("recipe-view"), runs);
+showCorpus(byId("corpus-view"), runs);
+showScores(byId("scores-view"), runs);
+followPointer();
+followSections();
+foldAll(byId("fold-all"));

@@ -1,0 +1,210 @@
+"""The page of `nmt explain` in Chromium: what is clicked and pressed shows the model's numbers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.explain.data import as_data
+from nmt.explain.story import Story
+from tests.browser.conftest import Browser
+
+ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"
+
+
+def number(text: str) -> float:
+    """A number as the page writes it."""
+    return float(text.replace("\u2212", "-").removesuffix("%").replace("<", "").strip())
+
+
+def shown(browser: Browser, selector: str) -> list[float]:
+    """The numbers of elements."""
+    return [number(text) for text in browser.texts(selector)]
+
+
+@pytest.mark.parametrize(
+    ("view", "kind", "module"),
+    [
+        ("encoder", "self", "encoder.0.self_attention"),
+        ("decoder", "self", "decoder.0.self_attention"),
+        ("decoder", "cross", "decoder.0.cross_attention"),
+    ],
+)
+@pytest.mark.parametrize("head", [0, 1])
+def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
+    browser: Browser, page: Path, story: Story, view: str, kind: str, module: str, head: int
+) -> None:
+    browser.open(page)
+    if view == "decoder":
+        browser.click(f"#decoder [data-value={kind}]")
+    button = f"#{view} [data-layer='0'][data-head='{head}']"
+    browser.click(button)
+    assert browser.one(button).get_attribute("aria-pressed") == "true"
+    seen = story.recording.attended[module]
+    queries = browser.all(f"#{view} .queries [data-query]")
+    assert len(queries) == seen.weights.shape[1]
+    for query in range(len(queries)):
+        browser.focus(f"#{view} [data-query='{query}']")
+        expected = seen.weights[head, query].tolist()
+        visible = expected[: query + 1] if (view, kind) == ("decoder", "self") else expected
+        assert shown(browser, f"#{view} [data-weight]") == pytest.approx(visible, abs=1e-4)
+        scores = torch.tensor(shown(browser, f"#{view} [data-score]"))
+        assert scores.softmax(-1).tolist() == pytest.approx(visible, abs=2e-3)
+        assert f"Head {head + 1} of layer 1" in browser.text(f"#{view} .reading")
+        beside = [number(text) for text in browser.texts(f"#{view} .keys .weight") if text]
+        assert beside == pytest.approx(visible, abs=0.0051)
+
+
+def test_hovering_a_token_shows_what_it_attends_to(
+    browser: Browser, page: Path, story: Story
+) -> None:
+    browser.open(page)
+    browser.click("#encoder [data-layer='0'][data-head='1']")
+    weights = story.recording.attended["encoder.0.self_attention"].weights[1]
+    for query in (3, 0):
+        browser.hover(f"#encoder [data-query='{query}']")
+        token = browser.one(f"#encoder [data-query='{query}']")
+        assert token.get_attribute("aria-pressed") == "true"
+        assert shown(browser, "#encoder [data-weight]") == pytest.approx(
+            weights[query].tolist(), abs=1e-4
+        )
+    lines = browser.all("#encoder path.strong")
+    assert len(lines) == sum(weight >= 0.01 for weight in weights[0].tolist())
+
+
+def test_all_heads_are_shown_at_once(browser: Browser, page: Path, story: Story) -> None:
+    browser.open(page)
+    browser.click("#encoder [data-head='all']")
+    browser.focus("#encoder [data-query='2']")
+    mean = story.recording.attended["encoder.0.self_attention"].weights[:, 2].mean(0)
+    beside = shown(browser, "#encoder .keys .weight")
+    assert beside == pytest.approx(mean.tolist(), abs=0.0051)
+    colours = {each.value_of_css_property("stroke") for each in browser.all("#encoder path.strong")}
+    assert len(colours) == 2
+    assert "All heads of layer 1" in browser.text("#encoder .reading")
+
+
+def test_a_matrix_cell_is_read_by_keys(browser: Browser, page: Path, story: Story) -> None:
+    browser.open(page)
+    browser.click("#encoder [data-layer='0'][data-head='1']")
+    browser.focus("#encoder canvas.cells")
+    for key in (ARROW_DOWN, ARROW_DOWN, ARROW_RIGHT):
+        browser.press(key)
+    weight = float(story.recording.attended["encoder.0.self_attention"].weights[1, 2, 1])
+    assert browser.text("#tip").endswith(f": {weight:.4f}")
+    assert browser.text("#spoken") == browser.text("#tip")
+
+
+def test_heads_and_tokens_are_picked_by_keys_alone(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.focus("#encoder .head-map [tabindex='0']")
+    browser.press(HOME)
+    browser.press(ARROW_RIGHT)
+    browser.press(" ")
+    assert "Head 2 of layer 1" in browser.text("#encoder .reading")
+    browser.focus("#encoder .queries [tabindex='0']")
+    browser.press(HOME)
+    first = browser.text("#encoder .reading")
+    browser.press(ARROW_DOWN)
+    assert browser.text("#encoder .reading") != first
+    assert browser.one("#encoder [data-query='1']").get_attribute("aria-pressed") == "true"
+    assert len(browser.all("#encoder .queries [tabindex='0']")) == 1
+
+
+def test_the_temperature_reshapes_the_probabilities(
+    browser: Browser, page: Path, story: Story
+) -> None:
+    browser.open(page)
+    rows = "#probabilities tbody tr"
+    for temperature, key in ((1.0, None), (1.1, ARROW_RIGHT), (0.9, ARROW_LEFT)):
+        browser.click("#probabilities [aria-label^='Back to temperature 1']")
+        slider = browser.one("#probabilities input[type=range]")
+        if key:
+            slider.send_keys(key)
+        assert slider.get_attribute("aria-valuetext") == f"{temperature:.1f}"
+        expected = (story.logits[0].double() / temperature).softmax(-1)
+        pieces = [int(str(row.get_attribute("data-piece"))) for row in browser.all(rows)]
+        shares = [share / 100 for share in shown(browser, f"{rows} td:nth-child(3)")]
+        assert shares == pytest.approx(expected[pieces].tolist(), abs=6e-4)
+
+
+def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Story) -> None:
+    browser.open(page)
+    for step, piece in enumerate(story.target_outputs):
+        assert browser.one("#probabilities tr.chosen").get_attribute("data-piece") == str(piece)
+        assert len(browser.all("#probabilities .steps .to-come")) == (
+            len(story.target_outputs) - step - 1
+        )
+        entropy = f"Entropy at temperature 1: {story.outlooks[step].entropy:.2f} bits"
+        assert entropy in browser.text("#probabilities .outlook")
+        if step + 1 < len(story.target_outputs):
+            browser.click("#probabilities [aria-label='Next step']")
+    assert not browser.one("#probabilities [aria-label='Next step']").is_enabled()
+    browser.click("#probabilities [data-step='0']")
+    assert not browser.one("#probabilities [aria-label='Previous step']").is_enabled()
+
+
+def test_the_beam_is_a_tree_that_is_stepped_through(
+    browser: Browser, page: Path, story: Story
+) -> None:
+    browser.open(page)
+    nodes = as_data(story)["beam"]["nodes"]
+    last = max(nodes["step"])
+    for step in range(last, -1, -1):
+        visible = browser.all("#beam .node:not(.later)")
+        assert len(visible) == sum(each <= step for each in nodes["step"])
+        assert f"step {step} of {last}" in browser.text("#beam .controls")
+        if step:
+            browser.click("#beam [aria-label='One step back']")
+    browser.focus("#beam input[type=range]")
+    browser.press("\ue010")  # End
+    assert len(browser.all("#beam .node.won")) == len(nodes["wins"])
+    winner = browser.text("#beam .beam-detail")
+    assert "finished, and it wins" in winner
+    assert f"score \u2212{abs(story.winner.score):.3f}" in winner
+    pruned = next(n for n, fate in enumerate(nodes["fate"]) if fate == "pruned")
+    browser.focus(f"#beam [data-node='{pruned}']")
+    detail = browser.text("#beam .beam-detail")
+    assert "pruned" in detail
+    assert f"log p = \u2212{abs(nodes['log_prob'][pruned]):.3f}" in detail
+    table = shown(browser, "#beam .chosen td.n")
+    log_prob, score = story.winner.log_prob, story.winner.score
+    assert table == pytest.approx([log_prob, log_prob / score, score], abs=1e-3)
+
+
+def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.focus("#beam [data-node='0']")
+    assert "begins with the start" in browser.text("#beam .beam-detail")
+    browser.press(ARROW_RIGHT)
+    first = browser.run("return document.activeElement.dataset.node")
+    assert "wins" in str(browser.one(f"#beam [data-node='{first}']").get_attribute("class"))
+    browser.press(ARROW_DOWN)
+    assert browser.run("return document.activeElement.dataset.node") != first
+    browser.press(ARROW_LEFT)
+    assert browser.run("return document.activeElement.dataset.node") == "0"
+
+
+def test_the_alignment_is_the_mean_of_the_heads(browser: Browser, page: Path, story: Story) -> None:
+    browser.open(page)
+    weights = story.recording.attended["decoder.0.cross_attention"].weights.mean(0)
+    drawn = [
+        float(str(each.get_attribute("data-weight"))) for each in browser.all("#alignment path")
+    ]
+    assert drawn
+    assert max(drawn) <= float(weights.sum(-1).max()) + 1e-3
+    words = browser.all("#alignment .sentence.target .word")
+    assert [each.text for each in words] == story.translation.split()
+    browser.focus("#alignment .sentence.target .word")
+    assert browser.text("#alignment .reading").startswith(f"{words[0].text} attends to ")
+
+
+def test_sections_fold(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert browser.one("#beam .beam-tree").is_displayed()
+    browser.click("#beam summary")
+    assert not browser.one("#beam .beam-tree").is_displayed()
+    browser.click("#fold-all")
+    assert not any(each.is_displayed() for each in browser.all("main > details > div"))
+    browser.click("#fold-all")
+    assert all(each.is_displayed() for each in browser.all("main > details > div"))

@@ -1,0 +1,216 @@
+"""The page of `nmt report` in Chromium: curves zoom and read, samples follow the slider."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.report.page import page_of
+from nmt.run import RunFolder
+from tests.browser.conftest import Browser, demo_pages
+
+ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
+LOSS = "[data-figure=loss] .chart"
+CARD = {
+    "evaluation_card": 1,
+    "date": "2026-11-25",
+    "results": [
+        {
+            "test_set": "<b>held out</b>",
+            "segments": 10,
+            "scores": {
+                "BLEU": {
+                    "value": 12.345,
+                    "signature": "nrefs:1|case:mixed",
+                    "confidence_95": {"mean": 12.3, "radius": 0.9},
+                }
+            },
+            "by_length": {
+                "length": "words of the first reference",
+                "buckets": [{"from": 0, "to": None, "segments": 10, "scores": {"BLEU": 12.345}}],
+            },
+            "examples": {
+                "ranked_by": "chrF2",
+                "worst": [{"score": 1.5, "source": "a", "references": ["b"], "hypothesis": "c"}],
+                "best": [],
+            },
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The tiny run with an evaluation card in its folder."""
+    folder = tmp_path_factory.mktemp("report") / "tiny"
+    shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    (folder / "card.json").write_text(json.dumps(CARD))
+    return RunFolder(folder)
+
+
+@pytest.fixture(scope="session")
+def page(run: RunFolder) -> Path:
+    run.report.write_text(page_of([run]), encoding="utf-8")
+    return run.report
+
+
+@pytest.fixture(scope="session")
+def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("both") / "report.html"
+    path.write_text(page_of([run, RunFolder(skilled_run)]), encoding="utf-8")
+    return path
+
+
+def legend(browser: Browser, figure: str) -> dict[str, str]:
+    """What a chart's legend says at the cursor."""
+    box = f"[data-figure={figure}] .u-series"
+    names = browser.texts(f"{box} .u-label")
+    return dict(zip(names, browser.texts(f"{box} .u-value"), strict=True))
+
+
+def test_keys_read_a_curve_and_all_others_with_it(
+    browser: Browser, page: Path, run: RunFolder
+) -> None:
+    browser.open(page)
+    browser.focus(LOSS)
+    browser.press(END)
+    lines = run.read_metrics()
+    last = next(line for line in reversed(lines) if line["kind"] == "train")
+    dev = next(line for line in reversed(lines) if line["kind"] == "dev")
+    browser.until(lambda: legend(browser, "loss")["update"] == "12")
+    shown = legend(browser, "loss")
+    assert shown["train"] == f"{last['loss']:.3f}"
+    assert shown["dev"] == f"{dev['loss']:.3f}"
+    assert legend(browser, "tokens_per_second")["train"] == f"{last['tokens_per_second']:,}"
+    assert browser.text("#spoken").startswith(f"update 12: train {last['loss']:.3f}, dev ")
+    browser.press(ARROW_LEFT)
+    browser.until(lambda: legend(browser, "loss")["update"] == "10")
+
+
+def test_keys_zoom_and_show_all_again(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    browser.focus(LOSS)
+    browser.press(HOME)
+    browser.press("+")
+    browser.press(END)
+    zoomed = legend(browser, "loss")["update"]
+    assert int(zoomed) < 12
+    assert legend(browser, "learning_rate")["update"] == zoomed
+    browser.press("0")
+    browser.press(END)
+    browser.until(lambda: legend(browser, "loss")["update"] == "12")
+
+
+def test_a_drag_zooms_all_charts(browser: Browser, page: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    browser.open(page)
+    over = browser.one(f"{LOSS} .u-over")
+    browser.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", over)
+    width = over.size["width"]
+    actions = ActionChains(browser.driver)
+    actions.move_to_element_with_offset(over, -width // 3, 0).click_and_hold()
+    actions.move_by_offset(width // 4, 0).move_by_offset(5, 0).release().perform()
+    browser.focus("[data-figure=score] .chart")
+    browser.focus(LOSS)
+    browser.press(END)
+    assert int(legend(browser, "loss")["update"]) < 12
+    assert legend(browser, "learning_rate")["update"] == legend(browser, "loss")["update"]
+
+
+def test_the_slider_goes_back_to_earlier_translations(
+    browser: Browser, page: Path, run: RunFolder
+) -> None:
+    browser.open(page)
+    validations = [line for line in run.read_metrics() if line["kind"] != "train"]
+    slider = browser.one("#samples input[type=range]")
+    for validation, key in ((validations[-1], None), (validations[0], HOME)):
+        if key:
+            slider.send_keys(key)
+        assert slider.get_attribute("aria-valuetext") == f"update {validation['update']}"
+        shown = browser.texts("#samples .translation > .line span[dir]")
+        expected = [each["translation"] for each in validation["samples"]]
+        assert [text.split() for text in shown] == [text.split() for text in expected]
+    assert browser.texts("#samples .line.source [dir]") == [
+        each["source"] for each in validations[0]["samples"]
+    ]
+
+
+def test_settings_corpus_and_cards_are_told(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert "model.heads" in browser.texts("#recipe .deviations th code")
+    assert browser.texts("#corpus tbody td")[0] == "120"
+    assert "held out" in browser.text("#scores .evaluation")
+    assert browser.texts("#scores .evaluation tbody td")[:3] == [
+        "12.35",
+        "12.30 ± 0.90",
+        "nrefs:1|case:mixed",
+    ]
+    assert "from 0" in browser.text("#scores .evaluation details")
+    assert "<b>held out</b>" in browser.text("#scores pre")
+    browser.click("#recipe details.section:nth-of-type(4) summary")
+    assert "max_updates" in browser.one("#recipe details[open].section").text
+
+
+def test_two_runs_stand_side_by_side(browser: Browser, both: Path) -> None:
+    browser.open(both)
+    browser.focus(LOSS)
+    browser.press(END)
+    assert {"tiny, train", "skilled, train", "tiny, dev", "skilled, dev"} <= legend(
+        browser, "loss"
+    ).keys()
+    names = browser.texts("#samples .sample:first-child .translation .line .name")
+    assert names == ["tiny", "skilled"]
+    assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "skilled"]
+    assert browser.all("#recipe tr.differs")
+    browser.shoot("report-two-runs")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_fits_the_window(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.open(page, width, dark=dark)
+    assert browser.overflow() <= 0
+    browser.shoot(f"report-{width}-{'dark' if dark else 'light'}")
+
+
+def test_every_control_has_a_name(browser: Browser, both: Path) -> None:
+    browser.open(both)
+    controls = browser.all("button, input, summary, a, .chart")
+    assert len(controls) > 15
+    assert [each.get_attribute("class") for each in controls if not each.accessible_name] == []
+
+
+def test_charts_follow_the_scheme(browser: Browser, page: Path) -> None:
+    pixels = f"return document.querySelector('{LOSS} canvas').toDataURL()"
+    browser.open(page)
+    light = browser.run(pixels)
+    scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+    browser.until(lambda: browser.run(pixels) != light)
+    assert len(browser.all(f"{LOSS} canvas")) == 1
+
+
+def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    for view in ("curves", "samples", "recipe", "corpus", "scores"):
+        assert browser.shoot(f"report-{view}", f"#{view}").stat().st_size > 1000
+
+
+DEMO_PAGES = demo_pages("report")
+
+
+@pytest.mark.skipif(not DEMO_PAGES, reason="make explain-demo names its pages in NMT_DEMO_PAGES")
+@pytest.mark.parametrize("demo", DEMO_PAGES or [Path("none")], ids=lambda path: path.stem)
+def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
+    """The pages that `make explain-demo` built: every figure is drawn, in both schemes."""
+    for dark in (True, False):
+        browser.open(demo, dark=dark)
+        assert browser.overflow() <= 0
+        assert len(browser.all("#curves canvas")) == 6
+        browser.shoot(f"demo-{demo.stem}-{'dark' if dark else 'light'}")
+    browser.shoot(f"readme-{demo.stem}", "#curves", through="[data-figure=learning_rate]")
+    browser.focus(LOSS)
+    browser.press(END)
+    assert float(legend(browser, "score")["dev"]) > 10

@@ -1,0 +1,132 @@
+"""`nmt explain`: a page for a sentence, whatever it holds; one sentence of error for the rest."""
+
+import html
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands.conftest import leftovers
+from tests.conftest import Run
+
+SCRIPT = "sun <script>alert('&')</script> moon </script>"
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """What the page holds as data."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page)
+    assert found
+    content: dict[str, Any] = json.loads(found[1])
+    return content
+
+
+def test_it_says_where_the_page_is_and_what_it_tells(
+    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = nmt("explain", "sun moon", "--model", skilled_run)
+    assert (result.code, result.out) == (0, "explain.html\n")
+    model, translation = result.err.splitlines()
+    assert model == f"model: {skilled_run / 'model.safetensors'} (tiny)"
+    (tmp_path / "in").write_text("sun moon\n")
+    expected = nmt("translate", tmp_path / "in", "--model", skilled_run).out
+    assert translation == f"translation: {expected.strip()}"
+    data = data_of(Path("explain.html").read_text(encoding="utf-8"))
+    assert data["source"]["text"] == "sun moon"
+    assert data["target"]["text"] == expected.strip()
+    assert leftovers(tmp_path) == []
+
+
+def test_options_reach_the_search(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "new" / "page.html"
+    options = ["--beam-size", 2, "--length-penalty", 1, "--set", "decode.max_extra_tokens=3"]
+    result = nmt("explain", "sun", "--model", skilled_run, "--output", page, *options)
+    assert result.out == f"{page}\n"
+    beam = data_of(page.read_text(encoding="utf-8"))["beam"]
+    assert (beam["size"], beam["alpha"]) == (2, 1.0)
+
+
+def test_stdin_is_read_with_a_dash(
+    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = io.BytesIO(b"\n  sun moon \n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    page = tmp_path / "page.html"
+    assert nmt("explain", "-", "--model", skilled_run, "--output", page).code == 0
+    assert data_of(page.read_text(encoding="utf-8"))["source"]["text"] == "sun moon"
+
+
+def test_markup_in_a_sentence_is_text(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    assert nmt("explain", SCRIPT, "--model", skilled_run, "--output", page).code == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<script") == text.count("</script>") == 2
+    assert html.escape(SCRIPT) in text
+    assert data_of(text)["source"]["text"] == SCRIPT
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_open_shows_it_in_the_browser(
+    nmt: Run,
+    skilled_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: bool,
+) -> None:
+    asked: list[str] = []
+
+    def open_url(url: str) -> bool:
+        asked.append(url)
+        return opened
+
+    monkeypatch.setattr("webbrowser.open", open_url)
+    page = tmp_path / "a page.html"
+    result = nmt("explain", "sun", "--model", skilled_run, "--output", page, "--open")
+    assert result.code == 0
+    assert asked == [page.as_uri()]
+    assert ("no browser was found" in result.err) == (not opened)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "explain takes one sentence, but the text holds nothing"),
+        (" \n ", "explain takes one sentence, but the text holds nothing"),
+        ("sun\nmoon", "explain takes one sentence, but the text holds 2 lines"),
+        ("\u200b", "there is nothing to explain: the text is blank"),
+        ("\udcff", "the text is not UTF-8"),
+        ("sun " * 300, "the text has "),
+    ],
+)
+def test_what_is_no_sentence(
+    nmt: Run, skilled_run: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    page = tmp_path / "page.html"
+    result = nmt("explain", "--model", skilled_run, "--output", page, "--", text)
+    assert (result.code, result.out) == (1, "")
+    last = result.err.splitlines()[-1]
+    assert last.startswith(f"nmt: {said}")
+    assert "Traceback" not in result.err
+    assert not page.exists()
+
+
+def test_a_beam_too_wide_is_a_usage_error(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    result = nmt("explain", "sun", "--model", skilled_run, "--output", page, "--beam-size", 50)
+    assert result.code == 2
+    assert "set --beam-size to at most 16" in result.err
+    assert not page.exists()
+
+
+def test_a_page_that_cannot_be_written(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = nmt(
+        "explain", "sun", "--model", skilled_run, "--output", tmp_path / "file" / "page.html"
+    )
+    assert result.code == 1
+    assert "cannot write" in result.err
+    assert "Traceback" not in result.err
