@@ -16,6 +16,7 @@ from ctranslate2.specs import TransformerSpec
 from torch import Tensor
 
 from nmt.checkpoint import TrainedModel, load_model
+from nmt.config import ModelSettings
 from nmt.model.layers import NORM_EPSILON, AddNorm, DecoderLayer, EncoderLayer, FeedForward
 from nmt.model.positions import sinusoids
 from nmt.text.tokenizer import Tokenizer
@@ -28,6 +29,9 @@ def convert(model: TrainedModel, folder: Path) -> None:
     network, settings = model.network, model.network.settings
     if not settings.d_k == settings.d_v == settings.d_model // settings.heads:
         raise click.ClickException("CTranslate2 wants d_k = d_v = d_model / heads")
+    for name in ("norm", "norm_kind", "activation", "positions", "tied"):
+        if getattr(settings, name) != getattr(ModelSettings(), name):
+            raise click.ClickException(f"only the paper's model.{name} is written")
     spec = TransformerSpec.from_config(
         (settings.encoder_layers, settings.decoder_layers), settings.heads, pre_norm=False
     )
@@ -89,7 +93,7 @@ def feed_forward(target: Any, layer: FeedForward, add_norm: AddNorm) -> None:
 def norm(target: Any, ours: AddNorm) -> None:
     """Gain and bias."""
     target.gamma = array(ours.norm.weight)
-    target.beta = array(ours.norm.bias)
+    target.beta = array(ours.norm.get_parameter("bias"))
 
 
 def array(tensor: Tensor) -> Any:

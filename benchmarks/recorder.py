@@ -12,6 +12,7 @@ import time
 import torch
 from torch import Tensor
 
+from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention
 
 ROUNDS, CALLS, MODULES = 150, 50, 4
@@ -54,7 +55,7 @@ def main() -> None:
     torch.manual_seed(0)
     kinds = {"with the seam": MultiHeadAttention, "without": Seamless}
     modules = [
-        (name, number, kind(128, 4, 32, 32).eval())
+        (name, number, kind(ModelSettings(d_model=128, heads=4, d_k=32, d_v=32)).eval())
         for number in range(MODULES)
         for name, kind in kinds.items()
     ]

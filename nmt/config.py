@@ -109,14 +109,51 @@ class ModelSettings:
         minimum=0,
         maximum=0.99,
     )
+    attention_dropout: float = setting(
+        0.0, "on attention weights; the paper has none there (section 5.4)", minimum=0, maximum=0.99
+    )
     positions: str = setting(
         "sinusoidal",
-        "positional encoding (section 3.5); learned is row E of table 3",
-        choices=("sinusoidal", "learned"),
+        "positional encoding (section 3.5); learned is row E of table 3; rotary turns queries and"
+        " keys of self-attention by their position (Su et al., 2021)",
+        choices=("sinusoidal", "learned", "rotary"),
     )
     max_positions: int = setting(
         256, "positions a learned table holds; longer text is translated in pieces", minimum=3
     )
+    norm: str = setting(
+        "post",
+        "where it stands: post, after each residual sum (section 3.1); pre, before each sub-layer"
+        " and once more after each stack (Xiong et al., 2020)",
+        choices=("post", "pre"),
+    )
+    norm_kind: str = setting(
+        "layer",
+        "layer normalisation (section 3.1); rms has no mean and no bias (Zhang and Sennrich, 2019)",
+        choices=("layer", "rms"),
+    )
+    activation: str = setting(
+        "relu",
+        "of the feed-forward sub-layer (section 3.3); the others are gated, two thirds as wide and"
+        " hence of as many parameters (Shazeer, 2020)",
+        choices=("relu", "glu", "reglu", "geglu", "swiglu"),
+    )
+    tied: str = setting(
+        "all",
+        "matrices that are one: all, source, target and softmax (section 3.4); target, the latter"
+        " two; none",
+        choices=("all", "target", "none"),
+    )
+
+    @property
+    def inner_width(self) -> int:
+        """Of the feed-forward sub-layer: d_ff, or two thirds of it beside as wide a gate."""
+        return self.d_ff if self.activation == "relu" else max(1, round(2 * self.d_ff / 3))
+
+    @property
+    def inner_rows(self) -> int:
+        """Of W_1, those of the gate included."""
+        return self.inner_width if self.activation == "relu" else 2 * self.inner_width
 
 
 @dataclass(frozen=True)

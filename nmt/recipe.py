@@ -64,6 +64,11 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 def check_together(recipe: Recipe) -> None:
     """Refuse settings that are right each by itself; raises NmtError."""
     check_positions(recipe)
+    if recipe.model.positions == "rotary" and recipe.model.d_k % 2:
+        raise NmtError(
+            f"recipe {recipe.name}: model.positions=rotary turns pairs of numbers, but"
+            f" model.d_k={recipe.model.d_k} is odd; make it even"
+        )
     metric, stopping = recipe.data.metric, recipe.train.early_stopping_metric
     if stopping not in (metric, "loss"):
         raise NmtError(

@@ -6,6 +6,8 @@ Vectors and matrices are packed (`nmt.explain.packing`), other numbers rounded t
 from collections.abc import Iterable
 from typing import Any
 
+from torch import Tensor
+
 from nmt import __version__
 from nmt.explain.outlook import TEMPERATURES
 from nmt.explain.packing import pack
@@ -18,7 +20,7 @@ SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 
 def as_data(story: Story) -> dict[str, Any]:
     """Everything the page shows."""
-    record, settings = story.recording, story.model.recipe.model
+    record, settings, network = story.recording, story.model.recipe.model, story.model.network
     encoder = [encoder_layer(record, f"encoder.{n}") for n in range(settings.encoder_layers)]
     decoder = [decoder_layer(record, f"decoder.{n}") for n in range(settings.decoder_layers)]
     beam = beam_data(story)
@@ -40,8 +42,10 @@ def as_data(story: Story) -> dict[str, Any]:
             "outputs": story.target_outputs,
         },
         "embedding": {
-            "source": embedding_data(story, story.source_ids, "encoder.0"),
-            "target": embedding_data(story, story.target_inputs, "decoder.0"),
+            "source": embedding_data(
+                story, network.source_embedding, story.source_ids, "encoder.0"
+            ),
+            "target": embedding_data(story, network.embedding, story.target_inputs, "decoder.0"),
         },
         "encoder": encoder,
         "decoder": decoder,
@@ -80,10 +84,11 @@ def piece_data(tokenizer: Tokenizer, ids: set[int]) -> dict[str, Any]:
     }
 
 
-def embedding_data(story: Story, ids: tuple[int, ...], first_layer: str) -> dict[str, Any]:
+def embedding_data(
+    story: Story, matrix: Tensor, ids: tuple[int, ...], first_layer: str
+) -> dict[str, Any]:
     """sqrt(d_model) * embedding, position, and their sum as the first layer gets it."""
-    matrix = story.model.network.embedding.detach().float().cpu()
-    scaled = matrix[list(ids)] * story.model.recipe.model.d_model**0.5
+    scaled = matrix.detach().float().cpu()[list(ids)] * story.model.recipe.model.d_model**0.5
     total = story.recording.inputs[first_layer]
     return {"scaled": pack(scaled), "position": pack(total - scaled), "sum": pack(total)}
 

@@ -10,6 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from nmt.config import ModelSettings
+from nmt.model.dropout import Dropout
+from nmt.model.positions import Rotary
+
 
 class AttentionRecorder(Protocol):
     """What attention tells its inputs and weights (B, h, Q, S) to, where someone looks on."""
@@ -23,11 +27,13 @@ def attention(
     value: Tensor,
     bias: Tensor | None,
     recorder: AttentionRecorder | None = None,
+    dropout: nn.Module | None = None,
 ) -> Tensor:
     """softmax(Q K^T / sqrt(d_k) + bias) V (equation 1).
 
     query (B, h, Q, d_k), key (B, h, S, d_k), value (B, h, S, d_v) -> (B, h, Q, d_v). The bias is 0
-    where a query may look and minus infinity where not, and broadcasts to (B, h, Q, S).
+    where a query may look and minus infinity where not, and broadcasts to (B, h, Q, S). Dropout on
+    the weights is not the paper's.
     """
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if bias is not None:
@@ -35,6 +41,8 @@ def attention(
     weights = scores.softmax(-1)
     if recorder is not None:
         recorder(query, key, value, weights)
+    if dropout is not None:
+        weights = dropout(weights)
     weighted: Tensor = weights @ value
     return weighted
 
@@ -59,16 +67,19 @@ class MultiHeadAttention(nn.Module):
     with one product. No projection has a bias, as in the authors' code.
     """
 
-    def __init__(
-        self, d_model: int, heads: int, d_k: int, d_v: int, *, has_memory: bool = False
-    ) -> None:
+    def __init__(self, settings: ModelSettings, *, has_memory: bool = False) -> None:
         super().__init__()
+        heads, d_k, d_v = settings.heads, settings.d_k, settings.d_v
         self.has_memory = has_memory  # attends from the decoder to the encoder's output
         self.recorder: AttentionRecorder | None = None  # `nmt.explain` sets one for a while
         self.heads = heads
         self.widths = [heads * d_k, heads * d_k, heads * d_v]
-        self.in_weight = nn.Parameter(torch.empty(sum(self.widths), d_model))
-        self.out = nn.Linear(heads * d_v, d_model, bias=False)
+        self.in_weight = nn.Parameter(torch.empty(sum(self.widths), settings.d_model))
+        self.out = nn.Linear(heads * d_v, settings.d_model, bias=False)
+        self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
+        # Positions of source and target have no distance: attention to the memory turns nothing.
+        turns = settings.positions == "rotary" and not has_memory
+        self.rotary = Rotary(d_k) if turns else None
 
     def forward(self, queries: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
         """Attend from queries (B, Q, d_model) to memory (B, S, d_model); None: to themselves."""
@@ -77,11 +88,14 @@ class MultiHeadAttention(nn.Module):
         else:
             query = self.project_query(queries)
             key, value = self.project_memory(memory)
-        return self.merge(attention(query, key, value, bias, self.recorder))
+        heads = attention(query, key, value, bias, self.recorder, self.dropout)
+        return self.merge(heads)
 
     def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
         query, key, value = map(self.split_heads, self.project(x))
+        if self.rotary is not None:
+            query, key = self.rotary(query), self.rotary(key)
         return query, key, value
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

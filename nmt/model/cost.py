@@ -52,7 +52,7 @@ def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> floa
     """
     queries = keys = model.d_model * model.heads * model.d_k
     values = out = model.d_model * model.heads * model.d_v
-    feed_forward = 2 * model.d_model * model.d_ff
+    feed_forward = model.d_model * (model.inner_rows + model.inner_width)
     score = model.heads * (model.d_k + model.d_v)  # of a query and a key, then of its value
     layer = queries + keys + values + out + feed_forward
     encoder = work.source * layer + work.encoder_scores * score
@@ -75,18 +75,24 @@ def activation_bytes(
     norms, logits. Of bf16 training, what no product reads stays in float32, as attention weights do
     beside a copy in bf16. An estimate: buffers that come and go are left out.
     """
-    d, d_ff, heads = model.d_model, model.d_ff, model.heads
+    d, heads = model.d_model, model.heads
     mask = d if model.dropout else 0
     queries, values = heads * model.d_k, heads * model.d_v  # keys are as wide as queries
     attention = d + queries + values + mask  # its input, queries, values to merge, its output
     memory = queries + values  # keys and values
-    feed_forward = d + d_ff + mask
+    # Gated: both halves of the inner product, what the gate lets through, and their product.
+    inner = model.d_ff if model.activation == "relu" else 4 * model.inner_width
+    feed_forward = d + inner + mask
     encoder = S * (attention + memory + feed_forward)
     decoder = T * (2 * attention + memory + feed_forward) + S * memory
     products = model.encoder_layers * encoder + model.decoder_layers * decoder
     products = products + S * d + T * (d + vocab_size)
-    norms = model.encoder_layers * S * 2 * d + model.decoder_layers * T * 3 * d + (S + T) * mask
+    normed = model.encoder_layers * S * 2 + model.decoder_layers * T * 3
+    if model.norm == "pre":
+        normed = normed + S + T
+    norms = normed * d * (2 if model.norm_kind == "rms" else 1) + (S + T) * mask
     scores = heads * (model.encoder_layers * S * S + model.decoder_layers * T * (S + T))
+    dropped = 2 if model.attention_dropout else 0  # a mask, and what it leaves
     if bf16:
-        return pairs * (2 * products + 4 * norms + 6 * scores)
-    return pairs * (4 * products + 4 * norms + 4 * scores)
+        return pairs * (2 * products + 4 * norms + (6 + 2 * dropped) * scores)
+    return pairs * (4 * products + 4 * norms + (4 + 4 * dropped) * scores)

@@ -12,7 +12,11 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nmt.model.attention import padding_bias
-from nmt.model.inference import InferenceDecoderLayer, InferenceEncoderLayer
+from nmt.model.inference import (
+    InferenceDecoderLayer,
+    InferenceEncoderLayer,
+    functional_norm,
+)
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.product import Product
 from nmt.model.transformer import Transformer
@@ -122,16 +126,19 @@ class IncrementalDecoder:
             for layer in model.decoder
             if isinstance(layer, DecoderLayer)
         ]
-        self.project = Product(model.embedding.detach())
+        self.encoder_norm = functional_norm(model.encoder_norm)
+        self.decoder_norm = functional_norm(model.decoder_norm)
+        self.project = Product(model.softmax_weight.detach())
 
     @torch.no_grad()
     def encode(self, source: Tensor) -> DecoderState:
         """The state before the first target piece, one hypothesis a sentence; source (B, S)."""
         is_padding = source == self.model.pad_id
-        x = self.model.embed(source, self.model.source_positions(source.shape[1]))
+        x = self.model.embed_source(source)
         bias = padding_bias(is_padding, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
+        x = self.encoder_norm(x)
         more = -x.shape[1] % BLOCK
         hidden = pad(is_padding, (0, more), value=True)
         memory_bias = x.new_zeros(hidden.shape).masked_fill_(hidden, -math.inf)[:, None, None]
@@ -157,24 +164,30 @@ class IncrementalDecoder:
         B, K = last_ids.shape
         state = state.with_room()
         t = state.length
-        position = self.model.target_positions(t + 1)[t:]
-        x = self.model.embed(last_ids.view(B * K, 1), position)
+        x = self.model.embed_target(last_ids.view(B * K, 1), t)
         hidden = x.new_zeros(state.layers[0].self_keys.shape[2])  # positions yet to come
         hidden[t + 1 :] = -math.inf
         for layer, cache in zip(self.decoder, state.layers, strict=True):
             heads = layer.self_attention
-            query, key, value = heads.all(x).split(heads.widths, dim=-1)
-            cache.self_keys[:, :, t] = key.view(B * K, heads.heads, -1)
+            inputs = layer.self_attention_norm.inputs(x)
+            query, key, value = heads.all(inputs).split(heads.widths, dim=-1)
+            query, key = (
+                heads.turn(heads.split_heads(query), t),
+                heads.turn(heads.split_heads(key), t),
+            )
+            cache.self_keys[:, :, t] = key[:, :, 0]
             cache.self_values[:, :, t] = value.view(B * K, heads.heads, -1)
-            query = heads.split_heads(query)
             attended = heads.attend(query, cache.self_keys, cache.self_values, hidden)
             x = layer.self_attention_norm(x, attended)
             # A sentence's K hypotheses are K queries to one memory.
             heads = layer.cross_attention
-            query = heads.split_heads(heads.query(x).view(B, K, -1))
+            inputs = layer.cross_attention_norm.inputs(x)
+            query = heads.split_heads(heads.query(inputs).view(B, K, -1))
             attended = heads.attend(
                 query, cache.memory_keys, cache.memory_values, state.memory_bias
             )
             x = layer.cross_attention_norm(x, attended.view(x.shape))
-            x = layer.feed_forward_norm(x, layer.feed_forward(x))
+            inputs = layer.feed_forward_norm.inputs(x)
+            x = layer.feed_forward_norm(x, layer.feed_forward(inputs))
+        x = self.decoder_norm(x)
         return self.project(x).view(B, K, -1), replace(state, length=t + 1)

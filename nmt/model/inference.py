@@ -5,11 +5,13 @@ scaled, ReLU and biases are part of the products. On small tensors the calls the
 time.
 """
 
+from collections.abc import Callable
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nmt.model.attention import MultiHeadAttention
-from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward
+from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward, activate
 from nmt.model.product import Product
 
 
@@ -28,6 +30,7 @@ class InferenceAttention:
         else:
             self.all = Product(weight)
         self.out = Product(trained.out.weight.detach())
+        self.rotary = trained.rotary
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(B, length, h * width) -> (B, h, length, width)."""
@@ -40,33 +43,53 @@ class InferenceAttention:
             scores += bias
         return self.out((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
+    def turn(self, x: Tensor, first: int = 0) -> Tensor:
+        """Queries or keys (..., length, d_k) from a position on, turned by rotary positions."""
+        if self.rotary is None:
+            return x
+        turned: Tensor = self.rotary(x, first)
+        return turned
+
 
 class InferenceFeedForward:
     """Both products of equation 2."""
 
     def __init__(self, trained: FeedForward) -> None:
         inner, outer = trained.inner, trained.outer
-        self.inner = Product(inner.weight.detach(), inner.bias.detach(), relu=True)
+        self.gate = trained.gate
+        self.inner = Product(inner.weight.detach(), inner.bias.detach(), relu=self.gate is None)
         self.outer = Product(outer.weight.detach(), outer.bias.detach())
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, length, d_model) -> the same shape."""
-        return self.outer(self.inner(x))
+        inner = self.inner(x)
+        return self.outer(inner if self.gate is None else activate(inner, self.gate))
 
 
 class InferenceNorm:
-    """LayerNorm(x + Sublayer(x))."""
+    """LayerNorm(x + Sublayer(x)), or what pre-norm has for it."""
 
     def __init__(self, trained: AddNorm) -> None:
-        norm = trained.norm
-        self.shape, self.epsilon = norm.normalized_shape, norm.eps
-        self.weight, self.bias = norm.weight.detach(), norm.bias.detach()
+        self.norm = functional_norm(trained.norm)
+        self.is_pre = trained.is_pre
+
+    def inputs(self, x: Tensor) -> Tensor:
+        """What the sub-layer reads of x."""
+        return self.norm(x) if self.is_pre else x
 
     def __call__(self, x: Tensor, sublayer_output: Tensor) -> Tensor:
         """Both (B, length, d_model) -> the same shape."""
-        return torch.layer_norm(
-            x + sublayer_output, self.shape, self.weight, self.bias, self.epsilon
-        )
+        total = x + sublayer_output
+        return total if self.is_pre else self.norm(total)
+
+
+def functional_norm(trained: nn.Module) -> Callable[[Tensor], Tensor]:
+    """A norm without what calling a module costs; where a stack ends in none, its input itself."""
+    if isinstance(trained, nn.LayerNorm):
+        shape, epsilon = trained.normalized_shape, trained.eps
+        weight, bias = trained.weight.detach(), trained.bias.detach()
+        return lambda x: torch.layer_norm(x, shape, weight, bias, epsilon)
+    return trained
 
 
 class InferenceLayer:
@@ -85,9 +108,11 @@ class InferenceEncoderLayer(InferenceLayer):
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """x (B, S, d_model); the bias hides padding."""
         heads = self.self_attention
-        query, key, value = map(heads.split_heads, heads.all(x).split(heads.widths, dim=-1))
-        x = self.self_attention_norm(x, heads.attend(query, key, value, bias))
-        return self.feed_forward_norm(x, self.feed_forward(x))
+        projected = heads.all(self.self_attention_norm.inputs(x)).split(heads.widths, dim=-1)
+        query, key, value = map(heads.split_heads, projected)
+        attended = heads.attend(heads.turn(query), heads.turn(key), value, bias)
+        x = self.self_attention_norm(x, attended)
+        return self.feed_forward_norm(x, self.feed_forward(self.feed_forward_norm.inputs(x)))
 
 
 class InferenceDecoderLayer(InferenceLayer):

@@ -1,4 +1,4 @@
-"""Positional encodings: sinusoids (section 3.5), or learned ones (table 3, row E)."""
+"""Positional encodings: sinusoids (section 3.5), learned ones (table 3, row E) or rotations."""
 
 import torch
 from torch import Tensor, nn
@@ -58,8 +58,43 @@ class LearnedPositions(nn.Module):
         nn.init.normal_(self.table, std=self.table.shape[1] ** -0.5)
 
 
+class NoPositions(nn.Module):
+    """Nothing is added to embeddings where attention itself tells positions apart."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(1, d_model), persistent=False)
+
+    def forward(self, length: int) -> Tensor:
+        """Zeros for all positions, (length, d_model)."""
+        return self.get_buffer("zero").expand(length, -1)
+
+
+class Rotary(nn.Module):
+    """Turns pairs of a query's or key's numbers by their position (Su et al., 2021, equation 34).
+
+    The pair (2i, 2i+1) at position pos turns by the angle pos / 10000^(2i/d_k), whose sine and
+    cosine the sinusoids hold. A query's product with a key then depends on their distance alone.
+    """
+
+    def __init__(self, d_k: int) -> None:
+        super().__init__()
+        self.angles = SinusoidalPositions(d_k)
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
+        """Queries or keys (..., length, d_k) at positions from `first` on -> the same shape."""
+        table = self.angles(first + x.shape[-2])[first:]
+        sine, cosine = table[:, 0::2], table[:, 1::2]
+        even, odd = x[..., 0::2], x[..., 1::2]
+        turned = torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1)
+        return turned.flatten(-2).to(x.dtype)
+
+
 def positions_of(settings: ModelSettings) -> tuple[nn.Module, nn.Module]:
     """Those of source and target, which share sinusoids and learn tables of their own."""
+    if settings.positions == "rotary":
+        none = NoPositions(settings.d_model)
+        return none, none
     if settings.positions == "sinusoidal":
         shared = SinusoidalPositions(settings.d_model)
         return shared, shared

@@ -7,7 +7,7 @@ from torch.nn.functional import embedding, linear
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
 from nmt.model.dropout import Dropout
-from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
+from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, final_norm_of
 from nmt.model.positions import LearnedPositions, positions_of
 
 
@@ -18,17 +18,28 @@ class Transformer(nn.Module):
         super().__init__()
         self.settings = settings
         self.pad_id = pad_id
-        # One matrix embeds source and target and projects to the softmax (section 3.4).
-        self.embedding = nn.Parameter(torch.empty(vocab_size, settings.d_model))
+        # One matrix embeds source and target and projects to the softmax (section 3.4), unless
+        # the source, or each, has its own.
+        shape = vocab_size, settings.d_model
+        self.embedding = nn.Parameter(torch.empty(shape))
+        self.own_source_embedding: nn.Parameter | None = None
+        self.own_softmax_weight: nn.Parameter | None = None
+        if settings.tied != "all":
+            self.own_source_embedding = nn.Parameter(torch.empty(shape))
+        if settings.tied == "none":
+            self.own_softmax_weight = nn.Parameter(torch.empty(shape))
         self.encoder = nn.ModuleList(EncoderLayer(settings) for _ in range(settings.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(settings) for _ in range(settings.decoder_layers))
+        self.encoder_norm, self.decoder_norm = final_norm_of(settings), final_norm_of(settings)
         self.dropout = Dropout(settings.dropout)
         self.source_positions, self.target_positions = positions_of(settings)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Embeddings normal with standard deviation d_model^-0.5, the rest Glorot-uniform."""
-        nn.init.normal_(self.embedding, std=self.settings.d_model**-0.5)
+        for matrix in (self.embedding, self.own_source_embedding, self.own_softmax_weight):
+            if matrix is not None:
+                nn.init.normal_(matrix, std=self.settings.d_model**-0.5)
         for module in self.modules():
             if isinstance(module, MultiHeadAttention | FeedForward | LearnedPositions):
                 module.reset_parameters()
@@ -43,45 +54,69 @@ class Transformer(nn.Module):
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """The encoder's output (B, S, d_model) and the bias that hides its padding."""
-        x = self.embed(source, self.source_positions(source.shape[1]))
+        x = self.embed_source(source)
         bias = padding_bias(source == self.pad_id, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
-        return x, bias
+        return self.encoder_norm(x), bias
 
     def decode(self, target_input: Tensor, memory: Tensor, memory_bias: Tensor | None) -> Tensor:
         """The decoder's output (B, T, d_model), all positions at once.
 
         Target padding needs no mask: it stands at the end, where causality hides it.
         """
-        x = self.embed(target_input, self.target_positions(target_input.shape[1]))
+        x = self.embed_target(target_input)
         bias = causal_bias(target_input.shape[1], x)
         for layer in self.decoder:
             x = layer(x, memory, bias, memory_bias)
-        return x
+        out: Tensor = self.decoder_norm(x)
+        return out
 
-    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+    @property
+    def source_embedding(self) -> nn.Parameter:
+        """The matrix (V, d_model) that embeds the source."""
+        own = self.own_source_embedding
+        return self.embedding if own is None else own
+
+    @property
+    def softmax_weight(self) -> nn.Parameter:
+        """The matrix (V, d_model) that projects to the softmax."""
+        own = self.own_softmax_weight
+        return self.embedding if own is None else own
+
+    def embed_source(self, ids: Tensor) -> Tensor:
+        """Source ids (B, S) as the encoder gets them, (B, S, d_model)."""
+        return self.embed(ids, self.source_embedding, self.source_positions(ids.shape[1]))
+
+    def embed_target(self, ids: Tensor, first: int = 0) -> Tensor:
+        """Target ids (B, T) at positions from `first` on, (B, T, d_model)."""
+        positions = self.target_positions(first + ids.shape[1])[first:]
+        return self.embed(ids, self.embedding, positions)
+
+    def embed(self, ids: Tensor, matrix: Tensor, positions: Tensor) -> Tensor:
         """sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4).
 
-        ids (B, length), positions (length, d_model).
+        ids (B, length), matrix (V, d_model), positions (length, d_model).
         """
-        x = embedding(ids, self.embedding) * self.settings.d_model**0.5
+        x = embedding(ids, matrix) * self.settings.d_model**0.5
         dropped: Tensor = self.dropout(x + positions)
         return dropped
 
     def project(self, x: Tensor) -> Tensor:
         """Logits over the vocabulary: the tied matrix, no bias (section 3.4)."""
-        return linear(x, self.embedding)
+        return linear(x, self.softmax_weight)
 
 
 def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
     """Trainable numbers of a model, by formula."""
     s = settings
     attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
-    feed_forward = 2 * s.d_model * s.d_ff + s.d_ff + s.d_model
-    norm = 2 * s.d_model
+    feed_forward = s.d_model * (s.inner_rows + s.inner_width) + s.inner_rows + s.d_model
+    norm = s.d_model if s.norm_kind == "rms" else 2 * s.d_model
+    matrices = {"all": 1, "target": 2, "none": 3}[s.tied]
+    final_norms = 2 * norm if s.norm == "pre" else 0
     positions = 2 * s.max_positions * s.d_model if s.positions == "learned" else 0
     encoder_layer = attention + feed_forward + 2 * norm
     decoder_layer = 2 * attention + feed_forward + 3 * norm
     layers = s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
-    return vocab_size * s.d_model + positions + layers
+    return matrices * vocab_size * s.d_model + positions + layers + final_norms

@@ -46,7 +46,7 @@ def test_a_matrix_and_a_probability_of_the_page_are_the_models_own(
     data = as_data(story)
     network = model.network
     ids = torch.tensor([story.source_ids])
-    x = network.embed(ids, network.source_positions(ids.shape[1]))[0]
+    x = network.embed_source(ids)[0]
     attention = network.get_submodule("encoder.0.self_attention")
     weight = attention.get_parameter("in_weight")
     heads, d_k = model.recipe.model.heads, model.recipe.model.d_k

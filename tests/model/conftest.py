@@ -35,7 +35,29 @@ def small_model(settings: ModelSettings) -> Transformer:
     return Transformer(settings, vocab_size=17, pad_id=PAD).eval()
 
 
-@pytest.fixture(params=["sinusoidal", "learned"])
+VARIANTS: dict[str, ModelSettings] = {
+    "paper": SMALL,
+    "learned": replace(SMALL, positions="learned"),
+    "rotary": replace(SMALL, positions="rotary"),
+    "pre-norm": replace(SMALL, norm="pre"),
+    "pre-rms": replace(SMALL, norm="pre", norm_kind="rms"),
+    "swiglu": replace(SMALL, activation="swiglu"),
+    "untied": replace(SMALL, tied="none"),
+    "all at once": replace(
+        SMALL,
+        norm="pre",
+        norm_kind="rms",
+        activation="geglu",
+        positions="rotary",
+        tied="target",
+        attention_dropout=0.5,  # in training alone
+        encoder_layers=3,
+        decoder_layers=1,
+    ),
+}
+
+
+@pytest.fixture(params=VARIANTS)
 def model(request: pytest.FixtureRequest) -> Transformer:
-    """A small one, with the paper's positions and with learned ones."""
-    return small_model(replace(SMALL, positions=request.param))
+    """A small one of the paper's architecture, and of what settings have in its place."""
+    return small_model(VARIANTS[request.param])

@@ -1,7 +1,9 @@
 """The layers against PyTorch's own, carrying the same weights."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -11,6 +13,8 @@ from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 
 WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
+both_norms = pytest.mark.parametrize("norm", ["post", "pre"])
+LIKE_OURS: dict[str, Any] = {"dropout": 0.0, "layer_norm_eps": 1e-6, "batch_first": True}
 EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 
 
@@ -40,16 +44,15 @@ def padding() -> torch.Tensor:
     return torch.arange(5) >= torch.tensor([5, 2, 4])[:, None]
 
 
+@both_norms
 @torch.no_grad()
-def test_encoder_stack_equals_torch() -> None:
+def test_encoder_stack_equals_torch(norm: str) -> None:
     x, is_padding = torch.randn(3, 5, 12), padding()
     expected = actual = x
     for _ in range(3):
-        ours = EncoderLayer(SETTINGS)
+        ours = EncoderLayer(replace(SETTINGS, norm=norm))
         randomise(ours)
-        theirs = nn.TransformerEncoderLayer(
-            **WIDTHS, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
-        )
+        theirs = nn.TransformerEncoderLayer(**WIDTHS, **LIKE_OURS, norm_first=norm == "pre")
         copy_attention(ours.self_attention, theirs.self_attn)
         copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
         theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
@@ -59,17 +62,16 @@ def test_encoder_stack_equals_torch() -> None:
     torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
 
 
+@both_norms
 @torch.no_grad()
-def test_decoder_stack_equals_torch() -> None:
+def test_decoder_stack_equals_torch(norm: str) -> None:
     x, memory, is_padding = torch.randn(3, 4, 12), torch.randn(3, 5, 12), padding()
     mask = torch.ones(4, 4, dtype=torch.bool).triu(1)
     expected = actual = x
     for _ in range(3):
-        ours = DecoderLayer(SETTINGS)
+        ours = DecoderLayer(replace(SETTINGS, norm=norm))
         randomise(ours)
-        theirs = nn.TransformerDecoderLayer(
-            **WIDTHS, dropout=0.0, layer_norm_eps=1e-6, batch_first=True
-        )
+        theirs = nn.TransformerDecoderLayer(**WIDTHS, **LIKE_OURS, norm_first=norm == "pre")
         copy_attention(ours.self_attention, theirs.self_attn)
         copy_attention(ours.cross_attention, theirs.multihead_attn)
         copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, attention, causal_bias, padding_bias
 
 
@@ -37,7 +38,7 @@ def test_causal_bias_hides_what_comes_later() -> None:
 @pytest.mark.parametrize(("heads", "d_k", "d_v"), [(1, 5, 7), (4, 3, 2), (8, 16, 1)])
 def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
     """The packed projection equals h separate ones, concatenated and projected by W^O."""
-    module = MultiHeadAttention(6, heads, d_k, d_v)
+    module = MultiHeadAttention(ModelSettings(d_model=6, heads=heads, d_k=d_k, d_v=d_v))
     module.reset_parameters()
     queries, memory = torch.randn(2, 3, 6), torch.randn(2, 4, 6)
     w_q, w_k, w_v = module.in_weight.split([heads * d_k, heads * d_k, heads * d_v])
@@ -54,7 +55,9 @@ def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
 @pytest.mark.parametrize(("has_memory", "blocks"), [(False, [128]), (True, [16, 112])])
 def test_initial_weights_are_glorot_uniform(has_memory: bool, blocks: list[int]) -> None:
     """Bounded by the fans of the authors' matrices: QKV to itself, Q and KV to the encoder."""
-    module = MultiHeadAttention(64, 2, 8, 48, has_memory=has_memory)
+    module = MultiHeadAttention(
+        ModelSettings(d_model=64, heads=2, d_k=8, d_v=48), has_memory=has_memory
+    )
     module.reset_parameters()
     for weight, fan_out in zip(module.in_weight.split(blocks), blocks, strict=True):
         bound = math.sqrt(6 / (64 + fan_out))

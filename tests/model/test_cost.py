@@ -19,7 +19,7 @@ from nmt.training.loss import smoothed_loss
 from tests.model.conftest import PAD, SMALL
 
 V = 50
-ODD = replace(SMALL, heads=5, d_k=7, d_v=3, encoder_layers=1, decoder_layers=3, dropout=0.2)
+ODD = replace(SMALL, heads=5, d_k=6, d_v=3, encoder_layers=1, decoder_layers=3, dropout=0.2)
 
 
 def variants() -> Iterator[ModelSettings]:
@@ -98,6 +98,9 @@ def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bo
         replace(SMALL, d_model=64, d_ff=256, d_k=16, d_v=16, dropout=0.1),
         replace(ODD, d_model=40, d_ff=300),
         replace(SMALL, d_model=64, d_ff=100, positions="learned"),  # without dropout
+        replace(SMALL, d_model=64, d_ff=256, norm="pre", attention_dropout=0.1),
+        replace(SMALL, d_model=64, d_ff=256, norm_kind="rms", activation="swiglu", dropout=0.1),
+        replace(SMALL, d_model=64, d_ff=256, d_k=16, positions="rotary", tied="none"),
     ],
 )
 def test_activations_are_estimated_within_a_twentieth(model: ModelSettings, bf16: bool) -> None:

@@ -54,7 +54,7 @@ def test_learned_positions_are_weights_of_each_side() -> None:
         assert isinstance(table.grad, torch.Tensor)
         assert table.grad[:length].abs().sum(1).all()
         assert not table.grad[length:].any()
-    embedded = model.embed(source, model.source_positions(3))
+    embedded = model.embed_source(source)
     expected = model.embedding[source] * 12**0.5 + tables["source_positions.table"][:3]
     torch.testing.assert_close(embedded, expected)
 

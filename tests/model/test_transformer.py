@@ -10,7 +10,7 @@ from nmt.model.dropout import Dropout
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.positions import sinusoids
 from nmt.model.transformer import Transformer, count_parameters
-from tests.model.conftest import PAD, SMALL, small_model
+from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])
 TARGET = torch.tensor([[2, 6, 8, 11, 4], [2, 12, 5, PAD, PAD]])
@@ -47,7 +47,7 @@ def test_every_source_token_reaches_every_output(model: Transformer) -> None:
 def test_embedding_is_scaled_and_shared() -> None:
     """Look-up is sqrt(d_model) times the row plus the position; the matrix makes the logits."""
     model = small_model(SMALL)
-    embedded = model.embed(torch.tensor([[6]]), model.source_positions(1))
+    embedded = model.embed_target(torch.tensor([[6]]))
     expected = model.embedding[6] * 12**0.5 + sinusoids(1, 12)[0]
     torch.testing.assert_close(embedded[0, 0], expected)
     assert sum(p.shape[0] == 17 for p in model.parameters()) == 1
@@ -69,10 +69,12 @@ def test_positions_beyond_the_kept_table_are_made() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        SMALL,
+        *VARIANTS.values(),
         replace(SMALL, heads=5, d_k=7, d_v=3, encoder_layers=1, decoder_layers=3),
         replace(SMALL, d_model=9, d_ff=1),
         replace(SMALL, positions="learned", max_positions=30),
+        replace(SMALL, activation="glu", d_ff=1),
+        replace(SMALL, norm_kind="rms"),
     ],
 )
 def test_parameter_count_by_formula(settings: ModelSettings) -> None:
