@@ -53,7 +53,7 @@ def convert(model: TrainedModel, folder: Path) -> None:
         cross_attention(target.attention, layer)
         feed_forward(target.ffn, layer.feed_forward, layer.feed_forward_norm)
     spec.decoder.projection.weight = array(network.embedding)
-    pieces = [model.tokenizer.piece(number) for number in range(len(model.tokenizer))]
+    pieces = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
     spec.register_source_vocabulary(pieces)
     spec.register_target_vocabulary(pieces)
     spec.config.add_source_eos = True

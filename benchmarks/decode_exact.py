@@ -68,7 +68,7 @@ def command(path: Path, text: Path, limit: int) -> None:
     model = load_model(path, torch.device("cpu"))
     lines = list(read_segments(text))[:limit]
     usual = translate(model, lines)
-    longest = max(map(len, model.tokenizer.encode(lines))) + 1
+    longest = max(map(len, model.tokenizer.source.encode(lines))) + 1
     for name, tokens in (("1 sentence", 1), ("7", 7 * longest), ("64", 64 * longest)):
         found = translate(model, lines, batch_tokens=tokens)
         click.echo(f"batches of about {name}: {differences(usual, found)}")
@@ -85,7 +85,7 @@ def command(path: Path, text: Path, limit: int) -> None:
 def rescore(model: TrainedModel, lines: list[str], path: Path) -> None:
     """Our scores beside the full model's, and CTranslate2's outputs by the same measure."""
     settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0)
-    sources = model.tokenizer.encode(lines)
+    sources = model.tokenizer.source.encode(lines)
     found = Translator.of(model, settings, lambda _: None)._search(sources)
     with tempfile.TemporaryDirectory() as folder:
         convert_file(path, Path(folder))
@@ -101,7 +101,7 @@ def rescore(model: TrainedModel, lines: list[str], path: Path) -> None:
 
 def peer_ids(model: TrainedModel, sources: list[list[int]], folder: str) -> list[list[int]]:
     """CTranslate2's best outputs."""
-    pieces = [model.tokenizer.piece(number) for number in range(len(model.tokenizer))]
+    pieces = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
     numbers = {piece: number for number, piece in enumerate(pieces)}
     found = ctranslate2.Translator(folder, compute_type="float32").translate_batch(
         [[pieces[each] for each in source] for source in sources],

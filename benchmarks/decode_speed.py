@@ -94,19 +94,21 @@ def peers(folder: Path, options: Sequence[str], beam: int, forced: int) -> Trans
         str(folder), compute_type=kind, inter_threads=workers, intra_threads=threads
     )
     tokenizer = Tokenizer((folder / "tokenizer.model").read_bytes())
-    pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
+    pieces = [tokenizer.source.piece(each) for each in range(len(tokenizer))]
     numbers = {piece: number for number, piece in enumerate(pieces)}
 
     def translate(lines: Sequence[str]) -> list[str]:
         found = engine.translate_batch(
-            [[pieces[each] for each in ids] for ids in tokenizer.encode(lines)],
+            [[pieces[each] for each in ids] for ids in tokenizer.source.encode(lines)],
             beam_size=beam,
             length_penalty=0,
             max_batch_size=int(batch),
             max_decoding_length=forced or LONGEST,
             min_decoding_length=forced or 1,
         )
-        return [tokenizer.decode([numbers[each] for each in one.hypotheses[0]]) for one in found]
+        return [
+            tokenizer.target.decode([numbers[each] for each in one.hypotheses[0]]) for one in found
+        ]
 
     return translate
 
@@ -241,7 +243,7 @@ def command(
             click.echo(f"round {number}: {seconds} s", err=True)
     tokens = [
         force_length * len(each["texts"])
-        or sum(len(ids) + 1 for ids in tokenizer.encode(each["texts"]))
+        or sum(len(ids) + 1 for ids in tokenizer.source.encode(each["texts"]))
         for each in results[0]
     ]
     click.echo(f"{os.cpu_count()} cores, beam {beam_size}, {rounds} rounds, medians")

@@ -84,6 +84,9 @@ class TokenizerSettings:
         "of pieces: bpe (section 5.1), char (characters) or word (between spaces, as phonemes are)",
         choices=("bpe", "char", "word"),
     )
+    joint: bool = setting(
+        True, "one vocabulary for both languages (section 5.1); else one each of vocab_size pieces"
+    )
     character_coverage: float = setting(
         1.0, "share of the characters of the corpus that get a piece", minimum=0.9, maximum=1
     )

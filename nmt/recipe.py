@@ -69,6 +69,11 @@ def check_together(recipe: Recipe) -> None:
             f"recipe {recipe.name}: model.positions=rotary turns pairs of numbers, but"
             f" model.d_k={recipe.model.d_k} is odd; make it even"
         )
+    if not recipe.tokenizer.joint and recipe.model.tied == "all":
+        raise NmtError(
+            f"recipe {recipe.name}: tokenizer.joint=false makes two vocabularies, which cannot"
+            " share one matrix; set model.tied to target or none"
+        )
     metric, stopping = recipe.data.metric, recipe.train.early_stopping_metric
     if stopping not in (metric, "loss"):
         raise NmtError(

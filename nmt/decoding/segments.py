@@ -2,7 +2,7 @@
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import SPACE, Tokenizer
+from nmt.text.tokenizer import SPACE, Pieces
 
 SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
 CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"
@@ -25,7 +25,7 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> int:
     return min(settings.max_segment_tokens, room)
 
 
-def split_long(ids: list[int], max_tokens: int, tokenizer: Tokenizer) -> list[list[int]]:
+def split_long(ids: list[int], max_tokens: int, vocabulary: Pieces) -> list[list[int]]:
     """The ids in pieces of at most `max_tokens`, no id lost.
 
     Each cut is after the last end of a sentence that fits, else before the last word that does,
@@ -33,15 +33,15 @@ def split_long(ids: list[int], max_tokens: int, tokenizer: Tokenizer) -> list[li
     """
     pieces = []
     while len(ids) > max_tokens:
-        cut = cut_place(ids[: max_tokens + 1], tokenizer)
+        cut = cut_place(ids[: max_tokens + 1], vocabulary)
         pieces.append(ids[:cut])
         ids = ids[cut:]
     return [*pieces, ids]
 
 
-def cut_place(window: list[int], tokenizer: Tokenizer) -> int:
+def cut_place(window: list[int], vocabulary: Pieces) -> int:
     """Where to cut a window that is one id longer than a piece may be."""
-    texts = [tokenizer.piece(each) for each in window]
+    texts = [vocabulary.piece(each) for each in window]
     words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
     sentences = [
         place for place in words if texts[place - 1].rstrip(CLOSERS).endswith(SENTENCE_ENDS)

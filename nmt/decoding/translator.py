@@ -111,11 +111,11 @@ class Translator:
             size = min(4 * size, CHUNK_SEGMENTS)
 
     def _translate_chunk(self, segments: Sequence[str], first_line: int) -> list[Translation]:
-        encoded = self.tokenizer.encode(segments)
+        encoded = self.tokenizer.source.encode(segments)
         pieces: list[list[int]] = []
         owners: list[range] = []  # of each segment, its places in `pieces`
         for line, ids in enumerate(encoded, first_line):
-            parts = split_long(ids, self._longest, self.tokenizer) if ids else []
+            parts = split_long(ids, self._longest, self.tokenizer.source) if ids else []
             if len(parts) > 1:
                 self.report(
                     f"line {line}: {len(ids):,} tokens are more than {self._limit_in_words()};"
@@ -174,7 +174,7 @@ class Translator:
         return Translation(tuple(self._candidate(hypotheses) for hypotheses in ranks))
 
     def _candidate(self, hypotheses: Sequence[Hypothesis]) -> Candidate:
-        texts = [self.tokenizer.decode(each.ids) for each in hypotheses]
+        texts = [self.tokenizer.target.decode(each.ids) for each in hypotheses]
         return Candidate(
             " ".join(text for text in texts if text),
             sum(each.score for each in hypotheses),

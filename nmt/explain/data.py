@@ -13,7 +13,7 @@ from nmt.explain.outlook import TEMPERATURES
 from nmt.explain.packing import pack
 from nmt.explain.recording import Recording
 from nmt.explain.story import Story
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 
@@ -25,21 +25,20 @@ def as_data(story: Story) -> dict[str, Any]:
     decoder = [decoder_layer(record, f"decoder.{n}") for n in range(settings.decoder_layers)]
     beam = beam_data(story)
     outlook = outlook_data(story)
-    used = {
-        *story.source_ids,
+    targets = {
         *story.target_inputs,
-        *(piece for step in outlook["steps"] for piece in step["pieces"]),
-        *beam["nodes"]["piece"],
+        *(piece for each in story.outlooks for piece in each.pieces),
+        *(each.piece for each in story.tree.nodes),
     }
     return {
         "nmt": __version__,
         "model": model_data(story),
-        "pieces": piece_data(story.model.tokenizer, used),
+        "pieces": piece_data(story, set(story.source_ids), targets),
         "source": {"text": story.text, "ids": story.source_ids},
         "target": {
             "text": story.translation,
-            "inputs": story.target_inputs,
-            "outputs": story.target_outputs,
+            "inputs": target_names(story, story.target_inputs),
+            "outputs": target_names(story, story.target_outputs),
         },
         "embedding": {
             "source": embedding_data(
@@ -76,11 +75,21 @@ def model_data(story: Story) -> dict[str, Any]:
     }
 
 
-def piece_data(tokenizer: Tokenizer, ids: set[int]) -> dict[str, Any]:
-    """The pieces that occur, by id: as SentencePiece writes them, and what special ones mean."""
+def target_names(story: Story, ids: Iterable[int]) -> list[int]:
+    """Numbers for target pieces on the page: their ids; of a vocabulary of their own, after V."""
+    tokenizer = story.model.tokenizer
+    return [each if tokenizer.is_joint else each + len(tokenizer) for each in ids]
+
+
+def piece_data(story: Story, sources: set[int], targets: set[int]) -> dict[str, Any]:
+    """The pieces that occur by number: as SentencePiece writes them, what special ones mean."""
+    source, target = story.model.tokenizer.sides
+    named = [(each, source, each) for each in sorted(sources)]
+    ids = sorted(targets)
+    named += zip(target_names(story, ids), [target] * len(ids), ids, strict=True)
     return {
-        str(each): {"text": tokenizer.piece(each), "special": SPECIAL_NAMES.get(each)}
-        for each in sorted(ids)
+        str(number): {"text": pieces.piece(each), "special": SPECIAL_NAMES.get(each)}
+        for number, pieces, each in named
     }
 
 
@@ -139,7 +148,7 @@ def outlook_data(story: Story) -> dict[str, Any]:
         "temperatures": TEMPERATURES,
         "steps": [
             {
-                "pieces": each.pieces,
+                "pieces": target_names(story, each.pieces),
                 "logits": rounded(each.logits),
                 "log_sums": rounded(each.log_sums),
                 "entropy": round(each.entropy, 5),
@@ -164,7 +173,7 @@ def beam_data(story: Story) -> dict[str, Any]:
         "nodes": {
             "parent": [each.parent for each in nodes],
             "step": [each.step for each in nodes],
-            "piece": [each.piece for each in nodes],
+            "piece": target_names(story, (each.piece for each in nodes)),
             "log_prob": rounded(each.log_prob for each in nodes),
             "score": rounded(each.score for each in nodes),
             "fate": [each.fate for each in nodes],

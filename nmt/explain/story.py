@@ -98,7 +98,7 @@ def tell(
         settings=settings,
         text=text,
         source_ids=tuple(source[0].tolist()),
-        translation=model.tokenizer.decode(winner.ids),
+        translation=model.tokenizer.target.decode(winner.ids),
         winner=winner,
         recording=record,
         logits=logits,
@@ -112,7 +112,7 @@ def encode(
     model: TrainedModel, text: str, settings: DecodeSettings, report: Callable[[str], None]
 ) -> list[int]:
     """The pieces of a text that can be explained; raises NmtError for another."""
-    (ids,) = model.tokenizer.encode([text])
+    (ids,) = model.tokenizer.source.encode([text])
     if not ids:
         raise NmtError("there is nothing to explain: the text is blank")
     longest = segment_limit(settings, model.recipe.model)

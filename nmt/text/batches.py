@@ -128,11 +128,14 @@ class PairDataset:
     """The pairs of all shards under one index."""
 
     def __init__(
-        self, shards: Sequence[Shard], names: Sequence[str], dropout: BpeDropout | None = None
+        self,
+        shards: Sequence[Shard],
+        names: Sequence[str],
+        dropouts: tuple[BpeDropout, BpeDropout] | None = None,  # of source and target
     ) -> None:
         self._shards = shards
         self._names = names  # of their texts
-        self._dropout = dropout
+        self._dropouts = dropouts
         self._begins = numpy.cumsum([0, *map(len, shards)])
         # Lengths as the model sees them: with EOS. 16 bits hold data.max_length's maximum.
         self.source_lengths = numpy.empty(len(self), numpy.uint16)
@@ -160,11 +163,13 @@ class PairDataset:
         totals = numpy.fromiter((len(row) for row, _ in rows), numpy.int64, len(rows))
         middles = numpy.fromiter((middle for _, middle in rows), numpy.int64, len(rows))
         lengths = numpy.stack([middles, totals - middles], 1).reshape(-1)  # source, target, ...
-        if self._dropout:
-            keys = numpy.stack([2 * indices, 2 * indices + 1], 1).reshape(-1)
-            ids, lengths = self._dropout.resegment(ids, lengths, keys, epoch)
         is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
-        return assemble(ids[is_source], lengths[0::2], ids[~is_source], lengths[1::2])
+        source, target = (ids[is_source], lengths[0::2]), (ids[~is_source], lengths[1::2])
+        if self._dropouts:
+            of_source, of_target = self._dropouts
+            source = of_source.resegment(*source, 2 * indices, epoch)
+            target = of_target.resegment(*target, 2 * indices + 1, epoch)
+        return assemble(*source, *target)
 
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Where these pairs stand in the text: line numbers by file names."""

@@ -15,7 +15,7 @@ import math
 import numpy
 from numpy.typing import NDArray
 
-from nmt.text.tokenizer import EOS, SPACE, Tokenizer
+from nmt.text.tokenizer import EOS, SPACE, Pieces, Tokenizer
 
 Integers = NDArray[numpy.int64]
 Unsigned = NDArray[numpy.uint64]
@@ -78,11 +78,11 @@ class Merges:
 
 
 class BpeDropout:
-    """Cuts encoded segments anew at random."""
+    """Cuts encoded segments of one vocabulary anew at random."""
 
-    def __init__(self, tokenizer: Tokenizer, probability: float, seed: int) -> None:
+    def __init__(self, vocabulary: Pieces, probability: float, seed: int) -> None:
         """The probability is that of dropping a merge, from 0 to 1."""
-        pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
+        pieces = [vocabulary.piece(each) for each in range(len(vocabulary))]
         ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}
         # A piece with a character that is none by itself stays whole, as special pieces do.
         ids = {piece: each for piece, each in ids.items() if all(char in ids for char in piece)}
@@ -165,3 +165,15 @@ class BpeDropout:
             pairs[new] = self._merges.find(result[places[new]], result[places[new + 1]])
             iteration += 1
         return result
+
+
+def bpe_dropouts(
+    tokenizer: Tokenizer, probability: float, seed: int
+) -> tuple[BpeDropout, BpeDropout] | None:
+    """Of source and target, which may be the same; none if nothing is dropped."""
+    if not probability:
+        return None
+    source = BpeDropout(tokenizer.source, probability, seed)
+    if tokenizer.is_joint:
+        return source, source
+    return source, BpeDropout(tokenizer.target, probability, seed)

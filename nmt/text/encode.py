@@ -110,7 +110,10 @@ def encode_chunk(
     chunk: Chunk, tokenizer: Tokenizer, limits: DataSettings, threads: int
 ) -> EncodedChunk:
     """Piece ids of the pairs that cleaning keeps, and what it dropped."""
-    sides = [tokenizer.encode(side, threads) for side in zip(*chunk.pairs, strict=True)]
+    sides = [
+        pieces.encode(side, threads)
+        for pieces, side in zip(tokenizer.sides, zip(*chunk.pairs, strict=True), strict=True)
+    ]
     lengths = numpy.array([[len(ids) for ids in side] for side in sides])  # (2, n)
     verdicts = judge(lengths, limits)
     kept = numpy.flatnonzero(verdicts == REASONS.index("kept"))

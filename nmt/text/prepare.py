@@ -20,7 +20,7 @@ from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.encode import REASONS, encode_pairs
 from nmt.text.manifest import Manifest, hash_of
 from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
-from nmt.text.tokenizer import Tokenizer, learn, load_tokenizer, wanted_pieces
+from nmt.text.tokenizer import Tokenizer, joined, learn, load_tokenizer, wanted_pieces
 
 DEV = "dev"  # the manifest's step of the dev set, which is read as it is
 SAMPLE_CHARACTERS = 300_000_000  # of text that SentencePiece, which keeps it all, learns from
@@ -164,6 +164,8 @@ def prepare_tokenizer(
     settings = asdict(recipe.tokenizer)
     if recipe.tokenizer.kind == "bpe":
         del settings["kind"]  # as before there were others, so that what was prepared then stands
+    if recipe.tokenizer.joint:
+        del settings["joint"]
     key = hash_of(corpus_hash, settings)
     if not manifest.needs("tokenizer", key, run) and run.tokenizer.is_file():
         tokenizer = load_tokenizer(run.tokenizer)
@@ -175,12 +177,24 @@ def prepare_tokenizer(
         f"learning {wanted_pieces(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
     )
-    tokenizer = learn(sample(training_segments(recipe, data), share), recipe.tokenizer)
+    tokenizer = learn_tokenizer(recipe, data, share)
     write_bytes(run.tokenizer, tokenizer.model)
     sha256 = hashlib.sha256(tokenizer.model).hexdigest()
     manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
     manifest.save()
     return tokenizer
+
+
+def learn_tokenizer(recipe: Recipe, data: DataFolder, share: float) -> Tokenizer:
+    """Pieces of both languages, or of each, from this share of the text."""
+    if recipe.tokenizer.joint:
+        segments = sample(training_segments(recipe, data), share)
+        return Tokenizer(learn(segments, recipe.tokenizer).model)
+    source, target = (
+        learn(sample(training_segments(recipe, data, sides), share), recipe.tokenizer)
+        for sides in (slice(0, 1), slice(1, 2))
+    )
+    return joined(source, target)
 
 
 def measure(segments: Iterable[str]) -> tuple[int, int]:
@@ -198,12 +212,12 @@ def sample(segments: Iterable[str], share: float) -> Iterator[str]:
     return (segment for segment in segments if share >= 1 or draw.random() < share)
 
 
-def training_segments(recipe: Recipe, data: DataFolder) -> Iterator[str]:
-    """All segments of the training corpora that are not blank, both sides."""
+def training_segments(recipe: Recipe, data: DataFolder, sides: slice = slice(2)) -> Iterator[str]:
+    """All segments of the training corpora that are not blank, both sides unless one is named."""
     empty = True
     for files in recipe.data.train:
         for pair in read_pairs(files, data, recipe):
-            for side in pair:
+            for side in pair[sides]:
                 if side.strip():
                     empty = False
                     yield side

@@ -1,6 +1,6 @@
 """The joint byte-pair encoding (section 5.1), learned and applied by SentencePiece.
 
-Characters or words take its place where a recipe says so.
+Characters or words take its place where a recipe says so, or an encoding a language.
 """
 
 import io
@@ -19,7 +19,10 @@ SPACE = "\u2581"  # SentencePiece's mark of a word's beginning
 NAMES = {"bpe": "BPE pieces", "char": "characters", "word": "words"}
 
 
-class Tokenizer:
+PAIR = b"SentencePiece models of source and target, nmt\n"  # begins the bytes of two
+
+
+class Pieces:
     """Segments <-> piece ids. Encoded segments carry no BOS or EOS; batches and search add them."""
 
     def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
@@ -57,6 +60,39 @@ class Tokenizer:
         return str(self._processor.id_to_piece(piece_id))
 
 
+class Tokenizer:
+    """The pieces of both languages, which have one vocabulary (section 5.1) or two.
+
+    Its bytes are a SentencePiece model; of two vocabularies a mark, the first model's length, both
+    models.
+    """
+
+    def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
+        self.model = model
+        self.is_joint = not model.startswith(PAIR)
+        if self.is_joint:
+            self.source = self.target = Pieces(model, origin)
+            return
+        begin = len(PAIR) + 8
+        end = begin + int.from_bytes(model[len(PAIR) : begin], "little")
+        self.source = Pieces(model[begin:end], f"the source's part of {origin}")
+        self.target = Pieces(model[end:], f"the target's part of {origin}")
+
+    @property
+    def sides(self) -> tuple[Pieces, Pieces]:
+        """Those of the source and those of the target."""
+        return self.source, self.target
+
+    def __len__(self) -> int:
+        """The number of pieces V, special ones included; of two vocabularies the larger one's."""
+        return max(map(len, self.sides))
+
+
+def joined(source: Pieces, target: Pieces) -> Tokenizer:
+    """A vocabulary for each language."""
+    return Tokenizer(PAIR + len(source.model).to_bytes(8, "little") + source.model + target.model)
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer in a file."""
     try:
@@ -68,11 +104,12 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def wanted_pieces(settings: TokenizerSettings) -> str:
     """What is to be learned, in words."""
     most = "" if settings.kind == "bpe" else "at most "
-    return f"{most}{settings.vocab_size:,} {NAMES[settings.kind]}"
+    each = "" if settings.joint else " of each language"
+    return f"{most}{settings.vocab_size:,} {NAMES[settings.kind]}{each}"
 
 
-def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
-    """Learn pieces from the segments of both languages.
+def learn(segments: Iterable[str], settings: TokenizerSettings) -> Pieces:
+    """Learn pieces from the segments of both languages, or of one.
 
     Of BPE exactly `vocab_size`: raises NmtError if the text is too small for so many, or if they
     are too few for its characters. Of characters or words at most so many, the most frequent; the
@@ -122,7 +159,7 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
         ) from error
     if failures:
         raise failures[0]
-    return Tokenizer(model.getvalue())
+    return Pieces(model.getvalue())
 
 
 def explain(message: str) -> str:

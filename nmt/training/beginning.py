@@ -8,6 +8,7 @@ import torch
 from nmt.checkpoint import ModelFile, read_model
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.recipe import toml_value
 from nmt.run import RunFolder
 from nmt.text.tokenizer import load_tokenizer
 
@@ -53,6 +54,10 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
     kind, size = recipe.tokenizer.kind, recipe.tokenizer.vocab_size
     if content.recipe.tokenizer.kind != kind:
         differing[f"tokenizer.kind={content.recipe.tokenizer.kind}"] = f"tokenizer.kind={kind}"
+    elif content.recipe.tokenizer.joint != recipe.tokenizer.joint:
+        differing[f"tokenizer.joint={toml_value(content.recipe.tokenizer.joint)}"] = (
+            f"tokenizer.joint={toml_value(recipe.tokenizer.joint)}"
+        )
     elif pieces > size or (kind == "bpe" and pieces < size):
         differing[f"tokenizer.vocab_size={pieces}"] = f"tokenizer.vocab_size={size}"
     if differing:

@@ -15,7 +15,7 @@ from nmt.log import note
 from nmt.model.transformer import Transformer, count_parameters
 from nmt.run import RunFolder
 from nmt.text.batches import Integers, PairDataset
-from nmt.text.bpe_dropout import BpeDropout
+from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.prepare import Prepared
 from nmt.text.tokenizer import PAD
@@ -70,10 +70,8 @@ class Trainer:
         self.prepared = prepared
         self.workers = workers
         settings = recipe.train
-        dropout = None
-        if settings.bpe_dropout:
-            dropout = BpeDropout(prepared.tokenizer, settings.bpe_dropout, settings.seed)
-        self.dataset = PairDataset(prepared.shards, prepared.names, dropout)
+        dropouts = bpe_dropouts(prepared.tokenizer, settings.bpe_dropout, settings.seed)
+        self.dataset = PairDataset(prepared.shards, prepared.names, dropouts)
         torch.manual_seed(settings.seed)
         self.network = Transformer(recipe.model, len(prepared.tokenizer), PAD).to(device)
         if initial is not None:

@@ -80,7 +80,10 @@ class DevSet:
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """The pairs that count for the loss."""
-        sides = (self._tokenizer.encode(side) for side in zip(*pairs, strict=True))
+        sides = (
+            pieces.encode(side)
+            for pieces, side in zip(self._tokenizer.sides, zip(*pairs, strict=True), strict=True)
+        )
         limit = self._recipe.data.max_length
         encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
         if not encoded:
@@ -161,7 +164,7 @@ class DevSet:
         longest = self._batches()[: threads.count]
         list(threads.map(lambda batch: self._sums(network, batch), longest))
         network.train(was_training)
-        lengths = [len(ids) + 1 for ids in self._tokenizer.encode(self.sources)]
+        lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._recipe.decode.batch_tokens)
         indices = chain.from_iterable(islice(batches, threads.count))
         sources = [self.sources[index] for index in indices]

@@ -11,7 +11,7 @@ from nmt.checkpoint import TrainedModel, load_model
 from nmt.decoding.segments import split_long
 from nmt.decoding.translator import Translation, Translator, batches_by_length
 from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS, Tokenizer
+from nmt.text.tokenizer import BOS, EOS, Pieces
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -52,7 +52,7 @@ def test_order_and_chunks_change_nothing(
 
 def test_log_prob_is_the_full_models(trained: TrainedModel) -> None:
     """Re-scored by the uncached model on the output's own ids."""
-    ids = trained.tokenizer.encode(["sun moon star"])[0]
+    ids = trained.tokenizer.source.encode(["sun moon star"])[0]
     translator = Translator.of(trained, trained.recipe.decode, lambda _: None, n_best=3)
     for found in translator._search([ids])[0]:
         target = torch.tensor([[BOS, *found.ids]])
@@ -70,7 +70,7 @@ def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:
 
 def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> None:
     """At most input + max_extra_tokens, the input counted without its EOS, the output with it."""
-    ids = trained.tokenizer.encode(["sun"])[0]
+    ids = trained.tokenizer.source.encode(["sun"])[0]
     translator = Translator.of(
         trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
     )
@@ -90,13 +90,13 @@ def test_a_long_segment_is_told_and_rejoined(trained: TrainedModel) -> None:
 
 @pytest.mark.parametrize("limit", [2, 7, 40, 1000])
 def test_splitting_loses_no_id_and_keeps_the_limit(trained: TrainedModel, limit: int) -> None:
-    ids = trained.tokenizer.encode([" ".join(WORDS * 5) + "x" * 50])[0]
-    pieces = split_long(ids, limit, trained.tokenizer)
+    ids = trained.tokenizer.source.encode([" ".join(WORDS * 5) + "x" * 50])[0]
+    pieces = split_long(ids, limit, trained.tokenizer.source)
     assert [each for piece in pieces for each in piece] == ids
     assert all(0 < len(piece) <= limit for piece in pieces)
 
 
-class Spelled(Tokenizer):
+class Spelled(Pieces):
     """A tokenizer whose ids are their own pieces' places in a list."""
 
     def __init__(self, pieces: list[str]) -> None:

@@ -130,7 +130,7 @@ def test_a_page_of_20_tokens_stays_small(
     recipe = Recipe("size", model=settings, decode=DecodeSettings(max_extra_tokens=1))
     untrained = TrainedModel(network, model.tokenizer, recipe, model.path)
     text = ""
-    while len(model.tokenizer.encode([f"{text} sun"])[0]) <= 19:
+    while len(model.tokenizer.source.encode([f"{text} sun"])[0]) <= 19:
         text += " sun"
     story = tell(untrained, text, recipe.decode, print)
     tokens = len(story.source_ids) + len(story.target_inputs)

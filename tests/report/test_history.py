@@ -93,7 +93,7 @@ def test_the_corpus_is_counted(run: RunFolder, tiny_run: Path) -> None:
         ("src", corpus.source_tokens, corpus.source_lengths),
         ("tgt", corpus.target_tokens, corpus.target_lengths),
     ):
-        encoded = tokenizer.encode((folder / f"train.{side}").read_text().splitlines())
+        encoded = tokenizer.source.encode((folder / f"train.{side}").read_text().splitlines())
         assert tokens == sum(map(len, encoded))
         assert len(lengths) == LONGEST + 1
         assert lengths[5] == sum(len(ids) == 5 for ids in encoded)

@@ -29,7 +29,8 @@ LIMITS = DataSettings(max_length=12, max_ratio=2.5)
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return learn([" ".join(WORDS), " ".join(WORDS).upper()], TokenizerSettings(vocab_size=45))
+    text = [" ".join(WORDS), " ".join(WORDS).upper()]
+    return Tokenizer(learn(text, TokenizerSettings(vocab_size=45)).model)
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +106,7 @@ def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> N
     expected_ids, expected_lengths, expected_lines = [], [], []
     verdicts = []
     for line, pair in enumerate(pairs, start=1):
-        source, target = tokenizer.encode(pair)
+        source, target = tokenizer.source.encode(pair)
         verdicts.append(plain_verdict(len(source), len(target), LIMITS))
         if verdicts[-1] == "kept":
             expected_ids += [*source, *target]

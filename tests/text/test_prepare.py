@@ -145,7 +145,7 @@ def test_all_kinds_of_sources_in_one_recipe(bench: Bench, tmp_path: Path) -> Non
 def test_the_shard_holds_the_corpus(bench: Bench, tmp_path: Path) -> None:
     prepared = bench.prepare()
     source, target = split_pair(*prepared.shards[0].pair(17))
-    decode = prepared.tokenizer.decode
+    decode = prepared.tokenizer.source.decode
     assert decode(source) == (tmp_path / "train.src").read_text().splitlines()[17]
     assert decode(target) == (tmp_path / "train.tgt").read_text().splitlines()[17]
 
@@ -256,5 +256,5 @@ def test_a_line_too_long_for_sentencepiece_is_learned_from(bench: Bench, tmp_pat
     """A corpus of one line of 100,000 characters gives all its words' characters."""
     (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
-    tokenizer = bench.prepare(max_length=65_000).tokenizer
-    assert tokenizer.decode(tokenizer.encode(["quiz JUMP"])[0]) == "quiz JUMP"
+    pieces = bench.prepare(max_length=65_000).tokenizer.source
+    assert pieces.decode(pieces.encode(["quiz JUMP"])[0]) == "quiz JUMP"
