@@ -27,28 +27,19 @@ BLOCK = 16
 
 
 @dataclass(frozen=True)
-class LayerCache:
-    """Keys and values of one decoder layer.
-
-    Those of target positions lie in buffers with room for more, written in place: fresh memory for
-    each step costs more than its attention. Those of the source are kept once a sentence, not once
-    a hypothesis.
-    """
-
-    self_keys: Tensor  # (R, h, capacity, d_k)
-    self_values: Tensor  # (R, h, capacity, d_v)
-    memory_keys: Tensor  # (B, h, S, d_k)
-    memory_values: Tensor  # (B, h, S, d_v)
-
-
-@dataclass(frozen=True)
 class DecoderState:
-    """All that the next step needs of the source and of the hypotheses so far.
+    """All that the next step needs of the source and of the hypotheses so far, L layers in one.
 
-    `step` and `select` write into the buffers of the state they are given, which is spent then.
+    Keys and values of target positions lie in buffers with room for more, written in place: fresh
+    memory for each step costs more than its attention. Those of the source are kept once a
+    sentence, not once a hypothesis. `step` and `select` write into the buffers of the state they
+    are given, which is spent then.
     """
 
-    layers: tuple[LayerCache, ...]
+    self_keys: Tensor  # (L, R, h, capacity, d_k)
+    self_values: Tensor  # (L, R, h, capacity, d_v)
+    memory_keys: Tensor  # (L, B, h, S, d_k)
+    memory_values: Tensor  # (L, B, h, S, d_v)
     memory_bias: Tensor  # (B, 1, 1, S)
     beam: int  # K
     length: int  # t
@@ -64,33 +55,28 @@ class DecoderState:
         hypotheses = rows.flatten()
         if beam == self.beam:
             moved = Moves(hypotheses)
-            kept = [
-                (moved.of(each.self_keys, self.length), moved.of(each.self_values, self.length))
-                for each in self.layers
-            ]
+            keys = moved.of(self.self_keys, self.length)
+            values = moved.of(self.self_values, self.length)
         else:  # the first step: there is little to copy
-            kept = [
-                (each.self_keys[hypotheses], each.self_values[hypotheses]) for each in self.layers
-            ]
-        layers = tuple(
-            LayerCache(*own, sentences.of(each.memory_keys), sentences.of(each.memory_values))
-            for own, each in zip(kept, self.layers, strict=True)
+            keys, values = self.self_keys[:, hypotheses], self.self_values[:, hypotheses]
+        return DecoderState(
+            keys,
+            values,
+            sentences.of(self.memory_keys),
+            sentences.of(self.memory_values),
+            sentences.of(self.memory_bias[None])[0],
+            beam,
+            self.length,
         )
-        return DecoderState(layers, sentences.of(self.memory_bias), beam, self.length)
 
     def with_room(self) -> "DecoderState":
         """The same with room for a target position more."""
-        if self.length < self.layers[0].self_keys.shape[2]:
+        if self.length < self.self_keys.shape[3]:
             return self
-        layers = tuple(
-            replace(
-                layer,
-                self_keys=pad(layer.self_keys, (0, 0, 0, BLOCK)),
-                self_values=pad(layer.self_values, (0, 0, 0, BLOCK)),
-            )
-            for layer in self.layers
+        more = (0, 0, 0, BLOCK)
+        return replace(
+            self, self_keys=pad(self.self_keys, more), self_values=pad(self.self_values, more)
         )
-        return replace(self, layers=layers)
 
 
 class Moves:
@@ -102,10 +88,10 @@ class Moves:
         self.origin = rows[self.to] if len(self.to) else None
 
     def of(self, kept: Tensor, length: int | None = None) -> Tensor:
-        """The rows that are left of (n, h, positions, width), of which `length` positions count."""
+        """The rows left of (L, n, h, positions, width), of which `length` positions count."""
         if self.origin is not None:
-            kept[self.to, :, :length] = kept[self.origin, :, :length]
-        return kept[: self.count]
+            kept[:, self.to, :, :length] = kept[:, self.origin, :, :length]
+        return kept[:, : self.count]
 
 
 class IncrementalDecoder:
@@ -139,24 +125,31 @@ class IncrementalDecoder:
         for layer in self.encoder:
             x = layer(x, bias)
         x = self.encoder_norm(x)
-        more = -x.shape[1] % BLOCK
-        hidden = pad(is_padding, (0, more), value=True)
+        hidden = pad(is_padding, (0, -x.shape[1] % BLOCK), value=True)
         memory_bias = x.new_zeros(hidden.shape).masked_fill_(hidden, -math.inf)[:, None, None]
-        caches = tuple(self.first_cache(layer, x, more) for layer in self.decoder)
-        return DecoderState(caches, memory_bias, beam=1, length=0)
+        return self.first_state(x, memory_bias)
 
-    def first_cache(self, layer: InferenceDecoderLayer, memory: Tensor, more: int) -> LayerCache:
+    def first_state(self, memory: Tensor, bias: Tensor) -> DecoderState:
         """Room for the target, and keys and values of the memory with room for a whole block."""
-        heads = layer.cross_attention
-        key, value = heads.memory(memory).split(heads.widths[1:], dim=-1)
-        memory_keys = pad(heads.split_heads(key), (0, 0, 0, more)).contiguous()
-        memory_values = pad(heads.split_heads(value), (0, 0, 0, more)).contiguous()
-        return LayerCache(
-            torch.zeros_like(memory_keys[:, :, :BLOCK]),
-            torch.zeros_like(memory_values[:, :, :BLOCK]),
-            memory_keys,
-            memory_values,
+        B, S = memory.shape[:2]
+        heads = self.decoder[0].cross_attention
+        keys, values = (width // heads.heads for width in heads.widths[1:])  # d_k, d_v
+        shape = len(self.decoder), B, heads.heads
+        state = DecoderState(
+            memory.new_zeros(*shape, BLOCK, keys),
+            memory.new_zeros(*shape, BLOCK, values),
+            memory.new_zeros(*shape, bias.shape[-1], keys),
+            memory.new_zeros(*shape, bias.shape[-1], values),
+            bias,
+            beam=1,
+            length=0,
         )
+        for number, layer in enumerate(self.decoder):
+            heads = layer.cross_attention
+            key, value = heads.memory(memory).split(heads.widths[1:], dim=-1)
+            state.memory_keys[number, :, :, :S] = heads.split_heads(key)
+            state.memory_values[number, :, :, :S] = heads.split_heads(value)
+        return state
 
     @torch.no_grad()
     def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
@@ -165,29 +158,32 @@ class IncrementalDecoder:
         state = state.with_room()
         t = state.length
         x = self.model.embed_target(last_ids.view(B * K, 1), t)
-        hidden = x.new_zeros(state.layers[0].self_keys.shape[2])  # positions yet to come
+        hidden = x.new_zeros(state.self_keys.shape[3])  # positions yet to come
         hidden[t + 1 :] = -math.inf
-        for layer, cache in zip(self.decoder, state.layers, strict=True):
-            heads = layer.self_attention
-            inputs = layer.self_attention_norm.inputs(x)
-            query, key, value = heads.all(inputs).split(heads.widths, dim=-1)
-            query, key = (
-                heads.turn(heads.split_heads(query), t),
-                heads.turn(heads.split_heads(key), t),
-            )
-            cache.self_keys[:, :, t] = key[:, :, 0]
-            cache.self_values[:, :, t] = value.view(B * K, heads.heads, -1)
-            attended = heads.attend(query, cache.self_keys, cache.self_values, hidden)
-            x = layer.self_attention_norm(x, attended)
-            # A sentence's K hypotheses are K queries to one memory.
-            heads = layer.cross_attention
-            inputs = layer.cross_attention_norm.inputs(x)
-            query = heads.split_heads(heads.query(inputs).view(B, K, -1))
-            attended = heads.attend(
-                query, cache.memory_keys, cache.memory_values, state.memory_bias
-            )
-            x = layer.cross_attention_norm(x, attended.view(x.shape))
-            inputs = layer.feed_forward_norm.inputs(x)
-            x = layer.feed_forward_norm(x, layer.feed_forward(inputs))
+        for number in range(len(self.decoder)):
+            x = self.layer_step(number, x, state, hidden)
         x = self.decoder_norm(x)
         return self.project(x).view(B, K, -1), replace(state, length=t + 1)
+
+    def layer_step(self, number: int, x: Tensor, state: DecoderState, hidden: Tensor) -> Tensor:
+        """x (R, 1, d_model) through a layer, whose keys and values for it are added to the state.
+
+        hidden (capacity,): the bias that hides positions yet to come.
+        """
+        layer, t = self.decoder[number], state.length
+        keys, values = state.self_keys[number], state.self_values[number]
+        heads = layer.self_attention
+        inputs = layer.self_attention_norm.inputs(x)
+        query, key, value = map(heads.split_heads, heads.all(inputs).split(heads.widths, dim=-1))
+        keys[:, :, t : t + 1] = heads.turn(key, t)
+        values[:, :, t : t + 1] = value
+        attended = heads.attend(heads.turn(query, t), keys, values, hidden)
+        x = layer.self_attention_norm(x, attended)
+        # A sentence's K hypotheses are K queries to one memory.
+        keys, values = state.memory_keys[number], state.memory_values[number]
+        heads = layer.cross_attention
+        inputs = layer.cross_attention_norm.inputs(x)
+        query = heads.split_heads(heads.query(inputs).view(len(keys), -1, heads.widths[0]))
+        attended = heads.attend(query, keys, values, state.memory_bias)
+        x = layer.cross_attention_norm(x, attended.view(x.shape))
+        return layer.feed_forward_norm(x, layer.feed_forward(layer.feed_forward_norm.inputs(x)))
