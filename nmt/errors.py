@@ -13,6 +13,10 @@ class UsageError(NmtError):
     exit_code = 2
 
 
+class DivergenceError(NmtError):
+    """A training that has no finite loss any more: it would end so again."""
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """Whether it is Python's, a CPU's or a GPU's way of saying that memory is used up."""
     told = ("out of memory", "can't allocate memory", "not enough memory", "start new thread")

@@ -117,6 +117,20 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny ablation, two variants and the base from two seeds; only read it."""
+    folder = tmp_path_factory.mktemp("ablation")
+    recipe = write_tiny_corpus(folder)
+    output = folder / "out"
+    varied = ["--vary", "model.d_ff=32,64", "--vary", "train.label_smoothing=0.2"]
+    options = ["--data-dir", folder, "--output", output, *varied, "--seeds", "1,2"]
+    with pytest.raises(SystemExit) as end:
+        main(["ablate", str(recipe), *map(str, options)])
+    assert not end.value.code
+    return output
+
+
+@pytest.fixture(scope="session")
 def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a small model trained until it writes words; do not write into it."""
     folder = tmp_path_factory.mktemp("skilled")

@@ -26,6 +26,7 @@ COMMANDS = {
     "inspect": "Show layers, cost and every deviation from the paper.",
     "explain": "Show how a model translates a sentence, on a page.",
     "report": "Show a run's curves, samples and figures on a page.",
+    "ablate": "Train variants of a recipe, and set them side by side.",
 }
 leave = os._exit  # tests, which are one process, take another
 MEMORY_MEND = (

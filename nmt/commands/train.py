@@ -1,7 +1,6 @@
 """`nmt train`: from parallel text to a model."""
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -17,9 +16,6 @@ from nmt.commands.options import (
     set_option,
     settings_help,
 )
-from nmt.errors import NmtError
-from nmt.recipe import parse_recipe, to_toml
-from nmt.run import RunFolder
 
 
 @click.command("train", epilog=settings_help())
@@ -59,32 +55,14 @@ def command(
     settled, folder = recipe_and_run(recipe, run, [*overrides, *flags])
 
     from nmt.log import note
+    from nmt.report.page import leave_report
     from nmt.text.corpus import DataFolder
-    from nmt.text.prepare import open_prepared, prepare
-    from nmt.threads import threads_for
-    from nmt.training.beginning import given_tokenizer, initial_model, resolve_precision
-    from nmt.training.trainer import Trainer
-    from nmt.training.validation import DevSet
+    from nmt.training.train import train
     from nmt.training.workers import join_workers, local_device
 
-    data = DataFolder(data_dir)
     chosen = local_device(pick_device(device))
-    with join_workers(chosen) as workers, ExitStack() as held:
-
-        def begin() -> str:
-            held.enter_context(folder.lock())
-            begun = resolve_precision(settled, folder, chosen)
-            folder.settle_recipe(begun)
-            initial = initial_model(begun, folder)
-            prepare(begun, data, folder, note, given_tokenizer(begun, folder, initial))
-            return to_toml(begun)
-
-        begun = parse_recipe(workers.first(begin), settled.name, str(folder.recipe))
-        prepared = open_prepared(begun, folder)
-        share_out = workers.map if workers.count > 1 else threads_for(chosen).map
-        dev = DevSet(begun, data, prepared.tokenizer, share_out)
-        initial = initial_model(begun, folder)
-        outcome = Trainer(begun, prepared, dev, folder, chosen, workers, initial).train()
+    with join_workers(chosen) as workers:
+        outcome = train(settled, DataFolder(data_dir), folder, chosen, workers)
     if outcome.stopped_by is not None:
         note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)
@@ -98,17 +76,4 @@ def command(
         best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
         note(f"best: {folder.best}, {best}")
     if workers.is_first:
-        report(folder)
-
-
-def report(folder: RunFolder) -> None:
-    """Write the run's page; a training that is done does not fail for want of it."""
-    from nmt.log import note
-    from nmt.report.page import write_report
-
-    try:
-        write_report([folder], folder.report)
-    except (NmtError, OSError) as error:
-        note(f"no report was written: {error}")
-    else:
-        note(f"report: {folder.report}")
+        leave_report(folder)

@@ -7,7 +7,9 @@ from typing import Any
 
 from nmt import __version__
 from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.errors import NmtError
 from nmt.inspection.deviations import compare
+from nmt.log import note
 from nmt.pages import shell
 from nmt.pages.bundle import bundle
 from nmt.recipe import toml_value
@@ -21,6 +23,16 @@ FOLDER = Path(__file__).resolve().parent
 def write_report(runs: Sequence[RunFolder], path: Path) -> None:
     """Write the page of some runs; raises NmtError if one tells nothing or the disk refuses."""
     shell.write_page(path, page_of(runs))
+
+
+def leave_report(run: RunFolder) -> None:
+    """Write a run's page into its folder; a training that is done does not fail for want of it."""
+    try:
+        write_report([run], run.report)
+    except (NmtError, OSError) as error:
+        note(f"no report was written: {error}")
+    else:
+        note(f"report: {run.report}")
 
 
 def page_of(runs: Sequence[RunFolder]) -> str:

@@ -1,4 +1,4 @@
-"""What is settled once, when a run begins: its precision, and the model it begins with."""
+"""What is settled when a run begins: its precision, its text, and the model it begins with."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +10,8 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import toml_value
 from nmt.run import RunFolder
+from nmt.text.corpus import DataFolder
+from nmt.text.prepare import Report, prepare
 from nmt.text.tokenizer import load_tokenizer
 
 
@@ -73,3 +75,18 @@ def given_tokenizer(recipe: Recipe, run: RunFolder, initial: ModelFile | None) -
     if initial is not None:
         return initial.tokenizer
     return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
+
+
+def begin(
+    recipe: Recipe, data: DataFolder, run: RunFolder, device: torch.device, report: Report
+) -> Recipe:
+    """Write the recipe down and prepare the corpus; the recipe as it will be trained.
+
+    The folder is to be locked. Raises NmtError where the run was begun with other settings, or for
+    a corpus or an initial model that does not serve.
+    """
+    begun = resolve_precision(recipe, run, device)
+    run.settle_recipe(begun)
+    initial = initial_model(begun, run)
+    prepare(begun, data, run, report, given_tokenizer(begun, run, initial))
+    return begun

@@ -19,6 +19,11 @@ class LossSums(NamedTuple):
     plain: Tensor  # unsmoothed, for the perplexity
 
 
+def at_least_float32(logits: Tensor) -> torch.dtype:
+    """What to work with these logits in: bf16 is widened, float64 stays float64."""
+    return torch.promote_types(logits.dtype, torch.float32)
+
+
 def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
     """The formula, plainly: logits (N, V), labels (N,)."""
     log_probs = logits.log_softmax(-1)
@@ -37,6 +42,7 @@ class _FusedLoss(torch.autograd.Function):
         ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int
     ) -> tuple[Tensor, Tensor]:
         V = logits.shape[-1]
+        kind = at_least_float32(logits)
         gradient = logits.detach()  # shares memory: the logits are used up
         smoothed = torch.zeros((), device=logits.device, dtype=torch.float64)
         plain = torch.zeros((), device=logits.device, dtype=torch.float64)
@@ -44,8 +50,8 @@ class _FusedLoss(torch.autograd.Function):
         for begin in range(0, len(labels), rows):
             part = slice(begin, begin + rows)
             label = labels[part, None]
-            real = (label != pad_id).float()
-            z = gradient[part].float()
+            real = (label != pad_id).to(kind)
+            z = gradient[part].to(kind)
             z = z - z.amax(-1, keepdim=True)  # as the softmax is the same and cannot overflow
             target, mean = z.gather(-1, label), z.mean(-1, keepdim=True)
             exponents = z.exp_()
@@ -60,9 +66,9 @@ class _FusedLoss(torch.autograd.Function):
             z.scatter_add_(-1, label, torch.full_like(real, smoothing - 1))
             gradient[part] = z.mul_(real)
         ctx.gradient = gradient
-        plain = plain.float()
+        plain = plain.to(kind)
         ctx.mark_non_differentiable(plain)
-        return smoothed.float(), plain
+        return smoothed.to(kind), plain
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
@@ -75,6 +81,6 @@ def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int)
     Backward may be called once.
     """
     if not logits.requires_grad:
-        return reference_loss(logits.float(), labels, smoothing, pad_id)
+        return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
     # torch gives Function.apply no types.
     return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.training.loss import CHUNK_BYTES, LossSums, reference_loss
+from nmt.training.loss import CHUNK_BYTES, LossSums, at_least_float32, reference_loss
 
 
 def reference_r_drop(
@@ -34,14 +34,15 @@ class _FusedRDrop(torch.autograd.Function):
         ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, alpha: float
     ) -> tuple[Tensor, Tensor]:
         N, V = len(labels), logits.shape[-1]
+        kind = at_least_float32(logits)
         gradient = logits.detach().view(2, N, V)  # shares memory: the logits are used up
         sums = torch.zeros(2, device=logits.device, dtype=torch.float64)
         rows = max(1, CHUNK_BYTES // (8 * V))
         for begin in range(0, N, rows):
             part = slice(begin, begin + rows)
             label = labels[part, None].expand(2, -1, -1)
-            real = (label != pad_id).float()
-            log_p = gradient[:, part].float().log_softmax(-1)  # (2, rows, V)
+            real = (label != pad_id).to(kind)
+            log_p = gradient[:, part].to(kind).log_softmax(-1)  # (2, rows, V)
             p = log_p.exp()
             picked = -log_p.gather(-1, label) * real / 2
             uniform = -log_p.mean(-1, keepdim=True) * real / 2
@@ -58,7 +59,7 @@ class _FusedRDrop(torch.autograd.Function):
             z.scatter_add_(-1, label, torch.full_like(real, (smoothing - 1) / 2))
             gradient[:, part] = z.mul_(real)
         ctx.gradient = gradient.view_as(logits)
-        smoothed, plain = sums.float()
+        smoothed, plain = sums.to(kind)
         ctx.mark_non_differentiable(plain)
         return smoothed, plain
 

@@ -10,7 +10,7 @@ import torch
 
 from nmt.checkpoint import ModelFile, load_weights, read_model, save_model
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import DivergenceError
 from nmt.log import note
 from nmt.model.transformer import Transformer, count_parameters
 from nmt.run import RunFolder
@@ -182,7 +182,7 @@ class Trainer:
         )
 
     def update(self, indices: Integers, stop: StopRequest, reporter: Reporter) -> Sums:
-        """One update on this worker's share of a batch; raises NmtError if too many are skipped."""
+        """One update on this worker's share; raises DivergenceError if too many are skipped."""
         progress, workers = self.progress, self.workers
         started = time.perf_counter()
         mine = indices[workers.rank :: workers.count]
@@ -198,7 +198,7 @@ class Trainer:
             lines = self.dataset.lines(indices)
             reporter.skipped(sums, lines)
             if progress.skipped_in_row >= SKIPS_IN_ROW:
-                raise NmtError(self.describe_divergence(lines))
+                raise DivergenceError(self.describe_divergence(lines))
         return sums
 
     def describe_divergence(self, lines: dict[str, list[int]]) -> str:

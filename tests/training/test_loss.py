@@ -70,3 +70,16 @@ def test_bf16_logits_keep_float32_sums() -> None:
     expected = reference_loss(logits.bfloat16().float(), labels, 0.1, PAD)
     assert actual.smoothed.dtype == torch.float32
     torch.testing.assert_close(actual.smoothed, expected.smoothed, rtol=1e-5, atol=0)
+
+
+def test_float64_logits_keep_float64() -> None:
+    """Sums and gradients, to digits that float32 has not."""
+    torch.manual_seed(1)
+    logits = torch.randn(40, 30, dtype=torch.float64).requires_grad_()
+    labels = torch.randint(0, 30, (40,))
+    actual = smoothed_loss(logits * 1, labels, 0.1, PAD)
+    expected = reference_loss(logits, labels, 0.1, PAD)
+    for found, wanted in zip(actual, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)
+    gradients = [torch.autograd.grad(each.smoothed, logits)[0] for each in (actual, expected)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)

@@ -47,6 +47,19 @@ def test_fast_path_equals_plain_one(positions: int, alpha: float) -> None:
     torch.testing.assert_close(found.grad.double(), expected.grad, atol=2e-6, rtol=1e-4)
 
 
+def test_float64_logits_keep_float64() -> None:
+    """Sums and gradients, to digits that float32 has not."""
+    torch.manual_seed(3)
+    logits = torch.randn(18, 20, dtype=torch.float64).requires_grad_()
+    labels = torch.randint(0, 20, (9,))
+    fast = r_drop_loss(logits * 1, labels, 0.1, PAD, alpha=5.0)
+    plain = reference_r_drop(logits, labels, 0.1, PAD, alpha=5.0)
+    for found, wanted in zip(fast, plain, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-14, atol=0)
+    gradients = [torch.autograd.grad(each.smoothed, logits)[0] for each in (fast, plain)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)
+
+
 def test_equal_passes_are_one_pass() -> None:
     torch.manual_seed(2)
     logits, labels = torch.randn(9, 20), torch.randint(0, 20, (9,))

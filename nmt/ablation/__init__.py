@@ -1,0 +1,1 @@
+"""What a setting is worth: a recipe, its variants and seeds trained, set side by side."""

@@ -1,0 +1,83 @@
+/** The second block: the dev set's curves, a group of charts an axis. */
+
+import { el } from "../../pages/dom.js";
+import { fixed } from "../../pages/numbers.js";
+import { colour, css, nthColour, onScheme } from "../../pages/scheme.js";
+import { Charts } from "../../report/web/charts.js";
+
+const TOLD_APART = 6; // colours; beyond, lines are dashed
+
+/** Draw all charts, and anew in another colour scheme. */
+export function showCurves(view, data) {
+  const charts = new Charts();
+  const figures = [
+    { figure: "loss", title: "Dev loss a token, smoothed", show: (value) => fixed(value, 3) },
+    {
+      figure: "perplexity",
+      title: "Dev perplexity",
+      show: (value) => fixed(value, 2),
+      log: true,
+    },
+    { figure: "score", title: `Dev ${data.measure.name}`, show: (value) => fixed(value, 2) },
+  ];
+  const draw = () => {
+    charts.clear();
+    view.replaceChildren();
+    for (const { title: group, variants } of groupsOf(data)) {
+      const grid = el("div", { class: "charts" });
+      view.append(el("h3", { class: "axis" }, el("code", {}, group)), grid);
+      for (const { figure, title, show, log } of figures) {
+        const series = variants.flatMap((variant, place) => seriesOf(variant, place, figure));
+        const box = el("section", { class: "figure", "data-figure": figure });
+        grid.append(box);
+        charts.add(box, { title, series, show, log });
+        if (!box.childElementCount) box.remove();
+      }
+    }
+  };
+  draw();
+  onScheme(draw);
+}
+
+/** The variants of each axis with the base; of a grid, or without axes, all together. */
+function groupsOf({ axes, variants }) {
+  const [base, ...others] = variants;
+  const groups = axes.map((title, place) => ({
+    title,
+    variants: others.filter(({ axis }) => axis === place),
+  })).filter((group) => group.variants.length > 0);
+  if (groups.length === 0) return [{ title: axes.join(" × ") || "base", variants }];
+  return groups.map(({ title, variants: own }) => ({ title, variants: [base, ...own] }));
+}
+
+function seriesOf(variant, place, figure) {
+  const runs = variant.runs.map((run) => ({ seed: run.seed, ...run.curves[figure] }))
+    .filter(({ values }) => values?.length > 0);
+  const hue = place === 0 ? colour("ink") : nthColour(place - 1);
+  const stroke = css(hue);
+  const dash = place > TOLD_APART ? [8, 4] : undefined;
+  const thick = { label: variant.name, stroke, width: 2.4, dash, points: true };
+  if (runs.length === 1) {
+    return [{ ...thick, updates: runs[0].updates, values: runs[0].values }];
+  }
+  const thin = runs.map(({ seed, updates, values }) => ({
+    label: `${variant.name}, seed ${seed}`,
+    stroke: css(hue, 0.5),
+    width: 1,
+    dash,
+    points: updates.length === 1,
+    updates,
+    values,
+  }));
+  return runs.length === 0 ? [] : [{ ...thick, ...meanOf(runs) }, ...thin];
+}
+
+/** The mean at those updates that every seed was validated at. */
+function meanOf(runs) {
+  const maps = runs.map(({ updates, values }) => new Map(updates.map((x, n) => [x, values[n]])));
+  const updates = runs[0].updates.filter((update) =>
+    maps.every((map) => Number.isFinite(map.get(update)))
+  );
+  const mean = (update) => maps.reduce((sum, map) => sum + map.get(update), 0) / maps.length;
+  return { updates, values: updates.map(mean) };
+}

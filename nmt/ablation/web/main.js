@@ -1,0 +1,22 @@
+/** The page of `nmt ablate`: its data and its blocks. */
+
+import { byId, el } from "../../pages/dom.js";
+import { foldAll, followSections } from "../../pages/flow.js";
+import { followPointer } from "../../pages/reading.js";
+import { showRecipe } from "../../report/web/recipe.js";
+import { showCurves } from "./curves.js";
+import { showRuns } from "./runs.js";
+import { explain, showVariants } from "./variants.js";
+
+const data = JSON.parse(byId("data").textContent);
+
+byId("command").append(el("code", {}, data.command));
+byId("explanation").textContent = explain(data);
+byId("made").textContent = `Made by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+showVariants(byId("variants-view"), data);
+showCurves(byId("curves-view"), data);
+showRuns(byId("runs-view"), data);
+showRecipe(byId("recipes-view"), data.recipes);
+followPointer();
+followSections();
+foldAll(byId("fold-all"));
