@@ -13,7 +13,7 @@ each one's distance from its own float64.
 import copy
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,9 @@ import click
 import torch
 from torch import Tensor, nn
 
+from nmt.atomic import write_text
 from nmt.config import ModelSettings, Recipe, TrainSettings
+from nmt.log import note, progress_bar
 from nmt.model.transformer import Transformer
 from nmt.run import RunFolder
 from nmt.text.batches import Batch, PairDataset
@@ -123,7 +125,7 @@ def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) ->
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.begin()
     curve = []
-    for number, batch in enumerate(batches, start=1):
+    for number, batch in enumerate(bar(batches, f"ours, {precision}"), start=1):
         sums = updater.update(batch, number, counts=True, stop=None)
         curve.append(sums.smoothed / sums.target_tokens)
     return curve
@@ -137,7 +139,7 @@ def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) 
     learned = [each for each in network.parameters() if each.requires_grad]
     adam = torch.optim.Adam(learned, betas=BETAS, eps=EPSILON, foreach=False, fused=False)
     curve = []
-    for number, batch in enumerate(batches, start=1):
+    for number, batch in enumerate(bar(batches, f"PyTorch's, {precision}"), start=1):
         peak = SCALE / math.sqrt(shape.d_model * WARMUP)
         rate = peak * min(number / WARMUP, math.sqrt(WARMUP / number))
         for group in adam.param_groups:
@@ -155,6 +157,11 @@ def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) 
         adam.step()
         curve.append(loss.item())
     return curve
+
+
+def bar(batches: Sequence[Batch], what: str) -> Iterable[Batch]:
+    """The batches, told on stderr as they go by."""
+    return progress_bar(iterable=batches, desc=what, unit="update")
 
 
 def kind_of(precision: str) -> torch.dtype:
@@ -286,14 +293,15 @@ def command(
     found = {}
     for precision in PRECISIONS:
         if precision in precisions:
-            click.echo(f"training in {precision}", err=True)
             found[precision] = (
                 our_curve(initial, batches, precision),
                 their_curve(initial, batches, precision),
             )
-    if curves is not None:
-        named = {key: {"ours": a, "pytorch": b} for key, (a, b) in found.items()}
-        curves.write_text(json.dumps(named) + "\n", encoding="utf-8")
+            ours, theirs = found[precision]
+            note(f"{precision}: apart by {difference(ours, theirs)} at most")
+        if curves is not None:
+            named = {key: {"ours": a, "pytorch": b} for key, (a, b) in found.items()}
+            write_text(curves, json.dumps(named) + "\n")
     print(table(found), flush=True)
 
 
