@@ -164,6 +164,7 @@ class Translator:
             beam_size=self.settings.beam_size,
             alpha=self.settings.length_penalty,
             n_best=self.n_best,
+            stopping=self.settings.stopping,
         )
 
     def _assemble(self, pieces: Sequence[list[Hypothesis]]) -> Translation:

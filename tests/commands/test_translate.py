@@ -197,6 +197,7 @@ def test_flags_and_set_mean_the_same(nmt: Run, skilled_run: Path, source: Path) 
         (["--length-penalty", "nan"], "decode.length_penalty is nan"),
         (["--length-penalty", "inf"], "decode.length_penalty is inf"),
         (["--batch-tokens", 0], "decode.batch_tokens is 0"),
+        (["--set", "decode.stopping=late"], "must be one of: safe, beam_finished"),
         (["--set", "decode.beam=3"], "did you mean 'decode.beam_size'?"),
         (["--set", "model.heads=3"], "only [decode] can be changed once a model is trained"),
     ],
