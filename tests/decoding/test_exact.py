@@ -116,7 +116,7 @@ def test_scores_are_the_whole_models(
     model: TrainedModel, segments: list[str], stopping: str
 ) -> None:
     """Every output of a batch, scored anew by the network as it is trained: nothing cached."""
-    sources = [ids for ids in model.tokenizer.encode(segments) if ids]
+    sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
     settings = replace(model.recipe.decode, stopping=stopping)
     searched = Translator.of(model, settings, print, N_BEST)._search(sources)
     for source, hypotheses in zip(sources, searched, strict=True):

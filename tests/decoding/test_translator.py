@@ -1,6 +1,8 @@
 """Translations are one for one and do not depend on how they are batched."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,22 @@ def test_order_and_chunks_change_nothing(
     for module in ("translator", "stream"):
         monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
     assert [each.text for each in translate(trained, SEGMENTS)] == forward
+
+
+def test_of_an_endless_stream_little_is_read_ahead(trained: TrainedModel) -> None:
+    """At most a chunk of 2,000 segments, whatever is still to come."""
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            yield "" if read % 1000 else "sun"
+            read += 1
+
+    translator = Translator.of(trained, trained.recipe.decode, lambda _: None)
+    for given, found in enumerate(islice(translator.translate(endless()), 7000)):
+        assert (found.candidates[0].log_prob == 0) == bool(given % 1000)
+        assert read - given <= 2000
 
 
 def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:
