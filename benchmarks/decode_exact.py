@@ -18,7 +18,6 @@ from ctranslate2_model import convert_file  # type: ignore[import-not-found] # b
 
 from nmt.checkpoint import TrainedModel, load_model
 from nmt.decoding import beam
-from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.translator import Translation, Translator
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
@@ -26,7 +25,11 @@ from nmt.text.tokenizer import BOS, EOS
 
 
 def translate(
-    model: TrainedModel, lines: list[str], batch_tokens: int = 1024, alpha: float = 0.6
+    model: TrainedModel,
+    lines: list[str],
+    batch_tokens: int = 1024,
+    alpha: float = 0.6,
+    stopping: str = "safe",
 ) -> list[Translation]:
     """With some decode settings changed."""
     changed = replace(
@@ -35,6 +38,7 @@ def translate(
         beam_size=4,
         batch_tokens=batch_tokens,
         length_penalty=alpha,
+        stopping=stopping,
     )
     return list(Translator.of(model, changed, lambda _: None).translate(lines))
 
@@ -113,37 +117,28 @@ def peer_ids(model: TrainedModel, sources: list[list[int]], folder: str) -> list
 
 
 class Counted(beam._Sentence):
-    """A sentence of the search that counts its steps, in all and until its beam was finished."""
+    """A sentence of the search; all of them count their steps together."""
 
-    steps: ClassVar[dict[str, int]] = {"the safe rule": 0, "4 finished": 0}
-
-    def __init__(self, max_length: int) -> None:
-        super().__init__(max_length)
-        self.ended, self.had_enough = 0, False
-
-    def add(self, hypothesis: Hypothesis, n_best: int) -> None:
-        self.ended += 1
-        super().add(hypothesis, n_best)
+    steps: ClassVar[int] = 0
 
     def is_done(self, length: int, best_live: float, alpha: float, n_best: int) -> bool:
-        self.steps["the safe rule"] += 1
-        if not self.had_enough:  # it would have made this step
-            self.steps["4 finished"] += 1
-        self.had_enough = self.ended >= 4
+        Counted.steps += 1
         return super().is_done(length, best_live, alpha, n_best)
 
 
 def steps(model: TrainedModel, lines: list[str]) -> None:
-    """What the safe stopping rule costs beside stopping at the first 4 finished outputs."""
+    """What the safe stopping rule costs beside `decode.stopping = "beam_finished"`."""
     torch.set_num_threads(1)  # in this process, where it can be counted
     setattr(beam, "_Sentence", Counted)  # noqa: B010 (mypy would object)
     for alpha in (0.0, 0.6):
-        Counted.steps = dict.fromkeys(Counted.steps, 0)
-        translate(model, lines, alpha=alpha)
-        safe, first = Counted.steps.values()
+        counts, found = [], []
+        for stopping in ("safe", "beam_finished"):
+            Counted.steps = 0
+            found.append(translate(model, lines, alpha=alpha, stopping=stopping))
+            counts.append(Counted.steps)
         click.echo(
-            f"steps of all sentences at alpha {alpha}: {safe:,} by the safe rule, {first:,} until 4"
-            f" outputs are finished ({safe / first - 1:+.1%})"
+            f"steps of all sentences at alpha {alpha}: safe {counts[0]:,}, beam_finished"
+            f" {counts[1]:,} (safe {counts[0] / counts[1] - 1:+.1%}); {differences(*found)}"
         )
 
 

@@ -250,6 +250,12 @@ class DecodeSettings:
     max_extra_tokens: int = setting(
         50, "output tokens allowed beyond the input's (section 6.1)", minimum=1
     )
+    stopping: str = setting(
+        "safe",
+        "safe: search until no live hypothesis can enter the n best (section 6.1); beam_finished:"
+        " end at beam_size finished outputs too, fewer steps but at times a lower score",
+        choices=("safe", "beam_finished"),
+    )
     batch_tokens: int = setting(
         1024, "source tokens translated at once, padding included", minimum=1, may_change=True
     )

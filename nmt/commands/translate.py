@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -27,7 +27,10 @@ from nmt.commands.options import (
 from nmt.errors import NmtError, UsageError
 
 if TYPE_CHECKING:
+    from nmt.decoding.stream import Source
     from nmt.decoding.translator import Translation
+
+UNPACKED = (".gz", ".xz", ".sgm")  # a pipe of such a name is unpacked as a file is
 
 
 @click.command("translate", epilog=settings_help("decode"))
@@ -51,6 +54,8 @@ def command(
 ) -> None:
     """Translate FILE, or stdin: one line out for each line in, in order; blank lines stay blank.
 
+    What comes through a pipe or is typed is translated as it comes, line by line if need be.
+
     With --n-best N each line out is a JSON object: {"translations": [{"text", "score",
     "log_prob"}, ...]}, best first; log_prob is the model's, natural, and score is log_prob over the
     length penalty. Of a segment translated in pieces they are the pieces' sums.
@@ -68,6 +73,7 @@ def command(
     path = model_path(model)
 
     from nmt.checkpoint import load_model
+    from nmt.decoding.stream import chunks_of
     from nmt.decoding.translator import Translator
     from nmt.log import note, progress_bar
 
@@ -79,10 +85,11 @@ def command(
     translator = Translator.of(trained, settings, note, n_best or 1)
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     with (
+        open_source(file) as source,
         open_output(output) as stream,
         progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
     ):
-        for chunk in translator.chunks(input_segments(file)):
+        for chunk in translator.chunks(chunks_of(source)):
             for translation in chunk:
                 stream.write(as_json(translation) if n_best else translation.text)
                 stream.write("\n")
@@ -103,15 +110,21 @@ def check_paths(file: Path, output: Path | None) -> None:
         raise UsageError(f"--output {output} is the input itself; name another file")
 
 
-def input_segments(file: Path) -> Iterator[str]:
-    """The lines of a file or of stdin."""
+@contextmanager
+def open_source(file: Path) -> Iterator["Source"]:
+    """The lines of a file; of stdin, or of a pipe that has a name, as they come."""
+    from nmt.decoding.stream import ArrivingLines, Source
     from nmt.text.corpus import decode_lines, read_segments
 
-    if str(file) != "-":
-        return read_segments(file)
-    if sys.stdin is None:
+    if str(file) != "-" and (file.is_file() or file.suffix in UNPACKED):
+        yield Source(read_segments(file))
+        return
+    if str(file) == "-" and sys.stdin is None:
         raise NmtError("stdin is closed; name a text file")
-    return decode_lines(sys.stdin.buffer, "stdin")
+    name = "stdin" if str(file) == "-" else str(file)
+    with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as stream:
+        lines = ArrivingLines(stream.fileno(), name)
+        yield Source(decode_lines(lines, name), lines.is_there)
 
 
 @contextmanager

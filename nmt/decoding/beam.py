@@ -53,9 +53,12 @@ class _Sentence:
     """One sentence's finished hypotheses, best first."""
 
     max_length: int  # tokens of output, EOS counted
+    enough: float = math.inf  # finished hypotheses that end the search, whatever may come
     finished: list[Hypothesis] = field(default_factory=list)
+    count: int = 0  # of all that finished, those beyond the n best too
 
     def add(self, hypothesis: Hypothesis, n_best: int) -> None:
+        self.count += 1
         self.finished.append(hypothesis)
         self.finished.sort(key=lambda each: -each.score)
         del self.finished[n_best:]
@@ -64,9 +67,9 @@ class _Sentence:
         """Whether, after `length` steps, no live hypothesis can still enter the n best.
 
         A log-probability only falls, and the penalty (alpha >= 0) is largest at the greatest
-        length: best_live over that penalty bounds every score to come.
+        length: best_live over that penalty bounds every score to come. Or whether enough finished.
         """
-        if length >= self.max_length or best_live == -math.inf:
+        if length >= self.max_length or best_live == -math.inf or self.count >= self.enough:
             return True
         bound = best_live / length_penalty(self.max_length, alpha)
         return len(self.finished) == n_best and bound <= self.finished[-1].score
@@ -82,16 +85,19 @@ def beam_search(
     beam_size: int,
     alpha: float,
     n_best: int = 1,
+    stopping: str = "safe",
 ) -> list[list[Hypothesis]]:
     """The n best outputs of each source segment, best first (fewer where there are fewer).
 
     `max_lengths` bounds each output's tokens, EOS counted: an output that reaches it ends there,
     with EOS's own probability, so that every score is the model's. Needs alpha >= 0 and
-    n_best <= beam_size. A sentence for which the model gives no number has no output.
+    n_best <= beam_size. A sentence for which the model gives no number has no output. `stopping` is
+    decode.stopping: safe, or beam_finished, which may miss a longer output of a better score.
     """
     if alpha < 0 or not 1 <= n_best <= beam_size:
         raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
-    sentences = [_Sentence(length) for length in max_lengths]
+    enough = beam_size if stopping == "beam_finished" else math.inf
+    sentences = [_Sentence(length, enough) for length in max_lengths]
     results = list(sentences)
     device = source.device
     state = model.encode(source)

@@ -31,12 +31,12 @@ def split_long(ids: list[int], max_tokens: int, vocabulary: Pieces) -> list[list
     Each cut is after the last end of a sentence that fits, else before the last word that does,
     else, inside a word longer than a piece, at the limit.
     """
-    pieces = []
-    while len(ids) > max_tokens:
-        cut = cut_place(ids[: max_tokens + 1], vocabulary)
-        pieces.append(ids[:cut])
-        ids = ids[cut:]
-    return [*pieces, ids]
+    pieces, begin = [], 0
+    while len(ids) - begin > max_tokens:
+        end = begin + cut_place(ids[begin : begin + max_tokens + 1], vocabulary)
+        pieces.append(ids[begin:end])
+        begin = end
+    return [*pieces, ids[begin:]]
 
 
 def cut_place(window: list[int], vocabulary: Pieces) -> int:

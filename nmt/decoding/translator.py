@@ -4,7 +4,6 @@ import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Protocol, TypeVar
 
 import torch
@@ -14,6 +13,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import SpecialIds, beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import segment_limit, split_long
+from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.errors import NmtError
 from nmt.model.incremental import IncrementalDecoder
 from nmt.model.transformer import Transformer
@@ -22,8 +22,6 @@ from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from nmt.threads import bound_kernel_caches
 
-FIRST_SEGMENTS = 32  # read before the first translation of a stream is printed
-CHUNK_SEGMENTS = 2_000  # segments read ahead and sorted by length together
 SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
 
 Item = TypeVar("Item")
@@ -57,6 +55,9 @@ class Translation:
     def text(self) -> str:
         """The best one."""
         return self.candidates[0].text
+
+
+BLANK = Translation((Candidate("", 0.0, 0.0),))
 
 
 @dataclass
@@ -93,22 +94,15 @@ class Translator:
 
     def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
         """A translation a segment, in order; blank stays blank."""
-        for chunk in self.chunks(segments, CHUNK_SEGMENTS):
+        for chunk in self.chunks(chunks_of(Source(segments), CHUNK_SEGMENTS)):
             yield from chunk
 
-    def chunks(
-        self, segments: Iterable[str], first: int = FIRST_SEGMENTS
-    ) -> Iterator[list[Translation]]:
-        """The same chunk by chunk, each as soon as it is done.
-
-        The first is small, so that a reader need not wait for it; those after it grow.
-        """
-        segments = iter(segments)
-        first_line, size = 1, first
-        while chunk := list(islice(segments, size)):
+    def chunks(self, chunks: Iterable[Sequence[str]]) -> Iterator[list[Translation]]:
+        """The same of segments that come in chunks, each as soon as it is done."""
+        first_line = 1
+        for chunk in chunks:
             yield self._translate_chunk(chunk, first_line)
             first_line += len(chunk)
-            size = min(4 * size, CHUNK_SEGMENTS)
 
     def _translate_chunk(self, segments: Sequence[str], first_line: int) -> list[Translation]:
         encoded = self.tokenizer.source.encode(segments)
@@ -164,12 +158,13 @@ class Translator:
             beam_size=self.settings.beam_size,
             alpha=self.settings.length_penalty,
             n_best=self.n_best,
+            stopping=self.settings.stopping,
         )
 
     def _assemble(self, pieces: Sequence[list[Hypothesis]]) -> Translation:
         """The pieces of one segment rejoined: the best of each, then the next best of each."""
         if not pieces:
-            return Translation((Candidate("", 0.0, 0.0),))
+            return BLANK
         ranks = zip(*pieces, strict=False)  # as many as the piece with the fewest has
         return Translation(tuple(self._candidate(hypotheses) for hypotheses in ranks))
 

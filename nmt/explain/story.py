@@ -80,6 +80,7 @@ def tell(
         SPECIAL,
         beam_size=settings.beam_size,
         alpha=settings.length_penalty,
+        stopping=settings.stopping,
     )
     if not found:
         raise NmtError(f"{model.path}: the model's outputs are not numbers; train it anew")

@@ -47,10 +47,14 @@ def translate(nmt: Run, run: Path, *arguments: object) -> Outcome:
     return result
 
 
-def test_each_line_has_its_line_in_order(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+def test_each_line_has_its_line_in_order(
+    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Together, in one batch or many, as each alone."""
     (tmp_path / "in").write_text("".join(f"{x}\n" for x in WEIRD), encoding="utf-8", newline="\n")
     together = translate(nmt, skilled_run, tmp_path / "in").out
+    give_stdin(monkeypatch, tmp_path / "in")
+    assert translate(nmt, skilled_run).out == together
     lines = together.split("\n")
     assert lines.pop() == ""
     assert len(lines) == len(WEIRD)
@@ -105,12 +109,21 @@ def test_a_run_folder_or_a_file_is_a_model(nmt: Run, skilled_run: Path, source: 
         (b"\xef\xbb\xbfsun\n", 1),
     ],
 )
+@pytest.mark.parametrize("via_stdin", [False, True])
 def test_number_of_lines(
-    nmt: Run, tiny_run: Path, tmp_path: Path, content: bytes, lines: int
+    nmt: Run,
+    tiny_run: Path,
+    tmp_path: Path,
+    content: bytes,
+    lines: int,
+    via_stdin: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "in").write_bytes(content)
     output = tmp_path / "out"
-    translate(nmt, tiny_run, tmp_path / "in", "--output", output)
+    if via_stdin:
+        give_stdin(monkeypatch, tmp_path / "in")
+    translate(nmt, tiny_run, "-" if via_stdin else tmp_path / "in", "--output", output)
     assert output.read_bytes().count(b"\n") == lines
     assert b"\r" not in output.read_bytes()
 
@@ -138,6 +151,23 @@ def test_5000_words_on_a_line_are_translated_in_told_pieces(
     assert len(lines[1].split()) > 50
     (told,) = (line for line in result.err.splitlines() if line.startswith("line 2: "))
     assert "decode.max_segment_tokens=250; translated in " in told
+
+
+@pytest.mark.parametrize("word", ["sun moon ", "sunmoon"])
+def test_100000_characters_are_a_line_like_others(
+    nmt: Run, skilled_run: Path, tmp_path: Path, word: str
+) -> None:
+    """With and without spaces to cut it at; short pieces make it quick."""
+    long = (word * 100_000)[:100_000]
+    (tmp_path / "in").write_text(f"sun\n{long}\nmoon\n")
+    options = ["--beam-size", 1, "--batch-tokens", 20_000]
+    options += ["--set", "decode.max_segment_tokens=9", "--set", "decode.max_extra_tokens=1"]
+    lines = translate(nmt, skilled_run, tmp_path / "in", *options).out.splitlines()
+    (tmp_path / "in").write_text("sun\n\nmoon\n")
+    short = translate(nmt, skilled_run, tmp_path / "in", *options).out.splitlines()
+    assert (lines[0], lines[2]) == (short[0], short[2])
+    assert len(lines) == 3
+    assert len(lines[1]) > 10_000
 
 
 def test_n_best_is_a_json_object_a_line(nmt: Run, skilled_run: Path, source: Path) -> None:
@@ -197,6 +227,7 @@ def test_flags_and_set_mean_the_same(nmt: Run, skilled_run: Path, source: Path) 
         (["--length-penalty", "nan"], "decode.length_penalty is nan"),
         (["--length-penalty", "inf"], "decode.length_penalty is inf"),
         (["--batch-tokens", 0], "decode.batch_tokens is 0"),
+        (["--set", "decode.stopping=late"], "must be one of: safe, beam_finished"),
         (["--set", "decode.beam=3"], "did you mean 'decode.beam_size'?"),
         (["--set", "model.heads=3"], "only [decode] can be changed once a model is trained"),
     ],

@@ -1,6 +1,8 @@
 """Translations are one for one and do not depend on how they are batched."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,7 @@ import torch
 from nmt.checkpoint import TrainedModel, load_model
 from nmt.decoding.segments import split_long
 from nmt.decoding.translator import Translation, Translator, batches_by_length
-from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS, Pieces
+from nmt.text.tokenizer import Pieces
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -29,38 +30,31 @@ def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list
     return list(Translator.of(model, changed, lambda _: None, n_best=2).translate(segments))
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 20, 64])
-def test_batching_changes_nothing(trained: TrainedModel, batch_tokens: int) -> None:
-    whole = translate(trained, SEGMENTS)
-    parts = translate(trained, SEGMENTS, batch_tokens=batch_tokens)
-    for one, other in zip(whole, parts, strict=True):
-        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
-        assert [each.score for each in one.candidates] == pytest.approx(
-            [each.score for each in other.candidates], abs=1e-4
-        )
-
-
 def test_order_and_chunks_change_nothing(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = [each.text for each in translate(trained, SEGMENTS)]
     backward = [each.text for each in translate(trained, SEGMENTS[::-1])]
-    monkeypatch.setattr("nmt.decoding.translator.CHUNK_SEGMENTS", 2)
     assert backward[::-1] == forward
+    for module in ("translator", "stream"):
+        monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
     assert [each.text for each in translate(trained, SEGMENTS)] == forward
 
 
-def test_log_prob_is_the_full_models(trained: TrainedModel) -> None:
-    """Re-scored by the uncached model on the output's own ids."""
-    ids = trained.tokenizer.source.encode(["sun moon star"])[0]
-    translator = Translator.of(trained, trained.recipe.decode, lambda _: None, n_best=3)
-    for found in translator._search([ids])[0]:
-        target = torch.tensor([[BOS, *found.ids]])
-        with torch.inference_mode():
-            logits = trained.network(source_batch([ids]), target)[0]
-        labels = torch.tensor([*found.ids, EOS])
-        expected = logits.log_softmax(-1).gather(1, labels[:, None]).sum()
-        assert found.log_prob == pytest.approx(float(expected), abs=1e-4)
+def test_of_an_endless_stream_little_is_read_ahead(trained: TrainedModel) -> None:
+    """At most a chunk of 2,000 segments, whatever is still to come."""
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            yield "" if read % 1000 else "sun"
+            read += 1
+
+    translator = Translator.of(trained, trained.recipe.decode, lambda _: None)
+    for given, found in enumerate(islice(translator.translate(endless()), 7000)):
+        assert (found.candidates[0].log_prob == 0) == bool(given % 1000)
+        assert read - given <= 2000
 
 
 def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:

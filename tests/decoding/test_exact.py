@@ -1,0 +1,130 @@
+"""The same translations however they are made, and scores that are the model's (float32)."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nmt.checkpoint import TrainedModel, load_model
+from nmt.decoding import translator
+from nmt.decoding.translator import Translation, Translator
+from nmt.processes import Forked
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS
+from tests.conftest import WORDS
+
+N_BEST = 3
+
+
+@pytest.fixture(scope="module")
+def model(skilled_run: Path) -> TrainedModel:
+    return load_model(skilled_run, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def segments() -> list[str]:
+    """Of up to 12 words, where training showed at most 5; some are blank."""
+    draw = random.Random(5)
+    return [" ".join(draw.choices(WORDS, k=draw.randrange(13))) for _ in range(100)]
+
+
+@pytest.fixture(scope="module")
+def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
+    """Each with no other sentence beside it, by this process's one thread."""
+    return [found for each in segments for found in translate(model, [each])]
+
+
+def translate(
+    model: TrainedModel, segments: Sequence[str], processes: int = 1, **settings: Any
+) -> list[Translation]:
+    """With some decode settings changed."""
+    changed = replace(model.recipe.decode, precision="float32", **settings)
+    made = Translator.of(model, changed, print, N_BEST)
+    made._workers = Forked(processes)
+    made._map = made._workers.map
+    return list(made.translate(segments))
+
+
+def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
+    """The n best of every segment, and every score to 1e-5."""
+    for one, other in zip(found, expected, strict=True):
+        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        for name in ("score", "log_prob"):
+            assert [getattr(each, name) for each in one.candidates] == pytest.approx(
+                [getattr(each, name) for each in other.candidates], abs=1e-5
+            )
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("batch", [1, 7, 64])
+def test_batches_of_so_many_sentences(
+    model: TrainedModel,
+    segments: list[str],
+    alone: list[Translation],
+    monkeypatch: pytest.MonkeyPatch,
+    batch: int,
+    processes: int,
+) -> None:
+    """In the file's order, so that short and long ones are padded together."""
+
+    def by_count(lengths: Sequence[int], tokens: int, workers: int) -> list[list[int]]:
+        every = range(len(lengths))
+        return [[*every[begin : begin + batch]] for begin in every[::batch]]
+
+    monkeypatch.setattr(translator, "shared_out", by_count)
+    assert_same(translate(model, segments, processes), alone)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("tokens", [20, 64, 1024])
+def test_batches_of_so_many_tokens(
+    model: TrainedModel,
+    segments: list[str],
+    alone: list[Translation],
+    tokens: int,
+    processes: int,
+) -> None:
+    assert_same(translate(model, segments, processes, batch_tokens=tokens), alone)
+
+
+def test_two_threads(model: TrainedModel, segments: list[str], alone: list[Translation]) -> None:
+    """Within each operation."""
+    torch.set_num_threads(2)
+    try:
+        assert_same(translate(model, segments), alone)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_other_sentences(
+    model: TrainedModel, segments: list[str], alone: list[Translation]
+) -> None:
+    """Other neighbours, longer ones among them, and another place in the batch."""
+    draw = random.Random(6)
+    others = [" ".join(draw.choices(WORDS, k=20)) for _ in segments]
+    mixed = [each for pair in zip(others, segments, strict=True) for each in pair]
+    assert_same(translate(model, mixed)[1::2], alone)
+    assert_same(translate(model, segments[::-1])[::-1], alone)
+
+
+@pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
+def test_scores_are_the_whole_models(
+    model: TrainedModel, segments: list[str], stopping: str
+) -> None:
+    """Every output of a batch, scored anew by the network as it is trained: nothing cached."""
+    sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
+    settings = replace(model.recipe.decode, stopping=stopping)
+    searched = Translator.of(model, settings, print, N_BEST)._search(sources)
+    for source, hypotheses in zip(sources, searched, strict=True):
+        for found in hypotheses:
+            with torch.inference_mode():
+                logits = model.network(source_batch([source]), torch.tensor([[BOS, *found.ids]]))
+            outputs = torch.tensor([*found.ids, EOS])
+            chosen = logits[0].double().log_softmax(-1).gather(1, outputs[:, None])
+            assert found.log_prob == pytest.approx(float(chosen.sum()), abs=1e-4)
+            penalty = ((5 + len(outputs)) / 6) ** settings.length_penalty
+            assert found.score == pytest.approx(found.log_prob / penalty, abs=1e-6)
