@@ -22,8 +22,6 @@ from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 from nmt.threads import bound_kernel_caches
 
-SPECIAL = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -76,6 +74,7 @@ class Translator:
         if self.settings.precision == "bf16":
             network = copy.deepcopy(network).bfloat16()  # the search itself adds up in float32
         self._search_model = IncrementalDecoder(network)
+        self._special = special_ids(self.tokenizer)
         self._longest = segment_limit(self.settings, network.settings)
         self._device = self.network.embedding.device
         self._workers = workers_for(self._device)
@@ -154,7 +153,7 @@ class Translator:
             self._search_model,
             source_batch(sources).to(self._device),
             [len(ids) + self.settings.max_extra_tokens for ids in sources],
-            SPECIAL,
+            self._special,
             beam_size=self.settings.beam_size,
             alpha=self.settings.length_penalty,
             n_best=self.n_best,
@@ -175,6 +174,16 @@ class Translator:
             sum(each.score for each in hypotheses),
             sum(each.log_prob for each in hypotheses),
         )
+
+
+def special_ids(tokenizer: Tokenizer) -> SpecialIds:
+    """How the search treats a tokenizer's ids.
+
+    Of two vocabularies the model's V is that of the larger: where that is the source's, the ids
+    beyond the target's stand for nothing and are never an output.
+    """
+    nothing = range(len(tokenizer.target), len(tokenizer))
+    return SpecialIds(BOS, EOS, never=(PAD, UNK, BOS, *nothing))
 
 
 def workers_for(device: torch.device) -> Forked:

@@ -48,6 +48,7 @@ def as_data(story: Story) -> dict[str, Any]:
         },
         "encoder": encoder,
         "decoder": decoder,
+        "last": pack(record.outputs["decoder_norm"]),
         "outlook": outlook,
         "beam": beam,
     }
@@ -60,11 +61,17 @@ def model_data(story: Story) -> dict[str, Any]:
     return {
         "name": model.recipe.name,
         "parameters": sum(each.numel() for each in model.network.parameters()),
-        "vocabulary": len(model.tokenizer),
+        "joint": model.tokenizer.is_joint,
+        "vocabulary": len(model.tokenizer.target),
+        "source_vocabulary": len(model.tokenizer.source),
         "source_language": model.recipe.data.source_language,
         "target_language": model.recipe.data.target_language,
         "tokenizer": model.recipe.tokenizer.kind,
         "positions": settings.positions,
+        "norm": settings.norm,
+        "norm_kind": settings.norm_kind,
+        "activation": settings.activation,
+        "tied": settings.tied != "none",  # the softmax's matrix and the embeddings
         "encoder_layers": settings.encoder_layers,
         "decoder_layers": settings.decoder_layers,
         "heads": settings.heads,
@@ -82,13 +89,17 @@ def target_names(story: Story, ids: Iterable[int]) -> list[int]:
 
 
 def piece_data(story: Story, sources: set[int], targets: set[int]) -> dict[str, Any]:
-    """The pieces that occur by number: as SentencePiece writes them, what special ones mean."""
+    """The pieces that occur by number: row, text by SentencePiece, what special ones mean."""
     source, target = story.model.tokenizer.sides
     named = [(each, source, each) for each in sorted(sources)]
     ids = sorted(targets)
     named += zip(target_names(story, ids), [target] * len(ids), ids, strict=True)
     return {
-        str(number): {"text": pieces.piece(each), "special": SPECIAL_NAMES.get(each)}
+        str(number): {
+            "row": each,
+            "text": pieces.piece(each),
+            "special": SPECIAL_NAMES.get(each),
+        }
         for number, pieces, each in named
     }
 
@@ -152,7 +163,7 @@ def outlook_data(story: Story) -> dict[str, Any]:
                 "logits": rounded(each.logits),
                 "log_sums": rounded(each.log_sums),
                 "entropy": round(each.entropy, 5),
-                "chosen": each.chosen,
+                "chosen": target_names(story, [each.chosen])[0],
                 "rank": each.rank,
             }
             for each in story.outlooks

@@ -12,7 +12,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import segment_limit
-from nmt.decoding.translator import SPECIAL
+from nmt.decoding.translator import special_ids
 from nmt.errors import NmtError, UsageError
 from nmt.explain.outlook import Outlook, outlooks
 from nmt.explain.recording import Recording, recording
@@ -72,12 +72,13 @@ def tell(
         network = copy.deepcopy(network).bfloat16()  # as in translating
     source = source_batch([ids]).to(network.embedding.device)
     max_length = len(ids) + settings.max_extra_tokens
+    special = special_ids(model.tokenizer)
     watched = WatchedModel(IncrementalDecoder(network))
     (found,) = beam_search(
         watched,
         source,
         [max_length],
-        SPECIAL,
+        special,
         beam_size=settings.beam_size,
         alpha=settings.length_penalty,
         stopping=settings.stopping,
@@ -88,7 +89,7 @@ def tell(
     tree = tree_of(
         watched.steps,
         winner,
-        SPECIAL,
+        special,
         beam_size=settings.beam_size,
         alpha=settings.length_penalty,
         max_length=max_length,
@@ -103,7 +104,7 @@ def tell(
         winner=winner,
         recording=record,
         logits=logits,
-        outlooks=outlooks(logits, [*winner.ids, EOS], SPECIAL.never),
+        outlooks=outlooks(logits, [*winner.ids, EOS], special.never),
         tree=tree,
         max_length=max_length,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.checkpoint import read_model
+from nmt.explain.packing import unpack
 from tests.conftest import Run
 from tests.training.conftest import assert_same
 
@@ -49,6 +51,13 @@ def test_it_translates_scores_and_is_shown(nmt: Run, variant: Path) -> None:
     source, target = ("".join(data["pieces"][str(each)]["text"] for each in ids) for ids in sides)
     assert "sun" in source
     assert target.replace("</s>", "") == target.replace("</s>", "").upper()
+    rows = [data["pieces"][str(each)]["row"] for each in data["target"]["outputs"]]
+    assert max(rows) < data["model"]["vocabulary"] == 28
+    softmax = read_model(variant / "model.safetensors").weights["own_softmax_weight"]
+    for step, last, row in zip(data["outlook"]["steps"], unpack(data["last"]), rows, strict=True):
+        place = step["pieces"].index(step["chosen"])
+        assert data["pieces"][str(step["chosen"])]["row"] == row
+        assert step["logits"][place] == pytest.approx(float(last @ softmax[row]), abs=1e-2)
 
 
 def test_it_resumes_as_if_never_stopped(nmt: Run, tiny: Path) -> None:
@@ -96,3 +105,21 @@ def test_fine_tuning_keeps_to_the_vocabularies(nmt: Run, variant: Path, tiny: Pa
     refused = nmt("train", tiny, *other)
     assert refused.code == 1
     assert "tokenizer.joint=false" in refused.err
+
+
+def test_the_source_may_have_more_symbols_than_the_target(nmt: Run, tiny: Path) -> None:
+    """The softmax is as wide as the larger vocabulary; what is beyond the other is no output."""
+    for name in ("train.tgt", "dev.tgt"):
+        text = Path(name).read_text()
+        Path(name).write_text(re.sub("[A-Z]+", lambda word: word[0][0], text))  # 6 of 10 words
+    word = [
+        part
+        for each in ("kind=word", "vocab_size=20", "joint=false")
+        for part in ("--set", f"tokenizer.{each}")
+    ]
+    trained = nmt("train", tiny, *word, "--set", "model.tied=none", "--max-updates", "1")
+    assert trained.code == 0, trained.err
+    for command in ("translate", "explain"):
+        text = "dev.src" if command == "translate" else "sun moon star"
+        done = nmt(command, text, "--beam-size", "13", "--set", "decode.max_extra_tokens=9")
+        assert done.code == 0, done.err

@@ -232,7 +232,7 @@ class Explorer {
       el(
         "div",
         { class: "scroll" },
-        ledger(stack, data[stack][state.layer], input, query, data.model.heads),
+        ledger(stack, data[stack][state.layer], input, query, data.model),
       ),
     );
   }

@@ -41,6 +41,8 @@ function table(ids, data, side) {
     el("td", { class: "wide" }, strip(parts[part].row(place), { scale: scales[part], name }));
   const column = (part, name) =>
     el("th", { scope: "col" }, name, el("small", {}, ` ±${fixed(scales[part], 1)}`));
+  // Rotary positions are not added.
+  const added = (...cells) => data.model.positions === "rotary" ? [] : cells;
   const rows = ids.map((id, place) => {
     const name = pieceText(data.pieces[id]);
     return el(
@@ -49,10 +51,12 @@ function table(ids, data, side) {
       el("td", { class: "n soft" }, String(place)),
       el("th", { scope: "row", class: side }, pieceLabel(data.pieces[id])),
       cell("scaled", place, `embedding of ${name}`),
-      el("td", { class: "operator" }, "+"),
-      cell("position", place, `position ${place}`),
-      el("td", { class: "operator" }, "="),
-      cell("sum", place, `input of ${name}`),
+      ...added(
+        el("td", { class: "operator" }, "+"),
+        cell("position", place, `position ${place}`),
+        el("td", { class: "operator" }, "="),
+        cell("sum", place, `input of ${name}`),
+      ),
     );
   });
   const head = el(
@@ -61,10 +65,12 @@ function table(ids, data, side) {
     el("th", { scope: "col" }, el("span", { class: "unseen" }, "position")),
     el("th", { scope: "col" }, "piece"),
     column("scaled", "its embedding × √d_model"),
-    el("td"),
-    column("position", "its position"),
-    el("td"),
-    column("sum", "what the first layer gets"),
+    ...added(
+      el("td"),
+      column("position", "its position"),
+      el("td"),
+      column("sum", "what the first layer gets"),
+    ),
   );
   return el("table", { class: "strips" }, el("thead", {}, head), el("tbody", {}, ...rows));
 }

@@ -14,47 +14,61 @@ const SUBLAYERS = {
   ]],
 };
 
+const NORMS = { layer: "LayerNorm", rms: "RMSNorm" };
+
+// What scales the units of a gated feed-forward (Shazeer, 2020).
+const GATES = {
+  glu: "σ(xW + b)",
+  reglu: "max(0, xW + b)",
+  geglu: "GELU(xW + b)",
+  swiglu: "Swish(xW + b)",
+};
+
 /** The way of the token at `place` through a layer; `input` is the tensor that it gets. */
-export function ledger(stack, layer, input, place, heads) {
-  const rows = [line("x", "what comes in", input, place)];
+export function ledger(stack, layer, input, place, model) {
+  const norm = NORMS[model.norm_kind];
+  const reads = model.norm === "pre" ? `; each sub-layer reads ${norm}(x) of what is there` : "";
+  const rows = [line("x", `what comes in${reads}`, input, place)];
   for (const [kind, name, section] of SUBLAYERS[stack]) {
-    rows.push(title(name, section), ...attentionSteps(layer[kind], place, heads));
+    rows.push(title(name, section), ...attentionSteps(layer[kind], place, model));
   }
-  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, place));
+  rows.push(title("Feed-forward", "§3.3"), ...feedForward(layer, place, model));
   return el("table", { class: "strips ledger" }, el("tbody", {}, ...rows));
 }
 
-function attentionSteps(part, place, heads) {
+/** How a sub-layer ends: post-norm is the paper's. */
+function summed(model) {
+  return model.norm === "pre" ? "x + …" : `${NORMS[model.norm_kind]}(x + …)`;
+}
+
+function attentionSteps(part, place, model) {
+  const scaled = model.norm === "pre" ? "" : ", then set to an even scale";
   return [
     line(
       "heads joined",
       "side by side, each gathered what it looked for",
       part.joined,
       place,
-      heads,
+      model.heads,
     ),
     line("× Wᴼ", "mixed into one vector", part.projected, place),
-    line(
-      "LayerNorm(x + …)",
-      "added to what came in, then set to an even scale",
-      part.normed,
-      place,
-    ),
+    line(summed(model), `added to what came in${scaled}`, part.normed, place),
   ];
 }
 
-function feedForward(layer, place) {
+function feedForward(layer, place, model) {
   const hidden = layer.hidden.row(place);
   const active = hidden.filter((each) => each > 0).length;
+  const [formula, meaning] = model.activation === "relu"
+    ? ["max(0, xW₁ + b₁)", `${active} of ${hidden.length} units speak up for this token`]
+    : [
+      `${GATES[model.activation]} ⊙ (xV + c)`,
+      `${hidden.length} units, each scaled by a gate of its own`,
+    ];
   return [
-    line(
-      "max(0, xW₁ + b₁)",
-      `${active} of ${hidden.length} units speak up for this token`,
-      layer.hidden,
-      place,
-    ),
+    line(formula, meaning, layer.hidden, place),
     line("· W₂ + b₂", "and what they say", layer.fed, place),
-    line("LayerNorm(x + …)", "what goes on to the next layer", layer.output, place),
+    line(summed(model), "what goes on to the next layer", layer.output, place),
   ];
 }
 

@@ -22,16 +22,18 @@ byId("facts").textContent = [
   `${model.encoder_layers} + ${model.decoder_layers} layers`,
   `${model.heads} heads`,
   `d_model ${model.d_model}`,
-  `vocabulary ${grouped(model.vocabulary)}`,
+  model.joint
+    ? `vocabulary ${grouped(model.vocabulary)}`
+    : `vocabularies ${grouped(model.source_vocabulary)} and ${grouped(model.vocabulary)}`,
   `beam ${data.beam.size}`,
   `score ${fixed(data.beam.score, 3)}`,
 ].join("  ·  ");
 byId("made").textContent = `Made by nmt ${data.nmt}.`;
 
-// Of what the page can say of a tokenizer and of positions, what is true of this model stays.
+// Of what the page can say of a tokenizer, positions and matrices, what is true of this model stays.
 for (const lead of document.querySelectorAll(".lead")) {
-  const { tokenizer = model.tokenizer, positions = model.positions } = lead.dataset;
-  if (tokenizer !== model.tokenizer || positions !== model.positions) lead.remove();
+  const isTrue = ([fact, value]) => String(model[fact]) === value;
+  if (!Object.entries(lead.dataset).every(isTrue)) lead.remove();
 }
 showPieces(byId("pieces-view"), data);
 showEmbedding(byId("embedding-view"), data);

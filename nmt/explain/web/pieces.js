@@ -1,6 +1,7 @@
 /** Pieces as they are shown everywhere, and the first block: how the text falls into them. */
 
 import { el } from "../../pages/dom.js";
+import { grouped } from "../../pages/numbers.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of a word's beginning
 const NAMES = { start: "start", end: "end", unknown: "unknown", padding: "padding" };
@@ -78,12 +79,17 @@ export function showPieces(view, data) {
     el(
       "p",
       { class: "note" },
-      `The number is the piece's row in the vocabulary of ${
-        data.model.vocabulary.toLocaleString("en")
-      }. Both sides end in a piece that says so. From here on ▁ is left out, and a piece that goes ` +
-        "on with a word has a dot before it.",
+      `The number is the piece's row in ${rowsOf(data.model)}. Both sides end in a piece that ` +
+        "says so. From here on ▁ is left out, and a piece that goes on with a word has a dot before it.",
     ),
   );
+}
+
+/** The vocabulary, or those of source and target. */
+function rowsOf(model) {
+  const [source, target] = [model.source_vocabulary, model.vocabulary].map(grouped);
+  if (model.joint) return `the vocabulary of ${target}`;
+  return `its side's vocabulary, of ${source} for the source and ${target} for the target`;
 }
 
 /** A piece as SentencePiece writes it. */
@@ -105,7 +111,12 @@ function chips(ids, pieces, side) {
         "li",
         { class: "word" },
         ...group.map((id) =>
-          el("span", { class: "chip" }, written(pieces[id]), el("small", {}, String(id)))
+          el(
+            "span",
+            { class: "chip" },
+            written(pieces[id]),
+            el("small", {}, String(pieces[id].row)),
+          )
         ),
       ),
     );

@@ -156,7 +156,7 @@ function row(data, step, id, place, share) {
 }
 
 function lastVector(data, step) {
-  const numbers = data.decoder.at(-1).output.row(step);
+  const numbers = data.last.row(step);
   const name = "the decoder's last vector of this step";
   return el(
     "div",
