@@ -27,7 +27,7 @@ from nmt.errors import NmtError
     type=FILE,
     default=Path("explain.html"),
     show_default=True,
-    help="HTML file to write.",
+    help="HTML file to write; a file that is no page is not written over.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @beam_options
@@ -90,7 +90,7 @@ def one_line(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:  # bytes of a shell that are no UTF-8
         raise NmtError("the text is not UTF-8") from error
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) != 1:
         found = f"{len(lines)} lines" if lines else "nothing"
         raise NmtError(f"explain takes one sentence, but the text holds {found}")

@@ -119,9 +119,11 @@ def encode(
         raise NmtError("there is nothing to explain: the text is blank")
     longest = segment_limit(settings, model.recipe.model)
     if len(ids) > longest:
+        grows = longest == settings.max_segment_tokens  # not what the model's positions hold
+        mend = f", or --set decode.max_segment_tokens={len(ids)}" if grows else ""
         raise NmtError(
             f"the text has {len(ids):,} tokens, and what is longer than {longest} is translated in"
-            " pieces; explain one sentence of it, or raise decode.max_segment_tokens"
+            f" pieces; explain one sentence of it{mend}"
         )
     if UNK in ids:
         report("the text holds characters that the vocabulary lacks; the model reads an unknown")

@@ -16,6 +16,7 @@ from string import Template
 from typing import Any
 
 from nmt.atomic import write_text
+from nmt.errors import NmtError
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -64,8 +65,23 @@ def hash_source(content: str) -> str:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write it whole or not at all; raises NmtError if the disk refuses."""
+    """Write it whole or not at all; raises NmtError if the disk refuses.
+
+    So it does for a file that is no page already, which may be a model, a recipe or a corpus.
+    """
+    if path.is_file() and not may_be_page(path):
+        raise NmtError(f"{path} is there and is no HTML page; name another file with --output")
     write_text(path, page)
+
+
+def may_be_page(path: Path) -> bool:
+    """Whether a file is empty or begins as an HTML page does."""
+    try:
+        with path.open("rb") as stream:
+            begin = stream.read(64).lstrip().lower()
+    except OSError:
+        return False
+    return not begin or begin.startswith((b"<!doctype html", b"<html"))
 
 
 def show(path: Path) -> bool:

@@ -69,6 +69,13 @@ def test_markup_in_a_sentence_is_text(nmt: Run, skilled_run: Path, tmp_path: Pat
     assert data_of(text)["source"]["text"] == SCRIPT
 
 
+def test_a_line_ends_where_translate_ends_it(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    text = "sun\u2028moon\x0cstar"
+    assert nmt("explain", text, "--model", skilled_run, "--output", page).code == 0
+    assert data_of(page.read_text(encoding="utf-8"))["source"]["text"] == text
+
+
 @pytest.mark.parametrize("opened", [True, False])
 def test_open_shows_it_in_the_browser(
     nmt: Run,

@@ -1,6 +1,7 @@
 """A story is the translation that `nmt translate` gives, and its numbers are the model's own."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -97,8 +98,15 @@ def test_a_blank_text_has_no_story(model: TrainedModel, text: str) -> None:
 
 def test_a_text_that_is_translated_in_pieces_has_none(model: TrainedModel) -> None:
     settings = replace(model.recipe.decode, max_segment_tokens=3)
-    with pytest.raises(NmtError, match=r"longer than 3 is translated in pieces"):
+    with pytest.raises(NmtError, match=r"longer than 3 is translated in pieces") as refused:
         tell(model, "sun moon star rain", settings, print)
+    (mend,) = re.findall(r"or --set decode\.max_segment_tokens=(\d+)$", str(refused.value))
+    settings = replace(settings, max_segment_tokens=int(mend))
+    assert tell(model, "sun moon star rain", settings, print).translation
+    learned = replace(model.recipe.model, positions="learned", max_positions=6)
+    small = replace(model, recipe=replace(model.recipe, model=learned))
+    with pytest.raises(NmtError, match=r"explain one sentence of it$"):  # nothing else would help
+        tell(small, "sun moon star rain", model.recipe.decode, print)
 
 
 def test_a_beam_that_no_page_can_show(model: TrainedModel) -> None:

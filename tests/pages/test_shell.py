@@ -57,3 +57,17 @@ def test_a_page_is_written_whole_or_told(parts: Parts, tmp_path: Path) -> None:
     assert (tmp_path / "new" / "page.html").read_bytes() == "é\n".encode()
     with pytest.raises(NmtError, match="cannot write"):
         write_page(tmp_path, "x")
+
+
+def test_a_page_takes_the_place_of_pages_alone(tmp_path: Path) -> None:
+    page = "<!doctype html>\n<p>new"
+    path = tmp_path / "file"
+    for content in ("", "<!doctype html>\n<p>old", "\n<!DOCTYPE html>", "<html></html>"):
+        path.write_text(content)
+        write_page(path, page)
+        assert path.read_text() == page
+    for content in ("source\tTarget\n", "{}", "\x00model"):
+        path.write_text(content)
+        with pytest.raises(NmtError, match="file is there and is no HTML page; name another"):
+            write_page(path, page)
+        assert path.read_text() == content
