@@ -40,8 +40,8 @@ function fill(element, properties, children) {
 }
 
 /**
- * One tab stop for a group of buttons; arrow keys move in it, by `columns` up and down.
- * Where it was is kept when the group is drawn anew.
+ * One tab stop for a group of buttons; arrow keys move in it, by `columns` up and down, and to the
+ * left is on where text runs that way. Where it was is kept when the group is drawn anew.
  */
 export function roving(group, columns = 1) {
   const items = [...group.querySelectorAll("[data-rove]")];
@@ -49,7 +49,9 @@ export function roving(group, columns = 1) {
   items.forEach((item, index) => item.setAttribute("tabindex", index === current ? "0" : "-1"));
   group.onkeydown = (event) => {
     const from = items.indexOf(event.target.closest("[data-rove]"));
-    const step = arrow(event.key, columns);
+    const leftwards = getComputedStyle(group).direction === "rtl";
+    const sideways = leftwards && { ArrowLeft: 1, ArrowRight: -1 }[event.key];
+    const step = sideways || arrow(event.key, columns);
     if (from < 0 || step === null) return;
     event.preventDefault();
     const to = Math.min(Math.max(from + step, 0), items.length - 1);
@@ -71,14 +73,20 @@ export function arrow(key, columns = 1) {
   return key in steps ? steps[key] : null;
 }
 
-/** A row of buttons of which one is pressed; `change` is told the value of the one that will be. */
+/** A row of buttons of which one is pressed; `change` is told the value of each that is clicked. */
 export function choice(name, options, value, change) {
+  const press = (pressed) => {
+    for (const button of buttons) {
+      button.setAttribute("aria-pressed", String(button.dataset.value === pressed));
+    }
+    change(pressed);
+  };
   const buttons = options.map((option) =>
     el("button", {
       type: "button",
       "aria-pressed": String(option.value === value),
       "data-value": option.value,
-      on: { click: () => change(option.value) },
+      on: { click: () => press(option.value) },
     }, option.label)
   );
   return el(

@@ -3,13 +3,15 @@
 /** Mark the section that is in view. */
 export function followSections() {
   const links = [...document.querySelectorAll("nav.flow a")];
+  const bar = links[0].closest("ol");
   const sections = links.map((link) => document.querySelector(link.hash));
   const mark = () => {
     const passed = sections.filter((section) => section.getBoundingClientRect().top < 120);
-    links.forEach((link, place) => {
-      if (place === passed.length - 1) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    });
+    const here = links[passed.length - 1];
+    if (here?.hasAttribute("aria-current")) return;
+    for (const link of links) link.removeAttribute("aria-current");
+    here?.setAttribute("aria-current", "true");
+    bar.scrollLeft = here ? here.offsetLeft - bar.offsetLeft - bar.clientWidth / 3 : 0;
   };
   links.forEach((link, place) => link.addEventListener("click", () => sections[place].open = true));
   addEventListener("scroll", mark, { passive: true });

@@ -14,7 +14,7 @@ export function fixed(number, digits = 3) {
 /** A share of 1 in per cent. */
 export function percent(share) {
   const value = 100 * share;
-  return `${value > 0 && value < 0.01 ? "< 0.01" : value.toFixed(value < 10 ? 2 : 1)} %`;
+  return `${value > 0 && value < 0.01 ? "<\u00a00.01" : value.toFixed(value < 10 ? 2 : 1)}\u00a0%`;
 }
 
 /** A whole number in groups of three digits. */

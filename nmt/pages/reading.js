@@ -41,4 +41,7 @@ export function followPointer() {
     if (!event.target.closest?.("[data-read]")) hideTip();
   });
   document.addEventListener("focusout", hideTip);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") hideTip();
+  });
 }

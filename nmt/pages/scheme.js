@@ -1,6 +1,8 @@
 /** Colours of the light and the dark scheme, for what is drawn on a canvas. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const known = new Map(); // colours already asked for: the style sheet is slow to answer
+dark.addEventListener("change", () => known.clear());
 
 /** Draw every canvas anew when the scheme changes; each has its own `draw`. */
 export function followScheme() {
@@ -16,8 +18,11 @@ export function onScheme(act) {
 
 /** A custom property of the style sheet, `#rrggbb`, as [red, green, blue]. */
 export function colour(name) {
-  const text = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  return [1, 3, 5].map((at) => Number.parseInt(text.slice(at, at + 2), 16));
+  if (!known.has(name)) {
+    const text = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    known.set(name, [1, 3, 5].map((at) => Number.parseInt(text.slice(at, at + 2), 16)));
+  }
+  return known.get(name);
 }
 
 /** Between two colours; share 0 is the first. */
@@ -25,15 +30,15 @@ export function mix(one, other, share) {
   return one.map((value, index) => value + share * (other[index] - value));
 }
 
-/** One of many colours that are told apart: of an attention head, of a run. */
+/** One of many colours that are told apart: of an attention head, of a run. It follows the scheme. */
 export function nthColour(place) {
-  const hue = (217 + place * 137.5) % 360;
-  const lightness = dark.matches ? 0.68 : 0.42;
-  const chroma = (1 - Math.abs(2 * lightness - 1)) * 0.72;
-  return [0, 8, 4].map((n) => {
-    const k = (n + hue / 30) % 12;
-    return 255 * (lightness - (chroma / 2) * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
-  });
+  return `hsl(${(217 + place * 137.5) % 360} 72% var(--nth))`;
+}
+
+/** The same as it is now, for a canvas, which knows no custom property. */
+export function nthOnCanvas(place) {
+  const now = getComputedStyle(document.documentElement).getPropertyValue("--nth");
+  return nthColour(place).replace("var(--nth)", now);
 }
 
 /** [red, green, blue] as CSS writes it. */

@@ -1,5 +1,6 @@
 """How the page of `nmt explain` holds up: windows, schemes, long and strange sentences."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -8,11 +9,15 @@ import torch
 
 from nmt.checkpoint import load_model
 from nmt.commands import main
-from nmt.explain.story import tell
+from nmt.explain.data import as_data
+from nmt.explain.story import Story, tell
+from nmt.text.tokenizer import EOS
+from tests.browser.audit import faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages, write
 from tests.browser.test_explain_page import shown
 from tests.conftest import write_tiny_corpus
 
+ARROW_RIGHT = "\ue014"
 VIEWS = ("pieces", "embedding", "encoder", "decoder", "probabilities", "beam", "alignment")
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
 
@@ -36,25 +41,24 @@ def test_it_fits_the_window(browser: Browser, page: Path, width: int, dark: bool
     browser.shoot(f"explain-{width}-{'dark' if dark else 'light'}")
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of #rrggbb (WCAG 2)."""
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_texts_stand_out_from_what_is_behind(browser: Browser, page: Path, dark: bool) -> None:
     """At least 4.5 to 1, as WCAG 2 asks of text."""
     browser.open(page, dark=dark)
-    script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
-    names = ["ink", "soft", "source", "target", "good", "paper", "card", "wash"]
-    light = {name: luminance(str(browser.run(script, f"--{name}")).strip()) for name in names}
-    assert (light["paper"] < 0.05) == dark
-    for text in ("ink", "soft", "source", "target", "good"):
-        for behind in ("paper", "card", "wash"):
-            low, high = sorted([light[text], light[behind]])
-            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, behind)
+    assert faint_texts(browser) == {}
+    browser.click("#decoder [data-value=self]")  # which hides keys
+    assert faint_texts(browser) == {}
+
+
+def test_tab_leads_through_the_page_and_is_seen(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    stops = tab_stops(browser)
+    assert [stop for stop in stops if not stop[1] or not stop[2]] == []
+    names = [name for _, name, _ in stops]
+    assert names[0] == "Pieces"
+    for group in ("Layer 1, head", "Temperature", "Step of the search"):
+        assert any(name.startswith(group) for name in names)
+    assert len([name for name in names if name.startswith("Layer ")]) == 2  # one a stack
 
 
 def test_canvases_follow_the_scheme(browser: Browser, page: Path) -> None:
@@ -71,6 +75,10 @@ def test_each_block_has_its_sentence_and_its_section(browser: Browser, page: Pat
     for view in VIEWS:
         assert len(browser.all(f"#{view} > .lead")) == 1
         assert browser.text(f"#{view} .ref").startswith("§")
+        for part in browser.all(f"#{view} details"):
+            assert len(part.find_elements("css selector", ":scope > .lead")) == 1
+            assert part.find_element("css selector", ".ref").text.startswith("§")
+    assert len(browser.all("main details details")) == 4
     assert "Byte-pair encoding" in browser.text("#pieces .lead")
     assert "sinusoids" in browser.text("#embedding .lead")
 
@@ -137,6 +145,54 @@ def test_right_to_left_and_long_words(browser: Browser, hebrew_run: Path, tmp_pa
     )
     assert left < right
     browser.shoot("explain-right-to-left")
+    browser.focus("#alignment .sentence.source .word:last-child")
+    browser.press(ARROW_RIGHT)  # where the word before stands
+    assert browser.run("return document.activeElement.textContent") == "כוכב"
+
+
+def test_long_words_in_what_is_read(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
+    model = load_model(skilled_run, torch.device("cpu"))
+    word = "moon" * 20
+    browser.open(write(tell(model, f"sun {word}", model.recipe.decode, print), tmp_path), 360)
+    browser.focus("#alignment .sentence.source .word:last-child")
+    assert browser.text("#alignment .reading").startswith(f"{word} is attended to by")
+    assert browser.overflow() <= 0
+
+
+def test_words_of_every_script(
+    browser: Browser, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By pieces put in the place of the story's own: marks, brackets, no spaces, a space alone."""
+    texts = ["▁", "(", "▁हि", "न्", "दी", ")", "▁我", "狗", "▁"]
+    data = as_data(story)
+    ids = data["source"]["ids"]
+    assert len(ids) > len(texts)
+    names = [str(9000 + place) for place in range(len(ids))]
+    data["pieces"] |= {name: {"text": "x", "special": None} for name in names}
+    data["pieces"] |= {
+        name: {"text": text, "special": None} for name, text in zip(names, texts, strict=False)
+    }
+    data["source"]["ids"] = [*map(int, names[: len(texts)]), *[EOS] * (len(ids) - len(texts))]
+    monkeypatch.setattr("nmt.explain.page.as_data", lambda _: data)
+    browser.open(write(story, tmp_path))
+    words = ["(", "हिन्दी", ")", "我", "狗", "▁"]
+    assert browser.texts("#alignment .sentence.source .word") == words
+    assert len(browser.all("#pieces .chips.source .word")) == len(words) + len(ids) - len(texts)
+
+
+def test_a_translation_without_a_word(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
+    model = copy.deepcopy(load_model(skilled_run, torch.device("cpu")))
+    norm = model.network.get_submodule("decoder.0.feed_forward_norm.norm")
+    with torch.no_grad():  # its last vector is the end's own, whatever is read
+        norm.get_parameter("weight").zero_()
+        norm.get_parameter("bias").copy_(100 * model.network.embedding[EOS])
+    story = tell(model, "sun", model.recipe.decode, print)
+    assert story.translation == ""
+    browser.open(write(story, tmp_path), 360)
+    assert "holds no word" in browser.text("#alignment .reading")
+    browser.focus("#alignment .sentence.source .word")
+    assert "holds no word" in browser.text("#alignment .reading")
+    assert browser.overflow() <= 0
 
 
 def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:

@@ -55,6 +55,18 @@ def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
         assert beside == pytest.approx(visible, abs=0.0051)
 
 
+def test_a_pointer_at_rest_takes_nothing_from_the_keyboard(browser: Browser, page: Path) -> None:
+    """As keys scroll the page, tokens come to lie under it."""
+    browser.open(page)
+    browser.click("#encoder [data-query='1']")
+    browser.focus("#encoder [data-query='3']")
+    reading = browser.text("#encoder .reading")
+    rows = [int(browser.one(f"#encoder [data-query='{n}']").rect["y"]) for n in (1, 2)]
+    browser.run("scrollBy({ top: arguments[0], behavior: 'instant' })", rows[1] - rows[0])
+    browser.until(lambda: bool(browser.all("#encoder [data-query='2']:hover")))
+    assert browser.text("#encoder .reading") == reading
+
+
 def test_hovering_a_token_shows_what_it_attends_to(
     browser: Browser, page: Path, story: Story
 ) -> None:
@@ -109,6 +121,31 @@ def test_heads_and_tokens_are_picked_by_keys_alone(browser: Browser, page: Path)
     assert browser.text("#encoder .reading") != first
     assert browser.one("#encoder [data-query='1']").get_attribute("aria-pressed") == "true"
     assert len(browser.all("#encoder .queries [tabindex='0']")) == 1
+
+
+def test_a_choice_keeps_the_focus(browser: Browser, page: Path) -> None:
+    for group, value in (("#embedding", "target"), ("#alignment", "all"), ("#decoder", "self")):
+        browser.open(page)
+        browser.focus(f"{group} [data-value={value}]")
+        browser.press(" ")
+        focused = browser.run("return document.activeElement.dataset.value")
+        assert focused == value
+        assert browser.one(f"{group} [data-value={value}]").get_attribute("aria-pressed") == "true"
+    browser.open(page)
+    browser.click("#embedding [data-value=target]")
+    assert "start" in browser.text("#embedding tbody")
+
+
+def test_keys_and_values_are_drawn_once_a_head(browser: Browser, page: Path) -> None:
+    """What another query does not change is not painted anew, so that 50 tokens stay quick."""
+    browser.open(page)
+    browser.run(
+        "for (const each of document.querySelectorAll('#encoder tbody canvas')) each.mark = 1"
+    )
+    browser.focus("#encoder [data-query='2']")
+    kept = "return document.querySelectorAll('#encoder .arithmetic tbody canvas')"
+    assert browser.run(f"{kept}.length") == 2 * len(browser.all("#encoder [data-query]"))
+    assert browser.run(f"return [...{kept.removeprefix('return ')}].every((each) => each.mark)")
 
 
 def test_the_temperature_reshapes_the_probabilities(

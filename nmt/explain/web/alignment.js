@@ -1,8 +1,7 @@
 /** The seventh block: source words and the words of the translation that attend to them. */
 
-import { choice, el, svg } from "../../pages/dom.js";
+import { choice, el, roving, svg } from "../../pages/dom.js";
 import { fixed, percent } from "../../pages/numbers.js";
-import { speak } from "../../pages/reading.js";
 import { words, wordText } from "./pieces.js";
 
 const HEIGHT = 120;
@@ -14,8 +13,8 @@ const FAINTEST = 0.12;
  * the position before it, so position t tells of output t.
  */
 export function align(data, layers) {
-  const sources = words(data.source.ids, data.pieces);
-  const targets = words(data.target.outputs, data.pieces);
+  const sources = units(data.source.ids, data.pieces);
+  const targets = units(data.target.outputs, data.pieces);
   const heads = data.model.heads;
   const weight = (target, source) => {
     let sum = 0;
@@ -35,6 +34,12 @@ export function align(data, layers) {
   };
 }
 
+/** Places of the pieces of each word; where there is one word only, each of its pieces. */
+function units(ids, pieces) {
+  const found = words(ids, pieces);
+  return found.length === 1 ? found[0].map((place) => [place]) : found;
+}
+
 /** Draw the block; the layers that count are chosen. */
 export function showAlignment(view, data) {
   const every = [...data.decoder.keys()];
@@ -42,28 +47,30 @@ export function showAlignment(view, data) {
     { value: "all", label: "all" },
     ...every.map((layer) => ({ value: String(layer), label: String(layer + 1) })),
   ];
+  const body = el("div");
   let remove = () => {};
   const draw = (value) => {
     remove();
     const found = align(data, value === "all" ? every : [Number(value)]);
     const picture = new Picture(found, data.model);
-    view.replaceChildren(
-      el("div", { class: "controls" }, choice("Layers", options, value, draw)),
-      el("div", { class: "scroll" }, picture.element),
-      picture.reading,
-      el(
-        "p",
-        { class: "note" },
-        "Of many models the last layer but one aligns best (Garg et al., 2019). A line is a share",
-        " of 12 % or more; what attends to the end of the text is left out.",
-      ),
-    );
+    body.replaceChildren(el("div", { class: "scroll" }, picture.element), picture.reading);
     picture.place();
     const follow = new ResizeObserver(() => picture.place());
     follow.observe(picture.element);
     remove = () => follow.disconnect();
   };
-  draw(String(Math.max(0, every.length - 2)));
+  const first = String(Math.max(0, every.length - 2));
+  view.append(
+    el("div", { class: "controls" }, choice("Layers", options, first, draw)),
+    body,
+    el(
+      "p",
+      { class: "note" },
+      "Of many models the last layer but one aligns best (Garg et al., 2019). A line is a share",
+      ` of ${100 * FAINTEST} % or more; what attends to the end of the text is left out.`,
+    ),
+  );
+  draw(first);
 }
 
 class Picture {
@@ -73,26 +80,41 @@ class Picture {
     this.targets = found.targets.map((text, place) => this.word(text, "target", place));
     this.drawing = svg("svg", { height: HEIGHT, "aria-hidden": "true" });
     this.reading = el("p", { class: "reading", "aria-live": "polite" });
-    const side = (name, language, items) =>
-      el("div", { class: `sentence ${name}`, dir: "auto", lang: language }, ...items);
-    this.element = el(
-      "div",
-      { class: "alignment" },
-      side("source", model.source_language, this.sources),
-      this.drawing,
-      side("target", model.target_language, this.targets),
-    );
+    const side = (name, label, language, items) =>
+      el(
+        "div",
+        {
+          class: `sentence ${name}`,
+          role: "group",
+          "aria-label": label,
+          dir: "auto",
+          lang: language,
+        },
+        ...items,
+      );
+    const sides = [
+      side("source", "Words of the source", model.source_language, this.sources),
+      side("target", "Words of the translation", model.target_language, this.targets),
+    ];
+    this.element = el("div", { class: "alignment" }, sides[0], this.drawing, sides[1]);
+    for (const each of sides) roving(each);
     this.tell("target", Math.min(1, this.targets.length - 1));
   }
 
   word(text, side, place) {
     const tell = () => {
+      if (this.chosen.side === side && this.chosen.place === place) return;
       this.tell(side, place);
       this.place();
     };
     return el(
       "button",
-      { type: "button", class: "word", on: { pointerenter: tell, focus: tell, click: tell } },
+      {
+        type: "button",
+        class: "word",
+        "data-rove": "",
+        on: { pointermove: tell, focus: tell, click: tell },
+      },
       text,
     );
   }
@@ -101,17 +123,18 @@ class Picture {
     this.chosen = { side, place };
     const { sources, targets, weights } = this.found;
     const [from, others] = side === "target" ? [targets, sources] : [sources, targets];
-    if (from.length === 0) return;
+    if (targets.length === 0) {
+      this.reading.textContent = "The translation holds no word.";
+      return;
+    }
     const shares = others.map((text, other) => [
       side === "target" ? weights[place][other] : weights[other][place],
       text,
     ]).sort((one, other) => other[0] - one[0]).slice(0, 3);
     const verb = side === "target" ? "attends to" : "is attended to by";
-    const text = `${from[place]} ${verb} ${
+    this.reading.textContent = `${from[place]} ${verb} ${
       shares.map(([share, name]) => `${name} ${percent(share)}`).join(", ")
     }`;
-    this.reading.textContent = text;
-    speak("");
   }
 
   /** Draw the lines where the words stand now. */

@@ -2,7 +2,7 @@
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { css, nthColour } from "../../pages/scheme.js";
+import { nthColour } from "../../pages/scheme.js";
 import { pieceLabel, pieceText } from "./pieces.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
@@ -13,57 +13,32 @@ export function score(attended, head, query, key) {
   return dot(q, attended.key.row(head, key)) / Math.sqrt(q.length);
 }
 
-/** The table of a query: a row a key, and the sum below. */
-export function arithmetic(look, attended, head, query, pieces) {
-  const name = pieceText(pieces[look.queries[query]]);
-  const q = attended.query.row(head, query);
-  const width = attended.value.shape.at(-1);
-  const gathered = attended.joined.row(query).slice(head * width, (head + 1) * width);
+/**
+ * The table of a head: a row a key, and the sum below. Keys and values are drawn once; `select`
+ * fills in what a query makes of them.
+ */
+export function arithmetic(look, attended, head, pieces) {
   const all = (tensor) => look.keys.map((_, key) => tensor.row(head, key));
-  const scales = { k: fullScale(all(attended.key)), v: fullScale(all(attended.value)) };
-  const vector = (numbers, scale, what) =>
-    el("td", { class: "wide" }, strip(numbers, { scale, name: what }));
+  const [keys, values] = [all(attended.key), all(attended.value)];
+  const valueScale = fullScale(values);
+  const keyScale = fullScale(keys);
   const rows = look.keys.map((id, key) => {
-    const label = el("th", { scope: "row", class: look.sides[1] }, pieceLabel(pieces[id]));
-    const keyName = pieceText(pieces[id]);
-    if (look.masked && key > query) {
-      return el(
-        "tr",
-        { class: "masked" },
-        label,
-        el("td", { colspan: 5 }, "hidden: not yet written"),
-      );
-    }
-    const k = attended.key.row(head, key);
-    const product = dot(q, k);
-    const weight = attended.weights.at(head, query, key);
-    return el(
-      "tr",
-      {},
-      label,
-      vector(k, scales.k, `key of ${keyName}`),
-      el("td", { class: "n" }, fixed(product, 2)),
-      el("td", { class: "n", "data-score": key }, fixed(product / Math.sqrt(q.length), 3)),
-      el("td", { class: "n bar-cell", "data-weight": key }, bar(weight, head), fixed(weight, 4)),
-      vector(attended.value.row(head, key), scales.v, `value of ${keyName}`),
+    const name = pieceText(pieces[id]);
+    return keyRow(
+      el("th", { scope: "row", class: look.sides[1] }, pieceLabel(pieces[id])),
+      vector(keys[key], keyScale, `key of ${name}`),
+      vector(values[key], valueScale, `value of ${name}`),
+      key,
+      head,
     );
   });
-  return el(
+  const queryRow = el("tr", { class: "query-row" });
+  const sum = el("td", { class: "wide" });
+  const element = el(
     "table",
     { class: "strips arithmetic" },
-    el(
-      "thead",
-      {},
-      el(
-        "tr",
-        { class: "query-row" },
-        el("th", { scope: "row", class: look.sides[0] }, pieceLabel(pieces[look.queries[query]])),
-        vector(q, fullScale([q]), `query of ${name}`),
-        el("td", { colspan: 4, class: "soft" }, `← its query q, ${q.length} numbers`),
-      ),
-      headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"]),
-    ),
-    el("tbody", {}, ...rows),
+    el("thead", {}, queryRow, headRow(["key", "k", "q · k", "÷ √dₖ", "softmax", "v"])),
+    el("tbody", {}, ...rows.map((row) => row.element)),
     el(
       "tfoot",
       {},
@@ -71,24 +46,70 @@ export function arithmetic(look, attended, head, query, pieces) {
         "tr",
         {},
         el("th", { scope: "row", colspan: 5 }, "Sum of values, each times its weight"),
-        vector(gathered, scales.v, `what head ${head + 1} gathers for ${name}`),
+        sum,
       ),
     ),
   );
+  const select = (query) => {
+    const piece = pieces[look.queries[query]];
+    const name = pieceText(piece);
+    const q = attended.query.row(head, query);
+    queryRow.replaceChildren(
+      el("th", { scope: "row", class: look.sides[0] }, pieceLabel(piece)),
+      vector(q, fullScale([q]), `query of ${name}`),
+      el("td", { colspan: 4, class: "soft" }, `← its query q, ${q.length} numbers`),
+    );
+    rows.forEach((row, key) => {
+      if (look.masked && key > query) row.hide();
+      else row.show(dot(q, keys[key]), Math.sqrt(q.length), attended.weights.at(head, query, key));
+    });
+    const width = values[0].length;
+    const gathered = attended.joined.row(query).slice(head * width, (head + 1) * width);
+    const what = `what head ${head + 1} gathers for ${name}`;
+    sum.replaceChildren(strip(gathered, { scale: valueScale, name: what }));
+  };
+  return { element, select };
+}
+
+function vector(numbers, scale, name) {
+  return el("td", { class: "wide" }, strip(numbers, { scale, name }));
 }
 
 function headRow(names) {
-  const numeric = (name) => ["q · k", "÷ √dₖ", "softmax"].includes(name) ? "n" : null;
+  const kinds = { "q · k": "n", "÷ √dₖ": "n", softmax: "n", v: "wide" };
   return el(
     "tr",
     {},
-    ...names.map((name) => el("th", { scope: "col", class: numeric(name) }, name)),
+    ...names.map((name) => el("th", { scope: "col", class: kinds[name] }, name)),
   );
 }
 
-function bar(weight, head) {
-  return el("span", {
-    class: "bar",
-    style: { width: `${100 * weight}%`, background: css(nthColour(head)) },
-  });
+/** A key's row; while the key is hidden from the query it says so in place of numbers. */
+function keyRow(label, keyStrip, valueStrip, key, head) {
+  const bar = el("span", { class: "bar", style: { background: nthColour(head) } });
+  const [product, scaled, weight] = ["", "", ""].map((text) => document.createTextNode(text));
+  const seen = [
+    keyStrip,
+    el("td", { class: "n" }, product),
+    el("td", { class: "n", "data-score": key }, scaled),
+    el("td", { class: "n bar-cell", "data-weight": key }, bar, weight),
+    valueStrip,
+  ];
+  const unseen = el("td", { colspan: 5 }, "hidden: not yet written");
+  const element = el("tr", {}, label, ...seen);
+  return {
+    element,
+    hide: () => {
+      element.className = "masked";
+      element.replaceChildren(label, unseen);
+    },
+    show: (dotted, root, share) => {
+      element.className = "";
+      if (unseen.parentNode) element.replaceChildren(label, ...seen);
+      product.data = fixed(dotted, 2);
+      scaled.data = fixed(dotted / root, 3);
+      weight.data = fixed(share, 4);
+      bar.style.setProperty("width", `${100 * share}%`);
+    },
+  };
 }

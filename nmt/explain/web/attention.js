@@ -30,13 +30,48 @@ export function showStack(view, data, stack) {
     query: 1,
     shown: "weights",
   };
-  const parts = { controls: el("div", { class: "controls" }) };
-  for (const name of ["explorer", "reading", "inside", "way"]) parts[name] = el("div");
-  parts.reading.className = "reading";
-  parts.reading.setAttribute("aria-live", "polite");
-  view.append(parts.controls, parts.explorer, parts.reading, parts.inside, parts.way);
-  const explorer = new Explorer(data, stack, state, parts);
-  explorer.drawKind();
+  const parts = {
+    controls: el("div", { class: "controls" }),
+    explorer: el("div", { class: "explorer" }),
+    reading: el("div", { class: "reading", "aria-live": "polite" }),
+    inside: new Part(
+      "§3.2.1",
+      "Softmax turns what the query has in common with each key into weights, by which the values" +
+        " are summed up; without the division by √dₖ nearly all weight could go to one key.",
+    ),
+    way: new Part(
+      "§3.1",
+      "Each sub-layer finds something to add to what came in, and LayerNorm sets their sum to an" +
+        " even scale for the next one.",
+    ),
+  };
+  const { controls, explorer, reading, inside, way } = parts;
+  view.append(controls, explorer, reading, inside.element, way.element);
+  new Explorer(data, stack, state, parts).drawKind();
+}
+
+/** A part of a block: folds, says in a sentence what it shows, and is filled as things are picked. */
+class Part {
+  constructor(section, lead) {
+    this.title = el("h3");
+    this.body = el("div", { class: "scroll" });
+    const summary = el("summary", {}, this.title, el("span", { class: "ref" }, section));
+    this.element = el(
+      "details",
+      { class: "part", open: true },
+      summary,
+      el("p", { class: "lead" }, lead),
+      this.body,
+    );
+  }
+
+  name(...title) {
+    this.title.replaceChildren(...title);
+  }
+
+  fill(content) {
+    this.body.replaceChildren(content);
+  }
 }
 
 /**
@@ -66,7 +101,6 @@ function telling(layers, kind) {
 class Explorer {
   constructor(data, stack, state, parts) {
     Object.assign(this, { data, stack, state, parts });
-    parts.explorer.className = "explorer";
   }
 
   /** The attention that is looked at, and who attends to whom. */
@@ -122,6 +156,13 @@ class Explorer {
     this.map.select(state.layer, state.head);
     this.lines = attentionLines(look, data.pieces, change);
     this.matrix = attentionMatrix(look, data.pieces, this.values(look), change);
+    this.arithmetic = state.head === ALL
+      ? null
+      : arithmetic(look, this.attended(), state.head, data.pieces);
+    parts.inside.fill(
+      this.arithmetic?.element ??
+        el("p", { class: "note" }, "Pick one head above to see its queries, keys and values."),
+    );
     this.picture.replaceChildren(
       el("div", { class: "scroll" }, this.lines.element),
       el("div", { class: "scroll" }, this.matrix.element),
@@ -178,7 +219,8 @@ class Explorer {
     this.lines.select(query);
     this.matrix.select(query);
     this.parts.reading.replaceChildren(...this.inWords(look, query));
-    this.drawInside(look, query);
+    this.arithmetic?.select(query);
+    this.nameInside(look, query);
     this.drawWay(look, query);
   }
 
@@ -196,45 +238,24 @@ class Explorer {
     return into;
   }
 
-  drawInside(look, query) {
+  nameInside(look, query) {
     const { data, state, parts } = this;
-    const heading = el(
-      "h3",
-      {},
+    parts.inside.name(
       state.head === ALL ? "Inside a head, for " : `Inside head ${state.head + 1}, for `,
       pieceOf(look, query, data),
       ": softmax(QKᵀ ÷ √dₖ) V",
-      el("span", { class: "ref" }, "§3.2.1"),
     );
-    const inside = state.head === ALL
-      ? el("p", { class: "note" }, "Pick one head above to see its queries, keys and values.")
-      : el(
-        "div",
-        { class: "scroll" },
-        arithmetic(look, this.attended(), state.head, query, data.pieces),
-      );
-    parts.inside.replaceChildren(heading, inside);
   }
 
   drawWay(look, query) {
     const { data, stack, state, parts } = this;
     const side = stack === "encoder" ? "source" : "target";
     const input = state.layer ? data[stack][state.layer - 1].output : data.embedding[side].sum;
-    const heading = el(
-      "h3",
-      {},
+    parts.way.name(
       pieceOf(look, query, data),
       ` through layer ${state.layer + 1} of ${data[stack].length}`,
-      el("span", { class: "ref" }, "§3.1"),
     );
-    parts.way.replaceChildren(
-      heading,
-      el(
-        "div",
-        { class: "scroll" },
-        ledger(stack, data[stack][state.layer], input, query, data.model),
-      ),
-    );
+    parts.way.fill(ledger(stack, data[stack][state.layer], input, query, data.model.heads));
   }
 }
 

@@ -5,9 +5,9 @@ import { fixed, percent } from "../../pages/numbers.js";
 import { joined, pieceLabel, pieceText } from "./pieces.js";
 import { growTree, pathTo } from "./tree.js";
 
-const COLUMN = 94;
+const COLUMN = 98;
 const ROW = 30;
-const BOX = { width: 70, height: 23 };
+const BOX = { width: 74, height: 23 };
 const FATES = {
   kept: "kept",
   pruned: "pruned",
@@ -112,7 +112,6 @@ class Beam {
   box(node) {
     const piece = this.data.pieces[node.piece];
     const label = pieceText(piece);
-    const long = label.length > 9 ? `${[...label].slice(0, 8).join("")}…` : label;
     const share = node.parent === null ? 1 : this.share(node);
     const group = svg(
       "g",
@@ -126,7 +125,7 @@ class Beam {
         "data-node": node.place,
         "aria-label": `${label}, step ${node.step}, ${FATES[node.fate]}`,
         on: {
-          pointerenter: () => this.choose(node),
+          pointermove: () => this.choose(node),
           focus: () => this.choose(node),
           click: () => this.choose(node),
         },
@@ -139,7 +138,7 @@ class Beam {
         width: Math.max(0, (BOX.width - 6) * share),
         height: 2,
       }),
-      svg("text", { x: BOX.width / 2, y: BOX.height / 2 + 4 }, long),
+      svg("text", { x: BOX.width / 2, y: BOX.height / 2 + 4 }, fitting(label, BOX.width - 8)),
     );
     return group;
   }
@@ -190,7 +189,7 @@ class Beam {
   }
 
   choose(node) {
-    if (node.step > this.step) return;
+    if (node.step > this.step || node === this.chosen) return;
     this.chosen = node;
     const path = new Set(pathTo(this.nodes, node));
     this.nodes.forEach((each) => {
@@ -210,7 +209,7 @@ class Beam {
       el(
         "span",
         { class: "soft" },
-        ` ${fate} · p(`,
+        ` · ${fate} · p(`,
         pieceLabel(this.data.pieces[node.piece]),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
@@ -230,7 +229,9 @@ class Beam {
     const finished = this.nodes
       .filter((node) => node.fate === "finished" && node.step <= this.step)
       .sort((one, other) => other.score - one.score);
-    const rows = [...finished, ...live].map((node) => this.row(node));
+    const { size } = this.data.beam;
+    const rows = [...finished.slice(0, size), ...live].map((node) => this.row(node));
+    const more = finished.length - size;
     const names = ["", "hypothesis", "log p", "length penalty", "score"];
     const head = names.map((name, place) =>
       el("th", { scope: "col", class: place > 1 ? "n" : null }, name)
@@ -242,7 +243,12 @@ class Beam {
         el("thead", {}, el("tr", {}, ...head)),
         el("tbody", {}, ...rows),
       ),
-      el("p", { class: "note" }, this.reason(finished[0])),
+      el(
+        "p",
+        { class: "note" },
+        more > 0 ? `${more} more finished with a lower score. ` : "",
+        this.reason(finished[0]),
+      ),
     );
   }
 
@@ -284,12 +290,27 @@ class Beam {
   }
 }
 
+const ruler = el("canvas").getContext("2d");
+
+/** As much of a text as a width in pixels holds. */
+function fitting(text, width) {
+  ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
+  const letters = [...text];
+  let shown = text;
+  while (letters.length > 1 && ruler.measureText(shown).width > width) {
+    letters.pop();
+    shown = `${letters.join("")}…`;
+  }
+  return shown;
+}
+
 function legend() {
   const item = (fate, text) => el("span", {}, el("i", { class: `swatch ${fate}` }), text);
   return el(
     "p",
     { class: "beam-legend note" },
     item("kept", "kept"),
+    item("dead", "kept, but its branch ended later"),
     item("pruned", "pruned"),
     item("finished", "finished"),
     item("wins", "the translation"),

@@ -12,22 +12,24 @@ const SIDES = [
 
 /** Draw the block; the side is chosen. */
 export function showEmbedding(view, data) {
+  const body = el("div", { class: "scroll" });
   const draw = (side) => {
     const ids = side === "source" ? data.source.ids : data.target.inputs;
-    view.replaceChildren(
-      el("div", { class: "controls" }, choice("Side", SIDES, side, draw)),
-      el("div", { class: "scroll" }, table(ids, data, side)),
-      el(
-        "p",
-        { class: "note" },
-        `Each strip is a vector of d_model = ${data.model.d_model} numbers; blue is below zero, `,
-        "orange above. ",
-        data.model.positions === "sinusoidal"
-          ? "Along a position's strip, sines and cosines of ever longer waves take turns."
-          : "",
-      ),
-    );
+    body.replaceChildren(table(ids, data, side));
   };
+  view.append(
+    el("div", { class: "controls" }, choice("Side", SIDES, "source", draw)),
+    body,
+    el(
+      "p",
+      { class: "note" },
+      `Each strip is a vector of d_model = ${data.model.d_model} numbers; blue is below zero, `,
+      "orange above. ",
+      data.model.positions === "sinusoidal"
+        ? "Along a position's strip, sines and cosines of ever longer waves take turns."
+        : "",
+    ),
+  );
   draw("source");
 }
 

@@ -1,7 +1,7 @@
 /** All heads of all layers as small multiples, which is also where one is picked. */
 
 import { el, roving } from "../../pages/dom.js";
-import { css, nthColour } from "../../pages/scheme.js";
+import { nthColour } from "../../pages/scheme.js";
 import { thumbnail } from "./matrix.js";
 
 export const ALL = "all";
@@ -48,7 +48,7 @@ export function headMap({ layers, heads, rows, columns, masked, weights }, pick)
         },
         thumbnail(rows, columns, value),
       );
-      if (which !== ALL) button.style.setProperty("--head", css(nthColour(head)));
+      if (which !== ALL) button.style.setProperty("--head", nthColour(head));
       buttons.push(button);
       element.append(button);
     }

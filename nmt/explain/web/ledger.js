@@ -2,7 +2,7 @@
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { css, nthColour } from "../../pages/scheme.js";
+import { nthColour } from "../../pages/scheme.js";
 import { fullScale, strip } from "./strips.js";
 
 const SUBLAYERS = {
@@ -97,7 +97,7 @@ function line(formula, meaning, tensor, place, heads = 0) {
 function headBand(heads) {
   const parts = Array.from(
     { length: heads },
-    (_, head) => el("span", { style: { background: css(nthColour(head)) } }),
+    (_, head) => el("span", { style: { background: nthColour(head) } }),
   );
   return el("span", { class: "head-band", "aria-hidden": "true" }, ...parts);
 }

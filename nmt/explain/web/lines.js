@@ -2,7 +2,7 @@
 
 import { el, roving, svg } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { css, nthColour } from "../../pages/scheme.js";
+import { nthColour } from "../../pages/scheme.js";
 import { pieceLabel } from "./pieces.js";
 
 const WIDTH = 124;
@@ -24,7 +24,7 @@ export function attentionLines(look, pieces, change) {
         "data-query": place,
         "aria-pressed": "false",
         on: {
-          pointerenter: () => change(place),
+          pointermove: () => change(place),
           focus: () => change(place),
           click: () => change(place),
         },
@@ -44,6 +44,10 @@ export function attentionLines(look, pieces, change) {
     preserveAspectRatio: "none", // it is narrower on a small screen
     "aria-hidden": "true",
   });
+  // Drawn once: of each query what is faint, behind the strong lines of the one chosen.
+  const faint = look.queries.map((_, query) => faintLines(look, query, rowHeight));
+  const strong = svg("g");
+  drawing.append(...faint, strong);
   const left = el("div", { class: "queries", role: "group", "aria-label": "Attending token" });
   left.append(...queries);
   roving(left);
@@ -61,7 +65,8 @@ export function attentionLines(look, pieces, change) {
     });
     if (!left.contains(document.activeElement)) roving(left);
     keys.forEach((key, place) => key.show(mean(look, query, place)));
-    drawing.replaceChildren(...linesOf(look, query, rowHeight));
+    faint.forEach((lines, place) => lines.classList.toggle("chosen", place === query));
+    strong.replaceChildren(...strongLines(look, query, rowHeight));
   };
   return { element, select };
 }
@@ -86,23 +91,24 @@ export function mean(look, query, key) {
     look.heads.length;
 }
 
-function linesOf(look, chosen, rowHeight) {
-  const faint = [];
-  const strong = [];
-  look.queries.forEach((_, query) => {
-    look.keys.forEach((_, key) => {
-      if (query !== chosen) {
-        const weight = mean(look, query, key) ?? 0;
-        if (weight >= FAINTEST) faint.push(line(query, key, rowHeight, weight, null));
-        return;
-      }
-      for (const head of look.heads) {
-        const weight = look.weight(head, query, key);
-        if (weight >= FAINTEST / 4) strong.push(line(query, key, rowHeight, weight, head));
-      }
-    });
+/** A query's lines while another is chosen: the mean of the heads shown. */
+function faintLines(look, query, rowHeight) {
+  const weights = look.keys.map((_, key) => mean(look, query, key) ?? 0);
+  return svg("g", {}, ...linesFrom(query, weights, FAINTEST, rowHeight, null));
+}
+
+/** The chosen query's lines, of each head in its own colour. */
+function strongLines(look, query, rowHeight) {
+  return look.heads.flatMap((head) => {
+    const weights = look.keys.map((_, key) => look.weight(head, query, key));
+    return linesFrom(query, weights, FAINTEST / 4, rowHeight, head);
   });
-  return [...faint, ...strong];
+}
+
+function linesFrom(query, weights, least, rowHeight, head) {
+  return weights.flatMap((weight, key) =>
+    weight >= least ? [line(query, key, rowHeight, weight, head)] : []
+  );
 }
 
 function line(query, key, rowHeight, weight, head) {
@@ -116,6 +122,6 @@ function line(query, key, rowHeight, weight, head) {
     "stroke-opacity",
     String(head === null ? 0.4 * weight : 0.15 + 0.85 * weight ** 0.7),
   );
-  if (head !== null) path.style.setProperty("stroke", css(nthColour(head)));
+  if (head !== null) path.style.setProperty("stroke", nthColour(head));
   return path;
 }

@@ -4,6 +4,9 @@ import { el } from "../../pages/dom.js";
 import { grouped } from "../../pages/numbers.js";
 
 const SPACE = "\u2581"; // SentencePiece's mark of a word's beginning
+// Scripts that leave no space between words: each of their pieces is shown as a word.
+const SPACELESS =
+  /^[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 const NAMES = { start: "start", end: "end", unknown: "unknown", padding: "padding" };
 
 /** What a piece is called in a label: its text, or what a special one means. */
@@ -46,27 +49,30 @@ function beginsWord(piece) {
 }
 
 function isPunctuation(piece) {
-  return !piece.special && /^[^\p{L}\p{N}\u2581]+$/u.test(piece.text);
+  return !piece.special && /^\u2581?[^\p{L}\p{M}\p{N}\u2581]+$/u.test(piece.text);
 }
 
 /** Places of the pieces of each word, and of punctuation; without special pieces. */
 export function words(ids, pieces) {
   const found = [];
   let apart = true;
+  let bare = false; // the word is no more than its space yet
   ids.forEach((id, place) => {
     const piece = pieces[id];
     if (piece.special && piece.special !== "unknown") return;
-    if (apart || beginsWord(piece) || isPunctuation(piece)) found.push([]);
+    const begins = beginsWord(piece) || isPunctuation(piece) || SPACELESS.test(piece.text);
+    if (!bare && (apart || begins)) found.push([]);
     found.at(-1).push(place);
     apart = isPunctuation(piece);
+    bare = piece.text === SPACE;
   });
   return found;
 }
 
 /** The text of a word. */
 export function wordText(places, ids, pieces) {
-  return places.map((place) => pieces[ids[place]].special ? "⁇" : pieces[ids[place]].text).join("")
-    .replaceAll(SPACE, "");
+  const text = places.map((place) => pieces[ids[place]].special ? "⁇" : pieces[ids[place]].text);
+  return text.join("").replaceAll(SPACE, "") || SPACE;
 }
 
 /** Both texts in pieces, word by word, with the numbers that the model reads and writes. */
