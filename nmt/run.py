@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,13 +68,20 @@ class RunFolder:
         """The page that tells of the run."""
         return self.path / "report.html"
 
-    def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that are whole; none if it is not there."""
+    def read_metrics(self, report: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl that are whole; none if it is not there.
+
+        How many are not is reported.
+        """
         try:
             text = self.metrics.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
-        return [line for line in map(parse_metrics, text.splitlines()) if line]
+        written = [line for line in text.splitlines() if line.strip()]
+        whole = [content for content in map(parse_metrics, written) if content]
+        if report and len(whole) < len(written):
+            report(f"{self.metrics}: damaged lines left out: {len(written) - len(whole)}")
+        return whole
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -150,7 +157,7 @@ def parse_metrics(line: str) -> dict[str, Any] | None:
     try:
         content = dict(json.loads(line))
         return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -165,12 +172,16 @@ def is_alive(process: int) -> bool:
     return True
 
 
+def folders_under(runs: Path) -> list[RunFolder]:
+    """What may be a run: a recipe's name may hold a folder."""
+    return [RunFolder(path) for pattern in ("*/", "*/*/") for path in sorted(runs.glob(pattern))]
+
+
 def newest_model(runs: Path = RUNS) -> Path:
     """The model of the run last trained under `runs`."""
     trained = [
         (path.stat().st_mtime_ns, folder)
-        for pattern in ("*/", "*/*/")  # a recipe's name may hold a folder
-        for folder in map(RunFolder, sorted(runs.glob(pattern)))
+        for folder in folders_under(runs)
         for path in (folder.model, folder.best)
         if path.is_file()
     ]
@@ -186,7 +197,7 @@ def newest_run(runs: Path = RUNS) -> RunFolder:
     """The run under `runs` that last reported anything."""
     begun = [
         (folder.metrics.stat().st_mtime_ns, folder)
-        for folder in map(RunFolder, sorted(runs.glob("*/")))
+        for folder in folders_under(runs)
         if folder.metrics.is_file()
     ]
     if not begun:

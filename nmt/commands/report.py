@@ -17,7 +17,8 @@ MOST_RUNS = 6  # whose curves can still be told apart
 @click.option(
     "--output",
     type=FILE,
-    help="HTML file to write.  [default: report.html, of one run in its folder]",
+    help="HTML file to write; a file that is no page is not written over."
+    "  [default: report.html, of one run in its folder]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
@@ -36,6 +37,8 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     """
     if len(runs) > MOST_RUNS:
         raise UsageError(f"{len(runs)} runs are too many for a page; name at most {MOST_RUNS}")
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run stands beside itself; name each once")
     folders = [RunFolder(run) for run in runs] or [newest_run()]
 
     from nmt.pages.shell import show

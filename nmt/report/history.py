@@ -1,6 +1,8 @@
 """What a run's folder tells of its training, read without torch."""
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.log import note
 from nmt.metrics.scores import Measure
 from nmt.metrics.tasks import task_metrics
 from nmt.run import RunFolder
@@ -40,7 +43,7 @@ class History:
         lines = self.of(kind)
         return {
             "updates": [line["update"] for line in lines],
-            "values": [rounded(line.get(figure)) for line in lines],
+            "values": [rounded(number(line.get(figure))) for line in lines],
         }
 
     @property
@@ -53,7 +56,7 @@ class History:
         """The validation with the best score."""
         best: dict[str, Any] | None = None
         for line in self.of("dev"):
-            score = line.get("score")
+            score = number(line.get("score"))
             if score is not None and (best is None or self.measure.beats(score, best["score"])):
                 best = line
         return best
@@ -63,15 +66,15 @@ class History:
         return [
             {"update": line["update"], "kind": line["kind"], "samples": line["samples"]}
             for line in self.lines
-            if line["kind"] in ("dev", "average") and line.get("samples")
+            if line["kind"] in ("dev", "average") and are_samples(line.get("samples"))
         ]
 
 
-def read_history(run: RunFolder) -> History:
-    """Raises NmtError if the folder is no run's or nothing was reported yet."""
+def read_history(run: RunFolder, report: Callable[[str], None] = note) -> History:
+    """Reports what is damaged; raises NmtError if the folder is no run's or tells nothing yet."""
     if not run.recipe.is_file():
         raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
-    lines = run.read_metrics()
+    lines = sorted(run.read_metrics(report), key=lambda line: line["update"])
     if not lines:
         raise NmtError(f"{run.metrics} tells of no update yet; `nmt train` writes it")
     recipe = run.load_recipe()
@@ -79,16 +82,19 @@ def read_history(run: RunFolder) -> History:
     scored = [
         {**line, "score": line[measure.key]} if measure.key in line else line for line in lines
     ]
-    return History(run.path, recipe, scored, measure, read_cards(run.path), count_weights(run))
+    cards = read_cards(run.path, report)
+    return History(run.path, recipe, scored, measure, cards, count_weights(run))
 
 
-def read_cards(folder: Path) -> list[dict[str, Any]]:
+def read_cards(folder: Path, report: Callable[[str], None]) -> list[dict[str, Any]]:
     """Evaluation cards, the newest last: JSON files of the folder that say they are one."""
     found = []
     for path in folder.glob("*.json"):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            # What is no number in JSON, such as NaN, is none on the page either.
+            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
         except (OSError, ValueError):
+            report(f"{path}: left out, as it is no JSON that can be read")
             continue
         if isinstance(content, dict) and "evaluation_card" in content:
             found.append({"file": path.name, **content})
@@ -103,6 +109,27 @@ def count_weights(run: RunFolder) -> int | None:
             return sum(size_of(file.get_slice(name).get_shape()) for name in names)
     except (NmtError, SafetensorError, OSError):
         return None
+
+
+def number(value: Any) -> float | None:
+    """A finite number; none of anything else that a file may hold in its place."""
+    is_number = isinstance(value, (int, float)) and math.isfinite(value)
+    return value if is_number else None
+
+
+def are_samples(found: Any) -> bool:
+    """Whether they can be shown: a list of `nmt.training.validation`'s samples."""
+    return (
+        isinstance(found, list)
+        and bool(found)
+        and all(
+            isinstance(each, dict)
+            and isinstance(each.get("source"), str)
+            and isinstance(each.get("translation"), str)
+            and isinstance(each.get("references"), list)
+            for each in found
+        )
+    )
 
 
 def rounded(value: float | None) -> float | None:

@@ -14,7 +14,7 @@ from nmt.pages import shell
 from nmt.pages.bundle import bundle
 from nmt.recipe import toml_value
 from nmt.report.corpus import corpus_statistics
-from nmt.report.history import CURVES, History, read_history
+from nmt.report.history import CURVES, History, number, read_history
 from nmt.run import RunFolder
 
 FOLDER = Path(__file__).resolve().parent
@@ -42,26 +42,41 @@ def page_of(runs: Sequence[RunFolder]) -> str:
         shell.FOLDER / "base.css",
         FOLDER / "web" / "report.css",
     ]
-    scripts = [
-        (FOLDER / "vendor" / "uPlot.iife.min.js").read_text(encoding="utf-8"),
-        bundle(FOLDER / "web" / "main.js"),
-    ]
+    licence, library = (
+        (FOLDER / "vendor" / name).read_text(encoding="utf-8")
+        for name in ("uPlot.LICENSE", "uPlot.iife.min.js")
+    )
+    scripts = [f"/*!\n{licence}*/\n{library}", bundle(FOLDER / "web" / "main.js")]
     parts = shell.Parts(
         template=FOLDER / "web" / "report.html",
         styles=[path.read_text(encoding="utf-8") for path in styles],
         scripts=scripts,
     )
-    told = [run_data(run) for run in runs]
-    title = " and ".join(run["name"] for run in told)
-    return shell.render(parts, {"nmt": __version__, "runs": told}, {"title": title})
+    names = names_of([run.path for run in runs])
+    told = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
+    title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
+    return shell.render(
+        parts, {"nmt": __version__, "runs": told}, {"title": title, "kicker": kicker}
+    )
 
 
-def run_data(run: RunFolder) -> dict[str, Any]:
+def names_of(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, with as many of those above as tell different folders apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-length:]) for each in parts]
+        if len(set(names)) == len(set(parts)):
+            break
+    return names
+
+
+def run_data(run: RunFolder, name: str) -> dict[str, Any]:
     """One run as plain data."""
     history = read_history(run)
     recipe = history.recipe
     return {
-        "name": run.path.resolve().name,
+        "name": name,
         "recipe": recipe.name,
         "measure": history.measure.name,
         "languages": [recipe.data.source_language, recipe.data.target_language],
@@ -99,8 +114,8 @@ def progress_data(history: History) -> dict[str, Any]:
     last = history.lines[-1]
     return {
         "updates": last["update"],
-        "epochs": last.get("epoch"),
-        "seconds": last.get("seconds"),
+        "epochs": number(last.get("epoch")),
+        "seconds": number(last.get("seconds")),
         "skipped": len(history.of("skipped")),
         "parameters": history.parameters,
         "best": figures(history.best),
@@ -112,4 +127,4 @@ def figures(line: dict[str, Any] | None) -> dict[str, Any] | None:
     """A validation's figures alone."""
     if line is None:
         return None
-    return {key: line.get(key) for key in ("update", "loss", "perplexity", "score")}
+    return {key: number(line.get(key)) for key in ("update", "loss", "perplexity", "score")}

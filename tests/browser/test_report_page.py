@@ -8,6 +8,7 @@ import pytest
 
 from nmt.report.page import page_of
 from nmt.run import RunFolder
+from tests.browser.audit import faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
@@ -125,10 +126,11 @@ def test_the_slider_goes_back_to_earlier_translations(
     browser.open(page)
     validations = [line for line in run.read_metrics() if line["kind"] != "train"]
     slider = browser.one("#samples input[type=range]")
-    for validation, key in ((validations[-1], None), (validations[0], HOME)):
+    average, first = validations[-1], validations[0]
+    for validation, key, name in ((average, None, "average"), (first, HOME, "update 6")):
         if key:
             slider.send_keys(key)
-        assert slider.get_attribute("aria-valuetext") == f"update {validation['update']}"
+        assert slider.get_attribute("aria-valuetext") == name
         shown = browser.texts("#samples .translation > .line span[dir]")
         expected = [each["translation"] for each in validation["samples"]]
         assert [text.split() for text in shown] == [text.split() for text in expected]
@@ -165,6 +167,114 @@ def test_two_runs_stand_side_by_side(browser: Browser, both: Path) -> None:
     assert browser.texts("#recipe .deviations thead th")[1:3] == ["tiny", "skilled"]
     assert browser.all("#recipe tr.differs")
     browser.shoot("report-two-runs")
+
+
+def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, object]]) -> RunFolder:
+    """A copy of a run with another metric and other lines of metrics.jsonl."""
+    shutil.copytree(run.path, folder)
+    copied = RunFolder(folder)
+    recipe = copied.recipe.read_text().replace('metric = "bleu"', f'metric = "{metric}"')
+    copied.recipe.write_text(recipe)
+    copied.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return copied
+
+
+def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
+    """Each measure has a chart of its own, and each segment its own languages."""
+    lines = [
+        {("token_error_rate" if key == "bleu" else key): value for key, value in line.items()}
+        for line in run.read_metrics()
+    ]
+    other = changed(run, tmp_path / "phonemes", "error_rate", lines)
+    recipe = other.recipe.read_text().replace('target_language = "de"', 'target_language = "fi"')
+    other.recipe.write_text(recipe)
+    page = tmp_path / "page.html"
+    page.write_text(page_of([run, other]), encoding="utf-8")
+    browser.open(page)
+    titles = browser.texts("[data-figure=score] h3")
+    assert titles == ["BLEU of the dev set", "token error rate of the dev set"]
+    assert browser.texts("[data-figure=score] .u-label") == [
+        *("update", "tiny, dev", "tiny, average"),
+        *("update", "phonemes, dev", "phonemes, average"),
+    ]
+    languages = browser.run(
+        "return [...document.querySelectorAll('.line.reference [lang]')].map((x) => x.lang)"
+    )
+    assert isinstance(languages, list)
+    assert (languages.count("de"), languages.count("fi")) == (6, 6)
+    metric = "return [...document.querySelectorAll('.deviations tr')].map((x) => x.textContent)"
+    rows = browser.run(metric)
+    assert isinstance(rows, list)
+    assert any(row.startswith("data.metricbleuerror_ratebleu") for row in rows)
+
+
+def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
+    lines = [line for line in run.read_metrics() if line["kind"] == "train"]
+    begun = changed(run, tmp_path / "begun", "bleu", lines)
+    (begun.path / "card.json").unlink()
+    page = tmp_path / "page.html"
+    page.write_text(page_of([begun]), encoding="utf-8")
+    browser.open(page)
+    assert browser.text("#samples-view") == "No validation yet."
+    assert browser.text("#scores-view").startswith("No validation yet.")
+    assert browser.all("#scores table") == []
+    assert browser.all("[data-figure=score]") == []
+    assert len(browser.all("#curves .chart")) == 5
+
+
+def test_a_segment_that_stands_twice_in_the_dev_set(
+    browser: Browser, run: RunFolder, tmp_path: Path
+) -> None:
+    two = [
+        {"source": "a", "references": ["A"], "translation": translation}
+        for translation in ("first", "second")
+    ]
+    lines: list[dict[str, object]] = [
+        {"kind": "dev", "update": update, "loss": 1, "samples": two} for update in (1, 2)
+    ]
+    page = tmp_path / "page.html"
+    page.write_text(page_of([changed(run, tmp_path / "twice", "bleu", lines)]), encoding="utf-8")
+    browser.open(page)
+    assert browser.texts("#samples .translation > .line [dir]") == ["first", "second"]
+    assert browser.all("#samples .versions") == []
+
+
+def test_a_curve_is_hidden_by_keys(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    name = f"{LOSS} .u-series:nth-child(2) .u-label"
+    pressed = f"return document.querySelector('{name}').getAttribute('aria-pressed')"
+    browser.focus(name)
+    for expected in ("false", "true"):
+        browser.press(" ")
+        assert browser.run(pressed) == expected
+        hidden = browser.all(f"{LOSS} .u-series.u-off")
+        assert bool(hidden) == (expected == "false")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_texts_stand_out_from_what_is_behind(browser: Browser, both: Path, dark: bool) -> None:
+    """At least 4.5 to 1, as WCAG 2 asks of text."""
+    browser.open(both, dark=dark)
+    assert faint_texts(browser) == {}
+
+
+def test_tab_leads_through_the_page_and_is_seen(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    stops = tab_stops(browser)
+    assert [stop for stop in stops if not stop[1] or not stop[2]] == []
+    assert stops[0][1] == "Curves"
+
+
+def test_deviations_are_one_column_on_a_small_screen(browser: Browser, page: Path) -> None:
+    browser.open(page, 360)
+    row = browser.one("#recipe .deviations tbody tr")
+    cells = row.find_elements("css selector", "td")
+    assert len({round(each.rect["x"]) for each in cells}) == 1
+    name = "return getComputedStyle(arguments[0], '::before').content"
+    assert browser.run(name, cells[0]) == '"this run"'
+    values = browser.all("#recipe .deviations td:nth-child(2) code")
+    heights = {each.text: each.rect["height"] for each in values}
+    assert heights["12"] <= 25  # a number is not broken into lines
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -1,6 +1,7 @@
 """`nmt report`, and the page that `nmt train` leaves."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,43 @@ def test_of_one_run_it_lies_in_its_folder_of_two_here(
     result = nmt("report", "one", skilled_run)
     assert (result.code, result.out) == (0, "report.html\n")
     assert "Report of tiny and skilled" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_beside_itself(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    os.symlink(tiny_run, tmp_path / "again")
+    page = tmp_path / "page.html"
+    result = nmt("report", tiny_run, tmp_path / "again", "--output", page)
+    assert result.code == 2
+    assert "a run stands beside itself; name each once" in result.err
+    assert not page.exists()
+
+
+def test_runs_of_one_name(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "tiny"
+    shutil.copytree(tiny_run, other, ignore=shutil.ignore_patterns("checkpoints"))
+    page = tmp_path / "page.html"
+    assert nmt("report", tiny_run, other, "--output", page).code == 0
+    assert "Report of runs/tiny and other/tiny" in page.read_text(encoding="utf-8")
+
+
+def test_damaged_lines_are_told(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "tiny"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("checkpoints"))
+    with (run / "metrics.jsonl").open("a") as stream:
+        stream.write('{"kind": "tra')
+    result = nmt("report", run)
+    assert result.code == 0
+    assert result.err == f"{run / 'metrics.jsonl'}: damaged lines left out: 1\n"
+
+
+def test_what_is_no_page_is_not_written_over(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model.safetensors"
+    model.write_bytes((tiny_run / "model.safetensors").read_bytes())
+    for command in (["report", tiny_run], ["explain", "sun", "--model", model]):
+        result = nmt(*command, "--output", model)
+        assert result.code == 1
+        assert result.err.endswith("is no HTML page; name another file with --output\n")
+    assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("opened", [True, False])

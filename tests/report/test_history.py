@@ -11,7 +11,7 @@ from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.report.corpus import LONGEST, corpus_statistics
 from nmt.report.history import read_history
-from nmt.report.page import page_of, paper_data, run_data
+from nmt.report.page import names_of, page_of, paper_data
 from nmt.run import RunFolder, newest_run
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.validation import SAMPLES
@@ -58,6 +58,33 @@ def test_a_loss_that_is_not_a_number_is_a_gap(run: RunFolder) -> None:
     assert history.curve("dev", "score")["values"][-1] is None
     assert history.best
     assert history.best["update"] != 99
+    page_of([run])
+
+
+def test_damage_is_told_and_left_out(run: RunFolder) -> None:
+    """A line cut short, one of another shape, figures and samples that are none."""
+    whole = len(run.read_metrics())
+    damaged = ['{"kind": "dev", "upd', "[1, 2]", '{"kind": "dev", "update": Infinity}', "", "\x00"]
+    strange = [
+        {"kind": "train", "update": 1, "loss": "low", "epoch": float("nan")},
+        {"kind": "dev", "update": 99, "loss": float("inf"), "bleu": "high", "samples": [1]},
+        {"kind": "dev", "update": 99, "samples": [{"source": "a", "translation": None}]},
+    ]
+    with run.metrics.open("a") as stream:
+        stream.writelines(line + "\n" for line in [*damaged, *map(json.dumps, strange)])
+    (run.path / "broken.json").write_text("{")
+    said: list[str] = []
+    history = read_history(run, said.append)
+    assert said == [
+        f"{run.metrics}: damaged lines left out: 4",
+        f"{run.path / 'broken.json'}: left out, as it is no JSON that can be read",
+    ]
+    assert len(history.lines) == whole + len(strange)
+    assert history.curve("train", "loss")["updates"][:2] == [1, 2]  # in order, however written
+    assert history.curve("train", "loss")["values"][0] is None
+    assert history.best
+    assert history.best["update"] != 99
+    assert len(history.samples()) == 3
     page_of([run])
 
 
@@ -118,16 +145,32 @@ def test_cards_in_the_folder_are_taken_up(run: RunFolder) -> None:
     card = {"evaluation_card": 1, "date": "2026-11-25", "results": [{"test_set": "</script>"}]}
     (run.path / "card.json").write_text(json.dumps(card))
     (run.path / "other.json").write_text('{"a": 1}')
-    (run.path / "broken.json").write_text("{")
     assert read_history(run).cards == [{"file": "card.json", **card}]
     page = page_of([run])
     assert page.count("</script>") == 3
+    (run.path / "card.json").write_text('{"evaluation_card": NaN}')
+    assert read_history(run).cards == [{"file": "card.json", "evaluation_card": None}]
+    page_of([run])
 
 
 def test_a_page_of_two_runs_holds_both(run: RunFolder, tiny_run: Path) -> None:
     page = page_of([run, RunFolder(tiny_run)])
     assert "<title>Report of copy and tiny</title>" in page
-    assert [run_data(each)["name"] for each in (run, RunFolder(tiny_run))] == ["copy", "tiny"]
+    assert "Report of 2 runs" in page
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders() -> None:
+    assert names_of([Path("a/run")]) == ["run"]
+    assert names_of([Path("a/run"), Path("b/run"), Path("b/other")]) == [
+        "a/run",
+        "b/run",
+        "b/other",
+    ]
+    assert names_of([Path("a/run"), Path("a/b/../run")]) == ["run", "run"]
+
+
+def test_the_library_comes_with_its_licence(run: RunFolder) -> None:
+    assert "Permission is hereby granted, free of charge" in page_of([run])
 
 
 def test_what_is_no_run(run: RunFolder, tmp_path: Path) -> None:
@@ -147,3 +190,7 @@ def test_the_newest_run_is_the_last_to_report(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.utime(tmp_path / "second" / "metrics.jsonl", (1, 1))
     assert newest_run(tmp_path).path.name == "first"
+    (tmp_path / "paper" / "base").mkdir(parents=True)  # as of a recipe whose name holds a folder
+    (tmp_path / "paper" / "base" / "metrics.jsonl").write_text("base")
+    os.utime(tmp_path / "first" / "metrics.jsonl", (2, 2))
+    assert newest_run(tmp_path).path == tmp_path / "paper" / "base"

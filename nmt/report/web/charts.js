@@ -22,7 +22,7 @@ export class Charts {
   }
 
   /**
-   * A chart in its figure. `series` are {label, stroke, width, dash, points, updates, values};
+   * A chart in its figure. `series` are {label, stroke, width, dash, points, size, updates, values};
    * `show` writes a value, `log` asks for a logarithmic scale.
    */
   add(figure, { title, series, show, log = false }) {
@@ -39,6 +39,7 @@ export class Charts {
     const data = uPlot.join(drawn.map((each) => [each.updates, each.values]));
     const chart = new uPlot(options, data, box);
     this.all.push(chart);
+    nameLegend(chart);
     box.addEventListener("keydown", (event) => this.press(event, chart, drawn, show));
     follow(chart, box);
   }
@@ -74,11 +75,14 @@ export class Charts {
           width: each.width,
           dash: each.dash,
           spanGaps: true,
-          points: { show: each.points, size: 5, fill: each.stroke },
+          points: { show: each.points, size: each.size ?? 5, fill: each.stroke },
           value: (_, value) => value === null || value === undefined ? "–" : show(value),
         })),
       ],
-      hooks: { setScale: [(chart, key) => key === "x" && this.zoomAll(chart)] },
+      hooks: {
+        setScale: [(chart, key) => key === "x" && this.zoomAll(chart)],
+        setSeries: [nameLegend],
+      },
     };
   }
 
@@ -127,6 +131,22 @@ export class Charts {
   }
 }
 
+/** Make of each name below a chart a button, since uPlot hides the curve of one that is clicked. */
+function nameLegend(chart) {
+  chart.root.querySelectorAll(".u-legend .u-series").forEach((row, place) => {
+    const name = row.querySelector(".u-label");
+    if (!place || !name) return; // the first are the updates
+    name.setAttribute("role", "button");
+    name.setAttribute("tabindex", "0");
+    name.setAttribute("aria-pressed", String(chart.series[place].show));
+    name.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      name.click();
+    };
+  });
+}
+
 const followers = new WeakMap();
 
 /** Keep a chart as wide as its box. */
@@ -161,13 +181,15 @@ function short(number) {
   if (size === 0) return "0";
   if (size < 0.01) return number.toExponential(0);
   if (size >= 10_000) return `${number / 1000}k`;
-  return String(Number(number.toPrecision(6)));
+  return number.toLocaleString("en", { maximumSignificantDigits: 6 });
 }
 
 /** Bars a number of tokens, two sides beside one another. */
 export function histogram(box, title, sides) {
   const counts = sides.map((each) => each.counts);
   const most = Math.max(...counts.map((each) => each.findLastIndex((count) => count > 0)));
+  const longest = counts[0].length - 1; // counts what is longer too
+  const name = (length, more) => length === longest ? `${length}${more}` : String(length);
   const lengths = Array.from({ length: most + 1 }, (_, length) => length);
   const line = css(colour("line"));
   const axis = {
@@ -182,9 +204,16 @@ export function histogram(box, title, sides) {
       height: 190,
       cursor: { drag: { x: true, y: false } },
       scales: { x: { time: false } },
-      axes: [axis, { ...axis, size: 58, values: (_, ticks) => ticks.map(short) }],
+      axes: [{
+        ...axis,
+        incrs: [1, 2, 5, 10, 20, 50],
+        values: (_, ticks) => ticks.map((tick) => name(tick, "+")),
+      }, { ...axis, size: 58, values: (_, ticks) => ticks.map(short) }],
       series: [
-        { label: "tokens" },
+        {
+          label: "tokens",
+          value: (_, value) => value === null ? "–" : name(value, " or more"),
+        },
         ...sides.map((each) => ({
           label: each.label,
           stroke: css(colour(each.colour)),

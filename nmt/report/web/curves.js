@@ -2,7 +2,7 @@
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
-import { colour, css, nthColour, onScheme } from "../../pages/scheme.js";
+import { colour, css, nthOnCanvas, onScheme } from "../../pages/scheme.js";
 import { Charts } from "./charts.js";
 
 const FIGURES = [
@@ -26,13 +26,19 @@ export function showCurves(view, runs) {
     view.replaceChildren();
     const grid = el("div", { class: "charts" });
     view.append(grid);
-    for (const { title, figure, show, log } of FIGURES) {
+    for (const { title, figure, show, log } of figuresOf(runs)) {
       const box = el("section", { class: "figure", "data-figure": figure });
       grid.append(box);
-      const series = runs.flatMap((run, place) => seriesOf(run, place, figure, runs.length > 1));
-      const measures = new Set(runs.map((run) => run.measure));
-      const name = figure === "score" ? `${[...measures].join(", ")} of the dev set` : title;
-      charts.add(box, { title: name, series, show, log });
+      const told = figure === "score" ? (run) => run.measure === title : () => true;
+      const series = runs.flatMap((run, place) =>
+        told(run) ? seriesOf(run, place, figure, runs.length > 1) : []
+      );
+      charts.add(box, {
+        title: figure === "score" ? `${title} of the dev set` : title,
+        series,
+        show,
+        log,
+      });
       if (!box.childElementCount) box.remove();
     }
   };
@@ -40,12 +46,20 @@ export function showCurves(view, runs) {
   onScheme(draw);
 }
 
+/** The figures to draw; of scores, one for each measure that the runs were scored by. */
+function figuresOf(runs) {
+  const measures = [...new Set(runs.map((run) => run.measure))];
+  return FIGURES.flatMap((each) =>
+    each.figure === "score" ? measures.map((title) => ({ ...each, title })) : [each]
+  );
+}
+
 function seriesOf(run, place, figure, many) {
   const found = [];
   const name = (kind) => many ? `${run.name}, ${kind}` : kind;
   const stroke = (kind) => {
-    if (many) return css(nthColour(place));
-    return css(colour(kind === "train" ? "source" : "target"));
+    if (many) return nthOnCanvas(place);
+    return css(colour({ train: "source", dev: "target", average: "good" }[kind]));
   };
   for (const kind of ["train", "dev"]) {
     const curve = run.curves[kind][figure];
@@ -64,9 +78,10 @@ function seriesOf(run, place, figure, many) {
   if (average !== undefined && average !== null) {
     found.push({
       label: name("average"),
-      stroke: css(colour("good")),
+      stroke: stroke("average"),
       width: 0,
       points: true,
+      size: 9,
       updates: [run.average.update],
       values: [average],
     });

@@ -4,7 +4,7 @@ import { byId, el } from "../../pages/dom.js";
 import { foldAll, followSections } from "../../pages/flow.js";
 import { fixed, grouped } from "../../pages/numbers.js";
 import { followPointer } from "../../pages/reading.js";
-import { css, nthColour } from "../../pages/scheme.js";
+import { nthColour } from "../../pages/scheme.js";
 import { showCorpus } from "./corpus.js";
 import { showCurves } from "./curves.js";
 import { showRecipe } from "./recipe.js";
@@ -25,13 +25,19 @@ function summary(run, place) {
     [`${run.measure}, best`, run.best ? fixed(run.best.score, 2) : null],
     ["updates", grouped(run.updates)],
     ["epochs", run.epochs ? grouped(run.epochs) : null],
-    ["in updates", run.seconds ? clock(run.seconds) : null],
+    ["time in updates", run.seconds ? clock(run.seconds) : null],
     ["parameters", run.parameters ? grouped(run.parameters) : null],
     ["pairs", grouped(run.corpus.reduce((sum, each) => sum + each.kept, 0))],
     ["updates skipped", run.skipped ? grouped(run.skipped) : null],
   ].filter(([, value]) => value !== null);
-  const name = el("b", {}, run.name, ` (${run.recipe}, ${run.languages.join(" → ")})`);
-  if (runs.length > 1) name.style.setProperty("color", css(nthColour(place)));
+  const mark = el("i", { class: "run-mark", style: { background: nthColour(place) } });
+  const name = el(
+    "b",
+    {},
+    runs.length > 1 ? mark : null,
+    run.name,
+    ` (${run.recipe}, ${run.languages.join(" → ")})`,
+  );
   return el(
     "section",
     { class: "summary" },

@@ -16,36 +16,45 @@ function deviations(runs) {
       { class: "beside" },
       own.length === 0
         ? `${name}no deviation, this is the paper's ${row}.`
-        : `${name}${own.length} deviations from the paper's ${row}, which is nearest.`,
+        : `${name}${own.length} deviation${own.length > 1 ? "s" : ""} from the paper's ${row}, ` +
+          "which is nearest.",
     );
   });
-  const known = new Map();
-  for (const run of runs) for (const each of run.paper.deviations) known.set(each.setting, each);
-  if (known.size === 0) return beside;
-  const rows = [...known.values()].map((each) => {
-    const values = runs.map((run) =>
-      run.paper.deviations.find((own) => own.setting === each.setting)?.value ?? each.paper
-    );
+  const every = runs.flatMap((run) => run.paper.deviations);
+  if (every.length === 0) return beside;
+  const names = runs.length > 1 ? runs.map((run) => run.name) : ["this run"];
+  const columns = ["setting", ...names, "paper", "where", "what it is"];
+  const rows = [...new Set(every.map((each) => each.setting))].map((setting) => {
+    const those = every.filter((each) => each.setting === setting);
+    const own = runs.map((run) => run.paper.deviations.find((each) => each.setting === setting));
+    const values = runs.map((run, place) => own[place]?.value ?? asInThePaper(run, setting));
+    const papers = [...new Set(those.map((each) => each.paper))].join(" or ");
+    const cells = [
+      ...values.map((value, place) => [own[place] ? null : "soft", el("code", {}, value)]),
+      ["soft", el("code", {}, papers)],
+      ["soft", those[0].source ?? "not in the paper"],
+      ["soft", those[0].meaning],
+    ];
     return el(
       "tr",
       { class: differ(values) ? "differs" : null },
-      el("th", { scope: "row" }, el("code", {}, each.setting)),
-      ...values.map((value) =>
-        el("td", { class: value === each.paper ? "soft" : null }, el("code", {}, value))
+      el("th", { scope: "row" }, el("code", {}, setting)),
+      ...cells.map(([kind, content], place) =>
+        el("td", { class: kind, "data-name": columns[place + 1] }, content)
       ),
-      el("td", { class: "soft" }, el("code", {}, each.paper)),
-      el("td", { class: "soft" }, each.source ?? "not in the paper"),
-      el("td", { class: "soft" }, each.meaning),
     );
   });
-  const names = runs.length > 1 ? runs.map((run) => run.name) : ["this run"];
-  const table = el(
-    "table",
-    { class: "deviations" },
-    head(["setting", ...names, "paper", "where", "what it is"]),
-    el("tbody", {}, ...rows),
-  );
+  const table = el("table", { class: "deviations" }, head(columns), el("tbody", {}, ...rows));
   return [...beside, el("div", { class: "scroll" }, table)];
+}
+
+const CORPORA = ["data.train", "data.dev", "data.test"];
+
+/** What a run has where it does not deviate: the value itself, but for corpora and word pieces. */
+function asInThePaper(run, setting) {
+  const [section, key] = setting.split(".");
+  const value = CORPORA.includes(setting) ? undefined : run.settings[section]?.[key];
+  return value?.replaceAll('"', "") ?? "as in the paper";
 }
 
 function all(runs, section) {

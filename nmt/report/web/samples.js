@@ -2,16 +2,23 @@
 
 import { el, slider } from "../../pages/dom.js";
 
+const AVERAGE = Infinity; // stands for the average's place, behind every update
+
 /** Draw the segments and the slider over validations. */
 export function showSamples(view, runs) {
-  const updates = [...new Set(runs.flatMap((run) => run.samples.map((each) => each.update)))];
-  updates.sort((one, other) => one - other);
-  if (updates.length === 0) {
-    view.append(el("p", { class: "note" }, "This run kept no translations of its validations."));
+  const stops = [...new Set(runs.flatMap((run) => run.samples.map(stopOf)))];
+  stops.sort((one, other) => one - other);
+  if (stops.length === 0) {
+    const validated = runs.some((run) => run.curves.dev.loss.updates.length > 0);
+    const kept = "This run kept no translations of its validations.";
+    view.append(el("p", { class: "note" }, validated ? kept : "No validation yet."));
     return;
   }
+  const sources = segmentsOf(runs);
   const list = el("div", { class: "samples" });
-  const draw = (place) => list.replaceChildren(...segments(runs, updates[place]));
+  const draw = (place) =>
+    list.replaceChildren(...sources.map((each) => segment(each, stops[place], runs.length > 1)));
+  const last = stops.length - 1;
   view.append(
     el(
       "div",
@@ -19,34 +26,60 @@ export function showSamples(view, runs) {
       slider({
         name: "Validation",
         min: 0,
-        max: updates.length - 1,
+        max: last,
         step: 1,
-        value: updates.length - 1,
-        show: (place) => `update ${updates[place].toLocaleString("en")}`,
+        value: last,
+        show: (place) => nameOf(stops[place]),
         change: draw,
       }),
     ),
     list,
   );
-  draw(updates.length - 1);
+  draw(last);
 }
 
-function segments(runs, update) {
-  const sources = new Map();
+function stopOf(validation) {
+  return validation.kind === "average" ? AVERAGE : validation.update;
+}
+
+function nameOf(stop) {
+  return stop === AVERAGE ? "average" : `update ${stop.toLocaleString("en")}`;
+}
+
+/**
+ * Each segment once, with the versions of each run that has it. A segment that stands twice in a
+ * dev set stays two: what is alike is told apart by its place among its like.
+ */
+function segmentsOf(runs) {
+  const found = new Map();
   for (const run of runs) {
     for (const validation of run.samples) {
-      for (const sample of validation.samples) sources.set(sample.source, sample.references);
+      const seen = new Map();
+      for (const { source, references, translation } of validation.samples) {
+        const alike = JSON.stringify([run.languages, source, references]);
+        seen.set(alike, (seen.get(alike) ?? 0) + 1);
+        const name = `${seen.get(alike)} ${alike}`;
+        const segment = found.get(name) ??
+          { source, references, languages: run.languages, versions: new Map() };
+        found.set(name, segment);
+        const versions = segment.versions.get(run.name) ?? [];
+        segment.versions.set(run.name, versions);
+        versions.push({ stop: stopOf(validation), text: translation });
+      }
     }
   }
-  return [...sources].map(([source, references]) =>
-    el(
-      "article",
-      { class: "sample" },
-      line("source", runs[0].languages[0], source),
-      ...references.map((text) => line("reference", runs[0].languages[1], text)),
-      ...runs.filter((run) => versions(run, source).length > 0)
-        .map((run) => translation(run, source, references, update, runs.length > 1)),
-    )
+  return [...found.values()];
+}
+
+function segment({ source, references, languages, versions }, stop, many) {
+  return el(
+    "article",
+    { class: "sample" },
+    line("source", languages[0], source),
+    ...references.map((text) => line("reference", languages[1], text)),
+    ...[...versions].map(([name, every]) =>
+      translation(many ? name : "translation", every, references, languages[1], stop)
+    ),
   );
 }
 
@@ -59,18 +92,9 @@ function line(name, language, text) {
   );
 }
 
-/** The last validation up to an update that has the segment; after training, the average's. */
-function versions(run, source) {
-  return run.samples.flatMap(({ update, kind, samples }) =>
-    samples.filter((sample) => sample.source === source)
-      .map((sample) => ({ update, kind, text: sample.translation }))
-  );
-}
-
-function translation(run, source, references, update, many) {
-  const every = versions(run, source);
-  const now = every.findLast((version) => version.update <= update);
-  const name = many ? run.name : "translation";
+/** The version of the last validation up to a stop; below it, every one that was another. */
+function translation(name, every, references, language, stop) {
+  const now = every.findLast((version) => version.stop <= stop);
   const changed = every.filter((version, place) => version.text !== every[place - 1]?.text);
   return el(
     "div",
@@ -78,32 +102,27 @@ function translation(run, source, references, update, many) {
     el(
       "p",
       { class: "line" },
-      el("span", { class: "name" }, name),
-      now ? marked(now.text, references, run.languages[1]) : el("span", {}, "–"),
+      el("span", { class: "name", title: name }, name),
+      now ? marked(now.text, references, language) : el("span", {}, "–"),
     ),
-    changed.length > 1
-      ? el(
-        "details",
-        { class: "versions" },
-        el("summary", {}, `${changed.length} versions`),
-        el(
-          "ol",
-          {},
-          ...changed.map((version) =>
-            el(
-              "li",
-              {},
-              el(
-                "span",
-                { class: "name" },
-                version.kind === "average" ? "average" : version.update.toLocaleString("en"),
-              ),
-              marked(version.text, references, run.languages[1]),
-            )
-          ),
-        ),
-      )
-      : null,
+    changed.length > 1 ? versionList(changed, references, language) : null,
+  );
+}
+
+function versionList(versions, references, language) {
+  const items = versions.map(({ stop, text }) =>
+    el(
+      "li",
+      {},
+      el("span", { class: "name" }, stop === AVERAGE ? "average" : stop.toLocaleString("en")),
+      marked(text, references, language),
+    )
+  );
+  return el(
+    "details",
+    { class: "versions" },
+    el("summary", {}, `${versions.length} versions`),
+    el("ol", {}, ...items),
   );
 }
 

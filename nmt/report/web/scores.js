@@ -24,7 +24,7 @@ export function showScores(view, runs) {
   const measures = [...new Set(runs.map((run) => run.measure))].join(", ");
   const columns = [...(many ? ["run"] : []), "dev set", "update", measures, "perplexity", "loss"];
   view.append(
-    table(columns, rows),
+    rows.length ? table(columns, rows) : el("p", { class: "note" }, "No validation yet."),
     ...runs.flatMap((run) => run.cards.map((card) => cardOf(card, run, many))),
   );
   if (runs.every((run) => run.cards.length === 0)) {
