@@ -9,7 +9,7 @@ from nmt.config import SECTIONS
 from nmt.pages import shell
 from nmt.pages.bundle import bundle
 from nmt.report.page import FOLDER as REPORT
-from nmt.report.page import paper_data, settings_of
+from nmt.report.page import chart_library, paper_data, settings_of
 
 Data = dict[str, Any]
 
@@ -28,7 +28,7 @@ def page_of(data: Data, variants: Sequence[Variant]) -> str:
         template=FOLDER / "ablation.html",
         styles=[path.read_text(encoding="utf-8") for path in styles],
         scripts=[
-            (REPORT / "vendor" / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+            chart_library(),
             bundle(FOLDER / "main.js"),
         ],
     )

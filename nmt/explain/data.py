@@ -21,8 +21,9 @@ SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 def as_data(story: Story) -> dict[str, Any]:
     """Everything the page shows."""
     record, settings, network = story.recording, story.model.recipe.model, story.model.network
-    encoder = [encoder_layer(record, f"encoder.{n}") for n in range(settings.encoder_layers)]
-    decoder = [decoder_layer(record, f"decoder.{n}") for n in range(settings.decoder_layers)]
+    pre = settings.norm == "pre"
+    encoder = [encoder_layer(record, f"encoder.{n}", pre) for n in range(settings.encoder_layers)]
+    decoder = [decoder_layer(record, f"decoder.{n}", pre) for n in range(settings.decoder_layers)]
     beam = beam_data(story)
     outlook = outlook_data(story)
     targets = {
@@ -113,40 +114,42 @@ def embedding_data(
     return {"scaled": pack(scaled), "position": pack(total - scaled), "sum": pack(total)}
 
 
-def encoder_layer(record: Recording, name: str) -> dict[str, Any]:
-    """Self-attention and feed-forward of an encoder layer."""
+def encoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
+    """Self-attention and feed-forward of an encoder layer, of pre-norm or of the paper's."""
     return {
-        "self": attention_data(record, f"{name}.self_attention"),
-        **feed_forward_data(record, name),
+        "self": attention_data(record, f"{name}.self_attention", pre),
+        **feed_forward_data(record, name, pre),
     }
 
 
-def decoder_layer(record: Recording, name: str) -> dict[str, Any]:
+def decoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
     """Masked self-attention, attention to the encoder and feed-forward of a decoder layer."""
     return {
-        "self": attention_data(record, f"{name}.self_attention"),
-        "cross": attention_data(record, f"{name}.cross_attention"),
-        **feed_forward_data(record, name),
+        "self": attention_data(record, f"{name}.self_attention", pre),
+        "cross": attention_data(record, f"{name}.cross_attention", pre),
+        **feed_forward_data(record, name, pre),
     }
 
 
-def attention_data(record: Recording, name: str) -> dict[str, Any]:
-    """One sub-layer, from its queries to its norm."""
+def attention_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
+    """One sub-layer, from its queries to what it gives on."""
     heads = record.attended[name]
     return {
         "query": pack(heads.query),
         "key": pack(heads.key),
         "value": pack(heads.value),
         "weights": pack(heads.weights),
+        "read": pack(record.outputs[f"{name}_norm.norm"]) if pre else None,
         "joined": pack(record.inputs[f"{name}.out"]),
         "projected": pack(record.outputs[name]),
-        "normed": pack(record.outputs[f"{name}_norm"]),
+        "added": pack(record.outputs[f"{name}_norm"]),  # normed as well, unless before
     }
 
 
-def feed_forward_data(record: Recording, name: str) -> dict[str, Any]:
+def feed_forward_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
     """The last sub-layer, and what the layer gives on."""
     return {
+        "read": pack(record.outputs[f"{name}.feed_forward_norm.norm"]) if pre else None,
         "hidden": pack(record.inputs[f"{name}.feed_forward.outer"]),
         "fed": pack(record.outputs[f"{name}.feed_forward"]),
         "output": pack(record.outputs[name]),
@@ -178,6 +181,7 @@ def beam_data(story: Story) -> dict[str, Any]:
         "size": story.settings.beam_size,
         "alpha": story.settings.length_penalty,
         "max_length": story.max_length,
+        "stopping": story.settings.stopping,
         "score": round(story.winner.score, 5),
         "log_prob": round(story.winner.log_prob, 5),
         "bounds": rounded(story.tree.bounds),

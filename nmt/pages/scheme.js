@@ -31,14 +31,14 @@ export function mix(one, other, share) {
 }
 
 /** One of many colours that are told apart: of an attention head, of a run. It follows the scheme. */
-export function nthColour(place) {
-  return `hsl(${(217 + place * 137.5) % 360} 72% var(--nth))`;
+export function nthColour(place, alpha = 1) {
+  return `hsl(${(217 + place * 137.5) % 360} 72% var(--nth) / ${alpha})`;
 }
 
 /** The same as it is now, for a canvas, which knows no custom property. */
-export function nthOnCanvas(place) {
+export function nthOnCanvas(place, alpha = 1) {
   const now = getComputedStyle(document.documentElement).getPropertyValue("--nth");
-  return nthColour(place).replace("var(--nth)", now);
+  return nthColour(place, alpha).replace("var(--nth)", now);
 }
 
 /** [red, green, blue] as CSS writes it. */

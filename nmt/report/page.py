@@ -42,15 +42,10 @@ def page_of(runs: Sequence[RunFolder]) -> str:
         shell.FOLDER / "base.css",
         FOLDER / "web" / "report.css",
     ]
-    licence, library = (
-        (FOLDER / "vendor" / name).read_text(encoding="utf-8")
-        for name in ("uPlot.LICENSE", "uPlot.iife.min.js")
-    )
-    scripts = [f"/*!\n{licence}*/\n{library}", bundle(FOLDER / "web" / "main.js")]
     parts = shell.Parts(
         template=FOLDER / "web" / "report.html",
         styles=[path.read_text(encoding="utf-8") for path in styles],
-        scripts=scripts,
+        scripts=[chart_library(), bundle(FOLDER / "web" / "main.js")],
     )
     names = names_of([run.path for run in runs])
     told = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
@@ -59,6 +54,15 @@ def page_of(runs: Sequence[RunFolder]) -> str:
     return shell.render(
         parts, {"nmt": __version__, "runs": told}, {"title": title, "kicker": kicker}
     )
+
+
+def chart_library() -> str:
+    """uPlot, with its licence as that asks."""
+    licence, script = (
+        (FOLDER / "vendor" / name).read_text(encoding="utf-8")
+        for name in ("uPlot.LICENSE", "uPlot.iife.min.js")
+    )
+    return f"/*!\n{licence}*/\n{script}"
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:

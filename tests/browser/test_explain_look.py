@@ -83,24 +83,46 @@ def test_each_block_has_its_sentence_and_its_section(browser: Browser, page: Pat
     assert "sinusoids" in browser.text("#embedding .lead")
 
 
-@pytest.fixture(scope="session")
-def character_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a tiny model of characters with learned positions."""
-    folder = tmp_path_factory.mktemp("characters")
+def train_tiny(folder: Path, *settings: str) -> Path:
+    """The run folder of a tiny model with other settings."""
     recipe = write_tiny_corpus(folder)
-    run = folder / "runs" / "characters"
-    settings = ["tokenizer.kind=char", "model.positions=learned", "train.max_updates=2"]
-    options = [f"--set={each}" for each in settings]
+    run = folder / "runs" / "other"
+    options = [f"--set={each}" for each in (*settings, "train.max_updates=2")]
     with pytest.raises(SystemExit) as end:
         main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *options])
     assert not end.value.code
     return run
 
 
-def test_other_models_are_told_of_as_they_are(
-    browser: Browser, character_run: Path, tmp_path: Path
-) -> None:
-    model = load_model(character_run, torch.device("cpu"))
+def test_the_parts_of_later_work_are_told_of_as_they_are(browser: Browser, tmp_path: Path) -> None:
+    settings = ["norm=pre", "norm_kind=rms", "activation=swiglu", "positions=rotary", "tied=none"]
+    run = train_tiny(
+        tmp_path,
+        *(f"model.{each}" for each in settings),
+        "tokenizer.joint=false",
+        "tokenizer.vocab_size=30",
+    )
+    model = load_model(run, torch.device("cpu"))
+    story = tell(model, "sun moon", model.recipe.decode, print)
+    browser.open(write(story, tmp_path))
+    for view in VIEWS:
+        assert len(browser.all(f"#{view} > .lead")) == 1
+    assert "from a vocabulary of" in browser.text("#pieces .lead")
+    assert "(Su et al., 2021)" in browser.text("#embedding .lead")
+    assert "softmax's own" in browser.text("#probabilities .lead")
+    ids = [*story.source_ids, *story.target_outputs]
+    assert browser.texts("#pieces .chip small") == [str(each) for each in ids]
+    formulas = browser.texts("#encoder .formula")
+    assert formulas == [
+        *("x", "RMSNorm(x)", "heads joined", "× Wᴼ", "x + …"),
+        *("RMSNorm(x)", "Swish(xW + b) ⊙ (xV + c)", "· W₂ + b₂", "x + …"),
+    ]
+    assert "LayerNorm" not in browser.text("main")
+
+
+def test_other_models_are_told_of_as_they_are(browser: Browser, tmp_path: Path) -> None:
+    run = train_tiny(tmp_path, "tokenizer.kind=char", "model.positions=learned")
+    model = load_model(run, torch.device("cpu"))
     browser.open(write(tell(model, "sun moon", model.recipe.decode, print), tmp_path))
     assert "character by character" in browser.text("#pieces .lead")
     assert "learned for its position" in browser.text("#embedding .lead")

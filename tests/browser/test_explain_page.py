@@ -1,13 +1,15 @@
 """The page of `nmt explain` in Chromium: what is clicked and pressed shows the model's numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt.checkpoint import load_model
 from nmt.explain.data import as_data
-from nmt.explain.story import Story
-from tests.browser.conftest import Browser
+from nmt.explain.story import Story, tell
+from tests.browser.conftest import Browser, write
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"
 
@@ -207,6 +209,19 @@ def test_the_beam_is_a_tree_that_is_stepped_through(
     table = shown(browser, "#beam .chosen td.n")
     log_prob, score = story.winner.log_prob, story.winner.score
     assert table == pytest.approx([log_prob, log_prob / score, score], abs=1e-3)
+
+
+def test_a_search_that_ends_at_enough_finished_says_so(
+    browser: Browser, skilled_run: Path, tmp_path: Path
+) -> None:
+    model = load_model(skilled_run, torch.device("cpu"))
+    decode = replace(model.recipe.decode, beam_size=1, length_penalty=2.0)
+    why = "1 finished, as many as the beam holds, so the search ends"
+    for stopping in ("safe", "beam_finished"):
+        story = tell(model, "seed", replace(decode, stopping=stopping), print)
+        browser.open(write(story, tmp_path))
+        said = browser.text("#beam-view > .scroll:last-child .note")
+        assert (why in said) == (stopping == "beam_finished")
 
 
 def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None:

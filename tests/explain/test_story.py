@@ -75,9 +75,41 @@ def test_vectors_add_up_along_the_way(story: Story, model: TrainedModel) -> None
         torch.testing.assert_close(parts["sum"], story.recording.inputs[first], atol=1e-3, rtol=0)
     layer = data["decoder"][0]
     norm = model.network.get_submodule("decoder.0.feed_forward_norm.norm")
-    summed = unpack(layer["cross"]["normed"]) + unpack(layer["fed"])
+    summed = unpack(layer["cross"]["added"]) + unpack(layer["fed"])
     torch.testing.assert_close(norm(summed), unpack(layer["output"]), atol=1e-2, rtol=0)
     assert bool((unpack(layer["hidden"]) >= 0).all())
+
+
+def test_the_parts_of_later_work_add_up_as_well(model: TrainedModel) -> None:
+    """Norms before sub-layers and a last one, gates, turned queries, matrices of their own."""
+    torch.manual_seed(0)
+    later = replace(
+        model.recipe.model,
+        norm="pre",
+        norm_kind="rms",
+        activation="swiglu",
+        positions="rotary",
+        tied="none",
+    )
+    network = Transformer(later, len(model.tokenizer), 0).eval()
+    untrained = replace(model, network=network, recipe=replace(model.recipe, model=later))
+    data = as_data(tell(untrained, "sun moon", model.recipe.decode, print))
+
+    def close(one: torch.Tensor, other: torch.Tensor) -> None:
+        torch.testing.assert_close(one, other, atol=2e-3, rtol=0)
+
+    layer = data["decoder"][0]
+    x = unpack(data["embedding"]["target"]["sum"])
+    close(x, unpack(data["embedding"]["target"]["scaled"]))
+    norm = network.get_submodule("decoder.0.self_attention_norm.norm")
+    close(norm(x), unpack(layer["self"]["read"]))
+    close(x + unpack(layer["self"]["projected"]), unpack(layer["self"]["added"]))
+    close(unpack(layer["cross"]["added"]) + unpack(layer["fed"]), unpack(layer["output"]))
+    outer = network.get_submodule("decoder.0.feed_forward.outer")
+    close(outer(unpack(layer["hidden"])), unpack(layer["fed"]))
+    logits = network.project(unpack(data["last"]))
+    for row, step in zip(logits, data["outlook"]["steps"], strict=True):
+        close(row[step["pieces"]], torch.tensor(step["logits"]))
 
 
 def test_the_tree_ends_in_the_translation(story: Story) -> None:

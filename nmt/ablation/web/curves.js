@@ -2,7 +2,7 @@
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { colour, css, nthColour, onScheme } from "../../pages/scheme.js";
+import { colour, css, nthOnCanvas, onScheme } from "../../pages/scheme.js";
 import { Charts } from "../../report/web/charts.js";
 
 const TOLD_APART = 6; // colours; beyond, lines are dashed
@@ -53,8 +53,8 @@ function groupsOf({ axes, variants }) {
 function seriesOf(variant, place, figure) {
   const runs = variant.runs.map((run) => ({ seed: run.seed, ...run.curves[figure] }))
     .filter(({ values }) => values?.length > 0);
-  const hue = place === 0 ? colour("ink") : nthColour(place - 1);
-  const stroke = css(hue);
+  const hue = (alpha) => place === 0 ? css(colour("ink"), alpha) : nthOnCanvas(place - 1, alpha);
+  const stroke = hue(1);
   const dash = place > TOLD_APART ? [8, 4] : undefined;
   const thick = { label: variant.name, stroke, width: 2.4, dash, points: true };
   if (runs.length === 1) {
@@ -62,7 +62,7 @@ function seriesOf(variant, place, figure) {
   }
   const thin = runs.map(({ seed, updates, values }) => ({
     label: `${variant.name}, seed ${seed}`,
-    stroke: css(hue, 0.5),
+    stroke: hue(0.5),
     width: 1,
     dash,
     points: updates.length === 1,

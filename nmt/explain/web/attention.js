@@ -4,7 +4,7 @@ import { choice, el } from "../../pages/dom.js";
 import { percent } from "../../pages/numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { ALL, headMap } from "./headmap.js";
-import { ledger } from "./ledger.js";
+import { ledger, normName } from "./ledger.js";
 import { attentionLines, mean } from "./lines.js";
 import { attentionMatrix, weightLegend } from "./matrix.js";
 import { pieceLabel } from "./pieces.js";
@@ -41,8 +41,11 @@ export function showStack(view, data, stack) {
     ),
     way: new Part(
       "§3.1",
-      "Each sub-layer finds something to add to what came in, and LayerNorm sets their sum to an" +
-        " even scale for the next one.",
+      data.model.norm === "pre"
+        ? `Each sub-layer reads what came in through ${normName(data.model)}, which sets it to an` +
+          " even scale, and adds what it finds (Xiong et al., 2020)."
+        : `Each sub-layer finds something to add to what came in, and ${normName(data.model)}` +
+          " sets their sum to an even scale for the next one.",
     ),
   };
   const { controls, explorer, reading, inside, way } = parts;
@@ -255,7 +258,7 @@ class Explorer {
       pieceOf(look, query, data),
       ` through layer ${state.layer + 1} of ${data[stack].length}`,
     );
-    parts.way.fill(ledger(stack, data[stack][state.layer], input, query, data.model.heads));
+    parts.way.fill(ledger(stack, data[stack][state.layer], input, query, data.model));
   }
 }
 

@@ -247,7 +247,7 @@ class Beam {
         "p",
         { class: "note" },
         more > 0 ? `${more} more finished with a lower score. ` : "",
-        this.reason(finished[0]),
+        this.reason(finished),
       ),
     );
   }
@@ -271,8 +271,9 @@ class Beam {
     return ((5 + length) / 6) ** this.data.beam.alpha;
   }
 
-  reason(best) {
-    const { size, alpha, bounds, max_length: most } = this.data.beam;
+  reason(finished) {
+    const { size, alpha, bounds, max_length: most, stopping } = this.data.beam;
+    const [best] = finished;
     const rule = `Beam of ${size}, scores are log p over ((5 + length) / 6)^${alpha}. `;
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
@@ -285,6 +286,9 @@ class Beam {
     }
     if (bound !== null && bound <= best.score) {
       return `${rule}${could}: no more than ${fixed(best.score, 3)}, so the search ends.`;
+    }
+    if (stopping === "beam_finished" && finished.length >= size) {
+      return `${rule}${finished.length} finished, as many as the beam holds, so the search ends.`;
     }
     return `${rule}The search ends here.`;
   }

@@ -26,9 +26,7 @@ const GATES = {
 
 /** The way of the token at `place` through a layer; `input` is the tensor that it gets. */
 export function ledger(stack, layer, input, place, model) {
-  const norm = NORMS[model.norm_kind];
-  const reads = model.norm === "pre" ? `; each sub-layer reads ${norm}(x) of what is there` : "";
-  const rows = [line("x", `what comes in${reads}`, input, place)];
+  const rows = [line("x", "what comes in", input, place)];
   for (const [kind, name, section] of SUBLAYERS[stack]) {
     rows.push(title(name, section), ...attentionSteps(layer[kind], place, model));
   }
@@ -36,14 +34,26 @@ export function ledger(stack, layer, input, place, model) {
   return el("table", { class: "strips ledger" }, el("tbody", {}, ...rows));
 }
 
+/** What the model's normalisation is called. */
+export function normName(model) {
+  return NORMS[model.norm_kind];
+}
+
 /** How a sub-layer ends: post-norm is the paper's. */
 function summed(model) {
-  return model.norm === "pre" ? "x + …" : `${NORMS[model.norm_kind]}(x + …)`;
+  return model.norm === "pre" ? "x + …" : `${normName(model)}(x + …)`;
+}
+
+/** What a sub-layer reads where a norm stands before it; else it reads what comes in. */
+function read(part, place, model) {
+  if (!part.read) return [];
+  return [line(`${normName(model)}(x)`, "set to an even scale, to be read", part.read, place)];
 }
 
 function attentionSteps(part, place, model) {
   const scaled = model.norm === "pre" ? "" : ", then set to an even scale";
   return [
+    ...read(part, place, model),
     line(
       "heads joined",
       "side by side, each gathered what it looked for",
@@ -52,7 +62,7 @@ function attentionSteps(part, place, model) {
       model.heads,
     ),
     line("× Wᴼ", "mixed into one vector", part.projected, place),
-    line(summed(model), `added to what came in${scaled}`, part.normed, place),
+    line(summed(model), `added to what came in${scaled}`, part.added, place),
   ];
 }
 
@@ -66,6 +76,7 @@ function feedForward(layer, place, model) {
       `${hidden.length} units, each scaled by a gate of its own`,
     ];
   return [
+    ...read(layer, place, model),
     line(formula, meaning, layer.hidden, place),
     line("· W₂ + b₂", "and what they say", layer.fed, place),
     line(summed(model), "what goes on to the next layer", layer.output, place),
