@@ -15,6 +15,7 @@ from nmt.errors import NmtError
 from nmt.recipe import changed_keys, parse_recipe, read_text, to_toml
 
 RUNS = Path("runs")
+DEPTHS = ("*/", "*/*/")  # of run folders in it: a recipe's name may hold a folder
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def newest_model(runs: Path = RUNS) -> Path:
     """The model of the run last trained under `runs`."""
     trained = [
         (path.stat().st_mtime_ns, folder)
-        for pattern in ("*/", "*/*/")  # a recipe's name may hold a folder
+        for pattern in DEPTHS
         for folder in map(RunFolder, sorted(runs.glob(pattern)))
         for path in (folder.model, folder.best)
         if path.is_file()
@@ -186,7 +187,8 @@ def newest_run(runs: Path = RUNS) -> RunFolder:
     """The run under `runs` that last reported anything."""
     begun = [
         (folder.metrics.stat().st_mtime_ns, folder)
-        for folder in map(RunFolder, sorted(runs.glob("*/")))
+        for pattern in DEPTHS
+        for folder in map(RunFolder, sorted(runs.glob(pattern)))
         if folder.metrics.is_file()
     ]
     if not begun:

@@ -141,9 +141,9 @@ def test_what_is_no_run(run: RunFolder, tmp_path: Path) -> None:
 def test_the_newest_run_is_the_last_to_report(tmp_path: Path) -> None:
     with pytest.raises(NmtError, match="no run under"):
         newest_run(tmp_path)
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
+    for name in ("paper/first", "second"):  # as of recipes in a folder and outside
+        (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "metrics.jsonl").write_text(name)
     (tmp_path / "empty").mkdir()
     os.utime(tmp_path / "second" / "metrics.jsonl", (1, 1))
-    assert newest_run(tmp_path).path.name == "first"
+    assert newest_run(tmp_path).path == tmp_path / "paper" / "first"
