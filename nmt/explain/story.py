@@ -118,9 +118,11 @@ def encode(
         raise NmtError("there is nothing to explain: the text is blank")
     longest = segment_limit(settings, model.recipe.model)
     if len(ids) > longest:
+        is_set = longest == settings.max_segment_tokens  # else learned positions hold no more
+        mend = ", or raise decode.max_segment_tokens" if is_set else ""
         raise NmtError(
             f"the text has {len(ids):,} tokens, and what is longer than {longest} is translated in"
-            " pieces; explain one sentence of it, or raise decode.max_segment_tokens"
+            f" pieces; explain one sentence of it{mend}"
         )
     if UNK in ids:
         report("the text holds characters that the vocabulary lacks; the model reads an unknown")
