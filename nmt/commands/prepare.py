@@ -44,7 +44,10 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
         prepared = prepare(settled, DataFolder(data_dir), folder, note, given)
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
-    note(
-        f"{folder.prepared}: {pairs:,} pairs, {tokens:,} tokens,"
-        f" {len(prepared.tokenizer):,} pieces in the vocabulary"
+    source, target = map(len, prepared.tokenizer.sides)
+    vocabulary = (
+        f"{target:,} pieces in the vocabulary"
+        if prepared.tokenizer.is_joint
+        else f"{source:,} pieces in the vocabulary of the source, {target:,} of the target"
     )
+    note(f"{folder.prepared}: {pairs:,} pairs, {tokens:,} tokens, {vocabulary}")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nmt.evaluation.table import length_range, size
+from nmt.evaluation.table import confidence, length_range, size
 from nmt.recipe import toml_value
 
 Data = dict[str, Any]
@@ -134,12 +134,6 @@ def settings(recipe: Data) -> str:
     text = "\n".join(lines)
     fence = ticks(text, at_least=3)
     return f"{fence}toml\n{text}\n{fence}"
-
-
-def confidence(score: Data) -> str:
-    """An interval as mean and radius."""
-    interval = score["confidence_95"]
-    return f"{interval['mean']:.2f} ± {interval['radius']:.2f}"
 
 
 def listed(values: Data) -> str:

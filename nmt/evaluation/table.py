@@ -24,8 +24,9 @@ def result_lines(result: Data) -> list[str]:
     lines = [f"{result['test_set']} ({size(result)})"]
     width = max(map(len, result["scores"]))
     for name, each in result["scores"].items():
-        radius = f" ± {each['confidence_95']['radius']:.2f}" if "confidence_95" in each else ""
-        lines.append(f"  {name:{width}} {each['value']:6.2f}{radius}  {each['signature']}")
+        # The interval is around the mean of the resampled scores, which need not be the score.
+        interval = f" ({confidence(each)})" if "confidence_95" in each else ""
+        lines.append(f"  {name:{width}} {each['value']:6.2f}{interval}  {each['signature']}")
     for other in result.get("compared", []):
         system = other["system"]
         lines.append(f"  compared with {system.get('model') or system['hypotheses']}")
@@ -40,6 +41,12 @@ def result_lines(result: Data) -> list[str]:
         share = 100 * each["right"] / each["segments"]
         lines.append(f"    {label:20} {share:5.1f} %  ({each['right']} of {each['segments']})")
     return lines
+
+
+def confidence(score: Data) -> str:
+    """An interval as mean and radius."""
+    interval = score["confidence_95"]
+    return f"{interval['mean']:.2f} ± {interval['radius']:.2f}"
 
 
 def size(result: Data) -> str:

@@ -191,8 +191,12 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, share: float) -> Tokenizer
         segments = sample(training_segments(recipe, data), share)
         return Tokenizer(learn(segments, recipe.tokenizer).model)
     source, target = (
-        learn(sample(training_segments(recipe, data, sides), share), recipe.tokenizer)
-        for sides in (slice(0, 1), slice(1, 2))
+        learn(
+            sample(training_segments(recipe, data, slice(side, side + 1)), share),
+            recipe.tokenizer,
+            f"the {name} side of this corpus",
+        )
+        for side, name in enumerate(("source", "target"))
     )
     return joined(source, target)
 

@@ -108,8 +108,10 @@ def wanted_pieces(settings: TokenizerSettings) -> str:
     return f"{most}{settings.vocab_size:,} {NAMES[settings.kind]}{each}"
 
 
-def learn(segments: Iterable[str], settings: TokenizerSettings) -> Pieces:
-    """Learn pieces from the segments of both languages, or of one.
+def learn(
+    segments: Iterable[str], settings: TokenizerSettings, name: str = "this corpus"
+) -> Pieces:
+    """Learn pieces from the segments of both languages, or of one; `name` names them in errors.
 
     Of BPE exactly `vocab_size`: raises NmtError if the text is too small for so many, or if they
     are too few for its characters. Of characters or words at most so many, the most frequent; the
@@ -154,7 +156,7 @@ def learn(segments: Iterable[str], settings: TokenizerSettings) -> Pieces:
         if failures:
             raise failures[0] from error
         raise NmtError(
-            f"cannot learn tokenizer.vocab_size={settings.vocab_size} pieces from this corpus:"
+            f"cannot learn tokenizer.vocab_size={settings.vocab_size} pieces from {name}:"
             f" {explain(str(error))}"
         ) from error
     if failures:

@@ -14,6 +14,9 @@ from nmt.text.corpus import DataFolder
 from nmt.text.prepare import Report, prepare
 from nmt.text.tokenizer import load_tokenizer
 
+# Of a model's settings those that its weights do not depend on.
+NO_WEIGHTS = {"dropout", "attention_dropout"}
+
 
 def resolve_precision(recipe: Recipe, run: RunFolder, device: torch.device) -> Recipe:
     """The recipe with "auto" replaced: by what the run began with, else by what the device has."""
@@ -50,7 +53,7 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
     differing = {
         f"model.{key}={there[key]}": f"model.{key}={wanted[key]}"
         for key in wanted
-        if wanted[key] != there[key] and key != "dropout"
+        if wanted[key] != there[key] and key not in NO_WEIGHTS
     }
     pieces = len(content.weights["embedding"])
     kind, size = recipe.tokenizer.kind, recipe.tokenizer.vocab_size

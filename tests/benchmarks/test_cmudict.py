@@ -76,6 +76,15 @@ def test_the_split_is_whole_and_always_the_same(tmp_path: Path, dictionary: Path
     }
 
 
+def test_what_cannot_be_read_or_written_is_a_sentence(tmp_path: Path, dictionary: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cmudict").write_text("a file")
+    refused = prepare(tmp_path, "--dictionary", dictionary, "--test-words", 9, "--dev-words", 9)
+    assert refused.returncode == 1
+    assert refused.stderr == "cmudict.py: cannot write data/cmudict/train.tsv: File exists\n"
+    assert prepare(tmp_path, "--dictionary", dictionary, "--test-words", -2).returncode == 2
+
+
 def test_a_published_split_is_taken_over(tmp_path: Path) -> None:
     """In the form of Microsoft's files: upper case, without stress, words repeated."""
     (tmp_path / "train").write_text("ABBEY  AE B IY\nABE  EY B\nBEE  B IY\n")

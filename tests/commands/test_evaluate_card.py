@@ -103,6 +103,9 @@ def test_p_values_are_those_of_the_sacrebleu_command(nmt: Run, files: list[Path]
     text = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare).out
     assert f"  compared with {better}\n    BLEU  " in text
     assert ", p = 0.0001" in text
+    bleu = result["scores"]["BLEU"]
+    mean, radius = (bleu["confidence_95"][each] for each in ("mean", "radius"))
+    assert f"  BLEU  {bleu['value']:6.2f} ({mean:.2f} ± {radius:.2f})  " in text
 
 
 def test_a_system_does_not_differ_from_itself(nmt: Run, files: list[Path]) -> None:

@@ -117,7 +117,10 @@ def test_the_source_may_have_more_symbols_than_the_target(nmt: Run, tiny: Path) 
         for each in ("kind=word", "vocab_size=20", "joint=false")
         for part in ("--set", f"tokenizer.{each}")
     ]
-    trained = nmt("train", tiny, *word, "--set", "model.tied=none", "--max-updates", "1")
+    word += ["--set", "model.tied=none"]
+    told = nmt("prepare", tiny, *word).err
+    assert "14 pieces in the vocabulary of the source, 10 of the target" in told
+    trained = nmt("train", tiny, *word, "--max-updates", "1")
     assert trained.code == 0, trained.err
     for command in ("translate", "explain"):
         text = "dev.src" if command == "translate" else "sun moon star"

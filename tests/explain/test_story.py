@@ -141,6 +141,17 @@ def test_a_text_that_is_translated_in_pieces_has_none(model: TrainedModel) -> No
         tell(small, "sun moon star rain", model.recipe.decode, print)
 
 
+def test_no_setting_is_named_that_would_not_mend_it(model: TrainedModel) -> None:
+    """Learned positions end where they end."""
+    few = replace(model.recipe.model, positions="learned", max_positions=6)
+    few_positions = replace(model, recipe=replace(model.recipe, model=few))
+    with pytest.raises(
+        NmtError, match="longer than 2 is translated in pieces; explain one sent"
+    ) as it:
+        tell(few_positions, "sun moon star rain", model.recipe.decode, print)
+    assert "raise" not in str(it.value)
+
+
 def test_a_beam_that_no_page_can_show(model: TrainedModel) -> None:
     with pytest.raises(UsageError, match="a beam of 17 is too wide for a page"):
         tell(model, "sun", replace(model.recipe.decode, beam_size=17), print)

@@ -67,6 +67,14 @@ def test_asking_for_two_learns_anew(bench: Bench) -> None:
     assert "30 BPE pieces of each language" in bench.told[0]
 
 
+def test_the_side_that_is_too_small_is_named(bench: Bench) -> None:
+    separate(bench)
+    settings = replace(bench.recipe.tokenizer, vocab_size=500)
+    bench.recipe = replace(bench.recipe, tokenizer=settings)
+    with pytest.raises(NmtError, match="from the source side of this corpus: it is too small"):
+        bench.prepare()
+
+
 @pytest.mark.parametrize("joint", [True, False])
 def test_bpe_dropout_cuts_each_side_by_its_own_merges(bench: Bench, joint: bool) -> None:
     """All merges dropped, single characters are left; they spell the same text."""
