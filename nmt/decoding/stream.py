@@ -12,7 +12,7 @@ from nmt.errors import NmtError
 FIRST_SEGMENTS = 32  # translated first, so that a reader need not wait for more
 CHUNK_SEGMENTS = 2_000  # at most, read ahead and sorted by length together
 CHUNK_CHARACTERS = 1_000_000  # likewise: lines may be long
-PATIENCE_SECONDS = 0.1  # for more lines of a pipe that has given one; a person doesn't notice
+PATIENCE_SECONDS = 0.02  # for more of a pipe that has given a line: its writer may be at work
 READ_BYTES = 1 << 16  # what a pipe holds
 
 
