@@ -105,7 +105,7 @@ def count_weights(run: RunFolder) -> int | None:
     """Numbers in the run's model, by its header alone."""
     try:
         with safe_open(run.translation_model(), "np") as file:
-            names = [name for name in file.keys() if name != "tokenizer.model"]  # noqa: SIM118
+            names = [name for name in file.keys() if name != "tokenizer.model"]  # noqa: SIM118 (no dict)
             return sum(size_of(file.get_slice(name).get_shape()) for name in names)
     except (NmtError, SafetensorError, OSError):
         return None

@@ -4,6 +4,7 @@ Screenshots are kept in build/screenshots/, to be looked at.
 """
 
 import base64
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +18,8 @@ from nmt.checkpoint import load_model
 from nmt.commands import main
 from nmt.explain.page import page_of
 from nmt.explain.story import Story, tell
+from nmt.report.page import page_of as report_of
+from nmt.run import RunFolder
 from tests.conftest import WORDS, write_tiny_corpus
 
 if TYPE_CHECKING:
@@ -26,6 +29,34 @@ if TYPE_CHECKING:
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
 SENTENCE = "sun moon star rain"
 HELP = "the browser tests need chromium and chromedriver: apt-get install chromium chromium-driver"
+
+
+CARD = {
+    "evaluation_card": 1,
+    "date": "2026-11-25",
+    "results": [
+        {
+            "test_set": "<b>held out</b>",
+            "segments": 10,
+            "scores": {
+                "BLEU": {
+                    "value": 12.345,
+                    "signature": "nrefs:1|case:mixed",
+                    "confidence_95": {"mean": 12.3, "radius": 0.9},
+                }
+            },
+            "by_length": {
+                "length": "words of the first reference",
+                "buckets": [{"from": 0, "to": None, "segments": 10, "scores": {"BLEU": 12.345}}],
+            },
+            "examples": {
+                "ranked_by": "chrF2",
+                "worst": [{"score": 1.5, "source": "a", "references": ["b"], "hypothesis": "c"}],
+                "best": [],
+            },
+        }
+    ],
+}
 
 
 class Browser:
@@ -192,3 +223,25 @@ def hebrew_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run)])
     assert not end.value.code
     return run
+
+
+@pytest.fixture(scope="session")
+def run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The tiny run with an evaluation card in its folder."""
+    folder = tmp_path_factory.mktemp("report") / "tiny"
+    shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    (folder / "card.json").write_text(json.dumps(CARD))
+    return RunFolder(folder)
+
+
+@pytest.fixture(scope="session")
+def report_page(run: RunFolder) -> Path:
+    run.report.write_text(report_of([run]), encoding="utf-8")
+    return run.report
+
+
+@pytest.fixture(scope="session")
+def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("both") / "report.html"
+    path.write_text(report_of([run, RunFolder(skilled_run)]), encoding="utf-8")
+    return path

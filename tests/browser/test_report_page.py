@@ -8,59 +8,10 @@ import pytest
 
 from nmt.report.page import page_of
 from nmt.run import RunFolder
-from tests.browser.audit import faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
 LOSS = "[data-figure=loss] .chart"
-CARD = {
-    "evaluation_card": 1,
-    "date": "2026-11-25",
-    "results": [
-        {
-            "test_set": "<b>held out</b>",
-            "segments": 10,
-            "scores": {
-                "BLEU": {
-                    "value": 12.345,
-                    "signature": "nrefs:1|case:mixed",
-                    "confidence_95": {"mean": 12.3, "radius": 0.9},
-                }
-            },
-            "by_length": {
-                "length": "words of the first reference",
-                "buckets": [{"from": 0, "to": None, "segments": 10, "scores": {"BLEU": 12.345}}],
-            },
-            "examples": {
-                "ranked_by": "chrF2",
-                "worst": [{"score": 1.5, "source": "a", "references": ["b"], "hypothesis": "c"}],
-                "best": [],
-            },
-        }
-    ],
-}
-
-
-@pytest.fixture(scope="session")
-def run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The tiny run with an evaluation card in its folder."""
-    folder = tmp_path_factory.mktemp("report") / "tiny"
-    shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
-    (folder / "card.json").write_text(json.dumps(CARD))
-    return RunFolder(folder)
-
-
-@pytest.fixture(scope="session")
-def page(run: RunFolder) -> Path:
-    run.report.write_text(page_of([run]), encoding="utf-8")
-    return run.report
-
-
-@pytest.fixture(scope="session")
-def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("both") / "report.html"
-    path.write_text(page_of([run, RunFolder(skilled_run)]), encoding="utf-8")
-    return path
 
 
 def legend(browser: Browser, figure: str) -> dict[str, str]:
@@ -71,9 +22,9 @@ def legend(browser: Browser, figure: str) -> dict[str, str]:
 
 
 def test_keys_read_a_curve_and_all_others_with_it(
-    browser: Browser, page: Path, run: RunFolder
+    browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
-    browser.open(page)
+    browser.open(report_page)
     browser.focus(LOSS)
     browser.press(END)
     lines = run.read_metrics()
@@ -89,8 +40,8 @@ def test_keys_read_a_curve_and_all_others_with_it(
     browser.until(lambda: legend(browser, "loss")["update"] == "10")
 
 
-def test_keys_zoom_and_show_all_again(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_keys_zoom_and_show_all_again(browser: Browser, report_page: Path) -> None:
+    browser.open(report_page)
     browser.focus(LOSS)
     browser.press(HOME)
     browser.press("+")
@@ -103,10 +54,10 @@ def test_keys_zoom_and_show_all_again(browser: Browser, page: Path) -> None:
     browser.until(lambda: legend(browser, "loss")["update"] == "12")
 
 
-def test_a_drag_zooms_all_charts(browser: Browser, page: Path) -> None:
+def test_a_drag_zooms_all_charts(browser: Browser, report_page: Path) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    browser.open(page)
+    browser.open(report_page)
     over = browser.one(f"{LOSS} .u-over")
     browser.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", over)
     width = over.size["width"]
@@ -121,9 +72,9 @@ def test_a_drag_zooms_all_charts(browser: Browser, page: Path) -> None:
 
 
 def test_the_slider_goes_back_to_earlier_translations(
-    browser: Browser, page: Path, run: RunFolder
+    browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
-    browser.open(page)
+    browser.open(report_page)
     validations = [line for line in run.read_metrics() if line["kind"] != "train"]
     slider = browser.one("#samples input[type=range]")
     average, first = validations[-1], validations[0]
@@ -139,8 +90,8 @@ def test_the_slider_goes_back_to_earlier_translations(
     ]
 
 
-def test_settings_corpus_and_cards_are_told(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_settings_corpus_and_cards_are_told(browser: Browser, report_page: Path) -> None:
+    browser.open(report_page)
     assert "model.heads" in browser.texts("#recipe .deviations th code")
     assert browser.texts("#corpus tbody td")[0] == "120"
     assert "held out" in browser.text("#scores .evaluation")
@@ -239,8 +190,8 @@ def test_a_segment_that_stands_twice_in_the_dev_set(
     assert browser.all("#samples .versions") == []
 
 
-def test_a_curve_is_hidden_by_keys(browser: Browser, page: Path) -> None:
-    browser.open(page)
+def test_a_curve_is_hidden_by_keys(browser: Browser, report_page: Path) -> None:
+    browser.open(report_page)
     name = f"{LOSS} .u-series:nth-child(2) .u-label"
     pressed = f"return document.querySelector('{name}').getAttribute('aria-pressed')"
     browser.focus(name)
@@ -249,63 +200,6 @@ def test_a_curve_is_hidden_by_keys(browser: Browser, page: Path) -> None:
         assert browser.run(pressed) == expected
         hidden = browser.all(f"{LOSS} .u-series.u-off")
         assert bool(hidden) == (expected == "false")
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_texts_stand_out_from_what_is_behind(browser: Browser, both: Path, dark: bool) -> None:
-    """At least 4.5 to 1, as WCAG 2 asks of text."""
-    browser.open(both, dark=dark)
-    assert faint_texts(browser) == {}
-
-
-def test_tab_leads_through_the_page_and_is_seen(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    stops = tab_stops(browser)
-    assert [stop for stop in stops if not stop[1] or not stop[2]] == []
-    assert stops[0][1] == "Curves"
-
-
-def test_deviations_are_one_column_on_a_small_screen(browser: Browser, page: Path) -> None:
-    browser.open(page, 360)
-    row = browser.one("#recipe .deviations tbody tr")
-    cells = row.find_elements("css selector", "td")
-    assert len({round(each.rect["x"]) for each in cells}) == 1
-    name = "return getComputedStyle(arguments[0], '::before').content"
-    assert browser.run(name, cells[0]) == '"this run"'
-    values = browser.all("#recipe .deviations td:nth-child(2) code")
-    heights = {each.text: each.rect["height"] for each in values}
-    assert heights["12"] <= 25  # a number is not broken into lines
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("dark", [False, True])
-def test_it_fits_the_window(browser: Browser, page: Path, width: int, dark: bool) -> None:
-    browser.open(page, width, dark=dark)
-    assert browser.overflow() <= 0
-    browser.shoot(f"report-{width}-{'dark' if dark else 'light'}")
-
-
-def test_every_control_has_a_name(browser: Browser, both: Path) -> None:
-    browser.open(both)
-    controls = browser.all("button, input, summary, a, .chart")
-    assert len(controls) > 15
-    assert [each.get_attribute("class") for each in controls if not each.accessible_name] == []
-
-
-def test_charts_follow_the_scheme(browser: Browser, page: Path) -> None:
-    pixels = f"return document.querySelector('{LOSS} canvas').toDataURL()"
-    browser.open(page)
-    light = browser.run(pixels)
-    scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
-    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
-    browser.until(lambda: browser.run(pixels) != light)
-    assert len(browser.all(f"{LOSS} canvas")) == 1
-
-
-def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:
-    browser.open(page)
-    for view in ("curves", "samples", "recipe", "corpus", "scores"):
-        assert browser.shoot(f"report-{view}", f"#{view}").stat().st_size > 1000
 
 
 DEMO_PAGES = demo_pages("report")

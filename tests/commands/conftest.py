@@ -1,8 +1,13 @@
 """What tests of several commands share."""
 
+import io
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import Outcome, Run
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -15,3 +20,22 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.src"
     path.write_text("sun moon\n\nstar rain snow\n", encoding="utf-8", newline="\n")
     return path
+
+
+def give_stdin(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", path.open(encoding="utf-8"))
+
+
+def translate(nmt: Run, run: Path, *arguments: object) -> Outcome:
+    result = nmt("translate", *arguments, "--model", run)
+    assert result.code == 0, result.err
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _close_stdin() -> Iterator[None]:
+    """Close what `give_stdin` opened."""
+    before = sys.stdin
+    yield
+    if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin is not before:
+        sys.stdin.close()

@@ -45,13 +45,7 @@ export class Charts {
   }
 
   options(box, series, show, log) {
-    const line = css(colour("line"));
-    const axis = {
-      stroke: css(colour("soft")),
-      font: FONT,
-      grid: { stroke: line, width: 1 },
-      ticks: { stroke: line, width: 1 },
-    };
+    const axis = axisLook();
     return {
       width: Math.max(280, box.clientWidth),
       height: HEIGHT,
@@ -184,6 +178,17 @@ function short(number) {
   return number.toLocaleString("en", { maximumSignificantDigits: 6 });
 }
 
+/** How every axis looks, in the colours of the scheme. */
+function axisLook() {
+  const line = css(colour("line"));
+  return {
+    stroke: css(colour("soft")),
+    font: FONT,
+    grid: { stroke: line, width: 1 },
+    ticks: { stroke: line, width: 1 },
+  };
+}
+
 /** Bars a number of tokens, two sides beside one another. */
 export function histogram(box, title, sides) {
   const counts = sides.map((each) => each.counts);
@@ -191,13 +196,7 @@ export function histogram(box, title, sides) {
   const longest = counts[0].length - 1; // counts what is longer too
   const name = (length, more) => length === longest ? `${length}${more}` : String(length);
   const lengths = Array.from({ length: most + 1 }, (_, length) => length);
-  const line = css(colour("line"));
-  const axis = {
-    stroke: css(colour("soft")),
-    font: FONT,
-    grid: { stroke: line, width: 1 },
-    ticks: { stroke: line, width: 1 },
-  };
+  const axis = axisLook();
   const chart = new uPlot(
     {
       width: Math.max(280, box.clientWidth),

@@ -1,0 +1,107 @@
+"""Inputs, outputs and models that `nmt translate` finds, or refuses with a sentence."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import give_stdin, leftovers, translate
+from tests.conftest import Run
+
+
+@pytest.mark.parametrize("name", ["none.src", "."])
+def test_an_input_that_is_no_file(nmt: Run, tiny_run: Path, tmp_path: Path, name: str) -> None:
+    result = nmt("translate", tmp_path / name, "--model", tiny_run)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"nmt: {tmp_path / name} does not exist or is not a file; name a text file, or - for"
+        " stdin\n"
+    )
+
+
+@pytest.mark.parametrize("via_stdin", [False, True])
+def test_invalid_utf_8_leaves_no_output(
+    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, via_stdin: bool
+) -> None:
+    path, output = tmp_path / "in", tmp_path / "out"
+    path.write_bytes(b"sun\nmo\xffon\n")
+    output.write_text("of before\n")
+    if via_stdin:
+        give_stdin(monkeypatch, path)
+    name = "-" if via_stdin else path
+    result = nmt("translate", name, "--model", tiny_run, "--output", output)
+    assert (result.code, result.out) == (1, "")
+    place = "stdin" if via_stdin else str(path)
+    assert f"nmt: {place}, line 2: not valid UTF-8 (byte 3 of the line)" in result.err
+    assert output.read_text() == "of before\n"
+    assert leftovers(tmp_path) == []
+
+
+def test_an_output_that_is_the_input_is_refused(
+    nmt: Run, tiny_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = source.read_text()
+    link = source.with_name("link")
+    link.symlink_to(source)
+    for output in (source, link):
+        result = nmt("translate", source, "--model", tiny_run, "--output", output)
+        assert result.code == 2
+        assert "is the input itself" in result.err
+        give_stdin(monkeypatch, source)
+        result = nmt("translate", "--model", tiny_run, "--output", output)
+        assert result.code == 2
+    assert source.read_text() == before
+    assert link.is_symlink()
+
+
+def test_outputs_that_cannot_be_written(nmt: Run, tiny_run: Path, source: Path) -> None:
+    folder = source.parent
+    (folder / "file").write_text("")
+    for output, reason in (("file/out", "Not a directory|File exists"), (".", "Is a directory")):
+        result = nmt("translate", source, "--model", tiny_run, "--output", folder / output)
+        assert result.code == 1
+        last = result.err.splitlines()[-1]
+        assert last.startswith(f"nmt: cannot write {folder / output}: ")
+        assert last.endswith(tuple(reason.split("|")))
+    assert leftovers(folder) == []
+
+
+def test_a_link_as_output_stays_a_link(nmt: Run, tiny_run: Path, source: Path) -> None:
+    link, target = source.with_name("link"), source.with_name("target")
+    link.symlink_to(target)
+    translate(nmt, tiny_run, source, "--output", link)
+    assert link.is_symlink()
+    assert target.read_text().count("\n") == 3
+
+
+def test_without_a_model_the_way_to_one_is_told(
+    nmt: Run, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    result = nmt("translate", source)
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        "nmt: no trained model under runs/; run `nmt train` first, or name one with --model\n"
+    )
+
+
+def test_the_newest_model_is_that_of_the_run_last_trained(
+    nmt: Run, tiny_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run `a` made its model first but trained on since: its newer best model is taken."""
+    monkeypatch.chdir(source.parent)
+    content = (tiny_run / "model.safetensors").read_bytes()
+    for age, name in (
+        (30, "a/model.safetensors"),
+        (20, "b/model.safetensors"),
+        (10, "a/best.safetensors"),
+    ):
+        path = Path("runs") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (time.time() - age, time.time() - age))
+    (Path("runs") / "c-empty").mkdir()
+    assert "model: runs/a/best.safetensors" in nmt("translate", source).err
+    os.utime("runs/b/model.safetensors")
+    assert "model: runs/b/model.safetensors" in nmt("translate", source).err
