@@ -151,7 +151,7 @@ def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "model.dropout": 0,
         "train.max_updates": 120,
         "train.warmup_updates": 60,
-        "train.learning_rate_scale": 2,
+        "train.learning_rate_scale": 1.2,
         "train.batch_source_tokens": 1000,
         "train.batch_target_tokens": 1000,
         "train.checkpoint_updates": 60,
