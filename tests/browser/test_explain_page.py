@@ -215,10 +215,10 @@ def test_a_search_that_ends_at_enough_finished_says_so(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
     model = load_model(skilled_run, torch.device("cpu"))
-    decode = replace(model.recipe.decode, beam_size=1, length_penalty=2.0)
-    why = "1 finished, as many as the beam holds, so the search ends"
+    decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
+    why = "finished, as many as the beam holds, so the search ends"
     for stopping in ("safe", "beam_finished"):
-        story = tell(model, "seed", replace(decode, stopping=stopping), print)
+        story = tell(model, "moon", replace(decode, stopping=stopping), print)
         browser.open(write(story, tmp_path))
         said = browser.text("#beam-view > .scroll:last-child .note")
         assert (why in said) == (stopping == "beam_finished")

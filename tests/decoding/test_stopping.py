@@ -123,6 +123,6 @@ def test_the_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.M
         settings = replace(
             model.recipe.decode, length_penalty=2.0, max_extra_tokens=30, stopping=stopping
         )
-        list(Translator.of(model, settings, print).translate(["sun moon", "star rain snow"]))
+        list(Translator.of(model, settings, print).translate(["sun", "moon", "seed"]))
         counts[stopping] = steps
     assert 0 < counts["beam_finished"] < counts["safe"]
