@@ -102,13 +102,13 @@ def test_python_m_nmt_is_the_same_program() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["nmt ", "nmt train ", "nmt train mu", "nmt train --set model.d_"]
+    "typed", ["nmt ", "nmt train ", "nmt train poc", "nmt train --set model.d_"]
 )
 def test_the_shell_completes(typed: str) -> None:
     expected = {
         "nmt ": set(COMMANDS),
         "nmt train ": set(shipped_recipes()),
-        "nmt train mu": {"multi30k_en_de"},
+        "nmt train poc": {"pocket"},
         "nmt train --set model.d_": {"model.d_model=", "model.d_ff=", "model.d_k=", "model.d_v="},
     }[typed]
     words = typed.split(" ")
