@@ -4,6 +4,7 @@ The smoothed target gives the right piece 1 - eps + eps/V and every other one ep
 Szegedy et al., 2015, section 7). Dimensions: N positions, V pieces.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -82,5 +83,5 @@ def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int)
     """
     if not logits.requires_grad:
         return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
-    # torch gives Function.apply no types.
-    return LossSums(*_FusedLoss.apply(logits, labels, smoothing, pad_id))  # type: ignore[no-untyped-call]
+    apply: Callable[..., Any] = _FusedLoss.apply  # before torch 2.15 it has no types
+    return LossSums(*apply(logits, labels, smoothing, pad_id))
