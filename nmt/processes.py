@@ -7,27 +7,51 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, connection, get_context, parent_process
-from signal import SIG_BLOCK, SIG_SETMASK, SIGINT, SIGTERM, pthread_sigmask
+from signal import (
+    SIG_BLOCK,
+    SIG_DFL,
+    SIG_SETMASK,
+    Signals,
+    pthread_sigmask,
+    raise_signal,
+    signal,
+)
+from types import FrameType
 from typing import Any, TypeVar
 
 from nmt.errors import NmtError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+INTERRUPTS = (Signals.SIGINT, Signals.SIGTERM)
 
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Processes started in here leave signals to their parent, from their first moment on.
+    """Processes started in here leave signals to their parent, which gets them at the end.
 
     Ctrl-C, torchrun and job schedulers send them to all; a process that ended while it passes a
     result on would keep the parent waiting for the rest.
     """
-    before = pthread_sigmask(SIG_BLOCK, {SIGINT, SIGTERM})
+    before = pthread_sigmask(SIG_BLOCK, INTERRUPTS)
+    came: list[int] = []
+    handlers: dict[Signals, Any] = {}
+
+    def note_signal(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    if threading.current_thread() is threading.main_thread():
+        # Another thread may still be given the signal, whose handler then runs in this one, perhaps
+        # in a hook of the fork, where Python drops what it raises.
+        handlers = {number: signal(number, note_signal) or SIG_DFL for number in INTERRUPTS}
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal(number, handler)
         pthread_sigmask(SIG_SETMASK, before)
+        for each in came:
+            raise_signal(each)
 
 
 def start_worker() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.processes import Forked
+from nmt.processes import Forked, without_interrupts
 
 
 def test_results_come_in_order_from_other_processes_of_one_thread() -> None:
@@ -50,6 +51,26 @@ def test_a_killed_process_is_told_and_none_is_left() -> None:
     assert multiprocessing.active_children() == []
 
 
+def test_a_signal_that_another_thread_is_given_waits_for_the_end() -> None:
+    """Handlers run in the main thread whichever thread is given the signal."""
+    given = threading.Event()
+    other = threading.Thread(target=lambda: given.wait(10))  # blocks no signal
+    other.start()
+
+    def interrupted() -> None:
+        with without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            reached.append("end")
+
+    reached: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    given.set()
+    other.join()
+    assert reached == ["end"]
+
+
 def test_an_error_is_the_functions_own() -> None:
     def work(item: int) -> int:
         raise NmtError(f"no {item}")
@@ -64,7 +85,7 @@ def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
         textwrap.dedent(
             """
             import os, time
-            from nmt.processes import Forked
+            from nmt.processes import Forked, without_interrupts
             def work(item):
                 print(os.getpid(), flush=True)
                 time.sleep(60)
