@@ -45,6 +45,7 @@ def test_each_line_has_its_line_in_order(
     assert len(lines) == len(WEIRD)
     assert {index for index, line in enumerate(lines) if line == ""} >= BLANK
     assert len({*lines}) > 5
+    assert lines[0] != ""
     assert all(line == line.strip() for line in lines)
     small = translate(nmt, skilled_run, tmp_path / "in", "--batch-tokens", 1).out
     assert small == together

@@ -111,7 +111,9 @@ def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> 
         command, check=False, capture_output=True, text=True, timeout=120, env=environment
     )
     assert ended.returncode == 1, ended.stderr
-    assert ended.stderr.splitlines()[-1].startswith("nmt: too little memory for the ")
+    # Which of the two comes first is the allocator's choice: it may have kept enough for a batch.
+    told = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
+    assert ended.stderr.splitlines()[-1].startswith(told)
 
 
 def test_a_group_of_processes_may_have_less_than_the_machine(
