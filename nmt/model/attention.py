@@ -93,15 +93,15 @@ class MultiHeadAttention(nn.Module):
 
     def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
-        query, key, value = map(self.split_heads, self.project(x))
-        if self.rotary is not None:
-            query, key = self.rotary(query), self.rotary(key)
-        return query, key, value
-
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same before heads are split, each (B, length, h * d_k or h * d_v)."""
-        query, key, value = linear(x, self.in_weight).split(self.widths, dim=-1)
-        return query, key, value
+        projected = linear(x, self.in_weight)
+        if self.rotary is None:
+            query, key, value = map(self.split_heads, projected.split(self.widths, dim=-1))
+            return query, key, value
+        both, value = projected.split([sum(self.widths[:2]), self.widths[2]], dim=-1)
+        # Queries and keys are turned alike: at once, as twice as many heads.
+        turned = self.rotary(both.unflatten(-1, (2 * self.heads, -1)).transpose(1, 2))
+        query, key = turned.chunk(2, dim=1)
+        return query, key, self.split_heads(value)
 
     def project_query(self, x: Tensor) -> Tensor:
         """Queries of x, (B, h, Q, d_k)."""

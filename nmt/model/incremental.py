@@ -173,11 +173,10 @@ class IncrementalDecoder:
         layer, t = self.decoder[number], state.length
         keys, values = state.self_keys[number], state.self_values[number]
         heads = layer.self_attention
-        inputs = layer.self_attention_norm.inputs(x)
-        query, key, value = map(heads.split_heads, heads.all(inputs).split(heads.widths, dim=-1))
-        keys[:, :, t : t + 1] = heads.turn(key, t)
+        query, key, value = heads.project_all(layer.self_attention_norm.inputs(x), t)
+        keys[:, :, t : t + 1] = key
         values[:, :, t : t + 1] = value
-        attended = heads.attend(heads.turn(query, t), keys, values, hidden)
+        attended = heads.attend(query, keys, values, hidden)
         x = layer.self_attention_norm(x, attended)
         # A sentence's K hypotheses are K queries to one memory.
         keys, values = state.memory_keys[number], state.memory_values[number]

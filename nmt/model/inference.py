@@ -43,12 +43,20 @@ class InferenceAttention:
             scores += bias
         return self.out((scores.softmax(-1) @ value).transpose(1, 2).flatten(2))
 
-    def turn(self, x: Tensor, first: int = 0) -> Tensor:
-        """Queries or keys (..., length, d_k) from a position on, turned by rotary positions."""
+    def project_all(self, x: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, h, length, width) of x (B, length, d_model).
+
+        Rotary positions turn queries and keys, at once, by their positions from `first` on.
+        """
+        projected = self.all(x)
+        queries, keys, values = self.widths
         if self.rotary is None:
-            return x
-        turned: Tensor = self.rotary(x, first)
-        return turned
+            query, key, value = map(self.split_heads, projected.split(self.widths, dim=-1))
+            return query, key, value
+        both, value = projected.split([queries + keys, values], dim=-1)
+        both = both.unflatten(-1, (2 * self.heads, -1)).transpose(1, 2)
+        query, key = self.rotary(both, first).chunk(2, dim=1)
+        return query, key, self.split_heads(value)
 
 
 class InferenceFeedForward:
@@ -108,9 +116,8 @@ class InferenceEncoderLayer(InferenceLayer):
     def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """x (B, S, d_model); the bias hides padding."""
         heads = self.self_attention
-        projected = heads.all(self.self_attention_norm.inputs(x)).split(heads.widths, dim=-1)
-        query, key, value = map(heads.split_heads, projected)
-        attended = heads.attend(heads.turn(query), heads.turn(key), value, bias)
+        query, key, value = heads.project_all(self.self_attention_norm.inputs(x))
+        attended = heads.attend(query, key, value, bias)
         x = self.self_attention_norm(x, attended)
         return self.feed_forward_norm(x, self.feed_forward(self.feed_forward_norm.inputs(x)))
 

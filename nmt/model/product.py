@@ -27,7 +27,7 @@ class Product:
         self.weight: Tensor | None = weight.contiguous()
         if can_lay_out(weight):
             self.blocks = torch.ops.mkldnn._reorder_linear_weight(self.weight)
-            if weight.numel() * FEW >= WORTHWHILE:
+            if is_large(weight):
                 self.weight = None  # never read again: one copy is enough
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -54,4 +54,11 @@ def can_lay_out(weight: Tensor) -> bool:
         return False
     if weight.dtype == torch.bfloat16:
         return bool(operations._is_mkldnn_bf16_supported())
+    if torch.backends.cpu.get_cpu_capability() == "AVX2" and not is_large(weight):
+        return False  # for want of wider vectors the plain product is as fast, and its call cheaper
     return weight.dtype == torch.float32
+
+
+def is_large(weight: Tensor) -> bool:
+    """Whether a laid-out weight pays however few the rows."""
+    return weight.numel() * FEW >= WORTHWHILE

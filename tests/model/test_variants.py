@@ -1,15 +1,17 @@
 """What settings have in the place of the paper's parts, each against its own formula."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn.functional import gelu, sigmoid, silu
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, attention
 from nmt.model.layers import AddNorm, EncoderLayer, FeedForward
-from nmt.model.positions import Rotary
+from nmt.model.positions import Rotary, turned, turned_as_complex
 from nmt.model.transformer import Transformer, count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
@@ -77,6 +79,9 @@ def test_a_gate_keeps_the_number_of_parameters() -> None:
     assert gated == pytest.approx(count_parameters(base, 37_000), rel=0.001)
 
 
+Turn = Callable[[Tensor, Tensor], Tensor]
+
+
 def test_rotation_by_hand() -> None:
     """The first pair turns by its position in radians, the second by a hundredth of it."""
     x = torch.tensor([[1.0, 0, 1, 0], [1, 0, 1, 0], [0, 1, 0, 1]])
@@ -90,6 +95,27 @@ def test_rotation_by_hand() -> None:
     )
     torch.testing.assert_close(Rotary(4)(x), expected, atol=1e-12, rtol=0)
     torch.testing.assert_close(Rotary(4)(x[1:], first=1), expected[1:], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("heads_beside", [8, 7])  # an odd row's pairs lie at odd places
+def test_rotation_as_complex_numbers_is_the_plain_one(heads_beside: int) -> None:
+    """Of heads that lie between others, with their gradients."""
+    wide = torch.randn(3, 5, 8 + heads_beside, requires_grad=True)
+    turns = Rotary(4).turns(5)
+    found = []
+    for turn in (turned, turned_as_complex):
+        heads = wide[:, :, :8].unflatten(-1, (2, 4)).transpose(1, 2)
+        out = turn(heads, turns)
+        (gradient,) = torch.autograd.grad(out.square().sin().sum(), wide)
+        found.append((out, gradient))
+    torch.testing.assert_close(found[0], found[1], atol=1e-14, rtol=1e-12)
+
+
+@pytest.mark.parametrize("turn", [turned, turned_as_complex])
+def test_rotation_of_bf16_is_that_of_float32_rounded(turn: Turn) -> None:
+    x, turns = torch.randn(2, 6, 8).bfloat16(), Rotary(8).turns(6).bfloat16()
+    expected = turned(x.float(), turns.float())
+    torch.testing.assert_close(turn(x, turns).float(), expected, atol=0.04, rtol=0.02)
 
 
 def test_rotated_products_depend_on_distance_alone() -> None:
