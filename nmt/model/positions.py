@@ -49,7 +49,8 @@ class Turns(SinusoidalPositions):
 
     def rows(self, length: int) -> Tensor:
         """What the table begins with, (length, d_model)."""
-        return super().rows(length).unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+        pairs: Tensor = super().rows(length).unflatten(-1, (-1, 2))
+        return pairs.flip(-1).flatten(-2)
 
 
 class LearnedPositions(nn.Module):
