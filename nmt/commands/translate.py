@@ -83,6 +83,7 @@ def command(
         raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
     note(f"model: {trained.path} ({trained.recipe.name})")
     translator = Translator.of(trained, settings, note, n_best or 1)
+    del trained  # whose weights the translator has laid out anew: once in memory is enough
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     with (
         open_source(file) as source,

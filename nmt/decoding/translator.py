@@ -1,9 +1,8 @@
 """Segments in, translations out: one for one, in order, however they are batched."""
 
-import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Protocol, TypeVar
 
 import torch
@@ -16,6 +15,7 @@ from nmt.decoding.segments import segment_limit, split_long
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.errors import NmtError
 from nmt.model.incremental import IncrementalDecoder
+from nmt.model.int8 import has_int8
 from nmt.model.transformer import Transformer
 from nmt.processes import Forked
 from nmt.text.batches import source_batch
@@ -62,21 +62,24 @@ BLANK = Translation((Candidate("", 0.0, 0.0),))
 class Translator:
     """Translates with one model; `report` is told what a user should know."""
 
-    network: Transformer
+    network: InitVar[Transformer]  # not kept: the weights are laid out anew
     tokenizer: Tokenizer
     settings: DecodeSettings
     report: Callable[[str], None]
     n_best: int = 1
     map_batches: Map | None = None  # by default processes, on a CPU
 
-    def __post_init__(self) -> None:
-        network = self.network
-        if self.settings.precision == "bf16":
-            network = copy.deepcopy(network).bfloat16()  # the search itself adds up in float32
-        self._search_model = IncrementalDecoder(network)
+    def __post_init__(self, network: Transformer) -> None:
+        self._device = network.embedding.device
+        if self.settings.precision == "int8" and not has_int8(self._device):
+            raise NmtError(
+                "decode.precision=int8 is for x86 CPUs; set it to float32 or bf16, or add"
+                " --device cpu"
+            )
+        self._search_model = IncrementalDecoder(network, self.settings.precision)
         self._special = special_ids(self.tokenizer)
         self._longest = segment_limit(self.settings, network.settings)
-        self._device = self.network.embedding.device
+        self._positions = network.settings.max_positions
         self._workers = workers_for(self._device)
         self._map = self.map_batches or self._workers.map
 
@@ -129,8 +132,7 @@ class Translator:
         """The setting that says how long a piece may be."""
         if self._longest == self.settings.max_segment_tokens:
             return f"decode.max_segment_tokens={self._longest}"
-        positions = self.network.settings.max_positions
-        return f"the {self._longest} that {positions} learned positions hold, output included"
+        return f"the {self._longest} that {self._positions} learned positions hold, output included"
 
     def _search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         """The n best of each encoded source, searched in batches of similar length."""

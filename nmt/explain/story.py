@@ -53,19 +53,28 @@ class Story:
         return (*self.winner.ids, EOS)
 
 
+def check_settings(settings: DecodeSettings) -> None:
+    """Raise UsageError for what no page can show."""
+    if settings.beam_size > WIDEST_BEAM:
+        raise UsageError(
+            f"a beam of {settings.beam_size} is too wide for a page; set --beam-size to at most"
+            f" {WIDEST_BEAM}"
+        )
+    if settings.precision == "int8":
+        raise UsageError(
+            "the page shows what float32 or bf16 compute; add --set decode.precision=float32"
+        )
+
+
 def tell(
     model: TrainedModel, text: str, settings: DecodeSettings, report: Callable[[str], None]
 ) -> Story:
     """Translate one sentence and keep everything.
 
     Raises NmtError for a text that is blank or that would be translated in pieces, UsageError for
-    a beam that no page can show.
+    settings that no page can show.
     """
-    if settings.beam_size > WIDEST_BEAM:
-        raise UsageError(
-            f"a beam of {settings.beam_size} is too wide for a page; set --beam-size to at most"
-            f" {WIDEST_BEAM}"
-        )
+    check_settings(settings)
     ids = encode(model, text, settings, report)
     network = model.network
     if settings.precision == "bf16":

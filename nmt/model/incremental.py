@@ -4,6 +4,7 @@ Dimensions: B sentences, K hypotheses a sentence, R = B * K rows, h heads, S sou
 positions so far.
 """
 
+import copy
 import math
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,12 @@ from torch.nn.functional import pad
 from nmt.model.attention import padding_bias
 from nmt.model.inference import (
     InferenceDecoderLayer,
+    InferenceEmbedding,
     InferenceEncoderLayer,
+    ProductOf,
     functional_norm,
 )
+from nmt.model.int8 import int8_where_faster
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.product import Product
 from nmt.model.transformer import Transformer
@@ -97,30 +101,39 @@ class Moves:
 class IncrementalDecoder:
     """`encode`, then `step` by step, through a Transformer in evaluation mode.
 
-    It lays the weights out anew: what the Transformer learns afterwards it does not know.
+    It lays the weights out anew: what the Transformer learns afterwards it does not know, and of
+    the Transformer itself nothing is kept that it has a copy of.
     """
 
-    def __init__(self, model: Transformer) -> None:
-        self.model = model
+    def __init__(self, model: Transformer, precision: str = "float32") -> None:
+        """Lay a model out in a precision of `decode.precision`; int8 needs `has_int8`."""
+        product: ProductOf = Product
+        if precision == "bf16":
+            model = copy.deepcopy(model).bfloat16()  # the search itself adds up in float32
+        elif precision == "int8":
+            product = int8_where_faster
+        self.pad_id = model.pad_id
+        self.embed_source = InferenceEmbedding(model.source_embedding, model.source_positions)
+        self.embed_target = InferenceEmbedding(model.embedding, model.target_positions)
         self.encoder = [
-            InferenceEncoderLayer(layer)
+            InferenceEncoderLayer(layer, product)
             for layer in model.encoder
             if isinstance(layer, EncoderLayer)
         ]
         self.decoder = [
-            InferenceDecoderLayer(layer)
+            InferenceDecoderLayer(layer, product)
             for layer in model.decoder
             if isinstance(layer, DecoderLayer)
         ]
         self.encoder_norm = functional_norm(model.encoder_norm)
         self.decoder_norm = functional_norm(model.decoder_norm)
-        self.project = Product(model.softmax_weight.detach())
+        self.project = product(model.softmax_weight.detach())
 
     @torch.no_grad()
     def encode(self, source: Tensor) -> DecoderState:
         """The state before the first target piece, one hypothesis a sentence; source (B, S)."""
-        is_padding = source == self.model.pad_id
-        x = self.model.embed_source(source)
+        is_padding = source == self.pad_id
+        x = self.embed_source(source)
         bias = padding_bias(is_padding, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
@@ -157,7 +170,7 @@ class IncrementalDecoder:
         B, K = last_ids.shape
         state = state.with_room()
         t = state.length
-        x = self.model.embed_target(last_ids.view(B * K, 1), t)
+        x = self.embed_target(last_ids.view(B * K, 1), t)
         hidden = x.new_zeros(state.self_keys.shape[3])  # positions yet to come
         hidden[t + 1 :] = -math.inf
         for number in range(len(self.decoder)):

@@ -6,30 +6,40 @@ time.
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding
 
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward, activate
-from nmt.model.product import Product
+from nmt.model.positions import NoPositions
+
+
+class ProductOf(Protocol):
+    """What lays a weight out: `product.Product`, or one of another precision."""
+
+    def __call__(
+        self, weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
+    ) -> Callable[[Tensor], Tensor]: ...
 
 
 class InferenceAttention:
     """Multi-head attention; the parts that a cached step does one by one."""
 
-    def __init__(self, trained: MultiHeadAttention) -> None:
+    def __init__(self, trained: MultiHeadAttention, product: ProductOf) -> None:
         queries = trained.widths[0]
         weight = trained.in_weight.detach().clone()
         weight[:queries] *= (queries // trained.heads) ** -0.5  # sqrt(d_k) of equation 1
         self.heads = trained.heads
         self.widths = trained.widths
         if trained.has_memory:
-            self.query = Product(weight[:queries])
-            self.memory = Product(weight[queries:])  # keys and values at once
+            self.query = product(weight[:queries])
+            self.memory = product(weight[queries:])  # keys and values at once
         else:
-            self.all = Product(weight)
-        self.out = Product(trained.out.weight.detach())
+            self.all = product(weight)
+        self.out = product(trained.out.weight.detach())
         self.rotary = trained.rotary
 
     def split_heads(self, x: Tensor) -> Tensor:
@@ -62,11 +72,11 @@ class InferenceAttention:
 class InferenceFeedForward:
     """Both products of equation 2."""
 
-    def __init__(self, trained: FeedForward) -> None:
+    def __init__(self, trained: FeedForward, product: ProductOf) -> None:
         inner, outer = trained.inner, trained.outer
         self.gate = trained.gate
-        self.inner = Product(inner.weight.detach(), inner.bias.detach(), relu=self.gate is None)
-        self.outer = Product(outer.weight.detach(), outer.bias.detach())
+        self.inner = product(inner.weight.detach(), inner.bias.detach(), relu=self.gate is None)
+        self.outer = product(outer.weight.detach(), outer.bias.detach())
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, length, d_model) -> the same shape."""
@@ -100,13 +110,29 @@ def functional_norm(trained: nn.Module) -> Callable[[Tensor], Tensor]:
     return trained
 
 
+class InferenceEmbedding:
+    """sqrt(d_model) * embedding + position (sections 3.4, 3.5)."""
+
+    def __init__(self, matrix: Tensor, positions: nn.Module) -> None:
+        self.matrix = matrix.detach()
+        self.scale = matrix.shape[1] ** 0.5
+        self.positions = None if isinstance(positions, NoPositions) else positions
+
+    def __call__(self, ids: Tensor, first: int = 0) -> Tensor:
+        """ids (B, length) at positions from `first` on -> (B, length, d_model)."""
+        x: Tensor = embedding(ids, self.matrix) * self.scale
+        if self.positions is not None:
+            x += self.positions(first + ids.shape[1])[first:]
+        return x
+
+
 class InferenceLayer:
     """What encoder and decoder layers have in common."""
 
-    def __init__(self, trained: EncoderLayer | DecoderLayer) -> None:
-        self.self_attention = InferenceAttention(trained.self_attention)
+    def __init__(self, trained: EncoderLayer | DecoderLayer, product: ProductOf) -> None:
+        self.self_attention = InferenceAttention(trained.self_attention, product)
         self.self_attention_norm = InferenceNorm(trained.self_attention_norm)
-        self.feed_forward = InferenceFeedForward(trained.feed_forward)
+        self.feed_forward = InferenceFeedForward(trained.feed_forward, product)
         self.feed_forward_norm = InferenceNorm(trained.feed_forward_norm)
 
 
@@ -125,7 +151,7 @@ class InferenceEncoderLayer(InferenceLayer):
 class InferenceDecoderLayer(InferenceLayer):
     """Self-attention, attention to the memory, feed-forward: `incremental` steps through them."""
 
-    def __init__(self, trained: DecoderLayer) -> None:
-        super().__init__(trained)
-        self.cross_attention = InferenceAttention(trained.cross_attention)
+    def __init__(self, trained: DecoderLayer, product: ProductOf) -> None:
+        super().__init__(trained, product)
+        self.cross_attention = InferenceAttention(trained.cross_attention, product)
         self.cross_attention_norm = InferenceNorm(trained.cross_attention_norm)

@@ -152,6 +152,12 @@ def test_no_setting_is_named_that_would_not_mend_it(model: TrainedModel) -> None
     assert "raise" not in str(it.value)
 
 
+def test_a_precision_that_no_page_can_show(model: TrainedModel) -> None:
+    settings = replace(model.recipe.decode, precision="int8")
+    with pytest.raises(UsageError, match=r"add --set decode\.precision=float32"):
+        tell(model, "sun moon", settings, print)
+
+
 def test_a_beam_that_no_page_can_show(model: TrainedModel) -> None:
     with pytest.raises(UsageError, match="a beam of 17 is too wide for a page"):
         tell(model, "sun", replace(model.recipe.decode, beam_size=17), print)
