@@ -1,10 +1,12 @@
 """Translations are one for one and do not depend on how they are batched."""
 
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -55,6 +57,17 @@ def test_of_an_endless_stream_little_is_read_ahead(trained: TrainedModel) -> Non
     for given, found in enumerate(islice(translator.translate(endless()), 7000)):
         assert (found.candidates[0].log_prob == 0) == bool(given % 1000)
         assert read - given <= 2000
+
+
+def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
+    """A translator lays them out anew: the layers it had them from may go."""
+    model = load_model(tiny_run, torch.device("cpu"))
+    translator = Translator.of(model, model.recipe.decode, lambda _: None)
+    layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
+    del model
+    gc.collect()
+    assert [each() for each in layers] == [None] * len(layers)
+    assert next(translator.translate(["sun"])).candidates
 
 
 def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:
