@@ -5,13 +5,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import active_children, connection, get_context, parent_process
 from signal import (
     SIG_BLOCK,
     SIG_DFL,
     SIG_SETMASK,
     Signals,
+    getsignal,
     pthread_sigmask,
     raise_signal,
     signal,
@@ -33,25 +34,30 @@ def without_interrupts() -> Iterator[None]:
     Ctrl-C, torchrun and job schedulers send them to all; a process that ended while it passes a
     result on would keep the parent waiting for the rest.
     """
-    before = pthread_sigmask(SIG_BLOCK, INTERRUPTS)
     came: list[int] = []
-    handlers: dict[Signals, Any] = {}
 
     def note_signal(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    if threading.current_thread() is threading.main_thread():
-        # Another thread may still be given the signal, whose handler then runs in this one, perhaps
-        # in a hook of the fork, where Python drops what it raises.
-        handlers = {number: signal(number, note_signal) or SIG_DFL for number in INTERRUPTS}
-    try:
+    # In an ExitStack: whatever an interrupt cuts short, all that follows is still done.
+    with ExitStack() as afterwards:
+        afterwards.callback(raise_all, came)
+        if threading.current_thread() is threading.main_thread():
+            # Another thread may still be given the signal, whose handler then runs in this one,
+            # perhaps in a hook of the fork, where Python drops what it raises.
+            for number in INTERRUPTS:
+                afterwards.callback(signal, number, getsignal(number) or SIG_DFL)
+                signal(number, note_signal)
+        before = pthread_sigmask(SIG_BLOCK, INTERRUPTS)
+        afterwards.callback(pthread_sigmask, SIG_SETMASK, before)
         yield
-    finally:
-        for number, handler in handlers.items():
-            signal(number, handler)
-        pthread_sigmask(SIG_SETMASK, before)
-        for each in came:
-            raise_signal(each)
+
+
+def raise_all(numbers: Sequence[int]) -> None:
+    """Give this process its signals, in order, the later ones too where a handler raises."""
+    with ExitStack() as stack:
+        for number in reversed(numbers):
+            stack.callback(raise_signal, number)
 
 
 def start_worker() -> None:

@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import torch
@@ -71,6 +72,30 @@ def test_a_signal_that_another_thread_is_given_waits_for_the_end() -> None:
     assert reached == ["end"]
 
 
+def test_every_signal_is_heeded_and_its_handler_stays() -> None:
+    """SIGTERM too, although Ctrl-C before it raises."""
+
+    def interrupted() -> None:
+        with without_interrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert heeded == []
+
+    def heed(number: int, _: FrameType | None) -> None:
+        heeded.append(number)
+
+    heeded: list[int] = []
+    before = signal.signal(signal.SIGTERM, heed)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert heeded == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is heed
+        assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_an_error_is_the_functions_own() -> None:
     def work(item: int) -> int:
         raise NmtError(f"no {item}")
@@ -85,7 +110,7 @@ def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
         textwrap.dedent(
             """
             import os, time
-            from nmt.processes import Forked, without_interrupts
+            from nmt.processes import Forked
             def work(item):
                 print(os.getpid(), flush=True)
                 time.sleep(60)

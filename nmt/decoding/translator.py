@@ -72,9 +72,9 @@ class Translator:
     def __post_init__(self, network: Transformer) -> None:
         self._device = network.embedding.device
         if self.settings.precision == "int8" and not has_int8(self._device):
+            or_there = "" if self._device.type == "cpu" else ", or add --device cpu"
             raise NmtError(
-                "decode.precision=int8 is for x86 CPUs; set it to float32 or bf16, or add"
-                " --device cpu"
+                f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{or_there}"
             )
         self._search_model = IncrementalDecoder(network, self.settings.precision)
         self._special = special_ids(self.tokenizer)

@@ -101,8 +101,8 @@ class Moves:
 class IncrementalDecoder:
     """`encode`, then `step` by step, through a Transformer in evaluation mode.
 
-    It lays the weights out anew: what the Transformer learns afterwards it does not know, and of
-    the Transformer itself nothing is kept that it has a copy of.
+    It lays the weights out anew and keeps nothing of the Transformer that it has a copy of. What
+    the Transformer learns afterwards it knows in part: make another then.
     """
 
     def __init__(self, model: Transformer, precision: str = "float32") -> None:

@@ -35,8 +35,9 @@ class InferenceAttention:
         self.heads = trained.heads
         self.widths = trained.widths
         if trained.has_memory:
-            self.query = product(weight[:queries])
-            self.memory = product(weight[queries:])  # keys and values at once
+            # Clones, so that neither holds the memory of both; keys and values at once.
+            self.query = product(weight[:queries].clone())
+            self.memory = product(weight[queries:].clone())
         else:
             self.all = product(weight)
         self.out = product(trained.out.weight.detach())

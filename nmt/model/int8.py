@@ -42,7 +42,7 @@ class Int8Product:
             out += self.bias
         if self.relu:
             out.relu_()
-        return out.view(*x.shape[:-1], -1)
+        return out.view(*x.shape[:-1], len(self.scales))
 
     def of_steps(self, steps: Tensor) -> Tensor:
         """The product of inputs (R, n) in steps of 1, as they come after the zero point."""
@@ -74,12 +74,12 @@ def int8_where_faster(
     weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
 ) -> Product | Int8Product:
     """A product in 8 bits for a large weight, in float32 for a small one."""
-    if weight.numel() < LARGE:
+    if weight.numel() < LARGE or weight.dtype != torch.float32:
         return Product(weight, bias, relu=relu)
     return Int8Product(weight, bias, relu=relu)
 
 
 def has_int8(device: torch.device) -> bool:
     """Whether there are products in 8 bits."""
-    is_x86 = machine().lower() in ("x86_64", "amd64")
-    return device.type == "cpu" and is_x86 and torch.backends.mkldnn.is_available()
+    is_x86 = machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
+    return device.type == "cpu" and is_x86 and hasattr(torch.ops.onednn, "qlinear_pointwise")

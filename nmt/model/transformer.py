@@ -8,7 +8,7 @@ from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
 from nmt.model.dropout import Dropout
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, final_norm_of
-from nmt.model.positions import LearnedPositions, positions_of
+from nmt.model.positions import LearnedPositions, SinusoidalPositions, positions_of
 
 
 class Transformer(nn.Module):
@@ -71,6 +71,12 @@ class Transformer(nn.Module):
             x = layer(x, memory, bias, memory_bias)
         out: Tensor = self.decoder_norm(x)
         return out
+
+    def grow_positions(self, length: int) -> None:
+        """Make tables that grow when asked for more, sinusoids and rotations, that long now."""
+        for module in self.modules():
+            if isinstance(module, SinusoidalPositions):
+                module(length)
 
     @property
     def source_embedding(self) -> nn.Parameter:

@@ -78,8 +78,8 @@ class Trainer:
             load_weights(self.network, initial.weights, Path(settings.init_from))
         # A longer table made in mid-run would be compiled anew.
         longest = max(self.dataset.source_lengths.max(), self.dataset.target_lengths.max())
-        self.network.source_positions(int(longest))
-        self.network.target_positions(int(longest))
+        translated = recipe.decode.max_segment_tokens + recipe.decode.max_extra_tokens
+        self.network.grow_positions(max(int(longest), translated))
         self.updater = Updater(recipe, self.network, workers, device)
         update = int(workers.first(lambda: str(newest_checkpoint(run, prepared.fingerprint))))
         self.progress = resume(run, update, self.network, self.updater.optimizer)

@@ -5,7 +5,9 @@ import random
 from pathlib import Path
 
 import pytest
+import torch
 
+from nmt.model.int8 import has_int8
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import WORDS, Run
 
@@ -187,6 +189,8 @@ def test_lower_precision_translates_nearly_as_float32(
     nmt: Run, skilled_run: Path, source: Path, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first line's score, to a digit or two: of others this model is unsure."""
+    if precision == "int8" and not has_int8(torch.device("cpu")):
+        pytest.skip("for x86 CPUs")
     monkeypatch.setattr("nmt.model.int8.LARGE", 0)
     lines = [translate(nmt, skilled_run, source, "--n-best", 1).out.splitlines()]
     low = ["--n-best", 1, "--set", f"decode.precision={precision}"]
@@ -194,6 +198,15 @@ def test_lower_precision_translates_nearly_as_float32(
     assert lines[0] != lines[1]
     full, found = (json.loads(each[0])["translations"][0]["log_prob"] for each in lines)
     assert found == pytest.approx(full, rel=0.1)
+
+
+def test_int8_is_refused_on_other_processors(
+    nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.model.int8.machine", lambda: "aarch64")
+    result = nmt("translate", source, "--model", skilled_run, "--set", "decode.precision=int8")
+    assert result.code == 1
+    assert result.err.endswith("int8 is for x86 CPUs; set it to float32 or bf16\n")
 
 
 def test_flags_and_set_mean_the_same(nmt: Run, skilled_run: Path, source: Path) -> None:

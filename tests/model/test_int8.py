@@ -10,6 +10,8 @@ from nmt.model import int8
 from nmt.model.int8 import Int8Product, has_int8, int8_where_faster
 from nmt.model.product import Product
 
+pytestmark = pytest.mark.skipif(not has_int8(torch.device("cpu")), reason="for x86 CPUs")
+
 
 @pytest.fixture(autouse=True)
 def single_precision() -> None:
@@ -54,6 +56,12 @@ def test_a_row_does_not_depend_on_others() -> None:
         assert torch.equal(product(x[row : row + 1])[0], together[row])
 
 
+def test_no_rows_and_a_single_one() -> None:
+    product = Int8Product(torch.randn(5, 8))
+    assert product(torch.zeros(0, 3, 8)).shape == (0, 3, 5)
+    assert product(torch.zeros(1, 8)).shape == (1, 5)
+
+
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
 def test_what_is_no_number_stays_none(wrong: float) -> None:
     x = torch.randn(3, 8)
@@ -67,6 +75,7 @@ def test_small_weights_stay_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int8, "LARGE", 50)
     assert isinstance(int8_where_faster(torch.randn(7, 7)), Product)
     assert isinstance(int8_where_faster(torch.randn(5, 10)), Int8Product)
+    assert isinstance(int8_where_faster(torch.randn(5, 10).double()), Product)
 
 
 def test_other_processors_have_none(monkeypatch: pytest.MonkeyPatch) -> None:

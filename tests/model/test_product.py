@@ -12,10 +12,18 @@ from nmt.model.product import Product
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
 @pytest.mark.parametrize("rows", [1, 4, 300])  # below and above what a laid-out weight is worth
-@pytest.mark.parametrize("shape", [(24, 40), (700, 800)])  # kept in both layouts, kept in one
+@pytest.mark.parametrize("shape", [(80, 128), (700, 800)])  # kept in both layouts, kept in one
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])  # without and with layouts of the small
 def test_products_agree(
-    shape: tuple[int, int], rows: int, dtype: torch.dtype, with_bias: bool, relu: bool
+    shape: tuple[int, int],
+    rows: int,
+    dtype: torch.dtype,
+    with_bias: bool,
+    relu: bool,
+    capability: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     torch.manual_seed(rows)
     weight = torch.randn(shape, dtype=dtype)
     bias = torch.randn(shape[0], dtype=dtype) if with_bias else None

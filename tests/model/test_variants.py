@@ -128,6 +128,19 @@ def test_rotated_products_depend_on_distance_alone() -> None:
         torch.testing.assert_close(along, along[:1].expand_as(along), atol=1e-12, rtol=0)
 
 
+def test_all_tables_of_positions_grow_at_once() -> None:
+    """None is made anew afterwards, in the midst of training."""
+    for kind in ("sinusoidal", "rotary"):
+        model = small_model(replace(SMALL, positions=kind))
+        model.grow_positions(600)
+        tables = [each for name, each in model.named_buffers() if name.endswith("table")]
+        assert len(tables) == {"sinusoidal": 1, "rotary": SMALL.encoder_layers * 2}[kind]
+        assert all(len(each) >= 600 for each in tables)
+        model(torch.ones(1, 600, dtype=torch.long), torch.ones(1, 600, dtype=torch.long))
+        after = [each for name, each in model.named_buffers() if name.endswith("table")]
+        assert all(one is other for one, other in zip(tables, after, strict=True))
+
+
 def test_rotary_positions_turn_self_attention_alone() -> None:
     """Nothing is added to the embeddings, and the memory's order tells attention to it nothing."""
     settings = replace(SMALL, positions="rotary")
