@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout
+from nmt.text.plan import EpochPlan
 from nmt.text.shards import Shard
 from nmt.text.tokenizer import BOS, EOS, PAD
+from nmt.text.windows import DealtAnew
 
 Integers = NDArray[numpy.int64]
 
@@ -156,8 +158,23 @@ class PairDataset:
         which = numpy.searchsorted(self._begins, indices, side="right") - 1
         return zip(which.tolist(), (indices - self._begins[which]).tolist(), strict=True)
 
+    def dealt(self, plan: EpochPlan, epoch: int) -> EpochPlan | DealtAnew:
+        """The plan of an epoch, dealt anew if BPE-dropout changes the lengths it went by."""
+        if not self._dropouts:
+            return plan
+
+        def lengths(indices: Integers) -> tuple[Integers, Integers]:
+            _, source, _, target = self.pairs(indices, epoch)
+            return source + 1, target + 1
+
+        return DealtAnew(plan, epoch, lengths)
+
     def batch(self, indices: Integers, epoch: int) -> Batch:
         """The pairs at these indices as one padded batch; the epoch counts for BPE-dropout."""
+        return assemble(*self.pairs(indices, epoch))
+
+    def pairs(self, indices: Integers, epoch: int) -> tuple[Integers, Integers, Integers, Integers]:
+        """Their ids, each side's segments end to end, and lengths: source's, then target's."""
         rows = [self._shards[shard].pair(index) for shard, index in self.places(indices)]
         ids = numpy.concatenate([row for row, _ in rows]).astype(numpy.int64)
         totals = numpy.fromiter((len(row) for row, _ in rows), numpy.int64, len(rows))
@@ -169,7 +186,7 @@ class PairDataset:
             of_source, of_target = self._dropouts
             source = of_source.resegment(*source, 2 * indices, epoch)
             target = of_target.resegment(*target, 2 * indices + 1, epoch)
-        return assemble(*source, *target)
+        return *source, *target
 
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Where these pairs stand in the text: line numbers by file names."""
