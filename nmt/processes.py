@@ -39,18 +39,25 @@ def without_interrupts() -> Iterator[None]:
     def note_signal(number: int, _: FrameType | None) -> None:
         came.append(number)
 
-    # In an ExitStack: whatever an interrupt cuts short, all that follows is still done.
-    with ExitStack() as afterwards:
-        afterwards.callback(raise_all, came)
-        if threading.current_thread() is threading.main_thread():
-            # Another thread may still be given the signal, whose handler then runs in this one,
-            # perhaps in a hook of the fork, where Python drops what it raises.
-            for number in INTERRUPTS:
-                afterwards.callback(signal, number, getsignal(number) or SIG_DFL)
-                signal(number, note_signal)
-        before = pthread_sigmask(SIG_BLOCK, INTERRUPTS)
-        afterwards.callback(pthread_sigmask, SIG_SETMASK, before)
+    before = pthread_sigmask(SIG_BLOCK, ())
+    handlers: dict[Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        # Another thread may still be given the signal, whose handler then runs in this one, perhaps
+        # in a hook of the fork, where Python drops what it raises.
+        handlers = {number: getsignal(number) or SIG_DFL for number in INTERRUPTS}
+    try:
+        for number in handlers:
+            signal(number, note_signal)
+        pthread_sigmask(SIG_BLOCK, INTERRUPTS)
         yield
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
+        if handlers:  # the second too where the first, back in its place, raises at once
+            try:
+                signal(Signals.SIGTERM, handlers[Signals.SIGTERM])
+            finally:
+                signal(Signals.SIGINT, handlers[Signals.SIGINT])
+        raise_all([*dict.fromkeys(came)])
 
 
 def raise_all(numbers: Sequence[int]) -> None:

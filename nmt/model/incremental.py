@@ -20,7 +20,7 @@ from nmt.model.inference import (
     ProductOf,
     functional_norm,
 )
-from nmt.model.int8 import int8_where_faster
+from nmt.model.int8 import int8_if_large
 from nmt.model.layers import DecoderLayer, EncoderLayer
 from nmt.model.product import Product
 from nmt.model.transformer import Transformer
@@ -111,7 +111,7 @@ class IncrementalDecoder:
         if precision == "bf16":
             model = copy.deepcopy(model).bfloat16()  # the search itself adds up in float32
         elif precision == "int8":
-            product = int8_where_faster
+            product = int8_if_large
         self.pad_id = model.pad_id
         self.embed_source = InferenceEmbedding(model.source_embedding, model.source_positions)
         self.embed_target = InferenceEmbedding(model.embedding, model.target_positions)

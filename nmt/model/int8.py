@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.model.product import Product
 
-LARGE = 200_000  # numbers of a weight, from which 8 bits are faster than float32
+LARGE = 200_000  # numbers of a weight; smaller ones were no faster in 8 bits
 CHUNK_BYTES = 1 << 21  # of output made at once: beyond, fresh memory takes more than the product
 STEPS = 90  # from 0 to a row's greatest: 2 * (STEPS + ZERO_POINT) * STEPS < 2^15
 ZERO_POINT = STEPS  # the unsigned number that stands for 0 in inputs
@@ -70,7 +70,7 @@ def chunks(rows: int, width: int) -> list[slice]:
     return [slice(begin, begin + step) for begin in range(0, rows, step)]
 
 
-def int8_where_faster(
+def int8_if_large(
     weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
 ) -> Product | Int8Product:
     """A product in 8 bits for a large weight, in float32 for a small one."""

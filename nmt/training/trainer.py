@@ -145,7 +145,7 @@ class Trainer:
         """The pairs of each batch from where the progress stands, epoch after epoch."""
         progress = self.progress
         while True:
-            plan = self.dataset.dealt(self.plan(), progress.epoch)
+            plan = self.dataset.dealt(self.plan(), self.recipe.train.seed, progress.epoch)
             while progress.batch < len(plan):
                 progress.batch += 1
                 yield plan[progress.batch - 1]

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import linear
 
 from nmt.model import int8
-from nmt.model.int8 import Int8Product, has_int8, int8_where_faster
+from nmt.model.int8 import Int8Product, has_int8, int8_if_large
 from nmt.model.product import Product
 
 pytestmark = pytest.mark.skipif(not has_int8(torch.device("cpu")), reason="for x86 CPUs")
@@ -73,9 +73,9 @@ def test_what_is_no_number_stays_none(wrong: float) -> None:
 
 def test_small_weights_stay_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(int8, "LARGE", 50)
-    assert isinstance(int8_where_faster(torch.randn(7, 7)), Product)
-    assert isinstance(int8_where_faster(torch.randn(5, 10)), Int8Product)
-    assert isinstance(int8_where_faster(torch.randn(5, 10).double()), Product)
+    assert isinstance(int8_if_large(torch.randn(7, 7)), Product)
+    assert isinstance(int8_if_large(torch.randn(5, 10)), Int8Product)
+    assert isinstance(int8_if_large(torch.randn(5, 10).double()), Product)
 
 
 def test_other_processors_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
