@@ -139,7 +139,7 @@ def select_nouns(nouns: tuple[Noun, ...], classes: str) -> tuple[Noun, ...]:
 def load_nouns() -> tuple[Noun, ...]:
     return tuple(
         # The other columns are texts, which mypy cannot see of a row.
-        Noun(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type]
+        Noun(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type] # text columns
         for row in read_table("nouns")
     )
 
@@ -198,7 +198,7 @@ def load_lexicon() -> Lexicon:
     verb_list = [Verb(**row) for row in read_table("verbs")]
     adjectives = tuple(
         # The other columns are texts, which mypy cannot see of a row.
-        Adjective(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type]
+        Adjective(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type] # text columns
         for row in read_table("adjectives")
     )
     prepositions = {

@@ -128,7 +128,7 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console holds since it was last asked: errors, and what the policy blocked."""
-        log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        log = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's
         return [str(each["message"]) for each in log]
 
     def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> Path:

@@ -192,7 +192,7 @@ def test_only_http_is_fetched(case: Case, url: str) -> None:
 
 
 # An absolute name, not a file that is made.
-@pytest.mark.parametrize("to", ["", "../x", "a/../../x", "/tmp/x"])  # noqa: S108
+@pytest.mark.parametrize("to", ["", "../x", "a/../../x", "/tmp/x"])  # noqa: S108 (never written)
 def test_names_outside_the_folder_are_refused(case: Case, server: Server, to: str) -> None:
     server.served["/x"] = b"hello\n"
     result = case.fetch(f"{server.address}/x", to=to)
@@ -204,7 +204,7 @@ def test_names_outside_the_folder_are_refused(case: Case, server: Server, to: st
 def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
     packed = io.BytesIO()
     # The mode is a parameter of the test; typeshed wants it literal.
-    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=packed, mode=mode) as archive:  # type: ignore[call-overload] # any mode
         for name, content in members.items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -153,7 +153,7 @@ def test_loading_executes_nothing(nmt: Run, tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             # What pickle would call: any callable and its arguments.
-            return (Path.touch, (Path(tmp_path / "boom"),))  # type: ignore[return-value]
+            return (Path.touch, (Path(tmp_path / "boom"),))  # type: ignore[return-value] # what pickle takes
 
     model = tmp_path / "m.safetensors"
     torch.save({"embedding": Bomb()}, model)

@@ -54,7 +54,7 @@ def test_the_gradient_is_the_mask() -> None:
     x = torch.ones(1000, requires_grad=True)
     y = Dropout(0.4)(x)
     y.sum().backward()  # x.grad, which may be None, is there now
-    assert torch.equal(y, x.grad)  # type: ignore[arg-type]
+    assert torch.equal(y, x.grad)  # type: ignore[arg-type] # a gradient may be None
 
 
 def test_torchs_seed_and_a_threads_own_generator_repeat_it() -> None:

@@ -53,7 +53,7 @@ class Bench:
         recipe = self.recipe
         if changes:
             # Fields by name, as the test gives them.
-            recipe = replace(recipe, data=replace(recipe.data, **changes))  # type: ignore[arg-type]
+            recipe = replace(recipe, data=replace(recipe.data, **changes))  # type: ignore[arg-type] # of several kinds
         return prepare(recipe, self.data, self.run, self.told.append, given_tokenizer)
 
     def times(self) -> dict[str, int]:

@@ -172,7 +172,7 @@ def test_what_is_read_ahead_is_bounded(tokenizer: Tokenizer) -> None:
     for done in range(1, 20):
         next(chunks)
         assert read <= 7 * (done + 5)
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()  # type: ignore[attr-defined] # a generator's
     assert multiprocessing.active_children() == []
 
 
@@ -221,7 +221,7 @@ def test_a_killed_process_leaves_no_shard(bench: Bench, monkeypatch: pytest.Monk
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
         # Passed through as they came.
-        for chunk in encode_pairs(*arguments):  # type: ignore[arg-type]
+        for chunk in encode_pairs(*arguments):  # type: ignore[arg-type] # of several kinds
             for child in multiprocessing.active_children():
                 child.kill()
             yield chunk

@@ -108,7 +108,7 @@ def test_cut_short_between_writing_and_noting_it_is_not_trusted(
 
     def cut_short(*arguments: object) -> None:
         # Passed through as they came.
-        real(*arguments)  # type: ignore[arg-type]
+        real(*arguments)  # type: ignore[arg-type] # of several kinds
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
