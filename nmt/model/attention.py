@@ -4,6 +4,7 @@ Tensor dimensions: B batch, h heads, Q queries, S keys and values.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -60,6 +61,27 @@ def causal_bias(length: int, like: Tensor) -> Tensor:
     return like.new_full((length, length), -math.inf).triu(1)
 
 
+def queries_keys_values(
+    projected: Tensor, heads: int, widths: Sequence[int], rotary: Rotary | None, first: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Self-attention's product (B, length, sum of widths) as heads (B, h, length, d_k or d_v).
+
+    Rotary positions turn queries and keys by their positions from `first` on.
+    """
+    if rotary is None:
+        query, key, value = (split_heads(each, heads) for each in projected.split(widths, dim=-1))
+        return query, key, value
+    both, value = projected.split([widths[0] + widths[1], widths[2]], dim=-1)
+    # Queries and keys are turned alike: at once, as twice as many heads.
+    query, key = rotary(split_heads(both, 2 * heads), first).chunk(2, dim=1)
+    return query, key, split_heads(value, heads)
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, length, h * width) -> (B, h, length, width)."""
+    return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
+
+
 class MultiHeadAttention(nn.Module):
     """Concat(head_1, ..., head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
 
@@ -94,28 +116,16 @@ class MultiHeadAttention(nn.Module):
     def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
         projected = linear(x, self.in_weight)
-        if self.rotary is None:
-            query, key, value = map(self.split_heads, projected.split(self.widths, dim=-1))
-            return query, key, value
-        both, value = projected.split([sum(self.widths[:2]), self.widths[2]], dim=-1)
-        # Queries and keys are turned alike: at once, as twice as many heads.
-        turned = self.rotary(both.unflatten(-1, (2 * self.heads, -1)).transpose(1, 2))
-        query, key = turned.chunk(2, dim=1)
-        return query, key, self.split_heads(value)
+        return queries_keys_values(projected, self.heads, self.widths, self.rotary)
 
     def project_query(self, x: Tensor) -> Tensor:
         """Queries of x, (B, h, Q, d_k)."""
-        return self.split_heads(linear(x, self.in_weight[: self.widths[0]]))
+        return split_heads(linear(x, self.in_weight[: self.widths[0]]), self.heads)
 
     def project_memory(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values of the memory, (B, h, S, d_k) and (B, h, S, d_v)."""
         key, value = linear(memory, self.in_weight[self.widths[0] :]).split(self.widths[1:], dim=-1)
-        return self.split_heads(key), self.split_heads(value)
-
-    def split_heads(self, x: Tensor) -> Tensor:
-        """(B, length, h * width) -> (B, h, length, width)."""
-        split: Tensor = x.unflatten(-1, (self.heads, -1))
-        return split.transpose(1, 2)
+        return split_heads(key, self.heads), split_heads(value, self.heads)
 
     def merge(self, heads: Tensor) -> Tensor:
         """Heads (B, h, Q, d_v) side by side through W^O: (B, Q, d_model)."""

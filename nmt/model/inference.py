@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
-from nmt.model.attention import MultiHeadAttention
+from nmt.model.attention import MultiHeadAttention, queries_keys_values, split_heads
 from nmt.model.layers import AddNorm, DecoderLayer, EncoderLayer, FeedForward, activate
 from nmt.model.positions import NoPositions
 
@@ -45,7 +45,7 @@ class InferenceAttention:
 
     def split_heads(self, x: Tensor) -> Tensor:
         """(B, length, h * width) -> (B, h, length, width)."""
-        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+        return split_heads(x, self.heads)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         """Scaled queries (B, h, Q, d_k) to keys and values (B, h, S, width): (B, Q, d_model)."""
@@ -57,17 +57,9 @@ class InferenceAttention:
     def project_all(self, x: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values (B, h, length, width) of x (B, length, d_model).
 
-        Rotary positions turn queries and keys, at once, by their positions from `first` on.
+        `first` is the position of the first of them.
         """
-        projected = self.all(x)
-        queries, keys, values = self.widths
-        if self.rotary is None:
-            query, key, value = map(self.split_heads, projected.split(self.widths, dim=-1))
-            return query, key, value
-        both, value = projected.split([queries + keys, values], dim=-1)
-        both = both.unflatten(-1, (2 * self.heads, -1)).transpose(1, 2)
-        query, key = self.rotary(both, first).chunk(2, dim=1)
-        return query, key, self.split_heads(value)
+        return queries_keys_values(self.all(x), self.heads, self.widths, self.rotary, first)
 
 
 class InferenceFeedForward:
