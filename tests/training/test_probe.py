@@ -71,7 +71,7 @@ def test_too_little_memory_is_a_sentence_before_the_first_update(tiny: Path) -> 
         resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 
     ended = subprocess.run(
-        command, check=False, capture_output=True, text=True, preexec_fn=limit_memory, timeout=120
+        command, check=False, capture_output=True, text=True, preexec_fn=limit_memory
     )
     assert ended.returncode == 1, ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -107,9 +107,7 @@ def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> 
     options = ["--set", "model.d_model=128", "--set", "train.batch_source_tokens=2000"]
     command = [sys.executable, "-c", program, "train", str(tiny), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    ended = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=120, env=environment
-    )
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert ended.returncode == 1, ended.stderr
     # Which of the two comes first is the allocator's choice: it may have kept enough for a batch.
     told = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))

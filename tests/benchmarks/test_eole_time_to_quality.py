@@ -1,0 +1,82 @@
+"""A peer's time to quality, its place taken by a program that knows the dev set after 10 updates."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.eole_time_to_quality import command
+from tests.conftest import Run
+
+STAND_IN = """#!{python}
+import sys
+from pathlib import Path
+
+task, options = sys.argv[3], sys.argv[4:]
+given = dict(zip(options[::2], options[1::2]))
+work = Path({work!r})
+if task == "train":
+    print("[2026-11-26 23:59:00,000 INFO] Starting training on CPU")
+    print("[2026-11-26 23:59:30,500 INFO] Start training loop without validation...")
+    print("[2026-11-27 00:00:30,500 INFO] Step  5/   10; acc: 0.1; ppl: 7993.61; 124 sec;")
+    print("[2026-11-27 00:00:30,679 INFO] Saving optimizer and weights to step_5")
+    print("[2026-11-27 00:02:00,500 INFO] Step 10/   10; acc: 0.9; ppl: 1.61; 244 sec;")
+    sys.exit({code})
+learned = given["-model_path"].endswith("step_10")
+source = work / ("dev.target" if learned else "dev.source")
+Path(given["-output"]).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+"""
+
+
+def stand_in(folder: Path, code: int = 0) -> Path:
+    """An executable that takes Eole's arguments."""
+    path = folder / "python"
+    text = STAND_IN.format(python=sys.executable, work=str(folder / "work"), code=code)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def arguments(nmt: Run, tiny: Path) -> list[str]:
+    """Of the script, but for --python."""
+    assert nmt("prepare", tiny).code == 0
+    return ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "99"]
+
+
+def test_minutes_are_those_since_the_first_update(arguments: list[str], tmp_path: Path) -> None:
+    told = CliRunner().invoke(command, [*arguments, "--python", str(stand_in(tmp_path))])
+    assert told.exit_code == 0, told.output
+    lines = told.stdout.splitlines()
+    assert lines[-2:] == [
+        "dev BLEU 5: 100.00 at 2.5 minutes, update 10",
+        "dev BLEU 99: 100.00 at 2.5 minutes, update 10",
+    ]
+
+
+def test_the_peer_gets_the_run_s_pieces_and_schedule(arguments: list[str], tmp_path: Path) -> None:
+    CliRunner().invoke(command, [*arguments, "--python", str(stand_in(tmp_path))])
+    source = Path("work/dev.source").read_text(encoding="utf-8").splitlines()
+    texts = [line.replace(" ", "").replace("\u2581", " ").strip() for line in source]
+    assert texts == Path("dev.src").read_text().splitlines()
+    settings = json.loads(Path("work/eole.yaml").read_text())
+    assert settings["training"]["warmup_steps"] == 10
+    assert settings["model"]["hidden_size"] == 16
+    known = Path("work/vocabulary").read_text(encoding="utf-8").splitlines()
+    assert settings["src_vocab_size"] == len(known) + 4
+    pieces = {line.split("\t")[0] for line in known}
+    assert {piece for line in source for piece in line.split()} <= pieces
+
+
+def test_a_training_that_failed_names_its_log(arguments: list[str], tmp_path: Path) -> None:
+    told = CliRunner().invoke(command, [*arguments, "--python", str(stand_in(tmp_path, code=3))])
+    assert told.exit_code == 1
+    assert "Eole's training ended with 3: see work/train.log" in told.output
+
+
+def test_a_score_never_reached_is_said(arguments: list[str], tmp_path: Path) -> None:
+    options = [*arguments, "--bleu", "101", "--python", str(stand_in(tmp_path))]
+    told = CliRunner().invoke(command, options)
+    assert told.stdout.splitlines()[-1] == "dev BLEU 101: not reached"
