@@ -1,4 +1,4 @@
-"""A peer's time to quality, its place taken by a program that knows the dev set after 10 updates."""
+"""A peer's time to quality; a program that knows the dev set after 10 updates is the peer."""
 
 import json
 import sys
