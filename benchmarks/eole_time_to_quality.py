@@ -1,12 +1,15 @@
 """When Eole, a peer, first reaches given dev scores in training on a recipe's corpus.
 
-    python -m venv ENV && ENV/bin/pip install eole
     nmt prepare multi30k_en_de
     python benchmarks/eole_time_to_quality.py runs/multi30k_en_de work --python ENV/bin/python
 
+ENV is an environment with Eole. What version 0.6.4 pins does not go with torch 2.13: install torch
+and whatever it imports by name, then Eole with --no-deps.
+
 Eole gets the run's own pieces, shape, dropout, batch size and learning rates, and its own layers
 (norms before the sub-layers, sinusoids, ReLU), Adam and loader. Its training is one process that
-writes checkpoints; minutes are those between its first update and each checkpoint, by its log.
+writes checkpoints; minutes are those between the start of its training loop and each checkpoint, by
+its log.
 Afterwards it translates the run's dev set with every checkpoint in turn, with the run's beam, until
 all scores asked for are reached.
 """
@@ -18,14 +21,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from nmt.atomic import write_text
-from nmt.config import Recipe
+from nmt.config import ModelSettings, Recipe, TrainSettings
 from nmt.metrics.scores import main_score
 from nmt.metrics.translation import translation_metrics
 from nmt.run import RunFolder
@@ -43,125 +47,141 @@ def write_pieces(path: Path, pieces: Pieces, segments: Iterable[str]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def write_corpus(recipe: Recipe, run: RunFolder, data: DataFolder, work: Path) -> Pairs:
-    """The pieces and vocabulary that Eole reads; the dev set's pairs."""
-    sides = load_tokenizer(run.tokenizer).sides
+def write_corpus(
+    recipe: Recipe, run: RunFolder, data: DataFolder, work: Path
+) -> tuple[Pairs, dict[str, Any]]:
+    """Write the pieces that Eole reads: the dev set's pairs, and Eole's settings of the files."""
+    pieces = load_tokenizer(run.tokenizer).sides[0]  # of both sides, their matrices being one
     train = [pair for files in recipe.data.train for pair in read_pairs(files, data, recipe)]
     dev = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
-    for side, pieces, language in zip((0, 1), sides, ("source", "target"), strict=True):
-        write_pieces(work / f"train.{language}", pieces, (pair[side] for pair in train))
-        write_pieces(work / f"dev.{language}", pieces, (pair[side] for pair in dev))
-    known = [sides[1].piece(number) for number in range(EOS + 1, len(sides[1]))]
+    for side, name in enumerate(("source", "target")):
+        write_pieces(work / f"train.{name}", pieces, (pair[side] for pair in train))
+        write_pieces(work / f"dev.{name}", pieces, (pair[side] for pair in dev))
+    known = [pieces.piece(number) for number in range(EOS + 1, len(pieces))]
     write_text(work / "vocabulary", "".join(f"{piece}\t10\n" for piece in known))
-    return dev
-
-
-def configuration(recipe: Recipe, work: Path, updates: int, every: int, precision: str) -> Any:
-    """Eole's settings, in its own words."""
-    model, train = recipe.model, recipe.train
-    shared = {
+    corpus = {"path_src": f"{work}/train.source", "path_tgt": f"{work}/train.target"}
+    return dev, {
+        "data": {"corpus": corpus},
         "src_vocab": f"{work}/vocabulary",
         "tgt_vocab": f"{work}/vocabulary",
-        "src_vocab_size": recipe.tokenizer.vocab_size,
-        "tgt_vocab_size": recipe.tokenizer.vocab_size,
+        "src_vocab_size": len(pieces),
+        "tgt_vocab_size": len(pieces),
         "share_vocab": True,
         "vocab_size_multiple": 1,
     }
-    corpus = {"path_src": f"{work}/train.source", "path_tgt": f"{work}/train.target"}
-    return shared | {
-        "seed": train.seed,
-        "overwrite": True,
-        "report_every": every,
-        "save_data": f"{work}/samples",
-        "n_sample": 0,
-        "data": {"corpus": corpus},
-        "training": {
-            "model_path": f"{work}/model",
-            "train_steps": updates,
-            "save_checkpoint_steps": every,
-            "keep_checkpoint": -1,
-            "bucket_size": 32_768,  # all of Multi30k: as little padding as its loader can reach
-            "num_workers": 0,
-            "world_size": 1,
-            "gpu_ranks": [],
-            "batch_type": "tokens",
-            "batch_size": train.batch_target_tokens,
-            "batch_size_multiple": 1,
-            "accum_count": [1],
-            "accum_steps": [0],
-            "dropout": [model.dropout],
-            "dropout_steps": [0],
-            "attention_dropout": [model.attention_dropout],
-            "compute_dtype": precision,
-            "optim": "adam",
-            "adam_beta1": train.adam_beta1,
-            "adam_beta2": train.adam_beta2,
-            "decay_method": "noam",
-            "learning_rate": train.learning_rate_scale,
-            "warmup_steps": train.warmup_updates,
-            "max_grad_norm": 0.0,
-            "label_smoothing": train.label_smoothing,
-            "param_init_method": "xavier_uniform",
-            "normalization": "tokens",
-        },
-        "model": {
-            "architecture": "transformer",
-            "hidden_size": model.d_model,
-            "layers": model.encoder_layers,
-            "heads": model.heads,
-            "transformer_ff": model.d_ff,
-            "share_embeddings": True,
-            "share_decoder_embeddings": True,
-            "embeddings": {
-                "word_vec_size": model.d_model,
-                "position_encoding_type": "SinusoidalInterleaved",
-            },
+
+
+def check(recipe: Recipe) -> None:
+    """Raise UsageError for what Eole has no setting for; it would train another shape silently."""
+    model = recipe.model
+    fits = {
+        "model.encoder_layers = model.decoder_layers": model.encoder_layers == model.decoder_layers,
+        "model.heads * model.d_k = model.d_model": model.heads * model.d_k == model.d_model,
+        "model.d_v = model.d_k": model.d_v == model.d_k,
+        "tokenizer.joint = true": recipe.tokenizer.joint,
+        'model.tied = "all"': model.tied == "all",
+    }
+    if missing := [each for each, holds in fits.items() if not holds]:
+        raise click.UsageError(f"the run's recipe cannot be given to Eole: {missing[0]} is needed")
+
+
+def training_settings(train: TrainSettings, model: ModelSettings) -> dict[str, Any]:
+    """How the run trains, in Eole's words."""
+    return {
+        "bucket_size": 32_768,  # all of Multi30k: as little padding as its loader can reach
+        "num_workers": 0,
+        "world_size": 1,
+        "gpu_ranks": [],
+        "batch_type": "tokens",
+        "batch_size": train.batch_target_tokens,
+        "batch_size_multiple": 1,
+        "accum_count": [1],
+        "accum_steps": [0],
+        "dropout": [model.dropout],
+        "dropout_steps": [0],
+        "attention_dropout": [model.attention_dropout],
+        "optim": "adam",
+        "adam_beta1": train.adam_beta1,
+        "adam_beta2": train.adam_beta2,
+        "decay_method": "noam",
+        "learning_rate": train.learning_rate_scale,
+        "warmup_steps": train.warmup_updates,
+        "max_grad_norm": 0.0,
+        "label_smoothing": train.label_smoothing,
+        "param_init_method": "xavier_uniform",
+        "normalization": "tokens",
+    }
+
+
+def model_settings(model: ModelSettings) -> dict[str, Any]:
+    """The run's shape, in Eole's words."""
+    return {
+        "architecture": "transformer",
+        "hidden_size": model.d_model,
+        "layers": model.encoder_layers,
+        "heads": model.heads,
+        "transformer_ff": model.d_ff,
+        "share_embeddings": True,
+        "share_decoder_embeddings": True,
+        "embeddings": {
+            "word_vec_size": model.d_model,
+            "position_encoding_type": "SinusoidalInterleaved",
         },
     }
 
 
-def train_eole(eole: list[str], work: Path, environment: dict[str, str]) -> dict[int, float]:
-    """Train; the seconds from the first update to each checkpoint, by its log."""
-    log = work / "train.log"
-    command = [*eole, "train", "-config", f"{work}/eole.yaml"]
-    with log.open("wb") as output:
-        done = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
-        )
-    if done.returncode:
-        sys.exit(f"Eole's training ended with {done.returncode}: see {log}")
-    began, seconds = datetime.min, {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        if (stamped := STAMP.match(line)) is None:
-            continue
-        now = datetime.fromisoformat(stamped[1].replace(",", "."))
-        if "Start training loop" in line:
-            began = now
-        elif step := STEP.search(line):
-            seconds[int(step[1])] = (now - began).total_seconds()
-    return seconds
+@dataclass(frozen=True)
+class Eole:
+    """The peer: its program, and the folder it works in."""
 
+    python: str
+    work: Path
+    threads: int
 
-def score(
-    eole: list[str], recipe: Recipe, work: Path, step: int, dev: Pairs, environment: dict[str, str]
-) -> float:
-    """Dev BLEU of a checkpoint, as `nmt train` would score the same texts."""
-    output = work / f"dev.{step}"
-    beam = ["-beam_size", str(recipe.decode.beam_size), "-batch_size", "32"]
-    files = ["-src", f"{work}/dev.source", "-output", f"{output}", *beam]
-    model = ["-model_path", f"{work}/model/step_{step}", *files]
-    done = subprocess.run(
-        [*eole, "predict", *model], capture_output=True, text=True, env=environment, check=False
-    )
-    if done.returncode:
-        sys.exit(f"Eole's translating with step {step} failed: {done.stderr[-2000:]}")
-    texts = [
-        line.replace(" ", "").replace("\u2581", " ").strip()
-        for line in output.read_text(encoding="utf-8").split("\n")[:-1]
-    ]
-    return main_score(
-        translation_metrics(recipe.data.target_language), texts, [(target,) for _, target in dev]
-    )
+    def run(self, output: IO[bytes], *arguments: str) -> int:
+        """One of its commands, what it says going into a file; the exit status."""
+        count = str(self.threads)
+        return subprocess.run(
+            [self.python, "-m", "eole.bin.main", *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count},
+            check=False,
+        ).returncode
+
+    def train(self, settings: dict[str, Any]) -> dict[int, float]:
+        """Train; the seconds from the start of its training loop to each checkpoint, by its log."""
+        write_text(self.work / "eole.yaml", json.dumps(settings))  # JSON is YAML
+        log = self.work / "train.log"
+        with log.open("wb") as output:
+            code = self.run(output, "train", "-config", f"{self.work}/eole.yaml")
+        if code:
+            sys.exit(f"Eole's training ended with {code}: see {log}")
+        began, seconds = None, {}
+        for line in log.read_text(encoding="utf-8").splitlines():
+            if (stamped := STAMP.match(line)) is None:
+                continue
+            now = datetime.fromisoformat(stamped[1].replace(",", "."))
+            if "Start training loop" in line:
+                began = now
+            elif began and (step := STEP.search(line)):
+                seconds[int(step[1])] = (now - began).total_seconds()
+        if not seconds:
+            sys.exit(f"Eole's log tells of no checkpoint: see {log}")
+        return seconds
+
+    def translate(self, step: int, beam_size: int) -> list[str]:
+        """The dev set's texts by a checkpoint."""
+        output, log = self.work / f"dev.{step}", self.work / f"dev.{step}.log"
+        files = ["-src", f"{self.work}/dev.source", "-output", f"{output}"]
+        how = ["-beam_size", str(beam_size), "-batch_size", "32"]
+        with log.open("wb") as told:
+            model = ["-model_path", f"{self.work}/model/step_{step}"]
+            code = self.run(told, "predict", *model, *files, *how)
+        if code:
+            sys.exit(f"Eole's translating with step {step} ended with {code}: see {log}")
+        lines = output.read_text(encoding="utf-8").split("\n")[:-1]
+        return [line.replace(" ", "").replace("\u2581", " ").strip() for line in lines]
 
 
 @click.command()
@@ -190,17 +210,40 @@ def command(
     """Train Eole on RUN's corpus in the folder WORK and tell when it first reached each score."""
     folder = RunFolder(run)
     recipe = folder.load_recipe()
+    check(recipe)
     shutil.rmtree(work / "model", ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    dev = write_corpus(recipe, folder, DataFolder(data_dir), work)
-    settings = configuration(recipe, work, updates, every, precision)
-    write_text(work / "eole.yaml", json.dumps(settings))  # JSON is YAML
-    eole = [python, "-m", "eole.bin.main"]
-    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-    seconds = train_eole(eole, work, environment)
+    dev, vocabulary = write_corpus(recipe, folder, DataFolder(data_dir), work)
+    eole = Eole(python, work, threads)
+    training = training_settings(recipe.train, recipe.model) | {
+        "model_path": f"{work}/model",
+        "train_steps": updates,
+        "save_checkpoint_steps": every,
+        "keep_checkpoint": -1,
+        "compute_dtype": precision,
+    }
+    seconds = eole.train(
+        vocabulary
+        | {
+            "seed": recipe.train.seed,
+            "overwrite": True,
+            "report_every": every,
+            "save_data": f"{work}/samples",
+            "n_sample": 0,
+            "training": training,
+            "model": model_settings(recipe.model),
+        }
+    )
+    metrics = translation_metrics(recipe.data.target_language)
+    references = [(target,) for _, target in dev]
     left = sorted(goals)
     for step in sorted(seconds):
-        bleu = score(eole, recipe, work, step, dev, environment)
+        texts = eole.translate(step, recipe.decode.beam_size)
+        if len(texts) != len(dev):
+            sys.exit(
+                f"Eole translated {len(texts)} of {len(dev)} dev segments: see {work}/dev.{step}"
+            )
+        bleu = main_score(metrics, texts, references)
         told = f"{bleu:.2f} at {seconds[step] / 60:.1f} minutes, update {step:,}"
         click.echo(told, err=True)
         while left and bleu >= left[0]:

@@ -26,14 +26,16 @@ if task == "train":
     sys.exit({code})
 learned = given["-model_path"].endswith("step_10")
 source = work / ("dev.target" if learned else "dev.source")
-Path(given["-output"]).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+Path(given["-output"]).write_text("".join(lines[{left_out}:]), encoding="utf-8")
 """
 
 
-def stand_in(folder: Path, code: int = 0) -> Path:
-    """An executable that takes Eole's arguments."""
+def stand_in(folder: Path, code: int = 0, left_out: int = 0) -> Path:
+    """An executable that takes Eole's arguments, and may fail or leave out lines."""
     path = folder / "python"
-    text = STAND_IN.format(python=sys.executable, work=str(folder / "work"), code=code)
+    work = str(folder / "work")
+    text = STAND_IN.format(python=sys.executable, work=work, code=code, left_out=left_out)
     path.write_text(text)
     path.chmod(0o755)
     return path
@@ -46,7 +48,9 @@ def arguments(nmt: Run, tiny: Path) -> list[str]:
     return ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "99"]
 
 
-def test_minutes_are_those_since_the_first_update(arguments: list[str], tmp_path: Path) -> None:
+def test_minutes_are_those_since_the_training_loop_began(
+    arguments: list[str], tmp_path: Path
+) -> None:
     told = CliRunner().invoke(command, [*arguments, "--python", str(stand_in(tmp_path))])
     assert told.exit_code == 0, told.output
     lines = told.stdout.splitlines()
@@ -80,3 +84,28 @@ def test_a_score_never_reached_is_said(arguments: list[str], tmp_path: Path) -> 
     options = [*arguments, "--bleu", "101", "--python", str(stand_in(tmp_path))]
     told = CliRunner().invoke(command, options)
     assert told.stdout.splitlines()[-1] == "dev BLEU 101: not reached"
+
+
+def test_a_line_left_out_is_not_scored(arguments: list[str], tmp_path: Path) -> None:
+    told = CliRunner().invoke(
+        command, [*arguments, "--python", str(stand_in(tmp_path, left_out=1))]
+    )
+    assert told.exit_code == 1
+    assert "Eole translated 9 of 10 dev segments: see work/dev.5" in told.output
+
+
+def test_a_log_without_checkpoints_is_said(arguments: list[str], tmp_path: Path) -> None:
+    peer = stand_in(tmp_path)
+    peer.write_text(peer.read_text().replace("Start training loop", "Begin"))
+    told = CliRunner().invoke(command, [*arguments, "--python", str(peer)])
+    assert told.exit_code == 1
+    assert "Eole's log tells of no checkpoint: see work/train.log" in told.output
+
+
+def test_a_shape_that_eole_lacks_is_refused(nmt: Run, tiny: Path, tmp_path: Path) -> None:
+    assert nmt("prepare", tiny, "--set", "model.decoder_layers=7").code == 0
+    options = ["runs/tiny", "work", "--data-dir", ".", "--python", str(stand_in(tmp_path))]
+    told = CliRunner().invoke(command, options)
+    assert told.exit_code == 2
+    assert "model.encoder_layers = model.decoder_layers is needed" in told.output
+    assert not Path("work").exists()
