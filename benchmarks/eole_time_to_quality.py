@@ -7,9 +7,10 @@ ENV is an environment with Eole. What version 0.6.4 pins does not go with torch 
 and whatever it imports by name, then Eole with --no-deps.
 
 Eole gets the run's own pieces, shape, dropout, batch size and learning rates, and its own layers
-(norms before the sub-layers, sinusoids, ReLU), Adam and loader. Its training is one process that
-writes checkpoints; minutes are those between the start of its training loop and each checkpoint, by
-its log.
+(norms before the sub-layers, sinusoids, ReLU), Adam, loader and length penalty, and pairs of any
+length. Its loader counts padding into a batch, so that its updates have fewer pairs than ours. Its
+training is one process that writes checkpoints; minutes are those between the start of its training
+loop and each checkpoint, by its log.
 Afterwards it translates the run's dev set with every checkpoint in turn, with the run's beam, until
 all scores asked for are reached.
 """
@@ -30,6 +31,7 @@ import click
 
 from nmt.atomic import write_text
 from nmt.config import ModelSettings, Recipe, TrainSettings
+from nmt.errors import NmtError
 from nmt.metrics.scores import main_score
 from nmt.metrics.translation import translation_metrics
 from nmt.run import RunFolder
@@ -72,14 +74,21 @@ def write_corpus(
 
 
 def check(recipe: Recipe) -> None:
-    """Raise UsageError for what Eole has no setting for; it would train another shape silently."""
-    model = recipe.model
+    """Raise UsageError for what Eole has no setting for; it would train otherwise silently."""
+    model, train = recipe.model, recipe.train
     fits = {
         "model.encoder_layers = model.decoder_layers": model.encoder_layers == model.decoder_layers,
         "model.heads * model.d_k = model.d_model": model.heads * model.d_k == model.d_model,
         "model.d_v = model.d_k": model.d_v == model.d_k,
         "tokenizer.joint = true": recipe.tokenizer.joint,
         'model.tied = "all"': model.tied == "all",
+        "train.batch_source_tokens = train.batch_target_tokens": (
+            train.batch_source_tokens == train.batch_target_tokens
+        ),
+        "train.bpe_dropout = 0": train.bpe_dropout == 0,
+        "train.r_drop = 0": train.r_drop == 0,
+        'train.init_from = ""': not train.init_from,
+        'data.metric = "bleu"': recipe.data.metric == "bleu",
     }
     if missing := [each for each, holds in fits.items() if not holds]:
         raise click.UsageError(f"the run's recipe cannot be given to Eole: {missing[0]} is needed")
@@ -178,7 +187,7 @@ class Eole:
         with log.open("wb") as told:
             model = ["-model_path", f"{self.work}/model/step_{step}"]
             code = self.run(told, "predict", *model, *files, *how)
-        if code:
+        if code or not output.exists():
             sys.exit(f"Eole's translating with step {step} ended with {code}: see {log}")
         lines = output.read_text(encoding="utf-8").split("\n")[:-1]
         return [line.replace(" ", "").replace("\u2581", " ").strip() for line in lines]
@@ -189,8 +198,16 @@ class Eole:
 @click.argument("work", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--python", required=True, help="Of the environment that Eole is installed in.")
 @click.option("--data-dir", default="data", show_default=True, type=click.Path(path_type=Path))
-@click.option("--updates", default=8000, show_default=True, help="Of Eole's training.")
-@click.option("--every", default=1000, show_default=True, help="Updates between checkpoints.")
+@click.option(
+    "--updates", type=click.IntRange(1), default=8000, show_default=True, help="Of Eole's training."
+)
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Updates between checkpoints.",
+)
 @click.option("--precision", default="bf16", show_default=True, help="Eole's compute_dtype.")
 @click.option("--threads", default=2, show_default=True)
 @click.option(
@@ -207,13 +224,21 @@ def command(
     threads: int,
     goals: tuple[float, ...],
 ) -> None:
-    """Train Eole on RUN's corpus in the folder WORK and tell when it first reached each score."""
+    """Train Eole on RUN's corpus in a new folder WORK; tell when it first reached each score."""
     folder = RunFolder(run)
     recipe = folder.load_recipe()
     check(recipe)
-    shutil.rmtree(work / "model", ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    dev, vocabulary = write_corpus(recipe, folder, DataFolder(data_dir), work)
+    if shutil.which(python) is None:
+        raise click.UsageError(f"{python} cannot be run; --python names Eole's environment's")
+    if updates % every:
+        raise click.UsageError(f"--updates {updates} is no multiple of --every {every}")
+    try:
+        work.mkdir(parents=True)
+        dev, vocabulary = write_corpus(recipe, folder, DataFolder(data_dir), work)
+    except FileExistsError:
+        raise click.UsageError(f"{work} exists; name a new folder") from None
+    except NmtError as error:
+        sys.exit(str(error))
     eole = Eole(python, work, threads)
     training = training_settings(recipe.train, recipe.model) | {
         "model_path": f"{work}/model",

@@ -45,7 +45,8 @@ def stand_in(folder: Path, code: int = 0, left_out: int = 0) -> Path:
 def arguments(nmt: Run, tiny: Path) -> list[str]:
     """Of the script, but for --python."""
     assert nmt("prepare", tiny).code == 0
-    return ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "99"]
+    steps = ["--updates", "10", "--every", "5"]
+    return ["runs/tiny", "work", "--data-dir", ".", "--bleu", "5", "--bleu", "99", *steps]
 
 
 def test_minutes_are_those_since_the_training_loop_began(
@@ -102,10 +103,36 @@ def test_a_log_without_checkpoints_is_said(arguments: list[str], tmp_path: Path)
     assert "Eole's log tells of no checkpoint: see work/train.log" in told.output
 
 
-def test_a_shape_that_eole_lacks_is_refused(nmt: Run, tiny: Path, tmp_path: Path) -> None:
-    assert nmt("prepare", tiny, "--set", "model.decoder_layers=7").code == 0
+@pytest.mark.parametrize(
+    ("setting", "needed"),
+    [
+        ("model.decoder_layers=7", "model.encoder_layers = model.decoder_layers"),
+        ("train.bpe_dropout=0.1", "train.bpe_dropout = 0"),
+        ("train.batch_source_tokens=99", "train.batch_source_tokens = train.batch_target_tokens"),
+    ],
+)
+def test_what_eole_lacks_is_refused(
+    nmt: Run, tiny: Path, tmp_path: Path, setting: str, needed: str
+) -> None:
+    assert nmt("prepare", tiny, "--set", setting).code == 0
     options = ["runs/tiny", "work", "--data-dir", ".", "--python", str(stand_in(tmp_path))]
     told = CliRunner().invoke(command, options)
     assert told.exit_code == 2
-    assert "model.encoder_layers = model.decoder_layers is needed" in told.output
+    assert f"{needed} is needed" in told.output
     assert not Path("work").exists()
+
+
+def test_mistakes_are_told_before_anything_is_written(arguments: list[str], tmp_path: Path) -> None:
+    peer = str(stand_in(tmp_path))
+    for options, sentence in (
+        (["--python", "nowhere/python"], "nowhere/python cannot be run"),
+        (["--python", peer, "--every", "4"], "--updates 10 is no multiple of --every 4"),
+    ):
+        told = CliRunner().invoke(command, [*arguments, *options])
+        assert (told.exit_code, sentence in told.output) == (2, True), told.output
+        assert not Path("work").exists()
+    Path("work").mkdir()
+    told = CliRunner().invoke(command, [*arguments, "--python", peer])
+    assert told.exit_code == 2
+    assert "work exists; name a new folder" in told.output
+    assert not any(Path("work").iterdir())
