@@ -5,7 +5,7 @@ Loading one executes nothing of what it holds.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -35,6 +35,7 @@ class TrainedModel:
     tokenizer: Tokenizer
     recipe: Recipe
     path: Path
+    ensemble: tuple["TrainedModel", ...] = ()  # further models that it translates with as one
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,32 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
     network = Transformer(content.recipe.model, len(tokenizer), PAD)
     load_weights(network, content.weights, path)
     return TrainedModel(network.to(device).eval(), tokenizer, content.recipe, path)
+
+
+def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
+    """The first model, whose recipe counts, with the others; raises NmtError unless they agree.
+
+    All must read and write the same pieces, of the same languages; their shapes may differ.
+    """
+    first, *others = [load_model(path, device) for path in paths]
+    for other in others:
+        if other.tokenizer.model != first.tokenizer.model:
+            raise NmtError(
+                f"{other.path} has another vocabulary than {first.path}; models of an ensemble need"
+                " the same: train them on one corpus with the same [tokenizer], or one from the"
+                " other with --init-from"
+            )
+        if languages(other.recipe) != languages(first.recipe):
+            raise NmtError(
+                f"{other.path} translates {languages(other.recipe)} but {first.path}"
+                f" {languages(first.recipe)}; models of an ensemble do the same"
+            )
+    return replace(first, ensemble=tuple(others))
+
+
+def languages(recipe: Recipe) -> str:
+    """The direction of translation, such as en-de."""
+    return f"{recipe.data.source_language}-{recipe.data.target_language}"
 
 
 def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -12,13 +12,11 @@ from nmt.atomic import atomic_path
 from nmt.commands.options import (
     FILE,
     data_dir_option,
-    decode_settings,
     decoding_options,
     device_option,
     flags_as_overrides,
-    model_option,
-    model_path,
-    pick_device,
+    load_models,
+    models_option,
     set_option,
 )
 from nmt.errors import NmtError, UsageError
@@ -48,7 +46,7 @@ METRICS = ("bleu", "error_rate")  # of data.metric
     type=FILE,
     help="Score these translations; no model is needed.",
 )
-@model_option
+@models_option
 @click.option(
     "--compare",
     multiple=True,
@@ -95,7 +93,7 @@ def command(
     context: click.Context,
     files: tuple[Path, ...],
     hypotheses: Path | None,
-    model: Path | None,
+    models: tuple[Path, ...],
     compare: tuple[Path, ...],
     cards: tuple[Path, ...],
     test_sets: tuple[str, ...],
@@ -139,7 +137,7 @@ def command(
     settings = [*overrides, *flags]
     check_files(files, hypotheses, test_sets)
     known = target_language or metric
-    check_options(hypotheses, model, settings, test_sets, language_pair, known)
+    check_options(hypotheses, models, settings, test_sets, language_pair, known)
 
     from nmt.evaluation.card import check_paths, make_card, written
     from nmt.evaluation.results import evaluate
@@ -147,13 +145,13 @@ def command(
     from nmt.evaluation.table import as_text
     from nmt.metrics.translation import BleuVariant
 
-    check_paths(cards, [*files, *compare, *filter(None, [hypotheses, model])])
+    check_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
     recipe = None
     if hypotheses:
         system: System = Translations(hypotheses)
         language = target_language or (language_pair or LANGUAGE).rpartition("-")[2]
     else:
-        system = load(model_path(model), device, settings)
+        system = load(models, device, settings)
         recipe = system.trained.recipe
         language, metric = recipe.data.target_language, recipe.data.metric
         language_pair = language_pair or f"{recipe.data.source_language}-{language}"
@@ -186,14 +184,14 @@ def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Seque
 
 def check_options(
     hypotheses: Path | None,
-    model: Path | None,
+    models: Sequence[Path],
     settings: Sequence[str],
     test_sets: Sequence[str],
     language_pair: str | None,
     known: str | None,
 ) -> None:
     """Refuse options that do not go together."""
-    if hypotheses and (model or settings):
+    if hypotheses and (models or settings):
         raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
     if known and not hypotheses:
         raise UsageError(
@@ -205,16 +203,11 @@ def check_options(
         raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
 
 
-def load(path: Path, device: str, settings: Sequence[str]) -> "Model":
-    """A model to translate with."""
-    from nmt.checkpoint import load_model
+def load(models: Sequence[Path], device: str, settings: Sequence[str]) -> "Model":
+    """What to translate with."""
     from nmt.evaluation.systems import Model
-    from nmt.log import note
 
-    trained = load_model(path, pick_device(device))
-    chosen = decode_settings(trained.recipe, settings)
-    note(f"model: {trained.path} ({trained.recipe.name})")
-    return Model(trained, chosen)
+    return Model(*load_models(models, device, settings))
 
 
 def other_system(path: Path, device: str, settings: Sequence[str]) -> "System":
@@ -222,7 +215,7 @@ def other_system(path: Path, device: str, settings: Sequence[str]) -> "System":
     from nmt.evaluation.systems import Translations
 
     if path.is_dir() or path.suffix == ".safetensors":
-        return load(path, device, settings)
+        return load([path], device, settings)
     return Translations(path)
 
 

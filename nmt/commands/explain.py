@@ -8,12 +8,10 @@ import click
 from nmt.commands.options import (
     FILE,
     beam_options,
-    decode_settings,
     device_option,
     flags_as_overrides,
+    load_models,
     model_option,
-    model_path,
-    pick_device,
     set_option,
 )
 from nmt.errors import NmtError
@@ -55,17 +53,13 @@ def command(
     """
     flags = flags_as_overrides("decode", beam_size=beam_size, length_penalty=length_penalty)
     sentence = one_line(read_stdin() if text == "-" else text)
-    path = model_path(model)
+    trained, settings = load_models([model] if model else [], device, [*overrides, *flags])
 
-    from nmt.checkpoint import load_model
     from nmt.explain.page import page_of
     from nmt.explain.story import tell
     from nmt.log import note
     from nmt.pages.shell import show, write_page
 
-    trained = load_model(path, pick_device(device))
-    settings = decode_settings(trained.recipe, [*overrides, *flags])
-    note(f"model: {trained.path} ({trained.recipe.name})")
     story = tell(trained, sentence, settings, note)
     write_page(output, page_of(story))
     note(f"translation: {story.translation}")

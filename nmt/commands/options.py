@@ -1,6 +1,6 @@
 """Arguments and options that several commands share, and what they resolve to."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,8 @@ from nmt.run import RUNS, RunFolder, newest_model
 
 if TYPE_CHECKING:
     import torch
+
+    from nmt.checkpoint import TrainedModel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -71,6 +73,14 @@ model_option = click.option(
     type=FILE,
     help="Run folder or .safetensors file.  [default: that of the run last trained under runs/]",
 )
+models_option = click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=FILE,
+    help="Run folder or .safetensors file; several, the option repeated, translate as an ensemble."
+    "  [default: that of the run last trained under runs/]",
+)
 
 
 def beam_options(function: Function) -> Function:
@@ -121,9 +131,20 @@ def recipe_and_run(
     return recipe, run_folder(run, recipe)
 
 
-def model_path(model: Path | None) -> Path:
-    """The model named, or the newest."""
-    return model if model else newest_model()
+def load_models(
+    models: Sequence[Path], device: str, overrides: Iterable[str]
+) -> "tuple[TrainedModel, DecodeSettings]":
+    """The models named, as one, or the newest, and how to translate; each is told."""
+    paths = models or [newest_model()]
+
+    from nmt.checkpoint import load_ensemble
+    from nmt.log import note
+
+    trained = load_ensemble(paths, pick_device(device))
+    settings = decode_settings(trained.recipe, overrides)
+    for each in (trained, *trained.ensemble):
+        note(f"model: {each.path} ({each.recipe.name})")
+    return trained, settings
 
 
 def pick_device(name: str) -> "torch.device":

@@ -14,13 +14,11 @@ import click
 from nmt.atomic import atomic_path
 from nmt.commands.options import (
     FILE,
-    decode_settings,
     decoding_options,
     device_option,
     flags_as_overrides,
-    model_option,
-    model_path,
-    pick_device,
+    load_models,
+    models_option,
     set_option,
     settings_help,
 )
@@ -35,7 +33,7 @@ UNPACKED = (".gz", ".xz", ".sgm")  # a pipe of such a name is unpacked as a file
 
 @click.command("translate", epilog=settings_help("decode"))
 @click.argument("file", default="-", type=FILE)
-@model_option
+@models_option
 @click.option("--output", type=click.Path(path_type=Path), help="File to write instead of stdout.")
 @decoding_options
 @click.option("--n-best", type=int, help="Write this many translations with scores, as JSON lines.")
@@ -43,7 +41,7 @@ UNPACKED = (".gz", ".xz", ".sgm")  # a pipe of such a name is unpacked as a file
 @set_option
 def command(
     file: Path,
-    model: Path | None,
+    models: tuple[Path, ...],
     output: Path | None,
     beam_size: int | None,
     length_penalty: float | None,
@@ -60,28 +58,28 @@ def command(
     "log_prob"}, ...]}, best first; log_prob is the model's, natural, and score is log_prob over the
     length penalty. Of a segment translated in pieces they are the pieces' sums.
 
+    Several --model translate as an ensemble, by the mean of their probabilities at each step; they
+    need one vocabulary, and the first one's recipe says how to search.
+
     \b
     Examples:
       nmt translate data/sample.en
       echo "The old woman reads a letter." | nmt translate
       nmt translate in.en --model runs/multi30k_en_de --output out.de --beam-size 8
+      nmt translate in.en --model runs/one --model runs/other
     """
     flags = flags_as_overrides(
         "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
     )
     check_paths(file, output)
-    path = model_path(model)
+    trained, settings = load_models(models, device, [*overrides, *flags])
 
-    from nmt.checkpoint import load_model
     from nmt.decoding.stream import chunks_of
     from nmt.decoding.translator import Translator
     from nmt.log import note, progress_bar
 
-    trained = load_model(path, pick_device(device))
-    settings = decode_settings(trained.recipe, [*overrides, *flags])
     if n_best is not None and not 1 <= n_best <= settings.beam_size:
         raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
-    note(f"model: {trained.path} ({trained.recipe.name})")
     translator = Translator.of(trained, settings, note, n_best or 1)
     del trained  # whose weights the translator has laid out anew: once in memory is enough
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()

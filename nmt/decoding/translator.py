@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 
 from nmt.checkpoint import TrainedModel
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import SpecialIds, beam_search
+from nmt.decoding.beam import SearchModel, SpecialIds, beam_search
+from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import segment_limit, split_long
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
@@ -60,26 +61,29 @@ BLANK = Translation((Candidate("", 0.0, 0.0),))
 
 @dataclass
 class Translator:
-    """Translates with one model; `report` is told what a user should know."""
+    """Translates with one model or an ensemble; `report` is told what a user should know."""
 
-    network: InitVar[Transformer]  # not kept: the weights are laid out anew
+    networks: InitVar[Sequence[Transformer]]  # not kept: the weights are laid out anew
     tokenizer: Tokenizer
     settings: DecodeSettings
     report: Callable[[str], None]
     n_best: int = 1
     map_batches: Map | None = None  # by default processes, on a CPU
 
-    def __post_init__(self, network: Transformer) -> None:
-        self._device = network.embedding.device
+    def __post_init__(self, networks: Sequence[Transformer]) -> None:
+        self._device = networks[0].embedding.device
         if self.settings.precision == "int8" and not has_int8(self._device):
             or_there = "" if self._device.type == "cpu" else ", or add --device cpu"
             raise NmtError(
                 f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{or_there}"
             )
-        self._search_model = IncrementalDecoder(network, self.settings.precision)
+        decoders = [IncrementalDecoder(each, self.settings.precision) for each in networks]
+        alone = len(decoders) == 1
+        self._search_model: SearchModel[Any] = decoders[0] if alone else Ensemble(decoders)
         self._special = special_ids(self.tokenizer)
-        self._longest = segment_limit(self.settings, network.settings)
-        self._positions = network.settings.max_positions
+        limits = [segment_limit(self.settings, each.settings) for each in networks]
+        self._longest = min(limits)
+        self._positions = networks[limits.index(self._longest)].settings.max_positions
         self._workers = workers_for(self._device)
         self._map = self.map_batches or self._workers.map
 
@@ -91,8 +95,9 @@ class Translator:
         report: Callable[[str], None],
         n_best: int = 1,
     ) -> "Translator":
-        """A translator with a loaded model."""
-        return cls(model.network, model.tokenizer, settings, report, n_best)
+        """A translator with a loaded model, and with those of its ensemble."""
+        networks = [each.network for each in (model, *model.ensemble)]
+        return cls(networks, model.tokenizer, settings, report, n_best)
 
     def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
         """A translation a segment, in order; blank stays blank."""
@@ -231,7 +236,7 @@ def translate_texts(
     was_training = network.training
     network.eval()
     try:
-        translator = Translator(network, tokenizer, settings, report, map_batches=map_batches)
+        translator = Translator([network], tokenizer, settings, report, map_batches=map_batches)
         with torch.inference_mode():
             return [each.text for each in translator.translate(segments)]
     finally:

@@ -33,6 +33,8 @@ def as_markdown(card: Data) -> str:
 def circumstances(card: Data) -> list[tuple[str, str]]:
     """What was evaluated, when and with what."""
     rows = [("SHA-256", code(card["sha256"]))]
+    for other in card.get("ensemble_with", []):
+        rows.append(("ensemble with", f"{code(other['model'])}, SHA-256 {code(other['sha256'])}"))
     if card["recipe"]:
         rows.insert(0, ("recipe", code(card["recipe"]["name"])))
     if "decode" in card:

@@ -57,7 +57,7 @@ class Translations:
 
 @dataclass(frozen=True)
 class Model:
-    """A model and how it translates."""
+    """A model, or an ensemble, and how it translates."""
 
     trained: "TrainedModel"
     settings: "DecodeSettings"
@@ -72,17 +72,20 @@ class Model:
 
     def outputs(self, test: TestSet) -> list[str]:
         """The best translations."""
-        from nmt.decoding.translator import translate_texts
+        from nmt.decoding.translator import Translator
         from nmt.log import note
 
-        network, tokenizer = self.trained.network, self.trained.tokenizer
-        return translate_texts(network, tokenizer, self.settings, test.sources, note)
+        translator = Translator.of(self.trained, self.settings, note)
+        return [each.text for each in translator.translate(test.sources)]
 
     def describe(self) -> dict[str, Any]:
-        """The file, its SHA-256 and how it translates."""
+        """The file, its SHA-256, those of an ensemble's others, and how it translates."""
+        others = self.trained.ensemble
+        files = [{"model": str(each.path), "sha256": sha256_of(each.path)} for each in others]
         return {
             "model": str(self.trained.path),
             "sha256": sha256_of(self.trained.path),
+            **({"ensemble_with": files} if files else {}),
             "device": str(self.trained.network.embedding.device),
             "decode": asdict(self.settings),
         }

@@ -1,0 +1,120 @@
+"""`--model` repeated: an ensemble, told, recorded, and refused where models do not go together."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import leftovers
+from tests.commands.test_models import Metadata, Tensors, rewrite
+from tests.conftest import Run
+
+
+def models(*runs: Path) -> list[object]:
+    return [part for run in runs for part in ("--model", run)]
+
+
+def test_two_models_translate_as_one(
+    nmt: Run, tiny_run: Path, skilled_run: Path, source: Path
+) -> None:
+    """A line out for each line in; both models are named; the order of the two is immaterial."""
+    result = nmt("translate", source, *models(skilled_run, tiny_run))
+    assert result.code == 0
+    assert len(result.out.split("\n")) == 4
+    assert result.out.split("\n")[1] == ""
+    first, second = (run / "model.safetensors" for run in (skilled_run, tiny_run))
+    assert result.err == f"model: {first} (tiny)\nmodel: {second} (tiny)\n"
+    other_way = nmt("translate", source, *models(tiny_run, skilled_run))
+    assert other_way.out == result.out
+
+
+def test_one_model_named_twice_changes_nothing(nmt: Run, skilled_run: Path, source: Path) -> None:
+    alone = nmt("translate", source, *models(skilled_run))
+    twice = nmt("translate", source, *models(skilled_run, skilled_run))
+    assert (twice.code, twice.out) == (0, alone.out)
+
+
+def test_a_card_names_all_models(
+    nmt: Run, tiny_run: Path, skilled_run: Path, tmp_path: Path
+) -> None:
+    """Each with its hash; and what is scored is what the ensemble translates."""
+    folder = tiny_run.parent.parent
+    files = [folder / "dev.src", folder / "dev.tgt"]
+    cards = [tmp_path / "card.json", tmp_path / "card.md"]
+    asked = [part for path in cards for part in ("--card", path)]
+    result = nmt("evaluate", *files, *models(skilled_run, tiny_run), *asked)
+    assert result.code == 0, result.err
+    card = json.loads(cards[0].read_text(encoding="utf-8"))
+    assert card["model"] == str(skilled_run / "model.safetensors")
+    (other,) = card["ensemble_with"]
+    assert other["model"] == str(tiny_run / "model.safetensors")
+    assert len(other["sha256"]) == 64
+    assert f"| ensemble with | `{other['model']}`, SHA-256 `{other['sha256']}` |" in (
+        cards[1].read_text(encoding="utf-8")
+    )
+    outputs = tmp_path / "out"
+    translated = nmt("translate", files[0], *models(skilled_run, tiny_run), "--output", outputs)
+    assert translated.code == 0
+    scored = nmt("evaluate", "--hypotheses", outputs, files[1], "--json")
+    (found,) = json.loads(scored.out)["results"]
+    assert found["scores"]["BLEU"]["value"] == card["results"][0]["scores"]["BLEU"]["value"]
+    alone = nmt("evaluate", *files, *models(skilled_run), "--json")
+    assert "ensemble_with" not in json.loads(alone.out)
+
+
+def turned(tensors: Tensors, metadata: Metadata) -> None:
+    """Another target language, the pieces being the same."""
+    metadata["recipe"] = metadata["recipe"].replace(
+        'target_language = "de"', 'target_language = "nl"'
+    )
+
+
+def test_another_direction_is_refused(
+    nmt: Run, tiny_run: Path, source: Path, tmp_path: Path
+) -> None:
+    other = rewrite(tiny_run / "model.safetensors", tmp_path / "nl.safetensors", turned)
+    result = nmt("translate", source, *models(tiny_run, other), "--output", tmp_path / "out")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"nmt: {other} translates en-nl but {tiny_run / 'model.safetensors'} en-de; models of an"
+        " ensemble do the same\n"
+    )
+    assert not (tmp_path / "out").exists()
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_another_vocabulary_is_refused(nmt: Run, tiny: Path, tiny_run: Path, command: str) -> None:
+    """Ids that mean other pieces cannot be averaged."""
+    trained = nmt("train", tiny, "--set", "tokenizer.vocab_size=38", "--max-updates", 1)
+    assert trained.code == 0, trained.err
+    files = ["dev.src"] if command == "translate" else ["dev.src", "dev.tgt"]
+    result = nmt(command, *files, *models(tiny_run, Path("runs/tiny")))
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"nmt: runs/tiny/model.safetensors has another vocabulary than"
+        f" {tiny_run / 'model.safetensors'}; models of an ensemble need the same: train them on"
+        " one corpus with the same [tokenizer], or one from the other with --init-from\n"
+    )
+
+
+def test_the_model_of_fewest_positions_says_how_long_a_piece_may_be(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    """Whichever is named first."""
+    changes = [
+        "--set",
+        "model.positions=learned",
+        "--set",
+        "model.max_positions=24",
+        "--set",
+        "data.max_length=23",
+    ]
+    trained = nmt("train", tiny, *changes, "--max-updates", 1)
+    assert trained.code == 0, trained.err
+    Path("long").write_text("sun moon " * 30 + "\n")
+    short = Path("runs/tiny")
+    for order in ([tiny_run, short], [short, tiny_run]):
+        result = nmt("translate", "long", *models(*order))
+        assert result.code == 0
+        assert "more than the 20 that 24 learned positions hold" in result.err

@@ -1,0 +1,109 @@
+"""An ensemble searches the mean of its models' probabilities."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.checkpoint import TrainedModel, load_ensemble
+from nmt.decoding.beam import beam_search
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.translator import Translation, Translator
+from tests.conftest import WORDS
+from tests.decoding.test_beam import IDS, Table, exhaustive, same
+
+ALPHA = 0.6
+SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 12, 2)]
+
+
+class Mean(Table):
+    """The mean of other tables' probabilities, in double precision: the reference."""
+
+    def __init__(self, *tables: Table) -> None:
+        super().__init__(0)
+        self.tables = tables
+
+    def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+        rows = [torch.tensor(each.logits(sentence, prefix)).double() for each in self.tables]
+        mean = torch.stack([row.softmax(-1) for row in rows]).mean(0)
+        return [math.log(each) for each in mean.tolist()]
+
+
+def search(tables: list[Table], lengths: list[int], width: int) -> list[list[Hypothesis]]:
+    """Search sentences 0, 1, ... with an ensemble of tables."""
+    source = torch.arange(len(lengths))[:, None]
+    model = Ensemble(tables)
+    return beam_search(model, source, lengths, IDS, beam_size=width, alpha=ALPHA, n_best=7)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(6))
+def test_full_width_equals_exhaustive_search_of_the_mean(seed: int, count: int) -> None:
+    tables = [Table(10 * seed + number, 2.0) for number in range(count)]
+    lengths = [5, 4, 1]
+    found = search(tables, lengths, width=108)
+    for sentence, max_length in enumerate(lengths):
+        expected = exhaustive(Mean(*tables), sentence, max_length, ALPHA)[:7]
+        assert same(found[sentence], expected)
+
+
+def test_the_mean_of_two_by_hand() -> None:
+    """0.9 and 0.3 for an id make 0.6, whatever the models' logits are offset by."""
+
+    class Fixed(Table):
+        def __init__(self, offset: float, *odds: float) -> None:
+            super().__init__(0)
+            self.row = [offset + math.log(each) for each in odds]
+
+        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+            return self.row
+
+    one, other = Fixed(5.0, 0.02, 0.9, 0.02, 0.03, 0.03), Fixed(-9.0, 0.1, 0.3, 0.4, 0.1, 0.1)
+    model = Ensemble([one, other])
+    logits, _ = model.step(torch.zeros(1, 1, dtype=torch.long), model.encode(torch.zeros(1, 1)))
+    assert logits.exp().flatten().tolist() == pytest.approx([0.06, 0.6, 0.21, 0.065, 0.065])
+
+
+def test_neither_order_nor_repetition_counts() -> None:
+    tables, lengths = [Table(1), Table(2)], [7, 3, 9]
+    found = search(tables, lengths, 7)
+    for others in (tables[::-1], tables * 2):
+        for left, right in zip(search(others, lengths, 7), found, strict=True):
+            assert same(left, right)
+
+
+def load(*runs: Path) -> TrainedModel:
+    return load_ensemble(runs, torch.device("cpu"))
+
+
+def translate(model: TrainedModel, segments: list[str]) -> list[Translation]:
+    """As the recipe has it, quietly."""
+    translator = Translator.of(model, model.recipe.decode, lambda _: None, n_best=3)
+    return list(translator.translate(segments))
+
+
+def alike(found: list[Translation], expected: list[Translation]) -> bool:
+    """Whether texts agree, and scores up to float32's rounding."""
+    ours = [each for one in found for each in one.candidates]
+    theirs = [each for one in expected for each in one.candidates]
+    return [each.text for each in ours] == [each.text for each in theirs] and [
+        each.log_prob for each in ours
+    ] == pytest.approx([each.log_prob for each in theirs], abs=1e-4)
+
+
+def test_a_model_with_itself_is_that_model(tiny_run: Path) -> None:
+    alone, twice = load(tiny_run), load(tiny_run, tiny_run)
+    assert alike(translate(twice, SEGMENTS), translate(alone, SEGMENTS))
+
+
+def test_models_of_unlike_shapes_do_not_depend_on_the_batch(
+    tiny_run: Path, skilled_run: Path
+) -> None:
+    """One by one they translate as together, and not as either does alone."""
+    model = load(skilled_run, tiny_run)
+    together = translate(model, SEGMENTS)
+    assert alike([each for one in SEGMENTS for each in translate(model, [one])], together)
+    for alone in (load(skilled_run), load(tiny_run)):
+        assert not alike(translate(alone, SEGMENTS), together)
