@@ -16,7 +16,7 @@ from torch import Tensor
 from nmt import __version__
 from nmt.atomic import atomic_path
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.recipe import parse_recipe, to_toml
 from nmt.run import RunFolder
@@ -82,10 +82,18 @@ def in_order(header: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def read_model(path: Path) -> ModelFile:
-    """The content of a model file; raises NmtError if it is none, is truncated or too new."""
+def model_file(path: Path) -> Path:
+    """The file of a model that is named by it or by its run folder (its average, else its best)."""
+    if path.is_dir():
+        path = RunFolder(path).translation_model()
     if not path.is_file():
         raise NmtError(f"the model {path} does not exist")
+    return path
+
+
+def read_model(path: Path) -> ModelFile:
+    """The content of a model file; raises NmtError if it is none, is truncated or too new."""
+    path = model_file(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
@@ -118,8 +126,7 @@ def check_format(path: Path, metadata: Mapping[str, str]) -> None:
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
     """The model in a file, or in a run folder (its average, else its best), on a device."""
-    if path.is_dir():
-        path = RunFolder(path).translation_model()
+    path = model_file(path)
     content = read_model(path)
     tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {path}")
     network = Transformer(content.recipe.model, len(tokenizer), PAD)
@@ -130,27 +137,31 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
 def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
     """The first model, whose recipe counts, with the others; raises NmtError unless they agree.
 
-    All must read and write the same pieces, of the same languages; their shapes may differ.
+    All must read and write the same pieces, for the same task; their shapes may differ.
     """
-    first, *others = [load_model(path, device) for path in paths]
+    files = [model_file(path) for path in paths]
+    for place, file in enumerate(files):
+        if file.resolve() in [each.resolve() for each in files[:place]]:
+            raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
+    first, *others = [load_model(file, device) for file in files]
     for other in others:
-        if other.tokenizer.model != first.tokenizer.model:
+        if not other.tokenizer.is_as(first.tokenizer):
             raise NmtError(
                 f"{other.path} has another vocabulary than {first.path}; models of an ensemble need"
                 " the same: train them on one corpus with the same [tokenizer], or one from the"
                 " other with --init-from"
             )
-        if languages(other.recipe) != languages(first.recipe):
+        if task(other.recipe) != task(first.recipe):
             raise NmtError(
-                f"{other.path} translates {languages(other.recipe)} but {first.path}"
-                f" {languages(first.recipe)}; models of an ensemble do the same"
+                f"{other.path} is of {task(other.recipe)} but {first.path} of {task(first.recipe)};"
+                " name only models of one task for an ensemble"
             )
     return replace(first, ensemble=tuple(others))
 
 
-def languages(recipe: Recipe) -> str:
-    """The direction of translation, such as en-de."""
-    return f"{recipe.data.source_language}-{recipe.data.target_language}"
+def task(recipe: Recipe) -> str:
+    """The direction of translation and how it is scored, such as en-de (bleu)."""
+    return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
 
 
 def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path) -> None:

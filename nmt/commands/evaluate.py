@@ -118,6 +118,9 @@ def command(
     multi-bleu, paper is that of "Attention Is All You Need", which splits compounds besides. A task
     of data.metric=error_rate gets its token and its sequence error rate instead.
 
+    Several --model are scored as an ensemble; the first one's recipe says on what, and how to
+    search.
+
     A card holds what it takes to cite a score: confidence intervals, the paper's BLEU, scores by
     length, the worst and best segments, hashes of model and test set, the recipe, versions.
 
@@ -129,6 +132,7 @@ def command(
       nmt evaluate --hypotheses out.de test.de
       nmt evaluate --tokenize moses --lowercase
       nmt evaluate --card card.md --card card.json --compare runs/other
+      nmt evaluate --model runs/one --model runs/other
       nmt evaluate --test-set wmt14/full
     """
     flags = flags_as_overrides(

@@ -11,15 +11,15 @@ from nmt.commands.options import (
     device_option,
     flags_as_overrides,
     load_models,
-    model_option,
+    models_option,
     set_option,
 )
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 
 
 @click.command("explain")
 @click.argument("text")
-@model_option
+@models_option
 @click.option(
     "--output",
     type=FILE,
@@ -33,7 +33,7 @@ from nmt.errors import NmtError
 @set_option
 def command(
     text: str,
-    model: Path | None,
+    models: tuple[Path, ...],
     output: Path,
     opens: bool,
     beam_size: int | None,
@@ -52,8 +52,10 @@ def command(
       nmt explain "A dog runs." --model runs/multi30k_en_de --output dog.html --open
     """
     flags = flags_as_overrides("decode", beam_size=beam_size, length_penalty=length_penalty)
+    if len(models) > 1:
+        raise UsageError("explain shows one model at a time; give one --model")
     sentence = one_line(read_stdin() if text == "-" else text)
-    trained, settings = load_models([model] if model else [], device, [*overrides, *flags])
+    trained, settings = load_models(models, device, [*overrides, *flags])
 
     from nmt.explain.page import page_of
     from nmt.explain.story import tell

@@ -68,11 +68,6 @@ device_option = click.option(
     show_default=True,
     help="cpu, cuda, cuda:1, mps; auto takes a CUDA GPU if there is one.",
 )
-model_option = click.option(
-    "--model",
-    type=FILE,
-    help="Run folder or .safetensors file.  [default: that of the run last trained under runs/]",
-)
 models_option = click.option(
     "--model",
     "models",
@@ -142,8 +137,8 @@ def load_models(
 
     trained = load_ensemble(paths, pick_device(device))
     settings = decode_settings(trained.recipe, overrides)
-    for each in (trained, *trained.ensemble):
-        note(f"model: {each.path} ({each.recipe.name})")
+    names = [f"{each.path} ({each.recipe.name})" for each in (trained, *trained.ensemble)]
+    note(f"{'ensemble' if trained.ensemble else 'model'}: {' + '.join(names)}")
     return trained, settings
 
 

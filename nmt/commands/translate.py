@@ -58,8 +58,9 @@ def command(
     "log_prob"}, ...]}, best first; log_prob is the model's, natural, and score is log_prob over the
     length penalty. Of a segment translated in pieces they are the pieces' sums.
 
-    Several --model translate as an ensemble, by the mean of their probabilities at each step; they
-    need one vocabulary, and the first one's recipe says how to search.
+    Several --model translate as an ensemble, by the mean of their probabilities at each step, which
+    is then what log_prob is of; they need one vocabulary, and the first one's recipe says how to
+    search.
 
     \b
     Examples:

@@ -43,8 +43,9 @@ class Ensemble(Generic[StateT]):
 
         What a model rules out the others may still allow; where one gives no number there is none.
         """
-        both = zip(self.models, state.states, strict=True)
-        steps = [model.step(last_ids, each) for model, each in both]
+        pairs = zip(self.models, state.states, strict=True)
+        steps = [model.step(last_ids, each) for model, each in pairs]
         log_probs = (logits.log_softmax(-1, dtype=torch.float32) for logits, _ in steps)
         total = reduce(torch.logaddexp, log_probs)
-        return total - math.log(len(steps)), EnsembleState(tuple(after for _, after in steps))
+        states = tuple(after for _, after in steps)
+        return total.sub_(math.log(len(steps))), EnsembleState(states)

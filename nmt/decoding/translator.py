@@ -148,12 +148,21 @@ class Translator:
         for batch, results in zip(batches, searched, strict=True):
             for index, result in zip(batch, results, strict=True):
                 if not result:
-                    raise NmtError(
-                        "the model's outputs are not numbers: its training diverged; train it anew"
-                        " with a lower train.learning_rate_scale"
-                    )
+                    raise NmtError(self._diverged())
                 found[index] = result
         return found
+
+    def _diverged(self) -> str:
+        """What to say of a model that gives no numbers."""
+        if isinstance(self._search_model, Ensemble):
+            return (
+                "the outputs of a model of the ensemble are not numbers: try each of them alone,"
+                " and leave out the one that diverged or train it anew"
+            )
+        return (
+            "the model's outputs are not numbers: its training diverged; train it anew with a lower"
+            " train.learning_rate_scale"
+        )
 
     def _search_batch(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         return beam_search(

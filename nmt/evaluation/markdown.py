@@ -18,15 +18,18 @@ PAPER_NOTE = (
 
 def as_markdown(card: Data) -> str:
     """The whole card."""
-    system = card.get("model") or card["hypotheses"]
-    parts = [f"# Evaluation of {code(system)}", table(("", ""), circumstances(card))]
+    system = code(card.get("model") or card["hypotheses"])
+    others = [code(other["model"]) for other in card.get("ensemble_with", [])]
+    title = " + ".join([f"the ensemble {system}", *others]) if others else system
+    parts = [f"# Evaluation of {title}", table(("", ""), circumstances(card))]
     for result in card["results"]:
         parts += result_parts(result)
     if any("BLEU paper" in result["scores"] for result in card["results"]):
         parts.append(PAPER_NOTE)
     parts += [f"Left out: {each}." for each in card["left_out"]]
     if card["recipe"]:
-        parts += ["## Recipe", settings(card["recipe"])]
+        whose = " of the first model" if others else ""
+        parts += [f"## Recipe{whose}", settings(card["recipe"])]
     return "\n\n".join(parts) + "\n"
 
 
@@ -34,7 +37,8 @@ def circumstances(card: Data) -> list[tuple[str, str]]:
     """What was evaluated, when and with what."""
     rows = [("SHA-256", code(card["sha256"]))]
     for other in card.get("ensemble_with", []):
-        rows.append(("ensemble with", f"{code(other['model'])}, SHA-256 {code(other['sha256'])}"))
+        facts = f"recipe {code(other['recipe'])}, SHA-256 {code(other['sha256'])}"
+        rows.append(("ensemble with", f"{code(other['model'])}, {facts}"))
     if card["recipe"]:
         rows.insert(0, ("recipe", code(card["recipe"]["name"])))
     if "decode" in card:

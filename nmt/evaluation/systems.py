@@ -81,7 +81,10 @@ class Model:
     def describe(self) -> dict[str, Any]:
         """The file, its SHA-256, those of an ensemble's others, and how it translates."""
         others = self.trained.ensemble
-        files = [{"model": str(each.path), "sha256": sha256_of(each.path)} for each in others]
+        files = [
+            {"model": str(each.path), "sha256": sha256_of(each.path), "recipe": each.recipe.name}
+            for each in others
+        ]
         return {
             "model": str(self.trained.path),
             "sha256": sha256_of(self.trained.path),

@@ -8,6 +8,9 @@ Data = dict[str, Any]
 def as_text(report: Data) -> str:
     """The scores of every test set, and how other systems compare."""
     lines = []
+    if "ensemble_with" in report:
+        others = [each["model"] for each in report["ensemble_with"]]
+        lines.append(f"ensemble: {' + '.join([report['model'], *others])}")
     if "decode" in report:
         settings = report["decode"]
         lines.append(

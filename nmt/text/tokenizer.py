@@ -59,6 +59,18 @@ class Pieces:
         """A piece as SentencePiece writes it."""
         return str(self._processor.id_to_piece(piece_id))
 
+    def is_as(self, other: "Pieces") -> bool:
+        """Whether ids mean the same pieces, found in the same order of merges.
+
+        The bytes tell less: SentencePiece notes in them how many threads it learned with.
+        """
+        ours, theirs = self._processor, other._processor
+        return len(self) == len(other) and all(
+            ours.id_to_piece(each) == theirs.id_to_piece(each)
+            and ours.get_score(each) == theirs.get_score(each)
+            for each in range(len(self))
+        )
+
 
 class Tokenizer:
     """The pieces of both languages, which have one vocabulary (section 5.1) or two.
@@ -82,6 +94,12 @@ class Tokenizer:
     def sides(self) -> tuple[Pieces, Pieces]:
         """Those of the source and those of the target."""
         return self.source, self.target
+
+    def is_as(self, other: "Tokenizer") -> bool:
+        """Whether ids mean the same pieces of the same languages."""
+        return self.is_joint == other.is_joint and all(
+            ours.is_as(theirs) for ours, theirs in zip(self.sides, other.sides, strict=True)
+        )
 
     def __len__(self) -> int:
         """The number of pieces V, special ones included; of two vocabularies the larger one's."""

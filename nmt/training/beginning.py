@@ -48,7 +48,7 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
     if not recipe.train.init_from or run.is_begun():
         return None
     path = Path(recipe.train.init_from)
-    content = read_model(RunFolder(path).translation_model() if path.is_dir() else path)
+    content = read_model(path)
     wanted, there = asdict(recipe.model), asdict(content.recipe.model)
     differing = {
         f"model.{key}={there[key]}": f"model.{key}={wanted[key]}"

@@ -1,11 +1,12 @@
 """`--model` repeated: an ensemble, told, recorded, and refused where models do not go together."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
-from tests.commands.conftest import leftovers
+from tests.commands.conftest import give_stdin, leftovers
 from tests.commands.test_models import Metadata, Tensors, rewrite
 from tests.conftest import Run
 
@@ -23,15 +24,77 @@ def test_two_models_translate_as_one(
     assert len(result.out.split("\n")) == 4
     assert result.out.split("\n")[1] == ""
     first, second = (run / "model.safetensors" for run in (skilled_run, tiny_run))
-    assert result.err == f"model: {first} (tiny)\nmodel: {second} (tiny)\n"
+    assert result.err == f"ensemble: {first} (tiny) + {second} (tiny)\n"
     other_way = nmt("translate", source, *models(tiny_run, skilled_run))
     assert other_way.out == result.out
 
 
-def test_one_model_named_twice_changes_nothing(nmt: Run, skilled_run: Path, source: Path) -> None:
-    alone = nmt("translate", source, *models(skilled_run))
-    twice = nmt("translate", source, *models(skilled_run, skilled_run))
-    assert (twice.code, twice.out) == (0, alone.out)
+def test_n_best_of_an_ensemble_from_stdin(
+    nmt: Run, tiny_run: Path, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, source)
+    result = nmt("translate", *models(skilled_run, tiny_run), "--n-best", 2)
+    assert result.code == 0
+    found = [json.loads(line)["translations"] for line in result.out.splitlines()]
+    assert [len(each) for each in found] == [2, 1, 2]
+    assert all(each[0]["score"] >= each[-1]["score"] for each in found)
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_one_model_named_twice_is_refused(
+    nmt: Run, tiny_run: Path, source: Path, command: str
+) -> None:
+    """By its folder and by its file."""
+    files = [source] if command == "translate" else [source, source]
+    file = tiny_run / "model.safetensors"
+    result = nmt(command, *files, *models(tiny_run, file))
+    assert (result.code, result.out) == (2, "")
+    assert f"--model {file} is named twice; name each model of an ensemble once" in result.err
+
+
+def test_a_second_model_that_is_not_there(nmt: Run, tiny_run: Path, source: Path) -> None:
+    result = nmt("translate", source, *models(tiny_run, Path("nowhere.safetensors")))
+    assert (result.code, result.out) == (1, "")
+    assert result.err == "nmt: the model nowhere.safetensors does not exist\n"
+
+
+def test_explain_shows_one_model(nmt: Run, tiny_run: Path, skilled_run: Path) -> None:
+    result = nmt("explain", "sun", *models(tiny_run, skilled_run))
+    assert (result.code, result.out) == (2, "")
+    assert "explain shows one model at a time; give one --model" in result.err
+
+
+def test_given_translations_need_no_model(nmt: Run, tiny_run: Path, source: Path) -> None:
+    result = nmt("evaluate", "--hypotheses", source, source, *models(tiny_run))
+    assert (result.code, result.out) == (2, "")
+    assert "leave out --model" in result.err
+
+
+def diverged(tensors: Tensors, metadata: Metadata) -> None:
+    tensors["embedding"].fill_(math.nan)
+
+
+def test_a_model_that_diverged_is_told_not_averaged(
+    nmt: Run, tiny_run: Path, source: Path, tmp_path: Path
+) -> None:
+    other = rewrite(tiny_run / "model.safetensors", tmp_path / "nan.safetensors", diverged)
+    result = nmt("translate", source, *models(tiny_run, other), "--output", tmp_path / "out")
+    assert (result.code, result.out) == (1, "")
+    assert "nmt: the outputs of a model of the ensemble are not numbers" in result.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_where_pieces_were_learned_is_immaterial(
+    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SentencePiece's bytes hold the number of threads; the pieces are the same."""
+    monkeypatch.setattr("nmt.text.tokenizer.cpu_count", lambda: 61)
+    trained = nmt("train", tiny, "--max-updates", 1)
+    assert trained.code == 0, trained.err
+    ours, theirs = (run / "tokenizer.model" for run in (Path("runs/tiny"), tiny_run))
+    assert ours.read_bytes() != theirs.read_bytes()
+    result = nmt("translate", "dev.src", *models(tiny_run, Path("runs/tiny")))
+    assert result.code == 0, result.err
 
 
 def test_a_card_names_all_models(
@@ -49,9 +112,12 @@ def test_a_card_names_all_models(
     (other,) = card["ensemble_with"]
     assert other["model"] == str(tiny_run / "model.safetensors")
     assert len(other["sha256"]) == 64
-    assert f"| ensemble with | `{other['model']}`, SHA-256 `{other['sha256']}` |" in (
-        cards[1].read_text(encoding="utf-8")
-    )
+    page = cards[1].read_text(encoding="utf-8")
+    assert page.startswith(f"# Evaluation of the ensemble `{card['model']}` + `{other['model']}`\n")
+    facts = f"`{other['model']}`, recipe `tiny`, SHA-256 `{other['sha256']}`"
+    assert f"| ensemble with | {facts} |" in page
+    assert "## Recipe of the first model\n" in page
+    assert result.out.startswith(f"ensemble: {card['model']} + {other['model']}\n")
     outputs = tmp_path / "out"
     translated = nmt("translate", files[0], *models(skilled_run, tiny_run), "--output", outputs)
     assert translated.code == 0
@@ -76,8 +142,8 @@ def test_another_direction_is_refused(
     result = nmt("translate", source, *models(tiny_run, other), "--output", tmp_path / "out")
     assert (result.code, result.out) == (1, "")
     assert result.err == (
-        f"nmt: {other} translates en-nl but {tiny_run / 'model.safetensors'} en-de; models of an"
-        " ensemble do the same\n"
+        f"nmt: {other} is of en-nl (bleu) but {tiny_run / 'model.safetensors'} of en-de (bleu);"
+        " name only models of one task for an ensemble\n"
     )
     assert not (tmp_path / "out").exists()
     assert leftovers(tmp_path) == []

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.translator import Translation, Translator
 from tests.conftest import WORDS
-from tests.decoding.test_beam import IDS, Table, exhaustive, same
+from tests.decoding.test_beam import IDS, VOCABULARY, Table, exhaustive, same
 
 ALPHA = 0.6
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 12, 2)]
@@ -35,7 +36,9 @@ def search(tables: list[Table], lengths: list[int], width: int) -> list[list[Hyp
     """Search sentences 0, 1, ... with an ensemble of tables."""
     source = torch.arange(len(lengths))[:, None]
     model = Ensemble(tables)
-    return beam_search(model, source, lengths, IDS, beam_size=width, alpha=ALPHA, n_best=7)
+    return beam_search(
+        model, source, lengths, IDS, beam_size=width, alpha=ALPHA, n_best=min(7, width)
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -66,6 +69,14 @@ def test_the_mean_of_two_by_hand() -> None:
     assert logits.exp().flatten().tolist() == pytest.approx([0.06, 0.6, 0.21, 0.065, 0.065])
 
 
+def test_no_number_of_one_model_is_none_of_the_ensemble() -> None:
+    class Diverged(Table):
+        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+            return [math.nan] * VOCABULARY
+
+    assert search([Table(1), Diverged(2)], [4, 2], 3) == [[], []]
+
+
 def test_neither_order_nor_repetition_counts() -> None:
     tables, lengths = [Table(1), Table(2)], [7, 3, 9]
     found = search(tables, lengths, 7)
@@ -93,9 +104,11 @@ def alike(found: list[Translation], expected: list[Translation]) -> bool:
     ] == pytest.approx([each.log_prob for each in theirs], abs=1e-4)
 
 
-def test_a_model_with_itself_is_that_model(tiny_run: Path) -> None:
-    alone, twice = load(tiny_run), load(tiny_run, tiny_run)
-    assert alike(translate(twice, SEGMENTS), translate(alone, SEGMENTS))
+def test_a_model_with_its_copy_is_that_model(tiny_run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.safetensors"
+    copyfile(tiny_run / "model.safetensors", copy)
+    twice = translate(load(tiny_run, copy), SEGMENTS)
+    assert alike(twice, translate(load(tiny_run), SEGMENTS))
 
 
 def test_models_of_unlike_shapes_do_not_depend_on_the_batch(
