@@ -48,6 +48,11 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
     if not recipe.train.init_from or run.is_begun():
         return None
     path = Path(recipe.train.init_from)
+    if not path.exists():
+        raise NmtError(
+            f"{path}, the model to begin with, does not exist; train it first, or name another with"
+            " --init-from"
+        )
     content = read_model(path)
     wanted, there = asdict(recipe.model), asdict(content.recipe.model)
     differing = {

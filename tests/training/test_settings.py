@@ -88,7 +88,12 @@ def test_a_model_of_another_shape_or_vocabulary_is_refused(
     refused = nmt("train", tiny, "--init-from", model, *other)
     assert refused.code == 1
     assert "has model.d_ff=32, tokenizer.vocab_size=40, the recipe model.d_ff=64" in refused.err
-    assert nmt("train", tiny, "--init-from", "nothing.safetensors").code == 1
+    missing = nmt("train", tiny, "--init-from", "nothing.safetensors")
+    assert missing.code == 1
+    assert missing.err == (
+        "nmt: nothing.safetensors, the model to begin with, does not exist; train it first, or name"
+        " another with --init-from\n"
+    )
 
 
 def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
