@@ -145,7 +145,7 @@ def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
             raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
     first, *others = [load_model(file, device) for file in files]
     for other in others:
-        if not other.tokenizer.is_as(first.tokenizer):
+        if not other.tokenizer.has_pieces_of(first.tokenizer):
             raise NmtError(
                 f"{other.path} has another vocabulary than {first.path}; models of an ensemble need"
                 " the same: train them on one corpus with the same [tokenizer], or one from the"

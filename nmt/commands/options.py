@@ -73,8 +73,7 @@ models_option = click.option(
     "models",
     multiple=True,
     type=FILE,
-    help="Run folder or .safetensors file; several, the option repeated, translate as an ensemble."
-    "  [default: that of the run last trained under runs/]",
+    help="Run folder or .safetensors file.  [default: that of the run last trained under runs/]",
 )
 
 

@@ -59,7 +59,7 @@ class Pieces:
         """A piece as SentencePiece writes it."""
         return str(self._processor.id_to_piece(piece_id))
 
-    def is_as(self, other: "Pieces") -> bool:
+    def has_pieces_of(self, other: "Pieces") -> bool:
         """Whether ids mean the same pieces, found in the same order of merges.
 
         The bytes tell less: SentencePiece notes in them how many threads it learned with.
@@ -95,10 +95,10 @@ class Tokenizer:
         """Those of the source and those of the target."""
         return self.source, self.target
 
-    def is_as(self, other: "Tokenizer") -> bool:
+    def has_pieces_of(self, other: "Tokenizer") -> bool:
         """Whether ids mean the same pieces of the same languages."""
         return self.is_joint == other.is_joint and all(
-            ours.is_as(theirs) for ours, theirs in zip(self.sides, other.sides, strict=True)
+            ours.has_pieces_of(theirs) for ours, theirs in zip(self.sides, other.sides, strict=True)
         )
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -74,14 +75,49 @@ def diverged(tensors: Tensors, metadata: Metadata) -> None:
     tensors["embedding"].fill_(math.nan)
 
 
-def test_a_model_that_diverged_is_told_not_averaged(
-    nmt: Run, tiny_run: Path, source: Path, tmp_path: Path
+def turned(tensors: Tensors, metadata: Metadata) -> None:
+    """Another target language, the pieces being the same."""
+    metadata["recipe"] = metadata["recipe"].replace(
+        'target_language = "de"', 'target_language = "nl"'
+    )
+
+
+def rescored(tensors: Tensors, metadata: Metadata) -> None:
+    """Scored by another metric."""
+    metadata["recipe"] = metadata["recipe"].replace('metric = "bleu"', 'metric = "error_rate"')
+
+
+TASKS = "{other} is of {task} but {first} of en-de (bleu); name only models of one task for an"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            diverged,
+            "the outputs of a model of the ensemble are not numbers: try each of them alone, and"
+            " leave out the one that diverged or train it anew",
+        ),
+        (turned, TASKS.replace("{task}", "en-nl (bleu)") + " ensemble"),
+        (rescored, TASKS.replace("{task}", "en-de (error_rate)") + " ensemble"),
+    ],
+)
+def test_a_second_model_that_does_not_serve(
+    nmt: Run,
+    tiny_run: Path,
+    source: Path,
+    tmp_path: Path,
+    change: Callable[[Tensors, Metadata], object],
+    said: str,
 ) -> None:
-    other = rewrite(tiny_run / "model.safetensors", tmp_path / "nan.safetensors", diverged)
+    """It is told, not averaged, and nothing is written."""
+    first = tiny_run / "model.safetensors"
+    other = rewrite(first, tmp_path / "other.safetensors", change)
     result = nmt("translate", source, *models(tiny_run, other), "--output", tmp_path / "out")
     assert (result.code, result.out) == (1, "")
-    assert "nmt: the outputs of a model of the ensemble are not numbers" in result.err
+    assert result.err.endswith(f"nmt: {said.format(other=other, first=first)}\n")
     assert not (tmp_path / "out").exists()
+    assert leftovers(tmp_path) == []
 
 
 def test_where_pieces_were_learned_is_immaterial(
@@ -128,27 +164,6 @@ def test_a_card_names_all_models(
     assert "ensemble_with" not in json.loads(alone.out)
 
 
-def turned(tensors: Tensors, metadata: Metadata) -> None:
-    """Another target language, the pieces being the same."""
-    metadata["recipe"] = metadata["recipe"].replace(
-        'target_language = "de"', 'target_language = "nl"'
-    )
-
-
-def test_another_direction_is_refused(
-    nmt: Run, tiny_run: Path, source: Path, tmp_path: Path
-) -> None:
-    other = rewrite(tiny_run / "model.safetensors", tmp_path / "nl.safetensors", turned)
-    result = nmt("translate", source, *models(tiny_run, other), "--output", tmp_path / "out")
-    assert (result.code, result.out) == (1, "")
-    assert result.err == (
-        f"nmt: {other} is of en-nl (bleu) but {tiny_run / 'model.safetensors'} of en-de (bleu);"
-        " name only models of one task for an ensemble\n"
-    )
-    assert not (tmp_path / "out").exists()
-    assert leftovers(tmp_path) == []
-
-
 @pytest.mark.parametrize("command", ["translate", "evaluate"])
 def test_another_vocabulary_is_refused(nmt: Run, tiny: Path, tiny_run: Path, command: str) -> None:
     """Ids that mean other pieces cannot be averaged."""
@@ -168,15 +183,9 @@ def test_the_model_of_fewest_positions_says_how_long_a_piece_may_be(
     nmt: Run, tiny: Path, tiny_run: Path
 ) -> None:
     """Whichever is named first."""
-    changes = [
-        "--set",
-        "model.positions=learned",
-        "--set",
-        "model.max_positions=24",
-        "--set",
-        "data.max_length=23",
-    ]
-    trained = nmt("train", tiny, *changes, "--max-updates", 1)
+    changes = ["model.positions=learned", "model.max_positions=24", "data.max_length=23"]
+    overrides = [part for change in changes for part in ("--set", change)]
+    trained = nmt("train", tiny, *overrides, "--max-updates", 1)
     assert trained.code == 0, trained.err
     Path("long").write_text("sun moon " * 30 + "\n")
     short = Path("runs/tiny")
