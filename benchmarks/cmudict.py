@@ -25,8 +25,8 @@ from pathlib import Path
 
 import click
 
-from nmt.atomic import atomic_path, write_text
 from nmt.errors import NmtError
+from nmt.system.atomic import atomic_path, write_text
 from nmt.text.corpus import read_segments
 
 Words = dict[str, list[str]]  # the pronunciations of each spelling, without stress, none twice

@@ -17,7 +17,7 @@ from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 from torch import Tensor, nn
 
-from nmt.checkpoint import TrainedModel, load_model
+from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.config import ModelSettings
 from nmt.model.layers import NORM_EPSILON, AddNorm, DecoderLayer, EncoderLayer, FeedForward
 from nmt.model.positions import sinusoids

@@ -16,7 +16,7 @@ import ctranslate2
 import torch
 from ctranslate2_model import convert_file  # type: ignore[import-not-found] # beside this one
 
-from nmt.checkpoint import TrainedModel, load_model
+from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.decoding import beam
 from nmt.decoding.translator import Translation, Translator
 from nmt.text.batches import source_batch

@@ -40,7 +40,7 @@ from nmt.text.tokenizer import EOS, Tokenizer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from nmt.model.incremental import DecoderState
+    from nmt.decoding.incremental import DecoderState
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")
 LONGEST = 250  # output tokens that CTranslate2 may write; the recipe bounds ours
@@ -79,7 +79,7 @@ def ours(order: Order) -> Translate:
     """`nmt translate` without its files."""
     import torch
 
-    from nmt.checkpoint import load_model
+    from nmt.artifacts.model_file import load_model
     from nmt.commands.options import decode_settings
     from nmt.decoding.translator import Translator
 
@@ -96,7 +96,7 @@ def force_length(length: int) -> None:
     import torch
 
     from nmt.decoding import translator
-    from nmt.model.incremental import IncrementalDecoder
+    from nmt.decoding.incremental import IncrementalDecoder
 
     class Forced(IncrementalDecoder):
         def step(self, last_ids: "Tensor", state: "DecoderState") -> "tuple[Tensor, DecoderState]":

@@ -29,21 +29,21 @@ from typing import IO, Any
 
 import click
 
-from nmt.atomic import write_text
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe, TrainSettings
 from nmt.errors import NmtError
-from nmt.metrics.scores import main_score
-from nmt.metrics.translation import translation_metrics
-from nmt.run import RunFolder
+from nmt.evaluation.scores import main_score
+from nmt.evaluation.translation_metrics import translation_metrics
+from nmt.system.atomic import write_text
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.tokenizer import EOS, Pieces, load_tokenizer
+from nmt.text.tokenizer import EOS, SubwordModel, load_tokenizer
 
 STAMP = re.compile(r"\[(\d+-\d+-\d+ [\d:,]+) INFO\]")
 STEP = re.compile(r"Step\s+(\d+)/\s*\d+")
 Pairs = list[tuple[str, str]]
 
 
-def write_pieces(path: Path, pieces: Pieces, segments: Iterable[str]) -> None:
+def write_pieces(path: Path, pieces: SubwordModel, segments: Iterable[str]) -> None:
     """Segments as pieces apart, a line each."""
     lines = [" ".join(map(pieces.piece, ids)) for ids in pieces.encode(list(segments))]
     write_text(path, "".join(f"{line}\n" for line in lines))

@@ -23,16 +23,16 @@ import click
 import torch
 from torch import Tensor, nn
 
-from nmt.atomic import write_text
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe, TrainSettings
-from nmt.log import note, progress_bar
 from nmt.model.transformer import Transformer
-from nmt.run import RunFolder
+from nmt.system.atomic import write_text
+from nmt.system.log import note, progress_bar
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import Prepared, open_prepared
 from nmt.text.tokenizer import PAD
-from nmt.training.step import Updater
+from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 
 TINY = ModelSettings(
@@ -289,7 +289,7 @@ def command(
     """
     torch.set_num_threads(threads)
     folder = RunFolder(run)
-    prepared = open_prepared(folder.load_recipe(), folder)
+    prepared = open_prepared(folder.load_recipe(), folder.prepared_folder())
     batches = first_batches(prepared, updates, batch_tokens)
     initial = initial_network(len(prepared.tokenizer))
     found = {}

@@ -147,9 +147,9 @@ def first_batch(arguments: list[str]) -> None:
     """`nmt train`, telling on stdout the seconds to the first update, the probe's apart."""
     started = time.perf_counter()
     from nmt.commands import main
-    from nmt.training import probe as probing
+    from nmt.training import memory_probe as probing
     from nmt.training import trainer
-    from nmt.training.step import Updater
+    from nmt.training.updates import Updater
 
     probe, update = probing.check_memory, Updater.update
     probe_seconds = 0.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from nmt.run import RunFolder
+from nmt.artifacts.run_folder import RunFolder
 
 
 @click.command()

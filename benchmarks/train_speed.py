@@ -14,15 +14,15 @@ from pathlib import Path
 import click
 import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe
-from nmt.model.cost import TRAINING_PASSES, Workload, forward_flops
 from nmt.model.transformer import Transformer
-from nmt.run import RunFolder
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import PAD
-from nmt.training.step import Updater
+from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
+from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 
 SHAPES = {
@@ -96,7 +96,7 @@ def command(
         begun.train, precision=precision, compile=compiled, micro_batch_tokens=0, r_drop=0.0
     )
     recipe: Recipe = replace(begun, model=SHAPES[shape], train=train)
-    prepared = open_prepared(begun, folder)
+    prepared = open_prepared(begun, folder.prepared_folder())
     dataset = PairDataset(prepared.shards, prepared.names)
     plan = plan_epoch(
         dataset.source_lengths,

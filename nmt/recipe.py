@@ -22,8 +22,8 @@ from nmt.config import (
     declared_settings,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.resources import shipped
 from nmt.setting import check_value
+from nmt.system.resources import shipped
 
 SECTIONS_ARE = f" ({', '.join(f'[{section}]' for section in SECTIONS)})"
 DEFAULT_RECIPE = "pocket"

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from nmt.ablation.axes import parse_axis
-from nmt.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.artifacts.run_folder import RUNS, RunFolder
 from nmt.commands.options import (
     complete_setting,
     data_dir_option,
@@ -18,9 +17,10 @@ from nmt.commands.options import (
     set_option,
 )
 from nmt.errors import UsageError
-from nmt.log import note
 from nmt.recipe import load_recipe
-from nmt.run import RUNS, RunFolder
+from nmt.studio.ablation.axes import parse_axis
+from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.system.log import note
 
 FOLDER = RUNS / "ablation"
 
@@ -106,7 +106,7 @@ def command(
                 click.echo(f"{folder / variant.folder / f'seed-{seed}'}\t{variant.name}")
         return
 
-    from nmt.ablation.ablate import Ablation
+    from nmt.studio.ablation.ablate import Ablation
     from nmt.text.corpus import DataFolder
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, UsageError
-from nmt.run import RunFolder
 
 
 @click.command("average")
@@ -33,9 +33,9 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     if not folder.recipe.is_file():
         raise NmtError(f"{run} is not a run folder: it has no recipe.toml")
 
-    from nmt.checkpoint import average, save_model
-    from nmt.log import note
-    from nmt.training.state import averaged_updates, updates_of, weights_path
+    from nmt.artifacts.model_file import average, save_model
+    from nmt.system.log import note
+    from nmt.training.checkpoints import averaged_updates, updates_of, weights_path
 
     there = updates_of(folder, "safetensors")
     if last:

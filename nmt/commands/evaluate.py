@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.atomic import atomic_path
 from nmt.commands.options import (
     FILE,
     data_dir_option,
@@ -20,14 +19,15 @@ from nmt.commands.options import (
     set_option,
 )
 from nmt.errors import NmtError, UsageError
+from nmt.system.atomic import atomic_path
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.config import Recipe
+    from nmt.evaluation.scores import MetricSet
     from nmt.evaluation.systems import Model, System
     from nmt.evaluation.test_sets import TestSet
-    from nmt.metrics.scores import MetricSet
-    from nmt.metrics.translation import BleuVariant
+    from nmt.evaluation.translation_metrics import BleuVariant
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")  # of --tokenize
 LANGUAGE = "de"  # of translations that no recipe tells
@@ -147,7 +147,7 @@ def command(
     from nmt.evaluation.results import evaluate
     from nmt.evaluation.systems import Translations
     from nmt.evaluation.table import as_text
-    from nmt.metrics.translation import BleuVariant
+    from nmt.evaluation.translation_metrics import BleuVariant
 
     check_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
     recipe = None
@@ -244,8 +244,8 @@ def chosen_metrics(
     metric: str, language: str, asked: "BleuVariant", *, in_full: bool
 ) -> "tuple[MetricSet, list[str]]":
     """What to score by, and why a card must do without the paper's BLEU, if it must."""
-    from nmt.metrics.tasks import task_metrics
-    from nmt.metrics.translation import BLEU_TOKENIZERS, PAPER, BleuVariant
+    from nmt.evaluation.tasks import task_metrics
+    from nmt.evaluation.translation_metrics import BLEU_TOKENIZERS, PAPER, BleuVariant
 
     variants = () if asked == BleuVariant() else (asked,)
     paper = BleuVariant(PAPER)

@@ -57,10 +57,10 @@ def command(
     sentence = one_line(read_stdin() if text == "-" else text)
     trained, settings = load_models(models, device, [*overrides, *flags])
 
-    from nmt.explain.page import page_of
-    from nmt.explain.story import tell
-    from nmt.log import note
-    from nmt.pages.shell import show, write_page
+    from nmt.studio.explain.page import page_of
+    from nmt.studio.explain.story import tell
+    from nmt.studio.pages.shell import show, write_page
+    from nmt.system.log import note
 
     story = tell(trained, sentence, settings, note)
     write_page(output, page_of(story))

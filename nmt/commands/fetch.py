@@ -24,7 +24,7 @@ def command(recipe: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
     """
     settled = load_recipe(recipe, overrides)
 
-    from nmt.log import note
+    from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.fetch import fetch
 

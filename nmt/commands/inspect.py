@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.artifacts.run_folder import RunFolder, newest_model
 from nmt.commands.options import complete_recipe, decode_settings, set_option
 from nmt.errors import NmtError, UsageError
-from nmt.inspection.paper import SENTENCE_TOKENS
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
-from nmt.run import RunFolder, newest_model
+from nmt.studio.inspection.paper import SENTENCE_TOKENS
 
 if TYPE_CHECKING:
-    from nmt.inspection.report import Inspection
+    from nmt.studio.inspection.summary import Inspection
 
 
 @click.command("inspect")
@@ -52,13 +52,13 @@ def command(
     if paper_table:
         if what or as_json or overrides:
             raise UsageError("--paper-table goes with no recipe or model, --json or --set")
-        from nmt.inspection.page import page
+        from nmt.studio.inspection.page import page
 
         click.echo(page(length), nl=False)
         return
     inspection = inspection_of(what, length, overrides)
 
-    from nmt.inspection.report import as_data, as_text
+    from nmt.studio.inspection.summary import as_data, as_text
 
     if as_json:
         click.echo(json.dumps(as_data(inspection), indent=1, ensure_ascii=False))
@@ -71,11 +71,11 @@ def inspection_of(what: str | None, length: int, overrides: tuple[str, ...]) -> 
     model = model_file(what)
     if model is None:
         recipe = load_recipe(recipe_meant(what), overrides)
-        from nmt.inspection.report import inspect_recipe
+        from nmt.studio.inspection.summary import inspect_recipe
 
         return inspect_recipe(recipe, length)
-    from nmt.checkpoint import read_model
-    from nmt.inspection.report import inspect_model
+    from nmt.artifacts.model_file import read_model
+    from nmt.studio.inspection.summary import inspect_model
 
     content = read_model(model)
     decode = decode_settings(content.recipe, overrides)

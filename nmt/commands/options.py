@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from nmt.artifacts.run_folder import RUNS, RunFolder, newest_model
 from nmt.config import SECTIONS, DecodeSettings, Recipe, declared_settings
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe, override, shipped_recipes, toml_value
-from nmt.run import RUNS, RunFolder, newest_model
 
 if TYPE_CHECKING:
     import torch
 
-    from nmt.checkpoint import TrainedModel
+    from nmt.artifacts.model_file import TrainedModel
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -131,8 +131,8 @@ def load_models(
     """The models named, as one, or the newest, and how to translate; each is told."""
     paths = models or [newest_model()]
 
-    from nmt.checkpoint import load_ensemble
-    from nmt.log import note
+    from nmt.artifacts.model_file import load_ensemble
+    from nmt.system.log import note
 
     trained = load_ensemble(paths, pick_device(device))
     settings = decode_settings(trained.recipe, overrides)

@@ -30,7 +30,7 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
     """
     settled, folder = recipe_and_run(recipe, run, overrides)
 
-    from nmt.log import note
+    from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.prepare import prepare
 
@@ -38,10 +38,10 @@ def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str,
         folder.settle_recipe(settled)
         given = None
         if settled.train.init_from:
-            from nmt.training.beginning import given_tokenizer, initial_model
+            from nmt.training.setup import given_tokenizer, initial_model
 
             given = given_tokenizer(settled, folder, initial_model(settled, folder))
-        prepared = prepare(settled, DataFolder(data_dir), folder, note, given)
+        prepared = prepare(settled, DataFolder(data_dir), folder.prepared_folder(), note, given)
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
     source, target = map(len, prepared.tokenizer.sides)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from nmt.artifacts.run_folder import RunFolder, newest_run
 from nmt.commands.options import FILE
 from nmt.errors import UsageError
-from nmt.log import note
-from nmt.run import RunFolder, newest_run
+from nmt.system.log import note
 
 MOST_RUNS = 6  # whose curves can still be told apart
 
@@ -41,8 +41,8 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
         raise UsageError("a run stands beside itself; name each once")
     folders = [RunFolder(run) for run in runs] or [newest_run()]
 
-    from nmt.pages.shell import show
-    from nmt.report.page import write_report
+    from nmt.studio.pages.shell import show
+    from nmt.studio.report.page import write_report
 
     path = output or (folders[0].report if len(folders) == 1 else Path("report.html"))
     write_report(folders, path)

@@ -54,8 +54,8 @@ def command(
     flags = flags_as_overrides("train", seed=seed, max_updates=max_updates, init_from=init_from)
     settled, folder = recipe_and_run(recipe, run, [*overrides, *flags])
 
-    from nmt.log import note
-    from nmt.report.page import leave_report
+    from nmt.studio.report.page import leave_report
+    from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.training.train import train
     from nmt.training.workers import join_workers, local_device

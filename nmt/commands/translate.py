@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from nmt.atomic import atomic_path
 from nmt.commands.options import (
     FILE,
     decoding_options,
@@ -23,6 +22,7 @@ from nmt.commands.options import (
     settings_help,
 )
 from nmt.errors import NmtError, UsageError
+from nmt.system.atomic import atomic_path
 
 if TYPE_CHECKING:
     from nmt.decoding.stream import Source
@@ -77,7 +77,7 @@ def command(
 
     from nmt.decoding.stream import chunks_of
     from nmt.decoding.translator import Translator
-    from nmt.log import note, progress_bar
+    from nmt.system.log import note, progress_bar
 
     if n_best is not None and not 1 <= n_best <= settings.beam_size:
         raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")

@@ -11,9 +11,9 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
-from nmt.decoding.candidates import Rules, best_candidates
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.scoring import length_penalty
+from nmt.kernels.top_k import Rules, best_candidates
 
 
 class SearchState(Protocol):

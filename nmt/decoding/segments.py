@@ -2,7 +2,7 @@
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import SPACE, Pieces
+from nmt.text.tokenizer import SPACE, SubwordModel
 
 SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
 CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"
@@ -25,7 +25,7 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> int:
     return min(settings.max_segment_tokens, room)
 
 
-def split_long(ids: list[int], max_tokens: int, vocabulary: Pieces) -> list[list[int]]:
+def split_long(ids: list[int], max_tokens: int, vocabulary: SubwordModel) -> list[list[int]]:
     """The ids in pieces of at most `max_tokens`, no id lost.
 
     Each cut is after the last end of a sentence that fits, else before the last word that does,
@@ -39,7 +39,7 @@ def split_long(ids: list[int], max_tokens: int, vocabulary: Pieces) -> list[list
     return [*pieces, ids[begin:]]
 
 
-def cut_place(window: list[int], vocabulary: Pieces) -> int:
+def cut_place(window: list[int], vocabulary: SubwordModel) -> int:
     """Where to cut a window that is one id longer than a piece may be."""
     texts = [vocabulary.piece(each) for each in window]
     words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]

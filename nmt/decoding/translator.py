@@ -7,21 +7,22 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from nmt.checkpoint import TrainedModel
+from nmt.artifacts.model_file import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import SearchModel, SpecialIds, beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.segments import segment_limit, split_long
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.errors import NmtError
-from nmt.model.incremental import IncrementalDecoder
-from nmt.model.int8 import has_int8
+from nmt.kernels.int8 import has_int8
 from nmt.model.transformer import Transformer
-from nmt.processes import Forked
+from nmt.system.processes import ForkedMap
+from nmt.system.threads import bound_kernel_caches
 from nmt.text.batches import source_batch
+from nmt.text.plan import batches_for_processes
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-from nmt.threads import bound_kernel_caches
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -143,7 +144,7 @@ class Translator:
         """The n best of each encoded source, searched in batches of similar length."""
         found: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(ids) + 1 for ids in sources]
-        batches = shared_out(lengths, self.settings.batch_tokens, self._workers.count)
+        batches = batches_for_processes(lengths, self.settings.batch_tokens, self._workers.count)
         searched = self._map(self._search_batch, [[sources[i] for i in b] for b in batches])
         for batch, results in zip(batches, searched, strict=True):
             for index, result in zip(batch, results, strict=True):
@@ -202,35 +203,11 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
     return SpecialIds(BOS, EOS, never=(PAD, UNK, BOS, *nothing))
 
 
-def workers_for(device: torch.device) -> Forked:
+def workers_for(device: torch.device) -> ForkedMap:
     """A process a core on a CPU; elsewhere this one, and where forks are not safe (macOS)."""
     bound_kernel_caches()
     alone = device.type != "cpu" or sys.platform != "linux"
-    return Forked(1 if alone else torch.get_num_threads())
-
-
-def shared_out(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
-    """`batches_by_length`, a little smaller where that leaves no worker without one at the end."""
-    batches: list[list[int]] = []
-    for percent in range(100, 0, -2):
-        batches = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
-        if len(batches) % workers == 0:
-            break
-    return batches
-
-
-def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of at most `max_tokens`, padding included, longest first.
-
-    A segment longer than that is a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    begin = 0
-    while begin < len(order):
-        longest = lengths[order[begin]]
-        end = begin + max(1, max_tokens // longest)
-        yield order[begin:end]
-        begin = end
+    return ForkedMap(1 if alone else torch.get_num_threads())
 
 
 def translate_texts(

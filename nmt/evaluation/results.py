@@ -4,9 +4,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
+from nmt.evaluation.scores import MetricSet, Score, compared_scores, corpus_scores, exact_matches
 from nmt.evaluation.systems import System
 from nmt.evaluation.test_sets import TestSet
-from nmt.metrics.scores import MetricSet, Score, compared_scores, corpus_scores, exact_matches
 
 EXAMPLES = 5  # best and worst segments shown
 

@@ -4,13 +4,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nmt.digest import sha256_of
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.test_sets import TestSet
+from nmt.system.digest import sha256_of
 from nmt.text.corpus import read_segments
 
 if TYPE_CHECKING:
-    from nmt.checkpoint import TrainedModel
+    from nmt.artifacts.model_file import TrainedModel
     from nmt.config import DecodeSettings
 
 
@@ -73,7 +73,7 @@ class Model:
     def outputs(self, test: TestSet) -> list[str]:
         """The best translations."""
         from nmt.decoding.translator import Translator
-        from nmt.log import note
+        from nmt.system.log import note
 
         translator = Translator.of(self.trained, self.settings, note)
         return [each.text for each in translator.translate(test.sources)]

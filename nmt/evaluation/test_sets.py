@@ -8,7 +8,7 @@ from urllib.error import URLError
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
-from nmt.metrics.scores import MetricSet
+from nmt.evaluation.scores import MetricSet
 from nmt.recipe import suggestion
 from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from nmt.config import ModelSettings
-from nmt.model.dropout import Dropout
+from nmt.kernels.dropout import Dropout
 from nmt.model.positions import Rotary
 
 
@@ -48,7 +48,7 @@ def attention(
     return weighted
 
 
-def padding_bias(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
+def padding_mask(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """The bias that hides padding, (B, 1, 1, S) from a mask (B, S); None where there is none."""
     if not is_padding.any():
         return None
@@ -56,7 +56,7 @@ def padding_bias(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     return zeros.masked_fill(is_padding, -math.inf)[:, None, None, :]
 
 
-def causal_bias(length: int, like: Tensor) -> Tensor:
+def causal_mask(length: int, like: Tensor) -> Tensor:
     """The bias that hides later positions, (length, length), of a tensor's kind (section 3.2.3)."""
     return like.new_full((length, length), -math.inf).triu(1)
 
@@ -89,18 +89,18 @@ class MultiHeadAttention(nn.Module):
     with one product. No projection has a bias, as in the authors' code.
     """
 
-    def __init__(self, settings: ModelSettings, *, has_memory: bool = False) -> None:
+    def __init__(self, settings: ModelSettings, *, is_cross: bool = False) -> None:
         super().__init__()
         heads, d_k, d_v = settings.heads, settings.d_k, settings.d_v
-        self.has_memory = has_memory  # attends from the decoder to the encoder's output
-        self.recorder: AttentionRecorder | None = None  # `nmt.explain` sets one for a while
+        self.is_cross = is_cross  # attends from the decoder to the encoder's output
+        self.recorder: AttentionRecorder | None = None  # `nmt.studio.explain` sets one for a while
         self.heads = heads
         self.widths = [heads * d_k, heads * d_k, heads * d_v]
         self.in_weight = nn.Parameter(torch.empty(sum(self.widths), settings.d_model))
         self.out = nn.Linear(heads * d_v, settings.d_model, bias=False)
         self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
         # Positions of source and target have no distance: attention to the memory turns nothing.
-        turns = settings.positions == "rotary" and not has_memory
+        turns = settings.positions == "rotary" and not is_cross
         self.rotary = Rotary(d_k) if turns else None
 
     def forward(self, queries: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
@@ -140,7 +140,7 @@ class MultiHeadAttention(nn.Module):
         deep post-norm encoders began with their positions mixed, and learned them apart late.
         """
         query, key, value = self.widths
-        blocks = [query, key + value] if self.has_memory else [query + key + value]
+        blocks = [query, key + value] if self.is_cross else [query + key + value]
         for weight in self.in_weight.split(blocks):
             nn.init.xavier_uniform_(weight)
         nn.init.xavier_uniform_(self.out.weight)

@@ -18,7 +18,7 @@ from nmt.model.positions import NoPositions
 
 
 class ProductOf(Protocol):
-    """What lays a weight out: `product.Product`, or one of another precision."""
+    """What lays a weight out: `product.PackedLinear`, or one of another precision."""
 
     def __call__(
         self, weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
@@ -34,7 +34,7 @@ class InferenceAttention:
         weight[:queries] *= (queries // trained.heads) ** -0.5  # sqrt(d_k) of equation 1
         self.heads = trained.heads
         self.widths = trained.widths
-        if trained.has_memory:
+        if trained.is_cross:
             # Clones, so that neither holds the memory of both; keys and values at once.
             self.query = product(weight[:queries].clone())
             self.memory = product(weight[queries:].clone())

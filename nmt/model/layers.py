@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
+from nmt.kernels.dropout import Dropout
 from nmt.model.attention import MultiHeadAttention
-from nmt.model.dropout import Dropout
 
 NORM_EPSILON = 1e-6  # the authors' code; the paper is silent
 
@@ -120,19 +120,19 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.self_attention = MultiHeadAttention(settings)
         self.self_attention_norm = AddNorm(settings)
-        self.cross_attention = MultiHeadAttention(settings, has_memory=True)
+        self.cross_attention = MultiHeadAttention(settings, is_cross=True)
         self.cross_attention_norm = AddNorm(settings)
         self.feed_forward = FeedForward(settings)
         self.feed_forward_norm = AddNorm(settings)
 
     def forward(
-        self, x: Tensor, memory: Tensor, bias: Tensor | None, memory_bias: Tensor | None
+        self, x: Tensor, memory: Tensor, bias: Tensor | None, memory_mask: Tensor | None
     ) -> Tensor:
         """x (B, T, d_model), memory (B, S, d_model); biases hide later positions and padding."""
         inputs = self.self_attention_norm.inputs(x)
         x = self.self_attention_norm(x, self.self_attention(inputs, None, bias))
         inputs = self.cross_attention_norm.inputs(x)
-        x = self.cross_attention_norm(x, self.cross_attention(inputs, memory, memory_bias))
+        x = self.cross_attention_norm(x, self.cross_attention(inputs, memory, memory_mask))
         fed = self.feed_forward(self.feed_forward_norm.inputs(x))
         out: Tensor = self.feed_forward_norm(x, fed)
         return out

@@ -44,7 +44,7 @@ class SinusoidalPositions(nn.Module):
         return table[:length]
 
 
-class Turns(SinusoidalPositions):
+class RotaryTable(SinusoidalPositions):
     """The same with each cosine before its sine: as complex numbers, the turns by their angles."""
 
     def rows(self, length: int) -> Tensor:
@@ -92,17 +92,19 @@ class Rotary(nn.Module):
 
     def __init__(self, d_k: int) -> None:
         super().__init__()
-        self.turns = Turns(d_k)
+        self.turns = RotaryTable(d_k)
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         """Queries or keys (..., length, d_k) at positions from `first` on -> the same shape."""
         turns = self.turns(first + x.shape[-2])[first:]
         if x.device.type == "cpu" and not torch.compiler.is_compiling():
-            return turned_as_complex(x, turns)
-        return turned(x, turns)  # which a compiler makes one loop of; it knows no complex numbers
+            return apply_rotary_complex(x, turns)
+        return apply_rotary(
+            x, turns
+        )  # which a compiler makes one loop of; it knows no complex numbers
 
 
-def turned(x: Tensor, turns: Tensor) -> Tensor:
+def apply_rotary(x: Tensor, turns: Tensor) -> Tensor:
     """Pairs of x (..., length, d_k) turned by (length, d_k), cosines before sines; plainly."""
     cosine, sine = turns[:, 0::2], turns[:, 1::2]
     even, odd = x[..., 0::2], x[..., 1::2]
@@ -110,7 +112,7 @@ def turned(x: Tensor, turns: Tensor) -> Tensor:
     return pairs.flatten(-2).to(x.dtype)
 
 
-def turned_as_complex(x: Tensor, turns: Tensor) -> Tensor:
+def apply_rotary_complex(x: Tensor, turns: Tensor) -> Tensor:
     """The same as a product of complex numbers: one pass over x, a fifth of the time."""
     pairs = complex_pairs(x) * complex_pairs(turns)
     return torch.view_as_real(pairs).flatten(-2).to(x.dtype)

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, linear
 
 from nmt.config import ModelSettings
-from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
-from nmt.model.dropout import Dropout
+from nmt.kernels.dropout import Dropout
+from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward, final_norm_of
 from nmt.model.positions import LearnedPositions, SinusoidalPositions, positions_of
 
@@ -49,26 +49,26 @@ class Transformer(nn.Module):
 
         source (B, S) ids ending in EOS, target_input (B, T) ids beginning with BOS.
         """
-        memory, memory_bias = self.encode(source)
-        return self.project(self.decode(target_input, memory, memory_bias))
+        memory, memory_mask = self.encode(source)
+        return self.project(self.decode(target_input, memory, memory_mask))
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """The encoder's output (B, S, d_model) and the bias that hides its padding."""
         x = self.embed_source(source)
-        bias = padding_bias(source == self.pad_id, x.dtype)
+        bias = padding_mask(source == self.pad_id, x.dtype)
         for layer in self.encoder:
             x = layer(x, bias)
         return self.encoder_norm(x), bias
 
-    def decode(self, target_input: Tensor, memory: Tensor, memory_bias: Tensor | None) -> Tensor:
+    def decode(self, target_input: Tensor, memory: Tensor, memory_mask: Tensor | None) -> Tensor:
         """The decoder's output (B, T, d_model), all positions at once.
 
         Target padding needs no mask: it stands at the end, where causality hides it.
         """
         x = self.embed_target(target_input)
-        bias = causal_bias(target_input.shape[1], x)
+        bias = causal_mask(target_input.shape[1], x)
         for layer in self.decoder:
-            x = layer(x, memory, bias, memory_bias)
+            x = layer(x, memory, bias, memory_mask)
         out: Tensor = self.decoder_norm(x)
         return out
 
@@ -111,18 +111,3 @@ class Transformer(nn.Module):
     def project(self, x: Tensor) -> Tensor:
         """Logits over the vocabulary: the tied matrix, no bias (section 3.4)."""
         return linear(x, self.softmax_weight)
-
-
-def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
-    """Trainable numbers of a model, by formula."""
-    s = settings
-    attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
-    feed_forward = s.d_model * (s.inner_rows + s.inner_width) + s.inner_rows + s.d_model
-    norm = s.d_model if s.norm_kind == "rms" else 2 * s.d_model
-    matrices = {"all": 1, "target": 2, "none": 3}[s.tied]
-    final_norms = 2 * norm if s.norm == "pre" else 0
-    positions = 2 * s.max_positions * s.d_model if s.positions == "learned" else 0
-    encoder_layer = attention + feed_forward + 2 * norm
-    decoder_layer = 2 * attention + feed_forward + 3 * norm
-    layers = s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
-    return matrices * vocab_size * s.d_model + positions + layers + final_norms

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.plan import EpochPlan
+from nmt.text.rebatching import RebatchedPlan
 from nmt.text.shards import Shard
 from nmt.text.tokenizer import BOS, EOS, PAD
-from nmt.text.windows import DealtAnew
 
 Integers = NDArray[numpy.int64]
 
@@ -158,7 +158,7 @@ class PairDataset:
         which = numpy.searchsorted(self._begins, indices, side="right") - 1
         return zip(which.tolist(), (indices - self._begins[which]).tolist(), strict=True)
 
-    def dealt(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | DealtAnew:
+    def dealt(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """The plan of an epoch, dealt anew if BPE-dropout changes the lengths it went by."""
         if not self._dropouts:
             return plan
@@ -167,7 +167,7 @@ class PairDataset:
             _, source, _, target = self.pairs(indices, epoch)
             return source + 1, target + 1
 
-        return DealtAnew(plan, seed, epoch, lengths)
+        return RebatchedPlan(plan, seed, epoch, lengths)
 
     def batch(self, indices: Integers, epoch: int) -> Batch:
         """The pairs at these indices as one padded batch; the epoch counts for BPE-dropout."""

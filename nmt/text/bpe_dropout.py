@@ -15,7 +15,7 @@ import math
 import numpy
 from numpy.typing import NDArray
 
-from nmt.text.tokenizer import EOS, SPACE, Pieces, Tokenizer
+from nmt.text.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
 
 Integers = NDArray[numpy.int64]
 Unsigned = NDArray[numpy.uint64]
@@ -80,7 +80,7 @@ class Merges:
 class BpeDropout:
     """Cuts encoded segments of one vocabulary anew at random."""
 
-    def __init__(self, vocabulary: Pieces, probability: float, seed: int) -> None:
+    def __init__(self, vocabulary: SubwordModel, probability: float, seed: int) -> None:
         """The probability is that of dropping a merge, from 0 to 1."""
         pieces = [vocabulary.piece(each) for each in range(len(vocabulary))]
         ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}

@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError
-from nmt.resources import shipped
+from nmt.system.resources import shipped
 
 BYTE_ORDER_MARK = "\ufeff"
 SGM_BEGIN = re.compile(r"<seg\b", re.IGNORECASE)

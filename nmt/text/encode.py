@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
-from nmt.processes import kill_workers, start_worker, without_interrupts
+from nmt.system.processes import kill_workers, start_worker, without_interrupts
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
 

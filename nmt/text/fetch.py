@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 import pooch
 import requests
 
-from nmt.atomic import atomic_path, write_text
 from nmt.config import Download
-from nmt.digest import sha256_of
 from nmt.errors import NmtError
+from nmt.system.atomic import atomic_path, write_text
+from nmt.system.digest import sha256_of
 from nmt.text.corpus import READ_ERRORS
 
 PINS = "SHA256SUMS"

@@ -2,15 +2,30 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.atomic import write_text
-from nmt.digest import sha256_of
 from nmt.errors import NmtError
-from nmt.run import RunFolder
+from nmt.system.atomic import write_text
+from nmt.system.digest import sha256_of
 
 FORMAT = 2  # of the manifest and the shards
+
+
+@dataclass(frozen=True)
+class PreparedFolder:
+    """Where a run keeps its tokenizer and its encoded corpus."""
+
+    run: Path  # the run folder, for messages
+    tokenizer: Path  # the SentencePiece model
+    shards: Path  # the folder of the encoded corpus
+    in_use: bool  # whether a training has begun with them: they must not change then
+
+    @property
+    def manifest(self) -> Path:
+        """The file that says what they were made from."""
+        return self.shards / "manifest.json"
 
 
 class Manifest:
@@ -49,15 +64,15 @@ class Manifest:
         self.files[str(path)] = {**place, "sha256": digest}
         return digest
 
-    def needs(self, step: str, key: str, run: RunFolder) -> bool:
+    def needs(self, step: str, key: str, folder: PreparedFolder) -> bool:
         """Whether a step was made from something else than `key` tells, or never.
 
         Raises NmtError if it was, and a training was begun with that.
         """
         known = self.steps.get(step, {}).get("key")
-        if known not in (None, key) and run.is_begun():
+        if known not in (None, key) and folder.in_use:
             raise NmtError(
-                f"the corpus of {run.path} changed since its training began; bring the old text"
+                f"the corpus of {folder.run} changed since its training began; bring the old text"
                 " back, or name a new folder with --run"
             )
         return known != key

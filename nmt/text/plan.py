@@ -1,5 +1,6 @@
 """Which pairs make a batch: similar lengths that fill a budget of tokens a side (section 5.1)."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -93,3 +94,27 @@ def cut(
         )
         begins.append(begins[-1] + max(1, min(map(int, ends))))
     return numpy.array(begins)
+
+
+def batches_for_processes(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
+    """`batches_by_length`, a little smaller where that leaves no worker without one at the end."""
+    batches: list[list[int]] = []
+    for percent in range(100, 0, -2):
+        batches = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
+        if len(batches) % workers == 0:
+            break
+    return batches
+
+
+def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Indices in batches of at most `max_tokens`, padding included, longest first.
+
+    A segment longer than that is a batch of its own.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    begin = 0
+    while begin < len(order):
+        longest = lengths[order[begin]]
+        end = begin + max(1, max_tokens // longest)
+        yield order[begin:end]
+        begin = end

@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nmt.atomic import write_bytes
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
-from nmt.log import progress_bar
-from nmt.run import RunFolder
+from nmt.system.atomic import write_bytes
+from nmt.system.log import progress_bar
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.encode import REASONS, encode_pairs
-from nmt.text.manifest import Manifest, hash_of
+from nmt.text.manifest import Manifest, PreparedFolder, hash_of
 from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
 from nmt.text.tokenizer import Tokenizer, joined, learn, load_tokenizer, wanted_pieces
 
@@ -41,7 +40,7 @@ class Prepared:
 def prepare(
     recipe: Recipe,
     data: DataFolder,
-    run: RunFolder,
+    folder: PreparedFolder,
     report: Report,
     given_tokenizer: bytes | None = None,
 ) -> Prepared:
@@ -53,37 +52,37 @@ def prepare(
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
     check_dev(recipe, data, report)
-    manifest = Manifest(run.prepared / "manifest.json")
+    manifest = Manifest(folder.manifest)
     dev = [data.find(name, recipe) for files in recipe.data.dev for name in files.names]
     dev_key = hash_of([manifest.hash_file(path) for path in dev])
-    new_dev = manifest.needs(DEV, dev_key, run)
+    new_dev = manifest.needs(DEV, dev_key, folder)
     manifest.steps[DEV] = {"key": dev_key}
     hashes = [
         [manifest.hash_file(data.find(name, recipe)) for name in files.names]
         for files in recipe.data.train
     ]
     if given_tokenizer is None:
-        tokenizer = prepare_tokenizer(recipe, data, run, manifest, hash_of(hashes), report)
+        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, hash_of(hashes), report)
     else:
-        tokenizer = take_tokenizer(given_tokenizer, run, manifest)
+        tokenizer = take_tokenizer(given_tokenizer, folder, manifest)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
         key = hash_of(hashlib.sha256(tokenizer.model).hexdigest(), hashes[index], limits)
         name = shard_name(index)
-        needed = manifest.needs(name, key, run)
-        if not needed and not is_whole(run.prepared, name, manifest.steps[name].get("sha256", {})):
-            report(f"{run.prepared / name} is damaged or missing; it is made anew")
+        needed = manifest.needs(name, key, folder)
+        if not needed and not is_whole(folder.shards, name, manifest.steps[name].get("sha256", {})):
+            report(f"{folder.shards / name} is damaged or missing; it is made anew")
             needed = True
         if needed:
             manifest.forget(name)
-            counts, digests = encode_corpus(recipe, files, data, run, name, tokenizer)
+            counts, digests = encode_corpus(recipe, files, data, folder, name, tokenizer)
             manifest.steps[name] = {"key": key, "sha256": digests, **counts}
             manifest.save()
             report(describe(files, counts, recipe.data))
     if new_dev:
         manifest.save()
-    remove_unused(run.prepared, manifest, set(map(shard_name, range(len(recipe.data.train)))))
-    prepared = open_prepared(recipe, run)
+    remove_unused(folder.shards, manifest, set(map(shard_name, range(len(recipe.data.train)))))
+    prepared = open_prepared(recipe, folder)
     if not any(map(len, prepared.shards)):
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
@@ -96,14 +95,14 @@ def shard_name(index: int) -> str:
     return f"train-{index}"
 
 
-def open_prepared(recipe: Recipe, run: RunFolder) -> Prepared:
+def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """The corpus as `prepare` left it."""
-    manifest = Manifest(run.prepared / "manifest.json")
-    tokenizer = load_tokenizer(run.tokenizer)
+    manifest = Manifest(folder.manifest)
+    tokenizer = load_tokenizer(folder.tokenizer)
     names = [shard_name(index) for index in range(len(recipe.data.train))]
     return Prepared(
         tokenizer,
-        tuple(open_shard(run.prepared, name, len(tokenizer)) for name in names),
+        tuple(open_shard(folder.shards, name, len(tokenizer)) for name in names),
         tuple(" + ".join(files.names) for files in recipe.data.train),
         hash_of(*(manifest.steps[name]["key"] for name in [*names, DEV])),
     )
@@ -132,13 +131,13 @@ def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
             report(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
-def take_tokenizer(model: bytes, run: RunFolder, manifest: Manifest) -> Tokenizer:
+def take_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
     """A tokenizer made elsewhere as the run's own."""
     tokenizer = Tokenizer(model, "the tokenizer of the model to begin with")
     sha256 = hashlib.sha256(model).hexdigest()
     key = hash_of("given", sha256)
-    if manifest.needs("tokenizer", key, run) or not holds(run.tokenizer, model):
-        write_bytes(run.tokenizer, model)
+    if manifest.needs("tokenizer", key, folder) or not holds(folder.tokenizer, model):
+        write_bytes(folder.tokenizer, model)
         manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
         manifest.save()
     return tokenizer
@@ -155,7 +154,7 @@ def holds(path: Path, content: bytes) -> bool:
 def prepare_tokenizer(
     recipe: Recipe,
     data: DataFolder,
-    run: RunFolder,
+    folder: PreparedFolder,
     manifest: Manifest,
     corpus_hash: str,
     report: Report,
@@ -167,8 +166,8 @@ def prepare_tokenizer(
     if recipe.tokenizer.joint:
         del settings["joint"]
     key = hash_of(corpus_hash, settings)
-    if not manifest.needs("tokenizer", key, run) and run.tokenizer.is_file():
-        tokenizer = load_tokenizer(run.tokenizer)
+    if not manifest.needs("tokenizer", key, folder) and folder.tokenizer.is_file():
+        tokenizer = load_tokenizer(folder.tokenizer)
         if hashlib.sha256(tokenizer.model).hexdigest() == manifest.steps["tokenizer"].get("sha256"):
             return tokenizer
     lines, characters = measure(training_segments(recipe, data))
@@ -178,7 +177,7 @@ def prepare_tokenizer(
         + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
     )
     tokenizer = learn_tokenizer(recipe, data, share)
-    write_bytes(run.tokenizer, tokenizer.model)
+    write_bytes(folder.tokenizer, tokenizer.model)
     sha256 = hashlib.sha256(tokenizer.model).hexdigest()
     manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
     manifest.save()
@@ -234,7 +233,7 @@ def encode_corpus(
     recipe: Recipe,
     files: TextFiles,
     data: DataFolder,
-    run: RunFolder,
+    folder: PreparedFolder,
     name: str,
     tokenizer: Tokenizer,
 ) -> tuple[dict[str, int], dict[str, str]]:
@@ -242,7 +241,7 @@ def encode_corpus(
     counts = Counter(dict.fromkeys(REASONS, 0))
     pairs = read_pairs(files, data, recipe)
     with (
-        new_shard(run.prepared, name, len(tokenizer)) as writer,
+        new_shard(folder.shards, name, len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
         for chunk in encode_pairs(pairs, tokenizer, recipe.data):

@@ -22,7 +22,7 @@ NAMES = {"bpe": "BPE pieces", "char": "characters", "word": "words"}
 PAIR = b"SentencePiece models of source and target, nmt\n"  # begins the bytes of two
 
 
-class Pieces:
+class SubwordModel:
     """Segments <-> piece ids. Encoded segments carry no BOS or EOS; batches and search add them."""
 
     def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
@@ -59,7 +59,7 @@ class Pieces:
         """A piece as SentencePiece writes it."""
         return str(self._processor.id_to_piece(piece_id))
 
-    def has_pieces_of(self, other: "Pieces") -> bool:
+    def matches(self, other: "SubwordModel") -> bool:
         """Whether ids mean the same pieces, found in the same order of merges.
 
         The bytes tell less: SentencePiece notes in them how many threads it learned with.
@@ -83,22 +83,22 @@ class Tokenizer:
         self.model = model
         self.is_joint = not model.startswith(PAIR)
         if self.is_joint:
-            self.source = self.target = Pieces(model, origin)
+            self.source = self.target = SubwordModel(model, origin)
             return
         begin = len(PAIR) + 8
         end = begin + int.from_bytes(model[len(PAIR) : begin], "little")
-        self.source = Pieces(model[begin:end], f"the source's part of {origin}")
-        self.target = Pieces(model[end:], f"the target's part of {origin}")
+        self.source = SubwordModel(model[begin:end], f"the source's part of {origin}")
+        self.target = SubwordModel(model[end:], f"the target's part of {origin}")
 
     @property
-    def sides(self) -> tuple[Pieces, Pieces]:
+    def sides(self) -> tuple[SubwordModel, SubwordModel]:
         """Those of the source and those of the target."""
         return self.source, self.target
 
-    def has_pieces_of(self, other: "Tokenizer") -> bool:
+    def matches(self, other: "Tokenizer") -> bool:
         """Whether ids mean the same pieces of the same languages."""
         return self.is_joint == other.is_joint and all(
-            ours.has_pieces_of(theirs) for ours, theirs in zip(self.sides, other.sides, strict=True)
+            ours.matches(theirs) for ours, theirs in zip(self.sides, other.sides, strict=True)
         )
 
     def __len__(self) -> int:
@@ -106,7 +106,7 @@ class Tokenizer:
         return max(map(len, self.sides))
 
 
-def joined(source: Pieces, target: Pieces) -> Tokenizer:
+def joined(source: SubwordModel, target: SubwordModel) -> Tokenizer:
     """A vocabulary for each language."""
     return Tokenizer(PAIR + len(source.model).to_bytes(8, "little") + source.model + target.model)
 
@@ -128,7 +128,7 @@ def wanted_pieces(settings: TokenizerSettings) -> str:
 
 def learn(
     segments: Iterable[str], settings: TokenizerSettings, name: str = "this corpus"
-) -> Pieces:
+) -> SubwordModel:
     """Learn pieces from the segments of both languages, or of one; `name` names them in errors.
 
     Of BPE exactly `vocab_size`: raises NmtError if the text is too small for so many, or if they
@@ -179,7 +179,7 @@ def learn(
         ) from error
     if failures:
         raise failures[0]
-    return Pieces(model.getvalue())
+    return SubwordModel(model.getvalue())
 
 
 def explain(message: str) -> str:

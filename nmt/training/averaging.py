@@ -1,10 +1,10 @@
 """The average of a run's last checkpoints as its model (section 6.1)."""
 
-from nmt.checkpoint import average, read_model, save_model
+from nmt.artifacts.model_file import average, read_model, save_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.run import RunFolder
-from nmt.training.state import WEIGHTS, averaged_updates, check, set_aside, weights_path
+from nmt.training.checkpoints import WEIGHTS, averaged_updates, check, set_aside, weights_path
 
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:

@@ -4,14 +4,14 @@ from contextlib import ExitStack
 
 import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.log import note
 from nmt.recipe import parse_recipe, to_toml
-from nmt.run import RunFolder
+from nmt.system.log import note
+from nmt.system.threads import threads_for
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared
-from nmt.threads import threads_for
-from nmt.training.beginning import begin, initial_model
+from nmt.training.setup import begin, initial_model
 from nmt.training.trainer import Outcome, Trainer
 from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
@@ -28,7 +28,7 @@ def train(
             return to_toml(begin(recipe, data, run, device, note))
 
         begun = parse_recipe(workers.first(first), recipe.name, str(run.recipe))
-        prepared = open_prepared(begun, run)
+        prepared = open_prepared(begun, run.prepared_folder())
         share_out = workers.map if workers.count > 1 else threads_for(device).map
         dev = DevSet(begun, data, prepared.tokenizer, share_out)
         initial = initial_model(begun, run)

@@ -8,22 +8,19 @@ from pathlib import Path
 
 import torch
 
-from nmt.checkpoint import ModelFile, load_weights, read_model, save_model
+from nmt.artifacts.model_file import ModelFile, load_weights, read_model, save_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DivergenceError
-from nmt.log import note
-from nmt.model.transformer import Transformer, count_parameters
-from nmt.run import RunFolder
+from nmt.model.transformer import Transformer
+from nmt.system.log import note
 from nmt.text.batches import Integers, PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.prepare import Prepared
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
-from nmt.training.probe import check_memory
-from nmt.training.report import Reporter, has_average
-from nmt.training.signals import StoppedEarly, StopRequest
-from nmt.training.state import (
+from nmt.training.checkpoints import (
     STATE,
     newest_checkpoint,
     resume,
@@ -31,7 +28,11 @@ from nmt.training.state import (
     updates_of,
     weights_path,
 )
-from nmt.training.step import Sums, Updater
+from nmt.training.cost import count_parameters
+from nmt.training.memory_probe import check_memory
+from nmt.training.metrics_log import MetricsLog, has_average
+from nmt.training.signals import StoppedEarly, StopRequest
+from nmt.training.updates import Sums, Updater
 from nmt.training.validation import DevSet, Validation
 from nmt.training.workers import Workers
 
@@ -92,7 +93,7 @@ class Trainer:
         writes = self.workers.is_first
         with (
             StopRequest(speaks=writes, alone=self.workers.count == 1) as stop,
-            Reporter(self.run, self.recipe, self.progress, writes=writes) as reporter,
+            MetricsLog(self.run, self.recipe, self.progress, writes=writes) as reporter,
         ):
             self.updater.begin()
             if not self.is_finished() and not self.checked_memory(stop):
@@ -181,7 +182,7 @@ class Trainer:
             self.workers,
         )
 
-    def update(self, indices: Integers, stop: StopRequest, reporter: Reporter) -> Sums:
+    def update(self, indices: Integers, stop: StopRequest, reporter: MetricsLog) -> Sums:
         """One update on this worker's share; raises DivergenceError if too many are skipped."""
         progress, workers = self.progress, self.workers
         started = time.perf_counter()
@@ -232,7 +233,7 @@ class Trainer:
         done = is_averaged(self.run, self.recipe, self.progress.update)
         return "yes" if done and has_average(self.run, self.progress.update) else "no"
 
-    def validated(self, reporter: Reporter, stop: StopRequest) -> bool:
+    def validated(self, reporter: MetricsLog, stop: StopRequest) -> bool:
         """Score the dev set if it is time to, keep the best; False if a signal cut that short."""
         settings, progress = self.recipe.train, self.progress
         due = progress.update % settings.validate_updates == 0 or self.is_finished()
@@ -278,7 +279,7 @@ class Trainer:
             )
         return "saved"
 
-    def finish(self, reporter: Reporter, stop: StopRequest) -> Outcome:
+    def finish(self, reporter: MetricsLog, stop: StopRequest) -> Outcome:
         """Average the last checkpoints, save and score the average (section 6.1)."""
         self.workers.first(lambda: write_average(self.run, self.recipe, self.progress.update))
         mean = read_model(self.run.model)

@@ -8,17 +8,18 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator import Map, batches_by_length, translate_texts
+from nmt.decoding.translator import Map, translate_texts
 from nmt.errors import NmtError
-from nmt.log import note
-from nmt.metrics.scores import Measure, main_score
-from nmt.metrics.tasks import task_metrics
+from nmt.evaluation.scores import Measure, main_score
+from nmt.evaluation.tasks import task_metrics
+from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
+from nmt.system.log import note
+from nmt.system.threads import Threads
 from nmt.text.batches import make_batch
 from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
-from nmt.threads import Threads
-from nmt.training.loss import reference_loss
 
 SAMPLES = 6  # dev segments whose translations are kept, to see them improve
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
-from nmt.log import be_quiet
+from nmt.system.log import be_quiet
 from nmt.training.signals import StoppedEarly, StopRequest
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from nmt.checkpoint import load_model
+from nmt.artifacts.model_file import load_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.commands import main
-from nmt.explain.page import page_of
-from nmt.explain.story import Story, tell
-from nmt.report.page import page_of as report_of
-from nmt.run import RunFolder
+from nmt.studio.explain.page import page_of
+from nmt.studio.explain.story import Explanation, tell
+from nmt.studio.report.page import page_of as report_of
 from tests.conftest import WORDS, write_tiny_corpus
 
 if TYPE_CHECKING:
@@ -182,17 +182,17 @@ def browser(driver: "WebDriver") -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def story(skilled_run: Path) -> Story:
+def story(skilled_run: Path) -> Explanation:
     model = load_model(skilled_run, torch.device("cpu"))
     return tell(model, SENTENCE, model.recipe.decode, print)
 
 
 @pytest.fixture(scope="session")
-def page(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(story: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(story, tmp_path_factory.mktemp("page"))
 
 
-def write(story: Story, folder: Path) -> Path:
+def write(story: Explanation, folder: Path) -> Path:
     """A story's page on disk."""
     path = folder / "page.html"
     path.write_text(page_of(story), encoding="utf-8")

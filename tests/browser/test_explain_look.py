@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.checkpoint import load_model
+from nmt.artifacts.model_file import load_model
 from nmt.commands import main
-from nmt.explain.data import as_data
-from nmt.explain.story import Story, tell
+from nmt.studio.explain.data import as_data
+from nmt.studio.explain.story import Explanation, tell
 from nmt.text.tokenizer import EOS
 from tests.browser.audit import faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages, write
@@ -55,7 +55,7 @@ def test_tab_leads_through_the_page_and_is_seen(browser: Browser, page: Path) ->
     stops = tab_stops(browser)
     assert [stop for stop in stops if not stop[1] or not stop[2]] == []
     names = [name for _, name, _ in stops]
-    assert names[0] == "Pieces"
+    assert names[0] == "SubwordModel"
     for group in ("Layer 1, head", "Temperature", "Step of the search"):
         assert any(name.startswith(group) for name in names)
     assert len([name for name in names if name.startswith("Layer ")]) == 2  # one a stack
@@ -182,7 +182,7 @@ def test_long_words_in_what_is_read(browser: Browser, skilled_run: Path, tmp_pat
 
 
 def test_words_of_every_script(
-    browser: Browser, story: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, story: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By pieces put in the place of the story's own: marks, brackets, no spaces, a space alone."""
     texts = ["▁", "(", "▁हि", "न्", "दी", ")", "▁我", "狗", "▁"]
@@ -195,7 +195,7 @@ def test_words_of_every_script(
         name: {"text": text, "special": None} for name, text in zip(names, texts, strict=False)
     }
     data["source"]["ids"] = [*map(int, names[: len(texts)]), *[EOS] * (len(ids) - len(texts))]
-    monkeypatch.setattr("nmt.explain.page.as_data", lambda _: data)
+    monkeypatch.setattr("nmt.studio.explain.page.as_data", lambda _: data)
     browser.open(write(story, tmp_path))
     words = ["(", "हिन्दी", ")", "我", "狗", "▁"]
     assert browser.texts("#alignment .sentence.source .word") == words

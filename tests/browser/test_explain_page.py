@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.checkpoint import load_model
-from nmt.explain.data import as_data
-from nmt.explain.story import Story, tell
+from nmt.artifacts.model_file import load_model
+from nmt.studio.explain.data import as_data
+from nmt.studio.explain.story import Explanation, tell
 from tests.browser.conftest import Browser, write
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"
@@ -34,7 +34,7 @@ def shown(browser: Browser, selector: str) -> list[float]:
 )
 @pytest.mark.parametrize("head", [0, 1])
 def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
-    browser: Browser, page: Path, story: Story, view: str, kind: str, module: str, head: int
+    browser: Browser, page: Path, story: Explanation, view: str, kind: str, module: str, head: int
 ) -> None:
     browser.open(page)
     if view == "decoder":
@@ -70,7 +70,7 @@ def test_a_pointer_at_rest_takes_nothing_from_the_keyboard(browser: Browser, pag
 
 
 def test_hovering_a_token_shows_what_it_attends_to(
-    browser: Browser, page: Path, story: Story
+    browser: Browser, page: Path, story: Explanation
 ) -> None:
     browser.open(page)
     browser.click("#encoder [data-layer='0'][data-head='1']")
@@ -86,7 +86,7 @@ def test_hovering_a_token_shows_what_it_attends_to(
     assert len(lines) == sum(weight >= 0.01 for weight in weights[0].tolist())
 
 
-def test_all_heads_are_shown_at_once(browser: Browser, page: Path, story: Story) -> None:
+def test_all_heads_are_shown_at_once(browser: Browser, page: Path, story: Explanation) -> None:
     browser.open(page)
     browser.click("#encoder [data-head='all']")
     browser.focus("#encoder [data-query='2']")
@@ -98,7 +98,7 @@ def test_all_heads_are_shown_at_once(browser: Browser, page: Path, story: Story)
     assert "All heads of layer 1" in browser.text("#encoder .reading")
 
 
-def test_a_matrix_cell_is_read_by_keys(browser: Browser, page: Path, story: Story) -> None:
+def test_a_matrix_cell_is_read_by_keys(browser: Browser, page: Path, story: Explanation) -> None:
     browser.open(page)
     browser.click("#encoder [data-layer='0'][data-head='1']")
     browser.focus("#encoder canvas.cells")
@@ -151,7 +151,7 @@ def test_keys_and_values_are_drawn_once_a_head(browser: Browser, page: Path) -> 
 
 
 def test_the_temperature_reshapes_the_probabilities(
-    browser: Browser, page: Path, story: Story
+    browser: Browser, page: Path, story: Explanation
 ) -> None:
     browser.open(page)
     rows = "#probabilities tbody tr"
@@ -167,14 +167,14 @@ def test_the_temperature_reshapes_the_probabilities(
         assert shares == pytest.approx(expected[pieces].tolist(), abs=6e-4)
 
 
-def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Story) -> None:
+def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Explanation) -> None:
     browser.open(page)
     for step, piece in enumerate(story.target_outputs):
         assert browser.one("#probabilities tr.chosen").get_attribute("data-piece") == str(piece)
         assert len(browser.all("#probabilities .steps .to-come")) == (
             len(story.target_outputs) - step - 1
         )
-        entropy = f"Entropy at temperature 1: {story.outlooks[step].entropy:.2f} bits"
+        entropy = f"Entropy at temperature 1: {story.next_tokens[step].entropy:.2f} bits"
         assert entropy in browser.text("#probabilities .outlook")
         if step + 1 < len(story.target_outputs):
             browser.click("#probabilities [aria-label='Next step']")
@@ -184,7 +184,7 @@ def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Story)
 
 
 def test_the_beam_is_a_tree_that_is_stepped_through(
-    browser: Browser, page: Path, story: Story
+    browser: Browser, page: Path, story: Explanation
 ) -> None:
     browser.open(page)
     nodes = as_data(story)["beam"]["nodes"]
@@ -237,7 +237,9 @@ def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None
     assert browser.run("return document.activeElement.dataset.node") == "0"
 
 
-def test_the_alignment_is_the_mean_of_the_heads(browser: Browser, page: Path, story: Story) -> None:
+def test_the_alignment_is_the_mean_of_the_heads(
+    browser: Browser, page: Path, story: Explanation
+) -> None:
     browser.open(page)
     weights = story.recording.attended["decoder.0.cross_attention"].weights.mean(0)
     drawn = [

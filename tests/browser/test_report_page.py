@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.report.page import page_of
-from nmt.run import RunFolder
+from nmt.artifacts.run_folder import RunFolder
+from nmt.studio.report.page import page_of
 from tests.browser.conftest import Browser, demo_pages
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"

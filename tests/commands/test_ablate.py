@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from nmt.ablation.results import cautions
-from nmt.ablation.variants import Change, Variant
-from nmt.checkpoint import read_model
+from nmt.artifacts.model_file import read_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.run import RunFolder
+from nmt.studio.ablation.results import cautions
+from nmt.studio.ablation.variants import Change, Variant
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics

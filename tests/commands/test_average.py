@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.checkpoint import read_model, save_model
+from nmt.artifacts.model_file import read_model, save_model
 from tests.conftest import Run
 
 

@@ -75,7 +75,7 @@ def diverged(tensors: Tensors, metadata: Metadata) -> None:
     tensors["embedding"].fill_(math.nan)
 
 
-def turned(tensors: Tensors, metadata: Metadata) -> None:
+def apply_rotary(tensors: Tensors, metadata: Metadata) -> None:
     """Another target language, the pieces being the same."""
     metadata["recipe"] = metadata["recipe"].replace(
         'target_language = "de"', 'target_language = "nl"'
@@ -98,7 +98,7 @@ TASKS = "{other} is of {task} but {first} of en-de (bleu); name only models of o
             "the outputs of a model of the ensemble are not numbers: try each of them alone, and"
             " leave out the one that diverged or train it anew",
         ),
-        (turned, TASKS.replace("{task}", "en-nl (bleu)") + " ensemble"),
+        (apply_rotary, TASKS.replace("{task}", "en-nl (bleu)") + " ensemble"),
         (rescored, TASKS.replace("{task}", "en-de (error_rate)") + " ensemble"),
     ],
 )

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nmt.checkpoint import read_model
-from nmt.inspection.paper import TABLE_3
+from nmt.artifacts.model_file import read_model
 from nmt.recipe import read_text
-from nmt.resources import shipped
+from nmt.studio.inspection.paper import TABLE_3
+from nmt.system.resources import shipped
 from tests.commands.test_models import misshape, rewrite
 from tests.conftest import Run
 

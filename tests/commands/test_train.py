@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.checkpoint import read_model
+from nmt.artifacts.model_file import read_model
 from nmt.recipe import load_recipe
 from tests.conftest import Run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.model.int8 import has_int8
+from nmt.kernels.int8 import has_int8
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import WORDS, Run
 
@@ -191,7 +191,7 @@ def test_lower_precision_translates_nearly_as_float32(
     """The first line's score, to a digit or two: of others this model is unsure."""
     if precision == "int8" and not has_int8(torch.device("cpu")):
         pytest.skip("for x86 CPUs")
-    monkeypatch.setattr("nmt.model.int8.LARGE", 0)
+    monkeypatch.setattr("nmt.kernels.int8.LARGE", 0)
     lines = [translate(nmt, skilled_run, source, "--n-best", 1).out.splitlines()]
     low = ["--n-best", 1, "--set", f"decode.precision={precision}"]
     lines.append(translate(nmt, skilled_run, source, *low).out.splitlines())
@@ -203,7 +203,7 @@ def test_lower_precision_translates_nearly_as_float32(
 def test_int8_is_refused_on_other_processors(
     nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.model.int8.machine", lambda: "aarch64")
+    monkeypatch.setattr("nmt.kernels.int8.machine", lambda: "aarch64")
     result = nmt("translate", source, "--model", skilled_run, "--set", "decode.precision=int8")
     assert result.code == 1
     assert result.err.endswith("int8 is for x86 CPUs; set it to float32 or bf16\n")

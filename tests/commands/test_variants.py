@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.checkpoint import read_model
-from nmt.explain.packing import unpack
+from nmt.artifacts.model_file import read_model
+from nmt.studio.explain.packing import unpack
 from tests.conftest import Run
 from tests.training.conftest import assert_same
 

@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 import torch
 
-from nmt.checkpoint import TrainedModel, load_ensemble
+from nmt.artifacts.model_file import TrainedModel, load_ensemble
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis

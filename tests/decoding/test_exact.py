@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.checkpoint import TrainedModel, load_model
+from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.decoding import translator
 from nmt.decoding.translator import Translation, Translator
-from nmt.processes import Forked
+from nmt.system.processes import ForkedMap
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS
@@ -44,7 +44,7 @@ def translate(
     """With some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     made = Translator.of(model, changed, print, N_BEST)
-    made._workers = Forked(processes)
+    made._workers = ForkedMap(processes)
     made._map = made._workers.map
     return list(made.translate(segments))
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.checkpoint import load_model
+from nmt.artifacts.model_file import load_model
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import DecoderState, IncrementalDecoder
 from nmt.decoding.translator import Translator
-from nmt.model.incremental import DecoderState, IncrementalDecoder
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
 
 A, B, C = range(2, VOCABULARY)

@@ -11,10 +11,11 @@ from weakref import ref
 import pytest
 import torch
 
-from nmt.checkpoint import TrainedModel, load_model
+from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.decoding.segments import split_long
-from nmt.decoding.translator import Translation, Translator, batches_by_length
-from nmt.text.tokenizer import Pieces
+from nmt.decoding.translator import Translation, Translator
+from nmt.text.plan import batches_by_length
+from nmt.text.tokenizer import SubwordModel
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -103,7 +104,7 @@ def test_splitting_loses_no_id_and_keeps_the_limit(trained: TrainedModel, limit:
     assert all(0 < len(piece) <= limit for piece in pieces)
 
 
-class Spelled(Pieces):
+class Spelled(SubwordModel):
     """A tokenizer whose ids are their own pieces' places in a list."""
 
     def __init__(self, pieces: list[str]) -> None:

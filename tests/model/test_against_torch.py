@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nmt.config import ModelSettings
-from nmt.model.attention import MultiHeadAttention, causal_bias, padding_bias
+from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
 from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
 
 WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
@@ -58,7 +58,7 @@ def test_encoder_stack_equals_torch(norm: str) -> None:
         theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
         theirs.norm2.load_state_dict(ours.feed_forward_norm.norm.state_dict())
         expected = theirs(expected, src_key_padding_mask=is_padding)
-        actual = ours(actual, padding_bias(is_padding, x.dtype))
+        actual = ours(actual, padding_mask(is_padding, x.dtype))
     torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
 
 
@@ -79,5 +79,5 @@ def test_decoder_stack_equals_torch(norm: str) -> None:
         theirs.norm2.load_state_dict(ours.cross_attention_norm.norm.state_dict())
         theirs.norm3.load_state_dict(ours.feed_forward_norm.norm.state_dict())
         expected = theirs(expected, memory, tgt_mask=mask, memory_key_padding_mask=is_padding)
-        actual = ours(actual, memory, causal_bias(4, x), padding_bias(is_padding, x.dtype))
+        actual = ours(actual, memory, causal_mask(4, x), padding_mask(is_padding, x.dtype))
     torch.testing.assert_close(actual, expected, **EXACT)

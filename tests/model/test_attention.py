@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.model.attention import MultiHeadAttention, attention, causal_bias, padding_bias
+from nmt.model.attention import MultiHeadAttention, attention, causal_mask, padding_mask
 
 
 def test_hand_worked_attention() -> None:
@@ -21,18 +21,18 @@ def test_hand_worked_attention() -> None:
 def test_a_hidden_key_has_no_weight() -> None:
     query, key = torch.randn(1, 1, 1, 4), torch.randn(1, 1, 2, 4)
     value = torch.tensor([[[[10.0], [20.0]]]])
-    bias = padding_bias(torch.tensor([[False, True]]), torch.float64)
+    bias = padding_mask(torch.tensor([[False, True]]), torch.float64)
     assert float(attention(query, key, value, bias)) == 10
 
 
 def test_no_padding_needs_no_bias() -> None:
-    assert padding_bias(torch.zeros(2, 3, dtype=torch.bool), torch.float64) is None
+    assert padding_mask(torch.zeros(2, 3, dtype=torch.bool), torch.float64) is None
 
 
 def test_causal_bias_hides_what_comes_later() -> None:
     hidden = -math.inf
     expected = [[0, hidden, hidden], [0, 0, hidden], [0, 0, 0]]
-    assert causal_bias(3, torch.zeros(1)).tolist() == expected
+    assert causal_mask(3, torch.zeros(1)).tolist() == expected
 
 
 @pytest.mark.parametrize(("heads", "d_k", "d_v"), [(1, 5, 7), (4, 3, 2), (8, 16, 1)])
@@ -52,11 +52,11 @@ def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
     torch.testing.assert_close(module(queries, memory, None), expected, atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize(("has_memory", "blocks"), [(False, [128]), (True, [16, 112])])
-def test_initial_weights_are_glorot_uniform(has_memory: bool, blocks: list[int]) -> None:
+@pytest.mark.parametrize(("is_cross", "blocks"), [(False, [128]), (True, [16, 112])])
+def test_initial_weights_are_glorot_uniform(is_cross: bool, blocks: list[int]) -> None:
     """Bounded by the fans of the authors' matrices: QKV to itself, Q and KV to the encoder."""
     module = MultiHeadAttention(
-        ModelSettings(d_model=64, heads=2, d_k=8, d_v=48), has_memory=has_memory
+        ModelSettings(d_model=64, heads=2, d_k=8, d_v=48), is_cross=is_cross
     )
     module.reset_parameters()
     for weight, fan_out in zip(module.in_weight.split(blocks), blocks, strict=True):

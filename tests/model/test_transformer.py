@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.model.dropout import Dropout
-from nmt.model.incremental import IncrementalDecoder
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.kernels.dropout import Dropout
 from nmt.model.positions import sinusoids
-from nmt.model.transformer import Transformer, count_parameters
+from nmt.model.transformer import Transformer
+from nmt.training.cost import count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])

@@ -11,8 +11,9 @@ from torch.nn.functional import gelu, sigmoid, silu
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, attention
 from nmt.model.layers import AddNorm, EncoderLayer, FeedForward
-from nmt.model.positions import Rotary, turned, turned_as_complex
-from nmt.model.transformer import Transformer, count_parameters
+from nmt.model.positions import Rotary, apply_rotary, apply_rotary_complex
+from nmt.model.transformer import Transformer
+from nmt.training.cost import count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
 SOURCE, TARGET = torch.tensor([[5, 9, 4, 3]]), torch.tensor([[2, 6, 8]])
@@ -103,7 +104,7 @@ def test_rotation_as_complex_numbers_is_the_plain_one(heads_beside: int) -> None
     wide = torch.randn(3, 5, 8 + heads_beside, requires_grad=True)
     turns = Rotary(4).turns(5)
     found = []
-    for turn in (turned, turned_as_complex):
+    for turn in (apply_rotary, apply_rotary_complex):
         heads = wide[:, :, :8].unflatten(-1, (2, 4)).transpose(1, 2)
         out = turn(heads, turns)
         (gradient,) = torch.autograd.grad(out.square().sin().sum(), wide)
@@ -111,10 +112,10 @@ def test_rotation_as_complex_numbers_is_the_plain_one(heads_beside: int) -> None
     torch.testing.assert_close(found[0], found[1], atol=1e-14, rtol=1e-12)
 
 
-@pytest.mark.parametrize("turn", [turned, turned_as_complex])
+@pytest.mark.parametrize("turn", [apply_rotary, apply_rotary_complex])
 def test_rotation_of_bf16_is_that_of_float32_rounded(turn: Turn) -> None:
     x, turns = torch.randn(2, 6, 8).bfloat16(), Rotary(8).turns(6).bfloat16()
-    expected = turned(x.float(), turns.float())
+    expected = apply_rotary(x.float(), turns.float())
     torch.testing.assert_close(turn(x, turns).float(), expected, atol=0.04, rtol=0.02)
 
 
@@ -146,7 +147,7 @@ def test_rotary_positions_turn_self_attention_alone() -> None:
     settings = replace(SMALL, positions="rotary")
     model = small_model(settings)
     torch.testing.assert_close(model.embed_source(SOURCE), model.embedding[SOURCE] * 12**0.5)
-    cross = MultiHeadAttention(settings, has_memory=True)
+    cross = MultiHeadAttention(settings, is_cross=True)
     cross.reset_parameters()
     x, memory = torch.randn(1, 2, 12), torch.randn(1, 4, 12)
     torch.testing.assert_close(cross(x, memory, None), cross(x, memory.flip(1), None))

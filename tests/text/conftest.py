@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy
 import pytest
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.recipe import load_recipe
-from nmt.run import RunFolder
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import Prepared, prepare
 from nmt.text.shards import EncodedPairs, Ids, Shard, id_type
@@ -54,7 +54,9 @@ class Bench:
         if changes:
             # Fields by name, as the test gives them.
             recipe = replace(recipe, data=replace(recipe.data, **changes))  # type: ignore[arg-type] # of several kinds
-        return prepare(recipe, self.data, self.run, self.told.append, given_tokenizer)
+        return prepare(
+            recipe, self.data, self.run.prepared_folder(), self.told.append, given_tokenizer
+        )
 
     def times(self) -> dict[str, int]:
         """When each file of the run was last written."""

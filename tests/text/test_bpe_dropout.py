@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
 from nmt.text.bpe_dropout import BpeDropout, split_mix, unsigned
-from nmt.text.tokenizer import EOS, SPACE, UNK, Pieces, learn
+from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel, learn
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy warns where a scalar overflows
 
@@ -43,7 +43,7 @@ def lexicon() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Pieces:
+def tokenizer() -> SubwordModel:
     draw = random.Random(2)
     return learn(
         [" ".join(draw.choices(lexicon(), k=10)) for _ in range(400)], TokenizerSettings(600)
@@ -51,7 +51,7 @@ def tokenizer() -> Pieces:
 
 
 @pytest.fixture(scope="module")
-def rows(tokenizer: Pieces) -> list[list[int]]:
+def rows(tokenizer: SubwordModel) -> list[list[int]]:
     """Encoded segments of words that were learned from, others, unknown ones, and none at all."""
     draw = random.Random(3)
     texts = []
@@ -111,7 +111,7 @@ def plain_word(
 
 
 def plain(
-    tokenizer: Pieces, row: Sequence[int], probability: float, seed: int, epoch: int, key: int
+    tokenizer: SubwordModel, row: Sequence[int], probability: float, seed: int, epoch: int, key: int
 ) -> list[int]:
     """One segment as the batched code cuts it, symbol by symbol; the unknown is "<unk>"."""
     pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
@@ -137,19 +137,23 @@ def test_the_generator_is_split_mix() -> None:
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.05, 0.3, 0.8, 1.0])
-def test_it_is_algorithm_1(tokenizer: Pieces, rows: list[list[int]], probability: float) -> None:
+def test_it_is_algorithm_1(
+    tokenizer: SubwordModel, rows: list[list[int]], probability: float
+) -> None:
     dropout = BpeDropout(tokenizer, probability, seed=5)
     assert resegment(dropout, rows, epoch=2) == [
         plain(tokenizer, row, probability, seed=5, epoch=2, key=key) for key, row in enumerate(rows)
     ]
 
 
-def test_nothing_dropped_is_the_tokenizer_itself(tokenizer: Pieces, rows: list[list[int]]) -> None:
+def test_nothing_dropped_is_the_tokenizer_itself(
+    tokenizer: SubwordModel, rows: list[list[int]]
+) -> None:
     assert max(len(tokenizer.piece(each)) for row in rows for each in row) > 8
     assert resegment(BpeDropout(tokenizer, 0.0, seed=1), rows) == rows
 
 
-def test_all_dropped_is_single_characters(tokenizer: Pieces, rows: list[list[int]]) -> None:
+def test_all_dropped_is_single_characters(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
     result = resegment(BpeDropout(tokenizer, 1.0, seed=1), rows)
     for row, new in zip(rows, result, strict=True):
         assert all(each == UNK or len(tokenizer.piece(each)) == 1 for each in new)
@@ -159,7 +163,7 @@ def test_all_dropped_is_single_characters(tokenizer: Pieces, rows: list[list[int
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 1.0])
-def test_the_text_stays(tokenizer: Pieces, rows: list[list[int]], probability: float) -> None:
+def test_the_text_stays(tokenizer: SubwordModel, rows: list[list[int]], probability: float) -> None:
     result = resegment(BpeDropout(tokenizer, probability, seed=1), rows)
     assert result != rows
     assert [tokenizer.decode(row) for row in result] == [tokenizer.decode(row) for row in rows]
@@ -167,14 +171,14 @@ def test_the_text_stays(tokenizer: Pieces, rows: list[list[int]], probability: f
 
 
 def test_how_the_text_was_cut_before_does_not_matter(
-    tokenizer: Pieces, rows: list[list[int]]
+    tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     dropout = BpeDropout(tokenizer, 0.2, seed=1)
     assert resegment(dropout, resegment(dropout, rows, epoch=1)) == resegment(dropout, rows)
 
 
 def test_a_segment_alone_is_the_segment_in_a_batch(
-    tokenizer: Pieces, rows: list[list[int]]
+    tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     dropout = BpeDropout(tokenizer, 0.3, seed=1)
     together = resegment(dropout, rows, epoch=4)
@@ -187,7 +191,7 @@ def test_a_segment_alone_is_the_segment_in_a_batch(
 
 
 def test_other_seeds_epochs_and_keys_cut_otherwise(
-    tokenizer: Pieces, rows: list[list[int]]
+    tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     keys = list(range(len(rows)))
     first = resegment(BpeDropout(tokenizer, 0.5, seed=1), rows, keys)
@@ -201,7 +205,7 @@ def test_other_seeds_epochs_and_keys_cut_otherwise(
         assert sum(long) > 0.98 * len(long) > 200
 
 
-def test_any_integer_is_a_seed_and_a_key(tokenizer: Pieces, rows: list[list[int]]) -> None:
+def test_any_integer_is_a_seed_and_a_key(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
     results = [
         tuple(resegment(BpeDropout(tokenizer, 0.5, seed), [rows[1]], [key])[0])
         for seed in (0, -1, 2**31 - 1, 2**63)
@@ -226,7 +230,7 @@ ODDS = {
 
 
 @pytest.fixture(scope="module")
-def two_merges() -> Pieces:
+def two_merges() -> SubwordModel:
     made = learn(["eab fab gab hab iab jcd kcd lcd"], TokenizerSettings(19))
     assert [made.piece(each) for each in (4, 5)] == ["ab", "cd"]
     assert all(len(made.piece(each)) == 1 for each in range(6, 19))
@@ -234,7 +238,7 @@ def two_merges() -> Pieces:
 
 
 @pytest.mark.parametrize("text", ODDS)
-def test_odds_worked_out_by_hand(two_merges: Pieces, text: str) -> None:
+def test_odds_worked_out_by_hand(two_merges: SubwordModel, text: str) -> None:
     assert sum(ODDS[text].values()) == 1
     n = 20_000
     result = resegment(
@@ -248,14 +252,14 @@ def test_odds_worked_out_by_hand(two_merges: Pieces, text: str) -> None:
         assert abs(counts[pieces] - n * odds) < 4 * float(n * odds * (1 - odds)) ** 0.5
 
 
-def test_empty_segments_and_batches(tokenizer: Pieces) -> None:
+def test_empty_segments_and_batches(tokenizer: SubwordModel) -> None:
     dropout = BpeDropout(tokenizer, 0.5, seed=1)
     assert resegment(dropout, []) == []
     assert resegment(dropout, [[]]) == [[]]
     assert resegment(dropout, [[], [], [UNK], []]) == [[], [], [UNK], []]
 
 
-def test_segments_do_not_merge_with_each_other(tokenizer: Pieces) -> None:
+def test_segments_do_not_merge_with_each_other(tokenizer: SubwordModel) -> None:
     pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
     a, aa = pieces.index("a"), pieces.index("aa")
     assert "aaaa" in pieces
@@ -274,8 +278,8 @@ def test_special_pieces_stay_whole_and_merge_with_nothing() -> None:
         ]
 
 
-def test_a_piece_of_which_a_character_is_none_stays_whole(two_merges: Pieces) -> None:
-    class Without(Pieces):
+def test_a_piece_of_which_a_character_is_none_stays_whole(two_merges: SubwordModel) -> None:
+    class Without(SubwordModel):
         """Has another character where b was, so that "ab" cannot be spelled."""
 
         def piece(self, piece_id: int) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import TextFiles, TokenizerSettings
 from nmt.errors import NmtError
-from nmt.run import RunFolder
 from nmt.text import prepare as module
 from tests.text.conftest import Bench, pairs_of, split_pair
 

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, Pieces, learn, load_tokenizer
+from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, SubwordModel, learn, load_tokenizer
 
 LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
 
@@ -18,11 +18,11 @@ def words(seed: int, count: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Pieces:
+def tokenizer() -> SubwordModel:
     return learn([" ".join(words(seed, 8)) for seed in range(300)], TokenizerSettings(200))
 
 
-def test_special_pieces_have_the_first_ids(tokenizer: Pieces) -> None:
+def test_special_pieces_have_the_first_ids(tokenizer: SubwordModel) -> None:
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
     assert len(tokenizer) == 200
     assert [tokenizer.piece(each) for each in (PAD, UNK, BOS, EOS)] == [
@@ -34,14 +34,14 @@ def test_special_pieces_have_the_first_ids(tokenizer: Pieces) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1000, 1040))
-def test_text_of_known_characters_comes_back(tokenizer: Pieces, seed: int) -> None:
+def test_text_of_known_characters_comes_back(tokenizer: SubwordModel, seed: int) -> None:
     text = " ".join(words(seed, 1 + seed % 12))
     ids = tokenizer.encode([text])[0]
     assert not {PAD, UNK, BOS, EOS} & set(ids)
     assert tokenizer.decode(ids) == text
 
 
-def test_encoding_a_list_is_encoding_each(tokenizer: Pieces) -> None:
+def test_encoding_a_list_is_encoding_each(tokenizer: SubwordModel) -> None:
     texts = ["", "abc", "日本", "", "ab cd"]
     assert tokenizer.encode(texts, threads=2) == [tokenizer.encode([text])[0] for text in texts]
     assert tokenizer.encode(texts)[0] == []
@@ -50,24 +50,24 @@ def test_encoding_a_list_is_encoding_each(tokenizer: Pieces) -> None:
 @pytest.mark.parametrize(
     "text", [" ", "\t", "\u3000", "\u00a0", "\u2028", "\u0085", "\x0c", "  \t ", "\x1c\x85"]
 )
-def test_white_space_alone_has_no_ids(tokenizer: Pieces, text: str) -> None:
+def test_white_space_alone_has_no_ids(tokenizer: SubwordModel, text: str) -> None:
     assert tokenizer.encode([text]) == [[]]
 
 
-def test_names_of_special_pieces_in_text_are_text(tokenizer: Pieces) -> None:
+def test_names_of_special_pieces_in_text_are_text(tokenizer: SubwordModel) -> None:
     assert not {PAD, BOS, EOS} & set(tokenizer.encode(["<pad> <s> a </s>"])[0])
 
 
-def test_special_ids_leave_no_trace_in_text(tokenizer: Pieces) -> None:
+def test_special_ids_leave_no_trace_in_text(tokenizer: SubwordModel) -> None:
     ids = tokenizer.encode(["abc"])[0]
     assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "abc"
 
 
-def test_unknown_characters_become_the_unknown_piece(tokenizer: Pieces) -> None:
+def test_unknown_characters_become_the_unknown_piece(tokenizer: SubwordModel) -> None:
     assert UNK in tokenizer.encode(["a Ж"])[0]
 
 
-def test_words_begin_with_the_mark_of_a_space(tokenizer: Pieces) -> None:
+def test_words_begin_with_the_mark_of_a_space(tokenizer: SubwordModel) -> None:
     ids = tokenizer.encode(["abc de"])[0]
     assert sum(tokenizer.piece(each).startswith(SPACE) for each in ids) == 2
 
@@ -180,4 +180,4 @@ def test_a_tokenizer_with_other_special_ids_is_refused() -> None:
         minloglevel=2,
     )
     with pytest.raises(NmtError, match="special ids differ"):
-        Pieces(model.getvalue())
+        SubwordModel(model.getvalue())

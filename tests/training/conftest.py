@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.checkpoint import read_model
+from nmt.artifacts.model_file import read_model
 
 
 def weights(path: Path) -> dict[str, Tensor]:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.inspection.paper import TABLE_2, TABLE_3
-from nmt.model.transformer import Transformer, count_parameters
+from nmt.model.transformer import Transformer
 from nmt.recipe import load_recipe
+from nmt.studio.inspection.paper import TABLE_2, TABLE_3
 from nmt.text.batches import make_batch
 from nmt.text.tokenizer import PAD
-from nmt.training.step import Updater
+from nmt.training.cost import count_parameters
+from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 from tests.conftest import Run
 

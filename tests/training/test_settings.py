@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.training.state import digest
+from nmt.training.checkpoints import digest
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics, weights
 
@@ -42,9 +42,9 @@ def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
 def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """What the machine has is written down; on another machine the run goes on with that."""
     automatic = ["--set", "train.precision=auto"]
-    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: True)
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
     nmt("train", tiny, *automatic, "--max-updates", 4)
-    monkeypatch.setattr("nmt.training.beginning.has_bf16", lambda device: False)
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
     assert nmt("train", tiny, *automatic).code == 0
     assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
 

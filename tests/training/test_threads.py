@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.checkpoint import read_model
-from nmt.threads import Threads
+from nmt.artifacts.model_file import read_model
+from nmt.system.threads import Threads
 from tests.conftest import Run
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.checkpoint import read_model
+from nmt.artifacts.model_file import read_model
+from nmt.artifacts.run_folder import RunFolder
+from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
-from nmt.run import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import PAD
-from nmt.training.loss import reference_loss
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics, weights
 
@@ -95,7 +95,7 @@ def test_the_gradient_norm_is_that_of_the_loss_a_token(nmt: Run, tiny: Path) -> 
     told = read_metrics(Path("runs/tiny"))[0]
     run = RunFolder(Path("runs/tiny"))
     recipe = run.load_recipe()
-    prepared = open_prepared(recipe, run)
+    prepared = open_prepared(recipe, run.prepared_folder())
     dataset = PairDataset(prepared.shards, prepared.names)
     plan = plan_epoch(
         dataset.source_lengths,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.training.loss import LossSums, smoothed_loss
+from nmt.kernels.loss import LossSums, smoothed_loss
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics, weights
 
@@ -140,7 +140,7 @@ def test_a_batch_that_is_no_number_is_skipped(nmt: Run, tiny: Path, monkeypatch:
         sums = real(*arguments)
         return LossSums(sums.smoothed * wrong.get(next(calls), 1.0), sums.plain)
 
-    monkeypatch.setattr("nmt.training.step.smoothed_loss", sometimes_wrong)
+    monkeypatch.setattr("nmt.training.updates.smoothed_loss", sometimes_wrong)
     ended = nmt("train", tiny, "--set", "train.checkpoint_updates=1")
     assert ended.code == 0
     assert "update 3 skipped: its loss is not a number (1 skipped so far)" in ended.err
@@ -163,7 +163,7 @@ def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: 
             sums.smoothed.register_hook(lambda gradient: gradient * math.inf)
         return sums
 
-    monkeypatch.setattr("nmt.training.step.smoothed_loss", steep)
+    monkeypatch.setattr("nmt.training.updates.smoothed_loss", steep)
     options = ["--set", "train.checkpoint_updates=1", "--set", "train.average_checkpoints=9"]
     ended = nmt("train", tiny, *options)
     assert "update 4 skipped: its gradient is not a number" in ended.err

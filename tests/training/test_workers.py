@@ -13,7 +13,7 @@ import pytest
 from torch import Tensor
 
 import nmt as package
-from nmt.checkpoint import read_model
+from nmt.artifacts.model_file import read_model
 from tests.conftest import Run
 
 CLI = Path(package.__file__).parent.parent / "cli.py"

@@ -1,0 +1,1 @@
+"""Fast forms of the model's operations, each beside its plain reference."""

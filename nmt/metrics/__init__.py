@@ -1,1 +1,0 @@
-"""Scores of a system's outputs against references, each with a signature."""

@@ -1,0 +1,1 @@
+"""Processes, threads, the log, atomic files and shipped resources."""

@@ -1,0 +1,87 @@
+"""Costs of recipes against hand-worked numbers."""
+
+import pytest
+import torch
+
+from nmt.config import Recipe
+from nmt.model.transformer import Transformer
+from nmt.recipe import load_recipe, override
+from nmt.studio.inspection.costs import Flops, Memory, flops_of, memory_of
+from nmt.text.batches import make_batch
+from nmt.text.tokenizer import PAD
+from nmt.training.updates import Updater
+from nmt.training.workers import Workers
+
+
+def costs(*changes: str) -> tuple[Flops, Memory]:
+    """Of the paper's base in sentences of 30 tokens."""
+    recipe = override(Recipe("base"), changes)
+    V = recipe.tokenizer.vocab_size
+    return flops_of(recipe, V, 30), memory_of(recipe, V, 30)
+
+
+def test_hand_worked_operations_of_base() -> None:
+    """A source token: 6 layers of 4 d² + 2 d d_ff, and of 2 d² for the decoder's keys and values,
+    and 30 scores. A target token: 6 of 6 d² + 2 d d_ff, 15.5 and 30 scores, and the softmax."""
+    d, d_ff, V = 512, 2048, 37_000
+    score = 2 * d  # all heads' product with a key, and with its value
+    source = 2 * 6 * (6 * d * d + 2 * d * d_ff + 30 * score)
+    target = 2 * 6 * (6 * d * d + 2 * d * d_ff + (15.5 + 30) * score) + 2 * d * V
+    flops, _ = costs()
+    assert flops.forward_per_source_token == source == pytest.approx(44.4e6, rel=1e-3)
+    assert flops.forward_per_target_token == target == pytest.approx(82.5e6, rel=1e-3)
+    assert flops.training_per_update == 3 * 25_000 * (source + target)
+    assert flops.training_run == 100_000 * flops.training_per_update
+
+
+def test_r_drop_takes_twice_the_operations_and_activations() -> None:
+    (flops, memory), (twice, more) = costs(), costs("train.r_drop=5")
+    assert twice.training_run == 2 * flops.training_run
+    assert twice.forward_per_source_token == flops.forward_per_source_token
+    assert more.activations == 2 * memory.activations
+    assert more.weights == memory.weights
+
+
+def test_hand_worked_memory_of_base() -> None:
+    """Four bytes a parameter, for its gradient too and for each of Adam's two moments."""
+    _, memory = costs()
+    assert memory.weights == memory.gradients == 4 * 63_045_632
+    assert memory.adam_moments == 8 * 63_045_632
+    assert memory.total == 16 * 63_045_632 + memory.activations
+
+
+def test_weights_and_moments_are_those_of_a_real_training() -> None:
+    """In float32 even where products are in bf16; Adam's count of steps apart."""
+    small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
+    recipe = override(Recipe("small"), [*small, "train.precision=bf16"])
+    network = Transformer(recipe.model, 30, PAD)
+    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    updater.begin()
+    updater.update(make_batch([([9, 10], [11, 12])]), 1, counts=True, stop=None)
+    memory = memory_of(recipe, 30, 30)
+    assert memory.weights == sum(each.nbytes for each in network.parameters())
+    states = [state.values() for state in updater.optimizer.state.values()]
+    moments = [each for state in states for each in state if each.dim()]
+    assert memory.adam_moments == sum(each.nbytes for each in moments)
+
+
+def test_micro_batches_and_bf16_need_less() -> None:
+    (_, whole), (_, micro), (_, half) = (
+        costs(),
+        costs("train.micro_batch_tokens=2500"),
+        costs("train.precision=bf16"),
+    )
+    assert (whole.tokens, micro.tokens) == (25_000, 2_500)
+    assert micro.activations == pytest.approx(whole.activations / 10)
+    assert 0.5 * whole.activations < half.activations < 0.7 * whole.activations
+    _, larger = costs("train.micro_batch_tokens=99999")
+    assert larger == whole
+
+
+def test_rows_of_a_keep_the_operations_of_base() -> None:
+    """ "keeping the amount of computation constant" (section 6.2)."""
+    runs = {
+        flops_of(load_recipe(f"paper/{name}"), 37_000, 30).training_run
+        for name in ("base", "a-h1", "a-h4", "a-h16", "a-h32")
+    }
+    assert len(runs) == 1

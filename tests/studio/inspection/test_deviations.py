@@ -1,0 +1,157 @@
+"""Every setting is classified, and what departs from the paper is told with its section."""
+
+import re
+from dataclasses import Field, replace
+from typing import Any
+
+import pytest
+
+from nmt.config import Recipe, TextFiles, declared_settings
+from nmt.recipe import load_recipe, override, toml_value
+from nmt.setting import default_of
+from nmt.studio.inspection import deviations
+from nmt.studio.inspection.deviations import BY_NAME, SAME_RESULT, SILENT, compare, silent_settings
+from nmt.studio.inspection.paper import TABLE_2, TABLE_3
+
+SETTINGS = dict(declared_settings())
+CASES = [name for name in SETTINGS if name not in BY_NAME]
+# The paper has no such thing, so that their meaning names no section.
+BEYOND = {"train.bpe_dropout", "train.r_drop", "train.init_from", "decode.precision"}
+GO_WITH = {"tokenizer.joint": ["model.tied=target"]}  # settings that can't be changed alone
+LANGUAGES = {"data.source_language", "data.target_language"}
+
+
+def another(declared: "Field[Any]") -> Any:
+    """A value that is not the default."""
+    default = default_of(declared)
+    choices = [each for each in declared.metadata["choices"] if each != default]
+    if choices:
+        return choices[0]
+    if isinstance(default, bool):
+        return not default
+    if isinstance(default, float):
+        return max(default / 2 or 0.5, declared.metadata["minimum"])
+    return default + 1 if isinstance(default, int) else f"{default}x"
+
+
+def told(name: str, *overrides: str) -> list[str]:
+    """The deviations of a shipped recipe, changed."""
+    return [str(each) for each in compare(load_recipe(name, overrides)).deviations]
+
+
+def test_tables_name_settings_and_each_only_once() -> None:
+    tables = [SAME_RESULT, SILENT, BY_NAME]
+    assert set.union(*tables) <= SETTINGS.keys()
+    assert len(set.union(*tables)) == sum(map(len, tables))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_changed_setting_counts_unless_a_table_says_why_not(name: str) -> None:
+    """Also one that is added to the configuration one day, from its first day on."""
+    changed = f"{name}={toml_value(another(SETTINGS[name]))}"
+    both = "train.early_stopping_metric=loss"  # does not count, and goes with every metric
+    more = GO_WITH.get(name, [])
+    found = compare(load_recipe("wmt14_en_de_base", [changed, both, *more]))
+    expected = {name, *(each.partition("=")[0] for each in more)} - SAME_RESULT - SILENT
+    assert {each.setting for each in found.deviations} == expected
+    assert found.row is TABLE_2[0]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in SAME_RESULT | SILENT])
+def test_what_counts_names_its_section_or_is_known_to_be_none_of_the_papers(name: str) -> None:
+    section = deviations.section(SETTINGS[name].metadata["meaning"])
+    if name in BEYOND | LANGUAGES:
+        assert section is None
+    else:
+        assert section, f"{name}: name the paper's section in its meaning, or add it to BEYOND"
+        assert re.match(r"(sections? [3-6]|equation 3|table [23]|footnote 5)", section)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "expected"),
+    [
+        ("wmt14_en_de_base", "model.dropout=0.3", "model.dropout = 0.3, paper: 0.1, section 5.4"),
+        ("wmt14_en_de_big", "model.d_ff=2048", "model.d_ff = 2048, paper: 4096, table 3"),
+        (
+            "wmt14_en_de_big",
+            "train.average_checkpoints=5",
+            "train.average_checkpoints = 5, paper: 20, section 6.1",
+        ),
+        (
+            "wmt14_en_de_base",
+            "train.precision=bf16",
+            "train.precision = bf16, paper: float32, footnote 5",
+        ),
+        ("wmt14_en_de_base", "train.r_drop=5", "train.r_drop = 5.0, not in the paper"),
+        ("paper/a-h1", "model.heads=3", None),
+        (
+            "wmt14_en_de_base",
+            'data.dev=[{ tsv = "my.tsv" }]',
+            "data.dev = my.tsv, paper: newstest2013, section 6.2",
+        ),
+        (
+            "wmt14_en_de_base",
+            "data.test={}",
+            "data.test = none, paper: newstest2014, table 2",
+        ),
+        (
+            "wmt14_en_de_base",
+            'data.train=[{ source = "europarl-v7.de-en.en", target = "europarl-v7.de-en.de" }]',
+            "data.train = europarl-v7.de-en.en, paper: WMT 2014 English-German (europarl-v7,"
+            " commoncrawl, news-commentary-v9), section 5.1",
+        ),
+    ],
+)
+def test_deviations_as_they_are_told(recipe: str, changes: str, expected: str | None) -> None:
+    found = told(recipe, changes)
+    if expected:
+        assert found == [expected]
+    else:  # three settings of row A are no longer its own: they are told against base
+        assert [each.split(" = ")[0] for each in found] == ["model.heads", "model.d_k", "model.d_v"]
+
+
+def test_the_same_corpora_by_other_names_are_the_papers() -> None:
+    """Tokenised copies, in any order and in parts; a corpus too many is told."""
+    parts = ["commoncrawl.tok", "news-commentary-v9.1", "news-commentary-v9.2", "europarl-v7"]
+    files = tuple(TextFiles(source=f"x/{each}.en", target=f"x/{each}.de") for each in parts)
+    base = load_recipe("wmt14_en_de_base")
+    assert not compare(replace(base, data=replace(base.data, train=files))).deviations
+    more = (*files, TextFiles(tsv="mine.tsv"))
+    (found,) = compare(replace(base, data=replace(base.data, train=more))).deviations
+    assert found.value == "x/commoncrawl.tok.en and 4 more"
+
+
+def test_when_checkpoints_are_written_matters_to_an_average_alone() -> None:
+    assert told("paper/base", "train.checkpoint_updates=77") == []
+    (found,) = told("wmt14_en_de_base", "train.checkpoint_updates=77")
+    assert found == "train.checkpoint_updates = 77, paper: 1500, section 6.1"
+
+
+def test_a_recipe_of_nothing_is_the_base_without_its_text() -> None:
+    found = compare(Recipe("empty"))
+    assert found.row is TABLE_2[0]
+    assert [each.setting for each in found.deviations] == ["data.train", "data.dev", "data.test"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "row"),
+    [
+        ([], TABLE_2[0]),
+        (["model.dropout=0.3"], TABLE_2[0]),
+        (["model.d_model=1024", "model.encoder_layers=12"], TABLE_2[1]),
+        (["train.average_checkpoints=1"], TABLE_3[0]),
+        (["train.average_checkpoints=1", "model.d_model=1024"], TABLE_3[-1]),
+        (["data.target_language=fr", "tokenizer.vocab_size=32000"], TABLE_2[2]),
+    ],
+)
+def test_what_is_no_row_is_compared_with_the_models_of_its_table(
+    changes: list[str], row: object
+) -> None:
+    assert compare(override(Recipe("mine"), changes)).row is row
+
+
+def test_what_the_paper_is_silent_on_is_shown() -> None:
+    silent = silent_settings(load_recipe("wmt14_en_de_base"))
+    assert silent.keys() == SILENT - {"model.max_positions"}
+    assert silent["tokenizer.character_coverage"] == 0.9999
+    assert silent_settings(load_recipe("paper/e-learned"))["model.max_positions"] == 256

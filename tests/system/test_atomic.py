@@ -1,0 +1,62 @@
+"""A file is written whole or not at all."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import NmtError
+from nmt.system.atomic import atomic_path, write_bytes, write_text
+
+
+def test_text_is_utf_8_with_plain_line_feeds(tmp_path: Path) -> None:
+    write_text(tmp_path / "new" / "x", "ü\n")
+    assert (tmp_path / "new" / "x").read_bytes() == b"\xc3\xbc\n"
+
+
+@pytest.mark.parametrize("failure", [ValueError(), KeyboardInterrupt(), SystemExit(143)])
+def test_what_stood_there_stays_until_the_end(tmp_path: Path, failure: BaseException) -> None:
+    path = tmp_path / "x"
+    write_bytes(path, b"old")
+
+    def fail() -> None:
+        with atomic_path(path) as partial:
+            partial.write_bytes(b"half")
+            assert path.read_bytes() == b"old"
+            raise failure
+
+    with pytest.raises(type(failure)):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("target")
+    write_bytes(link, b"x")
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"x"
+
+
+def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "x"):
+        with pytest.raises(NmtError, match=f"cannot write {path}: "):
+            write_text(path, "")
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_is_no_file_is_written_to_in_place(tmp_path: Path) -> None:
+    """As /dev/null is."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_bytes(pipe, b"x")
+        assert os.read(reader, 9) == b"x"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()

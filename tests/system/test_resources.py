@@ -1,0 +1,123 @@
+"""Shipped files are found in a checkout and in an installed wheel; the wheel holds nothing else."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
+from nmt.system import resources
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(arguments: Sequence[object], folder: Path, **environment: str) -> str:
+    """What a process of its own says on both streams; it must end well."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    environment.pop("NMT_DATA_DIR", None)
+    result = subprocess.run(
+        [str(each) for each in arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_a_checkout_has_them_beside_the_package() -> None:
+    assert resources.shipped("recipes") == ROOT / "recipes"
+    assert resources.shipped(f"recipes/{DEFAULT_RECIPE}.toml").is_file()
+    assert resources.shipped("data/sample.en").is_file()
+
+
+def test_package_data_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "nmt")
+    (tmp_path / "recipes").mkdir()
+    assert resources.shipped("recipes") == tmp_path / "recipes"
+    (tmp_path / "nmt/shipped/recipes").mkdir(parents=True)
+    assert resources.shipped("recipes") == tmp_path / "nmt/shipped/recipes"
+
+
+def test_the_launcher_runs_from_anywhere(tmp_path: Path) -> None:
+    assert run([sys.executable, ROOT / "cli.py", "--version"], tmp_path).startswith("nmt, version ")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--quiet", "-w", folder]
+    run(command, folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unpacked(wheel: Path) -> Path:
+    """A folder to import the wheel from."""
+    folder = wheel.parent / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"nmt"}
+    assert not any("__pycache__" in name or name.endswith(".pyc") for name in names)
+    shipped = {name for name in names if name.startswith("nmt/shipped/")}
+    assert "nmt/shipped/data/sample.en" in shipped
+    recipes = {f"nmt/shipped/recipes/{name}.toml" for name in shipped_recipes()}
+    assert recipes <= shipped
+    entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+    with zipfile.ZipFile(wheel) as archive:
+        assert "nmt = nmt.commands:main" in archive.read(entry_points).decode()
+
+
+def test_the_wheel_works_alone(unpacked: Path, tmp_path: Path) -> None:
+    """With no checkout and no data folder: recipes, then the three commands on a tiny model."""
+    path = {"PYTHONPATH": str(unpacked)}
+    said = run([sys.executable, "-c", LIST_RECIPES], tmp_path, **path)
+    assert said.splitlines() == [str(unpacked / "nmt" / "__init__.py"), *shipped_recipes()]
+    nmt = [sys.executable, "-m", "nmt"]
+    said = run([*nmt, "prepare"], tmp_path, **path)
+    assert f"runs/{DEFAULT_RECIPE}/prepared: " in said
+    tiny = ["model.d_model=8", "model.d_ff=8", "model.heads=1", "decode.max_extra_tokens=1"]
+    options = [
+        f"--set={each}" for each in (*tiny, "train.max_updates=2", "train.precision=float32")
+    ]
+    assert f"model: runs/{DEFAULT_RECIPE}/model.safetensors" in run(
+        [*nmt, "train", *options], tmp_path, **path
+    )
+    sample = unpacked / "nmt" / "shipped" / "data" / "sample.en"
+    run([*nmt, "translate", sample, "--output", "out.de"], tmp_path, **path)
+    lines = (tmp_path / "out.de").read_text().count("\n")
+    assert lines == sample.read_text().count("\n")
+    (tmp_path / "out.de").unlink()
+    assert "exact match by phenomenon" in run([*nmt, "evaluate"], tmp_path, **path)
+    for command, name in (
+        (["explain", "A dog runs."], "explain.html"),
+        (["report", "--output", "report.html"], "report.html"),
+    ):
+        assert name in run([*nmt, *command], tmp_path, **path)
+        page = tmp_path / name
+        assert "Content-Security-Policy" in page.read_text(encoding="utf-8")
+        page.unlink()
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+
+
+LIST_RECIPES = """
+import nmt
+from nmt.recipe import load_recipe, shipped_recipes
+print(nmt.__file__, *[load_recipe(name).name for name in shipped_recipes()], sep="\\n")
+"""

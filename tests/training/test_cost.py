@@ -1,0 +1,120 @@
+"""Costs by formula against what PyTorch counts of the real thing."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from nmt.config import ModelSettings, declared_settings
+from nmt.kernels.loss import smoothed_loss
+from nmt.model.transformer import Transformer
+from nmt.training.cost import (
+    TRAINING_PASSES,
+    Workload,
+    activation_bytes,
+    count_parameters,
+    forward_flops,
+)
+from tests.model.conftest import PAD, SMALL
+
+V = 50
+ODD = replace(SMALL, heads=5, d_k=6, d_v=3, encoder_layers=1, decoder_layers=3, dropout=0.2)
+
+
+def variants() -> Iterator[ModelSettings]:
+    """Two shapes, each with every choice that the architecture's settings offer."""
+    for shape in (SMALL, ODD):
+        yield shape
+        for name, declared in declared_settings():
+            section, key = name.split(".")
+            if section == "model":
+                for choice in declared.metadata["choices"]:
+                    yield replace(shape, **{key: choice})
+
+
+def ids(rows: int, length: int) -> Tensor:
+    """Random pieces."""
+    return torch.randint(4, V, (rows, length))
+
+
+@pytest.mark.parametrize(("model", "S"), [*product(variants(), (1, 5))])
+def test_flops_are_those_that_torch_counts(model: ModelSettings, S: int) -> None:
+    """With one target position no score is hidden, so that torch's count is exact."""
+    network = Transformer(model, V, PAD)
+    forward, training = (FlopCounterMode(display=False) for _ in range(2))
+    with forward:
+        network(ids(3, S), ids(3, 1))
+    expected = forward_flops(model, V, Workload.of([(S, 1)] * 3))
+    assert forward.get_total_flops() == expected
+    with training:
+        network(ids(3, S), ids(3, 1)).sum().backward()
+    assert training.get_total_flops() == TRAINING_PASSES * expected
+
+
+def test_hidden_scores_are_not_counted() -> None:
+    """Of T^2 scores of the decoder's self-attention T (T + 1) / 2 count; torch computes all."""
+    T = 6
+    counter = FlopCounterMode(display=False)
+    with counter:
+        Transformer(SMALL, V, PAD)(ids(2, 4), ids(2, T))
+    score = 2 * SMALL.heads * (SMALL.d_k + SMALL.d_v)
+    hidden = 2 * (T * T - T * (T + 1) // 2) * score * SMALL.decoder_layers
+    work = Workload.of([(4, T)] * 2)
+    assert counter.get_total_flops() == forward_flops(SMALL, V, work) + hidden
+
+
+def test_even_pairs_are_pairs_of_one_length() -> None:
+    assert Workload.even(42, 42, 7) == Workload.of([(7, 7)] * 6)
+
+
+def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bool) -> int:
+    """What a training's forward pass really keeps, the weights themselves left out."""
+    network = Transformer(model, V, PAD).train()
+    weights = {each.untyped_storage().data_ptr() for each in network.parameters()}
+    kept: dict[int, Tensor] = {}  # by their storage's address, which they keep from being reused
+
+    def keep(tensor: Tensor) -> Tensor:
+        address = tensor.untyped_storage().data_ptr()
+        if address not in weights:
+            kept[address] = tensor
+        return tensor
+
+    precision: AbstractContextManager[Any] = nullcontext()
+    if bf16:
+        precision = torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        with precision:
+            logits = network(source, target).flatten(0, 1)
+        kept[logits.untyped_storage().data_ptr()] = logits
+        smoothed_loss(logits, target.flatten(), 0.1, PAD)
+    return sum(each.untyped_storage().nbytes() for each in kept.values())
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        replace(SMALL, d_model=64, d_ff=256, d_k=16, d_v=16, dropout=0.1),
+        replace(ODD, d_model=40, d_ff=300),
+        replace(SMALL, d_model=64, d_ff=100, positions="learned"),  # without dropout
+        replace(SMALL, d_model=64, d_ff=256, norm="pre", attention_dropout=0.1),
+        replace(SMALL, d_model=64, d_ff=256, norm_kind="rms", activation="swiglu", dropout=0.1),
+        replace(SMALL, d_model=64, d_ff=256, d_k=16, positions="rotary", tied="none"),
+    ],
+)
+def test_activations_are_estimated_within_a_twentieth(model: ModelSettings, bf16: bool) -> None:
+    torch.set_default_dtype(torch.float32)
+    source, target = ids(20, 15), ids(20, 19)
+    source[0, -1] = PAD  # as most batches have some
+    real = kept_bytes(model, source, target, bf16=bf16)
+    estimate = activation_bytes(model, V, 20, 15, 19, bf16=bf16)
+    if bf16:  # each product keeps its weights in bf16
+        estimate += 2 * count_parameters(model, V)
+    assert estimate == pytest.approx(real, rel=0.05)

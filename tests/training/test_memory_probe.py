@@ -1,0 +1,138 @@
+"""The memory probe: which batches are tried, and that too little memory is a sentence."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from nmt.config import ModelSettings
+from nmt.errors import NmtError
+from nmt.text.batches import PairDataset
+from nmt.text.plan import plan_epoch
+from nmt.text.shards import Shard
+from nmt.training import memory_probe as probe
+from nmt.training.validation import DevSet
+from tests.conftest import Run
+
+
+def dataset(lengths: list[tuple[int, int]]) -> PairDataset:
+    """Pairs of these lengths."""
+    offsets = numpy.cumsum([0, *(each for pair in lengths for each in pair)])
+    lines = numpy.arange(1, len(lengths) + 1, dtype=numpy.uint32)
+    return PairDataset([Shard(numpy.full(offsets[-1], 9, numpy.uint16), offsets, lines)], ["text"])
+
+
+@pytest.mark.parametrize("longest", [(90, 20), (20, 90), (90, 90)])
+def test_the_costliest_batch_holds_the_longest_pair(longest: tuple[int, int]) -> None:
+    """All batches hold as many tokens: attention makes the long ones cost more."""
+    pairs = dataset([(10, 10)] * 200 + [longest] + [(12, 11)] * 200)
+    plan = plan_epoch(
+        pairs.source_lengths,
+        pairs.target_lengths,
+        source_tokens=200,
+        target_tokens=200,
+        seed=1,
+        epoch=0,
+    )
+    model = ModelSettings(d_model=8, d_ff=8, heads=8)
+    assert 200 in plan[probe.costliest_batch(plan, pairs, model, vocab_size=40)]
+
+
+def test_the_costliest_batch_counts_padding() -> None:
+    """One target token each, but a source of 50 among sources of 2 pads all of them."""
+    pairs = dataset([(2, 1)] * 30 + [(50, 1)] + [(5, 5)] * 30)
+    plan = plan_epoch(
+        pairs.source_lengths,
+        pairs.target_lengths,
+        source_tokens=1000,
+        target_tokens=70,
+        seed=1,
+        epoch=0,
+    )
+    assert 30 in plan[probe.costliest_batch(plan, pairs, ModelSettings(), vocab_size=40)]
+
+
+def test_too_little_memory_is_a_sentence_before_the_first_update(tiny: Path) -> None:
+    """A feed-forward of 300,000 for 500 tokens wants gigabytes; the process may have one."""
+    command = [sys.executable, "-m", "nmt", "train", str(tiny), "--set", "model.d_ff=300000"]
+    command += [
+        "--set",
+        "train.batch_source_tokens=9000",
+        "--set",
+        "train.batch_target_tokens=9000",
+    ]
+
+    def limit_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, preexec_fn=limit_memory
+    )
+    assert ended.returncode == 1, ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("nmt: too little memory for the largest batch, ")
+    assert "lower train.micro_batch_tokens" in last
+    assert "Traceback" not in ended.stderr
+    assert not Path("runs/tiny/metrics.jsonl").read_text()
+
+
+def test_a_long_dev_segment_is_tried_at_the_start(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+    tried: list[list[str]] = []
+    real = DevSet._translate
+
+    def translate(dev: DevSet, network: Any, sources: list[str], *how: Any) -> list[str]:
+        tried.append(list(sources))
+        return real(dev, network, sources, *how)
+
+    monkeypatch.setattr(DevSet, "_translate", translate)
+    with Path("dev.src").open("a") as dev, Path("dev.tgt").open("a") as references:
+        dev.write("sun " * 40 + "\n")
+        references.write("SUN\n")
+    ended = nmt("train", tiny, "--set", "decode.batch_tokens=100", "--set", "data.max_length=999")
+    assert ended.code == 0
+    assert tried[0] == ["sun " * 40]
+
+
+def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> None:
+    """Threads must not be what fails; in a process of its own, should it hang."""
+    program = (
+        "from nmt.training import memory_probe as probe; from nmt.commands import main;"
+        "probe.available_bytes = lambda: 0; import sys; main(sys.argv[1:])"
+    )
+    options = ["--set", "model.d_model=128", "--set", "train.batch_source_tokens=2000"]
+    command = [sys.executable, "-c", program, "train", str(tiny), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    assert ended.returncode == 1, ended.stderr
+    # Which of the two comes first is the allocator's choice: it may have kept enough for a batch.
+    told = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
+    assert ended.stderr.splitlines()[-1].startswith(told)
+
+
+def test_a_group_of_processes_may_have_less_than_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "CGROUPS", tmp_path)
+    whole = probe.available_bytes()
+    assert whole
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert probe.available_bytes() == pytest.approx(whole, rel=0.1)
+    (tmp_path / "memory.max").write_text("5000000\n")
+    assert probe.available_bytes() == 4_000_000
+    (tmp_path / "memory.stat").write_text("anon 1\nactive_file 300\ninactive_file 40\nfile 9\n")
+    assert probe.available_bytes() == 4_000_340
+
+
+def test_another_error_is_not_taken_for_want_of_memory() -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(RuntimeError, match="shape"), probe.memory_to_spare("a batch"):
+        raise RuntimeError("shape mismatch")
+    with pytest.raises(NmtError, match="too little memory for a b"), probe.memory_to_spare("a b"):
+        raise MemoryError
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
