@@ -3,20 +3,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo explain-demo test browser slow install clean
+.PHONY: demo explain-demo test docs browser slow install clean
 
 demo: install ## train, translate the sample and evaluate the embedded corpus
 	$(BIN)/nmt train
 	$(BIN)/nmt translate data/sample.en
 	$(BIN)/nmt evaluate
 
-test: $(VENV)/dev browser ## lint, type-check and test
+test: $(VENV)/dev browser docs ## build the manual, lint, type-check and test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/deno fmt --check --quiet
 	$(BIN)/deno lint --quiet
 	$(BIN)/pytest
+
+docs: $(VENV)/dev ## the manual, in build/docs; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going --quiet docs build/docs
 
 browser: ## Chromium for tests/browser, where apt may install it; else they skip aloud
 	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
