@@ -3,6 +3,7 @@
 import math
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,18 @@ from nmt.config import (
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import (
     DEFAULT_RECIPE,
-    changed_keys,
+    FIXED_SETTINGS,
+    SettingDifference,
+    get_setting,
     load_recipe,
     override,
     parse_recipe,
+    read_recipe,
+    recipe_differences,
     shipped_recipes,
     to_toml,
+    with_settings,
+    write_recipe,
 )
 from nmt.setting import check_value, default_of
 from tests.conftest import Run
@@ -276,11 +283,65 @@ def test_set_takes_toml_and_plain_words() -> None:
     assert recipe.data.test == {"a": TextFiles(tsv="b")}
 
 
-def test_only_what_may_grow_may_change() -> None:
+def test_recipe_differences_names_the_changed_settings_in_order() -> None:
     old = Recipe("x")
-    assert changed_keys(old, override(old, ["train.max_updates=9", "train.patience=2"])) == []
-    changed = changed_keys(old, override(old, ["train.seed=9", "model.heads=2"]))
-    assert changed == ["model.heads (8 -> 2)", "train.seed (1 -> 9)"]
+    new = with_settings(old, {"train.seed": 9, "train.max_updates": 3, "model.heads": 2})
+    found = recipe_differences(old, new)
+    assert found == (
+        SettingDifference("model.heads", 8, 2),
+        SettingDifference("train.seed", 1, 9),
+        SettingDifference("train.max_updates", 100_000, 3),
+    )
+    assert str(found[0]) == "model.heads (8 -> 2)"
+    assert recipe_differences(old, new, ["train.seed"]) == found[1:2]
+    assert recipe_differences(old, old) == ()
+
+
+def test_fixed_settings_leave_out_what_a_resumed_run_may_change() -> None:
+    old = Recipe("x")
+    longer = with_settings(old, {"train.max_updates": 9, "train.patience": 2})
+    assert recipe_differences(old, longer, FIXED_SETTINGS) == ()
+    other = with_settings(longer, {"train.seed": 9})
+    assert [each.name for each in recipe_differences(old, other, FIXED_SETTINGS)] == ["train.seed"]
+
+
+def test_a_setting_can_be_read_and_set_by_name() -> None:
+    recipe = load_recipe("multi30k_en_de")
+    assert get_setting(recipe, "model.d_model") == recipe.model.d_model == 256
+    for name, _ in declared_settings():
+        value = get_setting(recipe, name)
+        assert get_setting(with_settings(Recipe("x"), {name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        ({"model.head": 2}, "unknown setting 'model.head'; did you mean 'model.heads'?"),
+        ({"model.heads": 0}, "model.heads is 0 but must be at least 1"),
+        ({"model.heads": "two"}, "model.heads is 'two' but must be a whole number"),
+        ({"data.train": ("a.en", "a.de")}, "data.train must be a list of tables"),
+    ],
+)
+def test_a_bad_setting_by_name_is_refused(settings: dict[str, Any], facts: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read_recipe("pocket", settings)
+    assert facts in str(raised.value)
+    with pytest.raises(UsageError, match=r"unknown setting 'model'"):
+        get_setting(Recipe("x"), "model")
+
+
+def test_read_recipe_checks_settings_together_only_after_all_are_set() -> None:
+    with pytest.raises(NmtError, match=r"tokenizer\.joint=false"):
+        read_recipe("pocket", {"tokenizer.joint": False})
+    read_recipe("pocket", {"tokenizer.joint": False, "model.tied": "target"})
+
+
+def test_write_recipe_writes_what_read_recipe_reads(tmp_path: Path) -> None:
+    recipe = read_recipe("pocket", {"train.max_updates": 500})
+    write_recipe(recipe, tmp_path / "mine.toml")
+    assert read_recipe(tmp_path / "mine.toml") == recipe
+    with pytest.raises(NmtError, match="cannot write"):
+        write_recipe(recipe, tmp_path)
 
 
 def test_every_default_is_valid_and_has_a_meaning() -> None:

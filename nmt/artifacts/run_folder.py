@@ -11,8 +11,13 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe import changed_keys, parse_recipe, read_text, to_toml
-from nmt.system.atomic import write_text
+from nmt.recipe import (
+    FIXED_SETTINGS,
+    parse_recipe,
+    read_text,
+    recipe_differences,
+    write_recipe,
+)
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
@@ -141,13 +146,13 @@ class RunFolder:
             if recipe.train.precision == "auto":
                 train = replace(recipe.train, precision=begun.train.precision)
                 recipe = replace(recipe, train=train)
-            changed = changed_keys(begun, recipe)
+            changed = recipe_differences(begun, recipe, FIXED_SETTINGS)
             if changed:
                 raise NmtError(
-                    f"{self.path} was begun with other settings: {', '.join(changed)}; go on with"
-                    " those, or name a new folder with --run"
+                    f"{self.path} was begun with other settings: {', '.join(map(str, changed))};"
+                    " go on with those, or name a new folder with --run"
                 )
-        write_text(self.recipe, to_toml(recipe))
+        write_recipe(recipe, self.recipe)
 
     def translation_model(self) -> Path:
         """The file to translate with: the average, or the best where training went on since."""

@@ -1,21 +1,25 @@
 """What is settled when a run begins: its precision, its text, and the model it begins with."""
 
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
 
 from nmt.artifacts.model_file import ModelFile, read_model
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
+from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError
-from nmt.recipe import toml_value
+from nmt.recipe import recipe_differences, toml_value
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import Report, prepare
 from nmt.text.tokenizer import load_tokenizer
 
-# Of a model's settings those that its weights do not depend on.
-NO_WEIGHTS = {"dropout", "attention_dropout"}
+# The settings that a model's weights depend on.
+WEIGHT_SETTINGS = tuple(
+    f"model.{each.name}"
+    for each in fields(ModelSettings)
+    if each.name not in ("dropout", "attention_dropout")
+)
 
 
 def resolve_precision(recipe: Recipe, run: RunFolder, device: torch.device) -> Recipe:
@@ -54,11 +58,9 @@ def initial_model(recipe: Recipe, run: RunFolder) -> ModelFile | None:
             " --init-from"
         )
     content = read_model(path)
-    wanted, there = asdict(recipe.model), asdict(content.recipe.model)
     differing = {
-        f"model.{key}={there[key]}": f"model.{key}={wanted[key]}"
-        for key in wanted
-        if wanted[key] != there[key] and key not in NO_WEIGHTS
+        f"{each.name}={each.old}": f"{each.name}={each.new}"
+        for each in recipe_differences(content.recipe, recipe, WEIGHT_SETTINGS)
     }
     pieces = len(content.weights["embedding"])
     kind, size = recipe.tokenizer.kind, recipe.tokenizer.vocab_size

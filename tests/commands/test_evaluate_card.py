@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.recipe import recipe_from
+from nmt.recipe import recipe_from_tables
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 
@@ -129,7 +129,7 @@ def test_a_card_names_what_was_scored(nmt: Run, tmp_path: Path, skilled_run: Pat
     assert found["decode"]["beam_size"] == 2
     assert {"nmt", "python", "torch", "sentencepiece", "sacrebleu"} <= {*found["versions"]}
     recipe = found["recipe"]
-    assert recipe_from(dict(recipe), "x", "card") == RunFolder(skilled_run).load_recipe()
+    assert recipe_from_tables(dict(recipe), "x", "card") == RunFolder(skilled_run).load_recipe()
     (result,) = found["results"]
     assert result["test_set"] == "tiny"
     for kind, name in (("source", "dev.src"), ("references", "dev.tgt")):

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, product
 
-from nmt.config import Recipe, declared_settings
+from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import check_together, override
+from nmt.recipe import check_together, override, recipe_differences, with_settings
 from nmt.studio.ablation.axes import Axis
-from nmt.studio.inspection.deviations import shown, value_of
+from nmt.studio.inspection.deviations import shown
 
 BASE = "base"
 LONGEST_NAME = 120  # characters of a folder's name
@@ -103,15 +103,15 @@ def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, lis
 
 def changes(base: Recipe, recipe: Recipe) -> tuple[Change, ...]:
     """What sets a recipe apart from the base, in the order of the settings."""
-    pairs = (
-        (name, value_of(base, name), value_of(recipe, name)) for name, _ in declared_settings()
+    return tuple(
+        Change(each.name, shown(each.new), shown(each.old))
+        for each in recipe_differences(base, recipe)
     )
-    return tuple(Change(name, shown(new), shown(old)) for name, old, new in pairs if new != old)
 
 
 def with_seed(recipe: Recipe, seed: int) -> Recipe:
     """The recipe that begins from a seed; raises UsageError for one out of range."""
-    return override(recipe, [f"train.seed={seed}"])
+    return with_settings(recipe, {"train.seed": seed})
 
 
 def parse_seeds(text: str) -> list[int]:

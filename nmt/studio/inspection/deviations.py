@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.config import Recipe, TextFiles, declared_settings
-from nmt.recipe import toml_value
+from nmt.recipe import get_setting, toml_value
 from nmt.studio.inspection.paper import BIG, CORPORA, DEV_SET, TABLE_2, TABLE_3, Row
 
 # Other ways to the same updates and the same translations, and how they are watched; a seed is
@@ -123,7 +123,7 @@ def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
             continue
         if name == "train.checkpoint_updates" and row.value_of("train.average_checkpoints") == 1:
             continue  # checkpoints matter to what is averaged alone
-        value, paper = value_of(recipe, name), row.value_of(name)
+        value, paper = get_setting(recipe, name), row.value_of(name)
         if value != paper:
             changed = name in row.changes and name.startswith("model.")
             source = "table 3" if changed else section(declared.metadata["meaning"])
@@ -135,16 +135,10 @@ def silent_settings(recipe: Recipe) -> dict[str, Any]:
     in_order = (name for name, _ in declared_settings() if name in SILENT)
     learned = recipe.model.positions == "learned"
     return {
-        name: value_of(recipe, name)
+        name: get_setting(recipe, name)
         for name in in_order
         if learned or name != "model.max_positions"
     }
-
-
-def value_of(recipe: Recipe, setting: str) -> Any:
-    """A recipe's value of `section.key`."""
-    table, key = setting.split(".")
-    return getattr(getattr(recipe, table), key)
 
 
 def section(meaning: str) -> str | None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from nmt.config import declared_settings
-from nmt.recipe import load_recipe, read_text, shipped_recipes
+from nmt.recipe import get_setting, load_recipe, read_text, shipped_recipes
 from nmt.studio.inspection.architecture import weights_of
-from nmt.studio.inspection.deviations import compare, deviations, value_of
+from nmt.studio.inspection.deviations import compare, deviations
 from nmt.studio.inspection.page import page
 from nmt.studio.inspection.paper import SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.system.resources import shipped
@@ -54,9 +54,9 @@ def test_a_row_is_the_base_with_its_change_alone(row: Row) -> None:
     }
     recipe, base = load_recipe(row.recipe), load_recipe(BASE.recipe)
     differing = {
-        name: value_of(recipe, name)
+        name: get_setting(recipe, name)
         for name, _ in declared_settings()
-        if value_of(recipe, name) != value_of(base, name)
+        if get_setting(recipe, name) != get_setting(base, name)
     }
     assert written == differing
     assert {**BASE.changes, **written} == row.changes

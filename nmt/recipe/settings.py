@@ -1,0 +1,113 @@
+"""Look settings up by their names, change them, and compare two recipes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from typing import Any
+
+from nmt.config import Recipe, declared_settings
+from nmt.errors import NmtError, UsageError
+from nmt.recipe.tables import build_value, suggestion
+from nmt.recipe.toml import parse_value
+from nmt.setting import check_value
+
+DECLARED = dict(declared_settings())
+# Settings that a resumed run must keep.
+FIXED_SETTINGS = tuple(
+    name for name, declared in DECLARED.items() if not declared.metadata["may_change"]
+)
+
+
+@dataclass(frozen=True)
+class SettingDifference:
+    """A setting that two recipes have different values for."""
+
+    name: str  # section.key
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.old} -> {self.new})"
+
+
+def get_setting(recipe: Recipe, name: str) -> Any:
+    """Return the value of a setting, such as `get_setting(recipe, "model.d_model")`.
+
+    Raises UsageError for an unknown name.
+    """
+    check_name(name)
+    section, key = name.split(".")
+    return getattr(getattr(recipe, section), key)
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError, with the nearest valid name, unless a setting has this name."""
+    if name not in DECLARED:
+        raise UsageError(f"unknown setting '{name}'{suggestion(name, DECLARED)}")
+
+
+def recipe_differences(
+    old: Recipe, new: Recipe, names: Iterable[str] = tuple(DECLARED)
+) -> tuple[SettingDifference, ...]:
+    """Return the settings that differ between two recipes, in the order of `names`.
+
+    names: the settings to compare, all by default; `FIXED_SETTINGS` are those that a resumed run
+    must keep.
+    """
+    found = (
+        SettingDifference(name, get_setting(old, name), get_setting(new, name)) for name in names
+    )
+    return tuple(each for each in found if each.old != each.new)
+
+
+def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with some settings changed.
+
+    settings: values by name. A value is what TOML holds (numbers, texts, lists and tables), or what
+    a recipe holds (tuples, `TextFiles` and `Download`). Raises UsageError for an unknown name or a
+    bad value; `check_together` checks that the settings fit each other.
+    """
+    for name, value in settings.items():
+        checked = checked_value(name, value)
+        section, key = name.split(".")
+        recipe = replace(recipe, **{section: replace(getattr(recipe, section), **{key: checked})})
+    return recipe
+
+
+def checked_value(name: str, value: Any) -> Any:
+    """Return a value as a recipe holds it; raises UsageError for an unknown name or a bad value."""
+    check_name(name)
+    try:
+        return check_value(name, build_value(name, as_toml(value)), DECLARED[name])
+    except NmtError as error:
+        raise UsageError(str(error)) from error
+
+
+def as_toml(value: Any) -> Any:
+    """Return a value in TOML's types: dataclasses become tables, tuples become lists."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {key: as_toml(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_toml(each) for each in value]
+    return value
+
+
+def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """Return a recipe with `section.key=value` texts applied; raises UsageError."""
+    return with_settings(recipe, parse_overrides(overrides))
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the values by name that `section.key=value` texts set; a later text wins.
+
+    A value is written in TOML; a word needs no quotes. Raises UsageError for a text without `=`, an
+    unknown name or a bad value.
+    """
+    settings = {}
+    for text in overrides:
+        name, equals, raw = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise UsageError(f"--set takes section.key=value, not '{text}'")
+        settings[name] = checked_value(name, parse_value(raw))
+    return settings

@@ -1,0 +1,110 @@
+"""Build recipes from TOML tables and check every key and value."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from nmt.config import SECTIONS, Download, Recipe, TextFiles
+from nmt.errors import NmtError
+from nmt.recipe.toml import parse_toml
+from nmt.setting import check_value
+
+SECTION_LIST = ", ".join(f"[{section}]" for section in SECTIONS)
+# A recipe's name is also the name of its run below runs/: a folder, or one within another, as in
+# paper/base.
+RECIPE_NAME = re.compile(r"(?!\.{1,2}(/|$))[^/\\\x00-\x1f]+(/(?!\.{1,2}$)[^/\\\x00-\x1f]+)?")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word, or the list of all known words."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
+
+
+def parse_recipe(text: str, name: str, origin: str) -> Recipe:
+    """Return the recipe of a TOML text that extends no other.
+
+    name: the recipe's name if the text has none. origin: names the text in errors. Raises NmtError
+    for invalid TOML, an unknown key or a bad value.
+    """
+    return recipe_from_tables(parse_toml(text, origin), name, origin)
+
+
+def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Recipe:
+    """Return the recipe of parsed TOML tables; arguments and errors as for `parse_recipe`."""
+    sections = {key: value for key, value in tables.items() if key != "name"}
+    name = tables.get("name", name)
+    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
+        raise NmtError(f"{origin}: name is {name!r} but must be a text that can name a folder")
+    try:
+        check_sections(sections)
+        settings = {
+            section: build_settings(kind, f"{section}.", sections.get(section, {}))
+            for section, kind in SECTIONS.items()
+        }
+    except NmtError as error:
+        raise NmtError(f"{origin}: {error}") from error
+    return Recipe(name=name, **settings)
+
+
+def check_sections(sections: Mapping[str, Any]) -> None:
+    """Raise NmtError for an unknown section, or for a key outside the sections."""
+    for section, values in sections.items():
+        if section not in SECTIONS and not isinstance(values, dict):
+            raise NmtError(
+                f"unknown key '{section}': settings belong in the sections {SECTION_LIST}"
+            )
+        if section not in SECTIONS:
+            raise NmtError(f"unknown section [{section}]{suggestion(section, SECTIONS)}")
+        if not isinstance(values, dict):
+            raise NmtError(f"'{section}' must be a table, [{section}]")
+
+
+def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> Any:
+    """Return an instance of a settings dataclass made from a TOML table.
+
+    prefix: stands before each key in errors. Raises NmtError for an unknown key or a bad value.
+    """
+    declared = {each.name: each for each in fields(kind)}
+    checked = {}
+    for key, raw in values.items():
+        if key not in declared:
+            raise NmtError(f"unknown setting {prefix}{key}{suggestion(key, declared)}")
+        value = build_value(f"{prefix}{key}", raw)
+        checked[key] = check_value(f"{prefix}{key}", value, declared[key])
+    if kind is TextFiles:
+        check_files(prefix, checked)
+    return kind(**checked)
+
+
+def build_value(name: str, value: Any) -> Any:
+    """Return a setting's value with its lists as tuples and its tables as dataclasses.
+
+    Raises NmtError if a list or a table holds the wrong things.
+    """
+    if name in ("data.train", "data.dev", "data.downloads"):
+        kind = Download if name == "data.downloads" else TextFiles
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise NmtError(f"{name} must be a list of tables")
+        return tuple(build_settings(kind, f"{name}.", each) for each in value)
+    if name == "data.test":
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise NmtError(f"{name} must hold a table for each test set")
+        return {
+            key: build_settings(TextFiles, f"{name}.{key}.", each) for key, each in value.items()
+        }
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(each, str) for each in value):
+        raise NmtError(f"{name} must be a list of texts")
+    return tuple(value)
+
+
+def check_files(prefix: str, files: Mapping[str, Any]) -> None:
+    """Raise NmtError for a corpus that is neither two files nor one TSV file."""
+    pair = bool(files.get("source")) + bool(files.get("target"))
+    if pair != (0 if files.get("tsv") else 2):
+        raise NmtError(f"{prefix.rstrip('.')} needs either source and target, or tsv alone")
