@@ -307,7 +307,7 @@ def test_fixed_settings_leave_out_what_a_resumed_run_may_change() -> None:
 
 def test_a_setting_can_be_read_and_set_by_name() -> None:
     recipe = load_recipe("multi30k_en_de")
-    assert get_setting(recipe, "model.d_model") == recipe.model.d_model == 256
+    assert get_setting(recipe, "model.d_model") == recipe.model.d_model == 128
     for name, _ in declared_settings():
         value = get_setting(recipe, name)
         assert get_setting(with_settings(Recipe("x"), {name: value}), name) == value
