@@ -1,6 +1,7 @@
-"""A model as one .safetensors file that needs nothing else: weights, tokenizer, recipe, version.
+"""The model file: one .safetensors file with everything that translating needs.
 
-Loading one executes nothing of what it holds.
+It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
+executes none of its content.
 """
 
 import json
@@ -23,29 +24,29 @@ from nmt.system.atomic import atomic_path
 from nmt.text.tokenizer import PAD, Tokenizer
 
 FORMAT = "nmt-transformer"
-FORMAT_VERSION = 1
-TOKENIZER = "tokenizer.model"  # the tensor of the tokenizer's bytes
+FORMAT_VERSION = 2
+TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model ready to translate."""
+    """A model, or an ensemble, that is ready to translate."""
 
-    network: Transformer  # in evaluation mode
+    network: Transformer  # in evaluation mode, on its device
     tokenizer: Tokenizer
     recipe: Recipe
     path: Path
-    ensemble: tuple["TrainedModel", ...] = ()  # further models that it translates with as one
+    ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """What a model file holds."""
+    """The content of a model file."""
 
     weights: dict[str, Tensor]
     tokenizer: bytes
     recipe: Recipe
-    updates: tuple[int, ...]  # of the checkpoints it is, or is the mean of
+    updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
 
 
 def save_model(
@@ -55,7 +56,11 @@ def save_model(
     recipe: Recipe,
     updates: Sequence[int],
 ) -> None:
-    """Write a model, whole or not at all."""
+    """Write a model file; it appears whole or not at all.
+
+    weights: the network's state. tokenizer: the bytes of a SentencePiece model. updates: those of
+    the checkpoint, or of the averaged checkpoints. Raises NmtError if the file cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     tensors[TOKENIZER] = torch.frombuffer(bytearray(tokenizer), dtype=torch.uint8)
     metadata = {
@@ -65,16 +70,19 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
     }
-    # `save_file` would put a file of its own, for the owner's eyes only, in the place of any other.
+    # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
     end = 8 + int.from_bytes(content[:8], "little")
     with atomic_path(path) as partial, partial.open("wb") as stream:
-        stream.write(in_order(bytes(content[8:end])))
+        stream.write(sorted_header(bytes(content[8:end])))
         stream.write(content[end:])
 
 
-def in_order(header: bytes) -> bytes:
-    """A .safetensors header with its length and its metadata sorted: the same model, same bytes."""
+def sorted_header(header: bytes) -> bytes:
+    """Return a .safetensors header, length included, with sorted metadata.
+
+    safetensors writes metadata in random order; sorted, equal models have equal bytes.
+    """
     entries = json.loads(header)
     entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
@@ -82,8 +90,11 @@ def in_order(header: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def model_file(path: Path) -> Path:
-    """The file of a model that is named by it or by its run folder (its average, else its best)."""
+def find_model(path: Path) -> Path:
+    """Return the model file at a path: the path itself, or the model of a run folder.
+
+    Raises NmtError if it does not exist.
+    """
     if path.is_dir():
         path = RunFolder(path).translation_model()
     if not path.is_file():
@@ -92,80 +103,104 @@ def model_file(path: Path) -> Path:
 
 
 def read_model(path: Path) -> ModelFile:
-    """The content of a model file; raises NmtError if it is none, is truncated or too new."""
-    path = model_file(path)
+    """Return the content of a model file or of a run folder's model.
+
+    Raises NmtError if the file does not exist, is damaged or has another format.
+    """
+    return read_model_file(find_model(path))
+
+
+def read_model_file(file: Path) -> ModelFile:
+    """Return the content of a model file; raises NmtError if it is damaged or of another format."""
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            check_format(path, metadata)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+        with safe_open(file, "pt") as stored:
+            metadata = stored.metadata() or {}
+            check_format(file, metadata)
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
     except (SafetensorError, OSError, RuntimeError) as error:
-        raise NmtError(f"{path} is damaged or is not a model ({error}); make it anew") from error
+        raise NmtError(
+            f"{file} is damaged or is not a model ({error}); create it again with `nmt train`"
+        ) from error
     tokenizer = tensors.pop(TOKENIZER, None)
     if tokenizer is None or tokenizer.dtype != torch.uint8 or "recipe" not in metadata:
-        raise NmtError(f"{path} lacks its tokenizer or recipe; make it anew")
-    recipe = parse_recipe(metadata["recipe"], path.stem, f"the recipe inside {path}")
+        raise NmtError(
+            f"{file} contains no tokenizer or no recipe; create it again with `nmt train`"
+        )
+    recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
     try:
-        updates = tuple(map(int, json.loads(metadata.get("updates", "[]"))))
-    except (ValueError, TypeError) as error:
-        raise NmtError(f"{path} has damaged metadata ({error}); make it anew") from error
+        updates = tuple(map(int, json.loads(metadata["updates"])))
+    except (KeyError, ValueError, TypeError) as error:
+        raise NmtError(
+            f"{file} has damaged metadata ({error!r}); create it again with `nmt train`"
+        ) from error
     return ModelFile(tensors, tokenizer.numpy().tobytes(), recipe, updates)
 
 
-def check_format(path: Path, metadata: Mapping[str, str]) -> None:
-    """Refuse files of other programs and of later formats."""
+def check_format(file: Path, metadata: Mapping[str, str]) -> None:
+    """Raise NmtError if a file is of another program or of another version of the format."""
     if metadata.get("format") != FORMAT:
-        raise NmtError(f"{path} is not a model of this program; `nmt train` makes one")
-    version = metadata.get("format_version", "")
-    if not version.isdecimal() or len(version) > 9 or int(version) > FORMAT_VERSION:
+        raise NmtError(f"{file} is not a model of this program; `nmt train` creates one")
+    version = metadata.get("format_version")
+    if version != str(FORMAT_VERSION):
         raise NmtError(
-            f"{path} has model format {version}, made by nmt {metadata.get('nmt_version')}; this is"
-            f" nmt {__version__}, which reads up to {FORMAT_VERSION}: upgrade it"
+            f"{file} has model format {version}, written by nmt {metadata.get('nmt_version')}; this"
+            f" is nmt {__version__}, which reads format {FORMAT_VERSION}: install the version that"
+            " wrote the file, or train again"
         )
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
-    """The model in a file, or in a run folder (its average, else its best), on a device."""
-    path = model_file(path)
-    content = read_model(path)
-    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {path}")
+    """Return the model in a file or a run folder, ready to translate on a device.
+
+    Raises NmtError as `read_model` does, or if the weights do not fit the recipe.
+    """
+    return load_model_file(find_model(path), device)
+
+
+def load_model_file(file: Path, device: torch.device) -> TrainedModel:
+    """Return the model in a file, ready to translate on a device."""
+    content = read_model_file(file)
+    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
     network = Transformer(content.recipe.model, len(tokenizer), PAD)
-    load_weights(network, content.weights, path)
-    return TrainedModel(network.to(device).eval(), tokenizer, content.recipe, path)
+    load_weights(network, content.weights, file)
+    return TrainedModel(network.to(device).eval(), tokenizer, content.recipe, file)
 
 
 def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
-    """The first model, whose recipe counts, with the others; raises NmtError unless they agree.
+    """Return one or more models that translate together on a device.
 
-    All must read and write the same pieces, for the same task; their shapes may differ.
+    The recipe of the first model applies. The models must have the same vocabulary and the same
+    task; their shapes may differ. Raises UsageError for a model named twice, NmtError for models
+    that do not fit together.
     """
-    files = [model_file(path) for path in paths]
-    for place, file in enumerate(files):
-        if file.resolve() in [each.resolve() for each in files[:place]]:
+    files = [find_model(path) for path in paths]
+    resolved = [file.resolve() for file in files]
+    for index, file in enumerate(files):
+        if resolved[index] in resolved[:index]:
             raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
-    first, *others = [load_model(file, device) for file in files]
+    first, *others = [load_model_file(file, device) for file in files]
     for other in others:
         if not other.tokenizer.matches(first.tokenizer):
             raise NmtError(
-                f"{other.path} has another vocabulary than {first.path}; models of an ensemble need"
-                " the same: train them on one corpus with the same [tokenizer], or one from the"
-                " other with --init-from"
+                f"{other.path} has another vocabulary than {first.path}; models of an ensemble must"
+                " share one: train them on one corpus with the same [tokenizer] settings, or train"
+                " one from the other with --init-from"
             )
         if task(other.recipe) != task(first.recipe):
             raise NmtError(
-                f"{other.path} is of {task(other.recipe)} but {first.path} of {task(first.recipe)};"
-                " name only models of one task for an ensemble"
+                f"{other.path} is for {task(other.recipe)} but {first.path} for"
+                f" {task(first.recipe)}; an ensemble needs models of the same task"
             )
     return replace(first, ensemble=tuple(others))
 
 
 def task(recipe: Recipe) -> str:
-    """The direction of translation and how it is scored, such as en-de (bleu)."""
+    """Return the direction of translation and the metric, such as "en-de (bleu)"."""
     return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
 
 
 def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Put a file's weights into a network; raises NmtError unless names and shapes agree."""
+    """Load a file's weights into a network; raises NmtError unless names and shapes agree."""
     try:
         network.load_state_dict(dict(weights))
     except RuntimeError as error:
@@ -174,12 +209,15 @@ def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path
 
 
 def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    """The shape of every tensor."""
+    """Return the shape of every tensor by name."""
     return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def average(paths: Sequence[Path]) -> ModelFile:
-    """The mean of checkpoints' weights (section 6.1), summed in float64."""
+    """Return the mean of checkpoints' weights (section 6.1), summed in float64.
+
+    Raises NmtError if a file is damaged or the files are of different runs.
+    """
     first = read_model(paths[0])
     sums = {name: tensor.double() for name, tensor in first.weights.items()}
     updates = [*first.updates]
@@ -187,7 +225,7 @@ def average(paths: Sequence[Path]) -> ModelFile:
         content = read_model(path)
         same = (content.tokenizer, content.recipe.model) == (first.tokenizer, first.recipe.model)
         if not same or shapes(content.weights) != shapes(first.weights):
-            raise NmtError(f"{path} and {paths[0]} are of different runs; they have no mean")
+            raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
         for name, tensor in content.weights.items():
             sums[name] += tensor

@@ -1,10 +1,9 @@
-"""Decoding one position at a time over kept keys and values: the model's side of the search.
+"""Decode one position at a time with cached keys and values: the model's side of the search.
 
-Dimensions: B sentences, K hypotheses a sentence, R = B * K rows, h heads, S source and t target
-positions so far.
+Dimensions: L layers, B sentences, K hypotheses for each sentence, R = B * K rows, h heads, S source
+positions and t target positions so far.
 """
 
-import copy
 import math
 from dataclasses import dataclass, replace
 
@@ -12,32 +11,24 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nmt.kernels.int8 import int8_if_large
-from nmt.kernels.linear import PackedLinear
-from nmt.model.attention import padding_mask
-from nmt.model.inference import (
-    InferenceDecoderLayer,
-    InferenceEmbedding,
-    InferenceEncoderLayer,
-    ProductOf,
-    functional_norm,
-)
-from nmt.model.layers import DecoderLayer, EncoderLayer
+from nmt.decoding.packing import packed_copy
+from nmt.model.attention import KeyValueCache
+from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
 
-# Positions are kept in multiples of this, the unused ones hidden: torch's softmax of 15 numbers
-# takes ten times as long as that of 16, which fill a vector register.
+# Caches hold multiples of this many positions, the unused ones hidden by a mask: torch's softmax of
+# 15 numbers takes ten times as long as that of 16, which fill a vector register.
 BLOCK = 16
 
 
 @dataclass(frozen=True)
 class DecoderState:
-    """All that the next step needs of the source and of the hypotheses so far, L layers in one.
+    """The caches of all L layers for the source and for the hypotheses so far.
 
-    Keys and values of target positions lie in buffers with room for more, written in place: fresh
-    memory for each step costs more than its attention. Those of the source are kept once a
-    sentence, not once a hypothesis. `step` and `select` write into the buffers of the state they
-    are given, which is spent then.
+    The caches of target positions have room for more and are written in place: fresh memory for
+    each step costs more than the step's attention. Those of the source exist once for each
+    sentence, not for each hypothesis. `step` and `select` write into the buffers of the state that
+    they are given, which must not be used afterwards.
     """
 
     self_keys: Tensor  # (L, R, h, capacity, d_k)
@@ -49,32 +40,32 @@ class DecoderState:
     length: int  # t
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """The state of hypotheses `rows` (B', K'): old flat rows, each sentence's own side by side.
+        """Return the state of the hypotheses `rows` (B', K'), flat indices of the old R rows.
 
-        Reorders, repeats and drops hypotheses; a sentence without a row leaves the batch. What
-        stays in its place costs nothing.
+        Hypotheses are reordered, repeated and dropped; those of a sentence stay next to each
+        other. A sentence without a row leaves the batch. A row that keeps its place costs nothing.
         """
         beam = rows.shape[1]
-        sentences = Moves(torch.div(rows[:, 0], self.beam, rounding_mode="floor"))
+        sentences = RowMoves(torch.div(rows[:, 0], self.beam, rounding_mode="floor"))
         hypotheses = rows.flatten()
         if beam == self.beam:
-            moved = Moves(hypotheses)
-            keys = moved.of(self.self_keys, self.length)
-            values = moved.of(self.self_values, self.length)
-        else:  # the first step: there is little to copy
+            moves = RowMoves(hypotheses)
+            keys = moves.apply(self.self_keys, self.length)
+            values = moves.apply(self.self_values, self.length)
+        else:  # after the first step: there is little to copy
             keys, values = self.self_keys[:, hypotheses], self.self_values[:, hypotheses]
         return DecoderState(
             keys,
             values,
-            sentences.of(self.memory_keys),
-            sentences.of(self.memory_values),
-            sentences.of(self.memory_mask[None])[0],
+            sentences.apply(self.memory_keys),
+            sentences.apply(self.memory_values),
+            sentences.apply(self.memory_mask[None])[0],
             beam,
             self.length,
         )
 
     def with_room(self) -> "DecoderState":
-        """The same with room for a target position more."""
+        """Return the state with room for at least one more target position."""
         if self.length < self.self_keys.shape[3]:
             return self
         more = (0, 0, 0, BLOCK)
@@ -82,120 +73,90 @@ class DecoderState:
             self, self_keys=pad(self.self_keys, more), self_values=pad(self.self_values, more)
         )
 
+    def layer_caches(self) -> list[LayerCache]:
+        """Return the cache of each layer; they share the memory of the state."""
+        buffers = self.self_keys, self.self_values, self.memory_keys, self.memory_values
+        source_length = self.memory_keys.shape[3]
+        return [
+            LayerCache(
+                KeyValueCache(keys, values, self.length),
+                KeyValueCache(memory_keys, memory_values, source_length),
+            )
+            for keys, values, memory_keys, memory_values in zip(
+                *(each.unbind(0) for each in buffers), strict=True
+            )
+        ]
 
-class Moves:
-    """Which rows of buffers are copied to which, in place."""
+
+class RowMoves:
+    """The rows of buffers that have to be copied to another place when rows are selected."""
 
     def __init__(self, rows: Tensor) -> None:
+        """Take the old row (n',) of each new one."""
         self.count = len(rows)
-        self.to = (rows != torch.arange(self.count, device=rows.device)).nonzero()[:, 0]
-        self.origin = rows[self.to] if len(self.to) else None
+        self.targets = (rows != torch.arange(self.count, device=rows.device)).nonzero()[:, 0]
+        self.sources = rows[self.targets] if len(self.targets) else None
 
-    def of(self, kept: Tensor, length: int | None = None) -> Tensor:
-        """The rows left of (L, n, h, positions, width), of which `length` positions count."""
-        if self.origin is not None:
-            kept[:, self.to, :, :length] = kept[:, self.origin, :, :length]
-        return kept[:, : self.count]
+    def apply(self, buffer: Tensor, length: int | None = None) -> Tensor:
+        """Copy rows within (L, n, h, positions, width) and return its first n' rows.
+
+        Only the first `length` positions are copied.
+        """
+        if self.sources is not None:
+            buffer[:, self.targets, :, :length] = buffer[:, self.sources, :, :length]
+        return buffer[:, : self.count]
 
 
 class IncrementalDecoder:
-    """`encode`, then `step` by step, through a Transformer in evaluation mode.
+    """The seam between the search and a Transformer: `encode`, then `step` after `step`.
 
-    It lays the weights out anew and keeps nothing of the Transformer that it has a copy of. What
-    the Transformer learns afterwards it knows in part: make another then.
+    It packs the weights when it is made. It does not see later training; create a new one then.
     """
 
     def __init__(self, model: Transformer, precision: str = "float32") -> None:
-        """Lay a model out in a precision of `decode.precision`; int8 needs `has_int8`."""
-        product: ProductOf = PackedLinear
-        if precision == "bf16":
-            model = copy.deepcopy(model).bfloat16()  # the search itself adds up in float32
-        elif precision == "int8":
-            product = int8_if_large
-        self.pad_id = model.pad_id
-        self.embed_source = InferenceEmbedding(model.source_embedding, model.source_positions)
-        self.embed_target = InferenceEmbedding(model.embedding, model.target_positions)
-        self.encoder = [
-            InferenceEncoderLayer(layer, product)
-            for layer in model.encoder
-            if isinstance(layer, EncoderLayer)
-        ]
-        self.decoder = [
-            InferenceDecoderLayer(layer, product)
-            for layer in model.decoder
-            if isinstance(layer, DecoderLayer)
-        ]
-        self.encoder_norm = functional_norm(model.encoder_norm)
-        self.decoder_norm = functional_norm(model.decoder_norm)
-        self.project = product(model.softmax_weight.detach())
+        """Pack a model in a precision of `decode.precision`; int8 needs `has_int8`."""
+        self.model, self.project = packed_copy(model, precision)
 
     @torch.no_grad()
     def encode(self, source: Tensor) -> DecoderState:
-        """The state before the first target piece, one hypothesis a sentence; source (B, S)."""
-        is_padding = source == self.pad_id
-        x = self.embed_source(source)
-        bias = padding_mask(is_padding, x.dtype)
-        for layer in self.encoder:
-            x = layer(x, bias)
-        x = self.encoder_norm(x)
-        hidden = pad(is_padding, (0, -x.shape[1] % BLOCK), value=True)
-        memory_mask = x.new_zeros(hidden.shape).masked_fill_(hidden, -math.inf)[:, None, None]
-        return self.first_state(x, memory_mask)
+        """Return the state before the first target token, one hypothesis for each sentence.
 
-    def first_state(self, memory: Tensor, bias: Tensor) -> DecoderState:
-        """Room for the target, and keys and values of the memory with room for a whole block."""
+        source: ids (B, S) ending in EOS.
+        """
+        memory, _ = self.model.encode(source)
+        # Room for a whole block, and a mask that hides padding and room.
+        is_hidden = pad(source == self.model.pad_id, (0, -source.shape[1] % BLOCK), value=True)
+        mask = memory.new_zeros(is_hidden.shape).masked_fill_(is_hidden, -math.inf)
+        return self.first_state(memory, mask[:, None, None])
+
+    def first_state(self, memory: Tensor, mask: Tensor) -> DecoderState:
+        """Return a state with room for the target and with the keys and values of the memory."""
+        settings = self.model.settings
         B, S = memory.shape[:2]
-        heads = self.decoder[0].cross_attention
-        keys, values = (width // heads.heads for width in heads.widths[1:])  # d_k, d_v
-        shape = len(self.decoder), B, heads.heads
+        shape = settings.decoder_layers, B, settings.heads
+        capacity = mask.shape[-1]
         state = DecoderState(
-            memory.new_zeros(*shape, BLOCK, keys),
-            memory.new_zeros(*shape, BLOCK, values),
-            memory.new_zeros(*shape, bias.shape[-1], keys),
-            memory.new_zeros(*shape, bias.shape[-1], values),
-            bias,
+            memory.new_zeros(*shape, BLOCK, settings.d_k),
+            memory.new_zeros(*shape, BLOCK, settings.d_v),
+            memory.new_zeros(*shape, capacity, settings.d_k),
+            memory.new_zeros(*shape, capacity, settings.d_v),
+            mask,
             beam=1,
             length=0,
         )
-        for number, layer in enumerate(self.decoder):
-            heads = layer.cross_attention
-            key, value = heads.memory(memory).split(heads.widths[1:], dim=-1)
-            state.memory_keys[number, :, :, :S] = heads.split_heads(key)
-            state.memory_values[number, :, :, :S] = heads.split_heads(value)
+        for number, layer in enumerate(self.model.decoder):
+            assert isinstance(layer, DecoderLayer)  # noqa: S101 (for the type checker)
+            key, value = layer.cross_attention.project_memory(memory)
+            state.memory_keys[number, :, :, :S] = key
+            state.memory_values[number, :, :, :S] = value
         return state
 
     @torch.no_grad()
     def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Logits (B, K, V) of the next piece after last_ids (B, K), and the state after them."""
+        """Return the logits (B, K, V) of the token after last_ids (B, K), and the next state."""
         B, K = last_ids.shape
         state = state.with_room()
-        t = state.length
-        x = self.embed_target(last_ids.view(B * K, 1), t)
-        hidden = x.new_zeros(state.self_keys.shape[3])  # positions yet to come
-        hidden[t + 1 :] = -math.inf
-        for number in range(len(self.decoder)):
-            x = self.layer_step(number, x, state, hidden)
-        x = self.decoder_norm(x)
-        return self.project(x).view(B, K, -1), replace(state, length=t + 1)
-
-    def layer_step(self, number: int, x: Tensor, state: DecoderState, hidden: Tensor) -> Tensor:
-        """x (R, 1, d_model) through a layer, whose keys and values for it are added to the state.
-
-        hidden (capacity,): the bias that hides positions yet to come.
-        """
-        layer, t = self.decoder[number], state.length
-        keys, values = state.self_keys[number], state.self_values[number]
-        heads = layer.self_attention
-        query, key, value = heads.project_all(layer.self_attention_norm.inputs(x), t)
-        keys[:, :, t : t + 1] = key
-        values[:, :, t : t + 1] = value
-        attended = heads.attend(query, keys, values, hidden)
-        x = layer.self_attention_norm(x, attended)
-        # A sentence's K hypotheses are K queries to one memory.
-        keys, values = state.memory_keys[number], state.memory_values[number]
-        heads = layer.cross_attention
-        inputs = layer.cross_attention_norm.inputs(x)
-        query = heads.split_heads(heads.query(inputs).view(len(keys), -1, heads.widths[0]))
-        attended = heads.attend(query, keys, values, state.memory_mask)
-        x = layer.cross_attention_norm(x, attended.view(x.shape))
-        return layer.feed_forward_norm(x, layer.feed_forward(layer.feed_forward_norm.inputs(x)))
+        caches = state.layer_caches()
+        x = self.model.decode(last_ids.view(B * K, 1), None, state.memory_mask, caches)
+        logits: Tensor = self.project(x)
+        return logits.view(B, K, -1), replace(state, length=state.length + 1)

@@ -1,4 +1,4 @@
-"""Dropout (section 5.4), with random numbers that cost little on a CPU."""
+"""Dropout (section 5.4) with random numbers that cost little on a CPU."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _this_thread = threading.local()
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Within it, this thread's masks on the CPU are drawn from this generator, not torch's own."""
+    """Draw this thread's dropout masks on the CPU from `generator` instead of torch's own."""
     before = getattr(_this_thread, "generator", None)
     _this_thread.generator = generator
     try:
@@ -25,11 +25,11 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
 
 
 class Dropout(nn.Module):
-    """Zero each element with probability p, scale the others by 1 / (1 - p); in training alone.
+    """Zero each element with probability p and scale the others by 1 / (1 - p), while training.
 
-    The plain reference is torch.nn.functional.dropout, which serves GPUs and torch.compile. On a
-    CPU it draws each element alone, one thread for all, which took an eighth of a small model's
-    update; here one draw of 64 bits serves four elements.
+    The plain reference is torch.nn.functional.dropout, which runs on GPUs and in torch.compile. On
+    a CPU it draws each element by itself, in one thread, which took an eighth of a small model's
+    update; `dropout_mask` draws 64 bits for four elements.
     """
 
     def __init__(self, probability: float) -> None:
@@ -37,20 +37,20 @@ class Dropout(nn.Module):
         self.p = probability
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same shape."""
+        """Apply dropout to a tensor of any shape."""
         if not self.training or not self.p:
             return x
         if x.device.type != "cpu" or torch.compiler.is_compiling():
             return nn.functional.dropout(x, self.p, training=True)
-        return x * mask(x.shape, self.p, x.dtype)
+        return x * dropout_mask(x.shape, self.p, x.dtype)
 
     def extra_repr(self) -> str:
-        """What printing a module shows."""
+        """Return what printing the module shows."""
         return f"p={self.p}"
 
 
-def mask(shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
-    """0 with the probability given, else 1 / (1 - probability), independently."""
+def dropout_mask(shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
+    """Draw a mask: each element is 0 with the given probability, else 1 / (1 - probability)."""
     dropped = round(probability * 2**BITS)  # of 2^BITS equally likely draws
     words = torch.empty(-(-shape.numel() // DRAWS_PER_WORD), dtype=torch.int64)
     words.random_(-(2**63), None, generator=getattr(_this_thread, "generator", None))

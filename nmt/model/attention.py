@@ -1,23 +1,22 @@
-"""Scaled dot-product and multi-head attention (section 3.2).
+"""Scaled dot-product attention and multi-head attention (section 3.2).
 
-Tensor dimensions: B batch, h heads, Q queries, S keys and values.
+Dimensions: B batch rows, h heads, Q queries, S keys and values.
 """
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from nmt.config import ModelSettings
 from nmt.kernels.dropout import Dropout
-from nmt.model.positions import Rotary
+from nmt.model.positions import RotaryPositions
 
 
 class AttentionRecorder(Protocol):
-    """What attention tells its inputs and weights (B, h, Q, S) to, where someone looks on."""
+    """A callback that receives the inputs and the weights (B, h, Q, S) of each attention call."""
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, weights: Tensor, /) -> None: ...
 
@@ -26,19 +25,32 @@ def attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    bias: Tensor | None,
+    mask: Tensor | None,
+    *,
+    scale: float | None = None,
     recorder: AttentionRecorder | None = None,
     dropout: nn.Module | None = None,
 ) -> Tensor:
-    """softmax(Q K^T / sqrt(d_k) + bias) V (equation 1).
+    """Compute softmax(Q K^T / sqrt(d_k) + mask) V (equation 1).
 
-    query (B, h, Q, d_k), key (B, h, S, d_k), value (B, h, S, d_v) -> (B, h, Q, d_v). The bias is 0
-    where a query may look and minus infinity where not, and broadcasts to (B, h, Q, S). Dropout on
-    the weights is not the paper's.
+    Args:
+        query: (B, h, Q, d_k).
+        key: (B, h, S, d_k).
+        value: (B, h, S, d_v).
+        mask: 0 where a query may look and minus infinity where it may not; broadcast to
+            (B, h, Q, S). None hides nothing.
+        scale: the factor on the queries, 1 / sqrt(d_k) by default.
+        recorder: called with the queries, keys, values and weights.
+        dropout: applied to the weights. The paper has none here.
+
+    Returns:
+        (B, h, Q, d_v).
     """
-    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-    if bias is not None:
-        scores = scores + bias
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
+    scores = (query if scale == 1 else query * scale) @ key.transpose(-2, -1)
+    if mask is not None:
+        scores = scores + mask
     weights = scores.softmax(-1)
     if recorder is not None:
         recorder(query, key, value, weights)
@@ -49,98 +61,164 @@ def attention(
 
 
 def padding_mask(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
-    """The bias that hides padding, (B, 1, 1, S) from a mask (B, S); None where there is none."""
+    """Return the mask (B, 1, 1, S) that hides padding, from booleans (B, S).
+
+    Returns None if there is no padding.
+    """
     if not is_padding.any():
         return None
     zeros = torch.zeros(is_padding.shape, device=is_padding.device, dtype=dtype)
     return zeros.masked_fill(is_padding, -math.inf)[:, None, None, :]
 
 
-def causal_mask(length: int, like: Tensor) -> Tensor:
-    """The bias that hides later positions, (length, length), of a tensor's kind (section 3.2.3)."""
-    return like.new_full((length, length), -math.inf).triu(1)
+def causal_mask(like: Tensor, queries: int, keys: int, first: int = 0) -> Tensor:
+    """Return the mask (queries, keys) that hides later positions from each query (section 3.2.3).
 
-
-def queries_keys_values(
-    projected: Tensor, heads: int, widths: Sequence[int], rotary: Rotary | None, first: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Self-attention's product (B, length, sum of widths) as heads (B, h, length, d_k or d_v).
-
-    Rotary positions turn queries and keys by their positions from `first` on.
+    `first` is the position of the first query; keys begin at position 0. The mask has the data
+    type and the device of `like`.
     """
-    if rotary is None:
-        query, key, value = (split_heads(each, heads) for each in projected.split(widths, dim=-1))
-        return query, key, value
-    both, value = projected.split([widths[0] + widths[1], widths[2]], dim=-1)
-    # Queries and keys are turned alike: at once, as twice as many heads.
-    query, key = rotary(split_heads(both, 2 * heads), first).chunk(2, dim=1)
-    return query, key, split_heads(value, heads)
+    return like.new_full((queries, keys), -math.inf).triu(first + 1)
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values that attention keeps between decoding steps.
+
+    The buffers have room for `capacity` positions. Self-attention appends to them in place;
+    attention to the encoder reads what was computed once for each sentence.
+    """
+
+    keys: Tensor  # (B, h, capacity, d_k)
+    values: Tensor  # (B, h, capacity, d_v)
+    length: int  # positions filled
+
+    def append(self, key: Tensor, value: Tensor) -> None:
+        """Write the keys (B, h, n, d_k) and values (B, h, n, d_v) of the next n positions."""
+        end = self.length + key.shape[2]
+        self.keys[:, :, self.length : end] = key
+        self.values[:, :, self.length : end] = value
+        self.length = end
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
-    """(B, length, h * width) -> (B, h, length, width)."""
+    """Reshape (B, length, h * width) to (B, h, length, width)."""
     return x.view(x.shape[0], x.shape[1], heads, -1).transpose(1, 2)
+
+
+class Projection(nn.Linear):
+    """A linear map without bias, initialised by `MultiHeadAttention.reset_parameters`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+
+    def reset_parameters(self) -> None:
+        """Draw nothing, so that a seed's random numbers go to the weights that are kept."""
 
 
 class MultiHeadAttention(nn.Module):
     """Concat(head_1, ..., head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V).
 
-    W^Q, W^K and W^V of all heads lie in one matrix, in this order, so that self-attention projects
-    with one product. No projection has a bias, as in the authors' code.
+    The W^Q, W^K and W^V of all heads are one matrix in self-attention, so that one product projects
+    to all three. Attention to the encoder has one matrix for the queries and one for keys and
+    values. No projection has a bias, as in the authors' code.
     """
 
     def __init__(self, settings: ModelSettings, *, is_cross: bool = False) -> None:
+        """`is_cross` makes the decoder's attention to the encoder's output."""
         super().__init__()
-        heads, d_k, d_v = settings.heads, settings.d_k, settings.d_v
-        self.is_cross = is_cross  # attends from the decoder to the encoder's output
-        self.recorder: AttentionRecorder | None = None  # `nmt.studio.explain` sets one for a while
+        heads, d_model = settings.heads, settings.d_model
+        d_k, d_v = heads * settings.d_k, heads * settings.d_v  # of all heads
+        self.is_cross = is_cross
         self.heads = heads
-        self.widths = [heads * d_k, heads * d_k, heads * d_v]
-        self.in_weight = nn.Parameter(torch.empty(sum(self.widths), settings.d_model))
-        self.out = nn.Linear(heads * d_v, settings.d_model, bias=False)
-        self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
-        # Positions of source and target have no distance: attention to the memory turns nothing.
-        turns = settings.positions == "rotary" and not is_cross
-        self.rotary = Rotary(d_k) if turns else None
-
-    def forward(self, queries: Tensor, memory: Tensor | None, bias: Tensor | None) -> Tensor:
-        """Attend from queries (B, Q, d_model) to memory (B, S, d_model); None: to themselves."""
-        if memory is None:
-            query, key, value = self.project_all(queries)
+        self.widths = (d_k, d_k, d_v)
+        self.scale = settings.d_k**-0.5
+        self.recorder: AttentionRecorder | None = None
+        if is_cross:
+            self.query = Projection(d_model, d_k)
+            self.key_value = Projection(d_model, d_k + d_v)
         else:
-            query = self.project_query(queries)
-            key, value = self.project_memory(memory)
-        heads = attention(query, key, value, bias, self.recorder, self.dropout)
-        return self.merge(heads)
+            self.query_key_value = Projection(d_model, d_k + d_k + d_v)
+        self.out = nn.Linear(d_v, d_model, bias=False)
+        self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
+        # Positions in the source and in the target have no distance, so only self-attention
+        # rotates.
+        is_rotary = settings.positions == "rotary" and not is_cross
+        self.rotary = RotaryPositions(settings.d_k) if is_rotary else None
 
-    def project_all(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of x, each (B, h, length, d_k or d_v)."""
-        projected = linear(x, self.in_weight)
-        return queries_keys_values(projected, self.heads, self.widths, self.rotary)
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        memory: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+    ) -> Tensor:
+        """Attend from x to itself, or from x to the encoder's output.
 
-    def project_query(self, x: Tensor) -> Tensor:
-        """Queries of x, (B, h, Q, d_k)."""
-        return split_heads(linear(x, self.in_weight[: self.widths[0]]), self.heads)
+        Args:
+            x: (B, Q, d_model).
+            mask: as in `attention`.
+            memory: the encoder's output (B, S, d_model). Only cross-attention without a cache
+                needs it.
+            cache: self-attention appends the keys and values of x and attends to all of them.
+                Cross-attention reads its keys and values from it; the rows of x may then be a
+                multiple of the cache's, with the rows of each sentence next to each other.
+
+        Returns:
+            (B, Q, d_model).
+        """
+        if self.is_cross:
+            if cache is not None:
+                key, value = cache.keys, cache.values
+            else:
+                assert memory is not None  # noqa: S101 (for the type checker)
+                key, value = self.project_memory(memory)
+            # Rows that share a sentence become more queries to its keys.
+            query = split_heads(self.query(x).view(len(key), -1, self.widths[0]), self.heads)
+        else:
+            query, key, value = self.project_self(x, 0 if cache is None else cache.length)
+            if cache is not None:
+                cache.append(key, value)
+                key, value = cache.keys, cache.values
+        heads = attention(
+            query,
+            key,
+            value,
+            mask,
+            scale=self.scale,
+            recorder=self.recorder,
+            dropout=self.dropout,
+        )
+        out: Tensor = self.out(heads.transpose(1, 2).reshape(*x.shape[:2], self.widths[2]))
+        return out
+
+    def project_self(self, x: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Project x (B, length, d_model) to queries, keys and values (B, h, length, d_k or d_v).
+
+        `first` is the position of the first row of x; rotary positions need it.
+        """
+        projected = self.query_key_value(x)
+        if self.rotary is None:
+            parts = projected.split(self.widths, dim=-1)
+            query, key, value = (split_heads(part, self.heads) for part in parts)
+            return query, key, value
+        query_key, value = projected.split(
+            [self.widths[0] + self.widths[1], self.widths[2]], dim=-1
+        )
+        # Queries and keys rotate alike: one call rotates both, as twice the number of heads.
+        query, key = self.rotary(split_heads(query_key, 2 * self.heads), first).chunk(2, dim=1)
+        return query, key, split_heads(value, self.heads)
 
     def project_memory(self, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of the memory, (B, h, S, d_k) and (B, h, S, d_v)."""
-        key, value = linear(memory, self.in_weight[self.widths[0] :]).split(self.widths[1:], dim=-1)
+        """Project the encoder's output (B, S, d_model) to keys and values (B, h, S, d_k or d_v)."""
+        key, value = self.key_value(memory).split(self.widths[1:], dim=-1)
         return split_heads(key, self.heads), split_heads(value, self.heads)
 
-    def merge(self, heads: Tensor) -> Tensor:
-        """Heads (B, h, Q, d_v) side by side through W^O: (B, Q, d_model)."""
-        merged: Tensor = self.out(heads.transpose(1, 2).flatten(2))
-        return merged
-
     def reset_parameters(self) -> None:
-        """Glorot-uniform by the matrices of the authors' code: Q, K and V as one in
-        self-attention, K and V as one in attention to the encoder.
+        """Initialise each matrix Glorot-uniformly, as the authors' code does.
 
-        A Glorot bound falls with a matrix's height. With bounds of its own for each of Q, K and V,
-        deep post-norm encoders began with their positions mixed, and learned them apart late.
+        A Glorot bound falls with a matrix's height. With a bound of their own for each of Q, K and
+        V, deep post-norm encoders began with their positions mixed and took long to separate them.
         """
-        query, key, value = self.widths
-        blocks = [query, key + value] if self.is_cross else [query + key + value]
-        for weight in self.in_weight.split(blocks):
-            nn.init.xavier_uniform_(weight)
-        nn.init.xavier_uniform_(self.out.weight)
+        for child in self.children():
+            if isinstance(child, nn.Linear):
+                nn.init.xavier_uniform_(child.weight)

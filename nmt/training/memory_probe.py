@@ -51,7 +51,7 @@ def check_memory(
 
     Raises NmtError, with what to lower, where memory does not suffice.
     """
-    vocab_size = len(network.embedding)
+    vocab_size = network.vocab_size
     index = costliest_batch(plan, dataset, recipe.model, vocab_size)
     share = dataset.batch(plan[index][:: workers.count], epoch)
     parts = share.split(recipe.train.micro_batch_tokens)

@@ -1,11 +1,11 @@
-"""Dropout draws what it says, from whom it says, and scales what it keeps."""
+"""Dropout drops with its probability, scales what it keeps, and repeats from a seed."""
 
 import threading
 
 import pytest
 import torch
 
-from nmt.kernels.dropout import Dropout, drawing_from, mask
+from nmt.kernels.dropout import Dropout, drawing_from, dropout_mask
 
 COUNT = 400_000
 
@@ -16,12 +16,12 @@ def seeded(seed: int) -> torch.Generator:
 
 @pytest.mark.parametrize("probability", [0.1, 0.3, 0.5, 0.99])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_elements_are_dropped_with_the_probability_given(
+def test_elements_are_dropped_with_the_given_probability(
     probability: float, dtype: torch.dtype
 ) -> None:
-    """Within 5 standard deviations, whatever the place in the word they share; the rest scaled."""
+    """Shares are within 5 standard deviations at each of the 4 places of a 64-bit word."""
     with drawing_from(seeded(1)):
-        drawn = mask(torch.Size([COUNT // 4, 4]), probability, dtype)
+        drawn = dropout_mask(torch.Size([COUNT // 4, 4]), probability, dtype)
     kept = (drawn != 0).double()
     deviation = (probability * (1 - probability) / len(kept)) ** 0.5
     assert kept.mean(0) == pytest.approx([1 - probability] * 4, abs=5 * deviation)
@@ -32,7 +32,7 @@ def test_elements_are_dropped_with_the_probability_given(
 
 def test_neighbours_are_independent() -> None:
     with drawing_from(seeded(2)):
-        kept = (mask(torch.Size([COUNT]), 0.3, torch.float64) != 0).double()
+        kept = (dropout_mask(torch.Size([COUNT]), 0.3, torch.float64) != 0).double()
     for distance in (1, 2, 3, 4, 8):
         both = float((kept[distance:] * kept[:-distance]).mean())
         assert both == pytest.approx(0.7**2, abs=0.005)
@@ -44,7 +44,7 @@ def test_any_shape(shape: tuple[int, ...]) -> None:
     assert layer(torch.ones(shape)).shape == torch.Size(shape)
 
 
-def test_out_of_training_nothing_happens() -> None:
+def test_evaluation_changes_nothing() -> None:
     x = torch.randn(9)
     assert Dropout(0.9).eval()(x) is x
     assert Dropout(0.0)(x) is x
@@ -53,11 +53,11 @@ def test_out_of_training_nothing_happens() -> None:
 def test_the_gradient_is_the_mask() -> None:
     x = torch.ones(1000, requires_grad=True)
     y = Dropout(0.4)(x)
-    y.sum().backward()  # x.grad, which may be None, is there now
+    y.sum().backward()
     assert torch.equal(y, x.grad)  # type: ignore[arg-type] # a gradient may be None
 
 
-def test_torchs_seed_and_a_threads_own_generator_repeat_it() -> None:
+def test_a_seed_repeats_the_mask_in_every_thread() -> None:
     layer, x = Dropout(0.5), torch.ones(64)
 
     def draw(seed: int) -> torch.Tensor:

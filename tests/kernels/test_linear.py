@@ -1,20 +1,20 @@
-"""Products with weights laid out for oneDNN are the plain ones."""
+"""Packed linear layers agree with torch's own."""
 
 import pytest
 import torch
 from torch.nn.functional import linear
 
-from nmt.kernels import linear as product
+from nmt.kernels import linear as kernel
 from nmt.kernels.linear import PackedLinear
 
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("with_bias", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-@pytest.mark.parametrize("rows", [1, 4, 300])  # below and above what a laid-out weight is worth
-@pytest.mark.parametrize("shape", [(80, 128), (700, 800)])  # kept in both layouts, kept in one
-@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])  # without and with layouts of the small
-def test_products_agree(
+@pytest.mark.parametrize("rows", [1, 4, 300])  # below and above what makes packing worthwhile
+@pytest.mark.parametrize("shape", [(80, 128), (700, 800)])  # small: both layouts kept; large: one
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512"])  # small weights packed with AVX-512 only
+def test_packed_equals_plain(
     shape: tuple[int, int],
     rows: int,
     dtype: torch.dtype,
@@ -38,7 +38,7 @@ def test_products_agree(
     torch.testing.assert_close(found.double(), plain, atol=epsilon * largest, rtol=0)
 
 
-def test_without_onednn_it_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product, "can_lay_out", lambda weight: False)
+def test_without_onednn_the_weight_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "can_pack", lambda weight: False)
     weight, x = torch.randn(700, 800), torch.randn(300, 800)
     assert torch.equal(PackedLinear(weight)(x), linear(x, weight))

@@ -9,7 +9,9 @@ from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.layers import DecoderLayer, EncoderLayer, FeedForward
+from nmt.model.decoder import DecoderLayer
+from nmt.model.encoder import EncoderLayer
+from nmt.model.feed_forward import FeedForward
 
 WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
@@ -19,9 +21,10 @@ EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 
 
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
-    """Give PyTorch's attention our weights; ours has no biases."""
+    """Give PyTorch's attention our weights, which have no biases."""
     assert theirs.in_proj_weight is not None
-    theirs.in_proj_weight.copy_(ours.in_weight)
+    ours_in = [each.weight for each in ours.children() if isinstance(each, nn.Linear)][:-1]
+    theirs.in_proj_weight.copy_(torch.cat(ours_in))
     theirs.in_proj_bias.zero_()
     theirs.out_proj.weight.copy_(ours.out.weight)
     theirs.out_proj.bias.zero_()
@@ -34,13 +37,13 @@ def copy_feed_forward(ours: FeedForward, linear1: nn.Linear, linear2: nn.Linear)
 
 
 def randomise(module: nn.Module) -> None:
-    """Random values everywhere, norms and biases too, so that none can hide behind 0 or 1."""
+    """Draw every parameter, norms and biases too, so that none can hide behind 0 or 1."""
     for parameter in module.parameters():
         parameter.data.normal_(std=0.5)
 
 
 def padding() -> torch.Tensor:
-    """Which of 5 positions are padding in 3 rows."""
+    """Mark the padding among 5 positions of 3 rows."""
     return torch.arange(5) >= torch.tensor([5, 2, 4])[:, None]
 
 
@@ -79,5 +82,5 @@ def test_decoder_stack_equals_torch(norm: str) -> None:
         theirs.norm2.load_state_dict(ours.cross_attention_norm.norm.state_dict())
         theirs.norm3.load_state_dict(ours.feed_forward_norm.norm.state_dict())
         expected = theirs(expected, memory, tgt_mask=mask, memory_key_padding_mask=is_padding)
-        actual = ours(actual, memory, causal_mask(4, x), padding_mask(is_padding, x.dtype))
+        actual = ours(actual, causal_mask(x, 4, 4), memory, padding_mask(is_padding, x.dtype))
     torch.testing.assert_close(actual, expected, **EXACT)

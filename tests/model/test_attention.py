@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, attention, causal_mask, padding_mask
@@ -21,27 +22,35 @@ def test_hand_worked_attention() -> None:
 def test_a_hidden_key_has_no_weight() -> None:
     query, key = torch.randn(1, 1, 1, 4), torch.randn(1, 1, 2, 4)
     value = torch.tensor([[[[10.0], [20.0]]]])
-    bias = padding_mask(torch.tensor([[False, True]]), torch.float64)
-    assert float(attention(query, key, value, bias)) == 10
+    mask = padding_mask(torch.tensor([[False, True]]), torch.float64)
+    assert float(attention(query, key, value, mask)) == 10
 
 
-def test_no_padding_needs_no_bias() -> None:
+def test_no_padding_needs_no_mask() -> None:
     assert padding_mask(torch.zeros(2, 3, dtype=torch.bool), torch.float64) is None
 
 
-def test_causal_bias_hides_what_comes_later() -> None:
+def test_the_causal_mask_hides_later_positions() -> None:
     hidden = -math.inf
     expected = [[0, hidden, hidden], [0, 0, hidden], [0, 0, 0]]
-    assert causal_mask(3, torch.zeros(1)).tolist() == expected
+    assert causal_mask(torch.zeros(1), 3, 3).tolist() == expected
+
+
+def test_the_causal_mask_of_a_later_query_hides_unused_capacity() -> None:
+    """The query at position 2 sees positions 0 to 2 of a cache with room for 5."""
+    mask = causal_mask(torch.zeros(1), 1, 5, first=2)
+    assert mask.tolist() == [[0, 0, 0, -math.inf, -math.inf]]
 
 
 @pytest.mark.parametrize(("heads", "d_k", "d_v"), [(1, 5, 7), (4, 3, 2), (8, 16, 1)])
 def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
-    """The packed projection equals h separate ones, concatenated and projected by W^O."""
-    module = MultiHeadAttention(ModelSettings(d_model=6, heads=heads, d_k=d_k, d_v=d_v))
+    """One matrix for all heads equals h separate ones, concatenated and projected by W^O."""
+    settings = ModelSettings(d_model=6, heads=heads, d_k=d_k, d_v=d_v)
+    module = MultiHeadAttention(settings, is_cross=True)
     module.reset_parameters()
     queries, memory = torch.randn(2, 3, 6), torch.randn(2, 4, 6)
-    w_q, w_k, w_v = module.in_weight.split([heads * d_k, heads * d_k, heads * d_v])
+    w_q = module.query.weight
+    w_k, w_v = module.key_value.weight.split([heads * d_k, heads * d_v])
     outputs = []
     for head in range(heads):
         q = queries @ w_q[head * d_k : (head + 1) * d_k].T
@@ -49,7 +58,7 @@ def test_heads_one_by_one(heads: int, d_k: int, d_v: int) -> None:
         v = memory @ w_v[head * d_v : (head + 1) * d_v].T
         outputs.append((q @ k.transpose(1, 2) / math.sqrt(d_k)).softmax(-1) @ v)
     expected = torch.cat(outputs, -1) @ module.out.weight.T
-    torch.testing.assert_close(module(queries, memory, None), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(module(queries, None, memory), expected, atol=1e-12, rtol=0)
 
 
 @pytest.mark.parametrize(("is_cross", "blocks"), [(False, [128]), (True, [16, 112])])
@@ -59,6 +68,8 @@ def test_initial_weights_are_glorot_uniform(is_cross: bool, blocks: list[int]) -
         ModelSettings(d_model=64, heads=2, d_k=8, d_v=48), is_cross=is_cross
     )
     module.reset_parameters()
-    for weight, fan_out in zip(module.in_weight.split(blocks), blocks, strict=True):
+    weights = [each.weight for each in module.children() if isinstance(each, nn.Linear)]
+    assert [len(weight) for weight in weights[:-1]] == blocks
+    for weight, fan_out in zip(weights, blocks, strict=False):
         bound = math.sqrt(6 / (64 + fan_out))
         assert 0.95 * bound < float(weight.detach().abs().max()) <= bound

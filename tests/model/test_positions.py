@@ -49,13 +49,15 @@ def test_learned_positions_are_weights_of_each_side() -> None:
     model(source, target).square().sum().backward()
     tables = {name: each for name, each in model.named_parameters() if "positions" in name}
     for side, length in (("source", 3), ("target", 2)):
-        table = tables[f"{side}_positions.table"]
+        table = tables[f"embeddings.{side}_positions.table"]
         assert table.shape == (20, 12)
         assert isinstance(table.grad, torch.Tensor)
         assert table.grad[:length].abs().sum(1).all()
         assert not table.grad[length:].any()
-    embedded = model.embed_source(source)
-    expected = model.embedding[source] * 12**0.5 + tables["source_positions.table"][:3]
+    embedded = model.embeddings.embed_source(source)
+    expected = (
+        model.embeddings.weight[source] * 12**0.5 + tables["embeddings.source_positions.table"][:3]
+    )
     torch.testing.assert_close(embedded, expected)
 
 
@@ -68,5 +70,5 @@ def test_learned_positions_begin_as_embeddings_do() -> None:
 def test_more_positions_than_were_learned_are_refused() -> None:
     model = learned_model()
     assert model.encode(torch.full((1, 20), 5))[0].shape == (1, 20, 12)
-    with pytest.raises(ValueError, match="21 positions asked for, but 20 were learned"):
+    with pytest.raises(ValueError, match="21 positions requested, but 20 were learned"):
         model.encode(torch.full((1, 21), 5))

@@ -48,12 +48,12 @@ def test_every_source_token_reaches_every_output(model: Transformer) -> None:
 def test_embedding_is_scaled_and_shared() -> None:
     """Look-up is sqrt(d_model) times the row plus the position; the matrix makes the logits."""
     model = small_model(SMALL)
-    embedded = model.embed_target(torch.tensor([[6]]))
-    expected = model.embedding[6] * 12**0.5 + sinusoids(1, 12)[0]
+    embedded = model.embeddings.embed_target(torch.tensor([[6]]))
+    expected = model.embeddings.weight[6] * 12**0.5 + sinusoids(1, 12)[0]
     torch.testing.assert_close(embedded[0, 0], expected)
     assert sum(p.shape[0] == 17 for p in model.parameters()) == 1
     x = torch.randn(1, 1, 12)
-    torch.testing.assert_close(model.project(x)[0, 0], model.embedding @ x[0, 0])
+    torch.testing.assert_close(model.embeddings.project(x)[0, 0], model.embeddings.weight @ x[0, 0])
 
 
 def test_positions_beyond_the_kept_table_are_made() -> None:
@@ -64,7 +64,7 @@ def test_positions_beyond_the_kept_table_are_made() -> None:
         model(long, TARGET[:1])
     model.train()
     model(long, TARGET[:1]).sum().backward()
-    assert torch.equal(model.source_positions(700), sinusoids(700, 12))
+    assert torch.equal(model.embeddings.get_submodule("source_positions")(700), sinusoids(700, 12))
 
 
 @pytest.mark.parametrize(
@@ -133,4 +133,4 @@ def test_dropout_is_on_sublayers_and_embeddings_alone() -> None:
 
 def test_initial_embedding_has_the_authors_deviation() -> None:
     model = Transformer(replace(SMALL, d_model=64), vocab_size=2000, pad_id=PAD)
-    assert float(model.embedding.detach().std()) == pytest.approx(64**-0.5, rel=0.02)
+    assert float(model.embeddings.weight.detach().std()) == pytest.approx(64**-0.5, rel=0.02)

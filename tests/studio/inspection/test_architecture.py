@@ -29,7 +29,7 @@ def test_layers_that_are_alike_are_one_part() -> None:
         ("decoder layer", 2),
     ]
     assert sum(part.times * part.parameters for part in parts) == count_parameters(SMALL, 17)
-    assert parts[1].weights[0] == Weight("self_attention.in_weight", (3 * (4 + 4 + 5), 12))
+    assert parts[1].weights[0] == Weight("self_attention.query_key_value.weight", (3 * (4 + 4 + 5), 12))
 
 
 def test_a_layer_unlike_its_neighbours_is_a_part_of_its_own() -> None:

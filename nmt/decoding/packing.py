@@ -1,0 +1,77 @@
+"""Prepare a trained Transformer for decoding: the same modules over packed weights."""
+
+import copy
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nmt.kernels.int8 import int8_if_large
+from nmt.kernels.linear import PackedLinear
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.feed_forward import FeedForward
+from nmt.model.transformer import Transformer
+
+
+class LinearFactory(Protocol):
+    """A constructor of linear layers for a fixed weight, such as `PackedLinear`."""
+
+    def __call__(
+        self, weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
+    ) -> nn.Module: ...
+
+
+def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Module]:
+    """Copy a model with its linear layers packed for the processor.
+
+    The copy shares the memory of everything else with the model, except in bf16. It does not see
+    later training.
+
+    Args:
+        model: left unchanged.
+        precision: of `decode.precision`; int8 needs `nmt.kernels.int8.has_int8`.
+
+    Returns:
+        The copy in evaluation mode, and the packed projection to the softmax: that matrix also
+        embeds, so the copy keeps it as it was.
+    """
+    if precision == "bf16":
+        copied = copy.deepcopy(model).bfloat16()
+    else:
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        copied = copy.deepcopy(model, shared)
+    make: LinearFactory = int8_if_large if precision == "int8" else PackedLinear
+    for module in copied.modules():
+        if isinstance(module, MultiHeadAttention):
+            pack_attention(module, make)
+        elif isinstance(module, FeedForward):
+            pack_feed_forward(module, make)
+    return copied.eval(), make(copied.embeddings.softmax_weight.detach())
+
+
+def pack_attention(module: MultiHeadAttention, make: LinearFactory) -> None:
+    """Replace the projections, with the factor 1 / sqrt(d_k) in the weight of the queries."""
+    projection = "query" if module.is_cross else "query_key_value"
+    weight = module.get_submodule(projection).get_parameter("weight").detach().clone()
+    weight[: module.widths[0]] *= module.scale
+    module.scale = 1.0
+    module.set_submodule(projection, make(weight))
+    if module.is_cross:
+        module.set_submodule("key_value", make(module.key_value.weight.detach()))
+    module.set_submodule("out", make(module.out.weight.detach()))
+
+
+def pack_feed_forward(module: FeedForward, make: LinearFactory) -> None:
+    """Replace both linear layers; ReLU becomes part of the first one."""
+    inner, outer = module.inner, module.outer
+    is_relu = module.activation is torch.relu
+    packed = make(inner.weight.detach(), inner.bias.detach(), relu=is_relu)
+    module.set_submodule("inner", packed)
+    module.set_submodule("outer", make(outer.weight.detach(), outer.bias.detach()))
+    if is_relu:
+        module.activation = unchanged
+
+
+def unchanged(x: Tensor) -> Tensor:
+    """Return x."""
+    return x

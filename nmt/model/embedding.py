@@ -1,0 +1,74 @@
+"""Embeddings, their positions, and the projection to the softmax (sections 3.4 and 3.5)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding, linear
+
+from nmt.config import ModelSettings
+from nmt.kernels.dropout import Dropout
+from nmt.model.positions import LearnedPositions, make_positions
+
+
+class Embeddings(nn.Module):
+    """The matrix that embeds both languages and projects to the softmax, with the positions.
+
+    The paper shares one matrix (V, d_model) among all three (section 3.4). With `model.tied` =
+    target the source has its own; with none the softmax has its own, too.
+    """
+
+    def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
+        """Make the matrices of a vocabulary of V = `vocab_size` subwords."""
+        super().__init__()
+        shape = vocab_size, settings.d_model
+        self.scale = settings.d_model**0.5
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.own_source_weight: nn.Parameter | None = None
+        self.own_softmax_weight: nn.Parameter | None = None
+        if settings.tied != "all":
+            self.own_source_weight = nn.Parameter(torch.empty(shape))
+        if settings.tied == "none":
+            self.own_softmax_weight = nn.Parameter(torch.empty(shape))
+        self.source_positions, self.target_positions = make_positions(settings)
+        self.dropout = Dropout(settings.dropout)
+
+    def reset_parameters(self) -> None:
+        """Draw the matrices from a normal distribution of standard deviation d_model^-0.5."""
+        for matrix in (self.weight, self.own_source_weight, self.own_softmax_weight):
+            if matrix is not None:
+                nn.init.normal_(matrix, std=1 / self.scale)
+        for positions in (self.source_positions, self.target_positions):
+            if isinstance(positions, LearnedPositions):
+                positions.reset_parameters()
+
+    @property
+    def source_weight(self) -> nn.Parameter:
+        """Matrix (V, d_model) that embeds the source."""
+        own = self.own_source_weight
+        return self.weight if own is None else own
+
+    @property
+    def softmax_weight(self) -> nn.Parameter:
+        """Matrix (V, d_model) that projects to the softmax."""
+        own = self.own_softmax_weight
+        return self.weight if own is None else own
+
+    def embed_source(self, ids: Tensor) -> Tensor:
+        """Embed source ids (B, S) to (B, S, d_model)."""
+        return self.embed(ids, self.source_weight, self.source_positions)
+
+    def embed_target(self, ids: Tensor, first: int = 0) -> Tensor:
+        """Embed target ids (B, T), whose first position is `first`, to (B, T, d_model)."""
+        return self.embed(ids, self.weight, self.target_positions, first)
+
+    def embed(
+        self, ids: Tensor, matrix: Tensor, positions: nn.Module | None, first: int = 0
+    ) -> Tensor:
+        """Return sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4)."""
+        x: Tensor = embedding(ids, matrix) * self.scale
+        if positions is not None:
+            x = x + positions(first + ids.shape[1])[first:]
+        return self.dropout(x) if self.training else x
+
+    def project(self, x: Tensor) -> Tensor:
+        """Map (..., d_model) to logits (..., V); there is no bias (section 3.4)."""
+        return linear(x, self.softmax_weight)
