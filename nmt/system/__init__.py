@@ -1,1 +1,1 @@
-"""Processes, threads, the log, atomic files and shipped resources."""
+"""Processes, threads, the log, atomic files, digests and shipped resources."""

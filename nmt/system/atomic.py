@@ -1,4 +1,4 @@
-"""Write a file whole or not at all: temporary name, fsync, rename."""
+"""Write a file whole or not at all: write a temporary file, fsync it, rename it."""
 
 import errno
 import os
@@ -11,10 +11,10 @@ from nmt.errors import NmtError
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its name when the block ends well.
+    """Yield a temporary path that is renamed to `path` when the block ends without an exception.
 
-    Raises NmtError if the disk refuses; whatever stood under `path` before is then still there. A
-    symbolic link is followed. A device or a pipe, such as /dev/null, is itself written to.
+    If the block raises, the old file stays. A symbolic link is followed. A device or a pipe, such
+    as /dev/null, is written to directly. Raises NmtError if the file cannot be written.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         final.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()  # finds out now, not when hours are spent, whether it can be written
+        partial.touch()  # fails now, not after hours of work, if the folder cannot be written
         yield partial
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -40,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(path: Path) -> None:
-    """Have the disk keep the folder's names, where its file system can be told to."""
+    """Flush a folder's entries to disk, if its file system supports that."""
     with suppress(OSError):
         folder = os.open(path, os.O_RDONLY)
         try:
@@ -50,12 +50,12 @@ def sync_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file's text in one go."""
+    """Write or replace a UTF-8 text file atomically; raises NmtError if that fails."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file's bytes in one go."""
+    """Write or replace a file's bytes atomically; raises NmtError if that fails."""
     with atomic_path(path) as partial:
         partial.write_bytes(content)

@@ -1,4 +1,4 @@
-"""SHA-256 of files."""
+"""SHA-256 digests of files."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from nmt.errors import NmtError
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content; raises NmtError if it cannot be read."""
+    """Return the SHA-256 of a file as hexadecimal digits; raises NmtError if it is unreadable."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

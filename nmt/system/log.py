@@ -1,26 +1,32 @@
-"""What the program says while it works, on stderr; stdout carries results alone."""
+"""Notes and progress bars on stderr; stdout carries results only."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tqdm import tqdm
+
+Notify = Callable[[str], None]  # prints a note for the user
 
 _quiet = False
 
 
 def be_quiet() -> None:
-    """Say nothing from now on: another process speaks for this one."""
-    global _quiet  # noqa: PLW0603 (what is said belongs to the process)
+    """Print nothing from now on, because another process prints for this one."""
+    global _quiet  # noqa: PLW0603 (one log a process)
     _quiet = True
 
 
 def note(message: str) -> None:
-    """One line on stderr, above a progress bar if one is drawn."""
-    if sys.stderr is not None and not _quiet:  # closed by the caller, as in `2>&-`
+    """Print one line on stderr, above the progress bar if there is one."""
+    if sys.stderr is not None and not _quiet:  # None if the caller closed it, as in `2>&-`
         tqdm.write(message, file=sys.stderr)
 
 
 def progress_bar(*, quiet: bool = False, **options: Any) -> "tqdm[Any]":
-    """A bar on stderr; quiet when told so or when stderr is not a terminal."""
+    """Return a progress bar on stderr that stays hidden unless stderr is a terminal.
+
+    quiet: hide the bar in any case. options: passed to tqdm.
+    """
     quiet = quiet or _quiet or sys.stderr is None or not sys.stderr.isatty()
     return tqdm(file=sys.stderr, disable=quiet, dynamic_ncols=True, **options)

@@ -1,4 +1,4 @@
-"""A map over processes that compute side by side, and processes that end with their parent."""
+"""A pool of forked processes, child processes that exit with their parent, deferred signals."""
 
 import os
 import threading
@@ -18,80 +18,79 @@ from signal import (
     signal,
 )
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from nmt.errors import NmtError
+from nmt.system.parallel import Item, Result
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 INTERRUPTS = (Signals.SIGINT, Signals.SIGTERM)
 
 
 @contextmanager
-def without_interrupts() -> Iterator[None]:
-    """Processes started in here leave signals to their parent, which gets them at the end.
+def deferred_interrupts() -> Iterator[None]:
+    """Hold back SIGINT and SIGTERM until the block ends; processes started in it ignore them.
 
-    Ctrl-C, torchrun and job schedulers send them to all; a process that ended while it passes a
-    result on would keep the parent waiting for the rest.
+    Ctrl-C, torchrun and job schedulers send these signals to all processes. A child process that
+    died while it passes a result on would keep its parent waiting for the rest.
     """
-    came: list[int] = []
+    received: list[int] = []
 
-    def note_signal(number: int, _: FrameType | None) -> None:
-        came.append(number)
+    def record(number: int, _: FrameType | None) -> None:
+        received.append(number)
 
     before = pthread_sigmask(SIG_BLOCK, ())
     handlers: dict[Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        # Another thread may still be given the signal, whose handler then runs in this one, perhaps
-        # in a hook of the fork, where Python drops what it raises.
+        # The system may deliver the signal to another thread. Its handler then runs in this one,
+        # perhaps in a fork hook, where Python drops the exceptions that it raises.
         handlers = {number: getsignal(number) or SIG_DFL for number in INTERRUPTS}
     try:
         for number in handlers:
-            signal(number, note_signal)
+            signal(number, record)
         pthread_sigmask(SIG_BLOCK, INTERRUPTS)
         yield
     finally:
         pthread_sigmask(SIG_SETMASK, before)
-        if handlers:  # the second too where the first, back in its place, raises at once
+        if handlers:  # restore the second one even if the first, once restored, raises at once
             try:
                 signal(Signals.SIGTERM, handlers[Signals.SIGTERM])
             finally:
                 signal(Signals.SIGINT, handlers[Signals.SIGINT])
-        raise_all([*dict.fromkeys(came)])
+        raise_signals([*dict.fromkeys(received)])
 
 
-def raise_all(numbers: Sequence[int]) -> None:
-    """Give this process its signals, in order, the later ones too where a handler raises."""
+def raise_signals(numbers: Sequence[int]) -> None:
+    """Send this process several signals in order, all of them even if a handler raises."""
     with ExitStack() as stack:
         for number in reversed(numbers):
             stack.callback(raise_signal, number)
 
 
-def start_worker() -> None:
-    """Have a process end with its parent."""
-    threading.Thread(target=end_with_parent, daemon=True).start()
+def watch_parent() -> None:
+    """Start a thread that ends this process when its parent ends."""
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def end_with_parent() -> None:
-    """Wait for the parent to be gone, killed perhaps, and go as well."""
+def exit_with_parent() -> None:
+    """Wait until the parent has ended (it may have been killed), then exit."""
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
         os._exit(1)
 
 
-def kill_workers() -> None:
-    """End processes that a broken pool only asks to, which they ignore."""
+def kill_children() -> None:
+    """Kill all child processes; a broken pool only sends them SIGTERM, which they ignore."""
     for process in active_children():
         process.kill()
 
 
-class ForkedMap:
-    """A map over copies of this process, one a core, each computing alone.
+class ProcessPool:
+    """A pool of forked copies of this process, each with one torch thread.
 
-    Copies share the memory of what was there when the first map began, a model's weights say.
-    Threads would share the interpreter's lock too, which small operations wait for: a search
-    sentence by sentence was no faster with 2 of them than with one.
+    Copies share the memory that existed when `map` was first called, such as a model's weights.
+    Threads would also share the interpreter's lock, for which small operations wait: a search
+    sentence by sentence was no faster with 2 threads than with one.
     """
 
     def __init__(self, count: int) -> None:
@@ -99,9 +98,10 @@ class ForkedMap:
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
-        """As the built-in, always of the same function; a single item is done by this process.
+        """Return the results in the order of the items, like the built-in `map`.
 
-        Raises NmtError if a process is killed.
+        Always pass the same function: the copies keep the first one. A single item is computed by
+        this process. Raises NmtError if a process is killed.
         """
         items = list(items)
         if self.count == 1 or len(items) <= 1:
@@ -111,10 +111,10 @@ class ForkedMap:
     def _results(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:
-        with without_interrupts():  # submitting starts the processes
+        with deferred_interrupts():  # submitting starts the processes
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(
-                    self.count, get_context("fork"), begin_copy, (function,)
+                    self.count, get_context("fork"), start_copy, (function,)
                 )
             results: list[Future[Result]] = [
                 self._pool.submit(call_in_copy, item) for item in items
@@ -123,9 +123,9 @@ class ForkedMap:
             for result in results:
                 yield result.result()
         except BrokenProcessPool as error:
-            kill_workers()
+            kill_children()
             raise NmtError(
-                "a process that translates was killed, perhaps for want of memory; lower"
+                "a translating process was killed, perhaps because memory ran out; lower"
                 " decode.batch_tokens"
             ) from error
         finally:
@@ -136,16 +136,16 @@ class ForkedMap:
 _function: Callable[[Any], Any]
 
 
-def begin_copy(function: Callable[[Any], Any]) -> None:
-    """Prepare a copy; the function came with its memory, never pickled."""
+def start_copy(function: Callable[[Any], Any]) -> None:
+    """Initialize a forked copy; the function is in its memory already and is never pickled."""
     import torch
 
-    global _function  # noqa: PLW0603 (one function a process, given once)
+    global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
-    torch.set_num_threads(1)  # more would wait for threads that only the parent has
-    start_worker()
+    torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
+    watch_parent()
 
 
 def call_in_copy(item: Any) -> Any:
-    """What the pool calls."""
+    """Call this copy's function on an item."""
     return _function(item)

@@ -6,9 +6,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped(name: str) -> Path:
-    """Path of a shipped file or folder such as `recipes/pocket.toml`.
+    """Return the path of a shipped file or folder, such as `recipes/pocket.toml`.
 
-    An installed wheel carries it as package data; a checkout has it beside the package.
+    An installed wheel has it as package data; a checkout has it next to the package.
     """
     packaged = PACKAGE / "shipped" / name
     return packaged if packaged.exists() else PACKAGE.parent / name

@@ -1,58 +1,60 @@
-"""A map over threads that compute side by side, each on cores of its own.
+"""A pool of threads that share the cores of this process.
 
-An operation on small tensors gains little from a second core, two halves of the work nearly all of
-it: on 2 cores a small model trained 1.35 times as fast so as with both at work in each operation.
+An operation on small tensors gains little from a second core, but two halves of a batch gain almost
+a whole one: on 2 cores a small model trains 1.35 times as fast with one thread per half as with
+both cores in each operation.
 """
 
 import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import torch
 
-# oneDNN, which multiplies torch's matrices on a CPU, makes code for each shape it meets and keeps
-# 1,024 of each of two kinds. Batches come in hundreds of shapes: that filled a gigabyte; smaller
-# caches cost no time that could be measured. The variables are read once, at the first product.
+from nmt.system.parallel import Item, Result
+
+# oneDNN, which multiplies torch's matrices on a CPU, compiles a kernel for each shape and keeps
+# 1,024 of each of two kinds. Batches come in hundreds of shapes, which filled a gigabyte; smaller
+# caches cost no measurable time. The variables are read once, at the first product.
 KERNEL_CACHES = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "200"}
-MOST = 4  # threads; more would wait for Python's lock, and were not measured
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+MAX_THREADS = 4  # more would wait for Python's lock, and were not measured
 
 
-def bound_kernel_caches() -> None:
-    """Keep oneDNN's caches small, unless the environment says how large they are."""
+def limit_kernel_caches() -> None:
+    """Keep oneDNN's caches small, unless the environment sets their size."""
     for name, capacity in KERNEL_CACHES.items():
         os.environ.setdefault(name, capacity)
 
 
-def threads_for(device: torch.device) -> "Threads":
-    """Threads for work on a CPU; none for a GPU, which takes its work one by one."""
-    return Threads(MOST if device.type == "cpu" else 1)
+def thread_pool_for(device: torch.device) -> "ThreadPool":
+    """Return a pool for work on a device: several threads on a CPU, one on a GPU."""
+    return ThreadPool(MAX_THREADS if device.type == "cpu" else 1)
 
 
-class Threads:
-    """Threads that share this process's cores out; with one core, none."""
+class ThreadPool:
+    """A pool of up to `max_threads` threads that divide torch's cores among them.
 
-    def __init__(self, wanted: int = MOST) -> None:
-        bound_kernel_caches()
+    With one core, work runs on the calling thread.
+    """
+
+    def __init__(self, max_threads: int = MAX_THREADS) -> None:
+        limit_kernel_caches()
         cores = torch.get_num_threads()
-        # As many as leave the fewest cores idle, and some, if there are two.
-        numbers = range(min(2, cores, wanted), min(cores, wanted) + 1)
+        # Leave the fewest cores idle; of equal choices take the most threads.
+        numbers = range(min(2, cores, max_threads), min(cores, max_threads) + 1)
         self.count = max(numbers, key=lambda count: (cores // count * count, count))
         self._pool = None
         if self.count > 1:
             self._pool = ThreadPoolExecutor(
                 self.count, "nmt", torch.set_num_threads, (cores // self.count,)
             )
-            # All begin now, not when memory for their stacks may be short.
+            # Start all threads now: later, memory for their stacks may be short.
             together = threading.Barrier(self.count)
             list(self._pool.map(lambda _: together.wait(), range(self.count)))
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
-        """As the built-in: the results in order of the items."""
+        """Return the results in the order of the items, like the built-in `map`."""
         if self._pool is None:
             return map(function, items)
         return self._pool.map(function, items)

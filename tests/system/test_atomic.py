@@ -1,4 +1,4 @@
-"""A file is written whole or not at all."""
+"""Atomic files: a file is written whole or not at all."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path, write_bytes, write_text
 
 
-def test_text_is_utf_8_with_plain_line_feeds(tmp_path: Path) -> None:
+def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
     write_text(tmp_path / "new" / "x", "ü\n")
     assert (tmp_path / "new" / "x").read_bytes() == b"\xc3\xbc\n"
 
 
 @pytest.mark.parametrize("failure", [ValueError(), KeyboardInterrupt(), SystemExit(143)])
-def test_what_stood_there_stays_until_the_end(tmp_path: Path, failure: BaseException) -> None:
+def test_the_old_content_stays_until_the_block_ends(tmp_path: Path, failure: BaseException) -> None:
     path = tmp_path / "x"
     write_bytes(path, b"old")
 
@@ -33,7 +33,7 @@ def test_what_stood_there_stays_until_the_end(tmp_path: Path, failure: BaseExcep
     assert path.read_bytes() == b"new"
 
 
-def test_links_are_followed(tmp_path: Path) -> None:
+def test_symbolic_links_are_followed(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to("target")
     write_bytes(link, b"x")
@@ -41,7 +41,8 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == b"x"
 
 
-def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """The path of a folder, and a path below a file."""
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "x"):
         with pytest.raises(NmtError, match=f"cannot write {path}: "):
@@ -49,8 +50,8 @@ def test_a_folder_or_a_file_in_the_way_is_told(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_is_no_file_is_written_to_in_place(tmp_path: Path) -> None:
-    """As /dev/null is."""
+def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
+    """The same holds for devices such as /dev/null."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""A map over copies of this process."""
+"""Pools of forked processes, deferred signals, and child processes that exit with their parent."""
 
 import multiprocessing
 import os
@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -15,106 +16,128 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.system.processes import ForkedMap, without_interrupts
+from nmt.system.processes import ProcessPool, deferred_interrupts
 
 
-def test_results_come_in_order_from_other_processes_of_one_thread() -> None:
-    forked = ForkedMap(2)
+def wait_until(condition: Callable[[], bool], message: str, seconds: float = 30) -> None:
+    """Poll a condition until it holds; fail with a message after some seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, message
+        time.sleep(0.01)
+
+
+def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
+    """Item 0 finishes after item 1, which the pool's other process computes."""
+    pool = ProcessPool(2)
 
     def work(item: int) -> tuple[int, int, int]:
-        time.sleep(0.02 * (item % 3))
+        if item == 0:
+            wait_until((tmp_path / "1").exists, "item 1 was never computed")
+        (tmp_path / str(item)).touch()
         return item, os.getpid(), torch.get_num_threads()
 
-    results = list(forked.map(work, range(7)))
-    assert [each[0] for each in results] == list(range(7))
-    assert {each[2] for each in results} == {1}
-    assert os.getpid() not in {each[1] for each in results}
-    assert [each[0] for each in forked.map(work, range(3))] == [0, 1, 2]  # the same processes
+    results = list(pool.map(work, range(7)))
+    assert [item for item, _, _ in results] == list(range(7))
+    processes = {process for _, process, _ in results}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    assert {threads for _, _, threads in results} == {1}
+    again = list(pool.map(work, range(3)))
+    assert [item for item, _, _ in again] == [0, 1, 2]
+    assert {process for _, process, _ in again} <= processes
 
 
 @pytest.mark.parametrize(("count", "items"), [(1, [1, 2, 3]), (2, [1]), (2, [])])
-def test_little_work_is_done_here(count: int, items: list[int]) -> None:
-    assert list(ForkedMap(count).map(lambda item: os.getpid(), items)) == [os.getpid()] * len(items)
+def test_little_work_stays_in_this_process(count: int, items: list[int]) -> None:
+    processes = list(ProcessPool(count).map(lambda item: os.getpid(), items))
+    assert processes == [os.getpid()] * len(items)
 
 
-def test_a_killed_process_is_told_and_none_is_left() -> None:
+def test_a_killed_process_is_reported_and_no_process_remains() -> None:
     def work(item: int) -> int:
         if item == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    with pytest.raises(NmtError, match="was killed"):
-        list(ForkedMap(2).map(work, range(4)))
-    # The pool's own thread collects them too: one may be gone and still be told as running
-    deadline = time.monotonic() + 10
-    while multiprocessing.active_children() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert multiprocessing.active_children() == []
+    with pytest.raises(NmtError, match=r"killed.*decode\.batch_tokens"):
+        list(ProcessPool(2).map(work, range(4)))
+    # The pool's own thread collects processes too, so one may still be listed for a moment.
+    wait_until(lambda: not multiprocessing.active_children(), "a process remains")
 
 
-def test_a_signal_that_another_thread_is_given_waits_for_the_end() -> None:
-    """Handlers run in the main thread whichever thread is given the signal."""
-    given = threading.Event()
-    other = threading.Thread(target=lambda: given.wait(10))  # blocks no signal
+def test_a_signal_for_another_thread_is_deferred() -> None:
+    """Python runs a handler in the main thread, whichever thread the system delivers to."""
+    handled: list[int] = []
+    ended = threading.Event()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer)  # a byte arrives as soon as Python has the signal
+    other = threading.Thread(target=lambda: ended.wait(30))  # blocks no signal
     other.start()
 
-    def interrupted() -> None:
-        with without_interrupts():
+    def handle(number: int, _: FrameType | None) -> None:
+        handled.append(number)
+
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        with deferred_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.1)
-            reached.append("end")
+            assert os.read(reader, 1) == bytes([signal.SIGINT])
+            assert handled == []
+        assert handled == [signal.SIGINT]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.set_wakeup_fd(before)
+        ended.set()
+        other.join()
+        os.close(reader)
+        os.close(writer)
 
-    reached: list[str] = []
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    given.set()
-    other.join()
-    assert reached == ["end"]
 
-
-def test_every_signal_is_heeded_and_its_handler_stays() -> None:
-    """SIGTERM too, although Ctrl-C before it raises."""
+def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> None:
+    """SIGTERM is delivered even though SIGINT before it raises KeyboardInterrupt."""
 
     def interrupted() -> None:
-        with without_interrupts():
+        with deferred_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
-            assert heeded == []
+            assert handled == []
 
-    def heed(number: int, _: FrameType | None) -> None:
-        heeded.append(number)
+    def handle(number: int, _: FrameType | None) -> None:
+        handled.append(number)
 
-    heeded: list[int] = []
-    before = signal.signal(signal.SIGTERM, heed)
+    handled: list[int] = []
+    before = signal.signal(signal.SIGTERM, handle)
     try:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
-        assert heeded == [signal.SIGTERM]
-        assert signal.getsignal(signal.SIGTERM) is heed
+        assert handled == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is handle
         assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_an_error_is_the_functions_own() -> None:
+def test_an_error_of_the_function_is_raised_by_map() -> None:
     def work(item: int) -> int:
         raise NmtError(f"no {item}")
 
     with pytest.raises(NmtError, match="no 0"):
-        list(ForkedMap(2).map(work, range(4)))
+        list(ProcessPool(2).map(work, range(4)))
 
 
-def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
+def test_processes_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         textwrap.dedent(
             """
-            import os, time
-            from nmt.system.processes import Forked
+            import os, signal
+            from nmt.system.processes import ProcessPool
             def work(item):
-                print(os.getpid(), flush=True)
-                time.sleep(60)
-            list(Forked(2).map(work, range(2)))
+                os.write(1, f"{os.getpid()}\\n".encode())
+                signal.pause()
+            list(ProcessPool(2).map(work, range(2)))
             """
         )
     )
@@ -124,7 +147,7 @@ def test_copies_end_with_a_killed_parent(tmp_path: Path) -> None:
         assert parent.stdout
         children = [int(parent.stdout.readline()) for _ in range(2)]
         parent.kill()
-        deadline = time.monotonic() + 30
-        while any(Path(f"/proc/{child}").exists() for child in children):
-            assert time.monotonic() < deadline, "a copy outlived its parent"
-            time.sleep(0.05)
+        wait_until(
+            lambda: not any(Path(f"/proc/{child}").exists() for child in children),
+            "a child process outlived its parent",
+        )

@@ -1,4 +1,4 @@
-"""Shipped files are found in a checkout and in an installed wheel; the wheel holds nothing else."""
+"""Shipped files are found in a checkout and in a wheel, which contains nothing else."""
 
 import os
 import subprocess
@@ -12,11 +12,11 @@ import pytest
 from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
 from nmt.system import resources
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(arguments: Sequence[object], folder: Path, **environment: str) -> str:
-    """What a process of its own says on both streams; it must end well."""
+    """Run a process and return its stdout and stderr; fail unless it exits with 0."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     environment.pop("NMT_DATA_DIR", None)
     result = subprocess.run(
@@ -32,13 +32,13 @@ def run(arguments: Sequence[object], folder: Path, **environment: str) -> str:
     return result.stdout
 
 
-def test_a_checkout_has_them_beside_the_package() -> None:
+def test_a_checkout_has_shipped_files_next_to_the_package() -> None:
     assert resources.shipped("recipes") == ROOT / "recipes"
     assert resources.shipped(f"recipes/{DEFAULT_RECIPE}.toml").is_file()
     assert resources.shipped("data/sample.en").is_file()
 
 
-def test_package_data_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_data_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "PACKAGE", tmp_path / "nmt")
     (tmp_path / "recipes").mkdir()
     assert resources.shipped("recipes") == tmp_path / "recipes"
@@ -52,7 +52,7 @@ def test_the_launcher_runs_from_anywhere(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
+    """Build the wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--quiet", "-w", folder]
     run(command, folder)
@@ -62,14 +62,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(wheel: Path) -> Path:
-    """A folder to import the wheel from."""
+    """Unpack the wheel into a folder to import it from."""
     folder = wheel.parent / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     return folder
 
 
-def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
+def test_the_wheel_contains_only_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
@@ -84,14 +84,14 @@ def test_the_wheel_holds_the_package_alone(wheel: Path) -> None:
         assert "nmt = nmt.commands:main" in archive.read(entry_points).decode()
 
 
-def test_the_wheel_works_alone(unpacked: Path, tmp_path: Path) -> None:
-    """With no checkout and no data folder: recipes, then the three commands on a tiny model."""
+def test_the_wheel_works_without_a_checkout(unpacked: Path, tmp_path: Path) -> None:
+    """Without a checkout and a data folder, from listing the recipes to the report."""
     path = {"PYTHONPATH": str(unpacked)}
-    said = run([sys.executable, "-c", LIST_RECIPES], tmp_path, **path)
-    assert said.splitlines() == [str(unpacked / "nmt" / "__init__.py"), *shipped_recipes()]
+    output = run([sys.executable, "-c", LIST_RECIPES], tmp_path, **path)
+    assert output.splitlines() == [str(unpacked / "nmt" / "__init__.py"), *shipped_recipes()]
     nmt = [sys.executable, "-m", "nmt"]
-    said = run([*nmt, "prepare"], tmp_path, **path)
-    assert f"runs/{DEFAULT_RECIPE}/prepared: " in said
+    output = run([*nmt, "prepare"], tmp_path, **path)
+    assert f"runs/{DEFAULT_RECIPE}/prepared: " in output
     tiny = ["model.d_model=8", "model.d_ff=8", "model.heads=1", "decode.max_extra_tokens=1"]
     options = [
         f"--set={each}" for each in (*tiny, "train.max_updates=2", "train.precision=float32")
