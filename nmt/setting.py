@@ -1,4 +1,4 @@
-"""How a setting is declared, with its unit, its source and its range, and a value checked."""
+"""Declare a setting with its meaning and range, and check a value against them."""
 
 import math
 from dataclasses import MISSING, Field, field
@@ -6,7 +6,8 @@ from typing import Any
 
 from nmt.errors import NmtError
 
-LARGEST_INTEGER = 2**31 - 1  # of a setting without a maximum of its own; SentencePiece's ints
+# Maximum of an integer setting that declares none; SentencePiece's integers have 32 bits.
+LARGEST_INTEGER = 2**31 - 1
 
 
 def setting(
@@ -18,7 +19,13 @@ def setting(
     choices: tuple[str, ...] = (),
     may_change: bool = False,
 ) -> Any:
-    """Declare a setting; `may_change` marks those that a resumed run may be given anew."""
+    """Declare a field of a settings dataclass.
+
+    default: the default value; its type is the setting's type. meaning: a phrase with the unit, and
+    the paper's section in brackets, for --help and the manual. minimum, maximum: the valid range,
+    both included. choices: the valid texts, or none to allow any. may_change: whether a resumed run
+    may use another value.
+    """
     metadata = {
         "meaning": meaning,
         "minimum": minimum,
@@ -32,14 +39,17 @@ def setting(
 
 
 def default_of(declared: "Field[Any]") -> Any:
-    """The default value of a declared setting."""
+    """Return the default value of a declared setting."""
     if declared.default_factory is not MISSING:
         return declared.default_factory()
     return declared.default
 
 
 def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
-    """The value as its declared type and within its range; raises NmtError naming `name`."""
+    """Return a value in a setting's declared type.
+
+    Raises NmtError, naming the setting `name`, if the type is wrong or the value is out of range.
+    """
     default = default_of(declared)
     wanted = type(default)
     if wanted is float and type(value) is int:
