@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import click
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx.application import Sphinx
@@ -23,6 +24,8 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!nmt\b).*")]
 myst_heading_anchors = 3  # levels of headings that `page.md#heading` can link to
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 
+smartquotes = False  # else "--" in the help of an option becomes a dash
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
@@ -40,6 +43,11 @@ def name_repository_files(
 ) -> None:
     """Replace links of an included page to files that the manual doesn't hold by their paths."""
     content[0] = LINK.sub(r"\1 (`\2`)", content[0])
+
+
+def escape_help(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Escape bars in a command's help, such as |Y|, which reStructuredText would substitute."""
+    lines[:] = [line.replace("|", r"\|") for line in lines]
 
 
 def write_inline_math(translator: HTML5Translator, node: nodes.math) -> None:
@@ -63,6 +71,8 @@ def mathml(node: nodes.Node, *, as_block: bool) -> str:
 def setup(app: Sphinx) -> None:
     """Register the hooks above."""
     app.connect("include-read", name_repository_files)
+    for part in ("description", "usage", "options", "arguments", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", escape_help)
     app.add_html_math_renderer(
         "mathml",
         inline_renderers=(write_inline_math, None),
