@@ -8,8 +8,8 @@ On a trained model and real text, in float32, beam 4.
 
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
 
 import click
 import ctranslate2
@@ -17,7 +17,8 @@ import torch
 from ctranslate2_model import convert_file  # type: ignore[import-not-found] # beside this one
 
 from nmt.artifacts.model_file import TrainedModel, load_model
-from nmt.decoding import beam
+from nmt.decoding import beam, translator
+from nmt.decoding.observer import SearchStep
 from nmt.decoding.translator import Translation, Translator
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
@@ -116,26 +117,27 @@ def peer_ids(model: TrainedModel, sources: list[list[int]], folder: str) -> list
     return [[numbers[piece] for piece in each.hypotheses[0]] for each in found]
 
 
-class Counted(beam._Sentence):
-    """A sentence of the search; all of them count their steps together."""
+class StepCounter:
+    """An observer that counts the steps of all sentences."""
 
-    steps: ClassVar[int] = 0
+    count = 0
 
-    def is_done(self, length: int, best_live: float, alpha: float, n_best: int) -> bool:
-        Counted.steps += 1
-        return super().is_done(length, best_live, alpha, n_best)
+    def on_step(self, step: SearchStep) -> None:
+        """Count one step of one sentence."""
+        self.count += 1
 
 
 def steps(model: TrainedModel, lines: list[str]) -> None:
     """What the safe stopping rule costs beside `decode.stopping = "beam_finished"`."""
     torch.set_num_threads(1)  # in this process, where it can be counted
-    setattr(beam, "_Sentence", Counted)  # noqa: B010 (mypy would object)
     for alpha in (0.0, 0.6):
         counts, found = [], []
         for stopping in ("safe", "beam_finished"):
-            Counted.steps = 0
+            counter = StepCounter()
+            observed = partial(beam.beam_search, observer=counter)
+            setattr(translator, "beam_search", observed)  # noqa: B010 (mypy would object)
             found.append(translate(model, lines, alpha=alpha, stopping=stopping))
-            counts.append(Counted.steps)
+            counts.append(counter.count)
         click.echo(
             f"steps of all sentences at alpha {alpha}: safe {counts[0]:,}, beam_finished"
             f" {counts[1]:,} (safe {counts[0] / counts[1] - 1:+.1%}); {differences(*found)}"

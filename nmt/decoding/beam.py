@@ -1,78 +1,50 @@
-"""Beam search over any model that encodes, steps and reorders.
+"""Beam search (section 6.1) over any model that encodes, steps and selects.
 
-Dimensions: B sentences still searched, K live hypotheses a sentence, V pieces.
+The parts: `rules` (which tokens may come next), `candidates` (hypotheses extended by a token),
+`scoring`, `stopping`, `placement` (rows of the batch) and `observer`.
+
+Dimensions: B sentences that are still searched, K live hypotheses for each of them, C candidates
+for each of them, V tokens, t tokens so far.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.scoring import length_penalty
-from nmt.kernels.top_k import Rules, best_candidates
-
-
-class SearchState(Protocol):
-    """What a model remembers of its hypotheses; one beside the other, sentence after sentence."""
-
-    def select(self, rows: Tensor) -> Self:
-        """The state of hypotheses `rows` (B', K'), flat indices of the old B * K."""
-        ...
-
-
-StateT = TypeVar("StateT", bound=SearchState)
-
-
-class SearchModel(Protocol[StateT]):
-    """A model as the search sees it."""
-
-    def encode(self, source: Tensor) -> StateT:
-        """The state before the first piece, one hypothesis a sentence."""
-        ...
-
-    def step(self, last_ids: Tensor, state: StateT) -> tuple[Tensor, StateT]:
-        """Logits (B, K, V) of what follows last_ids (B, K); the search may overwrite them."""
-        ...
+from nmt.decoding.candidates import Candidates, best_candidates
+from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
+from nmt.decoding.observer import SearchObserver, report_step
+from nmt.decoding.placement import place_hypotheses, place_sentences
+from nmt.decoding.rules import SpecialIds, rules_for_step
+from nmt.decoding.scoring import length_penalty, score_bound
+from nmt.decoding.search_model import SearchModel, StateT
+from nmt.decoding.stopping import STOPPING_RULES
 
 
 @dataclass(frozen=True)
-class SpecialIds:
-    """Ids the search treats specially."""
+class Beam:
+    """The live hypotheses of a batch."""
 
-    bos: int
-    eos: int
-    never: tuple[int, ...] = ()  # ids that are no output: padding, BOS, the unknown
+    last_ids: Tensor  # (B, K)
+    prefixes: Tensor  # (B, K, t) without BOS
+    log_probs: Tensor  # (B, K); minus infinity: no hypothesis is left for this place
+
+    def extend(self, rows: Tensor, tokens: Tensor, log_probs: Tensor) -> "Beam":
+        """Return the hypotheses `rows` (B', K'), flat indices of B * K, with one token more."""
+        prefixes = torch.cat([self.prefixes.flatten(0, 1)[rows], tokens[:, :, None]], dim=2)
+        return Beam(tokens, prefixes, log_probs)
 
 
-@dataclass
-class _Sentence:
-    """One sentence's finished hypotheses, best first."""
-
-    max_length: int  # tokens of output, EOS counted
-    enough: float = math.inf  # finished hypotheses that end the search, whatever may come
-    finished: list[Hypothesis] = field(default_factory=list)
-    count: int = 0  # of all that finished, those beyond the n best too
-
-    def add(self, hypothesis: Hypothesis, n_best: int) -> None:
-        self.count += 1
-        self.finished.append(hypothesis)
-        self.finished.sort(key=lambda each: -each.score)
-        del self.finished[n_best:]
-
-    def is_done(self, length: int, best_live: float, alpha: float, n_best: int) -> bool:
-        """Whether, after `length` steps, no live hypothesis can still enter the n best.
-
-        A log-probability only falls, and the penalty (alpha >= 0) is largest at the greatest
-        length: best_live over that penalty bounds every score to come. Or whether enough finished.
-        """
-        if length >= self.max_length or best_live == -math.inf or self.count >= self.enough:
-            return True
-        bound = best_live / length_penalty(self.max_length, alpha)
-        return len(self.finished) == n_best and bound <= self.finished[-1].score
+def first_beam(sentences: int, bos: int, device: torch.device) -> Beam:
+    """Return the beam before the first step: one hypothesis for each sentence, only BOS."""
+    return Beam(
+        torch.full((sentences, 1), bos, device=device),
+        torch.zeros(sentences, 1, 0, dtype=torch.long, device=device),
+        torch.zeros(sentences, 1, device=device),
+    )
 
 
 @torch.inference_mode()
@@ -86,115 +58,85 @@ def beam_search(
     alpha: float,
     n_best: int = 1,
     stopping: str = "safe",
+    observer: SearchObserver | None = None,
 ) -> list[list[Hypothesis]]:
-    """The n best outputs of each source segment, best first (fewer where there are fewer).
+    """Return the n best outputs of each source segment, best first.
 
-    `max_lengths` bounds each output's tokens, EOS counted: an output that reaches it ends there,
-    with EOS's own probability, so that every score is the model's. Needs alpha >= 0 and
-    n_best <= beam_size. A sentence for which the model gives no number has no output. `stopping` is
-    decode.stopping: safe, or beam_finished, which may miss a longer output of a better score.
+    source: (B, S). max_lengths: for each segment, the most tokens of its output, EOS counted. An
+    output that reaches its greatest length ends there with the model's own probability of EOS.
+    alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`.
+
+    A segment has fewer outputs if the model allows fewer, and none if the model's logits are NaN.
+    Raises ValueError unless alpha >= 0 and 1 <= n_best <= beam_size.
     """
     if alpha < 0 or not 1 <= n_best <= beam_size:
         raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
-    enough = beam_size if stopping == "beam_finished" else math.inf
-    sentences = [_Sentence(length, enough) for length in max_lengths]
-    results = list(sentences)
+    # A beam of 1 is greedy search, which ends with its first output.
+    should_stop = STOPPING_RULES["beam_finished" if beam_size == 1 else stopping]
+    results = [FinishedHypotheses(n_best) for _ in max_lengths]
+    sentences = list(range(len(results)))  # of each row of the batch
     device = source.device
     state = model.encode(source)
-    last = torch.full((len(sentences), 1), ids.bos, device=device)
-    log_probs = torch.zeros(len(sentences), 1, device=device)  # (B, K)
-    history = torch.zeros(len(sentences), 1, 0, dtype=torch.long, device=device)  # (B, K, t)
+    beam = first_beam(len(sentences), ids.bos, device)
     length = 0
     while sentences:
         length += 1
-        logits, state = model.step(last, state)
-        B, K, V = logits.shape
-        # The beam's best candidates: those of them that end in EOS are finished outputs. At most K
-        # of the 2K best end, so the others always fill the beam anew. A beam of 1 is greedy.
-        wanted = min(2 * beam_size, V)  # of a hypothesis, as they might all be its own
-        rules = rules_of(sentences, length, ids, K, device)
-        best = best_candidates(logits.view(B * K, V), rules, wanted)
-        candidates = log_probs[:, :, None] + best.log_probs.view(B, K, wanted)
-        scores, flat = candidates.view(B, -1).topk(min(2 * beam_size, K * wanted))
-        parents, pieces = flat // wanted, best.pieces.view(B, -1).gather(1, flat)
-        ends = pieces == ids.eos
-        finished = ends[:, :beam_size]
-        collect(sentences, history, scores, parents, finished, length, alpha, n_best)
-        # The best candidates that go on, in order of score: ended ones sort behind.
-        live = scores.masked_fill(ends, -math.inf)
+        finished = [results[sentence] for sentence in sentences]
+        limits = [max_lengths[sentence] for sentence in sentences]
+        logits, state = model.step(beam.last_ids, state)
+        K = logits.shape[1]  # 1 in the first step, then beam_size
+        rules = rules_for_step(ids, [length >= limit for limit in limits], K, device)
+        candidates = best_candidates(beam.log_probs, logits, rules, beam_size, ids.eos)
+
+        # Of the K best candidates, those that end in EOS are finished.
+        is_finished = candidates.is_eos[:, :beam_size]
+        add_finished(finished, candidates, is_finished, beam.prefixes, alpha)
+
+        # The K best of the others go on. There are enough: of the 2 K candidates, at most K end in
+        # EOS, one for each hypothesis.
+        live = candidates.log_probs.masked_fill(candidates.is_eos, -math.inf)
         order = live.argsort(dim=-1, descending=True, stable=True)[:, :beam_size]
+        order = place_hypotheses(order, candidates.parents, K)
+
         best_live = live.amax(-1).tolist()
-        keep = sentences_in_place(
-            not sentence.is_done(length, best, alpha, n_best)
-            and not (beam_size == 1 and sentence.finished)  # greedy: the likeliest ended
-            for sentence, best in zip(sentences, best_live, strict=True)
-        )
-        sentences = [sentences[row] for row in keep]
-        if not sentences:
-            break
-        kept = torch.tensor(keep, device=device)
-        order = hypotheses_in_place(order[kept], parents[kept], K)
-        log_probs, last = live[kept].gather(1, order), pieces[kept].gather(1, order)
-        rows = kept[:, None] * K + parents[kept].gather(1, order)  # (B', K')
-        history = torch.cat([history.flatten(0, 1)[rows], last[:, :, None]], dim=2)
-        state = state.select(rows)
-    return [sentence.finished for sentence in results]
+        bounds = [score_bound(*each, alpha) for each in zip(best_live, limits, strict=True)]
+        is_last = [
+            length >= limit or bound == -math.inf or should_stop(found, bound, beam_size)
+            for found, bound, limit in zip(finished, bounds, limits, strict=True)
+        ]
+        if observer is not None:
+            report_step(
+                observer, sentences, length, candidates, is_finished, order, bounds, is_last
+            )
+
+        # A sentence whose search is over leaves the batch.
+        kept = place_sentences(not each for each in is_last)
+        sentences = [sentences[row] for row in kept]
+        if sentences:
+            kept_rows = torch.tensor(kept, device=device)
+            order = order[kept_rows]
+            rows = kept_rows[:, None] * K + candidates.parents[kept_rows].gather(1, order)  # (B, K)
+            tokens = candidates.tokens[kept_rows].gather(1, order)
+            beam = beam.extend(rows, tokens, live[kept_rows].gather(1, order))
+            state = state.select(rows)
+    return [found.best for found in results]
 
 
-def sentences_in_place(goes_on: Iterable[bool]) -> list[int]:
-    """The sentences that go on, the last of them in the places of those that do not.
-
-    What is kept of a sentence must move when its place changes.
-    """
-    keep = list(goes_on)
-    count = sum(keep)
-    late = iter([row for row in range(count, len(keep)) if keep[row]])
-    return [row if keep[row] else next(late) for row in range(count)]
-
-
-def hypotheses_in_place(order: Tensor, parents: Tensor, beam: int) -> Tensor:
-    """The candidates `order` (B, K), the first of each parent in its place, others in free places.
-
-    What is kept of a hypothesis must move when its place changes: this halves the moves.
-    """
-    if order.shape[1] != beam:
-        return order  # the first step: all places are new
-    mine = parents.gather(1, order)  # (B, K) of each candidate, the place of its parent
-    places = torch.arange(beam, device=order.device)
-    is_child = mine[:, None, :] == places[:, None]  # (B, place, candidate)
-    is_first = (is_child & (is_child.cumsum(2) == 1)).to(torch.uint8)
-    # Free places and candidates that are no first come first, in order, and are as many.
-    free_places = is_first.amax(2).argsort(dim=1, stable=True)
-    others = is_first.amax(1).argsort(dim=1, stable=True)
-    place = torch.where(is_first.amax(1).bool(), mine, free_places.scatter(1, others, free_places))
-    return torch.empty_like(order).scatter_(1, place, order)
-
-
-def rules_of(
-    sentences: Sequence[_Sentence], length: int, ids: SpecialIds, beam: int, device: torch.device
-) -> Rules:
-    """At a sentence's greatest length only EOS may come."""
-    last = [length >= sentence.max_length for sentence in sentences]
-    must_end = None
-    if any(last):
-        must_end = torch.tensor(last, device=device).repeat_interleave(beam)
-    return Rules(ids.never, ids.eos, must_end)
-
-
-def collect(
-    sentences: Sequence[_Sentence],
-    history: Tensor,
-    scores: Tensor,
-    parents: Tensor,
-    finished: Tensor,
-    length: int,
+def add_finished(
+    finished: Sequence[FinishedHypotheses],
+    candidates: Candidates,
+    is_finished: Tensor,
+    prefixes: Tensor,
     alpha: float,
-    n_best: int,
 ) -> None:
-    """File the candidates that are finished with their sentences."""
-    penalty = length_penalty(length, alpha)
-    for row, column in finished.nonzero().tolist():
-        log_prob = float(scores[row, column])
+    """Add the candidates that are finished to the finished hypotheses of their sentences.
+
+    finished: of each of B sentences. is_finished: bool of the K best candidates. prefixes:
+    (B, K, t), the tokens of the live hypotheses that the candidates extend.
+    """
+    penalty = length_penalty(prefixes.shape[2] + 1, alpha)
+    for row, column in is_finished.nonzero().tolist():
+        log_prob = float(candidates.log_probs[row, column])
         if log_prob > -math.inf:
-            tokens = history[row, parents[row, column]].tolist()
-            sentences[row].add(Hypothesis(tuple(tokens), log_prob, log_prob / penalty), n_best)
+            tokens = prefixes[row, candidates.parents[row, column]].tolist()
+            finished[row].add(Hypothesis(tuple(tokens), log_prob, log_prob / penalty))

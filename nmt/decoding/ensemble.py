@@ -1,6 +1,6 @@
-"""Several models that translate as one: at each step, the mean of their probabilities.
+"""An ensemble: several models that translate as one, by the mean of their probabilities.
 
-Dimensions: B sentences, K hypotheses a sentence, V pieces.
+Dimensions: B sentences, K hypotheses for each sentence, V tokens.
 """
 
 import math
@@ -12,36 +12,36 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.decoding.beam import SearchModel, StateT
+from nmt.decoding.search_model import SearchModel, StateT
 
 
 @dataclass(frozen=True)
 class EnsembleState(Generic[StateT]):
-    """The states of all models, of the same hypotheses."""
+    """The states of all models for the same hypotheses."""
 
     states: tuple[StateT, ...]
 
     def select(self, rows: Tensor) -> "EnsembleState[StateT]":
-        """Each model's state of hypotheses `rows` (B', K')."""
+        """Return each model's state of the hypotheses `rows` (B', K')."""
         return EnsembleState(tuple(state.select(rows) for state in self.states))
 
 
 class Ensemble(Generic[StateT]):
-    """A search model of models that read and write the same ids; at least one."""
+    """A search model made of one or more models that read and write the same ids."""
 
     def __init__(self, models: Sequence[SearchModel[StateT]]) -> None:
         self.models = tuple(models)
 
     def encode(self, source: Tensor) -> EnsembleState[StateT]:
-        """All states before the first piece."""
+        """Return the states of all models before the first token."""
         return EnsembleState(tuple(model.encode(source) for model in self.models))
 
     def step(
         self, last_ids: Tensor, state: EnsembleState[StateT]
     ) -> tuple[Tensor, EnsembleState[StateT]]:
-        """Logits (B, K, V): log of the mean of the models' probabilities after last_ids (B, K).
+        """Return the log of the mean of the models' probabilities (B, K, V) after last_ids (B, K).
 
-        What a model rules out the others may still allow; where one gives no number there is none.
+        A token that one model excludes is possible if another model allows it. NaN propagates.
         """
         pairs = zip(self.models, state.states, strict=True)
         steps = [model.step(last_ids, each) for model, each in pairs]

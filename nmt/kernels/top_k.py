@@ -1,82 +1,91 @@
-"""What may come next, and how likely: the best pieces of each hypothesis.
+"""The most probable next tokens of each row.
 
-Dimensions: B sentences, K hypotheses a sentence, R = B * K rows, V pieces.
+Reference: log-softmax, the rules, then a top-k of the whole vocabulary. Fast form: the top-k is
+taken from a few groups of tokens, those with the greatest maxima. It applies on a CPU, if there are
+more groups than wanted tokens.
+
+Dimensions: R rows (hypotheses), V tokens, n wanted tokens.
 """
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-GROUP = 64  # pieces whose greatest logit is taken first
-CHUNK_BYTES = 1 << 22  # of logits worked on at once: beyond, fresh memory costs more than the work
+GROUP = 64  # tokens whose greatest log-probability is taken first
+# Bytes of logits in one block of rows: in larger blocks, fresh memory costs more than the work.
+BLOCK_BYTES = 1 << 22
+
+
+class Rule(Protocol):
+    """A rule of which tokens may come next."""
+
+    def apply(self, log_probs: Tensor, first_row: int) -> None:
+        """Set forbidden tokens to minus infinity in log_probs (n, V), in place.
+
+        log_probs are those of the n rows from `first_row` on.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Rules:
-    """What may come next at a step."""
-
-    never: tuple[int, ...]  # ids that may not
-    eos: int
-    must_end: Tensor | None  # (R,) rows where only EOS may; None: no row
-
-    def apply(self, scores: Tensor, begin: int = 0) -> None:
-        """Make minus infinity of what may not, in scores (n, V) of the rows from `begin` on."""
-        scores[:, list(self.never)] = -math.inf
-        if self.must_end is not None:
-            ending = scores[:, self.eos].clone()
-            scores.masked_fill_(self.must_end[begin : begin + len(scores), None], -math.inf)
-            scores[:, self.eos] = ending
-
-
-class Candidates(NamedTuple):
-    """The best pieces of each row, best first."""
+class TopTokens:
+    """The most probable tokens of each row, best first."""
 
     log_probs: Tensor  # (R, n) float32
-    pieces: Tensor  # (R, n)
+    ids: Tensor  # (R, n)
 
 
-def reference_candidates(logits: Tensor, rules: Rules, count: int) -> Candidates:
-    """Log-softmax, then the best of all, plainly; logits (R, V)."""
+def reference_top_tokens(logits: Tensor, rules: Sequence[Rule], count: int) -> TopTokens:
+    """Return the `count` most probable tokens that the rules allow; logits (R, V)."""
     log_probs = logits.float().log_softmax(-1)
-    rules.apply(log_probs)
-    return Candidates(*log_probs.topk(count))
+    for rule in rules:
+        rule.apply(log_probs, 0)
+    return TopTokens(*log_probs.topk(count))
 
 
-def best_candidates(logits: Tensor, rules: Rules, count: int) -> Candidates:
-    """The same without sorting the whole vocabulary.
+def top_tokens(logits: Tensor, rules: Sequence[Rule], count: int) -> TopTokens:
+    """Return what `reference_top_tokens` returns, in the fast form if it applies.
 
-    The best pieces are in the groups of the greatest maxima.
+    Tokens of equal probability may come in another order.
     """
     R, V = logits.shape
     if count >= V // GROUP or logits.device.type != "cpu":
-        return reference_candidates(logits, rules, count)
-    rows = max(1, CHUNK_BYTES // (4 * V))
-    parts = [
-        chunk_candidates(logits[begin : begin + rows], rules, count, begin)
-        for begin in range(0, R, rows)
+        return reference_top_tokens(logits, rules, count)
+    rows = max(1, BLOCK_BYTES // (4 * V))
+    blocks = [
+        grouped_top_tokens(logits[first : first + rows], rules, count, first)
+        for first in range(0, R, rows)
     ]
-    if len(parts) == 1:
-        return parts[0]
-    return Candidates(*map(torch.cat, zip(*parts, strict=True)))
+    if len(blocks) == 1:
+        return blocks[0]
+    return TopTokens(
+        torch.cat([each.log_probs for each in blocks]), torch.cat([each.ids for each in blocks])
+    )
 
 
-def chunk_candidates(logits: Tensor, rules: Rules, count: int, begin: int) -> Candidates:
-    """Of rows whose logits fit into a core's cache, the first of them being row `begin`."""
+def grouped_top_tokens(
+    logits: Tensor, rules: Sequence[Rule], count: int, first_row: int
+) -> TopTokens:
+    """Return the most probable tokens of a block of rows that fits into a core's cache.
+
+    The `count` best tokens are in the `count` groups with the greatest maxima.
+    """
     R, V = logits.shape
     log_probs = logits.log_softmax(-1, dtype=torch.float32)
-    rules.apply(log_probs, begin)
+    for rule in rules:
+        rule.apply(log_probs, first_row)
     groups, rest = divmod(V, GROUP)
-    if rest:  # a last group of pieces that do not exist
+    if rest:  # fill up the last group
         groups += 1
-        log_probs = pad(log_probs, (0, GROUP - rest), value=-math.inf)
+        log_probs = pad(log_probs, (0, GROUP - rest), value=-torch.inf)
     grouped = log_probs.view(R, groups, GROUP)
     best_groups = grouped.amax(-1).topk(count, sorted=False).indices  # (R, n)
     flat = best_groups + torch.arange(0, R * groups, groups, device=logits.device)[:, None]
-    among = grouped.view(-1, GROUP).index_select(0, flat.flatten()).view(R, -1)
-    best, places = among.topk(count)
-    in_group = torch.div(places, GROUP, rounding_mode="floor")
-    return Candidates(best, best_groups.gather(1, in_group) * GROUP + places % GROUP)
+    in_best = grouped.view(-1, GROUP).index_select(0, flat.flatten()).view(R, -1)  # (R, n * GROUP)
+    best, places = in_best.topk(count)
+    group = best_groups.gather(1, torch.div(places, GROUP, rounding_mode="floor"))
+    return TopTokens(best, group * GROUP + places % GROUP)

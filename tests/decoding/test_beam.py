@@ -1,4 +1,4 @@
-"""Beam search against exhaustive search on a table-driven fake; no network is needed."""
+"""Beam search agrees with exhaustive search on a fake model that reads a table of numbers."""
 
 import itertools
 import math
@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding import beam
-from nmt.decoding.beam import SpecialIds, beam_search
+from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.rules import SpecialIds
 from nmt.decoding.scoring import length_penalty
+from nmt.decoding.stopping import STOPPING_RULES
 
 BOS, EOS = 0, 1
 IDS = SpecialIds(BOS, EOS, never=(BOS,))
@@ -22,7 +23,7 @@ VOCABULARY = 5  # BOS, EOS and three words
 
 @dataclass(frozen=True)
 class Prefixes:
-    """The state of the fake: which sentence each row is of, and its ids so far."""
+    """The state of the fake model: the sentence of each row and its ids so far."""
 
     rows: tuple[tuple[int, tuple[int, ...]], ...]
 
@@ -31,7 +32,7 @@ class Prefixes:
 
 
 class Table:
-    """A fake model whose next-piece probabilities are drawn at random for every prefix."""
+    """A fake model that draws the logits of the next token at random for every prefix."""
 
     def __init__(self, seed: int, temperature: float = 1.0) -> None:
         self.seed, self.temperature, self.steps = seed, temperature, 0
@@ -47,31 +48,31 @@ class Table:
         self.steps += 1
         flat = last_ids.flatten().tolist()
         rows = tuple(
-            (sentence, (*prefix, piece))
-            for (sentence, prefix), piece in zip(state.rows, flat, strict=True)
+            (sentence, (*prefix, token))
+            for (sentence, prefix), token in zip(state.rows, flat, strict=True)
         )
         logits = torch.tensor([self.logits(*row) for row in rows], dtype=torch.float32)
         return logits.view(*last_ids.shape, VOCABULARY), Prefixes(rows)
 
     def log_prob(self, sentence: int, ids: tuple[int, ...]) -> float:
-        """Of a whole output, its EOS included."""
+        """Return the log-probability of a whole output, EOS counted."""
         total = 0.0
         prefix: tuple[int, ...] = (BOS,)
-        for piece in (*ids, EOS):
+        for token in (*ids, EOS):
             logits = torch.tensor(self.logits(sentence, prefix), dtype=torch.float64)
-            total += float(logits.log_softmax(-1)[piece])
-            prefix = (*prefix, piece)
+            total += float(logits.log_softmax(-1)[token])
+            prefix = (*prefix, token)
         return total
 
 
 def every_output(max_length: int) -> Iterator[tuple[int, ...]]:
-    """All outputs of at most `max_length` ids with EOS, without it."""
+    """Yield all outputs of at most `max_length` ids, EOS counted but not included."""
     for length in range(max_length):
         yield from itertools.product(range(2, VOCABULARY), repeat=length)
 
 
 def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> list[Hypothesis]:
-    """All outputs, best first."""
+    """Return all outputs, best first."""
     found = []
     for ids in every_output(max_length):
         log_prob = model.log_prob(sentence, ids)
@@ -83,13 +84,13 @@ def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> li
 def search(
     model: Table, lengths: list[int], *, width: int, alpha: float = 0.6, n_best: int = 1
 ) -> list[list[Hypothesis]]:
-    """Search sentences 0, 1, ... of the fake."""
+    """Search sentences 0, 1, ... of the fake model."""
     source = torch.arange(len(lengths))[:, None]
     return beam_search(model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best)
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
-    """Whether ids agree, and scores up to float32's rounding."""
+    """Return True if the ids are equal, and the scores up to float32's rounding."""
     return [each.ids for each in found] == [each.ids for each in expected] and [
         each.score for each in found
     ] == pytest.approx([each.score for each in expected], abs=1e-5)
@@ -98,7 +99,7 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.5])
 @pytest.mark.parametrize("seed", range(12))
 def test_full_width_equals_exhaustive_search(seed: int, alpha: float) -> None:
-    """With room for every prefix, the n best are the true n best, in order; 3^4 * 4 / 3 at most."""
+    """A beam with room for all prefixes, at most 3^4 * 4 / 3, finds the true n best in order."""
     model = Table(seed)
     for n_best in (1, 7):
         found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best)
@@ -109,25 +110,21 @@ def test_full_width_equals_exhaustive_search(seed: int, alpha: float) -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(25))
-def test_stopping_early_loses_nothing(
+def test_early_stop_changes_no_result(
     seed: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The result is that of a search which never stops before its greatest length."""
+    """A search that never stops before the greatest length finds the same."""
     lengths, alpha = [9, 12, 6], 1.5
     early = Table(seed, 2.0)
     found = search(early, lengths, width=width, alpha=alpha, n_best=width)
     never = Table(seed, 2.0)
-    monkeypatch.setattr(
-        beam._Sentence,
-        "is_done",
-        lambda self, length, best_live, alpha, n_best: length >= self.max_length,
-    )
+    monkeypatch.setitem(STOPPING_RULES, "safe", lambda finished, bound, beam_size: False)
     assert search(never, lengths, width=width, alpha=alpha, n_best=width) == found
     assert early.steps <= never.steps
 
 
-def test_it_does_stop_early() -> None:
-    """A model that all but ends at once takes a step, not the twenty allowed."""
+def test_search_stops_early() -> None:
+    """If the model is almost sure of EOS, the search takes 1 step of the 20 allowed."""
 
     class Ending(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
@@ -142,21 +139,21 @@ def test_it_does_stop_early() -> None:
 @pytest.mark.parametrize("temperature", [1.0, 6.0])
 @pytest.mark.parametrize("seed", range(40))
 def test_greedy_is_beam_one(seed: int, temperature: float) -> None:
-    """Width 1 follows the likeliest piece until that is EOS, or the length forces it."""
+    """A beam of 1 follows the most probable token until EOS or the greatest length."""
     model = Table(seed, temperature)
     prefix: tuple[int, ...] = (BOS,)
     while len(prefix) < 8:
         logits = model.logits(0, prefix)
-        piece = max(range(1, VOCABULARY), key=logits.__getitem__)
-        if piece == EOS:
+        token = max(range(1, VOCABULARY), key=logits.__getitem__)
+        if token == EOS:
             break
-        prefix = (*prefix, piece)
+        prefix = (*prefix, token)
     (found,) = search(model, [8], width=1)
     assert found[0].ids == prefix[1:]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
+def test_result_does_not_depend_on_other_sentences_in_the_batch(seed: int) -> None:
     model = Table(seed, 1.5)
     lengths = [7, 3, 10, 1, 5]
     together = search(model, lengths, width=4, n_best=3)
@@ -167,8 +164,7 @@ def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_scores_are_the_models(seed: int) -> None:
-    """Every score is the model's log-probability, EOS included, over the penalty."""
+def test_score_is_the_models_log_probability_over_the_penalty(seed: int) -> None:
     model = Table(seed)
     for sentence, found in enumerate(search(model, [6, 9], width=5, n_best=5)):
         assert found == sorted(found, key=lambda each: -each.score)
@@ -179,7 +175,7 @@ def test_scores_are_the_models(seed: int) -> None:
             assert each.score == pytest.approx(each.log_prob / penalty)
 
 
-def test_never_ids_never_come_and_length_is_kept() -> None:
+def test_output_has_no_forbidden_id_and_keeps_its_greatest_length() -> None:
     for seed in range(10):
         for found, limit in zip(
             search(Table(seed), [4, 1], width=4, n_best=4), [4, 1], strict=True
@@ -187,8 +183,8 @@ def test_never_ids_never_come_and_length_is_kept() -> None:
             assert all(BOS not in each.ids and len(each.ids) < limit for each in found)
 
 
-def test_a_model_without_numbers_ends_without_outputs() -> None:
-    """Diverged weights give NaN; the search ends at the greatest length all the same."""
+def test_nan_logits_give_no_output() -> None:
+    """A diverged model gives NaN; the search still ends at the greatest length."""
 
     class Diverged(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
@@ -205,6 +201,6 @@ def test_length_penalty_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "n_best", "width"), [(-0.1, 1, 4), (0.6, 5, 4), (0.6, 0, 4)])
-def test_what_has_no_safe_stop_is_refused(alpha: float, n_best: int, width: int) -> None:
+def test_arguments_without_a_safe_stop_are_refused(alpha: float, n_best: int, width: int) -> None:
     with pytest.raises(ValueError, match="alpha >= 0"):
         search(Table(0), [3], width=width, alpha=alpha, n_best=n_best)

@@ -20,7 +20,7 @@ SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 12, 2)]
 
 
 class Mean(Table):
-    """The mean of other tables' probabilities, in double precision: the reference."""
+    """The reference: the mean of the probabilities of several tables, in double precision."""
 
     def __init__(self, *tables: Table) -> None:
         super().__init__(0)
@@ -33,7 +33,7 @@ class Mean(Table):
 
 
 def search(tables: list[Table], lengths: list[int], width: int) -> list[list[Hypothesis]]:
-    """Search sentences 0, 1, ... with an ensemble of tables."""
+    """Search sentences 0, 1, ... with an ensemble of fake models."""
     source = torch.arange(len(lengths))[:, None]
     model = Ensemble(tables)
     return beam_search(
@@ -52,8 +52,8 @@ def test_full_width_equals_exhaustive_search_of_the_mean(seed: int, count: int) 
         assert same(found[sentence], expected)
 
 
-def test_the_mean_of_two_by_hand() -> None:
-    """0.9 and 0.3 for an id make 0.6, whatever the models' logits are offset by."""
+def test_mean_of_two_by_hand() -> None:
+    """The mean of 0.9 and 0.3 is 0.6; an offset of a model's logits does not matter."""
 
     class Fixed(Table):
         def __init__(self, offset: float, *odds: float) -> None:
@@ -69,7 +69,7 @@ def test_the_mean_of_two_by_hand() -> None:
     assert logits.exp().flatten().tolist() == pytest.approx([0.06, 0.6, 0.21, 0.065, 0.065])
 
 
-def test_no_number_of_one_model_is_none_of_the_ensemble() -> None:
+def test_nan_of_one_model_gives_no_output() -> None:
     class Diverged(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
             return [math.nan] * VOCABULARY
@@ -77,7 +77,7 @@ def test_no_number_of_one_model_is_none_of_the_ensemble() -> None:
     assert search([Table(1), Diverged(2)], [4, 2], 3) == [[], []]
 
 
-def test_neither_order_nor_repetition_counts() -> None:
+def test_result_does_not_depend_on_order_or_repetition() -> None:
     tables, lengths = [Table(1), Table(2)], [7, 3, 9]
     found = search(tables, lengths, 7)
     for others in (tables[::-1], tables * 2):
@@ -90,13 +90,13 @@ def load(*runs: Path) -> TrainedModel:
 
 
 def translate(model: TrainedModel, segments: list[str]) -> list[Translation]:
-    """As the recipe has it, quietly."""
+    """Translate with the settings of the recipe."""
     translator = Translator.of(model, model.recipe.decode, lambda _: None, n_best=3)
     return list(translator.translate(segments))
 
 
 def alike(found: list[Translation], expected: list[Translation]) -> bool:
-    """Whether texts agree, and scores up to float32's rounding."""
+    """Return True if the texts are equal, and the scores up to float32's rounding."""
     ours = [each for one in found for each in one.candidates]
     theirs = [each for one in expected for each in one.candidates]
     return [each.text for each in ours] == [each.text for each in theirs] and [
@@ -104,17 +104,17 @@ def alike(found: list[Translation], expected: list[Translation]) -> bool:
     ] == pytest.approx([each.log_prob for each in theirs], abs=1e-4)
 
 
-def test_a_model_with_its_copy_is_that_model(tiny_run: Path, tmp_path: Path) -> None:
+def test_a_model_and_its_copy_translate_as_the_model(tiny_run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.safetensors"
     copyfile(tiny_run / "model.safetensors", copy)
     twice = translate(load(tiny_run, copy), SEGMENTS)
     assert alike(twice, translate(load(tiny_run), SEGMENTS))
 
 
-def test_models_of_unlike_shapes_do_not_depend_on_the_batch(
+def test_models_of_different_shapes_do_not_depend_on_the_batch(
     tiny_run: Path, skilled_run: Path
 ) -> None:
-    """One by one they translate as together, and not as either does alone."""
+    """The ensemble translates segments one by one as together, and unlike each model alone."""
     model = load(skilled_run, tiny_run)
     together = translate(model, SEGMENTS)
     assert alike([each for one in SEGMENTS for each in translate(model, [one])], together)

@@ -1,4 +1,4 @@
-"""When a search ends: safely, or at as many finished outputs as the beam is wide."""
+"""The stopping rules: the safe rule, and the rule that waits for beam_size finished outputs."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.decoding.test_beam import IDS, VOCABULARY, Table
 A, B, C = range(2, VOCABULARY)
 AFTER: dict[
     tuple[int, ...], tuple[float, ...]
-] = {  # words: the probabilities of the end, A, B and C
+] = {  # tokens so far: the probabilities of EOS, A, B and C
     (): (0.4, 0.35, 0.25, 0),
     (A,): (0.6, 0.3, 0.1, 0),
     (B,): (0.1, 0.1, 0.8, 0),
@@ -28,7 +28,7 @@ AFTER: dict[
 def search(
     model: Table, lengths: list[int], width: int, alpha: float, stopping: str
 ) -> list[list[Hypothesis]]:
-    """Sentences 0, 1, ... of the fake, the whole beam's outputs."""
+    """Search sentences 0, 1, ... of the fake model for as many outputs as the beam is wide."""
     source = torch.arange(len(lengths))[:, None]
     return beam_search(
         model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=width, stopping=stopping
@@ -36,23 +36,23 @@ def search(
 
 
 class ByHand(Table):
-    """A fake whose probabilities are written down."""
+    """A fake model whose probabilities are written in the table AFTER."""
 
     def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
-        words = prefix[1:]  # without BOS
-        if words[:2] == (B, B):  # sure to be nine words
-            chosen: tuple[float, ...] = (0, 0, 1, 0) if len(words) < 9 else (1, 0, 0, 0)
+        tokens = prefix[1:]  # without BOS
+        if tokens[:2] == (B, B):  # always followed by seven more
+            chosen: tuple[float, ...] = (0, 0, 1, 0) if len(tokens) < 9 else (1, 0, 0, 0)
         else:
-            chosen = AFTER.get(words, (0.5, 0.5, 0, 0))
+            chosen = AFTER.get(tokens, (0.5, 0.5, 0, 0))
         return [-math.inf, *(math.log(each) if each else -100.0 for each in chosen)]
 
 
-def test_by_hand_a_late_output_is_found_by_the_safe_rule_alone() -> None:
+def test_only_the_safe_rule_finds_a_late_output() -> None:
     """Alpha 1, a beam of 2. Scores are log-probabilities over (5 + length) / 6.
 
-    Step 1: the empty output ends, ln 0.4 / 1 = -0.916; A (0.35) and B (0.25) go on. Step 2: A ends,
-    ln 0.21 / (7/6) = -1.338, the second of the beam; B B (0.2) goes on, and would be worth
-    ln 0.2 / (15/6) = -0.644 with its nine words and their end.
+    Step 1: the empty output is finished, ln 0.4 / 1 = -0.916; A (0.35) and B (0.25) go on. Step 2:
+    A is finished, ln 0.21 / (7/6) = -1.338, the second output; B B (0.2) goes on. Its output of
+    nine B has the score ln 0.2 / (15/6) = -0.644.
     """
     first = ByHand(0)
     (found,) = search(first, [12], 2, 1.0, "beam_finished")
@@ -71,8 +71,9 @@ def test_by_hand_a_late_output_is_found_by_the_safe_rule_alone() -> None:
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.5])
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(12))
-def test_it_never_takes_more_steps_nor_finds_better(seed: int, width: int, alpha: float) -> None:
-    """Sentence by sentence; each output is scored by the model all the same."""
+def test_beam_finished_takes_no_more_steps_and_finds_no_better_score(
+    seed: int, width: int, alpha: float
+) -> None:
     for length in (3, 9):
         steps, best = {}, {}
         for stopping in ("safe", "beam_finished"):
@@ -86,8 +87,8 @@ def test_it_never_takes_more_steps_nor_finds_better(seed: int, width: int, alpha
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
-    """Each ends when its own beam is finished."""
+def test_result_does_not_depend_on_other_sentences_in_the_batch(seed: int) -> None:
+    """The search of each sentence ends when its own beam is finished."""
     lengths = [7, 3, 10, 1, 5]
     together = search(Table(seed, 1.5), lengths, 3, 0.6, "beam_finished")
     for sentence, length in enumerate(lengths):
@@ -105,8 +106,8 @@ def test_other_sentences_in_the_batch_change_nothing(seed: int) -> None:
         assert alone == together[sentence]
 
 
-def test_the_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a trained model's search, with a length penalty that makes waiting worth while."""
+def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a large length penalty, the safe rule of a trained model waits for longer outputs."""
     steps = 0
 
     class Counting(IncrementalDecoder):
