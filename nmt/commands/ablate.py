@@ -1,4 +1,4 @@
-"""`nmt ablate`: what each setting is worth, by runs that differ in it alone."""
+"""`nmt ablate`: train variants of a recipe and compare them."""
 
 import os
 import sys
@@ -12,7 +12,6 @@ from nmt.commands.options import (
     data_dir_option,
     device_option,
     flags_as_overrides,
-    pick_device,
     recipe_argument,
     set_option,
 )
@@ -33,17 +32,30 @@ FOLDER = RUNS / "ablation"
     multiple=True,
     shell_complete=complete_setting,
     metavar="'SECTION.KEY=VALUE,...'",
-    help="A setting and its values, or several that change together; may be repeated.",
+    help="Setting to vary and its values, separated by commas. Settings separated by spaces change"
+    " together. May be repeated.",
 )
-@click.option("--grid", is_flag=True, help="All combinations, not one --vary at a time.")
-@click.option("--seeds", help="Seeds of each variant, as in 1,2,3.  [default: train.seed]")
-@click.option("--max-updates", type=int, help="Optimiser updates of each run.")
+@click.option(
+    "--grid",
+    is_flag=True,
+    help="Train all combinations of the --vary options.  [default: vary one at a time]",
+)
+@click.option(
+    "--seeds",
+    help="Train each variant with each of these seeds, such as 1,2,3."
+    "  [default: train.seed of the recipe]",
+)
+@click.option(
+    "--max-updates",
+    type=int,
+    help="Optimiser updates of each run.  [default: train.max_updates of the recipe]",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of runs, table and page.  [default: runs/ablation/RECIPE]",
+    help="Folder for the runs, the table and the page.  [default: runs/ablation/RECIPE]",
 )
-@click.option("--dry-run", is_flag=True, help="Name the runs, train none.")
+@click.option("--dry-run", is_flag=True, help="List the runs and train nothing.")
 @data_dir_option
 @device_option
 @set_option
@@ -61,21 +73,24 @@ def command(
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train RECIPE and variants of it, and set their dev figures side by side.
+    """Train RECIPE and variants of it, and compare their scores on the dev set.
 
-    The base is RECIPE with --set; each value of a --vary makes a variant that differs from it in
-    that setting alone, as in the paper's table 3. Settings in one --vary, blanks between them,
-    change together: the first values make the first variant, the second the second, and a single
-    value goes with all. --grid crosses the --vary options instead. What equals the base is the
-    base, which is trained once.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
+    base is RECIPE with the --set options. Each value of a --vary option makes a variant that
+    differs from the base only in that setting, as in table 3 of the paper.
 
-    Every variant is trained from every seed, in OUTPUT/VARIANT/seed-N, which are run folders as of
-    `nmt train`. All settings are checked and all text is prepared before the first of them begins.
-    The same command goes on where it was stopped, and skips what is finished; with more --vary, it
-    trains what is new. A run that diverges is told of in the table and ends nothing.
+    If one --vary option holds several settings, they change together: the first values make the
+    first variant, the second values the second; a single value is used in all of them. With
+    --grid, all combinations of the --vary options are trained. A variant that equals the base is
+    trained once, as the base.
 
-    Prints the table, and leaves it in OUTPUT as ablation.md, all figures as ablation.json and
-    curves as ablation.html, after each run anew.
+    Each variant is trained with each seed in the run folder OUTPUT/VARIANT/seed-N. All settings are
+    checked and all text is prepared before the first training starts. If the command is stopped,
+    the same command resumes it and skips finished runs; with more --vary options it trains only the
+    new variants. If a run diverges, the table says so and the other runs continue.
+
+    The command prints a table. It also writes the table (ablation.md), all figures (ablation.json)
+    and the curves (ablation.html) into OUTPUT, and updates them after each run.
 
     \b
     Examples:
@@ -86,9 +101,7 @@ def command(
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary train.label_smoothing=0,0.1
     """
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-        raise UsageError(
-            "nmt ablate trains run after run in one process; start it without torchrun"
-        )
+        raise UsageError("nmt ablate trains its runs one after another; start it without torchrun")
     axes = [parse_axis(text) for text in varied]
     numbers = parse_seeds(seeds) if seeds is not None else None
     if not axes and len(numbers or []) < 2:
@@ -98,7 +111,7 @@ def command(
     numbers = numbers or [base.train.seed]
     variants = plan_variants(with_seed(base, numbers[0]), axes, grid=grid)
     for seed in numbers:
-        with_seed(base, seed)
+        with_seed(base, seed)  # raises UsageError for a bad seed
     folder = output_folder(output, base.name)
     if dry_run:
         for seed in numbers:
@@ -107,23 +120,24 @@ def command(
         return
 
     from nmt.studio.ablation.ablate import Ablation
+    from nmt.system.devices import pick_device
     from nmt.text.corpus import DataFolder
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
-    ending = ablation.run(DataFolder(data_dir), pick_device(device))
+    outcome = ablation.run(DataFolder(data_dir), pick_device(device))
     note(f"table: {ablation.table}, curves: {ablation.page}")
-    if ending.stopped_by is not None:
-        note("stopped, checkpoint saved; the same command goes on")
-        sys.exit(128 + ending.stopped_by)
+    if outcome.stopped_by is not None:
+        note("stopped, checkpoint saved; the same command resumes it")
+        sys.exit(128 + outcome.stopped_by)
     click.echo(ablation.table.read_text(encoding="utf-8"), nl=False)
-    if ending.failures:
-        note(f"{len(ending.failures)} runs failed; the same command tries them again")
+    if outcome.failures:
+        note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)
 
 
 def output_folder(output: Path | None, name: str) -> Path:
-    """The folder named, or the recipe's own; raises UsageError for one that is a run's."""
+    """Return the given folder or the default one; raises UsageError for a run folder."""
     folder = output or FOLDER / name
     if RunFolder(folder).recipe.is_file():
-        raise UsageError(f"--output {folder} is a run folder; name another one")
+        raise UsageError(f"--output {folder} is a run folder; name another folder")
     return folder

@@ -1,4 +1,4 @@
-"""`nmt inspect`: layers, cost and deviations from the paper of a recipe or a model."""
+"""`nmt inspect`: show the layers, the cost and the deviations from the paper."""
 
 import json
 from dataclasses import replace
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.artifacts.run_folder import RunFolder, newest_model
-from nmt.commands.options import complete_recipe, decode_settings, set_option
-from nmt.errors import NmtError, UsageError
+from nmt.commands.options import complete_recipe, set_option
+from nmt.errors import NmtError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
 from nmt.studio.inspection.paper import SENTENCE_TOKENS
 
@@ -18,63 +18,61 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("what", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe)
+@click.argument(
+    "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe
+)
 @click.option(
     "--length",
     type=click.IntRange(1, 65_000),
     default=SENTENCE_TOKENS,
     show_default=True,
-    help="Tokens of each source and target, for what attention costs.",
+    help="Tokens in each source and target, for the cost of attention.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@click.option("--paper-table", is_flag=True, help="Print the paper's tables beside ours instead.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
+)
 @set_option
 def command(
-    what: str | None,
+    subject: str | None,
     length: int,
     as_json: bool,
-    paper_table: bool,
     overrides: tuple[str, ...],
 ) -> None:
-    """Show what RECIPE, a shipped name or a path, or MODEL, a file or a run folder, is made of.
+    """Show what RECIPE or MODEL consists of.
 
-    Its weights layer by layer, floating-point operations, memory of its training by part, and every
-    deviation from "Attention Is All You Need". Without an argument: the newest model under runs/,
-    else the recipe "pocket".
+    RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file
+    or a run folder. The default is the newest model under runs/, or the recipe "pocket" if there is
+    no model.
+
+    The command lists the weights of each layer, the floating-point operations, the memory that
+    training needs, and every deviation from "Attention Is All You Need".
 
     \b
     Examples:
       nmt inspect wmt14_en_de_base
       nmt inspect paper/c-d256 --set model.dropout=0.2
       nmt inspect runs/multi30k_en_de/model.safetensors --json
-      nmt inspect --paper-table
     """
-    if paper_table:
-        if what or as_json or overrides:
-            raise UsageError("--paper-table goes with no recipe or model, --json or --set")
-        from nmt.studio.inspection.page import page
+    inspection = inspect_subject(subject, length, overrides)
 
-        click.echo(page(length), nl=False)
-        return
-    inspection = inspection_of(what, length, overrides)
-
-    from nmt.studio.inspection.summary import as_data, as_text
+    from nmt.studio.inspection.summary import inspection_data, render_text
 
     if as_json:
-        click.echo(json.dumps(as_data(inspection), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(inspection_data(inspection), indent=1, ensure_ascii=False))
     else:
-        click.echo(as_text(inspection))
+        click.echo(render_text(inspection))
 
 
-def inspection_of(what: str | None, length: int, overrides: tuple[str, ...]) -> "Inspection":
-    """What is meant, inspected; raises NmtError, or UsageError for what is neither."""
-    model = model_file(what)
+def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]) -> "Inspection":
+    """Inspect a model or a recipe; raises UsageError if the argument names neither."""
+    model = find_model(subject)
     if model is None:
-        recipe = load_recipe(recipe_meant(what), overrides)
+        recipe = load_recipe(recipe_name(subject), overrides)
         from nmt.studio.inspection.summary import inspect_recipe
 
         return inspect_recipe(recipe, length)
     from nmt.artifacts.model_file import read_model
+    from nmt.decoding.models import decode_settings
     from nmt.studio.inspection.summary import inspect_model
 
     content = read_model(model)
@@ -83,25 +81,28 @@ def inspection_of(what: str | None, length: int, overrides: tuple[str, ...]) -> 
     return inspect_model(model, content, length)
 
 
-def model_file(what: str | None) -> Path | None:
-    """The model file that is meant: by itself, by its run folder, or the newest; None: a recipe."""
-    if what is not None and Path(what).suffix == ".safetensors":
-        return Path(what)
+def find_model(subject: str | None) -> Path | None:
+    """Return the model file that the argument names, the newest by default.
+
+    Returns None if the argument names a recipe, or a run folder without a model.
+    """
+    if subject is not None and Path(subject).suffix == ".safetensors":
+        return Path(subject)
     try:
-        if what is None:
+        if subject is None:
             return newest_model()
-        return RunFolder(Path(what)).translation_model() if is_run(what) else None
+        return RunFolder(Path(subject)).translation_model() if is_run(subject) else None
     except NmtError:  # nothing is trained yet
         return None
 
 
-def recipe_meant(what: str | None) -> str:
-    """The recipe's name or path: that of a run folder, or the default."""
-    if what is None:
+def recipe_name(subject: str | None) -> str:
+    """Return the name or the path of the recipe, or of a run folder's recipe."""
+    if subject is None:
         return DEFAULT_RECIPE
-    return str(RunFolder(Path(what)).recipe) if is_run(what) else what
+    return str(RunFolder(Path(subject)).recipe) if is_run(subject) else subject
 
 
-def is_run(what: str) -> bool:
-    """Whether it names a run folder."""
-    return RunFolder(Path(what)).recipe.is_file()
+def is_run(subject: str) -> bool:
+    """Return whether the argument is a run folder."""
+    return RunFolder(Path(subject)).recipe.is_file()

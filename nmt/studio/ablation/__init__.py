@@ -1,1 +1,1 @@
-"""What a setting is worth: a recipe, its variants and seeds trained, set side by side."""
+"""Train variants of a recipe from several seeds and compare their results."""

@@ -1,4 +1,4 @@
-"""An ablation from its plan to its files: ablation.json, ablation.md and ablation.html."""
+"""Run an ablation and write its results: ablation.json, ablation.md and ablation.html."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -10,10 +10,17 @@ import torch
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.studio.ablation.axes import Axis
-from nmt.studio.ablation.page import page_of
+from nmt.studio.ablation.data import ablation_data
+from nmt.studio.ablation.page import render_ablation
 from nmt.studio.ablation.results import collect
-from nmt.studio.ablation.runs import Ending, naming, plan_runs, prepare_runs, train_runs
-from nmt.studio.ablation.table import as_markdown
+from nmt.studio.ablation.runs import (
+    AblationOutcome,
+    error_context,
+    plan_runs,
+    prepare_runs,
+    train_runs,
+)
+from nmt.studio.ablation.table import render_markdown
 from nmt.studio.ablation.variants import Variant
 from nmt.studio.pages import shell
 from nmt.system.atomic import write_text
@@ -23,47 +30,55 @@ from nmt.text.corpus import DataFolder
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is set beside what, and where."""
+    """The variants and seeds to train, and the folder for their runs and results."""
 
-    variants: Sequence[Variant]
+    variants: Sequence[Variant]  # the base first
     axes: Sequence[Axis]
     seeds: Sequence[int]
     output: Path
-    command: Sequence[str]  # that asked for it
+    command: Sequence[str]  # words of the command line, for the results
 
-    def run(self, data: DataFolder, device: torch.device) -> Ending:
-        """Train what is not trained yet; the files tell of what there is after each run."""
+    def run(self, data: DataFolder, device: torch.device) -> AblationOutcome:
+        """Train the runs that are not finished, and write the results after each of them.
+
+        Raises NmtError if another process uses the folder, if a recipe or a corpus is wrong, or if
+        the disk refuses.
+        """
         runs = plan_runs(self.variants, self.seeds, self.output)
         with ExitStack() as held:
-            with naming("ablation"):
+            with error_context("ablation"):
                 held.enter_context(RunFolder(self.output).lock())
             prepare_runs(runs, data, device)
-            self.tell_of_others({each.run.path for each in runs})
-            ending = train_runs(runs, data, device, self.write)
-            self.write(ending.failures)
-        return ending
+            self.note_other_runs({each.run.path for each in runs})
+            outcome = train_runs(runs, data, device, self.write)
+            self.write(outcome.failures)
+        return outcome
 
     def write(self, failures: Mapping[Path, str]) -> None:
-        """Write the figures, the table and the page; raises NmtError if the disk refuses."""
+        """Write the three result files.
+
+        failures: why runs failed, by folder. Raises NmtError if the disk refuses.
+        """
         runs = plan_runs(self.variants, self.seeds, self.output)
-        told = collect(runs, self.axes, failures, self.command)
-        write_text(self.output / "ablation.json", json.dumps(told, indent=1) + "\n")
-        write_text(self.table, as_markdown(told))
-        shell.write_page(self.page, page_of(told, self.variants))
+        result = collect(runs, self.axes, failures, self.command)
+        data = json.dumps(ablation_data(result), indent=1) + "\n"
+        write_text(self.output / "ablation.json", data)
+        write_text(self.table, render_markdown(result))
+        shell.write_page(self.page, render_ablation(result, self.variants))
 
     @property
     def table(self) -> Path:
-        """The Markdown file."""
+        """Path of the Markdown file."""
         return self.output / "ablation.md"
 
     @property
     def page(self) -> Path:
-        """The HTML file."""
+        """Path of the HTML file."""
         return self.output / "ablation.html"
 
-    def tell_of_others(self, known: Collection[Path]) -> None:
-        """Say which runs of the folder are not part of this ablation."""
+    def note_other_runs(self, known: Collection[Path]) -> None:
+        """Print a note on runs in the output folder that do not belong to this ablation."""
         found = sorted(path.parent for path in self.output.glob("*/seed-*/recipe.toml"))
         others = [f"{each.parent.name}/{each.name}" for each in found if each not in known]
         if others:
-            note(f"{self.output} also holds runs that are not told of now: {', '.join(others)}")
+            note(f"{self.output} also holds runs that these results leave out: {', '.join(others)}")

@@ -1,4 +1,4 @@
-"""What `--vary` says: one setting and its values, or several settings that change together."""
+"""Parse `--vary`: one setting and its values, or several settings that change together."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ EXAMPLE = "--vary model.d_ff=256,512"
 
 @dataclass(frozen=True)
 class Axis:
-    """A dimension of an ablation."""
+    """One `--vary` option: a dimension of the ablation."""
 
-    text: str  # as it was given
-    steps: tuple[tuple[str, ...], ...]  # each the `section.key=value` texts of one step
+    text: str  # as given
+    steps: tuple[tuple[str, ...], ...]  # the `section.key=value` overrides of each step
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The names of what changes along it."""
+        """Return the names of the settings that change along the axis."""
         return tuple(text.partition("=")[0] for text in self.steps[0])
 
 
 def parse_axis(text: str) -> Axis:
-    """`section.key=value,value...`, or several of these, blanks between them, that go in step.
+    """Return the axis that a text describes: `section.key=value,value...`, or several of these.
 
-    The first value of each makes the first step, the second the second; a single value stands for
-    all steps. Raises UsageError.
+    Several settings are separated by blanks and change together: the first values make the first
+    step, the second values the second. A single value holds for all steps. Raises UsageError.
     """
     columns: dict[str, list[str]] = {}
     for word in split(text, " \t\n"):
@@ -43,8 +43,8 @@ def parse_axis(text: str) -> Axis:
     if any(len(values) not in (1, length) for values in columns.values()):
         counts = ", ".join(f"{name} has {len(values)}" for name, values in columns.items())
         raise UsageError(
-            f"--vary '{text}': settings that change together need as many values each, or one, but"
-            f" {counts}"
+            f"--vary '{text}': settings that change together need the same number of values, or one"
+            f" value, but {counts}"
         )
     whole = {name: values * (length // len(values)) for name, values in columns.items()}
     rows = zip(*whole.values(), strict=True)
@@ -52,9 +52,10 @@ def parse_axis(text: str) -> Axis:
 
 
 def split(text: str, separators: Collection[str]) -> list[str]:
-    """The parts of a text between separators that stand in no quotes and no brackets, none blank.
+    """Return the parts of a text between separators, without blank parts.
 
-    So that a TOML list, table or quoted text is one value.
+    Separators inside quotes or brackets do not count, so that a TOML list, table or quoted text is
+    one value.
     """
     parts, quote, depth = [""], "", 0
     for character in text:

@@ -1,32 +1,106 @@
-"""The figures of an ablation as plain data, which JSON, the table and the page are made of.
+"""Collect the results of an ablation from its run folders.
 
-A run's figures are those of its model, the average of its last checkpoints, on the dev set; loss
-and perplexity are a token. Means are over the seeds whose runs are finished.
+The results of a run are those of its model, the average of its last checkpoints, on the dev set.
+Loss and perplexity are per token. Means are over the seeds whose runs are finished.
 """
 
-import shlex
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from nmt import __version__
-from nmt.evaluation.tasks import task_metrics
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.runs import PlannedRun, is_diverged
-from nmt.studio.ablation.variants import Variant
-from nmt.studio.report.history import CURVES, History, read_history
+from nmt.studio.ablation.variants import Change, Variant
+from nmt.studio.report.history import DEV_FIGURES, Curve, History, curves, read_history
+from nmt.studio.report.records import Figures, score_measure
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.cost import count_parameters
 
-Data = dict[str, Any]
-
-FORMAT = 1
-FIGURES = ("loss", "perplexity", "score")  # of a validation
 FINISHED = "finished"
-# Beside the tokenizer's own, settings that decide which pieces there are.
-PIECES = {"data.train", "train.init_from"}
+# Settings that change the tokens, in addition to those of the tokenizer.
+TOKEN_SETTINGS = {"data.train", "train.init_from"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """State and results of one run."""
+
+    seed: int
+    folder: str  # relative to the ablation's folder
+    state: str  # "finished", "diverged", "stopped", "not begun" or "failed: REASON"
+    updates: int
+    minutes: float  # of updates
+    average: Figures | None  # of the run's model; None until there is one
+    best: Figures | None  # of the best validation; None before the first one
+    curves: dict[str, Curve]  # by figure; empty before the first update
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the finished runs of a variant."""
+
+    mean: float
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The spread of each figure; None where no run is finished or a figure is not a number."""
+
+    loss: Spread | None
+    perplexity: Spread | None
+    score: Spread | None
+    updates: Spread | None
+    minutes: Spread | None
+
+
+@dataclass(frozen=True)
+class FigureDifference:
+    """The mean of a figure for a variant minus that for the base."""
+
+    mean: float
+    overlaps: bool | None  # whether the ranges of both overlap; None with a single seed
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The differences between a variant and the base, over the seeds that both have finished."""
+
+    seeds: tuple[int, ...]
+    loss: FigureDifference
+    perplexity: FigureDifference
+    score: FigureDifference
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """Results of a variant over its seeds."""
+
+    name: str
+    folder: str  # relative to the ablation's folder
+    axis: int | None  # place of its axis, from 0; None for the base and in a grid
+    changes: tuple[Change, ...]  # none for the base
+    parameters: int
+    finished: int  # runs
+    summary: Summary
+    runs: tuple[RunResult, ...]  # in the order of the seeds
+    difference: Difference | None  # None for the base, and without a seed to compare by
+
+
+@dataclass(frozen=True)
+class AblationResult:
+    """Results of an ablation: the base, then its variants."""
+
+    command: tuple[str, ...]
+    recipe: str
+    measure: str  # name of the score
+    lower_is_better: bool  # of the score
+    axes: tuple[str, ...]  # as given to --vary
+    seeds: tuple[int, ...]
+    warnings: tuple[str, ...]  # sentences on which figures cannot be compared
+    variants: tuple[VariantResult, ...]
 
 
 def collect(
@@ -34,135 +108,169 @@ def collect(
     axes: Sequence[Axis],
     failures: Mapping[Path, str],
     command: Sequence[str],
-) -> Data:
-    """All of it: the base, then its variants, each with its runs in the order of the seeds."""
+) -> AblationResult:
+    """Return the results of all runs that there are so far.
+
+    runs: in the order of `plan_runs`. failures: why runs failed, by folder. command: the words of
+    the command that asked for the ablation.
+    """
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
         groups.setdefault(run.variant.name, []).append(run)
     variants = [group[0].variant for group in groups.values()]
-    told = [variant_data(group, failures) for group in groups.values()]
-    for each in told:
-        each["difference"] = difference(each, told[0]) if each["changes"] else None
+    by_variant = [[run_result(run, failures) for run in group] for group in groups.values()]
     base = variants[0].recipe
-    measure = task_metrics(base.data.metric, base.data.target_language).measures[0]
-    seeds = [*dict.fromkeys(run.seed for run in runs)]
-    return {
-        "ablation": FORMAT,
-        "nmt": __version__,
-        "command": shlex.join(command),
-        "recipe": base.name,
-        "measure": {"name": measure.name, "lower_is_better": measure.lower_is_better},
-        "axes": [axis.text for axis in axes],
-        "seeds": seeds,
-        "cautions": cautions(variants, len(seeds)),
-        "variants": told,
-    }
+    measure = score_measure(base)
+    seeds = tuple(dict.fromkeys(run.seed for run in runs))
+    return AblationResult(
+        command=tuple(command),
+        recipe=base.name,
+        measure=measure.name,
+        lower_is_better=measure.lower_is_better,
+        axes=tuple(axis.text for axis in axes),
+        seeds=seeds,
+        warnings=comparison_warnings(variants, len(seeds)),
+        variants=tuple(
+            variant_result(group, results, by_variant[0])
+            for group, results in zip(groups.values(), by_variant, strict=True)
+        ),
+    )
 
 
-def run_data(planned: PlannedRun, failures: Mapping[Path, str]) -> Data:
-    """One run, whatever became of it."""
+def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
+    """Return the state and the results of one run."""
     run = planned.run
-    lines = run.read_metrics()
-    history = read_history(run) if lines else None
-    ended = bool(lines) and lines[-1]["kind"] == "average"
-    if run.path in failures:
-        state = f"failed: {failures[run.path]}"
-    elif ended:
-        state = FINISHED
-    elif is_diverged(lines):
-        state = "diverged"
-    else:
-        state = "stopped" if lines else "not begun"
-    return {
-        "seed": planned.seed,
-        "folder": f"{run.path.parent.name}/{run.path.name}",
-        "state": state,
-        "updates": lines[-1]["update"] if lines else 0,
-        "minutes": lines[-1].get("seconds", 0) / 60 if lines else 0,
-        "average": figures(history.average) if history and ended else None,
-        "best": figures(history.best) if history else None,
-        "curves": curves(history),
-    }
+    history = read_history(run) if run.read_metrics() else None
+    last = history.records[-1] if history else None
+    averaged = history is not None and last is not None and last.kind == "average"
+    average = history.average if history and averaged else None
+    best = history.best if history else None
+    return RunResult(
+        seed=planned.seed,
+        folder=f"{run.path.parent.name}/{run.path.name}",
+        state=run_state(history, failures.get(run.path), averaged=averaged),
+        updates=last.update if last else 0,
+        minutes=(last.seconds or 0) / 60 if last else 0,
+        average=average.figures if average else None,
+        best=best.figures if best else None,
+        curves=curves(history.validations, DEV_FIGURES) if history else {},
+    )
 
 
-def figures(line: Mapping[str, Any] | None) -> Data | None:
-    """A validation's own."""
-    return None if line is None else {key: line.get(key) for key in ("update", *FIGURES)}
+def run_state(history: History | None, failure: str | None, *, averaged: bool) -> str:
+    """Return the state of a run.
+
+    history: None before the first update. failure: why it failed, if it did. averaged: whether its
+    metrics end with an average.
+    """
+    if failure is not None:
+        return f"failed: {failure}"
+    if history is None:
+        return "not begun"
+    if averaged:
+        return FINISHED
+    return "diverged" if is_diverged(history.records) else "stopped"
 
 
-def curves(history: History | None) -> Data:
-    """The dev set's figures over updates."""
-    return {figure: history.curve("dev", figure) for figure in CURVES["dev"]} if history else {}
+def variant_result(
+    group: Sequence[PlannedRun], results: Sequence[RunResult], base: Sequence[RunResult]
+) -> VariantResult:
+    """Return the results of a variant.
 
-
-def variant_data(group: Sequence[PlannedRun], failures: Mapping[Path, str]) -> Data:
-    """A variant with the mean, the lowest and the highest of each figure over its finished runs."""
+    group: its runs. results: those of its runs. base: those of the base's runs.
+    """
     variant = group[0].variant
-    runs = [run_data(each, failures) for each in group]
-    ended = [each for each in runs if each["state"] == FINISHED]
-    summary = {name: spread([each["average"][name] for each in ended]) for name in FIGURES}
-    for name in ("updates", "minutes"):
-        summary[name] = spread([each[name] for each in ended])
+    finished = [each for each in results if each.state == FINISHED]
     vocab_size = len(load_tokenizer(group[0].run.tokenizer))
-    return {
-        "name": variant.name,
-        "folder": variant.folder,
-        "axis": variant.axis,
-        "changes": [vars(change) for change in variant.changes],
-        "parameters": count_parameters(variant.recipe.model, vocab_size),
-        "finished": len(ended),
-        "summary": summary,
-        "runs": runs,
-    }
+    return VariantResult(
+        name=variant.name,
+        folder=variant.folder,
+        axis=variant.axis,
+        changes=variant.changes,
+        parameters=count_parameters(variant.recipe.model, vocab_size),
+        finished=len(finished),
+        summary=summarise(finished),
+        runs=tuple(results),
+        difference=difference(results, base) if variant.changes else None,
+    )
 
 
-def spread(values: Sequence[float | None]) -> Data | None:
-    """Mean and range; none if there is no value, or one that was no number."""
+def summarise(finished: Sequence[RunResult]) -> Summary:
+    """Return the spread of each figure over finished runs."""
+    averages = [each.average for each in finished if each.average]
+    return Summary(
+        loss=spread([each.loss for each in averages]),
+        perplexity=spread([each.perplexity for each in averages]),
+        score=spread([each.score for each in averages]),
+        updates=spread([each.updates for each in finished]),
+        minutes=spread([each.minutes for each in finished]),
+    )
+
+
+def spread(values: Sequence[float | None]) -> Spread | None:
+    """Return mean and range; None without values, or if one of them is None."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
-    return {"mean": fmean(known), "lowest": min(known), "highest": max(known)}
+    return Spread(fmean(known), min(known), max(known))
 
 
-def difference(variant: Data, base: Data) -> Data | None:
-    """A variant less the base, over the seeds that both have finished, none if there is no such.
+def difference(variant: Sequence[RunResult], base: Sequence[RunResult]) -> Difference | None:
+    """Return a variant's figures minus the base's.
 
-    `overlaps`: whether the ranges of both have some value in common; none from a single seed.
+    None if no seed is finished in both, or if a figure is not a number.
     """
-    mine, others = (
-        {each["seed"]: each["average"] for each in side["runs"] if each["state"] == FINISHED}
+    own, others = (
+        {each.seed: each.average for each in side if each.state == FINISHED and each.average}
         for side in (variant, base)
     )
-    seeds = [seed for seed in mine if seed in others]
-    found: Data = {"seeds": seeds}
-    for name in FIGURES:
-        both = [(mine[seed][name], others[seed][name]) for seed in seeds]
-        if not both or None in chain.from_iterable(both):
-            return None
-        own, base_own = zip(*both, strict=True)
-        overlaps = max(own) >= min(base_own) and max(base_own) >= min(own)
-        found[name] = {
-            "mean": fmean(own) - fmean(base_own),
-            "overlaps": overlaps if len(seeds) > 1 else None,
-        }
-    return found
+    seeds = tuple(seed for seed in own if seed in others)
+    pairs = [(own[seed], others[seed]) for seed in seeds]
+    loss = figure_difference(pairs, lambda figures: figures.loss)
+    perplexity = figure_difference(pairs, lambda figures: figures.perplexity)
+    score = figure_difference(pairs, lambda figures: figures.score)
+    if loss is None or perplexity is None or score is None:
+        return None
+    return Difference(seeds, loss, perplexity, score)
 
 
-def cautions(variants: Sequence[Variant], seeds: int) -> list[str]:
-    """What a reader of the figures should know of what was varied."""
+def figure_difference(
+    pairs: Sequence[tuple[Figures, Figures]], figure: Callable[[Figures], float | None]
+) -> FigureDifference | None:
+    """Return the difference of one figure over (variant, base) pairs; None if it is unknown."""
+    own = spread([figure(variant) for variant, _ in pairs])
+    base = spread([figure(base) for _, base in pairs])
+    if own is None or base is None:
+        return None
+    overlaps = own.highest >= base.lowest and base.highest >= own.lowest
+    return FigureDifference(own.mean - base.mean, overlaps if len(pairs) > 1 else None)
+
+
+def comparison_warnings(variants: Sequence[Variant], seeds: int) -> tuple[str, ...]:
+    """Return a sentence for each reason why some figures cannot be compared.
+
+    seeds: number of seeds.
+    """
     changed = {change.setting for variant in variants for change in variant.changes}
     found = []
     if "train.label_smoothing" in changed:
         found.append(
-            "Dev loss is smoothed as in training, by another train.label_smoothing a variant:"
-            " compare perplexity, which is not."
+            "Dev loss is smoothed by each variant's own train.label_smoothing: compare perplexity,"
+            " which is not smoothed."
         )
-    if any(name in PIECES or name.startswith("tokenizer.") for name in changed):
+    if any(name in TOKEN_SETTINGS or name.startswith("tokenizer.") for name in changed):
         found.append(
-            "Loss and perplexity are of a token, and variants have other tokens: compare the score."
+            "Loss and perplexity are per token, and the variants have different tokens: compare the"
+            " score."
         )
     if changed & {"data.dev", "data.source_language", "data.target_language"}:
-        found.append("Variants are scored on other text, or in another way: nothing compares.")
+        found.append(
+            "The variants are scored on different text or in a different way: their figures cannot"
+            " be compared."
+        )
     if seeds == 1:
-        found.append("There is one seed: what is chance is not known; --seeds 1,2,3 shows it.")
-    return found
+        found.append(
+            "With one seed, a difference may be due to chance: --seeds 1,2,3 shows how much seeds"
+            " vary."
+        )
+    return tuple(found)

@@ -1,6 +1,7 @@
-"""The runs of an ablation: planned, prepared, trained one after another, gone on with.
+"""Plan, prepare and train the runs of an ablation, one after another.
 
-Each is a run folder as `nmt train` makes it, and all that is known of it is read from there.
+Each run is a run folder like that of `nmt train`. Its state is read from there alone, so that a
+stopped ablation resumes.
 """
 
 import gc
@@ -10,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -18,18 +18,19 @@ from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
 from nmt.studio.ablation.variants import Variant, with_seed
-from nmt.studio.report.page import leave_report
+from nmt.studio.report.page import try_write_report
+from nmt.studio.report.records import Record, read_records, score_measure
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
-from nmt.training.setup import begin
+from nmt.training.divergence import MAX_SKIPS_IN_ROW
+from nmt.training.setup import set_up
 from nmt.training.train import train
-from nmt.training.trainer import SKIPS_IN_ROW
 from nmt.training.workers import Workers
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A variant from one seed."""
+    """One variant with one seed."""
 
     variant: Variant
     seed: int
@@ -41,17 +42,19 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
-class Ending:
+class AblationOutcome:
     """How the training of all runs ended."""
 
-    stopped_by: int | None  # the signal, if one did
-    failures: dict[
-        Path, str
-    ]  # why runs could not be trained to their end; divergence is no failure
+    stopped_by: int | None  # number of the signal that stopped it, None if it reached its end
+    # The reason why each failed run failed, by its folder; a run that diverges does not fail.
+    failures: dict[Path, str]
 
 
 def plan_runs(variants: Sequence[Variant], seeds: Sequence[int], output: Path) -> list[PlannedRun]:
-    """All variants from the first seed, then from the next: so there is soon one of each."""
+    """Return the runs in the order of training: all variants with the first seed, then the next.
+
+    In this order, a result of every variant is there early.
+    """
     return [
         PlannedRun(
             variant,
@@ -65,67 +68,69 @@ def plan_runs(variants: Sequence[Variant], seeds: Sequence[int], output: Path) -
 
 
 def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> None:
-    """Settle every recipe and prepare every corpus: what is wrong is told before any training.
+    """Check every recipe and prepare every corpus, so that errors show before any training.
 
-    Equal text and tokenizers are prepared once and shared. Raises NmtError that names the run.
+    Runs with the same text and tokenizer settings share one prepared corpus. Raises NmtError that
+    names the run.
     """
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def once(message: str) -> None:
-        if message not in told:
-            told.add(message)
+    def note_once(message: str) -> None:
+        if message not in printed:
+            printed.add(message)
             note(message)
 
     prepared: dict[str, RunFolder] = {}
     for each in runs:
         recipe = each.recipe
         key = repr((recipe.data, recipe.tokenizer, recipe.train.init_from))
-        with naming(each), each.run.lock():
+        with error_context(each), each.run.lock():
             if key in prepared:
-                share(prepared[key], each.run)
-            before = text_of(each.run.recipe)
-            begin(recipe, data, each.run, device, once)
-            if text_of(each.run.recipe) != before and not each.run.is_begun():
-                # What a training of other settings left, as one that diverged before it was saved.
+                share_prepared(prepared[key], each.run)
+            before = read_if_exists(each.run.recipe)
+            set_up(recipe, data, each.run, note_once, device)
+            if read_if_exists(each.run.recipe) != before and not each.run.is_started():
+                # These metrics are of other settings, whose training ended before a checkpoint.
                 each.run.metrics.unlink(missing_ok=True)
         prepared.setdefault(key, each.run)
 
 
-def text_of(path: Path) -> str | None:
-    """A file's text, if it is there."""
+def read_if_exists(path: Path) -> str | None:
+    """Return the text of a file, None if there is no such file."""
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 
 @contextmanager
-def naming(what: object) -> Iterator[None]:
-    """Within it, an error says what it is of, and calls the flag for a folder by our name."""
+def error_context(subject: object) -> Iterator[None]:
+    """Put a subject before the message of an NmtError, and name --output instead of --run in it."""
     try:
         yield
     except NmtError as error:
         text = str(error).replace("with --run", "with --output")
-        raise type(error)(f"{what}: {text}") from error
+        raise type(error)(f"{subject}: {text}") from error
 
 
-def share(source: RunFolder, target: RunFolder) -> None:
-    """Give a run the prepared corpus of another, unless it has its own.
+def share_prepared(source: RunFolder, target: RunFolder) -> None:
+    """Give a run the prepared corpus of another run, unless it has its own.
 
-    Shards are linked, not copied: they are only ever replaced whole. The manifest comes last, so
-    that what a kill leaves behind is not trusted; `prepare` looks at all of it again.
+    Shards are linked instead of copied, which is safe because they are only replaced as whole
+    files. The manifest is written last, so that `prepare` ignores a copy that was interrupted.
+    Raises NmtError if the disk refuses.
     """
-    if (target.prepared / "manifest.json").exists() or target.is_begun():
+    if (target.prepared / "manifest.json").exists() or target.is_started():
         return
     try:
         target.prepared.mkdir(parents=True, exist_ok=True)
         for path in source.prepared.glob("train-*"):
-            link(path, target.prepared / path.name)
+            link_or_copy(path, target.prepared / path.name)
         shutil.copy2(source.tokenizer, target.tokenizer)
         shutil.copy2(source.prepared / "manifest.json", target.prepared)
     except OSError as error:
         raise NmtError(f"cannot write into {target.path}: {error.strerror}") from error
 
 
-def link(source: Path, target: Path) -> None:
-    """The same file under another name, or a copy where the disk has no links."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make a hard link to a file, or a copy on a file system without links."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
@@ -137,23 +142,24 @@ def train_runs(
     runs: Sequence[PlannedRun],
     data: DataFolder,
     device: torch.device,
-    done: Callable[[dict[Path, str]], None],
-) -> Ending:
-    """Train what is not trained yet; `done` is told of the failures so far after each run.
+    after_run: Callable[[dict[Path, str]], None],
+) -> AblationOutcome:
+    """Train the runs that are neither finished nor diverged.
 
-    A run that fails or diverges does not end the others; a signal does.
+    after_run: called after each run with the failures so far. A run that fails or diverges does not
+    end the ablation; a signal does.
     """
     failures: dict[Path, str] = {}
     for number, each in enumerate(runs, start=1):
-        place = f"run {number} of {len(runs)}: {each}"
-        lines = each.run.read_metrics()
-        if is_finished(lines, each.recipe):
-            note(f"{place}: finished before")
+        name = f"run {number} of {len(runs)}: {each}"
+        records = read_records(each.run, score_measure(each.recipe))
+        if is_finished(records, each.recipe):
+            note(f"{name}: finished before")
             continue
-        if is_diverged(lines):
-            note(f"{place}: diverged before; remove {each.run.path} to try again")
+        if is_diverged(records):
+            note(f"{name}: diverged before; remove {each.run.path} to try again")
             continue
-        note(place)
+        note(name)
         try:
             outcome = train(each.recipe, data, each.run, device, Workers())
         except DivergenceError as error:
@@ -161,41 +167,38 @@ def train_runs(
         except (NmtError, OSError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
-            failures[each.run.path] = reason(error)
+            failures[each.run.path] = failure_reason(error)
             note(f"{each} failed: {failures[each.run.path]}")
         else:
             if outcome.stopped_by is not None:
-                return Ending(outcome.stopped_by, failures)
-            leave_report(each.run)
-        gc.collect()  # a network and its optimiser, in circles, before the next ones are made
-        done(failures)
-    return Ending(None, failures)
+                return AblationOutcome(outcome.stopped_by, failures)
+            try_write_report(each.run)
+        gc.collect()  # the network and its optimiser form cycles, and the next run needs the memory
+        after_run(failures)
+    return AblationOutcome(None, failures)
 
 
-def reason(error: Exception) -> str:
-    """Why a run failed, in a sentence."""
+def failure_reason(error: Exception) -> str:
+    """Return why a run failed."""
     if isinstance(error, OSError):
         return f"{error.filename or 'cannot read or write'}: {error.strerror or error}"
     return str(error) if isinstance(error, NmtError) else "out of memory"
 
 
-def is_finished(lines: Sequence[dict[str, Any]], recipe: Recipe) -> bool:
-    """Whether a run's metrics end with the average of all updates.
+def is_finished(records: Sequence[Record], recipe: Recipe) -> bool:
+    """Return whether a run's records end with the average after the last update.
 
-    One that patience ended has fewer: its training says by itself that it is done.
+    A run that train.patience ended has fewer updates. It is not finished by this rule, but training
+    it again finds nothing left to do.
     """
-    last = lines[-1] if lines else None
-    return (
-        last is not None
-        and last["kind"] == "average"
-        and last["update"] >= recipe.train.max_updates
-    )
+    last = records[-1] if records else None
+    return last is not None and last.kind == "average" and last.update >= recipe.train.max_updates
 
 
-def is_diverged(lines: Sequence[dict[str, Any]]) -> bool:
-    """Whether a run's metrics end as those of a training that diverged."""
-    skipped = [line["update"] for line in lines if line["kind"] == "skipped"]
-    if len(skipped) < SKIPS_IN_ROW:
+def is_diverged(records: Sequence[Record]) -> bool:
+    """Return whether a run's records end with as many skipped updates as end a training."""
+    skipped = [record.update for record in records if record.kind == "skipped"]
+    if len(skipped) < MAX_SKIPS_IN_ROW:
         return False
-    last = lines[-1]["update"]
-    return skipped[-SKIPS_IN_ROW:] == [*range(last - SKIPS_IN_ROW + 1, last + 1)]
+    last = records[-1].update
+    return skipped[-MAX_SKIPS_IN_ROW:] == [*range(last - MAX_SKIPS_IN_ROW + 1, last + 1)]

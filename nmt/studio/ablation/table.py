@@ -1,120 +1,141 @@
-"""An ablation as Markdown: what `nmt ablate` prints and leaves as ablation.md."""
+"""Render the results of an ablation as Markdown."""
 
-from typing import Any
+import shlex
+from collections.abc import Callable
 
 from nmt.evaluation.markdown import code, table
+from nmt.studio.ablation.results import (
+    AblationResult,
+    FigureDifference,
+    RunResult,
+    Spread,
+    VariantResult,
+)
+from nmt.studio.report.records import Figures
 
-Data = dict[str, Any]
+LOSS_DIGITS, PERPLEXITY_DIGITS, SCORE_DIGITS, MINUTES_DIGITS = 3, 2, 2, 1
+MISSING = "–"
 
-DIGITS = {"loss": 3, "perplexity": 2, "score": 2, "minutes": 1, "updates": 0}
 
-
-def as_markdown(data: Data) -> str:
-    """The whole of it."""
+def render_markdown(result: AblationResult) -> str:
+    """Return the text of ablation.md, which `nmt ablate` also prints."""
     parts = [
-        f"# Ablation of {code(data['recipe'])}",
-        f"Made by {code(data['command'])}.",
-        explanation(data),
-        variants_table(data),
-        *data["cautions"],
+        f"# Ablation of {code(result.recipe)}",
+        f"Made by {code(shlex.join(result.command))}.",
+        explanation(result.seeds),
+        variants_table(result),
+        *result.warnings,
         "## Each run",
-        runs_table(data),
+        runs_table(result),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def explanation(data: Data) -> str:
-    """What the figures are of."""
-    many = len(data["seeds"]) > 1
-    seeds = f"seeds {', '.join(map(str, data['seeds']))}" if many else f"seed {data['seeds'][0]}"
-    spread = "the mean over {} that are finished (lowest to highest)" if many else "those of {}"
+def explanation(seeds: tuple[int, ...]) -> str:
+    """Return the paragraph that says what the figures mean."""
+    many = len(seeds) > 1
+    mean = (
+        f" Each is the mean over the finished runs of seeds {', '.join(map(str, seeds))}, with the"
+        " lowest and the highest value in parentheses."
+        if many
+        else f" The seed is {seeds[0]}."
+    )
     overlap = (
-        " ≈ marks one that is within what seeds do: the ranges of both overlap." if many else ""
+        " ≈ marks a difference that seeds alone can make: the ranges of both overlap."
+        if many
+        else ""
     )
     return (
-        "Figures are of the average of each run's last checkpoints on the dev set, a token where"
-        f" they are loss or perplexity: {spread.format(seeds)}. Differences are to the base, over"
-        f" the seeds that both have.{overlap} Minutes are of updates, validations not counted."
+        "Figures are those of the average of each run's last checkpoints on the dev set; loss and"
+        f" perplexity are per token.{mean} Differences are from the base, over the seeds that both"
+        f" have finished.{overlap} Minutes are those of updates, without validations."
     )
 
 
-def variants_table(data: Data) -> str:
-    """A row a variant."""
-    measure = data["measure"]["name"]
+def variants_table(result: AblationResult) -> str:
+    """Return the table with a row for each variant."""
+    measure = result.measure
     heads = (
         *("variant", "parameters", "updates", "dev loss", "dev perplexity", f"dev {measure}"),
         *(f"{measure} − base", "perplexity − base", "minutes"),
     )
-    return table(heads, [variant_row(each, data) for each in data["variants"]])
+    return table(heads, [variant_row(each, len(result.seeds)) for each in result.variants])
 
 
-def variant_row(variant: Data, data: Data) -> tuple[str, ...]:
-    """What a variant changes and what became of it."""
-    summary = variant["summary"]
-    missing = len(data["seeds"]) - variant["finished"]
-    unfinished = f" ({variant['finished']} of {len(data['seeds'])} runs)" if missing else ""
+def variant_row(variant: VariantResult, seeds: int) -> tuple[str, ...]:
+    """Return the cells of a variant; seeds: how many runs it has when all are finished."""
+    summary, difference = variant.summary, variant.difference
+    unfinished = f" ({variant.finished} of {seeds} runs)" if variant.finished < seeds else ""
     return (
-        named(variant) + unfinished,
-        f"{variant['parameters']:,}",
-        *(ranged(summary[name], name) for name in ("updates", "loss", "perplexity", "score")),
-        *(change(variant["difference"], name) for name in ("score", "perplexity")),
-        ranged(summary["minutes"], "minutes", mean_only=True),
+        variant_name(variant) + unfinished,
+        f"{variant.parameters:,}",
+        with_range(summary.updates, 0),
+        with_range(summary.loss, LOSS_DIGITS),
+        with_range(summary.perplexity, PERPLEXITY_DIGITS),
+        with_range(summary.score, SCORE_DIGITS),
+        signed(difference.score if difference else None, SCORE_DIGITS),
+        signed(difference.perplexity if difference else None, PERPLEXITY_DIGITS),
+        number(summary.minutes.mean if summary.minutes else None, MINUTES_DIGITS),
     )
 
 
-def named(variant: Data) -> str:
-    """The changes, each with the base's value; or the base."""
+def variant_name(variant: VariantResult) -> str:
+    """Return a variant's changes, each with the base's value."""
     changes = (
-        f"{code(each['setting'] + '=' + each['value'])} (base {code(each['base'])})"
-        for each in variant["changes"]
+        f"{code(f'{each.setting}={each.value}')} (base {code(each.base)})"
+        for each in variant.changes
     )
     return ", ".join(changes) or "base"
 
 
-def ranged(spread: Data | None, name: str, *, mean_only: bool = False) -> str:
-    """A mean, and its range if there is one."""
+def with_range(spread: Spread | None, digits: int) -> str:
+    """Return a mean, followed by its range if it has one."""
     if spread is None:
-        return "–"
+        return MISSING
     mean, lowest, highest = (
-        f"{spread[key]:,.{DIGITS[name]}f}" for key in ("mean", "lowest", "highest")
+        number(value, digits) for value in (spread.mean, spread.lowest, spread.highest)
     )
-    return mean if mean_only or lowest == highest else f"{mean} ({lowest} to {highest})"
+    return mean if lowest == highest else f"{mean} ({lowest} to {highest})"
 
 
-def change(difference: Data | None, name: str) -> str:
-    """A difference with its sign, and whether seeds differ as much."""
+def signed(difference: FigureDifference | None, digits: int) -> str:
+    """Return a difference with its sign, and ≈ if the ranges of both overlap."""
     if difference is None:
         return ""
-    mean, overlaps = difference[name]["mean"], difference[name]["overlaps"]
-    return f"{mean:+.{DIGITS[name]}f}{' ≈' if overlaps else ''}"
+    return f"{difference.mean:+.{digits}f}{' ≈' if difference.overlaps else ''}"
 
 
-def runs_table(data: Data) -> str:
-    """A row a run."""
-    measure = data["measure"]["name"]
+def runs_table(result: AblationResult) -> str:
+    """Return the table with a row for each run."""
+    measure = result.measure
     heads = (
         *("variant", "seed", "state", "updates", "dev loss", "dev perplexity", f"dev {measure}"),
         *(f"best {measure} (at update)", "minutes", "folder"),
     )
-    rows = [run_row(variant, run) for variant in data["variants"] for run in variant["runs"]]
-    return table(heads, rows)
+    return table(heads, [run_row(each, run) for each in result.variants for run in each.runs])
 
 
-def run_row(variant: Data, run: Data) -> tuple[str, ...]:
-    """A run's own figures."""
-    average, best = run["average"], run["best"]
+def run_row(variant: VariantResult, run: RunResult) -> tuple[str, ...]:
+    """Return the cells of a run."""
+
+    def averaged(figure: Callable[[Figures], float | None], digits: int) -> str:
+        return number(figure(run.average) if run.average else None, digits)
+
+    best = run.best
     return (
-        code(variant["name"]) if variant["changes"] else "base",
-        str(run["seed"]),
-        run["state"],
-        f"{run['updates']:,}",
-        *(number(average and average[name], name) for name in ("loss", "perplexity", "score")),
-        f"{number(best['score'], 'score')} ({best['update']:,})" if best else "–",
-        f"{run['minutes']:.1f}",
-        code(run["folder"]),
+        code(variant.name) if variant.changes else "base",
+        str(run.seed),
+        run.state,
+        f"{run.updates:,}",
+        averaged(lambda figures: figures.loss, LOSS_DIGITS),
+        averaged(lambda figures: figures.perplexity, PERPLEXITY_DIGITS),
+        averaged(lambda figures: figures.score, SCORE_DIGITS),
+        f"{number(best.score, SCORE_DIGITS)} ({best.update:,})" if best else MISSING,
+        number(run.minutes, MINUTES_DIGITS),
+        code(run.folder),
     )
 
 
-def number(value: float | None, name: str) -> str:
-    """A figure, if there is one."""
-    return "–" if value is None else f"{value:,.{DIGITS[name]}f}"
+def number(value: float | None, digits: int) -> str:
+    """Return a value with some digits after the point, or a dash for None."""
+    return MISSING if value is None else f"{value:,.{digits}f}"

@@ -1,4 +1,4 @@
-"""A base recipe and what is set beside it: every variant resolved before any is trained."""
+"""Plan the variants of a base recipe, with every setting checked before any training."""
 
 import hashlib
 import re
@@ -10,19 +10,20 @@ from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, override, recipe_differences, with_settings
 from nmt.studio.ablation.axes import Axis
-from nmt.studio.inspection.deviations import shown
+from nmt.studio.inspection.deviations import format_value
 
 BASE = "base"
 LONGEST_NAME = 120  # characters of a folder's name
+# Settings that --vary refuses, and why.
 NOT_VARIED = {
-    "train.seed": "--seeds names seeds",
-    "data.metric": "a table compares by one measure",
+    "train.seed": "name seeds with --seeds",
+    "data.metric": "results are compared by one measure",
 }
 
 
 @dataclass(frozen=True)
 class Change:
-    """A setting that a variant has otherwise than the base."""
+    """A setting that differs between a variant and the base; values are in recipe notation."""
 
     setting: str
     value: str
@@ -34,20 +35,20 @@ class Change:
 
 @dataclass(frozen=True)
 class Variant:
-    """The base, with no change, or one beside it."""
+    """The base recipe, which has no changes, or a recipe that differs from it."""
 
     recipe: Recipe
     changes: tuple[Change, ...] = ()
-    axis: int | None = None  # whose step it is, counted from 0; none of the base, or of a grid
+    axis: int | None = None  # place of its axis, from 0; None for the base and in a grid
 
     @property
     def name(self) -> str:
-        """Its changes, as `--vary` takes them."""
+        """Return the changes in the notation of `--vary`, or "base"."""
         return " ".join(map(str, self.changes)) or BASE
 
     @property
     def folder(self) -> str:
-        """The changes as one folder's name, which tells them from all others."""
+        """Return a folder name that no other variant has."""
         plain = ",".join(map(str, self.changes)) or BASE
         name = re.sub(r"[^\w.=,+-]", "-", plain)
         if name == plain and len(name) <= LONGEST_NAME:
@@ -57,10 +58,12 @@ class Variant:
 
 
 def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Variant]:
-    """The base, then each step of each axis by itself; of a grid, each combination of steps.
+    """Return the base, followed by its variants.
 
-    What equals the base, or one before it, is no variant of its own. Raises UsageError for settings
-    that are unknown, or wrong by themselves or together.
+    grid: False for a variant for each step of each axis, True for each combination of steps. A
+    variant that equals the base or an earlier variant is left out. Raises UsageError for a setting
+    that is unknown or has a wrong value, for settings that contradict each other, and if there is
+    no variant.
     """
     check_axes(axes, grid=grid)
     found = [Variant(base)]
@@ -75,23 +78,23 @@ def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Var
             raise UsageError(f"variant {variant.name}: {error}") from error
         found.append(variant)
     if axes and len(found) == 1:
-        raise UsageError("nothing varies: every value named is the base's own")
+        raise UsageError("nothing varies: every value given is the value of the base")
     return found
 
 
 def check_axes(axes: Sequence[Axis], *, grid: bool) -> None:
-    """Refuse settings that are no matter for `--vary`, or of two axes of a grid."""
+    """Raise UsageError for a setting that cannot be varied, or one on two axes of a grid."""
     names = [name for axis in axes for name in axis.settings]
     for name, why in NOT_VARIED.items():
         if name in names:
             raise UsageError(f"--vary {name} is not possible: {why}")
     twice = [name for place, name in enumerate(names) if name in names[:place]]
     if grid and twice:
-        raise UsageError(f"--grid crosses settings, but {twice[0]} stands in two of them")
+        raise UsageError(f"--grid combines the --vary options, but {twice[0]} is in two of them")
 
 
 def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, list[str]]]:
-    """What each variant changes, with the axis that it is a step of."""
+    """Yield the overrides of each variant, with the place of its axis (None in a grid)."""
     if grid:
         for combination in product(*(axis.steps for axis in axes)):
             yield None, [*chain.from_iterable(combination)]
@@ -102,20 +105,20 @@ def steps(axes: Sequence[Axis], *, grid: bool) -> Iterator[tuple[int | None, lis
 
 
 def changes(base: Recipe, recipe: Recipe) -> tuple[Change, ...]:
-    """What sets a recipe apart from the base, in the order of the settings."""
+    """Return the differences between a recipe and the base, in the order of the settings."""
     return tuple(
-        Change(each.name, shown(each.new), shown(each.old))
+        Change(each.name, format_value(each.new), format_value(each.old))
         for each in recipe_differences(base, recipe)
     )
 
 
 def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """The recipe that begins from a seed; raises UsageError for one out of range."""
+    """Return the recipe with a seed; raises UsageError for a seed out of range."""
     return with_settings(recipe, {"train.seed": seed})
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`1,2,3`; raises UsageError."""
+    """Return the seeds in a text such as "1,2,3"; raises UsageError for anything else."""
     try:
         seeds = [int(part) for part in text.split(",")]
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""What a recipe or a model is made of, what it costs, and where it departs from the paper."""
+"""The weights, costs and deviations from the paper of a recipe or a model."""

@@ -1,4 +1,4 @@
-"""The weights of a model, one by one and layer by layer."""
+"""List the weights of a model one by one and layer by layer."""
 
 import math
 import re
@@ -16,56 +16,53 @@ LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.(.+)")
 
 @dataclass(frozen=True)
 class Weight:
-    """One tensor of parameters, by its name in the model file."""
+    """A tensor of parameters with its name in the model file."""
 
     name: str
     shape: tuple[int, ...]
 
     @property
     def parameters(self) -> int:
-        """Numbers in it."""
+        """Return the number of parameters."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Weights that belong together, and how many times in a row the model has their like."""
+    """The weights of one layer, or of several equal layers in a row."""
 
-    name: str  # such as "encoder layer"; "" for what is in no layer
-    times: int
-    weights: tuple[Weight, ...]  # of one of them, by their names within it
+    name: str  # such as "encoder layer"; "" for weights outside the layers
+    times: int  # number of equal layers
+    weights: tuple[Weight, ...]  # of one layer, with their names within it
 
     @property
     def parameters(self) -> int:
-        """Of one of them."""
+        """Return the number of parameters of one layer."""
         return sum(each.parameters for each in self.weights)
 
 
 def weights_of(settings: ModelSettings, vocab_size: int) -> list[Weight]:
-    """Every weight of a model, which is built without memory for its numbers."""
+    """Return every weight of a model, which is built without allocating its weights."""
     with torch.device("meta"):
         network = Transformer(settings, vocab_size, pad_id=0)
     return [Weight(name, tuple(each.shape)) for name, each in network.named_parameters()]
 
 
 def parts_of(weights: Iterable[Weight]) -> list[Part]:
-    """The same layer by layer, layers that are alike in a row as one."""
+    """Return weights layer by layer, with equal layers in a row as one part."""
 
-    def layer(weight: Weight) -> tuple[str, str]:
+    def layer_of(weight: Weight) -> tuple[str, str]:
         found = LAYER.fullmatch(weight.name)
         return (found[1], found[2]) if found else ("", "")
 
     layers = [
-        (f"{stack} layer" if stack else "", tuple(map(within_its_layer, members)))
-        for (stack, _), members in groupby(weights, layer)
+        (f"{stack} layer" if stack else "", tuple(map(name_in_layer, members)))
+        for (stack, _), members in groupby(weights, layer_of)
     ]
-    parts = []
-    for (name, members), alike in groupby(layers):
-        parts.append(Part(name, len(list(alike)), members))
-    return parts
+    return [Part(name, len(list(equal)), members) for (name, members), equal in groupby(layers)]
 
 
-def within_its_layer(weight: Weight) -> Weight:
-    """The weight by its name in its layer."""
+def name_in_layer(weight: Weight) -> Weight:
+    """Return a weight with its name within its layer."""
     found = LAYER.fullmatch(weight.name)
     return Weight(found[3], weight.shape) if found else weight

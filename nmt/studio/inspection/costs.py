@@ -1,4 +1,4 @@
-"""What a recipe costs: operations a token, an update and a run; memory of its training by part."""
+"""Calculate the costs of a recipe: floating-point operations, and memory in training."""
 
 from dataclasses import dataclass
 
@@ -17,46 +17,46 @@ ADAM_MOMENTS = 2
 
 @dataclass(frozen=True)
 class Flops:
-    """Floating-point operations of the products; of a training, forward and backward."""
+    """Floating-point operations of matrix products; training counts forward and backward."""
 
-    forward_per_source_token: float  # encoder, and the keys and values of all decoder layers
+    forward_per_source_token: float  # encoder, and memory's keys and values in all decoder layers
     forward_per_target_token: float  # decoder and softmax
-    training_per_update: float  # with both sides of its batch full
-    training_run: float  # of all updates
-    length: int  # of every source and target that these figures take for granted
+    training_per_update: float  # with a full batch on both sides
+    training_run: float  # all updates
+    length: int  # tokens of every source and target, an assumption
 
 
 def flops_of(recipe: Recipe, vocab_size: int, length: int) -> Flops:
-    """Those of a recipe, were every source and target of this length."""
+    """Return the operations of a recipe if every source and target has `length` tokens."""
     train = recipe.train
 
     def forward(source: float, target: float) -> float:
-        work = Workload.even(source, target, length)
+        work = Workload.from_equal_lengths(source, target, length)
         return forward_flops(recipe.model, vocab_size, work)
 
-    passes = TRAINING_PASSES * (2 if train.r_drop else 1)  # R-Drop goes twice through a batch
+    passes = TRAINING_PASSES * (2 if train.r_drop else 1)  # R-Drop computes each batch twice
     update = passes * forward(train.batch_source_tokens, train.batch_target_tokens)
     return Flops(forward(1, 0), forward(0, 1), update, update * train.max_updates, length)
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that a training holds at once."""
+    """Bytes that training holds at the same time."""
 
     weights: float
     gradients: float
     adam_moments: float
     activations: float  # an estimate: see nmt.training.cost
-    tokens: float  # of each side that those are of
+    tokens: float  # a side, whose activations are held
 
     @property
     def total(self) -> float:
-        """Of all parts."""
+        """Return the sum of all parts."""
         return self.weights + self.gradients + self.adam_moments + self.activations
 
 
 def memory_of(recipe: Recipe, vocab_size: int, length: int) -> Memory:
-    """That of a recipe's largest batch at once, were every source and target of this length."""
+    """Return the memory for a recipe's batch if every source and target has `length` tokens."""
     train = recipe.train
     tokens = min(train.batch_source_tokens, train.batch_target_tokens)
     if train.micro_batch_tokens:
@@ -65,6 +65,6 @@ def memory_of(recipe: Recipe, vocab_size: int, length: int) -> Memory:
     bf16 = train.precision == "bf16"
     weights = FLOAT_BYTES * count_parameters(recipe.model, vocab_size)
     activations = activation_bytes(recipe.model, vocab_size, pairs, length, length, bf16=bf16)
-    if bf16:  # a product keeps its weights as it had them
+    if bf16:  # a product keeps its bf16 copy of the weights for the backward pass
         activations += weights / 2
     return Memory(weights, weights, ADAM_MOMENTS * weights, activations, tokens)

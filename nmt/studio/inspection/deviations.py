@@ -1,20 +1,22 @@
-"""Where a recipe departs from the paper.
+"""Compare a recipe with the paper.
 
-A setting counts unless it stands in one of the tables below, so that one added to `nmt.config`
-counts from the first day: its default is the paper's value, its meaning names the section.
+Every setting counts as a deviation unless one of the tables below names it, so that a setting added
+to `nmt.config` counts from the first day. Its default is the paper's value, and its meaning names
+the section of the paper.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import Field, dataclass
 from typing import Any
 
 from nmt.config import Recipe, TextFiles, declared_settings
-from nmt.recipe import get_setting, toml_value
+from nmt.recipe import get_setting, recipe_differences, toml_value
 from nmt.studio.inspection.paper import BIG, CORPORA, DEV_SET, TABLE_2, TABLE_3, Row
 
-# Other ways to the same updates and the same translations, and how they are watched; a seed is
-# one of many that the paper could have drawn.
+DECLARED = dict(declared_settings())
+# Settings that lead to the same updates and translations in another way, or only observe them. The
+# paper could have used any seed.
 SAME_RESULT = {
     "train.seed",
     "train.micro_batch_tokens",
@@ -25,7 +27,7 @@ SAME_RESULT = {
     "train.tensorboard",
     "decode.batch_tokens",
 }
-# What the paper had to settle too, but does not tell.
+# Settings that the paper must have had too, but does not report.
 SILENT = {
     "data.max_length",
     "data.max_ratio",
@@ -34,7 +36,7 @@ SILENT = {
     "model.max_positions",
     "decode.max_segment_tokens",
 }
-# Text, which is known by the names of its files.
+# Corpora, which are compared by the names of their files.
 BY_NAME = {"data.train", "data.dev", "data.test", "data.downloads"}
 
 LANGUAGES = {"de": "German", "fr": "French"}
@@ -44,31 +46,31 @@ SECTION = re.compile(r"\(((?:sections?|equation|table|footnote) [^()]*)\)")
 
 @dataclass(frozen=True)
 class Deviation:
-    """A setting, what a recipe has for it and what the paper says."""
+    """A setting, its value in a recipe and its value in the paper."""
 
     setting: str
     value: str
     paper: str
-    source: str | None  # where in the paper; none if it does not speak of such a thing
+    source: str | None  # place in the paper; None if the paper has no such setting
 
     def __str__(self) -> str:
-        told = f"paper: {self.paper}, {self.source}" if self.source else "not in the paper"
-        return f"{self.setting} = {self.value}, {told}"
+        paper = f"paper: {self.paper}, {self.source}" if self.source else "not in the paper"
+        return f"{self.setting} = {self.value}, {paper}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A recipe beside the row of the paper that it is, or is nearest to."""
+    """The row of the paper's tables that is nearest to a recipe, and what differs."""
 
     row: Row
-    deviations: tuple[Deviation, ...]
+    deviations: tuple[Deviation, ...]  # none if the recipe equals the row
 
 
 def compare(recipe: Recipe) -> Comparison:
-    """The row that the recipe equals; if none, the nearest of the paper's models.
+    """Compare a recipe with the row that it equals, else with the nearest of the paper's models.
 
-    That is big for one as wide, else base; as of table 2 for one that averages checkpoints, else
-    as of table 3.
+    The nearest model is big if the recipe is as wide, else base. It is that of table 2 if the
+    recipe averages checkpoints, else that of table 3.
     """
     every = [Comparison(row, deviations(recipe, row)) for row in (*TABLE_2, *TABLE_3)]
     exact = [each for each in every if not each.deviations]
@@ -79,12 +81,12 @@ def compare(recipe: Recipe) -> Comparison:
 
 
 def is_model(row: Row, table: int, wide: bool) -> bool:
-    """Whether it is the big model, or else the base model, of that table."""
+    """Return whether a row is the big (else the base) model of a table."""
     return row.table == table and row.name.startswith("big" if wide else "base")
 
 
 def deviations(recipe: Recipe, row: Row) -> tuple[Deviation, ...]:
-    """All that sets the recipe apart from a row: its text, its settings, its word pieces."""
+    """Return all deviations of a recipe from a row: in corpora, settings and subwords."""
     found = [*text_deviations(recipe, row), *setting_deviations(recipe, row)]
     if row.language == "fr":
         found.append(Deviation("tokenizer", "byte-pair encoding", "word pieces", "section 5.1"))
@@ -92,7 +94,7 @@ def deviations(recipe: Recipe, row: Row) -> tuple[Deviation, ...]:
 
 
 def text_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
-    """Of the corpora, by their files' names; what the files hold is not looked at."""
+    """Yield deviations of the corpora by the names of their files, not by their content."""
     data = recipe.data
     wanted = CORPORA[row.language]
     named = [
@@ -101,38 +103,36 @@ def text_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
     ]
     if not all(named) or {corpus for each in named for corpus in each} != {*wanted}:
         paper = f"WMT 2014 English-{LANGUAGES[row.language]} ({', '.join(wanted)})"
-        yield Deviation("data.train", names(data.train), paper, "section 5.1")
+        yield Deviation("data.train", corpora_names(data.train), paper, "section 5.1")
     if not data.dev or not all(DEV_SET in name for files in data.dev for name in files.names):
-        yield Deviation("data.dev", names(data.dev), DEV_SET, "section 6.2")
+        yield Deviation("data.dev", corpora_names(data.dev), DEV_SET, "section 6.2")
     tests = data.test.values()
     if not any(all(row.test_set in name for name in files.names) for files in tests):
-        yield Deviation("data.test", names(tests), row.test_set, f"table {row.table}")
+        yield Deviation("data.test", corpora_names(tests), row.test_set, f"table {row.table}")
 
 
-def names(corpora: Iterable[TextFiles]) -> str:
-    """The files of corpora, in short."""
+def corpora_names(corpora: Iterable[TextFiles]) -> str:
+    """Return the name of the first corpus and the number of the others."""
     firsts = [files.names[0] for files in corpora]
     more = f" and {len(firsts) - 1} more" if len(firsts) > 1 else ""
     return firsts[0] + more if firsts else "none"
 
 
 def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
-    """Of the settings that the paper speaks of, and of those it could not know."""
-    for name, declared in declared_settings():
-        if name in SAME_RESULT | SILENT | BY_NAME:
-            continue
-        if name == "train.checkpoint_updates" and row.value_of("train.average_checkpoints") == 1:
-            continue  # checkpoints matter to what is averaged alone
-        value, paper = get_setting(recipe, name), row.value_of(name)
-        if value != paper:
-            changed = name in row.changes and name.startswith("model.")
-            source = "table 3" if changed else section(declared.metadata["meaning"])
-            yield Deviation(name, shown(value), shown(paper), source)
+    """Yield deviations of all settings that the tables above do not name."""
+    ignored = SAME_RESULT | SILENT | BY_NAME
+    if row.settings.train.average_checkpoints == 1:
+        ignored = ignored | {"train.checkpoint_updates"}  # the interval matters only to an average
+    for each in recipe_differences(row.settings, recipe):
+        if each.name not in ignored:
+            changed = each.name in row.changes and each.name.startswith("model.")
+            source = "table 3" if changed else paper_section(DECLARED[each.name])
+            yield Deviation(each.name, format_value(each.new), format_value(each.old), source)
 
 
 def silent_settings(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe has where the paper tells nothing."""
-    in_order = (name for name, _ in declared_settings() if name in SILENT)
+    """Return the recipe's settings that the paper must have had too, but does not report."""
+    in_order = (name for name in DECLARED if name in SILENT)
     learned = recipe.model.positions == "learned"
     return {
         name: get_setting(recipe, name)
@@ -141,12 +141,12 @@ def silent_settings(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def section(meaning: str) -> str | None:
-    """The place in the paper that a setting's meaning names, as in "section 5.4"."""
-    found = SECTION.findall(meaning)
+def paper_section(declared: "Field[Any]") -> str | None:
+    """Return the place in the paper that a setting's meaning names, such as "section 5.4"."""
+    found = SECTION.findall(declared.metadata["meaning"])
     return found[-1] if found else None
 
 
-def shown(value: Any) -> str:
-    """A value as one writes it in a recipe, words without quotes."""
+def format_value(value: Any) -> str:
+    """Return a value in recipe notation, texts without quotes."""
     return value if isinstance(value, str) and value else toml_value(value)

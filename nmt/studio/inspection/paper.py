@@ -1,58 +1,59 @@
-"""The rows of the paper's tables 2 and 3: what each sets, and what was published for it.
+"""Rows of the paper's tables 2 and 3: the settings of each model and its published results.
 
-Vaswani et al. (2017). The base model's settings are the defaults of `nmt.config`, each with its
-section there; here stands what a row has instead.
+Source: Vaswani et al. (2017). The base model's settings are the defaults of `nmt.config`, which
+names the section of each. A row here lists the settings that differ from them.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from nmt.config import declared_settings
-from nmt.setting import default_of
+from nmt.config import Recipe
+from nmt.recipe import with_settings
 
-# Names that the files of each corpus have in any copy of it (section 5.1), by target language.
+# Parts of the file names in every copy of a corpus (section 5.1), by target language.
 CORPORA = {
     "de": ("europarl-v7", "commoncrawl", "news-commentary-v9"),
     "fr": ("europarl-v7", "commoncrawl", "news-commentary-v9", "undoc.2000", "giga-fren"),
 }
 DEV_SET = "newstest2013"  # section 6.2
-SENTENCE_TOKENS = 30  # of each side, assumed where a cost needs it: the paper tells no lengths
+SENTENCE_TOKENS = 30  # a side; an assumption for costs, because the paper reports no lengths
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One row, with its settings that are not the base model's of table 2."""
+    """One row: the settings in which it differs from the base model of table 2, and its results."""
 
-    recipe: str  # of ours, which is to be this row
+    recipe: str  # name of the shipped recipe for this row
     table: int
     name: str  # the paper's letter, or the model's name
     changes: Mapping[str, Any] = field(default_factory=dict)
     bleu: float | None = None
-    perplexity: float | None = None  # a piece, on the dev set
-    millions: int | None = None  # of parameters, where the paper prints them
+    perplexity: float | None = None  # a token, on the dev set
+    millions: int | None = None  # of parameters; None if the paper prints no count
 
     @property
     def title(self) -> str:
-        """As in "table 3, row A"."""
+        """Return the row's place, such as "table 3, row A"."""
         return f"table {self.table}, row {self.name}"
 
     @property
     def test_set(self) -> str:
-        """What its BLEU was measured on."""
+        """Return the test set that its BLEU was measured on."""
         return "newstest2014" if self.table == 2 else DEV_SET
 
     @property
     def language(self) -> str:
-        """The target language."""
+        """Return the code of the target language."""
         return str(self.changes.get("data.target_language", "de"))
 
-    def value_of(self, setting: str) -> Any:
-        """What the row has for `section.key`."""
-        return self.changes.get(setting, DEFAULTS[setting])
+    @cached_property
+    def settings(self) -> Recipe:
+        """Return a recipe with the row's settings; it names no corpora."""
+        return with_settings(Recipe(self.recipe), self.changes)
 
 
-DEFAULTS = {name: default_of(declared) for name, declared in declared_settings()}
 NOT_AVERAGED = {"train.average_checkpoints": 1}  # "no checkpoint averaging" (section 6.2)
 BIG = {
     "model.d_model": 1024,
@@ -61,7 +62,7 @@ BIG = {
     "model.dropout": 0.3,
     "train.max_updates": 300_000,
 }
-# 20 checkpoints at 10-minute intervals, of 1.0 s an update (sections 5.2 and 6.1)
+# 20 checkpoints at 10-minute intervals, at 1.0 s an update (sections 5.2 and 6.1)
 BIG_AVERAGED = {**BIG, "train.average_checkpoints": 20, "train.checkpoint_updates": 600}
 FRENCH = {"data.target_language": "fr", "tokenizer.vocab_size": 32_000}
 BIG_FRENCH = {"model.dropout": 0.1}  # section 6.1
@@ -75,22 +76,22 @@ def variation(
     bleu: float,
     millions: int | None = None,
 ) -> Row:
-    """A row of table 3."""
+    """Return a row of table 3."""
     return Row(f"paper/{recipe}", 3, name, {**NOT_AVERAGED, **changes}, bleu, perplexity, millions)
 
 
 def heads(h: int) -> dict[str, Any]:
-    """Row A's: as many operations whatever the number of heads."""
+    """Return row A's settings: h heads with the same number of operations in total."""
     return {"model.heads": h, "model.d_k": 512 // h, "model.d_v": 512 // h}
 
 
 def depth(N: int) -> dict[str, Any]:
-    """Row C's, of both stacks."""
+    """Return row C's settings for N layers in both stacks."""
     return {"model.encoder_layers": N, "model.decoder_layers": N}
 
 
 def width(d_model: int, d_head: int) -> dict[str, Any]:
-    """Row C's."""
+    """Return row C's settings for another width of the model."""
     return {"model.d_model": d_model, "model.d_k": d_head, "model.d_v": d_head}
 
 
@@ -98,10 +99,7 @@ TABLE_2 = (
     Row("wmt14_en_de_base", 2, "base (en-de)", {}, 27.3),
     Row("wmt14_en_de_big", 2, "big (en-de)", BIG_AVERAGED, 28.4),
     Row("wmt14_en_fr_base", 2, "base (en-fr)", FRENCH, 38.1),
-    # Section 6.1 gives it a dropout of 0.1.
-    Row(
-        "wmt14_en_fr_big", 2, "big (en-fr)", {**BIG_AVERAGED, **FRENCH, "model.dropout": 0.1}, 41.8
-    ),
+    Row("wmt14_en_fr_big", 2, "big (en-fr)", {**BIG_AVERAGED, **FRENCH, **BIG_FRENCH}, 41.8),
 )
 TABLE_3 = (
     variation("base", "base", {}, 4.92, 25.8, 65),

@@ -1,4 +1,4 @@
-"""Everything that `nmt inspect` tells of a recipe or a model, for people and as data."""
+"""Summarise a recipe or a model for `nmt inspect`, as text and as data."""
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,12 +17,12 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is to know without training."""
+    """Everything that is known about a recipe or a model without training."""
 
     recipe: Recipe
     vocab_size: int
-    model: Path | None  # the file, if it is one
-    updates: tuple[int, ...]  # of the checkpoints that the file is the mean of
+    model: Path | None  # the model file; None for a recipe
+    updates: tuple[int, ...]  # of the checkpoints whose average the file holds
     weights: tuple[Weight, ...]
     flops: Flops
     memory: Memory
@@ -30,12 +30,12 @@ class Inspection:
 
     @property
     def parameters(self) -> int:
-        """All of them."""
+        """Return the number of parameters."""
         return sum(each.parameters for each in self.weights)
 
 
 def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
-    """A recipe, in sentences of that many tokens."""
+    """Return the summary of a recipe; costs are for sentences of `length` tokens."""
     V = recipe.tokenizer.vocab_size
     return Inspection(
         recipe,
@@ -50,9 +50,10 @@ def inspect_recipe(recipe: Recipe, length: int) -> Inspection:
 
 
 def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
-    """A model file: its recipe with the vocabulary that it really has.
+    """Return the summary of a model file, with the actual size of its vocabulary.
 
-    Raises NmtError unless its weights are those of its recipe.
+    length: tokens of every source and target, for costs. Raises NmtError if the weights do not fit
+    the recipe.
     """
     V = len(Tokenizer(content.tokenizer, f"the tokenizer inside {path}"))
     recipe = content.recipe
@@ -63,8 +64,8 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
     return replace(inspection, model=path, updates=content.updates)
 
 
-def as_data(inspection: Inspection) -> dict[str, Any]:
-    """For JSON: every weight of every layer by itself, and all figures."""
+def inspection_data(inspection: Inspection) -> dict[str, Any]:
+    """Return the data of `nmt inspect --json`: every weight of every layer, and all figures."""
     row = inspection.comparison.row
     return {
         "recipe": inspection.recipe.name,
@@ -90,8 +91,8 @@ def as_data(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def as_text(inspection: Inspection) -> str:
-    """For people: layers that are alike as one."""
+def render_text(inspection: Inspection) -> str:
+    """Return the text that `nmt inspect` prints, with equal layers as one."""
     blocks = [
         [head_line(inspection)],
         architecture_lines(inspection),
@@ -103,19 +104,19 @@ def as_text(inspection: Inspection) -> str:
 
 
 def head_line(inspection: Inspection) -> str:
-    """What it is, in a line."""
+    """Return the line that names the recipe or the model."""
     recipe = inspection.recipe
     model = recipe.model
     file = f", {inspection.model}" if inspection.model else ""
     return (
         f"{recipe.name}{file}: {model.encoder_layers} encoder and {model.decoder_layers} decoder"
-        f" layers over {inspection.vocab_size:,} pieces"
+        f" layers, vocabulary of {inspection.vocab_size:,} tokens"
     )
 
 
 def architecture_lines(inspection: Inspection) -> list[str]:
-    """The table of weights: of layers that are alike, one and the sum of all."""
-    rows = [("weights", "shape", "parameters", "of all")]
+    """Return the table of weights; equal layers show one layer and the sum of all."""
+    rows = [("weights", "shape", "parameters", "in total")]
     for part in parts_of(inspection.weights):
         indent = ""
         if part.name:
@@ -136,12 +137,12 @@ def architecture_lines(inspection: Inspection) -> list[str]:
 
 
 def flops_lines(flops: Flops, recipe: Recipe) -> list[str]:
-    """Operations, with what they take for granted."""
+    """Return the operations, with the sentence length and the batch that they assume."""
     train = recipe.train
     passes = "two passes and backward" if train.r_drop else "forward and backward"
     batch = f"{train.batch_source_tokens:,} + {train.batch_target_tokens:,} tokens"
     return [
-        f"floating-point operations of matrix products, in sentences of {flops.length} tokens",
+        f"floating-point operations of matrix products, for sentences of {flops.length} tokens",
         f"  {si(flops.forward_per_source_token):>7}  forward, a source token",
         f"  {si(flops.forward_per_target_token):>7}  forward, a target token",
         f"  {si(flops.training_per_update):>7}  an update, {passes}, {batch}",
@@ -150,20 +151,20 @@ def flops_lines(flops: Flops, recipe: Recipe) -> list[str]:
 
 
 def memory_lines(memory: Memory, recipe: Recipe) -> list[str]:
-    """Memory of a training."""
+    """Return the memory of training by part."""
     tokens = f"{memory.tokens:,.0f} + {memory.tokens:,.0f} tokens"
     return [
         f"memory of training with train.precision = {recipe.train.precision}",
         f"  {si(memory.weights):>6}B  weights",
         f"  {si(memory.gradients):>6}B  gradients",
         f"  {si(memory.adam_moments):>6}B  Adam's moments",
-        f"  {si(memory.activations):>6}B  activations of {tokens} at once, an estimate by formula",
+        f"  {si(memory.activations):>6}B  activations of {tokens}, an estimate",
         f"  {si(memory.total):>6}B  total",
     ]
 
 
 def paper_lines(inspection: Inspection) -> list[str]:
-    """The row of the paper, all that departs from it, and what it is silent on."""
+    """Return the row of the paper, the deviations from it, and what the paper does not report."""
     row, found = inspection.comparison.row, inspection.comparison.deviations
     published = f"BLEU {row.bleu} on {row.test_set}"
     if row.perplexity is not None:
@@ -174,17 +175,17 @@ def paper_lines(inspection: Inspection) -> list[str]:
         f"{nearest}: {row.title} ({row.recipe}): {published}",
         f"deviations from the paper: {len(found) or 'none'}",
         *(f"  {each}" for each in found),
-        "where the paper is silent:",
+        "settings that the paper does not report:",
         *(f"  {name} = {value}" for name, value in silent.items()),
     ]
 
 
 def si(value: float) -> str:
-    """Three digits and a prefix, as in "44.4 M"."""
+    """Return a value with three digits and an SI prefix, such as "44.4 M"."""
     scale, prefix = next((each for each in PREFIXES if value >= each[0]), (1.0, ""))
     return f"{value / scale:.3g} {prefix}"
 
 
 def scientific(value: float, digits: int = 2) -> str:
-    """So many digits after the point and an exponent, as in "9.63e17"."""
+    """Return a value with an exponent and some digits after the point, such as "9.63e17"."""
     return f"{value:.{digits}e}".replace("e+", "e")

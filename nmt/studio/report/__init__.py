@@ -1,1 +1,1 @@
-"""A run, or several side by side, on a page: curves, samples, recipe, corpus, scores."""
+"""The HTML page of one or several runs: curves, translations, recipe, corpus and scores."""

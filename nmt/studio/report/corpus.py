@@ -1,59 +1,82 @@
-"""What a run was trained on, in numbers."""
+"""Count the pairs and tokens that a run was trained on."""
 
 from dataclasses import dataclass
 
 import numpy
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
+from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.text.manifest import Manifest
+from nmt.text.prepare import shard_name
 from nmt.text.shards import Shard, open_shard
+from nmt.text.tokenizer import load_tokenizer
 
-LONGEST = 100  # tokens of the histogram's last bin, which counts the longer ones too
+LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
 
 
 @dataclass(frozen=True)
 class CorpusStatistics:
-    """One training corpus, after cleaning; tokens without EOS."""
+    """Counts of one training corpus after cleaning; tokens do not include EOS."""
 
     files: str
     kept: int  # pairs
     dropped: dict[str, int]  # pairs by reason
     source_tokens: int
     target_tokens: int
-    source_lengths: list[int]  # segments of 0, 1, ... tokens
+    source_lengths: list[int]  # segments of 0, 1, ... LONGEST or more tokens
     target_lengths: list[int]
 
 
-def corpus_statistics(recipe: Recipe, run: RunFolder) -> list[CorpusStatistics]:
-    """Of each training corpus; none of one whose shard is gone."""
+@dataclass(frozen=True)
+class TrainingText:
+    """The training corpora of a run."""
+
+    corpora: tuple[CorpusStatistics, ...]
+    problems: tuple[str, ...]  # a sentence for each part that cannot be read
+
+
+def read_training_text(recipe: Recipe, run: RunFolder) -> TrainingText:
+    """Return the counts of each training corpus, and which corpora are missing or damaged."""
+    try:
+        # The tokenizer's size decides how wide a shard's integers are. The recipe's vocab_size does
+        # not: a word tokenizer may have fewer entries.
+        vocab_size = len(load_tokenizer(run.tokenizer))
+    except NmtError as error:
+        return TrainingText((), (f"no statistics of the training text: {error}",))
     manifest = Manifest(run.prepared / "manifest.json")
-    found = []
+    corpora, problems = [], []
     for index, files in enumerate(recipe.data.train):
-        name = f"train-{index}"
-        counts = {
-            reason: int(count)
-            for reason, count in manifest.steps.get(name, {}).items()
-            if isinstance(count, int)
-        }
+        name = shard_name(index)
         try:
-            shard = open_shard(run.prepared, name, recipe.tokenizer.vocab_size)
-        except NmtError:
-            continue
-        found.append(statistics(" + ".join(files.names), counts, shard))
-    return found
+            shard = open_shard(run.prepared, name, vocab_size)
+        except NmtError as error:
+            problems.append(f"no statistics of {corpus_name(files)}: {error}")
+        else:
+            dropped = dropped_pairs(manifest, name)
+            corpora.append(count_corpus(corpus_name(files), dropped, shard))
+    return TrainingText(tuple(corpora), tuple(problems))
 
 
-def statistics(files: str, counts: dict[str, int], shard: Shard) -> CorpusStatistics:
-    """Of one shard."""
+def corpus_name(files: TextFiles) -> str:
+    """Return the names of a corpus's files as one text."""
+    return " + ".join(files.names)
+
+
+def dropped_pairs(manifest: Manifest, name: str) -> dict[str, int]:
+    """Return how many pairs cleaning dropped from a corpus, by reason."""
+    counts = manifest.steps[name].counts if name in manifest.steps else {}
+    return {reason: count for reason, count in counts.items() if reason != "kept"}
+
+
+def count_corpus(files: str, dropped: dict[str, int], shard: Shard) -> CorpusStatistics:
+    """Return the counts of one shard, read block by block."""
     lengths = numpy.zeros((2, LONGEST + 1), numpy.int64)
     tokens = [0, 0]
     for block in shard.lengths():
         for side, each in enumerate(block):
             tokens[side] += int(each.sum())
             lengths[side] += numpy.bincount(each.clip(max=LONGEST), minlength=LONGEST + 1)
-    dropped = {key: value for key, value in counts.items() if key != "kept"}
     return CorpusStatistics(
         files=files,
         kept=len(shard),

@@ -1,32 +1,30 @@
-"""The page of one run or several: `nmt/studio/report/web/` with their data in it."""
+"""Write the HTML report of one or several runs: `nmt/studio/report/web/` with their data in it."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from nmt import __version__
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import SECTIONS, Recipe, declared_settings
 from nmt.errors import NmtError
-from nmt.recipe import toml_value
-from nmt.studio.inspection.deviations import compare
 from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
-from nmt.studio.report.corpus import corpus_statistics
-from nmt.studio.report.history import CURVES, History, number, read_history
+from nmt.studio.report.data import run_data
 from nmt.system.log import note
 
 FOLDER = Path(__file__).resolve().parent
 
 
 def write_report(runs: Sequence[RunFolder], path: Path) -> None:
-    """Write the page of some runs; raises NmtError if one tells nothing or the disk refuses."""
-    shell.write_page(path, page_of(runs))
+    """Write the report of some runs to an HTML file.
+
+    Raises NmtError if a folder is not a run folder or has no metrics yet, if `path` holds something
+    other than a page, or if it cannot be written.
+    """
+    shell.write_page(path, render_report(runs))
 
 
-def leave_report(run: RunFolder) -> None:
-    """Write a run's page into its folder; a training that is done does not fail for want of it."""
+def try_write_report(run: RunFolder) -> None:
+    """Write a run's report into its folder; if that fails, print a note instead of raising."""
     try:
         write_report([run], run.report)
     except (NmtError, OSError) as error:
@@ -35,29 +33,33 @@ def leave_report(run: RunFolder) -> None:
         note(f"report: {run.report}")
 
 
-def page_of(runs: Sequence[RunFolder]) -> str:
-    """The whole HTML file."""
-    styles = [
+def render_report(runs: Sequence[RunFolder]) -> str:
+    """Return the HTML of the report; raises NmtError as `write_report` does."""
+    parts = shell.Parts(
+        template=FOLDER / "web" / "report.html",
+        styles=[path.read_text(encoding="utf-8") for path in style_sheets()],
+        scripts=[chart_library(), bundle(FOLDER / "web" / "main.js")],
+    )
+    names = distinct_names([run.path for run in runs])
+    data = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
+    title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
+    return shell.render(
+        parts, {"nmt": __version__, "runs": data}, {"title": title, "kicker": kicker}
+    )
+
+
+def style_sheets() -> list[Path]:
+    """Return the style sheets of a page with charts, in the order in which they apply."""
+    return [
         FOLDER / "vendor" / "uPlot.min.css",
         shell.FOLDER / "base.css",
         FOLDER / "web" / "report.css",
     ]
-    parts = shell.Parts(
-        template=FOLDER / "web" / "report.html",
-        styles=[path.read_text(encoding="utf-8") for path in styles],
-        scripts=[chart_library(), bundle(FOLDER / "web" / "main.js")],
-    )
-    names = names_of([run.path for run in runs])
-    told = [run_data(run, name) for run, name in zip(runs, names, strict=True)]
-    title = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    kicker = "Report of the run" if len(runs) == 1 else f"Report of {len(runs)} runs"
-    return shell.render(
-        parts, {"nmt": __version__, "runs": told}, {"title": title, "kicker": kicker}
-    )
 
 
 def chart_library() -> str:
-    """uPlot, with its licence as that asks."""
+    """Return the script of uPlot with its licence, which must accompany every copy."""
     licence, script = (
         (FOLDER / "vendor" / name).read_text(encoding="utf-8")
         for name in ("uPlot.LICENSE", "uPlot.iife.min.js")
@@ -65,70 +67,11 @@ def chart_library() -> str:
     return f"/*!\n{licence}*/\n{script}"
 
 
-def names_of(folders: Sequence[Path]) -> list[str]:
-    """The folders' names, with as many of those above as tell different folders apart."""
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Return the folders' names, with as many parent folders as make different folders differ."""
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-length:]) for each in parts]
         if len(set(names)) == len(set(parts)):
             break
     return names
-
-
-def run_data(run: RunFolder, name: str) -> dict[str, Any]:
-    """One run as plain data."""
-    history = read_history(run)
-    recipe = history.recipe
-    return {
-        "name": name,
-        "recipe": recipe.name,
-        "measure": history.measure.name,
-        "languages": [recipe.data.source_language, recipe.data.target_language],
-        **progress_data(history),
-        "curves": {
-            kind: {figure: history.curve(kind, figure) for figure in figures}
-            for kind, figures in CURVES.items()
-        },
-        "samples": history.samples(),
-        "paper": paper_data(recipe),
-        "settings": {section: settings_of(getattr(recipe, section)) for section in SECTIONS},
-        "corpus": [asdict(each) for each in corpus_statistics(recipe, run)],
-        "cards": history.cards,
-    }
-
-
-def paper_data(recipe: Recipe) -> dict[str, Any]:
-    """The row of the paper's tables that the recipe is or is nearest to, and what sets it apart."""
-    meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
-    comparison = compare(recipe)
-    deviations = [
-        {**asdict(each), "meaning": meanings.get(each.setting, "")}
-        for each in comparison.deviations
-    ]
-    return {"row": comparison.row.title, "deviations": deviations}
-
-
-def settings_of(section: Any) -> dict[str, str]:
-    """The settings of a recipe's section, as TOML writes them."""
-    return {key: toml_value(value) for key, value in asdict(section).items()}
-
-
-def progress_data(history: History) -> dict[str, Any]:
-    """How far the run has come, and how well."""
-    last = history.lines[-1]
-    return {
-        "updates": last["update"],
-        "epochs": number(last.get("epoch")),
-        "seconds": number(last.get("seconds")),
-        "skipped": len(history.of("skipped")),
-        "parameters": history.parameters,
-        "best": figures(history.best),
-        "average": figures(history.average),
-    }
-
-
-def figures(line: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A validation's figures alone."""
-    if line is None:
-        return None
-    return {key: number(line.get(key)) for key in ("update", "loss", "perplexity", "score")}

@@ -1,4 +1,4 @@
-"""The vendored library is the published one, and its licence is with it."""
+"""The vendored chart library is the published one, with its licence."""
 
 import hashlib
 from pathlib import Path
@@ -16,10 +16,10 @@ PUBLISHED = {  # of the npm package uplot 1.6.32
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_it_is_unmodified(name: str) -> None:
+def test_a_file_is_unmodified(name: str) -> None:
     assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == PUBLISHED[name]
 
 
-def test_nothing_else_is_there() -> None:
+def test_the_folder_has_no_other_files() -> None:
     assert {path.name for path in VENDOR.iterdir()} == {*PUBLISHED, "README.md"}
     assert "MIT" in (VENDOR / "uPlot.LICENSE").read_text()

@@ -1,17 +1,17 @@
-/** The second block: the dev set's curves, a group of charts an axis. */
+/** The second section: curves of the dev set, with a group of charts for each axis. */
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
 import { colour, css, nthOnCanvas, onScheme } from "../../pages/scheme.js";
 import { Charts } from "../../report/web/charts.js";
 
-const TOLD_APART = 6; // colours; beyond, lines are dashed
+const COLOURS = 6; // different colours; further lines are dashed
 
-/** Draw all charts, and anew in another colour scheme. */
+/** Draw all charts; redraw them when the colour scheme changes. */
 export function showCurves(view, data) {
   const charts = new Charts();
   const figures = [
-    { figure: "loss", title: "Dev loss a token, smoothed", show: (value) => fixed(value, 3) },
+    { figure: "loss", title: "Dev loss per token, smoothed", show: (value) => fixed(value, 3) },
     {
       figure: "perplexity",
       title: "Dev perplexity",
@@ -39,7 +39,7 @@ export function showCurves(view, data) {
   onScheme(draw);
 }
 
-/** The variants of each axis with the base; of a grid, or without axes, all together. */
+/** Return the variants of each axis with the base; one group for a grid or without axes. */
 function groupsOf({ axes, variants }) {
   const [base, ...others] = variants;
   const groups = axes.map((title, place) => ({
@@ -55,7 +55,7 @@ function seriesOf(variant, place, figure) {
     .filter(({ values }) => values?.length > 0);
   const hue = (alpha) => place === 0 ? css(colour("ink"), alpha) : nthOnCanvas(place - 1, alpha);
   const stroke = hue(1);
-  const dash = place > TOLD_APART ? [8, 4] : undefined;
+  const dash = place > COLOURS ? [8, 4] : undefined;
   const thick = { label: variant.name, stroke, width: 2.4, dash, points: true };
   if (runs.length === 1) {
     return [{ ...thick, updates: runs[0].updates, values: runs[0].values }];
@@ -72,7 +72,7 @@ function seriesOf(variant, place, figure) {
   return runs.length === 0 ? [] : [{ ...thick, ...meanOf(runs) }, ...thin];
 }
 
-/** The mean at those updates that every seed was validated at. */
+/** Return the mean over seeds at the updates at which every seed was validated. */
 function meanOf(runs) {
   const maps = runs.map(({ updates, values }) => new Map(updates.map((x, n) => [x, values[n]])));
   const updates = runs[0].updates.filter((update) =>

@@ -1,4 +1,4 @@
-/** The page of `nmt ablate`: its data and its blocks. */
+/** The page of `nmt ablate`: read its data and draw its sections. */
 
 import { byId, el } from "../../pages/dom.js";
 import { foldAll, followSections } from "../../pages/flow.js";

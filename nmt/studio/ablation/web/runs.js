@@ -1,4 +1,4 @@
-/** The third block: a row a run, with the way to its own page. */
+/** The third section: a row for each run, with a link to its report. */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
@@ -17,7 +17,7 @@ export function showRuns(view, { measure, variants }) {
     `best ${measure.name}`,
     "at update",
     "minutes",
-    "page",
+    "report",
   ];
   const rows = variants.flatMap((variant) => variant.runs.map((run) => rowOf(variant, run)));
   view.append(table("runs", heads, [0, 2, 10], rows));

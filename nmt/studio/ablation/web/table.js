@@ -1,8 +1,8 @@
-/** Tables of figures. */
+/** Build tables of numbers. */
 
 import { el } from "../../pages/dom.js";
 
-/** A table in a box that scrolls; `texts` are the columns that hold no number, the first names rows. */
+/** Return a table that scrolls; `texts` are the columns without numbers, the first names the rows. */
 export function table(name, heads, texts, rows) {
   const kind = (place) => texts.includes(place) ? null : "n";
   const cell = (content, place) =>

@@ -1,4 +1,4 @@
-/** The first block: a row a variant, its figures and its seeds. */
+/** The first section: a row for each variant with its results and its seeds. */
 
 import { el, svg } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
@@ -8,19 +8,21 @@ const DIGITS = { loss: 3, perplexity: 2, score: 2, minutes: 1 };
 const WIDTH = 110;
 const HEIGHT = 18;
 
-/** What the figures are of. */
+/** Return the text that says what the figures mean. */
 export function explain({ seeds }) {
-  const of = seeds.length > 1
-    ? `the mean over the seeds ${seeds.join(", ")} that are finished, their range beside it`
-    : `those of seed ${seeds[0]}`;
-  const overlap = seeds.length > 1
-    ? " ≈ marks one that is within what seeds do: the ranges of both overlap."
+  const many = seeds.length > 1;
+  const mean = many
+    ? ` Each is the mean over the finished runs of seeds ${seeds.join(", ")}, with the lowest and` +
+      " the highest value in parentheses."
+    : ` The seed is ${seeds[0]}.`;
+  const overlap = many
+    ? " ≈ marks a difference that seeds alone can make: the ranges of both overlap."
     : "";
-  return `Of the average of each run's last checkpoints on the dev set: ${of}. Differences are to` +
-    ` the base, over the seeds that both have.${overlap}`;
+  return "Figures are those of the average of each run's last checkpoints on the dev set." + mean +
+    ` Differences are from the base, over the seeds that both have finished.${overlap}`;
 }
 
-/** Draw the table and what a reader should know of it. */
+/** Draw the table and the warnings on what cannot be compared. */
 export function showVariants(view, data) {
   const { measure, variants } = data;
   const heads = [
@@ -84,13 +86,13 @@ function change(difference, name) {
   return `${mean > 0 ? "+" : ""}${fixed(mean, DIGITS[name])}${overlaps ? " ≈" : ""}`;
 }
 
-/** The scores of finished runs. */
+/** Return [seed, score] of each finished run. */
 function scoresOf({ runs }) {
   return runs.filter(({ average }) => Number.isFinite(average?.score))
     .map(({ seed, average }) => [seed, average.score]);
 }
 
-/** Where a score stands on the strips, in pixels. */
+/** Return a function from a score to its place on the strips, in pixels. */
 function scaleOf(variants) {
   const scores = variants.flatMap(scoresOf).map(([, score]) => score);
   const low = Math.min(...scores);
@@ -98,7 +100,7 @@ function scaleOf(variants) {
   return (score) => 6 + (WIDTH - 12) * (score - low) / range;
 }
 
-/** A dot a seed, a bar for their mean, a line for the base's. */
+/** Draw a dot for each seed, a bar for their mean and a line for the base's mean. */
 function strip(variant, measure, scale, base) {
   const scores = scoresOf(variant);
   if (scores.length === 0) return "–";

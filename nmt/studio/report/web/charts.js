@@ -1,4 +1,4 @@
-/** Curves over updates, drawn by uPlot, which zoom and read together. */
+/** Draw curves over updates with uPlot; all curves zoom together and share the cursor. */
 
 import { el } from "../../pages/dom.js";
 import { speak } from "../../pages/reading.js";
@@ -8,22 +8,22 @@ const { uPlot } = globalThis;
 const HEIGHT = 230;
 const FONT = "12px system-ui, sans-serif";
 
-/** Charts that share their updates: a zoom of one is a zoom of all, and so is the cursor. */
+/** Charts with a common horizontal axis: zoom and cursor apply to all of them. */
 export class Charts {
   constructor() {
     this.all = [];
     this.zooming = false;
   }
 
-  /** Forget those that are about to be drawn anew. */
+  /** Remove all charts. */
   clear() {
     for (const chart of this.all) remove(chart);
     this.all = [];
   }
 
   /**
-   * A chart in its figure. `series` are {label, stroke, width, dash, points, size, updates, values};
-   * `show` writes a value, `log` asks for a logarithmic scale.
+   * Add a chart to a figure. `series` is a list of {label, stroke, width, dash, points, size,
+   * updates, values}; `show` formats a value; `log` makes the scale logarithmic.
    */
   add(figure, { title, series, show, log = false }) {
     const drawn = series.filter((each) => each.values.some((value) => value !== null));
@@ -125,11 +125,11 @@ export class Charts {
   }
 }
 
-/** Make of each name below a chart a button, since uPlot hides the curve of one that is clicked. */
+/** Make each name in a legend a button, because uPlot hides a curve when its name is clicked. */
 function nameLegend(chart) {
   chart.root.querySelectorAll(".u-legend .u-series").forEach((row, place) => {
     const name = row.querySelector(".u-label");
-    if (!place || !name) return; // the first are the updates
+    if (!place || !name) return; // the first entry is the update
     name.setAttribute("role", "button");
     name.setAttribute("tabindex", "0");
     name.setAttribute("aria-pressed", String(chart.series[place].show));
@@ -152,13 +152,13 @@ function follow(chart, box) {
   followers.set(chart, follower);
 }
 
-/** Take a chart away for good. */
+/** Remove a chart and stop following its box. */
 export function remove(chart) {
   followers.get(chart)?.disconnect();
   chart.destroy();
 }
 
-/** Of the marks of a logarithmic scale, those that deserve a line. */
+/** Keep the ticks of a logarithmic scale that are powers of ten. */
 function powersOfTen(_, marks) {
   return marks.map((mark) =>
     Number.isInteger(Math.round(1e6 * Math.log10(mark)) / 1e6) ? mark : null
@@ -178,7 +178,7 @@ function short(number) {
   return number.toLocaleString("en", { maximumSignificantDigits: 6 });
 }
 
-/** How every axis looks, in the colours of the scheme. */
+/** Return the style of an axis in the colours of the scheme. */
 function axisLook() {
   const line = css(colour("line"));
   return {
@@ -189,11 +189,11 @@ function axisLook() {
   };
 }
 
-/** Bars a number of tokens, two sides beside one another. */
+/** Draw a histogram of segments by length, both sides in one chart. */
 export function histogram(box, title, sides) {
   const counts = sides.map((each) => each.counts);
   const most = Math.max(...counts.map((each) => each.findLastIndex((count) => count > 0)));
-  const longest = counts[0].length - 1; // counts what is longer too
+  const longest = counts[0].length - 1; // this bin also counts longer segments
   const name = (length, more) => length === longest ? `${length}${more}` : String(length);
   const lengths = Array.from({ length: most + 1 }, (_, length) => length);
   const axis = axisLook();

@@ -1,11 +1,11 @@
-/** The fourth block: the training text in numbers. */
+/** The fourth section: statistics of the training text. */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
 import { onScheme } from "../../pages/scheme.js";
 import { histogram, remove } from "./charts.js";
 
-const REASONS = { empty: "empty side", "too_long": "too long", ratio: "lengths too unlike" };
+const REASONS = { empty: "empty side", "too_long": "too long", ratio: "length ratio too large" };
 const COLUMNS = [
   "corpus",
   "pairs",
@@ -16,17 +16,18 @@ const COLUMNS = [
   "a segment",
 ];
 
-/** Draw table and histograms, and these anew in another colour scheme. */
+/** Draw the table and the histograms; redraw the histograms when the colour scheme changes. */
 export function showCorpus(view, runs) {
   const corpora = runs.flatMap((run) =>
     run.corpus.map((corpus) => ({ ...corpus, languages: run.languages, run: run.name }))
   );
-  if (corpora.length === 0) {
-    view.append(
-      el("p", { class: "note" }, "The prepared corpus is no longer in the run's folder."),
-    );
-    return;
-  }
+  const problems = runs.flatMap((run) =>
+    run.corpus_problems.map((text) =>
+      el("p", { class: "note" }, runs.length > 1 ? `${run.name}: ${text}` : text)
+    )
+  );
+  view.append(...problems);
+  if (corpora.length === 0) return;
   const rows = corpora.map((each) => row(each, runs.length > 1));
   const pictures = el("div", { class: "charts" });
   view.append(
@@ -69,7 +70,7 @@ function row(corpus, many) {
   const name = many ? `${corpus.run}: ${corpus.files}` : corpus.files;
   const numbers = [
     grouped(corpus.kept),
-    dropped.join(", ") || "0",
+    Object.keys(corpus.dropped).length > 0 ? dropped.join(", ") || "0" : "–",
     grouped(corpus.source_tokens),
     mean(corpus.source_tokens),
     grouped(corpus.target_tokens),

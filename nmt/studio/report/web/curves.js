@@ -1,4 +1,4 @@
-/** The first block: what was measured at every report and every validation. */
+/** The first section: curves of training and of validations. */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
@@ -6,7 +6,7 @@ import { colour, css, nthOnCanvas, onScheme } from "../../pages/scheme.js";
 import { Charts } from "./charts.js";
 
 const FIGURES = [
-  { title: "Loss a token, smoothed", figure: "loss", show: (value) => fixed(value, 3) },
+  { title: "Loss per token, smoothed", figure: "loss", show: (value) => fixed(value, 3) },
   { title: "Perplexity", figure: "perplexity", show: (value) => fixed(value, 2), log: true },
   { figure: "score", show: (value) => fixed(value, 2) },
   {
@@ -14,11 +14,11 @@ const FIGURES = [
     figure: "learning_rate",
     show: (value) => value.toExponential(2),
   },
-  { title: "Source and target tokens a second", figure: "tokens_per_second", show: grouped },
-  { title: "Norm of the gradient", figure: "gradient_norm", show: (value) => fixed(value, 3) },
+  { title: "Source and target tokens per second", figure: "tokens_per_second", show: grouped },
+  { title: "Gradient norm", figure: "gradient_norm", show: (value) => fixed(value, 3) },
 ];
 
-/** Draw all charts, and anew in another colour scheme. */
+/** Draw all charts; redraw them when the colour scheme changes. */
 export function showCurves(view, runs) {
   const charts = new Charts();
   const draw = () => {
@@ -29,9 +29,9 @@ export function showCurves(view, runs) {
     for (const { title, figure, show, log } of figuresOf(runs)) {
       const box = el("section", { class: "figure", "data-figure": figure });
       grid.append(box);
-      const told = figure === "score" ? (run) => run.measure === title : () => true;
+      const has = figure === "score" ? (run) => run.measure === title : () => true;
       const series = runs.flatMap((run, place) =>
-        told(run) ? seriesOf(run, place, figure, runs.length > 1) : []
+        has(run) ? seriesOf(run, place, figure, runs.length > 1) : []
       );
       charts.add(box, {
         title: figure === "score" ? `${title} of the dev set` : title,
@@ -46,7 +46,7 @@ export function showCurves(view, runs) {
   onScheme(draw);
 }
 
-/** The figures to draw; of scores, one for each measure that the runs were scored by. */
+/** Return the figures to draw, with a score figure for each measure that the runs use. */
 function figuresOf(runs) {
   const measures = [...new Set(runs.map((run) => run.measure))];
   return FIGURES.flatMap((each) =>

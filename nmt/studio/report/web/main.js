@@ -1,4 +1,4 @@
-/** The page of `nmt report`: its data, its blocks, its contents. */
+/** The page of `nmt report`: read its data and draw its sections. */
 
 import { byId, el } from "../../pages/dom.js";
 import { foldAll, followSections } from "../../pages/flow.js";
@@ -19,15 +19,21 @@ function clock(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** Return the number of training pairs; null if a corpus cannot be read. */
+function pairsOf(run) {
+  if (run.corpus_problems.length > 0) return null;
+  return grouped(run.corpus.reduce((sum, each) => sum + each.kept, 0));
+}
+
 function summary(run, place) {
   const figures = [
     [`${run.measure}, average`, run.average ? fixed(run.average.score, 2) : null],
     [`${run.measure}, best`, run.best ? fixed(run.best.score, 2) : null],
     ["updates", grouped(run.updates)],
     ["epochs", run.epochs ? grouped(run.epochs) : null],
-    ["time in updates", run.seconds ? clock(run.seconds) : null],
+    ["time of updates", run.seconds ? clock(run.seconds) : null],
     ["parameters", run.parameters ? grouped(run.parameters) : null],
-    ["pairs", grouped(run.corpus.reduce((sum, each) => sum + each.kept, 0))],
+    ["pairs", pairsOf(run)],
     ["updates skipped", run.skipped ? grouped(run.skipped) : null],
   ].filter(([, value]) => value !== null);
   const mark = el("i", { class: "run-mark", style: { background: nthColour(place) } });

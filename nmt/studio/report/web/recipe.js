@@ -1,29 +1,29 @@
-/** The third block: settings beside the paper's, and beside those of other runs. */
+/** The third section: settings compared with the paper's and with those of other runs. */
 
 import { el } from "../../pages/dom.js";
 
-/** Draw both tables. */
+/** Draw the table of deviations and the tables of all settings. */
 export function showRecipe(view, runs) {
   view.append(...deviations(runs), ...Object.keys(runs[0].settings).map((name) => all(runs, name)));
 }
 
 function deviations(runs) {
-  const beside = runs.map((run) => {
+  const comparisons = runs.map((run) => {
     const name = runs.length > 1 ? `${run.name}: ` : "";
     const { row, deviations: own } = run.paper;
     return el(
       "p",
-      { class: "beside" },
+      { class: "comparison" },
       own.length === 0
-        ? `${name}no deviation, this is the paper's ${row}.`
+        ? `${name}no deviation from the paper's ${row}.`
         : `${name}${own.length} deviation${own.length > 1 ? "s" : ""} from the paper's ${row}, ` +
-          "which is nearest.",
+          "the nearest row.",
     );
   });
   const every = runs.flatMap((run) => run.paper.deviations);
-  if (every.length === 0) return beside;
+  if (every.length === 0) return comparisons;
   const names = runs.length > 1 ? runs.map((run) => run.name) : ["this run"];
-  const columns = ["setting", ...names, "paper", "where", "what it is"];
+  const columns = ["setting", ...names, "paper", "place", "meaning"];
   const rows = [...new Set(every.map((each) => each.setting))].map((setting) => {
     const those = every.filter((each) => each.setting === setting);
     const own = runs.map((run) => run.paper.deviations.find((each) => each.setting === setting));
@@ -45,12 +45,12 @@ function deviations(runs) {
     );
   });
   const table = el("table", { class: "deviations" }, head(columns), el("tbody", {}, ...rows));
-  return [...beside, el("div", { class: "scroll" }, table)];
+  return [...comparisons, el("div", { class: "scroll" }, table)];
 }
 
 const CORPORA = ["data.train", "data.dev", "data.test"];
 
-/** What a run has where it does not deviate: the value itself, but for corpora and word pieces. */
+/** Return a setting of a run that does not deviate in it; corpora are not listed by name. */
 function asInThePaper(run, setting) {
   const [section, key] = setting.split(".");
   const value = CORPORA.includes(setting) ? undefined : run.settings[section]?.[key];

@@ -1,8 +1,8 @@
-/** The second block: fixed segments of the dev set at every validation. */
+/** The second section: translations of fixed dev segments at every validation. */
 
 import { el, slider } from "../../pages/dom.js";
 
-const AVERAGE = Infinity; // stands for the average's place, behind every update
+const AVERAGE = Infinity; // the stop of the average comes after every update
 
 /** Draw the segments and the slider over validations. */
 export function showSamples(view, runs) {
@@ -10,7 +10,7 @@ export function showSamples(view, runs) {
   stops.sort((one, other) => one - other);
   if (stops.length === 0) {
     const validated = runs.some((run) => run.curves.dev.loss.updates.length > 0);
-    const kept = "This run kept no translations of its validations.";
+    const kept = "The validations of this run have no translations.";
     view.append(el("p", { class: "note" }, validated ? kept : "No validation yet."));
     return;
   }
@@ -47,8 +47,8 @@ function nameOf(stop) {
 }
 
 /**
- * Each segment once, with the versions of each run that has it. A segment that stands twice in a
- * dev set stays two: what is alike is told apart by its place among its like.
+ * Return each segment once, with the translations of each run. A segment that is in the dev set
+ * twice stays two segments: equal ones are numbered.
  */
 function segmentsOf(runs) {
   const found = new Map();
@@ -92,7 +92,7 @@ function line(name, language, text) {
   );
 }
 
-/** The version of the last validation up to a stop; below it, every one that was another. */
+/** Show the translation of the last validation up to a stop, and a list of all versions. */
 function translation(name, every, references, language, stop) {
   const now = every.findLast((version) => version.stop <= stop);
   const changed = every.filter((version, place) => version.text !== every[place - 1]?.text);
@@ -126,7 +126,7 @@ function versionList(versions, references, language) {
   );
 }
 
-/** A text; its words that the nearest reference has in this order stand out. */
+/** Show a text; words that the nearest reference has in the same order are highlighted. */
 function marked(text, references, language) {
   const own = wordsOf(text);
   const shared = references.map((reference) => commonPlaces(own, wordsOf(reference)))
@@ -142,7 +142,7 @@ function wordsOf(text) {
   return text.split(/\s+/u).filter(Boolean);
 }
 
-/** Places of the longest common subsequence in the first of two lists. */
+/** Return the places in the first list of the longest common subsequence of both lists. */
 export function commonPlaces(one, other) {
   const longest = Array.from({ length: one.length + 1 }, () => Array(other.length + 1).fill(0));
   for (let i = one.length - 1; i >= 0; i--) {

@@ -1,11 +1,11 @@
-/** The fifth block: the dev set's figures, and evaluation cards (`nmt evaluate --card`). */
+/** The fifth section: results on the dev set, and evaluation cards (`nmt evaluate --card`). */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";
 
-const TEXTS = ["run", "length", "dev set", "score", "signature", "95 %"]; // columns that hold no number
+const TEXTS = ["run", "length", "dev set", "score", "signature", "95 %"]; // columns without numbers
 
-/** Draw both. */
+/** Draw the table of the dev set and the cards. */
 export function showScores(view, runs) {
   const many = runs.length > 1;
   const rows = runs.flatMap((run) =>
@@ -32,7 +32,7 @@ export function showScores(view, runs) {
       el(
         "p",
         { class: "note" },
-        "No evaluation card lies in the run's folder yet: ",
+        "There is no evaluation card in the run folder yet: ",
         el("code", {}, "nmt evaluate --card RUN/card.json"),
         " writes one.",
       ),

@@ -1,0 +1,117 @@
+"""Turn a run into the JSON data that the report's scripts draw."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.recipe import toml_value
+from nmt.studio.inspection.deviations import compare
+from nmt.studio.report.corpus import TrainingText, read_training_text
+from nmt.studio.report.history import (
+    DEV_FIGURES,
+    TRAIN_FIGURES,
+    Curve,
+    EvaluationCard,
+    History,
+    curves,
+    read_history,
+)
+from nmt.studio.report.records import ValidationRecord
+from nmt.system.log import note
+
+Data = dict[str, Any]
+
+
+def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) -> Data:
+    """Return the data of one run.
+
+    name: what the page calls the run. notify: receives a note on everything that is missing or
+    damaged. Raises NmtError if the folder is not a run folder or has no metrics yet.
+    """
+    history = read_history(run, notify)
+    recipe = history.recipe
+    text = read_training_text(recipe, run)
+    for problem in text.problems:
+        notify(problem)
+    return {
+        "name": name,
+        "recipe": recipe.name,
+        "measure": history.measure.name,
+        "languages": [recipe.data.source_language, recipe.data.target_language],
+        **progress_data(history),
+        "curves": {
+            "train": curve_data(curves(history.train_records, TRAIN_FIGURES)),
+            "dev": curve_data(curves(history.validations, DEV_FIGURES)),
+        },
+        "samples": [sample_data(each) for each in history.scored if each.samples],
+        **recipe_data(recipe),
+        **corpus_data(text),
+        "cards": [card_data(card) for card in history.cards],
+    }
+
+
+def progress_data(history: History) -> Data:
+    """Return how far the run has come, and its results on the dev set."""
+    last, best, average = history.records[-1], history.best, history.average
+    return {
+        "updates": last.update,
+        "epochs": last.epoch,
+        "seconds": last.seconds,
+        "skipped": history.skipped_updates,
+        "parameters": history.parameters,
+        "best": asdict(best.figures) if best else None,
+        "average": asdict(average.figures) if average else None,
+    }
+
+
+def curve_data(found: Mapping[str, Curve]) -> Data:
+    """Return curves by figure."""
+    return {figure: asdict(curve) for figure, curve in found.items()}
+
+
+def sample_data(validation: ValidationRecord) -> Data:
+    """Return the translations of one validation."""
+    return {
+        "update": validation.update,
+        "kind": validation.kind,
+        "samples": [asdict(sample) for sample in validation.samples],
+    }
+
+
+def recipe_data(recipe: Recipe) -> Data:
+    """Return a recipe's deviations from the paper and all its settings as TOML writes them."""
+    return {
+        "paper": paper_data(recipe),
+        "settings": {
+            section: {
+                key: toml_value(value) for key, value in asdict(getattr(recipe, section)).items()
+            }
+            for section in SECTIONS
+        },
+    }
+
+
+def paper_data(recipe: Recipe) -> Data:
+    """Return the nearest row of the paper's tables, and what differs from it."""
+    meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
+    comparison = compare(recipe)
+    deviations = [
+        {**asdict(each), "meaning": meanings.get(each.setting, "")}
+        for each in comparison.deviations
+    ]
+    return {"row": comparison.row.title, "deviations": deviations}
+
+
+def corpus_data(text: TrainingText) -> Data:
+    """Return the statistics of the training text, and which parts have none."""
+    return {
+        "corpus": [asdict(each) for each in text.corpora],
+        "corpus_problems": list(text.problems),
+    }
+
+
+def card_data(card: EvaluationCard) -> Data:
+    """Return an evaluation card with the name of its file."""
+    return {"file": card.file, **card.content}

@@ -1,0 +1,107 @@
+"""Lines of metrics.jsonl as typed records, with damaged lines and values among them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.evaluation.scores import Measure
+from nmt.studio.report.records import (
+    Figures,
+    Record,
+    Sample,
+    TrainRecord,
+    ValidationRecord,
+    parse_record,
+    read_records,
+    score_measure,
+)
+
+
+@pytest.fixture
+def measure(run: RunFolder) -> Measure:
+    return score_measure(run.load_recipe())
+
+
+def append(run: RunFolder, *lines: str) -> None:
+    """Add lines to metrics.jsonl."""
+    with run.metrics.open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{line}\n" for line in lines)
+
+
+def test_each_kind_of_line_has_its_record(run: RunFolder, measure: Measure) -> None:
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    records = read_records(run, measure)
+    assert [each.kind for each in records] == [line["kind"] for line in lines]
+    assert [each.update for each in records] == [line["update"] for line in lines]
+    assert [each.seconds for each in records] == [line["seconds"] for line in lines]
+    for record, line in zip(records, lines, strict=True):
+        if isinstance(record, TrainRecord):
+            assert record.learning_rate == line["learning_rate"]
+            assert record.gradient_norm == line["gradient_norm"]
+            assert record.tokens_per_second == line["tokens_per_second"]
+        else:
+            assert isinstance(record, ValidationRecord)
+            assert record.figures == Figures(
+                line["update"], line["loss"], line["perplexity"], line["bleu"]
+            )
+    kinds = {type(each) for each in records}
+    assert kinds == {TrainRecord, ValidationRecord}
+
+
+def test_a_skipped_update_is_a_record_without_figures() -> None:
+    line = {"kind": "skipped", "update": 7, "epoch": 2, "seconds": 0.5, "reason": "loss"}
+    assert parse_record(line, "bleu") == Record("skipped", 7, 2, 0.5)
+
+
+def test_records_are_in_the_order_of_updates(run: RunFolder, measure: Measure) -> None:
+    append(run, '{"kind": "train", "update": 1}')
+    updates = [each.update for each in read_records(run, measure)]
+    assert updates[:2] == [1, 2]
+    assert updates == sorted(updates)
+
+
+def test_a_run_without_metrics_has_no_records(run: RunFolder, measure: Measure) -> None:
+    run.metrics.unlink()
+    assert read_records(run, measure) == ()
+
+
+def test_damaged_lines_are_counted_and_left_out(run: RunFolder, measure: Measure) -> None:
+    whole = read_records(run, measure)
+    append(run, '{"kind": "dev", "upd', "[1, 2]", '{"kind": "dev", "update": Infinity}', "", "\x00")
+    notes: list[str] = []
+    assert read_records(run, measure, notes.append) == whole
+    (note,) = notes
+    assert str(run.metrics) in note
+    assert "4" in note
+
+
+@pytest.mark.parametrize("value", ["low", None, float("nan"), float("inf"), True, [1.0]])
+def test_a_figure_that_is_not_a_finite_number_is_none(value: Any) -> None:
+    line = {"kind": "dev", "update": 3, "epoch": value, "seconds": value, "loss": value}
+    record = parse_record({**line, "perplexity": value, "bleu": value}, "bleu")
+    assert record == ValidationRecord("dev", 3, None, None, None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        [1],
+        "text",
+        [{"source": "a", "translation": None, "references": []}],
+        [{"source": "a", "translation": "b"}],
+        [{"source": "a", "translation": "b", "references": [1]}],
+    ],
+)
+def test_damaged_samples_are_left_out(samples: Any) -> None:
+    record = parse_record({"kind": "dev", "update": 3, "samples": samples}, "bleu")
+    assert isinstance(record, ValidationRecord)
+    assert record.samples == ()
+
+
+def test_samples_keep_source_references_and_translation() -> None:
+    sample = {"source": "a", "references": ["b", "c"], "translation": "d"}
+    record = parse_record({"kind": "average", "update": 3, "samples": [sample]}, "bleu")
+    assert isinstance(record, ValidationRecord)
+    assert record.samples == (Sample("a", ("b", "c"), "d"),)
