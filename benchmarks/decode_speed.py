@@ -80,7 +80,7 @@ def ours(order: Order) -> Translate:
     import torch
 
     from nmt.artifacts.model_file import load_model
-    from nmt.commands.options import decode_settings
+    from nmt.decoding.models import decode_settings
     from nmt.decoding.translator import Translator
 
     loaded = load_model(Path(order.model), torch.device("cpu"))

@@ -1,10 +1,7 @@
-"""`nmt evaluate`: scores with their signatures, evaluation cards, comparisons."""
+"""`nmt evaluate`: compute scores with their signatures, compare systems, write cards."""
 
-import json
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,24 +11,15 @@ from nmt.commands.options import (
     decoding_options,
     device_option,
     flags_as_overrides,
-    load_models,
     models_option,
-    set_option,
+    set_decode_option,
 )
-from nmt.errors import NmtError, UsageError
-from nmt.system.atomic import atomic_path
-from nmt.text.corpus import DataFolder
+from nmt.config import DataSettings, declared_settings
+from nmt.errors import UsageError
 
-if TYPE_CHECKING:
-    from nmt.config import Recipe
-    from nmt.evaluation.scores import MetricSet
-    from nmt.evaluation.systems import Model, System
-    from nmt.evaluation.test_sets import TestSet
-    from nmt.evaluation.translation_metrics import BleuVariant
-
-TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")  # of --tokenize
-LANGUAGE = "de"  # of translations that no recipe tells
-METRICS = ("bleu", "error_rate")  # of data.metric
+TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
+METRICS = dict(declared_settings())["data.metric"].metadata["choices"]
+DEFAULTS = DataSettings()
 
 
 @click.command("evaluate")
@@ -44,7 +32,7 @@ METRICS = ("bleu", "error_rate")  # of data.metric
 @click.option(
     "--hypotheses",
     type=FILE,
-    help="Score these translations; no model is needed.",
+    help="Score the translations in this file instead of a model's.  [default: none]",
 )
 @models_option
 @click.option(
@@ -52,45 +40,58 @@ METRICS = ("bleu", "error_rate")  # of data.metric
     multiple=True,
     type=FILE,
     metavar="MODEL|FILE",
-    help="Test whether another model, or a file of translations, differs; may be repeated.",
+    help="Compare with another model, or with a file of translations, and test whether the"
+    " difference is significant. May be repeated.  [default: none]",
 )
 @click.option(
     "--card",
     "cards",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Write an evaluation card, .json or .md by its ending; may be repeated.",
+    help="Write an evaluation card; the file name must end in .json or .md. May be repeated."
+    "  [default: none]",
 )
 @click.option(
     "--test-set",
     "test_sets",
     multiple=True,
     metavar="NAME",
-    help="One of sacreBLEU's, such as wmt14/full, which it downloads; may be repeated.",
+    help="Score a test set of sacreBLEU's, such as wmt14/full; sacreBLEU downloads it. May be"
+    " repeated.  [default: the test sets of the recipe]",
 )
 @click.option(
-    "--language-pair", help="Of --test-set, such as en-de.  [default: that of the model's recipe]"
+    "--language-pair",
+    help="Language pair of --test-set, such as en-de.  [default: that of the model's recipe]",
 )
 @data_dir_option
 @decoding_options
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
-    help="Print a further BLEU, of this tokeniser; moses and paper need nmt[moses].",
+    help="Add a BLEU with this tokeniser. moses and paper need `pip install 'nmt[moses]'`."
+    "  [default: none]",
 )
-@click.option("--lowercase", is_flag=True, help="Print a further BLEU, of lower-cased text.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@click.option("--target-language", help="ISO 639 code; with --hypotheses only.  [default: de]")
+@click.option(
+    "--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.  [default: cased BLEU only]"
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
+)
+@click.option(
+    "--target-language",
+    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokeniser."
+    f"  [default: that of --language-pair, else {DEFAULTS.target_language}]",
+)
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
-    help="With --hypotheses only; a model's recipe has data.metric.  [default: bleu]",
+    help=f"With --hypotheses: the metrics to compute.  [default: {DEFAULTS.metric}]",
 )
 @device_option
-@set_option
-@click.pass_context
+@set_decode_option
+@click.pass_obj
 def command(
-    context: click.Context,
+    arguments: list[str],
     files: tuple[Path, ...],
     hypotheses: Path | None,
     models: tuple[Path, ...],
@@ -110,19 +111,26 @@ def command(
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
-    """Translate and score the test sets of the model's recipe, or SOURCE against REFERENCE.
+    """Translate test sets and score the translations.
 
-    Prints BLEU, chrF and TER by sacreBLEU's defaults, each with the signature to cite. A test set
-    with labels also gets its exact-match accuracy by label. --tokenize and --lowercase add a BLEU
-    of another kind, to compare with figures that were published in it: moses is that of Moses'
-    multi-bleu, paper is that of "Attention Is All You Need", which splits compounds besides. A task
-    of data.metric=error_rate gets its token and its sequence error rate instead.
+    Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
+    files, SOURCE is translated and compared with the references. With --hypotheses, no model is
+    needed.
 
-    Several --model are scored as an ensemble; the first one's recipe says on what, and how to
-    search.
+    The scores are BLEU, chrF and TER with sacreBLEU's defaults, each with the signature to cite. If
+    the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.
+    If a test set has labels, the command also prints the share of exact matches for each label.
 
-    A card holds what it takes to cite a score: confidence intervals, the paper's BLEU, scores by
-    length, the worst and best segments, hashes of model and test set, the recipe, versions.
+    --tokenize and --lowercase add another BLEU, to compare with published figures: moses is
+    multi-bleu of Moses' tokens; paper is that of "Attention Is All You Need", which also splits
+    hyphenated compounds.
+
+    With several --model options the models are scored as an ensemble. The first model's recipe
+    gives the test sets and the search settings.
+
+    A card holds what is needed to cite a score: confidence intervals, the paper's BLEU, scores by
+    length, the worst and the best segments, hashes of the model and of the test set, the recipe and
+    the versions.
 
     \b
     Examples:
@@ -140,122 +148,89 @@ def command(
     )
     settings = [*overrides, *flags]
     check_files(files, hypotheses, test_sets)
-    known = target_language or metric
-    check_options(hypotheses, models, settings, test_sets, language_pair, known)
+    check_model_options(hypotheses, [*models, *settings], [target_language, metric])
+    check_language_pair(hypotheses, test_sets, language_pair)
 
-    from nmt.evaluation.card import check_paths, make_card, written
-    from nmt.evaluation.results import evaluate
-    from nmt.evaluation.systems import Translations
+    from nmt.decoding.models import decode_settings, load_models
+    from nmt.evaluation.card import make_card
+    from nmt.evaluation.card_files import check_card_paths, open_cards
+    from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
+    from nmt.evaluation.json_format import card_json, evaluation_json
+    from nmt.evaluation.systems import load_systems
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
+    from nmt.system.log import note
+    from nmt.text.corpus import DataFolder
 
-    check_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
-    recipe = None
-    if hypotheses:
-        system: System = Translations(hypotheses)
-        language = target_language or (language_pair or LANGUAGE).rpartition("-")[2]
-    else:
-        system = load(models, device, settings)
-        recipe = system.trained.recipe
-        language, metric = recipe.data.target_language, recipe.data.metric
-        language_pair = language_pair or f"{recipe.data.source_language}-{language}"
-    asked = BleuVariant(tokenize or "", lowercase)
-    metrics, left_out = chosen_metrics(metric or METRICS[0], language, asked, in_full=bool(cards))
-    tests = find_tests(files, recipe, test_sets, language_pair or "", DataFolder(data_dir))
-    others = [other_system(path, device, settings) for path in compare]
-    with ExitStack() as stack:
-        partials = [stack.enter_context(atomic_path(path)) for path in cards]
-        report = evaluate(tests, system, others, metrics, in_full=bool(cards))
-        if cards:
-            report = make_card(report, recipe, ["nmt", *context.obj], left_out)
-        click.echo(json.dumps(report, indent=1, ensure_ascii=False) if as_json else as_text(report))
-        for path, partial in zip(cards, partials, strict=True):
-            partial.write_text(written(report, path), encoding="utf-8", newline="\n")
+    check_card_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
+    model = None if hypotheses else load_models(models, device, note)
+    others = load_systems(compare, device, settings, note)
+    scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
+    with open_cards(cards) as write_cards:
+        if model is None:
+            assert hypotheses  # noqa: S101 (for the type checker)
+            evaluation = evaluate_translations(
+                hypotheses,
+                files,
+                test_set=test_sets[0] if test_sets else "",
+                language_pair=language_pair or "",
+                target_language=target_language or "",
+                metric=metric or DEFAULTS.metric,
+                scoring=scoring,
+            )
+        else:
+            evaluation = evaluate_model(
+                model,
+                decode_settings(model.recipe, settings),
+                DataFolder(data_dir),
+                note,
+                files=files,
+                test_sets=test_sets,
+                language_pair=language_pair or "",
+                scoring=scoring,
+            )
+        card = make_card(evaluation, model.recipe if model else None, ["nmt", *arguments])
+        json_text = card_json(card) if cards else evaluation_json(evaluation)
+        click.echo(json_text if as_json else as_text(evaluation), nl=False)
+        write_cards(card)
 
 
 def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Sequence[str]) -> None:
-    """Refuse files that are too many or too few."""
-    least = 1 if hypotheses else 2
+    """Raise UsageError for too many or too few files."""
     if test_sets and files:
-        raise UsageError("--test-set names sources and references: leave out files of them")
+        raise UsageError(
+            "--test-set gives sources and references; do not name SOURCE and REFERENCE files too"
+        )
     if hypotheses and len(test_sets) > 1:
-        raise UsageError("--hypotheses are of one test set; name one --test-set")
-    if not test_sets and len(files) < least and (files or hypotheses):
+        raise UsageError("--hypotheses are the translations of one test set; name one --test-set")
+    needed = 1 if hypotheses else 2
+    if not test_sets and len(files) < needed and (files or hypotheses):
         raise UsageError(
-            "name SOURCE and REFERENCE, or --hypotheses FILE and REFERENCE alone, or no file at all"
+            "name SOURCE and REFERENCE files, or --hypotheses FILE and REFERENCE, or no file at all"
         )
 
 
-def check_options(
+def check_model_options(
     hypotheses: Path | None,
-    models: Sequence[Path],
-    settings: Sequence[str],
-    test_sets: Sequence[str],
-    language_pair: str | None,
-    known: str | None,
+    for_models: Sequence[object],
+    for_translations: Sequence[str | None],
 ) -> None:
-    """Refuse options that do not go together."""
-    if hypotheses and (models or settings):
-        raise UsageError("--hypotheses needs no model: leave out --model, --set and beam flags")
-    if known and not hypotheses:
+    """Raise UsageError for options that do not fit --hypotheses, or that need it."""
+    if hypotheses and for_models:
         raise UsageError(
-            "--target-language and --metric go with --hypotheses; a model knows its own"
+            "--hypotheses needs no model; leave out --model, --set and the options of beam search"
         )
+    if any(for_translations) and not hypotheses:
+        raise UsageError(
+            "--target-language and --metric need --hypotheses; a model's recipe sets them otherwise"
+        )
+
+
+def check_language_pair(
+    hypotheses: Path | None, test_sets: Sequence[str], language_pair: str | None
+) -> None:
+    """Raise UsageError if --language-pair is missing or has no use."""
     if language_pair and not test_sets:
-        raise UsageError("--language-pair goes with --test-set")
+        raise UsageError("--language-pair needs --test-set")
     if hypotheses and test_sets and not language_pair:
         raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
-
-
-def load(models: Sequence[Path], device: str, settings: Sequence[str]) -> "Model":
-    """What to translate with."""
-    from nmt.evaluation.systems import Model
-
-    return Model(*load_models(models, device, settings))
-
-
-def other_system(path: Path, device: str, settings: Sequence[str]) -> "System":
-    """A model by its folder or ending, else a file of translations."""
-    from nmt.evaluation.systems import Translations
-
-    if path.is_dir() or path.suffix == ".safetensors":
-        return load([path], device, settings)
-    return Translations(path)
-
-
-def find_tests(
-    files: Sequence[Path],
-    recipe: "Recipe | None",
-    test_sets: Sequence[str],
-    language_pair: str,
-    data: DataFolder,
-) -> "list[TestSet]":
-    """What to score on: sacreBLEU's test sets, files, or those of the recipe of a model."""
-    from nmt.evaluation.test_sets import files_test, recipe_tests, reference_test, sacrebleu_test
-
-    if test_sets:
-        return [sacrebleu_test(name, language_pair) for name in test_sets]
-    if recipe is None:
-        return [reference_test(files)]
-    return [files_test(files[0], files[1:])] if files else recipe_tests(recipe, data)
-
-
-def chosen_metrics(
-    metric: str, language: str, asked: "BleuVariant", *, in_full: bool
-) -> "tuple[MetricSet, list[str]]":
-    """What to score by, and why a card must do without the paper's BLEU, if it must."""
-    from nmt.evaluation.tasks import task_metrics
-    from nmt.evaluation.translation_metrics import BLEU_TOKENIZERS, PAPER, BleuVariant
-
-    variants = () if asked == BleuVariant() else (asked,)
-    paper = BleuVariant(PAPER)
-    if metric != METRICS[0] and variants:
-        raise UsageError("--tokenize and --lowercase are of BLEU; this task has error rates")
-    if metric != METRICS[0] or not in_full or paper in variants:
-        return task_metrics(metric, language, variants), []
-    try:
-        if language in BLEU_TOKENIZERS:
-            raise NmtError(f"Moses' tokeniser knows no words in '{language}'")
-        return task_metrics(metric, language, (paper, *variants)), []
-    except NmtError as error:
-        return task_metrics(metric, language, variants), [f"BLEU paper: {error}"]

@@ -1,4 +1,4 @@
-"""`nmt explain`: a page that shows how a model translates a sentence."""
+"""`nmt explain`: write an HTML page that shows how a model translates a sentence."""
 
 import sys
 from pathlib import Path
@@ -10,27 +10,31 @@ from nmt.commands.options import (
     beam_options,
     device_option,
     flags_as_overrides,
-    load_models,
-    models_option,
-    set_option,
+    set_decode_option,
 )
 from nmt.errors import NmtError, UsageError
 
 
 @click.command("explain")
 @click.argument("text")
-@models_option
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=FILE,
+    help="Model: a run folder or a .safetensors file.  [default: the newest model under runs/]",
+)
 @click.option(
     "--output",
     type=FILE,
     default=Path("explain.html"),
     show_default=True,
-    help="HTML file to write; a file that is no page is not written over.",
+    help="HTML file to write. Only an HTML file is overwritten.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @beam_options
 @device_option
-@set_option
+@set_decode_option
 def command(
     text: str,
     models: tuple[Path, ...],
@@ -41,10 +45,11 @@ def command(
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
-    """Translate TEXT, one sentence, and write a page that shows each step of it; - reads stdin.
+    """Translate TEXT, one sentence, and write an HTML page that shows each step.
 
-    Pieces, embeddings, every head of every layer, the probabilities of each step and the beam as a
-    tree: all numbers are the model's own. The page is one HTML file that needs no network.
+    If TEXT is -, the sentence is read from stdin. The page shows the subwords, the embeddings,
+    every attention head of every layer, the probabilities of each step, and the beam search as a
+    tree. All numbers are computed by the model. The page is one file that needs no network.
 
     \b
     Examples:
@@ -55,23 +60,27 @@ def command(
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
     sentence = one_line(read_stdin() if text == "-" else text)
-    trained, settings = load_models(models, device, [*overrides, *flags])
 
-    from nmt.studio.explain.page import page_of
-    from nmt.studio.explain.story import tell
-    from nmt.studio.pages.shell import show, write_page
+    from nmt.decoding.models import decode_settings, load_models
     from nmt.system.log import note
 
-    story = tell(trained, sentence, settings, note)
-    write_page(output, page_of(story))
-    note(f"translation: {story.translation}")
+    model = load_models(models, device, note)
+    settings = decode_settings(model.recipe, [*overrides, *flags])
+
+    from nmt.studio.explain.explanation import explain
+    from nmt.studio.explain.page import page_of
+    from nmt.studio.pages.shell import show, write_page
+
+    explanation = explain(model, sentence, settings, note)
+    write_page(output, page_of(explanation))
+    note(f"translation: {explanation.translation}")
     click.echo(output)
     if opens and not show(output):
-        note(f"no browser was found to open {output} with")
+        note(f"no browser was found to open {output}")
 
 
 def read_stdin() -> str:
-    """All of stdin as UTF-8 text."""
+    """Return all of stdin as UTF-8 text; raises NmtError if it is closed or not UTF-8."""
     if sys.stdin is None:
         raise NmtError("stdin is closed; give the sentence as an argument")
     try:
@@ -81,10 +90,10 @@ def read_stdin() -> str:
 
 
 def one_line(text: str) -> str:
-    """The only line of a text that is not blank; raises NmtError if there are none or more."""
+    """Return the only line of a text that is not blank; raises NmtError unless there is one."""
     try:
         text.encode()
-    except UnicodeEncodeError as error:  # bytes of a shell that are no UTF-8
+    except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
         raise NmtError("the text is not UTF-8") from error
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) != 1:

@@ -1,4 +1,4 @@
-"""`nmt fetch`: download corpora."""
+"""`nmt fetch`: download the corpora of a recipe."""
 
 from pathlib import Path
 
@@ -13,24 +13,26 @@ from nmt.recipe import load_recipe
 @data_dir_option
 @set_option
 def command(recipe: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Download the corpora that RECIPE names into the data folder, checked by SHA-256.
+    """Download the corpora of RECIPE into the data folder and check their SHA-256.
 
-    Where the recipe knows no hash, the first download's is printed and pinned in the data folder's
-    SHA256SUMS. What is there already is checked, not downloaded again.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". If
+    the recipe gives no SHA-256 for a file, the command prints that of the first download and
+    records it in SHA256SUMS in the data folder. Files that exist already are checked, not
+    downloaded again.
 
     \b
     Example:
       nmt fetch multi30k_en_de
     """
-    settled = load_recipe(recipe, overrides)
+    resolved = load_recipe(recipe, overrides)
 
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.fetch import fetch
 
-    if not settled.data.downloads:
-        for name in settled.data.file_names:
-            DataFolder(data_dir).find(name, settled)
-        note(f"recipe {settled.name} names no address, and all its files are there")
-    for download in settled.data.downloads:
+    if not resolved.data.downloads:
+        for name in resolved.data.file_names:
+            DataFolder(data_dir).find(name, resolved)
+        note(f"recipe {resolved.name} has no downloads, and all its files exist")
+    for download in resolved.data.downloads:
         fetch(download, data_dir, note)

@@ -1,4 +1,4 @@
-"""`nmt prepare`: the pipeline of text on its own."""
+"""`nmt prepare`: prepare a recipe's corpus for training."""
 
 from pathlib import Path
 
@@ -20,34 +20,32 @@ from nmt.commands.options import (
 @data_dir_option
 @set_option
 def command(recipe: str, run: Path | None, data_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Learn the tokenizer of RECIPE, clean and encode its corpus, write it into the run folder.
+    """Prepare the corpus of RECIPE for training.
 
-    Only what changed since the last time is done again. `nmt train` does this by itself.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
+    command learns the tokenizer, filters and encodes the corpus, and writes both into the run
+    folder. Steps whose input has not changed are skipped.
+
+    `nmt train` prepares the corpus too, so this command is optional.
 
     \b
     Example:
       nmt prepare multi30k_en_de --data-dir corpora
     """
-    settled, folder = recipe_and_run(recipe, run, overrides)
+    resolved, folder = recipe_and_run(recipe, run, overrides)
 
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder
-    from nmt.text.prepare import prepare
+    from nmt.training.setup import set_up
 
     with folder.lock():
-        folder.settle_recipe(settled)
-        given = None
-        if settled.train.init_from:
-            from nmt.training.setup import given_tokenizer, initial_model
-
-            given = given_tokenizer(settled, folder, initial_model(settled, folder))
-        prepared = prepare(settled, DataFolder(data_dir), folder.prepared_folder(), note, given)
+        prepared = set_up(resolved, DataFolder(data_dir), folder, note).prepared
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)
     source, target = map(len, prepared.tokenizer.sides)
     vocabulary = (
-        f"{target:,} pieces in the vocabulary"
+        f"a vocabulary of {target:,} tokens"
         if prepared.tokenizer.is_joint
-        else f"{source:,} pieces in the vocabulary of the source, {target:,} of the target"
+        else f"vocabularies of {source:,} (source) and {target:,} (target) tokens"
     )
     note(f"{folder.prepared}: {pairs:,} pairs, {tokens:,} tokens, {vocabulary}")

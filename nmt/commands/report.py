@@ -1,4 +1,4 @@
-"""`nmt report`: a page of a run, or of several side by side."""
+"""`nmt report`: write the HTML page of one or several runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from nmt.commands.options import FILE
 from nmt.errors import UsageError
 from nmt.system.log import note
 
-MOST_RUNS = 6  # whose curves can still be told apart
+MOST_RUNS = 6  # more curves cannot be told apart by colour
 
 
 @click.command("report")
@@ -17,17 +17,19 @@ MOST_RUNS = 6  # whose curves can still be told apart
 @click.option(
     "--output",
     type=FILE,
-    help="HTML file to write; a file that is no page is not written over."
-    "  [default: report.html, of one run in its folder]",
+    help="HTML file to write. Only an HTML file is overwritten."
+    "  [default: report.html, in the run folder if there is one RUN]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
-    """Write a page of RUN, a run folder; without one, of the run last trained under runs/.
+    """Write an HTML report of a run.
 
-    Loss, perplexity, BLEU, learning rate and tokens/s over updates, translations of fixed dev
-    segments as they improve, the recipe beside the paper's, the corpus and evaluation cards (.json)
-    that lie in the folder. Several runs are shown side by side. The page is one HTML file that
-    needs no network; `nmt train` writes it at its end.
+    RUN is a run folder; the default is the run last trained under runs/. Several runs are compared
+    on one page. `nmt train` writes the report of its run when it ends.
+
+    The report shows loss, perplexity, BLEU, learning rate and tokens per second over the updates;
+    how translations of some dev segments improve; the recipe compared with the paper; the corpus;
+    and the evaluation cards (.json) in the run folder. It is one file that needs no network.
 
     \b
     Examples:
@@ -36,9 +38,9 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
       nmt report runs/first runs/second --output both.html
     """
     if len(runs) > MOST_RUNS:
-        raise UsageError(f"{len(runs)} runs are too many for a page; name at most {MOST_RUNS}")
+        raise UsageError(f"{len(runs)} runs are too many for one report; name at most {MOST_RUNS}")
     if len({run.resolve() for run in runs}) < len(runs):
-        raise UsageError("a run stands beside itself; name each once")
+        raise UsageError("a run is named twice; name each run once")
     folders = [RunFolder(run) for run in runs] or [newest_run()]
 
     from nmt.studio.pages.shell import show
@@ -48,4 +50,4 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     write_report(folders, path)
     click.echo(path)
     if opens and not show(path):
-        note(f"no browser was found to open {path} with")
+        note(f"no browser was found to open {path}")

@@ -1,15 +1,16 @@
-"""`nmt train`: from parallel text to a model."""
+"""`nmt train`: train a model on parallel text."""
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.commands.options import (
     data_dir_option,
     device_option,
     flags_as_overrides,
-    pick_device,
     recipe_and_run,
     recipe_argument,
     run_option,
@@ -17,15 +18,30 @@ from nmt.commands.options import (
     settings_help,
 )
 
+if TYPE_CHECKING:
+    from nmt.training.trainer import TrainingOutcome
+
 
 @click.command("train", epilog=settings_help())
 @recipe_argument
 @run_option
 @data_dir_option
 @device_option
-@click.option("--seed", type=int, help="Of initial weights, batch order and dropout.")
-@click.option("--max-updates", type=int, help="Optimiser updates.")
-@click.option("--init-from", help="Model file to begin with: its weights and its tokenizer.")
+@click.option(
+    "--seed",
+    type=int,
+    help="Seed of the initial weights, the batch order and dropout."
+    "  [default: train.seed of the recipe]",
+)
+@click.option(
+    "--max-updates",
+    type=int,
+    help="Optimiser updates to train for.  [default: train.max_updates of the recipe]",
+)
+@click.option(
+    "--init-from",
+    help="Model to start from: its weights and its tokenizer.  [default: random weights]",
+)
 @set_option
 def command(
     recipe: str,
@@ -37,11 +53,15 @@ def command(
     init_from: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train RECIPE, a shipped name or a path; without one, the embedded corpus "pocket".
+    """Train the model of RECIPE.
 
-    Prepares the corpus if needed, validates, and ends with the best model and the average of the
-    last checkpoints in the run folder. The same command goes on where it was stopped. Started by
-    torchrun, many workers train as one.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
+    whose corpus is included. The corpus is prepared if needed. The run folder receives the
+    checkpoints, the best model (best.safetensors), the average of the last checkpoints
+    (model.safetensors), the metrics and a report.
+
+    If the training was stopped, the same command resumes it. Started by torchrun, several processes
+    train one model together.
 
     \b
     Examples:
@@ -52,28 +72,37 @@ def command(
       torchrun --nproc-per-node 8 cli.py train wmt14_en_de_base
     """
     flags = flags_as_overrides("train", seed=seed, max_updates=max_updates, init_from=init_from)
-    settled, folder = recipe_and_run(recipe, run, [*overrides, *flags])
+    resolved, folder = recipe_and_run(recipe, run, [*overrides, *flags])
 
-    from nmt.studio.report.page import leave_report
-    from nmt.system.log import note
+    from nmt.studio.report.page import try_write_report
+    from nmt.system.devices import pick_device
     from nmt.text.corpus import DataFolder
+    from nmt.training.process_group import join_workers, local_device
     from nmt.training.train import train
-    from nmt.training.workers import join_workers, local_device
 
     chosen = local_device(pick_device(device))
     with join_workers(chosen) as workers:
-        outcome = train(settled, DataFolder(data_dir), folder, chosen, workers)
+        outcome = train(resolved, DataFolder(data_dir), folder, chosen, workers)
+    print_outcome(outcome, folder)
     if outcome.stopped_by is not None:
-        note(f"stopped at update {outcome.updates:,}, checkpoint saved; the same command goes on")
         sys.exit(128 + outcome.stopped_by)
-    if outcome.averaged_score is None:
+    if workers.is_first:
+        try_write_report(folder)
+
+
+def print_outcome(outcome: "TrainingOutcome", run: RunFolder) -> None:
+    """Print on stderr how a training ended and where its models are."""
+    from nmt.system.log import note
+
+    if outcome.stopped_by is not None:
         note(
-            f"{folder.path} is done at update {outcome.updates:,}; raise train.max_updates to go on"
+            f"stopped at update {outcome.updates:,}, checkpoint saved; the same command resumes it"
         )
+        return
+    if outcome.averaged_score is None:
+        note(f"{run.path} is done at update {outcome.updates:,}; raise train.max_updates to go on")
     else:
-        note(f"model: {folder.model}, dev {outcome.measure} {outcome.averaged_score:.2f}")
+        note(f"model: {run.model}, dev {outcome.measure} {outcome.averaged_score:.2f}")
     if outcome.best_score is not None:
         best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
-        note(f"best: {folder.best}, {best}")
-    if workers.is_first:
-        leave_report(folder)
+        note(f"best: {run.best}, {best}")

@@ -1,1 +1,1 @@
-"""From test sets and systems to an evaluation that can be cited."""
+"""Evaluate models and translations: metrics, test sets, comparisons and evaluation cards."""

@@ -1,7 +1,7 @@
-"""Error rates of tokens and of whole sequences, for tasks whose outputs are right or wrong.
+"""Error rates of tokens and of sequences, for tasks whose outputs are right or wrong.
 
-Spelling to phonemes is one: there they are called phoneme and word error rate. An output is right
-if it is one of the references, and its tokens are compared with the reference nearest to it.
+An example is spelling to phonemes, where they are called phoneme and word error rate. An output is
+right if it equals a reference; its tokens are compared with the nearest reference.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from sacrebleu.metrics.base import Score as MetricScore
 from nmt import __version__
 from nmt.evaluation.scores import Measure, MetricSet
 
-LENGTHS = (4, 6, 8, 10, 12)  # tokens; where buckets of sequences end
+LENGTHS = (4, 6, 8, 10, 12)  # tokens; the last length of each bucket
 
 
 def error_metrics() -> MetricSet:
-    """Token and sequence error rate, in percent; lines of one source are its references."""
+    """Return token and sequence error rate, in percent; lines with one source are one segment."""
     tokens = Measure("token error rate", TokenErrorRate(), lower_is_better=True)
     sequences = Measure("sequence error rate", SequenceErrorRate(), lower_is_better=True)
     return MetricSet(
         measures=(tokens, sequences),
-        of_segments=tokens,
+        segment_measure=tokens,
         tokens=str.split,
         unit="tokens between spaces",
         lengths=LENGTHS,
@@ -31,18 +31,21 @@ def error_metrics() -> MetricSet:
 
 
 def edit_distance(left: Sequence[str], right: Sequence[str]) -> int:
-    """Fewest tokens inserted, deleted or replaced that make one the other (Levenshtein, 1966)."""
+    """Return the fewest insertions, deletions and replacements from left to right.
+
+    Levenshtein (1966), by dynamic programming over one row.
+    """
     row = list(range(len(right) + 1))
     for number, token in enumerate(left, start=1):
-        before, row[0] = row[0], number
-        for place, other in enumerate(right, start=1):
-            replaced = before + (token != other)
-            before, row[place] = row[place], min(replaced, row[place] + 1, row[place - 1] + 1)
+        diagonal, row[0] = row[0], number
+        for column, other in enumerate(right, start=1):
+            replaced = diagonal + (token != other)
+            diagonal, row[column] = row[column], min(replaced, row[column] + 1, row[column - 1] + 1)
     return row[-1]
 
 
 class ErrorSignature(Signature):
-    """What was counted, and by this program, not by sacreBLEU."""
+    """A signature that names the counted unit and this program, not sacreBLEU, as its source."""
 
     def __init__(self, args: dict[str, Any]) -> None:
         super().__init__(args)
@@ -50,10 +53,10 @@ class ErrorSignature(Signature):
 
 
 class ErrorRate(Metric):
-    """Errors in percent of what there is to get right, summed over the corpus.
+    """Errors in percent of all units, summed over the corpus.
 
-    Derived from sacreBLEU's `Metric`, so that it resamples and compares these too. Statistics of a
-    sequence are (errors, total).
+    Derives from sacreBLEU's `Metric`, so that sacreBLEU can resample and compare it. The statistics
+    of a sequence are (errors, total).
     """
 
     _SIGNATURE_TYPE = ErrorSignature
@@ -75,7 +78,10 @@ class ErrorRate(Metric):
 
 
 class TokenErrorRate(ErrorRate):
-    """Edit distance to the nearest reference, of equally near ones the first, over its length."""
+    """Edit distance to the nearest reference, divided by the length of that reference.
+
+    If several references are equally near, the first counts.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # sacreBLEU's
@@ -91,7 +97,7 @@ class TokenErrorRate(ErrorRate):
 
 
 class SequenceErrorRate(ErrorRate):
-    """Share of outputs that are none of their references."""
+    """Share of outputs that equal none of their references."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # sacreBLEU's

@@ -1,139 +1,169 @@
-"""A card for people, in Markdown: texts of users stand in code spans, where nothing is markup."""
+"""Write an evaluation card as Markdown; text from users is in code spans, where it is no markup."""
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from nmt.config import Recipe
+from nmt.evaluation.card import Card
+from nmt.evaluation.results import (
+    Evaluation,
+    Example,
+    Examples,
+    LengthScores,
+    SystemResult,
+    TestSetResult,
+)
+from nmt.evaluation.scores import ExactMatch, Score
 from nmt.evaluation.table import confidence, length_range, size
+from nmt.evaluation.translation_metrics import PAPER, BleuVariant
 from nmt.recipe import toml_value
 
-Data = dict[str, Any]
-
+PAPER_BLEU = BleuVariant(PAPER).name
 PAPER_NOTE = (
-    "`BLEU paper` is BLEU as Vaswani et al. (2017) report it: Moses' tokens, hyphenated compounds"
-    " split, nothing smoothed. It is not comparable with `BLEU`, which is sacreBLEU's."
+    f"`{PAPER_BLEU}` is BLEU as Vaswani et al. (2017) compute it: Moses' tokeniser, hyphenated"
+    " compounds split, no smoothing. It is not comparable with `BLEU`, which is sacreBLEU's."
 )
 
 
-def as_markdown(card: Data) -> str:
-    """The whole card."""
-    system = code(card.get("model") or card["hypotheses"])
-    others = [code(other["model"]) for other in card.get("ensemble_with", [])]
-    title = " + ".join([f"the ensemble {system}", *others]) if others else system
-    parts = [f"# Evaluation of {title}", table(("", ""), circumstances(card))]
-    for result in card["results"]:
+def as_markdown(card: Card) -> str:
+    """Return a card as Markdown text."""
+    evaluation = card.evaluation
+    title = " + ".join(map(code, evaluation.system.paths))
+    is_ensemble = bool(evaluation.system.ensemble)
+    parts = [
+        f"# Evaluation of {'the ensemble ' if is_ensemble else ''}{title}",
+        table(("", ""), circumstances(card)),
+    ]
+    for result in evaluation.test_sets:
         parts += result_parts(result)
-    if any("BLEU paper" in result["scores"] for result in card["results"]):
+    if has_paper_bleu(evaluation):
         parts.append(PAPER_NOTE)
-    parts += [f"Left out: {each}." for each in card["left_out"]]
-    if card["recipe"]:
-        whose = " of the first model" if others else ""
-        parts += [f"## Recipe{whose}", settings(card["recipe"])]
+    parts += [f"Left out: {each}." for each in evaluation.left_out]
+    if card.recipe:
+        heading = "## Recipe of the first model" if is_ensemble else "## Recipe"
+        parts += [heading, recipe_block(card.recipe)]
     return "\n\n".join(parts) + "\n"
 
 
-def circumstances(card: Data) -> list[tuple[str, str]]:
-    """What was evaluated, when and with what."""
-    rows = [("SHA-256", code(card["sha256"]))]
-    for other in card.get("ensemble_with", []):
-        facts = f"recipe {code(other['recipe'])}, SHA-256 {code(other['sha256'])}"
-        rows.append(("ensemble with", f"{code(other['model'])}, {facts}"))
-    if card["recipe"]:
-        rows.insert(0, ("recipe", code(card["recipe"]["name"])))
-    if "decode" in card:
-        rows.append(("decoding", listed(card["decode"])))
-        rows.append(("device", code(card["device"])))
-    rows.append(("date", card["date"]))
-    rows.append(("command", code(shlex.join(card["command"]))))
-    rows.append(("versions", listed(card["versions"])))
+def has_paper_bleu(evaluation: Evaluation) -> bool:
+    """Return whether the scores include the paper's BLEU."""
+    return any(
+        score.name == PAPER_BLEU
+        for result in evaluation.test_sets
+        for score in result.systems[0].scores
+    )
+
+
+def circumstances(card: Card) -> list[tuple[str, str]]:
+    """Return rows that say what was evaluated, when and with what."""
+    system = card.evaluation.system
+    rows = [("recipe", code(card.recipe.name))] if card.recipe else []
+    rows.append(("SHA-256", code(system.sha256)))
+    for each in system.ensemble:
+        facts = f"{code(each.path)}, recipe {code(each.recipe)}, SHA-256 {code(each.sha256)}"
+        rows.append(("ensemble with", facts))
+    if system.decode:
+        rows.append(("decoding", listed(asdict(system.decode))))
+        rows.append(("device", code(system.device)))
+    rows.append(("date", card.date))
+    rows.append(("command", code(shlex.join(card.command))))
+    rows.append(("versions", listed(card.versions)))
     return rows
 
 
-def result_parts(result: Data) -> list[str]:
-    """A test set's section."""
-    sums = [f"source {code(result['sha256']['source'])}"] if result["sha256"]["source"] else []
-    sums += [f"references {code(each)}" for each in result["sha256"]["references"]]
+def result_parts(result: TestSetResult) -> list[str]:
+    """Return the section of a test set."""
+    evaluated, *others = result.systems
+    sums = [f"source {code(result.source_sha256)}"] if result.source_sha256 else []
+    sums += [f"references {code(each)}" for each in result.reference_sha256s]
     parts = [
-        f"## {code(result['test_set'])}",
+        f"## {code(result.name)}",
         f"{size(result)}. SHA-256 of the text, one segment a line: {', '.join(sums)}.",
         table(
             ("metric", "score", "95 % confidence", "signature"),
-            [
-                (code(name), f"{each['value']:.2f}", confidence(each), code(each["signature"]))
-                for name, each in result["scores"].items()
-            ],
+            [(*score_cells(score), code(score.signature)) for score in evaluated.scores],
         ),
     ]
-    if "exact_match" in result:
-        matches = [
-            (code(label), f"{100 * each['right'] / each['segments']:.1f} %", str(each["segments"]))
-            for label, each in result["exact_match"].items()
-        ]
-        parts.append(table(("phenomenon", "exact match", "segments"), matches))
-    for other in result.get("compared", []):
+    if result.exact_matches:
+        parts.append(exact_match_table(result.exact_matches))
+    for other in others:
         parts += comparison_parts(other)
-    return [*parts, *length_parts(result["by_length"]), *example_parts(result["examples"])]
+    if result.by_length:
+        parts += length_parts(result.by_length)
+    if result.examples:
+        parts += examples_parts(result.examples)
+    return parts
 
 
-def comparison_parts(other: Data) -> list[str]:
-    """How another system does, and whether that may be chance."""
-    system = other["system"]
+def score_cells(score: Score) -> tuple[str, str, str]:
+    """Return the name, the value and the confidence interval of a score."""
+    interval = confidence(score.interval) if score.interval else ""
+    return code(score.name), f"{score.value:.2f}", interval
+
+
+def exact_match_table(matches: Sequence[ExactMatch]) -> str:
+    """Return the share of exact matches for each label."""
+    rows = [(code(each.label), f"{each.percent:.1f} %", str(each.segments)) for each in matches]
+    return table(("phenomenon", "exact match", "segments"), rows)
+
+
+def comparison_parts(other: SystemResult) -> list[str]:
+    """Return the scores of another system, and whether a difference may be chance."""
     rows = [
-        (
-            code(name),
-            f"{each['value']:.2f}",
-            confidence(each),
-            f"{each['difference']:+.2f}",
-            f"{each['p_value']:.4f}",
-        )
-        for name, each in other["scores"].items()
+        (*score_cells(score), f"{score.difference:+.2f}", f"{score.p_value:.4f}")
+        for score in other.scores
     ]
-    facts = [f"SHA-256 {code(system['sha256'])}"]
-    facts += [listed(system["decode"])] if "decode" in system else []
+    facts = [f"SHA-256 {code(other.system.sha256)}"]
+    facts += [listed(asdict(other.system.decode))] if other.system.decode else []
     return [
-        f"### Compared with {code(system.get('model') or system['hypotheses'])}",
-        f"{'; '.join(facts)}. p, two-sided and by approximate randomisation, is the chance of a"
-        " difference as great between systems that are equally good.",
+        f"### Compared with {code(other.name)}",
+        f"{'; '.join(facts)}. p (two-sided, by approximate randomisation) is the probability of a"
+        " difference at least this large between equally good systems.",
         table(("metric", "score", "95 % confidence", "difference", "p"), rows),
     ]
 
 
-def length_parts(lengths: Data) -> list[str]:
-    """Scores by length."""
-    names = [*lengths["buckets"][0]["scores"]]
+def length_parts(lengths: LengthScores) -> list[str]:
+    """Return the section of scores by length."""
+    names = [score.name for score in lengths.buckets[0].scores]
     rows = [
         (
             length_range(bucket),
-            f"{bucket['segments']:,}",
-            *(f"{bucket['scores'][name]:.2f}" for name in names),
+            f"{bucket.segments:,}",
+            *(f"{score.value:.2f}" for score in bucket.scores),
         )
-        for bucket in lengths["buckets"]
+        for bucket in lengths.buckets
     ]
     heads = ("length", "segments", *map(code, names))
-    return ["### By length", f"In {lengths['length']}.", table(heads, rows)]
+    return ["### By length", f"In {lengths.unit}.", table(heads, rows)]
 
 
-def example_parts(examples: Data) -> list[str]:
-    """The worst and the best segments."""
+def examples_parts(examples: Examples) -> list[str]:
+    """Return the sections of the worst and of the best segments."""
     parts = []
-    for title, shown in (("Worst", examples["worst"]), ("Best", examples["best"])):
-        if not shown:
-            continue
-        parts.append(f"### {title} segments by {code(examples['ranked_by'])}")
-        for each in shown:
-            lines = [f"- line {each['line']}: {each['score']:.2f}"]
-            lines += [f"  - source: {code(each['source'])}"] if each["source"] is not None else []
-            lines.append(f"  - output: {code(each['hypothesis'])}")
-            lines += (f"  - reference: {code(reference)}" for reference in each["references"])
-            parts.append("\n".join(lines))
+    for title, shown in (("Worst", examples.worst), ("Best", examples.best)):
+        if shown:
+            parts.append(f"### {title} segments by {code(examples.measure)}")
+            parts += map(example_item, shown)
     return parts
 
 
-def settings(recipe: Data) -> str:
-    """A resolved recipe's settings as TOML, fenced."""
+def example_item(example: Example) -> str:
+    """Return a segment as a list item."""
+    lines = [f"- line {example.line}: {example.score:.2f}"]
+    lines += [f"  - source: {code(example.source)}"] if example.source is not None else []
+    lines.append(f"  - output: {code(example.hypothesis)}")
+    lines += (f"  - reference: {code(reference)}" for reference in example.references)
+    return "\n".join(lines)
+
+
+def recipe_block(recipe: Recipe) -> str:
+    """Return a recipe's settings as a fenced block of TOML."""
     lines = []
-    for section, values in recipe.items():
+    for section, values in asdict(recipe).items():
         if isinstance(values, dict):
             lines.append(f"[{section}]")
             lines += (f"{key} = {toml_value(value)}" for key, value in values.items())
@@ -142,20 +172,20 @@ def settings(recipe: Data) -> str:
     return f"{fence}toml\n{text}\n{fence}"
 
 
-def listed(values: Data) -> str:
-    """Named values on one line."""
+def listed(values: Mapping[str, object]) -> str:
+    """Return named values on one line."""
     return ", ".join(f"{name} {code(value)}" for name, value in values.items())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; bars within cells do not end them."""
+    """Return a table; bars within cells are escaped."""
     lines = [heads, ["---"] * len(heads), *rows]
     cells = [[cell.replace("|", "\\|") for cell in row] for row in lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def code(value: Any) -> str:
-    """Any value in a code span, white space made single."""
+    """Return a value in a code span, with runs of white space made one space."""
     text = " ".join(str(value).split())
     fence = ticks(text)
     space = " " if not text or text[0] == "`" or text[-1] == "`" else ""
@@ -163,5 +193,5 @@ def code(value: Any) -> str:
 
 
 def ticks(text: str, at_least: int = 1) -> str:
-    """More backticks in a row than a text holds itself."""
+    """Return a run of backticks that is longer than any run in the text."""
     return "`" * max(at_least, 1 + max(map(len, re.findall("`+", text)), default=0))

@@ -1,6 +1,6 @@
-"""What a set of metrics says of outputs: values, confidence, and whether systems differ.
+"""Score translations: values, confidence intervals, and whether two systems differ.
 
-Metrics are sacreBLEU's, or derived from its `Metric`, so that resampling and tests are its own.
+Metrics are sacreBLEU's or derive from its `Metric`, so that sacreBLEU resamples and tests them.
 """
 
 import math
@@ -11,14 +11,15 @@ from itertools import zip_longest
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import PairedTest, Result
 
-RESAMPLES = 1_000  # of the bootstrap, sacreBLEU's default
+RESAMPLES = 1_000  # of the bootstrap; sacreBLEU's default
+ALL = "all"  # the label of every segment
 
-References = Sequence[Sequence[str]]  # those of each segment, one or more
+References = Sequence[Sequence[str]]  # for each segment, one or more references
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric under the name that reports give it."""
+    """A metric and the name that tables give it."""
 
     name: str
     metric: Metric
@@ -26,78 +27,96 @@ class Measure:
 
     @property
     def key(self) -> str:
-        """The name as a key of JSON's."""
+        """Return the name as a JSON key."""
         return self.name.lower().replace(" ", "_")
 
     @property
     def worst(self) -> float:
-        """What a model without outputs gets."""
+        """Return a score that no model falls below: 0, or infinity if lower is better."""
         return math.inf if self.lower_is_better else 0.0
 
     def beats(self, score: float, other: float) -> bool:
-        """Whether one score is better than another."""
+        """Return whether a score is better than another."""
         return score < other if self.lower_is_better else score > other
 
 
 @dataclass(frozen=True)
-class Items:
-    """What is scored once each: the lines where they first stand, and their references."""
+class ScoredSegments:
+    """The segments to score, each with the line it first stands on."""
 
-    lines: list[int]
+    lines: list[int]  # counted from 0
     references: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class MetricSet:
-    """All that a kind of task is scored by."""
+    """The metrics of a kind of task, and how to group its segments."""
 
-    measures: tuple[Measure, ...]  # the first one is the task's own
-    of_segments: Measure  # which tells good segments from bad ones
-    tokens: Callable[[str], list[str]]  # of a text, to tell its length
-    unit: str  # what these are
-    lengths: tuple[int, ...]  # where buckets of segments end, in tokens of the first reference
-    merges_sources: bool = False  # whether lines of equal source hold its several right outputs
+    measures: tuple[Measure, ...]  # the main measure comes first
+    segment_measure: Measure  # ranks single segments
+    tokens: Callable[[str], list[str]]  # splits a text to measure its length
+    unit: str  # of the lengths
+    lengths: tuple[int, ...]  # last lengths of the buckets, in tokens of the first reference
+    merges_sources: bool = False  # whether lines with one source are one segment
 
-    def items(self, sources: Sequence[str], references: References) -> Items:
-        """What to score of aligned lines; without sources, or where none is merged, every line.
+    def segments(self, sources: Sequence[str], references: References) -> ScoredSegments:
+        """Return the segments to score in aligned lines.
 
-        Merged, a source has each of its references once, and blank ones count for none.
+        If the task merges sources, lines with one source become one segment with the distinct
+        references of all of them; blank references are dropped. Otherwise, or if there are no
+        sources, every line is a segment.
         """
         if not self.merges_sources:
-            return Items([*range(len(references))], [tuple(each) for each in references])
+            return ScoredSegments([*range(len(references))], [tuple(each) for each in references])
         groups: dict[str, list[int]] = {}
         for line in range(len(references)):
             groups.setdefault(sources[line] if sources else str(line), []).append(line)
-        found = []
+        merged = []
         for lines in groups.values():
-            known = dict.fromkeys(each for line in lines for each in references[line])
-            found.append(tuple(each for each in known if each.strip()) or ("",))
-        return Items([lines[0] for lines in groups.values()], found)
+            distinct = dict.fromkeys(each for line in lines for each in references[line])
+            merged.append(tuple(each for each in distinct if each.strip()) or ("",))
+        return ScoredSegments([lines[0] for lines in groups.values()], merged)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Of 95 % of the scores that resampled test sets give: their mean, and half their range."""
+    """A 95 % confidence interval of a score, from resampled test sets."""
 
-    mean: float
+    mean: float  # of the resampled scores
     radius: float
 
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's value and sacreBLEU's signature of how it was computed."""
+    """A metric's value and the signature of how it was computed."""
 
     name: str
     value: float
     signature: str
     interval: Interval | None = None
-    p_value: float | None = None  # that it differs from the first system's by chance
+    difference: float | None = None  # from the evaluated system's score; None: is that score
+    p_value: float | None = None  # of the difference
+
+
+@dataclass(frozen=True)
+class ExactMatch:
+    """Count of the segments of a label that equal a reference."""
+
+    label: str
+    right: int
+    segments: int
+
+    @property
+    def percent(self) -> float:
+        """Return the share of right segments in percent."""
+        return 100 * self.right / self.segments
 
 
 def streams(references: References) -> list[list[str]]:
-    """As sacreBLEU takes references: the first of each segment, the second of each, and so on.
+    """Return references as sacreBLEU takes them: the first of each segment, then the second, ...
 
-    None stands where a segment has fewer than others, which its types do not tell.
+    A segment with fewer references than others is filled up with None, which sacreBLEU accepts
+    though its types do not say so.
     """
     return [list(stream) for stream in zip_longest(*references)]
 
@@ -105,7 +124,7 @@ def streams(references: References) -> list[list[str]]:
 def corpus_scores(
     metrics: MetricSet, hypotheses: Sequence[str], references: References
 ) -> list[Score]:
-    """The value of every measure, as the sacrebleu command gives it."""
+    """Return the score of every measure, equal to the sacrebleu command's."""
     scores = []
     for measure in metrics.measures:
         result = measure.metric.corpus_score(list(hypotheses), streams(references))
@@ -115,7 +134,7 @@ def corpus_scores(
 
 
 def main_score(metrics: MetricSet, hypotheses: Sequence[str], references: References) -> float:
-    """The value of the first measure alone."""
+    """Return the value of the main measure."""
     metric = metrics.measures[0].metric
     return float(metric.corpus_score(list(hypotheses), streams(references)).score)
 
@@ -123,11 +142,11 @@ def main_score(metrics: MetricSet, hypotheses: Sequence[str], references: Refere
 def compared_scores(
     metrics: MetricSet, systems: Sequence[Sequence[str]], references: References
 ) -> list[list[Score]]:
-    """The scores of one or more systems on the same segments: for each system, every measure's.
+    """Return the scores of one or more systems with confidence intervals, a list for each system.
 
-    Intervals are by bootstrap resampling (Koehn, 2004), p-values by approximate randomisation
-    (Riezler and Maxwell, 2005) against the first system, two-sided, 10,000 trials: both are
-    sacreBLEU's, with its seed.
+    Intervals are by bootstrap resampling (Koehn, 2004). The p-values test whether a system differs
+    from the first one, by two-sided approximate randomisation (Riezler and Maxwell, 2005) with
+    10,000 trials. Both are sacreBLEU's, with its seed.
     """
     several = len(systems) > 1
     named: list[tuple[str, Sequence[str]]] = [
@@ -140,37 +159,44 @@ def compared_scores(
             {measure.name: measure.metric},
             streams(references),
             test_type="ar" if several else "bs",
-            n_samples=0 if several else RESAMPLES,  # 0: its default
+            n_samples=0 if several else RESAMPLES,  # 0: sacreBLEU's default
             n_ar_confidence=RESAMPLES if several else -1,
         )
         signatures, results = test()
         ((key, signature),) = signatures.items()
-        found = [each for each in results[key] if isinstance(each, Result)]
+        first, *others = [each for each in results[key] if isinstance(each, Result)]
         columns.append(
-            [compared_score(measure.name, str(signature), each, found[0]) for each in found]
+            [
+                compared_score(measure.name, str(signature), first),
+                *(compared_score(measure.name, str(signature), each, first) for each in others),
+            ]
         )
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def compared_score(name: str, signature: str, result: Result, first: Result) -> Score:
-    """What sacreBLEU's tests found of one measure of one system, beside the first one."""
+def compared_score(name: str, signature: str, result: Result, first: Result | None = None) -> Score:
+    """Return sacreBLEU's result as a score, compared with the first system's if one is given."""
+    value = float(result.score)
     interval = Interval(float(result.mean or 0), float(result.ci or 0))
-    p_value = result.p_value
-    if p_value is not None and result.score == first.score:
-        p_value = 1.0  # sacreBLEU counts greater differences alone, and for none it finds few
-    return Score(name, float(result.score), signature, interval, p_value)
+    if first is None:
+        return Score(name, value, signature, interval)
+    # sacreBLEU counts the trials with a greater difference; for equal outputs it would find none.
+    p_value = 1.0 if result.score == first.score else result.p_value
+    return Score(name, value, signature, interval, value - float(first.score), p_value)
 
 
 def exact_matches(
     hypotheses: Sequence[str], references: References, labels: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """For each label, how many of its segments equal a reference, and how many it has.
+) -> tuple[ExactMatch, ...]:
+    """Return for each label how many of its segments equal a reference.
 
-    `labels` holds space-separated labels, one line a segment; "all" counts every segment.
+    labels: for each segment, its labels separated by spaces. The label "all", which comes first,
+    counts every segment.
     """
-    counts: dict[str, tuple[int, int]] = {}
+    counts: dict[str, ExactMatch] = {}
     for hypothesis, known, line in zip(hypotheses, references, labels, strict=True):
-        for label in ["all", *line.split()]:
-            right, total = counts.get(label, (0, 0))
-            counts[label] = (right + (hypothesis in known), total + 1)
-    return {label: counts[label] for label in ["all", *sorted({*counts} - {"all"})] if counts}
+        for label in [ALL, *line.split()]:
+            count = counts.get(label, ExactMatch(label, 0, 0))
+            right = count.right + (hypothesis in known)
+            counts[label] = ExactMatch(label, right, count.segments + 1)
+    return tuple(counts[label] for label in [ALL, *sorted({*counts} - {ALL})] if counts)

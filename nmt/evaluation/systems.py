@@ -1,32 +1,35 @@
-"""What is evaluated: a model, or a file of translations."""
+"""Systems to evaluate: a model, an ensemble, or a file of translations."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
+from nmt.artifacts.model_file import TrainedModel
+from nmt.config import DecodeSettings
+from nmt.decoding.models import decode_settings, load_models
+from nmt.decoding.translator import Translator
 from nmt.errors import NmtError, UsageError
+from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.system.digest import sha256_of
+from nmt.system.log import Notify
 from nmt.text.corpus import read_segments
-
-if TYPE_CHECKING:
-    from nmt.artifacts.model_file import TrainedModel
-    from nmt.config import DecodeSettings
 
 
 class System(Protocol):
-    """What gives a translation for each segment of a test set."""
+    """A source of translations for the segments of a test set."""
 
     def check(self, test: TestSet) -> None:
-        """Raise NmtError now if it can give none."""
+        """Raise NmtError if the system cannot translate the test set."""
         ...
 
     def outputs(self, test: TestSet) -> list[str]:
-        """Its translations, in order."""
+        """Return a translation for each segment, in order."""
         ...
 
-    def describe(self) -> dict[str, Any]:
-        """What it is, as plain data that tells it from any other."""
+    def describe(self) -> SystemDescription:
+        """Return the facts that identify the system."""
         ...
 
 
@@ -37,11 +40,11 @@ class Translations:
     path: Path
 
     def check(self, test: TestSet) -> None:
-        """Raise NmtError unless there is a line for each segment."""
+        """Raise NmtError unless the file has as many lines as the test set."""
         self.outputs(test)
 
     def outputs(self, test: TestSet) -> list[str]:
-        """The lines; raises NmtError unless there is one for each of the test set."""
+        """Return the line of each segment; raises NmtError unless the files align."""
         lines = list(read_segments(self.path))
         if len(lines) != test.line_count:
             raise NmtError(
@@ -50,17 +53,18 @@ class Translations:
             )
         return [lines[line] for line in test.lines]
 
-    def describe(self) -> dict[str, Any]:
-        """The file and the SHA-256 of its bytes."""
-        return {"hypotheses": str(self.path), "sha256": sha256_of(self.path)}
+    def describe(self) -> SystemDescription:
+        """Return the path and the SHA-256 of the file."""
+        return SystemDescription(str(self.path), sha256_of(self.path))
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model, or an ensemble, and how it translates."""
+    """A model or an ensemble, with its search settings."""
 
-    trained: "TrainedModel"
-    settings: "DecodeSettings"
+    trained: TrainedModel
+    settings: DecodeSettings
+    notify: Notify  # receives notes such as that a long segment is split
 
     def check(self, test: TestSet) -> None:
         """Raise UsageError if the test set has no sources."""
@@ -71,24 +75,40 @@ class Model:
             )
 
     def outputs(self, test: TestSet) -> list[str]:
-        """The best translations."""
-        from nmt.decoding.translator import Translator
-        from nmt.system.log import note
-
-        translator = Translator.of(self.trained, self.settings, note)
+        """Return the best translation of each segment."""
+        translator = Translator.of(self.trained, self.settings, self.notify)
         return [each.text for each in translator.translate(test.sources)]
 
-    def describe(self) -> dict[str, Any]:
-        """The file, its SHA-256, those of an ensemble's others, and how it translates."""
-        others = self.trained.ensemble
-        files = [
-            {"model": str(each.path), "sha256": sha256_of(each.path), "recipe": each.recipe.name}
-            for each in others
-        ]
-        return {
-            "model": str(self.trained.path),
-            "sha256": sha256_of(self.trained.path),
-            **({"ensemble_with": files} if files else {}),
-            "device": str(self.trained.network.embedding.device),
-            "decode": asdict(self.settings),
-        }
+    def describe(self) -> SystemDescription:
+        """Return the model files, their SHA-256, the device and the search settings."""
+        members = tuple(
+            EnsembleMember(str(each.path), sha256_of(each.path), each.recipe.name)
+            for each in self.trained.ensemble
+        )
+        device = next(self.trained.network.parameters()).device
+        return SystemDescription(
+            str(self.trained.path),
+            sha256_of(self.trained.path),
+            self.settings,
+            str(device),
+            members,
+        )
+
+
+def load_systems(
+    paths: Sequence[Path], device: str, overrides: Iterable[str], notify: Notify
+) -> tuple[System, ...]:
+    """Open models and files of translations to compare with.
+
+    A path is a model if it is a folder or ends in .safetensors. device and overrides: of the
+    models. Raises NmtError if a model cannot be read.
+    """
+    return tuple(load_system(path, device, [*overrides], notify) for path in paths)
+
+
+def load_system(path: Path, device: str, overrides: Iterable[str], notify: Notify) -> System:
+    """Open one model or file of translations."""
+    if not path.is_dir() and path.suffix != ".safetensors":
+        return Translations(path)
+    model = load_models([path], device, notify)
+    return Model(model, decode_settings(model.recipe, overrides), notify)

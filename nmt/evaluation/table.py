@@ -1,64 +1,71 @@
-"""An evaluation as lines for a terminal."""
+"""Print an evaluation on a terminal."""
 
-from typing import Any
+from nmt.evaluation.results import Evaluation, LengthBucket, SystemResult, TestSetResult
+from nmt.evaluation.scores import ExactMatch, Interval
 
-Data = dict[str, Any]
 
-
-def as_text(report: Data) -> str:
-    """The scores of every test set, and how other systems compare."""
-    lines = []
-    if "ensemble_with" in report:
-        others = [each["model"] for each in report["ensemble_with"]]
-        lines.append(f"ensemble: {' + '.join([report['model'], *others])}")
-    if "decode" in report:
-        settings = report["decode"]
+def as_text(evaluation: Evaluation) -> str:
+    """Return the scores of every test set, and how other systems compare, as lines of text."""
+    system = evaluation.system
+    lines = [f"ensemble: {system.name}"] if system.ensemble else []
+    if system.decode:
         lines.append(
-            f"beam {settings['beam_size']}, length penalty {settings['length_penalty']:g} (GNMT),"
-            f" at most {settings['max_extra_tokens']} tokens more than the input"
+            f"beam {system.decode.beam_size}, length penalty {system.decode.length_penalty:g}"
+            f" (GNMT), at most {system.decode.max_extra_tokens} tokens more than the input"
         )
-    for result in report["results"]:
+    for result in evaluation.test_sets:
         lines += result_lines(result)
-    return "\n".join(lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def result_lines(result: Data) -> list[str]:
-    """A test set's lines."""
-    lines = [f"{result['test_set']} ({size(result)})"]
-    width = max(map(len, result["scores"]))
-    for name, each in result["scores"].items():
-        # The interval is around the mean of the resampled scores, which need not be the score.
-        interval = f" ({confidence(each)})" if "confidence_95" in each else ""
-        lines.append(f"  {name:{width}} {each['value']:6.2f}{interval}  {each['signature']}")
-    for other in result.get("compared", []):
-        system = other["system"]
-        lines.append(f"  compared with {system.get('model') or system['hypotheses']}")
-        for name, each in other["scores"].items():
-            lines.append(
-                f"    {name:{width}} {each['value']:6.2f}  {each['difference']:+.2f},"
-                f" p = {each['p_value']:.4f}"
-            )
-    if "exact_match" in result:
-        lines.append("  exact match by phenomenon")
-    for label, each in result.get("exact_match", {}).items():
-        share = 100 * each["right"] / each["segments"]
-        lines.append(f"    {label:20} {share:5.1f} %  ({each['right']} of {each['segments']})")
+def result_lines(result: TestSetResult) -> list[str]:
+    """Return the lines of a test set."""
+    evaluated, *others = result.systems
+    lines = [f"{result.name} ({size(result)})"]
+    width = max(len(score.name) for score in evaluated.scores)
+    for score in evaluated.scores:
+        # The interval is around the mean of the resampled scores, not around the score.
+        interval = f" ({confidence(score.interval)})" if score.interval else ""
+        lines.append(f"  {score.name:{width}} {score.value:6.2f}{interval}  {score.signature}")
+    for other in others:
+        lines += comparison_lines(other, width)
+    return [*lines, *exact_match_lines(result.exact_matches)]
+
+
+def comparison_lines(other: SystemResult, width: int) -> list[str]:
+    """Return the scores of another system, and whether they differ from the first system's."""
+    lines = [f"  compared with {other.name}"]
+    for score in other.scores:
+        lines.append(
+            f"    {score.name:{width}} {score.value:6.2f}  {score.difference:+.2f},"
+            f" p = {score.p_value:.4f}"
+        )
     return lines
 
 
-def confidence(score: Data) -> str:
-    """An interval as mean and radius."""
-    interval = score["confidence_95"]
-    return f"{interval['mean']:.2f} ± {interval['radius']:.2f}"
+def exact_match_lines(matches: tuple[ExactMatch, ...]) -> list[str]:
+    """Return the share of exact matches for each label, under a heading."""
+    lines = [
+        f"    {each.label:20} {each.percent:5.1f} %  ({each.right} of {each.segments})"
+        for each in matches
+    ]
+    return ["  exact match by phenomenon", *lines] if lines else []
 
 
-def size(result: Data) -> str:
-    """How much a test set holds."""
-    merged = f" on {result['lines']:,} lines" if result["lines"] > result["segments"] else ""
-    several = f", up to {result['references']} references" if result["references"] > 1 else ""
-    return f"{result['segments']:,} segments{merged}{several}"
+def confidence(interval: Interval) -> str:
+    """Return an interval as mean ± radius."""
+    return f"{interval.mean:.2f} ± {interval.radius:.2f}"
 
 
-def length_range(bucket: Data) -> str:
-    """A bucket's lengths, such as 11-20 or 51 and more."""
-    return f"{bucket['from']}-{bucket['to']}" if bucket["to"] else f"{bucket['from']} and more"
+def size(result: TestSetResult) -> str:
+    """Return how many segments, lines and references a test set has."""
+    merged = f" on {result.lines:,} lines" if result.lines > result.segments else ""
+    several = f", up to {result.references} references" if result.references > 1 else ""
+    return f"{result.segments:,} segments{merged}{several}"
+
+
+def length_range(bucket: LengthBucket) -> str:
+    """Return the lengths of a bucket, such as "11-20" or "51 and more"."""
+    return (
+        f"{bucket.shortest}-{bucket.longest}" if bucket.longest else f"{bucket.shortest} and more"
+    )

@@ -1,4 +1,4 @@
-"""Test sets: from files, from a recipe, or sacreBLEU's own by name."""
+"""Read test sets: from files, from a recipe, or sacreBLEU's own by name."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -15,13 +15,13 @@ from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
 
 @dataclass(frozen=True)
 class TestSet:
-    """Segments to translate, what they should become, and labels for exact match, if any."""
+    """Segments to translate, their references, and labels for exact match if there are any."""
 
     name: str
-    sources: list[str]  # none where only translations are scored
-    references: list[tuple[str, ...]]  # of each segment, one or more
-    labels: list[str]
-    source_sha256: str
+    sources: list[str]  # empty if only references are known
+    references: list[tuple[str, ...]]  # for each segment, one or more
+    labels: list[str]  # for each segment, separated by spaces; empty if there are none
+    source_sha256: str  # of the lines; "" without sources
     reference_sha256s: tuple[str, ...]
     lines: list[int]  # where each segment first stands in the files, counted from 0
     line_count: int  # of the files
@@ -34,7 +34,7 @@ class TestSet:
         references: Sequence[tuple[str, ...]],
         labels: Sequence[str] = (),
     ) -> "TestSet":
-        """A test set of these segments; raises NmtError if there is none."""
+        """Return the test set of these segments; raises NmtError if there are none."""
         if not references:
             raise NmtError(f"{name} is empty: there is nothing to score")
         digests = tuple(map(sha256_of_lines, zip(*references, strict=True)))
@@ -45,20 +45,23 @@ class TestSet:
             name, [*sources], [*references], [*labels], source, digests, lines, line_count=count
         )
 
-    def as_scored(self, metrics: MetricSet) -> "TestSet":
-        """What these metrics score once each: lines of equal source merged, if they do that."""
-        items = metrics.items(self.sources, self.references)
+    def grouped(self, metrics: MetricSet) -> "TestSet":
+        """Return the test set with the segments that these metrics score.
+
+        If the metrics merge sources, lines with one source become one segment.
+        """
+        scored = metrics.segments(self.sources, self.references)
         return replace(
             self,
-            sources=[self.sources[line] for line in items.lines] if self.sources else [],
-            references=items.references,
-            labels=[self.labels[line] for line in items.lines] if self.labels else [],
-            lines=items.lines,
+            sources=[self.sources[line] for line in scored.lines] if self.sources else [],
+            references=scored.references,
+            labels=[self.labels[line] for line in scored.lines] if self.labels else [],
+            lines=scored.lines,
         )
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:
-    """SHA-256 of segments as a file of UTF-8 lines, however they were packed."""
+    """Return the SHA-256 of segments written as UTF-8 lines; compression makes no difference."""
     digest = hashlib.sha256()
     for line in lines:
         digest.update(f"{line}\n".encode())
@@ -66,53 +69,57 @@ def sha256_of_lines(lines: Iterable[str]) -> str:
 
 
 def read_references(paths: Sequence[Path]) -> list[tuple[str, ...]]:
-    """The references of each segment, from one or more aligned files."""
+    """Read the references of each segment from one or more aligned files."""
     columns = [list(read_segments(paths[0]))]
     columns += ([right for _, right in align(paths[0], path)] for path in paths[1:])
     return list(zip(*columns, strict=True))
 
 
-def reference_test(references: Sequence[Path]) -> TestSet:
-    """A test set to score given translations on, from one or more files of references."""
+def references_test(references: Sequence[Path]) -> TestSet:
+    """Read a test set without sources, to score given translations on."""
     return TestSet.of(str(references[0]), [], read_references(references))
 
 
 def files_test(source: Path, references: Sequence[Path]) -> TestSet:
-    """A test set from a file of sources and one or more of references."""
+    """Read a test set from a file of sources and one or more files of references."""
     pairs = list(align(source, references[0]))
     return TestSet.of(str(source), [left for left, _ in pairs], read_references(references))
 
 
 def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
-    """The test sets of a recipe, all of them found before any is translated."""
+    """Read all test sets of a recipe; raises NmtError if it names none or a file is missing."""
     if not recipe.data.test:
         raise NmtError(f"recipe {recipe.name} names no test set; give SOURCE and REFERENCE files")
     return [recipe_test(name, files, recipe, data) for name, files in recipe.data.test.items()]
 
 
 def recipe_test(name: str, files: TextFiles, recipe: Recipe, data: DataFolder) -> TestSet:
-    """One test set of a recipe."""
+    """Read one test set of a recipe, with its further references and its labels."""
     pairs = list(read_pairs(files, data, recipe))
     columns = [[target for _, target in pairs]]
-    columns += (beside(each, len(pairs), recipe, data) for each in files.references)
-    labels = beside(files.labels, len(pairs), recipe, data) if files.labels else []
+    columns += (aligned_lines(each, len(pairs), recipe, data) for each in files.references)
+    labels = aligned_lines(files.labels, len(pairs), recipe, data) if files.labels else []
     sources = [source for source, _ in pairs]
     return TestSet.of(name, sources, list(zip(*columns, strict=True)), labels)
 
 
-def beside(name: str, lines: int, recipe: Recipe, data: DataFolder) -> list[str]:
-    """The lines of a file that goes with a test set of so many."""
+def aligned_lines(name: str, count: int, recipe: Recipe, data: DataFolder) -> list[str]:
+    """Read a file that belongs to a test set; raises NmtError unless it has `count` lines."""
     path = data.find(name, recipe)
     found = list(read_segments(path))
-    if len(found) != lines:
-        raise NmtError(f"{path} has {len(found)} lines but its test set {lines}")
+    if len(found) != count:
+        raise NmtError(
+            f"{path} has {len(found)} lines but its test set has {count}; they must align line by"
+            " line"
+        )
     return found
 
 
 def sacrebleu_test(name: str, language_pair: str) -> TestSet:
-    """A test set of sacreBLEU's, downloaded by it unless it is in its folder.
+    """Read one of sacreBLEU's test sets; sacreBLEU downloads it unless its folder holds it.
 
-    Raises UsageError for an unknown name or language pair, NmtError without a network.
+    Raises UsageError for an unknown name or language pair, NmtError if the download fails or the
+    files are damaged.
     """
     from sacrebleu.dataset import DATASETS
     from sacrebleu.utils import SACREBLEU_DIR
@@ -129,13 +136,13 @@ def sacrebleu_test(name: str, language_pair: str) -> TestSet:
         references = [*map(Path, dataset.get_reference_files(language_pair))]
     except URLError as error:
         raise NmtError(
-            f"cannot download sacreBLEU's {name} ({error.reason}): is there a network? One that was"
-            f" fetched elsewhere by `sacrebleu -t {name} -l {language_pair} --echo src` can be"
-            f" copied to {folder}"
+            f"cannot download sacreBLEU's {name} ({error.reason}); check the network, or run"
+            f" `sacrebleu -t {name} -l {language_pair} --echo src` on another machine and copy the"
+            f" result to {folder}"
         ) from error
-    except (Exception, SystemExit) as error:  # what sacreBLEU says of a bad file or folder varies
+    except (Exception, SystemExit) as error:  # sacreBLEU raises many kinds for damaged files
         raise NmtError(
-            f"cannot read sacreBLEU's {name} ({error}); remove {folder} to download it anew"
+            f"cannot read sacreBLEU's {name} ({error}); remove {folder} to download it again"
         ) from error
     found = files_test(source, references)
     return TestSet.of(f"{name} {language_pair}", found.sources, found.references)

@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER as sacreBLEU counts them; other BLEUs, each under a name of its own."""
+"""BLEU, chrF and TER as sacreBLEU computes them, and other kinds of BLEU under their own names."""
 
 import re
 from collections.abc import Callable
@@ -14,31 +14,30 @@ from nmt.evaluation.scores import Measure, MetricSet
 
 # Languages without spaces between words need sacreBLEU's own segmentation.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
-MOSES = "moses"  # Moses' tokens, counted as its script multi-bleu does
-PAPER = "paper"  # the same, hyphenated compounds split before
-SACREBLEU_TOKENIZERS = ("13a", "intl", "char", "zh", "none")
+MOSES = "moses"  # Moses' tokeniser; BLEU as its script multi-bleu computes it
+PAPER = "paper"  # the same after hyphenated compounds are split
 COMPOUND = re.compile(r"(\S)-(\S)")
-LENGTHS = (10, 20, 30, 40, 50)  # tokens; where buckets of segments end
+LENGTHS = (10, 20, 30, 40, 50)  # tokens; the last length of each bucket
 
 
 @dataclass(frozen=True)
 class BleuVariant:
-    """Another BLEU than WMT's, to compare with what was published in it."""
+    """A BLEU with another tokeniser or without case, to compare with published figures."""
 
-    tokenizer: str = ""  # one of sacreBLEU's, "moses" or "paper"; none: the language's own
+    tokenizer: str = ""  # sacreBLEU's 13a, intl, char, zh, none; moses; paper. "": the language's
     lowercase: bool = False
 
     @property
     def name(self) -> str:
-        """BLEU with what sets it apart, so that it is never taken for the usual one."""
+        """Return "BLEU" and the options, so that the score is never mistaken for plain BLEU."""
         return " ".join(filter(None, ["BLEU", self.tokenizer, "lc" if self.lowercase else ""]))
 
 
 def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -> MetricSet:
-    """BLEU and chrF (higher is better) and TER (lower is better), 0 to 100 and beyond.
+    """Return BLEU and chrF (higher is better), TER (lower is better), and variants of BLEU.
 
-    BLEU is cased and tokenised as WMT does it (13a) or as the target language needs. Variants of
-    it stand beside them. Raises NmtError if a variant's tokeniser is missing.
+    BLEU is cased. Its tokeniser is WMT's (13a), or the one that the target language needs. Raises
+    NmtError if the package of a variant's tokeniser is not installed.
     """
     bleu = BLEU(tokenize=BLEU_TOKENIZERS.get(language, "13a"))
     chrf = Measure("chrF2", CHRF())
@@ -49,7 +48,7 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
             Measure("TER", TER(), lower_is_better=True),
             *(Measure(each.name, variant_metric(language, each)) for each in variants),
         ),
-        of_segments=chrf,
+        segment_measure=chrf,
         tokens=lambda text: str(bleu.tokenizer(text)).split(),
         unit=f"tokens ({bleu.tokenizer_signature})",
         lengths=LENGTHS,
@@ -57,27 +56,27 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
 
 
 class MultiBleu(BLEU):
-    """BLEU of Moses' tokens as its script multi-bleu counts it: nothing smoothed."""
+    """BLEU of Moses' tokens, without smoothing, as the script multi-bleu computes it."""
 
     def __init__(self, language: str, variant: BleuVariant) -> None:
         super().__init__(
             lowercase=variant.lowercase, tokenize="none", smooth_method="none", force=True
         )
         self._tokenize = moses_tokenizer(language)
-        self._split = variant.tokenizer == PAPER
-        ending = "-compounds-split" if self._split else ""
+        self._splits_compounds = variant.tokenizer == PAPER
+        ending = "-compounds-split" if self._splits_compounds else ""
         self.tokenizer_signature = f"moses-sacremoses-{version('sacremoses')}{ending}"
 
     def _preprocess_segment(self, sent: str) -> str:
-        """Tokens between spaces, lower-cased last: Moses' tokeniser tells abbreviations by case."""
         tokens = self._tokenize(sent.rstrip())
-        if self._split:
+        if self._splits_compounds:
             tokens = split_compounds(tokens)
+        # Lower-casing comes last: Moses' tokeniser recognises abbreviations by their case.
         return tokens.lower() if self.lowercase else tokens
 
 
 def variant_metric(language: str, variant: BleuVariant) -> BLEU:
-    """BLEU of another tokeniser or case."""
+    """Return the metric of a variant; raises NmtError if its tokeniser is not installed."""
     if variant.tokenizer in (MOSES, PAPER):
         return MultiBleu(language, variant)
     return BLEU(
@@ -87,15 +86,18 @@ def variant_metric(language: str, variant: BleuVariant) -> BLEU:
 
 
 def split_compounds(tokens: str) -> str:
-    """A hyphen within a token as a token: "rich-text" -> "rich ##AT##-##AT## text".
+    """Make each hyphen within a token a token: "rich-text" -> "rich ##AT##-##AT## text".
 
-    So do the authors before they count BLEU, in get_ende_bleu.sh of Tensor2Tensor.
+    The paper's authors do this before they compute BLEU: get_ende_bleu.sh of Tensor2Tensor.
     """
     return COMPOUND.sub(r"\1 ##AT##-##AT## \2", tokens)
 
 
 def moses_tokenizer(language: str) -> Callable[[str], str]:
-    """Moses' tokeniser of a language: text -> tokens between spaces; raises NmtError without it."""
+    """Return Moses' tokeniser of a language, which separates tokens by spaces.
+
+    Raises NmtError if sacremoses is not installed.
+    """
     try:
         from sacremoses import MosesTokenizer
     except ImportError as error:

@@ -1,0 +1,46 @@
+"""Load the models to translate with, and settle how they search."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.artifacts.run_folder import newest_model
+from nmt.config import DecodeSettings, Recipe
+from nmt.errors import UsageError
+from nmt.recipe import parse_overrides, with_settings
+from nmt.system.devices import pick_device
+from nmt.system.log import Notify
+
+if TYPE_CHECKING:
+    from nmt.artifacts.model_file import TrainedModel
+
+
+def load_models(paths: Sequence[Path], device: str, notify: Notify) -> "TrainedModel":
+    """Load a model, or several as an ensemble.
+
+    paths: run folders or .safetensors files; if there are none, the newest model under `runs/`.
+    device: name of a device, or "auto". notify: receives the names of the models.
+    Raises NmtError if a model is missing or damaged, or if the models do not fit each other.
+    """
+    paths = paths or [newest_model()]
+
+    # A missing model is reported before PyTorch is imported, which takes seconds.
+    from nmt.artifacts.model_file import load_ensemble
+
+    model = load_ensemble(paths, pick_device(device))
+    names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
+    notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}")
+    return model
+
+
+def decode_settings(recipe: Recipe, overrides: Iterable[str] = ()) -> DecodeSettings:
+    """Return the [decode] settings of a trained model's recipe with `decode.key=value` texts.
+
+    Raises UsageError for a bad value and for a setting of another section: a trained model is
+    given.
+    """
+    changed = parse_overrides(overrides)
+    for name in changed:
+        if not name.startswith("decode."):
+            raise UsageError(f"cannot change {name}: a trained model takes only [decode] settings")
+    return with_settings(recipe, changed).decode

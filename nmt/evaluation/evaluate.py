@@ -1,0 +1,169 @@
+"""Evaluate a model or a file of translations on test sets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt.artifacts.model_file import TrainedModel
+from nmt.config import DataSettings, DecodeSettings
+from nmt.evaluation.results import Evaluation, SystemDescription, SystemResult, TestSetResult
+from nmt.evaluation.scores import MetricSet, compared_scores, corpus_scores, exact_matches
+from nmt.evaluation.segment_scores import scores_by_length, worst_and_best
+from nmt.evaluation.systems import Model, System, Translations
+from nmt.evaluation.tasks import NO_VARIANT, ChosenMetrics, choose_metrics
+from nmt.evaluation.test_sets import (
+    TestSet,
+    files_test,
+    recipe_tests,
+    references_test,
+    sacrebleu_test,
+)
+from nmt.evaluation.translation_metrics import BleuVariant
+from nmt.system.log import Notify
+from nmt.text.corpus import DataFolder
+
+DEFAULTS = DataSettings()
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Options of an evaluation."""
+
+    others: tuple[System, ...] = ()  # systems to compare with
+    variant: BleuVariant = NO_VARIANT  # a further kind of BLEU to score by
+    # Add what a card holds: intervals, the paper's BLEU, scores by length, worst and best segments.
+    in_full: bool = False
+
+
+DEFAULT_SCORING = Scoring()
+
+
+def evaluate_model(
+    model: TrainedModel,
+    settings: DecodeSettings,
+    data: DataFolder,
+    notify: Notify,
+    *,
+    files: Sequence[Path] = (),
+    test_sets: Sequence[str] = (),
+    language_pair: str = "",
+    scoring: Scoring = DEFAULT_SCORING,
+) -> Evaluation:
+    """Translate and score test sets with a model or an ensemble.
+
+    The test sets are sacreBLEU's with the names `test_sets`, or else `files`, or else those of the
+    model's recipe.
+
+    Args:
+        model: the model or ensemble; its recipe gives the languages and the metric.
+        settings: how it searches.
+        data: folder with the recipe's test sets.
+        notify: receives notes, such as that a long segment is split.
+        files: a file of sources, then one or more files of references.
+        test_sets: names of sacreBLEU's test sets.
+        language_pair: of `test_sets`, such as "en-de"; "" is the recipe's.
+        scoring: further options.
+
+    Raises NmtError before anything is translated if a test set cannot be read or does not fit.
+    """
+    recipe = model.recipe
+    source_language, target_language = recipe.data.source_language, recipe.data.target_language
+    chosen = choose_metrics(
+        recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
+    )
+    if test_sets:
+        pair = language_pair or f"{source_language}-{target_language}"
+        tests = [sacrebleu_test(name, pair) for name in test_sets]
+    elif files:
+        tests = [files_test(files[0], files[1:])]
+    else:
+        tests = recipe_tests(recipe, data)
+    return evaluate(tests, Model(model, settings, notify), chosen, scoring)
+
+
+def evaluate_translations(
+    path: Path,
+    references: Sequence[Path] = (),
+    *,
+    test_set: str = "",
+    language_pair: str = "",
+    target_language: str = "",
+    metric: str = DEFAULTS.metric,
+    scoring: Scoring = DEFAULT_SCORING,
+) -> Evaluation:
+    """Score a file of translations.
+
+    Args:
+        path: the translations, one a line.
+        references: one or more aligned files of references.
+        test_set: instead of references, the name of one of sacreBLEU's test sets.
+        language_pair: of `test_set`, such as "en-de".
+        target_language: ISO 639 code that selects BLEU's tokeniser; "" is that of
+            `language_pair`, else the default of data.target_language.
+        metric: a value of data.metric.
+        scoring: further options.
+
+    Raises NmtError if the translations and the test set do not align.
+    """
+    target_language = target_language or language_pair.rpartition("-")[2]
+    chosen = choose_metrics(
+        metric,
+        target_language or DEFAULTS.target_language,
+        scoring.variant,
+        in_full=scoring.in_full,
+    )
+    test = sacrebleu_test(test_set, language_pair) if test_set else references_test(references)
+    return evaluate([test], Translations(path), chosen, scoring)
+
+
+def evaluate(
+    tests: Sequence[TestSet], system: System, chosen: ChosenMetrics, scoring: Scoring
+) -> Evaluation:
+    """Score a system on test sets, and compare it with others.
+
+    Raises NmtError before anything is translated if a test set does not fit a system.
+    """
+    tests = [test.grouped(chosen.metrics) for test in tests]
+    systems = [system, *scoring.others]
+    for each in systems:
+        for test in tests:
+            each.check(test)
+    described = [each.describe() for each in systems]
+    results = [
+        test_set_result(test, systems, described, chosen.metrics, in_full=scoring.in_full)
+        for test in tests
+    ]
+    return Evaluation(described[0], tuple(results), chosen.left_out)
+
+
+def test_set_result(
+    test: TestSet,
+    systems: Sequence[System],
+    described: Sequence[SystemDescription],
+    metrics: MetricSet,
+    *,
+    in_full: bool,
+) -> TestSetResult:
+    """Score systems on a test set, the first in full if asked."""
+    outputs = [system.outputs(test) for system in systems]
+    if in_full or len(systems) > 1:
+        scores = compared_scores(metrics, outputs, test.references)
+    else:
+        scores = [corpus_scores(metrics, outputs[0], test.references)]
+    return TestSetResult(
+        name=test.name,
+        segments=len(test.references),
+        lines=test.line_count,
+        references=max(map(len, test.references)),
+        source_sha256=test.source_sha256,
+        reference_sha256s=test.reference_sha256s,
+        systems=tuple(
+            SystemResult(each, tuple(values))
+            for each, values in zip(described, scores, strict=True)
+        ),
+        exact_matches=(
+            exact_matches(outputs[0], test.references, test.labels) if test.labels else ()
+        ),
+        by_length=scores_by_length(test, outputs[0], metrics) if in_full else None,
+        examples=worst_and_best(test, outputs[0], metrics) if in_full else None,
+    )
