@@ -1,13 +1,14 @@
-"""BPE-dropout: the same text in other pieces each epoch, so that rare pieces are learned too.
+"""BPE-dropout: segment the text into different subwords each epoch, so that rare ones are learned.
 
 Provilkov, Emelianenko and Voita, 2020, "BPE-Dropout: Simple and Effective Subword Regularization",
-Algorithm 1. In each iteration every possible merge of a word is dropped with probability p, anew;
-of those left the one of highest priority, the leftmost of equals, is applied; the word is done when
-none is left. With p = 0 that is SentencePiece's own BPE, with p = 1 single characters.
+Algorithm 1. Each iteration drops every possible merge of a word with probability p, independently
+of other iterations. Of the merges left it applies the one of highest priority, the leftmost if
+several are equal. The word is done when no merge is left. With p = 0 the result is SentencePiece's
+own BPE, with p = 1 it is single characters.
 
-SentencePiece samples too, but from a generator that cannot be reseeded, and it drops a merge once
-and for all, which cuts finer at the same p. Here a merge's draw is a hash of what it is drawn for,
-so that a segment's pieces depend on (seed, epoch, the segment's key) and on nothing else.
+SentencePiece can sample too, but its generator cannot be seeded again, and it drops a merge for
+good, which gives shorter subwords at the same p. Here the draw for a merge is a hash, so that a
+segment's subwords depend on the seed, the epoch and the segment's key only.
 """
 
 import math
@@ -15,26 +16,28 @@ import math
 import numpy
 from numpy.typing import NDArray
 
+from nmt.text.shards import FlatSegments
 from nmt.text.tokenizer import EOS, SPACE, SubwordModel, Tokenizer
 
 Integers = NDArray[numpy.int64]
 Unsigned = NDArray[numpy.uint64]
 
-NONE = 2**31 - 1  # "no merge": greater than every id, hence of the lowest priority
-GONE = -1  # in place of a symbol that was merged into the one before it
+NONE = 2**31 - 1  # means "no merge": greater than every id, hence of the lowest priority
+GONE = -1  # replaces a symbol that was merged into the symbol before it
 GOLDEN = numpy.uint64(0x9E3779B97F4A7C15)  # SplitMix64's step, 2^64 over the golden ratio
 
 
 def unsigned(number: int) -> Unsigned:
-    """A number modulo 2^64; an array (1,), because numpy warns where scalars overflow."""
+    """Return a number modulo 2^64, as an array (1,) because numpy warns if scalars overflow."""
     return numpy.array([number % 2**64], numpy.uint64)
 
 
 def split_mix(states: Unsigned, numbers: Unsigned) -> Unsigned:
-    """Output `numbers`, counted from 0, of the SplitMix64 generators in `states`; they broadcast.
+    """Return outputs of SplitMix64 generators.
 
-    Steele, Lea and Flood, 2014, "Fast Splittable Pseudorandom Number Generators". An output serves
-    as the state of another generator.
+    states, numbers: arrays that broadcast; `numbers` counts a generator's outputs from 0. An output
+    can serve as the state of another generator. Source: Steele, Lea and Flood, 2014, "Fast
+    Splittable Pseudorandom Number Generators".
     """
     bits = states + (numbers + numpy.uint64(1)) * GOLDEN
     bits ^= bits >> numpy.uint64(30)
@@ -46,45 +49,46 @@ def split_mix(states: Unsigned, numbers: Unsigned) -> Unsigned:
 
 
 def bounds(lengths: Integers) -> Integers:
-    """Where n runs of these lengths begin, and where the last one ends: (n + 1,)."""
+    """Return where n runs of these lengths start, and where the last one ends: (n + 1,)."""
     return numpy.concatenate([[0], numpy.cumsum(lengths)])
 
 
 class Merges:
-    """Which two pieces make a third: SentencePiece merges two wherever their concatenation is one.
+    """The merges of a BPE vocabulary.
 
-    The lower the merged id, the higher the priority: SentencePiece's BPE numbers pieces in the
-    order in which it learned them, and each scores one less than the piece before it.
+    SentencePiece merges two pieces if their concatenation is a piece. A lower id of the result
+    means a higher priority: SentencePiece's BPE numbers pieces in the order in which it learned
+    them, and each scores one less than the piece before it.
     """
 
     def __init__(self, ids: dict[str, int], size: int) -> None:
-        """From the pieces that take part and the number of all pieces V."""
+        """Build the table from the ids of the pieces that may merge; size: of the vocabulary V."""
         found = [
             (ids[piece[:cut]] * size + ids[piece[cut:]], merged)
             for piece, merged in ids.items()
             for cut in range(1, len(piece))
             if piece[:cut] in ids and piece[cut:] in ids
         ]
-        # One key more, greater than any that is looked for, so that every search ends at a key.
+        # A last key, greater than all that are looked up, so that every search ends at a key.
         table = numpy.array([*sorted(found), (size * size, NONE)], numpy.int64)
         self._keys, self._merged = table.T.copy()
         self._size = size
 
     def find(self, left: Integers, right: Integers) -> Integers:
-        """What each left piece makes with its right one, an id or NONE; all arrays (m,)."""
+        """Return the id that each left and right piece merge into, or NONE; all arrays (m,)."""
         keys = left * self._size + right
         places = numpy.searchsorted(self._keys, keys)
         return numpy.where(self._keys[places] == keys, self._merged[places], NONE)
 
 
 class BpeDropout:
-    """Cuts encoded segments of one vocabulary anew at random."""
+    """A random resegmentation of encoded segments with one vocabulary."""
 
     def __init__(self, vocabulary: SubwordModel, probability: float, seed: int) -> None:
-        """The probability is that of dropping a merge, from 0 to 1."""
+        """Prepare the tables; `probability` is that of dropping a merge, from 0 to 1."""
         pieces = [vocabulary.piece(each) for each in range(len(vocabulary))]
         ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}
-        # A piece with a character that is none by itself stays whole, as special pieces do.
+        # A piece stays whole if one of its characters is not a piece; so do special pieces.
         ids = {piece: each for piece, each in ids.items() if all(char in ids for char in piece)}
         symbols = [
             [ids[char] for char in piece] if ids.get(piece) == each else [each]
@@ -92,50 +96,48 @@ class BpeDropout:
         ]
         self._symbols = numpy.array([each for row in symbols for each in row], numpy.int64)
         self._counts = numpy.array([len(row) for row in symbols], numpy.int64)
-        self._begins = bounds(self._counts)[:-1]
-        self._begins_word = numpy.array([piece.startswith(SPACE) for piece in pieces])
+        self._starts = bounds(self._counts)[:-1]
+        self._starts_word = numpy.array([piece.startswith(SPACE) for piece in pieces])
         self._merges = Merges(ids, len(pieces))
         self._threshold = numpy.uint64(math.ceil(probability * 2**53))  # of a draw of 53 bits
         self._seed = seed
 
-    def resegment(
-        self, ids: Integers, lengths: Integers, keys: Integers, epoch: int
-    ) -> tuple[Integers, Integers]:
-        """The segments in the pieces drawn for this epoch: their flat ids and lengths, as given.
+    def resegment(self, segments: FlatSegments, keys: Integers, epoch: int) -> FlatSegments:
+        """Return n segments with the subwords drawn for an epoch.
 
-        ids: piece ids of all segments, end to end; lengths (n,): how many each has, or none;
-        keys (n,): a number that tells a segment from all others, whatever batch it is in.
+        keys (n,): a number that identifies each segment, whatever batch it is in.
         """
-        places = bounds(self._counts[ids])
-        symbols = self._expand(ids)
-        segments = places[bounds(lengths)]  # where each begins in `symbols`
-        counts = numpy.diff(segments)
-        index = numpy.arange(len(symbols)) - numpy.repeat(segments[:-1], counts)
-        words = numpy.flatnonzero(self._begins_word[symbols] | (index == 0))
+        places = bounds(self._counts[segments.ids])
+        symbols = self._expand(segments.ids)
+        starts = places[bounds(segments.lengths)]  # of each segment in `symbols`
+        counts = numpy.diff(starts)
+        index = numpy.arange(len(symbols)) - numpy.repeat(starts[:-1], counts)
+        words = numpy.flatnonzero(self._starts_word[symbols] | (index == 0))
         epochs = split_mix(unsigned(self._seed), unsigned(epoch))
         streams = split_mix(epochs, keys.astype(numpy.uint64))
         noise = split_mix(numpy.repeat(streams, counts), index.astype(numpy.uint64))
         merged = self._merge(symbols, words, noise)
         remain = merged != GONE
-        return merged[remain], numpy.diff(bounds(remain)[segments])
+        return FlatSegments(merged[remain], numpy.diff(bounds(remain)[starts]))
 
     def _expand(self, ids: Integers) -> Integers:
-        """The pieces' characters, end to end."""
+        """Return the characters of pieces, end to end."""
         counts = self._counts[ids]
-        shifts = self._begins[ids] - bounds(counts)[:-1]  # from places in the result to the table's
+        shifts = self._starts[ids] - bounds(counts)[:-1]  # from the result's index to the table's
         symbols: Integers = self._symbols[numpy.repeat(shifts, counts) + numpy.arange(counts.sum())]
         return symbols
 
     def _merge(self, symbols: Integers, starts: Integers, noise: Unsigned) -> Integers:
-        """Algorithm 1 on all words at once, each iteration merging one pair in every word.
+        """Run Algorithm 1 on all words at once; each iteration merges one pair in every word.
 
-        symbols (m,): characters; starts: where words begin among them; noise (m,): the generator
-        of what is drawn for pairs that begin with that character, an output an iteration.
-        Returns (m,): each piece where its first character stood, and GONE where its others did.
+        symbols (m,): characters. starts: where words start among them. noise (m,): a generator for
+        the pairs that start with that character, of which each iteration uses one output. Returns
+        an array (m,) with each subword at the place of its first character, and GONE at the places
+        of the others.
         """
         result = symbols.copy()
-        # Of all symbols of words that are not done: their places in `result`, and what each makes
-        # with the next one. Words that are done leave these arrays, so that iterations get cheap.
+        # For all symbols of unfinished words: the place in `result`, and the merge with the next
+        # symbol. Finished words leave these arrays, so that later iterations are cheap.
         places = numpy.arange(len(symbols))
         lengths = numpy.diff(starts, append=len(symbols))
         pairs = numpy.full(len(symbols), NONE, numpy.int64)
@@ -144,7 +146,7 @@ class BpeDropout:
         iteration = 0
         while len(starts):
             draws = split_mix(noise, unsigned(iteration)) >> numpy.uint64(11)
-            # The id above, the place below: the least is the leftmost of the highest priority.
+            # Id in the high bits, place in the low: the minimum is the leftmost best merge.
             ranks = numpy.where(draws < self._threshold, NONE, pairs) << 32
             best = numpy.minimum.reduceat(ranks + numpy.arange(len(ranks)), starts)
             active = best < NONE << 32
@@ -159,7 +161,7 @@ class BpeDropout:
             lengths = lengths[active] - 1
             starts = numpy.cumsum(lengths) - lengths
             left = starts + within
-            # A merged symbol has new pairs: with the symbol after it, and with the one before.
+            # A merged symbol forms new pairs with the symbol after it and with the one before it.
             pairs[left] = NONE
             new = numpy.concatenate([left[within + 1 < lengths], left[within > 0] - 1])
             pairs[new] = self._merges.find(result[places[new]], result[places[new + 1]])
@@ -170,7 +172,10 @@ class BpeDropout:
 def bpe_dropouts(
     tokenizer: Tokenizer, probability: float, seed: int
 ) -> tuple[BpeDropout, BpeDropout] | None:
-    """Of source and target, which may be the same; none if nothing is dropped."""
+    """Return the BPE-dropout of source and target, or None if the probability is 0.
+
+    A joint vocabulary has one for both.
+    """
     if not probability:
         return None
     source = BpeDropout(tokenizer.source, probability, seed)

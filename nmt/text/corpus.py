@@ -1,7 +1,7 @@
 """Read segments and aligned pairs from text files; errors name the file and the line.
 
-A line ends at a line feed alone: a carriage return before it is dropped, U+2028 and its like stay
-inside their line. Plain, .gz and .xz files are read, and WMT's .sgm.
+Only a line feed ends a line: a carriage return before it is dropped, and U+2028 and similar
+characters stay inside their line. Plain, .gz and .xz files are read, and WMT's .sgm.
 """
 
 import gzip
@@ -27,25 +27,25 @@ READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 @dataclass(frozen=True)
 class DataFolder:
-    """Where recipes' file names are looked up: the user's folder, then the embedded corpus."""
+    """The folder in which a recipe's files are looked up, before the embedded corpus."""
 
     path: Path
 
     def find(self, name: str, recipe: Recipe) -> Path:
-        """The file of that name; raises NmtError that says how to get it."""
+        """Return the path of a file; raises NmtError that says how to get a missing one."""
         for candidate in (self.path / name, shipped("data") / name):
             if candidate.is_file():
                 return candidate
-        mend = (
+        fix = (
             f"`nmt fetch {recipe.name}` downloads it"
             if recipe.data.downloads
-            else "put it there or name another folder with --data-dir"
+            else "put it there or choose another folder with --data-dir"
         )
-        raise NmtError(f"{self.path / name} does not exist; {mend}")
+        raise NmtError(f"{self.path / name} does not exist; {fix}")
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """A file's bytes, unpacked by its ending."""
+    """Open a file to read its bytes, decompressed if its name ends in .gz or .xz."""
     if path.suffix == ".gz":
         return cast(IO[bytes], gzip.open(path, "rb"))
     if path.suffix == ".xz":
@@ -54,7 +54,10 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 def read_segments(path: Path) -> Iterator[str]:
-    """The segments of a file, one a line, without line ends."""
+    """Yield the segments of a file, one a line, without line ends.
+
+    Raises NmtError if the file cannot be read or is not UTF-8.
+    """
     try:
         with open_bytes(path) as stream:
             lines = decode_lines(stream, str(path))
@@ -67,7 +70,10 @@ def read_segments(path: Path) -> Iterator[str]:
 
 
 def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
-    """UTF-8 lines of a byte stream without their ends and without a byte-order mark."""
+    """Yield the UTF-8 lines of a byte stream, without line ends and byte-order mark.
+
+    Raises NmtError for other bytes; `name` names the stream in the message.
+    """
     for number, line in enumerate(stream, start=1):
         try:
             text = line.decode("utf-8")
@@ -82,17 +88,25 @@ def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
 
 
 def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
-    """The <seg> elements of a WMT .sgm file, each on one line."""
+    """Yield the text of the <seg> elements of a WMT .sgm file.
+
+    Raises NmtError for an element that spans lines; `name` names the file in the message.
+    """
     for number, line in enumerate(lines, start=1):
         segments = SGM_SEGMENT.findall(line)
         if len(segments) != len(SGM_BEGIN.findall(line)):
-            raise NmtError(f"{name}, line {number}: a <seg> does not end on its line; join them")
+            raise NmtError(
+                f"{name}, line {number}: a <seg> does not end on its line; write each on one line"
+            )
         for segment in segments:
             yield html.unescape(segment).strip()
 
 
 def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Aligned (source, target) segments; raises NmtError at the place where they stop aligning."""
+    """Yield the aligned (source, target) segments of a corpus.
+
+    Raises NmtError for a missing or unreadable file, or for files that do not align.
+    """
     if files.tsv:
         yield from read_tsv(folder.find(files.tsv, recipe))
         return
@@ -101,16 +115,21 @@ def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator
 
 
 def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
-    """The first two tab-separated columns of each line."""
+    """Yield the first two tab-separated columns of each line; raises NmtError if a line has one."""
     for number, line in enumerate(read_segments(path), start=1):
         columns = line.split("\t") if line.strip() else ["", ""]
         if len(columns) < 2:
-            raise NmtError(f"{path}, line {number}: no tab between source and target")
+            raise NmtError(
+                f"{path}, line {number}: no tab between source and target; separate them by a tab"
+            )
         yield columns[0], columns[1]
 
 
 def align(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Line-aligned segments of two files; raises NmtError with both counts if they differ."""
+    """Yield the segments of two files line by line.
+
+    Raises NmtError with both line counts, after the last common line, if the counts differ.
+    """
     missing = object()
     pairs = zip_longest(read_segments(source), read_segments(target), fillvalue=missing)
     for count, (left, right) in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""Encode and clean pairs chunk by chunk, on every core, in the corpus's order."""
+"""Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
 import os
 from collections import deque
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
-from nmt.system.processes import kill_workers, start_worker, without_interrupts
+from nmt.system.processes import deferred_interrupts, kill_children, watch_parent
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
 
-CHUNK_PAIRS = 20_000  # encoded at once: bounds memory, keeps all cores busy
-CHUNKS_ALONE = 5  # up to so many, starting processes takes longer than they save
-REASONS = ("kept", "empty", "too_long", "ratio")  # the verdicts on a pair
+CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
+CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
+VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
 
 Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive pairs of a corpus."""
+    """A run of consecutive pairs of a corpus."""
 
     first_line: int
     pairs: Sequence[Pair]
@@ -36,7 +36,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class EncodedChunk:
-    """What cleaning left of a chunk."""
+    """The pairs of a chunk that cleaning kept."""
 
     pairs: EncodedPairs
     counts: dict[str, int]  # pairs by verdict
@@ -45,9 +45,10 @@ class EncodedChunk:
 def encode_pairs(
     pairs: Iterable[Pair], tokenizer: Tokenizer, limits: DataSettings
 ) -> Iterator[EncodedChunk]:
-    """The pairs encoded and cleaned, in order; a large corpus by one process a core.
+    """Encode and clean pairs, and yield them in order.
 
-    Raises NmtError if one of these is killed.
+    limits: the maximum length and length ratio of a pair. A large corpus is encoded by one process
+    a core. Raises NmtError if one of them is killed.
     """
     chunks = chunks_of(iter(pairs))
     first = list(islice(chunks, CHUNKS_ALONE + 1))
@@ -59,7 +60,7 @@ def encode_pairs(
     with ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),  # a fork would copy locks that other threads hold
-        initializer=start_worker,
+        initializer=watch_parent,
     ) as pool:
         try:
             yield from in_order(
@@ -67,17 +68,17 @@ def encode_pairs(
                 ahead=2 * workers,
             )
         except BrokenProcessPool as error:
-            kill_workers()
+            kill_children()
             raise NmtError(
-                "a process that encodes the corpus was killed, perhaps for want of memory; the same"
-                " command begins the corpus anew"
+                "a process that encodes the corpus was killed, perhaps because memory ran out; run"
+                " the same command again to encode the corpus from its start"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def chunks_of(pairs: Iterator[Pair]) -> Iterator[Chunk]:
-    """Pairs in chunks that know where they stand."""
+    """Yield pairs in chunks of `CHUNK_PAIRS`."""
     line = 1
     while taken := list(islice(pairs, CHUNK_PAIRS)):
         yield Chunk(line, taken)
@@ -85,7 +86,7 @@ def chunks_of(pairs: Iterator[Pair]) -> Iterator[Chunk]:
 
 
 def in_order(futures: Iterator["Future[EncodedChunk]"], ahead: int) -> Iterator[EncodedChunk]:
-    """Results in order of submission, with at most `ahead` waiting or at work."""
+    """Yield results in order of submission, with at most `ahead` futures pending."""
     waiting = deque(islice(futures, ahead))
     while waiting:
         result = waiting.popleft().result()
@@ -96,38 +97,41 @@ def in_order(futures: Iterator["Future[EncodedChunk]"], ahead: int) -> Iterator[
 def submit(
     pool: ProcessPoolExecutor, chunk: Chunk, model: bytes, limits: DataSettings
 ) -> "Future[EncodedChunk]":
-    """Hand a chunk to the pool, which may start a process for it.
+    """Submit a chunk to the pool, which may start a process for it.
 
-    The tokenizer's model goes with each chunk, to which it adds little. Given to the initializer,
-    it would be more than a pipe holds, and Python waits forever on that of a new process that was
+    The tokenizer's model is sent with each chunk, to which it adds little. Sent to the initializer,
+    it would exceed the buffer of a pipe, and Python would wait forever if the new process were
     killed.
     """
-    with without_interrupts():
+    with deferred_interrupts():
         return pool.submit(encode_in_worker, chunk, model, limits)
 
 
 def encode_chunk(
     chunk: Chunk, tokenizer: Tokenizer, limits: DataSettings, threads: int
 ) -> EncodedChunk:
-    """Piece ids of the pairs that cleaning keeps, and what it dropped."""
+    """Encode a chunk and clean it."""
     sides = [
-        pieces.encode(side, threads)
-        for pieces, side in zip(tokenizer.sides, zip(*chunk.pairs, strict=True), strict=True)
+        model.encode(side, threads)
+        for model, side in zip(tokenizer.sides, zip(*chunk.pairs, strict=True), strict=True)
     ]
     lengths = numpy.array([[len(ids) for ids in side] for side in sides])  # (2, n)
     verdicts = judge(lengths, limits)
-    kept = numpy.flatnonzero(verdicts == REASONS.index("kept"))
+    kept = numpy.flatnonzero(verdicts == VERDICTS.index("kept"))
     rows = [side[index] for index in kept.tolist() for side in sides]
     ids = numpy.fromiter(chain.from_iterable(rows), id_type(len(tokenizer)))
-    numbers = numpy.bincount(verdicts, minlength=len(REASONS)).tolist()
+    numbers = numpy.bincount(verdicts, minlength=len(VERDICTS)).tolist()
     return EncodedChunk(
         EncodedPairs(ids, lengths[:, kept].T.reshape(-1), chunk.first_line + kept),
-        dict(zip(REASONS, numbers, strict=True)),
+        dict(zip(VERDICTS, numbers, strict=True)),
     )
 
 
 def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.int64]:
-    """Why pairs of these lengths (2, n) are dropped, if they are, as indices of REASONS (n,)."""
+    """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
+
+    lengths (2, n): source and target lengths in tokens.
+    """
     shorter, longer = lengths.min(0), lengths.max(0)
     conditions: list[NDArray[numpy.bool_]] = [
         shorter == 0,
@@ -138,11 +142,11 @@ def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.
 
 
 def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings) -> EncodedChunk:
-    """What the pool calls."""
+    """Encode and clean a chunk in a worker process."""
     return encode_chunk(chunk, worker_tokenizer(model), limits, threads=1)
 
 
 @lru_cache(maxsize=1)
 def worker_tokenizer(model: bytes) -> Tokenizer:
-    """The tokenizer of a worker process, made once."""
+    """Return the tokenizer of a worker process, which is built once."""
     return Tokenizer(model)

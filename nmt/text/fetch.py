@@ -1,14 +1,14 @@
-"""Download what a recipe names into the data folder, checked by SHA-256.
+"""Download the files of a recipe into the data folder and check their SHA-256.
 
-A file whose hash the recipe does not know is pinned at its first download in `SHA256SUMS` of the
-data folder, and checked against that pin afterwards.
+If the recipe does not state a file's hash, the hash of the first download is recorded in
+`SHA256SUMS` in the data folder, and later downloads are checked against it.
 """
 
 import os
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pooch
@@ -18,41 +18,43 @@ from nmt.config import Download
 from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import sha256_of
+from nmt.system.log import Notify
 from nmt.text.corpus import READ_ERRORS
 
 PINS = "SHA256SUMS"
 
 
-def fetch(download: Download, folder: Path, report: Callable[[str], None]) -> None:
-    """Bring one file into the folder unless it is there, and unpack the members it names.
+def fetch(download: Download, folder: Path, notify: Notify) -> None:
+    """Download one file into the folder unless it is there, and unpack the members it names.
 
-    Raises NmtError without a network, for a wrong hash, or for a name outside the folder.
+    Raises NmtError for a network error, a wrong hash, or a name outside the folder.
     """
     path = inside(folder, download.to)
     for member in download.unpack:
         inside(path.parent, member)
     pins = read_pins(folder)
     known = (download.sha256 or pins.get(download.to, "")).lower()
-    # A file without a known hash is the user's own, or of a fetch that was cut short: it is kept.
+    # A file without a known hash is the user's own, or was left by an interrupted fetch: keep it.
     is_there = path.is_file() and (not known or sha256_of(path) == known)
     if not is_there:
         retrieve(download.url, path, known)
     missing = [name for name in download.unpack if not (path.parent / name).is_file()]
-    unpack(path, missing if is_there else download.unpack)  # before a bad archive is pinned
-    state = "is there" if is_there else "downloaded"
+    # Unpack before the hash is recorded: the archive may be bad.
+    unpack(path, missing if is_there else download.unpack)
+    state = "already downloaded" if is_there else "downloaded"
     if known:
-        report(f"{path}: {state}, its SHA-256 right")
+        notify(f"{path}: {state}, SHA-256 correct")
     else:
         pins[download.to] = sha256_of(path)
         write_text(folder / PINS, "".join(f"{v}  {k}\n" for k, v in sorted(pins.items())))
-        report(
-            f"{path}: {state}, SHA-256 {pins[download.to]}, not known before, now pinned in"
+        notify(
+            f"{path}: {state}, SHA-256 {pins[download.to]} was not known and is now recorded in"
             f" {folder / PINS}"
         )
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path of a name below the folder; raises NmtError if it would lead out of it."""
+    """Return the path of a name in a folder; raises NmtError if it is outside the folder."""
     parts = PurePosixPath(name)
     if not name or name == PINS or parts.is_absolute() or ".." in parts.parts:
         raise NmtError(f"data.downloads: '{name}' is not a name below the data folder")
@@ -60,7 +62,7 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def read_pins(folder: Path) -> dict[str, str]:
-    """Hashes by name, of files downloaded before."""
+    """Return the recorded hashes of earlier downloads, by file name."""
     path = folder / PINS
     if not path.is_file():
         return {}
@@ -73,7 +75,7 @@ def read_pins(folder: Path) -> dict[str, str]:
 
 
 def retrieve(url: str, path: Path, sha256: str) -> None:
-    """Download to the path, whole or not at all."""
+    """Download a file whole or not at all; raises NmtError if it does not have a given hash."""
     if not url.startswith(("https://", "http://")):
         raise NmtError(f"data.downloads: {url} is not an http(s) address")
     pooch.get_logger().setLevel("ERROR")
@@ -88,10 +90,10 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
         )
         umask = os.umask(0)
         os.umask(umask)
-        path.chmod(0o666 & ~umask)  # pooch's temporary file is its owner's alone
+        path.chmod(0o666 & ~umask)  # pooch leaves the file readable to its owner only
     except requests.exceptions.ConnectionError as error:
         raise NmtError(
-            f"cannot reach {url}: is there a network? You can also put the file at {path} yourself"
+            f"cannot reach {url}; check the network, or put the file at {path} yourself"
         ) from error
     except requests.exceptions.RequestException as error:
         raise NmtError(f"cannot download {url}: {error}") from error
@@ -106,7 +108,7 @@ def retrieve(url: str, path: Path, sha256: str) -> None:
 
 
 def unpack(archive: Path, members: Sequence[str]) -> None:
-    """Extract files of a tar archive beside it, each whole or not at all."""
+    """Extract members of a tar archive into its folder, each whole or not at all."""
     if not members:
         return
     try:
@@ -118,9 +120,9 @@ def unpack(archive: Path, members: Sequence[str]) -> None:
                 with atomic_path(archive.parent / name) as partial, partial.open("wb") as stream:
                     shutil.copyfileobj(content, stream)
     except KeyError as error:
-        raise NmtError(f"{archive} has no member {name}; mend the recipe's unpack") from error
+        raise NmtError(f"{archive} has no member {name}; correct `unpack` in the recipe") from error
     except (tarfile.TarError, *READ_ERRORS) as error:
-        reason = str(error).splitlines()[0] if str(error) else "it is no archive"
+        reason = str(error).splitlines()[0] if str(error) else "it is not an archive"
         raise NmtError(
-            f"cannot unpack {archive}: {reason}; remove the file to download it anew"
+            f"cannot unpack {archive}: {reason}; remove the file to download it again"
         ) from error

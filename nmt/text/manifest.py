@@ -1,8 +1,8 @@
-"""What a prepared corpus was made from, as content hashes by step."""
+"""A record of what a prepared corpus was made from, as content hashes by step."""
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,74 +10,97 @@ from nmt.errors import NmtError
 from nmt.system.atomic import write_text
 from nmt.system.digest import sha256_of
 
-FORMAT = 2  # of the manifest and the shards
+FORMAT = 3  # of the manifest and the shards
 
 
 @dataclass(frozen=True)
 class PreparedFolder:
-    """Where a run keeps its tokenizer and its encoded corpus."""
+    """Paths of a run's tokenizer and encoded corpus."""
 
     run: Path  # the run folder, for messages
-    tokenizer: Path  # the SentencePiece model
+    tokenizer: Path  # the tokenizer's file
     shards: Path  # the folder of the encoded corpus
-    in_use: bool  # whether a training has begun with them: they must not change then
+    in_use: bool  # whether the run has started to train with them, so that they must not change
 
     @property
     def manifest(self) -> Path:
-        """The file that says what they were made from."""
+        """Path of the manifest."""
         return self.shards / "manifest.json"
 
 
+@dataclass(frozen=True)
+class Step:
+    """A finished step of the preparation."""
+
+    key: str  # hash of everything that the result depends on
+    sha256: dict[str, str] = field(default_factory=dict)  # of the files written, by name ending
+    counts: dict[str, int] = field(default_factory=dict)  # training pairs by verdict of cleaning
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A text file that was hashed; an unchanged size and time stand for an unchanged content."""
+
+    size: int  # bytes
+    mtime_ns: int
+    sha256: str
+
+
 class Manifest:
-    """What the prepared corpus was made from, as hashes by step."""
+    """The finished steps, and the text files that they read."""
 
     def __init__(self, path: Path) -> None:
+        """Read a manifest; a missing, damaged or older one is empty, so every step is redone."""
         self._path = path
-        self.steps: dict[str, dict[str, Any]] = {}
-        self.files: dict[str, dict[str, Any]] = {}
+        self.steps: dict[str, Step] = {}
+        self.files: dict[str, SourceFile] = {}
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             if stored["format"] == FORMAT:
-                self.steps = {name: dict(step) for name, step in stored["steps"].items()}
-                self.files = {name: dict(file) for name, file in stored["files"].items()}
+                steps = {name: Step(**step) for name, step in stored["steps"].items()}
+                files = {name: SourceFile(**file) for name, file in stored["files"].items()}
+                self.steps, self.files = steps, files
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            self.steps, self.files = {}, {}  # none that can be trusted: every step is redone
+            pass
 
     def save(self) -> None:
-        """Write it down, whole or not at all."""
-        content = {"format": FORMAT, "steps": self.steps, "files": self.files}
+        """Write the manifest atomically; raises NmtError if that fails."""
+        content = {
+            "format": FORMAT,
+            "steps": {name: asdict(step) for name, step in self.steps.items()},
+            "files": {name: asdict(file) for name, file in self.files.items()},
+        }
         write_text(self._path, json.dumps(content, indent=1) + "\n")
 
-    def forget(self, step: str) -> None:
-        """Before a step is redone: should that be cut short, its old result is not trusted."""
-        if self.steps.pop(step, None) is not None:
+    def forget(self, name: str) -> None:
+        """Remove a step before it is redone, so that an interruption leaves no wrong record."""
+        if self.steps.pop(name, None) is not None:
             self.save()
 
     def hash_file(self, path: Path) -> str:
-        """SHA-256 of a file; one of unchanged size and time is not read again."""
+        """Return the SHA-256 of a text file; a file of known size and time is not read again."""
         status = path.stat()
         known = self.files.get(str(path))
-        place = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
-        if known and "sha256" in known and {**known, **place} == known:
-            return str(known["sha256"])
+        if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            return known.sha256
         digest = sha256_of(path)
-        self.files[str(path)] = {**place, "sha256": digest}
+        self.files[str(path)] = SourceFile(status.st_size, status.st_mtime_ns, digest)
         return digest
 
-    def needs(self, step: str, key: str, folder: PreparedFolder) -> bool:
-        """Whether a step was made from something else than `key` tells, or never.
+    def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
+        """Return whether a step must be done: it has not been, or with another key.
 
-        Raises NmtError if it was, and a training was begun with that.
+        Raises NmtError if the key differs but the run already trains with the step's result.
         """
-        known = self.steps.get(step, {}).get("key")
-        if known not in (None, key) and folder.in_use:
+        known = self.steps.get(name)
+        if known and known.key != key and folder.in_use:
             raise NmtError(
-                f"the corpus of {folder.run} changed since its training began; bring the old text"
-                " back, or name a new folder with --run"
+                f"the corpus of {folder.run} has changed since its training started; restore the"
+                " old text, or choose a new folder with --run"
             )
-        return known != key
+        return known is None or known.key != key
 
 
 def hash_of(*parts: Any) -> str:
-    """SHA-256 of values written as JSON."""
+    """Return the SHA-256 of values written as JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which pairs make a batch: similar lengths that fill a budget of tokens a side (section 5.1)."""
+"""Choose the pairs of each batch: similar lengths that fill a budget of tokens (section 5.1)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ POSITION_BITS = 32
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """The batches of an epoch, in the order in which they are trained on."""
+    """The batches of an epoch, in training order."""
 
-    order: NDArray[numpy.uint32]  # every pair's index, batch by batch
-    begins: NDArray[numpy.int64]  # of each batch in `order`, the total last
+    order: NDArray[numpy.uint32]  # the index of every pair, batch by batch
+    starts: NDArray[numpy.int64]  # of each batch in `order`; the last number is the total
     sequence: NDArray[numpy.int64]  # batches in training order
 
     def __len__(self) -> int:
         return len(self.sequence)
 
     def __getitem__(self, index: int) -> NDArray[numpy.int64]:
-        """The pairs of one batch."""
+        """Return the indices of one batch's pairs."""
         batch = self.sequence[index]
-        return self.order[self.begins[batch] : self.begins[batch + 1]].astype(numpy.int64)
+        return self.order[self.starts[batch] : self.starts[batch + 1]].astype(numpy.int64)
 
 
 def plan_epoch(
@@ -36,28 +36,30 @@ def plan_epoch(
     seed: int,
     epoch: int,
 ) -> EpochPlan:
-    """Batches, and their order, that (seed, epoch) alone determines.
+    """Return the batches of an epoch; they depend on the lengths, the seed and the epoch only.
 
-    Pairs are sorted by length after shuffling, so that equal lengths meet in a new order each
-    epoch, cut where either side's budget is full, and the batches shuffled. Budgets count real
-    tokens; a pair longer than a budget is a batch of its own.
+    source_lengths, target_lengths (n,): tokens of each pair. source_tokens, target_tokens: the
+    budget of a batch in real tokens of each side; a pair longer than a budget is a batch alone.
+
+    Pairs are shuffled and then sorted by length, so that pairs of equal length meet in a new order
+    each epoch. The sorted pairs are cut where either budget is full, and the batches are shuffled.
     """
     random = numpy.random.default_rng([seed, epoch])
     shuffled = random.permutation(numpy.arange(len(source_lengths), dtype=numpy.uint32))
-    order = shuffled[by_length(source_lengths, target_lengths, shuffled)]
-    begins = cut(source_lengths, target_lengths, order, source_tokens, target_tokens)
-    return EpochPlan(order, begins, random.permutation(len(begins) - 1))
+    order = shuffled[order_by_length(source_lengths, target_lengths, shuffled)]
+    starts = batch_starts(source_lengths, target_lengths, order, source_tokens, target_tokens)
+    return EpochPlan(order, starts, random.permutation(len(starts) - 1))
 
 
-def by_length(
+def order_by_length(
     source_lengths: Lengths, target_lengths: Lengths, shuffled: NDArray[numpy.uint32]
 ) -> NDArray[numpy.int64]:
-    """The order of the shuffled pairs by target length, then source length.
+    """Return the order that sorts shuffled pairs by target length, then by source length.
 
-    Source lengths rise and fall in turn from one target length to the next, so that a batch that
-    spans two of them stays of one source length, hence with little padding. Both lengths and the
-    place, which keeps equals in shuffled order, make one 64-bit key: sorting these in place takes
-    a third of the memory that sorting by columns does.
+    Source lengths ascend for even target lengths and descend for odd ones. A batch that spans two
+    target lengths then has one source length, hence little padding. Both lengths and the position,
+    which keeps equal pairs in shuffled order, form one 64-bit key: sorting these keys in place
+    takes a third of the memory that sorting by columns takes.
     """
     target, source = target_lengths[shuffled], source_lengths[shuffled]
     numpy.invert(source, out=source, where=target % 2 == 1)
@@ -72,19 +74,22 @@ def by_length(
     return keys.view(numpy.int64)
 
 
-def cut(
+def batch_starts(
     source_lengths: Lengths,
     target_lengths: Lengths,
     order: NDArray[numpy.uint32],
     source_tokens: int,
     target_tokens: int,
 ) -> NDArray[numpy.int64]:
-    """Where batches begin: each takes the next pairs until either side's budget is full."""
+    """Return where batches start in `order`, and its length at the end.
+
+    Each batch takes the next pairs until the budget of either side is full.
+    """
     shortest = int(min(source_lengths.min(), target_lengths.min()))
-    most = max(1, min(source_tokens, target_tokens) // shortest)  # pairs of any batch
-    begins = [0]
-    while begins[-1] < len(order):
-        window = order[begins[-1] : begins[-1] + most]
+    most = max(1, min(source_tokens, target_tokens) // shortest)  # pairs in any batch
+    starts = [0]
+    while starts[-1] < len(order):
+        window = order[starts[-1] : starts[-1] + most]
         ends = (
             numpy.searchsorted(numpy.cumsum(lengths[window], dtype=numpy.int64), budget, "right")
             for lengths, budget in (
@@ -92,29 +97,33 @@ def cut(
                 (target_lengths, target_tokens),
             )
         )
-        begins.append(begins[-1] + max(1, min(map(int, ends))))
-    return numpy.array(begins)
+        starts.append(starts[-1] + max(1, min(map(int, ends))))
+    return numpy.array(starts)
 
 
-def batches_for_processes(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
-    """`batches_by_length`, a little smaller where that leaves no worker without one at the end."""
+def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Yield the indices of segments in batches of similar length, the longest segments first.
+
+    lengths: tokens of each segment. max_tokens: the limit of a batch, padding included; a longer
+    segment is a batch alone.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    start = 0
+    while start < len(order):
+        longest = lengths[order[start]]
+        end = start + max(1, max_tokens // longest)
+        yield order[start:end]
+        start = end
+
+
+def batches_for_workers(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
+    """Return batches as `batches_by_length` does, but a multiple of `workers` if possible.
+
+    Batches are made smaller for this, so that no worker is idle at the end.
+    """
     batches: list[list[int]] = []
     for percent in range(100, 0, -2):
         batches = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
         if len(batches) % workers == 0:
             break
     return batches
-
-
-def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Indices in batches of at most `max_tokens`, padding included, longest first.
-
-    A segment longer than that is a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
-    begin = 0
-    while begin < len(order):
-        longest = lengths[order[begin]]
-        end = begin + max(1, max_tokens // longest)
-        yield order[begin:end]
-        begin = end

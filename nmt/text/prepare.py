@@ -1,30 +1,29 @@
-"""The pipeline of text: learn the tokenizer, clean and encode the corpus, write its shards.
+"""Prepare a corpus for training: learn the tokenizer, clean and encode the text, write shards.
 
-A manifest of content hashes records what each step was made from; a step is redone only when that
+A manifest of content hashes records what each step was made from. A step is redone only if that
 changed.
 """
 
 import hashlib
-import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.system.atomic import write_bytes
-from nmt.system.log import progress_bar
+from nmt.system.log import Notify, progress_bar
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.encode import REASONS, encode_pairs
-from nmt.text.manifest import Manifest, PreparedFolder, hash_of
-from nmt.text.shards import ENDINGS, Shard, is_whole, new_shard, open_shard
-from nmt.text.tokenizer import Tokenizer, joined, learn, load_tokenizer, wanted_pieces
+from nmt.text.encode import VERDICTS, encode_pairs
+from nmt.text.learning import learn_tokenizer
+from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
+from nmt.text.shards import ENDINGS, Shard, is_intact, new_shard, open_shard
+from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
-DEV = "dev"  # the manifest's step of the dev set, which is read as it is
-SAMPLE_CHARACTERS = 300_000_000  # of text that SentencePiece, which keeps it all, learns from
-
-Report = Callable[[str], None]
+# Steps of the manifest; each shard is a step too.
+DEV = "dev"  # the dev set, which is recorded but read as it is
+TOKENIZER = "tokenizer"
+MODEL = "model"  # the tokenizer's file, in its step
 
 
 @dataclass(frozen=True)
@@ -34,52 +33,46 @@ class Prepared:
     tokenizer: Tokenizer
     shards: tuple[Shard, ...]
     names: tuple[str, ...]  # the text files of each shard, for messages
-    fingerprint: str  # changes whenever the tokenizer, any shard or the dev set does
+    fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
 
 
 def prepare(
     recipe: Recipe,
     data: DataFolder,
     folder: PreparedFolder,
-    report: Report,
+    notify: Notify,
     given_tokenizer: bytes | None = None,
 ) -> Prepared:
-    """Do what is not done yet of learning the tokenizer and encoding the training corpora.
+    """Learn the tokenizer and encode the training corpora, as far as that is not done yet.
 
-    With `given_tokenizer`, a SentencePiece model, none is learned. Raises NmtError for a missing,
-    misaligned, empty or too small corpus.
+    given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
+    corpus that is missing, misaligned, empty or too small.
     """
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
-    check_dev(recipe, data, report)
+    check_test_sets(recipe, data, notify)
     manifest = Manifest(folder.manifest)
-    dev = [data.find(name, recipe) for files in recipe.data.dev for name in files.names]
-    dev_key = hash_of([manifest.hash_file(path) for path in dev])
-    new_dev = manifest.needs(DEV, dev_key, folder)
-    manifest.steps[DEV] = {"key": dev_key}
+    dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [
         [manifest.hash_file(data.find(name, recipe)) for name in files.names]
         for files in recipe.data.train
     ]
     if given_tokenizer is None:
-        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, hash_of(hashes), report)
+        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer))
+        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
     else:
-        tokenizer = take_tokenizer(given_tokenizer, folder, manifest)
+        tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
-        key = hash_of(hashlib.sha256(tokenizer.model).hexdigest(), hashes[index], limits)
+        key = hash_of(sha256(tokenizer.model), hashes[index], limits)
         name = shard_name(index)
-        needed = manifest.needs(name, key, folder)
-        if not needed and not is_whole(folder.shards, name, manifest.steps[name].get("sha256", {})):
-            report(f"{folder.shards / name} is damaged or missing; it is made anew")
-            needed = True
-        if needed:
+        if needs_encoding(folder, manifest, name, key, notify):
             manifest.forget(name)
-            counts, digests = encode_corpus(recipe, files, data, folder, name, tokenizer)
-            manifest.steps[name] = {"key": key, "sha256": digests, **counts}
+            step = encode_corpus(recipe, files, data, folder, index, tokenizer, key)
+            manifest.steps[name] = step
             manifest.save()
-            report(describe(files, counts, recipe.data))
-    if new_dev:
+            notify(describe(files, step.counts, recipe.data))
+    if dev_changed:
         manifest.save()
     remove_unused(folder.shards, manifest, set(map(shard_name, range(len(recipe.data.train)))))
     prepared = open_prepared(recipe, folder)
@@ -91,12 +84,12 @@ def prepare(
 
 
 def shard_name(index: int) -> str:
-    """The shard of the training corpus of this place in the recipe."""
+    """Return the name of the shard of a training corpus by its index in the recipe."""
     return f"train-{index}"
 
 
 def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
-    """The corpus as `prepare` left it."""
+    """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
     manifest = Manifest(folder.manifest)
     tokenizer = load_tokenizer(folder.tokenizer)
     names = [shard_name(index) for index in range(len(recipe.data.train))]
@@ -104,12 +97,17 @@ def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
         tokenizer,
         tuple(open_shard(folder.shards, name, len(tokenizer)) for name in names),
         tuple(" + ".join(files.names) for files in recipe.data.train),
-        hash_of(*(manifest.steps[name]["key"] for name in [*names, DEV])),
+        hash_of(*(manifest.steps[name].key for name in [*names, DEV])),
     )
 
 
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def remove_unused(folder: Path, manifest: Manifest, names: set[str]) -> None:
-    """Remove and forget shards of corpora that the recipe no longer names."""
+    """Remove all shards but those with these names, and their steps."""
     for step in [each for each in manifest.steps if each.startswith("train-")]:
         if step not in names:
             manifest.forget(step)
@@ -118,33 +116,52 @@ def remove_unused(folder: Path, manifest: Manifest, names: set[str]) -> None:
             path.unlink()
 
 
-def check_dev(recipe: Recipe, data: DataFolder, report: Report) -> None:
-    """Find what is wrong with the dev set before hours of work, and tell of missing test sets."""
-    for files in recipe.data.dev:
-        for _ in read_pairs(files, data, recipe):
-            pass
+def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[tuple[str, str]]:
+    """Return the (source, target) pairs of all dev sets, in order.
+
+    Raises NmtError for a missing, unreadable or misaligned file.
+    """
+    return [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
+
+
+def record_dev_set(
+    recipe: Recipe, data: DataFolder, folder: PreparedFolder, manifest: Manifest
+) -> bool:
+    """Record the dev set's content in the manifest, and return whether it changed.
+
+    Raises NmtError for a missing file, or if the run already trains with another dev set.
+    """
+    paths = [data.find(name, recipe) for files in recipe.data.dev for name in files.names]
+    key = hash_of([manifest.hash_file(path) for path in paths])
+    changed = manifest.needs(DEV, key, folder)
+    manifest.steps[DEV] = Step(key)
+    return changed
+
+
+def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
+    """Print a note for each test set that has a missing file; training does not need them."""
     for name, files in recipe.data.test.items():
         try:
             for file in (*files.names, *filter(None, [files.labels]), *files.references):
                 data.find(file, recipe)
         except NmtError as error:
-            report(f"test set {name}, which `nmt evaluate` will need: {error}")
+            notify(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
-def take_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
-    """A tokenizer made elsewhere as the run's own."""
-    tokenizer = Tokenizer(model, "the tokenizer of the model to begin with")
-    sha256 = hashlib.sha256(model).hexdigest()
-    key = hash_of("given", sha256)
-    if manifest.needs("tokenizer", key, folder) or not holds(folder.tokenizer, model):
+def store_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
+    """Store the bytes of another model's tokenizer as the run's own, and return it."""
+    tokenizer = Tokenizer(model, "the tokenizer of the initial model")
+    digest = sha256(model)
+    key = hash_of("given", digest)
+    if manifest.needs(TOKENIZER, key, folder) or not has_content(folder.tokenizer, model):
         write_bytes(folder.tokenizer, model)
-        manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
+        manifest.steps[TOKENIZER] = Step(key, {MODEL: digest})
         manifest.save()
     return tokenizer
 
 
-def holds(path: Path, content: bytes) -> bool:
-    """Whether a file is there with this content."""
+def has_content(path: Path, content: bytes) -> bool:
+    """Return whether a file exists with this content."""
     try:
         return path.read_bytes() == content
     except OSError:
@@ -156,77 +173,31 @@ def prepare_tokenizer(
     data: DataFolder,
     folder: PreparedFolder,
     manifest: Manifest,
-    corpus_hash: str,
-    report: Report,
+    key: str,
+    notify: Notify,
 ) -> Tokenizer:
-    """The run's tokenizer, learned anew if the text or its settings changed."""
-    settings = asdict(recipe.tokenizer)
-    if recipe.tokenizer.kind == "bpe":
-        del settings["kind"]  # as before there were others, so that what was prepared then stands
-    if recipe.tokenizer.joint:
-        del settings["joint"]
-    key = hash_of(corpus_hash, settings)
-    if not manifest.needs("tokenizer", key, folder) and folder.tokenizer.is_file():
+    """Return the run's tokenizer; learn it if it is missing, damaged, or has another key."""
+    if not manifest.needs(TOKENIZER, key, folder) and folder.tokenizer.is_file():
         tokenizer = load_tokenizer(folder.tokenizer)
-        if hashlib.sha256(tokenizer.model).hexdigest() == manifest.steps["tokenizer"].get("sha256"):
+        if sha256(tokenizer.model) == manifest.steps[TOKENIZER].sha256.get(MODEL):
             return tokenizer
-    lines, characters = measure(training_segments(recipe, data))
-    share = min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
-    report(
-        f"learning {wanted_pieces(recipe.tokenizer)} from {lines:,} lines"
-        + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
-    )
-    tokenizer = learn_tokenizer(recipe, data, share)
+    tokenizer = learn_tokenizer(recipe, data, notify)
     write_bytes(folder.tokenizer, tokenizer.model)
-    sha256 = hashlib.sha256(tokenizer.model).hexdigest()
-    manifest.steps["tokenizer"] = {"key": key, "sha256": sha256}
+    manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
     manifest.save()
     return tokenizer
 
 
-def learn_tokenizer(recipe: Recipe, data: DataFolder, share: float) -> Tokenizer:
-    """Pieces of both languages, or of each, from this share of the text."""
-    if recipe.tokenizer.joint:
-        segments = sample(training_segments(recipe, data), share)
-        return Tokenizer(learn(segments, recipe.tokenizer).model)
-    source, target = (
-        learn(
-            sample(training_segments(recipe, data, slice(side, side + 1)), share),
-            recipe.tokenizer,
-            f"the {name} side of this corpus",
-        )
-        for side, name in enumerate(("source", "target"))
-    )
-    return joined(source, target)
-
-
-def measure(segments: Iterable[str]) -> tuple[int, int]:
-    """Lines and characters."""
-    lines, characters = 0, 0
-    for segment in segments:
-        lines += 1
-        characters += len(segment)
-    return lines, characters
-
-
-def sample(segments: Iterable[str], share: float) -> Iterator[str]:
-    """About this share of the segments, always the same ones; all of them from 1 on."""
-    draw = random.Random(1)  # noqa: S311 (not for secrets)
-    return (segment for segment in segments if share >= 1 or draw.random() < share)
-
-
-def training_segments(recipe: Recipe, data: DataFolder, sides: slice = slice(2)) -> Iterator[str]:
-    """All segments of the training corpora that are not blank, both sides unless one is named."""
-    empty = True
-    for files in recipe.data.train:
-        for pair in read_pairs(files, data, recipe):
-            for side in pair[sides]:
-                if side.strip():
-                    empty = False
-                    yield side
-    if empty:
-        names = ", ".join(name for files in recipe.data.train for name in files.names)
-        raise NmtError(f"the training corpus is empty: {names}")
+def needs_encoding(
+    folder: PreparedFolder, manifest: Manifest, name: str, key: str, notify: Notify
+) -> bool:
+    """Return whether a shard must be written; print a note if it was but is damaged."""
+    if manifest.needs(name, key, folder):
+        return True
+    if is_intact(folder.shards, name, manifest.steps[name].sha256):
+        return False
+    notify(f"{folder.shards / name} is damaged or missing and is created again")
+    return True
 
 
 def encode_corpus(
@@ -234,25 +205,26 @@ def encode_corpus(
     files: TextFiles,
     data: DataFolder,
     folder: PreparedFolder,
-    name: str,
+    index: int,
     tokenizer: Tokenizer,
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Encode and clean one corpus into a shard: pairs by verdict, and its files' SHA-256."""
-    counts = Counter(dict.fromkeys(REASONS, 0))
+    key: str,
+) -> Step:
+    """Encode and clean the training corpus `files`, number `index`, into a shard."""
+    counts = Counter(dict.fromkeys(VERDICTS, 0))
     pairs = read_pairs(files, data, recipe)
     with (
-        new_shard(folder.shards, name, len(tokenizer)) as writer,
+        new_shard(folder.shards, shard_name(index), len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
         for chunk in encode_pairs(pairs, tokenizer, recipe.data):
             writer.add(chunk.pairs)
             counts.update(chunk.counts)
             bar.update(sum(chunk.counts.values()))
-    return dict(counts), writer.digests()
+    return Step(key, writer.digests(), dict(counts))
 
 
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
-    """One line on what cleaning kept and dropped."""
+    """Return one line about what cleaning kept and dropped."""
     return (
         f"{' + '.join(files.names)}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,}"
         f" with an empty side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
@@ -261,9 +233,9 @@ def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> 
 
 
 def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
-    """Totals of what cleaning dropped, over all corpora."""
-    steps = [step for name, step in manifest.steps.items() if name.startswith("train-")]
-    empty, long, ratio = (sum(s[k] for s in steps) for k in ("empty", "too_long", "ratio"))
+    """Return a phrase with the totals that cleaning dropped from all corpora."""
+    counts = [step.counts for name, step in manifest.steps.items() if name.startswith("train-")]
+    empty, long, ratio = (sum(each[k] for each in counts) for k in ("empty", "too_long", "ratio"))
     return (
         f"{empty:,} with an empty side, {long:,} longer than data.max_length={limits.max_length},"
         f" {ratio:,} beyond data.max_ratio={limits.max_ratio:g}"

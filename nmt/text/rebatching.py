@@ -1,7 +1,7 @@
-"""Batches dealt anew where pairs are cut into other pieces each epoch.
+"""Batches of an epoch with BPE-dropout, regrouped by the lengths that its pairs really have.
 
-A plan goes by the lengths of the prepared pieces. BPE-dropout cuts finer, one pair more so than its
-neighbour: of batches as planned a quarter was padding.
+An epoch is planned by the lengths of the prepared segments. BPE-dropout lengthens each segment by a
+different amount: a quarter of the planned batches was padding.
 """
 
 from collections.abc import Callable
@@ -9,19 +9,19 @@ from collections.abc import Callable
 import numpy
 from numpy.typing import NDArray
 
-from nmt.text.plan import EpochPlan, by_length
+from nmt.text.plan import EpochPlan, order_by_length
 
 Integers = NDArray[numpy.int64]
 
-WINDOW = 128  # batches: with half as many padding is half as much again
-LONGEST = numpy.iinfo(numpy.uint16).max  # what sorting tells apart
+WINDOW = 128  # batches regrouped together; with 64, padding is half as much again
+MAX_LENGTH = numpy.iinfo(numpy.uint16).max  # tokens; the sort treats longer segments as equal
 
 
 class RebatchedPlan:
-    """A plan's batches, as many of the same pairs a window, dealt by the lengths pairs really have.
+    """A plan whose pairs are regrouped, window by window, into as many batches of real lengths.
 
-    What a batch holds depends on the plan, the seed and the epoch alone, not on which batches were
-    asked for before: a run that goes on in mid-window deals it again.
+    A batch depends on the plan, the seed and the epoch only, not on the batches that were read
+    before: a run that resumes inside a window computes the same batches again.
     """
 
     def __init__(
@@ -29,11 +29,18 @@ class RebatchedPlan:
         plan: EpochPlan,
         seed: int,
         epoch: int,
-        lengths: Callable[[Integers], tuple[Integers, Integers]],  # of pairs: source and target
+        lengths: Callable[[Integers], tuple[Integers, Integers]],
+        window: int = WINDOW,
     ) -> None:
+        """Regroup the batches of a plan.
+
+        lengths: maps the indices of pairs to their source and target lengths in tokens. window:
+        batches that are regrouped together.
+        """
         self._plan = plan
         self._seed = seed, epoch
         self._lengths = lengths
+        self._size = window
         self._window = -1
         self._batches: list[Integers] = []
 
@@ -41,24 +48,24 @@ class RebatchedPlan:
         return len(self._plan)
 
     def __getitem__(self, index: int) -> Integers:
-        """The pairs of one batch."""
-        last = max(0, len(self) // WINDOW - 1)  # it takes what is left over
-        window = min(index // WINDOW, last)
+        """Return the indices of one batch's pairs."""
+        last = max(0, len(self) // self._size - 1)  # the last window also takes the remainder
+        window = min(index // self._size, last)
         if window != self._window:
-            end = len(self) if window == last else (window + 1) * WINDOW
-            self._batches = self._deal(window, range(window * WINDOW, end))
+            end = len(self) if window == last else (window + 1) * self._size
+            self._batches = self._regroup(window, range(window * self._size, end))
             self._window = window
-        return self._batches[index - window * WINDOW]
+        return self._batches[index - window * self._size]
 
-    def _deal(self, window: int, indices: range) -> list[Integers]:
+    def _regroup(self, window: int, indices: range) -> list[Integers]:
         planned = [self._plan[each] for each in indices]
-        # Batch by batch: cutting a whole window at once would take memory.
+        # Batch by batch, because resegmenting a whole window at once would take more memory.
         source, target = (
             numpy.concatenate(side) for side in zip(*map(self._lengths, planned), strict=True)
         )
-        order = by_length(
-            numpy.minimum(source, LONGEST).astype(numpy.uint16),
-            numpy.minimum(target, LONGEST).astype(numpy.uint16),
+        order = order_by_length(
+            numpy.minimum(source, MAX_LENGTH).astype(numpy.uint16),
+            numpy.minimum(target, MAX_LENGTH).astype(numpy.uint16),
             numpy.arange(len(source), dtype=numpy.uint32),
         )
         ends = even_batches(source[order], target[order], len(planned))
@@ -68,31 +75,35 @@ class RebatchedPlan:
 
 
 def even_batches(source: Integers, target: Integers, count: int) -> list[int]:
-    """Where `count` batches of pairs in this order end, the largest as small as can be.
+    """Return where `count` consecutive batches of sorted pairs end, with the largest minimal.
 
-    A batch's size is that of its larger side, padding included; each has a pair at least. To a
-    fiftieth, found by halving.
+    source, target (n,): tokens of each pair, n >= count. A batch's size is that of its larger side,
+    padding included; each batch has at least one pair. A binary search finds the smallest budget
+    for all batches to within 2%.
     """
     least = int(max(source.sum(), target.sum())) // count
     most = 2 * least + 1
-    while len(ends := cut_padded(source, target, most)) > count:
+    while len(ends := padded_batch_ends(source, target, most)) > count:
         least, most = most, 2 * most
     while most - least > max(1, least // 50):
         middle = (least + most) // 2
-        found = cut_padded(source, target, middle)
+        found = padded_batch_ends(source, target, middle)
         if len(found) > count:
             least = middle
         else:
             most, ends = middle, found
-    while len(ends) < count:  # halve the batch of the most pairs
+    while len(ends) < count:  # halve the batch with the most pairs
         rows = numpy.diff([0, *ends])
         place = int(rows.argmax())
         ends.insert(place, ends[place] - int(rows[place]) // 2)
     return ends
 
 
-def cut_padded(source: Integers, target: Integers, budget: int) -> list[int]:
-    """Where batches end that take pairs in order until either side, padded, is over the budget."""
+def padded_batch_ends(source: Integers, target: Integers, budget: int) -> list[int]:
+    """Return where consecutive batches end that hold at most `budget` tokens a side with padding.
+
+    A longer pair is a batch alone.
+    """
     ends = [0]
     while ends[-1] < len(source):
         most = max(1, budget // int(target[ends[-1]]))  # pairs; the order is by target length

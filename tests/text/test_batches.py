@@ -1,4 +1,4 @@
-"""Batches: what stands where, padding, micro-batches, pairs counted through shards."""
+"""Batches: layout, padding, micro-batches, even parts, and one index over several shards."""
 
 from pathlib import Path
 
@@ -55,25 +55,25 @@ def test_micro_batches_hold_every_pair_once(rows: int, max_tokens: int) -> None:
             assert max(part.source.numel(), part.labels.numel()) <= max_tokens
 
 
-@pytest.mark.parametrize("hands", [1, 2, 3, 50])
+@pytest.mark.parametrize("count", [1, 2, 3, 50])
 @pytest.mark.parametrize("rows", [1, 2, 17])
-def test_pairs_are_dealt_out_evenly(rows: int, hands: int) -> None:
+def test_even_parts_hold_every_pair_once(rows: int, count: int) -> None:
     batch = random_batch(rows, seed=rows)
-    parts = batch.deal(hands)
-    assert 1 <= len(parts) <= min(rows, hands)
+    parts = batch.split_evenly(count)
+    assert 1 <= len(parts) <= min(rows, count)
     sizes = [part.source_tokens + part.target_tokens for part in parts]
     longest = int(((batch.source != PAD).sum(1) + (batch.labels != PAD).sum(1)).max())
-    assert max(sizes) <= (batch.source_tokens + batch.target_tokens) / hands + longest
+    assert max(sizes) <= (batch.source_tokens + batch.target_tokens) / count + longest
     for name in ("source", "target_input", "labels"):
-        dealt = [row for part in parts for row in real(getattr(part, name))]
-        assert dealt == real(getattr(batch, name))
+        joined = [row for part in parts for row in real(getattr(part, name))]
+        assert joined == real(getattr(batch, name))
     assert sum(part.target_tokens for part in parts) == batch.target_tokens
     for part in parts:
         assert part.source.shape[1] == max(map(len, real(part.source)))
         assert part.labels.shape[1] == max(map(len, real(part.labels)))
 
 
-def test_a_dataset_counts_through_its_shards(tmp_path: Path) -> None:
+def test_a_dataset_has_one_index_over_its_shards(tmp_path: Path) -> None:
     def shard(name: str, *pairs: Pair) -> Shard:
         with new_shard(tmp_path, name, 100) as writer:
             writer.add(encoded(pairs, first_line=5))

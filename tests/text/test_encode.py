@@ -20,7 +20,7 @@ from nmt.text import prepare as pipeline
 from nmt.text.encode import REASONS, EncodedChunk, encode_pairs, judge
 from nmt.text.tokenizer import Tokenizer, learn
 from tests.conftest import WORDS
-from tests.text.conftest import Bench
+from tests.text.conftest import TinyCorpus
 
 Program = Callable[[str], tuple[int, str, str]]
 
@@ -46,7 +46,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNKS_ALONE", 10**9)
 
 
-def corpus(count: int) -> list[tuple[str, str]]:
+def random_pairs(count: int) -> list[tuple[str, str]]:
     """Pairs of every verdict, in no order."""
     draw = numpy.random.default_rng(count)
 
@@ -102,7 +102,7 @@ def test_pairs_are_judged_at_once_as_one_by_one(max_length: int, max_ratio: floa
 @pytest.mark.parametrize("count", [0, 1, 7, 14, 15, 300])
 def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> None:
     """Against one pair at a time; from 15 pairs on by the pool."""
-    pairs = corpus(count)
+    pairs = random_pairs(count)
     expected_ids, expected_lengths, expected_lines = [], [], []
     verdicts = []
     for line, pair in enumerate(pairs, start=1):
@@ -126,7 +126,7 @@ def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> N
 def test_many_processes_give_what_one_gives(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = corpus(500)
+    pairs = random_pairs(500)
     found = []
     at_work = 0
     for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
@@ -147,15 +147,15 @@ def test_many_processes_give_what_one_gives(
             assert mine.tolist() == theirs.tolist()
 
 
-def test_a_pool_writes_the_same_shards(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench.prepare(max_length=12, max_ratio=2.5)
-    pooled = bench.shard_bytes()
-    for path in bench.run.prepared.iterdir():
+def test_a_pool_writes_the_same_shards(corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus.prepare(max_length=12, max_ratio=2.5)
+    pooled = corpus.shard_bytes()
+    for path in corpus.run.prepared.iterdir():
         path.unlink()
     alone(monkeypatch)
-    bench.prepare(max_length=12, max_ratio=2.5)
+    corpus.prepare(max_length=12, max_ratio=2.5)
     assert len(pooled) == 3
-    assert bench.shard_bytes() == pooled
+    assert corpus.shard_bytes() == pooled
 
 
 def test_what_is_read_ahead_is_bounded(tokenizer: Tokenizer) -> None:
@@ -191,19 +191,22 @@ def test_an_error_of_the_corpus_comes_through(
 
 @pytest.mark.parametrize("kind", ["misaligned", "no tab"])
 def test_a_corpus_found_odd_late_leaves_nothing(
-    bench: Bench, tmp_path: Path, tokenizer: Tokenizer, kind: str
+    corpus: TinyCorpus, tmp_path: Path, tokenizer: Tokenizer, kind: str
 ) -> None:
     """With a given tokenizer nothing reads the text before it is encoded."""
     if kind == "misaligned":
         with (tmp_path / "train.tgt").open("a") as stream:
             stream.write("SUN\n")
-        train, message = bench.recipe.data.train, r"has 120 lines but .* has 121: .* line 120 while"
+        train, message = (
+            corpus.recipe.data.train,
+            r"has 120 lines but .* has 121: .* line 120 while",
+        )
     else:
         (tmp_path / "x.tsv").write_text("sun\tSUN\n" * 99 + "moon MOON\n" + "sun\tSUN\n" * 99)
         train, message = (TextFiles(tsv="x.tsv"),), r"x\.tsv, line 100: no tab"
     with pytest.raises(NmtError, match=message):
-        bench.prepare(given_tokenizer=tokenizer.model, train=train)
-    assert {path.name for path in bench.files()} == {"tokenizer.model", "manifest.json"}
+        corpus.prepare(given_tokenizer=tokenizer.model, train=train)
+    assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
     assert multiprocessing.active_children() == []
 
 
@@ -216,7 +219,9 @@ def test_a_killed_process_is_told(tokenizer: Tokenizer) -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_a_killed_process_leaves_no_shard(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_process_leaves_no_shard(
+    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same command then begins the corpus anew, with the tokenizer that it has."""
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
@@ -229,10 +234,10 @@ def test_a_killed_process_leaves_no_shard(bench: Bench, monkeypatch: pytest.Monk
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "encode_pairs", kill_after_first)
         with pytest.raises(NmtError, match="the same command begins the corpus anew"):
-            bench.prepare()
-    assert {path.name for path in bench.files()} == {"tokenizer.model", "manifest.json"}
-    assert len(bench.prepare().shards[0]) == 120
-    assert [line for line in bench.told if "BPE pieces" in line] == []
+            corpus.prepare()
+    assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
+    assert len(corpus.prepare().shards[0]) == 120
+    assert [line for line in corpus.notes if "BPE tokens" in line] == []
 
 
 PROGRAM = """

@@ -1,15 +1,21 @@
-"""The epoch's batches: those of a plain reference, within budgets, in an order that is drawn."""
+"""The plan of an epoch equals a plain reference, keeps its budgets and is shuffled."""
 
 from itertools import product
 
 import numpy
 import pytest
 
-from nmt.text.plan import EpochPlan, Lengths, plan_epoch
+from nmt.text.plan import (
+    EpochPlan,
+    Lengths,
+    batches_by_length,
+    batches_for_workers,
+    plan_epoch,
+)
 
 
 def realistic_lengths(count: int = 3000) -> tuple[Lengths, Lengths]:
-    """Log-normal source lengths with correlated target lengths, as in news text."""
+    """Return log-normal source lengths with correlated target lengths, as in news text."""
     random = numpy.random.default_rng(3)
     source = numpy.exp(random.normal(3.0, 0.6, count)).clip(1, 200)
     target = (source * random.normal(1.1, 0.15, count)).clip(1, 200)
@@ -45,7 +51,7 @@ def reference_plan(
     seed: int,
     epoch: int,
 ) -> list[list[int]]:
-    """What `plan_epoch` documents, pair by pair in Python's integers."""
+    """Return the batches that `plan_epoch` documents, computed pair by pair in Python."""
     source, target = source_lengths.tolist(), target_lengths.tolist()
     random = numpy.random.default_rng([seed, epoch])
     shuffled = random.permutation(len(source)).tolist()
@@ -81,7 +87,7 @@ BUDGETS = [(1, 1), (7, 7), (64, 64), (30, 100), (100, 30), (4096, 4096), (10**9,
         (50, 65_534, 65_535),
     ],
 )
-def test_the_plan_is_that_of_the_reference(
+def test_the_plan_equals_the_reference(
     count: int, least: int, most: int, source_tokens: int, target_tokens: int
 ) -> None:
     source, target = random_lengths(count, least, most)
@@ -96,7 +102,7 @@ def test_the_plan_is_that_of_the_reference(
 
 
 def test_a_plan_by_hand() -> None:
-    """Sources fall in the odd target length 3 and rise in the even one 4; 12 tokens a side.
+    """Sources descend in the odd target length 3 and ascend in the even one 4; 12 tokens a side.
 
     Sorted, (source, target): (9, 3) | (5, 3) (2, 3) (1, 4) | (6, 4).
     """
@@ -105,7 +111,7 @@ def test_a_plan_by_hand() -> None:
     assert sorted(plan(source, target, budget=12)) == [[0], [3], [4, 1, 2]]
 
 
-def test_a_plan_ends_like_a_list() -> None:
+def test_a_plan_is_indexed_like_a_list() -> None:
     source, target = random_lengths(20, 2, 9)
     found = plan_epoch(source, target, source_tokens=20, target_tokens=20, seed=1, epoch=0)
     assert found[0].dtype == numpy.int64
@@ -116,14 +122,14 @@ def test_a_plan_ends_like_a_list() -> None:
 
 @pytest.mark.parametrize("epoch", range(3))
 @pytest.mark.parametrize("budget", [1, 50, 1000, 10**9])
-def test_every_pair_exactly_once_an_epoch(epoch: int, budget: int) -> None:
+def test_every_pair_occurs_once_an_epoch(epoch: int, budget: int) -> None:
     source, target = realistic_lengths(500)
     seen = [each for batch in plan(source, target, budget=budget, epoch=epoch) for each in batch]
     assert sorted(seen) == list(range(500))
 
 
 @pytest.mark.parametrize(("source_budget", "target_budget"), [(300, 300), (150, 400), (400, 150)])
-def test_both_budgets_hold_unless_a_pair_alone_is_longer(
+def test_both_budgets_hold_unless_one_pair_is_longer(
     source_budget: int, target_budget: int
 ) -> None:
     source, target = realistic_lengths()
@@ -135,14 +141,14 @@ def test_both_budgets_hold_unless_a_pair_alone_is_longer(
         assert fits or len(batch) == 1
 
 
-def test_budgets_are_filled() -> None:
+def test_budgets_are_nearly_full() -> None:
     source, target = realistic_lengths()
     batches = plan(source, target, budget=1000)
     fullest = [max(source[batch].sum(), target[batch].sum()) for batch in batches]
     assert numpy.mean(fullest) > 900
 
 
-def test_seed_and_epoch_alone_determine_the_order() -> None:
+def test_only_seed_and_epoch_determine_the_order() -> None:
     source, target = realistic_lengths(400)
     first = plan(source, target, seed=5, epoch=2)
     assert first == plan(source, target, seed=5, epoch=2)
@@ -150,10 +156,13 @@ def test_seed_and_epoch_alone_determine_the_order() -> None:
     assert first != plan(source, target, seed=6, epoch=2)
 
 
-def test_equal_lengths_meet_in_new_company_each_epoch() -> None:
+def test_pairs_of_equal_length_form_new_batches_each_epoch() -> None:
     same = numpy.full(100, 10, numpy.uint16)
-    companies = [{frozenset(b) for b in plan(same, same, budget=100, epoch=e)} for e in (0, 1)]
-    assert companies[0] != companies[1]
+    first, second = (
+        {frozenset(batch) for batch in plan(same, same, budget=100, epoch=epoch)}
+        for epoch in (0, 1)
+    )
+    assert first != second
 
 
 def test_long_and_short_batches_are_mixed() -> None:
@@ -163,9 +172,40 @@ def test_long_and_short_batches_are_mixed() -> None:
     assert abs(numpy.corrcoef(numpy.arange(len(means)), means)[0, 1]) < 0.5
 
 
-def test_little_is_padding() -> None:
+def test_the_share_of_padding_is_small() -> None:
     source, target = realistic_lengths(30_000)
     batches = plan(source, target, budget=4096)
     for lengths, most in ((target, 0.03), (source, 0.2)):
         padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
         assert 1 - int(lengths.sum()) / padded < most
+
+
+def test_batches_by_length_by_hand() -> None:
+    """Budget 10: 9 alone; 5 with 4 (2 * 5); then 3 and 2 and 2 (3 * 3)."""
+    lengths = [2, 9, 3, 5, 4, 2]
+    batches = [[lengths[i] for i in batch] for batch in batches_by_length(lengths, 10)]
+    assert batches == [[9], [5, 4], [3, 2, 2]]
+
+
+@pytest.mark.parametrize("max_tokens", [1, 7, 100, 10**9])
+def test_batches_by_length_hold_every_segment_once(max_tokens: int) -> None:
+    lengths = realistic_lengths(200)[0].tolist()
+    batches = list(batches_by_length(lengths, max_tokens))
+    assert sorted(index for batch in batches for index in batch) == [*range(200)]
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= max_tokens
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+def test_batches_for_workers_leave_no_worker_idle(workers: int) -> None:
+    lengths = realistic_lengths(200)[0].tolist()
+    batches = batches_for_workers(lengths, 1000, workers)
+    assert len(batches) % workers == 0
+    assert sorted(index for batch in batches for index in batch) == [*range(200)]
+    for batch in batches:
+        assert len(batch) * max(lengths[i] for i in batch) <= 1000
+
+
+def test_batches_for_workers_of_fewer_segments_than_workers() -> None:
+    assert batches_for_workers([5], 1000, 2) == [[0]]
+    assert batches_for_workers([], 1000, 2) == []

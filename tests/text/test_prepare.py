@@ -14,96 +14,96 @@ from nmt.artifacts.run_folder import RunFolder
 from nmt.config import TextFiles, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.text import prepare as module
-from tests.text.conftest import Bench, pairs_of, split_pair
+from tests.text.conftest import TinyCorpus, pairs_of, split_pair
 
 
-def test_a_second_call_redoes_nothing(bench: Bench) -> None:
-    first = bench.prepare()
-    assert len(bench.told) == 2
-    before = bench.times()
-    second = bench.prepare()
-    assert bench.told == []
-    assert bench.times() == before
+def test_a_second_call_redoes_nothing(corpus: TinyCorpus) -> None:
+    first = corpus.prepare()
+    assert len(corpus.notes) == 2
+    before = corpus.times()
+    second = corpus.prepare()
+    assert corpus.notes == []
+    assert corpus.times() == before
     assert second.fingerprint == first.fingerprint
     assert second.tokenizer.model == first.tokenizer.model
 
 
-def test_a_touched_but_unchanged_file_redoes_nothing(bench: Bench, tmp_path: Path) -> None:
-    first = bench.prepare()
-    tokenizer, shard = bench.times()["tokenizer.model"], bench.times()["train-0.ids"]
+def test_a_touched_but_unchanged_file_redoes_nothing(corpus: TinyCorpus, tmp_path: Path) -> None:
+    first = corpus.prepare()
+    tokenizer, shard = corpus.times()["tokenizer.model"], corpus.times()["train-0.ids"]
     os.utime(tmp_path / "train.src", (time.time() + 9, time.time() + 9))
-    assert bench.prepare().fingerprint == first.fingerprint
-    assert bench.told == []
-    assert (bench.times()["tokenizer.model"], bench.times()["train-0.ids"]) == (tokenizer, shard)
+    assert corpus.prepare().fingerprint == first.fingerprint
+    assert corpus.notes == []
+    assert (corpus.times()["tokenizer.model"], corpus.times()["train-0.ids"]) == (tokenizer, shard)
 
 
-def test_another_limit_keeps_the_tokenizer_and_encodes_anew(bench: Bench) -> None:
-    first, before = bench.prepare(), bench.times()
-    second = bench.prepare(max_length=6)
-    assert len(bench.told) == 1
-    assert "longer than 6 tokens" in bench.told[0]
-    assert bench.times()["tokenizer.model"] == before["tokenizer.model"]
+def test_another_limit_keeps_the_tokenizer_and_encodes_anew(corpus: TinyCorpus) -> None:
+    first, before = corpus.prepare(), corpus.times()
+    second = corpus.prepare(max_length=6)
+    assert len(corpus.notes) == 1
+    assert "longer than 6 tokens" in corpus.notes[0]
+    assert corpus.times()["tokenizer.model"] == before["tokenizer.model"]
     assert len(second.shards[0]) < len(first.shards[0])
     assert second.fingerprint != first.fingerprint
 
 
-def test_changed_text_redoes_all(bench: Bench, tmp_path: Path) -> None:
-    first = bench.prepare()
+def test_changed_text_redoes_all(corpus: TinyCorpus, tmp_path: Path) -> None:
+    first = corpus.prepare()
     lines = (tmp_path / "train.src").read_text().splitlines()
     (tmp_path / "train.src").write_text("\n".join(["star sun star sun", *lines[1:]]) + "\n")
-    second = bench.prepare()
-    assert len(bench.told) == 2
+    second = corpus.prepare()
+    assert len(corpus.notes) == 2
     assert second.fingerprint != first.fingerprint
 
 
-def test_other_pieces_redo_all(bench: Bench) -> None:
-    bench.prepare()
-    bench.recipe = replace(bench.recipe, tokenizer=TokenizerSettings(vocab_size=45))
-    assert len(bench.prepare().tokenizer) == 45
-    assert len(bench.told) == 2
+def test_other_pieces_redo_all(corpus: TinyCorpus) -> None:
+    corpus.prepare()
+    corpus.recipe = replace(corpus.recipe, tokenizer=TokenizerSettings(vocab_size=45))
+    assert len(corpus.prepare().tokenizer) == 45
+    assert len(corpus.notes) == 2
 
 
-def test_only_the_changed_corpus_is_encoded_anew(bench: Bench, tmp_path: Path) -> None:
+def test_only_the_changed_corpus_is_encoded_anew(corpus: TinyCorpus, tmp_path: Path) -> None:
     """Two pairs of the second corpus change places, which no BPE sees."""
-    (own,) = bench.recipe.data.train
+    (own,) = corpus.recipe.data.train
     both = (own, TextFiles(source="dev.src", target="dev.tgt"))
-    first = bench.prepare(train=both)
-    before = bench.times()
+    first = corpus.prepare(train=both)
+    before = corpus.times()
     for ending in ("src", "tgt"):
         one, two, *rest = (tmp_path / f"dev.{ending}").read_text().splitlines()
         (tmp_path / f"dev.{ending}").write_text("\n".join([two, one, *rest]) + "\n")
     old = pairs_of(first.shards[1])[:2]
-    second = bench.prepare(train=both)
+    second = corpus.prepare(train=both)
     assert second.tokenizer.model == first.tokenizer.model
-    assert bench.times()["train-0.ids"] == before["train-0.ids"]
-    assert bench.told[-1].startswith("dev.src + dev.tgt: 10 pairs kept")
+    assert corpus.times()["train-0.ids"] == before["train-0.ids"]
+    assert corpus.notes[-1].startswith("dev.src + dev.tgt: 10 pairs kept")
     assert pairs_of(second.shards[1])[:2] == old[::-1]
 
 
 @pytest.mark.parametrize(
     "damage", ["tokenizer.model", "train-0.ids", "train-0.offsets", "train-0.lines", "manifest"]
 )
-def test_what_is_damaged_is_made_anew(bench: Bench, damage: str) -> None:
-    first = bench.prepare()
+def test_what_is_damaged_is_made_anew(corpus: TinyCorpus, damage: str) -> None:
+    first = corpus.prepare()
     before = [*map(pairs_of, first.shards)]  # now, as its files are what is damaged
     if damage == "manifest":
-        (bench.run.prepared / "manifest.json").write_text("{")
+        (corpus.run.prepared / "manifest.json").write_text("{")
     elif damage == "tokenizer.model":
-        bench.run.tokenizer.unlink()
+        corpus.run.tokenizer.unlink()
     else:
-        path = bench.run.prepared / damage
+        path = corpus.run.prepared / damage
         path.write_bytes(path.read_bytes()[:-2])
-    second = bench.prepare()
-    assert bench.told
+    second = corpus.prepare()
+    assert corpus.notes
     assert second.fingerprint == first.fingerprint
     assert [*map(pairs_of, second.shards)] == before
 
 
 def test_cut_short_between_writing_and_noting_it_is_not_trusted(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Shards of other limits must not pass for those of before."""
-    first = len(bench.prepare().shards[0])
+    first = len(corpus.prepare().shards[0])
     real = module.encode_corpus
 
     def cut_short(*arguments: object) -> None:
@@ -114,11 +114,11 @@ def test_cut_short_between_writing_and_noting_it_is_not_trusted(
     with monkeypatch.context() as patch:
         patch.setattr(module, "encode_corpus", cut_short)
         with pytest.raises(KeyboardInterrupt):
-            bench.prepare(max_length=6)
-    assert len(bench.prepare().shards[0]) == first
+            corpus.prepare(max_length=6)
+    assert len(corpus.prepare().shards[0]) == first
 
 
-def test_all_kinds_of_sources_in_one_recipe(bench: Bench, tmp_path: Path) -> None:
+def test_all_kinds_of_sources_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) -> None:
     source = (tmp_path / "train.src").read_bytes()
     target = (tmp_path / "train.tgt").read_bytes()
     (tmp_path / "a.src.gz").write_bytes(gzip.compress(source))
@@ -128,29 +128,29 @@ def test_all_kinds_of_sources_in_one_recipe(bench: Bench, tmp_path: Path) -> Non
     for name, text in (("c.src.sgm", source), ("c.tgt.sgm", target)):
         lines = (f"<seg>{line}</seg>\n" for line in text.decode().splitlines())
         (tmp_path / name).write_text("".join(lines))
-    prepared = bench.prepare(
+    prepared = corpus.prepare(
         train=(
-            *bench.recipe.data.train,
+            *corpus.recipe.data.train,
             TextFiles(source="a.src.gz", target="a.tgt.xz"),
             TextFiles(tsv="b.tsv"),
             TextFiles(source="c.src.sgm", target="c.tgt.sgm"),
         )
     )
-    assert len(bench.told) == 5
+    assert len(corpus.notes) == 5
     contents = [pairs_of(shard) for shard in prepared.shards]
     assert len(contents[0]) == 120
     assert contents[0] == contents[1] == contents[2] == contents[3]
 
 
-def test_the_shard_holds_the_corpus(bench: Bench, tmp_path: Path) -> None:
-    prepared = bench.prepare()
+def test_the_shard_holds_the_corpus(corpus: TinyCorpus, tmp_path: Path) -> None:
+    prepared = corpus.prepare()
     source, target = split_pair(*prepared.shards[0].pair(17))
     decode = prepared.tokenizer.source.decode
     assert decode(source) == (tmp_path / "train.src").read_text().splitlines()[17]
     assert decode(target) == (tmp_path / "train.tgt").read_text().splitlines()[17]
 
 
-def test_what_is_dropped_is_counted_and_told(bench: Bench, tmp_path: Path) -> None:
+def test_what_is_dropped_is_counted_and_told(corpus: TinyCorpus, tmp_path: Path) -> None:
     """Of 120 + 6 pairs: 2 have an empty side, 1 is too long, 2 are beyond the ratio."""
     odd = [
         ("", "SUN"),
@@ -163,54 +163,54 @@ def test_what_is_dropped_is_counted_and_told(bench: Bench, tmp_path: Path) -> No
     for ending, side in (("src", 0), ("tgt", 1)):
         with (tmp_path / f"train.{ending}").open("a") as stream:
             stream.writelines(f"{pair[side]}\n" for pair in odd)
-    prepared = bench.prepare(max_length=200)
+    prepared = corpus.prepare(max_length=200)
     assert len(prepared.shards[0]) == 121
-    assert bench.told[-1] == (
+    assert corpus.notes[-1] == (
         "train.src + train.tgt: 121 pairs kept; dropped 2 with an empty side, 1 longer than 200"
         " tokens, 2 beyond a length ratio of 9"
     )
-    manifest = json.loads((bench.run.prepared / "manifest.json").read_text())
+    manifest = json.loads((corpus.run.prepared / "manifest.json").read_text())
     step = manifest["steps"]["train-0"]
     assert [step[k] for k in ("kept", "empty", "too_long", "ratio")] == [121, 2, 1, 2]
     names = {f"{corpus}.{side}" for corpus in ("train", "dev") for side in ("src", "tgt")}
     assert set(manifest["files"]) == {str(tmp_path / name) for name in names}
 
 
-def test_nothing_left_after_cleaning_is_told_with_the_counts(bench: Bench) -> None:
+def test_nothing_left_after_cleaning_is_told_with_the_counts(corpus: TinyCorpus) -> None:
     with pytest.raises(NmtError, match=r"no training pair is left .* 120 longer than data.max_len"):
-        bench.prepare(max_length=1)
+        corpus.prepare(max_length=1)
 
 
-def test_a_misaligned_corpus_leaves_no_shard(bench: Bench, tmp_path: Path) -> None:
+def test_a_misaligned_corpus_leaves_no_shard(corpus: TinyCorpus, tmp_path: Path) -> None:
     with (tmp_path / "train.tgt").open("a") as stream:
         stream.write("SUN\n")
     with pytest.raises(NmtError, match=r"has 120 lines but .* has 121: .*ends after line 120"):
-        bench.prepare()
-    assert [path for path in bench.run.path.rglob("*") if path.is_file()] == []
+        corpus.prepare()
+    assert [path for path in corpus.run.path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("content", ["", "\n\n \n", "\u3000\n"])
-def test_an_empty_corpus_is_told(bench: Bench, tmp_path: Path, content: str) -> None:
+def test_an_empty_corpus_is_told(corpus: TinyCorpus, tmp_path: Path, content: str) -> None:
     for ending in ("src", "tgt"):
         (tmp_path / f"train.{ending}").write_text(content)
     with pytest.raises(NmtError, match=r"the training corpus is empty: train\.src, train\.tgt"):
-        bench.prepare()
+        corpus.prepare()
 
 
-def test_a_recipe_without_training_text_is_told(bench: Bench) -> None:
+def test_a_recipe_without_training_text_is_told(corpus: TinyCorpus) -> None:
     with pytest.raises(NmtError, match=r"recipe tiny names no training text; set data\.train"):
-        bench.prepare(train=())
+        corpus.prepare(train=())
 
 
-def test_a_sampled_corpus_gives_the_same_tokenizer(bench: Bench, tmp_path: Path) -> None:
+def test_a_sampled_corpus_gives_the_same_tokenizer(corpus: TinyCorpus, tmp_path: Path) -> None:
     """About half of the 240 lines, always the same ones."""
-    bench.recipe = replace(
-        bench.recipe, tokenizer=replace(bench.recipe.tokenizer, sample_lines=120, vocab_size=36)
+    corpus.recipe = replace(
+        corpus.recipe, tokenizer=replace(corpus.recipe.tokenizer, sample_lines=120, vocab_size=36)
     )
-    first = bench.prepare()
-    assert "from 240 lines, of which about 120 are sampled" in bench.told[0]
-    bench.run = RunFolder(tmp_path / "other")
-    assert bench.prepare().tokenizer.model == first.tokenizer.model
+    first = corpus.prepare()
+    assert "from 240 lines, of which about 120 are sampled" in corpus.notes[0]
+    corpus.run = RunFolder(tmp_path / "other")
+    assert corpus.prepare().tokenizer.model == first.tokenizer.model
 
 
 def test_sampling_keeps_about_its_share_in_order() -> None:
@@ -222,39 +222,34 @@ def test_sampling_keeps_about_its_share_in_order() -> None:
     assert list(module.sample(lines, 1.5)) == lines
 
 
-def test_a_bad_dev_set_is_told_before_the_work(bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "dev.tgt").write_text("ONE\n")
-    with pytest.raises(NmtError, match=r"dev\.src has 10 lines but .*dev\.tgt has 1"):
-        bench.prepare()
-    assert bench.told == []
-
-
-def test_a_missing_test_set_is_told_and_goes_on(bench: Bench) -> None:
-    bench.prepare(test={"later": TextFiles("no.src", "no.tgt")})
-    assert bench.told[0].startswith("test set later, which `nmt evaluate` will need: ")
+def test_a_missing_test_set_is_told_and_goes_on(corpus: TinyCorpus) -> None:
+    corpus.prepare(test={"later": TextFiles("no.src", "no.tgt")})
+    assert corpus.notes[0].startswith("test set later, which `nmt evaluate` will need: ")
 
 
 @pytest.mark.parametrize("changed", ["train", "dev"])
 def test_a_begun_run_is_not_prepared_from_other_text(
-    bench: Bench, tmp_path: Path, changed: str
+    corpus: TinyCorpus, tmp_path: Path, changed: str
 ) -> None:
     """What the training was begun with stays on disk."""
-    bench.prepare()
-    before = bench.times()
-    state = bench.run.checkpoints / "update-00000001.json"
+    corpus.prepare()
+    before = corpus.times()
+    state = corpus.run.checkpoints / "update-00000001.json"
     state.parent.mkdir()
     state.touch()
     (tmp_path / f"{changed}.src").write_text("sun\n")
     (tmp_path / f"{changed}.tgt").write_text("SUN\n")
     with pytest.raises(NmtError, match="changed since its training began"):
-        bench.prepare()
+        corpus.prepare()
     state.unlink()
-    assert bench.times() == before
+    assert corpus.times() == before
 
 
-def test_a_line_too_long_for_sentencepiece_is_learned_from(bench: Bench, tmp_path: Path) -> None:
+def test_a_line_too_long_for_sentencepiece_is_learned_from(
+    corpus: TinyCorpus, tmp_path: Path
+) -> None:
     """A corpus of one line of 100,000 characters gives all its words' characters."""
     (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
-    pieces = bench.prepare(max_length=65_000).tokenizer.source
+    pieces = corpus.prepare(max_length=65_000).tokenizer.source
     assert pieces.decode(pieces.encode(["quiz JUMP"])[0]) == "quiz JUMP"

@@ -1,4 +1,4 @@
-"""Shards: what is written is read, in the narrowest type, or refused."""
+"""Shards: they read as they were written, in the narrowest type, and damage is refused."""
 
 import hashlib
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy
 import pytest
 
 from nmt.errors import NmtError
-from nmt.text import shards as module
-from nmt.text.shards import ShardWriter, id_type, is_whole, new_shard, open_shard
+from nmt.text import shards
+from nmt.text.shards import ShardWriter, id_type, is_intact, new_shard, open_shard
 from tests.text.conftest import Pair, encoded, pairs_of
 
 PAIRS: list[Pair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
@@ -16,7 +16,7 @@ WIDTHS = {"ids": 2, "offsets": 8, "lines": 4}  # bytes of a number
 
 
 def write(folder: Path) -> dict[str, str]:
-    """The shard "x" of PAIRS, from line 3 on; the SHA-256 of its files by ending."""
+    """Write PAIRS as the shard "x", from line 3; return the SHA-256 of its files by ending."""
     with new_shard(folder, "x", 100) as writer:
         writer.add(encoded(PAIRS, first_line=3))
     return writer.digests()
@@ -25,7 +25,9 @@ def write(folder: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("vocab_size", "largest", "width"), [(100, 99, 2), (65_536, 65_535, 2), (65_537, 65_536, 4)]
 )
-def test_pairs_come_back(tmp_path: Path, vocab_size: int, largest: int, width: int) -> None:
+def test_pairs_read_as_they_were_written(
+    tmp_path: Path, vocab_size: int, largest: int, width: int
+) -> None:
     pairs: list[Pair] = [*PAIRS, ([largest], [largest, 4])]
     with new_shard(tmp_path, "x", vocab_size) as writer:
         writer.add(encoded(pairs[:2], vocab_size))
@@ -42,18 +44,18 @@ def test_pairs_come_back(tmp_path: Path, vocab_size: int, largest: int, width: i
 
 
 @pytest.mark.parametrize("block_pairs", [1, 2, 3, 4])
-def test_lengths_come_block_by_block(
+def test_lengths_are_read_block_by_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_pairs: int
 ) -> None:
     write(tmp_path)
-    monkeypatch.setattr(module, "BLOCK_PAIRS", block_pairs)
+    monkeypatch.setattr(shards, "BLOCK_PAIRS", block_pairs)
     blocks = list(open_shard(tmp_path, "x", 100).lengths())
     assert max(len(source) for source, _ in blocks) == min(block_pairs, 3)
     assert [each for source, _ in blocks for each in source.tolist()] == [3, 0, 1]
     assert [each for _, target in blocks for each in target.tolist()] == [1, 2, 0]
 
 
-def test_the_files_are_as_documented(tmp_path: Path) -> None:
+def test_the_files_have_the_documented_layout(tmp_path: Path) -> None:
     digests = write(tmp_path)
     assert numpy.fromfile(tmp_path / "x.ids", "<u2").tolist() == [4, 5, 6, 7, 8, 9, 10]
     assert numpy.fromfile(tmp_path / "x.offsets", "<i8").tolist() == [0, 3, 4, 4, 6, 7, 7]
@@ -64,16 +66,16 @@ def test_the_files_are_as_documented(tmp_path: Path) -> None:
     }
 
 
-def test_an_empty_shard_is_a_shard(tmp_path: Path) -> None:
+def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
     with new_shard(tmp_path, "x", 100) as writer:
         pass
     shard = open_shard(tmp_path, "x", 100)
     assert len(shard) == 0
     assert list(shard.lengths()) == []
-    assert is_whole(tmp_path, "x", writer.digests())
+    assert is_intact(tmp_path, "x", writer.digests())
 
 
-def test_nothing_appears_before_the_end(tmp_path: Path) -> None:
+def test_files_get_their_names_at_the_end(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path, "x", 100)
     writer.add(encoded(PAIRS))
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".partial"]
@@ -81,7 +83,7 @@ def test_nothing_appears_before_the_end(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_leaves_the_old_shard(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_shard(tmp_path: Path) -> None:
     digests = write(tmp_path)
 
     def interrupted() -> None:
@@ -91,11 +93,11 @@ def test_an_error_leaves_the_old_shard(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         interrupted()
-    assert is_whole(tmp_path, "x", digests)
+    assert is_intact(tmp_path, "x", digests)
     assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
 
 
-def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(NmtError, match=r"cannot write the prepared corpus .*file"),
@@ -106,11 +108,9 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", WIDTHS)
 @pytest.mark.parametrize("damage", ["missing", "shorter", "odd", "empty"])
-def test_files_that_do_not_belong_together_are_refused(
-    tmp_path: Path, ending: str, damage: str
-) -> None:
+def test_files_that_do_not_match_are_refused(tmp_path: Path, ending: str, damage: str) -> None:
     digests = write(tmp_path)
-    assert is_whole(tmp_path, "x", digests)
+    assert is_intact(tmp_path, "x", digests)
     path = tmp_path / f"x.{ending}"
     content = path.read_bytes()
     if damage == "missing":
@@ -119,13 +119,13 @@ def test_files_that_do_not_belong_together_are_refused(
         path.write_bytes(b"")
     else:
         path.write_bytes(content[: -WIDTHS[ending] if damage == "shorter" else -1])
-    assert not is_whole(tmp_path, "x", digests)
+    assert not is_intact(tmp_path, "x", digests)
     with pytest.raises(NmtError, match="x"):
         open_shard(tmp_path, "x", 100)
 
 
 @pytest.mark.parametrize("ending", WIDTHS)
-def test_every_flipped_bit_is_noticed(tmp_path: Path, ending: str) -> None:
+def test_every_flipped_bit_is_detected(tmp_path: Path, ending: str) -> None:
     digests = write(tmp_path)
     path = tmp_path / f"x.{ending}"
     whole = path.read_bytes()
@@ -133,7 +133,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path, ending: str) -> None:
         content = bytearray(whole)
         content[place // 8] ^= 1 << place % 8
         path.write_bytes(content)
-        assert not is_whole(tmp_path, "x", digests)
+        assert not is_intact(tmp_path, "x", digests)
     path.write_bytes(whole)
-    assert is_whole(tmp_path, "x", digests)
-    assert not is_whole(tmp_path, "x", {key: digests[key] for key in digests if key != ending})
+    assert is_intact(tmp_path, "x", digests)
+    assert not is_intact(tmp_path, "x", {key: digests[key] for key in digests if key != ending})

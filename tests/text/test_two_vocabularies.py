@@ -11,7 +11,7 @@ from nmt.errors import NmtError
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.tokenizer import PAIR, Tokenizer, joined, learn
-from tests.text.conftest import Bench
+from tests.text.conftest import TinyCorpus
 
 SIDES = ["sun moon star", "SUN MOON STAR"]
 
@@ -23,11 +23,11 @@ def tokenizer() -> Tokenizer:
     return joined(source, target)
 
 
-def separate(bench: Bench) -> Bench:
-    """The bench, its recipe asking for two vocabularies."""
-    settings = replace(bench.recipe.tokenizer, joint=False, vocab_size=30)
-    bench.recipe = replace(bench.recipe, tokenizer=settings)
-    return bench
+def separate(corpus: TinyCorpus) -> TinyCorpus:
+    """The corpus, its recipe asking for two vocabularies."""
+    settings = replace(corpus.recipe.tokenizer, joint=False, vocab_size=30)
+    corpus.recipe = replace(corpus.recipe, tokenizer=settings)
+    return corpus
 
 
 def test_each_side_has_its_own_pieces(tokenizer: Tokenizer) -> None:
@@ -49,36 +49,36 @@ def test_a_file_that_was_cut_off_is_refused(tokenizer: Tokenizer, length: int) -
         Tokenizer(tokenizer.model[:length], "x")
 
 
-def test_a_corpus_is_encoded_by_each(bench: Bench) -> None:
+def test_a_corpus_is_encoded_by_each(corpus: TinyCorpus) -> None:
     """The pairs come back as they were, and neither side knows the other's letters."""
-    prepared = separate(bench).prepare()
+    prepared = separate(corpus).prepare()
     source, target = prepared.tokenizer.sides
     ids, middle = prepared.shards[0].pair(0)
     line = prepared.shards[0].lines[0] - 1
     for side, pieces, part in (("src", source, ids[:middle]), ("tgt", target, ids[middle:])):
-        text = (bench.run.path.parent / f"train.{side}").read_text().splitlines()[line]
+        text = (corpus.run.path.parent / f"train.{side}").read_text().splitlines()[line]
         assert pieces.decode(part.tolist()) == text
     assert not {"s", "u", "n"} & {target.piece(each) for each in range(len(target))}
 
 
-def test_asking_for_two_learns_anew(bench: Bench) -> None:
-    bench.prepare()
-    separate(bench).prepare()
-    assert "30 BPE pieces of each language" in bench.told[0]
+def test_asking_for_two_learns_anew(corpus: TinyCorpus) -> None:
+    corpus.prepare()
+    separate(corpus).prepare()
+    assert "30 BPE tokens of each language" in corpus.notes[0]
 
 
-def test_the_side_that_is_too_small_is_named(bench: Bench) -> None:
-    separate(bench)
-    settings = replace(bench.recipe.tokenizer, vocab_size=500)
-    bench.recipe = replace(bench.recipe, tokenizer=settings)
+def test_the_side_that_is_too_small_is_named(corpus: TinyCorpus) -> None:
+    separate(corpus)
+    settings = replace(corpus.recipe.tokenizer, vocab_size=500)
+    corpus.recipe = replace(corpus.recipe, tokenizer=settings)
     with pytest.raises(NmtError, match="from the source side of this corpus: it is too small"):
-        bench.prepare()
+        corpus.prepare()
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_bpe_dropout_cuts_each_side_by_its_own_merges(bench: Bench, joint: bool) -> None:
+def test_bpe_dropout_cuts_each_side_by_its_own_merges(corpus: TinyCorpus, joint: bool) -> None:
     """All merges dropped, single characters are left; they spell the same text."""
-    prepared = (bench if joint else separate(bench)).prepare()
+    prepared = (corpus if joint else separate(corpus)).prepare()
     dropouts = bpe_dropouts(prepared.tokenizer, 1.0, seed=1)
     plain, dropped = (
         PairDataset(prepared.shards, prepared.names, each).batch(numpy.arange(5), epoch=1)
