@@ -1,4 +1,4 @@
-"""The command line: one thin file a subcommand, imported only when it is called."""
+"""The command line: one file for each subcommand, imported when it is called."""
 
 import importlib
 import os
@@ -15,27 +15,28 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 
-# In the order of the work; `nmt.commands.NAME` holds each.
+# The subcommands and their short help; the module `nmt.commands.NAME` defines each.
 COMMANDS = {
-    "prepare": "Learn the tokenizer and encode a recipe's corpus.",
-    "train": "Train a recipe; the same command resumes.",
+    "prepare": "Learn a tokenizer and encode a corpus.",
+    "train": "Train a model, or resume a training.",
     "translate": "Translate a file or stdin.",
-    "evaluate": "Score with BLEU, chrF and TER; write cards.",
+    "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
     "average": "Average checkpoints of a run into one model.",
-    "fetch": "Download the corpora that a recipe names.",
-    "inspect": "Show layers, cost and every deviation from the paper.",
-    "explain": "Show how a model translates a sentence, on a page.",
-    "report": "Show a run's curves, samples and figures on a page.",
-    "ablate": "Train variants of a recipe, and set them side by side.",
+    "fetch": "Download the corpora of a recipe.",
+    "inspect": "Show layers, cost and deviations from the paper.",
+    "explain": "Write a page that shows how a sentence is translated.",
+    "report": "Write a page with the curves and samples of a run.",
+    "ablate": "Train variants of a recipe and compare them.",
 }
-leave = os._exit  # tests, which are one process, take another
-MEMORY_MEND = (
-    "lower train.micro_batch_tokens to train, decode.batch_tokens to translate, or the model's size"
+exit_now = os._exit  # tests replace it, because they run commands in their own process
+OUT_OF_MEMORY = (
+    "out of memory; lower train.micro_batch_tokens (training), decode.batch_tokens (translation) or"
+    " the size of the model"
 )
 
 
 class LazyGroup(click.Group):
-    """Imports a subcommand when it is called, so that `nmt --help` is quick."""
+    """A group that imports a subcommand when it is called, so that `nmt --help` is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -48,21 +49,21 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the subcommand and see its output out."""
+        """Run the subcommand and flush its output."""
         try:
             result = super().invoke(ctx)
             if sys.stdout is not None:
                 sys.stdout.flush()
         except BrokenPipeError:
-            # The reader of our output is gone (`| head`): nothing is left to say, to anyone.
-            drop_stdout()
+            # The reader of stdout has closed the pipe (`| head`): end without a message.
+            discard_stdout()
             sys.exit(128 + signal.SIGPIPE)
         return result
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown command is answered with the nearest known one."""
+        """Find the subcommand; for an unknown one, suggest the nearest name."""
         if not ctx.resilient_parsing and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise UsageError(f"no command '{args[0]}'{suggestion(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)
@@ -75,19 +76,22 @@ class LazyGroup(click.Group):
 @click.command(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with `nmt train`, then `nmt translate FILE` and `nmt evaluate`: none needs a"
-    " flag. `nmt COMMAND --help` shows an example of each.",
+    epilog="Start with `nmt train`, then `nmt translate FILE` and `nmt evaluate`; no options are"
+    " needed. `nmt COMMAND --help` shows examples.",
 )
 @click.version_option(__version__, prog_name="nmt")
 def cli() -> None:
     """Neural machine translation as in "Attention Is All You Need".
 
-    From parallel text to a trained Transformer, translations and a BLEU score.
+    Train a Transformer on parallel text, translate with it and compute its BLEU score.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 well, 1 bad input, 2 usage, 130 and 143 by a signal."""
+    """Run the command line and exit.
+
+    Exit codes: 0 success, 1 bad input or failure, 2 usage error, 130 SIGINT, 143 SIGTERM.
+    """
     signal.signal(signal.SIGTERM, exit_on_sigterm)
     try:
         given = [*(sys.argv[1:] if arguments is None else arguments)]
@@ -101,41 +105,40 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo(f"nmt: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        stop(128 + signal.SIGINT)
+        exit_by_signal(128 + signal.SIGINT)
     except SystemExit as end:
         if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-            stop(int(end.code))
+            exit_by_signal(int(end.code))
         raise
     except OSError as error:
-        drop_stdout()
+        discard_stdout()
         place = f"{error.filename}: " if error.filename else "cannot read or write: "
         click.echo(f"nmt: {place}{error.strerror or error}", err=True)
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        click.echo(f"nmt: out of memory; {MEMORY_MEND}", err=True)
+        click.echo(f"nmt: {OUT_OF_MEMORY}", err=True)
         sys.exit(1)
     sys.exit(0)
 
 
-def stop(code: int) -> NoReturn:
-    """Exit by a signal, all being unwound: without waiting for threads that are at work."""
+def exit_by_signal(code: int) -> NoReturn:
+    """Exit after a signal without waiting for running threads; cleanup has already been done."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(
-            OSError, ValueError, AttributeError
-        ):  # closed by the reader, or from the start
+        # The stream may be closed by its reader, or from the start.
+        with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    leave(code)
+    exit_now(code)
     sys.exit(code)
 
 
-def drop_stdout() -> None:
-    """Let what is still buffered for stdout go nowhere, so that Python's exit is quiet."""
+def discard_stdout() -> None:
+    """Discard what is still buffered for stdout, so that Python exits without a message."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind, so that temporary files are removed."""
+    """Raise SystemExit, so that temporary files are removed."""
     sys.exit(128 + number)

@@ -68,7 +68,7 @@ DEFAULTS = DataSettings()
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
-    help="Add a BLEU with this tokeniser. moses and paper need `pip install 'nmt[moses]'`."
+    help="Add a BLEU with this tokenizer. moses and paper need `pip install 'nmt[moses]'`."
     "  [default: none]",
 )
 @click.option(
@@ -79,7 +79,7 @@ DEFAULTS = DataSettings()
 )
 @click.option(
     "--target-language",
-    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokeniser."
+    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokenizer."
     f"  [default: that of --language-pair, else {DEFAULTS.target_language}]",
 )
 @click.option(

@@ -98,7 +98,7 @@ def evaluate_translations(
         references: one or more aligned files of references.
         test_set: instead of references, the name of one of sacreBLEU's test sets.
         language_pair: of `test_set`, such as "en-de".
-        target_language: ISO 639 code that selects BLEU's tokeniser; "" is that of
+        target_language: ISO 639 code that selects BLEU's tokenizer; "" is that of
             `language_pair`, else the default of data.target_language.
         metric: a value of data.metric.
         scoring: further options.

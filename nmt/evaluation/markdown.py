@@ -23,7 +23,7 @@ from nmt.recipe import toml_value
 
 PAPER_BLEU = BleuVariant(PAPER).name
 PAPER_NOTE = (
-    f"`{PAPER_BLEU}` is BLEU as Vaswani et al. (2017) compute it: Moses' tokeniser, hyphenated"
+    f"`{PAPER_BLEU}` is BLEU as Vaswani et al. (2017) compute it: Moses' tokenizer, hyphenated"
     " compounds split, no smoothing. It is not comparable with `BLEU`, which is sacreBLEU's."
 )
 

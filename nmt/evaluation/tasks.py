@@ -40,7 +40,7 @@ def choose_metrics(
 
     in_full: add the paper's BLEU, or say why it is left out.
     Raises UsageError if a task without BLEU is given a variant, NmtError if the package of the
-    variant's tokeniser is not installed.
+    variant's tokenizer is not installed.
     """
     variants = () if variant == NO_VARIANT else (variant,)
     if metric == ERROR_RATE:
@@ -54,7 +54,7 @@ def choose_metrics(
         return ChosenMetrics(task_metrics(metric, target_language, variants))
     try:
         if target_language in BLEU_TOKENIZERS:
-            raise NmtError(f"Moses' tokeniser cannot split '{target_language}' into words")
+            raise NmtError(f"Moses' tokenizer cannot split '{target_language}' into words")
         return ChosenMetrics(task_metrics(metric, target_language, (paper, *variants)))
     except NmtError as error:
         metrics = task_metrics(metric, target_language, variants)

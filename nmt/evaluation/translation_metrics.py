@@ -14,7 +14,7 @@ from nmt.evaluation.scores import Measure, MetricSet
 
 # Languages without spaces between words need sacreBLEU's own segmentation.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
-MOSES = "moses"  # Moses' tokeniser; BLEU as its script multi-bleu computes it
+MOSES = "moses"  # Moses' tokenizer; BLEU as its script multi-bleu computes it
 PAPER = "paper"  # the same after hyphenated compounds are split
 COMPOUND = re.compile(r"(\S)-(\S)")
 LENGTHS = (10, 20, 30, 40, 50)  # tokens; the last length of each bucket
@@ -22,7 +22,7 @@ LENGTHS = (10, 20, 30, 40, 50)  # tokens; the last length of each bucket
 
 @dataclass(frozen=True)
 class BleuVariant:
-    """A BLEU with another tokeniser or without case, to compare with published figures."""
+    """A BLEU with another tokenizer or without case, to compare with published figures."""
 
     tokenizer: str = ""  # sacreBLEU's 13a, intl, char, zh, none; moses; paper. "": the language's
     lowercase: bool = False
@@ -36,8 +36,8 @@ class BleuVariant:
 def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -> MetricSet:
     """Return BLEU and chrF (higher is better), TER (lower is better), and variants of BLEU.
 
-    BLEU is cased. Its tokeniser is WMT's (13a), or the one that the target language needs. Raises
-    NmtError if the package of a variant's tokeniser is not installed.
+    BLEU is cased. Its tokenizer is WMT's (13a), or the one that the target language needs. Raises
+    NmtError if the package of a variant's tokenizer is not installed.
     """
     bleu = BLEU(tokenize=BLEU_TOKENIZERS.get(language, "13a"))
     chrf = Measure("chrF2", CHRF())
@@ -71,12 +71,12 @@ class MultiBleu(BLEU):
         tokens = self._tokenize(sent.rstrip())
         if self._splits_compounds:
             tokens = split_compounds(tokens)
-        # Lower-casing comes last: Moses' tokeniser recognises abbreviations by their case.
+        # Lower-casing comes last: Moses' tokenizer recognises abbreviations by their case.
         return tokens.lower() if self.lowercase else tokens
 
 
 def variant_metric(language: str, variant: BleuVariant) -> BLEU:
-    """Return the metric of a variant; raises NmtError if its tokeniser is not installed."""
+    """Return the metric of a variant; raises NmtError if its tokenizer is not installed."""
     if variant.tokenizer in (MOSES, PAPER):
         return MultiBleu(language, variant)
     return BLEU(
@@ -94,7 +94,7 @@ def split_compounds(tokens: str) -> str:
 
 
 def moses_tokenizer(language: str) -> Callable[[str], str]:
-    """Return Moses' tokeniser of a language, which separates tokens by spaces.
+    """Return Moses' tokenizer of a language, which separates tokens by spaces.
 
     Raises NmtError if sacremoses is not installed.
     """
