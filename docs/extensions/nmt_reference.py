@@ -1,0 +1,137 @@
+"""Sphinx extension: tables of settings from `nmt.config`, and commands without them.
+
+The directive `nmt-settings SECTION` makes a table of a section of a recipe, or of the keys of
+`TextFiles` or `Download`. Nothing is written twice: the declarations are the only source.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+import click
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from nmt.config import SECTIONS, Download, TextFiles
+from nmt.recipe import toml_value
+from nmt.setting import default_of
+
+TABLES: dict[str, type[Any]] = {**SECTIONS, "TextFiles": TextFiles, "Download": Download}
+HEADINGS = ("setting", "default", "meaning", "values")
+WIDTHS = (26, 14, 42, 18)
+CODE = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting as the table shows it."""
+
+    name: str  # section.key, or the key alone in a table that is no section
+    default: str  # in TOML
+    meaning: str
+    values: str  # which are allowed
+
+
+def setting_rows(table: str) -> list[SettingRow]:
+    """Return the rows of a section, or of the keys of `TextFiles` or `Download`."""
+    prefix = f"{table}." if table in SECTIONS else ""
+    return [
+        SettingRow(
+            f"{prefix}{declared.name}",
+            shown_default(declared),
+            declared.metadata["meaning"],
+            allowed(declared),
+        )
+        for declared in fields(TABLES[table])
+    ]
+
+
+def shown_default(declared: "Field[Any]") -> str:
+    """Return the default in TOML."""
+    default = default_of(declared)
+    return toml_value(default) if default != {} else "{}"
+
+
+def allowed(declared: "Field[Any]") -> str:
+    """Return the allowed values, and whether a resumed run may change them."""
+    limits = declared.metadata
+    low, high = limits["minimum"], limits["maximum"]
+    parts = []
+    if limits["choices"]:
+        parts.append(", ".join(f"`{choice}`" for choice in limits["choices"]))
+    elif isinstance(default_of(declared), bool):
+        parts.append("`true`, `false`")
+    elif low is not None and high is not None:
+        parts.append(f"{low} to {high}")
+    elif low is not None:
+        parts.append(f"at least {low}")
+    if limits["may_change"]:
+        parts.append("may change")
+    return "; ".join(parts)
+
+
+class SettingsTable(SphinxDirective):
+    """A table of settings."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table, with an anchor for each setting."""
+        name = self.arguments[0]
+        if name not in TABLES:
+            raise self.error(f"no settings '{name}'; known: {', '.join(TABLES)}")
+        group = nodes.tgroup(cols=len(HEADINGS))
+        group += [nodes.colspec(colwidth=width) for width in WIDTHS]
+        head = nodes.thead()
+        head += row([nodes.Text(heading)] for heading in HEADINGS)
+        body = nodes.tbody()
+        for each in setting_rows(name):
+            line = row(
+                (
+                    [nodes.literal(text=each.name)],
+                    [nodes.literal(text=each.default)],
+                    inline(each.meaning),
+                    inline(each.values),
+                )
+            )
+            line["ids"].append(nodes.make_id(f"setting-{each.name}"))
+            body += line
+        group += [head, body]
+        return [nodes.table("", group)]
+
+
+def row(cells: Any) -> nodes.row:
+    """Return a table row of cells, each a list of nodes."""
+    line = nodes.row()
+    for cell in cells:
+        entry = nodes.entry()
+        entry += nodes.paragraph("", "", *cell)
+        line += entry
+    return line
+
+
+def inline(text: str) -> list[nodes.Node]:
+    """Return a text as nodes, with what is between backquotes as code."""
+    return list(inline_nodes(text))
+
+
+def inline_nodes(text: str) -> Iterator[nodes.Node]:
+    """Yield the parts of a text that may hold code between backquotes."""
+    for number, part in enumerate(CODE.split(text)):
+        if part:
+            yield nodes.literal(text=part) if number % 2 else nodes.Text(part)
+
+
+def leave_out_settings(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Replace the settings at the end of a command's --help by a link to their page."""
+    if any("--set SECTION.KEY=VALUE" in line for line in lines):
+        lines[:] = ["Settings for ``--set``: :doc:`settings`.", ""]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register the directive and the hook."""
+    app.add_directive("nmt-settings", SettingsTable)
+    app.connect("sphinx-click-process-epilog", leave_out_settings)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,243 @@
+"""Every command line of the manual is parsed by the real parser; those that can are run.
+
+Runs, models and texts that a line names are replaced by copies of the tests' tiny model and
+corpus. A line that needs a corpus, hours or the network is parsed, and its recipe and settings are
+checked.
+"""
+
+import gzip
+import io
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from nmt.errors import NmtError
+from nmt.recipe import load_recipe
+from nmt.studio.ablation.axes import parse_axis
+from nmt.studio.ablation.variants import parse_seeds, plan_variants
+from tests.conftest import Run, write_tiny_corpus
+from tests.docs.markdown import ROOT, Block, blocks
+from tests.docs.shell import FOREIGN, Command, commands, commands_of, extras, make_targets, parse
+
+COMMANDS = commands()
+OWN = [each for each in COMMANDS if each.nmt is not None]
+RUN = {"translate", "evaluate", "explain", "inspect", "report", "average"}
+UPDATES = 4  # of the trainings that are run
+SOURCES = {".en", ".src", ".txt", ""}
+
+
+def named(commands: Sequence[Command]) -> list[Any]:
+    return [pytest.param(each, id=f"{each.place} {' '.join(each.words)}") for each in commands]
+
+
+def argument_list(command: Command) -> tuple[str, ...]:
+    arguments = command.nmt
+    assert arguments is not None
+    return arguments
+
+
+def test_pages_show_command_lines() -> None:
+    assert {"train", "translate", "evaluate"} <= {argument_list(each)[0] for each in OWN}
+
+
+@pytest.mark.parametrize("command", named(OWN))
+def test_our_commands_parse(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = parse(argument_list(command))
+    if context is None or "recipe" not in context.params:
+        return
+    monkeypatch.chdir(tmp_path)
+    write_recipes(command.page, tmp_path)
+    values = context.params
+    recipe = load_recipe(values["recipe"], values.get("overrides", ()))
+    axes = [parse_axis(text) for text in values.get("varied", ())]
+    assert plan_variants(recipe, axes, grid=bool(values.get("grid")))
+    if values.get("seeds"):
+        assert parse_seeds(values["seeds"])
+
+
+def write_recipes(page: Path, folder: Path) -> list[Path]:
+    """Write the `toml` blocks of a page under the names in their first lines; return the files."""
+    paths = []
+    for block in blocks("toml"):
+        if block.page == page:
+            name = re.match(r"# (\S+\.toml)$", block.text.splitlines()[0])
+            paths.append(folder / (name[1] if name else f"line-{block.line}.toml"))
+            paths[-1].write_text(block.text, encoding="utf-8")
+    return paths
+
+
+@pytest.mark.parametrize("page", sorted({block.page for block in blocks("toml")}))
+def test_recipes_are_valid(page: Path, tmp_path: Path) -> None:
+    for path in write_recipes(page, tmp_path):
+        load_recipe(str(path))
+
+
+@pytest.mark.parametrize("command", named([each for each in COMMANDS if each.nmt is None]))
+def test_other_commands_exist(command: Command) -> None:
+    name, *arguments = command.words
+    if name == "make":
+        assert set(arguments) <= make_targets()
+    elif name in ("python", "python3"):
+        assert (ROOT / arguments[0]).is_file(), f"{arguments[0]} does not exist"
+    elif name in ("pip", ".venv/bin/pytest", "pytest"):
+        asked = re.findall(r"\[([\w,]+)\]", " ".join(arguments))
+        assert {each for extra in asked for each in extra.split(",")} <= extras()
+        paths = [each for each in arguments if "/" in each and not each.startswith("-")]
+        assert all((ROOT / each.partition("::")[0]).exists() for each in paths)
+    else:
+        assert name in FOREIGN, f"{command.place}: unknown command {name}"
+        assert all((ROOT / each).is_file() for each in arguments if each.endswith((".sh", ".py")))
+
+
+def test_torchrun_takes_its_options() -> None:
+    from torch.distributed.run import get_args_parser
+
+    lines = [each for each in OWN if each.words[0] == "torchrun"]
+    assert lines
+    for command in lines:
+        options = get_args_parser().parse_args(list(command.words[1:]))
+        assert options.training_script == "cli.py", command.place
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A folder in which the manual's lines are run."""
+
+    folder: Path
+    model: Path  # a run folder to copy
+
+    def provide(self, context: click.Context) -> None:
+        """Create what a command's arguments name and the folder lacks."""
+        values = context.params
+        for parameter in context.command.params:
+            given = values.get(str(parameter.name))
+            several = given if isinstance(given, tuple) else (given,)
+            if parameter.name not in ("output", "cards", "data_dir", "run"):
+                for each in several:
+                    if isinstance(each, Path) or str(each).startswith("runs/"):
+                        self.create(Path(each))
+        if context.info_name == "average":
+            self.add_checkpoints(values["run"], values.get("updates"), values.get("last"))
+
+    def create(self, path: Path) -> None:
+        """Create a model, a run folder or a text, by what a path's name suggests."""
+        if path.exists() or str(path) == "-":
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            shutil.copy(self.model / "model.safetensors", path)
+        elif path.parts[0] == "runs":
+            shutil.copytree(self.model, path)
+        else:
+            packed = path.suffix == ".gz"
+            is_source = (path.with_suffix("") if packed else path).suffix in SOURCES
+            text = (self.folder / ("dev.src" if is_source else "dev.tgt")).read_bytes()
+            path.write_bytes(gzip.compress(text) if packed else text)
+
+    def add_checkpoints(self, run: Path, updates: str | None, last: int | None) -> None:
+        """Give a run the checkpoints that are to be averaged."""
+        self.create(run)
+        numbers = map(int, updates.split(",")) if updates else range(1, (last or 0) + 1)
+        (one, *_) = sorted((run / "checkpoints").glob("*.safetensors"))
+        for number in numbers:
+            copy = run / "checkpoints" / f"update-{number:08}.safetensors"
+            if not copy.exists():
+                shutil.copy(one, copy)
+
+
+@pytest.fixture
+def sandbox(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A fresh current folder with the tiny corpus and a trained run."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
+    write_tiny_corpus(tmp_path)
+    box = Sandbox(tmp_path, tiny_run)
+    box.create(Path("runs/pocket"))
+    return box
+
+
+@pytest.fixture(autouse=True)
+def _stdin() -> Iterator[None]:
+    """Put stdin back and close what stood in for it."""
+    before = sys.stdin
+    yield
+    if sys.stdin is not before:
+        sys.stdin.close()
+        sys.stdin = before
+
+
+def runnable(command: Command) -> bool:
+    """Whether a command needs neither the network, nor hours, nor other machines."""
+    arguments = argument_list(command)
+    is_dry = arguments[0] == "ablate" and "--dry-run" in arguments
+    return (arguments[0] in RUN and "--test-set" not in arguments) or is_dry
+
+
+@pytest.mark.parametrize("command", named([each for each in OWN if runnable(each)]))
+def test_commands_run(
+    command: Command, sandbox: Sandbox, nmt: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = parse(argument_list(command))
+    if context is None:
+        return
+    write_recipes(command.page, sandbox.folder)
+    sandbox.provide(context)
+    given = Path("stdin")
+    given.write_text(command.stdin or "sun moon\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given.open("rb"), encoding="utf-8"))
+    result = nmt(*(each for each in argument_list(command) if each != "--open"))
+    assert result.code == 0, result.err
+    assert result.out or context.params.get("output") or context.info_name == "average"
+
+
+def trainings() -> list[Command]:
+    """Return the trainings of one process, one of each kind."""
+    found = {}
+    for command in OWN:
+        name, *arguments = argument_list(command)
+        if name == "train" and command.words[0] != "torchrun":
+            found[" ".join(each for each in arguments if each.startswith("--"))] = command
+    return list(found.values())
+
+
+@pytest.mark.parametrize("command", named(trainings()))
+def test_trainings_run(command: Command, sandbox: Sandbox, nmt: Run) -> None:
+    """The tiny recipe takes the place of the line's own, with the line's settings and run."""
+    context = parse(argument_list(command))
+    if context is None:
+        return
+    values = context.params
+    if values["init_from"]:
+        sandbox.create(Path(values["init_from"]))
+    run = values["run"] or Path("runs") / "new"
+    settings = [*values["overrides"], f"train.validate_updates={UPDATES}"]
+    given = [part for each in settings for part in ("--set", each)]
+    if values["init_from"]:
+        given += ["--init-from", values["init_from"]]
+    result = nmt("train", "tiny.toml", "--run", run, *given, "--max-updates", UPDATES)
+    assert result.code == 0, result.err
+    assert (run / "model.safetensors").is_file()
+
+
+def test_a_mistake_in_a_line_is_found(tmp_path: Path) -> None:
+    """The checks above fail on an unknown command, option, recipe and setting."""
+    block = Block(
+        ROOT / "README.md", 1, "sh", "nmt trian\nnmt train --sed 1 # so\nFOO=1 nmt x | y\n"
+    )
+    first, second, third, fourth = commands_of(block)
+    for wrong in (first, second):
+        with pytest.raises(click.UsageError):
+            parse(argument_list(wrong))
+    assert (third.words, fourth.words) == (("nmt", "x"), ("y",))
+    for recipe, settings in (("pokcet", ()), ("pocket", ("model.width=3",))):
+        with pytest.raises(NmtError):
+            load_recipe(recipe, settings)
