@@ -1,6 +1,7 @@
 """Sphinx settings of the manual. `make docs` builds it into build/docs, with warnings as errors."""
 
 import re
+import sys
 from pathlib import Path
 
 import click
@@ -15,7 +16,9 @@ project = "nmt"
 copyright = "2026, the nmt authors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "nmt_reference"]
 
 # Every link and every reference to a name of ours must lead somewhere. Names of other packages are
 # not looked up, because that needs the network (intersphinx).
