@@ -1,4 +1,4 @@
-"""BPE-dropout against Algorithm 1 written plainly, SentencePiece's own BPE and odds by hand."""
+"""BPE-dropout equals a plain Algorithm 1, SentencePiece's own BPE, and odds worked out by hand."""
 
 import random
 from collections import Counter
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
 from nmt.text.bpe_dropout import BpeDropout, split_mix, unsigned
-from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel, learn
+from nmt.text.shards import FlatSegments
+from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel, learn_subwords
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy warns where a scalar overflows
 
-# SentencePiece makes no piece of two scripts.
+# SentencePiece learns no piece with two scripts.
 ALPHABETS = ["abcdefgäöüßéñøłçœ", "абвгд", "αβγδ", "日本語中文", "اب", "😀🎉", "0123", ".,!?-'"]
 MIXED = "".join(ALPHABETS)
 UNKNOWN = "Ж☃"
@@ -31,7 +32,7 @@ def words(draw: random.Random, count: int, alphabets: list[str], longest: int) -
 
 
 def lexicon() -> list[str]:
-    """Words that come up again and again, so that long pieces are learned."""
+    """Return words that are often repeated, so that long pieces are learned."""
     return [
         *words(random.Random(1), 150, ALPHABETS, 12),
         "aaa",
@@ -45,14 +46,14 @@ def lexicon() -> list[str]:
 @pytest.fixture(scope="module")
 def tokenizer() -> SubwordModel:
     draw = random.Random(2)
-    return learn(
+    return learn_subwords(
         [" ".join(draw.choices(lexicon(), k=10)) for _ in range(400)], TokenizerSettings(600)
     )
 
 
 @pytest.fixture(scope="module")
 def rows(tokenizer: SubwordModel) -> list[list[int]]:
-    """Encoded segments of words that were learned from, others, unknown ones, and none at all."""
+    """Encode segments of known, new and unknown words, and empty segments."""
     draw = random.Random(3)
     texts = []
     for index in range(400):
@@ -67,21 +68,24 @@ def rows(tokenizer: SubwordModel) -> list[list[int]]:
 def resegment(
     dropout: BpeDropout, rows: Rows, keys: Sequence[int] | None = None, epoch: int = 0
 ) -> list[list[int]]:
-    """Rows in and out; a row's key is its index unless given."""
-    ids = numpy.array([each for row in rows for each in row], numpy.int64)
-    lengths = numpy.array([len(row) for row in rows], numpy.int64)
+    """Resegment rows of ids; a row's key is its index unless given."""
+    segments = FlatSegments(
+        numpy.array([each for row in rows for each in row], numpy.int64),
+        numpy.array([len(row) for row in rows], numpy.int64),
+    )
     numbers: NDArray[numpy.int64] = numpy.array(range(len(rows)) if keys is None else keys, "i8")
-    new_ids, new_lengths = dropout.resegment(ids, lengths, numbers, epoch)
-    assert new_ids.dtype == new_lengths.dtype == numpy.int64
-    assert new_lengths.sum() == len(new_ids)
-    ends = numpy.cumsum(new_lengths)
+    result = dropout.resegment(segments, numbers, epoch)
+    assert result.ids.dtype == result.lengths.dtype == numpy.int64
+    assert result.lengths.sum() == len(result.ids)
+    ends = numpy.cumsum(result.lengths)
     return [
-        new_ids[end - length : end].tolist() for end, length in zip(ends, new_lengths, strict=True)
+        result.ids[end - length : end].tolist()
+        for end, length in zip(ends, result.lengths, strict=True)
     ]
 
 
 def plain_output(state: int, number: int) -> int:
-    """SplitMix64 in Python's integers."""
+    """Return an output of SplitMix64, computed with Python's integers."""
     bits = (state + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
     bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % 2**64
@@ -91,7 +95,7 @@ def plain_output(state: int, number: int) -> int:
 def plain_word(
     word: list[str], begin: int, ids: dict[str, int], probability: float, stream: int
 ) -> list[str]:
-    """Algorithm 1 on one word, whose first symbol is symbol number `begin` of its segment."""
+    """Run Algorithm 1 on one word, whose first symbol is symbol number `begin` of its segment."""
     indices = list(range(begin, begin + len(word)))
     iteration = 0
     while True:
@@ -113,7 +117,7 @@ def plain_word(
 def plain(
     tokenizer: SubwordModel, row: Sequence[int], probability: float, seed: int, epoch: int, key: int
 ) -> list[int]:
-    """One segment as the batched code cuts it, symbol by symbol; the unknown is "<unk>"."""
+    """Resegment one segment symbol by symbol; the unknown token is the symbol "<unk>"."""
     pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
     ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}
     stream = plain_output(plain_output(seed, epoch), key)
@@ -125,7 +129,7 @@ def plain(
     return [ids.get(piece, UNK) for piece in result]
 
 
-def test_the_generator_is_split_mix() -> None:
+def test_the_generator_is_split_mix_64() -> None:
     # The first five outputs for this seed, as published with many implementations.
     assert split_mix(unsigned(1234567), numpy.arange(5, dtype=numpy.uint64)).tolist() == [
         6457827717110365317,
@@ -137,7 +141,7 @@ def test_the_generator_is_split_mix() -> None:
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.05, 0.3, 0.8, 1.0])
-def test_it_is_algorithm_1(
+def test_resegmenting_equals_algorithm_1(
     tokenizer: SubwordModel, rows: list[list[int]], probability: float
 ) -> None:
     dropout = BpeDropout(tokenizer, probability, seed=5)
@@ -146,14 +150,16 @@ def test_it_is_algorithm_1(
     ]
 
 
-def test_nothing_dropped_is_the_tokenizer_itself(
+def test_probability_0_gives_the_tokenizers_own_pieces(
     tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     assert max(len(tokenizer.piece(each)) for row in rows for each in row) > 8
     assert resegment(BpeDropout(tokenizer, 0.0, seed=1), rows) == rows
 
 
-def test_all_dropped_is_single_characters(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
+def test_probability_1_gives_single_characters(
+    tokenizer: SubwordModel, rows: list[list[int]]
+) -> None:
     result = resegment(BpeDropout(tokenizer, 1.0, seed=1), rows)
     for row, new in zip(rows, result, strict=True):
         assert all(each == UNK or len(tokenizer.piece(each)) == 1 for each in new)
@@ -163,21 +169,23 @@ def test_all_dropped_is_single_characters(tokenizer: SubwordModel, rows: list[li
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 1.0])
-def test_the_text_stays(tokenizer: SubwordModel, rows: list[list[int]], probability: float) -> None:
+def test_the_text_does_not_change(
+    tokenizer: SubwordModel, rows: list[list[int]], probability: float
+) -> None:
     result = resegment(BpeDropout(tokenizer, probability, seed=1), rows)
     assert result != rows
     assert [tokenizer.decode(row) for row in result] == [tokenizer.decode(row) for row in rows]
     assert sum(row.count(UNK) for row in result) == sum(row.count(UNK) for row in rows) > 100
 
 
-def test_how_the_text_was_cut_before_does_not_matter(
+def test_the_result_does_not_depend_on_the_pieces_before(
     tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     dropout = BpeDropout(tokenizer, 0.2, seed=1)
     assert resegment(dropout, resegment(dropout, rows, epoch=1)) == resegment(dropout, rows)
 
 
-def test_a_segment_alone_is_the_segment_in_a_batch(
+def test_a_segment_does_not_depend_on_its_batch(
     tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     dropout = BpeDropout(tokenizer, 0.3, seed=1)
@@ -190,7 +198,7 @@ def test_a_segment_alone_is_the_segment_in_a_batch(
         assert resegment(another, [row], [key], epoch=4) == [together[key]]
 
 
-def test_other_seeds_epochs_and_keys_cut_otherwise(
+def test_seed_epoch_and_key_change_the_pieces(
     tokenizer: SubwordModel, rows: list[list[int]]
 ) -> None:
     keys = list(range(len(rows)))
@@ -205,7 +213,7 @@ def test_other_seeds_epochs_and_keys_cut_otherwise(
         assert sum(long) > 0.98 * len(long) > 200
 
 
-def test_any_integer_is_a_seed_and_a_key(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
+def test_any_integer_can_be_a_seed_or_a_key(tokenizer: SubwordModel, rows: list[list[int]]) -> None:
     results = [
         tuple(resegment(BpeDropout(tokenizer, 0.5, seed), [rows[1]], [key])[0])
         for seed in (0, -1, 2**31 - 1, 2**63)
@@ -214,24 +222,24 @@ def test_any_integer_is_a_seed_and_a_key(tokenizer: SubwordModel, rows: list[lis
     assert len(set(results)) == 12
 
 
-# Of the letters, "ab" and "cd" alone make pieces, and "ab" is the better one. (p: drop, q: keep.)
+# The only merges are "ab" and "cd"; "ab" has the higher priority. (p: drop, q: keep.)
 p = Fraction(3, 10)
 q = 1 - p
 ODDS = {
     "ab": {"ab": q, "a b": p},
-    # Both when ab is kept, then cd; or when cd alone is kept, then ab. A dropped merge comes back
-    # as long as there is another: were it dropped for good, both would have odds of q**2.
+    # Both merge if ab is kept and then cd; or if only cd is kept and then ab. A dropped merge gets
+    # another draw while other merges remain: if it were dropped for good, the odds would be q**2.
     "abcd": {"ab cd": q * q + p * q * q, "ab c d": q * p, "a b cd": p * q * p, "a b c d": p * p},
-    # Place breaks what priority leaves equal.
+    # Of merges of equal priority the leftmost comes first.
     "abab": {"ab ab": q * q + p * q * q, "ab a b": q * p, "a b ab": p * q * p, "a b a b": p * p},
-    # One word's merge does not bring back another's.
+    # A merge in one word gives no second draw to another word.
     "ab cd": {"ab _ cd": q * q, "ab _ c d": q * p, "a b _ cd": p * q, "a b _ c d": p * p},
 }
 
 
 @pytest.fixture(scope="module")
 def two_merges() -> SubwordModel:
-    made = learn(["eab fab gab hab iab jcd kcd lcd"], TokenizerSettings(19))
+    made = learn_subwords(["eab fab gab hab iab jcd kcd lcd"], TokenizerSettings(19))
     assert [made.piece(each) for each in (4, 5)] == ["ab", "cd"]
     assert all(len(made.piece(each)) == 1 for each in range(6, 19))
     return made
@@ -263,13 +271,15 @@ def test_segments_do_not_merge_with_each_other(tokenizer: SubwordModel) -> None:
     pieces = [tokenizer.piece(each) for each in range(len(tokenizer))]
     a, aa = pieces.index("a"), pieces.index("aa")
     assert "aaaa" in pieces
-    # Without the mark of a space, it is the segment's end alone that ends a word.
+    # Without the mark of a space, only the end of the segment ends a word.
     rows = [[a], [a, a], [], [a, a], [a]]
     assert resegment(BpeDropout(tokenizer, 0.0, seed=1), rows) == [[a], [aa], [], [aa], [a]]
 
 
-def test_special_pieces_stay_whole_and_merge_with_nothing() -> None:
-    made = learn(["< > u n k / s kn us"], TokenizerSettings(13))  # the letters of "<unk>", "</s>"
+def test_special_pieces_are_neither_split_nor_merged() -> None:
+    made = learn_subwords(
+        ["< > u n k / s kn us"], TokenizerSettings(13)
+    )  # the letters of "<unk>", "</s>"
     special = [UNK, EOS, *made.encode(["s"])[0], UNK, UNK]
     for probability in (0.0, 1.0):
         (result,) = resegment(BpeDropout(made, probability, seed=1), [special])
@@ -278,9 +288,11 @@ def test_special_pieces_stay_whole_and_merge_with_nothing() -> None:
         ]
 
 
-def test_a_piece_of_which_a_character_is_none_stays_whole(two_merges: SubwordModel) -> None:
+def test_a_piece_stays_whole_if_one_of_its_characters_is_not_a_piece(
+    two_merges: SubwordModel,
+) -> None:
     class Without(SubwordModel):
-        """Has another character where b was, so that "ab" cannot be spelled."""
+        """A model without the character b, so that "ab" cannot be split."""
 
         def piece(self, piece_id: int) -> str:
             return super().piece(piece_id).replace("b", "x" if piece_id > 5 else "b")

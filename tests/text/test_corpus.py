@@ -1,4 +1,4 @@
-"""Reading segments and aligned pairs: formats, line ends, and errors that name the place."""
+"""Read segments and aligned pairs: formats, line ends, and errors that name the place."""
 
 import gzip
 import lzma
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import DataSettings, Recipe, TextFiles
+from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.text.corpus import DataFolder, align, read_pairs, read_segments, read_tsv
 
@@ -18,7 +18,7 @@ def write(path: Path, content: bytes) -> Path:
     return path
 
 
-def packed(ending: str, content: bytes) -> bytes:
+def compress(ending: str, content: bytes) -> bytes:
     if ending == ".gz":
         return gzip.compress(content)
     return lzma.compress(content) if ending == ".xz" else content
@@ -41,31 +41,29 @@ def packed(ending: str, content: bytes) -> bytes:
         (b"a\x00b\n", ["a\x00b"]),
     ],
 )
-def test_a_line_ends_at_a_line_feed_alone(
-    tmp_path: Path, content: bytes, segments: list[str]
-) -> None:
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, content: bytes, segments: list[str]) -> None:
     assert list(read_segments(write(tmp_path / "x", content))) == segments
 
 
 @pytest.mark.parametrize("ending", [".txt", ".gz", ".xz"])
-def test_packed_files_read_as_plain_ones(tmp_path: Path, ending: str) -> None:
-    path = write(tmp_path / f"x{ending}", packed(ending, "Grüße\r\nzwei\n".encode()))
+def test_compressed_files_read_like_plain_ones(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"x{ending}", compress(ending, "Grüße\r\nzwei\n".encode()))
     assert list(read_segments(path)) == ["Grüße", "zwei"]
 
 
 @pytest.mark.parametrize("name", ["x.sgm", "x.de.sgm", "x.sgm.gz", "x.sgm.xz"])
-def test_sgm_holds_its_segments(tmp_path: Path, name: str) -> None:
+def test_segments_of_an_sgm_file_are_read(tmp_path: Path, name: str) -> None:
     text = b"""<srcset setid="t"><doc>
 <p>
 <seg id="1"> Tom &amp; Ann </seg>
 <SEG id="2">a &lt; b</SEG> <seg id="3"></seg>
 </doc></srcset>
 """
-    path = write(tmp_path / name, packed(Path(name).suffix, text))
+    path = write(tmp_path / name, compress(Path(name).suffix, text))
     assert list(read_segments(path)) == ["Tom & Ann", "a < b", ""]
 
 
-def test_a_segment_of_sgm_that_goes_over_lines_is_refused_not_lost(tmp_path: Path) -> None:
+def test_an_sgm_segment_over_several_lines_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "x.sgm", b"<seg id=1>a</seg>\n<seg id=2>b\nc</seg>\n")
     with pytest.raises(NmtError, match=r"x\.sgm, line 2: a <seg> does not end on its line"):
         list(read_segments(path))
@@ -81,7 +79,7 @@ def test_a_segment_of_sgm_that_goes_over_lines_is_refused_not_lost(tmp_path: Pat
         ("x.gz", gzip.compress(bytes(range(256)) * 9)[:30] + bytes(90), "invalid|Error|CRC|ended"),
     ],
 )
-def test_damaged_packing_is_told_with_the_file(
+def test_a_damaged_compressed_file_is_named(
     tmp_path: Path, name: str, content: bytes, reason: str
 ) -> None:
     path = write(tmp_path / name, content)
@@ -98,7 +96,7 @@ def test_a_folder_is_no_text(tmp_path: Path) -> None:
     ("content", "line", "byte"),
     [(b"good\nb\xe4d\n", 2, 2), (b"\xff\xfea\x00", 1, 1), (b"a\n\n\xed\xa0\x80\n", 3, 1)],
 )
-def test_invalid_utf_8_is_told_with_line_and_byte(
+def test_invalid_utf_8_is_located_by_line_and_byte(
     tmp_path: Path, content: bytes, line: int, byte: int
 ) -> None:
     path = write(tmp_path / "x", content)
@@ -128,21 +126,19 @@ def test_blank_lines_stay_aligned(tmp_path: Path) -> None:
     assert list(align(*paths)) == [("a", "A"), ("", "B"), ("c", "")]
 
 
-def test_tsv_gives_its_first_two_columns(tmp_path: Path) -> None:
+def test_the_first_two_columns_of_a_tsv_are_read(tmp_path: Path) -> None:
     write(tmp_path / "x.tsv.gz", gzip.compress(b"a b\tA B\tnote\r\n\tB\n"))
     pairs = read_pairs(TextFiles(tsv="x.tsv.gz"), DataFolder(tmp_path), RECIPE)
     assert list(pairs) == [("a b", "A B"), ("", "B")]
 
 
-def test_tsv_without_a_tab_is_told_with_the_line(tmp_path: Path) -> None:
+def test_a_tsv_line_without_a_tab_is_located(tmp_path: Path) -> None:
     write(tmp_path / "x.tsv", b"a\tA\nb B\n")
     with pytest.raises(NmtError, match=r"x\.tsv, line 2: no tab"):
         list(read_pairs(TextFiles(tsv="x.tsv"), DataFolder(tmp_path), RECIPE))
 
 
-def test_a_missing_file_is_told_with_its_mend(tmp_path: Path) -> None:
-    from nmt.config import Download
-
+def test_the_error_for_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path)
     with pytest.raises(NmtError, match=r"none\.de does not exist; .*--data-dir"):
         folder.find("none.de", RECIPE)
@@ -151,7 +147,7 @@ def test_a_missing_file_is_told_with_its_mend(tmp_path: Path) -> None:
         folder.find("none.de", fetched)
 
 
-def test_the_users_file_goes_before_the_embedded_one(tmp_path: Path) -> None:
+def test_the_users_file_takes_precedence_over_the_embedded_one(tmp_path: Path) -> None:
     own = write(tmp_path / "sample.en", b"mine\n")
     assert DataFolder(tmp_path).find("sample.en", RECIPE) == own
     embedded = DataFolder(tmp_path / "elsewhere").find("sample.en", RECIPE)
@@ -159,7 +155,7 @@ def test_the_users_file_goes_before_the_embedded_one(tmp_path: Path) -> None:
     assert embedded != own
 
 
-def test_sgm_is_told_by_the_last_ending_alone(tmp_path: Path) -> None:
+def test_only_the_last_ending_makes_a_file_sgm(tmp_path: Path) -> None:
     """`test.sgm.en` is plain text."""
     path = tmp_path / "test.sgm.en"
     path.write_text("one\ntwo\n")

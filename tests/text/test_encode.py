@@ -1,4 +1,4 @@
-"""Encoding on many processes is encoding on one; cleaning by hand; processes that end."""
+"""Encoding on many processes equals encoding on one; cleaning; worker processes that end."""
 
 import multiprocessing
 import os
@@ -15,10 +15,9 @@ import pytest
 
 from nmt.config import DataSettings, TextFiles, TokenizerSettings
 from nmt.errors import NmtError
-from nmt.text import encode as module
-from nmt.text import prepare as pipeline
-from nmt.text.encode import REASONS, EncodedChunk, encode_pairs, judge
-from nmt.text.tokenizer import Tokenizer, learn
+from nmt.text import encode, prepare
+from nmt.text.encode import VERDICTS, EncodedChunk, encode_pairs, judge
+from nmt.text.tokenizer import Tokenizer, learn_subwords
 from tests.conftest import WORDS
 from tests.text.conftest import TinyCorpus
 
@@ -30,24 +29,24 @@ LIMITS = DataSettings(max_length=12, max_ratio=2.5)
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     text = [" ".join(WORDS), " ".join(WORDS).upper()]
-    return Tokenizer(learn(text, TokenizerSettings(vocab_size=45)).model)
+    return Tokenizer(learn_subwords(text, TokenizerSettings(vocab_size=45)).model)
 
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two processes for what are more than two chunks of 7 pairs."""
-    monkeypatch.setattr(module, "CHUNK_PAIRS", 7)
-    monkeypatch.setattr(module, "CHUNKS_ALONE", 2)
+    """Use two processes for more than two chunks of 7 pairs."""
+    monkeypatch.setattr(encode, "CHUNK_PAIRS", 7)
+    monkeypatch.setattr(encode, "CHUNKS_ALONE", 2)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
 
 
-def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have every corpus encoded in this process."""
-    monkeypatch.setattr(module, "CHUNKS_ALONE", 10**9)
+def use_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode every corpus in this process."""
+    monkeypatch.setattr(encode, "CHUNKS_ALONE", 10**9)
 
 
 def random_pairs(count: int) -> list[tuple[str, str]]:
-    """Pairs of every verdict, in no order."""
+    """Return pairs of every verdict in random order."""
     draw = numpy.random.default_rng(count)
 
     def side() -> str:
@@ -57,7 +56,7 @@ def random_pairs(count: int) -> list[tuple[str, str]]:
 
 
 def plain_verdict(source_length: int, target_length: int, limits: DataSettings) -> str:
-    """Why a pair of these lengths is dropped, or "kept"; one pair at a time."""
+    """Return the verdict on one pair of these lengths."""
     shorter, longer = sorted((source_length, target_length))
     if shorter == 0:
         return "empty"
@@ -87,21 +86,23 @@ def plain_verdict(source_length: int, target_length: int, limits: DataSettings) 
 )
 def test_cleaning_by_hand(source: int, target: int, verdict: str) -> None:
     limits = DataSettings(max_length=10, max_ratio=3.0)
-    assert [REASONS[each] for each in judge(numpy.array([[source], [target]]), limits)] == [verdict]
+    assert [VERDICTS[each] for each in judge(numpy.array([[source], [target]]), limits)] == [
+        verdict
+    ]
 
 
 @pytest.mark.parametrize("max_ratio", [1.0, 1.1, 2.5, 9.0])
 @pytest.mark.parametrize("max_length", [1, 20, 30])
-def test_pairs_are_judged_at_once_as_one_by_one(max_length: int, max_ratio: float) -> None:
+def test_judging_many_pairs_equals_judging_one_by_one(max_length: int, max_ratio: float) -> None:
     limits = DataSettings(max_length=max_length, max_ratio=max_ratio)
-    lengths = numpy.indices((33, 33)).reshape(2, -1)  # every two lengths up to 32
-    found = [REASONS[each] for each in judge(lengths, limits)]
+    lengths = numpy.indices((33, 33)).reshape(2, -1)  # all pairs of lengths up to 32
+    found = [VERDICTS[each] for each in judge(lengths, limits)]
     assert found == [plain_verdict(x, y, limits) for x, y in lengths.T.tolist()]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 14, 15, 300])
-def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> None:
-    """Against one pair at a time; from 15 pairs on by the pool."""
+def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: int) -> None:
+    """Compare with one pair at a time; 15 and more pairs are encoded by the pool."""
     pairs = random_pairs(count)
     expected_ids, expected_lengths, expected_lines = [], [], []
     verdicts = []
@@ -118,23 +119,23 @@ def test_chunks_hold_what_cleaning_leaves(tokenizer: Tokenizer, count: int) -> N
     assert [each for chunk in chunks for each in chunk.pairs.lines.tolist()] == expected_lines
     for begin, chunk in zip(range(0, count, 7), chunks, strict=True):
         part = verdicts[begin : begin + 7]
-        assert chunk.counts == {reason: part.count(reason) for reason in REASONS}
+        assert chunk.counts == {verdict: part.count(verdict) for verdict in VERDICTS}
     if count == 300:
-        assert set(verdicts) == set(REASONS)
+        assert set(verdicts) == set(VERDICTS)
 
 
-def test_many_processes_give_what_one_gives(
+def test_many_processes_give_the_result_of_one(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pairs = random_pairs(500)
     found = []
-    at_work = 0
+    processes = 0
     for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
-        at_work = max(at_work, len(multiprocessing.active_children()))
+        processes = max(processes, len(multiprocessing.active_children()))
         found.append(chunk)
-    assert at_work > 0
+    assert processes > 0
     assert multiprocessing.active_children() == []
-    alone(monkeypatch)
+    use_one_process(monkeypatch)
     expected = []
     for chunk in encode_pairs(iter(pairs), tokenizer, LIMITS):
         assert multiprocessing.active_children() == []
@@ -152,14 +153,14 @@ def test_a_pool_writes_the_same_shards(corpus: TinyCorpus, monkeypatch: pytest.M
     pooled = corpus.shard_bytes()
     for path in corpus.run.prepared.iterdir():
         path.unlink()
-    alone(monkeypatch)
+    use_one_process(monkeypatch)
     corpus.prepare(max_length=12, max_ratio=2.5)
     assert len(pooled) == 3
     assert corpus.shard_bytes() == pooled
 
 
-def test_what_is_read_ahead_is_bounded(tokenizer: Tokenizer) -> None:
-    """A corpus without end: 3 chunks to decide, then 4 that wait or are at work, and one more."""
+def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:
+    """Read at most 3 chunks to choose, then 4 that are pending, and one more."""
     read = 0
 
     def endless() -> Iterator[tuple[str, str]]:
@@ -177,7 +178,7 @@ def test_what_is_read_ahead_is_bounded(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("error", [NmtError("line 60 is odd"), KeyboardInterrupt("by hand")])
-def test_an_error_of_the_corpus_comes_through(
+def test_an_exception_of_the_corpus_is_raised(
     tokenizer: Tokenizer, error: NmtError | KeyboardInterrupt
 ) -> None:
     def broken() -> Iterator[tuple[str, str]]:
@@ -190,10 +191,10 @@ def test_an_error_of_the_corpus_comes_through(
 
 
 @pytest.mark.parametrize("kind", ["misaligned", "no tab"])
-def test_a_corpus_found_odd_late_leaves_nothing(
+def test_a_corpus_with_a_late_error_leaves_no_shard(
     corpus: TinyCorpus, tmp_path: Path, tokenizer: Tokenizer, kind: str
 ) -> None:
-    """With a given tokenizer nothing reads the text before it is encoded."""
+    """With a given tokenizer, the error is found only while the text is encoded."""
     if kind == "misaligned":
         with (tmp_path / "train.tgt").open("a") as stream:
             stream.write("SUN\n")
@@ -210,11 +211,11 @@ def test_a_corpus_found_odd_late_leaves_nothing(
     assert multiprocessing.active_children() == []
 
 
-def test_a_killed_process_is_told(tokenizer: Tokenizer) -> None:
+def test_a_killed_process_is_reported(tokenizer: Tokenizer) -> None:
     chunks = encode_pairs(repeat(("sun moon", "MOON SUN")), tokenizer, LIMITS)
     next(chunks)
     multiprocessing.active_children()[0].kill()
-    with pytest.raises(NmtError, match="a process that encodes the corpus was killed, perhaps for"):
+    with pytest.raises(NmtError, match="a process that encodes the corpus was killed"):
         list(islice(chunks, 1_000_000))
     assert multiprocessing.active_children() == []
 
@@ -222,7 +223,7 @@ def test_a_killed_process_is_told(tokenizer: Tokenizer) -> None:
 def test_a_killed_process_leaves_no_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command then begins the corpus anew, with the tokenizer that it has."""
+    """The same command then encodes the corpus from its start, with the same tokenizer."""
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
         # Passed through as they came.
@@ -232,8 +233,8 @@ def test_a_killed_process_leaves_no_shard(
             yield chunk
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "encode_pairs", kill_after_first)
-        with pytest.raises(NmtError, match="the same command begins the corpus anew"):
+        patch.setattr(prepare, "encode_pairs", kill_after_first)
+        with pytest.raises(NmtError, match="run the same command again"):
             corpus.prepare()
     assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
     assert len(corpus.prepare().shards[0]) == 120
@@ -250,7 +251,7 @@ from nmt.text import encode
 from nmt.text.tokenizer import load_tokenizer
 
 def interrupt():
-    while True:
+    while True:  # at every stage of starting and ending the processes
         os.killpg(0, getattr(signal, sys.argv[1]))
         time.sleep(0.002)
 
@@ -273,13 +274,16 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
-    """Encode in a program of its own: what happens to it -> its exit status, stdout and stderr."""
+    """Return a function that encodes in another program, which receives a signal.
+
+    It takes the signal's name and returns the exit status, stdout and stderr.
+    """
     (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
     (tmp_path / "program.py").write_text(PROGRAM)
 
-    def run(fate: str) -> tuple[int, str, str]:
+    def run(name: str) -> tuple[int, str, str]:
         with subprocess.Popen(
-            [sys.executable, "program.py", fate],
+            [sys.executable, "program.py", name],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.PIPE,
@@ -288,7 +292,7 @@ def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
             start_new_session=True,
         ) as process:
             try:
-                # The pool's processes hold its output as well: it ends with the last of them.
+                # The pool's processes share its output, which ends with the last of them.
                 out, err = process.communicate(timeout=60)
             finally:
                 with suppress(ProcessLookupError):
@@ -298,12 +302,12 @@ def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
     return run
 
 
-def test_processes_end_with_a_killed_parent(program: Program) -> None:
+def test_processes_exit_when_their_parent_is_killed(program: Program) -> None:
     status, _, _ = program("SIGKILL")
     assert status == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_signals_are_left_to_the_parent(program: Program, name: str) -> None:
-    """Sent to all processes, as terminals and schedulers do, from the first moment to the last."""
+def test_processes_ignore_signals_that_their_parent_handles(program: Program, name: str) -> None:
+    """Terminals and schedulers send signals to all processes, at any moment."""
     assert program(name) == (0, "200\n", "")

@@ -1,19 +1,19 @@
-"""The pipeline redoes only what changed, counts what it drops, and leaves nothing half-done."""
+"""Preparing a corpus redoes only changed steps, counts dropped pairs, and can be interrupted."""
 
 import gzip
 import json
 import lzma
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import TextFiles, TokenizerSettings
+from nmt.config import TextFiles
 from nmt.errors import NmtError
-from nmt.text import prepare as module
+from nmt.text import prepare
+from nmt.text.learning import sample
 from tests.text.conftest import TinyCorpus, pairs_of, split_pair
 
 
@@ -28,7 +28,7 @@ def test_a_second_call_redoes_nothing(corpus: TinyCorpus) -> None:
     assert second.tokenizer.model == first.tokenizer.model
 
 
-def test_a_touched_but_unchanged_file_redoes_nothing(corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_a_new_time_of_an_unchanged_file_redoes_nothing(corpus: TinyCorpus, tmp_path: Path) -> None:
     first = corpus.prepare()
     tokenizer, shard = corpus.times()["tokenizer.model"], corpus.times()["train-0.ids"]
     os.utime(tmp_path / "train.src", (time.time() + 9, time.time() + 9))
@@ -37,7 +37,7 @@ def test_a_touched_but_unchanged_file_redoes_nothing(corpus: TinyCorpus, tmp_pat
     assert (corpus.times()["tokenizer.model"], corpus.times()["train-0.ids"]) == (tokenizer, shard)
 
 
-def test_another_limit_keeps_the_tokenizer_and_encodes_anew(corpus: TinyCorpus) -> None:
+def test_another_limit_keeps_the_tokenizer_and_encodes_again(corpus: TinyCorpus) -> None:
     first, before = corpus.prepare(), corpus.times()
     second = corpus.prepare(max_length=6)
     assert len(corpus.notes) == 1
@@ -47,7 +47,7 @@ def test_another_limit_keeps_the_tokenizer_and_encodes_anew(corpus: TinyCorpus) 
     assert second.fingerprint != first.fingerprint
 
 
-def test_changed_text_redoes_all(corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_changed_text_redoes_every_step(corpus: TinyCorpus, tmp_path: Path) -> None:
     first = corpus.prepare()
     lines = (tmp_path / "train.src").read_text().splitlines()
     (tmp_path / "train.src").write_text("\n".join(["star sun star sun", *lines[1:]]) + "\n")
@@ -56,15 +56,15 @@ def test_changed_text_redoes_all(corpus: TinyCorpus, tmp_path: Path) -> None:
     assert second.fingerprint != first.fingerprint
 
 
-def test_other_pieces_redo_all(corpus: TinyCorpus) -> None:
+def test_another_vocabulary_size_redoes_every_step(corpus: TinyCorpus) -> None:
     corpus.prepare()
-    corpus.recipe = replace(corpus.recipe, tokenizer=TokenizerSettings(vocab_size=45))
+    corpus.change(vocab_size=45)
     assert len(corpus.prepare().tokenizer) == 45
     assert len(corpus.notes) == 2
 
 
-def test_only_the_changed_corpus_is_encoded_anew(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """Two pairs of the second corpus change places, which no BPE sees."""
+def test_only_the_changed_corpus_is_encoded_again(corpus: TinyCorpus, tmp_path: Path) -> None:
+    """Two pairs of the second corpus are swapped, which does not change the tokenizer."""
     (own,) = corpus.recipe.data.train
     both = (own, TextFiles(source="dev.src", target="dev.tgt"))
     first = corpus.prepare(train=both)
@@ -83,9 +83,9 @@ def test_only_the_changed_corpus_is_encoded_anew(corpus: TinyCorpus, tmp_path: P
 @pytest.mark.parametrize(
     "damage", ["tokenizer.model", "train-0.ids", "train-0.offsets", "train-0.lines", "manifest"]
 )
-def test_what_is_damaged_is_made_anew(corpus: TinyCorpus, damage: str) -> None:
+def test_damaged_files_are_created_again(corpus: TinyCorpus, damage: str) -> None:
     first = corpus.prepare()
-    before = [*map(pairs_of, first.shards)]  # now, as its files are what is damaged
+    before = [*map(pairs_of, first.shards)]  # read now, because the files are damaged below
     if damage == "manifest":
         (corpus.run.prepared / "manifest.json").write_text("{")
     elif damage == "tokenizer.model":
@@ -99,26 +99,26 @@ def test_what_is_damaged_is_made_anew(corpus: TinyCorpus, damage: str) -> None:
     assert [*map(pairs_of, second.shards)] == before
 
 
-def test_cut_short_between_writing_and_noting_it_is_not_trusted(
+def test_an_interruption_before_the_manifest_is_written_redoes_the_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Shards of other limits must not pass for those of before."""
+    """A shard with other limits must not be taken for the old one."""
     first = len(corpus.prepare().shards[0])
-    real = module.encode_corpus
+    real = prepare.encode_corpus
 
-    def cut_short(*arguments: object) -> None:
-        # Passed through as they came.
+    def interrupt_after(*arguments: object) -> None:
+        # Pass the arguments on unchanged.
         real(*arguments)  # type: ignore[arg-type] # of several kinds
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "encode_corpus", cut_short)
+        patch.setattr(prepare, "encode_corpus", interrupt_after)
         with pytest.raises(KeyboardInterrupt):
             corpus.prepare(max_length=6)
     assert len(corpus.prepare().shards[0]) == first
 
 
-def test_all_kinds_of_sources_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_all_file_formats_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) -> None:
     source = (tmp_path / "train.src").read_bytes()
     target = (tmp_path / "train.tgt").read_bytes()
     (tmp_path / "a.src.gz").write_bytes(gzip.compress(source))
@@ -142,7 +142,7 @@ def test_all_kinds_of_sources_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) 
     assert contents[0] == contents[1] == contents[2] == contents[3]
 
 
-def test_the_shard_holds_the_corpus(corpus: TinyCorpus, tmp_path: Path) -> None:
+def test_a_pair_of_the_shard_decodes_to_its_text(corpus: TinyCorpus, tmp_path: Path) -> None:
     prepared = corpus.prepare()
     source, target = split_pair(*prepared.shards[0].pair(17))
     decode = prepared.tokenizer.source.decode
@@ -150,8 +150,8 @@ def test_the_shard_holds_the_corpus(corpus: TinyCorpus, tmp_path: Path) -> None:
     assert decode(target) == (tmp_path / "train.tgt").read_text().splitlines()[17]
 
 
-def test_what_is_dropped_is_counted_and_told(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """Of 120 + 6 pairs: 2 have an empty side, 1 is too long, 2 are beyond the ratio."""
+def test_dropped_pairs_are_counted(corpus: TinyCorpus, tmp_path: Path) -> None:
+    """Of 120 + 6 pairs, 2 have an empty side, 1 is too long and 2 are beyond the ratio."""
     odd = [
         ("", "SUN"),
         ("sun", " \t"),
@@ -171,12 +171,12 @@ def test_what_is_dropped_is_counted_and_told(corpus: TinyCorpus, tmp_path: Path)
     )
     manifest = json.loads((corpus.run.prepared / "manifest.json").read_text())
     step = manifest["steps"]["train-0"]
-    assert [step[k] for k in ("kept", "empty", "too_long", "ratio")] == [121, 2, 1, 2]
+    assert step["counts"] == {"kept": 121, "empty": 2, "too_long": 1, "ratio": 2}
     names = {f"{corpus}.{side}" for corpus in ("train", "dev") for side in ("src", "tgt")}
     assert set(manifest["files"]) == {str(tmp_path / name) for name in names}
 
 
-def test_nothing_left_after_cleaning_is_told_with_the_counts(corpus: TinyCorpus) -> None:
+def test_the_error_for_no_pairs_left_has_the_counts(corpus: TinyCorpus) -> None:
     with pytest.raises(NmtError, match=r"no training pair is left .* 120 longer than data.max_len"):
         corpus.prepare(max_length=1)
 
@@ -190,23 +190,21 @@ def test_a_misaligned_corpus_leaves_no_shard(corpus: TinyCorpus, tmp_path: Path)
 
 
 @pytest.mark.parametrize("content", ["", "\n\n \n", "\u3000\n"])
-def test_an_empty_corpus_is_told(corpus: TinyCorpus, tmp_path: Path, content: str) -> None:
+def test_an_empty_corpus_is_refused(corpus: TinyCorpus, tmp_path: Path, content: str) -> None:
     for ending in ("src", "tgt"):
         (tmp_path / f"train.{ending}").write_text(content)
     with pytest.raises(NmtError, match=r"the training corpus is empty: train\.src, train\.tgt"):
         corpus.prepare()
 
 
-def test_a_recipe_without_training_text_is_told(corpus: TinyCorpus) -> None:
+def test_a_recipe_without_training_text_is_refused(corpus: TinyCorpus) -> None:
     with pytest.raises(NmtError, match=r"recipe tiny names no training text; set data\.train"):
         corpus.prepare(train=())
 
 
 def test_a_sampled_corpus_gives_the_same_tokenizer(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """About half of the 240 lines, always the same ones."""
-    corpus.recipe = replace(
-        corpus.recipe, tokenizer=replace(corpus.recipe.tokenizer, sample_lines=120, vocab_size=36)
-    )
+    """The sample is about half of the 240 lines, the same ones each time."""
+    corpus.change(sample_lines=120, vocab_size=36)
     first = corpus.prepare()
     assert "from 240 lines, of which about 120 are sampled" in corpus.notes[0]
     corpus.run = RunFolder(tmp_path / "other")
@@ -215,23 +213,21 @@ def test_a_sampled_corpus_gives_the_same_tokenizer(corpus: TinyCorpus, tmp_path:
 
 def test_sampling_keeps_about_its_share_in_order() -> None:
     lines = [str(number) for number in range(10_000)]
-    kept = list(module.sample(lines, 0.25))
+    kept = list(sample(lines, 0.25))
     assert 2_300 < len(kept) < 2_700
     assert kept == sorted(kept, key=int)
-    assert kept == list(module.sample(lines, 0.25))
-    assert list(module.sample(lines, 1.5)) == lines
+    assert kept == list(sample(lines, 0.25))
+    assert list(sample(lines, 1.5)) == lines
 
 
-def test_a_missing_test_set_is_told_and_goes_on(corpus: TinyCorpus) -> None:
+def test_a_missing_test_set_is_only_noted(corpus: TinyCorpus) -> None:
     corpus.prepare(test={"later": TextFiles("no.src", "no.tgt")})
     assert corpus.notes[0].startswith("test set later, which `nmt evaluate` will need: ")
 
 
 @pytest.mark.parametrize("changed", ["train", "dev"])
-def test_a_begun_run_is_not_prepared_from_other_text(
-    corpus: TinyCorpus, tmp_path: Path, changed: str
-) -> None:
-    """What the training was begun with stays on disk."""
+def test_a_started_run_refuses_other_text(corpus: TinyCorpus, tmp_path: Path, changed: str) -> None:
+    """The corpus that the training started with stays on disk."""
     corpus.prepare()
     before = corpus.times()
     state = corpus.run.checkpoints / "update-00000001.json"
@@ -239,16 +235,14 @@ def test_a_begun_run_is_not_prepared_from_other_text(
     state.touch()
     (tmp_path / f"{changed}.src").write_text("sun\n")
     (tmp_path / f"{changed}.tgt").write_text("SUN\n")
-    with pytest.raises(NmtError, match="changed since its training began"):
+    with pytest.raises(NmtError, match="has changed since its training started"):
         corpus.prepare()
     state.unlink()
     assert corpus.times() == before
 
 
-def test_a_line_too_long_for_sentencepiece_is_learned_from(
-    corpus: TinyCorpus, tmp_path: Path
-) -> None:
-    """A corpus of one line of 100,000 characters gives all its words' characters."""
+def test_the_tokenizer_learns_from_very_long_lines(corpus: TinyCorpus, tmp_path: Path) -> None:
+    """A line of 100,000 characters contributes all its characters."""
     (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
     pieces = corpus.prepare(max_length=65_000).tokenizer.source

@@ -1,13 +1,25 @@
-"""The joint BPE: special ids, round trips, and corpora it cannot be learned from."""
+"""Subword models: special ids, round trips, and text that they cannot be learned from."""
 
+import io
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import sentencepiece
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, SubwordModel, learn, load_tokenizer
+from nmt.text.tokenizer import (
+    BOS,
+    EOS,
+    PAD,
+    SPACE,
+    UNK,
+    SubwordModel,
+    learn_subwords,
+    load_tokenizer,
+)
 
 LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
 
@@ -19,7 +31,7 @@ def words(seed: int, count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> SubwordModel:
-    return learn([" ".join(words(seed, 8)) for seed in range(300)], TokenizerSettings(200))
+    return learn_subwords([" ".join(words(seed, 8)) for seed in range(300)], TokenizerSettings(200))
 
 
 def test_special_pieces_have_the_first_ids(tokenizer: SubwordModel) -> None:
@@ -34,14 +46,14 @@ def test_special_pieces_have_the_first_ids(tokenizer: SubwordModel) -> None:
 
 
 @pytest.mark.parametrize("seed", range(1000, 1040))
-def test_text_of_known_characters_comes_back(tokenizer: SubwordModel, seed: int) -> None:
+def test_decoding_restores_text_of_known_characters(tokenizer: SubwordModel, seed: int) -> None:
     text = " ".join(words(seed, 1 + seed % 12))
     ids = tokenizer.encode([text])[0]
     assert not {PAD, UNK, BOS, EOS} & set(ids)
     assert tokenizer.decode(ids) == text
 
 
-def test_encoding_a_list_is_encoding_each(tokenizer: SubwordModel) -> None:
+def test_encoding_a_list_encodes_each_segment(tokenizer: SubwordModel) -> None:
     texts = ["", "abc", "日本", "", "ab cd"]
     assert tokenizer.encode(texts, threads=2) == [tokenizer.encode([text])[0] for text in texts]
     assert tokenizer.encode(texts)[0] == []
@@ -50,15 +62,15 @@ def test_encoding_a_list_is_encoding_each(tokenizer: SubwordModel) -> None:
 @pytest.mark.parametrize(
     "text", [" ", "\t", "\u3000", "\u00a0", "\u2028", "\u0085", "\x0c", "  \t ", "\x1c\x85"]
 )
-def test_white_space_alone_has_no_ids(tokenizer: SubwordModel, text: str) -> None:
+def test_white_space_has_no_ids(tokenizer: SubwordModel, text: str) -> None:
     assert tokenizer.encode([text]) == [[]]
 
 
-def test_names_of_special_pieces_in_text_are_text(tokenizer: SubwordModel) -> None:
+def test_names_of_special_pieces_are_encoded_as_text(tokenizer: SubwordModel) -> None:
     assert not {PAD, BOS, EOS} & set(tokenizer.encode(["<pad> <s> a </s>"])[0])
 
 
-def test_special_ids_leave_no_trace_in_text(tokenizer: SubwordModel) -> None:
+def test_special_ids_are_not_decoded(tokenizer: SubwordModel) -> None:
     ids = tokenizer.encode(["abc"])[0]
     assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "abc"
 
@@ -67,7 +79,7 @@ def test_unknown_characters_become_the_unknown_piece(tokenizer: SubwordModel) ->
     assert UNK in tokenizer.encode(["a Ж"])[0]
 
 
-def test_words_begin_with_the_mark_of_a_space(tokenizer: SubwordModel) -> None:
+def test_words_start_with_the_mark_of_a_space(tokenizer: SubwordModel) -> None:
     ids = tokenizer.encode(["abc de"])[0]
     assert sum(tokenizer.piece(each).startswith(SPACE) for each in ids) == 2
 
@@ -75,34 +87,34 @@ def test_words_begin_with_the_mark_of_a_space(tokenizer: SubwordModel) -> None:
 def test_learning_is_deterministic() -> None:
     corpus = [" ".join(words(seed, 8)) for seed in range(50)]
     settings = TokenizerSettings(120)
-    assert learn(corpus, settings).model == learn(corpus, settings).model
+    assert learn_subwords(corpus, settings).model == learn_subwords(corpus, settings).model
 
 
-def test_too_small_a_corpus_names_the_most_it_can_give() -> None:
+def test_a_text_that_is_too_small_names_the_largest_vocabulary() -> None:
     corpus = ["ab abc abcd", "bc bcd"]
     with pytest.raises(NmtError, match=r"vocab_size=500 .*too small.*at most \d+") as error:
-        learn(corpus, TokenizerSettings(500))
+        learn_subwords(corpus, TokenizerSettings(500))
     most = int(str(error.value).rpartition(" ")[2])
-    assert len(learn(corpus, TokenizerSettings(most))) == most
+    assert len(learn_subwords(corpus, TokenizerSettings(most))) == most
 
 
-def test_too_small_a_vocabulary_for_the_characters_is_told() -> None:
+def test_a_vocabulary_smaller_than_the_characters_is_refused() -> None:
     with pytest.raises(NmtError, match=r"vocab_size=8 .*more distinct characters"):
-        learn([LETTERS], TokenizerSettings(8))
+        learn_subwords([LETTERS], TokenizerSettings(8))
 
 
 @pytest.mark.parametrize(
     "failure", [NmtError("line 2 is bad"), KeyboardInterrupt(), SystemExit(143)]
 )
 @pytest.mark.parametrize("good", [0, 1, 200])
-def test_what_stops_the_corpus_stops_the_learning(failure: BaseException, good: int) -> None:
+def test_an_exception_while_reading_stops_the_learning(failure: BaseException, good: int) -> None:
     def corpus() -> Iterator[str]:
         for seed in range(good):
             yield " ".join(words(seed, 8))
         raise failure
 
     with pytest.raises(type(failure)) as error:
-        learn(corpus(), TokenizerSettings(100))
+        learn_subwords(corpus(), TokenizerSettings(100))
     assert error.value is failure
 
 
@@ -115,9 +127,9 @@ def symbols(seed: int) -> str:
 
 
 @pytest.mark.parametrize("seed", range(2000, 2020))
-def test_words_come_back_symbol_by_symbol(seed: int) -> None:
-    """A symbol is one piece, whatever Unicode would make of it, and case tells two apart."""
-    tokenizer = learn(map(symbols, range(100)), TokenizerSettings(100, kind="word"))
+def test_word_tokens_restore_each_symbol(seed: int) -> None:
+    """A symbol is one token, without Unicode normalisation, and case distinguishes symbols."""
+    tokenizer = learn_subwords(map(symbols, range(100)), TokenizerSettings(100, kind="word"))
     text = symbols(seed)
     (ids,) = tokenizer.encode([text])
     assert len(tokenizer) == 4 + len(PHONEMES)
@@ -127,17 +139,17 @@ def test_words_come_back_symbol_by_symbol(seed: int) -> None:
     assert tokenizer.encode([f"  {text.replace(' ', '   ')} "]) == [ids]
 
 
-def test_an_unknown_word_is_one_unknown_piece() -> None:
-    tokenizer = learn(["AH B AH"] * 3, TokenizerSettings(100, kind="word"))
+def test_an_unknown_word_is_one_unknown_token() -> None:
+    tokenizer = learn_subwords(["AH B AH"] * 3, TokenizerSettings(100, kind="word"))
     (ids,) = tokenizer.encode(["AH XX B"])
     assert ids[1] == UNK
     assert [tokenizer.piece(ids[0]), tokenizer.piece(ids[2])] == [f"{SPACE}AH", f"{SPACE}B"]
 
 
 @pytest.mark.parametrize("seed", range(1000, 1010))
-def test_characters_come_back_one_by_one(seed: int) -> None:
+def test_character_tokens_restore_the_text(seed: int) -> None:
     corpus = [" ".join(words(number, 8)) for number in range(300)]
-    tokenizer = learn(corpus, TokenizerSettings(37_000, kind="char"))
+    tokenizer = learn_subwords(corpus, TokenizerSettings(37_000, kind="char"))
     text = " ".join(words(seed, 1 + seed % 5))
     (ids,) = tokenizer.encode([text])
     assert len(tokenizer) == 4 + len({*LETTERS}) + 1  # and the space
@@ -146,19 +158,19 @@ def test_characters_come_back_one_by_one(seed: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
-def test_of_characters_and_words_the_most_frequent_are_kept(kind: str) -> None:
+def test_the_most_frequent_characters_and_words_are_kept(kind: str) -> None:
     corpus = ["a a a a b b b c c d"] * 3
     spare = 1 if kind == "char" else 0  # for the space, the most frequent character
-    tokenizer = learn(corpus, TokenizerSettings(6 + spare + 2, kind=kind))
+    tokenizer = learn_subwords(corpus, TokenizerSettings(6 + spare + 2, kind=kind))
     assert len(tokenizer) == 8 + spare
-    few = learn(corpus, TokenizerSettings(6 + spare, kind=kind))
+    few = learn_subwords(corpus, TokenizerSettings(6 + spare, kind=kind))
     assert len(few) == 6 + spare
     assert UNK not in few.encode(["a b"])[0]
     assert UNK in few.encode(["a d"])[0]
 
 
-def test_what_is_no_tokenizer_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = tmp_path_factory.mktemp("t") / "tokenizer.model"
+def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.model"
     with pytest.raises(NmtError, match=r"cannot read the tokenizer .*tokenizer\.model"):
         load_tokenizer(path)
     path.write_bytes(b"\x00junk")
@@ -167,10 +179,6 @@ def test_what_is_no_tokenizer_is_refused(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_tokenizer_with_other_special_ids_is_refused() -> None:
-    import io
-
-    import sentencepiece
-
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["ab abc abcd"] * 9),
