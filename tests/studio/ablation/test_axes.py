@@ -1,4 +1,4 @@
-"""What `--vary` takes."""
+"""Parsing of `--vary`."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from nmt.errors import UsageError
 from nmt.studio.ablation.axes import parse_axis, split
 
 
-def test_one_setting() -> None:
+def test_one_setting_makes_a_step_for_each_value() -> None:
     assert parse_axis("model.d_ff=256,512").steps == (("model.d_ff=256",), ("model.d_ff=512",))
 
 
-def test_settings_that_change_together_go_in_step() -> None:
-    """Row A of the paper's table 3: as many heads as leave the width alike."""
+def test_settings_that_change_together_take_their_values_in_order() -> None:
+    """The example is row A of the paper's table 3."""
     axis = parse_axis("model.heads=1,4 model.d_k=512,128  model.d_v=512,128")
     assert axis.settings == ("model.heads", "model.d_k", "model.d_v")
     assert axis.steps == (
@@ -20,7 +20,7 @@ def test_settings_that_change_together_go_in_step() -> None:
     )
 
 
-def test_a_single_value_goes_with_all() -> None:
+def test_a_single_value_holds_for_all_steps() -> None:
     axis = parse_axis("model.encoder_layers=8,12 model.decoder_layers=2")
     assert axis.steps == (
         ("model.encoder_layers=8", "model.decoder_layers=2"),
@@ -38,7 +38,7 @@ def test_tables_lists_and_quoted_texts_are_single_values() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "fact"),
     [
         ("", "--vary is empty"),
         ("model.heads", "not 'model.heads'"),
@@ -49,7 +49,7 @@ def test_tables_lists_and_quoted_texts_are_single_values() -> None:
         ("model.heads=1,2,4 model.d_k=8,4", "model.heads has 3, model.d_k has 2"),
     ],
 )
-def test_what_it_does_not_take(text: str, told: str) -> None:
+def test_a_wrong_text_is_refused(text: str, fact: str) -> None:
     with pytest.raises(UsageError, match="--vary") as raised:
         parse_axis(text)
-    assert told in str(raised.value)
+    assert fact in str(raised.value)

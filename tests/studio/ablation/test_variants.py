@@ -1,4 +1,4 @@
-"""Which variants a base and what varies make."""
+"""The variants that a base recipe and its axes make."""
 
 from dataclasses import replace
 
@@ -16,8 +16,8 @@ def plan(*texts: str, grid: bool = False) -> list[Variant]:
     return plan_variants(BASE, [parse_axis(text) for text in texts], grid=grid)
 
 
-def test_one_at_a_time() -> None:
-    """Each differs from the base in one thing; what equals the base is the base, once."""
+def test_without_a_grid_each_step_is_a_variant() -> None:
+    """A step that equals the base is left out."""
     variants = plan("model.d_ff=256,512", "model.heads=2,4,8")
     assert [each.name for each in variants] == [
         "base",
@@ -32,14 +32,14 @@ def test_one_at_a_time() -> None:
     assert (change.setting, change.value, change.base) == ("model.heads", "2", "4")
 
 
-def test_a_grid_is_every_combination() -> None:
+def test_a_grid_has_every_combination() -> None:
     variants = plan("model.d_ff=256,512", "model.heads=2,4,8", grid=True)
     names = {each.name for each in variants}
     assert len(variants) == 2 * 3
     assert {"base", "model.d_ff=512", "model.heads=2", "model.d_ff=512 model.heads=2"} <= names
 
 
-def test_a_grid_without_the_base_s_own_values_has_the_base_too() -> None:
+def test_a_grid_always_has_the_base() -> None:
     variants = plan("model.d_ff=512,1024", "model.heads=2", grid=True)
     assert [each.name for each in variants] == [
         "base",
@@ -48,14 +48,14 @@ def test_a_grid_without_the_base_s_own_values_has_the_base_too() -> None:
     ]
 
 
-def test_one_recipe_has_one_name_and_one_run() -> None:
-    """However it is asked for."""
-    asked = ("model.heads=8 model.d_ff=512", "model.d_ff=512 model.heads=8", "model.dropout=0.10")
-    assert [each.name for each in plan(*asked)] == ["base", "model.d_ff=512 model.heads=8"]
+def test_equal_variants_are_one_variant() -> None:
+    """The order of settings and the notation of values make no difference."""
+    texts = ("model.heads=8 model.d_ff=512", "model.d_ff=512 model.heads=8", "model.dropout=0.10")
+    assert [each.name for each in plan(*texts)] == ["base", "model.d_ff=512 model.heads=8"]
 
 
-def test_folders_tell_variants_apart() -> None:
-    """Whatever their values hold, and however long they are."""
+def test_each_variant_has_a_folder_of_its_own() -> None:
+    """Values may be long, and may contain characters that folders should not have."""
     texts = [
         f"data.train=[{{tsv='{name}'}}]" for name in ("a/b", "a b", "a|b", "c" * 200, "d" * 200)
     ]
@@ -68,7 +68,7 @@ def test_folders_tell_variants_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "fact"),
     [
         (["model.hedas=2"], "unknown setting 'model.hedas'; did you mean 'model.heads'?"),
         (["model.heads=2,none"], "model.heads is 'none' but must be a whole number"),
@@ -80,19 +80,19 @@ def test_folders_tell_variants_apart() -> None:
         (["data.max_length=300 model.positions=learned"], "model.max_positions=256"),
     ],
 )
-def test_a_wrong_setting_is_told(texts: list[str], told: str) -> None:
+def test_a_wrong_setting_is_refused(texts: list[str], fact: str) -> None:
     with pytest.raises(UsageError) as raised:
         plan(*texts)
-    assert told in str(raised.value)
+    assert fact in str(raised.value)
 
 
-def test_a_grid_does_not_cross_a_setting_with_itself() -> None:
-    with pytest.raises(UsageError, match=r"model\.heads stands in two"):
+def test_a_grid_refuses_a_setting_on_two_axes() -> None:
+    with pytest.raises(UsageError, match=r"model\.heads"):
         plan("model.heads=1,2", "model.heads=8 model.d_k=8", grid=True)
     assert len(plan("model.heads=1,2", "model.heads=8 model.d_k=8")) == 4
 
 
-def test_seeds() -> None:
+def test_seeds_are_whole_numbers_each_once() -> None:
     assert parse_seeds("3, 1") == [3, 1]
     assert with_seed(BASE, 7).train.seed == 7
     for wrong in ("", "1,", "one", "1,1", "1.5"):

@@ -1,4 +1,4 @@
-"""The table of weights is the model's own, layer by layer."""
+"""The weights of a model, listed layer by layer."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ def test_weights_are_those_of_a_real_model(settings: ModelSettings) -> None:
     assert sum(each.parameters for each in weights) == count_parameters(settings, 17)
 
 
-def test_layers_that_are_alike_are_one_part() -> None:
+def test_equal_layers_are_one_part() -> None:
     weights = weights_of(SMALL, 17)
     parts = parts_of(weights)
     assert [(part.name, part.times) for part in parts] == [
@@ -29,10 +29,12 @@ def test_layers_that_are_alike_are_one_part() -> None:
         ("decoder layer", 2),
     ]
     assert sum(part.times * part.parameters for part in parts) == count_parameters(SMALL, 17)
-    assert parts[1].weights[0] == Weight("self_attention.query_key_value.weight", (3 * (4 + 4 + 5), 12))
+    assert parts[1].weights[0] == Weight(
+        "self_attention.query_key_value.weight", (3 * (4 + 4 + 5), 12)
+    )
 
 
-def test_a_layer_unlike_its_neighbours_is_a_part_of_its_own() -> None:
+def test_a_layer_that_differs_from_its_neighbours_is_a_separate_part() -> None:
     weights = [Weight(f"encoder.{layer}.w", (size,)) for layer, size in enumerate([5, 5, 7, 5])]
     weights.append(Weight("decoder.0.w", (5,)))
     five, seven = (Weight("w", (size,)) for size in (5, 7))

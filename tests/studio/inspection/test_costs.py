@@ -1,4 +1,4 @@
-"""Costs of recipes against hand-worked numbers."""
+"""Costs of recipes compared with numbers worked out by hand."""
 
 import pytest
 import torch
@@ -14,15 +14,19 @@ from nmt.training.workers import Workers
 
 
 def costs(*changes: str) -> tuple[Flops, Memory]:
-    """Of the paper's base in sentences of 30 tokens."""
+    """Return the costs of the paper's base model, changed, for sentences of 30 tokens."""
     recipe = override(Recipe("base"), changes)
     V = recipe.tokenizer.vocab_size
     return flops_of(recipe, V, 30), memory_of(recipe, V, 30)
 
 
 def test_hand_worked_operations_of_base() -> None:
-    """A source token: 6 layers of 4 d² + 2 d d_ff, and of 2 d² for the decoder's keys and values,
-    and 30 scores. A target token: 6 of 6 d² + 2 d d_ff, 15.5 and 30 scores, and the softmax."""
+    """Count the multiplications of each token.
+
+    A source token has 6 layers of 4 d² + 2 d d_ff and 30 scores, and 2 d² in each decoder layer for
+    memory's keys and values. A target token has 6 layers of 6 d² + 2 d d_ff, with 15.5 scores on
+    average in self-attention and 30 in the attention to memory, and the softmax.
+    """
     d, d_ff, V = 512, 2048, 37_000
     score = 2 * d  # all heads' product with a key, and with its value
     source = 2 * 6 * (6 * d * d + 2 * d * d_ff + 30 * score)
@@ -43,7 +47,7 @@ def test_r_drop_takes_twice_the_operations_and_activations() -> None:
 
 
 def test_hand_worked_memory_of_base() -> None:
-    """Four bytes a parameter, for its gradient too and for each of Adam's two moments."""
+    """Weights, gradients and Adam's two moments have four bytes a parameter each."""
     _, memory = costs()
     assert memory.weights == memory.gradients == 4 * 63_045_632
     assert memory.adam_moments == 8 * 63_045_632
@@ -51,12 +55,12 @@ def test_hand_worked_memory_of_base() -> None:
 
 
 def test_weights_and_moments_are_those_of_a_real_training() -> None:
-    """In float32 even where products are in bf16; Adam's count of steps apart."""
+    """Both are float32 even if products are in bf16. Adam's step counts are not included."""
     small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
     recipe = override(Recipe("small"), [*small, "train.precision=bf16"])
     network = Transformer(recipe.model, 30, PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
-    updater.begin()
+    updater.set_up()
     updater.update(make_batch([([9, 10], [11, 12])]), 1, counts=True, stop=None)
     memory = memory_of(recipe, 30, 30)
     assert memory.weights == sum(each.nbytes for each in network.parameters())

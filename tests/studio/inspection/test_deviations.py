@@ -1,4 +1,4 @@
-"""Every setting is classified, and what departs from the paper is told with its section."""
+"""Every setting is classified, and each deviation names its section of the paper."""
 
 import re
 from dataclasses import Field, replace
@@ -9,20 +9,27 @@ import pytest
 from nmt.config import Recipe, TextFiles, declared_settings
 from nmt.recipe import load_recipe, override, toml_value
 from nmt.setting import default_of
-from nmt.studio.inspection import deviations
-from nmt.studio.inspection.deviations import BY_NAME, SAME_RESULT, SILENT, compare, silent_settings
+from nmt.studio.inspection.deviations import (
+    BY_NAME,
+    SAME_RESULT,
+    SILENT,
+    compare,
+    paper_section,
+    silent_settings,
+)
 from nmt.studio.inspection.paper import TABLE_2, TABLE_3
 
 SETTINGS = dict(declared_settings())
 CASES = [name for name in SETTINGS if name not in BY_NAME]
-# The paper has no such thing, so that their meaning names no section.
-BEYOND = {"train.bpe_dropout", "train.r_drop", "train.init_from", "decode.precision"}
-GO_WITH = {"tokenizer.joint": ["model.tied=target"]}  # settings that can't be changed alone
+# Settings that the paper does not have, so that their meaning names no section.
+NOT_IN_PAPER = {"train.bpe_dropout", "train.r_drop", "train.init_from", "decode.precision"}
+# Further changes that a setting needs, because it cannot be changed alone.
+REQUIRED = {"tokenizer.joint": ["model.tied=target"]}
 LANGUAGES = {"data.source_language", "data.target_language"}
 
 
-def another(declared: "Field[Any]") -> Any:
-    """A value that is not the default."""
+def another_value(declared: "Field[Any]") -> Any:
+    """Return a valid value that is not the default."""
     default = default_of(declared)
     choices = [each for each in declared.metadata["choices"] if each != default]
     if choices:
@@ -34,23 +41,23 @@ def another(declared: "Field[Any]") -> Any:
     return default + 1 if isinstance(default, int) else f"{default}x"
 
 
-def told(name: str, *overrides: str) -> list[str]:
-    """The deviations of a shipped recipe, changed."""
+def deviations_of(name: str, *overrides: str) -> list[str]:
+    """Return the deviations of a shipped recipe with some settings changed."""
     return [str(each) for each in compare(load_recipe(name, overrides)).deviations]
 
 
-def test_tables_name_settings_and_each_only_once() -> None:
+def test_each_setting_is_in_at_most_one_table() -> None:
     tables = [SAME_RESULT, SILENT, BY_NAME]
     assert set.union(*tables) <= SETTINGS.keys()
     assert len(set.union(*tables)) == sum(map(len, tables))
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_changed_setting_counts_unless_a_table_says_why_not(name: str) -> None:
-    """Also one that is added to the configuration one day, from its first day on."""
-    changed = f"{name}={toml_value(another(SETTINGS[name]))}"
-    both = "train.early_stopping_metric=loss"  # does not count, and goes with every metric
-    more = GO_WITH.get(name, [])
+def test_a_changed_setting_is_a_deviation_unless_a_table_names_it(name: str) -> None:
+    """Settings that are added to the configuration later are tested too."""
+    changed = f"{name}={toml_value(another_value(SETTINGS[name]))}"
+    both = "train.early_stopping_metric=loss"  # not a deviation, and valid with every metric
+    more = REQUIRED.get(name, [])
     found = compare(load_recipe("wmt14_en_de_base", [changed, both, *more]))
     expected = {name, *(each.partition("=")[0] for each in more)} - SAME_RESULT - SILENT
     assert {each.setting for each in found.deviations} == expected
@@ -58,12 +65,12 @@ def test_a_changed_setting_counts_unless_a_table_says_why_not(name: str) -> None
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SAME_RESULT | SILENT])
-def test_what_counts_names_its_section_or_is_known_to_be_none_of_the_papers(name: str) -> None:
-    section = deviations.section(SETTINGS[name].metadata["meaning"])
-    if name in BEYOND | LANGUAGES:
+def test_a_setting_of_the_paper_names_its_section(name: str) -> None:
+    section = paper_section(SETTINGS[name])
+    if name in NOT_IN_PAPER | LANGUAGES:
         assert section is None
     else:
-        assert section, f"{name}: name the paper's section in its meaning, or add it to BEYOND"
+        assert section, f"{name}: name a section in its meaning, or add it to NOT_IN_PAPER"
         assert re.match(r"(sections? [3-6]|equation 3|table [23]|footnote 5)", section)
 
 
@@ -102,16 +109,18 @@ def test_what_counts_names_its_section_or_is_known_to_be_none_of_the_papers(name
         ),
     ],
 )
-def test_deviations_as_they_are_told(recipe: str, changes: str, expected: str | None) -> None:
-    found = told(recipe, changes)
+def test_deviations_name_value_paper_and_place(
+    recipe: str, changes: str, expected: str | None
+) -> None:
+    found = deviations_of(recipe, changes)
     if expected:
         assert found == [expected]
-    else:  # three settings of row A are no longer its own: they are told against base
+    else:  # no row has three heads, so that base is nearest
         assert [each.split(" = ")[0] for each in found] == ["model.heads", "model.d_k", "model.d_v"]
 
 
-def test_the_same_corpora_by_other_names_are_the_papers() -> None:
-    """Tokenised copies, in any order and in parts; a corpus too many is told."""
+def test_corpora_are_recognised_by_parts_of_their_names() -> None:
+    """Tokenised copies, in any order and in parts, are the paper's; another corpus is not."""
     parts = ["commoncrawl.tok", "news-commentary-v9.1", "news-commentary-v9.2", "europarl-v7"]
     files = tuple(TextFiles(source=f"x/{each}.en", target=f"x/{each}.de") for each in parts)
     base = load_recipe("wmt14_en_de_base")
@@ -121,13 +130,13 @@ def test_the_same_corpora_by_other_names_are_the_papers() -> None:
     assert found.value == "x/commoncrawl.tok.en and 4 more"
 
 
-def test_when_checkpoints_are_written_matters_to_an_average_alone() -> None:
-    assert told("paper/base", "train.checkpoint_updates=77") == []
-    (found,) = told("wmt14_en_de_base", "train.checkpoint_updates=77")
+def test_the_checkpoint_interval_matters_only_to_an_average() -> None:
+    assert deviations_of("paper/base", "train.checkpoint_updates=77") == []
+    (found,) = deviations_of("wmt14_en_de_base", "train.checkpoint_updates=77")
     assert found == "train.checkpoint_updates = 77, paper: 1500, section 6.1"
 
 
-def test_a_recipe_of_nothing_is_the_base_without_its_text() -> None:
+def test_a_recipe_without_settings_is_the_base_without_its_corpora() -> None:
     found = compare(Recipe("empty"))
     assert found.row is TABLE_2[0]
     assert [each.setting for each in found.deviations] == ["data.train", "data.dev", "data.test"]
@@ -144,13 +153,13 @@ def test_a_recipe_of_nothing_is_the_base_without_its_text() -> None:
         (["data.target_language=fr", "tokenizer.vocab_size=32000"], TABLE_2[2]),
     ],
 )
-def test_what_is_no_row_is_compared_with_the_models_of_its_table(
+def test_a_recipe_that_is_not_a_row_is_compared_with_the_nearest_model(
     changes: list[str], row: object
 ) -> None:
     assert compare(override(Recipe("mine"), changes)).row is row
 
 
-def test_what_the_paper_is_silent_on_is_shown() -> None:
+def test_settings_that_the_paper_does_not_report_are_listed() -> None:
     silent = silent_settings(load_recipe("wmt14_en_de_base"))
     assert silent.keys() == SILENT - {"model.max_positions"}
     assert silent["tokenizer.character_coverage"] == 0.9999
