@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nmt.decoding.packing import packed_copy
+from nmt.decoding.packing import call_directly, packed_copy
 from nmt.model.attention import KeyValueCache
 from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
@@ -116,6 +116,12 @@ class IncrementalDecoder:
     def __init__(self, model: Transformer, precision: str = "float32") -> None:
         """Pack a model in a precision of `decode.precision`; int8 needs `has_int8`."""
         self.model, self.project = packed_copy(model, precision)
+        self.memory_projections = [
+            layer.cross_attention.project_memory
+            for layer in self.model.decoder
+            if isinstance(layer, DecoderLayer)
+        ]
+        call_directly(self.model)
 
     @torch.no_grad()
     def encode(self, source: Tensor) -> DecoderState:
@@ -144,9 +150,8 @@ class IncrementalDecoder:
             beam=1,
             length=0,
         )
-        for number, layer in enumerate(self.model.decoder):
-            assert isinstance(layer, DecoderLayer)  # noqa: S101 (for the type checker)
-            key, value = layer.cross_attention.project_memory(memory)
+        for number, project in enumerate(self.memory_projections):
+            key, value = project(memory)
             state.memory_keys[number, :, :, :S] = key
             state.memory_values[number, :, :, :S] = value
         return state

@@ -49,6 +49,35 @@ def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Mod
     return copied.eval(), make(copied.embeddings.softmax_weight.detach())
 
 
+def call_directly(model: nn.Module) -> None:
+    """Let each module of a packed copy find its children and weights as plain attributes.
+
+    A child is found as its `forward`. `nn.Module` looks children up in Python code and checks for
+    hooks at each call: 130 of 580 microseconds of a small model's step for one sentence. Hooks are
+    not called afterwards.
+    """
+    for module in model.modules():
+        found = {name: direct_form(child) for name, child in module.named_children()}
+        vars(module).update(found)
+        vars(module).update(module.named_parameters(recurse=False))
+        vars(module).update(module.named_buffers(recurse=False))
+
+
+def direct_form(module: nn.Module) -> object:
+    """Return what replaces a module in its parent: its `forward`, a list of them, or itself."""
+    if isinstance(module, nn.ModuleList):
+        return [direct_form(each) for each in module]
+    if isinstance(module, nn.LayerNorm):
+        shape, weight, bias, epsilon = (
+            module.normalized_shape,
+            module.weight,
+            module.bias,
+            module.eps,
+        )
+        return lambda x: torch.layer_norm(x, shape, weight, bias, epsilon)
+    return module if type(module).forward is nn.Module.forward else module.forward
+
+
 def pack_attention(module: MultiHeadAttention, make: LinearFactory) -> None:
     """Replace the projections, with the factor 1 / sqrt(d_k) in the weight of the queries."""
     projection = "query" if module.is_cross else "query_key_value"

@@ -66,9 +66,6 @@ class Int8Linear(nn.Module):
         )
         return product
 
-    # As in `PackedLinear`.
-    __call__ = forward
-
 
 def chunks(rows: int, width: int) -> list[slice]:
     """Split the rows of a float32 output into parts that stay in a core's cache."""

@@ -44,9 +44,6 @@ class PackedLinear(nn.Module):
         )
         return product
 
-    # Without hooks, a module's own `__call__` only adds time: 1 us, a third of a small product.
-    __call__ = forward
-
 
 def can_pack(weight: Tensor) -> bool:
     """Return whether oneDNN multiplies such weights here, by torch.compile's operations."""

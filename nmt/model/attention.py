@@ -94,10 +94,10 @@ class KeyValueCache:
 
     def append(self, key: Tensor, value: Tensor) -> None:
         """Write the keys (B, h, n, d_k) and values (B, h, n, d_v) of the next n positions."""
-        end = self.length + key.shape[2]
-        self.keys[:, :, self.length : end] = key
-        self.values[:, :, self.length : end] = value
-        self.length = end
+        count = key.shape[2]
+        self.keys.narrow(2, self.length, count).copy_(key)
+        self.values.narrow(2, self.length, count).copy_(value)
+        self.length += count
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -1,0 +1,80 @@
+"""A packed copy computes what the model computes, and leaves the model alone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from nmt.config import ModelSettings
+from nmt.decoding.packing import call_directly, packed_copy
+from nmt.model.transformer import Transformer
+
+SETTINGS = ModelSettings(
+    encoder_layers=2, decoder_layers=2, d_model=64, d_ff=96, heads=4, d_k=16, d_v=16
+)
+VARIANTS = {
+    "paper": SETTINGS,
+    "pre-norm, rotary, gated": replace(
+        SETTINGS, norm="pre", positions="rotary", activation="swiglu"
+    ),
+    "untied, RMS": replace(SETTINGS, tied="none", norm_kind="rms"),
+}
+SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, 0, 0]])
+TARGET = torch.tensor([[2, 6, 8], [2, 12, 5]])
+
+
+@pytest.fixture(params=VARIANTS)
+def model(request: pytest.FixtureRequest) -> Iterator[Transformer]:
+    torch.manual_seed(1)
+    yield Transformer(VARIANTS[request.param], vocab_size=50, pad_id=0).eval()
+
+
+def packed_logits(model: Transformer, precision: str, *, directly: bool) -> torch.Tensor:
+    """Return the logits of a packed copy for all target positions."""
+    copied, project = packed_copy(model, precision)
+    if directly:
+        call_directly(copied)
+    with torch.no_grad():
+        memory, mask = copied.encode(SOURCE)
+        logits: torch.Tensor = project(copied.decode(TARGET, memory, mask))
+    return logits.float()
+
+
+@pytest.mark.parametrize("directly", [False, True])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bf16", 0.05)])
+def test_a_packed_copy_agrees_with_the_model(
+    model: Transformer, precision: str, tolerance: float, directly: bool
+) -> None:
+    with torch.no_grad():
+        expected = model(SOURCE, TARGET)
+    found = packed_logits(model, precision, directly=directly)
+    largest = float(expected.abs().max())
+    torch.testing.assert_close(found, expected, atol=tolerance * largest, rtol=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_packing_leaves_the_model_as_it_was(model: Transformer, precision: str) -> None:
+    """Weights, types, modules and hooks of the model are those of before."""
+    model.train()
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    kinds = [type(module) for module in model.modules()]
+    packed_logits(model, precision, directly=True)
+    assert model.training
+    assert [type(module) for module in model.modules()] == kinds
+    assert {name: each.dtype for name, each in model.state_dict().items()} == {
+        name: each.dtype for name, each in before.items()
+    }
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    called = []
+    model.encoder[0].register_forward_hook(lambda *_: called.append(True))
+    model(SOURCE, TARGET)
+    assert called == [True]
+
+
+def test_a_packed_copy_shares_what_is_not_packed(model: Transformer) -> None:
+    """Embeddings exist once in memory; every linear layer is packed."""
+    copied, _ = packed_copy(model, "float32")
+    assert copied.embeddings.weight is model.embeddings.weight
+    assert not any(isinstance(module, nn.Linear) for module in copied.modules())
