@@ -29,7 +29,7 @@ EXAMPLE = """example:
 
 @contextmanager
 def gzip_text(path: Path) -> Iterator[TextIO]:
-    """A gzip text file whose header holds neither time nor name, so equal text is equal bytes."""
+    """Open a gzip file for text; no time and name in its header, so equal text gives equal bytes."""
     with (
         path.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=raw, mtime=0) as packed,

@@ -1,4 +1,4 @@
-"""Builds the splits: unique pairs, no held-out pair in train, one in every dev and test line."""
+"""Build the splits: unique pairs, no held-out pair in train, one in every dev and test line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MINIMUM_WORDS = 3
 
 @dataclass(frozen=True)
 class Example:
-    """A sentence with both texts; the structure carries its lexeme pairs."""
+    """A sentence structure, which has the lexeme pairs, and its two texts."""
 
     sentence: Sentence
     english: str
@@ -36,7 +36,7 @@ class Splits:
 
 
 def examples(seed: str) -> Iterator[Example]:
-    """Endless examples of moderate length, the same for the same seed."""
+    """Yield examples of moderate length without end; equal seeds give equal examples."""
     for sentence in sentences(random.Random(seed)):
         english = english_syntax.render(sentence)
         if MINIMUM_WORDS <= len(english.split()) <= MAXIMUM_WORDS:
@@ -44,7 +44,7 @@ def examples(seed: str) -> Iterator[Example]:
 
 
 def train_examples(seed: int, held_out: frozenset[Pair]) -> Iterator[Example]:
-    """Endless training examples, repetitions included; memory stays flat."""
+    """Yield training examples without end, repetitions included, in constant memory."""
     for example in examples(f"train {seed}"):
         if not has_held_out(example.sentence, held_out):
             yield example
@@ -55,14 +55,14 @@ def words(text: str) -> list[str]:
 
 
 class Uniqueness:
-    """Remembers the texts seen, so that no English and no German line stands twice."""
+    """The texts seen so far, so that no English and no German line occurs twice."""
 
     def __init__(self) -> None:
         self.english: set[str] = set()
         self.german: set[str] = set()
 
     def admit(self, example: Example) -> bool:
-        """True once for a pair that is new on both sides."""
+        """Return whether both texts are new, and remember them if they are."""
         if example.english in self.english or example.german in self.german:
             return False
         self.english.add(example.english)
@@ -71,7 +71,7 @@ class Uniqueness:
 
 
 def build_splits(seed: int, pairs: int = TRAIN_PAIRS) -> Splits:
-    """Train first; dev and test keep to words that train has shown."""
+    """Build train, then dev and test from words that occur in train."""
     held_out = held_out_pairs(seed)
     unique = Uniqueness()
     train: list[Example] = []

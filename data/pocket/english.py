@@ -15,10 +15,10 @@ PERSONAL_PRONOUNS = {
     "1pl": ("we", "us"),
     "3pl": ("they", "them"),
 }
-# explain the plan to the guest, never "explain the guest the plan"
+# "explain the plan to the guest", not "explain the guest the plan".
 TO_RECIPIENT = frozenset({"explain", "recommend"})
 BE_PRESENT = {"1sg": "am", "3sg": "is"}
-# Written with a vowel but spoken with a consonant: "a university".
+# Spelled with a vowel but pronounced with a consonant: "a university".
 CONSONANT_SOUND = ("uni", "use", "eu")
 
 
@@ -28,7 +28,7 @@ def indefinite_article(following: str) -> str:
 
 
 def third_person(base: str) -> str:
-    """reads, washes, carries, goes, has."""
+    """Return the third person singular: reads, washes, carries, goes, has."""
     if base == "have":
         return "has"
     if re.search(r"(s|x|z|ch|sh|o)$", base):
@@ -46,7 +46,7 @@ def be_form(tense: str, person: int, number: str) -> str:
 
 
 def head(verb: Verb) -> str:
-    """The inflected word of "turn|off" or "look for"."""
+    """Return the inflected word of a verb, such as "turn" of "turn|off"."""
     return re.split(r"[| ]", verb.english)[0]
 
 
@@ -66,5 +66,5 @@ def finite_form(verb: Verb, tense: str, person: int, number: str) -> str:
 
 
 def past_is_hidden(verb: Verb) -> bool:
-    """put, cut, read: the past cannot be told from the base form."""
+    """Return whether the past looks like the base form: put, cut, read."""
     return verb.past == head(verb)

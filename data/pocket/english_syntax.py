@@ -25,14 +25,14 @@ PRE_VERBAL = {"frequency", "already"}
 
 @dataclass(frozen=True)
 class VerbGroup:
-    """The auxiliary (empty for a lexical finite verb) and the words after it."""
+    """An auxiliary, empty for a finite lexical verb, and the words after it."""
 
     auxiliary: str
     rest: tuple[str, ...]
 
 
 def zero_article(phrase: NounPhrase) -> bool:
-    """Meals are named without an article: before lunch."""
+    """Return whether a phrase has no article, as meals have none: before lunch."""
     meal = phrase.noun is not None and "meal" in phrase.noun.classes
     return meal and phrase.determiner == "the" and not phrase.adjective and not phrase.relative
 
@@ -58,7 +58,7 @@ def relative_pronoun(phrase: NounPhrase, role: str) -> str:
 
 
 def noun_phrase(phrase: NounPhrase, role: str) -> Words:
-    """The phrase as subject, object or after a preposition, with its relative clause."""
+    """Render a phrase with its relative clause; role: subject, object or preposition."""
     if phrase.kind == PERSONAL:
         return [pronoun_word(phrase, role == "subject")]
     if phrase.kind == RELATIVE:
@@ -98,7 +98,7 @@ def time_words(time: Adverb | PrepositionalPhrase | None) -> Words:
 
 
 def modal_group(clause: Clause, modal: Modal, base: str) -> VerbGroup | None:
-    """can + base, is allowed to + base; None when the modal is itself a lexical verb."""
+    """Return "can" + base or "is allowed to" + base; None if the modal is a lexical verb."""
     words = (modal.past if clause.tense == "past" else modal.english).split()
     if words[0] == "be":
         finite = english.be_form(clause.tense, clause.subject.person, clause.subject.number)
@@ -109,7 +109,7 @@ def modal_group(clause: Clause, modal: Modal, base: str) -> VerbGroup | None:
 
 
 def verb_group(clause: Clause, support: bool) -> VerbGroup:
-    """The inflected group; `support` asks for an auxiliary (negation, inversion)."""
+    """Return the inflected verb group; `support`: negation or inversion needs an auxiliary."""
     base = english.head(clause.verb) if clause.verb else "be"
     if clause.modal:
         lexical = "want" if clause.modal.german == "wollen" else "have"
@@ -121,7 +121,7 @@ def verb_group(clause: Clause, support: bool) -> VerbGroup:
 
 
 def plain_group(clause: Clause, support: bool) -> VerbGroup:
-    """Forms without a modal: be, the perfect, the progressive, do-support, a bare finite verb."""
+    """Return a form without a modal: be, perfect, progressive, do-support or a finite verb."""
     person, number = clause.subject.person, clause.subject.number
     verb = clause.verb
     if verb is None:
@@ -144,7 +144,7 @@ def do_form(clause: Clause) -> str:
 
 
 def lexical_group(base: str, clause: Clause, support: bool) -> VerbGroup:
-    """wants to read, had to read, does not want to read."""
+    """Return the group of a lexical modal: wants to read, had to read, does not want to read."""
     infinitive = english.head(clause.verb) if clause.verb else "be"
     if support:
         return VerbGroup(do_form(clause), (base, "to", infinitive))
@@ -155,7 +155,7 @@ def lexical_group(base: str, clause: Clause, support: bool) -> VerbGroup:
 
 
 def object_words(clause: Clause) -> Words:
-    """Objects with the verb's own particle or fixed word in place."""
+    """Render the objects, with the verb's particle or fixed word in its place."""
     verb = clause.verb
     particle = english.particle(verb).split() if verb else []
     words = english.fixed_tail(verb).split() if verb else []
@@ -191,7 +191,7 @@ def predicate_words(predicate: Adjective | Comparison | NounPhrase | None) -> Wo
 
 
 def after_verb(clause: Clause) -> Words:
-    """Predicate, objects, complement, manner, companion, place and time."""
+    """Render predicate, objects, complement, manner, companion, place and time."""
     words = predicate_words(clause.predicate) + object_words(clause)
     if clause.complement and not clause.complement.phrase.fronted:
         words += prepositional_words(clause.complement)
@@ -217,7 +217,7 @@ def fronted_words(clause: Clause) -> Words:
 
 
 def clause_words(clause: Clause, asks: bool) -> Words:
-    """A finite clause; a question inverts unless its subject is the question word."""
+    """Render a finite clause; a question inverts unless its subject is the question word."""
     inverted = asks and not clause.subject.questioned
     group = verb_group(clause, support=inverted or clause.negated)
     subject = noun_phrase(clause.subject, "subject")

@@ -1,4 +1,4 @@
-"""Random clauses: a verb frame filled with phrases, then tense, time and negation."""
+"""Draw clauses: fill a verb frame with phrases, then add tense, time and negation."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MODALS = (
     Modal("möchten", "would like to"),
 )
 PAST_STATIVES = frozenset({"sehen", "hören", "haben"})
-# "lay" would be the past of "lie" and the base of "lay" at once.
+# "lay" would be both the past of "lie" and the base form of "lay".
 PRESENT_ONLY = frozenset({"liegen", "stehen"})
-# One counts and collects several things.
+# People count and collect several things, not one.
 PLURAL_OBJECT = frozenset({"zählen", "sammeln"})
 DRESSING = frozenset({"tragen", "anziehen", "ausziehen", "anprobieren"})
-# One likes the thing at hand or things in general, not an arbitrary one.
+# People like a known thing or things in general, not an arbitrary one.
 ATTITUDES = frozenset({"lieben", "mögen", "hassen", "bewundern", "kennen", "verstehen"})
 FRAME_WEIGHTS = {
     "direct": 1.0,
@@ -47,7 +47,7 @@ TENSES = {
 
 
 class EventSampler(NounPhraseSampler):
-    """Draws clauses whose participants fit the verb."""
+    """A sampler of clauses whose participants fit the verb."""
 
     def __init__(self, lexicon: Lexicon, generator: random.Random) -> None:
         super().__init__(lexicon, generator)
@@ -67,7 +67,7 @@ class EventSampler(NounPhraseSampler):
         return self.random.choices(self.frames, cum_weights=self.weights)[0]
 
     def fill(self, frame: Frame, subject: NounPhrase, gap: NounPhrase | None = None) -> Clause:
-        """Objects and the obligatory complement; `gap` takes the place of the direct object."""
+        """Draw the objects and the obligatory complement; `gap` replaces the direct object."""
         clause = Clause(subject, frame.verb)
         if frame.kind == "direct":
             direct = gap or self.object(frame.objects, subject)
@@ -91,7 +91,7 @@ class EventSampler(NounPhraseSampler):
         return clause
 
     def fitting(self, frame: Frame, direct: NounPhrase) -> NounPhrase:
-        """The number and determiner that the verb's meaning asks of its object."""
+        """Return an object with the number and determiner that the verb's meaning requires."""
         lemma = frame.verb.lemma
         if lemma in PLURAL_OBJECT:
             return self.made_plural(direct)
@@ -109,14 +109,14 @@ class EventSampler(NounPhraseSampler):
         return replace(phrase, number="pl", determiner="the")
 
     def unspecific(self, phrase: NounPhrase) -> NounPhrase:
-        """One has a dog or three dogs, hardly the dog."""
+        """Return an indefinite phrase: people have a dog or three dogs, rarely the dog."""
         if not phrase.settled:
             return phrase
         bare = phrase.lexeme.mass or phrase.number == "pl"
         return replace(phrase, determiner="" if bare else "a")
 
     def adjuncts(self, clause: Clause, frame: Frame) -> Clause:
-        """At most one optional manner, companion, beneficiary or place."""
+        """Add at most one optional manner, companion, beneficiary or place."""
         taken = (clause.subject.noun, *(phrase.noun for phrase in clause.objects))
         definite_object = all(phrase.definite for phrase in clause.objects)
         if frame.manners and definite_object and self.chance(0.25):
@@ -151,7 +151,7 @@ class EventSampler(NounPhraseSampler):
         return replace(found, phrase=definite(found.phrase))
 
     def tense(self, clause: Clause, kinds: tuple[str, ...] = ()) -> Clause:
-        """Tense with a fitting time; English simple past always becomes the German perfect."""
+        """Add a tense with a fitting time; the English simple past is the German perfect."""
         verb = clause.lexical_verb
         table = TENSES[verb.aspect]
         if verb.lemma in PAST_STATIVES:
@@ -185,7 +185,7 @@ class EventSampler(NounPhraseSampler):
         kinds: tuple[str, ...] = (),
         rich: bool = True,
     ) -> Clause:
-        """A complete clause; `kinds` limits the tenses, `rich` allows adjuncts."""
+        """Draw a complete clause; `kinds` limits the tenses, `rich` allows adjuncts."""
         if frame is None:
             frame = self.frame_for(subject)
         if subject is None:
@@ -196,7 +196,7 @@ class EventSampler(NounPhraseSampler):
         return self.tense(clause, kinds)
 
     def frame_for(self, subject: NounPhrase | None) -> Frame:
-        """A frame this subject can head; pronouns stand for people."""
+        """Draw a frame that the subject fits; a pronoun stands for a person."""
         if subject is None:
             return self.frame()
         if subject.noun and not subject.noun.proper:
@@ -207,7 +207,7 @@ class EventSampler(NounPhraseSampler):
                 return frame
 
     def negate(self, clause: Clause) -> Clause:
-        """Negation with nicht or kein; adjuncts that would attract the focus are dropped."""
+        """Negate with nicht or kein, and drop the adjuncts that would attract the focus."""
         accusative = clause.accusative
         if accusative and accusative.kind == FULL:
             bare = accusative.determiner in {"a", ""}
@@ -228,7 +228,7 @@ class EventSampler(NounPhraseSampler):
         )
 
     def relative(self, head: NounPhrase, role: str) -> Clause | None:
-        """A relative clause in which the head is subject, object or prepositional object."""
+        """Draw a relative clause with its head as subject, object or prepositional object."""
         noun = head.lexeme
         gap = NounPhrase(noun, RELATIVE, number=head.number)
         if role == "subject":
@@ -259,7 +259,7 @@ class EventSampler(NounPhraseSampler):
         return self.relative_tense(Clause(subject, frame.verb, complement=complement))
 
     def relative_tense(self, clause: Clause) -> Clause:
-        """Relative clauses stay short: a past time would hide the clause boundary."""
+        """Add a tense, mostly without a time: a past time would hide the end of the clause."""
         clause = self.tense(clause, ("past", "progressive", "present"))
         hidden = english.past_is_hidden(clause.lexical_verb) and clause.tense == "past"
         return clause if hidden or self.chance(0.3) else replace(clause, time=None)
@@ -268,7 +268,7 @@ class EventSampler(NounPhraseSampler):
 def prepositional_uses(
     frames: tuple[Frame, ...], noun: Noun
 ) -> Iterator[tuple[Frame, Preposition]]:
-    """Verbs whose obligatory prepositional complement the noun can fill."""
+    """Yield the verbs and prepositions whose obligatory complement the noun can be."""
     for frame in frames:
         if frame.kind in {"posture", "prepositional"}:
             for preposition in frame.prepositions:
@@ -277,7 +277,7 @@ def prepositional_uses(
 
 
 def clock_times(lexicon: Lexicon) -> list[Adverb]:
-    """Half past three is halb vier: German names the hour to come."""
+    """Return the times of a clock; German names the next hour: half past three is halb vier."""
     numbers = lexicon.numbers
     times = []
     for index, (word, hour) in enumerate(numbers):

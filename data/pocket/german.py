@@ -7,7 +7,7 @@ from functools import cache
 
 from data.pocket.lexicon import Adjective, Noun, Verb, read_table
 
-# One row a case; one column each for masculine, feminine, neuter and plural.
+# A row for each case; columns for masculine, feminine, neuter and plural.
 COLUMNS = {"m": 0, "f": 1, "n": 2, "pl": 3}
 DER_WORD_ENDINGS = {
     "nominative": ("er", "e", "es", "e"),
@@ -80,7 +80,7 @@ def column(gender: str, number: str) -> int:
 
 
 def noun_form(noun: Noun, case: str, number: str) -> str:
-    """The noun in a case and number; the dative plural adds -n unless it ends in -n or -s."""
+    """Return a noun in a case and number; a dative plural gets -n unless it ends in -n or -s."""
     if number == "pl":
         plural = noun.german_plural
         if not plural:
@@ -94,7 +94,7 @@ def noun_form(noun: Noun, case: str, number: str) -> str:
 
 
 def determiner_form(determiner: str, gender: str, case: str, number: str) -> str:
-    """The inflected determiner, or an empty string for the bare noun phrase."""
+    """Return the inflected determiner, or an empty string for a bare noun phrase."""
     at = column(gender, number)
     ending = DER_WORD_ENDINGS[case][at]
     if determiner == "the":
@@ -117,7 +117,7 @@ def number_words() -> dict[str, str]:
 def adjective_form(
     adjective: Adjective, determiner: str, gender: str, case: str, number: str
 ) -> str:
-    """Weak after der-words, mixed after ein-words, strong elsewhere."""
+    """Return an adjective's form: weak after der-words, mixed after ein-words, else strong."""
     if determiner == "the" or determiner in DER_WORDS:
         table = WEAK_ENDINGS
     elif determiner in EIN_WORDS:
@@ -138,18 +138,18 @@ def irregular_forms() -> dict[tuple[str, str], dict[str, str]]:
 
 
 def irregular_form(verb: str, tense: str, person: int, number: str) -> str:
-    """A finite form of an auxiliary, a modal or a preterite-present verb."""
+    """Return a finite form of an auxiliary, a modal or a preterite-present verb."""
     slot = {"1sg": "ich", "2sg": "du", "3sg": "er", "1pl": "wir", "3pl": "sie"}
     return irregular_forms()[verb, tense][slot[f"{person}{number}"]]
 
 
 def needs_linking_e(stem: str) -> bool:
-    """arbeit-e-t, öffn-e-t, zeichn-e-t, but lern-t and wohn-t."""
+    """Return whether endings need an e: arbeit-e-t, öffn-e-t, zeichn-e-t; not lern-t, wohn-t."""
     return bool(re.search(r"[td]$|[^aeiouäöülrhmn][mn]$|chn$", stem))
 
 
 def present_form(verb: Verb, person: int, number: str) -> str:
-    """The finite present without the separable particle."""
+    """Return a finite present form, without the separable particle."""
     if (verb.german, "present") in irregular_forms():
         return irregular_form(verb.german, "present", person, number)
     stem = verb.german[:-2] if verb.german.endswith("en") else verb.german[:-1]

@@ -17,12 +17,12 @@ from data.pocket.phrases import (
 )
 
 Words = list[str]
-# The few verbs whose spoken past is the preterite.
+# Verbs whose past is the preterite in spoken German.
 PRETERITE = {"haben", "mögen", "sein"}
 
 
 def core_phrase(phrase: NounPhrase, case: str) -> Words:
-    """The noun phrase without its relative clause."""
+    """Render a noun phrase without its relative clause."""
     gender, number = phrase.german_gender, phrase.number
     if phrase.kind == PERSONAL:
         return [german.personal_pronoun(phrase.person, number, gender, case)]
@@ -55,7 +55,10 @@ def full_phrase(phrase: NounPhrase, case: str) -> Words:
 
 
 def prepositional_words(adjunct: PrepositionalPhrase) -> Words:
-    """Contracts with the plain definite article, not when a relative clause singles it out."""
+    """Render a prepositional phrase.
+
+    It is contracted with a definite article (im) unless the phrase has a relative clause.
+    """
     preposition, phrase = adjunct.preposition, adjunct.phrase
     words = core_phrase(phrase, preposition.case)
     contracted = german.CONTRACTIONS.get((preposition.german, words[0]))
@@ -84,7 +87,10 @@ def predicate_words(predicate: Adjective | Comparison | NounPhrase | None) -> Wo
 
 
 def verb_parts(clause: Clause) -> tuple[str, Words]:
-    """The finite verb and what closes the bracket (participle, infinitive), particle excluded."""
+    """Return the finite verb, and the participle or infinitive that closes the verbal bracket.
+
+    The separable particle is left out.
+    """
     person, number = clause.subject.person, clause.subject.number
     lemma = clause.verb.lemma if clause.verb else "sein"
     if clause.modal:
@@ -108,7 +114,11 @@ def needs_nicht(clause: Clause) -> bool:
 
 
 def middle_field(clause: Clause, with_subject: bool) -> Words:
-    """Pronouns, definite objects before nicht and schon, time, objects, manner, place, rest."""
+    """Render the middle field.
+
+    Its order is pronouns, definite objects before nicht or schon, time, other objects, manner,
+    place and the rest.
+    """
     objects = [(phrase, case) for phrase, case in object_cases(clause) if not phrase.fronted]
     pronouns = [item for item in objects if item[0].kind == PERSONAL]
     others = [item for item in objects if item[0].kind != PERSONAL]
@@ -138,7 +148,7 @@ def object_cases(clause: Clause) -> list[tuple[NounPhrase, str]]:
 
 
 def fronted_words(clause: Clause) -> Words:
-    """The relative or interrogative phrase that must open the clause."""
+    """Render the relative or interrogative phrase that must open the clause, if there is one."""
     if clause.question:
         return [clause.question.german]
     if clause.subject.fronted:
@@ -153,13 +163,13 @@ def fronted_words(clause: Clause) -> Words:
 
 
 def extraposed_words(clause: Clause) -> Words:
-    """Relative clauses of objects and adjuncts follow the closed verbal bracket."""
+    """Render the relative clauses of objects and adjuncts, which follow the verbal bracket."""
     phrases = [phrase for phrase in clause.noun_phrases if phrase is not clause.subject]
     return [word for phrase in phrases for word in relative_words(phrase)]
 
 
 def clause_words(clause: Clause, order: str) -> Words:
-    """The clause with its finite verb first, second or last, or as a zu-infinitive."""
+    """Render a clause with its finite verb first, second or last, or as a zu-infinitive."""
     finite, closing = verb_parts(clause)
     particle = clause.verb.particle if clause.verb else ""
     after = extraposed_words(clause)
@@ -183,7 +193,7 @@ def clause_words(clause: Clause, order: str) -> Words:
 
 
 def existential_words(clause: Clause, place: PrepositionalPhrase) -> Words:
-    """In der Stadt gibt es einen Park."""
+    """Render a clause such as "In der Stadt gibt es einen Park."."""
     words = [*prepositional_words(place), "gibt", "es"]
     return words + full_phrase(clause.subject, "accusative")
 
@@ -205,7 +215,7 @@ def sentence_words(sentence: Sentence) -> Words:
 
 
 def punctuate(words: Words, final: str) -> str:
-    """Join words, attach commas, drop doubled or sentence-final ones, capitalise."""
+    """Join words, attach commas, drop double and final commas, and capitalise."""
     text = ""
     pending = False
     for word in words:

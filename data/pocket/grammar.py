@@ -1,4 +1,4 @@
-"""The grammar: sentence types with their weights, and the stream of random sentences."""
+"""The grammar: sentence types with their weights, and an endless stream of sentences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WEIGHTS = {
 
 
 def sentences(generator: random.Random) -> Iterator[Sentence]:
-    """An endless stream, the same for the same generator state."""
+    """Yield random sentences without end; equal generator states give equal sentences."""
     sampler = LinkedSampler(load_lexicon(), generator)
     names = list(WEIGHTS)
     weights = list(WEIGHTS.values())

@@ -1,4 +1,4 @@
-"""The held-out rule: which lexeme pairs only dev and test may use."""
+"""Choose the lexeme pairs that are held out of train, for dev and test only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from data.pocket.lexicon import Lexicon, load_lexicon
 from data.pocket.phrases import Pair, Sentence, sentence_pairs
 
 SHARE = 0.1
-# A verb or noun that lost most of its partners would hardly occur in train at all.
+# A verb or preposition that lost most of its nouns would hardly occur in train.
 MAXIMUM_SHARE_OF_LEXEME = 0.34
 
 
 def all_pairs(lexicon: Lexicon) -> list[Pair]:
-    """Every verb-object and preposition-noun pair the grammar can form, sorted."""
+    """Return all verb-object and preposition-noun pairs that the grammar can form, sorted."""
     pairs: set[Pair] = set()
     for frame in lexicon.frames:
         for noun in frame.objects + frame.recipients:
@@ -26,7 +26,7 @@ def all_pairs(lexicon: Lexicon) -> list[Pair]:
 
 
 def held_out_pairs(seed: int) -> frozenset[Pair]:
-    """A tenth of each kind of pair, drawn from the seed."""
+    """Return a random tenth of each kind of pair, which depends on the seed only."""
     pairs = all_pairs(load_lexicon())
     generator = random.Random(f"held-out {seed}")
     chosen: set[Pair] = set()
@@ -37,7 +37,7 @@ def held_out_pairs(seed: int) -> frozenset[Pair]:
 
 
 def draw_tenth(pairs: list[Pair], generator: random.Random) -> list[Pair]:
-    """A random tenth that leaves every governing verb or preposition most of its nouns."""
+    """Return a random tenth that leaves most nouns to every verb and preposition."""
     total = Counter(governor for _, governor, _ in pairs)
     lost: Counter[str] = Counter()
     drawn: list[Pair] = []

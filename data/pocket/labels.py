@@ -1,4 +1,4 @@
-"""Phenomenon labels of a sentence, read off its structure."""
+"""Label a sentence with the phenomena in its structure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DISTANCE = 3
 
 
 def labels(sentence: Sentence) -> tuple[str, ...]:
-    """The labels that hold, in the order of LABELS."""
+    """Return the labels that apply, in the order of LABELS."""
     holds = {
         "agreement": any(agrees_far(clause, order) for clause, order in ordered(sentence)),
         "verb-position": any(verb_is_late(clause, order) for clause, order in ordered(sentence)),
@@ -25,7 +25,7 @@ def labels(sentence: Sentence) -> tuple[str, ...]:
 
 
 def ordered(sentence: Sentence) -> Iterator[tuple[Clause, str]]:
-    """Each clause with the place of its finite verb; relative clauses are verb-last."""
+    """Yield each clause with the place of its finite verb; it is last in relative clauses."""
     tops = [(sentence.main, "second")]
     if sentence.link:
         tops.append((sentence.link.clause, sentence.link.order))
@@ -35,7 +35,10 @@ def ordered(sentence: Sentence) -> Iterator[tuple[Clause, str]]:
 
 
 def agrees_far(clause: Clause, order: str) -> bool:
-    """A relative clause, an anaphoric pronoun, or words between subject and final verb."""
+    """Return whether words agree at a distance.
+
+    These are a relative or an anaphoric pronoun, or a final verb far from its subject.
+    """
     phrases = clause.noun_phrases
     if any(phrase.relative for phrase in phrases):
         return True
@@ -46,14 +49,14 @@ def agrees_far(clause: Clause, order: str) -> bool:
 
 
 def verb_is_late(clause: Clause, order: str) -> bool:
-    """A participle or infinitive closes the clause, or the clause is verb-last."""
+    """Return whether a participle, an infinitive or the finite verb ends the clause."""
     if clause.existential:
         return False
     return order in {"last", "zu"} or bool(verb_parts(clause)[1])
 
 
 def governed_form(clause: Clause) -> bool:
-    """A verb or preposition decides a form that differs from the nominative."""
+    """Return whether a verb or preposition governs a form that differs from the nominative."""
     governed = object_cases(clause)
     governed += [(pp.phrase, pp.preposition.case) for pp in clause.adjuncts]
     if clause.existential:

@@ -1,4 +1,4 @@
-"""The lexicon: typed entries read from the TSV files beside this module."""
+"""The lexicon: typed entries from the TSV files in this folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ FOLDER = Path(__file__).parent
 ABSENT = "-"
 
 
-# Entries are loaded once, so identity is their equality; that keeps look-ups fast.
+# Entries are loaded once, so they are compared by identity, which is fast.
 @dataclass(frozen=True, eq=False)
 class Noun:
-    """A noun; `oblique` is the non-nominative singular of the n-declension, else empty."""
+    """A noun; `oblique` is the other singular form of an n-declension noun, or empty."""
 
     english: str
     english_plural: str
@@ -40,7 +40,7 @@ class Noun:
 
 @dataclass(frozen=True, eq=False)
 class Verb:
-    """A verb. English "turn|off" moves its particle behind a pronoun, "look for" does not."""
+    """A verb; the particle of "turn|off" follows a pronoun, the word of "look for" does not."""
 
     english: str
     past: str
@@ -74,7 +74,7 @@ class Adjective:
 
 @dataclass(frozen=True, eq=False)
 class Preposition:
-    """One sense of a preposition with the nouns that make sense after it."""
+    """A sense of a preposition, with the nouns that make sense after it."""
 
     id: str
     english: str
@@ -92,7 +92,7 @@ class Adverb:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What one verb takes: its subjects, objects, complements and possible adjuncts."""
+    """A frame of a verb: its possible subjects, objects, complements and adjuncts."""
 
     verb: Verb
     kind: str
@@ -124,21 +124,21 @@ class Lexicon:
 
 
 def read_table(name: str) -> list[dict[str, str]]:
-    """Rows of one TSV file; a lone hyphen marks an absent value."""
+    """Return the rows of a TSV file; a single hyphen means no value."""
     with (FOLDER / f"{name}.tsv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     return [{key: "" if text == ABSENT else text for key, text in row.items()} for row in rows]
 
 
 def select_nouns(nouns: tuple[Noun, ...], classes: str) -> tuple[Noun, ...]:
-    """Nouns named by a list of classes (lower case) and lemmas (capitalised), in file order."""
+    """Return the nouns of some classes (lower case) and lemmas (capitalised), in file order."""
     wanted = set(classes.split())
     return tuple(n for n in nouns if n.german in wanted or wanted & set(n.classes))
 
 
 def load_nouns() -> tuple[Noun, ...]:
     return tuple(
-        # The other columns are texts, which mypy cannot see of a row.
+        # The other columns are texts, which mypy cannot know.
         Noun(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type] # text columns
         for row in read_table("nouns")
     )
@@ -185,7 +185,7 @@ def adjectives_by_noun(
 
 
 def describes(adjective: Adjective, noun: Noun) -> bool:
-    """By class or by lemma; a friendly friend would only repeat the noun."""
+    """Return whether an adjective fits a noun and does not repeat it, as in "friendly friend"."""
     repeats = adjective.english.startswith(noun.english)
     fits = noun.german in adjective.classes or bool(set(adjective.classes) & set(noun.classes))
     return fits and not repeats
@@ -197,7 +197,7 @@ def load_lexicon() -> Lexicon:
     nouns = load_nouns()
     verb_list = [Verb(**row) for row in read_table("verbs")]
     adjectives = tuple(
-        # The other columns are texts, which mypy cannot see of a row.
+        # The other columns are texts, which mypy cannot know.
         Adjective(**{**row, "classes": tuple(row["classes"].split())})  # type: ignore[arg-type] # text columns
         for row in read_table("adjectives")
     )
@@ -229,7 +229,7 @@ def load_lexicon() -> Lexicon:
 
 
 def check_lexicon(lexicon: Lexicon, verbs: list[Verb]) -> None:
-    """Refuse tables that would break the one-German-per-English promise."""
+    """Raise ValueError for tables that give an English word two German words, or other errors."""
     english = [noun.english for noun in lexicon.nouns]
     german = [noun.german for noun in lexicon.nouns]
     if len(set(english)) != len(english) or len(set(german)) != len(german):

@@ -1,4 +1,4 @@
-"""Sentence types of two clauses: subordinate, that, infinitive, anaphora, coordination."""
+"""Draw sentences of two clauses: subordinate, that, infinitive, anaphora, coordination."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUBORDINATE_WEIGHTS = (
     ("before", 2.0),
     ("so that", 1.0),
 )
-# What one does in order to do something else, by verb lemma.
+# Verbs for what people do in order to do something else, by lemma.
 ERRANDS = frozenset(
     {"gehen", "fahren", "laufen", "kommen", "zurückkommen", "kaufen", "mieten", "aufstehen"}
     | {"einsteigen", "aussteigen", "suchen", "anrufen", "bitten", "mitbringen", "treffen"}
@@ -37,7 +37,7 @@ INFINITIVE_TENSES = {
 
 
 class LinkedSampler(StatementSampler):
-    """Every public method is one sentence type."""
+    """A sampler of sentences of two clauses, with a method for each sentence type."""
 
     def __init__(self, lexicon: Lexicon, generator: random.Random) -> None:
         super().__init__(lexicon, generator)
@@ -56,7 +56,7 @@ class LinkedSampler(StatementSampler):
         self.excesses = reasons("excess")
 
     def referable_event(self, kinds: tuple[str, ...], frame: Frame | None = None) -> Clause:
-        """An event whose human subject a pronoun can take up again."""
+        """Draw an event with a human subject to which a pronoun can refer."""
         while True:
             clause = self.event(frame=frame, kinds=kinds, rich=self.chance(0.4))
             subject = clause.subject
@@ -65,13 +65,13 @@ class LinkedSampler(StatementSampler):
                 return replace(clause, time_first=False)
 
     def motivated(self, kinds: tuple[str, ...]) -> tuple[Clause, Adjective]:
-        """Something done out of a state of mind, and that state."""
+        """Draw an event and the state of mind that motivates it."""
         state = self.pick(tuple(self.motive_frames))
         main = self.referable_event(kinds, self.pick(self.motive_frames[state]))
         return main, self.adjectives[state]
 
     def subordinate(self) -> Sentence:
-        """because, although, if, before, so that."""
+        """Draw a subordinate clause: because, although, if, before, so that."""
         kind = self.weighted(SUBORDINATE_WEIGHTS)
         if kind == "because":
             return self.linked("subordinate", *self.because())
@@ -91,7 +91,7 @@ class LinkedSampler(StatementSampler):
         return Sentence("subordinate", main, Link("so that", "damit", clause, "last"))
 
     def active_event(self, kinds: tuple[str, ...] = ("past", "progressive")) -> Clause:
-        """Something done at a certain time, in contrast to a lasting state."""
+        """Draw an action at a certain time, not a lasting state."""
         while True:
             main = self.referable_event(kinds)
             happens = main.tense == "past" or (main.progressive and "progressive" in kinds)
@@ -99,7 +99,7 @@ class LinkedSampler(StatementSampler):
                 return main
 
     def duty(self, subject: NounPhrase, past: bool) -> Clause:
-        """must work, wants to call her aunt."""
+        """Draw a duty or a wish: must work, wants to call her aunt."""
         clause = self.untensed(rich=False, subject=subject)
         modal = self.pick((MODALS[1], MODALS[2]))
         return replace(clause, modal=modal, tense="past" if past else "present")
@@ -126,18 +126,18 @@ class LinkedSampler(StatementSampler):
         return main, Link("although", "obwohl", reason, "last")
 
     def linked(self, kind: str, main: Clause, link: Link) -> Sentence:
-        """The linked clause may come first when no pronoun in it looks ahead."""
+        """Join two clauses; the linked one may come first unless it has a forward pronoun."""
         subject = main.subject
         ahead = link.clause.subject.noun is not None and link.clause.subject.kind == PERSONAL
         first = not ahead and link.english != "so that" and self.chance(0.5)
         if ahead and link.english != "so that" and self.chance(0.45):
-            # The name goes to the clause that comes first, the pronoun to the second.
+            # The clause that comes first gets the name, the second one the pronoun.
             link = replace(link, clause=replace(link.clause, subject=subject))
             main, first = replace(main, subject=pronoun_for(subject)), True
         return Sentence(kind, main, link, link_first=first)
 
     def conditional(self) -> tuple[Clause, Link]:
-        """An open condition in the simple present, its outcome in the future or with a modal."""
+        """Draw a condition in the simple present, with an outcome in the future or with a modal."""
         if self.chance(0.5):
             main, state = self.motivated(("past",))
             condition = Clause(pronoun_for(main.subject), predicate=state)
@@ -152,7 +152,7 @@ class LinkedSampler(StatementSampler):
         return main, Link("if", "wenn", condition, "last")
 
     def that_clause(self) -> Sentence:
-        """says that, hopes that, does not know whether."""
+        """Draw a that-clause: says that, hopes that, does not know whether."""
         frame = self.pick(self.that_frames)
         subject = self.subject(frame.subjects, pronouns=0.6)
         main = Clause(definite(subject), frame.verb)
@@ -171,7 +171,7 @@ class LinkedSampler(StatementSampler):
         return Sentence("that-clause", main, Link(word, german, clause, "last"))
 
     def infinitive(self) -> Sentence:
-        """tries to open the window; goes into the kitchen in order to drink tea."""
+        """Draw an infinitive: tries to open the window; goes out in order to buy bread."""
         if self.chance(0.4):
             main = self.referable_event(("past", "progressive"), self.pick(self.errand_frames))
             link = ("in order", "um")
@@ -186,7 +186,7 @@ class LinkedSampler(StatementSampler):
         return Sentence("infinitive", main, Link(*link, clause, "zu"))
 
     def anaphora(self) -> Sentence:
-        """buys the coat because she needs it; the pronoun keeps the German gender."""
+        """Draw an anaphora: buys the coat because she needs it; the pronoun has German gender."""
         claims = self.chance(0.4)
         table = self.claims if claims else self.purposes
         while True:
@@ -210,7 +210,7 @@ class LinkedSampler(StatementSampler):
         return Sentence("anaphora", main, Link("because", "weil", clause, "last"))
 
     def purpose(self, main: Clause, thing: NounPhrase) -> tuple[Clause, Clause] | None:
-        """because she needs it, because he wants to sell it."""
+        """Draw a purpose: because she needs it, because he wants to sell it."""
         lemmas = self.purposes[main.lexical_verb.lemma]
         frames = tuple(
             self.direct_frames[lemma]
@@ -227,7 +227,7 @@ class LinkedSampler(StatementSampler):
         return main, clause
 
     def claim(self, main: Clause, thing: NounPhrase) -> tuple[Clause, Clause] | None:
-        """because it is beautiful; is not buying it because it is too expensive."""
+        """Draw a reason: because it is beautiful; does not buy it because it is too expensive."""
         lemma = main.lexical_verb.lemma
         refused = lemma in self.excesses and self.chance(0.5)
         names = self.excesses[lemma] if refused else self.claims[lemma]
@@ -245,7 +245,7 @@ class LinkedSampler(StatementSampler):
         return main, replace(clause, predicate=excessive)
 
     def coordination(self) -> Sentence:
-        """Two main clauses in the same tense: and, but."""
+        """Draw two main clauses in the same tense: and, but."""
         kinds = self.pick((("past",), ("progressive",), ("present",)))
         first = replace(self.event(kinds=kinds, rich=False), time_first=False)
         second = self.event(kinds=kinds, rich=self.chance(0.3))
@@ -257,12 +257,12 @@ class LinkedSampler(StatementSampler):
         return Sentence("coordination", first, Link(word, german, second, "second"))
 
     def parallel(self, first: Clause, second: Clause) -> bool:
-        """Two clauses in one tense about two different subjects."""
+        """Return whether two clauses have the same tense and different subjects."""
         forms = [(clause.tense, clause.progressive) for clause in (first, second)]
         return forms[0] == forms[1] and first.subject != second.subject
 
 
 def reasons(kind: str) -> dict[str, tuple[str, ...]]:
-    """One relation of reasons.tsv: motives, purposes, claims or excesses."""
+    """Return a relation of reasons.tsv; kind: motive, purpose, claim or excess."""
     rows = (row for row in read_table("reasons") if row["kind"] == kind)
     return {row["key"]: tuple(row["values"].split()) for row in rows}

@@ -1,4 +1,4 @@
-"""Random noun phrases: number, determiner, adjective and pronouns that make sense."""
+"""Draw noun phrases: number, determiner, adjective and pronouns that make sense."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OWNED = frozenset(
     {"kin", "clothing", "belonging", "own_vehicle", "own_boat", "pet", "furniture", "machine"}
     | {"toy", "instrument", "dwelling", "room", "message", "container", "parcel"}
 )
-# Only one partner fits each possessive here.
+# A spouse takes only some possessives.
 SPOUSES = {"Ehemann": ("my", "her"), "Ehefrau": ("my", "his")}
 ALWAYS_THE = frozenset({"weather", "ground", "Meer", "Bürgermeister"})
 PERSON_KEYS = (
@@ -32,7 +32,7 @@ INDEFINITE = frozenset({"", "a", "every", "many", "some", "all", "how many"})
 
 
 class NounPhraseSampler:
-    """Draws noun phrases from one seeded generator."""
+    """A sampler of noun phrases from one seeded generator."""
 
     def __init__(self, lexicon: Lexicon, generator: random.Random) -> None:
         self.lexicon = lexicon
@@ -58,7 +58,7 @@ class NounPhraseSampler:
         return self.pick(POSSESSIVES) if OWNED & set(noun.classes) else None
 
     def determiner(self, noun: Noun, number: str, subject: bool) -> str:
-        """A determiner that the noun allows in this number and role."""
+        """Draw a determiner that the noun allows in this number and role."""
         own = self.possessive(noun)
         if noun.german in SPOUSES and own:
             return own
@@ -81,7 +81,7 @@ class NounPhraseSampler:
         return self.weighted(table)
 
     def family_determiner(self, noun: Noun, number: str, own: str) -> str:
-        """Relatives are mostly somebody's; only several people have several mothers."""
+        """Draw the determiner of a relative, mostly a possessive (our or their for parents)."""
         if number == "pl" and "parent" in noun.classes:
             own = self.pick(("our", "their"))
         return self.weighted(((own, 6.0), ("the", 3.0), ("this", 0.5)))
@@ -103,7 +103,7 @@ class NounPhraseSampler:
         )
 
     def subject(self, nouns: tuple[Noun, ...], pronouns: float = 0.3) -> NounPhrase:
-        """A full subject, or a pronoun or name where people can fill the role."""
+        """Draw a full subject, or a pronoun or name if people can fill the role."""
         people = any("adult" in noun.classes for noun in nouns) and len(nouns) > 40
         if people and self.chance(pronouns):
             if self.chance(0.25):
@@ -116,13 +116,13 @@ class NounPhraseSampler:
         return NounPhrase(kind=PERSONAL, person=person, number=number, gender=gender)
 
     def object(self, nouns: tuple[Noun, ...], subject: NounPhrase) -> NounPhrase:
-        """An object that is not the subject again; people are sometimes pronouns."""
+        """Draw an object other than the subject; people are sometimes pronouns."""
         noun = self.pick([noun for noun in nouns if noun != subject.noun])
         if "adult" in noun.classes and self.chance(0.25):
             keys = [key for key in PERSON_KEYS if compatible(key, subject)]
             return self.personal(self.pick(keys))
         phrase = self.phrase(noun)
-        # A bare plural hides its case: Mädchen helfen.
+        # A bare plural does not show its case: Mädchen helfen.
         hidden = noun.animate and phrase.determiner == ""
         return replace(phrase, determiner="some") if hidden else phrase
 
@@ -141,14 +141,14 @@ class NounPhraseSampler:
 
 
 def compatible(key: tuple[int, str, str], subject: NounPhrase) -> bool:
-    """No reflexive readings: I see me, we see me."""
+    """Return whether an object is not reflexive, as in "I see me" or "we see me"."""
     if subject.kind == PERSONAL and subject.person != 3:
         return key[0] != subject.person
     return True
 
 
 def definite(phrase: NounPhrase) -> NounPhrase:
-    """The same phrase with a definite article where it was indefinite or quantified."""
+    """Return a phrase with a definite article instead of an indefinite or a quantifier."""
     if phrase.noun is None or phrase.noun.proper or phrase.kind == PERSONAL:
         return phrase
     keep = {"the", "this", *POSSESSIVES}
@@ -156,14 +156,17 @@ def definite(phrase: NounPhrase) -> NounPhrase:
 
 
 def pronoun_for(phrase: NounPhrase) -> NounPhrase:
-    """The personal pronoun that refers back to a phrase, in its number and gender."""
+    """Return the personal pronoun that refers to a phrase, in its number and gender."""
     if phrase.kind == PERSONAL:
         return phrase
     return NounPhrase(phrase.noun, PERSONAL, number=phrase.number, gender=phrase.gender)
 
 
 def can_be_referred_to(phrase: NounPhrase) -> bool:
-    """Neuter people are avoided: German wavers between es and sie for Mädchen."""
+    """Return whether a pronoun can refer to a phrase.
+
+    A neuter person is avoided: German uses both es and sie for Mädchen.
+    """
     if phrase.kind == PERSONAL:
         return True
     noun = phrase.noun

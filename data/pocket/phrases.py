@@ -1,4 +1,4 @@
-"""Language-neutral sentence structures that both realisers read."""
+"""Sentence structures that do not depend on a language, rendered in English and in German."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SETTLED_DETERMINERS = frozenset({"the", "this", "my", "your", "his", "her", "our
 
 @dataclass(frozen=True)
 class NounPhrase:
-    """A noun phrase or a pronoun; an anaphoric or relative pronoun keeps its noun."""
+    """A noun phrase or a pronoun; an anaphoric or relative pronoun has its noun too."""
 
     noun: Noun | None = None
     kind: str = FULL
@@ -26,7 +26,7 @@ class NounPhrase:
 
     @property
     def lexeme(self) -> Noun:
-        """The noun of a phrase that is known to have one."""
+        """Noun of a phrase that has one; raises ValueError if it has none."""
         if self.noun is None:
             raise ValueError("a bare pronoun has no noun")
         return self.noun
@@ -37,7 +37,7 @@ class NounPhrase:
 
     @property
     def noun_is_spouse(self) -> bool:
-        """One's husband or wife needs no relative clause to be told apart."""
+        """Return whether the noun is a husband or a wife, who needs no relative clause."""
         return self.noun is not None and "kin1" in self.noun.classes
 
     @property
@@ -50,7 +50,7 @@ class NounPhrase:
 
     @property
     def settled(self) -> bool:
-        """Known from the context, so it stands early in the German middle field."""
+        """Return whether the phrase is known from the context, hence early in the middle field."""
         named = self.noun is not None and self.noun.proper
         return named or self.determiner in SETTLED_DETERMINERS
 
@@ -67,7 +67,7 @@ class PrepositionalPhrase:
 
 @dataclass(frozen=True)
 class Modal:
-    """A modal: English auxiliary words or a lexical verb before "to"."""
+    """A modal verb; in English an auxiliary or a lexical verb before "to"."""
 
     german: str
     english: str
@@ -82,7 +82,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Clause:
-    """One clause. `tense` is present, past, perfect (with "already") or future."""
+    """A clause; `tense` is present, past, perfect (with "already") or future."""
 
     subject: NounPhrase
     verb: Verb | None = None  # None is the copula
@@ -104,7 +104,7 @@ class Clause:
 
     @property
     def lexical_verb(self) -> Verb:
-        """The verb of a clause that is known not to be a copula clause."""
+        """Verb of a clause; raises ValueError for a copula clause."""
         if self.verb is None:
             raise ValueError("a copula clause has no lexical verb")
         return self.verb
@@ -131,7 +131,7 @@ class Clause:
 
 @dataclass(frozen=True)
 class Link:
-    """A clause joined to the one before it, or to the one after it when it comes first."""
+    """A clause that is linked to the main clause before or after it."""
 
     english: str
     german: str
@@ -151,7 +151,7 @@ class Sentence:
 
     @property
     def clauses(self) -> tuple[Clause, ...]:
-        """Every clause of the sentence, relative clauses included."""
+        """All clauses of the sentence, relative clauses included."""
         top = (self.main, self.link.clause) if self.link else (self.main,)
         return tuple(found for clause in top for found in nested_clauses(clause))
 
@@ -167,7 +167,7 @@ Pair = tuple[str, str, str]
 
 
 def clause_pairs(clause: Clause) -> Iterator[Pair]:
-    """Verb-object and preposition-noun lexeme pairs, pronouns resolved to their nouns."""
+    """Yield verb-object and preposition-noun pairs; a pronoun counts as its noun."""
     if clause.verb:
         for phrase in clause.objects:
             if phrase.noun:

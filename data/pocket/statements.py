@@ -1,4 +1,4 @@
-"""Sentence types of one clause: statements, modals, questions, relative clauses, the copula."""
+"""Draw sentences of one clause: statements, modals, questions, relative clauses, the copula."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WHERE = Adverb("where", "wo", "question")
 WHEN = Adverb("when", "wann", "question")
 WHY = Adverb("why", "warum", "question")
 
-# What happens to people rather than what they set out to do.
+# Verbs for what happens to people, not for what they choose to do.
 UNPLANNED = frozenset(
     {"ankommen", "abfahren", "aufwachen", "verlieren", "vergessen", "zerbrechen"}
     | {"verpassen", "weinen", "finden"}
@@ -32,7 +32,7 @@ UNPLANNED = frozenset(
 
 
 class StatementSampler(EventSampler):
-    """Statements, questions and relative clauses; every public method is one sentence type."""
+    """A sampler of sentences of one clause, with a method for each sentence type."""
 
     def __init__(self, lexicon: Lexicon, generator: random.Random) -> None:
         super().__init__(lexicon, generator)
@@ -59,7 +59,7 @@ class StatementSampler(EventSampler):
         return habitual or self.is_preverbal(clause)
 
     def untensed(self, rich: bool = True, subject: NounPhrase | None = None) -> Clause:
-        """A clause about something one can choose to do, before tense."""
+        """Draw a clause without tense about an action that people can choose."""
         while True:
             frame = self.frame_for(subject)
             wanted = not frame.verb.stative and frame.verb.lemma not in UNPLANNED
@@ -72,7 +72,7 @@ class StatementSampler(EventSampler):
         clause = self.with_modal(self.untensed())
         if self.chance(0.25):
             clause = replace(clause, time=self.modal_time(clause))
-        # "must not" means darf nicht, so müssen is never negated.
+        # "must not" means "darf nicht", so müssen is never negated.
         must = clause.modal is not None and clause.modal.german == "müssen"
         if not must and self.chance(0.2):
             clause = self.negate(clause)
@@ -89,7 +89,7 @@ class StatementSampler(EventSampler):
         return Sentence("question", self.asked(clause), asks=True)
 
     def asked(self, clause: Clause) -> Clause:
-        """Nobody asks what he himself is doing; "I" becomes "you" unless a modal asks for leave."""
+        """Return the clause as a question; "I" becomes "you" unless a modal asks for permission."""
         subject = definite(clause.subject)
         first = subject.kind == PERSONAL and subject.person == 1
         asks_leave = clause.modal is not None and clause.modal.german in {"können", "dürfen"}
@@ -99,7 +99,7 @@ class StatementSampler(EventSampler):
         return replace(clause, subject=subject, time_first=False)
 
     def wh_question(self) -> Sentence:
-        """who, what, whom, which, how many, where, when and why."""
+        """Draw a question with who, what, whom, which, how many, where, when or why."""
         choice = self.pick(("who", "object", "object", "which", "where", "when", "why"))
         if choice == "who":
             clause = self.event(self.who(), kinds=("past", "present", "progressive", "habitual"))
@@ -148,7 +148,7 @@ class StatementSampler(EventSampler):
         return self.tense(clause)
 
     def relative_subject(self) -> Sentence:
-        """A relative clause between the subject and its verb."""
+        """Draw a sentence with a relative clause between the subject and its verb."""
         while True:
             frame = self.frame()
             head = self.phrase(self.pick(frame.subjects), subject=True, adjective=0.2)
@@ -165,11 +165,11 @@ class StatementSampler(EventSampler):
         return Sentence("relative", self.event(head, frame, rich=self.chance(0.4)))
 
     def relative_object(self) -> Sentence:
-        """A relative clause on the last phrase, outside the German verbal bracket."""
+        """Draw a sentence with a relative clause after the German verbal bracket."""
         while True:
             frame = self.frame()
             if frame.verb.english in TO_RECIPIENT:
-                continue  # the recipient would trail behind the relative clause
+                continue  # the recipient would follow the relative clause
             clause = self.fill(frame, self.subject(frame.subjects))
             target = clause.complement.phrase if clause.complement else clause.accusative
             target = target or clause.dative
@@ -187,7 +187,7 @@ class StatementSampler(EventSampler):
         return Sentence("relative-object", self.with_last_phrase(clause, modified))
 
     def singled_out(self, phrase: NounPhrase) -> NounPhrase:
-        """A possessive already singles its noun out, so it gives way to the article."""
+        """Return a phrase that a relative clause can define: with an article, not a possessive."""
         loose = phrase.determiner in {"", *POSSESSIVES}
         return replace(phrase, determiner="the") if loose else phrase
 
@@ -199,7 +199,7 @@ class StatementSampler(EventSampler):
         return replace(clause, dative=phrase)
 
     def copula(self) -> Sentence:
-        """is old, is older than, in the village there is a church."""
+        """Draw a copula: is old, is older than, in the village there is a church."""
         choice = self.weighted((("adjective", 3.0), ("comparison", 3.0), ("existential", 3.0)))
         if choice == "existential":
             return self.existential()
@@ -223,7 +223,7 @@ class StatementSampler(EventSampler):
         return Sentence("copula", clause)
 
     def comparison(self, subject: NounPhrase, adjective: Adjective) -> Sentence:
-        """Compares with a noun of the same kind; the standard stands in the nominative."""
+        """Compare the subject with another noun of its kind, which is in the nominative."""
         first = subject.lexeme.classes[0]
         others = [
             noun

@@ -94,11 +94,16 @@ class Manifest:
         """
         known = self.steps.get(name)
         if known and known.key != key and folder.in_use:
-            raise NmtError(
-                f"the corpus of {folder.run} has changed since its training started; restore the"
-                " old text, or choose a new folder with --run"
-            )
+            raise corpus_changed(folder.run)
         return known is None or known.key != key
+
+
+def corpus_changed(run: Path) -> NmtError:
+    """Return the error for a run whose corpus is not the one that its training started with."""
+    return NmtError(
+        f"the corpus of {run} has changed since its training started; restore the old text, or"
+        " choose a new folder with --run"
+    )
 
 
 def hash_of(*parts: Any) -> str:
