@@ -1,11 +1,8 @@
-"""`nmt ablate` on the tiny corpus: runs, table, resumption, what is refused."""
+"""`nmt ablate` on the tiny corpus: its runs, tables, resumption and errors."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,38 +11,37 @@ import pytest
 
 from nmt.artifacts.model_file import read_model
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
-from nmt.studio.ablation.results import cautions
-from nmt.studio.ablation.variants import Change, Variant
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
-from tests.training.conftest import assert_same, read_metrics
+from tests.training.conftest import assert_same, read_metrics, start_process, wait_until
 
 NAMES = ["base", "model.d_ff=64", "train.label_smoothing=0.2"]
 FIGURES = ("loss", "perplexity", "bleu")
 
 
 def figures(output: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
-    return told
+    """Return the content of ablation.json."""
+    found: dict[str, Any] = json.loads((output / "ablation.json").read_text(encoding="utf-8"))
+    return found
 
 
 def rows(table: str) -> list[list[str]]:
-    """Cells of the first table, heads first."""
+    """Return the cells of the first table, its head first."""
     lines = table[table.index("| variant") :].split("\n\n", maxsplit=1)[0].splitlines()
     return [line.strip("| ").split(" | ") for line in (lines[0], *lines[2:])]
 
 
 def averages(output: Path, variant: str, seed: int) -> list[float]:
+    """Return the figures of a run's average by its metrics."""
     last = read_metrics(output / variant / f"seed-{seed}")[-1]
     assert last["kind"] == "average"
     return [last[name] for name in FIGURES]
 
 
 def test_figures_are_those_of_the_runs(ablation: Path) -> None:
-    told = figures(ablation)
-    assert [each["name"] for each in told["variants"]] == NAMES
-    for variant in told["variants"]:
+    content = figures(ablation)
+    assert [each["name"] for each in content["variants"]] == NAMES
+    for variant in content["variants"]:
         by_seed = {seed: averages(ablation, variant["folder"], seed) for seed in (1, 2)}
         assert by_seed[1] != by_seed[2]
         for run in variant["runs"]:
@@ -66,7 +62,7 @@ def test_figures_are_those_of_the_runs(ablation: Path) -> None:
         assert variant["parameters"] == sum(each.numel() for each in weights.values())
 
 
-def test_differences_are_to_the_base(ablation: Path) -> None:
+def test_differences_are_from_the_base(ablation: Path) -> None:
     base, other, _ = figures(ablation)["variants"]
     assert base["difference"] is None
     gaps = [
@@ -79,8 +75,8 @@ def test_differences_are_to_the_base(ablation: Path) -> None:
     assert other["difference"]["perplexity"]["overlaps"] is not apart
 
 
-def test_the_table_says_the_same(ablation: Path) -> None:
-    told = figures(ablation)
+def test_the_table_has_the_figures_of_the_json_file(ablation: Path) -> None:
+    content = figures(ablation)
     table = (ablation / "ablation.md").read_text(encoding="utf-8")
     heads, *cells = rows(table)
     assert heads[:4] == ["variant", "parameters", "updates", "dev loss"]
@@ -89,20 +85,21 @@ def test_the_table_says_the_same(ablation: Path) -> None:
         "`model.d_ff=64` (base `32`)",
         "`train.label_smoothing=0.2` (base `0.1`)",
     ]
-    for variant, row in zip(told["variants"], cells, strict=True):
+    for variant, row in zip(content["variants"], cells, strict=True):
         loss = variant["summary"]["loss"]
         assert row[1:3] == [f"{variant['parameters']:,}", "12"]
         assert row[3] == f"{loss['mean']:.3f} ({loss['lowest']:.3f} to {loss['highest']:.3f})"
         assert row[4].startswith(f"{variant['summary']['perplexity']['mean']:.2f} (")
         assert row[5].startswith(f"{variant['summary']['score']['mean']:.2f}")
-    assert cells[1][7].startswith(f"{told['variants'][1]['difference']['perplexity']['mean']:+.2f}")
-    assert "compare perplexity, which is not" in table  # as smoothing was varied
+    difference = content["variants"][1]["difference"]["perplexity"]
+    assert cells[1][7].startswith(f"{difference['mean']:+.2f}")
+    assert "compare perplexity" in table  # because label smoothing varies
     assert "--vary model.d_ff=32,64" in table
     assert table.count("| finished |") == 6
 
 
-def test_runs_are_those_of_train(nmt: Run, ablation: Path, tmp_path: Path) -> None:
-    """Bit for bit, from a text prepared once for all."""
+def test_a_run_equals_that_of_train(nmt: Run, ablation: Path, tmp_path: Path) -> None:
+    """The models are equal bit for bit, and all runs share one prepared corpus."""
     run, recipe = tmp_path / "run", ablation.parent / "tiny.toml"
     options = ["--data-dir", ablation.parent, "--run", run, "--set", "model.d_ff=64", "--seed", 2]
     assert nmt("train", recipe, *options).code == 0
@@ -121,7 +118,7 @@ def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
     first = nmt(*command)
     assert first.code == 0
     assert first.out == Path("out/ablation.md").read_text(encoding="utf-8")
-    assert first.err.count("learning 40 BPE pieces") == 1
+    assert first.err.count("learning 40 BPE tokens") == 1
     kept = [
         *Path("out").glob("*/seed-1/*.safetensors"),
         *Path("out").glob("*/seed-1/metrics.jsonl"),
@@ -136,7 +133,7 @@ def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
     assert more.err.count("finished before") == 2
     assert [row[0] for row in rows(more.out)[1:]][2] == "`model.heads=4` (base `2`)"
     fewer = nmt("ablate", tiny, "--vary", "model.heads=4", "--max-updates", 4, "--output", "out")
-    assert "not told of now: model.d_ff=64/seed-1" in fewer.err
+    assert "model.d_ff=64/seed-1" in fewer.err
     assert nmt(*command[:-3], 6, "--output", "out").code == 0
     assert [
         run["updates"] for each in figures(Path("out"))["variants"] for run in each["runs"]
@@ -146,23 +143,17 @@ def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
     ]
 
 
-def test_a_signal_pauses_and_the_same_command_goes_on(nmt: Run, tiny: Path) -> None:
+def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) -> None:
     options = ["--vary", "model.d_ff=64", "--output", "out", "--max-updates", "400"]
     options += ["--set", "train.checkpoint_updates=100", "--set", "train.validate_updates=400"]
-    command = [sys.executable, "-m", "nmt", "ablate", str(tiny), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    ) as process:
-        metrics = Path("out/model.d_ff=64/seed-1/metrics.jsonl")
-        while not (metrics.is_file() and metrics.read_text()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        printed, errors = process.communicate(timeout=120)
+    metrics = Path("out/model.d_ff=64/seed-1/metrics.jsonl")
+    process = start_process("-m", "nmt", "ablate", tiny, *options, stdout=subprocess.PIPE)
+    wait_until(lambda: metrics.is_file() and metrics.stat().st_size > 0, process)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert printed == b""
-    assert b"the same command goes on" in errors
+    assert b"the same command" in errors
     assert b"Traceback" not in errors
     base, other = figures(Path("out"))["variants"]
     assert base["runs"][0]["state"] == "finished"
@@ -176,7 +167,7 @@ def test_a_signal_pauses_and_the_same_command_goes_on(nmt: Run, tiny: Path) -> N
     assert figures(Path("out"))["variants"][1]["runs"][0]["state"] == "finished"
 
 
-def test_a_run_that_diverges_ends_nothing(nmt: Run, tiny: Path) -> None:
+def test_other_runs_continue_when_one_diverges(nmt: Run, tiny: Path) -> None:
     vary = ("--vary", "train.learning_rate_scale=1e30", "--vary", "model.heads=4")
     command = ("ablate", tiny, *vary, "--max-updates", 8, "--output", "out")
     ended = nmt(*command)
@@ -189,22 +180,23 @@ def test_a_run_that_diverges_ends_nothing(nmt: Run, tiny: Path) -> None:
     again = nmt(*command)
     assert "diverged before; remove out/train.learning_rate_scale=1e+30/seed-1" in again.err
     assert again.out == ended.out
-    # With other settings it is another training, which is tried.
+    # The base has checkpoints, so that other settings need another folder.
     other = nmt(*command, "--output", "out", "--set", "train.warmup_updates=100000")
     assert other.code == 1
-    assert "base, seed 1: out/base/seed-1 was begun with other settings" in other.err
+    assert "base, seed 1: the training in out/base/seed-1 started with other settings" in other.err
     assert "name a new folder with --output" in other.err
 
 
-def test_a_run_that_fails_is_told_and_tried_again(nmt: Run, tiny: Path) -> None:
+def test_a_failed_run_is_named_and_tried_again(nmt: Run, tiny: Path) -> None:
     blocked = Path("out/model.d_ff=64/seed-1/checkpoints")
     blocked.parent.mkdir(parents=True)
-    blocked.write_text("in the way")
+    blocked.write_text("a file where a folder must be")
     command = ("ablate", tiny, "--vary", "model.d_ff=64,48", "--max-updates", 4, "--output", "out")
     ended = nmt(*command)
     assert ended.code == 1
     assert "Traceback" not in ended.err
-    assert "1 runs failed; the same command tries them again" in ended.err
+    assert "model.d_ff=64, seed 1 failed: out/model.d_ff=64/seed-1" in ended.err
+    assert "the same command" in ended.err
     states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
     assert states[0] == states[2] == "finished"
     assert states[1].startswith("failed: out/model.d_ff=64/seed-1/checkpoints/update-")
@@ -213,7 +205,7 @@ def test_a_run_that_fails_is_told_and_tried_again(nmt: Run, tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "fact"),
     [
         (["--vary", "model.d_ff=64", "--vary", "model.hedas=2"], "did you mean 'model.heads'?"),
         (["--vary", "model.d_ff=64,none"], "model.d_ff is 'none' but must be a whole number"),
@@ -225,23 +217,23 @@ def test_a_run_that_fails_is_told_and_tried_again(nmt: Run, tiny: Path) -> None:
         (["--vary", "model.d_ff=64", "--set", "model.d_ff"], "--set takes section.key=value"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_done(
-    nmt: Run, tiny: Path, options: list[str], told: str
+def test_a_wrong_option_is_refused_before_any_run_starts(
+    nmt: Run, tiny: Path, options: list[str], fact: str
 ) -> None:
     refused = nmt("ablate", tiny, *options)
     assert (refused.code, refused.out) == (2, "")
-    assert told in refused.err
+    assert fact in refused.err
     assert not Path("runs").exists()
 
 
-def test_a_text_that_does_not_serve_is_told_before_any_training(nmt: Run, tiny: Path) -> None:
+def test_an_unsuitable_corpus_is_refused_before_any_training(nmt: Run, tiny: Path) -> None:
     refused = nmt("ablate", tiny, "--vary", "tokenizer.vocab_size=30000", "--output", "out")
     assert refused.code == 1
     assert "nmt: tokenizer.vocab_size=30000, seed 1: " in refused.err
     assert not [*Path("out").rglob("metrics.jsonl")]
 
 
-def test_what_it_would_train(nmt: Run, tiny: Path) -> None:
+def test_dry_run_lists_the_runs(nmt: Run, tiny: Path) -> None:
     options = (
         "--grid",
         "--vary",
@@ -251,16 +243,16 @@ def test_what_it_would_train(nmt: Run, tiny: Path) -> None:
         "--seeds",
         "5,6",
     )
-    told = nmt("ablate", tiny, *options, "--output", "out", "--dry-run")
-    assert told.code == 0
-    lines = [line.split("\t") for line in told.out.splitlines()]
+    listed = nmt("ablate", tiny, *options, "--output", "out", "--dry-run")
+    assert listed.code == 0
+    lines = [line.split("\t") for line in listed.out.splitlines()]
     assert len(lines) == 2 * 2 * 2
     assert lines[0] == ["out/base/seed-5", "base"]
     assert ["out/model.d_ff=64,model.heads=1/seed-6", "model.d_ff=64 model.heads=1"] in lines
     assert not Path("out").exists()
 
 
-def test_a_run_s_folder_and_torchrun_are_refused(
+def test_a_run_folder_a_busy_folder_and_torchrun_are_refused(
     nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = nmt("ablate", tiny, "--vary", "model.d_ff=64", "--output", tiny_run)
@@ -269,28 +261,9 @@ def test_a_run_s_folder_and_torchrun_are_refused(
     with RunFolder(Path("out")).lock():
         refused = nmt("ablate", tiny, "--vary", "model.d_ff=64", "--output", "out")
     assert refused.code == 1
-    assert "another nmt is at work in out" in refused.err
+    assert "another nmt process is using out" in refused.err
     assert "--output" in refused.err
     monkeypatch.setenv("WORLD_SIZE", "2")
     refused = nmt("ablate", tiny, "--vary", "model.d_ff=64")
     assert refused.code == 2
     assert "without torchrun" in refused.err
-
-
-@pytest.mark.parametrize(
-    ("setting", "told"),
-    [
-        ("model.heads", None),
-        ("train.label_smoothing", "compare perplexity"),
-        ("tokenizer.kind", "compare the score"),
-        ("data.train", "compare the score"),
-        ("data.dev", "nothing compares"),
-    ],
-)
-def test_a_reader_is_told_what_does_not_compare(setting: str, told: str | None) -> None:
-    recipe = Recipe("any")
-    variants = [Variant(recipe), Variant(recipe, (Change(setting, "1", "2"),), 0)]
-    found = cautions(variants, seeds=2)
-    assert len(found) == (told is not None)
-    assert told is None or told in found[0]
-    assert "There is one seed" in cautions(variants, seeds=1)[-1]

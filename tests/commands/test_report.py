@@ -1,4 +1,4 @@
-"""`nmt report`, and the page that `nmt train` leaves."""
+"""`nmt report`, and the report that `nmt train` writes when it ends."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from tests.commands.conftest import leftovers
 from tests.conftest import Run
 
 
-def test_train_leaves_a_report(nmt: Run, tiny: Path) -> None:
+def test_train_writes_a_report(nmt: Run, tiny: Path) -> None:
     result = nmt("train", tiny)
     assert result.code == 0
     assert result.err.splitlines()[-1] == "report: runs/tiny/report.html"
@@ -19,22 +19,23 @@ def test_train_leaves_a_report(nmt: Run, tiny: Path) -> None:
     assert leftovers(Path()) == []
 
 
-def test_a_report_that_cannot_be_written_costs_nothing(nmt: Run, tiny: Path) -> None:
+def test_training_succeeds_if_the_report_cannot_be_written(nmt: Run, tiny: Path) -> None:
     Path("runs/tiny/report.html").mkdir(parents=True)
     result = nmt("train", tiny)
     assert result.code == 0
-    assert "no report was written: cannot write runs/tiny/report.html: Is a directory" in result.err
+    assert "no report was written" in result.err
+    assert "runs/tiny/report.html" in result.err
     assert Path("runs/tiny/model.safetensors").is_file()
 
 
-def test_a_stopped_run_tells_what_it_has_on_demand(nmt: Run, tiny: Path) -> None:
+def test_an_unfinished_run_has_a_report_too(nmt: Run, tiny: Path) -> None:
     nmt("train", tiny, "--max-updates", 4, "--set", "train.validate_updates=100")
     Path("runs/tiny/report.html").unlink()
     result = nmt("report")
     assert (result.code, result.out, result.err) == (0, "runs/tiny/report.html\n", "")
 
 
-def test_of_one_run_it_lies_in_its_folder_of_two_here(
+def test_the_report_of_several_runs_is_in_the_current_folder(
     nmt: Run, tiny_run: Path, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,16 +47,18 @@ def test_of_one_run_it_lies_in_its_folder_of_two_here(
     assert "Report of tiny and skilled" in Path("report.html").read_text(encoding="utf-8")
 
 
-def test_a_run_beside_itself(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_run_named_twice_is_refused(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     os.symlink(tiny_run, tmp_path / "again")
     page = tmp_path / "page.html"
     result = nmt("report", tiny_run, tmp_path / "again", "--output", page)
     assert result.code == 2
-    assert "a run stands beside itself; name each once" in result.err
+    assert "name each run once" in result.err
     assert not page.exists()
 
 
-def test_runs_of_one_name(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+def test_runs_with_the_same_name_have_their_folders_in_the_title(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other" / "tiny"
     shutil.copytree(tiny_run, other, ignore=shutil.ignore_patterns("checkpoints"))
     page = tmp_path / "page.html"
@@ -63,23 +66,37 @@ def test_runs_of_one_name(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     assert "Report of runs/tiny and other/tiny" in page.read_text(encoding="utf-8")
 
 
-def test_damaged_lines_are_told(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+def test_damaged_lines_are_counted_on_stderr(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     run = tmp_path / "tiny"
     shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("checkpoints"))
     with (run / "metrics.jsonl").open("a") as stream:
         stream.write('{"kind": "tra')
     result = nmt("report", run)
     assert result.code == 0
-    assert result.err == f"{run / 'metrics.jsonl'}: damaged lines left out: 1\n"
+    assert str(run / "metrics.jsonl") in result.err
+    assert "damaged lines left out: 1" in result.err
 
 
-def test_what_is_no_page_is_not_written_over(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_missing_shard_is_named_on_stderr(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "tiny"
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("checkpoints"))
+    (run / "prepared" / "train-0.ids").unlink()
+    result = nmt("report", run)
+    assert result.code == 0
+    assert str(run / "prepared" / "train-0") in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_file_that_is_not_a_page_is_not_overwritten(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
     model = tmp_path / "model.safetensors"
     model.write_bytes((tiny_run / "model.safetensors").read_bytes())
     for command in (["report", tiny_run], ["explain", "sun", "--model", model]):
         result = nmt(*command, "--output", model)
         assert result.code == 1
-        assert result.err.endswith("is no HTML page; name another file with --output\n")
+        assert str(model) in result.err
+        assert "--output" in result.err
     assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()
 
 
@@ -93,12 +110,15 @@ def test_open_shows_it_in_the_browser(
     assert ("no browser was found" in result.err) == (not opened)
 
 
-def test_what_is_no_run(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = nmt("report")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "nmt: no run under runs/; run `nmt train` first, or name a run folder\n"
+    assert "runs/" in result.err
+    assert "nmt train" in result.err
     result = nmt("report", "nowhere")
     assert result.code == 1
-    assert result.err == "nmt: nowhere is not a run folder: it has no recipe.toml\n"
+    assert "nowhere is not a run folder" in result.err
     assert list(tmp_path.iterdir()) == []
