@@ -1,4 +1,4 @@
-"""Recipes: every setting checked, mistakes told with the nearest right word, TOML round trips."""
+"""Recipes: settings are checked, mistakes name the nearest valid word, TOML round trips."""
 
 import math
 from dataclasses import fields, replace
@@ -64,8 +64,8 @@ def test_every_shipped_recipe_loads_and_round_trips() -> None:
         assert parse_recipe(to_toml(recipe), "other", "nowhere") == recipe
 
 
-def test_a_recipe_extends_another_by_its_changes(tmp_path: Path) -> None:
-    """Settings of the same section stay; a name does not; a chain is followed; paths are beside."""
+def test_a_recipe_can_extend_another(tmp_path: Path) -> None:
+    """Settings that are not set are inherited, the name is not; paths are relative to the file."""
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "one.toml").write_text(
@@ -84,7 +84,7 @@ def test_a_recipe_extends_another_by_its_changes(tmp_path: Path) -> None:
     assert parse_recipe(to_toml(two), "other", "nowhere") == two
 
 
-def test_the_big_model_is_the_base_but_for_its_changes() -> None:
+def test_the_big_recipe_differs_from_the_base_as_in_table_3() -> None:
     base, big = load_recipe("wmt14_en_de_base"), load_recipe("wmt14_en_de_big")
     assert big.data == base.data
     assert big.tokenizer == base.tokenizer
@@ -92,7 +92,7 @@ def test_the_big_model_is_the_base_but_for_its_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
         (
             'extends = "pockett"',
@@ -105,21 +105,21 @@ def test_the_big_model_is_the_base_but_for_its_changes() -> None:
         ('extends = ""', "extends is '' but must name a recipe"),
     ],
 )
-def test_what_cannot_be_extended_is_told(tmp_path: Path, text: str, said: str) -> None:
+def test_a_recipe_that_cannot_be_extended_is_named(tmp_path: Path, text: str, facts: str) -> None:
     (tmp_path / "a.toml").write_text(text)
     (tmp_path / "b.toml").write_text('extends = "a.toml"')
-    with pytest.raises(NmtError) as told:
+    with pytest.raises(NmtError) as raised:
         load_recipe(str(tmp_path / "a.toml"))
-    assert said in str(told.value)
+    assert facts in str(raised.value)
 
 
 def test_a_resolved_recipe_reads_no_other_file() -> None:
-    """As of a model that somebody else made."""
+    """The recipe inside a model file may come from another machine."""
     with pytest.raises(NmtError, match="unknown key 'extends'"):
         parse_recipe('extends = "pocket"', "x", "a model")
 
 
-def test_a_recipe_of_odd_values_round_trips() -> None:
+def test_a_recipe_with_unusual_values_round_trips() -> None:
     recipe = Recipe(
         'odd "name" é\u2028\x7f',
         data=DataSettings(
@@ -133,7 +133,7 @@ def test_a_recipe_of_odd_values_round_trips() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
         ("[modell]\nheads = 2", "unknown section [modell]; did you mean 'model'?"),
         ("[qqq]", "unknown section [qqq]; known: data, tokenizer, model, train, decode"),
@@ -180,19 +180,19 @@ def test_a_recipe_of_odd_values_round_trips() -> None:
         ("[model]\nheads = 2\nheads = 3", "is not valid TOML"),
     ],
 )
-def test_mistakes_in_a_recipe(nmt: Run, tmp_path: Path, text: str, said: str) -> None:
+def test_mistakes_in_a_recipe(nmt: Run, tmp_path: Path, text: str, facts: str) -> None:
     path = tmp_path / "my.toml"
     path.write_text(text)
     result = nmt("prepare", path)
     assert result.code == 1
-    assert said in result.err
+    assert facts in result.err
     assert result.err.startswith(f"nmt: {path}")
     assert result.err.count("\n") == 1
     assert result.out == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
         ("train.seed", "--set takes section.key=value, not 'train.seed'"),
         ("train.sed=3", "unknown setting 'train.sed'; did you mean 'train.seed'?"),
@@ -208,16 +208,16 @@ def test_mistakes_in_a_recipe(nmt: Run, tmp_path: Path, text: str, said: str) ->
         ("data.train=[{}]", "needs either source and target, or tsv alone"),
     ],
 )
-def test_mistakes_in_set(nmt: Run, tiny: Path, text: str, said: str) -> None:
+def test_mistakes_in_set(nmt: Run, tiny: Path, text: str, facts: str) -> None:
     result = nmt("train", tiny, "--set", text)
     assert result.code == 2
-    assert said in result.err
+    assert facts in result.err
     assert result.err.count("\n") == 1
     assert not (tiny.parent / "runs").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "facts"),
     [
         ("multi30k_en_d", "no recipe 'multi30k_en_d'; did you mean 'multi30k_en_de'?"),
         ("zzzzzzzz", "no recipe 'zzzzzzzz'; known: "),
@@ -225,14 +225,14 @@ def test_mistakes_in_set(nmt: Run, tiny: Path, text: str, said: str) -> None:
         ("", "no recipe ''"),
     ],
 )
-def test_an_unknown_recipe_is_a_usage_error(nmt: Run, name: str, said: str) -> None:
+def test_an_unknown_recipe_is_a_usage_error(nmt: Run, name: str, facts: str) -> None:
     result = nmt("train", name)
     assert result.code == 2
-    assert said in result.err
+    assert facts in result.err
     assert result.err.count("\n") == 1
 
 
-def test_a_recipe_that_cannot_be_read(nmt: Run, tmp_path: Path) -> None:
+def test_an_unreadable_recipe_is_named(nmt: Run, tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path / "folder.toml", tmp_path / "latin.toml"):
         if path.stem == "folder":
             path.mkdir()
@@ -244,14 +244,14 @@ def test_a_recipe_that_cannot_be_read(nmt: Run, tmp_path: Path) -> None:
         assert result.err.count("\n") == 1
 
 
-def test_a_recipe_may_begin_with_a_byte_order_mark_and_have_crlf(tmp_path: Path) -> None:
+def test_a_recipe_may_have_a_byte_order_mark_and_crlf(tmp_path: Path) -> None:
     path = tmp_path / "my.toml"
     path.write_bytes(b"\xef\xbb\xbf[model]\r\nheads = 3\r\n")
     assert load_recipe(str(path)).model.heads == 3
 
 
 def test_precedence_is_default_recipe_set_flags(nmt: Run, tiny: Path) -> None:
-    """`tiny` sets max_updates 12; seed has its default."""
+    """`tiny` sets max_updates to 12; seed has its default."""
     recipe = load_recipe(str(tiny))
     assert (recipe.train.max_updates, recipe.train.seed, recipe.train.patience) == (12, 1, 0)
     recipe = load_recipe(str(tiny), ["train.max_updates=3", "train.max_updates=4"])
@@ -351,7 +351,7 @@ def test_every_default_is_valid_and_has_a_meaning() -> None:
         assert declared.metadata["meaning"]
 
 
-def test_every_number_has_a_least_value_and_refuses_what_is_none() -> None:
+def test_every_number_has_a_minimum_and_refuses_other_types() -> None:
     for name, declared in declared_settings():
         default = default_of(declared)
         if isinstance(default, bool) or not isinstance(default, int | float):

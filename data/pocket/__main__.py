@@ -29,7 +29,7 @@ EXAMPLE = """example:
 
 @contextmanager
 def gzip_text(path: Path) -> Iterator[TextIO]:
-    """Open a gzip file for text; no time and name in its header, so equal text gives equal bytes."""
+    """Open a gzip file to write text; its bytes depend on the text only, not on time and name."""
     with (
         path.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=raw, mtime=0) as packed,

@@ -245,5 +245,5 @@ def test_the_tokenizer_learns_from_very_long_lines(corpus: TinyCorpus, tmp_path:
     """A line of 100,000 characters contributes all its characters."""
     (tmp_path / "train.src").write_text("quiz " * 20_000 + "\nsun moon\n")
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
-    pieces = corpus.prepare(max_length=65_000).tokenizer.source
-    assert pieces.decode(pieces.encode(["quiz JUMP"])[0]) == "quiz JUMP"
+    model = corpus.prepare(max_length=65_000).tokenizer.source
+    assert model.decode(model.encode(["quiz JUMP"])[0]) == "quiz JUMP"

@@ -25,8 +25,8 @@ def tokenizer() -> Tokenizer:
 
 
 def test_each_side_has_its_own_vocabulary(tokenizer: Tokenizer) -> None:
-    for pieces, text in zip(tokenizer.sides, SIDES, strict=True):
-        assert pieces.decode(pieces.encode([text])[0]) == text
+    for model, text in zip(tokenizer.sides, SIDES, strict=True):
+        assert model.decode(model.encode([text])[0]) == text
     assert "\u2047" in tokenizer.source.decode(tokenizer.source.encode(["STAR"])[0])
     assert len(tokenizer) == 17 == len(tokenizer.target)
 
@@ -50,9 +50,9 @@ def test_each_side_is_encoded_with_its_own_vocabulary(corpus: TinyCorpus) -> Non
     source, target = prepared.tokenizer.sides
     ids, middle = prepared.shards[0].pair(0)
     line = prepared.shards[0].lines[0] - 1
-    for side, pieces, part in (("src", source, ids[:middle]), ("tgt", target, ids[middle:])):
+    for side, model, part in (("src", source, ids[:middle]), ("tgt", target, ids[middle:])):
         text = (corpus.run.path.parent / f"train.{side}").read_text().splitlines()[line]
-        assert pieces.decode(part.tolist()) == text
+        assert model.decode(part.tolist()) == text
     assert not {"s", "u", "n"} & {target.piece(each) for each in range(len(target))}
 
 
@@ -81,11 +81,11 @@ def test_bpe_dropout_uses_each_sides_own_merges(corpus: TinyCorpus, joint: bool)
     )
 
     def texts(rows: Sequence[Sequence[int]], side: int) -> list[str]:
-        pieces = prepared.tokenizer.sides[side]
-        assert all(len(pieces.piece(each)) == 1 or each < 4 for row in rows for each in row)
-        return [pieces.decode(row) for row in rows]
+        model = prepared.tokenizer.sides[side]
+        assert all(len(model.piece(each)) == 1 or each < 4 for row in rows for each in row)
+        return [model.decode(row) for row in rows]
 
     for side, name in enumerate(("source", "labels")):
         whole, cut = getattr(plain, name).tolist(), getattr(dropped, name).tolist()
-        pieces = prepared.tokenizer.sides[side]
-        assert texts(cut, side) == [pieces.decode(row) for row in whole]
+        model = prepared.tokenizer.sides[side]
+        assert texts(cut, side) == [model.decode(row) for row in whole]
