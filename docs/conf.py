@@ -4,7 +4,6 @@ import re
 import sys
 from pathlib import Path
 
-import click
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx.application import Sphinx
@@ -48,11 +47,6 @@ def name_repository_files(
     content[0] = LINK.sub(r"\1 (`\2`)", content[0])
 
 
-def escape_help(app: Sphinx, context: click.Context, lines: list[str]) -> None:
-    """Escape bars in a command's help, such as |Y|, which reStructuredText would substitute."""
-    lines[:] = [line.replace("|", r"\|") for line in lines]
-
-
 def write_inline_math(translator: HTML5Translator, node: nodes.math) -> None:
     """Write a formula in MathML, which browsers draw without a script from the network."""
     translator.body.append(mathml(node, as_block=False))
@@ -74,8 +68,6 @@ def mathml(node: nodes.Node, *, as_block: bool) -> str:
 def setup(app: Sphinx) -> None:
     """Register the hooks above."""
     app.connect("include-read", name_repository_files)
-    for part in ("description", "usage", "options", "arguments", "epilog"):
-        app.connect(f"sphinx-click-process-{part}", escape_help)
     app.add_html_math_renderer(
         "mathml",
         inline_renderers=(write_inline_math, None),

@@ -1,4 +1,4 @@
-"""Sphinx extension: tables of settings from `nmt.config`, and commands without them.
+"""Sphinx extension: tables of settings from `nmt.config`, and commands as one types them.
 
 The directive `nmt-settings SECTION` makes a table of a section of a recipe, or of the keys of
 `TextFiles` or `Download`. Nothing is written twice: the declarations are the only source.
@@ -22,6 +22,7 @@ TABLES: dict[str, type[Any]] = {**SECTIONS, "TextFiles": TextFiles, "Download": 
 HEADINGS = ("setting", "default", "meaning", "values")
 WIDTHS = (26, 14, 42, 18)
 CODE = re.compile(r"`([^`]+)`")
+PYTHON_TEXT = re.compile(r"(PosixPath\()?'([^']*)'\)?")
 
 
 @dataclass(frozen=True)
@@ -124,14 +125,42 @@ def inline_nodes(text: str) -> Iterator[nodes.Node]:
             yield nodes.literal(text=part) if number % 2 else nodes.Text(part)
 
 
-def leave_out_settings(app: Sphinx, context: click.Context, lines: list[str]) -> None:
-    """Replace the settings at the end of a command's --help by a link to their page."""
+def format_help(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Make a command's help reStructuredText: examples are shown as they are typed.
+
+    sphinx-click marks the lines of an example by a bar. Elsewhere a bar, as in |Y|, is escaped,
+    because it would name a substitution. The settings that end --help have their own page.
+    """
     if any("--set SECTION.KEY=VALUE" in line for line in lines):
         lines[:] = ["Settings for ``--set``: :doc:`settings`.", ""]
+        return
+    formatted: list[str] = []
+    in_example = False
+    for line in lines:
+        if line.startswith("| ") and not in_example:
+            formatted += [f"**{line[2:]}**", "", ".. code-block:: shell", ""]
+            in_example = True
+        elif line.startswith("| "):
+            formatted.append(f"   {line[2:].strip()}")
+        else:
+            in_example = False
+            formatted.append(line.replace("|", r"\|"))
+    lines[:] = formatted
+
+
+def format_default(app: Sphinx, context: click.Context, lines: list[str]) -> None:
+    """Show defaults as they are typed: sphinx-click writes them as Python values."""
+    for number, line in enumerate(lines):
+        if ":default:" in line:
+            lines[number] = PYTHON_TEXT.sub(r"\2", line)
+        elif not line.lstrip().startswith((".. option::", ":")):
+            lines[number] = line.replace("|", r"\|")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register the directive and the hook."""
+    """Register the directive and the hooks."""
     app.add_directive("nmt-settings", SettingsTable)
-    app.connect("sphinx-click-process-epilog", leave_out_settings)
+    for part in ("description", "epilog"):
+        app.connect(f"sphinx-click-process-{part}", format_help)
+    app.connect("sphinx-click-process-options", format_default)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -47,7 +48,8 @@ def parts(page: Path) -> tuple[list[Block], list[tuple[int, str]]]:
         if not fence and match:
             fence, language, begin, held = match[2], match[3], number + 1, []
         elif fence and line.strip() == fence:
-            blocks.append(Block(page, begin, language, "".join(f"{each}\n" for each in held)))
+            text = dedent("".join(f"{each}\n" for each in held))
+            blocks.append(Block(page, begin, language, text))
             fence = ""
         elif fence:
             held.append(line)
