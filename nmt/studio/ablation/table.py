@@ -21,7 +21,7 @@ def render_markdown(result: AblationResult) -> str:
     """Return the text of ablation.md, which `nmt ablate` also prints."""
     parts = [
         f"# Ablation of {code(result.recipe)}",
-        f"Made by {code(shlex.join(result.command))}.",
+        f"Created by {code(shlex.join(result.command))}.",
         explanation(result.seeds),
         variants_table(result),
         *result.warnings,

@@ -50,11 +50,13 @@ def read_training_text(recipe: Recipe, run: RunFolder) -> TrainingText:
         name = shard_name(index)
         try:
             shard = open_shard(run.prepared, name, vocab_size)
-        except NmtError as error:
-            problems.append(f"no statistics of {corpus_name(files)}: {error}")
-        else:
             dropped = dropped_pairs(manifest, name)
             corpora.append(count_corpus(corpus_name(files), dropped, shard))
+        except NmtError as error:
+            problems.append(f"no statistics of {corpus_name(files)}: {error}")
+        except ValueError:
+            path = run.prepared / f"{name}.offsets"
+            problems.append(f"no statistics of {corpus_name(files)}: {path} is damaged")
     return TrainingText(tuple(corpora), tuple(problems))
 
 
@@ -70,7 +72,10 @@ def dropped_pairs(manifest: Manifest, name: str) -> dict[str, int]:
 
 
 def count_corpus(files: str, dropped: dict[str, int], shard: Shard) -> CorpusStatistics:
-    """Return the counts of one shard, read block by block."""
+    """Return the counts of one shard, read block by block.
+
+    Raises ValueError if offsets decrease, which they never do in an intact shard.
+    """
     lengths = numpy.zeros((2, LONGEST + 1), numpy.int64)
     tokens = [0, 0]
     for block in shard.lengths():

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
@@ -59,6 +60,17 @@ def test_a_missing_shard_is_named(run: RunFolder, ending: str) -> None:
 def test_a_damaged_shard_is_named(run: RunFolder) -> None:
     path = run.prepared / "train-0.ids"
     path.write_bytes(path.read_bytes()[:-2])
+    text = read_training_text(run.load_recipe(), run)
+    assert text.corpora == ()
+    (problem,) = text.problems
+    assert str(path) in problem
+
+
+def test_decreasing_offsets_are_damage(run: RunFolder) -> None:
+    path = run.prepared / "train-0.offsets"
+    offsets = numpy.fromfile(path, "<i8")
+    offsets[1:-1] = offsets[1:-1][::-1].copy()
+    offsets.tofile(path)
     text = read_training_text(run.load_recipe(), run)
     assert text.corpora == ()
     (problem,) = text.problems

@@ -12,7 +12,7 @@ const data = JSON.parse(byId("data").textContent);
 
 byId("command").append(el("code", {}, data.command));
 byId("explanation").textContent = explain(data);
-byId("made").textContent = `Made by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 showVariants(byId("variants-view"), data);
 showCurves(byId("curves-view"), data);
 showRuns(byId("runs-view"), data);

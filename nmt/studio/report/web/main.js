@@ -57,7 +57,7 @@ function summary(run, place) {
 }
 
 byId("summary").append(...runs.map(summary));
-byId("made").textContent = `Made by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
 showCurves(byId("curves-view"), runs);
 showSamples(byId("samples-view"), runs);
 showRecipe(byId("recipe-view"), runs);
