@@ -29,9 +29,9 @@ export function showCurves(view, runs) {
     for (const { title, figure, show, log } of figuresOf(runs)) {
       const box = el("section", { class: "figure", "data-figure": figure });
       grid.append(box);
-      const has = figure === "score" ? (run) => run.measure === title : () => true;
+      const hasFigure = figure === "score" ? (run) => run.measure === title : () => true;
       const series = runs.flatMap((run, place) =>
-        has(run) ? seriesOf(run, place, figure, runs.length > 1) : []
+        hasFigure(run) ? seriesOf(run, place, figure, runs.length > 1) : []
       );
       charts.add(box, {
         title: figure === "score" ? `${title} of the dev set` : title,
