@@ -85,7 +85,7 @@ class TokenizerSettings:
         choices=("bpe", "char", "word"),
     )
     joint: bool = setting(
-        True, "one vocabulary for both languages (section 5.1); false: one each, of vocab_size"
+        True, "one vocabulary for both languages (section 5.1); false: one for each language"
     )
     character_coverage: float = setting(
         1.0, "share of the corpus's characters that the vocabulary covers", minimum=0.9, maximum=1
@@ -167,7 +167,7 @@ class TrainSettings:
     """The training (section 5)."""
 
     seed: int = setting(1, "seed of initial weights, batch order and dropout", minimum=0)
-    max_updates: int = setting(100_000, "updates in all (section 5.2)", minimum=1, may_change=True)
+    max_updates: int = setting(100_000, "total updates (section 5.2)", minimum=1, may_change=True)
     batch_source_tokens: int = setting(
         25_000, "source tokens in an update's batch (section 5.1)", minimum=1
     )
@@ -247,7 +247,7 @@ class DecodeSettings:
         maximum=10,
     )
     max_extra_tokens: int = setting(
-        50, "output tokens allowed beyond the input's number (section 6.1)", minimum=1
+        50, "output tokens allowed beyond the number of input tokens (section 6.1)", minimum=1
     )
     stopping: str = setting(
         "safe",
