@@ -11,9 +11,9 @@ const COLUMNS = [
   "pairs",
   "dropped",
   "source tokens",
-  "a segment",
+  "per segment",
   "target tokens",
-  "a segment",
+  "per segment",
 ];
 
 /** Draw the table and the histograms; redraw the histograms when the colour scheme changes. */
