@@ -1,4 +1,4 @@
-"""The tiny corpus and the tiny model that the tests share."""
+"""Fixtures that all tests share: run a command, a tiny corpus, and models trained on it."""
 
 import os
 import random
@@ -48,20 +48,20 @@ max_extra_tokens = 4
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a command did."""
+class CommandResult:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
     err: str
 
 
-Run = Callable[..., Outcome]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _heeds_interrupts() -> None:
-    """A shell starts background jobs with SIGINT ignored, which the commands under test inherit."""
+def _handle_interrupts() -> None:
+    """Handle SIGINT: a shell starts background jobs, and so the tests, with SIGINT ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -73,22 +73,24 @@ def _one_thread() -> None:
 
 @pytest.fixture
 def nmt(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run `nmt ARGUMENTS` in this process: exit code, stdout, stderr."""
+    """Return a function that runs `nmt ARGUMENTS` in this process."""
+    monkeypatch.setattr("nmt.commands.exit_now", lambda code: None)
 
-    monkeypatch.setattr("nmt.commands.leave", lambda code: None)
-
-    def run(*arguments: object) -> Outcome:
+    def run(*arguments: object) -> CommandResult:
         capfd.readouterr()
         with pytest.raises(SystemExit) as end:
             main([str(each) for each in arguments])
         captured = capfd.readouterr()
-        return Outcome(int(end.value.code or 0), captured.out, captured.err)
+        return CommandResult(int(end.value.code or 0), captured.out, captured.err)
 
     return run
 
 
 def write_tiny_corpus(folder: Path) -> Path:
-    """A corpus whose target is its source's words in upper case and reverse order; its recipe."""
+    """Write a corpus and its recipe, and return the recipe's path.
+
+    A target is its source's words in upper case and reverse order.
+    """
     draw = random.Random(7)
     for name, count in (("train", 120), ("dev", 10)):
         sources = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(count)]
@@ -102,7 +104,7 @@ def write_tiny_corpus(folder: Path) -> Path:
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh current folder with the tiny corpus in it; the path of its recipe."""
+    """Change to a new folder with the tiny corpus, and return the path of its recipe."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
     return write_tiny_corpus(tmp_path)
@@ -110,7 +112,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a tiny model, trained once for all tests; do not write into it."""
+    """Return the run folder of a tiny model, trained once for all tests; do not write into it."""
     folder = tmp_path_factory.mktemp("tiny")
     recipe = write_tiny_corpus(folder)
     before = Path.cwd()
@@ -126,7 +128,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny ablation, two variants and the base from two seeds; only read it."""
+    """Return the folder of a tiny ablation; do not write into it.
+
+    It has a base and two variants, each from two seeds.
+    """
     folder = tmp_path_factory.mktemp("ablation")
     recipe = write_tiny_corpus(folder)
     output = folder / "out"
@@ -140,7 +145,7 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a small model trained until it writes words; do not write into it."""
+    """Return the run folder of a small model that translates words; do not write into it."""
     folder = tmp_path_factory.mktemp("skilled")
     recipe = write_tiny_corpus(folder)
     settings = {

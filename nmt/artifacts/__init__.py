@@ -1,1 +1,1 @@
-"""Model files and run folders."""
+"""The files that a training writes: model files and run folders."""

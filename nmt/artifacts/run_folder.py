@@ -1,16 +1,16 @@
-"""A run's folder: where each thing a training makes is kept."""
+"""A run folder: the files of one training, and how to find runs and their models."""
 
 import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe import (
     FIXED_SETTINGS,
     parse_recipe,
@@ -25,77 +25,82 @@ RUNS = Path("runs")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`runs/RECIPE/`, or the folder given with --run."""
+    """The files of one training, in `runs/RECIPE/` or in the folder given with --run."""
 
     path: Path
 
     @property
     def recipe(self) -> Path:
-        """The recipe as resolved when the run began."""
+        """Path of the recipe with every setting, as it is trained."""
         return self.path / "recipe.toml"
 
     @property
     def tokenizer(self) -> Path:
-        """The SentencePiece model."""
+        """Path of the SentencePiece model."""
         return self.path / "tokenizer.model"
 
     @property
     def prepared(self) -> Path:
-        """The encoded corpus."""
+        """Folder of the encoded corpus."""
         return self.path / "prepared"
 
     def prepared_folder(self) -> PreparedFolder:
-        """The parts that `nmt.text.prepare` writes."""
-        return PreparedFolder(self.path, self.tokenizer, self.prepared, self.is_begun())
+        """Return the paths that `nmt.text.prepare` writes to."""
+        return PreparedFolder(self.path, self.tokenizer, self.prepared, self.is_started())
 
     @property
     def checkpoints(self) -> Path:
-        """Weights and training states by update."""
+        """Folder of the weights and training states by update."""
         return self.path / "checkpoints"
 
     @property
     def best(self) -> Path:
-        """The model with the best BLEU on the dev set."""
+        """Path of the model with the best score on the dev set."""
         return self.path / "best.safetensors"
 
     @property
     def model(self) -> Path:
-        """The average of the last checkpoints; what `translate` uses by default."""
+        """Path of the average of the last checkpoints, the default model of `nmt translate`."""
         return self.path / "model.safetensors"
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard's events, where train.tensorboard asks for them."""
+        """Folder of TensorBoard's events, which `train.tensorboard` turns on."""
         return self.path / "tensorboard"
 
     @property
     def metrics(self) -> Path:
-        """One JSON object a report."""
+        """Path of the metrics, one JSON object a line."""
         return self.path / "metrics.jsonl"
 
     @property
     def report(self) -> Path:
-        """The page that tells of the run."""
+        """Path of the HTML page about the run."""
         return self.path / "report.html"
 
-    def read_metrics(self, report: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that are whole; none if it is not there.
+    def read_metrics(self, notify: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
+        """Return the lines of metrics.jsonl; an empty list if the file does not exist.
 
-        How many are not is reported.
+        Each line has at least an integer `update` and a string `kind`. Damaged lines are left out
+        and `notify` is called with their number.
         """
         try:
             text = self.metrics.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return []
         written = [line for line in text.splitlines() if line.strip()]
-        whole = [content for content in map(parse_metrics, written) if content]
-        if report and len(whole) < len(written):
-            report(f"{self.metrics}: damaged lines left out: {len(written) - len(whole)}")
-        return whole
+        intact = [values for values in map(parse_metrics_line, written) if values]
+        if notify and len(intact) < len(written):
+            notify(f"{self.metrics}: damaged lines left out: {len(written) - len(intact)}")
+        return intact
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep the folder to this process; raises NmtError while another holds it."""
+        """Create the folder and lock it for this process within a `with` block.
+
+        Files that killed processes left half-written are removed. Raises NmtError if another
+        process holds the lock or the folder cannot be written.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             stream = (self.path / ".lock").open("w")
@@ -106,92 +111,105 @@ class RunFolder:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise NmtError(
-                    f"another nmt is at work in {self.path}; wait for it to end, or name another"
+                    f"another nmt process is using {self.path}; wait for it to end, or name another"
                     " folder with --run"
                 ) from error
             except OSError:
                 pass  # a file system without locks
-            self.sweep()
+            self.remove_partial_files()
             yield
 
-    def sweep(self) -> None:
-        """Remove what killed processes left half-written."""
+    def remove_partial_files(self) -> None:
+        """Remove half-written files whose process no longer runs."""
         for path in self.path.rglob("*.partial"):
             process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.system.atomic`
-            # One of our own number is of a former process: ours has written nothing yet.
-            own = process == str(os.getpid())
-            if own or not (process.isdecimal() and is_alive(int(process))):
+            # This process has written nothing yet: its number is left from an earlier process.
+            reused = process == str(os.getpid())
+            if reused or not (process.isdecimal() and is_running(int(process))):
                 path.unlink(missing_ok=True)
 
-    def load_recipe(self) -> Recipe:
-        """The recipe the run began with."""
-        return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
-
-    def is_begun(self) -> bool:
-        """Whether there is a training to go on with."""
+    def is_started(self) -> bool:
+        """Return True if the run has a checkpoint to resume from."""
         return any(self.checkpoints.glob("update-*.json"))
 
-    def settle_recipe(self, recipe: Recipe) -> None:
-        """Write the recipe down, or refuse one that differs from a run already begun.
+    def load_recipe(self) -> Recipe:
+        """Return the recipe of the run; raises NmtError if its file is missing or damaged."""
+        if not self.recipe.is_file():
+            raise NmtError(f"{self.path} is not a run folder: it has no recipe.toml")
+        return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
 
-        A precision of "auto" is what the run began with.
+    def save_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe with every setting.
+
+        Raises NmtError if the run has started with other settings than may change, or its recipe is
+        missing.
         """
-        if self.is_begun():
+        if self.is_started():
             if not self.recipe.is_file():
                 raise NmtError(
-                    f"{self.recipe} is missing though training was begun; put it back, or name a"
-                    " new folder with --run"
+                    f"{self.recipe} is missing although training has started; put it back, or name"
+                    " a new folder with --run"
                 )
-            begun = self.load_recipe()
-            if recipe.train.precision == "auto":
-                train = replace(recipe.train, precision=begun.train.precision)
-                recipe = replace(recipe, train=train)
-            changed = recipe_differences(begun, recipe, FIXED_SETTINGS)
+            changed = recipe_differences(self.load_recipe(), recipe, FIXED_SETTINGS)
             if changed:
                 raise NmtError(
-                    f"{self.path} was begun with other settings: {', '.join(map(str, changed))};"
-                    " go on with those, or name a new folder with --run"
+                    f"the training in {self.path} started with other settings:"
+                    f" {', '.join(map(str, changed))}; use the old settings, or name a new folder"
+                    " with --run"
                 )
         write_recipe(recipe, self.recipe)
 
     def translation_model(self) -> Path:
-        """The file to translate with: the average, or the best where training went on since."""
+        """Return the model to translate with: the average or the best, whichever is newer.
+
+        Raises NmtError if the run has neither.
+        """
         trained = [path for path in (self.model, self.best) if path.is_file()]
         if trained:
             return max(trained, key=lambda path: path.stat().st_mtime_ns)
-        raise NmtError(f"{self.path} holds no trained model yet; `nmt train` makes one")
+        raise NmtError(f"{self.path} holds no trained model yet; `nmt train` creates one")
 
 
-def parse_metrics(line: str) -> dict[str, Any] | None:
-    """A line of metrics.jsonl; none if it is damaged or cut short."""
+def parse_metrics_line(line: str) -> dict[str, Any] | None:
+    """Return the values in a line of metrics.jsonl, or None if it is damaged or cut short."""
     try:
-        content = dict(json.loads(line))
-        return {**content, "update": int(content["update"]), "kind": str(content["kind"])}
+        values = dict(json.loads(line))
+        return {**values, "update": int(values["update"]), "kind": str(values["kind"])}
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process of this number runs."""
+def is_running(process: int) -> bool:
+    """Return True if a process with this number runs."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # another user's
+    except OSError:  # it belongs to another user
         return True
     return True
 
 
-def folders_under(runs: Path) -> list[RunFolder]:
-    """What may be a run: a recipe's name may hold a folder."""
+def run_folder(recipe: Recipe, path: Path | None = None) -> RunFolder:
+    """Return the run folder of a recipe: the given one, or `runs/RECIPE`.
+
+    Raises UsageError if the path has no name, as "." or "/".
+    """
+    if path is not None and not path.name:
+        raise UsageError(f"--run {path} has no folder name; give a name such as runs/mine")
+    return RunFolder(path or RUNS / recipe.name)
+
+
+def possible_runs(runs: Path) -> list[RunFolder]:
+    """Return the folders that may be runs, at two depths: a recipe's name may hold a folder."""
     return [RunFolder(path) for pattern in ("*/", "*/*/") for path in sorted(runs.glob(pattern))]
 
 
 def newest_model(runs: Path = RUNS) -> Path:
-    """The model of the run last trained under `runs`."""
+    """Return the model of the run last trained under `runs`; raises NmtError if there is none."""
     trained = [
         (path.stat().st_mtime_ns, folder)
-        for folder in folders_under(runs)
+        for folder in possible_runs(runs)
         for path in (folder.model, folder.best)
         if path.is_file()
     ]
@@ -204,12 +222,12 @@ def newest_model(runs: Path = RUNS) -> Path:
 
 
 def newest_run(runs: Path = RUNS) -> RunFolder:
-    """The run under `runs` that last reported anything."""
-    begun = [
+    """Return the run under `runs` that wrote metrics last; raises NmtError if there is none."""
+    started = [
         (folder.metrics.stat().st_mtime_ns, folder)
-        for folder in folders_under(runs)
+        for folder in possible_runs(runs)
         if folder.metrics.is_file()
     ]
-    if not begun:
+    if not started:
         raise NmtError(f"no run under {runs}/; run `nmt train` first, or name a run folder")
-    return max(begun, key=lambda each: each[0])[1]
+    return max(started, key=lambda each: each[0])[1]

@@ -1,1 +1,1 @@
-"""Loss, schedule, updates and validation (section 5)."""
+"""Training: setup, loop, updates, schedule, checkpoints and validation (section 5)."""

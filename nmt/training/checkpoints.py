@@ -1,23 +1,24 @@
-"""Checkpoints of a run: weights of an update, what going on from there needs, and their seal.
+"""Checkpoints of a run: write them, verify them, resume from them and remove old ones.
 
-`checkpoints/update-NNNNNNNN.safetensors` is a whole model; `.state.pt` the optimiser, read with
-`weights_only=True`, so that it executes nothing; `.json`, written last, the seal that makes them a
-checkpoint: the place in the data, the best score, patience and counts, and the SHA-256 of the other
-two. Random numbers need no state: dropout is seeded by (seed, update), the order of the data by
-(seed, epoch), BPE-dropout by (seed, epoch, pair).
+A checkpoint is three files in `checkpoints/`. `update-NNNNNNNN.safetensors` is a complete model
+file. `.state.pt` is the optimiser's state, read with `weights_only=True`, so that loading executes
+nothing. `.json`, written last, is the manifest that makes the checkpoint valid: the progress, the
+corpus's fingerprint and the SHA-256 of the other two files.
+
+Random states need not be stored: dropout is seeded by (seed, update), the order of the data by
+(seed, epoch) and BPE-dropout by (seed, epoch, pair).
 """
 
 import hashlib
 import json
-import math
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from nmt.artifacts.model_file import load_weights, read_model, save_model
+from nmt.artifacts.model_file import load_weights, read_model_file, save_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
@@ -25,74 +26,28 @@ from nmt.model.transformer import Transformer
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import sha256_of
 from nmt.system.log import note
-from nmt.training.validation import Validation
+from nmt.text.manifest import corpus_changed
+from nmt.training.progress import Progress, Window
 
-KEEP_STATES = 2  # the newest and the one before
-WEIGHTS, STATE, SEAL = "safetensors", "state.pt", "json"
-UPDATE_NAME = re.compile(r"update-(\d+)\.(safetensors|state\.pt|json)$")
-
-
-@dataclass
-class Window:
-    """Sums over the updates since the last report."""
-
-    smoothed: float = 0.0
-    plain: float = 0.0
-    source_tokens: int = 0
-    target_tokens: int = 0
-    gradient_norm: float = 0.0
-    updates: int = 0  # without the skipped ones
-    began: float = 0.0  # seconds of the run
+KEPT_STATES = 2  # optimiser states: the newest one and the one before it
+WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"  # the suffixes of a checkpoint's files
+FILE_NAME = re.compile(r"update-(\d+)\.(safetensors|state\.pt|json)$")
 
 
-@dataclass
-class Progress:
-    """Where a training stands, at the boundary of an update."""
-
-    update: int = 0  # updates taken or skipped
-    epoch: int = 0
-    batch: int = 0  # batches of the epoch already seen
-    best_score: float | None = None  # on the dev set, of the best model
-    best_loss: float | None = None
-    best_update: int = 0
-    validated_update: int = 0  # the last one
-    validations_without_gain: int = 0
-    skipped: int = 0  # updates whose loss or gradient was not a number
-    skipped_in_row: int = 0
-    seconds: float = 0.0  # spent in updates, over all starts of the run
-    window: Window = field(default_factory=Window)
-
-    def is_gain(self, validation: Validation, metric: str) -> bool:
-        """Whether a validation beats the best so far, by "loss" or by its score."""
-        if metric == "loss":
-            loss = validation.loss
-            return math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
-        best, score = self.best_score, validation.score
-        return math.isfinite(score) and (best is None or validation.measure.beats(score, best))
-
-    def count_validation(self, validation: Validation, gain: bool) -> None:
-        """Note a validation of the present update."""
-        self.validated_update = self.update
-        self.validations_without_gain = 0 if gain else self.validations_without_gain + 1
-        if gain:
-            self.best_score, self.best_loss = validation.score, validation.loss
-            self.best_update = self.update
-
-
-def path_of(run: RunFolder, update: int, ending: str) -> Path:
-    """A file of an update's checkpoint."""
-    return run.checkpoints / f"update-{update:08}.{ending}"
+def checkpoint_path(run: RunFolder, update: int, suffix: str) -> Path:
+    """Return the path of one file of an update's checkpoint."""
+    return run.checkpoints / f"update-{update:08}.{suffix}"
 
 
 def weights_path(run: RunFolder, update: int) -> Path:
-    """The model file of an update."""
-    return path_of(run, update, WEIGHTS)
+    """Return the path of an update's model file."""
+    return checkpoint_path(run, update, WEIGHTS)
 
 
-def updates_of(run: RunFolder, ending: str) -> list[int]:
-    """The updates that have a file of this ending, ascending."""
-    matches = (UPDATE_NAME.search(path.name) for path in run.checkpoints.glob("update-*"))
-    return sorted(int(match[1]) for match in matches if match and match[2] == ending)
+def updates_with(run: RunFolder, suffix: str) -> list[int]:
+    """Return the updates that have a checkpoint file with this suffix, ascending."""
+    matches = (FILE_NAME.search(path.name) for path in run.checkpoints.glob("update-*"))
+    return sorted(int(match[1]) for match in matches if match and match[2] == suffix)
 
 
 def save_checkpoint(
@@ -104,15 +59,17 @@ def save_checkpoint(
     recipe: Recipe,
     fingerprint: str,
 ) -> None:
-    """Write weights and state, then the seal that makes them a checkpoint, then drop the too old.
+    """Write weights and optimiser state, then the manifest, then remove old checkpoints.
 
-    One that is there already, of the same update, is sealed anew with today's progress. Raises
-    NmtError if the disk refuses.
+    If the update has a checkpoint already, only its manifest is written again, with the current
+    progress. Raises NmtError if a file cannot be written.
     """
     update = progress.update
-    weights, state, seal = (path_of(run, update, ending) for ending in (WEIGHTS, STATE, SEAL))
-    if all(path.is_file() for path in (weights, state, seal)):
-        digests = read_seal(seal)["sha256"]
+    weights, state, manifest = (
+        checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE, MANIFEST)
+    )
+    if all(path.is_file() for path in (weights, state, manifest)):
+        digests = read_manifest(manifest)["sha256"]
     else:
         digests = {}
     try:
@@ -121,134 +78,142 @@ def save_checkpoint(
             save_state(state, optimizer)
             digests = {WEIGHTS: sha256_of(weights), STATE: sha256_of(state)}
         content = {"progress": asdict(progress), "fingerprint": fingerprint, "sha256": digests}
-        sealed = {**content, "seal": digest(content)}
-        write_text(seal, json.dumps(sealed, indent=1) + "\n")
+        signed = {**content, "checksum": checksum(content)}
+        write_text(manifest, json.dumps(signed, indent=1) + "\n")
     except NmtError as error:
-        if not seal.is_file():  # unsealed files would only fill the disk
+        if not manifest.is_file():  # without a manifest the files would only fill the disk
             weights.unlink(missing_ok=True)
             state.unlink(missing_ok=True)
-        intact = "earlier checkpoints are intact: " if updates_of(run, SEAL) else ""
-        raise NmtError(f"{error}; {intact}make room, and the same command goes on") from error
-    remove_old(run, recipe)
+        intact = "earlier checkpoints are intact: " if updates_with(run, MANIFEST) else ""
+        raise NmtError(
+            f"{error}; {intact}free some space, then the same command resumes"
+        ) from error
+    remove_old_checkpoints(run, recipe)
 
 
 def save_state(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Write an optimiser's state; raises NmtError if the disk refuses."""
+    """Write an optimiser's state; raises NmtError if the file cannot be written."""
     with atomic_path(path) as partial:
         try:
             with partial.open("wb") as stream:
                 torch.save(optimizer.state_dict(), stream)
-        except RuntimeError as error:  # torch's own word for a full disk hides the reason
+        except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
-def digest(content: dict[str, Any]) -> str:
-    """SHA-256 of what a seal says."""
+def checksum(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def read_seal(path: Path) -> dict[str, Any]:
-    """What a seal says; raises NmtError if it is damaged."""
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return a manifest's content; raises NmtError if it is damaged."""
     try:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
-        seal = content.pop("seal")
+        expected = content.pop("checksum")
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NmtError(f"{path} is damaged") from error
-    if seal != digest(content):
-        raise NmtError(f"{path} is damaged: it is not as it was written")
+    if expected != checksum(content):
+        raise NmtError(f"{path} is damaged: its checksum is wrong")
     return content
 
 
-def check(run: RunFolder, update: int, endings: tuple[str, ...] = (WEIGHTS, STATE)) -> None:
-    """Raise NmtError naming what of an update's checkpoint is not as it was written."""
-    digests = read_seal(path_of(run, update, SEAL))["sha256"]
-    for ending in endings:
-        path = path_of(run, update, ending)
-        if sha256_of(path) != digests[ending]:
-            raise NmtError(f"{path} is damaged: it is not as it was written")
+def verify(run: RunFolder, update: int, suffixes: tuple[str, ...] = (WEIGHTS, STATE)) -> None:
+    """Raise NmtError, which names the file, if an update's checkpoint is damaged."""
+    digests = read_manifest(checkpoint_path(run, update, MANIFEST))["sha256"]
+    for suffix in suffixes:
+        path = checkpoint_path(run, update, suffix)
+        if sha256_of(path) != digests[suffix]:
+            raise NmtError(f"{path} is damaged: its SHA-256 is wrong")
 
 
 def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
-    """The newest checkpoints up to the update `last` that count for the average.
+    """Return the updates whose checkpoints the average includes, up to the update `last`.
 
-    Those on the grid of `train.checkpoint_updates`, and `last` itself; one that a signal asked for
-    between two of them does not, so that an interrupted run averages as an uninterrupted one.
+    These are the newest multiples of `train.checkpoint_updates`, and `last` itself. A checkpoint
+    that a signal caused between two multiples is left out, so that an interrupted run has the same
+    average as an uninterrupted one.
     """
-    whole = {*updates_of(run, SEAL)} & {*updates_of(run, WEIGHTS)}
-    counted = [
+    complete = {*updates_with(run, MANIFEST)} & {*updates_with(run, WEIGHTS)}
+    included = [
         update
-        for update in sorted(whole)
+        for update in sorted(complete)
         if update == last or (update < last and update % recipe.train.checkpoint_updates == 0)
     ]
-    return counted[-recipe.train.average_checkpoints :]
+    return included[-recipe.train.average_checkpoints :]
 
 
-def remove_old(run: RunFolder, recipe: Recipe) -> None:
-    """Keep the newest states with their weights, and the weights an average may need."""
-    seals = updates_of(run, SEAL)
-    states = [update for update in updates_of(run, STATE) if update in seals][-KEEP_STATES:]
+def remove_old_checkpoints(run: RunFolder, recipe: Recipe) -> None:
+    """Keep the newest states with their weights, and the weights that an average may need."""
+    complete = updates_with(run, MANIFEST)
+    states = [update for update in updates_with(run, STATE) if update in complete][-KEPT_STATES:]
     kept = {*states, *averaged_updates(run, recipe, states[-1])}
-    for ending, wanted in ((STATE, {*states}), (SEAL, kept), (WEIGHTS, kept)):
-        for update in updates_of(run, ending):
+    for suffix, wanted in ((STATE, {*states}), (MANIFEST, kept), (WEIGHTS, kept)):
+        for update in updates_with(run, suffix):
             if update not in wanted:
-                path_of(run, update, ending).unlink()
+                checkpoint_path(run, update, suffix).unlink()
 
 
 def set_aside(run: RunFolder, update: int, reason: str) -> None:
-    """Take a damaged checkpoint out of the way, for the user to look at, and say so."""
-    for ending in (SEAL, WEIGHTS, STATE):
-        path = path_of(run, update, ending)
+    """Rename a damaged checkpoint's files to `*.damaged` and print a note with the reason."""
+    for suffix in (MANIFEST, WEIGHTS, STATE):
+        path = checkpoint_path(run, update, suffix)
         if path.is_file():
             path.replace(path.with_name(f"{path.name}.damaged"))
-    note(f"{reason}; put aside, with all of update {update:,}, as *.damaged")
+    note(f"{reason}; the files of update {update:,} are renamed to *.damaged")
 
 
 def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
-    """The update to go on from, 0 to begin; damaged checkpoints newer than it are set aside.
+    """Return the update to resume from, 0 to start from the beginning.
 
-    Raises NmtError if all are damaged or if the prepared corpus is not the one the run began with.
+    Damaged checkpoints newer than it are set aside. Raises NmtError if all checkpoints are damaged
+    or the prepared corpus is not the one that the run started with.
     """
-    sealed = [update for update in updates_of(run, SEAL) if path_of(run, update, STATE).is_file()]
-    if not sealed:
-        # Without a seal, files are what kills left of a first checkpoint.
-        if updates_of(run, SEAL):
+    complete = [
+        update
+        for update in updates_with(run, MANIFEST)
+        if checkpoint_path(run, update, STATE).is_file()
+    ]
+    if not complete:
+        # Files without a manifest are left from a process that was killed in a first checkpoint.
+        if updates_with(run, MANIFEST):
             raise NmtError(
-                f"{run.checkpoints} holds weights but no training state to go on from; name a new"
-                " folder with --run, or begin again after removing them"
+                f"{run.checkpoints} holds weights but no training state to resume from; name a new"
+                " folder with --run, or remove them to start again"
             )
         return 0
     damaged: list[tuple[int, str]] = []
-    for update in reversed(sealed):
+    for update in reversed(complete):
         try:
-            check(run, update)
+            verify(run, update)
         except NmtError as error:
             damaged.append((update, str(error)))
             continue
-        if read_seal(path_of(run, update, SEAL))["fingerprint"] != fingerprint:
-            raise NmtError(
-                f"the corpus of {run.path} changed since its training began; bring the old text"
-                " back, or name a new folder with --run"
-            )
-        for worse, reason in damaged:
-            set_aside(run, worse, reason)
+        if read_manifest(checkpoint_path(run, update, MANIFEST))["fingerprint"] != fingerprint:
+            raise corpus_changed(run.path)
+        for newer, reason in damaged:
+            set_aside(run, newer, reason)
         return update
     reasons = "; ".join(reason for _, reason in damaged)
-    raise NmtError(f"no checkpoint is whole: {reasons}; begin anew with another --run")
+    raise NmtError(f"all checkpoints are damaged: {reasons}; train again with another --run")
 
 
 def resume(
     run: RunFolder, update: int, network: Transformer, optimizer: torch.optim.Optimizer
 ) -> Progress:
-    """Go back to the checkpoint of an update; a fresh Progress for update 0."""
+    """Load the checkpoint of an update and return its progress; a new Progress for update 0.
+
+    Raises NmtError if the checkpoint is of another version of this program.
+    """
     if not update:
         return Progress()
-    weights, state = (path_of(run, update, ending) for ending in (WEIGHTS, STATE))
-    load_weights(network, read_model(weights).weights, weights)
+    weights, state = (checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE))
+    load_weights(network, read_model_file(weights).weights, weights)
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
-        values = read_seal(path_of(run, update, SEAL))["progress"]
-        if "best_bleu" in values:  # written before there were other scores
-            values["best_score"] = values.pop("best_bleu")
+        values = read_manifest(checkpoint_path(run, update, MANIFEST))["progress"]
         return Progress(**{**values, "window": Window(**values["window"])})
-    except Exception as error:  # torch raises nearly anything at bytes that are not its own
+    except (
+        Exception
+    ) as error:  # PyTorch raises errors of many types for content that it cannot read
         raise NmtError(f"{state} is of another version of this program") from error

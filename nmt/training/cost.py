@@ -1,7 +1,8 @@
-"""What a model costs, by formula: operations of its matrix products, memory of its activations.
+"""The cost of a model by formula: parameters, floating-point operations and activation memory.
 
-Dimensions: pairs of S source and T target tokens, h heads, V pieces. A floating-point operation
-(FLOP) is an addition or a multiplication: a product of an m × n and an n × p matrix has 2 m n p.
+Dimensions: pairs of S source and T target tokens, h heads, vocabulary size V. A floating-point
+operation (FLOP) is one addition or multiplication: the product of an m x n and an n x p matrix has
+2 m n p of them.
 """
 
 from collections.abc import Iterable
@@ -12,24 +13,25 @@ from torch import Tensor
 
 from nmt.config import ModelSettings
 
-TRAINING_PASSES = 3  # forward; backward a product by each factor of a forward one
+# One forward, and one for the gradient of each of a product's two factors.
+TRAINING_PASSES = 3
 
-Count = TypeVar("Count", float, Tensor)  # of one batch, or of many
+Count = TypeVar("Count", float, Tensor)  # for one batch, or for many at once
 
 
 @dataclass(frozen=True)
 class Workload:
-    """How many tokens a model reads, and how often attention sets one against another."""
+    """Numbers of tokens and of attention scores that a forward pass computes."""
 
-    source: float  # tokens, the sum of S
-    target: float  # the sum of T
-    encoder_scores: float  # of a head: the sum of S^2
-    decoder_scores: float  # the sum of T (T + 1) / 2, as no position sees a later one
+    source: float  # source tokens: the sum of S over all pairs
+    target: float  # target tokens: the sum of T
+    encoder_scores: float  # of one head: the sum of S^2
+    decoder_scores: float  # the sum of T (T + 1) / 2: a position sees no later one
     cross_scores: float  # the sum of S T
 
     @classmethod
-    def of(cls, lengths: Iterable[tuple[int, int]]) -> "Workload":
-        """Of pairs of S source and T target tokens."""
+    def from_lengths(cls, lengths: Iterable[tuple[int, int]]) -> "Workload":
+        """Return the workload of pairs with these numbers of source and target tokens."""
         pairs = list(lengths)
         return cls(
             sum(S for S, _ in pairs),
@@ -40,13 +42,16 @@ class Workload:
         )
 
     @classmethod
-    def even(cls, source: float, target: float, length: float) -> "Workload":
-        """Of so many tokens a side in pairs whose sides all have the same length."""
+    def from_equal_lengths(cls, source: float, target: float, length: float) -> "Workload":
+        """Return the workload of pairs whose sides all have `length` tokens.
+
+        source, target: the total tokens of each side.
+        """
         return cls(source, target, source * length, target * (length + 1) / 2, target * length)
 
 
 def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
-    """Trainable numbers of a model, by formula."""
+    """Return the number of a model's trainable parameters."""
     s = settings
     attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
     feed_forward = s.d_model * (s.inner_rows + s.inner_width) + s.inner_rows + s.d_model
@@ -61,14 +66,15 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
 
 
 def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> float:
-    """Of the products of one forward pass over real tokens; what is no product is left out.
+    """Return the floating-point operations of the matrix products in one forward pass.
 
-    Projections, attention over keys that a query may see, feed-forward and softmax's projection.
+    Counted are projections, attention over the keys that a query may see, feed-forward networks and
+    the output projection, all over real tokens without padding. Everything else is left out.
     """
     queries = keys = model.d_model * model.heads * model.d_k
     values = out = model.d_model * model.heads * model.d_v
     feed_forward = model.d_model * (model.inner_rows + model.inner_width)
-    score = model.heads * (model.d_k + model.d_v)  # of a query and a key, then of its value
+    score = model.heads * (model.d_k + model.d_v)  # query times key, then weight times value
     layer = queries + keys + values + out + feed_forward
     encoder = work.source * layer + work.encoder_scores * score
     decoder = work.target * (layer + queries + out) + work.decoder_scores * score
@@ -84,18 +90,20 @@ def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> floa
 def activation_bytes(
     model: ModelSettings, vocab_size: int, pairs: Count, S: Count, T: Count, *, bf16: bool = False
 ) -> Count:
-    """What a forward pass over pairs padded to S and T tokens keeps for the backward pass.
+    """Return the bytes that a forward pass keeps for the backward pass, for padded pairs.
 
-    On a CPU: inputs of products, queries, keys, values, attention weights, dropout masks, inputs of
-    norms, logits. Of bf16 training, what no product reads stays in float32, as attention weights do
-    beside a copy in bf16. An estimate: buffers that come and go are left out.
+    pairs, S, T: the pairs of a batch and the lengths that they are padded to. Counted, on a CPU,
+    are the inputs of products, queries, keys, values, attention weights, dropout masks, the inputs
+    of norms and the logits. With bf16, tensors that no product reads stay in float32; attention
+    weights are kept in both. This is an estimate: temporary buffers are left out.
     """
     d, heads = model.d_model, model.heads
     mask = d if model.dropout else 0
     queries, values = heads * model.d_k, heads * model.d_v  # keys are as wide as queries
-    attention = d + queries + values + mask  # its input, queries, values to merge, its output
+    # Its input, the queries, the merged values and the output's dropout mask.
+    attention = d + queries + values + mask
     memory = queries + values  # keys and values
-    # Gated: both halves of the inner product, what the gate lets through, and their product.
+    # A gated network keeps both halves of the inner layer, the activated gate and their product.
     inner = model.d_ff if model.activation == "relu" else 4 * model.inner_width
     feed_forward = d + inner + mask
     encoder = S * (attention + memory + feed_forward)
@@ -107,7 +115,7 @@ def activation_bytes(
         normed = normed + S + T
     norms = normed * d * (2 if model.norm_kind == "rms" else 1) + (S + T) * mask
     scores = heads * (model.encoder_layers * S * S + model.decoder_layers * T * (S + T))
-    dropped = 2 if model.attention_dropout else 0  # a mask, and what it leaves
+    dropped = 2 if model.attention_dropout else 0  # the mask and the dropped-out weights
     if bf16:
         return pairs * (2 * products + 4 * norms + (6 + 2 * dropped) * scores)
     return pairs * (4 * products + 4 * norms + (4 + 4 * dropped) * scores)

@@ -1,4 +1,4 @@
-"""Find out at the start whether memory suffices: run the batches that need the most of it first."""
+"""Check at the start that memory suffices: run the batches that need the most memory."""
 
 import os
 import resource
@@ -25,11 +25,11 @@ CGROUPS = Path("/sys/fs/cgroup")
 def costliest_batch(
     plan: EpochPlan, dataset: PairDataset, model: ModelSettings, vocab_size: int
 ) -> int:
-    """The batch of the plan whose activations take the most memory, padding included."""
-    rows = torch.from_numpy(numpy.diff(plan.begins).astype(numpy.float64))
+    """Return the index of the plan's batch whose activations take the most memory with padding."""
+    rows = torch.from_numpy(numpy.diff(plan.starts).astype(numpy.float64))
     S, T = (
         torch.from_numpy(
-            numpy.maximum.reduceat(lengths[plan.order], plan.begins[:-1]).astype(numpy.float64)
+            numpy.maximum.reduceat(lengths[plan.order], plan.starts[:-1]).astype(numpy.float64)
         )
         for lengths in (dataset.source_lengths, dataset.target_lengths)
     )
@@ -47,9 +47,9 @@ def check_memory(
     network: Transformer,
     workers: Workers,
 ) -> None:
-    """Run the largest training batch and the longest dev batches, and keep nothing of it.
+    """Run the largest training batch and the longest dev batches, and discard the results.
 
-    Raises NmtError, with what to lower, where memory does not suffice.
+    Raises NmtError, which names the setting to lower, if memory does not suffice.
     """
     vocab_size = network.vocab_size
     index = costliest_batch(plan, dataset, recipe.model, vocab_size)
@@ -57,40 +57,44 @@ def check_memory(
     parts = share.split(recipe.train.micro_batch_tokens)
     batch = max(parts, key=lambda part: part.source.numel() + part.labels.numel())
     rows, S, T = len(batch.source), batch.source.shape[1], batch.labels.shape[1]
-    with memory_to_spare(
+    with memory_limit(
         f"the largest batch, {rows:,} pairs of up to {S:,} source and {T:,} target tokens;"
         " lower train.micro_batch_tokens (it accumulates: same updates, less memory)"
     ):
         updater.try_batch(batch)
-    with memory_to_spare("the longest dev segments; lower decode.batch_tokens"):
+    with memory_limit("the longest dev segments; lower decode.batch_tokens"):
         dev.try_longest(network, updater.threads)
 
 
 @contextmanager
-def memory_to_spare(what: str) -> Iterator[None]:
-    """Raise NmtError that there is too little memory for `what`, or the model's size, if so.
+def memory_limit(what: str) -> Iterator[None]:
+    """Limit this process to the available memory within a `with` block.
 
-    Linux would hand out memory that it does not have and kill the process when it is used; within
-    the block this one may only ask for what is there.
+    Without a limit, Linux grants more memory than it has and kills the process that uses it.
+    Raises NmtError that `what`, or the model, needs too much memory, if the block runs out of it.
     """
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    spare = available_bytes()
-    if spare is not None:
-        wanted = data_bytes() + spare // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        limits = [limit for limit in (wanted, *before) if limit != resource.RLIM_INFINITY]
+    available = available_bytes()
+    if available is not None:
+        own_share = available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        limit = data_bytes() + own_share
+        limits = [each for each in (limit, *before) if each != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise NmtError(f"too little memory for {what}, or the model's size") from error
+        raise NmtError(f"too little memory for {what}, or the size of the model") from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def available_bytes() -> int | None:
-    """Memory that this process can still get, where Linux tells: the machine's or its group's."""
+    """Return the memory that this process can still allocate; None if the system is not Linux.
+
+    This is the least of what the machine and the process's control groups have left.
+    """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         group = Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition(":")[2]
@@ -103,13 +107,13 @@ def available_bytes() -> int | None:
             limit = int((place / "memory.max").read_text())
             held = int((place / "memory.current").read_text())
             free.append(limit - held + cached_bytes(place))
-        except (OSError, ValueError):  # no limit, or none that can be read
+        except (OSError, ValueError):  # the group has no limit, or it cannot be read
             continue
     return max(0, min(free)) if free else None
 
 
 def cached_bytes(group: Path) -> int:
-    """Memory of a control group that holds files' pages, which Linux takes back when asked."""
+    """Return a control group's memory that caches files, which Linux frees on demand."""
     try:
         lines = (group / "memory.stat").read_text().splitlines()
     except OSError:
@@ -118,6 +122,6 @@ def cached_bytes(group: Path) -> int:
 
 
 def data_bytes() -> int:
-    """Memory that this process holds, as RLIMIT_DATA counts it."""
+    """Return the memory that this process holds, as RLIMIT_DATA counts it."""
     status = Path("/proc/self/status").read_text().splitlines()
     return sum(int(x.split()[1]) * 1024 for x in status if x.startswith("VmData:"))

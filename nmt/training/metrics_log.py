@@ -1,4 +1,4 @@
-"""What a training tells: a bar, lines on stderr, metrics.jsonl and TensorBoard's events."""
+"""The metrics of a training: a progress bar, lines on stderr, metrics.jsonl and TensorBoard."""
 
 import json
 import math
@@ -8,26 +8,31 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from nmt.artifacts.run_folder import RunFolder, parse_metrics
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.atomic import write_text
 from nmt.system.log import note, progress_bar
-from nmt.training.checkpoints import Progress, Window
-from nmt.training.updates import Sums
+from nmt.training.progress import Progress, Window
+from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
 
 
 class MetricsLog:
-    """Gathers updates and reports them every `train.report_updates`; only counts if not `writes`.
+    """Collects the results of updates and writes them every `train.report_updates`.
 
-    What is gathered is part of the progress, so that a resumed run reports as one in one go.
+    The collected sums are part of the progress, so that a resumed run writes the same metrics as an
+    uninterrupted one.
     """
 
     def __init__(
         self, run: RunFolder, recipe: Recipe, progress: Progress, *, writes: bool = True
     ) -> None:
-        self._path = run.metrics
+        """Open the metrics and drop the lines of updates that will be repeated.
+
+        writes: False on workers that only count. Raises NmtError if TensorBoard is missing.
+        """
+        self._run = run
         self._settings = recipe.train
         self._progress = progress
         self._open = ExitStack()
@@ -38,9 +43,9 @@ class MetricsLog:
         self._stream = None
         self._events = None
         if writes:
-            self._forget_later()
-            # Unbuffered: what a full disk refuses is not tried again on closing.
-            self._stream = self._open.enter_context(self._path.open("ab", buffering=0))
+            self._drop_repeated_lines()
+            # Unbuffered: closing must not try again to write what a full disk has refused.
+            self._stream = self._open.enter_context(run.metrics.open("ab", buffering=0))
             if self._settings.tensorboard:
                 self._events = event_writer(run, progress.update)
                 self._open.callback(self._events.close)
@@ -56,80 +61,80 @@ class MetricsLog:
     ) -> None:
         self._open.close()
 
-    def _forget_later(self) -> None:
-        """Drop lines of what is about to be done again."""
-        if not self._path.is_file():
+    def _drop_repeated_lines(self) -> None:
+        """Remove damaged lines and those of updates after the progress."""
+        path = self._run.metrics
+        if not path.is_file():
             return
-        text = self._path.read_text(encoding="utf-8", errors="replace")
-        lines = [(line, parse_metrics(line)) for line in text.splitlines(keepends=True)]
-        damaged = sum(content is None for _, content in lines)
-        if damaged:
-            note(f"{self._path}: dropped {damaged} damaged lines")
-        kept = [line for line, content in lines if content and self._stands(content)]
-        if len(kept) < len(lines):
-            write_text(self._path, "".join(kept))
+        kept = [line for line in self._run.read_metrics(note) if self._is_kept(line)]
+        content = "".join(map(as_json_line, kept))
+        if content.encode() != path.read_bytes():
+            write_text(path, content)
 
-    def _stands(self, line: dict[str, Any]) -> bool:
-        """Whether what a line tells of is not done again."""
+    def _is_kept(self, line: dict[str, Any]) -> bool:
+        """Return True unless the training will write this line again."""
+        progress = self._progress
         if line["kind"] == "average":
-            return bool(line["update"] < self._progress.update)
-        last = self._progress.validated_update if line["kind"] == "dev" else self._progress.update
+            return bool(line["update"] < progress.update)
+        last = progress.validated_update if line["kind"] == "dev" else progress.update
         return bool(line["update"] <= last)
 
-    def add(self, sums: Sums) -> None:
-        """Count an update; report if it is time to."""
+    def add(self, result: UpdateResult) -> None:
+        """Count an update and write a `train` line if it is due."""
         self._bar.update()
         window = self._progress.window
-        if sums.is_finite:
+        if result.is_finite:
             window.updates += 1
-            window.smoothed += sums.smoothed
-            window.plain += sums.plain
-            window.source_tokens += sums.source_tokens
-            window.target_tokens += sums.target_tokens
-            window.gradient_norm += sums.gradient_norm
+            window.smoothed_loss += result.smoothed_loss
+            window.plain_loss += result.plain_loss
+            window.source_tokens += result.source_tokens
+            window.target_tokens += result.target_tokens
+            window.gradient_norm += result.gradient_norm
         if self._progress.update % self._settings.report_updates:
             return
         if window.updates:
-            self._report(window, sums.learning_rate)
-        self._progress.window = Window(began=self._progress.seconds)
+            self._write_window(window, result.learning_rate)
+        self._progress.window = Window(start_seconds=self._progress.seconds)
 
-    def _report(self, window: Window, learning_rate: float) -> None:
-        seconds = max(self._progress.seconds - window.began, 1e-9)
-        loss = window.smoothed / window.target_tokens
+    def _write_window(self, window: Window, learning_rate: float) -> None:
+        """Write the means over the updates of a window."""
+        seconds = max(self._progress.seconds - window.start_seconds, 1e-9)
+        loss = window.smoothed_loss / window.target_tokens
         speed = (window.source_tokens + window.target_tokens) / seconds
         self._bar.set_postfix_str(f"loss {loss:.3f}, lr {learning_rate:.2e}, {speed:,.0f} tokens/s")
         self._write(
             "train",
             loss=loss,
-            perplexity=perplexity(window.plain / window.target_tokens),
+            perplexity=perplexity(window.plain_loss / window.target_tokens),
             learning_rate=learning_rate,
             gradient_norm=window.gradient_norm / window.updates,
             tokens_per_second=round(speed),
             skipped=self._progress.skipped,
         )
 
-    def skipped(self, sums: Sums, lines: dict[str, list[int]]) -> None:
-        """Report an update that was skipped, with the lines of its pairs in their files."""
+    def write_skipped(self, result: UpdateResult, lines: dict[str, list[int]]) -> None:
+        """Write a skipped update; lines: the line numbers of its pairs by text file."""
         progress = self._progress
-        what = "loss" if not math.isfinite(sums.smoothed) else "gradient"
+        what = "loss" if not math.isfinite(result.smoothed_loss) else "gradient"
         note(
-            f"update {progress.update:,} skipped: its {what} is not a number"
-            f" ({progress.skipped:,} skipped so far); its lines are in {self._path}"
+            f"update {progress.update:,} skipped: its {what} is NaN or infinite"
+            f" ({progress.skipped:,} skipped so far); {self._run.metrics} names the lines of"
+            " its batch"
         )
         self._write("skipped", reason=what, lines=lines, skipped=progress.skipped)
 
-    def validated(self, validation: Validation, better: bool) -> None:
-        """Report a validation."""
+    def write_validation(self, validation: Validation, *, improved: bool) -> None:
+        """Write a validation; improved: it is the best so far."""
         progress = self._progress
         note(
             f"update {progress.update:,}, epoch {progress.epoch + 1}, {clock(progress.seconds)}:"
             f" dev loss {validation.loss:.3f}, perplexity {perplexity(validation.plain_loss):.2f},"
-            f" {validation.measure.name} {validation.score:.2f}{' (best)' if better else ''}"
+            f" {validation.measure.name} {validation.score:.2f}{' (best)' if improved else ''}"
         )
         self._write("dev", **describe(validation))
 
-    def averaged(self, validation: Validation, updates: list[int]) -> None:
-        """Report the average's validation."""
+    def write_average(self, validation: Validation, updates: list[int]) -> None:
+        """Write the validation of the average of checkpoints; updates: those of the checkpoints."""
         note(
             f"average of {len(updates)} checkpoints: dev loss {validation.loss:.3f}, perplexity"
             f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
@@ -138,6 +143,7 @@ class MetricsLog:
         self._write("average", averaged_updates=updates, **describe(validation))
 
     def _write(self, kind: str, **values: Any) -> None:
+        """Write a line to metrics.jsonl and its numbers to TensorBoard."""
         progress = self._progress
         if self._stream is None:
             return
@@ -147,25 +153,28 @@ class MetricsLog:
             "epoch": progress.epoch + 1,
             "seconds": round(progress.seconds, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            # JSON knows no NaN.
-            **{key: value if is_number(value) else None for key, value in values.items()},
+            # JSON has no NaN.
+            **{key: value if is_finite(value) else None for key, value in values.items()},
         }
         try:
-            self._stream.write(json.dumps(line).encode() + b"\n")
+            self._stream.write(as_json_line(line).encode())
         except OSError as error:
             raise NmtError(
-                f"cannot write {self._path}: {error.strerror}; make room, and the same command goes"
-                " on from the last checkpoint"
+                f"cannot write {self._run.metrics}: {error.strerror}; free some space, then the"
+                " same command resumes from the last checkpoint"
             ) from error
         if self._events is not None:
             for name, value in values.items():
-                if isinstance(value, (int, float)) and is_number(value):
+                if isinstance(value, (int, float)) and is_finite(value):
                     self._events.add_scalar(f"{kind}/{name}", value, progress.update)
             self._events.flush()
 
 
 def event_writer(run: RunFolder, update: int) -> Any:
-    """What writes TensorBoard's events; those of later updates no longer count."""
+    """Return TensorBoard's writer, which discards the events of later updates.
+
+    Raises NmtError if TensorBoard is not installed.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -176,19 +185,24 @@ def event_writer(run: RunFolder, update: int) -> Any:
     return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is no float, or a finite one."""
+def as_json_line(values: dict[str, Any]) -> str:
+    """Return values as a line of metrics.jsonl."""
+    return json.dumps(values) + "\n"
+
+
+def is_finite(value: Any) -> bool:
+    """Return False for NaN and infinity, True for any other value."""
     return not isinstance(value, float) or math.isfinite(value)
 
 
 def has_average(run: RunFolder, update: int) -> bool:
-    """Whether metrics.jsonl tells of an average that ends with this update."""
+    """Return True if metrics.jsonl contains the validation of an average up to this update."""
     lines = run.read_metrics()
     return any(line["kind"] == "average" and line["update"] == update for line in lines)
 
 
 def describe(validation: Validation) -> dict[str, Any]:
-    """A validation's figures and samples by name."""
+    """Return the figures and samples of a validation by their names in metrics.jsonl."""
     return {
         "loss": validation.loss,
         "perplexity": perplexity(validation.plain_loss),
@@ -198,11 +212,11 @@ def describe(validation: Validation) -> dict[str, Any]:
 
 
 def perplexity(plain_loss: float) -> float:
-    """The exponential of the unsmoothed loss a token."""
-    return math.exp(min(plain_loss, 700.0))  # beyond, a float overflows
+    """Return the exponential of the unsmoothed mean loss per token."""
+    return math.exp(min(plain_loss, 700.0))  # beyond 700 a float overflows
 
 
 def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss."""
+    """Return seconds as h:mm:ss."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -2,5 +2,5 @@
 
 
 def inverse_sqrt(update: int, *, d_model: int, warmup: int) -> float:
-    """d_model^-0.5 * min(update^-0.5, update * warmup^-1.5), equation 3; update >= 1."""
+    """Return d_model^-0.5 * min(update^-0.5, update * warmup^-1.5), equation 3; update >= 1."""
     return float(d_model**-0.5 * min(update**-0.5, update * warmup**-1.5))

@@ -1,4 +1,4 @@
-"""Stop at the next update's end when asked to by SIGINT (Ctrl-C) or SIGTERM."""
+"""Stop training cleanly at SIGINT (Ctrl-C) or SIGTERM."""
 
 import os
 import signal
@@ -7,30 +7,32 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 
-class StoppedEarly(Exception):  # noqa: N818 (it is no error)
-    """Raised out of work that need not be finished, such as a validation."""
+class Interrupted(Exception):  # noqa: N818 (a signal is not an error)
+    """Raised by a signal in work that may be left unfinished, such as a validation."""
 
 
 class StopRequest:
-    """While entered, notes a signal instead of dying; a second SIGINT stops at once.
+    """A context manager that records SIGINT and SIGTERM instead of ending the process.
 
-    A second SIGTERM does not: a job scheduler sends it to every process and torchrun, which got
-    one too, passes it on.
+    A second SIGINT ends the process at once. A second SIGTERM does not: a job scheduler sends it to
+    every process, torchrun included, which sends it on.
     """
 
-    def __init__(self, *, speaks: bool = True, alone: bool = True) -> None:
-        """`speaks`: this process tells the user; `alone`: without torchrun, which keeps a second
-        SIGINT to itself.
+    def __init__(self, *, prints: bool = True, single_process: bool = True) -> None:
+        """Create the handler.
+
+        prints: print a line to stderr when the first signal arrives. single_process: torchrun did
+        not start this process; torchrun does not send on a second SIGINT.
         """
-        self._speaks = speaks
-        self._alone = alone
+        self._prints = prints
+        self._single_process = single_process
         self.signal: int | None = None
-        self._may_leave = False
+        self._interruptible = False
         self._previous: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> "StopRequest":
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+            self._previous[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(
@@ -43,25 +45,30 @@ class StopRequest:
             signal.signal(number, handler)
 
     @contextmanager
-    def may_leave(self) -> Iterator[None]:
-        """A block that a signal leaves at once, by StoppedEarly; not one that writes files."""
-        self._may_leave = True
+    def interruptible(self) -> Iterator[None]:
+        """Let a signal leave a `with` block at once; the block must not write files.
+
+        Raises Interrupted, also if a signal came before the block.
+        """
+        self._interruptible = True
         try:
             if self.signal is not None:
-                raise StoppedEarly
+                raise Interrupted
             yield
         finally:
-            self._may_leave = False
+            self._interruptible = False
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             if number == signal.SIGINT:
                 raise SystemExit(128 + number)
             return
         self.signal = number
-        again = b"; again stops at once" if number == signal.SIGINT and self._alone else b""
-        with suppress(OSError):  # a bar's lock may be held: write past it
-            if self._speaks:
-                os.write(2, b"\nstopping at the end of this update" + again + b"\n")
-        if self._may_leave:
-            raise StoppedEarly
+        twice = number == signal.SIGINT and self._single_process
+        hint = b"; press Ctrl-C again to stop at once" if twice else b""
+        with suppress(OSError):
+            if self._prints:
+                # A progress bar's lock may be held here, so write to the file descriptor.
+                os.write(2, b"\nstopping at the end of this update" + hint + b"\n")
+        if self._interruptible:
+            raise Interrupted

@@ -1,4 +1,7 @@
-"""Dev loss and the score that `nmt evaluate` prints for the same model and set."""
+"""Validation: the loss on the dev set and the score of its translations.
+
+The score is the one that `nmt evaluate` prints for the same model and text.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,25 +11,25 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator import Map, translate_texts
+from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure, main_score
 from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
-from nmt.system.threads import Threads
+from nmt.system.parallel import Map
+from nmt.system.threads import ThreadPool
 from nmt.text.batches import make_batch
-from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
 
-SAMPLES = 6  # dev segments whose translations are kept, to see them improve
+SAMPLES = 6  # dev segments whose translations each validation records
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A dev segment as it is translated by now."""
+    """A dev segment with its current translation."""
 
     source: str
     references: tuple[str, ...]
@@ -35,55 +38,61 @@ class Sample:
 
 @dataclass(frozen=True)
 class Validation:
-    """How well a model does on the dev set."""
+    """The result of a model on the dev set."""
 
-    loss: float  # smoothed, a token
-    plain_loss: float  # unsmoothed, a token; its exponential is the perplexity
-    score: float  # of outputs, by the first measure of data.metric
-    measure: Measure  # its name, and whether lower is better
-    samples: tuple[Sample, ...] = ()  # of the same segments at every validation
+    loss: float  # mean per target token, with label smoothing
+    plain_loss: float  # mean per target token, unsmoothed; its exponential is the perplexity
+    score: float  # of the translations, by the first measure of data.metric
+    measure: Measure  # name and direction of the score
+    samples: tuple[Sample, ...] = ()  # the same segments at every validation
 
 
-def tell_once() -> Callable[[str], None]:
-    """A report that says each thing the first time alone, for what recurs at every validation."""
-    told: set[str] = set()
+def note_once() -> Callable[[str], None]:
+    """Return a function that prints each note about the dev set only the first time."""
+    noted: set[str] = set()
 
-    def report(message: str) -> None:
-        if message not in told:
-            told.add(message)
+    def notify(message: str) -> None:
+        if message not in noted:
+            noted.add(message)
             note(f"dev set: {message}")
 
-    return report
+    return notify
 
 
 class DevSet:
-    """The dev corpora of a recipe, read once.
-
-    `map_batches` may share the work out to threads or other processes.
-    """
+    """The dev set of a recipe, encoded once and validated many times."""
 
     def __init__(
-        self, recipe: Recipe, data: DataFolder, tokenizer: Tokenizer, map_batches: Map = map
+        self,
+        recipe: Recipe,
+        pairs: Sequence[tuple[str, str]],
+        tokenizer: Tokenizer,
+        map_batches: Map = map,
     ) -> None:
-        pairs = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
+        """Encode the dev set.
+
+        pairs: its source and target segments. map_batches: distributes batches over threads or
+        workers; its results must be in order. Raises NmtError if the dev set has no pairs, or none
+        within `data.max_length`.
+        """
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
         self._metrics = task_metrics(recipe.data.metric, recipe.data.target_language)
         sources = [source for source, _ in pairs]
-        items = self._metrics.items(sources, [(target,) for _, target in pairs])
-        self.sources = [sources[line] for line in items.lines]
-        self.references = items.references
-        self._report = tell_once()
+        scored = self._metrics.segments(sources, [(target,) for _, target in pairs])
+        self.sources = [sources[line] for line in scored.lines]
+        self.references = scored.references
+        self._notify = note_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
         self._map = map_batches
         self._encoded = self._encode(pairs)
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """The pairs that count for the loss."""
+        """Return the ids of the pairs that count for the loss."""
         sides = (
-            pieces.encode(side)
-            for pieces, side in zip(self._tokenizer.sides, zip(*pairs, strict=True), strict=True)
+            subwords.encode(side)
+            for subwords, side in zip(self._tokenizer.sides, zip(*pairs, strict=True), strict=True)
         )
         limit = self._recipe.data.max_length
         encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
@@ -92,30 +101,34 @@ class DevSet:
                 f"every pair of the dev set is longer than data.max_length={limit}; raise it"
             )
         if len(encoded) < len(pairs):
-            self._report(
+            self._notify(
                 f"{len(pairs) - len(encoded)} pairs longer than data.max_length={limit}"
-                " are left out of the loss; the score counts them"
+                " are left out of the loss; the score includes them"
             )
         return encoded
 
     @property
     def measure(self) -> Measure:
-        """What outputs are scored by."""
+        """The measure that scores the translations."""
         return self._metrics.measures[0]
 
     def validate(self, network: Transformer) -> Validation:
-        """Loss, and the score of beam search's outputs; the network's mode is left as it was."""
+        """Return the loss, and the score of the translations by beam search.
+
+        If the loss is NaN or infinite, nothing is translated and the score is the worst possible.
+        The network's mode (training or evaluation) is restored.
+        """
         loss, plain_loss = self.loss(network)
-        score = self.measure.worst  # of a model that has no outputs
+        score = self.measure.worst
         samples: tuple[Sample, ...] = ()
         if math.isfinite(loss):
-            hypotheses = self._translate(network, self.sources, self._map, self._report)
+            hypotheses = self._translate(network, self.sources, self._map, self._notify)
             score = main_score(self._metrics, hypotheses, self.references)
             samples = self._samples(hypotheses)
         return Validation(loss, plain_loss, score, self.measure, samples)
 
     def _samples(self, hypotheses: Sequence[str]) -> tuple[Sample, ...]:
-        """Some segments, spread evenly over the dev set."""
+        """Return some segments, spread evenly over the dev set, with their translations."""
         count = min(SAMPLES, len(hypotheses))
         places = [place * len(hypotheses) // count for place in range(count)]
         return tuple(
@@ -127,13 +140,14 @@ class DevSet:
         self,
         network: Transformer,
         sources: Sequence[str],
-        how: Map,
-        report: Callable[[str], None],
+        map_batches: Map,
+        notify: Callable[[str], None],
     ) -> list[str]:
-        return translate_texts(network, self._tokenizer, self._recipe.decode, sources, report, how)
+        settings = self._recipe.decode
+        return translate_texts(network, self._tokenizer, settings, sources, notify, map_batches)
 
     def loss(self, network: Transformer) -> tuple[float, float]:
-        """Smoothed and plain loss a token, over batches of similar length."""
+        """Return the smoothed and the plain loss per target token."""
         was_training = network.training
         network.eval()
         try:
@@ -144,22 +158,22 @@ class DevSet:
         return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
 
     def _batches(self) -> list[list[int]]:
-        """Indices of the encoded pairs, the longest first."""
+        """Return batches of indices of the encoded pairs, the longest pairs first."""
         lengths = [max(map(len, pair)) + 1 for pair in self._encoded]
         return list(batches_by_length(lengths, self._recipe.decode.batch_tokens))
 
     @torch.inference_mode()
     def _sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
-        """Smoothed and plain loss of some pairs, summed."""
+        """Return the smoothed and the plain loss, summed over some pairs."""
         batch = make_batch([self._encoded[index] for index in indices])
-        batch = batch.to(network.embedding.device)
+        batch = batch.to(network.device)
         logits = network(batch.source, batch.target_input).flatten(0, 1)
         smoothing = self._recipe.train.label_smoothing
         sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
         return float(sums.smoothed), float(sums.plain)
 
-    def try_longest(self, network: Transformer, threads: Threads) -> None:
-        """Run the batches that need the most memory, one a thread, to find out if it suffices."""
+    def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
+        """Run the batches that need the most memory, one per thread, and discard the results."""
         was_training = network.training
         network.eval()
         longest = self._batches()[: threads.count]

@@ -1,11 +1,12 @@
-"""Many processes that train one model, started by `torchrun` or anything that sets its variables.
+"""Many processes that train one model, started by `torchrun` or another launcher.
 
-Every worker plans the same batches and takes its share of each; gradients and counts are added up,
-so that the updates are those of one process. The first worker alone writes. What a worker does
-alone, and the error that ends one, travel through the key-value store that torchrun keeps.
+Every worker plans the same batches and takes its share of each. Gradients and token counts are
+summed over the workers, so that the updates equal those of one process. Only the first worker
+writes files. The results of its work, and the error that ends a worker, reach the others through
+torchrun's key-value store.
 """
 
-import gc
+import json
 import os
 import signal
 import time
@@ -13,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
@@ -23,100 +23,108 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
-from nmt.system.log import be_quiet
-from nmt.training.signals import StoppedEarly, StopRequest
+from nmt.training.signals import Interrupted, StopRequest
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-LOOK_SECONDS = 0.05  # between looks into the store
-ERROR_SECONDS = 2.0  # that a lost worker's error may take to arrive
-# A worker may wait while the first one writes a checkpoint, never for a corpus to be prepared.
-COLLECTIVE_TIMEOUT = timedelta(minutes=30)
+POLL_SECONDS = 0.05  # between two reads of the store
+ERROR_WAIT_SECONDS = 2.0  # for the error message of a worker that is gone
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Json = bool | int | float | str | None | list[Any] | dict[str, Any]
+JsonValue = TypeVar("JsonValue", bound=Json)
 
 
 class Store(Protocol):
-    """The key-value store that all workers see (torch gives its own no types)."""
+    """A key-value store that all workers share (PyTorch's own class has no type annotations)."""
 
     def set(self, key: str, value: str, /) -> None:
-        """Put a value."""
+        """Store a value."""
 
     def get(self, key: str, /) -> bytes:
-        """Wait for a value."""
+        """Wait for a value and return it."""
 
     def check(self, keys: list[str], /) -> bool:
-        """Whether all keys have values."""
+        """Return True if all keys have values."""
 
 
 @dataclass
 class Workers:
-    """This process's place among its fellows; alone, everything here is what it would be anyway."""
+    """The group of worker processes as seen by one of them; by default a single process."""
 
     rank: int = 0
     count: int = 1
-    store: Store | None = None
+    store: Store | None = None  # None for a single process
 
     def __post_init__(self) -> None:
-        self._turns = count()
+        self._call_numbers = count()
         self._parent = os.getppid()
-        self._stop: StopRequest | None = None  # that may be followed within `map`
+        self._stop: StopRequest | None = None  # ends `map` early when it has a signal
 
     def is_orphaned(self) -> bool:
-        """Whether torchrun, which started this worker, is gone."""
+        """Return True if torchrun, which started this worker, has ended."""
         return self.store is not None and os.getppid() != self._parent
 
     @property
     def is_first(self) -> bool:
-        """Whether this one writes and speaks."""
+        """True for the one worker that writes files and prints."""
         return self.rank == 0
 
-    def first(self, action: Callable[[], str]) -> str:
-        """What `action` returns to the first worker, to all; they wait for it, however long."""
-        turn = f"turn {next(self._turns)}"
+    def on_first_worker(self, action: Callable[[], JsonValue]) -> JsonValue:
+        """Run `action` on the first worker only and return its result on every worker.
+
+        The result travels as JSON. The other workers wait without a time limit. Raises NmtError on
+        them if the first worker fails.
+        """
         if self.store is None:
             return action()
+        key = f"call {next(self._call_numbers)}"
         if self.is_first:
-            text = action()
-            self.store.set(turn, text)
-            return text
-        while not self.store.check([turn]):
-            self._raise_told()
-            time.sleep(LOOK_SECONDS)
-        return str(self.store.get(turn), "utf-8")
+            result = action()
+            self.store.set(key, json.dumps(result))
+            return result
+        while not self.store.check([key]):
+            self._raise_shared_error()
+            time.sleep(POLL_SECONDS)
+        # The first worker ran the same action, whose result type is JsonValue.
+        received: JsonValue = json.loads(self.store.get(key))
+        return received
 
-    def add(self, values: Tensor) -> Tensor:
-        """The sum of each value over all workers."""
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """Sum each value over all workers, in place, and return the tensor."""
         if self.store is not None:
             dist.all_reduce(values)
         return values
 
-    def agree(self, stop: int | None, device: torch.device) -> int | None:
-        """The signal that stops all workers, by the one that each got."""
-        got = [stop == signal.SIGINT, stop == signal.SIGTERM]
-        return agreed_signal(
-            *self.add(torch.tensor(got, dtype=torch.float32, device=device)).tolist()
-        )
+    def shared_signal(self, received: int | None, device: torch.device) -> int | None:
+        """Return the signal that stops all workers, from the one that each received."""
+        flags = torch.tensor(signal_flags(received), dtype=torch.float32, device=device)
+        return combined_signal(*self.all_reduce(flags).tolist())
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
-        """As the built-in: the results of all items, in order, each made by one of the workers."""
+        """Return the results of all items in order, like the built-in `map`.
+
+        Each worker computes every `count`-th item. Raises Interrupted within `interruptible`.
+        """
         items = list(items)
-        mine = []
+        own = []
         for item in items[self.rank :: self.count]:
             if self._stop is not None and self._stop.signal is not None:
                 break
-            mine.append(function(item))
+            own.append(function(item))
         if self.store is None:
-            return mine
+            return own
         parts: list[Any] = [None] * self.count
-        dist.all_gather_object(parts, mine)
+        dist.all_gather_object(parts, own)
         if sum(map(len, parts)) < len(items):
-            raise StoppedEarly
+            raise Interrupted
         return [parts[index % self.count][index // self.count] for index in range(len(items))]
 
     @contextmanager
-    def may_leave(self, stop: StopRequest) -> Iterator[None]:
-        """A block whose `map` all workers leave, by StoppedEarly, once any of them got a signal."""
+    def interruptible(self, stop: StopRequest) -> Iterator[None]:
+        """Let a signal to any worker end `map` on all workers within a `with` block.
+
+        `map` then raises Interrupted once each worker has finished its current item.
+        """
         self._stop = stop
         try:
             yield
@@ -124,11 +132,11 @@ class Workers:
             self._stop = None
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """The network whose gradients are summed over all workers during the backward pass."""
+        """Wrap the network so that the backward pass sums its gradients over all workers."""
         if self.store is None:
             return network
         with warnings.catch_warnings():
-            # Newer versions have another name for `broadcast_buffers`, which older ones don't know.
+            # Newer versions of PyTorch rename `broadcast_buffers`; older ones lack the new name.
             warnings.simplefilter("ignore", FutureWarning)
             wrapped = DistributedDataParallel(
                 network,
@@ -136,136 +144,72 @@ class Workers:
                 broadcast_buffers=False,
                 gradient_as_bucket_view=True,
             )
-        # A hook's annotations must be torch's own classes, or none as a lambda's.
-        wrapped.register_comm_hook(None, lambda _, bucket: add_up(bucket.buffer()))
+        # PyTorch accepts a hook with its own annotations or with none, such as a lambda.
+        wrapped.register_comm_hook(None, lambda _, bucket: sum_gradients(bucket.buffer()))
         return wrapped
 
-    def _raise_told(self) -> None:
-        """Raise NmtError if a worker has left its error behind."""
+    def _raise_shared_error(self) -> None:
+        """Raise NmtError if another worker has shared its error."""
         assert self.store is not None  # noqa: S101 (for the type checker)
         try:
-            told = str(self.store.get("error"), "utf-8") if self.store.check(["error"]) else None
+            if not self.store.check(["error"]):
+                return
+            message = str(self.store.get("error"), "utf-8")
         except dist.DistError as error:
-            raise NmtError("stopped, as torchrun is gone; the same command goes on") from error
-        if told is not None:
-            raise NmtError(f"stopped, as {told}")
+            raise NmtError(
+                "stopped because torchrun is gone; the same command resumes the training"
+            ) from error
+        raise NmtError(f"stopped because {message}")
 
-    def explain(self, error: BaseException) -> None:
-        """Before an error ends this worker: leave it to the others, or raise theirs, its cause."""
+    def share_error(self, error: BaseException) -> None:
+        """Send the error that ends this worker to the others.
+
+        If the error is only a lost connection, raises NmtError with the other worker's error
+        instead.
+        """
         if self.store is None:
             return
         if is_lost_connection(error):
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's: it ends soon, and says why
-            deadline = time.monotonic() + ERROR_SECONDS
+            # torchrun ends this worker soon; ignore that until the cause is known.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            deadline = time.monotonic() + ERROR_WAIT_SECONDS
             while time.monotonic() < deadline:
-                self._raise_told()
-                time.sleep(LOOK_SECONDS)
+                self._raise_shared_error()
+                time.sleep(POLL_SECONDS)
             raise NmtError(
-                "another worker is gone without a word, killed perhaps"
-                f" ({str(error).splitlines()[0]}); the same command goes on from the last"
-                " checkpoint"
+                "another worker exited without an error message (killed?):"
+                f" {str(error).splitlines()[0]}; the same command resumes from the last checkpoint"
             ) from error
         reason = str(error) if isinstance(error, Exception) else ""
         with suppress(dist.DistError):  # torchrun may be gone as well
-            self.store.set("error", f"worker {self.rank} did: {reason or type(error).__name__}")
+            message = f"worker {self.rank} failed: {reason or type(error).__name__}"
+            self.store.set("error", message)
 
 
-def add_up(gradients: Tensor) -> "torch.futures.Future[Tensor]":
-    """Sum gradients over the workers, where DistributedDataParallel would take their mean."""
+def sum_gradients(gradients: Tensor) -> "torch.futures.Future[Tensor]":
+    """Sum gradients over the workers; DistributedDataParallel's default is the mean."""
     future: torch.futures.Future[Any] = dist.all_reduce(gradients, async_op=True).get_future()
     return future.then(lambda done: done.value()[0])
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether a collective operation failed because another worker is gone."""
-    # gloo's errors have no type of their own, but name their place in its source.
+    """Return True if a collective operation failed because another worker is gone."""
+    # gloo raises plain RuntimeErrors, whose messages name a file of its source.
     return isinstance(error, dist.DistError) or (
         isinstance(error, RuntimeError) and "gloo/transport" in str(error)
     )
 
 
-def local_device(device: torch.device) -> torch.device:
-    """This worker's own GPU, where the device is one of several."""
-    local_rank = os.environ.get("LOCAL_RANK")
-    if device.type != "cuda" or local_rank is None:
-        return device
-    index = number_in("LOCAL_RANK")
-    if index >= torch.cuda.device_count():
-        raise NmtError(
-            f"worker {index} of this machine has no GPU of its own, there are"
-            f" {torch.cuda.device_count()}; start torchrun with --nproc-per-node of at most that"
-        )
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
+def signal_flags(received: int | None) -> list[bool]:
+    """Return flags for SIGINT and SIGTERM, which workers sum and pass to `combined_signal`."""
+    return [received == signal.SIGINT, received == signal.SIGTERM]
 
 
-@contextmanager
-def join_workers(device: torch.device) -> Iterator[Workers]:
-    """Meet the other workers, if torchrun started any, and part from them at the end.
+def combined_signal(interrupted: float, terminated: float) -> int | None:
+    """Return the signal that stops all workers.
 
-    An error in the block, this worker's or another's, ends all of them with the same sentence.
+    interrupted, terminated: numbers of workers that received SIGINT and SIGTERM.
     """
-    if "WORLD_SIZE" not in os.environ or number_in("WORLD_SIZE") < 2:
-        yield Workers()
-        return
-    missing = [name for name in VARIABLES if name not in os.environ]
-    if missing:
-        raise NmtError(
-            f"WORLD_SIZE is set but {', '.join(missing)} is not; start many workers with torchrun,"
-            " or unset WORLD_SIZE"
-        )
-    workers = meet(device)
-    if not workers.is_first:
-        be_quiet()
-    try:
-        yield workers
-    except BaseException as error:
-        # The group is not closed after an error: that would wait for the lost.
-        workers.explain(error)
-        raise
-    gc.collect()  # the wrapped network, in a circle with itself, would keep the group's threads
-    dist.destroy_process_group()
-
-
-def meet(device: torch.device) -> Workers:
-    """Join the process group of this start of the program."""
-    rank, size, port = (number_in(name) for name in ("RANK", "WORLD_SIZE", "MASTER_PORT"))
-    by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
-    try:
-        # torch gives its stores no types.
-        store = dist.TCPStore(  # type: ignore[attr-defined]
-            os.environ["MASTER_ADDR"],
-            port,
-            size,
-            is_master=rank == 0 and not by_torchrun,
-        )
-        start = f"nmt start {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-        own = dist.PrefixStore(start, store)  # type: ignore[attr-defined]
-        dist.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
-            store=dist.PrefixStore("group", own),  # type: ignore[attr-defined]
-            rank=rank,
-            world_size=size,
-            timeout=COLLECTIVE_TIMEOUT,
-        )
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise NmtError(f"worker {rank} cannot meet the others: {reason}") from error
-    return Workers(rank, size, own)
-
-
-def number_in(name: str) -> int:
-    """The whole number that an environment variable holds; raises NmtError if it holds none."""
-    try:
-        return int(os.environ[name])
-    except ValueError as error:
-        raise NmtError(
-            f"{name} is {os.environ[name]!r}, not a whole number; torchrun sets it, else unset it"
-        ) from error
-
-
-def agreed_signal(interrupted: float, terminated: float) -> int | None:
-    """The signal that stops all, by how many workers got SIGINT and SIGTERM."""
     if terminated:
         return int(signal.SIGTERM)
     return int(signal.SIGINT) if interrupted else None

@@ -1,4 +1,4 @@
-"""Costs by formula against what PyTorch counts of the real thing."""
+"""The cost formulas agree with what PyTorch counts for the real network."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -29,7 +29,7 @@ ODD = replace(SMALL, heads=5, d_k=6, d_v=3, encoder_layers=1, decoder_layers=3, 
 
 
 def variants() -> Iterator[ModelSettings]:
-    """Two shapes, each with every choice that the architecture's settings offer."""
+    """Yield two shapes, each with every choice of the architecture's settings."""
     for shape in (SMALL, ODD):
         yield shape
         for name, declared in declared_settings():
@@ -40,45 +40,45 @@ def variants() -> Iterator[ModelSettings]:
 
 
 def ids(rows: int, length: int) -> Tensor:
-    """Random pieces."""
+    """Return random token ids, (rows, length)."""
     return torch.randint(4, V, (rows, length))
 
 
 @pytest.mark.parametrize(("model", "S"), [*product(variants(), (1, 5))])
-def test_flops_are_those_that_torch_counts(model: ModelSettings, S: int) -> None:
-    """With one target position no score is hidden, so that torch's count is exact."""
+def test_flops_are_those_that_pytorch_counts(model: ModelSettings, S: int) -> None:
+    """With one target position no score is masked, so that PyTorch counts the same products."""
     network = Transformer(model, V, PAD)
     forward, training = (FlopCounterMode(display=False) for _ in range(2))
     with forward:
         network(ids(3, S), ids(3, 1))
-    expected = forward_flops(model, V, Workload.of([(S, 1)] * 3))
+    expected = forward_flops(model, V, Workload.from_lengths([(S, 1)] * 3))
     assert forward.get_total_flops() == expected
     with training:
         network(ids(3, S), ids(3, 1)).sum().backward()
     assert training.get_total_flops() == TRAINING_PASSES * expected
 
 
-def test_hidden_scores_are_not_counted() -> None:
-    """Of T^2 scores of the decoder's self-attention T (T + 1) / 2 count; torch computes all."""
+def test_masked_scores_are_not_counted() -> None:
+    """T (T + 1) / 2 of the decoder's T^2 self-attention scores count; PyTorch computes all."""
     T = 6
     counter = FlopCounterMode(display=False)
     with counter:
         Transformer(SMALL, V, PAD)(ids(2, 4), ids(2, T))
     score = 2 * SMALL.heads * (SMALL.d_k + SMALL.d_v)
-    hidden = 2 * (T * T - T * (T + 1) // 2) * score * SMALL.decoder_layers
-    work = Workload.of([(4, T)] * 2)
-    assert counter.get_total_flops() == forward_flops(SMALL, V, work) + hidden
+    masked = 2 * (T * T - T * (T + 1) // 2) * score * SMALL.decoder_layers
+    work = Workload.from_lengths([(4, T)] * 2)
+    assert counter.get_total_flops() == forward_flops(SMALL, V, work) + masked
 
 
-def test_even_pairs_are_pairs_of_one_length() -> None:
-    assert Workload.even(42, 42, 7) == Workload.of([(7, 7)] * 6)
+def test_pairs_of_equal_length_by_their_total() -> None:
+    assert Workload.from_equal_lengths(42, 42, 7) == Workload.from_lengths([(7, 7)] * 6)
 
 
 def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bool) -> int:
-    """What a training's forward pass really keeps, the weights themselves left out."""
+    """Return the bytes that a training's forward pass keeps, without the weights."""
     network = Transformer(model, V, PAD).train()
     weights = {each.untyped_storage().data_ptr() for each in network.parameters()}
-    kept: dict[int, Tensor] = {}  # by their storage's address, which they keep from being reused
+    kept: dict[int, Tensor] = {}  # by storage address; a kept tensor keeps its address in use
 
     def keep(tensor: Tensor) -> Tensor:
         address = tensor.untyped_storage().data_ptr()
@@ -109,12 +109,12 @@ def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bo
         replace(SMALL, d_model=64, d_ff=256, d_k=16, positions="rotary", tied="none"),
     ],
 )
-def test_activations_are_estimated_within_a_twentieth(model: ModelSettings, bf16: bool) -> None:
+def test_activations_are_estimated_within_5_percent(model: ModelSettings, bf16: bool) -> None:
     torch.set_default_dtype(torch.float32)
     source, target = ids(20, 15), ids(20, 19)
-    source[0, -1] = PAD  # as most batches have some
+    source[0, -1] = PAD  # most batches have padding
     real = kept_bytes(model, source, target, bf16=bf16)
     estimate = activation_bytes(model, V, 20, 15, 19, bf16=bf16)
-    if bf16:  # each product keeps its weights in bf16
+    if bf16:  # each product keeps a copy of its weights in bf16
         estimate += 2 * count_parameters(model, V)
     assert estimate == pytest.approx(real, rel=0.05)

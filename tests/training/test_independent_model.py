@@ -1,6 +1,6 @@
-"""Training against a Transformer assembled from PyTorch's own layers, loss and optimiser.
+"""Training equals that of a Transformer made from PyTorch's own layers, loss and optimiser.
 
-`benchmarks/equal_behaviour.py` holds that model, in which nothing is of `nmt`, and the comparison.
+`benchmarks/equal_behaviour.py` contains that model, which uses no code of `nmt`.
 """
 
 import json
@@ -18,13 +18,13 @@ from tests.conftest import Run
 
 @pytest.fixture(autouse=True)
 def _threads() -> Iterator[None]:
-    """The command takes two threads, as a user's machine may have them."""
+    """Reset the threads, which the command sets to two."""
     yield
     torch.set_num_threads(1)
 
 
 def compare(run: Path, folder: Path, *options: object) -> tuple[str, dict[str, list[list[float]]]]:
-    """What the command prints, and the curves, ours and theirs, by precision."""
+    """Return what the command prints, and both loss curves by precision."""
     file = folder / "curves.json"
     arguments = [run, "--curves", file, *options]
     ended = CliRunner().invoke(command, [str(each) for each in arguments], catch_exceptions=False)
@@ -39,7 +39,7 @@ def largest_gap(curves: list[list[float]]) -> float:
 
 
 def test_losses_of_ten_updates_are_equal(nmt: Run, tiny: Path) -> None:
-    """In float64 to the last digits, through the fused loss and two threads; then by rounding."""
+    """In float64 they differ in the last digits only; in float32 and bf16 by their rounding."""
     assert nmt("prepare", tiny).code == 0
     printed, curves = compare(
         Path("runs/tiny"), tiny.parent, "--updates", 10, "--batch-tokens", 100
@@ -48,7 +48,7 @@ def test_losses_of_ten_updates_are_equal(nmt: Run, tiny: Path) -> None:
     assert largest_gap(curves["float64"]) < 1e-12
     assert 1e-12 < largest_gap(curves["float32"]) < 1e-4
     assert 1e-6 < largest_gap(curves["bf16"]) < 0.05
-    # It learned something on the way, so that equality is not that of two dead models.
+    # The model learns, so the curves are not equal merely because they are constant.
     assert curves["float64"][0][-1] < curves["float64"][0][0] - 0.2
     rows = [line.split(" | ")[:2] for line in printed.splitlines()[2:]]
     assert [precision for precision, _ in rows] == ["| float64", "| float32", "| bf16"]
@@ -59,7 +59,7 @@ def test_losses_of_ten_updates_are_equal(nmt: Run, tiny: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(4 * 3600)
 def test_losses_of_500_updates_on_multi30k_are_equal(nmt: Run, tmp_path: Path) -> None:
-    """TINY, batches of 1,000 tokens: beside other work an hour, alone minutes."""
+    """Train TINY with batches of 1,000 tokens; this takes minutes to an hour."""
     data = os.environ.get("NMT_DATA_DIR")
     if not data or not (Path(data) / "multi30k" / "train.en.gz").is_file():
         pytest.skip("NMT_DATA_DIR names no folder with multi30k: nmt fetch multi30k_en_de")

@@ -1,4 +1,4 @@
-"""The memory probe: which batches are tried, and that too little memory is a sentence."""
+"""The memory check: which batches it runs, and its error when memory does not suffice."""
 
 import os
 import resource
@@ -11,25 +11,25 @@ import numpy
 import pytest
 
 from nmt.config import ModelSettings
+from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.shards import Shard
 from nmt.training import memory_probe as probe
-from nmt.training.validation import DevSet
 from tests.conftest import Run
 
 
 def dataset(lengths: list[tuple[int, int]]) -> PairDataset:
-    """Pairs of these lengths."""
+    """Return pairs of these lengths."""
     offsets = numpy.cumsum([0, *(each for pair in lengths for each in pair)])
     lines = numpy.arange(1, len(lengths) + 1, dtype=numpy.uint32)
     return PairDataset([Shard(numpy.full(offsets[-1], 9, numpy.uint16), offsets, lines)], ["text"])
 
 
 @pytest.mark.parametrize("longest", [(90, 20), (20, 90), (90, 90)])
-def test_the_costliest_batch_holds_the_longest_pair(longest: tuple[int, int]) -> None:
-    """All batches hold as many tokens: attention makes the long ones cost more."""
+def test_the_costliest_batch_contains_the_longest_pair(longest: tuple[int, int]) -> None:
+    """All batches have as many tokens; attention makes the batch of the longest pair cost most."""
     pairs = dataset([(10, 10)] * 200 + [longest] + [(12, 11)] * 200)
     plan = plan_epoch(
         pairs.source_lengths,
@@ -44,7 +44,7 @@ def test_the_costliest_batch_holds_the_longest_pair(longest: tuple[int, int]) ->
 
 
 def test_the_costliest_batch_counts_padding() -> None:
-    """One target token each, but a source of 50 among sources of 2 pads all of them."""
+    """The targets have one token each, but a source of 50 pads the sources of 2 in its batch."""
     pairs = dataset([(2, 1)] * 30 + [(50, 1)] + [(5, 5)] * 30)
     plan = plan_epoch(
         pairs.source_lengths,
@@ -57,8 +57,8 @@ def test_the_costliest_batch_counts_padding() -> None:
     assert 30 in plan[probe.costliest_batch(plan, pairs, ModelSettings(), vocab_size=40)]
 
 
-def test_too_little_memory_is_a_sentence_before_the_first_update(tiny: Path) -> None:
-    """A feed-forward of 300,000 for 500 tokens wants gigabytes; the process may have one."""
+def test_too_little_memory_is_an_error_before_the_first_update(tiny: Path) -> None:
+    """A d_ff of 300,000 needs gigabytes for 500 tokens; the process may use one gigabyte."""
     command = [sys.executable, "-m", "nmt", "train", str(tiny), "--set", "model.d_ff=300000"]
     command += [
         "--set",
@@ -81,15 +81,18 @@ def test_too_little_memory_is_a_sentence_before_the_first_update(tiny: Path) -> 
     assert not Path("runs/tiny/metrics.jsonl").read_text()
 
 
-def test_a_long_dev_segment_is_tried_at_the_start(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
+def test_the_longest_dev_segment_is_translated_at_the_start(
+    nmt: Run, tiny: Path, monkeypatch: Any
+) -> None:
     tried: list[list[str]] = []
-    real = DevSet._translate
 
-    def translate(dev: DevSet, network: Any, sources: list[str], *how: Any) -> list[str]:
+    def translate(
+        network: Any, tokenizer: Any, settings: Any, sources: list[str], *options: Any
+    ) -> list[str]:
         tried.append(list(sources))
-        return real(dev, network, sources, *how)
+        return translate_texts(network, tokenizer, settings, sources, *options)
 
-    monkeypatch.setattr(DevSet, "_translate", translate)
+    monkeypatch.setattr("nmt.training.validation.translate_texts", translate)
     with Path("dev.src").open("a") as dev, Path("dev.tgt").open("a") as references:
         dev.write("sun " * 40 + "\n")
         references.write("SUN\n")
@@ -98,8 +101,8 @@ def test_a_long_dev_segment_is_tried_at_the_start(nmt: Run, tiny: Path, monkeypa
     assert tried[0] == ["sun " * 40]
 
 
-def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> None:
-    """Threads must not be what fails; in a process of its own, should it hang."""
+def test_no_memory_left_is_an_error_with_threads_too(nmt: Run, tiny: Path) -> None:
+    """Starting threads must not fail first; a process of its own, in case it hangs."""
     program = (
         "from nmt.training import memory_probe as probe; from nmt.commands import main;"
         "probe.available_bytes = lambda: 0; import sys; main(sys.argv[1:])"
@@ -109,12 +112,12 @@ def test_no_memory_left_is_a_sentence_with_threads_too(nmt: Run, tiny: Path) -> 
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     assert ended.returncode == 1, ended.stderr
-    # Which of the two comes first is the allocator's choice: it may have kept enough for a batch.
-    told = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
-    assert ended.stderr.splitlines()[-1].startswith(told)
+    # The allocator may have kept enough memory for the training batch: then the dev batch fails.
+    errors = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
+    assert ended.stderr.splitlines()[-1].startswith(errors)
 
 
-def test_a_group_of_processes_may_have_less_than_the_machine(
+def test_a_control_group_may_have_less_memory_than_the_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "CGROUPS", tmp_path)
@@ -129,10 +132,10 @@ def test_a_group_of_processes_may_have_less_than_the_machine(
     assert probe.available_bytes() == 4_000_340
 
 
-def test_another_error_is_not_taken_for_want_of_memory() -> None:
+def test_other_errors_are_not_taken_for_out_of_memory() -> None:
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    with pytest.raises(RuntimeError, match="shape"), probe.memory_to_spare("a batch"):
+    with pytest.raises(RuntimeError, match="shape"), probe.memory_limit("a batch"):
         raise RuntimeError("shape mismatch")
-    with pytest.raises(NmtError, match="too little memory for a b"), probe.memory_to_spare("a b"):
+    with pytest.raises(NmtError, match="too little memory for a b"), probe.memory_limit("a b"):
         raise MemoryError
     assert resource.getrlimit(resource.RLIMIT_DATA) == before

@@ -1,4 +1,4 @@
-"""Every recipe of the paper can be trained here: one update with its real shapes, tiny text."""
+"""Every recipe of the paper takes an update with its real shapes and a tiny text."""
 
 from pathlib import Path
 from typing import Any
@@ -25,26 +25,26 @@ ROWS = [
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
-    """All 37,000 pieces included; Adam's first step moves each weight by the learning rate."""
+    """The vocabulary has its full size; Adam first moves each weight by the learning rate."""
     recipe = load_recipe(name)
     V = recipe.tokenizer.vocab_size
     torch.manual_seed(1)
     network = Transformer(recipe.model, V, PAD)
     assert sum(each.numel() for each in network.parameters()) == count_parameters(recipe.model, V)
-    before = network.embedding[:100].detach().clone()
+    before = network.embeddings.weight[:100].detach().clone()
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
-    updater.begin()
+    updater.set_up()
     batch = make_batch([([9, 10, V - 1], [11, 12]), ([13], [14, 15, 16])])
     sums = updater.update(batch, 1, counts=True, stop=None)
     assert sums.is_finite
     assert (sums.source_tokens, sums.target_tokens) == (6, 7)
     assert sums.learning_rate == pytest.approx(recipe.model.d_model**-0.5 * 4000**-1.5)
-    moved = (network.embedding[:100].detach() - before).abs().max()
+    moved = (network.embeddings.weight[:100].detach() - before).abs().max()
     assert float(moved) == pytest.approx(sums.learning_rate, rel=0.05)
 
 
 def test_a_recipe_in_a_folder_trains_into_one_and_is_found(nmt: Run, tiny: Path) -> None:
-    """`paper/c-n2`, with little text and narrow, from prepare to evaluate, in runs/paper/c-n2."""
+    """`paper/c-n2`, made narrow and with little text, trains in runs/paper/c-n2."""
     changes: dict[str, Any] = {
         "data.train": '[{ source = "train.src", target = "train.tgt" }]',
         "data.dev": '[{ source = "dev.src", target = "dev.tgt" }]',

@@ -5,7 +5,7 @@ import pytest
 from nmt.training.schedule import inverse_sqrt
 
 
-def test_hand_worked_rates() -> None:
+def test_hand_computed_rates() -> None:
     """d_model 512, warm-up 4000: first 512^-0.5 * 4000^-1.5, at most 512^-0.5 * 4000^-0.5."""
     assert inverse_sqrt(1, d_model=512, warmup=4000) == pytest.approx(1.74693e-07, rel=1e-5)
     assert inverse_sqrt(4000, d_model=512, warmup=4000) == pytest.approx(6.98771e-04, rel=1e-5)

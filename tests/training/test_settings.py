@@ -1,6 +1,5 @@
-"""Settings of a training, each turned on: precision, compiling, fine-tuning, TensorBoard."""
+"""Settings of a training: precision, compiling, fine-tuning, TensorBoard, BPE-dropout."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.training.checkpoints import digest
 from tests.conftest import Run
-from tests.training.conftest import assert_same, read_metrics, weights
+from tests.training.conftest import assert_same, losses, read_metrics, weights
 
 
 def test_prepare_after_training_with_automatic_precision(nmt: Run, tiny: Path) -> None:
@@ -31,16 +29,12 @@ def test_compiling_without_a_compiler_is_refused(nmt: Run, tiny: Path, monkeypat
 def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
     for run, precision in (("full", "float32"), ("half", "bf16")):
         nmt("train", tiny, "--run", run, "--set", f"train.precision={precision}")
-    full, half = (
-        [x["loss"] for x in read_metrics(Path(run)) if x["kind"] == "train"]
-        for run in ("full", "half")
-    )
-    assert half == pytest.approx(full, rel=0.02)
-    assert weights(Path("half/model.safetensors"))["embedding"].dtype == torch.float32
+    assert losses(Path("half")) == pytest.approx(losses(Path("full")), rel=0.02)
+    assert weights(Path("half/model.safetensors"))["embeddings.weight"].dtype == torch.float32
 
 
 def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
-    """What the machine has is written down; on another machine the run goes on with that."""
+    """The run keeps the precision that it started with, also on another machine."""
     automatic = ["--set", "train.precision=auto"]
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
     nmt("train", tiny, *automatic, "--max-updates", 4)
@@ -49,12 +43,12 @@ def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any)
     assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
 
 
-def test_fine_tuning_begins_with_the_model_and_keeps_its_tokenizer(
+def test_fine_tuning_starts_from_the_model_and_keeps_its_tokenizer(
     nmt: Run, tiny: Path, skilled_run: Path
 ) -> None:
-    """A learning rate of 0 leaves the weights as they came."""
+    """With a learning rate of 0 the weights stay equal."""
     settings = ["model.d_model=32", "model.d_ff=64", "model.d_k=16", "model.d_v=16"]
-    settings.append("model.attention_dropout=0.1")  # weights are the same without it
+    settings.append("model.attention_dropout=0.1")  # a model without it has the same weights
     options = [part for each in settings for part in ("--set", each)]
     options += ["--init-from", str(skilled_run / "model.safetensors")]
     ended = nmt("train", tiny, *options, "--set", "train.learning_rate_scale=0.0")
@@ -68,7 +62,7 @@ def test_fine_tuning_begins_with_the_model_and_keeps_its_tokenizer(
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
-def test_fine_tuning_goes_on_without_the_model_it_began_with(
+def test_fine_tuning_resumes_without_the_initial_model(
     nmt: Run, tiny: Path, tiny_run: Path
 ) -> None:
     shutil.copy(tiny_run / "model.safetensors", "start.safetensors")
@@ -90,10 +84,9 @@ def test_a_model_of_another_shape_or_vocabulary_is_refused(
     assert "has model.d_ff=32, tokenizer.vocab_size=40, the recipe model.d_ff=64" in refused.err
     missing = nmt("train", tiny, "--init-from", "nothing.safetensors")
     assert missing.code == 1
-    assert missing.err == (
-        "nmt: nothing.safetensors, the model to begin with, does not exist; train it first, or name"
-        " another with --init-from\n"
-    )
+    assert "nothing.safetensors" in missing.err
+    assert "does not exist" in missing.err
+    assert "--init-from" in missing.err
 
 
 def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
@@ -107,45 +100,20 @@ def test_tensorboard_shows_the_figures_of_metrics(nmt: Run, tiny: Path) -> None:
     assert [value for _, value in shown] == pytest.approx([line["loss"] for line in lines])
 
 
-def test_bpe_dropout_trains_on_other_pieces_each_epoch_and_repeats(nmt: Run, tiny: Path) -> None:
+def test_bpe_dropout_changes_the_subwords_and_repeats(nmt: Run, tiny: Path) -> None:
     for run, share in (("none", 0.0), ("some", 0.3), ("again", 0.3)):
         nmt("train", tiny, "--run", run, "--set", f"train.bpe_dropout={share}")
     assert_same(Path("some/model.safetensors"), Path("again/model.safetensors"))
-    losses = [
-        [x["loss"] for x in read_metrics(Path(run)) if x["kind"] == "train"]
-        for run in ("none", "some")
-    ]
-    assert losses[0] != losses[1]
+    assert losses(Path("none")) != losses(Path("some"))
 
 
 @pytest.mark.slow
 def test_compiled_training_is_the_same_training(nmt: Run, tiny: Path) -> None:
-    """torch.compile changes rounding alone; it needs a C++ compiler."""
+    """torch.compile changes only rounding; it needs a C++ compiler."""
     if not any(map(shutil.which, ("g++", "clang++", "c++"))):
         pytest.skip("no C++ compiler here")
     options = ["--max-updates", 2, "--set", "model.dropout=0.0"]
     nmt("train", tiny, "--run", "plain", *options)
     compiled = nmt("train", tiny, "--run", "compiled", *options, "--set", "train.compile=true")
     assert compiled.code == 0
-    plain, fast = (read_metrics(Path(run))[0]["loss"] for run in ("plain", "compiled"))
-    assert fast == pytest.approx(plain, rel=1e-4)
-
-
-def test_a_run_begun_before_there_were_other_scores_goes_on(nmt: Run, tiny: Path) -> None:
-    """Its recipe has neither their settings nor kinds of pieces, its seal another name."""
-    assert nmt("train", tiny, "--run", "whole").code == 0
-    assert nmt("train", tiny, "--run", "parts", "--max-updates", 8).code == 0
-    recipe = Path("parts/recipe.toml")
-    new = ("metric = ", "kind = ", "joint = ", "norm", "activation", "attention_dropout", "tied")
-    lines = [line for line in recipe.read_text().splitlines() if not line.startswith(new)]
-    recipe.write_text("\n".join(lines).replace(', "references" = []', ""))
-    for path in Path("parts/checkpoints").glob("*.json"):
-        content = json.loads(path.read_text())
-        content["progress"]["best_bleu"] = content["progress"].pop("best_score")
-        del content["seal"]
-        path.write_text(json.dumps({**content, "seal": digest(content)}))
-    resumed = nmt("train", tiny, "--run", "parts")
-    assert resumed.code == 0, resumed.err
-    assert "resumed at update 8" in resumed.err
-    for name in ("model", "best"):
-        assert_same(Path(f"whole/{name}.safetensors"), Path(f"parts/{name}.safetensors"))
+    assert losses(Path("compiled")) == pytest.approx(losses(Path("plain")), rel=1e-4)

@@ -1,15 +1,15 @@
-"""A signal is noted, a second Ctrl-C ends at once, and what may be left is left."""
+"""A signal is recorded, a second Ctrl-C ends at once, interruptible work is left."""
 
 import os
 import signal
 
 import pytest
 
-from nmt.training.signals import StoppedEarly, StopRequest
+from nmt.training.signals import Interrupted, StopRequest
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_is_noted_and_a_second_interrupt_ends_at_once(
+def test_the_first_signal_is_recorded_and_a_second_interrupt_ends_at_once(
     first: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
     before = signal.getsignal(first)
@@ -20,30 +20,30 @@ def test_the_first_is_noted_and_a_second_interrupt_ends_at_once(
             os.kill(os.getpid(), signal.SIGINT)
     assert end.value.code == 130
     assert signal.getsignal(first) == before
-    again = "; again stops at once" if first == signal.SIGINT else ""
+    again = "; press Ctrl-C again to stop at once" if first == signal.SIGINT else ""
     assert f"stopping at the end of this update{again}" in capfd.readouterr().err
 
 
-def test_a_second_termination_is_the_first_one_passed_on() -> None:
+def test_a_second_sigterm_is_ignored() -> None:
     with StopRequest() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.signal == signal.SIGTERM
 
 
-def test_only_what_may_be_left_is_left() -> None:
+def test_a_signal_leaves_only_interruptible_work() -> None:
     finished = []
 
-    def leave(stop: StopRequest, what: str) -> None:
-        with stop.may_leave():
+    def interrupted_work(stop: StopRequest, what: str) -> None:
+        with stop.interruptible():
             os.kill(os.getpid(), signal.SIGTERM)
             finished.append(what)
 
     with StopRequest() as stop:
-        with pytest.raises(StoppedEarly):
-            leave(stop, "cut short")
+        with pytest.raises(Interrupted):
+            interrupted_work(stop, "cut short")
         os.kill(os.getpid(), signal.SIGTERM)
         finished.append("kept")
-        with pytest.raises(StoppedEarly):
-            leave(stop, "not begun")
+        with pytest.raises(Interrupted):
+            interrupted_work(stop, "not started")
     assert finished == ["kept"]

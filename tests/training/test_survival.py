@@ -1,12 +1,9 @@
-"""A run survives what happens to its process, its disk and its files."""
+"""A run survives kills, signals, a full disk and damaged files."""
 
 import json
-import os
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +13,16 @@ import pytest
 import torch
 
 from tests.conftest import Run
+from tests.training.conftest import (
+    MARK_VALIDATION,
+    Process,
+    finish,
+    read_metrics,
+    start_process,
+    wait_until,
+)
 
-# Long enough for kills to find it at work; checkpoints and validations often enough to be hit.
+# Long enough to be killed before its end; checkpoints and validations are frequent targets.
 LONG = [
     *("--max-updates", "300", "--set", "train.checkpoint_updates=10"),
     *("--set", "train.validate_updates=30", "--set", "train.report_updates=5"),
@@ -25,22 +30,13 @@ LONG = [
 ]
 
 
-def start(recipe: Path, run: str, *options: str, **how: Any) -> "subprocess.Popen[bytes]":
-    """A real `nmt train`."""
-    command = [sys.executable, "-m", "nmt", "train", str(recipe), "--run", run, *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, **how)
-
-
-def finish(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
-    """Wait for its end: exit code and stderr."""
-    with process:
-        errors = process.communicate(timeout=300)[1].decode()
-    return process.returncode, errors
+def start(recipe: Path, run: object, *options: str, **how: Any) -> Process:
+    """Start a real `nmt train`."""
+    return start_process("-m", "nmt", "train", recipe, "--run", run, *options, **how)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
-    """Every model, state and figure of two runs is equal, bit for bit; times aside."""
+    """Assert that models, states and metrics of two runs are equal bit for bit, except times."""
     names = {path.relative_to(one) for path in one.rglob("*") if path.is_file()}
     assert names == {path.relative_to(other) for path in other.rglob("*") if path.is_file()}
     for name in names:
@@ -53,28 +49,29 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 def assert_same_state(one: Any, other: Any) -> None:
-    """Two optimiser states are equal."""
+    """Assert that two optimiser states are equal."""
     assert one["param_groups"] == other["param_groups"]
     for left, right in zip(one["state"].values(), other["state"].values(), strict=True):
         assert all(torch.equal(left[key], right[key]) for key in left)
 
 
 def untimed(run: Path) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without what the clock says."""
+    """Return the lines of metrics.jsonl without times and speeds."""
     clocked = ("seconds", "time", "tokens_per_second")
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return [{key: line[key] for key in line if key not in clocked} for line in lines]
+    return [{key: line[key] for key in line if key not in clocked} for line in read_metrics(run)]
 
 
 def kill_at_random(recipe: Path, run: Path, draw: random.Random) -> bool:
-    """Start a training and kill it at a random moment; False if it ended before that."""
-    process = start(recipe, str(run), *LONG)
+    """Start a training and kill it at a random moment; return False if it ended before that.
+
+    Most kills come after the training has written metrics, the others at any time after the start.
+    """
+    known = metrics_size(run)
+    process = start(recipe, run, *LONG)
     in_training = draw.random() < 0.8
-    if in_training:  # the rest: anywhere, the first imports and the corpus's preparation too
-        known = run.joinpath("metrics.jsonl").stat().st_size if in_run(run) else 0
-        while process.poll() is None and not (in_run(run) and grown(run, known)):
-            time.sleep(0.002)
-    time.sleep(draw.uniform(0, 0.4 if in_training else 3.0))
+    while in_training and process.poll() is None and metrics_size(run) == known:
+        time.sleep(0.002)
+    time.sleep(draw.uniform(0, 0.4 if in_training else 3.0))  # the random moment
     process.kill()
     code, errors = finish(process)
     assert "Traceback" not in errors
@@ -82,21 +79,17 @@ def kill_at_random(recipe: Path, run: Path, draw: random.Random) -> bool:
     return code != 0
 
 
-def in_run(run: Path) -> bool:
-    """Whether a training has begun to report."""
-    return run.joinpath("metrics.jsonl").is_file()
-
-
-def grown(run: Path, known: int) -> bool:
-    """Whether it has reported anew."""
-    return run.joinpath("metrics.jsonl").stat().st_size != known
+def metrics_size(run: Path) -> int:
+    """Return the size of a run's metrics in bytes, 0 without metrics."""
+    metrics = run / "metrics.jsonl"
+    return metrics.stat().st_size if metrics.is_file() else 0
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_run_killed_again_and_again_is_the_uninterrupted_run(
     nmt: Run, tiny: Path, kills: int
 ) -> None:
-    """SIGKILL at random moments, each time started again with the same command."""
+    """After each SIGKILL at a random moment the same command resumes the run."""
     assert nmt("train", tiny, "--run", "whole", *LONG).code == 0
     draw = random.Random(kills)
     killed, rounds = 0, 0
@@ -104,21 +97,21 @@ def test_a_run_killed_again_and_again_is_the_uninterrupted_run(
         run = Path(f"killed-{rounds}")
         while killed < kills and kill_at_random(tiny, run, draw):
             killed += 1
-        code, errors = finish(start(tiny, str(run), *LONG))
+        code, errors = finish(start(tiny, run, *LONG))
         assert code == 0, errors
         assert_same_run(Path("whole"), run)
         rounds += 1
 
 
 def damage_middle(path: Path) -> None:
-    """Flip one bit."""
+    """Flip one bit in the middle of a file."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 16
     path.write_bytes(content)
 
 
 def truncate(path: Path) -> None:
-    """Lose the second half."""
+    """Drop the second half of a file."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -141,7 +134,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
     assert_same_run(Path("whole"), Path("hurt"))
 
 
-def test_where_no_checkpoint_is_whole_nothing_is_touched(nmt: Run, tiny: Path) -> None:
+def test_if_all_checkpoints_are_damaged_nothing_is_renamed(nmt: Run, tiny: Path) -> None:
     nmt("train", tiny, "--max-updates", 8)
     states = sorted(Path("runs/tiny/checkpoints").glob("*.state.pt"))
     assert len(states) == 2
@@ -164,10 +157,8 @@ def test_a_damaged_checkpoint_is_left_out_of_the_average(nmt: Run, tiny: Path) -
 
 
 @pytest.mark.parametrize("fails", [".safetensors", ".state.pt"])
-def test_a_full_disk_stops_with_a_sentence_and_costs_nothing(
-    nmt: Run, tiny: Path, fails: str
-) -> None:
-    """Files may not grow beyond a limit that a model exceeds, or the larger state alone."""
+def test_a_full_disk_stops_the_run_and_loses_nothing(nmt: Run, tiny: Path, fails: str) -> None:
+    """A limit on file sizes stands for a full disk: the model exceeds it, or only the state."""
     options = ["--set", "model.d_model=128", "--set", "model.d_ff=512"]
     options += ["--set", "train.validate_updates=12"]
     nmt("train", tiny, "--run", "whole", *options)
@@ -182,10 +173,11 @@ def test_a_full_disk_stops_with_a_sentence_and_costs_nothing(
 
     code, errors = finish(start(tiny, "full", *options, preexec_fn=limit_files))
     assert code == 1
-    assert errors.splitlines()[-1] == (
-        f"nmt: cannot write full/checkpoints/update-00000008{fails}: File too large; earlier"
-        " checkpoints are intact: make room, and the same command goes on"
-    )
+    last = errors.splitlines()[-1]
+    path = f"full/checkpoints/update-00000008{fails}"
+    assert last.startswith(f"nmt: cannot write {path}: File too large; ")
+    assert "earlier checkpoints are intact" in last
+    assert "the same command resumes" in last
     assert all(path.read_bytes() == content for path, content in before.items())
     assert not list(Path("full").rglob("*.partial"))
     assert nmt("train", tiny, "--run", "full", *options).code == 0
@@ -193,16 +185,13 @@ def test_a_full_disk_stops_with_a_sentence_and_costs_nothing(
         assert (Path("whole") / name).read_bytes() == (Path("full") / name).read_bytes()
 
 
-def test_a_signal_during_validation_waits_for_no_translation(nmt: Run, tiny: Path) -> None:
-    """The state is saved with its validation pending, which the resumed run makes up for."""
+def test_a_signal_interrupts_a_validation(nmt: Run, tiny: Path) -> None:
+    """The checkpoint records that the update is not validated, so that the resumed run does it."""
     slow = ["--set", "decode.max_extra_tokens=3000", "--set", "decode.batch_tokens=1"]
     options = ["--max-updates", "8", "--set", "train.validate_updates=6"]
-    nmt("train", tiny, "--run", "whole", *options)
-    process = start(tiny, "parts", *options, *slow)
-    while not Path("parts/checkpoints/update-00000004.json").is_file():
-        assert process.poll() is None
-        time.sleep(0.002)
-    time.sleep(0.5)  # by now the validation of update 6 is on its way
+    command = ["train", tiny, "--run", "parts", *options, *slow]
+    process = start_process("-c", MARK_VALIDATION, *command)
+    wait_until(Path("validating").exists, process)
     process.send_signal(signal.SIGTERM)
     code, errors = finish(process)
     assert code == 143, errors

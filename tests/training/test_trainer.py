@@ -1,11 +1,7 @@
-"""The training loop through its public interface: exact sums, resuming, averaging, stopping."""
+"""The training loop: exact sums, resuming, averaging, stopping."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,11 +16,19 @@ from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
-from tests.training.conftest import assert_same, read_metrics, weights
+from tests.training.conftest import (
+    assert_same,
+    finish,
+    losses,
+    read_metrics,
+    start_process,
+    wait_until,
+    weights,
+)
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path) -> None:
-    """Ended at its 6th update and raised to 12, with dropout, against 12 in one go."""
+    """6 updates raised to 12, with dropout, against 12 updates without a stop."""
     assert nmt("train", tiny, "--run", "whole").code == 0
     assert nmt("train", tiny, "--run", "parts", "--max-updates", 6).code == 0
     assert nmt("train", tiny, "--run", "parts", "--max-updates", 12).code == 0
@@ -42,7 +46,7 @@ def test_a_finished_run_says_so_and_changes_nothing(nmt: Run, tiny: Path) -> Non
 
 
 def test_model_is_the_mean_of_the_last_checkpoints(nmt: Run, tiny: Path) -> None:
-    """Checkpoints at 4, 8 and 12, of which the recipe averages 2 and keeps no more."""
+    """Of the checkpoints at 4, 8 and 12 the recipe averages and keeps the last two."""
     nmt("train", tiny)
     run = Path("runs/tiny")
     names = sorted(path.name for path in (run / "checkpoints").glob("*.safetensors"))
@@ -54,16 +58,12 @@ def test_model_is_the_mean_of_the_last_checkpoints(nmt: Run, tiny: Path) -> None
 
 
 @pytest.mark.parametrize("tokens", [1, 30])
-def test_accumulated_updates_equal_whole_ones(nmt: Run, tiny: Path, tokens: int) -> None:
-    """Micro-batches add up: the same losses and, after 12 updates, weights but for rounding."""
+def test_updates_with_micro_batches_equal_whole_ones(nmt: Run, tiny: Path, tokens: int) -> None:
+    """Losses and weights after 12 updates are equal except for rounding."""
     options = ["--set", "model.dropout=0.0"]
     nmt("train", tiny, "--run", "whole", *options)
     nmt("train", tiny, "--run", "parts", *options, "--set", f"train.micro_batch_tokens={tokens}")
-    curves = [
-        [line["loss"] for line in read_metrics(Path(run)) if line["kind"] == "train"]
-        for run in ("whole", "parts")
-    ]
-    assert curves[0] == pytest.approx(curves[1], rel=1e-5)
+    assert losses(Path("whole")) == pytest.approx(losses(Path("parts")), rel=1e-5)
     whole, parts = (weights(Path(f"{run}/model.safetensors")) for run in ("whole", "parts"))
     for name, tensor in whole.items():
         assert float((tensor - parts[name]).norm() / tensor.norm()) < 1e-3, name
@@ -71,8 +71,8 @@ def test_accumulated_updates_equal_whole_ones(nmt: Run, tiny: Path, tokens: int)
 
 def test_training_lowers_the_loss(nmt: Run, tiny: Path) -> None:
     nmt("train", tiny, "--max-updates", 60, "--set", "train.validate_updates=60")
-    losses = [x["loss"] for x in read_metrics(Path("runs/tiny")) if x["kind"] == "train"]
-    assert losses[-1] < 0.8 * losses[0]
+    curve = losses(Path("runs/tiny"))
+    assert curve[-1] < 0.8 * curve[0]
 
 
 def test_metrics_are_as_documented(nmt: Run, tiny: Path) -> None:
@@ -88,11 +88,11 @@ def test_metrics_are_as_documented(nmt: Run, tiny: Path) -> None:
     assert lines[-1]["kind"] == "average"
 
 
-def test_the_gradient_norm_is_that_of_the_loss_a_token(nmt: Run, tiny: Path) -> None:
-    """Of the first update, against the gradient of the reference loss by autograd."""
+def test_the_gradient_norm_is_that_of_the_mean_loss_per_token(nmt: Run, tiny: Path) -> None:
+    """The first update's norm equals that of the reference loss's gradient by autograd."""
     still = ["--set", "model.dropout=0.0", "--set", "train.report_updates=1"]
     nmt("train", tiny, "--max-updates", 1, *still)
-    told = read_metrics(Path("runs/tiny"))[0]
+    written = read_metrics(Path("runs/tiny"))[0]
     run = RunFolder(Path("runs/tiny"))
     recipe = run.load_recipe()
     prepared = open_prepared(recipe, run.prepared_folder())
@@ -112,8 +112,8 @@ def test_the_gradient_norm_is_that_of_the_loss_a_token(nmt: Run, tiny: Path) -> 
     loss = reference_loss(logits, batch.labels.flatten(), 0.1, PAD).smoothed / batch.target_tokens
     gradients = torch.autograd.grad(loss, list(network.parameters()))
     norm = torch.cat([each.flatten() for each in gradients]).norm()
-    assert told["gradient_norm"] == pytest.approx(float(norm), rel=1e-4)
-    assert told["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    assert written["gradient_norm"] == pytest.approx(float(norm), rel=1e-4)
+    assert written["loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_a_changed_recipe_is_refused_by_name(nmt: Run, tiny: Path) -> None:
@@ -130,11 +130,11 @@ def test_a_changed_corpus_is_refused(nmt: Run, tiny: Path) -> None:
         file.write_text(file.read_text() + "sun\n")
     refused = nmt("train", tiny)
     assert refused.code == 1
-    assert "changed since its training began" in refused.err
+    assert "corpus of runs/tiny has changed since its training started" in refused.err
 
 
 def test_patience_stops(nmt: Run, tiny: Path) -> None:
-    """A learning rate of 0 never gains: two validations after the first, the run ends."""
+    """With a learning rate of 0 nothing improves: the run ends two validations after the first."""
     ended = nmt(
         *("train", tiny, "--max-updates", 100, "--set", "train.patience=2"),
         *("--set", "train.learning_rate_scale=0.0", "--set", "train.validate_updates=3"),
@@ -153,18 +153,18 @@ def test_patience_may_end_before_the_first_checkpoint(nmt: Run, tiny: Path) -> N
 
 
 def test_the_last_update_is_validated_and_averaged(nmt: Run, tiny: Path) -> None:
-    """Off both grids: checkpoints at 4 and 8, validation at 6, the end at 9."""
+    """The end at 9 is a multiple neither of checkpoint_updates nor of validate_updates."""
     ended = nmt("train", tiny, "--max-updates", 9)
     assert [x["update"] for x in read_metrics(Path("runs/tiny")) if x["kind"] == "dev"] == [6, 9]
     assert read_model(Path("runs/tiny/model.safetensors")).updates == (8, 9)
     assert "best: runs/tiny/best.safetensors" in ended.err
 
 
-def test_one_folder_is_one_training(nmt: Run, tiny: Path) -> None:
+def test_a_folder_in_use_is_refused(nmt: Run, tiny: Path) -> None:
     with RunFolder(Path("runs/tiny")).lock():
         refused = nmt("train", tiny)
     assert refused.code == 1
-    assert "another nmt is at work in runs/tiny" in refused.err
+    assert "another nmt process is using runs/tiny" in refused.err
 
 
 def test_seeds_differ_and_repeat(nmt: Run, tiny: Path) -> None:
@@ -172,37 +172,32 @@ def test_seeds_differ_and_repeat(nmt: Run, tiny: Path) -> None:
         nmt("train", tiny, "--run", run, "--seed", seed, "--max-updates", 4)
     assert_same(Path("a/model.safetensors"), Path("b/model.safetensors"))
     a, c = weights(Path("a/model.safetensors")), weights(Path("c/model.safetensors"))
-    assert not torch.equal(a["embedding"], c["embedding"])
+    assert not torch.equal(a["embeddings.weight"], c["embeddings.weight"])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_the_same_command_goes_on(
+def test_a_signal_saves_and_the_same_command_resumes(
     nmt: Run, tiny: Path, number: int, code: int
 ) -> None:
-    """A real process is stopped in mid-run; resumed, it ends with the uninterrupted weights."""
-    # Long enough that the process is still at it when the signal comes, however busy the machine.
+    """A real process is stopped; resumed, it ends with the weights of an uninterrupted run."""
+    # Long enough that the signal comes before the end, also on a busy machine.
     options = ["--max-updates", "400", "--set", "train.checkpoint_updates=100"]
     options += ["--set", "train.validate_updates=200"]
     nmt("train", tiny, "--run", "whole", *options)
-    command = [sys.executable, "-m", "nmt", "train", str(tiny), "--run", "parts", *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment) as process:
-        metrics = Path("parts/metrics.jsonl")
-        while not (metrics.is_file() and metrics.read_text()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert b"checkpoint saved" in errors
-    assert b"Traceback" not in errors
+    process = start_process("-m", "nmt", "train", tiny, "--run", "parts", *options)
+    wait_until(lambda: bool(read_metrics(Path("parts"))), process)
+    process.send_signal(number)
+    ended, errors = finish(process)
+    assert ended == code
+    assert "checkpoint saved" in errors
+    assert "Traceback" not in errors
     resumed = nmt("train", tiny, "--run", "parts", *options)
     assert "resumed at update" in resumed.err
     assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
 
 
 @pytest.mark.parametrize("metric", ["bleu", "loss"])
-def test_the_best_model_is_picked_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
+def test_the_best_model_is_chosen_by_the_metric(nmt: Run, tiny: Path, metric: str) -> None:
     options = ["--max-updates", 40, "--set", f"train.early_stopping_metric={metric}"]
     ended = nmt("train", tiny, *options, "--set", "train.validate_updates=5")
     assert ended.code == 0
@@ -216,8 +211,8 @@ def test_the_best_model_is_picked_by_the_metric(nmt: Run, tiny: Path, metric: st
     assert f"at update {best['update']}" in ended.err
 
 
-def test_the_report_of_a_resumed_run_misses_nothing(nmt: Run, tiny: Path) -> None:
-    """Stopped at 5, between the reports of 4 and 6: that of 6 still counts update 5."""
+def test_the_metrics_of_a_resumed_run_are_complete(nmt: Run, tiny: Path) -> None:
+    """Stopped at 5, between the lines of updates 4 and 6: that of 6 still includes update 5."""
     nmt("train", tiny, "--run", "whole")
     nmt("train", tiny, "--run", "parts", "--max-updates", 5)
     nmt("train", tiny, "--run", "parts")
@@ -233,10 +228,10 @@ def test_the_report_of_a_resumed_run_misses_nothing(nmt: Run, tiny: Path) -> Non
 
 
 def test_validation_bleu_is_what_evaluate_prints(nmt: Run, skilled_run: Path) -> None:
-    """The tiny recipe's test set is its dev set: one model, one set, one score."""
+    """The tiny recipe's test set is its dev set, so that the scores must be equal."""
     data = skilled_run.parent.parent
-    report = json.loads(nmt("evaluate", "--model", skilled_run, "--data-dir", data, "--json").out)
+    printed = json.loads(nmt("evaluate", "--model", skilled_run, "--data-dir", data, "--json").out)
     averaged = read_metrics(skilled_run)[-1]
     assert averaged["kind"] == "average"
     assert averaged["bleu"] > 0
-    assert report["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
+    assert printed["results"][0]["scores"]["BLEU"]["value"] == averaged["bleu"]
