@@ -1,4 +1,4 @@
-"""Segments as they come: read no further ahead than pays, and no further than is there."""
+"""Read segments as they arrive, in chunks that are large but never wait for more input."""
 
 import os
 import select
@@ -9,36 +9,38 @@ from dataclasses import dataclass
 
 from nmt.errors import NmtError
 
-FIRST_SEGMENTS = 32  # translated first, so that a reader need not wait for more
-CHUNK_SEGMENTS = 2_000  # at most, read ahead and sorted by length together
-CHUNK_CHARACTERS = 1_000_000  # likewise: lines may be long
-PATIENCE_SECONDS = 0.02  # for more of a pipe that has given a line: its writer may be at work
-READ_BYTES = 1 << 16  # what a pipe holds
+FIRST_SEGMENTS = 32  # in the first chunk, so that a reader gets the first translations soon
+CHUNK_SEGMENTS = 2_000  # in a chunk at most; they are sorted by length together
+CHUNK_CHARACTERS = 1_000_000  # likewise, because lines may be long
+PATIENCE_SECONDS = 0.02  # to wait for another line of a pipe whose writer may be writing it
+READ_BYTES = 1 << 16  # the capacity of a pipe
 
 
-def always(deadline: float) -> bool:
-    """Whether a file's next line is there."""
+def always_ready(deadline: float) -> bool:
+    """Return True: the next line of a file can always be read at once."""
     return True
 
 
 @dataclass(frozen=True)
 class Source:
-    """Segments, and whether the next of them, or the end, is there by a time.monotonic()."""
+    """Segments, and a function that tells whether the next one can be read without waiting."""
 
     segments: Iterable[str]
-    is_there: Callable[[float], bool] = always
+    # Takes a deadline in seconds of time.monotonic(); True also at the end of the input.
+    is_ready: Callable[[float], bool] = always_ready
 
 
 def chunks_of(source: Source, first: int = FIRST_SEGMENTS) -> Iterator[list[str]]:
-    """The segments in chunks, none kept back while more of them are awaited.
+    """Yield the segments in chunks; a chunk ends as soon as the next segment would be waited for.
 
-    The first chunk is small, and so is the first after a pause; those after it grow.
+    The first chunk, and the first after a pause, has at most `first` segments. Chunks grow up to
+    CHUNK_SEGMENTS while segments keep coming.
     """
     segments, size = iter(source.segments), first
     for segment in segments:
         chunk, characters = [segment], len(segment)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(chunk) < size and characters < CHUNK_CHARACTERS and source.is_there(deadline):
+        while len(chunk) < size and characters < CHUNK_CHARACTERS and source.is_ready(deadline):
             following = next(segments, None)
             if following is None:
                 break
@@ -51,50 +53,52 @@ def chunks_of(source: Source, first: int = FIRST_SEGMENTS) -> Iterator[list[str]
 class ArrivingLines:
     """The lines of a pipe, a terminal or a file, without line feeds, read as they arrive.
 
-    Python's own readers do not tell whether they would wait for the next line.
+    Python's own readers cannot tell whether the next line would be waited for.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
+        """Read an open file descriptor; `name` stands for it in messages."""
         self._descriptor, self._name = descriptor, name
-        self._whole: deque[bytes] = deque()  # lines that nobody has taken yet
-        self._begun: list[bytes] = []  # parts of the line whose end has not come
-        self._ended = False
+        self._complete: deque[bytes] = deque()  # lines that were read but not yet returned
+        self._partial: list[bytes] = []  # parts of the line whose end has not been read
+        self._at_end = False
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        while not self._whole:
-            if self._ended:
+        while not self._complete:
+            if self._at_end:
                 raise StopIteration
             self._read(None)
-        return self._whole.popleft()
+        return self._complete.popleft()
 
-    def is_there(self, deadline: float) -> bool:
-        """Whether the next line, or the end, comes by then (time.monotonic)."""
-        while not self._whole and not self._ended:
+    def is_ready(self, deadline: float) -> bool:
+        """Return whether the next line, or the end, arrives before a time of time.monotonic()."""
+        while not self._complete and not self._at_end:
             if not self._read(max(0.0, deadline - time.monotonic())):
                 return False
         return True
 
     def _read(self, seconds: float | None) -> bool:
-        """Take what comes within that time, None is forever; whether something came."""
+        """Read what arrives within some seconds (None: forever); return whether anything did."""
         try:
-            # Waiting here, not in os.read, serves pipes too that another user made not block.
+            # Waiting in select, not in os.read, also works for pipes that another user made
+            # non-blocking.
             if not select.select([self._descriptor], [], [], seconds)[0]:
                 return False
-            came = os.read(self._descriptor, READ_BYTES)
+            data = os.read(self._descriptor, READ_BYTES)
         except OSError as error:
             raise NmtError(f"cannot read {self._name}: {error.strerror}") from error
-        end, *more = came.split(b"\n")
-        self._begun.append(end)
+        end, *more = data.split(b"\n")
+        self._partial.append(end)
         if more:
-            *whole, begun = more
-            self._whole.append(b"".join(self._begun))
-            self._whole += whole
-            self._begun = [begun]
-        if not came:
-            self._ended = True
-            if last := b"".join(self._begun):
-                self._whole.append(last)
+            *complete, partial = more
+            self._complete.append(b"".join(self._partial))
+            self._complete += complete
+            self._partial = [partial]
+        if not data:
+            self._at_end = True
+            if last := b"".join(self._partial):
+                self._complete.append(last)
         return True

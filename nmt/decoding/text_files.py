@@ -46,7 +46,7 @@ def open_source(source: Path) -> Iterator[Source]:
     name = "stdin" if source == STANDARD else str(source)
     with nullcontext(sys.stdin.buffer) if source == STANDARD else source.open("rb") as stream:
         lines = ArrivingLines(stream.fileno(), name)
-        yield Source(decode_lines(lines, name), lines.is_there)
+        yield Source(decode_lines(lines, name), lines.is_ready)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nmt.decoding.stream import chunks_of
 from nmt.decoding.text_files import open_output, open_source
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.system.log import progress_bar
 
 

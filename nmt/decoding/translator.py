@@ -1,173 +1,132 @@
-"""Segments in, translations out: one for one, in order, however they are batched."""
+"""Translate segments: one translation for each, in order, however they are batched."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import InitVar, dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 
 from nmt.artifacts.model_file import TrainedModel
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import SearchModel, SpecialIds, beam_search
+from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.segments import segment_limit, split_long
+from nmt.decoding.rules import SpecialIds
+from nmt.decoding.scheduler import BatchScheduler, decoding_pool
+from nmt.decoding.search_model import SearchModel
+from nmt.decoding.segments import SegmentEncoder, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.translation import Translation, assemble
 from nmt.errors import NmtError
 from nmt.kernels.int8 import has_int8
 from nmt.model.transformer import Transformer
-from nmt.system.processes import ForkedMap
-from nmt.system.threads import bound_kernel_caches
+from nmt.system.log import Notify
+from nmt.system.parallel import Map
 from nmt.text.batches import source_batch
-from nmt.text.plan import batches_for_processes
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
-
-class Map(Protocol):
-    """What calls a function on many items: the built-in `map`, or one that shares the work out."""
-
-    def __call__(
-        self, function: Callable[[Item], Result], items: Iterable[Item], /
-    ) -> Iterable[Result]: ...
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One translation of a segment."""
-
-    text: str
-    score: float
-    log_prob: float
-
-
-@dataclass(frozen=True)
-class Translation:
-    """A segment's translations, best first; at least one."""
-
-    candidates: tuple[Candidate, ...]
-
-    @property
-    def text(self) -> str:
-        """The best one."""
-        return self.candidates[0].text
-
-
-BLANK = Translation((Candidate("", 0.0, 0.0),))
-
-
-@dataclass
 class Translator:
-    """Translates with one model or an ensemble; `report` is told what a user should know."""
+    """Translates with one model or an ensemble: encoder of segments, scheduler, assembly.
 
-    networks: InitVar[Sequence[Transformer]]  # not kept: the weights are laid out anew
-    tokenizer: Tokenizer
-    settings: DecodeSettings
-    report: Callable[[str], None]
-    n_best: int = 1
-    map_batches: Map | None = None  # by default processes, on a CPU
+    The weights are packed when it is made, so the networks need not be kept.
+    """
 
-    def __post_init__(self, networks: Sequence[Transformer]) -> None:
-        self._device = networks[0].embedding.device
-        if self.settings.precision == "int8" and not has_int8(self._device):
-            or_there = "" if self._device.type == "cpu" else ", or add --device cpu"
-            raise NmtError(
-                f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{or_there}"
-            )
-        decoders = [IncrementalDecoder(each, self.settings.precision) for each in networks]
-        alone = len(decoders) == 1
-        self._search_model: SearchModel[Any] = decoders[0] if alone else Ensemble(decoders)
-        self._special = special_ids(self.tokenizer)
-        limits = [segment_limit(self.settings, each.settings) for each in networks]
-        self._longest = min(limits)
-        self._positions = networks[limits.index(self._longest)].settings.max_positions
-        self._workers = workers_for(self._device)
-        self._map = self.map_batches or self._workers.map
+    def __init__(
+        self,
+        networks: Sequence[Transformer],
+        tokenizer: Tokenizer,
+        settings: DecodeSettings,
+        notify: Notify,
+        *,
+        n_best: int = 1,
+        map_batches: Map | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Prepare to translate.
+
+        Args:
+            networks: in evaluation mode, on one device; several make an ensemble.
+            tokenizer: that of all networks.
+            settings: how to search.
+            notify: receives what a user should know, such as that a segment was split.
+            n_best: candidates of each translation, at most the beam size.
+            map_batches: maps the search over batches. By default a pool of processes does on a
+                CPU.
+            workers: batches searched at the same time; by default the pool's processes.
+
+        Raises:
+            NmtError: if the device lacks the precision, or the settings do not fit a model.
+        """
+        device = networks[0].device
+        check_precision(settings, device)
+        limits = [segment_limit(settings, each.settings) for each in networks]
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.n_best = n_best
+        self.encoder = SegmentEncoder(
+            tokenizer.source, min(limits, key=lambda limit: limit.tokens), notify
+        )
+        pool = decoding_pool(device)
+        self.scheduler = BatchScheduler(
+            self._search_batch,
+            settings.batch_tokens,
+            workers or pool.count,
+            map_batches or pool.map,
+        )
+        self._device = device
+        self._special = special_ids(tokenizer)
+        decoders = [IncrementalDecoder(each, settings.precision) for each in networks]
+        self._model: SearchModel[Any] = decoders[0] if len(decoders) == 1 else Ensemble(decoders)
 
     @classmethod
     def of(
         cls,
         model: TrainedModel,
         settings: DecodeSettings,
-        report: Callable[[str], None],
+        notify: Notify,
         n_best: int = 1,
+        *,
+        map_batches: Map | None = None,
+        workers: int | None = None,
     ) -> "Translator":
-        """A translator with a loaded model, and with those of its ensemble."""
+        """Return a translator for a loaded model and the other models of its ensemble."""
         networks = [each.network for each in (model, *model.ensemble)]
-        return cls(networks, model.tokenizer, settings, report, n_best)
+        return cls(
+            networks,
+            model.tokenizer,
+            settings,
+            notify,
+            n_best=n_best,
+            map_batches=map_batches,
+            workers=workers,
+        )
 
     def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
-        """A translation a segment, in order; blank stays blank."""
+        """Translate segments, in order; the translation of a blank segment is blank.
+
+        Raises NmtError if a model's outputs are not numbers.
+        """
         for chunk in self.chunks(chunks_of(Source(segments), CHUNK_SEGMENTS)):
             yield from chunk
 
     def chunks(self, chunks: Iterable[Sequence[str]]) -> Iterator[list[Translation]]:
-        """The same of segments that come in chunks, each as soon as it is done."""
+        """Translate chunks of segments lazily, each as soon as it has arrived."""
         first_line = 1
         for chunk in chunks:
-            yield self._translate_chunk(chunk, first_line)
+            encoded = self.encoder.encode(chunk, first_line)
+            found = self.scheduler.search(encoded.parts)
+            if not all(found):
+                raise NmtError(self._divergence_message())
+            yield [
+                assemble([found[index] for index in parts], self.tokenizer.target)
+                for parts in encoded.segments
+            ]
             first_line += len(chunk)
-
-    def _translate_chunk(self, segments: Sequence[str], first_line: int) -> list[Translation]:
-        encoded = self.tokenizer.source.encode(segments)
-        pieces: list[list[int]] = []
-        owners: list[range] = []  # of each segment, its places in `pieces`
-        for line, ids in enumerate(encoded, first_line):
-            parts = split_long(ids, self._longest, self.tokenizer.source) if ids else []
-            if len(parts) > 1:
-                self.report(
-                    f"line {line}: {len(ids):,} tokens are more than {self._limit_in_words()};"
-                    f" translated in {len(parts)} pieces"
-                )
-            owners.append(range(len(pieces), len(pieces) + len(parts)))
-            pieces += parts
-        unknown = sum(UNK in ids for ids in encoded)
-        if unknown:
-            self.report(
-                f"{unknown:,} segments hold characters that the vocabulary lacks; the model reads"
-                " them as unknown"
-            )
-        found = self._search(pieces)
-        return [self._assemble([found[place] for place in owner]) for owner in owners]
-
-    def _limit_in_words(self) -> str:
-        """The setting that says how long a piece may be."""
-        if self._longest == self.settings.max_segment_tokens:
-            return f"decode.max_segment_tokens={self._longest}"
-        return f"the {self._longest} that {self._positions} learned positions hold, output included"
-
-    def _search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
-        """The n best of each encoded source, searched in batches of similar length."""
-        found: list[list[Hypothesis]] = [[] for _ in sources]
-        lengths = [len(ids) + 1 for ids in sources]
-        batches = batches_for_processes(lengths, self.settings.batch_tokens, self._workers.count)
-        searched = self._map(self._search_batch, [[sources[i] for i in b] for b in batches])
-        for batch, results in zip(batches, searched, strict=True):
-            for index, result in zip(batch, results, strict=True):
-                if not result:
-                    raise NmtError(self._diverged())
-                found[index] = result
-        return found
-
-    def _diverged(self) -> str:
-        """What to say of a model that gives no numbers."""
-        if isinstance(self._search_model, Ensemble):
-            return (
-                "the outputs of a model of the ensemble are not numbers: try each of them alone,"
-                " and leave out the one that diverged or train it anew"
-            )
-        return (
-            "the model's outputs are not numbers: its training diverged; train it anew with a lower"
-            " train.learning_rate_scale"
-        )
 
     def _search_batch(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         return beam_search(
-            self._search_model,
+            self._model,
             source_batch(sources).to(self._device),
             [len(ids) + self.settings.max_extra_tokens for ids in sources],
             self._special,
@@ -177,37 +136,33 @@ class Translator:
             stopping=self.settings.stopping,
         )
 
-    def _assemble(self, pieces: Sequence[list[Hypothesis]]) -> Translation:
-        """The pieces of one segment rejoined: the best of each, then the next best of each."""
-        if not pieces:
-            return BLANK
-        ranks = zip(*pieces, strict=False)  # as many as the piece with the fewest has
-        return Translation(tuple(self._candidate(hypotheses) for hypotheses in ranks))
-
-    def _candidate(self, hypotheses: Sequence[Hypothesis]) -> Candidate:
-        texts = [self.tokenizer.target.decode(each.ids) for each in hypotheses]
-        return Candidate(
-            " ".join(text for text in texts if text),
-            sum(each.score for each in hypotheses),
-            sum(each.log_prob for each in hypotheses),
+    def _divergence_message(self) -> str:
+        if isinstance(self._model, Ensemble):
+            return (
+                "the outputs of a model of the ensemble are not numbers: try each model alone, and"
+                " leave out the one that diverged or train it again"
+            )
+        return (
+            "the model's outputs are not numbers: its training diverged; train it again with a"
+            " lower train.learning_rate_scale"
         )
 
 
+def check_precision(settings: DecodeSettings, device: torch.device) -> None:
+    """Raise NmtError if the device cannot compute in `decode.precision`."""
+    if settings.precision == "int8" and not has_int8(device):
+        on_cpu = "" if device.type == "cpu" else ", or add --device cpu"
+        raise NmtError(f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{on_cpu}")
+
+
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
-    """How the search treats a tokenizer's ids.
+    """Return the ids that the search treats specially.
 
-    Of two vocabularies the model's V is that of the larger: where that is the source's, the ids
-    beyond the target's stand for nothing and are never an output.
+    With two vocabularies, V is the size of the larger one. If that is the source's, the ids beyond
+    the target's have no meaning and are never an output.
     """
-    nothing = range(len(tokenizer.target), len(tokenizer))
-    return SpecialIds(BOS, EOS, never=(PAD, UNK, BOS, *nothing))
-
-
-def workers_for(device: torch.device) -> ForkedMap:
-    """A process a core on a CPU; elsewhere this one, and where forks are not safe (macOS)."""
-    bound_kernel_caches()
-    alone = device.type != "cpu" or sys.platform != "linux"
-    return ForkedMap(1 if alone else torch.get_num_threads())
+    meaningless = range(len(tokenizer.target), len(tokenizer))
+    return SpecialIds(BOS, EOS, never=(PAD, UNK, BOS, *meaningless))
 
 
 def translate_texts(
@@ -215,14 +170,17 @@ def translate_texts(
     tokenizer: Tokenizer,
     settings: DecodeSettings,
     segments: Sequence[str],
-    report: Callable[[str], None],
+    notify: Notify,
     map_batches: Map | None = None,
 ) -> list[str]:
-    """The best translations of a whole set, for validation and evaluation alike."""
+    """Return the best translation of each segment, with the network as it is now.
+
+    The network's mode is restored. Arguments are those of `Translator`.
+    """
     was_training = network.training
     network.eval()
     try:
-        translator = Translator([network], tokenizer, settings, report, map_batches=map_batches)
+        translator = Translator([network], tokenizer, settings, notify, map_batches=map_batches)
         with torch.inference_mode():
             return [each.text for each in translator.translate(segments)]
     finally:

@@ -1,7 +1,7 @@
-"""Label-smoothed cross-entropy as sums, so that micro-batches and workers add up exactly.
+"""Label-smoothed cross-entropy as a sum, so that micro-batches and workers add up exactly.
 
-The smoothed target gives the right piece 1 - eps + eps/V and every other one eps/V (section 5.4;
-Szegedy et al., 2015, section 7). Dimensions: N positions, V pieces.
+The smoothed target gives the correct token the probability 1 - eps + eps/V and every other token
+eps/V (section 5.4; Szegedy et al., 2015, section 7). Dimensions: N positions, V tokens.
 """
 
 from collections.abc import Callable
@@ -10,23 +10,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK_BYTES = 1 << 20  # float32 logits worked on at once: about a core's level-2 cache
+CHUNK_BYTES = 1 << 20  # of float32 logits at once: about a core's level-2 cache
 
 
 class LossSums(NamedTuple):
-    """Sums over the N' positions that are not padding."""
+    """Sums over the positions that are not padding."""
 
-    smoothed: Tensor  # what training minimises; differentiable
+    smoothed: Tensor  # the loss that training minimises; differentiable
     plain: Tensor  # unsmoothed, for the perplexity
 
 
 def at_least_float32(logits: Tensor) -> torch.dtype:
-    """What to work with these logits in: bf16 is widened, float64 stays float64."""
+    """Return the data type to compute in: float32 for bf16 logits, float64 for float64."""
     return torch.promote_types(logits.dtype, torch.float32)
 
 
 def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
-    """The formula, plainly: logits (N, V), labels (N,)."""
+    """Compute the formula for logits (N, V) and labels (N,); the plain reference."""
     log_probs = logits.log_softmax(-1)
     picked = -log_probs.gather(-1, labels[:, None])[:, 0]
     uniform = -log_probs.mean(-1)
@@ -36,7 +36,10 @@ def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int
 
 
 class _FusedLoss(torch.autograd.Function):
-    """The same, forming the gradient while the logits are in cache, in the logits' own memory."""
+    """Compute loss and gradient in one pass, while a chunk of logits is in the cache.
+
+    The gradient overwrites the logits.
+    """
 
     @staticmethod
     def forward(
@@ -44,7 +47,7 @@ class _FusedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         V = logits.shape[-1]
         kind = at_least_float32(logits)
-        gradient = logits.detach()  # shares memory: the logits are used up
+        gradient = logits.detach()  # shares memory: the logits are overwritten
         smoothed = torch.zeros((), device=logits.device, dtype=torch.float64)
         plain = torch.zeros((), device=logits.device, dtype=torch.float64)
         rows = max(1, CHUNK_BYTES // (4 * V))
@@ -53,7 +56,7 @@ class _FusedLoss(torch.autograd.Function):
             label = labels[part, None]
             real = (label != pad_id).to(kind)
             z = gradient[part].to(kind)
-            z = z - z.amax(-1, keepdim=True)  # as the softmax is the same and cannot overflow
+            z = z - z.amax(-1, keepdim=True)  # the softmax stays the same and cannot overflow
             target, mean = z.gather(-1, label), z.mean(-1, keepdim=True)
             exponents = z.exp_()
             total = exponents.sum(-1, keepdim=True)
@@ -77,9 +80,9 @@ class _FusedLoss(torch.autograd.Function):
 
 
 def smoothed_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
-    """The fast path of `reference_loss` for training; it overwrites the logits.
+    """Compute `reference_loss` fast for training; it overwrites the logits (N, V).
 
-    Backward may be called once.
+    Backward may be called once. Logits that need no gradient go through the reference.
     """
     if not logits.requires_grad:
         return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)

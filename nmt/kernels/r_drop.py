@@ -1,8 +1,8 @@
-"""R-Drop: two passes with other dropout masks should agree (Liang et al., 2021).
+"""R-Drop: train two passes with different dropout masks to agree (Liang et al., 2021).
 
-"R-Drop: Regularized Dropout for Neural Networks", equation 4, halved so that the loss stays that of
-one pass: the mean of the two smoothed losses + alpha / 4 * (KL(P1 || P2) + KL(P2 || P1)).
-Dimensions: N positions, V pieces; the two passes' logits lie end to end, (2N, V).
+"R-Drop: Regularized Dropout for Neural Networks", equation 4, halved so that the loss has the scale
+of one pass: the mean of the two smoothed losses + alpha / 4 * (KL(P1 || P2) + KL(P2 || P1)).
+Dimensions: N positions, V tokens; the logits of the two passes are concatenated, (2N, V).
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from nmt.kernels.loss import CHUNK_BYTES, LossSums, at_least_float32, reference_
 def reference_r_drop(
     logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, alpha: float
 ) -> LossSums:
-    """The formula, plainly: logits (2N, V), labels (N,)."""
+    """Compute the formula for logits (2N, V) and labels (N,); the plain reference."""
     passes = logits.chunk(2)
     sums = [reference_loss(each, labels, smoothing, pad_id) for each in passes]
     first, second = (each.log_softmax(-1) for each in passes)
@@ -28,7 +28,10 @@ def reference_r_drop(
 
 
 class _FusedRDrop(torch.autograd.Function):
-    """The same, forming the gradient while the logits are in cache, in the logits' own memory."""
+    """Compute loss and gradient in one pass, while a chunk of logits is in the cache.
+
+    The gradient overwrites the logits.
+    """
 
     @staticmethod
     def forward(
@@ -36,7 +39,7 @@ class _FusedRDrop(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         N, V = len(labels), logits.shape[-1]
         kind = at_least_float32(logits)
-        gradient = logits.detach().view(2, N, V)  # shares memory: the logits are used up
+        gradient = logits.detach().view(2, N, V)  # shares memory: the logits are overwritten
         sums = torch.zeros(2, device=logits.device, dtype=torch.float64)
         rows = max(1, CHUNK_BYTES // (8 * V))
         for begin in range(0, N, rows):
@@ -47,13 +50,13 @@ class _FusedRDrop(torch.autograd.Function):
             p = log_p.exp()
             picked = -log_p.gather(-1, label) * real / 2
             uniform = -log_p.mean(-1, keepdim=True) * real / 2
-            # KL of each from the other, (2, rows, 1): log_p becomes its difference to the other's.
+            # KL divergence of each pass from the other, (2, rows, 1); log_p becomes the difference.
             log_p -= log_p.flip(0)
             divergence = (p * log_p).sum(-1, keepdim=True)
             sums[1] += picked.sum()
             sums[0] += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
             sums[0] += alpha / 4 * (divergence * real).sum()
-            # With q the smoothed target and r = p_1 / p_2 by the other pass:
+            # With q the smoothed target and r = p_1 / p_2:
             # d loss / d z_1 = (p_1 - q) / 2 + alpha / 4 (p_1 (log r - KL_1) + p_1 - p_2)
             z = log_p.sub_(divergence).mul_(p).add_(p).sub_(p.flip(0)).mul_(alpha / 4)
             z.add_(p, alpha=0.5).sub_(smoothing / V / 2)
@@ -72,7 +75,7 @@ class _FusedRDrop(torch.autograd.Function):
 def r_drop_loss(
     logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, alpha: float
 ) -> LossSums:
-    """The fast path of `reference_r_drop` for training; it overwrites the logits.
+    """Compute `reference_r_drop` fast for training; it overwrites the logits (2N, V).
 
     Backward may be called once.
     """

@@ -1,4 +1,4 @@
-"""The same translations however they are made, and scores that are the model's (float32)."""
+"""Translations do not depend on batches, processes or neighbours, and scores are the model's."""
 
 import random
 from collections.abc import Sequence
@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_model
-from nmt.decoding import translator
-from nmt.decoding.translator import Translation, Translator
-from nmt.system.processes import ForkedMap
+from nmt.decoding import scheduler
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
+from nmt.system.processes import ProcessPool
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS
@@ -27,30 +28,31 @@ def model(skilled_run: Path) -> TrainedModel:
 
 @pytest.fixture(scope="module")
 def segments() -> list[str]:
-    """Of up to 12 words, where training showed at most 5; some are blank."""
+    """Return segments of up to 12 words (training showed at most 5); some are blank."""
     draw = random.Random(5)
     return [" ".join(draw.choices(WORDS, k=draw.randrange(13))) for _ in range(100)]
 
 
 @pytest.fixture(scope="module")
 def alone(model: TrainedModel, segments: list[str]) -> list[Translation]:
-    """Each with no other sentence beside it, by this process's one thread."""
+    """Translate each segment alone, in this process and one thread."""
     return [found for each in segments for found in translate(model, [each])]
 
 
 def translate(
     model: TrainedModel, segments: Sequence[str], processes: int = 1, **settings: Any
 ) -> list[Translation]:
-    """With some decode settings changed."""
+    """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
-    made = Translator.of(model, changed, print, N_BEST)
-    made._workers = ForkedMap(processes)
-    made._map = made._workers.map
-    return list(made.translate(segments))
+    pool = ProcessPool(processes)
+    translator = Translator.of(
+        model, changed, print, N_BEST, map_batches=pool.map, workers=processes
+    )
+    return list(translator.translate(segments))
 
 
 def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
-    """The n best of every segment, and every score to 1e-5."""
+    """Compare the n best of every segment, and every score to 1e-5."""
     for one, other in zip(found, expected, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         for name in ("score", "log_prob"):
@@ -61,7 +63,7 @@ def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("batch", [1, 7, 64])
-def test_batches_of_so_many_sentences(
+def test_batches_by_number_of_sentences(
     model: TrainedModel,
     segments: list[str],
     alone: list[Translation],
@@ -69,19 +71,19 @@ def test_batches_of_so_many_sentences(
     batch: int,
     processes: int,
 ) -> None:
-    """In the file's order, so that short and long ones are padded together."""
+    """Batches in the file's order pad short and long segments together."""
 
     def by_count(lengths: Sequence[int], tokens: int, workers: int) -> list[list[int]]:
         every = range(len(lengths))
         return [[*every[begin : begin + batch]] for begin in every[::batch]]
 
-    monkeypatch.setattr(translator, "shared_out", by_count)
+    monkeypatch.setattr(scheduler, "batches_for_workers", by_count)
     assert_same(translate(model, segments, processes), alone)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("tokens", [20, 64, 1024])
-def test_batches_of_so_many_tokens(
+def test_batches_by_number_of_tokens(
     model: TrainedModel,
     segments: list[str],
     alone: list[Translation],
@@ -91,8 +93,9 @@ def test_batches_of_so_many_tokens(
     assert_same(translate(model, segments, processes, batch_tokens=tokens), alone)
 
 
-def test_two_threads(model: TrainedModel, segments: list[str], alone: list[Translation]) -> None:
-    """Within each operation."""
+def test_two_threads_in_each_operation(
+    model: TrainedModel, segments: list[str], alone: list[Translation]
+) -> None:
     torch.set_num_threads(2)
     try:
         assert_same(translate(model, segments), alone)
@@ -100,10 +103,10 @@ def test_two_threads(model: TrainedModel, segments: list[str], alone: list[Trans
         torch.set_num_threads(1)
 
 
-def test_other_sentences(
+def test_other_sentences_in_the_batch(
     model: TrainedModel, segments: list[str], alone: list[Translation]
 ) -> None:
-    """Other neighbours, longer ones among them, and another place in the batch."""
+    """Neighbours, longer ones among them, and another place in the batch change nothing."""
     draw = random.Random(6)
     others = [" ".join(draw.choices(WORDS, k=20)) for _ in segments]
     mixed = [each for pair in zip(others, segments, strict=True) for each in pair]
@@ -112,13 +115,13 @@ def test_other_sentences(
 
 
 @pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
-def test_scores_are_the_whole_models(
+def test_scores_equal_those_of_the_uncached_model(
     model: TrainedModel, segments: list[str], stopping: str
 ) -> None:
-    """Every output of a batch, scored anew by the network as it is trained: nothing cached."""
+    """Score every output of a batch again with the network as it is trained, without a cache."""
     sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
     settings = replace(model.recipe.decode, stopping=stopping)
-    searched = Translator.of(model, settings, print, N_BEST)._search(sources)
+    searched = Translator.of(model, settings, print, N_BEST).scheduler.search(sources)
     for source, hypotheses in zip(sources, searched, strict=True):
         for found in hypotheses:
             with torch.inference_mode():

@@ -1,6 +1,5 @@
 """A packed copy computes what the model computes, and leaves the model alone."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -26,9 +25,9 @@ TARGET = torch.tensor([[2, 6, 8], [2, 12, 5]])
 
 
 @pytest.fixture(params=VARIANTS)
-def model(request: pytest.FixtureRequest) -> Iterator[Transformer]:
+def model(request: pytest.FixtureRequest) -> Transformer:
     torch.manual_seed(1)
-    yield Transformer(VARIANTS[request.param], vocab_size=50, pad_id=0).eval()
+    return Transformer(VARIANTS[request.param], vocab_size=50, pad_id=0).eval()
 
 
 def packed_logits(model: Transformer, precision: str, *, directly: bool) -> torch.Tensor:

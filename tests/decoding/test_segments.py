@@ -1,13 +1,16 @@
-"""How long a piece of a segment may be, with learned positions above all: they cannot grow."""
+"""Long segments are split; learned positions limit the length, because they cannot grow."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
+from nmt.artifacts.model_file import load_model
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.segments import segment_limit
+from nmt.decoding.segments import segment_limit, split_long
 from nmt.errors import NmtError
-from tests.conftest import Run
+from nmt.text.tokenizer import SubwordModel
+from tests.conftest import WORDS, Run
 
 LEARNED = ["--set", "model.positions=learned", "--set", "model.max_positions=30"]
 
@@ -16,24 +19,26 @@ LEARNED = ["--set", "model.positions=learned", "--set", "model.max_positions=30"
     ("model", "limit"),
     [
         (ModelSettings(), 250),
-        (ModelSettings(max_positions=100), 250),  # which sinusoids don't heed
+        (ModelSettings(max_positions=100), 250),  # not for sinusoids
         (ModelSettings(positions="learned"), 206),  # 256 - 50 more tokens of output
         (ModelSettings(positions="learned", max_positions=512), 250),
     ],
 )
-def test_learned_positions_hold_a_piece_and_its_output(model: ModelSettings, limit: int) -> None:
-    assert segment_limit(DecodeSettings(), model) == limit
+def test_learned_positions_hold_a_part_and_its_output(model: ModelSettings, limit: int) -> None:
+    assert segment_limit(DecodeSettings(), model).tokens == limit
 
 
-def test_no_room_for_an_output_is_told() -> None:
+def test_no_room_for_an_output_is_an_error() -> None:
     settings = DecodeSettings(max_extra_tokens=99)
-    assert segment_limit(settings, ModelSettings(positions="learned", max_positions=101)) == 2
+    assert (
+        segment_limit(settings, ModelSettings(positions="learned", max_positions=101)).tokens == 2
+    )
     with pytest.raises(NmtError, match="max_extra_tokens=99 leaves no room in the 100 positions"):
         segment_limit(settings, ModelSettings(positions="learned", max_positions=100))
 
 
-def test_learned_positions_train_resume_and_translate_what_is_longer(nmt: Run, tiny: Path) -> None:
-    """The tiny recipe asks for 4 more tokens of output: 26 of 30 positions are left to a piece."""
+def test_learned_positions_train_resume_and_translate_longer_segments(nmt: Run, tiny: Path) -> None:
+    """The tiny recipe has 4 extra tokens of output: 26 of 30 positions are left for a part."""
     options = [*LEARNED, "--set", "data.max_length=29"]
     assert nmt("train", tiny, "--run", "whole", *options).code == 0
     assert nmt("train", tiny, "--run", "parts", *options, "--max-updates", 4).code == 0
@@ -43,27 +48,61 @@ def test_learned_positions_train_resume_and_translate_what_is_longer(nmt: Run, t
     Path("in").write_text(f"sun moon\n{'star rain ' * 20}\n\n")
     ended = nmt("translate", "in", "--model", "whole")
     assert (ended.code, ended.out.count("\n")) == (0, 3)
-    (told,) = (line for line in ended.err.splitlines() if line.startswith("line 2: "))
-    assert "are more than the 26 that 30 learned positions hold, output included" in told
+    (note,) = (line for line in ended.err.splitlines() if line.startswith("line 2: "))
+    assert all(fact in note for fact in ("the 26 for which", "30 learned positions"))
     ended = nmt("translate", "in", "--model", "whole", "--set", "decode.max_extra_tokens=29")
     assert (ended.code, ended.err.count("\n")) == (1, 2)
     assert "leaves no room in the 30 positions that the model learned; lower it" in ended.err
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "facts"),
     [
-        (LEARNED, "data.max_length=250 and the end of a segment are more than the model.max_pos"),
+        (LEARNED, ("data.max_length=250", "model.max_positions=30")),
         (
             [*LEARNED, "--set", "data.max_length=29", "--set", "train.bpe_dropout=0.1"],
-            "train.bpe_dropout can cut a segment into more pieces than model.positions=learned has",
+            ("train.bpe_dropout", "model.positions=learned"),
         ),
     ],
 )
 def test_text_longer_than_learned_positions_is_refused_at_once(
-    nmt: Run, tiny: Path, options: list[str], said: str
+    nmt: Run, tiny: Path, options: list[str], facts: tuple[str, ...]
 ) -> None:
     ended = nmt("train", tiny, *options)
     assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-    assert said in ended.err
+    assert all(fact in ended.err for fact in facts)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("limit", [2, 7, 40, 1000])
+def test_splitting_loses_no_id_and_keeps_the_limit(tiny_run: Path, limit: int) -> None:
+    subwords = load_model(tiny_run, torch.device("cpu")).tokenizer.source
+    ids = subwords.encode([" ".join(WORDS * 5) + "x" * 50])[0]
+    parts = split_long(ids, limit, subwords)
+    assert [each for part in parts for each in part] == ids
+    assert all(0 < len(part) <= limit for part in parts)
+
+
+class Spelled(SubwordModel):
+    """A subword model whose ids are places in a list of pieces."""
+
+    def __init__(self, pieces: list[str]) -> None:
+        self._pieces = pieces
+
+    def piece(self, piece_id: int) -> str:
+        return self._pieces[piece_id]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "limit", "lengths"),
+    [
+        (["\u2581a", ".", "\u2581b", "c", "\u2581d"], 4, [2, 3]),  # after the last sentence end
+        (["\u2581a", "b", "\u2581c", "d", "\u2581e"], 4, [4, 1]),  # before the last word that fits
+        (["\u2581a", "b", "\u2581c", "d", "e"], 4, [2, 3]),  # not inside a word
+        (["\u2581a", "b", "c", "d", "e"], 4, [4, 1]),  # a word longer than a part
+        (["\u2581a", '!"', "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
+    ],
+)
+def test_where_a_segment_is_split(pieces: list[str], limit: int, lengths: list[int]) -> None:
+    parts = split_long(list(range(len(pieces))), limit, Spelled(pieces))
+    assert [len(part) for part in parts] == lengths

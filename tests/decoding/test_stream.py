@@ -1,4 +1,4 @@
-"""Segments are read as they come: none is kept back, and few are read ahead."""
+"""Segments are read as they arrive: none is held back, and few are read ahead."""
 
 import os
 import random
@@ -16,24 +16,25 @@ from nmt.errors import NmtError
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[ArrivingLines, int]]:
-    """The lines of a pipe, and where to write them; the test closes that end."""
+    """Return the lines of a pipe and its writing end, which the test closes."""
     reader, writer = os.pipe()
+    os.set_blocking(reader, False)  # as another program of the shell may have left it
     yield ArrivingLines(reader, "the pipe"), writer
     os.close(reader)
 
 
 def count(size: int) -> Iterator[str]:
-    """Segments that tell how many were read before them."""
+    """Yield segments that count from 0."""
     yield from map(str, range(size))
 
 
 def never(deadline: float) -> bool:
-    """A pipe that gives a line and waits."""
+    """Return False: the pipe has no further line yet."""
     return False
 
 
-def test_chunks_begin_small_and_stay_bounded() -> None:
-    """32, then four times as many each time, 2,000 at most; of a stream nothing is read ahead."""
+def test_chunks_start_small_and_stay_bounded() -> None:
+    """32, then four times as many each time, at most 2,000; nothing is read beyond the chunk."""
     read = 0
 
     def counted() -> Iterator[str]:
@@ -58,25 +59,25 @@ def test_long_segments_make_small_chunks() -> None:
     assert [len(chunk) for chunk in chunks] == [3, 3, 1]
 
 
-def test_nothing_is_kept_back_while_more_is_awaited() -> None:
+def test_no_segment_is_held_back_while_the_next_is_awaited() -> None:
     assert list(chunks_of(Source(count(3), never))) == [["0"], ["1"], ["2"]]
 
 
 def test_after_a_pause_chunks_are_small_again() -> None:
-    """A pause in the second chunk; its place is known by how often the source was asked."""
+    """The source pauses in the second chunk, at the 131st question."""
     asked = 0
 
-    def is_there(deadline: float) -> bool:
+    def is_ready(deadline: float) -> bool:
         nonlocal asked
         asked += 1
         return asked != 31 + 100
 
-    sizes = [len(chunk) for chunk in chunks_of(Source(count(300), is_there))]
+    sizes = [len(chunk) for chunk in chunks_of(Source(count(300), is_ready))]
     assert sizes == [32, 100, 32, 128, 8]
 
 
 def test_waiting_ends_though_segments_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One a moment, ten of which are all the patience there is."""
+    """One segment arrives in each tenth of the patience."""
     now = 0.0
     monkeypatch.setattr("nmt.decoding.stream.time.monotonic", lambda: now)
 
@@ -89,7 +90,7 @@ def test_waiting_ends_though_segments_keep_coming(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_lines_are_those_of_the_bytes_however_they_are_cut(
+def test_lines_do_not_depend_on_how_the_bytes_arrive(
     seed: int, pipe: tuple[ArrivingLines, int]
 ) -> None:
     lines, writer = pipe
@@ -97,46 +98,43 @@ def test_lines_are_those_of_the_bytes_however_they_are_cut(
     text = b"".join(draw.choices([b"\n", b"\r", b"a", b"\0", b"\xe2\x80\xa8", b"bc"], k=200))
     expected = text.split(b"\n")
     if not expected[-1]:
-        expected.pop()  # the end of a last line is no line
+        expected.pop()  # a final line feed starts no line
     found = []
     while text:
         size = draw.randint(1, 20)
         os.write(writer, text[:size])
         text = text[size:]
-        while lines.is_there(0):
+        while lines.is_ready(0):
             found.append(next(lines))
     os.close(writer)
     assert found + list(lines) == expected
-    assert lines.is_there(0)  # the end is
+    assert lines.is_ready(0)  # at the end
     assert list(lines) == []
 
 
-def test_a_line_longer_than_is_read_at_once(tmp_path: Path) -> None:
-    """Of a file that is stdin."""
+def test_a_line_may_be_longer_than_one_read(tmp_path: Path) -> None:
+    """Read from a file, as with `< FILE`."""
     long = b"x" * (3 * stream.READ_BYTES + 5)
     (tmp_path / "in").write_bytes(b"a\n" + long + b"\nb")
     with (tmp_path / "in").open("rb") as file:
         assert list(ArrivingLines(file.fileno(), "in")) == [b"a", long, b"b"]
 
 
-def test_half_a_line_is_not_there_and_is_waited_for(pipe: tuple[ArrivingLines, int]) -> None:
+def test_half_a_line_is_not_ready_and_is_waited_for(pipe: tuple[ArrivingLines, int]) -> None:
     lines, writer = pipe
-    os.set_blocking(lines._descriptor, False)  # as a shell's other program may have left it
     os.write(writer, b"whole\nha")
     assert next(lines) == b"whole"
-    began = time.monotonic()
-    assert not lines.is_there(began + 0.05)
-    assert time.monotonic() >= began + 0.05
+    assert not lines.is_ready(time.monotonic() + 0.05)
     later = threading.Timer(0.05, os.write, (writer, b"lf\n"))
     later.start()
-    assert lines.is_there(time.monotonic() + 60)
+    assert lines.is_ready(time.monotonic() + 60)
     assert next(lines) == b"half"
     later.join()
     threading.Timer(0.05, os.close, (writer,)).start()
     assert next(lines, None) is None
 
 
-def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_descriptor_is_an_error(tmp_path: Path) -> None:
     folder = os.open(tmp_path, os.O_RDONLY)
     with pytest.raises(NmtError, match="cannot read the folder: Is a directory"):
         next(ArrivingLines(folder, "the folder"))

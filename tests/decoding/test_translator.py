@@ -1,4 +1,4 @@
-"""Translations are one for one and do not depend on how they are batched."""
+"""Each segment has one translation, which does not depend on how segments are batched."""
 
 import gc
 from collections.abc import Iterator
@@ -12,10 +12,8 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_model
-from nmt.decoding.segments import split_long
-from nmt.decoding.translator import Translation, Translator
-from nmt.text.plan import batches_by_length
-from nmt.text.tokenizer import SubwordModel
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -23,17 +21,17 @@ SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 
 
 @pytest.fixture
 def trained(tiny_run: Path) -> TrainedModel:
-    """The tiny model."""
+    """Load the tiny model."""
     return load_model(tiny_run, torch.device("cpu"))
 
 
 def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
-    """With some decode settings changed, quietly."""
+    """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, **settings)
     return list(Translator.of(model, changed, lambda _: None, n_best=2).translate(segments))
 
 
-def test_order_and_chunks_change_nothing(
+def test_order_and_chunks_do_not_change_translations(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forward = [each.text for each in translate(trained, SEGMENTS)]
@@ -44,8 +42,8 @@ def test_order_and_chunks_change_nothing(
     assert [each.text for each in translate(trained, SEGMENTS)] == forward
 
 
-def test_of_an_endless_stream_little_is_read_ahead(trained: TrainedModel) -> None:
-    """At most a chunk of 2,000 segments, whatever is still to come."""
+def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> None:
+    """At most one chunk of 2,000 segments is read."""
     read = 0
 
     def endless() -> Iterator[str]:
@@ -61,7 +59,7 @@ def test_of_an_endless_stream_little_is_read_ahead(trained: TrainedModel) -> Non
 
 
 def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
-    """A translator lays them out anew: the layers it had them from may go."""
+    """A translator packs them: the layers of the model can be freed."""
     model = load_model(tiny_run, torch.device("cpu"))
     translator = Translator.of(model, model.recipe.decode, lambda _: None)
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
@@ -71,68 +69,26 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     assert next(translator.translate(["sun"])).candidates
 
 
-def test_blank_stays_blank_without_the_model(trained: TrainedModel) -> None:
+def test_blank_segments_stay_blank(trained: TrainedModel) -> None:
     texts = [each.text for each in translate(trained, ["", "  ", "\t", "\u3000"])]
     assert texts == ["", "", "", ""]
 
 
 def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> None:
-    """At most input + max_extra_tokens, the input counted without its EOS, the output with it."""
+    """At most input + max_extra_tokens; the output counts its EOS, the input does not."""
     ids = trained.tokenizer.source.encode(["sun"])[0]
     translator = Translator.of(
         trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
     )
-    assert len(translator._search([ids])[0][0].ids) + 1 <= len(ids) + 1
+    assert len(translator.scheduler.search([ids])[0][0].ids) + 1 <= len(ids) + 1
 
 
-def test_a_long_segment_is_told_and_rejoined(trained: TrainedModel) -> None:
-    told: list[str] = []
+def test_a_long_segment_is_split_reported_and_joined(trained: TrainedModel) -> None:
+    notes: list[str] = []
     settings = replace(trained.recipe.decode, max_segment_tokens=12)
     segments = ["sun", " ".join(["moon star"] * 30)]
-    found = list(Translator.of(trained, settings, told.append).translate(segments))
+    found = list(Translator.of(trained, settings, notes.append).translate(segments))
     assert len(found) == 2
-    assert len(told) == 1
-    assert told[0].startswith("line 2: ")
-    assert "pieces" in told[0]
-
-
-@pytest.mark.parametrize("limit", [2, 7, 40, 1000])
-def test_splitting_loses_no_id_and_keeps_the_limit(trained: TrainedModel, limit: int) -> None:
-    ids = trained.tokenizer.source.encode([" ".join(WORDS * 5) + "x" * 50])[0]
-    pieces = split_long(ids, limit, trained.tokenizer.source)
-    assert [each for piece in pieces for each in piece] == ids
-    assert all(0 < len(piece) <= limit for piece in pieces)
-
-
-class Spelled(SubwordModel):
-    """A tokenizer whose ids are their own pieces' places in a list."""
-
-    def __init__(self, pieces: list[str]) -> None:
-        self._pieces = pieces
-
-    def piece(self, piece_id: int) -> str:
-        return self._pieces[piece_id]
-
-
-@pytest.mark.parametrize(
-    ("pieces", "limit", "lengths"),
-    [
-        (["\u2581a", ".", "\u2581b", "c", "\u2581d"], 4, [2, 3]),  # after the last sentence's end
-        (["\u2581a", "b", "\u2581c", "d", "\u2581e"], 4, [4, 1]),  # before the last word that fits
-        (["\u2581a", "b", "\u2581c", "d", "e"], 4, [2, 3]),  # not inside a word
-        (["\u2581a", "b", "c", "d", "e"], 4, [4, 1]),  # a word longer than a piece
-        (["\u2581a", '!"', "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
-    ],
-)
-def test_where_it_is_cut(pieces: list[str], limit: int, lengths: list[int]) -> None:
-    tokenizer = Spelled(pieces)
-    cut = split_long(list(range(len(pieces))), limit, tokenizer)
-    assert [len(each) for each in cut] == lengths
-
-
-def test_batches_by_length_by_hand() -> None:
-    """Budget 10: 9 alone; 5 with 4 (2 * 5); then 3 and 2 and 2 (3 * 3)."""
-    lengths = [2, 9, 3, 5, 4, 2]
-    batches = [[lengths[i] for i in batch] for batch in batches_by_length(lengths, 10)]
-    assert batches == [[9], [5, 4], [3, 2, 2]]
-    assert sorted(i for batch in batches_by_length(lengths, 1) for i in batch) == [*range(6)]
+    (note,) = notes
+    assert note.startswith("line 2: ")
+    assert "decode.max_segment_tokens=12" in note

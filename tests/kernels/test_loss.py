@@ -1,4 +1,4 @@
-"""The label-smoothed loss: hand-worked, against PyTorch's, and the fast path against the plain."""
+"""The label-smoothed loss: by hand, against PyTorch's, and the fast form against the reference."""
 
 import math
 
@@ -12,7 +12,7 @@ PAD = 0
 
 
 def test_hand_worked_value() -> None:
-    """V 3, probabilities 1/2, 1/4, 1/4, right piece 1, eps 0.3: targets 0.1, 0.8, 0.1."""
+    """V 3, probabilities 1/2, 1/4, 1/4, correct token 1, eps 0.3: targets 0.1, 0.8, 0.1."""
     logits = torch.tensor([[0.5, 0.25, 0.25]]).log()
     sums = reference_loss(logits, torch.tensor([1]), 0.3, PAD)
     expected = 0.1 * math.log(2) + 0.8 * math.log(4) + 0.1 * math.log(4)
@@ -33,10 +33,10 @@ def test_equals_torchs_cross_entropy(smoothing: float) -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [1, 200, 1 << 20])
-def test_fast_path_equals_plain_one(
+def test_the_fast_form_equals_the_reference(
     smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Values and gradients, whatever the rows worked on at once."""
+    """Values and gradients agree for any size of the chunks."""
     monkeypatch.setattr(loss, "CHUNK_BYTES", chunk)
     torch.manual_seed(1)
     labels = torch.randint(0, 30, (50,))
@@ -44,7 +44,7 @@ def test_fast_path_equals_plain_one(
     fast = plain.detach().clone().requires_grad_()
     expected = reference_loss(plain, labels, smoothing, PAD)
     expected.smoothed.backward()
-    # As in training, the logits are not a leaf: the fast path uses them up.
+    # As in training, the logits are not a leaf: the fast form overwrites them.
     actual = smoothed_loss(fast * 1, labels, smoothing, PAD)
     actual.smoothed.backward()
     torch.testing.assert_close(actual.smoothed, expected.smoothed, rtol=1e-5, atol=0)
@@ -73,7 +73,7 @@ def test_bf16_logits_keep_float32_sums() -> None:
 
 
 def test_float64_logits_keep_float64() -> None:
-    """Sums and gradients, to digits that float32 has not."""
+    """Sums and gradients agree to more digits than float32 has."""
     torch.manual_seed(1)
     logits = torch.randn(40, 30, dtype=torch.float64).requires_grad_()
     labels = torch.randint(0, 30, (40,))

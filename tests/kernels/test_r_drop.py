@@ -1,4 +1,4 @@
-"""R-Drop: its formula by hand, its fast path against the plain one, and a run with it."""
+"""R-Drop: by hand, the fast form against the reference, and a training with it."""
 
 import math
 
@@ -13,7 +13,7 @@ PAD = 0
 
 
 def test_by_hand() -> None:
-    """One position, two pieces, no smoothing: P1 = (1/2, 1/2), P2 = (1/4, 3/4), right is 1.
+    """One position, two tokens, no smoothing: P1 = (1/2, 1/2), P2 = (1/4, 3/4), correct token 1.
 
     KL(P1 || P2) = (ln 2 + ln 2/3) / 2, KL(P2 || P1) = ln(1/2) / 4 + 3 ln(3/2) / 4.
     """
@@ -28,8 +28,8 @@ def test_by_hand() -> None:
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 5.0])
 @pytest.mark.parametrize("positions", [1, 7, 400])
-def test_fast_path_equals_plain_one(positions: int, alpha: float) -> None:
-    """Sums and gradients, over several chunks, padding included."""
+def test_the_fast_form_equals_the_reference(positions: int, alpha: float) -> None:
+    """Sums and gradients agree over several chunks, with padding."""
     torch.manual_seed(1)
     V = 3000
     logits = 3 * torch.randn(2 * positions, V)
@@ -48,7 +48,7 @@ def test_fast_path_equals_plain_one(positions: int, alpha: float) -> None:
 
 
 def test_float64_logits_keep_float64() -> None:
-    """Sums and gradients, to digits that float32 has not."""
+    """Sums and gradients agree to more digits than float32 has."""
     torch.manual_seed(3)
     logits = torch.randn(18, 20, dtype=torch.float64).requires_grad_()
     labels = torch.randint(0, 20, (9,))
@@ -60,7 +60,7 @@ def test_float64_logits_keep_float64() -> None:
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)
 
 
-def test_equal_passes_are_one_pass() -> None:
+def test_two_equal_passes_give_the_loss_of_one() -> None:
     torch.manual_seed(2)
     logits, labels = torch.randn(9, 20), torch.randint(0, 20, (9,))
     twice = torch.cat([logits, logits]).requires_grad_()
@@ -70,7 +70,7 @@ def test_equal_passes_are_one_pass() -> None:
     assert sums.plain.item() == pytest.approx(once.plain.item(), rel=1e-6)
 
 
-def test_a_run_with_it(nmt: Run, tiny: object) -> None:
+def test_a_recipe_trains_with_r_drop(nmt: Run, tiny: object) -> None:
     ended = nmt("train", tiny, "--set", "train.r_drop=5.0", "--set", "model.dropout=0.2")
     assert ended.code == 0
     assert "average of" in ended.err
