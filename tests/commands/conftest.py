@@ -1,4 +1,4 @@
-"""What tests of several commands share."""
+"""Helpers that tests of several commands share."""
 
 import io
 import sys
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Outcome, Run
+from tests.conftest import CommandResult, Run
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Names of files that were not written to their end."""
+    """Return the names of temporary files that were left in a folder."""
     return [path.name for path in folder.rglob("*") if "partial" in path.name]
 
 
@@ -23,10 +23,12 @@ def source(tmp_path: Path) -> Path:
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Make a file the stdin of the commands under test."""
     monkeypatch.setattr(sys, "stdin", path.open(encoding="utf-8"))
 
 
-def translate(nmt: Run, run: Path, *arguments: object) -> Outcome:
+def translate(nmt: Run, run: Path, *arguments: object) -> CommandResult:
+    """Translate with the model of a run; the command must succeed."""
     result = nmt("translate", *arguments, "--model", run)
     assert result.code == 0, result.err
     return result
@@ -34,7 +36,7 @@ def translate(nmt: Run, run: Path, *arguments: object) -> Outcome:
 
 @pytest.fixture(autouse=True)
 def _close_stdin() -> Iterator[None]:
-    """Close what `give_stdin` opened."""
+    """Close the file that `give_stdin` opened."""
     before = sys.stdin
     yield
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin is not before:

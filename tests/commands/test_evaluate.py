@@ -1,4 +1,4 @@
-"""`nmt evaluate`: sacreBLEU's own figures, on test sets, on files and without a model."""
+"""`nmt evaluate`: scores equal to sacreBLEU's, for test sets, files and given translations."""
 
 import json
 import subprocess
@@ -30,6 +30,7 @@ HYPOTHESES = [
 
 
 def write(path: Path, lines: list[str]) -> Path:
+    """Write lines; return the path."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
@@ -45,18 +46,19 @@ def hypotheses(tmp_path: Path) -> Path:
 
 
 def scores(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Return what `nmt evaluate --json` prints."""
     result = nmt("evaluate", *arguments, "--json")
     assert result.code == 0, result.err
-    report: dict[str, Any] = json.loads(result.out)
-    return report
+    evaluation: dict[str, Any] = json.loads(result.out)
+    return evaluation
 
 
 def sacrebleu(
     reference: Path, hypotheses: Path, *options: str, more: Sequence[Path] = ()
 ) -> list[dict[str, Any]]:
-    """What sacreBLEU's own command line says."""
+    """Return what the sacrebleu command prints."""
     references = map(str, [reference, *more])
-    said = subprocess.run(
+    completed = subprocess.run(
         [
             *(sys.executable, "-m", "sacrebleu", *references, "-i", str(hypotheses)),
             *("-m", "bleu", "chrf", "ter", "-w", "8", *options),
@@ -65,11 +67,11 @@ def sacrebleu(
         text=True,
         check=True,
     )
-    found: list[dict[str, Any]] = json.loads(said.stdout)
+    found: list[dict[str, Any]] = json.loads(completed.stdout)
     return found
 
 
-def test_scores_and_signatures_are_sacrebleus_own(
+def test_scores_and_signatures_equal_sacrebleus(
     nmt: Run, reference: Path, hypotheses: Path
 ) -> None:
     (result,) = scores(nmt, "--hypotheses", hypotheses, reference)["results"]
@@ -83,7 +85,7 @@ def test_scores_and_signatures_are_sacrebleus_own(
     assert "case:mixed" in result["scores"]["BLEU"]["signature"]
 
 
-def test_languages_without_spaces_get_their_own_tokens(nmt: Run, tmp_path: Path) -> None:
+def test_languages_without_spaces_have_their_own_tokenizer(nmt: Run, tmp_path: Path) -> None:
     reference = write(tmp_path / "r", ["今天天气很好。"])
     hypotheses = write(tmp_path / "h", ["今天天气不好。"])
     options = ["--hypotheses", hypotheses, reference, "--target-language", "zh"]
@@ -93,14 +95,14 @@ def test_languages_without_spaces_get_their_own_tokens(nmt: Run, tmp_path: Path)
     assert result["scores"]["BLEU"]["value"] == pytest.approx(theirs["score"], abs=1e-7)
 
 
-def test_a_perfect_translation(nmt: Run, reference: Path) -> None:
+def test_a_perfect_translation_has_perfect_scores(nmt: Run, reference: Path) -> None:
     (result,) = scores(nmt, "--hypotheses", reference, reference)["results"]
     values = [each["value"] for each in result["scores"].values()]
     assert values == pytest.approx([100, 100, 0])
     assert result["segments"] == 6
 
 
-def test_the_table_shows_what_the_json_holds(nmt: Run, reference: Path, hypotheses: Path) -> None:
+def test_the_table_has_the_scores_of_the_json(nmt: Run, reference: Path, hypotheses: Path) -> None:
     (result,) = scores(nmt, "--hypotheses", hypotheses, reference)["results"]
     text = nmt("evaluate", "--hypotheses", hypotheses, reference).out
     assert f"{reference} (6 segments)\n" in text
@@ -109,24 +111,24 @@ def test_the_table_shows_what_the_json_holds(nmt: Run, reference: Path, hypothes
         assert line.split() == [name, f"{each['value']:.2f}", each["signature"]]
 
 
-def test_a_further_bleu_stands_beside_the_usual_ones(
+def test_another_bleu_is_added_to_the_default_scores(
     nmt: Run, reference: Path, hypotheses: Path
 ) -> None:
     options = ["--hypotheses", hypotheses, reference]
-    (usual,) = scores(nmt, *options)["results"]
+    (default,) = scores(nmt, *options)["results"]
     (result,) = scores(nmt, *options, "--tokenize", "intl", "--lowercase")["results"]
     assert [*result["scores"]] == ["BLEU", "chrF2", "TER", "BLEU intl lc"]
-    further = result["scores"].pop("BLEU intl lc")
-    assert result == usual
+    added = result["scores"].pop("BLEU intl lc")
+    assert result == default
     (theirs, *_) = sacrebleu(reference, hypotheses, "--tokenize", "intl", "-lc")
-    assert further["value"] == pytest.approx(theirs["score"], abs=1e-7)
-    assert further["signature"] == theirs["signature"]
+    assert added["value"] == pytest.approx(theirs["score"], abs=1e-7)
+    assert added["signature"] == theirs["signature"]
 
 
-def test_mosess_tokens_and_multi_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """Eight tokens, the cat 's big hat , blue . , of which the last but one is wrong.
+def test_multi_bleu_of_moses_tokens_by_hand(nmt: Run, tmp_path: Path) -> None:
+    """The tokens are: the cat 's big hat , blue . Only "blue" is wrong.
 
-    Hence 7 of 8 tokens are right, 5 of 7 bigrams, 4 of 6 trigrams and 3 of 5 four-grams.
+    So 7 of 8 tokens are right, 5 of 7 bigrams, 4 of 6 trigrams and 3 of 5 four-grams.
     """
     pytest.importorskip("sacremoses")
     reference = write(tmp_path / "r", ["The cat's big hat, RED."])
@@ -140,7 +142,7 @@ def test_mosess_tokens_and_multi_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
     assert "case:lc" in found["signature"]
 
 
-def test_moses_without_its_package_is_told_first(
+def test_a_missing_moses_package_is_reported(
     nmt: Run, reference: Path, hypotheses: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sacremoses", None)
@@ -150,9 +152,9 @@ def test_moses_without_its_package_is_told_first(
 
 
 def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """Tokens: the rich ##AT##-##AT## text form . against the rich ##AT##-##AT## text format .
+    """The tokens are: the rich ##AT##-##AT## text form . Only "form" is wrong.
 
-    Hence 5 of 6 tokens are right, 3 of 5 bigrams, 2 of 4 trigrams and 1 of 3 four-grams.
+    So 5 of 6 tokens are right, 3 of 5 bigrams, 2 of 4 trigrams and 1 of 3 four-grams.
     """
     pytest.importorskip("sacremoses")
     reference = write(tmp_path / "r", ["The rich-text format."])
@@ -167,7 +169,7 @@ def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:
     assert moses["scores"]["BLEU moses"]["value"] == 0  # three of four tokens: no four-gram
 
 
-def test_several_references_are_sacrebleus_own(
+def test_scores_with_several_references_equal_sacrebleus(
     nmt: Run, tmp_path: Path, reference: Path, hypotheses: Path
 ) -> None:
     second = write(tmp_path / "second", [*HYPOTHESES[2:], *HYPOTHESES[:2]])
@@ -187,17 +189,17 @@ def test_several_references_are_sacrebleus_own(
 def test_two_files_are_translated_and_scored(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     folder = skilled_run.parent.parent
     files = [folder / "train.src", folder / "train.tgt"]
-    report = scores(nmt, *files, "--model", skilled_run)
+    evaluation = scores(nmt, *files, "--model", skilled_run)
     output = tmp_path / "out"
     assert nmt("translate", files[0], "--model", skilled_run, "--output", output).code == 0
     alone = scores(nmt, "--hypotheses", output, files[1])
-    assert report["results"][0]["scores"] == alone["results"][0]["scores"]
-    assert report["results"][0]["scores"]["BLEU"]["value"] > 1
-    assert report["model"] == str(skilled_run / "model.safetensors")
-    assert report["decode"]["beam_size"] == 4
+    assert evaluation["results"][0]["scores"] == alone["results"][0]["scores"]
+    assert evaluation["results"][0]["scores"]["BLEU"]["value"] > 1
+    assert evaluation["model"] == str(skilled_run / "model.safetensors")
+    assert evaluation["decode"]["beam_size"] == 4
 
 
-def test_the_recipes_test_sets_with_the_newest_model(
+def test_defaults_are_the_newest_model_and_its_test_sets(
     nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tiny_run.parent.parent
@@ -211,8 +213,8 @@ def test_the_recipes_test_sets_with_the_newest_model(
     assert greedy.out.startswith("beam 1, length penalty 0 (GNMT)")
 
 
-def test_exact_match_by_label(nmt: Run, tiny: Path) -> None:
-    """Labels are counted by hand against what `nmt translate` writes."""
+def test_exact_matches_by_label_by_hand(nmt: Run, tiny: Path) -> None:
+    """The references are what `nmt translate` writes, six of them with a word added."""
     labels = ["case verb", "case", "", "verb", "case", "", "", "verb case", "", "case"]
     write(Path("dev.labels"), labels)
     text = tiny.read_text().replace(
@@ -235,18 +237,19 @@ def test_exact_match_by_label(nmt: Run, tiny: Path) -> None:
     assert "exact match by phenomenon" in out
     assert "    verb                  66.7 %  (2 of 3)" in out
     write(Path("dev.labels"), labels[:-1])
-    result_without = nmt("evaluate")
-    assert (result_without.code, result_without.out) == (1, "")
-    assert "dev.labels has 9 lines but its test set 10" in result_without.err
+    refused = nmt("evaluate")
+    assert (refused.code, refused.out) == (1, "")
+    assert "dev.labels has 9 lines" in refused.err
+    assert "10" in refused.err
 
 
-def test_misaligned_files_are_told(nmt: Run, tmp_path: Path, reference: Path) -> None:
+def test_misaligned_files_are_reported_with_both_counts(
+    nmt: Run, tmp_path: Path, reference: Path
+) -> None:
     short = write(tmp_path / "short", HYPOTHESES[:4])
     result = nmt("evaluate", "--hypotheses", short, reference)
     assert (result.code, result.out) == (1, "")
-    assert result.err == (
-        f"nmt: {short} has 4 lines but {reference} has 6; parallel files must align line by line\n"
-    )
+    assert f"nmt: {short} has 4 lines but {reference} has 6" in result.err
     other = nmt("evaluate", "--hypotheses", reference, reference, "--compare", short)
     assert (other.code, other.out, other.err) == (1, "", result.err)
     two = nmt("evaluate", "--hypotheses", reference, reference, short)
@@ -254,32 +257,32 @@ def test_misaligned_files_are_told(nmt: Run, tmp_path: Path, reference: Path) ->
     assert f"{short} ends after line 4 while {reference} goes on" in two.err
 
 
-def test_empty_and_missing_files_are_told(nmt: Run, tmp_path: Path, reference: Path) -> None:
+def test_empty_and_missing_files_are_named(nmt: Run, tmp_path: Path, reference: Path) -> None:
     empty = write(tmp_path / "empty", [])
     result = nmt("evaluate", "--hypotheses", empty, empty)
     assert (result.code, result.out) == (1, "")
-    assert result.err == f"nmt: {empty} is empty: there is nothing to score\n"
+    assert f"nmt: {empty} is empty" in result.err
     result = nmt("evaluate", "--hypotheses", tmp_path / "none", reference)
     assert (result.code, result.out) == (1, "")
-    assert result.err == f"nmt: cannot read {tmp_path / 'none'}: No such file or directory\n"
+    assert f"nmt: cannot read {tmp_path / 'none'}: No such file" in result.err
 
 
-def test_a_missing_test_set_is_told(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+def test_a_missing_test_set_is_named(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     result = nmt("evaluate", "--model", tiny_run, "--data-dir", tmp_path)
     assert (result.code, result.out) == (1, "")
     assert f"{tmp_path / 'dev.src'} does not exist; " in result.err
 
 
-def test_a_recipe_without_test_sets_is_told(nmt: Run, tiny: Path) -> None:
+def test_a_recipe_without_test_sets_is_named(nmt: Run, tiny: Path) -> None:
     assert nmt("train", tiny, "--max-updates", 1, "--set", "data.test={}").code == 0
     result = nmt("evaluate")
     assert result.code == 1
-    assert result.err.splitlines()[-1] == (
-        "nmt: recipe tiny names no test set; give SOURCE and REFERENCE files"
-    )
+    message = result.err.splitlines()[-1]
+    assert all(fact in message for fact in ("nmt: ", "recipe tiny", "SOURCE and REFERENCE"))
 
 
-def test_only_decoding_can_be_set(nmt: Run, tiny_run: Path) -> None:
+def test_only_decode_settings_can_be_changed(nmt: Run, tiny_run: Path) -> None:
     result = nmt("evaluate", "--model", tiny_run, "--set", "data.max_length=3")
     assert (result.code, result.out) == (2, "")
-    assert "only [decode] can be changed" in result.err
+    assert "data.max_length" in result.err
+    assert "[decode]" in result.err

@@ -1,4 +1,4 @@
-"""`nmt evaluate --card` and `--compare`: what it takes to cite a score, and what may be chance."""
+"""`nmt evaluate --card` and `--compare`: evaluation cards, intervals and significance."""
 
 import hashlib
 import json
@@ -20,12 +20,13 @@ WORDS = ["ein", "der", "Hund", "sieht", "das", "Haus-boot", "alten", "Park", ","
 
 
 def lines(seed: int, count: int = 60) -> list[str]:
+    """Return random sentences."""
     draw = random.Random(seed)
     return [" ".join(draw.choices(WORDS, k=draw.randint(3, 25))) for _ in range(count)]
 
 
-def spoiled(text: Sequence[str], seed: int, share: float) -> list[str]:
-    """The lines, a share of their words replaced."""
+def with_errors(text: Sequence[str], seed: int, share: float) -> list[str]:
+    """Return the lines with a share of their words replaced."""
     draw = random.Random(seed)
     return [
         " ".join(draw.choice(WORDS) if draw.random() < share else word for word in line.split())
@@ -34,23 +35,24 @@ def spoiled(text: Sequence[str], seed: int, share: float) -> list[str]:
 
 
 def write(path: Path, text: Sequence[str]) -> Path:
+    """Write lines; return the path."""
     path.write_text("".join(f"{line}\n" for line in text), encoding="utf-8")
     return path
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """References, translations, better ones."""
+    """Return the paths of references, of translations and of better translations."""
     reference = lines(1)
     return [
         write(tmp_path / "ref", reference),
-        write(tmp_path / "hyp", spoiled(reference, 2, 0.4)),
-        write(tmp_path / "better", spoiled(reference, 3, 0.2)),
+        write(tmp_path / "hyp", with_errors(reference, 2, 0.4)),
+        write(tmp_path / "better", with_errors(reference, 3, 0.2)),
     ]
 
 
 def card(nmt: Run, folder: Path, *arguments: object) -> dict[str, Any]:
-    """The card that an evaluation writes as JSON."""
+    """Evaluate and return the content of the JSON card."""
     path = folder / "card.json"
     result = nmt("evaluate", *arguments, "--card", path)
     assert result.code == 0, result.err
@@ -59,16 +61,14 @@ def card(nmt: Run, folder: Path, *arguments: object) -> dict[str, Any]:
 
 
 def sacrebleu(*arguments: object) -> list[dict[str, Any]]:
-    """What the sacrebleu command says, as JSON."""
+    """Return what the sacrebleu command prints as JSON."""
     command = [sys.executable, "-m", "sacrebleu", *map(str, arguments), "-f", "json", "-w", "8"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: list[dict[str, Any]] = json.loads(said.stdout)
+    completed = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: list[dict[str, Any]] = json.loads(completed.stdout)
     return found
 
 
-def test_intervals_are_those_of_the_sacrebleu_command(
-    nmt: Run, tmp_path: Path, files: list[Path]
-) -> None:
+def test_confidence_intervals_equal_sacrebleus(nmt: Run, tmp_path: Path, files: list[Path]) -> None:
     reference, hypotheses, _ = files
     (result,) = card(nmt, tmp_path, "--hypotheses", hypotheses, reference)["results"]
     theirs = sacrebleu(reference, "-i", hypotheses, "-m", "bleu", "chrf", "ter", "--confidence")
@@ -81,17 +81,22 @@ def test_intervals_are_those_of_the_sacrebleu_command(
         assert ours["confidence_95"]["radius"] > 0
 
 
-def test_p_values_are_those_of_the_sacrebleu_command(nmt: Run, files: list[Path]) -> None:
+def test_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) -> None:
     reference, hypotheses, better = files
-    compare = ["--compare", better, "--compare", reference]  # the latter is perfect
-    said = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare, "--json")
-    (result,) = json.loads(said.out)["results"]
+    compare = [
+        "--compare",
+        better,
+        "--compare",
+        reference,
+    ]  # the references are perfect translations
+    result = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare, "--json")
+    (scored,) = json.loads(result.out)["results"]
     first, *others = sacrebleu(
         *(reference, "-i", hypotheses, better, reference),
         *("-m", "bleu", "chrf", "ter", "--paired-ar"),
     )
     assert [each["system"] for each in others] == [str(better), str(reference)]
-    for ours, theirs in zip(result["compared"], others, strict=True):
+    for ours, theirs in zip(scored["compared"], others, strict=True):
         assert ours["system"]["hypotheses"] == theirs["system"]
         for name, each in ours["scores"].items():
             assert each["p_value"] == pytest.approx(theirs[name]["p_value"])
@@ -99,11 +104,11 @@ def test_p_values_are_those_of_the_sacrebleu_command(nmt: Run, files: list[Path]
             difference = theirs[name]["score"] - first[name]["score"]
             assert each["difference"] == pytest.approx(difference)
             assert "|ar:10000|seed:12345|" in each["signature"]
-    assert result["compared"][0]["scores"]["BLEU"]["p_value"] < 0.01
+    assert scored["compared"][0]["scores"]["BLEU"]["p_value"] < 0.01
     text = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare).out
     assert f"  compared with {better}\n    BLEU  " in text
     assert ", p = 0.0001" in text
-    bleu = result["scores"]["BLEU"]
+    bleu = scored["scores"]["BLEU"]
     mean, radius = (bleu["confidence_95"][each] for each in ("mean", "radius"))
     assert f"  BLEU  {bleu['value']:6.2f} ({mean:.2f} ± {radius:.2f})  " in text
 
@@ -111,14 +116,16 @@ def test_p_values_are_those_of_the_sacrebleu_command(nmt: Run, files: list[Path]
 def test_a_system_does_not_differ_from_itself(nmt: Run, files: list[Path]) -> None:
     reference, hypotheses, _ = files
     compare = ["--compare", hypotheses, "--json"]
-    said = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare)
-    (result,) = json.loads(said.out)["results"]
-    for each in result["compared"][0]["scores"].values():
+    result = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare)
+    (scored,) = json.loads(result.out)["results"]
+    for each in scored["compared"][0]["scores"].values():
         assert each["difference"] == 0
         assert each["p_value"] == 1
 
 
-def test_a_card_names_what_was_scored(nmt: Run, tmp_path: Path, skilled_run: Path) -> None:
+def test_a_card_identifies_model_test_set_recipe_and_versions(
+    nmt: Run, tmp_path: Path, skilled_run: Path
+) -> None:
     folder = skilled_run.parent.parent
     model = skilled_run / "model.safetensors"
     arguments = ["--model", skilled_run, "--data-dir", folder, "--beam-size", "2"]
@@ -140,10 +147,10 @@ def test_a_card_names_what_was_scored(nmt: Run, tmp_path: Path, skilled_run: Pat
     assert other["scores"]["BLEU"]["difference"] == 0
 
 
-def test_each_bucket_scores_as_its_segments_alone(
+def test_scores_by_length_equal_those_of_the_segments_alone(
     nmt: Run, tmp_path: Path, files: list[Path]
 ) -> None:
-    """By 13a's tokens: "Haus-boot" is one, a comma another."""
+    """Words are split by spaces, because the 13a tokenizer splits these texts in the same way."""
     reference, hypotheses, _ = files
     (result,) = card(nmt, tmp_path, "--hypotheses", hypotheses, reference)["results"]
     buckets = result["by_length"]["buckets"]
@@ -158,12 +165,12 @@ def test_each_bucket_scores_as_its_segments_alone(
             write(tmp_path / name, side)
             for name, side in zip("rh", zip(*pairs, strict=True), strict=True)
         ]
-        said = json.loads(nmt("evaluate", "--hypotheses", alone[1], alone[0], "--json").out)
-        for name, each in said["results"][0]["scores"].items():
+        result = nmt("evaluate", "--hypotheses", alone[1], alone[0], "--json")
+        for name, each in json.loads(result.out)["results"][0]["scores"].items():
             assert bucket["scores"][name] == pytest.approx(each["value"])
 
 
-def test_the_worst_and_the_best_segments(nmt: Run, tmp_path: Path) -> None:
+def test_examples_are_the_worst_and_the_best_segments(nmt: Run, tmp_path: Path) -> None:
     reference = lines(5, count=12)
     hypotheses = [*reference]
     hypotheses[3] = "völlig anderes"
@@ -179,7 +186,9 @@ def test_the_worst_and_the_best_segments(nmt: Run, tmp_path: Path) -> None:
     assert len({*shown}) == len(shown) == 10
 
 
-def test_markdown_holds_what_the_json_does(nmt: Run, tmp_path: Path, files: list[Path]) -> None:
+def test_the_markdown_card_has_the_content_of_the_json_card(
+    nmt: Run, tmp_path: Path, files: list[Path]
+) -> None:
     reference, hypotheses, better = files
     paths = [tmp_path / "card.md", tmp_path / "card.json"]
     options = [part for path in paths for part in ("--card", path)]
@@ -203,7 +212,7 @@ def test_markdown_holds_what_the_json_does(nmt: Run, tmp_path: Path, files: list
     assert ("BLEU paper" in scored["scores"]) == ("not comparable with `BLEU`" in text)
 
 
-def test_the_papers_bleu_is_in_the_card_or_said_to_lack(
+def test_a_card_has_the_papers_bleu_or_the_reason_why_not(
     nmt: Run, tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("sacremoses")
@@ -219,10 +228,12 @@ def test_the_papers_bleu_is_in_the_card_or_said_to_lack(
     assert "pip install 'nmt[moses]'" in reason
     chinese = card(nmt, tmp_path, *arguments, "--target-language", "zh")
     assert "BLEU paper" not in chinese["results"][0]["scores"]
-    assert "knows no words in 'zh'" in chinese["left_out"][0]
+    assert "'zh'" in chinese["left_out"][0]
 
 
-def test_a_recipes_test_set_may_have_more_references(nmt: Run, tiny: Path, tmp_path: Path) -> None:
+def test_a_test_set_of_a_recipe_can_have_several_references(
+    nmt: Run, tiny: Path, tmp_path: Path
+) -> None:
     text = tiny.read_text().replace(
         'target = "dev.tgt" }\n\n', 'target = "dev.tgt", references = ["more.tgt"] }\n\n'
     )
@@ -237,28 +248,29 @@ def test_a_recipes_test_set_may_have_more_references(nmt: Run, tiny: Path, tmp_p
     write(Path("more.tgt"), ["x"] * 9)
     short = nmt("evaluate")
     assert (short.code, short.out) == (1, "")
-    assert "more.tgt has 9 lines but its test set 10" in short.err
+    assert "more.tgt has 9 lines" in short.err
+    assert "10" in short.err
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "fact"),
     [
-        ("card.txt", "must end in .json or .md"),
-        ("card", "must end in .json or .md"),
-        ("ref.md", "is named twice"),
+        ("card.txt", ".json or .md"),
+        ("card", ".json or .md"),
+        ("ref.md", "named twice"),
     ],
 )
-def test_a_card_that_cannot_be_is_refused(nmt: Run, tmp_path: Path, name: str, told: str) -> None:
+def test_a_bad_path_of_a_card_is_refused(nmt: Run, tmp_path: Path, name: str, fact: str) -> None:
     reference = write(tmp_path / "ref.md", lines(1))
     card = tmp_path / name
     refused = nmt("evaluate", "--hypotheses", reference, reference, "--card", card)
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == f"nmt: --card {card} {refused.err.partition(f'{card} ')[2]}"
-    assert told in refused.err
+    assert refused.err.startswith(f"nmt: --card {card} ")
+    assert fact in refused.err
     assert reference.read_text().splitlines() == lines(1)
 
 
-def test_a_failed_evaluation_leaves_the_old_card(
+def test_a_failed_evaluation_keeps_the_old_card(
     nmt: Run, tmp_path: Path, files: list[Path]
 ) -> None:
     path = tmp_path / "card.json"
@@ -273,9 +285,7 @@ def test_a_failed_evaluation_leaves_the_old_card(
     assert "cannot write" in nowhere.err
 
 
-def test_a_model_cannot_be_compared_without_sources(
-    nmt: Run, files: list[Path], tiny_run: Path
-) -> None:
+def test_comparing_a_model_needs_sources(nmt: Run, files: list[Path], tiny_run: Path) -> None:
     refused = nmt("evaluate", "--hypotheses", files[1], files[0], "--compare", tiny_run)
     assert (refused.code, refused.out) == (2, "")
     assert "needs sources to translate" in refused.err

@@ -1,4 +1,4 @@
-"""`nmt evaluate` where outputs are right or wrong: error rates, several right outputs a source."""
+"""`nmt evaluate` with data.metric=error_rate: tasks whose outputs are right or wrong."""
 
 import json
 from pathlib import Path
@@ -12,37 +12,43 @@ from tests.training.conftest import read_metrics
 
 
 def write(path: Path, *lines: str) -> Path:
+    """Write lines; return the path."""
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
 
-def result_of(nmt: Run, *arguments: object) -> dict[str, Any]:
-    said = nmt("evaluate", *arguments, "--json")
-    assert said.code == 0, said.err
-    (result,) = json.loads(said.out)["results"]
-    found: dict[str, Any] = result
+def scored(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Return the scores on the only test set of an evaluation."""
+    result = nmt("evaluate", *arguments, "--json")
+    assert result.code == 0, result.err
+    found: dict[str, Any]
+    (found,) = json.loads(result.out)["results"]
     return found
 
 
-def values(scored: dict[str, Any]) -> list[float]:
-    return [each["value"] for each in scored["scores"].values()]
+def values(result: dict[str, Any]) -> list[float]:
+    """Return the values of the scores."""
+    return [each["value"] for each in result["scores"].values()]
 
 
-def test_files_of_outputs_by_hand(nmt: Run, tmp_path: Path) -> None:
-    """1 of 3 tokens and 2 of 2 are wrong, of the nearest; a blank line is no second reference."""
+def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
+    """Compared with the nearest references, 1 of 3, 0 of 4 and 2 of 2 tokens are wrong.
+
+    A blank line in the second file is not a reference.
+    """
     first = write(tmp_path / "first", "K AE T", "D AO G Z", "B IY")
     second = write(tmp_path / "second", "", "D AA G Z", "")
     outputs = write(tmp_path / "out", "K AE D", "D AA G Z", "EH L")
     options = ["--hypotheses", outputs, "--metric", "error_rate"]
-    result = result_of(nmt, *options, first, second)
+    result = scored(nmt, *options, first, second)
     assert values(result) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
     assert result["references"] == 2
     signatures = [each["signature"] for each in result["scores"].values()]
     assert all(each.startswith("nrefs:var|") for each in signatures)
-    assert values(result_of(nmt, *options, first)) == pytest.approx([100 * 4 / 9, 100])
+    assert values(scored(nmt, *options, first)) == pytest.approx([100 * 4 / 9, 100])
     text = nmt("evaluate", *options, first, second).out
     assert "  token error rate     33.33  nrefs:var|unit:token|ref:nearest|version:nmt-" in text
-    better = result_of(nmt, *options, first, second, "--compare", first)["compared"][0]
+    better = scored(nmt, *options, first, second, "--compare", first)["compared"][0]
     assert better["scores"]["token error rate"]["difference"] == pytest.approx(-100 / 3)
 
 
@@ -54,7 +60,7 @@ def test_files_of_outputs_by_hand(nmt: Run, tmp_path: Path) -> None:
         ["--metric", "error_rate"],
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_options_that_exclude_each_other_are_refused(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -65,7 +71,10 @@ def test_what_does_not_go_together_is_refused(
 
 @pytest.fixture
 def spelled(tiny: Path) -> Path:
-    """The tiny corpus as symbols, scored by error rates; each dev line stands twice, once wrong."""
+    """Return a recipe of the tiny corpus as symbols, scored by error rates.
+
+    Each dev source is there twice, the second time with a wrong target.
+    """
     for name in ("train", "dev"):
         sides = [Path(f"{name}.{side}").read_text().splitlines() for side in ("src", "tgt")]
         rows = [f"{source}\t{target}" for source, target in zip(*sides, strict=True)]
@@ -86,7 +95,7 @@ metric = "error_rate"
     return tiny
 
 
-def test_a_model_is_scored_as_it_was_validated(nmt: Run, spelled: Path) -> None:
+def test_evaluation_and_validation_give_the_same_rate(nmt: Run, spelled: Path) -> None:
     """The best model has the lowest rate, and its dev score is what evaluate prints."""
     settings = ["train.validate_updates=20", "model.dropout=0", "train.warmup_updates=40"]
     settings += ["train.learning_rate_scale=2"]
@@ -100,41 +109,42 @@ def test_a_model_is_scored_as_it_was_validated(nmt: Run, spelled: Path) -> None:
     best = min(dev, key=lambda line: line["token_error_rate"])
     assert read_model(Path("runs/tiny/best.safetensors")).updates == (best["update"],)
     assert f"dev token error rate {best['token_error_rate']:.2f} at update" in trained.err
-    result = result_of(nmt, "--model", "runs/tiny/best.safetensors")
+    result = scored(nmt, "--model", "runs/tiny/best.safetensors")
     assert values(result)[0] == best["token_error_rate"]
     distinct = {*Path("dev.src").read_text().splitlines()}
     assert (result["segments"], result["lines"]) == (len(distinct), 20)
     assert result["references"] >= 2
 
 
-def test_outputs_of_another_program_align_with_the_lines(nmt: Run, spelled: Path) -> None:
-    """As `nmt translate` writes them, one for each line, whether its source came before or not."""
+def test_a_compared_file_has_a_line_for_each_line_of_the_test_set(nmt: Run, spelled: Path) -> None:
+    """Sources that occur twice are scored once, but files have a line for each occurrence."""
     assert nmt("train", spelled).code == 0
     sources = [line.split("\t")[0] for line in Path("dev.tsv").read_text().splitlines()]
     targets = [line.split("\t")[1] for line in Path("dev.tsv").read_text().splitlines()]
     write(Path("sources"), *sources)
     assert nmt("translate", "sources", "--output", "own").code == 0
     write(Path("right"), *targets)
-    result = result_of(nmt, "--compare", "own", "--compare", "right")
+    result = scored(nmt, "--compare", "own", "--compare", "right")
     own, right = result["compared"]
     assert values(own) == values(result)
     assert [each["p_value"] for each in own["scores"].values()] == [1, 1]
     assert values(right) == [0, 0]
 
 
-def test_settings_that_contradict_each_other_are_told(nmt: Run, spelled: Path) -> None:
+def test_settings_that_contradict_each_other_are_refused(nmt: Run, spelled: Path) -> None:
     refused = nmt("train", spelled, "--set", "train.early_stopping_metric=bleu")
     assert refused.code == 1
-    assert "set train.early_stopping_metric to error_rate or loss" in refused.err
+    assert "train.early_stopping_metric to error_rate or loss" in refused.err
     refused = nmt("prepare", spelled, "--set", "train.bpe_dropout=0.1")
     assert refused.code == 1
-    assert "train.bpe_dropout needs tokenizer.kind=bpe, not word" in refused.err
+    assert "train.bpe_dropout needs tokenizer.kind=bpe" in refused.err
+    assert "tokenizer.kind=word" in refused.err
     assert nmt("prepare", spelled, "--set", "train.early_stopping_metric=loss").code == 0
     assert not Path("runs/tiny/recipe.toml.partial").exists()
 
 
-def test_a_model_to_begin_with_keeps_its_kind_of_pieces(nmt: Run, spelled: Path) -> None:
-    """Its vocabulary, of 24 pieces, may be smaller than the 40 that the recipe allows."""
+def test_fine_tuning_needs_the_tokenizer_of_the_initial_model(nmt: Run, spelled: Path) -> None:
+    """Its vocabulary of 24 symbols may be smaller than the 40 that the recipe allows."""
     assert nmt("train", spelled, "--max-updates", 2).code == 0
     again = ["--init-from", "runs/tiny", "--run", "again", "--max-updates", 2]
     assert nmt("train", spelled, *again).code == 0

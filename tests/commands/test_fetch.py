@@ -1,4 +1,4 @@
-"""`nmt fetch` against a local server: checked, pinned, unpacked, or told in a sentence."""
+"""`nmt fetch` from a local server: SHA-256, archives and errors."""
 
 import hashlib
 import io
@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Outcome, Run
+from tests.conftest import CommandResult, Run
 
 
 @dataclass
 class Server:
-    """A server, what it serves, and how often each was asked for."""
+    """A server, the files that it serves and the requests that it received."""
 
     address: str
     served: dict[str, bytes] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     cut_short: bool = False
 
 
@@ -34,7 +34,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            state.asked.append(self.path)
+            state.requests.append(self.path)
             content = state.served.get(self.path)
             if content is None:
                 self.send_error(404)
@@ -58,12 +58,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @dataclass
 class Case:
-    """A recipe with one download, and the folder it goes to."""
+    """A recipe with one download, in a folder of its own."""
 
     folder: Path
     nmt: Run
 
-    def fetch(self, url: str, to: str = "sub/x.txt", **more: object) -> Outcome:
+    def fetch(self, url: str, to: str = "sub/x.txt", **more: object) -> CommandResult:
         lines = [f"{key} = {value!r}" for key, value in {"url": url, "to": to, **more}.items()]
         recipe = self.folder / "far.toml"
         recipe.write_text("[[data.downloads]]\n" + "\n".join(lines) + "\n")
@@ -87,34 +87,30 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_a_known_hash_is_checked_and_what_is_there_is_not_fetched_again(
+def test_a_known_hash_is_checked_and_the_file_is_downloaded_once(
     case: Case, server: Server
 ) -> None:
     server.served["/x"] = b"hello\n"
     result = case.fetch(f"{server.address}/x", sha256=sha256(b"hello\n"))
     assert (result.code, result.out) == (0, "")
-    assert result.err == f"{case.data / 'sub/x.txt'}: downloaded, its SHA-256 right\n"
+    assert f"{case.data / 'sub/x.txt'}: downloaded" in result.err
     assert (case.data / "sub/x.txt").read_bytes() == b"hello\n"
     again = case.fetch(f"{server.address}/x", sha256=sha256(b"hello\n").upper())
-    assert again.err == f"{case.data / 'sub/x.txt'}: is there, its SHA-256 right\n"
-    assert server.asked == ["/x"]
+    assert f"{case.data / 'sub/x.txt'}: already downloaded" in again.err
+    assert server.requests == ["/x"]
     assert case.files() == {"sub/x.txt"}
 
 
-def test_a_wrong_hash_is_refused_and_leaves_nothing(case: Case, server: Server) -> None:
+def test_a_file_with_a_wrong_hash_is_refused_and_removed(case: Case, server: Server) -> None:
     server.served["/x"] = b"forged\n"
     result = case.fetch(f"{server.address}/x", sha256=sha256(b"hello\n"))
     assert (result.code, result.out) == (1, "")
-    assert result.err == (
-        f"nmt: {server.address}/x is not the file that was expected: its SHA-256 is not"
-        f" {sha256(b'hello' + bytes([10]))}\n"
-    )
+    assert result.err.startswith(f"nmt: {server.address}/x ")
+    assert sha256(b"hello\n") in result.err
     assert case.files() == set()
 
 
-def test_a_file_of_another_hash_is_replaced_once_the_right_one_is_here(
-    case: Case, server: Server
-) -> None:
+def test_an_old_file_stays_until_the_right_one_is_downloaded(case: Case, server: Server) -> None:
     path = case.data / "sub/x.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"old\n")
@@ -125,36 +121,38 @@ def test_a_file_of_another_hash_is_replaced_once_the_right_one_is_here(
     assert path.read_bytes() == b"hello\n"
 
 
-def test_an_unknown_hash_is_told_pinned_and_checked_the_next_time(
+def test_an_unknown_hash_is_printed_recorded_and_checked_the_next_time(
     case: Case, server: Server
 ) -> None:
     server.served["/x"] = b"first\n"
     pin = sha256(b"first\n")
     result = case.fetch(f"{server.address}/x")
     assert result.code == 0
-    assert f"downloaded, SHA-256 {pin}, not known before, now pinned in" in result.err
+    assert pin in result.err
+    assert "SHA256SUMS" in result.err
     assert (case.data / "SHA256SUMS").read_text() == f"{pin}  sub/x.txt\n"
-    assert "is there, its SHA-256 right" in case.fetch(f"{server.address}/x").err
+    assert "already downloaded" in case.fetch(f"{server.address}/x").err
     (case.data / "sub/x.txt").unlink()
     server.served["/x"] = b"second\n"
     result = case.fetch(f"{server.address}/x")
     assert result.code == 1
-    assert f"its SHA-256 is not {pin}" in result.err
+    assert pin in result.err
     assert case.files() == {"SHA256SUMS"}
 
 
-def test_a_file_put_there_by_hand_is_kept_and_pinned(case: Case, server: Server) -> None:
+def test_a_file_of_the_user_is_kept_and_its_hash_is_recorded(case: Case, server: Server) -> None:
     path = case.data / "sub/x.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"mine\n")
     result = case.fetch(f"{server.address}/x")
     assert result.code == 0
-    assert f"is there, SHA-256 {sha256(b'mine' + bytes([10]))}, not known before" in result.err
+    assert sha256(b"mine\n") in result.err
+    assert "SHA256SUMS" in result.err
     assert path.read_bytes() == b"mine\n"
-    assert server.asked == []
+    assert server.requests == []
 
 
-def test_a_download_cut_short_is_not_pinned(case: Case, server: Server) -> None:
+def test_the_hash_of_an_incomplete_download_is_not_recorded(case: Case, server: Server) -> None:
     server.served["/x"] = b"word " * 100_000
     server.cut_short = True
     result = case.fetch(f"{server.address}/x")
@@ -164,7 +162,7 @@ def test_a_download_cut_short_is_not_pinned(case: Case, server: Server) -> None:
     assert case.files() == set()
 
 
-def test_what_the_server_lacks_is_told(case: Case, server: Server) -> None:
+def test_a_file_missing_on_the_server_is_named(case: Case, server: Server) -> None:
     result = case.fetch(f"{server.address}/none")
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"nmt: cannot download {server.address}/none: 404 ")
@@ -172,33 +170,34 @@ def test_what_the_server_lacks_is_told(case: Case, server: Server) -> None:
     assert case.files() == set()
 
 
-def test_without_a_network_one_sentence(case: Case, server: Server) -> None:
+def test_without_a_network_the_message_says_where_to_put_the_file(
+    case: Case, server: Server
+) -> None:
     """Port 1 refuses connections."""
     result = case.fetch("http://127.0.0.1:1/x")
     assert (result.code, result.out) == (1, "")
-    assert result.err == (
-        "nmt: cannot reach http://127.0.0.1:1/x: is there a network? You can also put the file at"
-        f" {case.data / 'sub/x.txt'} yourself\n"
-    )
+    assert result.err.startswith("nmt: cannot reach http://127.0.0.1:1/x")
+    assert str(case.data / "sub/x.txt") in result.err
+    assert result.err.count("\n") == 1
     assert case.files() == set()
 
 
 @pytest.mark.parametrize("url", ["", "x.txt", "file:///etc/hostname", "ftp://x/y"])
-def test_only_http_is_fetched(case: Case, url: str) -> None:
+def test_only_http_addresses_are_accepted(case: Case, url: str) -> None:
     result = case.fetch(url)
     assert result.code == 1
     assert f"data.downloads: {url} is not an http(s) address" in result.err
     assert case.files() == set()
 
 
-# An absolute name, not a file that is made.
+# The absolute name is never created.
 @pytest.mark.parametrize("to", ["", "../x", "a/../../x", "/tmp/x"])  # noqa: S108 (never written)
-def test_names_outside_the_folder_are_refused(case: Case, server: Server, to: str) -> None:
+def test_names_outside_the_data_folder_are_refused(case: Case, server: Server, to: str) -> None:
     server.served["/x"] = b"hello\n"
     result = case.fetch(f"{server.address}/x", to=to)
     assert result.code == 1
     assert f"'{to}' is not a name below the data folder" in result.err
-    assert server.asked == []
+    assert server.requests == []
 
 
 def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
@@ -219,7 +218,7 @@ def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
-def test_members_are_unpacked_beside_the_archive(case: Case, server: Server, mode: str) -> None:
+def test_members_are_unpacked_next_to_the_archive(case: Case, server: Server, mode: str) -> None:
     server.served["/x"] = tar({"in/a.en": b"a\n", "b.de": b"b\n", "c": b"c\n"}, mode)
     options: dict[str, Any] = {"to": "sub/x.tgz", "unpack": ["in/a.en", "b.de"]}
     assert case.fetch(f"{server.address}/x", **options).code == 0
@@ -228,11 +227,11 @@ def test_members_are_unpacked_beside_the_archive(case: Case, server: Server, mod
     (case.data / "sub/b.de").unlink()
     assert case.fetch(f"{server.address}/x", **options).code == 0
     assert (case.data / "sub/b.de").read_bytes() == b"b\n"
-    assert server.asked == ["/x"]
+    assert server.requests == ["/x"]
 
 
 @pytest.mark.parametrize(
-    ("member", "said"),
+    ("member", "fact"),
     [
         ("none", "has no member "),
         ("../up", "'../up' is not a name below the data folder"),
@@ -241,27 +240,27 @@ def test_members_are_unpacked_beside_the_archive(case: Case, server: Server, mod
         ("link", "has no member "),
     ],
 )
-def test_members_that_cannot_be_unpacked(
-    case: Case, server: Server, member: str, said: str
+def test_members_that_cannot_be_unpacked_are_named(
+    case: Case, server: Server, member: str, fact: str
 ) -> None:
     server.served["/x"] = tar({"a": b"a\n", "../up": b"up\n", "/abs": b"abs\n"})
     result = case.fetch(f"{server.address}/x", to="sub/x.tgz", unpack=[member])
     assert (result.code, result.out) == (1, "")
-    assert said in result.err.splitlines()[-1]
+    assert fact in result.err.splitlines()[-1]
     assert result.err.splitlines()[-1].startswith("nmt: ")
     assert case.files() <= {"SHA256SUMS", "sub/x.tgz"}
     assert not (case.folder / "up").exists()
 
 
-@pytest.mark.parametrize("content", [b"no archive", b""])
-def test_what_is_no_archive_is_told(case: Case, server: Server, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"not an archive", b""])
+def test_a_file_that_is_not_an_archive_is_named(case: Case, server: Server, content: bytes) -> None:
     server.served["/x"] = content
     result = case.fetch(f"{server.address}/x", to="x.tgz", unpack=["a"])
     assert result.code == 1
     assert f"nmt: cannot unpack {case.data / 'x.tgz'}: " in result.err
 
 
-def test_a_truncated_archive_leaves_no_half_member(case: Case, server: Server) -> None:
+def test_a_truncated_archive_leaves_no_partial_member(case: Case, server: Server) -> None:
     whole = tar({"a": bytes(i * i % 251 for i in range(300_000))})
     server.served["/x"] = whole[: len(whole) // 2]
     result = case.fetch(f"{server.address}/x", to="x.tgz", unpack=["a"])
@@ -271,11 +270,12 @@ def test_a_truncated_archive_leaves_no_half_member(case: Case, server: Server) -
     assert case.files() <= {"SHA256SUMS", "x.tgz"}
 
 
-def test_a_recipe_without_downloads_says_what_is_missing(nmt: Run, tiny: Path) -> None:
+def test_a_recipe_without_downloads_names_missing_files(nmt: Run, tiny: Path) -> None:
     result = nmt("fetch", tiny)
     assert (result.code, result.out) == (0, "")
-    assert result.err == "recipe tiny names no address, and all its files are there\n"
+    assert "recipe tiny has no downloads" in result.err
     tiny.with_name("dev.tgt").unlink()
     result = nmt("fetch", tiny)
     assert result.code == 1
-    assert "dev.tgt does not exist; put it there" in result.err
+    assert "dev.tgt does not exist" in result.err
+    assert "--data-dir" in result.err

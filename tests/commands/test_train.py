@@ -1,4 +1,4 @@
-"""`nmt train` and `nmt prepare`: from text to a model, told as it goes; bad input in a sentence."""
+"""`nmt train` and `nmt prepare`: files, messages, resuming, and errors in the input."""
 
 import gzip
 import json
@@ -15,15 +15,16 @@ from tests.conftest import Run
 
 
 def files(folder: Path) -> set[str]:
+    """Return the paths of all files in a folder, relative to it."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_train_ends_with_best_and_average_then_says_it_is_done(nmt: Run, tiny: Path) -> None:
+def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> None:
     first = nmt("train", tiny)
     assert first.code == 0
     assert first.out == ""
     lines = first.err.splitlines()
-    assert lines[0] == "learning 40 BPE pieces from 240 lines"
+    assert lines[0] == "learning 40 BPE tokens from 240 lines"
     assert lines[1].startswith("train.src + train.tgt: 120 pairs kept; dropped 0 ")
     assert "tiny (en-de): 120 pairs, " in lines[2]
     assert lines[2].endswith("run folder runs/tiny")
@@ -61,7 +62,7 @@ def test_train_ends_with_best_and_average_then_says_it_is_done(nmt: Run, tiny: P
     assert (run / "model.safetensors").read_bytes() == before
 
 
-def test_a_raised_end_goes_on(nmt: Run, tiny: Path) -> None:
+def test_more_updates_resume_a_finished_run(nmt: Run, tiny: Path) -> None:
     assert nmt("train", tiny, "--max-updates", 4).code == 0
     result = nmt("train", tiny, "--max-updates", 8)
     assert result.code == 0
@@ -71,27 +72,25 @@ def test_a_raised_end_goes_on(nmt: Run, tiny: Path) -> None:
     assert [line["update"] for line in lines if line["kind"] == "train"] == [2, 4, 6, 8]
 
 
-def test_another_recipe_in_the_same_run_is_refused_with_the_changes(nmt: Run, tiny: Path) -> None:
+def test_a_changed_recipe_is_refused_with_the_changed_settings(nmt: Run, tiny: Path) -> None:
     assert nmt("train", tiny).code == 0
     before = Path("runs/tiny/recipe.toml").read_text()
     result = nmt("train", tiny, "--set", "model.d_ff=16", "--seed", 9)
     assert result.code == 1
-    assert result.err == (
-        "nmt: runs/tiny was begun with other settings: model.d_ff (32 -> 16), train.seed (1 -> 9);"
-        " go on with those, or name a new folder with --run\n"
-    )
+    assert result.err.startswith("nmt: the training in runs/tiny started with other settings: ")
+    assert "model.d_ff (32 -> 16), train.seed (1 -> 9);" in result.err
+    assert "--run" in result.err
     assert Path("runs/tiny/recipe.toml").read_text() == before
 
 
-def test_the_model_holds_the_resolved_recipe(tiny_run: Path) -> None:
+def test_the_model_contains_the_resolved_recipe(tiny_run: Path) -> None:
     content = read_model(tiny_run / "model.safetensors")
     assert content.recipe == load_recipe(str(tiny_run / "recipe.toml"))
     assert content.tokenizer == (tiny_run / "tokenizer.model").read_bytes()
     assert content.updates == (8, 12)
 
 
-def test_models_can_be_read_by_others(tiny_run: Path) -> None:
-    """As the user's umask has it, like any other file."""
+def test_model_files_have_the_permissions_of_other_files(tiny_run: Path) -> None:
     modes = {path.stat().st_mode for path in tiny_run.glob("*.*")}
     assert modes == {(tiny_run / "metrics.jsonl").stat().st_mode}
 
@@ -107,31 +106,32 @@ def test_models_can_be_read_by_others(tiny_run: Path) -> None:
         ["train.learning_rate_scale=0"],
     ],
 )
-def test_odd_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
+def test_unusual_settings_train_and_translate(nmt: Run, tiny: Path, overrides: list[str]) -> None:
     options = [part for each in overrides for part in ("--set", each)]
     result = nmt("train", tiny, "--max-updates", 2, *options)
     assert result.code == 0, result.err
     assert nmt("translate", "dev.src").out.count("\n") == 10
 
 
-def test_a_dev_set_that_is_missing_is_told(nmt: Run, tiny: Path) -> None:
+def test_a_missing_dev_set_is_reported(nmt: Run, tiny: Path) -> None:
     result = nmt("train", tiny, "--set", "data.dev=[]")
     assert result.code == 1
-    assert result.err.splitlines()[-1] == ("nmt: the dev set of recipe tiny is empty; set data.dev")
+    message = result.err.splitlines()[-1]
+    assert all(fact in message for fact in ("nmt: ", "recipe tiny", "data.dev"))
 
 
-def test_prepare_says_what_it_made_and_train_uses_it(nmt: Run, tiny: Path) -> None:
+def test_prepare_prints_the_sizes_and_train_uses_the_corpus(nmt: Run, tiny: Path) -> None:
     result = nmt("prepare", tiny)
     assert (result.code, result.out) == (0, "")
     last = result.err.splitlines()[-1]
     assert last.startswith("runs/tiny/prepared: 120 pairs, ")
-    assert last.endswith(" tokens, 40 pieces in the vocabulary")
+    assert last.endswith(" tokens, a vocabulary of 40 tokens")
     assert nmt("prepare", tiny).err == last + "\n"
     assert "learning" not in nmt("train", tiny, "--max-updates", 1).err
 
 
 def damage(name: str, folder: Path) -> None:
-    """Spoil the tiny corpus in one way."""
+    """Damage the tiny corpus in one way."""
     train = folder / "train.tgt"
     if name == "misaligned":
         train.write_bytes(train.read_bytes() + b"SUN\n")
@@ -159,28 +159,22 @@ def damage(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "fact"),
     [
-        (
-            "misaligned",
-            "/train.src has 120 lines but {0}/train.tgt has 121: {0}/train.src ends after",
-        ),
-        (
-            "missing",
-            "/train.tgt does not exist; put it there or name another folder with --data-dir",
-        ),
+        ("misaligned", "/train.src has 120 lines but {0}/train.tgt has 121"),
+        ("missing", "/train.tgt does not exist"),
         ("folder", "/train.tgt does not exist"),
-        ("utf8", "/train.tgt, line 7: not valid UTF-8 (byte 3 of the line); convert the file"),
+        ("utf8", "/train.tgt, line 7: not valid UTF-8 (byte 3 of the line)"),
         ("empty", "the training corpus is empty: train.src, train.tgt"),
-        ("small", "cannot learn tokenizer.vocab_size=40 pieces from this corpus: it is too small"),
-        ("dev", "/dev.src has 10 lines but {0}/dev.tgt has 1: {0}/dev.tgt ends after line 1 while"),
+        ("small", "tokenizer.vocab_size=40"),
+        ("dev", "/dev.src has 10 lines but {0}/dev.tgt has 1"),
         ("gz", "cannot read {0}/train.gz: "),
         ("xz", "cannot read {0}/train.xz: "),
     ],
 )
 @pytest.mark.parametrize("command", ["prepare", "train"])
-def test_a_bad_corpus_gets_one_sentence_and_leaves_nothing_half_written(
-    nmt: Run, tiny: Path, command: str, name: str, said: str
+def test_a_bad_corpus_gets_one_message_and_leaves_no_partial_file(
+    nmt: Run, tiny: Path, command: str, name: str, fact: str
 ) -> None:
     folder = tiny.parent
     damage(name, folder)
@@ -188,9 +182,9 @@ def test_a_bad_corpus_gets_one_sentence_and_leaves_nothing_half_written(
         tiny.write_text(tiny.read_text().replace('"train.tgt"', f'"train.{name}"'))
     result = nmt(command, tiny)
     assert (result.code, result.out) == (1, "")
-    told = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
-    assert told == result.err.splitlines()[-1:]
-    assert said.format(folder) in told[0]
+    messages = [line for line in result.err.splitlines() if line.startswith("nmt: ")]
+    assert messages == result.err.splitlines()[-1:]
+    assert fact.format(folder) in messages[0]
     assert "Traceback" not in result.err
     left = files(folder / "runs")
     assert not any("partial" in each for each in left)
@@ -198,7 +192,7 @@ def test_a_bad_corpus_gets_one_sentence_and_leaves_nothing_half_written(
         assert left <= {"tiny/recipe.toml", "tiny/.lock"}
 
 
-def test_a_file_where_a_folder_should_be(nmt: Run, tiny: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(nmt: Run, tiny: Path) -> None:
     Path("runs").write_text("")
     result = nmt("train", tiny)
     assert result.code == 1
@@ -207,7 +201,7 @@ def test_a_file_where_a_folder_should_be(nmt: Run, tiny: Path) -> None:
     assert result.code == 2
 
 
-def test_data_dir_goes_before_the_environment(nmt: Run, tiny: Path) -> None:
+def test_data_dir_has_precedence_over_the_environment(nmt: Run, tiny: Path) -> None:
     shutil.move("train.src", "moved")
     assert nmt("prepare", tiny).code == 1
     Path("other").mkdir()
@@ -215,7 +209,7 @@ def test_data_dir_goes_before_the_environment(nmt: Run, tiny: Path) -> None:
         shutil.copy(name, "other")
     shutil.copy("moved", "other/train.src")
     assert nmt("prepare", tiny, "--data-dir", "other").code == 0
-    os.environ["NMT_DATA_DIR"] = "other"  # `tiny` has patched it and takes it back
+    os.environ["NMT_DATA_DIR"] = "other"  # the fixture `tiny` restores it
     assert nmt("prepare", tiny).code == 0
 
 
@@ -227,7 +221,7 @@ def test_nothing_is_written_into_the_data_folder(nmt: Run, tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", ["state", "weights"])
-def test_a_damaged_checkpoint_is_told(nmt: Run, tiny: Path, damaged: str) -> None:
+def test_a_damaged_checkpoint_is_named(nmt: Run, tiny: Path, damaged: str) -> None:
     assert nmt("train", tiny, "--max-updates", 4).code == 0
     ending = "state.pt" if damaged == "state" else "safetensors"
     path = Path(f"runs/tiny/checkpoints/update-00000004.{ending}")
@@ -246,4 +240,4 @@ def test_a_changed_corpus_is_refused_on_resuming(nmt: Run, tiny: Path) -> None:
             stream.write("seed\n")
     result = nmt("train", tiny)
     assert result.code == 1
-    assert "the corpus of runs/tiny changed since its training began" in result.err
+    assert "the corpus of runs/tiny has changed" in result.err

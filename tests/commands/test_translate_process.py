@@ -1,4 +1,4 @@
-"""`nmt translate` as processes of its own: pipes, signals, full disks, closed streams."""
+"""`nmt translate` in its own process: pipes, signals, full disks and closed streams."""
 
 import os
 import random
@@ -17,42 +17,42 @@ from tests.conftest import WORDS, Run
 
 
 def environment(processes: int = 1) -> dict[str, str]:
-    """Translating is a process a core, besides the one that reads and writes."""
+    """Return an environment in which so many processes translate; with 1, the main process does."""
     return {**os.environ, "OMP_NUM_THREADS": str(processes)}
 
 
-def copies(process: int) -> list[int]:
-    """The processes that it started."""
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
     found: list[int] = []
     for task in Path(f"/proc/{process}/task").iterdir():
-        with suppress(OSError):  # a thread that ended since
+        with suppress(OSError):  # the thread has ended
             found += map(int, (task / "children").read_text().split())
     return found
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Raises AssertionError after two minutes: machines can be busy."""
+    """Wait until a condition holds; fail after two minutes."""
     deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def assert_gone(processes: list[int]) -> None:
-    """Soon at least; a process that has ended and whose parent is gone may be a zombie."""
+def assert_ended(processes: list[int]) -> None:
+    """Wait until processes have ended; a zombie counts, because its parent may have ended first."""
 
-    def runs(process: int) -> bool:
+    def is_running(process: int) -> bool:
         try:
             return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         except OSError:
             return False
 
-    wait_until(lambda: not any(map(runs, processes)))
+    wait_until(lambda: not any(map(is_running, processes)))
 
 
 @pytest.fixture
 def big(tmp_path: Path) -> Path:
-    """Enough lines for many chunks."""
+    """Return a file with enough lines for many chunks."""
     draw = random.Random(2)
     path = tmp_path / "big.src"
     with path.open("w") as stream:
@@ -61,11 +61,12 @@ def big(tmp_path: Path) -> Path:
 
 
 def command(run: Path, *arguments: object) -> list[str]:
+    """Return the command line of `nmt translate` with a model."""
     return [sys.executable, "-m", "nmt", "translate", "--model", str(run), *map(str, arguments)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_closed_pipe_ends_quietly(tiny_run: Path, big: Path, processes: int) -> None:
+def test_a_closed_pipe_ends_without_a_message(tiny_run: Path, big: Path, processes: int) -> None:
     with subprocess.Popen(
         command(tiny_run, big, "--beam-size", 1),
         stdout=subprocess.PIPE,
@@ -75,21 +76,20 @@ def test_a_closed_pipe_ends_quietly(tiny_run: Path, big: Path, processes: int) -
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
-        started = copies(process.pid)
+        started = children(process.pid)
         assert len(started) == (processes if processes > 1 else 0)
         process.stdout.close()
-        said = process.stderr.read().decode()
+        errors = process.stderr.read().decode()
         assert process.wait() == 128 + signal.SIGPIPE
-    assert said.splitlines() == [f"model: {tiny_run / 'model.safetensors'} (tiny)"]
-    assert_gone(started)
+    assert errors.splitlines() == [f"model: {tiny_run / 'model.safetensors'} (tiny)"]
+    assert_ended(started)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_leaves_nothing_behind(
+def test_a_signal_leaves_no_file_and_no_process(
     tiny_run: Path, big: Path, number: signal.Signals, code: int, processes: int
 ) -> None:
-    """No file and no process."""
     output = big.with_name("out")
     with subprocess.Popen(
         command(tiny_run, big, "--output", output),
@@ -98,20 +98,20 @@ def test_a_signal_leaves_nothing_behind(
     ) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith(b"model: ")
-        wait_until(lambda: leftovers(big.parent) and (processes == 1 or copies(process.pid)))
-        started = copies(process.pid)
+        wait_until(lambda: leftovers(big.parent) and (processes == 1 or children(process.pid)))
+        started = children(process.pid)
         process.send_signal(number)
-        said = process.stderr.read().decode()
+        errors = process.stderr.read().decode()
         assert process.wait() == code
-    assert said.strip() == ""  # Ctrl-C ends the line it stands on
+    assert errors.strip() == ""
     assert sorted(path.name for path in big.parent.iterdir()) == ["big.src"]
-    assert_gone(started)
+    assert_ended(started)
 
 
-def test_a_killed_copy_is_told_in_one_sentence(tiny_run: Path, big: Path) -> None:
-    """As the kernel does where memory is short; the output of before stays."""
+def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
+    """The kernel kills processes when memory runs out."""
     output = big.with_name("out")
-    output.write_text("of before\n")
+    output.write_text("old\n")
     with subprocess.Popen(
         command(tiny_run, big, "--output", output),
         stderr=subprocess.PIPE,
@@ -120,24 +120,24 @@ def test_a_killed_copy_is_told_in_one_sentence(tiny_run: Path, big: Path) -> Non
     ) as process:
         assert process.stderr is not None
         process.stderr.readline()
-        wait_until(lambda: len(copies(process.pid)) == 2)
-        started = copies(process.pid)
+        wait_until(lambda: len(children(process.pid)) == 2)
+        started = children(process.pid)
         os.kill(started[0], signal.SIGKILL)
-        said = process.stderr.read().splitlines()
+        errors = process.stderr.read().splitlines()
         assert process.wait() == 1
-    assert said == [
-        "nmt: a process that translates was killed, perhaps for want of memory; lower"
-        " decode.batch_tokens"
-    ]
-    assert output.read_text() == "of before\n"
+    (message,) = errors
+    assert message.startswith("nmt: ")
+    assert "killed" in message
+    assert "decode.batch_tokens" in message
+    assert output.read_text() == "old\n"
     assert leftovers(big.parent) == []
-    assert_gone(started)
+    assert_ended(started)
 
 
-def test_a_disk_that_fills_up_leaves_the_output_of_before(tiny_run: Path, big: Path) -> None:
-    """A limit on what a file may hold stands for the disk's."""
+def test_a_full_disk_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
+    """A limit on the size of a file stands in for a full disk."""
     output = big.with_name("out")
-    output.write_text("of before\n")
+    output.write_text("old\n")
     run = command(tiny_run, big, "--beam-size", 1, "--output", output)
     result = subprocess.run(
         ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *run],
@@ -148,12 +148,12 @@ def test_a_disk_that_fills_up_leaves_the_output_of_before(tiny_run: Path, big: P
     )
     assert result.returncode == 1
     assert result.stderr.splitlines()[1:] == [f"nmt: cannot write {output}: File too large"]
-    assert output.read_text() == "of before\n"
+    assert output.read_text() == "old\n"
     assert leftovers(big.parent) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_a_full_disk_is_told_in_one_sentence(tiny_run: Path, source: Path) -> None:
+def test_a_full_stdout_is_reported(tiny_run: Path, source: Path) -> None:
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             command(tiny_run, source),
@@ -164,12 +164,12 @@ def test_a_full_disk_is_told_in_one_sentence(tiny_run: Path, source: Path) -> No
             check=False,
         )
     assert result.returncode == 1
-    said = result.stderr.splitlines()
-    assert len(said) == 2
-    assert said[1] == "nmt: cannot read or write: No space left on device"
+    errors = result.stderr.splitlines()
+    assert len(errors) == 2
+    assert errors[1] == "nmt: cannot read or write: No space left on device"
 
 
-def test_closed_streams_are_told_in_one_sentence(tiny_run: Path, source: Path) -> None:
+def test_closed_streams_are_reported(tiny_run: Path, source: Path) -> None:
     for closing, arguments in (("<&-", []), (">&-", [source])):
         shell = ["sh", "-c", f'exec "$@" {closing}', "sh", *command(tiny_run, *arguments)]
         result = subprocess.run(
@@ -180,15 +180,15 @@ def test_closed_streams_are_told_in_one_sentence(tiny_run: Path, source: Path) -
         assert "Traceback" not in result.stderr
 
 
-def test_a_pipe_is_an_input(tiny_run: Path, source: Path, nmt: Run, tmp_path: Path) -> None:
-    """As the shell's <(command) gives."""
+def test_a_named_pipe_is_an_input(tiny_run: Path, source: Path, nmt: Run, tmp_path: Path) -> None:
+    """The shell makes one for `<(command)`."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with subprocess.Popen(["sh", "-c", 'cat "$0" > "$1"', source, pipe]):
         assert nmt("translate", pipe, "--model", tiny_run).out.count("\n") == 3
 
 
-def test_a_closed_stderr_moves_no_message_to_stdout(tiny_run: Path, source: Path) -> None:
+def test_messages_do_not_move_to_stdout_if_stderr_is_closed(tiny_run: Path, source: Path) -> None:
     shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command(tiny_run, source)]
     result = subprocess.run(shell, capture_output=True, text=True, env=environment(), check=False)
     assert result.returncode == 0
@@ -198,7 +198,7 @@ def test_a_closed_stderr_moves_no_message_to_stdout(tiny_run: Path, source: Path
 
 @contextmanager
 def conversation(run: Path, processes: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that translates what it is given, line by line; both ends are open."""
+    """Start a process that translates its stdin to its stdout, both open pipes."""
     with subprocess.Popen(
         command(run, "--beam-size", 1),
         stdin=subprocess.PIPE,
@@ -210,7 +210,7 @@ def conversation(run: Path, processes: int) -> Iterator["subprocess.Popen[bytes]
 
 
 def ask(process: "subprocess.Popen[bytes]", text: bytes, lines: int) -> list[bytes]:
-    """Write, and wait for so many lines."""
+    """Write text to stdin and read a number of lines from stdout."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(text)
@@ -219,8 +219,8 @@ def ask(process: "subprocess.Popen[bytes]", text: bytes, lines: int) -> list[byt
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_each_line_is_answered_while_the_input_is_open(tiny_run: Path, processes: int) -> None:
-    """One alone, several, many, then one again; half a line waits for its end."""
+def test_lines_are_translated_while_the_input_is_open(tiny_run: Path, processes: int) -> None:
+    """Write one line, several, many, then one again; half a line waits for its end."""
     with conversation(tiny_run, processes) as process:
         (sun,) = ask(process, b"sun moon\n", 1)
         assert sun.strip()
@@ -235,10 +235,10 @@ def test_each_line_is_answered_while_the_input_is_open(tiny_run: Path, processes
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_the_first_translations_of_much_come_before_it_ends(
+def test_the_first_translations_come_before_the_input_ends(
     nmt: Run, tiny_run: Path, big: Path, processes: int
 ) -> None:
-    """Of a producer that is faster: more is in the pipe, and yet more to come."""
+    """The writer is faster: more lines are in the pipe, and more follow."""
     lines = big.read_bytes().splitlines(keepends=True)[:1100]
     with conversation(tiny_run, processes) as process:
         first = ask(process, b"".join(lines[:1000]), 32)

@@ -1,4 +1,4 @@
-"""What is not the paper's goes the whole way too, from text to score, by the command line."""
+"""Settings that differ from the paper, with every command from text to score."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from nmt.studio.explain.packing import unpack
 from tests.conftest import Run
 from tests.training.conftest import assert_same
 
-ALL_AT_ONCE = [
+ALL_VARIATIONS = [
     part
     for setting in (
         "tokenizer.joint=false",
@@ -30,13 +30,13 @@ ALL_AT_ONCE = [
 
 @pytest.fixture
 def variant(nmt: Run, tiny: Path) -> Path:
-    """The run folder of a tiny model that has everything that the paper's has not."""
-    ended = nmt("train", tiny, *ALL_AT_ONCE)
-    assert ended.code == 0, ended.err
+    """Train a tiny model with all variations; return its run folder."""
+    trained = nmt("train", tiny, *ALL_VARIATIONS)
+    assert trained.code == 0, trained.err
     return Path("runs/tiny")
 
 
-def test_it_translates_scores_and_is_shown(nmt: Run, variant: Path) -> None:
+def test_every_command_works(nmt: Run, variant: Path) -> None:
     translated = nmt("translate", "dev.src")
     assert translated.code == 0
     assert translated.out.count("\n") == 10
@@ -48,29 +48,32 @@ def test_it_translates_scores_and_is_shown(nmt: Run, variant: Path) -> None:
     assert found
     data = json.loads(found[1])
     sides = (data["source"]["ids"], data["target"]["outputs"])
-    source, target = ("".join(data["pieces"][str(each)]["text"] for each in ids) for ids in sides)
+    source, target = ("".join(data["tokens"][str(each)]["text"] for each in ids) for ids in sides)
     assert "sun" in source
     assert target.replace("</s>", "") == target.replace("</s>", "").upper()
-    rows = [data["pieces"][str(each)]["row"] for each in data["target"]["outputs"]]
+    rows = [data["tokens"][str(each)]["row"] for each in data["target"]["outputs"]]
     assert max(rows) < data["model"]["vocabulary"] == 28
-    softmax = read_model(variant / "model.safetensors").weights["own_softmax_weight"]
-    for step, last, row in zip(data["outlook"]["steps"], unpack(data["last"]), rows, strict=True):
-        place = step["pieces"].index(step["chosen"])
-        assert data["pieces"][str(step["chosen"])]["row"] == row
+    softmax = read_model(variant / "model.safetensors").weights["embeddings.own_softmax_weight"]
+    for step, last, row in zip(
+        data["next_tokens"]["steps"], unpack(data["decoder_output"]), rows, strict=True
+    ):
+        place = step["tokens"].index(step["chosen"])
+        assert data["tokens"][str(step["chosen"])]["row"] == row
         assert step["logits"][place] == pytest.approx(float(last @ softmax[row]), abs=1e-2)
 
 
-def test_it_resumes_as_if_never_stopped(nmt: Run, tiny: Path) -> None:
-    assert nmt("train", tiny, "--run", "whole", *ALL_AT_ONCE).code == 0
+def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--run", "whole", *ALL_VARIATIONS).code == 0
     for updates in (5, 12):
         assert (
-            nmt("train", tiny, "--run", "parts", *ALL_AT_ONCE, "--max-updates", updates).code == 0
+            nmt("train", tiny, "--run", "parts", *ALL_VARIATIONS, "--max-updates", updates).code
+            == 0
         )
     assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
 
 
-def test_inspect_tells_every_deviation(nmt: Run, tiny: Path) -> None:
-    told = nmt("inspect", tiny, *ALL_AT_ONCE).out
+def test_inspect_lists_every_deviation(nmt: Run, tiny: Path) -> None:
+    out = nmt("inspect", tiny, *ALL_VARIATIONS).out
     for deviation in (
         "model.norm = pre, paper: post, section 3.1",
         "model.norm_kind = rms, paper: layer, section 3.1",
@@ -80,35 +83,45 @@ def test_inspect_tells_every_deviation(nmt: Run, tiny: Path) -> None:
         "model.tied = none, paper: all, section 3.4",
         "tokenizer.joint = false, paper: true, section 5.1",
     ):
-        assert deviation in told
+        assert deviation in out
 
 
 @pytest.mark.parametrize(
-    ("settings", "mend"),
+    ("settings", "fact"),
     [
-        (["tokenizer.joint=false"], "set model.tied to target or none"),
-        (["model.positions=rotary", "model.d_k=7"], "model.d_k=7 is odd; make it even"),
+        (["tokenizer.joint=false"], "model.tied to target or none"),
+        (["model.positions=rotary", "model.d_k=7"], "model.d_k=7 is odd"),
         (["model.norm=before"], "must be one of: post, pre"),
     ],
 )
-def test_what_cannot_be_is_refused(nmt: Run, tiny: Path, settings: list[str], mend: str) -> None:
+def test_contradicting_settings_are_refused(
+    nmt: Run, tiny: Path, settings: list[str], fact: str
+) -> None:
     options = [part for each in settings for part in ("--set", each)]
     refused = nmt("train", tiny, *options)
     assert refused.code in (1, 2)
-    assert mend in refused.err
+    assert fact in refused.err
 
 
-def test_fine_tuning_keeps_to_the_vocabularies(nmt: Run, variant: Path, tiny: Path) -> None:
-    begun = [*ALL_AT_ONCE, "--init-from", variant, "--run", "tuned"]
-    assert nmt("train", tiny, *begun).code == 0
-    other = [*ALL_AT_ONCE, "--set", "tokenizer.joint=true", "--init-from", variant, "--run", "no"]
+def test_fine_tuning_needs_the_same_kind_of_vocabulary(nmt: Run, variant: Path, tiny: Path) -> None:
+    tuning = [*ALL_VARIATIONS, "--init-from", variant, "--run", "tuned"]
+    assert nmt("train", tiny, *tuning).code == 0
+    other = [
+        *ALL_VARIATIONS,
+        "--set",
+        "tokenizer.joint=true",
+        "--init-from",
+        variant,
+        "--run",
+        "no",
+    ]
     refused = nmt("train", tiny, *other)
     assert refused.code == 1
     assert "tokenizer.joint=false" in refused.err
 
 
-def test_the_source_may_have_more_symbols_than_the_target(nmt: Run, tiny: Path) -> None:
-    """The softmax is as wide as the larger vocabulary; what is beyond the other is no output."""
+def test_the_source_vocabulary_can_be_larger_than_the_target_one(nmt: Run, tiny: Path) -> None:
+    """The softmax has the width of the larger one; ids beyond the target's are never output."""
     for name in ("train.tgt", "dev.tgt"):
         text = Path(name).read_text()
         Path(name).write_text(re.sub("[A-Z]+", lambda word: word[0][0], text))  # 6 of 10 words
@@ -118,8 +131,8 @@ def test_the_source_may_have_more_symbols_than_the_target(nmt: Run, tiny: Path) 
         for part in ("--set", f"tokenizer.{each}")
     ]
     word += ["--set", "model.tied=none"]
-    told = nmt("prepare", tiny, *word).err
-    assert "14 pieces in the vocabulary of the source, 10 of the target" in told
+    prepared = nmt("prepare", tiny, *word).err
+    assert "14 (source) and 10 (target) tokens" in prepared
     trained = nmt("train", tiny, *word, "--max-updates", "1")
     assert trained.code == 0, trained.err
     for command in ("translate", "explain"):

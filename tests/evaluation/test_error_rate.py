@@ -1,4 +1,4 @@
-"""Error rates: edit distance by hand and by its definition, the nearest of several references."""
+"""Error rates: edit distances, several references, and sources that occur more than once."""
 
 import random
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from nmt.evaluation.error_rate import edit_distance, error_metrics
 from nmt.evaluation.scores import compared_scores, corpus_scores
 
 
-def defined_distance(left: Sequence[str], right: Sequence[str]) -> int:
-    """The definition, with nothing remembered: slow, and plainly right."""
+def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
+    """Return the edit distance by its recursive definition, which is slow."""
     if not left or not right:
         return len(left) + len(right)
     if left[0] == right[0]:
-        return defined_distance(left[1:], right[1:])
+        return distance_by_definition(left[1:], right[1:])
     cut = [(left[1:], right), (left, right[1:]), (left[1:], right[1:])]
-    return 1 + min(defined_distance(*each) for each in cut)
+    return 1 + min(distance_by_definition(*each) for each in cut)
 
 
 @pytest.mark.parametrize(
@@ -31,31 +31,35 @@ def defined_distance(left: Sequence[str], right: Sequence[str]) -> int:
         ("abcd", "badc", 3),
     ],
 )
-def test_distances_by_hand(left: str, right: str, distance: int) -> None:
+def test_edit_distances_by_hand(left: str, right: str, distance: int) -> None:
     assert edit_distance(left, right) == distance
     assert edit_distance(right, left) == distance
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_distances_by_definition(seed: int) -> None:
+def test_edit_distances_equal_the_definition(seed: int) -> None:
     draw = random.Random(seed)
     left, right = (draw.choices("abc", k=draw.randint(0, 6)) for _ in range(2))
-    assert edit_distance(left, right) == defined_distance(left, right)
+    assert edit_distance(left, right) == distance_by_definition(left, right)
 
 
 def rates(hypotheses: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """Return the token and the sequence error rate."""
     return [score.value for score in corpus_scores(error_metrics(), hypotheses, references)]
 
 
 def test_rates_by_hand() -> None:
-    """1 of 4, 0 of 2 and 2 of 3 tokens are wrong, hence 3 of 9; and 2 of 3 sequences."""
+    """1 of 4, 0 of 2 and 2 of 3 tokens are wrong, so 3 of 9; 2 of 3 sequences are wrong."""
     hypotheses = ["A B X D", "E  F ", "G"]
     references = [["A B C D"], ["E F"], ["G H I"]]
     assert rates(hypotheses, references) == pytest.approx([100 * 3 / 9, 100 * 2 / 3])
 
 
 def test_the_nearest_reference_counts() -> None:
-    """Of the first, the second reference: 1 of 2; of the second, equally near ones: 1 of 3."""
+    """The first output is nearest to its second reference: 1 of 2 tokens is wrong.
+
+    The second output has two equally near references, of which the first counts: 1 of 3.
+    """
     references = [["A B C", "X Y"], ["P Q R", "P Q R S T"], ["K"]]
     assert rates(["X Z", "P Q R S", "K"], references) == pytest.approx([100 * 2 / 6, 100 * 2 / 3])
     assert rates(["A B C", "P Q R S T", "K"], references) == [0, 0]
@@ -68,7 +72,7 @@ def test_empty_outputs_and_references() -> None:
     assert rates([""], [[""]]) == [0, 0]
 
 
-def test_intervals_and_p_values_are_to_be_had() -> None:
+def test_error_rates_have_intervals_and_p_values() -> None:
     draw = random.Random(1)
     references = [[" ".join(draw.choices("ABCDEF", k=6))] for _ in range(80)]
     right = [known for (known,) in references]
@@ -84,13 +88,13 @@ def test_intervals_and_p_values_are_to_be_had() -> None:
         assert "|version:nmt-" in score.signature
 
 
-def test_lines_of_one_source_are_one_item() -> None:
-    """Blank references and those that are there already count for nothing."""
+def test_lines_with_one_source_are_one_segment() -> None:
+    """Blank and repeated references are dropped."""
     sources = ["b", "a", "b", "c", "b"]
     references = [["X"], ["Y"], ["Z"], [" "], ["X"]]
-    items = error_metrics().items(sources, references)
-    assert items.lines == [0, 1, 3]
-    assert items.references == [("X", "Z"), ("Y",), ("",)]
-    alone = error_metrics().items([], [["X", ""], ["X", "X"]])
+    scored = error_metrics().segments(sources, references)
+    assert scored.lines == [0, 1, 3]
+    assert scored.references == [("X", "Z"), ("Y",), ("",)]
+    alone = error_metrics().segments([], [["X", ""], ["X", "X"]])
     assert alone.lines == [0, 1]
     assert alone.references == [("X",), ("X",)]

@@ -1,4 +1,4 @@
-"""Markdown: what a user wrote is never markup."""
+"""Markdown: text from users is never markup."""
 
 import random
 import re
@@ -11,8 +11,8 @@ CHARACTERS = "`` a|*_<b>&\\[x](y)\n\t#-é"
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_text_stands_between_ticks_that_it_does_not_hold(seed: int) -> None:
-    """By CommonMark's rule: the span ends at the first run of as many ticks as began it."""
+def test_a_code_span_does_not_end_within_its_text(seed: int) -> None:
+    """CommonMark: a span ends at the first run of as many backticks as started it."""
     draw = random.Random(seed)
     text = "".join(draw.choices(CHARACTERS, k=draw.randint(0, 12)))
     span = code(text)
@@ -25,7 +25,7 @@ def test_text_stands_between_ticks_that_it_does_not_hold(seed: int) -> None:
     assert inner.strip(" ") == " ".join(text.split())
 
 
-def test_ticks_by_hand() -> None:
+def test_code_spans_by_hand() -> None:
     assert code("a`b") == "``a`b``"
     assert code("`") == "`` ` ``"
     assert code("a   b\n") == "`a b`"
@@ -33,5 +33,5 @@ def test_ticks_by_hand() -> None:
     assert ticks("", at_least=3) == "```"
 
 
-def test_a_bar_does_not_end_a_cell() -> None:
+def test_bars_in_cells_are_escaped() -> None:
     assert table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |"

@@ -1,4 +1,4 @@
-"""sacreBLEU's own test sets by name, from a folder that stands in for its downloads."""
+"""sacreBLEU's test sets by name, from a folder that stands in for its downloads."""
 
 import json
 import os
@@ -15,7 +15,7 @@ NMT = Path(__file__).resolve().parents[2] / "cli.py"
 
 
 def run(folder: Path, *command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, because sacreBLEU looks for its folder when it is imported."""
+    """Run Python in its own process, because sacreBLEU reads the name of its folder on import."""
     nowhere = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     return subprocess.run(
         [sys.executable, *map(str, command)],
@@ -28,6 +28,7 @@ def run(folder: Path, *command: object, **environment: str) -> subprocess.Comple
 
 
 def write(path: Path, lines: list[str]) -> Path:
+    """Write lines; return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
@@ -35,7 +36,7 @@ def write(path: Path, lines: list[str]) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder where sacreBLEU finds wmt14/full as it would leave it after a download."""
+    """Return a folder in which sacreBLEU finds wmt14/full, as after a download."""
     for field in ("src", "ref", "docid", "genre", "origlang"):
         lines = {"src": SOURCES, "ref": REFERENCES}.get(field, ["x"] * len(SOURCES))
         write(tmp_path / "sacrebleu" / "wmt14" / "full" / f"wmt14_full.en-de.{field}", lines)
@@ -43,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_scores_are_those_of_the_sacrebleu_command(folder: Path) -> None:
+def test_scores_equal_the_sacrebleu_commands(folder: Path) -> None:
     options = ["--hypotheses", "hyp", "--test-set", "wmt14/full", "--language-pair", "en-de"]
     ours = run(folder, NMT, "evaluate", *options, "--json")
     assert ours.returncode == 0, ours.stderr
@@ -57,35 +58,37 @@ def test_scores_are_those_of_the_sacrebleu_command(folder: Path) -> None:
     assert result["segments"] == 3
 
 
-def test_a_model_takes_the_pair_of_its_recipe(folder: Path, skilled_run: Path) -> None:
-    said = run(folder, NMT, "evaluate", "--model", skilled_run, "--test-set", "wmt14/full")
-    assert said.returncode == 0, said.stderr
-    assert "wmt14/full en-de (3 segments)\n" in said.stdout
+def test_the_default_language_pair_is_that_of_the_recipe(folder: Path, skilled_run: Path) -> None:
+    result = run(folder, NMT, "evaluate", "--model", skilled_run, "--test-set", "wmt14/full")
+    assert result.returncode == 0, result.stderr
+    assert "wmt14/full en-de (3 segments)\n" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "told"),
+    ("options", "code", "fact"),
     [
         (["wmt14/ful", "--language-pair", "en-de"], 2, "did you mean 'wmt14/full'?"),
         (["wmt14/full", "--language-pair", "en-xx"], 2, "not for 'en-xx'"),
         (["wmt14/full"], 2, "needs --language-pair"),
-        (["wmt14/full", "--language-pair", "en-de", "ref"], 2, "leave out files"),
+        (["wmt14/full", "--language-pair", "en-de", "ref"], 2, "REFERENCE"),
         (["wmt14/full", "--test-set", "wmt15"], 2, "name one --test-set"),
-        (["wmt14/full", "--language-pair", "de-en"], 1, "is there a network?"),
+        (["wmt14/full", "--language-pair", "de-en"], 1, "check the network"),
     ],
 )
-def test_what_cannot_be_had_is_told(folder: Path, options: list[str], code: int, told: str) -> None:
-    said = run(folder, NMT, "evaluate", "--hypotheses", "hyp", "--test-set", *options)
-    assert (said.returncode, said.stdout) == (code, "")
-    assert told in said.stderr
-    assert said.stderr.startswith("nmt: ")
-    assert said.stderr.count("\n") == 1
+def test_an_unavailable_test_set_gets_one_message(
+    folder: Path, options: list[str], code: int, fact: str
+) -> None:
+    result = run(folder, NMT, "evaluate", "--hypotheses", "hyp", "--test-set", *options)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert fact in result.stderr
+    assert result.stderr.startswith("nmt: ")
+    assert result.stderr.count("\n") == 1
 
 
-def test_a_download_cut_short_is_told(folder: Path) -> None:
+def test_an_incomplete_download_is_reported_with_its_folder(folder: Path) -> None:
     raw = folder / "sacrebleu" / "wmt14" / "full" / "raw" / "wmt14_full.test-full.tgz"
     write(raw, ["junk"])
     options = ["--test-set", "wmt14/full", "--language-pair", "de-en"]
-    said = run(folder, NMT, "evaluate", "--hypotheses", "hyp", *options)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert f"remove {folder / 'sacrebleu' / 'wmt14' / 'full'} to download it anew" in said.stderr
+    result = run(folder, NMT, "evaluate", "--hypotheses", "hyp", *options)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"remove {folder / 'sacrebleu' / 'wmt14' / 'full'}" in result.stderr

@@ -1,4 +1,4 @@
-"""BLEU's variants: names of their own, and the splitting of compounds."""
+"""Variants of BLEU: their names, and the splitting of compounds."""
 
 import pytest
 
@@ -11,17 +11,17 @@ from nmt.evaluation.translation_metrics import BleuVariant, split_compounds
         ("rich-text format", "rich ##AT##-##AT## text format"),
         ("a - b -c d-", "a - b -c d-"),
         ("U-Bahn-Station", "U ##AT##-##AT## Bahn ##AT##-##AT## Station"),
-        # As the authors' Perl does it: a letter is taken once, as the end or as the beginning.
+        # As in the authors' Perl script: each letter belongs to one match only.
         ("a-b-c", "a ##AT##-##AT## b-c"),
         ("--- x--y", "- ##AT##-##AT## - x ##AT##-##AT## -y"),
         ("", ""),
     ],
 )
-def test_a_hyphen_between_characters_is_a_token(tokens: str, split: str) -> None:
+def test_hyphens_within_words_become_tokens(tokens: str, split: str) -> None:
     assert split_compounds(tokens) == split
 
 
-def test_no_variant_has_the_usual_ones_name() -> None:
+def test_each_variant_has_its_own_name() -> None:
     variants = [
         BleuVariant(tokenizer, lowercase)
         for tokenizer in ("", "13a", "moses", "paper")

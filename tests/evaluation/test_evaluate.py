@@ -1,0 +1,96 @@
+"""Evaluation from Python: typed results, and the equality with what the command prints."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.artifacts.model_file import load_model
+from nmt.commands.evaluate import TOKENIZERS
+from nmt.config import DecodeSettings
+from nmt.errors import NmtError, UsageError
+from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
+from nmt.evaluation.systems import Translations
+from nmt.evaluation.tasks import choose_metrics
+from nmt.evaluation.translation_metrics import BleuVariant
+from nmt.text.corpus import DataFolder
+from tests.conftest import Run
+
+
+def write(path: Path, *lines: str) -> Path:
+    """Write lines; return the path."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run: Path) -> None:
+    folder = skilled_run.parent.parent
+    model = load_model(skilled_run, torch.device("cpu"))
+    result = evaluate_model(model, model.recipe.decode, DataFolder(folder), lambda text: None)
+    printed = nmt("evaluate", "--model", skilled_run, "--data-dir", folder, "--json")
+    (expected,) = json.loads(printed.out)["results"]
+    (test_set,) = result.test_sets
+    (system,) = test_set.systems
+    assert (test_set.name, test_set.segments) == ("tiny", 10)
+    assert system.name == str(skilled_run / "model.safetensors")
+    assert {score.name: score.value for score in system.scores} == {
+        name: each["value"] for name, each in expected["scores"].items()
+    }
+    assert result.system.decode == model.recipe.decode
+    assert test_set.by_length is None
+
+
+def test_a_model_is_scored_on_files_with_other_settings(skilled_run: Path) -> None:
+    folder = skilled_run.parent.parent
+    model = load_model(skilled_run, torch.device("cpu"))
+    files = [folder / "train.src", folder / "train.tgt"]
+    greedy = DecodeSettings(beam_size=1)
+    result = evaluate_model(model, greedy, DataFolder(folder), lambda text: None, files=files)
+    (test_set,) = result.test_sets
+    assert test_set.name == str(files[0])
+    assert test_set.systems[0].scores[0].name == "BLEU"
+    assert result.system.decode == greedy
+
+
+def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref", "ein Hund läuft im Park", "das ist ein Haus am See")
+    output = write(tmp_path / "out", "ein Hund läuft im Haus", "das ist ein Haus am See")
+    scoring = Scoring(others=(Translations(reference),), in_full=True)
+    result = evaluate_translations(output, [reference], scoring=scoring)
+    (test_set,) = result.test_sets
+    ours, theirs = test_set.systems
+    assert (ours.name, theirs.name) == (str(output), str(reference))
+    for mine, other in zip(ours.scores, theirs.scores, strict=True):
+        assert mine.difference is None
+        assert mine.interval is not None
+        assert other.difference == other.value - mine.value
+        assert other.p_value is not None
+    assert test_set.by_length is not None
+    assert [bucket.segments for bucket in test_set.by_length.buckets] == [2]
+    assert test_set.examples is not None
+    assert [each.line for each in test_set.examples.worst] == [1, 2]
+
+
+def test_files_that_do_not_align_are_refused_before_scoring(tmp_path: Path) -> None:
+    reference = write(tmp_path / "ref", "a", "b")
+    short = write(tmp_path / "short", "a")
+    with pytest.raises(NmtError, match=r"short has 1 lines .* has 2"):
+        evaluate_translations(short, [reference])
+
+
+def test_error_rates_have_no_variants_of_bleu() -> None:
+    with pytest.raises(UsageError, match="error_rate"):
+        choose_metrics("error_rate", "en", BleuVariant("intl"))
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_every_tokenizer_of_the_command_scores(tokenizer: str, tmp_path: Path) -> None:
+    if tokenizer in ("moses", "paper"):
+        pytest.importorskip("sacremoses")
+    reference = write(tmp_path / "ref", "ein Hund läuft im Park .")
+    scoring = Scoring(variant=BleuVariant(tokenizer))
+    result = evaluate_translations(reference, [reference], scoring=scoring)
+    added = result.test_sets[0].systems[0].scores[-1]
+    assert added.name == f"BLEU {tokenizer}"
+    assert added.value == pytest.approx(100)
