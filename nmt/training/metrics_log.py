@@ -134,7 +134,7 @@ class MetricsLog:
         self._write("dev", **describe(validation))
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
-        """Write the validation of the average of checkpoints; updates: those of the checkpoints."""
+        """Write the validation of the average; updates: those of the averaged checkpoints."""
         note(
             f"average of {len(updates)} checkpoints: dev loss {validation.loss:.3f}, perplexity"
             f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"

@@ -151,9 +151,9 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
 
 
 def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
-    """Return what keeps a model from being a recipe's initial model: its settings to the recipe's.
+    """Return the settings that keep a model from being the recipe's initial model.
 
-    Keys and values are texts such as "model.d_ff=32".
+    Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
     """
     differing = {
         f"{each.name}={each.old}": f"{each.name}={each.new}"

@@ -71,8 +71,8 @@ class Updater:
         # MPS has no float64.
         self._sum_type = torch.float32 if device.type == "mps" else torch.float64
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
-        alone = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
-        self.threads = ThreadPool() if alone else ThreadPool(1)
+        splits = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
+        self.threads = ThreadPool() if splits else ThreadPool(1)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         self._wrapped: nn.Module = network
         self._forward: Forward = network

@@ -186,7 +186,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(nmt: Run, tiny: Path, fails
 
 
 def test_a_signal_interrupts_a_validation(nmt: Run, tiny: Path) -> None:
-    """The checkpoint records that the update is not validated, so that the resumed run does it."""
+    """The checkpoint records that its update is not validated, so that the resumed run does it."""
     slow = ["--set", "decode.max_extra_tokens=3000", "--set", "decode.batch_tokens=1"]
     options = ["--max-updates", "8", "--set", "train.validate_updates=6"]
     command = ["train", tiny, "--run", "parts", *options, *slow]

@@ -46,7 +46,7 @@ def test_a_finished_run_says_so_and_changes_nothing(nmt: Run, tiny: Path) -> Non
 
 
 def test_model_is_the_mean_of_the_last_checkpoints(nmt: Run, tiny: Path) -> None:
-    """Of the checkpoints at 4, 8 and 12 the recipe averages and keeps the last two."""
+    """The recipe averages and keeps the last two of the checkpoints at 4, 8 and 12."""
     nmt("train", tiny)
     run = Path("runs/tiny")
     names = sorted(path.name for path in (run / "checkpoints").glob("*.safetensors"))

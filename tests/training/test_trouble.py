@@ -103,7 +103,7 @@ def test_a_damaged_average_is_written_again(nmt: Run, tiny: Path) -> None:
 
 
 def test_partial_files_of_killed_processes_are_removed(nmt: Run, tiny: Path) -> None:
-    """Those of a running process stay, unless it is this one, which has written none yet."""
+    """The files of another running process stay; this process has written no file yet."""
     left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.partial")
     half = Path("runs/tiny/prepared/train-0.ids.partial")
     former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
