@@ -18,7 +18,8 @@ class StepCandidate:
     parent: int  # place in the beam of the hypothesis that is extended
     token: int
     log_prob: float  # natural logarithm of the probability of all its tokens
-    is_finished: bool  # it ends in EOS and is one of the K best
+    is_eos: bool  # its token is EOS
+    is_finished: bool  # its token is EOS, and it is one of the K best
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,19 @@ def report_step(
             candidates.parents[row].tolist(),
             candidates.tokens[row].tolist(),
             candidates.log_probs[row].tolist(),
+            candidates.is_eos[row].tolist(),
             is_finished[row].tolist(),
         )
         every = [StepCandidate(*each) for each in zip_longest(*columns, fillvalue=False)]
-        allowed = tuple(each for each in every if each.log_prob != -math.inf)
-        ends = candidates.is_eos[row].tolist()
-        places = tuple(
-            index if index < len(allowed) and not ends[index] else None
-            for index in next_beam[row].tolist()
+        allowed = [index for index, each in enumerate(every) if each.log_prob > -math.inf]
+        live = {index: new for new, index in enumerate(allowed) if not every[index].is_eos}
+        observer.on_step(
+            SearchStep(
+                sentence=sentence,
+                length=length,
+                candidates=tuple(every[index] for index in allowed),
+                next_beam=tuple(live.get(index) for index in next_beam[row].tolist()),
+                bound=bounds[row],
+                is_last=is_last[row],
+            )
         )
-        step = SearchStep(sentence, length, allowed, places, bounds[row], is_last[row])
-        observer.on_step(step)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.observer import SearchStep, StepCandidate
+from nmt.decoding.observer import SearchStep
 from nmt.decoding.scoring import length_penalty
 from tests.decoding.test_beam import BOS, EOS, IDS, Table
 
@@ -111,7 +111,8 @@ def test_a_step_by_hand() -> None:
     assert first.next_beam == (0,)
     assert first.bound == pytest.approx(math.log(0.7) / 1.5)
     ended = second.candidates[0]
-    assert ended == StepCandidate(0, EOS, pytest.approx(math.log(0.42)), is_finished=True)
+    assert (ended.parent, ended.token, ended.is_eos, ended.is_finished) == (0, EOS, True, True)
+    assert ended.log_prob == pytest.approx(math.log(0.42))
     assert (second.next_beam, second.is_last) == ((1,), True)
 
 

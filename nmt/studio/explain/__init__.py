@@ -1,1 +1,1 @@
-"""One sentence through one trained model, every step of it on a page to look at."""
+"""Explain how one model translates one sentence, on a page that shows every step."""

@@ -1,6 +1,6 @@
-"""A story as plain data for its page; `nmt/studio/explain/web/` shows it.
+"""The JSON of an explanation's page, which `nmt/studio/explain/web/` shows.
 
-Vectors and matrices are packed (`packing`), other numbers rounded to what is shown.
+Vectors and matrices are packed (`packing`); other numbers are rounded to what the page shows.
 """
 
 from collections.abc import Iterable
@@ -9,55 +9,53 @@ from typing import Any
 from torch import Tensor
 
 from nmt import __version__
-from nmt.studio.explain.outlook import TEMPERATURES
+from nmt.studio.explain.explanation import Explanation
+from nmt.studio.explain.next_tokens import TEMPERATURES
 from nmt.studio.explain.packing import pack
 from nmt.studio.explain.recording import Recording
-from nmt.studio.explain.story import Explanation
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 SPECIAL_NAMES = {PAD: "padding", UNK: "unknown", BOS: "start", EOS: "end"}
 
 
-def as_data(story: Explanation) -> dict[str, Any]:
-    """Everything the page shows."""
-    record, settings, network = story.recording, story.model.recipe.model, story.model.network
+def page_data(explanation: Explanation) -> dict[str, Any]:
+    """Return everything that the page shows."""
+    record, settings = explanation.recording, explanation.model.recipe.model
+    embeddings = explanation.model.network.embeddings
     pre = settings.norm == "pre"
-    encoder = [encoder_layer(record, f"encoder.{n}", pre) for n in range(settings.encoder_layers)]
-    decoder = [decoder_layer(record, f"decoder.{n}", pre) for n in range(settings.decoder_layers)]
-    beam = beam_data(story)
-    outlook = outlook_data(story)
-    targets = {
-        *story.target_inputs,
-        *(piece for each in story.next_tokens for piece in each.pieces),
-        *(each.piece for each in story.tree.nodes),
-    }
     return {
         "nmt": __version__,
-        "model": model_data(story),
-        "pieces": piece_data(story, set(story.source_ids), targets),
-        "source": {"text": story.text, "ids": story.source_ids},
+        "model": model_data(explanation),
+        "tokens": token_data(explanation),
+        "source": {"text": explanation.text, "ids": explanation.source_ids},
         "target": {
-            "text": story.translation,
-            "inputs": target_names(story, story.target_inputs),
-            "outputs": target_names(story, story.target_outputs),
+            "text": explanation.translation,
+            "inputs": target_numbers(explanation, explanation.target_inputs),
+            "outputs": target_numbers(explanation, explanation.target_outputs),
         },
         "embedding": {
             "source": embedding_data(
-                story, network.source_embedding, story.source_ids, "encoder.0"
+                explanation, embeddings.source_weight, explanation.source_ids, "encoder.0"
             ),
-            "target": embedding_data(story, network.embedding, story.target_inputs, "decoder.0"),
+            "target": embedding_data(
+                explanation, embeddings.weight, explanation.target_inputs, "decoder.0"
+            ),
         },
-        "encoder": encoder,
-        "decoder": decoder,
-        "last": pack(record.outputs["decoder_norm"]),
-        "outlook": outlook,
-        "beam": beam,
+        "encoder": [
+            encoder_layer(record, f"encoder.{n}", pre) for n in range(settings.encoder_layers)
+        ],
+        "decoder": [
+            decoder_layer(record, f"decoder.{n}", pre) for n in range(settings.decoder_layers)
+        ],
+        "decoder_output": pack(record.outputs["decoder_norm"]),
+        "next_tokens": next_tokens_data(explanation),
+        "beam": beam_data(explanation),
     }
 
 
-def model_data(story: Explanation) -> dict[str, Any]:
-    """What is said of the model."""
-    model = story.model
+def model_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the facts about the model."""
+    model = explanation.model
     settings = model.recipe.model
     return {
         "name": model.recipe.name,
@@ -83,39 +81,51 @@ def model_data(story: Explanation) -> dict[str, Any]:
     }
 
 
-def target_names(story: Explanation, ids: Iterable[int]) -> list[int]:
-    """Numbers for target pieces on the page: their ids; of a vocabulary of their own, after V."""
-    tokenizer = story.model.tokenizer
+def target_numbers(explanation: Explanation, ids: Iterable[int]) -> list[int]:
+    """Return the page's numbers for target tokens.
+
+    They are the ids if source and target share a vocabulary; otherwise they come after the ids of
+    the source vocabulary.
+    """
+    tokenizer = explanation.model.tokenizer
     return [each if tokenizer.is_joint else each + len(tokenizer) for each in ids]
 
 
-def piece_data(story: Explanation, sources: set[int], targets: set[int]) -> dict[str, Any]:
-    """The pieces that occur by number: row, text by SentencePiece, what special ones mean."""
-    source, target = story.model.tokenizer.sides
-    named = [(each, source, each) for each in sorted(sources)]
-    ids = sorted(targets)
-    named += zip(target_names(story, ids), [target] * len(ids), ids, strict=True)
+def token_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the row, text and special meaning of each token on the page, by its number."""
+    source, target = explanation.model.tokenizer.sides
+    named = [(each, source, each) for each in sorted(set(explanation.source_ids))]
+    targets = sorted(
+        {
+            *explanation.target_inputs,
+            *(token for each in explanation.next_tokens for token in each.ids),
+            *(each.token for each in explanation.tree.nodes),
+        }
+    )
+    numbers = target_numbers(explanation, targets)
+    named += [(number, target, each) for number, each in zip(numbers, targets, strict=True)]
     return {
         str(number): {
             "row": each,
-            "text": pieces.piece(each),
+            "text": vocabulary.piece(each),
             "special": SPECIAL_NAMES.get(each),
         }
-        for number, pieces, each in named
+        for number, vocabulary, each in named
     }
 
 
 def embedding_data(
-    story: Explanation, matrix: Tensor, ids: tuple[int, ...], first_layer: str
+    explanation: Explanation, matrix: Tensor, ids: tuple[int, ...], first_layer: str
 ) -> dict[str, Any]:
-    """sqrt(d_model) * embedding, position, and their sum as the first layer gets it."""
-    scaled = matrix.detach().float().cpu()[list(ids)] * story.model.recipe.model.d_model**0.5
-    total = story.recording.inputs[first_layer]
+    """Return sqrt(d_model) * embedding, the position, and their sum, the first layer's input."""
+    d_model = explanation.model.recipe.model.d_model
+    scaled = matrix.detach().float().cpu()[list(ids)] * d_model**0.5
+    total = explanation.recording.inputs[first_layer]
     return {"scaled": pack(scaled), "position": pack(total - scaled), "sum": pack(total)}
 
 
 def encoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
-    """Self-attention and feed-forward of an encoder layer, of pre-norm or of the paper's."""
+    """Return the two sub-layers of an encoder layer; pre: it has pre-norm."""
     return {
         "self": attention_data(record, f"{name}.self_attention", pre),
         **feed_forward_data(record, name, pre),
@@ -123,7 +133,7 @@ def encoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
 
 
 def decoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
-    """Masked self-attention, attention to the encoder and feed-forward of a decoder layer."""
+    """Return the three sub-layers of a decoder layer; pre: it has pre-norm."""
     return {
         "self": attention_data(record, f"{name}.self_attention", pre),
         "cross": attention_data(record, f"{name}.cross_attention", pre),
@@ -132,71 +142,71 @@ def decoder_layer(record: Recording, name: str, pre: bool) -> dict[str, Any]:
 
 
 def attention_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
-    """One sub-layer, from its queries to what it gives on."""
-    heads = record.attended[name]
+    """Return an attention sub-layer, from its queries to its output."""
+    heads = record.attention[name]
     return {
         "query": pack(heads.query),
         "key": pack(heads.key),
         "value": pack(heads.value),
         "weights": pack(heads.weights),
-        "read": pack(record.outputs[f"{name}_norm.norm"]) if pre else None,
+        "normed": pack(record.outputs[f"{name}_norm.norm"]) if pre else None,
         "joined": pack(record.inputs[f"{name}.out"]),
         "projected": pack(record.outputs[name]),
-        "added": pack(record.outputs[f"{name}_norm"]),  # normed as well, unless before
+        "added": pack(record.outputs[f"{name}_norm"]),  # with post-norm also normalized
     }
 
 
 def feed_forward_data(record: Recording, name: str, pre: bool) -> dict[str, Any]:
-    """The last sub-layer, and what the layer gives on."""
+    """Return the feed-forward sub-layer and the output of its layer."""
     return {
-        "read": pack(record.outputs[f"{name}.feed_forward_norm.norm"]) if pre else None,
+        "normed": pack(record.outputs[f"{name}.feed_forward_norm.norm"]) if pre else None,
         "hidden": pack(record.inputs[f"{name}.feed_forward.outer"]),
-        "fed": pack(record.outputs[f"{name}.feed_forward"]),
+        "feed_forward": pack(record.outputs[f"{name}.feed_forward"]),
         "output": pack(record.outputs[name]),
     }
 
 
-def outlook_data(story: Explanation) -> dict[str, Any]:
-    """The likeliest pieces of each step."""
+def next_tokens_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the most probable tokens of each step."""
     return {
         "temperatures": TEMPERATURES,
         "steps": [
             {
-                "pieces": target_names(story, each.pieces),
+                "tokens": target_numbers(explanation, each.ids),
                 "logits": rounded(each.logits),
                 "log_sums": rounded(each.log_sums),
                 "entropy": round(each.entropy, 5),
-                "chosen": target_names(story, [each.chosen])[0],
+                "chosen": target_numbers(explanation, [each.chosen])[0],
                 "rank": each.rank,
             }
-            for each in story.next_tokens
+            for each in explanation.next_tokens
         ],
     }
 
 
-def beam_data(story: Explanation) -> dict[str, Any]:
-    """The tree, a list a property; a node's place in them is its name."""
-    nodes = story.tree.nodes
+def beam_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the search tree: for each property of the nodes, a list by index of node."""
+    nodes, settings = explanation.tree.nodes, explanation.settings
     return {
-        "size": story.settings.beam_size,
-        "alpha": story.settings.length_penalty,
-        "max_length": story.max_length,
-        "stopping": story.settings.stopping,
-        "score": round(story.winner.score, 5),
-        "log_prob": round(story.winner.log_prob, 5),
-        "bounds": rounded(story.tree.bounds),
+        "size": settings.beam_size,
+        "alpha": settings.length_penalty,
+        "max_length": explanation.max_length,
+        "stopping": settings.stopping,
+        "score": round(explanation.best.score, 5),
+        "log_prob": round(explanation.best.log_prob, 5),
+        "bounds": rounded(explanation.tree.bounds),
         "nodes": {
             "parent": [each.parent for each in nodes],
             "step": [each.step for each in nodes],
-            "piece": target_names(story, (each.piece for each in nodes)),
+            "token": target_numbers(explanation, (each.token for each in nodes)),
             "log_prob": rounded(each.log_prob for each in nodes),
             "score": rounded(each.score for each in nodes),
-            "fate": [each.fate for each in nodes],
-            "wins": [each.place for each in nodes if each.wins],
+            "status": [each.status for each in nodes],
+            "wins": [each.index for each in nodes if each.wins],
         },
     }
 
 
 def rounded(values: Iterable[float]) -> list[float | None]:
-    """To 5 digits behind the point; none for minus infinity, which JSON lacks."""
+    """Round to 5 decimal places; None stands for minus infinity, which JSON does not have."""
     return [round(each, 5) if each > -1e30 else None for each in values]

@@ -1,6 +1,7 @@
-"""What the parts of a network get and give while it runs, without a word of it in the network.
+"""Record the inputs and outputs of a network's modules during a pass.
 
-Attention tells its recorder; torch's forward hooks tell of everything else.
+Attention calls its `recorder`; PyTorch's forward hooks report every other module. The network needs
+no code for it.
 """
 
 from collections.abc import Iterator
@@ -15,8 +16,8 @@ from nmt.model.attention import MultiHeadAttention
 
 
 @dataclass(frozen=True)
-class Attended:
-    """One attention of one pass over one segment, all heads."""
+class AttentionRecord:
+    """One attention module's pass over one segment: h heads, Q queries, S keys."""
 
     query: Tensor  # (h, Q, d_k)
     key: Tensor  # (h, S, d_k)
@@ -26,40 +27,45 @@ class Attended:
 
 @dataclass
 class Recording:
-    """A pass over one segment, by the names of the network's modules."""
+    """A network's pass over one segment, by names of modules."""
 
-    attended: dict[str, Attended] = field(default_factory=dict)
-    inputs: dict[str, Tensor] = field(default_factory=dict)  # the first one of each module
+    attention: dict[str, AttentionRecord] = field(default_factory=dict)
+    inputs: dict[str, Tensor] = field(default_factory=dict)  # each module's first argument
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
-    def _attention(
+    def add_attention(
         self, name: str, query: Tensor, key: Tensor, value: Tensor, weights: Tensor, /
     ) -> None:
-        self.attended[name] = Attended(*map(of_segment, (query, key, value, weights)))
+        """Record a call of an attention module; tensors (1, h, ...)."""
+        self.attention[name] = AttentionRecord(*map(only_segment, (query, key, value, weights)))
 
-    def _module(self, name: str, _: nn.Module, given: tuple[Any, ...], output: Any) -> None:
-        if given and isinstance(given[0], Tensor) and isinstance(output, Tensor):
-            self.inputs[name] = of_segment(given[0])
-            self.outputs[name] = of_segment(output)
+    def add_module(self, name: str, _: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        """Record a call of a module whose first argument and output are tensors."""
+        if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
+            self.inputs[name] = only_segment(inputs[0])
+            self.outputs[name] = only_segment(output)
 
 
-def of_segment(batch: Tensor) -> Tensor:
-    """The only segment of a batch, in float32, where numbers are at hand."""
+def only_segment(batch: Tensor) -> Tensor:
+    """Return the only segment of a batch, in float32 on the CPU."""
     (segment,) = batch.detach()
-    numbers: Tensor = segment.float().cpu()
-    return numbers
+    on_cpu: Tensor = segment.float().cpu()
+    return on_cpu
 
 
 @contextmanager
 def recording(network: nn.Module) -> Iterator[Recording]:
-    """Record what the network does within, one segment at a time; a later pass replaces."""
+    """Record the network's passes in a `with` block; a later pass replaces an earlier one.
+
+    A pass must have one segment; otherwise ValueError is raised.
+    """
     record = Recording()
     with ExitStack() as undo:
         for name, module in network.named_modules():
             if not name:
                 continue
-            undo.callback(module.register_forward_hook(partial(record._module, name)).remove)
+            undo.callback(module.register_forward_hook(partial(record.add_module, name)).remove)
             if isinstance(module, MultiHeadAttention):
                 undo.callback(setattr, module, "recorder", module.recorder)
-                module.recorder = partial(record._attention, name)
+                module.recorder = partial(record.add_attention, name)
         yield record

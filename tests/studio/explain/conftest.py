@@ -1,4 +1,4 @@
-"""A trained model's story of one sentence, told once."""
+"""A trained model, and its explanation of one sentence."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_model
-from nmt.studio.explain.story import Explanation, tell
+from nmt.studio.explain.explanation import Explanation, explain
 
 
 @pytest.fixture(scope="session")
 def model(skilled_run: Path) -> TrainedModel:
-    """A small model that writes words; two heads, one layer a side."""
+    """A small model that writes words; it has two heads and one layer in each stack."""
     return load_model(skilled_run, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
-def story(model: TrainedModel) -> Explanation:
-    """Of a sentence that it was trained on the like of."""
-    return tell(model, "sun moon star rain", model.recipe.decode, print)
+def explanation(model: TrainedModel) -> Explanation:
+    """The explanation of a sentence that resembles the training data."""
+    return explain(model, "sun moon star rain", model.recipe.decode, print)

@@ -1,4 +1,4 @@
-"""Packed tensors come back as they were, but for a known rounding."""
+"""A packed tensor comes back with a small rounding error."""
 
 import base64
 
@@ -19,7 +19,7 @@ def test_a_tensor_comes_back(shape: tuple[int, ...]) -> None:
         assert float((again - tensor).abs().max()) <= 0.51 * step
 
 
-def test_nothing_but_zeros() -> None:
+def test_zeros_stay_zeros() -> None:
     assert torch.equal(unpack(pack(torch.zeros(2, 2))), torch.zeros(2, 2))
 
 

@@ -1,4 +1,4 @@
-"""What is recorded is what the model computes, and looking on changes nothing."""
+"""A recording holds what the model computes, and recording changes nothing."""
 
 import pytest
 import torch
@@ -6,8 +6,7 @@ from torch import Tensor, nn
 
 from nmt.artifacts.model_file import TrainedModel
 from nmt.config import ModelSettings
-from nmt.model.attention import MultiHeadAttention
-from nmt.model.layers import DecoderLayer
+from nmt.model.decoder import DecoderLayer
 from nmt.model.transformer import Transformer
 from nmt.studio.explain.recording import recording
 
@@ -25,7 +24,7 @@ def network() -> Transformer:
 
 
 def by_hand(query: Tensor, key: Tensor) -> list[list[float]]:
-    """softmax(Q K^T / sqrt(d_k)) of one head, number by number."""
+    """Compute softmax(Q K^T / sqrt(d_k)) of one head, number by number."""
     rows = []
     for q in query.tolist():
         scores = [
@@ -40,11 +39,11 @@ def by_hand(query: Tensor, key: Tensor) -> list[list[float]]:
 def test_weights_are_the_softmax_of_the_recorded_queries_and_keys(network: Transformer) -> None:
     with recording(network) as record:
         network(SOURCE, TARGET)
-    assert set(record.attended) == {
+    assert set(record.attention) == {
         *(f"encoder.{n}.self_attention" for n in (0, 1)),
         *(f"decoder.{n}.{kind}_attention" for n in (0, 1) for kind in ("self", "cross")),
     }
-    seen = record.attended["decoder.1.cross_attention"]
+    seen = record.attention["decoder.1.cross_attention"]
     assert seen.query.shape == (3, 3, 4)
     assert seen.value.shape == (3, 4, 5)
     for head in range(3):
@@ -60,37 +59,38 @@ def test_weights_are_the_softmax_of_the_recorded_queries_and_keys(network: Trans
 
 
 @torch.no_grad()
-def test_no_position_sees_a_later_one(network: Transformer) -> None:
+def test_no_position_attends_to_a_later_one(network: Transformer) -> None:
     with recording(network) as record:
         network(SOURCE, TARGET)
-    weights = record.attended["decoder.0.self_attention"].weights
+    weights = record.attention["decoder.0.self_attention"].weights
     assert torch.equal(weights, weights.tril())
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3))
 
 
 @torch.no_grad()
-def test_looking_on_changes_nothing_and_leaves_nothing(network: Transformer) -> None:
+def test_recording_changes_no_output_and_leaves_no_hook(network: Transformer) -> None:
     before = network(SOURCE, TARGET)
     with recording(network) as record:
         during = network(SOURCE, TARGET)
     after = network(SOURCE, TARGET)
     assert torch.equal(before, during)
     assert torch.equal(before, after)
-    torch.testing.assert_close(network.project(record.outputs["decoder.1"]), before[0])
-    for module in network.modules():
-        assert not module._forward_hooks
-        if isinstance(module, MultiHeadAttention):
-            assert module.recorder is None
+    torch.testing.assert_close(network.embeddings.project(record.outputs["decoder.1"]), before[0])
+    outputs, attention = dict(record.outputs), dict(record.attention)
+    network(SOURCE.flip(1), TARGET)
+    assert all(record.outputs[name] is each for name, each in outputs.items())
+    assert all(record.attention[name] is each for name, each in attention.items())
 
 
-def test_an_error_within_leaves_nothing_either(network: Transformer) -> None:
-    with pytest.raises(ZeroDivisionError), recording(network):
+@torch.no_grad()
+def test_an_error_leaves_no_hook(network: Transformer) -> None:
+    with pytest.raises(ZeroDivisionError), recording(network) as record:
         1 / 0  # noqa: B018 (it is the error)
-    assert not any(module._forward_hooks for module in network.modules())
+    network(SOURCE, TARGET)
+    assert (record.inputs, record.attention) == ({}, {})
 
 
-def test_a_network_of_other_parts_is_recorded_too() -> None:
-    """By modules, whatever they are."""
+def test_any_network_is_recorded() -> None:
     network = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     with recording(network) as record:
         out = network(torch.ones(1, 4, 2))
@@ -98,7 +98,7 @@ def test_a_network_of_other_parts_is_recorded_too() -> None:
     assert record.inputs["1"].shape == (4, 3)
 
 
-def test_one_segment_at_a_time(network: Transformer) -> None:
+def test_a_batch_of_two_segments_is_refused(network: Transformer) -> None:
     with pytest.raises(ValueError, match="too many values"), recording(network):
         network(SOURCE.repeat(2, 1), TARGET.repeat(2, 1))
 
@@ -108,4 +108,4 @@ def test_a_trained_model_in_bf16_is_recorded_in_float32(model: TrainedModel) -> 
     network = Transformer(model.recipe.model, len(model.tokenizer), 0).eval().bfloat16()
     with recording(network) as record:
         network(SOURCE, TARGET)
-    assert record.attended["encoder.0.self_attention"].weights.dtype == torch.float32
+    assert record.attention["encoder.0.self_attention"].weights.dtype == torch.float32

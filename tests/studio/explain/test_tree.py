@@ -1,4 +1,4 @@
-"""The tree against the search it was rebuilt from, on a table-driven fake and by hand."""
+"""The tree holds the search as it was, on a fake model and by hand."""
 
 import math
 
@@ -8,47 +8,51 @@ import torch
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.scoring import length_penalty
-from nmt.studio.explain.tree import FINISHED, KEPT, OPEN, PRUNED, Tree, tree_of
-from nmt.studio.explain.watching import WatchedModel
+from nmt.studio.explain.tree import FINISHED, KEPT, OPEN, PRUNED, Tree, TreeBuilder
 from tests.decoding.test_beam import EOS, IDS, Table
 
 LENGTH, ALPHA = 7, 0.6
 
 
-def watched_search(seed: int, width: int, n_best: int) -> tuple[list[Hypothesis], Tree]:
-    """A search of one sentence and its tree."""
-    model = WatchedModel(Table(seed, 2.0))
-    source = torch.zeros(1, 1, dtype=torch.long)
+def search(seed: int, width: int, n_best: int) -> tuple[list[Hypothesis], Tree]:
+    """Search one sentence; return the n best and the tree."""
+    builder = TreeBuilder(IDS.bos, ALPHA)
     (found,) = beam_search(
-        model, source, [LENGTH], IDS, beam_size=width, alpha=ALPHA, n_best=n_best
+        Table(seed, 2.0),
+        torch.zeros(1, 1, dtype=torch.long),
+        [LENGTH],
+        IDS,
+        beam_size=width,
+        alpha=ALPHA,
+        n_best=n_best,
+        observer=builder,
     )
-    tree = tree_of(model.steps, found[0], IDS, beam_size=width, alpha=ALPHA, max_length=LENGTH)
-    return found, tree
+    return found, builder.finish(found[0], EOS)
 
 
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(20))
-def test_the_finished_nodes_are_what_the_search_found(seed: int, width: int) -> None:
-    found, tree = watched_search(seed, width, n_best=width)
+def test_the_best_finished_nodes_are_the_n_best(seed: int, width: int) -> None:
+    found, tree = search(seed, width, n_best=width)
     finished = sorted(
-        (node for node in tree.nodes if node.fate == FINISHED), key=lambda node: -node.score
+        (node for node in tree.nodes if node.status == FINISHED), key=lambda node: -node.score
     )
     best = finished[: len(found)]
     assert [(*each.ids, EOS) for each in found] == [tree.ids(node) for node in best]
-    assert [each.score for each in found] == pytest.approx([node.score for node in best], abs=1e-5)
-    assert [node.piece for node in finished] == [EOS] * len(finished)
+    assert [each.score for each in found] == [node.score for node in best]
+    assert [node.token for node in finished] == [EOS] * len(finished)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_node_is_its_parent_and_one_piece_more(seed: int) -> None:
-    found, tree = watched_search(seed, 3, n_best=1)
+def test_a_node_adds_one_token_to_its_parent(seed: int) -> None:
+    found, tree = search(seed, 3, n_best=1)
     table = Table(seed, 2.0)
     for node in tree.nodes[1:]:
         assert node.parent is not None
         parent = tree.nodes[node.parent]
-        assert (parent.fate, node.step) == (KEPT, parent.step + 1)
+        assert (parent.status, node.step) == (KEPT, parent.step + 1)
         prefix = (IDS.bos, *tree.ids(parent))
-        gain = torch.tensor(table.logits(0, prefix)).log_softmax(-1)[node.piece]
+        gain = torch.tensor(table.logits(0, prefix)).log_softmax(-1)[node.token]
         assert node.log_prob == pytest.approx(parent.log_prob + float(gain), abs=1e-5)
         assert node.score == pytest.approx(node.log_prob / length_penalty(node.step, ALPHA))
     wins = [node for node in tree.nodes if node.wins]
@@ -57,49 +61,53 @@ def test_a_node_is_its_parent_and_one_piece_more(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_each_step_keeps_as_many_as_the_beam_is_wide(seed: int) -> None:
-    _, tree = watched_search(seed, 3, n_best=1)
+def test_each_step_keeps_beam_size_nodes(seed: int) -> None:
+    _, tree = search(seed, 3, n_best=1)
     last = max(node.step for node in tree.nodes)
     for step in range(1, last + 1):
-        fates = [node.fate for node in tree.nodes if node.step == step]
-        assert len(fates) <= 6
-        assert fates.count(KEPT) == (3 if step < last else 0)
-        assert fates.count(OPEN) <= (3 if step == last else 0)
-        assert fates.count(PRUNED) <= 3
+        status = [node.status for node in tree.nodes if node.step == step]
+        assert len(status) <= 6
+        assert status.count(KEPT) == (3 if step < last else 0)
+        assert status.count(OPEN) <= (3 if step == last else 0)
+        assert status.count(PRUNED) <= 3
     assert len(tree.bounds) == last
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_bound_says_why_the_search_ended(seed: int) -> None:
-    found, tree = watched_search(seed, 3, n_best=1)
+def test_the_search_ends_when_the_bound_reaches_the_best_score(seed: int) -> None:
+    found, tree = search(seed, 3, n_best=1)
     last = len(tree.bounds)
     assert last == LENGTH or tree.bounds[-1] <= found[0].score + 1e-6
     for step, bound in enumerate(tree.bounds[:-1], 1):
-        finished = [n.score for n in tree.nodes if n.fate == FINISHED and n.step <= step]
+        finished = [n.score for n in tree.nodes if n.status == FINISHED and n.step <= step]
         assert bound > max(finished, default=-math.inf) - 1e-6
 
 
 def test_by_hand() -> None:
-    """A beam of 1 over two steps of a fair coin's pieces."""
+    """A beam of 1 takes two steps: token 2 (0.7), then EOS (0.6)."""
 
-    class Coin:
-        """After the start, 2 is likely; after that, the end is."""
+    class Fixed:
+        """After BOS, token 2 is likely; after that, EOS is."""
 
-        def encode(self, source: torch.Tensor) -> "Coin":
+        def encode(self, source: torch.Tensor) -> "Fixed":
             return self
 
-        def select(self, rows: torch.Tensor) -> "Coin":
+        def select(self, rows: torch.Tensor) -> "Fixed":
             return self
 
-        def step(self, last: torch.Tensor, state: "Coin") -> tuple[torch.Tensor, "Coin"]:
+        def step(self, last: torch.Tensor, state: "Fixed") -> tuple[torch.Tensor, "Fixed"]:
             shares = [0.1, 0.2, 0.7] if int(last) == IDS.bos else [0.1, 0.6, 0.3]
             return torch.tensor([[shares]]).log(), self
 
-    model = WatchedModel(Coin())
-    (found,) = beam_search(model, torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0)
-    tree = tree_of(model.steps, found[0], IDS, beam_size=1, alpha=1.0, max_length=4)
-    told = [(n.parent, n.piece, round(math.exp(n.log_prob), 3), n.fate, n.wins) for n in tree.nodes]
-    assert told == [
+    builder = TreeBuilder(IDS.bos, 1.0)
+    (found,) = beam_search(
+        Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=builder
+    )
+    tree = builder.finish(found[0], EOS)
+    nodes = [
+        (n.parent, n.token, round(math.exp(n.log_prob), 3), n.status, n.wins) for n in tree.nodes
+    ]
+    assert nodes == [
         (None, 0, 1.0, KEPT, True),
         (0, 2, 0.7, KEPT, True),
         (0, 1, 0.2, PRUNED, False),

@@ -1,11 +1,11 @@
-"""Probabilities at any temperature, from what the page has."""
+"""The page's numbers give exact probabilities at any temperature."""
 
 import math
 
 import pytest
 import torch
 
-from nmt.studio.explain.outlook import SHOWN, TEMPERATURES, next_tokens
+from nmt.studio.explain.next_tokens import SHOWN, TEMPERATURES, next_tokens
 
 
 def test_probabilities_at_every_temperature_are_exact() -> None:
@@ -14,23 +14,23 @@ def test_probabilities_at_every_temperature_are_exact() -> None:
     for row, step in zip(logits.double(), next_tokens(logits, [5, 6], never=(0, 1)), strict=True):
         for temperature, log_sum in zip(TEMPERATURES, step.log_sums, strict=True):
             expected = (row / temperature).softmax(-1)
-            for piece, logit in zip(step.pieces, step.logits, strict=True):
+            for token, logit in zip(step.ids, step.logits, strict=True):
                 share = math.exp(logit / temperature - log_sum)
-                assert share == pytest.approx(float(expected[piece]), rel=1e-6, abs=1e-12)
+                assert share == pytest.approx(float(expected[token]), rel=1e-6, abs=1e-12)
 
 
-def test_pieces_that_may_not_come_are_not_shown_but_count() -> None:
+def test_forbidden_tokens_count_but_are_not_shown() -> None:
     (step,) = next_tokens(torch.tensor([[5.0, 2.0, 1.0]]), [2], never=(0,))
-    assert step.pieces == (1, 2)
+    assert step.ids == (1, 2)
     assert (step.chosen, step.rank) == (2, 2)
     share = math.exp(step.logits[0] - step.log_sums[TEMPERATURES.index(1.0)])
     assert share == pytest.approx(math.exp(2) / (math.exp(5) + math.exp(2) + math.exp(1)))
 
 
-def test_the_chosen_piece_is_shown_however_unlikely() -> None:
+def test_an_unlikely_chosen_token_is_shown() -> None:
     logits = torch.arange(30.0, 0.0, -1.0)[None]
     (step,) = next_tokens(logits, [29], never=())
-    assert step.pieces == (*range(SHOWN), 29)
+    assert step.ids == (*range(SHOWN), 29)
     assert step.rank == 30
 
 

@@ -1,0 +1,149 @@
+"""Explain a translation: the search of `nmt translate`, then every number of the model's pass."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.artifacts.model_file import TrainedModel
+from nmt.config import DecodeSettings
+from nmt.decoding.beam import beam_search
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.segments import segment_limit
+from nmt.decoding.translator import special_ids
+from nmt.errors import NmtError, UsageError
+from nmt.model.transformer import Transformer
+from nmt.studio.explain.next_tokens import NextTokens, next_tokens
+from nmt.studio.explain.recording import Recording, recording
+from nmt.studio.explain.tree import Tree, TreeBuilder
+from nmt.text.batches import source_batch
+from nmt.text.tokenizer import BOS, EOS, UNK
+
+WIDEST_BEAM = 16  # the page has room for no more
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One sentence, its translation and everything that the model computed for it."""
+
+    model: TrainedModel
+    settings: DecodeSettings
+    text: str
+    source_ids: tuple[int, ...]  # with EOS
+    translation: str
+    best: Hypothesis  # the translation
+    recording: Recording  # of one pass over the source and the whole translation
+    logits: Tensor  # (T, V) after each target position
+    next_tokens: list[NextTokens]  # of each target position
+    tree: Tree
+    max_length: int  # greatest length of the output that the search allowed, EOS counted
+
+    @property
+    def target_inputs(self) -> tuple[int, ...]:
+        """Return the tokens that the decoder reads: BOS, then the translation."""
+        return (BOS, *self.best.ids)
+
+    @property
+    def target_outputs(self) -> tuple[int, ...]:
+        """Return the tokens that the decoder writes: the translation, then EOS."""
+        return (*self.best.ids, EOS)
+
+
+def explain(
+    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
+) -> Explanation:
+    """Translate one sentence and keep everything that the model computes.
+
+    notify: receives a note if the text has unknown characters. Raises NmtError if the text is blank
+    or so long that it would be split, and if the model's outputs are NaN. Raises UsageError for
+    settings that a page cannot show.
+    """
+    check_settings(settings)
+    ids = encode(model, text, settings, notify)
+    network = model.network
+    if settings.precision == "bf16":
+        network = copy.deepcopy(network).bfloat16()  # as for translating
+    source = source_batch([ids]).to(network.device)
+    max_length = len(ids) + settings.max_extra_tokens
+    special = special_ids(model.tokenizer)
+    builder = TreeBuilder(special.bos, settings.length_penalty)
+    (found,) = beam_search(
+        IncrementalDecoder(network),
+        source,
+        [max_length],
+        special,
+        beam_size=settings.beam_size,
+        alpha=settings.length_penalty,
+        stopping=settings.stopping,
+        observer=builder,
+    )
+    if not found:
+        raise NmtError(
+            f"{model.path}: the model's outputs are not numbers: its training diverged; train it"
+            " again with a lower train.learning_rate_scale"
+        )
+    best = found[0]
+    record, logits = replay(network, source, best.ids)
+    return Explanation(
+        model=model,
+        settings=settings,
+        text=text,
+        source_ids=tuple(source[0].tolist()),
+        translation=model.tokenizer.target.decode(best.ids),
+        best=best,
+        recording=record,
+        logits=logits,
+        next_tokens=next_tokens(logits, [*best.ids, EOS], special.never),
+        tree=builder.finish(best, EOS),
+        max_length=max_length,
+    )
+
+
+def check_settings(settings: DecodeSettings) -> None:
+    """Raise UsageError for settings that a page cannot show."""
+    if settings.beam_size > WIDEST_BEAM:
+        raise UsageError(
+            f"a beam of {settings.beam_size} is too wide for a page; set --beam-size to at most"
+            f" {WIDEST_BEAM}"
+        )
+    if settings.precision == "int8":
+        raise UsageError(
+            "the page shows float32 or bf16 numbers, not int8; add --set decode.precision=float32"
+        )
+
+
+def encode(
+    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
+) -> list[int]:
+    """Return the tokens of a text; raises NmtError if it is blank or would be split."""
+    (ids,) = model.tokenizer.source.encode([text])
+    if not ids:
+        raise NmtError("there is nothing to explain: the text is blank")
+    longest = segment_limit(settings, model.recipe.model).tokens
+    if len(ids) > longest:
+        # A setting cannot raise the limit of learned positions.
+        can_grow = longest == settings.max_segment_tokens
+        fix = f", or add --set decode.max_segment_tokens={len(ids)}" if can_grow else ""
+        raise NmtError(
+            f"the text has {len(ids):,} tokens, and a text of more than {longest} is split before"
+            f" it is translated; explain one sentence of it{fix}"
+        )
+    if UNK in ids:
+        notify(
+            "the text holds characters that the vocabulary lacks; the model reads them as unknown"
+        )
+    return ids
+
+
+@torch.inference_mode()
+def replay(
+    network: Transformer, source: Tensor, target_ids: Sequence[int]
+) -> tuple[Recording, Tensor]:
+    """Return the record of a pass over all target positions at once, and its logits (T, V)."""
+    target = torch.tensor([[BOS, *target_ids]], device=source.device)
+    with recording(network) as record:
+        logits = network(source, target)
+    return record, logits[0].float().cpu()
