@@ -1,3 +1,72 @@
-"""Neural machine translation as in "Attention Is All You Need" (Vaswani et al., 2017)."""
+"""Neural machine translation as in "Attention Is All You Need" (Vaswani et al., 2017).
+
+The Python interface; PyTorch is imported only when a name needs it:
+
+    import nmt
+
+    model = nmt.load("runs/pocket")
+    for translation in model.translate(["A dog runs."]):
+        print(translation.text)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt.api import Model, evaluate, load, train
+    from nmt.config import Recipe
+    from nmt.decoding.translation import Candidate, Translation
+    from nmt.errors import NmtError, UsageError
+    from nmt.evaluation.results import Evaluation
+    from nmt.recipe import read_recipe, write_recipe
+    from nmt.training.trainer import TrainingOutcome
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Candidate",
+    "Evaluation",
+    "Model",
+    "NmtError",
+    "Recipe",
+    "TrainingOutcome",
+    "Translation",
+    "UsageError",
+    "__version__",
+    "evaluate",
+    "load",
+    "read_recipe",
+    "train",
+    "write_recipe",
+]
+
+# The module of each public name.
+_MODULES = {
+    "Candidate": "nmt.decoding.translation",
+    "Evaluation": "nmt.evaluation.results",
+    "Model": "nmt.api",
+    "NmtError": "nmt.errors",
+    "Recipe": "nmt.config",
+    "TrainingOutcome": "nmt.training.trainer",
+    "Translation": "nmt.decoding.translation",
+    "UsageError": "nmt.errors",
+    "evaluate": "nmt.api",
+    "load": "nmt.api",
+    "read_recipe": "nmt.recipe",
+    "train": "nmt.api",
+    "write_recipe": "nmt.recipe",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'nmt' has no attribute '{name}'")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__]

@@ -74,20 +74,17 @@ def command(
     flags = flags_as_overrides("train", seed=seed, max_updates=max_updates, init_from=init_from)
     resolved, folder = recipe_and_run(recipe, run, [*overrides, *flags])
 
-    from nmt.studio.report.page import try_write_report
-    from nmt.system.devices import pick_device
-    from nmt.text.corpus import DataFolder
-    from nmt.training.process_group import join_workers, local_device
-    from nmt.training.train import train
+    from nmt.api import train
 
-    chosen = local_device(pick_device(device))
-    with join_workers(chosen) as workers:
-        outcome = train(resolved, DataFolder(data_dir), folder, chosen, workers)
-    print_outcome(outcome, folder)
+    outcome = train(
+        resolved,
+        run=folder.path,
+        data_dir=data_dir,
+        device=device,
+        on_end=lambda outcome: print_outcome(outcome, folder),
+    )
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
-    if workers.is_first:
-        try_write_report(folder)
 
 
 def print_outcome(outcome: "TrainingOutcome", run: RunFolder) -> None:
