@@ -95,7 +95,7 @@ class Independent(nn.Module):
 @torch.no_grad()
 def carry_over(ours: Transformer, theirs: Independent) -> None:
     """Give the independent model our initial weights; what we lack, biases of projections, is 0."""
-    theirs.embedding.weight.copy_(ours.embedding)
+    theirs.embedding.weight.copy_(ours.embeddings.weight)
     pairs: list[tuple[Any, Any]] = [*zip(ours.encoder, theirs.encoder, strict=True)]
     pairs += zip(ours.decoder, theirs.decoder, strict=True)
     for layer, other in pairs:
@@ -103,12 +103,20 @@ def carry_over(ours: Transformer, theirs: Independent) -> None:
         for their_name, our_name in names.items():
             if hasattr(other, their_name):
                 attention = getattr(layer, our_name)
-                getattr(other, their_name).in_proj_weight.copy_(attention.in_weight)
+                getattr(other, their_name).in_proj_weight.copy_(input_weights(attention))
                 getattr(other, their_name).out_proj.weight.copy_(attention.out.weight)
                 getattr(other, their_name).in_proj_bias.zero_().requires_grad_(False)
                 getattr(other, their_name).out_proj.bias.zero_().requires_grad_(False)
         other.linear1.load_state_dict(layer.feed_forward.inner.state_dict())
         other.linear2.load_state_dict(layer.feed_forward.outer.state_dict())
+
+
+def input_weights(attention: Any) -> Tensor:
+    """Return the projections of queries, keys and values as one matrix, as PyTorch stores them."""
+    if attention.is_cross:
+        return torch.cat([attention.query.weight, attention.key_value.weight])
+    weight: Tensor = attention.query_key_value.weight
+    return weight
 
 
 def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
@@ -125,18 +133,18 @@ def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) ->
     )
     recipe = Recipe("equal-behaviour", model=network.settings, train=train)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
-    updater.begin()
+    updater.set_up()
     curve = []
     for number, batch in enumerate(bar(batches, f"ours, {precision}"), start=1):
         sums = updater.update(batch, number, counts=True, stop=None)
-        curve.append(sums.smoothed / sums.target_tokens)
+        curve.append(sums.smoothed_loss / sums.target_tokens)
     return curve
 
 
 def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
     """By the independent model with torch's loss and optimiser."""
     shape = initial.settings
-    network = Independent(shape, len(initial.embedding)).to(kind_of(precision))
+    network = Independent(shape, initial.vocab_size).to(kind_of(precision))
     carry_over(initial, network)
     learned = [each for each in network.parameters() if each.requires_grad]
     adam = torch.optim.Adam(learned, betas=BETAS, eps=EPSILON, foreach=False, fused=False)

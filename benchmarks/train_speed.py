@@ -45,7 +45,7 @@ GEMM_REPEATS = 5
 def workload(batch: Batch) -> Workload:
     """The lengths of a batch's pairs, padding left out."""
     source, target = ((ids != PAD).sum(1).tolist() for ids in (batch.source, batch.labels))
-    return Workload.of(zip(source, target, strict=True))
+    return Workload.from_lengths(zip(source, target, strict=True))
 
 
 def gemm_rate(precision: str) -> float:
@@ -109,7 +109,7 @@ def command(
     torch.manual_seed(1)
     network = Transformer(recipe.model, len(prepared.tokenizer), PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
-    updater.begin()
+    updater.set_up()
     seconds, tokens, padded, flops = 0.0, 0, 0, 0.0
     began = time.perf_counter()
     for number in range(1, warm_up + updates + 1):
@@ -122,7 +122,7 @@ def command(
             continue
         seconds += time.perf_counter() - started
         tokens += sums.source_tokens + sums.target_tokens
-        for part in batch.deal(updater.threads.count):
+        for part in batch.split_evenly(updater.threads.count):
             padded += part.source.numel() + part.labels.numel()
         flops += TRAINING_PASSES * forward_flops(
             recipe.model, len(prepared.tokenizer), workload(batch)
@@ -137,7 +137,7 @@ def command(
         "padding": round(1 - tokens / padded, 4),
         "peak MiB": peak // 1024,
         "warm-up seconds": round(warm_seconds, 1),
-        "loss": round(sums.smoothed / sums.target_tokens, 6),
+        "loss": round(sums.smoothed_loss / sums.target_tokens, 6),
         "GFLOP/s": round(flops / seconds / 1e9),
     }
     if not no_gemm:
