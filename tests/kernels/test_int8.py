@@ -63,7 +63,7 @@ def test_no_rows_and_a_single_one() -> None:
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-def test_what_is_no_number_stays_none(wrong: float) -> None:
+def test_a_row_with_nan_does_not_affect_other_rows(wrong: float) -> None:
     x = torch.randn(3, 8)
     x[1, 2] = wrong
     found = Int8Linear(torch.randn(5, 8))(x)
@@ -78,7 +78,7 @@ def test_small_weights_stay_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(int8_if_large(torch.randn(5, 10).double()), PackedLinear)
 
 
-def test_other_processors_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_processors_have_no_int8(monkeypatch: pytest.MonkeyPatch) -> None:
     assert has_int8(torch.device("cpu"))
     assert not has_int8(torch.device("cuda"))
     monkeypatch.setattr(int8, "machine", lambda: "aarch64")

@@ -31,7 +31,7 @@ def _double() -> Iterator[None]:
 
 
 def small_model(settings: ModelSettings) -> Transformer:
-    """A Transformer with random weights, in evaluation mode."""
+    """Return a Transformer with random weights, in evaluation mode."""
     return Transformer(settings, vocab_size=17, pad_id=PAD).eval()
 
 
@@ -50,7 +50,7 @@ VARIANTS: dict[str, ModelSettings] = {
         activation="geglu",
         positions="rotary",
         tied="target",
-        attention_dropout=0.5,  # in training alone
+        attention_dropout=0.5,  # only in training
         encoder_layers=3,
         decoder_layers=1,
     ),
@@ -59,5 +59,5 @@ VARIANTS: dict[str, ModelSettings] = {
 
 @pytest.fixture(params=VARIANTS)
 def model(request: pytest.FixtureRequest) -> Transformer:
-    """A small one of the paper's architecture, and of what settings have in its place."""
+    """Return a small model of the paper's architecture, then one of each alternative."""
     return small_model(VARIANTS[request.param])

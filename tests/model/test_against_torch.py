@@ -1,4 +1,4 @@
-"""The layers against PyTorch's own, carrying the same weights."""
+"""Our layers against PyTorch's with the same weights."""
 
 from dataclasses import replace
 from typing import Any
@@ -31,7 +31,7 @@ def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> N
 
 
 def copy_feed_forward(ours: FeedForward, linear1: nn.Linear, linear2: nn.Linear) -> None:
-    """Give PyTorch's feed-forward our weights."""
+    """Give PyTorch's feed-forward network our weights."""
     linear1.load_state_dict(ours.inner.state_dict())
     linear2.load_state_dict(ours.outer.state_dict())
 

@@ -20,7 +20,7 @@ def test_hand_worked_interleaved_values() -> None:
     assert table[2].tolist() == pytest.approx(expected, abs=1e-7)
 
 
-def test_wavelengths_run_from_two_pi_to_ten_thousand_times_that() -> None:
+def test_wavelengths_grow_to_ten_thousand_times_two_pi() -> None:
     """The last pair of d_model 512 has angle pos / 10000^(510/512)."""
     table = sinusoids(101, 512)
     assert float(table[100, 510]) == pytest.approx(math.sin(100 / 10_000 ** (510 / 512)), abs=1e-7)
@@ -33,17 +33,17 @@ def test_odd_width_ends_in_a_sine() -> None:
     )
 
 
-def test_a_longer_table_begins_with_the_shorter() -> None:
+def test_a_longer_table_starts_with_the_shorter_one() -> None:
     assert torch.equal(sinusoids(300, 8)[:20], sinusoids(20, 8))
 
 
 def learned_model() -> Transformer:
-    """A small model of 20 learned positions."""
+    """Return a small model with 20 learned positions."""
     return small_model(replace(SMALL, positions="learned", max_positions=20))
 
 
-def test_learned_positions_are_weights_of_each_side() -> None:
-    """Added to the scaled embeddings; only those that were read get a gradient."""
+def test_source_and_target_learn_their_own_positions() -> None:
+    """They are added to the scaled embeddings; only positions that were read get a gradient."""
     model = learned_model()
     source, target = torch.tensor([[5, 9, 3]]), torch.tensor([[2, 6]])
     model(source, target).square().sum().backward()
@@ -61,13 +61,13 @@ def test_learned_positions_are_weights_of_each_side() -> None:
     torch.testing.assert_close(embedded, expected)
 
 
-def test_learned_positions_begin_as_embeddings_do() -> None:
+def test_learned_positions_are_initialised_like_embeddings() -> None:
     positions = LearnedPositions(500, 64)
     positions.reset_parameters()
     assert float(positions.table.detach().std()) == pytest.approx(64**-0.5, rel=0.02)
 
 
-def test_more_positions_than_were_learned_are_refused() -> None:
+def test_more_positions_than_learned_are_an_error() -> None:
     model = learned_model()
     assert model.encode(torch.full((1, 20), 5))[0].shape == (1, 20, 12)
     with pytest.raises(ValueError, match="21 positions requested, but 20 were learned"):

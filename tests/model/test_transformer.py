@@ -1,4 +1,4 @@
-"""What the masks, the tied matrix and the kept keys and values must guarantee."""
+"""Guarantees of the masks, the tied matrix and the cached keys and values."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_a_future_token_changes_no_earlier_output(model: Transformer, position: 
 
 
 def test_padding_changes_nothing(model: Transformer) -> None:
-    """A pair reads the same alone as beside a longer one, and beside a much longer one."""
+    """A pair has the same logits alone, batched with a longer pair, and with a much longer one."""
     together = model(SOURCE, TARGET)[1, :3]
     alone = model(SOURCE[1:, :2], TARGET[1:, :3])[0]
     wide_source = torch.nn.functional.pad(SOURCE, (0, 40), value=PAD)
@@ -56,8 +56,8 @@ def test_embedding_is_scaled_and_shared() -> None:
     torch.testing.assert_close(model.embeddings.project(x)[0, 0], model.embeddings.weight @ x[0, 0])
 
 
-def test_positions_beyond_the_kept_table_are_made() -> None:
-    """The table grows by itself, also in inference mode, and training goes on with it."""
+def test_the_table_of_positions_grows() -> None:
+    """The table grows on demand, also in inference mode, and still serves training."""
     model = small_model(SMALL)
     long = torch.full((1, 700), 5)
     with torch.inference_mode():
@@ -114,8 +114,8 @@ def test_cached_steps_equal_the_full_decoder(model: Transformer) -> None:
         torch.testing.assert_close(logits[0, row], full[0, -1], atol=1e-12, rtol=0)
 
 
-def test_sentences_may_change_places(model: Transformer) -> None:
-    """select may reorder whole sentences too, with their own memories."""
+def test_sentences_can_change_places(model: Transformer) -> None:
+    """`select` reorders whole sentences with their memories."""
     decoder = IncrementalDecoder(model)
     _, state = decoder.step(torch.tensor([[2], [2]]), decoder.encode(SOURCE))
     logits, _ = decoder.step(torch.tensor([[6], [6]]), state.select(torch.tensor([[1], [0]])))
@@ -124,8 +124,8 @@ def test_sentences_may_change_places(model: Transformer) -> None:
         torch.testing.assert_close(logits[row, 0], full[0, -1], atol=1e-12, rtol=0)
 
 
-def test_dropout_is_on_sublayers_and_embeddings_alone() -> None:
-    """One on the sums of embeddings and positions, one a sub-layer; none on attention weights."""
+def test_dropout_is_only_on_sublayers_and_embeddings() -> None:
+    """One for the embeddings and one for each sub-layer; none for attention weights."""
     model = Transformer(SMALL, vocab_size=17, pad_id=PAD)
     dropouts = [m for m in model.modules() if isinstance(m, Dropout)]
     assert len(dropouts) == 1 + 2 * SMALL.encoder_layers + 3 * SMALL.decoder_layers

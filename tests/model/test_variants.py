@@ -1,4 +1,4 @@
-"""What settings have in the place of the paper's parts, each against its own formula."""
+"""Alternatives to the paper's parts, each against its formula."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def test_every_weight_learns(name: str) -> None:
         assert weight.grad.abs().sum() > 0, weight_name
 
 
-def test_pre_norm_adds_to_what_was_not_normed() -> None:
+def test_pre_norm_leaves_the_residual_unnormalised() -> None:
     """x + Sublayer(LayerNorm(x)), twice."""
     layer = EncoderLayer(replace(SMALL, norm="pre"))
     x = torch.randn(2, 3, 12) * 5 + 1
@@ -38,7 +38,7 @@ def test_pre_norm_adds_to_what_was_not_normed() -> None:
 
 
 def test_pre_norm_ends_each_stack_with_a_norm() -> None:
-    """Gain 1 and bias 0 at first: encoder and decoder give numbers of mean 0 and variance 1."""
+    """With gain 1 and bias 0, outputs of both stacks have mean 0 and variance 1."""
     model = small_model(replace(SMALL, norm="pre"))
     memory, bias = model.encode(SOURCE)
     for out in (memory, model.decode(TARGET, memory, bias)):
@@ -48,7 +48,7 @@ def test_pre_norm_ends_each_stack_with_a_norm() -> None:
 
 
 def test_rms_norm_by_hand() -> None:
-    """Of 3 and 4 the root of the mean square is sqrt(12.5); the mean stays, a gain scales."""
+    """The root mean square of 3 and 4 is sqrt(12.5); the mean is kept, and a gain scales."""
     norm = AddAndNorm(replace(SMALL, d_model=2, norm_kind="rms"))
     norm.norm.get_parameter("weight").data.copy_(torch.tensor([1.0, 10.0]))
     out = norm(torch.tensor([[[1.0, 4.0]]]), lambda x: torch.tensor([[[2.0, 0.0]]]))
@@ -73,14 +73,14 @@ def test_gated_feed_forward_by_its_formula(activation: str, function: object) ->
     torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
 
 
-def test_a_gate_keeps_the_number_of_parameters() -> None:
+def test_gated_models_have_as_many_parameters() -> None:
     base = ModelSettings()
     gated = count_parameters(replace(base, activation="swiglu"), 37_000)
     assert gated == pytest.approx(count_parameters(base, 37_000), rel=0.001)
 
 
 def test_all_tables_of_positions_grow_at_once() -> None:
-    """None is made anew afterwards, in the midst of training."""
+    """No table is replaced later, in the middle of training."""
     for kind in ("sinusoidal", "rotary"):
         model = small_model(replace(SMALL, positions=kind))
         model.grow_positions(600)
@@ -92,8 +92,8 @@ def test_all_tables_of_positions_grow_at_once() -> None:
         assert all(one is other for one, other in zip(tables, after, strict=True))
 
 
-def test_rotary_positions_turn_self_attention_alone() -> None:
-    """Nothing is added to the embeddings, and the memory's order tells attention to it nothing."""
+def test_rotary_positions_affect_only_self_attention() -> None:
+    """Embeddings have no position added, and cross-attention ignores the order of the memory."""
     settings = replace(SMALL, positions="rotary")
     model = small_model(settings)
     torch.testing.assert_close(
@@ -106,8 +106,8 @@ def test_rotary_positions_turn_self_attention_alone() -> None:
     assert not torch.allclose(model(SOURCE, TARGET), model(SOURCE.flip(1), TARGET))
 
 
-def test_attention_dropout_drops_weights_in_training_alone() -> None:
-    """Of equal weights over 1,000 keys of value 1, a share is left and scaled up."""
+def test_attention_dropout_drops_weights_only_in_training() -> None:
+    """With equal weights over 1,000 values of 1, the mean stays 1 and outputs vary."""
     module = MultiHeadAttention(replace(SMALL, attention_dropout=0.3))
     zeros, ones = torch.zeros(1, 1, 8, 4), torch.ones(1, 1, 1000, 1)
     keys = torch.zeros(1, 1, 1000, 4)
@@ -121,8 +121,8 @@ def test_attention_dropout_drops_weights_in_training_alone() -> None:
 
 
 @pytest.mark.parametrize(("tied", "matrices"), [("all", 1), ("target", 2), ("none", 3)])
-def test_matrices_that_are_not_tied(tied: str, matrices: int) -> None:
-    """Each is looked up where its name says; tied ones are the same."""
+def test_untied_matrices(tied: str, matrices: int) -> None:
+    """Each matrix is used for the purpose in its name; tied ones are one matrix."""
     model = small_model(replace(SMALL, tied=tied))
     assert sum(each.shape[0] == 17 for each in model.parameters()) == matrices
     embeddings = model.embeddings
