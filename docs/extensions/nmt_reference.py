@@ -65,9 +65,9 @@ def allowed(declared: "Field[Any]") -> str:
     elif isinstance(default_of(declared), bool):
         parts.append("`true`, `false`")
     elif low is not None and high is not None:
-        parts.append(f"{low} to {high}")
+        parts.append(f"{low:,} to {high:,}")
     elif low is not None:
-        parts.append(f"at least {low}")
+        parts.append(f"at least {low:,}")
     if limits["may_change"]:
         parts.append("may change")
     return "; ".join(parts)
