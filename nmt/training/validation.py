@@ -13,6 +13,7 @@ import torch
 from nmt.config import Recipe
 from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
+from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure, main_score
 from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
@@ -25,15 +26,6 @@ from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
 
 SAMPLES = 6  # dev segments whose translations each validation records
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A dev segment with its current translation."""
-
-    source: str
-    references: tuple[str, ...]
-    translation: str
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from nmt.artifacts.model_file import read_model
 from nmt.artifacts.run_folder import RunFolder
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
-from tests.training.conftest import assert_same, read_metrics, start_process, wait_until
+from tests.training.conftest import assert_same, read_metrics, start_process
+from tests.waiting import wait_until
 
 NAMES = ["base", "model.d_ff=64", "train.label_smoothing=0.2"]
 FIGURES = ("loss", "perplexity", "bleu")

@@ -5,8 +5,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from tests.commands.conftest import leftovers
 from tests.conftest import WORDS, Run
+from tests.waiting import wait_until
 
 
 def environment(processes: int = 1) -> dict[str, str]:
@@ -28,14 +28,6 @@ def children(process: int) -> list[int]:
         with suppress(OSError):  # the thread has ended
             found += map(int, (task / "children").read_text().split())
     return found
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until a condition holds; fail after two minutes."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def assert_ended(processes: list[int]) -> None:

@@ -7,8 +7,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -17,14 +15,7 @@ import torch
 
 from nmt.errors import NmtError
 from nmt.system.processes import ProcessPool, deferred_interrupts
-
-
-def wait_until(condition: Callable[[], bool], message: str, seconds: float = 30) -> None:
-    """Poll a condition until it holds; fail with a message after some seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, message
-        time.sleep(0.01)
+from tests.waiting import wait_until
 
 
 def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
@@ -33,7 +24,7 @@ def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
 
     def work(item: int) -> tuple[int, int, int]:
         if item == 0:
-            wait_until((tmp_path / "1").exists, "item 1 was never computed")
+            wait_until((tmp_path / "1").exists, message="item 1 was never computed")
         (tmp_path / str(item)).touch()
         return item, os.getpid(), torch.get_num_threads()
 
@@ -63,7 +54,7 @@ def test_a_killed_process_is_reported_and_no_process_remains() -> None:
     with pytest.raises(NmtError, match=r"killed.*decode\.batch_tokens"):
         list(ProcessPool(2).map(work, range(4)))
     # The pool's own thread collects processes too, so one may still be listed for a moment.
-    wait_until(lambda: not multiprocessing.active_children(), "a process remains")
+    wait_until(lambda: not multiprocessing.active_children(), message="a process remains")
 
 
 def test_a_signal_for_another_thread_is_deferred() -> None:
@@ -149,5 +140,5 @@ def test_processes_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
         parent.kill()
         wait_until(
             lambda: not any(Path(f"/proc/{child}").exists() for child in children),
-            "a child process outlived its parent",
+            message="a child process outlived its parent",
         )

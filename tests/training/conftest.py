@@ -3,8 +3,6 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,15 +60,6 @@ def start_process(*command: object, **options: Any) -> Process:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     arguments = [sys.executable, *map(str, command)]
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment, **options)
-
-
-def wait_until(condition: Callable[[], bool], process: Process, seconds: float = 120) -> None:
-    """Wait for a condition while a process runs; fail if it ends or takes longer."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended first"
-        assert time.monotonic() < deadline, f"nothing happened in {seconds} seconds"
-        time.sleep(0.002)
 
 
 def finish(process: Process, seconds: float = 300) -> tuple[int, str]:

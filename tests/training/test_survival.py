@@ -19,8 +19,8 @@ from tests.training.conftest import (
     finish,
     read_metrics,
     start_process,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 # Long enough to be killed before its end; checkpoints and validations are frequent targets.
 LONG = [

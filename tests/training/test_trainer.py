@@ -22,9 +22,9 @@ from tests.training.conftest import (
     losses,
     read_metrics,
     start_process,
-    wait_until,
     weights,
 )
+from tests.waiting import wait_until
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path) -> None:

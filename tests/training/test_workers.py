@@ -21,8 +21,8 @@ from tests.training.conftest import (
     losses,
     read_metrics,
     start_process,
-    wait_until,
 )
+from tests.waiting import wait_until
 
 CLI = Path(package.__file__).parent.parent / "cli.py"
 # Without dropout, because each worker draws its own masks.

@@ -7,6 +7,7 @@ from typing import Any
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
+from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import task_metrics
 
@@ -30,15 +31,6 @@ class TrainRecord(Record):
     learning_rate: float | None
     gradient_norm: float | None
     tokens_per_second: float | None  # source and target
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A dev segment and its translation at one validation."""
-
-    source: str
-    references: tuple[str, ...]
-    translation: str
 
 
 @dataclass(frozen=True)
