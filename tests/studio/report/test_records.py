@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
+from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
 from nmt.studio.report.records import (
     Figures,
     Record,
-    Sample,
     TrainRecord,
     ValidationRecord,
     parse_record,
