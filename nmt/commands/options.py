@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from nmt.artifacts.run_folder import RunFolder, run_folder
 from nmt.config import SECTIONS, Recipe, declared_settings
 from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes, toml_value
 
+INDENT = 6 * " "  # of a setting's meaning in --help
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -135,5 +137,7 @@ def settings_help(*sections: str) -> str:
             default = declared.default
             shown = toml_value(default) if isinstance(default, (int, float, str)) else ""
             lines.append(f"  {name}{'=' + shown if shown else ''}")
-            lines.append(f"      {declared.metadata['meaning']}")
+            lines += textwrap.wrap(
+                declared.metadata["meaning"], 78, initial_indent=INDENT, subsequent_indent=INDENT
+            )
     return "\n".join(lines)
