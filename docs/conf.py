@@ -17,7 +17,13 @@ version = release = __version__
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click", "nmt_reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "nmt_reference",
+]
 
 # Every link and every reference to a name of ours must lead somewhere. Names of other packages are
 # not looked up, because that needs the network (intersphinx).
@@ -30,6 +36,7 @@ smartquotes = False  # else "--" in the help of an option becomes a dash
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # names of constants, not their values
 
 html_theme = "furo"
 html_title = f"nmt {__version__}"

@@ -1,18 +1,20 @@
-"""Sphinx extension: tables of settings from `nmt.config`, and commands as one types them.
+"""Sphinx extension: tables of settings from `nmt.config`, commands as typed, fields of dataclasses.
 
 The directive `nmt-settings SECTION` makes a table of a section of a recipe, or of the keys of
 `TextFiles` or `Download`. Nothing is written twice: the declarations are the only source.
 """
 
+import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import Field, dataclass, fields
-from typing import Any
+from dataclasses import Field, dataclass, fields, is_dataclass
+from typing import Any, get_type_hints
 
 import click
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
 
 from nmt.config import SECTIONS, Download, TextFiles
 from nmt.recipe import toml_value
@@ -22,6 +24,7 @@ TABLES: dict[str, type[Any]] = {**SECTIONS, "TextFiles": TextFiles, "Download": 
 HEADINGS = ("setting", "default", "meaning", "values")
 WIDTHS = (26, 14, 42, 18)
 CODE = re.compile(r"`([^`]+)`")
+FIELD = re.compile(r"^    (\w+): [^#\n]+?  # (.+)$", re.MULTILINE)
 PYTHON_TEXT = re.compile(r"(PosixPath\()?'([^']*)'\)?")
 
 
@@ -157,10 +160,38 @@ def format_default(app: Sphinx, context: click.Context, lines: list[str]) -> Non
             lines[number] = line.replace("|", r"\|")
 
 
+def hide_signature(
+    app: Sphinx, what: str, name: str, item: object, options: object, signature: str, result: str
+) -> tuple[str, str] | None:
+    """Leave out the arguments of classes: their fields are listed below, or users make none."""
+    return ("", "") if what == "class" else None
+
+
+def describe_fields(
+    app: Sphinx, what: str, name: str, item: object, options: object, lines: list[str]
+) -> None:
+    """List the fields of a dataclass, described by the comments behind them in the source."""
+    if what != "class" or not is_dataclass(item):
+        return
+    comments = {match[1]: match[2] for match in FIELD.finditer(inspect.getsource(item))}
+    types = get_type_hints(item)
+    for field in fields(item):
+        comment = comments.get(field.name, "")
+        lines += [
+            f".. py:attribute:: {field.name}",
+            f"   :type: {stringify_annotation(types[field.name], 'smart')}",
+            "",
+            f"   {comment}",
+            "",
+        ]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive and the hooks."""
     app.add_directive("nmt-settings", SettingsTable)
     for part in ("description", "epilog"):
         app.connect(f"sphinx-click-process-{part}", format_help)
     app.connect("sphinx-click-process-options", format_default)
+    app.connect("autodoc-process-signature", hide_signature)
+    app.connect("autodoc-process-docstring", describe_fields)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

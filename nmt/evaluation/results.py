@@ -32,7 +32,7 @@ class SystemDescription:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return the path of every file: several if the system is an ensemble."""
+        """Return the path of every file; an ensemble has several."""
         return (self.path, *(member.path for member in self.ensemble))
 
     @property

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+import nmt
 from nmt.commands import COMMANDS
 from nmt.config import SECTIONS, declared_settings
 from nmt.recipe import toml_value
@@ -54,6 +55,13 @@ def test_every_setting_is_listed(extension: ModuleType) -> None:
 def test_keys_of_corpora_and_downloads_are_listed(extension: ModuleType) -> None:
     assert {"TextFiles", "Download"} <= set(tables())
     assert {"source", "target", "tsv"} <= {row.name for row in extension.setting_rows("TextFiles")}
+
+
+def test_every_public_name_is_documented() -> None:
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\.\. auto\w+:: nmt\.(\w+)$", page, re.MULTILINE))
+    documented |= {"Evaluation"} if ".. automodule:: nmt.evaluation.results" in page else set()
+    assert documented == set(nmt.__all__) - {"__version__"}
 
 
 def test_every_command_is_in_the_program_that_the_page_is_made_from() -> None:
