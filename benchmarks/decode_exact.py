@@ -1,9 +1,14 @@
-"""Whether translations depend on how they are made, and what is lost on the way: nothing.
+"""Check that translations do not depend on batches, order or processes, and what the search finds.
 
     pip install ctranslate2
     python benchmarks/decode_exact.py runs/multi30k_en_de/model.safetensors test.en
 
-On a trained model and real text, in float32, beam 4.
+It needs a trained model and real text. It translates in float32 with beam 4, and compares:
+
+- translations in batches of 1, 7 and 64 sentences, in reverse order and with one process;
+- scores of the search with those of the model without caches;
+- outputs with CTranslate2's, by the model's own score;
+- the two stopping rules, by the steps that they take.
 """
 
 import tempfile
@@ -14,12 +19,13 @@ from pathlib import Path
 import click
 import ctranslate2
 import torch
-from ctranslate2_model import convert_file  # type: ignore[import-not-found] # beside this one
+from ctranslate2_model import convert_file  # type: ignore[import-not-found] # in this folder
 
 from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.decoding import beam, translator
 from nmt.decoding.observer import SearchStep
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
 from nmt.text.tokenizer import BOS, EOS
@@ -32,8 +38,8 @@ def translate(
     alpha: float = 0.6,
     stopping: str = "safe",
 ) -> list[Translation]:
-    """With some decode settings changed."""
-    changed = replace(
+    """Translate lines with these [decode] settings, in float32 with beam 4."""
+    settings = replace(
         model.recipe.decode,
         precision="float32",
         beam_size=4,
@@ -41,24 +47,23 @@ def translate(
         length_penalty=alpha,
         stopping=stopping,
     )
-    return list(Translator.of(model, changed, lambda _: None).translate(lines))
+    return list(Translator.of(model, settings, lambda _: None).translate(lines))
 
 
-def differences(ours: list[Translation], others: list[Translation]) -> str:
-    """How many differ, and by how much their scores do at most."""
+def differences(ones: list[Translation], others: list[Translation]) -> str:
+    """Describe how many translations differ, and by how much their scores do."""
     differ = [
         abs(one.candidates[0].score - other.candidates[0].score)
-        for one, other in zip(ours, others, strict=True)
+        for one, other in zip(ones, others, strict=True)
         if one.text != other.text
     ]
-    return f"{len(differ)} of {len(ours)} differ" + (
-        f", their scores by {max(differ):.1e} at most" if differ else ""
-    )
+    text = f"{len(differ)} of {len(ones)} differ"
+    return f"{text}, their scores by at most {max(differ):.1e}" if differ else text
 
 
 @torch.inference_mode()
 def full_score(model: TrainedModel, source: list[int], output: list[int]) -> float:
-    """The log-probability of an output, EOS counted, by the uncached model."""
+    """Return the log-probability of an output, EOS counted, by the model without caches."""
     logits = model.network(source_batch([source]), torch.tensor([[BOS, *output]]))[0]
     chosen = torch.tensor([*output, EOS])
     return float(logits.double().log_softmax(-1).gather(1, chosen[:, None]).sum())
@@ -67,7 +72,7 @@ def full_score(model: TrainedModel, source: list[int], output: list[int]) -> flo
 @click.command()
 @click.argument("path", metavar="MODEL", type=click.Path(path_type=Path, exists=True))
 @click.argument("text", type=click.Path(path_type=Path, exists=True))
-@click.option("--limit", default=1000, show_default=True, help="Lines of TEXT.")
+@click.option("--limit", default=1000, show_default=True, help="Lines of TEXT to translate.")
 def command(path: Path, text: Path, limit: int) -> None:
     """Translate TEXT with MODEL, a .safetensors file, in many ways and compare."""
     model = load_model(path, torch.device("cpu"))
@@ -81,40 +86,40 @@ def command(path: Path, text: Path, limit: int) -> None:
     click.echo(f"in reverse order: {differences(usual, backward)}")
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
-    click.echo(f"1 process, not {cores}: {differences(usual, translate(model, lines))}")
+    click.echo(f"1 process instead of {cores}: {differences(usual, translate(model, lines))}")
     torch.set_num_threads(cores)
-    rescore(model, lines, path)
-    steps(model, lines)
+    compare_scores(model, lines, path)
+    compare_stopping_rules(model, lines)
 
 
-def rescore(model: TrainedModel, lines: list[str], path: Path) -> None:
-    """Our scores beside the full model's, and CTranslate2's outputs by the same measure."""
+def compare_scores(model: TrainedModel, lines: list[str], path: Path) -> None:
+    """Compare the search with the model without caches and with CTranslate2's outputs."""
     settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0)
     sources = model.tokenizer.source.encode(lines)
-    found = Translator.of(model, settings, lambda _: None)._search(sources)
+    found = Translator.of(model, settings, lambda _: None).scheduler.search(sources)
     with tempfile.TemporaryDirectory() as folder:
         convert_file(path, Path(folder))
         others = peer_ids(model, sources, folder)
-    apart, at_least = 0.0, 0
+    largest, no_worse = 0.0, 0
     for source, (ours, *_), other in zip(sources, found, others, strict=True):
-        mine = full_score(model, source, list(ours.ids))
-        apart = max(apart, abs(mine - ours.log_prob))
-        at_least += mine >= full_score(model, source, other) - 1e-4
-    click.echo(f"scores beside the uncached model's: {apart:.1e} apart at most")
-    click.echo(f"no worse than CTranslate2's output: {at_least} of {len(lines)}")
+        score = full_score(model, source, list(ours.ids))
+        largest = max(largest, abs(score - ours.log_prob))
+        no_worse += score >= full_score(model, source, other) - 1e-4
+    click.echo(f"scores differ from those of the model without caches by at most {largest:.1e}")
+    click.echo(f"no worse than CTranslate2's output: {no_worse} of {len(lines)}")
 
 
 def peer_ids(model: TrainedModel, sources: list[list[int]], folder: str) -> list[list[int]]:
-    """CTranslate2's best outputs."""
-    pieces = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
-    numbers = {piece: number for number, piece in enumerate(pieces)}
+    """Return CTranslate2's best output for each source."""
+    subwords = [model.tokenizer.source.piece(number) for number in range(len(model.tokenizer))]
+    numbers = {subword: number for number, subword in enumerate(subwords)}
     found = ctranslate2.Translator(folder, compute_type="float32").translate_batch(
-        [[pieces[each] for each in source] for source in sources],
+        [[subwords[each] for each in source] for source in sources],
         beam_size=4,
         length_penalty=0,
         max_batch_size=32,
     )
-    return [[numbers[piece] for piece in each.hypotheses[0]] for each in found]
+    return [[numbers[subword] for subword in each.hypotheses[0]] for each in found]
 
 
 class StepCounter:
@@ -127,9 +132,9 @@ class StepCounter:
         self.count += 1
 
 
-def steps(model: TrainedModel, lines: list[str]) -> None:
-    """What the safe stopping rule costs beside `decode.stopping = "beam_finished"`."""
-    torch.set_num_threads(1)  # in this process, where it can be counted
+def compare_stopping_rules(model: TrainedModel, lines: list[str]) -> None:
+    """Count the steps of both stopping rules, and the translations that differ."""
+    torch.set_num_threads(1)  # the search stays in this process, where it can be counted
     for alpha in (0.0, 0.6):
         counts, found = [], []
         for stopping in ("safe", "beam_finished"):

@@ -1,13 +1,13 @@
-"""Whether `nmt translate` streams: memory that does not grow with its input, answers at once.
+"""Measure whether `nmt translate` streams: bounded memory, and output while input arrives.
 
     python benchmarks/decode_stream.py runs/pocket/model.safetensors data/sample.en
     python benchmarks/decode_stream.py MODEL TEXT --lines 100000,10000000 --every 1000
 
-For each size a process reads so many lines through a pipe and writes as many through another. Of
-each EVERY lines one is a line of TEXT, the others are blank, so that ten million of them take
-minutes. What it prints: seconds to the first line out, which comes while the input goes on; lines
-in and out; seconds in all; the most memory of the program and its copies, each page counted
-once.
+For each number of lines a process reads that many through a pipe and writes as many through
+another. One of each EVERY lines is a line of TEXT and the others are blank, so that ten million
+lines take minutes. It prints the seconds to the first line out, which arrives while the input
+continues; the lines in and out; the seconds in total; and the peak memory of all processes, each
+page counted once.
 """
 
 import json
@@ -21,17 +21,19 @@ from pathlib import Path
 from typing import IO
 
 import click
-from decode_speed import memory  # type: ignore[import-not-found] # a script beside this one
-from scale import family  # type: ignore[import-not-found] # likewise
+from processes import (  # type: ignore[import-not-found] # a script in this folder
+    process_tree,
+    proportional_bytes,
+)
 
 from nmt.text.corpus import read_segments
 
-SAMPLE_SECONDS = 0.25  # between looks at the memory
-AT_ONCE = 1000  # lines written together
+SAMPLE_SECONDS = 0.25  # between two readings of the memory
+LINES_PER_WRITE = 1000
 
 
-class Feed(threading.Thread):
-    """Writes `count` lines into a pipe, then closes it."""
+class Feeder(threading.Thread):
+    """A thread that writes `count` lines into a pipe and closes it."""
 
     def __init__(self, pipe: IO[bytes], lines: Sequence[str], count: int, every: int) -> None:
         super().__init__()
@@ -41,63 +43,63 @@ class Feed(threading.Thread):
         self._texts = cycle(f"{line}\n".encode() for line in lines)
 
     def run(self) -> None:
-        """Thread's own."""
+        """Write the lines."""
         with self._pipe:
             while self.written < self._count:
-                numbers = range(self.written, min(self._count, self.written + AT_ONCE))
+                numbers = range(self.written, min(self._count, self.written + LINES_PER_WRITE))
                 parts = [next(self._texts) if n % self._every == 0 else b"\n" for n in numbers]
                 self._pipe.write(b"".join(parts))
                 self.written = numbers.stop
         self.ended = time.perf_counter()
 
 
-class Watch(threading.Thread):
-    """The greatest MiB that a process and its descendants hold, of each tenth of the lines."""
+class MemoryWatch(threading.Thread):
+    """A thread that records the peak memory of a process tree in each tenth of the lines."""
 
-    def __init__(self, process: int, feed: Feed, count: int) -> None:
+    def __init__(self, process: int, feeder: Feeder, count: int) -> None:
         super().__init__()
-        self.most = [0] * 10
+        self.peak_mib = [0] * 10
         self.end = threading.Event()
-        self._process, self._feed, self._count = process, feed, count
+        self._process, self._feeder, self._count = process, feeder, count
 
     def run(self) -> None:
-        """Thread's own."""
+        """Sample the memory until `end` is set."""
         while not self.end.wait(SAMPLE_SECONDS):
-            tenth = min(9, 10 * self._feed.written // self._count)
-            mib = sum(map(memory, family(self._process))) // 1024
-            self.most[tenth] = max(self.most[tenth], mib)
+            tenth = min(9, 10 * self._feeder.written // self._count)
+            mib = sum(map(proportional_bytes, process_tree(self._process))) // 2**20
+            self.peak_mib[tenth] = max(self.peak_mib[tenth], mib)
 
 
 def stream(
     command: Sequence[str], lines: Sequence[str], count: int, every: int
 ) -> dict[str, object]:
-    """The figures of one process."""
-    began = time.perf_counter()
+    """Stream `count` lines through a command and return its figures."""
+    started = time.perf_counter()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin  # noqa: S101 (for the type checker)
         assert process.stdout  # noqa: S101 (likewise)
-        feed = Feed(process.stdin, lines, count, every)
-        watch = Watch(process.pid, feed, count)
-        feed.start()
+        feeder = Feeder(process.stdin, lines, count, every)
+        watch = MemoryWatch(process.pid, feeder, count)
+        feeder.start()
         watch.start()
-        out = process.stdout.read(1).count(b"\n")
+        lines_out = process.stdout.read(1).count(b"\n")
         first = time.perf_counter()
-        while came := process.stdout.read(1 << 20):
-            out += came.count(b"\n")
-        seconds = time.perf_counter() - began
+        while part := process.stdout.read(1 << 20):
+            lines_out += part.count(b"\n")
+        seconds = time.perf_counter() - started
         watch.end.set()
-        for thread in (feed, watch):
+        for thread in (feeder, watch):
             thread.join()
     if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+        sys.exit(f"{' '.join(command)}: exit status {process.returncode}")
     return {
         "lines in": count,
-        "lines out": out,
-        "seconds to the first": round(first - began, 2),
-        "seconds to the end of the input": round(feed.ended - began, 1),
+        "lines out": lines_out,
+        "seconds to the first line": round(first - started, 2),
+        "seconds to the end of the input": round(feeder.ended - started, 1),
         "seconds": round(seconds, 1),
-        "most MiB": max(watch.most),
-        "most MiB by tenths of the lines": watch.most,
+        "peak MiB": max(watch.peak_mib),
+        "peak MiB by tenths of the lines": watch.peak_mib,
     }
 
 
@@ -105,10 +107,10 @@ def stream(
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.argument("text", type=click.Path(path_type=Path, exists=True))
 @click.option("--lines", "sizes", default="100000,1000000", show_default=True)
-@click.option("--every", default=1000, show_default=True, help="Of so many lines one is text.")
+@click.option("--every", default=1000, show_default=True, help="One of so many lines is text.")
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="As nmt's.")
 def command(model: Path, text: Path, sizes: str, every: int, overrides: tuple[str, ...]) -> None:
-    """Stream lines of TEXT through MODEL; JSON lines on stdout."""
+    """Stream lines of TEXT through MODEL; print JSON lines."""
     lines = [line for line in read_segments(text) if line.strip()]
     program = [sys.executable, "-m", "nmt", "translate", "--model", str(model)]
     program += [part for each in overrides for part in ("--set", each)]

@@ -1,18 +1,17 @@
-"""When Eole, a peer, first reaches given dev scores in training on a recipe's corpus.
+"""Measure when Eole, a peer, first reaches given dev scores on a recipe's corpus.
 
     nmt prepare multi30k_en_de
     python benchmarks/eole_time_to_quality.py runs/multi30k_en_de work --python ENV/bin/python
 
-ENV is an environment with Eole. What version 0.6.4 pins does not go with torch 2.13: install torch
-and whatever it imports by name, then Eole with --no-deps.
+ENV is an environment with Eole. The versions that Eole 0.6.4 pins do not fit torch 2.13: install
+torch and what Eole imports by name, then Eole with --no-deps.
 
-Eole gets the run's own pieces, shape, dropout, batch size and learning rates, and its own layers
+Eole gets the run's subwords, shape, dropout, batch size and learning rates. It uses its own layers
 (norms before the sub-layers, sinusoids, ReLU), Adam, loader and length penalty, and pairs of any
-length. Its loader counts padding into a batch, so that its updates have fewer pairs than ours. Its
-training is one process that writes checkpoints; minutes are those between the start of its training
-loop and each checkpoint, by its log.
-Afterwards it translates the run's dev set with every checkpoint in turn, with the run's beam, until
-all scores asked for are reached.
+length. Its loader counts padding into a batch, so that its updates have fewer pairs than nmt's.
+Its training is one process that writes checkpoints; the minutes are those from the start of its
+training loop to each checkpoint, by its log. Afterwards it translates the run's dev set with each
+checkpoint in turn, with the run's beam, until all given scores are reached.
 """
 
 import json
@@ -43,38 +42,38 @@ STEP = re.compile(r"Step\s+(\d+)/\s*\d+")
 Pairs = list[tuple[str, str]]
 
 
-def write_pieces(path: Path, pieces: SubwordModel, segments: Iterable[str]) -> None:
-    """Segments as pieces apart, a line each."""
-    lines = [" ".join(map(pieces.piece, ids)) for ids in pieces.encode(list(segments))]
+def write_subwords(path: Path, subwords: SubwordModel, segments: Iterable[str]) -> None:
+    """Write segments as subwords separated by spaces, one segment a line."""
+    lines = [" ".join(map(subwords.piece, ids)) for ids in subwords.encode(list(segments))]
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def write_corpus(
     recipe: Recipe, run: RunFolder, data: DataFolder, work: Path
 ) -> tuple[Pairs, dict[str, Any]]:
-    """Write the pieces that Eole reads: the dev set's pairs, and Eole's settings of the files."""
-    pieces = load_tokenizer(run.tokenizer).sides[0]  # of both sides, their matrices being one
+    """Write the files that Eole reads; return the dev set and Eole's settings of the files."""
+    subwords = load_tokenizer(run.tokenizer).sides[0]  # joint: those of both sides
     train = [pair for files in recipe.data.train for pair in read_pairs(files, data, recipe)]
     dev = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
     for side, name in enumerate(("source", "target")):
-        write_pieces(work / f"train.{name}", pieces, (pair[side] for pair in train))
-        write_pieces(work / f"dev.{name}", pieces, (pair[side] for pair in dev))
-    known = [pieces.piece(number) for number in range(EOS + 1, len(pieces))]
-    write_text(work / "vocabulary", "".join(f"{piece}\t10\n" for piece in known))
+        write_subwords(work / f"train.{name}", subwords, (pair[side] for pair in train))
+        write_subwords(work / f"dev.{name}", subwords, (pair[side] for pair in dev))
+    known = [subwords.piece(number) for number in range(EOS + 1, len(subwords))]
+    write_text(work / "vocabulary", "".join(f"{subword}\t10\n" for subword in known))
     corpus = {"path_src": f"{work}/train.source", "path_tgt": f"{work}/train.target"}
     return dev, {
         "data": {"corpus": corpus},
         "src_vocab": f"{work}/vocabulary",
         "tgt_vocab": f"{work}/vocabulary",
-        "src_vocab_size": len(pieces),
-        "tgt_vocab_size": len(pieces),
+        "src_vocab_size": len(subwords),
+        "tgt_vocab_size": len(subwords),
         "share_vocab": True,
         "vocab_size_multiple": 1,
     }
 
 
 def check(recipe: Recipe) -> None:
-    """Raise UsageError for what Eole has no setting for; it would train otherwise silently."""
+    """Raise UsageError if Eole lacks a setting of the recipe and would silently ignore it."""
     model, train = recipe.model, recipe.train
     fits = {
         "model.encoder_layers = model.decoder_layers": model.encoder_layers == model.decoder_layers,
@@ -91,11 +90,11 @@ def check(recipe: Recipe) -> None:
         'data.metric = "bleu"': recipe.data.metric == "bleu",
     }
     if missing := [each for each, holds in fits.items() if not holds]:
-        raise click.UsageError(f"the run's recipe cannot be given to Eole: {missing[0]} is needed")
+        raise click.UsageError(f"Eole cannot train the run's recipe: it needs {missing[0]}")
 
 
 def training_settings(train: TrainSettings, model: ModelSettings) -> dict[str, Any]:
-    """How the run trains, in Eole's words."""
+    """Return the run's [train] settings under Eole's names."""
     return {
         "bucket_size": 32_768,  # all of Multi30k: as little padding as its loader can reach
         "num_workers": 0,
@@ -123,7 +122,7 @@ def training_settings(train: TrainSettings, model: ModelSettings) -> dict[str, A
 
 
 def model_settings(model: ModelSettings) -> dict[str, Any]:
-    """The run's shape, in Eole's words."""
+    """Return the run's [model] settings under Eole's names."""
     return {
         "architecture": "transformer",
         "hidden_size": model.d_model,
@@ -141,14 +140,14 @@ def model_settings(model: ModelSettings) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Eole:
-    """The peer: its program, and the folder it works in."""
+    """Eole's program and the folder of its files."""
 
     python: str
     work: Path
     threads: int
 
     def run(self, output: IO[bytes], *arguments: str) -> int:
-        """One of its commands, what it says going into a file; the exit status."""
+        """Run a command of Eole, write what it prints into a file and return its exit status."""
         count = str(self.threads)
         return subprocess.run(
             [self.python, "-m", "eole.bin.main", *arguments],
@@ -159,36 +158,38 @@ class Eole:
         ).returncode
 
     def train(self, settings: dict[str, Any]) -> dict[int, float]:
-        """Train; the seconds from the start of its training loop to each checkpoint, by its log."""
+        """Train; return the seconds from the start of the training loop to each checkpoint."""
         write_text(self.work / "eole.yaml", json.dumps(settings))  # JSON is YAML
         log = self.work / "train.log"
         with log.open("wb") as output:
             code = self.run(output, "train", "-config", f"{self.work}/eole.yaml")
         if code:
-            sys.exit(f"Eole's training ended with {code}: see {log}")
-        began, seconds = None, {}
+            sys.exit(f"Eole's training failed with exit status {code}: see {log}")
+        started, seconds = None, {}
         for line in log.read_text(encoding="utf-8").splitlines():
             if (stamped := STAMP.match(line)) is None:
                 continue
             now = datetime.fromisoformat(stamped[1].replace(",", "."))
             if "Start training loop" in line:
-                began = now
-            elif began and (step := STEP.search(line)):
-                seconds[int(step[1])] = (now - began).total_seconds()
+                started = now
+            elif started and (step := STEP.search(line)):
+                seconds[int(step[1])] = (now - started).total_seconds()
         if not seconds:
-            sys.exit(f"Eole's log tells of no checkpoint: see {log}")
+            sys.exit(f"Eole's log names no checkpoint: see {log}")
         return seconds
 
     def translate(self, step: int, beam_size: int) -> list[str]:
-        """The dev set's texts by a checkpoint."""
+        """Translate the dev set with a checkpoint; return the texts."""
         output, log = self.work / f"dev.{step}", self.work / f"dev.{step}.log"
         files = ["-src", f"{self.work}/dev.source", "-output", f"{output}"]
         how = ["-beam_size", str(beam_size), "-batch_size", "32"]
-        with log.open("wb") as told:
+        with log.open("wb") as printed:
             model = ["-model_path", f"{self.work}/model/step_{step}"]
-            code = self.run(told, "predict", *model, *files, *how)
+            code = self.run(printed, "predict", *model, *files, *how)
         if code or not output.exists():
-            sys.exit(f"Eole's translating with step {step} ended with {code}: see {log}")
+            sys.exit(
+                f"Eole's translation with step {step} failed with exit status {code}: see {log}"
+            )
         lines = output.read_text(encoding="utf-8").split("\n")[:-1]
         return [line.replace(" ", "").replace("\u2581", " ").strip() for line in lines]
 
@@ -196,10 +197,14 @@ class Eole:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("work", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--python", required=True, help="Of the environment that Eole is installed in.")
+@click.option("--python", required=True, help="Python of Eole's environment.")
 @click.option("--data-dir", default="data", show_default=True, type=click.Path(path_type=Path))
 @click.option(
-    "--updates", type=click.IntRange(1), default=8000, show_default=True, help="Of Eole's training."
+    "--updates",
+    type=click.IntRange(1),
+    default=8000,
+    show_default=True,
+    help="Updates of Eole's training.",
 )
 @click.option(
     "--every",
@@ -224,14 +229,16 @@ def command(
     threads: int,
     goals: tuple[float, ...],
 ) -> None:
-    """Train Eole on RUN's corpus in a new folder WORK; tell when it first reached each score."""
+    """Train Eole on RUN's corpus in a new folder WORK; print when it first reached each score."""
     folder = RunFolder(run)
     recipe = folder.load_recipe()
     check(recipe)
     if shutil.which(python) is None:
-        raise click.UsageError(f"{python} cannot be run; --python names Eole's environment's")
+        raise click.UsageError(
+            f"{python} cannot be run; --python must name the Python of Eole's environment"
+        )
     if updates % every:
-        raise click.UsageError(f"--updates {updates} is no multiple of --every {every}")
+        raise click.UsageError(f"--updates {updates} is not a multiple of --every {every}")
     try:
         work.mkdir(parents=True)
         dev, vocabulary = write_corpus(recipe, folder, DataFolder(data_dir), work)
@@ -269,10 +276,10 @@ def command(
                 f"Eole translated {len(texts)} of {len(dev)} dev segments: see {work}/dev.{step}"
             )
         bleu = main_score(metrics, texts, references)
-        told = f"{bleu:.2f} at {seconds[step] / 60:.1f} minutes, update {step:,}"
-        click.echo(told, err=True)
+        reached = f"{bleu:.2f} at {seconds[step] / 60:.1f} minutes, update {step:,}"
+        click.echo(reached, err=True)
         while left and bleu >= left[0]:
-            click.echo(f"dev BLEU {left.pop(0):g}: {told}")
+            click.echo(f"dev BLEU {left.pop(0):g}: {reached}")
         if not left:
             break
     for goal in left:

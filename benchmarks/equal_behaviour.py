@@ -1,13 +1,13 @@
-"""Whether training here is the training of the paper's formulas: our losses beside PyTorch's own.
+"""Compare training here with training by PyTorch's own layers, loss by loss.
 
     nmt prepare multi30k_en_de
     python benchmarks/equal_behaviour.py runs/multi30k_en_de
 
-The same initial weights and batches go through this project, its fast paths on (the fused loss,
-threads, fused Adam), and through a Transformer assembled from `torch.nn` with PyTorch's loss and
-optimiser and a schedule and sinusoids of its own. Nothing of `nmt` is in the second. In float64 the
-two must be equal; in float32 and bf16 rounding takes them apart, and how far it does so alone is
-each one's distance from its own float64.
+The same initial weights and batches go through nmt, with its fast paths (fused loss, threads, fused
+Adam), and through a Transformer made of `torch.nn` layers with PyTorch's loss and optimiser and its
+own schedule and sinusoids. The second uses nothing of `nmt`. In float64 both must be equal. In
+float32 and bf16 rounding separates them; each one's distance from its own float64 shows how much
+rounding does.
 """
 
 import copy
@@ -45,8 +45,8 @@ TINY = ModelSettings(
     d_v=32,
     dropout=0.0,
 )
-# Of the recipe multi30k_en_de. With 200 and 0.5, a peak of 0.003, two curves in float64 stay within
-# 1e-9 for 288 updates and then part as any two roundings of one sum would.
+# As in the recipe multi30k_en_de_paper. With 200 and 0.5, a peak of 0.003, two curves in float64
+# stay within 1e-9 for 288 updates and then part as any two roundings of one sum would.
 WARMUP, SCALE = 1500, 1.75
 SMOOTHING, BETAS, EPSILON = 0.1, (0.9, 0.98), 1e-9  # the paper's
 PRECISIONS = ("float64", "float32", "bf16")
@@ -55,7 +55,7 @@ Curve = list[float]  # smoothed loss a token, update by update
 
 
 class Independent(nn.Module):
-    """The paper's model from `torch.nn`."""
+    """The paper's model, made of `torch.nn` layers."""
 
     def __init__(self, shape: ModelSettings, vocab_size: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class Independent(nn.Module):
         )
 
     def embed(self, ids: Tensor) -> Tensor:
-        """(B, length) -> (B, length, width): embedding and sinusoid."""
+        """Return embedding plus sinusoid, (B, length) to (B, length, width)."""
         angles = [
             [position / 10_000 ** (2 * i / self.width) for i in range(self.width // 2)]
             for position in range(ids.shape[1])
@@ -81,7 +81,7 @@ class Independent(nn.Module):
         return x + torch.tensor(waves, dtype=x.dtype)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Logits (B, T, V) of the piece after each target position."""
+        """Return the logits (B, T, V) of the token after each target position."""
         memory, padding = self.embed(source), source == PAD
         for layer in self.encoder:
             memory = layer(memory, src_key_padding_mask=padding)
@@ -93,8 +93,11 @@ class Independent(nn.Module):
 
 
 @torch.no_grad()
-def carry_over(ours: Transformer, theirs: Independent) -> None:
-    """Give the independent model our initial weights; what we lack, biases of projections, is 0."""
+def copy_weights(ours: Transformer, theirs: Independent) -> None:
+    """Copy nmt's weights to the independent model.
+
+    Its projections have biases, which nmt's lack; they are set to 0.
+    """
     theirs.embedding.weight.copy_(ours.embeddings.weight)
     pairs: list[tuple[Any, Any]] = [*zip(ours.encoder, theirs.encoder, strict=True)]
     pairs += zip(ours.decoder, theirs.decoder, strict=True)
@@ -120,8 +123,8 @@ def input_weights(attention: Any) -> Tensor:
 
 
 def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
-    """By this project's updates."""
-    network = copy.deepcopy(initial).to(kind_of(precision))
+    """Train with nmt and return the loss a token of each update."""
+    network = copy.deepcopy(initial).to(weight_type(precision))
     train = TrainSettings(
         warmup_updates=WARMUP,
         learning_rate_scale=SCALE,
@@ -129,27 +132,27 @@ def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) ->
         adam_beta1=BETAS[0],
         adam_beta2=BETAS[1],
         adam_epsilon=EPSILON,
-        precision="bf16" if precision == "bf16" else "float32",  # else as the weights are
+        precision="bf16" if precision == "bf16" else "float32",  # with float64 weights, float64
     )
     recipe = Recipe("equal-behaviour", model=network.settings, train=train)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()
     curve = []
-    for number, batch in enumerate(bar(batches, f"ours, {precision}"), start=1):
+    for number, batch in enumerate(with_bar(batches, f"nmt, {precision}"), start=1):
         sums = updater.update(batch, number, counts=True, stop=None)
         curve.append(sums.smoothed_loss / sums.target_tokens)
     return curve
 
 
 def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
-    """By the independent model with torch's loss and optimiser."""
+    """Train the independent model and return the loss a token of each update."""
     shape = initial.settings
-    network = Independent(shape, initial.vocab_size).to(kind_of(precision))
-    carry_over(initial, network)
+    network = Independent(shape, initial.vocab_size).to(weight_type(precision))
+    copy_weights(initial, network)
     learned = [each for each in network.parameters() if each.requires_grad]
     adam = torch.optim.Adam(learned, betas=BETAS, eps=EPSILON, foreach=False, fused=False)
     curve = []
-    for number, batch in enumerate(bar(batches, f"PyTorch's, {precision}"), start=1):
+    for number, batch in enumerate(with_bar(batches, f"PyTorch, {precision}"), start=1):
         peak = SCALE / math.sqrt(shape.d_model * WARMUP)
         rate = peak * min(number / WARMUP, math.sqrt(WARMUP / number))
         for group in adam.param_groups:
@@ -158,7 +161,7 @@ def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) 
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             logits = network(batch.source, batch.target_input)
         loss = nn.functional.cross_entropy(
-            logits.to(kind_of(precision)).transpose(1, 2),
+            logits.to(weight_type(precision)).transpose(1, 2),
             batch.labels,
             ignore_index=PAD,
             label_smoothing=SMOOTHING,
@@ -169,19 +172,19 @@ def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) 
     return curve
 
 
-def bar(batches: Sequence[Batch], what: str) -> Iterable[Batch]:
-    """The batches, told on stderr as they go by."""
+def with_bar(batches: Sequence[Batch], what: str) -> Iterable[Batch]:
+    """Return the batches; a bar on stderr shows the progress."""
     return progress_bar(iterable=batches, desc=what, unit="update")
 
 
-def kind_of(precision: str) -> torch.dtype:
-    """Of the weights: bf16 is of products alone."""
+def weight_type(precision: str) -> torch.dtype:
+    """Return the type of the weights: with bf16 only products are in bf16."""
     return torch.float64 if precision == "float64" else torch.float32
 
 
 @contextmanager
 def float64_by_default() -> Iterator[None]:
-    """Within it, torch makes float64."""
+    """Make float64 torch's default type within a `with` block."""
     torch.set_default_dtype(torch.float64)
     try:
         yield
@@ -190,14 +193,14 @@ def float64_by_default() -> Iterator[None]:
 
 
 def initial_network(vocab_size: int) -> Transformer:
-    """Our initial weights, and sinusoids, in float64."""
+    """Return nmt's model with its initial weights and sinusoids in float64."""
     torch.manual_seed(1)
     with float64_by_default():
         return Transformer(TINY, vocab_size, PAD)
 
 
 def first_batches(prepared: Prepared, count: int, tokens: int) -> list[Batch]:
-    """The first batches of a training, epoch after epoch."""
+    """Return the first batches of a training, epoch after epoch."""
     dataset = PairDataset(prepared.shards, prepared.names)
     batches: list[Batch] = []
     epoch = 0
@@ -218,10 +221,10 @@ def first_batches(prepared: Prepared, count: int, tokens: int) -> list[Batch]:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two curves, absolute, a token."""
+    """The absolute difference of two curves, in loss a token."""
 
     largest: float
-    update: int  # where it is
+    update: int  # of the largest difference
     mean: float
 
     def __str__(self) -> str:
@@ -229,18 +232,18 @@ class Difference:
 
 
 def difference(one: Curve, other: Curve) -> Difference:
-    """Between two curves of equal length."""
+    """Compare two curves of equal length."""
     gaps = [abs(a - b) for a, b in zip(one, other, strict=True)]
     largest = max(gaps)
     return Difference(largest, 1 + gaps.index(largest), sum(gaps) / len(gaps))
 
 
 def table(curves: dict[str, tuple[Curve, Curve]]) -> str:
-    """The comparison as Markdown: a row a precision."""
+    """Return the comparison as Markdown, one row for each precision."""
     exact = curves.get("float64")
     lines = [
-        "| precision | ours beside PyTorch's | ours beside ours in float64 | PyTorch's beside its"
-        " own in float64 | loss, first to last |",
+        "| precision | nmt to PyTorch | nmt to its own float64 | PyTorch to its own float64 | loss,"
+        " first to last |",
         "|---|---|---|---|---|",
     ]
     for precision, (ours, theirs) in curves.items():
@@ -260,7 +263,7 @@ def table(curves: dict[str, tuple[Curve, Curve]]) -> str:
     type=click.IntRange(1),
     default=1000,
     show_default=True,
-    help="Tokens of a side in a batch.",
+    help="Tokens of each side of a batch.",
 )
 @click.option(
     "--precision",
@@ -276,12 +279,12 @@ def table(curves: dict[str, tuple[Curve, Curve]]) -> str:
     type=click.IntRange(1),
     default=2,
     show_default=True,
-    help="Of the CPU; ours share each batch out to them.",
+    help="CPU threads; nmt splits each batch among them.",
 )
 @click.option(
     "--curves",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File for both curves as JSON.",
+    help="JSON file for both curves.",
 )
 def command(
     run: Path,
@@ -291,9 +294,9 @@ def command(
     threads: int,
     curves: Path | None,
 ) -> None:
-    """Train 4+4 layers of width 128 here and by PyTorch's layers, on the prepared corpus of RUN.
+    """Train 4+4 layers with d_model 128 by nmt and by PyTorch's layers on the corpus of RUN.
 
-    Prints a table of the largest differences of the two losses a token over all updates.
+    RUN is a prepared run. Prints the largest differences of the losses a token over all updates.
     """
     torch.set_num_threads(threads)
     folder = RunFolder(run)
@@ -308,7 +311,7 @@ def command(
                 their_curve(initial, batches, precision),
             )
             ours, theirs = found[precision]
-            note(f"{precision}: apart by {difference(ours, theirs)} at most")
+            note(f"{precision}: they differ by at most {difference(ours, theirs)}")
         if curves is not None:
             named = {key: {"ours": a, "pytorch": b} for key, (a, b) in found.items()}
             write_text(curves, json.dumps(named) + "\n")

@@ -1,7 +1,9 @@
-"""How fast a model trains: tokens/s, memory, padding, and the share of the machine's own GEMM rate.
+"""Measure how fast a model trains: tokens/s, memory, padding, and the share of the GEMM rate.
 
-nmt prepare multi30k_en_de
-python benchmarks/train_speed.py runs/multi30k_en_de --shape tiny --precision bf16
+    nmt prepare multi30k_en_de
+    python benchmarks/train_speed.py runs/multi30k_en_de --shape tiny --precision bf16
+
+The GEMM rate is the speed of one large matrix product on this machine.
 """
 
 import json
@@ -43,13 +45,13 @@ GEMM_REPEATS = 5
 
 
 def workload(batch: Batch) -> Workload:
-    """The lengths of a batch's pairs, padding left out."""
+    """Return the lengths of a batch's pairs without padding."""
     source, target = ((ids != PAD).sum(1).tolist() for ids in (batch.source, batch.labels))
     return Workload.from_lengths(zip(source, target, strict=True))
 
 
 def gemm_rate(precision: str) -> float:
-    """Floating-point operations a second of a large torch.mm; the median of several."""
+    """Return the floating-point operations a second of a large torch.mm, median of several."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = (torch.randn(GEMM_SIZE, GEMM_SIZE).to(kind) for _ in range(2))
     seconds = []
@@ -66,19 +68,19 @@ def gemm_rate(precision: str) -> float:
 @click.option(
     "--precision", type=click.Choice(["float32", "bf16"]), default="bf16", show_default=True
 )
-@click.option("--batch-tokens", default=4096, show_default=True, help="Target tokens a batch.")
+@click.option("--batch-tokens", default=4096, show_default=True, help="Target tokens of a batch.")
 @click.option(
     "--updates",
     type=click.IntRange(1),
     default=30,
     show_default=True,
-    help="Measured, after the warm-up.",
+    help="Updates that are measured.",
 )
 @click.option(
-    "--warm-up", type=click.IntRange(1), default=10, show_default=True, help="Updates before that."
+    "--warm-up", type=click.IntRange(1), default=10, show_default=True, help="Updates before those."
 )
-@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
-@click.option("--no-gemm", is_flag=True, help="Leave the machine's own rate out.")
+@click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
+@click.option("--no-gemm", is_flag=True, help="Do not measure the GEMM rate.")
 def command(
     run: Path,
     shape: str,
@@ -89,14 +91,14 @@ def command(
     compiled: bool,
     no_gemm: bool,
 ) -> None:
-    """Train a SHAPE on the prepared corpus of RUN for some updates; one JSON line on stdout."""
+    """Train a model of SHAPE on the prepared corpus of RUN and print one JSON line."""
     folder = RunFolder(run)
-    begun = folder.load_recipe()
+    original = folder.load_recipe()
     train = replace(
-        begun.train, precision=precision, compile=compiled, micro_batch_tokens=0, r_drop=0.0
+        original.train, precision=precision, compile=compiled, micro_batch_tokens=0, r_drop=0.0
     )
-    recipe: Recipe = replace(begun, model=SHAPES[shape], train=train)
-    prepared = open_prepared(begun, folder.prepared_folder())
+    recipe: Recipe = replace(original, model=SHAPES[shape], train=train)
+    prepared = open_prepared(original, folder.prepared_folder())
     dataset = PairDataset(prepared.shards, prepared.names)
     plan = plan_epoch(
         dataset.source_lengths,
@@ -111,13 +113,13 @@ def command(
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()
     seconds, tokens, padded, flops = 0.0, 0, 0, 0.0
-    began = time.perf_counter()
+    warm_up_started = time.perf_counter()
     for number in range(1, warm_up + updates + 1):
         started = time.perf_counter()
         batch = dataset.batch(plan[(number - 1) % len(plan)], 0)
         sums = updater.update(batch, number, counts=True, stop=None)
         if number == warm_up:
-            warm_seconds = time.perf_counter() - began
+            warm_seconds = time.perf_counter() - warm_up_started
         if number <= warm_up:
             continue
         seconds += time.perf_counter() - started
