@@ -1,11 +1,11 @@
-"""What must hold of every page, measured in the browser: texts stand out, Tab is seen."""
+"""Checks for every page, measured in the browser: contrast, focus, drawings."""
 
 from tests.browser.conftest import Browser
 
 TAB = "\ue004"
 
-# Texts that are seen, with the ratio of their luminance to that of what is behind them (WCAG 2), of
-# those below 4.5. A disabled button is exempt there; what is behind a text of SVG is its own box.
+# Find visible texts with a contrast below 4.5 to 1 (WCAG 2). Disabled buttons are exempt there. The
+# background of a text in SVG is the box of its group.
 FAINT = r"""
 const numbers = (text) => text.match(/[\d.]+/g).map(Number);
 const rgba = (text) => {
@@ -42,7 +42,7 @@ for (let node; node = walker.nextNode();) {
 return [count, found];
 """
 
-# What has the focus: its name, and whether the focus can be seen.
+# Return the element that has the focus, its name, and whether the focus is visible.
 FOCUSED = """
 const element = document.activeElement;
 if (element === document.body) return null;
@@ -57,8 +57,20 @@ return [
 """
 
 
+# Find canvases without a size, or whose pixels all have one colour.
+BLANK = """
+return [...document.querySelectorAll(`${arguments[0]} canvas`)].filter((canvas) => {
+  const box = canvas.getBoundingClientRect();
+  if (!box.width || !box.height || !canvas.width || !canvas.height) return true;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = new Uint32Array(data.buffer);
+  return pixels.every((pixel) => pixel === pixels[0]);
+}).map((canvas) => canvas.outerHTML.slice(0, 90));
+"""
+
+
 def faint_texts(browser: Browser) -> dict[str, float]:
-    """Elements whose text is too like what is behind it."""
+    """Return the contrast of each text that is too faint, by element."""
     browser.run("for (const each of document.querySelectorAll('details')) each.open = true")
     result = browser.run(FAINT)
     assert isinstance(result, list)
@@ -67,7 +79,7 @@ def faint_texts(browser: Browser) -> dict[str, float]:
 
 
 def tab_stops(browser: Browser, most: int = 400) -> list[tuple[str, str, bool]]:
-    """Where Tab leads from the top of the page until it leaves it: element, name, seen."""
+    """Press Tab from the top to the end of the page; return element, name, visible focus."""
     browser.run("document.activeElement.blur(); scrollTo(0, 0)")
     found: list[tuple[str, str, bool]] = []
     for _ in range(most):
@@ -77,3 +89,8 @@ def tab_stops(browser: Browser, most: int = 400) -> list[tuple[str, str, bool]]:
             return found
         found.append((str(stop[0]), str(stop[1]), bool(stop[2])))
     raise AssertionError(f"Tab is still on the page after {most} stops")
+
+
+def blank_canvases(browser: Browser, selector: str) -> object:
+    """Return the canvases inside an element that show nothing."""
+    return browser.run(BLANK, selector)

@@ -1,6 +1,6 @@
-"""A real headless Chromium, and pages of `nmt` opened in it from disk.
+"""A headless Chromium that opens pages of `nmt` from disk.
 
-Screenshots are kept in build/screenshots/, to be looked at.
+Screenshots are written to build/screenshots/ for people to look at.
 """
 
 import base64
@@ -17,9 +17,9 @@ import torch
 from nmt.artifacts.model_file import load_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.commands import main
-from nmt.studio.explain.page import page_of
-from nmt.studio.explain.story import Explanation, tell
-from nmt.studio.report.page import page_of as report_of
+from nmt.studio.explain.explanation import Explanation, explain
+from nmt.studio.explain.page import render_explanation
+from nmt.studio.report.page import render_report
 from tests.conftest import WORDS, write_tiny_corpus
 
 if TYPE_CHECKING:
@@ -60,79 +60,79 @@ CARD = {
 
 
 class Browser:
-    """What the tests do in a browser."""
+    """A browser with the actions that the tests need."""
 
     def __init__(self, driver: "WebDriver") -> None:
         self.driver = driver
 
     def open(self, page: Path, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
-        """Show a page in a window of so many pixels, in a colour scheme."""
+        """Open a page in a window of width x height pixels, in a colour scheme."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-        # Though a test before tabbed out of its page.
+        # An earlier test may have moved the focus out of its page.
         self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         self.driver.get(page.resolve().as_uri())
 
     def all(self, selector: str) -> "list[WebElement]":
-        """Every element of a CSS selector."""
+        """Return all elements of a CSS selector."""
         return self.driver.find_elements("css selector", selector)
 
     def one(self, selector: str) -> "WebElement":
-        """The first of them."""
+        """Return the first element of a CSS selector."""
         return self.driver.find_element("css selector", selector)
 
     def text(self, selector: str) -> str:
-        """What the first of them says, folded or not."""
+        """Return the text of the first element, visible or not."""
         return self.texts(selector)[0]
 
     def texts(self, selector: str) -> list[str]:
-        """What each of them says."""
+        """Return the text of each element, visible or not."""
         every = "return [...document.querySelectorAll(arguments[0])].map((x) => x.textContent)"
         return list(self.driver.execute_script(every, selector))
 
     def focus(self, selector: str) -> None:
-        """Put the keyboard's focus on it."""
+        """Move the focus to an element."""
         self.run("arguments[0].focus()", self.one(selector))
 
     def click(self, selector: str) -> None:
-        """Click it, wherever on the page it is."""
+        """Scroll to an element and click it."""
         element = self.one(selector)
         self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
         element.click()
 
     def hover(self, selector: str) -> None:
-        """Move the pointer over it."""
+        """Move the pointer over an element."""
         from selenium.webdriver.common.action_chains import ActionChains
 
         ActionChains(self.driver).move_to_element(self.one(selector)).perform()
 
     def press(self, keys: str) -> None:
-        """Keys, to what has the focus."""
+        """Send keys to the element that has the focus."""
         self.driver.switch_to.active_element.send_keys(keys)
 
     def run(self, script: str, *arguments: object) -> object:
-        """What a script returns."""
+        """Run a script and return its result."""
         return self.driver.execute_script(script, *arguments)
 
     def until(self, happens: Callable[[], bool]) -> None:
-        """Wait for what the page does of itself."""
+        """Wait until the page has done something; raises an error after 30 seconds."""
         from selenium.webdriver.support.wait import WebDriverWait
 
         WebDriverWait(self.driver, timeout=30, poll_frequency=0.05).until(lambda _: happens())
 
     def overflow(self) -> int:
-        """Pixels that the page is wider than its window."""
+        """Return how many pixels the page is wider than its window."""
         return int(str(self.run("return document.documentElement.scrollWidth - window.innerWidth")))
 
     def complaints(self) -> list[str]:
-        """What the console holds since it was last asked: errors, and what the policy blocked."""
+        """Return new messages of the console: errors, and what the policy blocked."""
         log = self.driver.get_log("browser")  # type: ignore[no-untyped-call] # Selenium's
         return [str(each["message"]) for each in log]
 
-    def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> Path:
-        """Keep a screenshot of the window, or of an element, down to the end of one inside."""
+    def shoot(self, name: str, selector: str | None = None, through: str | None = None) -> None:
+        """Save a screenshot of the window, or of an element down to the end of `through`."""
         path = SCREENSHOTS / f"{name}.png"
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         options: dict[str, object] = {}
@@ -147,12 +147,11 @@ class Browser:
             options["captureBeyondViewport"] = True
         picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)
         path.write_bytes(base64.b64decode(picture["data"]))
-        return path
 
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
-    """Chromium, started once."""
+    """Start Chromium once."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not chromedriver:
@@ -162,7 +161,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
     profile = tmp_path_factory.mktemp("profile")
     flags = ["--headless=new", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}"]
     if os.geteuid() == 0:
-        flags.append("--no-sandbox")  # Chromium has none for root
+        flags.append("--no-sandbox")  # as root, Chromium has no sandbox
     for flag in (*flags, "--disable-dev-shm-usage", "--force-color-profile=srgb"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -174,7 +173,7 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[WebDriver]":
 
 @pytest.fixture
 def browser(driver: "WebDriver") -> Iterator[Browser]:
-    """It; the test fails if its page complains on the console."""
+    """Yield the browser; the test fails if its page writes to the console."""
     one = Browser(driver)
     one.complaints()
     yield one
@@ -182,25 +181,27 @@ def browser(driver: "WebDriver") -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def story(skilled_run: Path) -> Explanation:
+def explanation(skilled_run: Path) -> Explanation:
+    """Explain a sentence with a small model that writes words."""
     model = load_model(skilled_run, torch.device("cpu"))
-    return tell(model, SENTENCE, model.recipe.decode, print)
+    return explain(model, SENTENCE, model.recipe.decode, print)
 
 
 @pytest.fixture(scope="session")
-def page(story: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(story, tmp_path_factory.mktemp("page"))
+def page(explanation: Explanation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of the explanation."""
+    return write(explanation, tmp_path_factory.mktemp("page"))
 
 
-def write(story: Explanation, folder: Path) -> Path:
-    """A story's page on disk."""
+def write(explanation: Explanation, folder: Path) -> Path:
+    """Write the page of an explanation into a folder; return its path."""
     path = folder / "page.html"
-    path.write_text(page_of(story), encoding="utf-8")
+    path.write_text(render_explanation(explanation), encoding="utf-8")
     return path
 
 
 def demo_pages(kind: str) -> list[Path]:
-    """The pages of a kind, "explain" or "report", that `make explain-demo` built and named."""
+    """Return the pages that `make explain-demo` built; kind: "explain" or "report"."""
     named = filter(None, os.environ.get("NMT_DEMO_PAGES", "").split(os.pathsep))
     return [path for path in map(Path, named) if path.name.startswith(f"{kind}-")]
 
@@ -210,7 +211,7 @@ HEBREW = ["שמש", "ירח", "כוכב", "גשם", "שלג", "רוח", "עץ", 
 
 @pytest.fixture(scope="session")
 def hebrew_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a tiny model that was shown a little Hebrew."""
+    """Train a tiny model on Hebrew words; return its run folder."""
     folder = tmp_path_factory.mktemp("hebrew")
     recipe = write_tiny_corpus(folder)
     for path in [*folder.glob("*.src"), *folder.glob("*.tgt")]:
@@ -227,7 +228,7 @@ def hebrew_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The tiny run with an evaluation card in its folder."""
+    """Copy the tiny run and add an evaluation card."""
     folder = tmp_path_factory.mktemp("report") / "tiny"
     shutil.copytree(tiny_run, folder, ignore=shutil.ignore_patterns("checkpoints"))
     (folder / "card.json").write_text(json.dumps(CARD))
@@ -236,12 +237,14 @@ def run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="session")
 def report_page(run: RunFolder) -> Path:
-    run.report.write_text(report_of([run]), encoding="utf-8")
+    """Write the report of one run."""
+    run.report.write_text(render_report([run]), encoding="utf-8")
     return run.report
 
 
 @pytest.fixture(scope="session")
 def both(run: RunFolder, skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the report of two runs."""
     path = tmp_path_factory.mktemp("both") / "report.html"
-    path.write_text(report_of([run, RunFolder(skilled_run)]), encoding="utf-8")
+    path.write_text(render_report([run, RunFolder(skilled_run)]), encoding="utf-8")
     return path

@@ -18,21 +18,19 @@ def page(ablation: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def told(ablation: Path) -> dict[str, Any]:
+def results(ablation: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((ablation / "ablation.json").read_text(encoding="utf-8"))
     return content
 
 
-def test_the_table_is_that_of_the_figures(
-    browser: Browser, page: Path, told: dict[str, Any]
-) -> None:
+def test_the_table_shows_the_results(browser: Browser, page: Path, results: dict[str, Any]) -> None:
     browser.open(page)
     assert browser.texts("#variants tbody th") == [
         "base",
         "model.d_ff=64 (base 32)",
         "train.label_smoothing=0.2 (base 0.1)",
     ]
-    first = [variant["summary"]["loss"] for variant in told["variants"]]
+    first = [variant["summary"]["loss"] for variant in results["variants"]]
     shown = browser.texts("#variants tbody td:nth-child(4)")
     assert shown == [
         f"{each['mean']:.3f} ({each['lowest']:.3f} to {each['highest']:.3f})" for each in first
@@ -41,21 +39,21 @@ def test_the_table_is_that_of_the_figures(
     assert "compare perplexity" in browser.text("#variants .caution")
     assert len(browser.all("#runs tbody tr")) == 6
     assert browser.texts("#recipes .deviations thead th")[1:4] == [
-        variant["name"] for variant in told["variants"]
+        variant["name"] for variant in results["variants"]
     ]
 
 
-def test_each_axis_has_its_charts_with_the_base_in_each(
-    browser: Browser, page: Path, told: dict[str, Any]
+def test_the_charts_of_each_axis_include_the_base(
+    browser: Browser, page: Path, results: dict[str, Any]
 ) -> None:
     browser.open(page)
-    assert browser.texts("#curves .axis") == told["axes"]
+    assert browser.texts("#curves .axis") == results["axes"]
     assert len(browser.all("#curves canvas")) == 2 * 3
     browser.focus(f"{LOSS} .chart")
     browser.press(END)
     names = browser.texts(f"{LOSS} .u-label")
     values = dict(zip(names, browser.texts(f"{LOSS} .u-value"), strict=True))
-    base = told["variants"][0]
+    base = results["variants"][0]
     seeds = {run["seed"]: run["curves"]["loss"]["values"][-1] for run in base["runs"]}
     assert values["update"] == "12"
     assert values["base, seed 1"] == f"{seeds[1]:.3f}"
@@ -64,7 +62,7 @@ def test_each_axis_has_its_charts_with_the_base_in_each(
     assert not any("smoothing" in name for name in names)
 
 
-def test_a_run_s_page_is_a_click_away(browser: Browser, page: Path) -> None:
+def test_a_click_opens_the_report_of_a_run(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.click("#runs tbody tr:nth-child(4) a")
     browser.until(lambda: browser.driver.title == "Report of seed-2")

@@ -1,4 +1,4 @@
-"""How the page of `nmt explain` holds up: windows, schemes, long and strange sentences."""
+"""The look of the page of `nmt explain`: windows, schemes, long and unusual sentences."""
 
 import copy
 import math
@@ -9,16 +9,16 @@ import torch
 
 from nmt.artifacts.model_file import load_model
 from nmt.commands import main
-from nmt.studio.explain.data import as_data
-from nmt.studio.explain.story import Explanation, tell
+from nmt.studio.explain.data import page_data
+from nmt.studio.explain.explanation import Explanation, explain
 from nmt.text.tokenizer import EOS
-from tests.browser.audit import faint_texts, tab_stops
+from tests.browser.audit import blank_canvases, faint_texts, tab_stops
 from tests.browser.conftest import Browser, demo_pages, write
 from tests.browser.test_explain_page import shown
 from tests.conftest import write_tiny_corpus
 
 ARROW_RIGHT = "\ue014"
-VIEWS = ("pieces", "embedding", "encoder", "decoder", "probabilities", "beam", "alignment")
+VIEWS = ("tokens", "embedding", "encoder", "decoder", "probabilities", "beam", "alignment")
 LONG = " ".join(["sun moon star rain snow wind tree leaf root seed"] * 5)
 
 
@@ -42,20 +42,20 @@ def test_it_fits_the_window(browser: Browser, page: Path, width: int, dark: bool
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_texts_stand_out_from_what_is_behind(browser: Browser, page: Path, dark: bool) -> None:
-    """At least 4.5 to 1, as WCAG 2 asks of text."""
+def test_texts_have_enough_contrast(browser: Browser, page: Path, dark: bool) -> None:
+    """WCAG 2 requires a contrast of 4.5 to 1."""
     browser.open(page, dark=dark)
     assert faint_texts(browser) == {}
     browser.click("#decoder [data-value=self]")  # which hides keys
     assert faint_texts(browser) == {}
 
 
-def test_tab_leads_through_the_page_and_is_seen(browser: Browser, page: Path) -> None:
+def test_tab_visits_the_controls_with_a_visible_focus(browser: Browser, page: Path) -> None:
     browser.open(page)
     stops = tab_stops(browser)
     assert [stop for stop in stops if not stop[1] or not stop[2]] == []
     names = [name for _, name, _ in stops]
-    assert names[0] == "SubwordModel"
+    assert names[0] == "Tokens"
     for group in ("Layer 1, head", "Temperature", "Step of the search"):
         assert any(name.startswith(group) for name in names)
     assert len([name for name in names if name.startswith("Layer ")]) == 2  # one a stack
@@ -70,7 +70,7 @@ def test_canvases_follow_the_scheme(browser: Browser, page: Path) -> None:
     browser.until(lambda: browser.run(pixel) != light)
 
 
-def test_each_block_has_its_sentence_and_its_section(browser: Browser, page: Path) -> None:
+def test_each_section_has_a_lead_and_a_reference(browser: Browser, page: Path) -> None:
     browser.open(page)
     for view in VIEWS:
         assert len(browser.all(f"#{view} > .lead")) == 1
@@ -79,12 +79,12 @@ def test_each_block_has_its_sentence_and_its_section(browser: Browser, page: Pat
             assert len(part.find_elements("css selector", ":scope > .lead")) == 1
             assert part.find_element("css selector", ".ref").text.startswith("§")
     assert len(browser.all("main details details")) == 4
-    assert "Byte-pair encoding" in browser.text("#pieces .lead")
+    assert "Byte-pair encoding" in browser.text("#tokens .lead")
     assert "sinusoids" in browser.text("#embedding .lead")
 
 
 def train_tiny(folder: Path, *settings: str) -> Path:
-    """The run folder of a tiny model with other settings."""
+    """Train a tiny model with other settings; return its run folder."""
     recipe = write_tiny_corpus(folder)
     run = folder / "runs" / "other"
     options = [f"--set={each}" for each in (*settings, "train.max_updates=2")]
@@ -94,7 +94,7 @@ def train_tiny(folder: Path, *settings: str) -> Path:
     return run
 
 
-def test_the_parts_of_later_work_are_told_of_as_they_are(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path: Path) -> None:
     settings = ["norm=pre", "norm_kind=rms", "activation=swiglu", "positions=rotary", "tied=none"]
     run = train_tiny(
         tmp_path,
@@ -103,15 +103,15 @@ def test_the_parts_of_later_work_are_told_of_as_they_are(browser: Browser, tmp_p
         "tokenizer.vocab_size=30",
     )
     model = load_model(run, torch.device("cpu"))
-    story = tell(model, "sun moon", model.recipe.decode, print)
-    browser.open(write(story, tmp_path))
+    explanation = explain(model, "sun moon", model.recipe.decode, print)
+    browser.open(write(explanation, tmp_path))
     for view in VIEWS:
         assert len(browser.all(f"#{view} > .lead")) == 1
-    assert "from a vocabulary of" in browser.text("#pieces .lead")
+    assert "each language has its own vocabulary" in browser.text("#tokens .lead")
     assert "(Su et al., 2021)" in browser.text("#embedding .lead")
     assert "softmax's own" in browser.text("#probabilities .lead")
-    ids = [*story.source_ids, *story.target_outputs]
-    assert browser.texts("#pieces .chip small") == [str(each) for each in ids]
+    ids = [*explanation.source_ids, *explanation.target_outputs]
+    assert browser.texts("#tokens .chip small") == [str(each) for each in ids]
     formulas = browser.texts("#encoder .formula")
     assert formulas == [
         *("x", "RMSNorm(x)", "heads joined", "× Wᴼ", "x + …"),
@@ -120,13 +120,15 @@ def test_the_parts_of_later_work_are_told_of_as_they_are(browser: Browser, tmp_p
     assert "LayerNorm" not in browser.text("main")
 
 
-def test_other_models_are_told_of_as_they_are(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_describes_characters_and_learned_positions(
+    browser: Browser, tmp_path: Path
+) -> None:
     run = train_tiny(tmp_path, "tokenizer.kind=char", "model.positions=learned")
     model = load_model(run, torch.device("cpu"))
-    browser.open(write(tell(model, "sun moon", model.recipe.decode, print), tmp_path))
-    assert "character by character" in browser.text("#pieces .lead")
-    assert "learned for its position" in browser.text("#embedding .lead")
-    assert len(browser.all("#pieces .chips.source .chip")) == len("▁sun▁moon") + 1
+    browser.open(write(explain(model, "sun moon", model.recipe.decode, print), tmp_path))
+    assert "character by character" in browser.text("#tokens .lead")
+    assert "learned for the position" in browser.text("#embedding .lead")
+    assert len(browser.all("#tokens .chips.source .chip")) == len("▁sun▁moon") + 1
     assert browser.overflow() <= 0
 
 
@@ -135,20 +137,20 @@ def test_markup_in_the_sentence_is_shown_as_text(
 ) -> None:
     text = "sun <script>document.title='hit'</script> <b>moon</b> </script>"
     model = load_model(skilled_run, torch.device("cpu"))
-    browser.open(write(tell(model, text, model.recipe.decode, print), tmp_path))
+    browser.open(write(explain(model, text, model.recipe.decode, print), tmp_path))
     assert browser.text("h1 .source") == text
     assert browser.driver.title == f"How tiny translates: {text}"
-    assert browser.all("#pieces-view b, h1 b, h1 script") == []
+    assert browser.all("#tokens-view b, h1 b, h1 script") == []
 
 
 def test_a_sentence_of_more_than_50_tokens(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
     model = load_model(skilled_run, torch.device("cpu"))
-    story = tell(model, LONG, model.recipe.decode, print)
-    assert len(story.source_ids) > 50
+    explanation = explain(model, LONG, model.recipe.decode, print)
+    assert len(explanation.source_ids) > 50
     for width in (360, 1280):
-        browser.open(write(story, tmp_path), width)
+        browser.open(write(explanation, tmp_path), width)
         assert browser.overflow() <= 0
     browser.shoot("explain-long")
 
@@ -157,71 +159,88 @@ def test_right_to_left_and_long_words(browser: Browser, hebrew_run: Path, tmp_pa
     model = load_model(hebrew_run, torch.device("cpu"))
     word = "שמש" * 40
     browser.open(
-        write(tell(model, f"ירח שמש כוכב {word}", model.recipe.decode, print), tmp_path), 360
+        write(explain(model, f"ירח שמש כוכב {word}", model.recipe.decode, print), tmp_path), 360
     )
     assert browser.overflow() <= 0
-    for selector in ("h1 .source", "#pieces .chips.source", "#alignment .sentence.source"):
+    for selector in ("h1 .source", "#tokens .chips.source", "#alignment .sentence.source"):
         assert browser.one(selector).value_of_css_property("direction") == "rtl", selector
     left, right = (
-        browser.one(f"#pieces .chips.source .word:nth-child({n})").rect["x"] for n in (2, 1)
+        browser.one(f"#tokens .chips.source .word:nth-child({n})").rect["x"] for n in (2, 1)
     )
     assert left < right
     browser.shoot("explain-right-to-left")
     browser.focus("#alignment .sentence.source .word:last-child")
-    browser.press(ARROW_RIGHT)  # where the word before stands
+    browser.press(ARROW_RIGHT)  # to the word before it
     assert browser.run("return document.activeElement.textContent") == "כוכב"
 
 
-def test_long_words_in_what_is_read(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
+def test_long_words_in_the_reading(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
     model = load_model(skilled_run, torch.device("cpu"))
     word = "moon" * 20
-    browser.open(write(tell(model, f"sun {word}", model.recipe.decode, print), tmp_path), 360)
+    browser.open(write(explain(model, f"sun {word}", model.recipe.decode, print), tmp_path), 360)
     browser.focus("#alignment .sentence.source .word:last-child")
     assert browser.text("#alignment .reading").startswith(f"{word} is attended to by")
     assert browser.overflow() <= 0
 
 
 def test_words_of_every_script(
-    browser: Browser, story: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    browser: Browser, explanation: Explanation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By pieces put in the place of the story's own: marks, brackets, no spaces, a space alone."""
+    """Other tokens replace those of the explanation: marks, brackets, no spaces, a space alone."""
     texts = ["▁", "(", "▁हि", "न्", "दी", ")", "▁我", "狗", "▁"]
-    data = as_data(story)
+    data = page_data(explanation)
     ids = data["source"]["ids"]
     assert len(ids) > len(texts)
     names = [str(9000 + place) for place in range(len(ids))]
-    data["pieces"] |= {name: {"text": "x", "special": None} for name in names}
-    data["pieces"] |= {
+    data["tokens"] |= {name: {"text": "x", "special": None} for name in names}
+    data["tokens"] |= {
         name: {"text": text, "special": None} for name, text in zip(names, texts, strict=False)
     }
     data["source"]["ids"] = [*map(int, names[: len(texts)]), *[EOS] * (len(ids) - len(texts))]
-    monkeypatch.setattr("nmt.studio.explain.page.as_data", lambda _: data)
-    browser.open(write(story, tmp_path))
+    monkeypatch.setattr("nmt.studio.explain.page.page_data", lambda _: data)
+    browser.open(write(explanation, tmp_path))
     words = ["(", "हिन्दी", ")", "我", "狗", "▁"]
     assert browser.texts("#alignment .sentence.source .word") == words
-    assert len(browser.all("#pieces .chips.source .word")) == len(words) + len(ids) - len(texts)
+    assert len(browser.all("#tokens .chips.source .word")) == len(words) + len(ids) - len(texts)
 
 
 def test_a_translation_without_a_word(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
     model = copy.deepcopy(load_model(skilled_run, torch.device("cpu")))
     norm = model.network.get_submodule("decoder.0.feed_forward_norm.norm")
-    with torch.no_grad():  # its last vector is the end's own, whatever is read
+    with torch.no_grad():  # the output of the decoder is always the embedding of EOS
         norm.get_parameter("weight").zero_()
-        norm.get_parameter("bias").copy_(100 * model.network.embedding[EOS])
-    story = tell(model, "sun", model.recipe.decode, print)
-    assert story.translation == ""
-    browser.open(write(story, tmp_path), 360)
-    assert "holds no word" in browser.text("#alignment .reading")
+        norm.get_parameter("bias").copy_(100 * model.network.embeddings.weight[EOS])
+    explanation = explain(model, "sun", model.recipe.decode, print)
+    assert explanation.translation == ""
+    browser.open(write(explanation, tmp_path), 360)
+    assert "has no words" in browser.text("#alignment .reading")
     browser.focus("#alignment .sentence.source .word")
-    assert "holds no word" in browser.text("#alignment .reading")
+    assert "has no words" in browser.text("#alignment .reading")
     assert browser.overflow() <= 0
 
 
-def test_each_view_is_kept_as_a_picture(browser: Browser, page: Path) -> None:
+def test_each_section_is_drawn(browser: Browser, page: Path, explanation: Explanation) -> None:
+    """Each section shows all its parts, each with a size, and no canvas is blank."""
+    settings = explanation.model.recipe.model
+    source, target = len(explanation.source_ids), len(explanation.target_outputs)
+    heads = settings.heads + 1  # and all of them
+    parts = {
+        "tokens": (".chip", source + target),
+        "embedding": ("td canvas.strip", 3 * source),
+        "encoder": (".small-multiple", settings.encoder_layers * heads),
+        "decoder": (".small-multiple", settings.decoder_layers * heads),
+        "probabilities": ("tbody tr", len(explanation.next_tokens[0].ids)),
+        "beam": (".node", len(explanation.tree.nodes)),
+        "alignment": (".word", 4 + len(explanation.translation.split())),
+    }
+    assert parts.keys() == set(VIEWS)
     browser.open(page)
-    for view in VIEWS:
-        path = browser.shoot(f"explain-{view}", f"#{view}")
-        assert path.stat().st_size > 1000
+    for view, (selector, count) in parts.items():
+        boxes = [each.rect for each in browser.all(f"#{view} {selector}")]
+        assert len(boxes) == count, view
+        assert all(box["width"] > 5 and box["height"] > 5 for box in boxes), view
+        assert blank_canvases(browser, f"#{view}") == []
+        browser.shoot(f"explain-{view}", f"#{view}")
 
 
 DEMO_PAGES = demo_pages("explain")
@@ -230,7 +249,7 @@ DEMO_PAGES = demo_pages("explain")
 @pytest.mark.skipif(not DEMO_PAGES, reason="make explain-demo names its pages in NMT_DEMO_PAGES")
 @pytest.mark.parametrize("demo", DEMO_PAGES or [Path("none")], ids=lambda path: path.stem)
 def test_a_page_of_a_trained_model(browser: Browser, demo: Path) -> None:
-    """The pages that `make explain-demo` built: each view answers, in both schemes, and fits."""
+    """On the pages of `make explain-demo`, each section works, in both schemes, and fits."""
     assert demo.stat().st_size < 3e6
     for dark in (True, False):
         browser.open(demo, dark=dark)

@@ -1,4 +1,4 @@
-"""The page of `nmt explain` in Chromium: what is clicked and pressed shows the model's numbers."""
+"""The page of `nmt explain` in Chromium: clicks and keys show the model's numbers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,20 +7,20 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import load_model
-from nmt.studio.explain.data import as_data
-from nmt.studio.explain.story import Explanation, tell
+from nmt.studio.explain.data import page_data
+from nmt.studio.explain.explanation import Explanation, explain
 from tests.browser.conftest import Browser, write
 
 ARROW_DOWN, ARROW_LEFT, ARROW_RIGHT, HOME = "\ue015", "\ue012", "\ue014", "\ue011"
 
 
 def number(text: str) -> float:
-    """A number as the page writes it."""
+    """Parse a number as the page writes it."""
     return float(text.replace("\u2212", "-").removesuffix("%").replace("<", "").strip())
 
 
 def shown(browser: Browser, selector: str) -> list[float]:
-    """The numbers of elements."""
+    """Return the numbers that elements show."""
     return [number(text) for text in browser.texts(selector)]
 
 
@@ -34,7 +34,13 @@ def shown(browser: Browser, selector: str) -> list[float]:
 )
 @pytest.mark.parametrize("head", [0, 1])
 def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
-    browser: Browser, page: Path, story: Explanation, view: str, kind: str, module: str, head: int
+    browser: Browser,
+    page: Path,
+    explanation: Explanation,
+    view: str,
+    kind: str,
+    module: str,
+    head: int,
 ) -> None:
     browser.open(page)
     if view == "decoder":
@@ -42,7 +48,7 @@ def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
     button = f"#{view} [data-layer='0'][data-head='{head}']"
     browser.click(button)
     assert browser.one(button).get_attribute("aria-pressed") == "true"
-    seen = story.recording.attended[module]
+    seen = explanation.recording.attention[module]
     queries = browser.all(f"#{view} .queries [data-query]")
     assert len(queries) == seen.weights.shape[1]
     for query in range(len(queries)):
@@ -53,12 +59,12 @@ def test_a_clicked_head_shows_its_weights_and_their_arithmetic(
         scores = torch.tensor(shown(browser, f"#{view} [data-score]"))
         assert scores.softmax(-1).tolist() == pytest.approx(visible, abs=2e-3)
         assert f"Head {head + 1} of layer 1" in browser.text(f"#{view} .reading")
-        beside = [number(text) for text in browser.texts(f"#{view} .keys .weight") if text]
-        assert beside == pytest.approx(visible, abs=0.0051)
+        next_to_keys = [number(text) for text in browser.texts(f"#{view} .keys .weight") if text]
+        assert next_to_keys == pytest.approx(visible, abs=0.0051)
 
 
-def test_a_pointer_at_rest_takes_nothing_from_the_keyboard(browser: Browser, page: Path) -> None:
-    """As keys scroll the page, tokens come to lie under it."""
+def test_a_resting_pointer_does_not_change_the_query(browser: Browser, page: Path) -> None:
+    """When keys scroll the page, a token may move under the pointer."""
     browser.open(page)
     browser.click("#encoder [data-query='1']")
     browser.focus("#encoder [data-query='3']")
@@ -70,11 +76,11 @@ def test_a_pointer_at_rest_takes_nothing_from_the_keyboard(browser: Browser, pag
 
 
 def test_hovering_a_token_shows_what_it_attends_to(
-    browser: Browser, page: Path, story: Explanation
+    browser: Browser, page: Path, explanation: Explanation
 ) -> None:
     browser.open(page)
     browser.click("#encoder [data-layer='0'][data-head='1']")
-    weights = story.recording.attended["encoder.0.self_attention"].weights[1]
+    weights = explanation.recording.attention["encoder.0.self_attention"].weights[1]
     for query in (3, 0):
         browser.hover(f"#encoder [data-query='{query}']")
         token = browser.one(f"#encoder [data-query='{query}']")
@@ -86,25 +92,29 @@ def test_hovering_a_token_shows_what_it_attends_to(
     assert len(lines) == sum(weight >= 0.01 for weight in weights[0].tolist())
 
 
-def test_all_heads_are_shown_at_once(browser: Browser, page: Path, story: Explanation) -> None:
+def test_all_heads_are_shown_at_once(
+    browser: Browser, page: Path, explanation: Explanation
+) -> None:
     browser.open(page)
     browser.click("#encoder [data-head='all']")
     browser.focus("#encoder [data-query='2']")
-    mean = story.recording.attended["encoder.0.self_attention"].weights[:, 2].mean(0)
-    beside = shown(browser, "#encoder .keys .weight")
-    assert beside == pytest.approx(mean.tolist(), abs=0.0051)
+    mean = explanation.recording.attention["encoder.0.self_attention"].weights[:, 2].mean(0)
+    next_to_keys = shown(browser, "#encoder .keys .weight")
+    assert next_to_keys == pytest.approx(mean.tolist(), abs=0.0051)
     colours = {each.value_of_css_property("stroke") for each in browser.all("#encoder path.strong")}
     assert len(colours) == 2
     assert "All heads of layer 1" in browser.text("#encoder .reading")
 
 
-def test_a_matrix_cell_is_read_by_keys(browser: Browser, page: Path, story: Explanation) -> None:
+def test_a_matrix_cell_is_read_by_keys(
+    browser: Browser, page: Path, explanation: Explanation
+) -> None:
     browser.open(page)
     browser.click("#encoder [data-layer='0'][data-head='1']")
     browser.focus("#encoder canvas.cells")
     for key in (ARROW_DOWN, ARROW_DOWN, ARROW_RIGHT):
         browser.press(key)
-    weight = float(story.recording.attended["encoder.0.self_attention"].weights[1, 2, 1])
+    weight = float(explanation.recording.attention["encoder.0.self_attention"].weights[1, 2, 1])
     assert browser.text("#tip").endswith(f": {weight:.4f}")
     assert browser.text("#spoken") == browser.text("#tip")
 
@@ -139,7 +149,7 @@ def test_a_choice_keeps_the_focus(browser: Browser, page: Path) -> None:
 
 
 def test_keys_and_values_are_drawn_once_a_head(browser: Browser, page: Path) -> None:
-    """What another query does not change is not painted anew, so that 50 tokens stay quick."""
+    """Another query does not paint them again, so that 50 tokens stay fast."""
     browser.open(page)
     browser.run(
         "for (const each of document.querySelectorAll('#encoder tbody canvas')) each.mark = 1"
@@ -151,32 +161,34 @@ def test_keys_and_values_are_drawn_once_a_head(browser: Browser, page: Path) -> 
 
 
 def test_the_temperature_reshapes_the_probabilities(
-    browser: Browser, page: Path, story: Explanation
+    browser: Browser, page: Path, explanation: Explanation
 ) -> None:
     browser.open(page)
     rows = "#probabilities tbody tr"
     for temperature, key in ((1.0, None), (1.1, ARROW_RIGHT), (0.9, ARROW_LEFT)):
-        browser.click("#probabilities [aria-label^='Back to temperature 1']")
+        browser.click("#probabilities [aria-label^='Reset to temperature 1']")
         slider = browser.one("#probabilities input[type=range]")
         if key:
             slider.send_keys(key)
         assert slider.get_attribute("aria-valuetext") == f"{temperature:.1f}"
-        expected = (story.logits[0].double() / temperature).softmax(-1)
-        pieces = [int(str(row.get_attribute("data-piece"))) for row in browser.all(rows)]
+        expected = (explanation.logits[0].double() / temperature).softmax(-1)
+        tokens = [int(str(row.get_attribute("data-token"))) for row in browser.all(rows)]
         shares = [share / 100 for share in shown(browser, f"{rows} td:nth-child(3)")]
-        assert shares == pytest.approx(expected[pieces].tolist(), abs=6e-4)
+        assert shares == pytest.approx(expected[tokens].tolist(), abs=6e-4)
 
 
-def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Explanation) -> None:
+def test_decoding_is_stepped_through(
+    browser: Browser, page: Path, explanation: Explanation
+) -> None:
     browser.open(page)
-    for step, piece in enumerate(story.target_outputs):
-        assert browser.one("#probabilities tr.chosen").get_attribute("data-piece") == str(piece)
+    for step, token in enumerate(explanation.target_outputs):
+        assert browser.one("#probabilities tr.chosen").get_attribute("data-token") == str(token)
         assert len(browser.all("#probabilities .steps .to-come")) == (
-            len(story.target_outputs) - step - 1
+            len(explanation.target_outputs) - step - 1
         )
-        entropy = f"Entropy at temperature 1: {story.next_tokens[step].entropy:.2f} bits"
-        assert entropy in browser.text("#probabilities .outlook")
-        if step + 1 < len(story.target_outputs):
+        entropy = f"Entropy at temperature 1: {explanation.next_tokens[step].entropy:.2f} bits"
+        assert entropy in browser.text("#probabilities .next-tokens")
+        if step + 1 < len(explanation.target_outputs):
             browser.click("#probabilities [aria-label='Next step']")
     assert not browser.one("#probabilities [aria-label='Next step']").is_enabled()
     browser.click("#probabilities [data-step='0']")
@@ -184,10 +196,10 @@ def test_decoding_is_stepped_through(browser: Browser, page: Path, story: Explan
 
 
 def test_the_beam_is_a_tree_that_is_stepped_through(
-    browser: Browser, page: Path, story: Explanation
+    browser: Browser, page: Path, explanation: Explanation
 ) -> None:
     browser.open(page)
-    nodes = as_data(story)["beam"]["nodes"]
+    nodes = page_data(explanation)["beam"]["nodes"]
     last = max(nodes["step"])
     for step in range(last, -1, -1):
         visible = browser.all("#beam .node:not(.later)")
@@ -198,36 +210,36 @@ def test_the_beam_is_a_tree_that_is_stepped_through(
     browser.focus("#beam input[type=range]")
     browser.press("\ue010")  # End
     assert len(browser.all("#beam .node.won")) == len(nodes["wins"])
-    winner = browser.text("#beam .beam-detail")
-    assert "finished, and it wins" in winner
-    assert f"score \u2212{abs(story.winner.score):.3f}" in winner
-    pruned = next(n for n, fate in enumerate(nodes["fate"]) if fate == "pruned")
+    detail = browser.text("#beam .beam-detail")
+    assert "finished, and it wins" in detail
+    assert f"score \u2212{abs(explanation.best.score):.3f}" in detail
+    pruned = next(n for n, status in enumerate(nodes["status"]) if status == "pruned")
     browser.focus(f"#beam [data-node='{pruned}']")
     detail = browser.text("#beam .beam-detail")
     assert "pruned" in detail
     assert f"log p = \u2212{abs(nodes['log_prob'][pruned]):.3f}" in detail
     table = shown(browser, "#beam .chosen td.n")
-    log_prob, score = story.winner.log_prob, story.winner.score
+    log_prob, score = explanation.best.log_prob, explanation.best.score
     assert table == pytest.approx([log_prob, log_prob / score, score], abs=1e-3)
 
 
-def test_a_search_that_ends_at_enough_finished_says_so(
+def test_the_page_says_that_enough_hypotheses_are_finished(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
     model = load_model(skilled_run, torch.device("cpu"))
     decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
-    why = "finished, as many as the beam holds, so the search ends"
+    reason = "hypotheses are finished, as many as the beam holds, so the search ends"
     for stopping in ("safe", "beam_finished"):
-        story = tell(model, "moon", replace(decode, stopping=stopping), print)
-        browser.open(write(story, tmp_path))
-        said = browser.text("#beam-view > .scroll:last-child .note")
-        assert (why in said) == (stopping == "beam_finished")
+        explanation = explain(model, "moon", replace(decode, stopping=stopping), print)
+        browser.open(write(explanation, tmp_path))
+        note = browser.text("#beam-view > .scroll:last-child .note")
+        assert (reason in note) == (stopping == "beam_finished")
 
 
 def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None:
     browser.open(page)
     browser.focus("#beam [data-node='0']")
-    assert "begins with the start" in browser.text("#beam .beam-detail")
+    assert "begins with the start token" in browser.text("#beam .beam-detail")
     browser.press(ARROW_RIGHT)
     first = browser.run("return document.activeElement.dataset.node")
     assert "wins" in str(browser.one(f"#beam [data-node='{first}']").get_attribute("class"))
@@ -238,17 +250,17 @@ def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None
 
 
 def test_the_alignment_is_the_mean_of_the_heads(
-    browser: Browser, page: Path, story: Explanation
+    browser: Browser, page: Path, explanation: Explanation
 ) -> None:
     browser.open(page)
-    weights = story.recording.attended["decoder.0.cross_attention"].weights.mean(0)
+    weights = explanation.recording.attention["decoder.0.cross_attention"].weights.mean(0)
     drawn = [
         float(str(each.get_attribute("data-weight"))) for each in browser.all("#alignment path")
     ]
     assert drawn
     assert max(drawn) <= float(weights.sum(-1).max()) + 1e-3
     words = browser.all("#alignment .sentence.target .word")
-    assert [each.text for each in words] == story.translation.split()
+    assert [each.text for each in words] == explanation.translation.split()
     browser.focus("#alignment .sentence.target .word")
     assert browser.text("#alignment .reading").startswith(f"{words[0].text} attends to ")
 

@@ -1,23 +1,23 @@
-"""How the page of `nmt report` looks: contrast, widths, names, the way of Tab, both schemes."""
+"""The look of the page of `nmt report`: contrast, widths, names, focus, schemes."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.browser.audit import faint_texts, tab_stops
+from tests.browser.audit import blank_canvases, faint_texts, tab_stops
 from tests.browser.conftest import Browser
 
 LOSS = "[data-figure=loss] .chart"
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_texts_stand_out_from_what_is_behind(browser: Browser, both: Path, dark: bool) -> None:
-    """At least 4.5 to 1, as WCAG 2 asks of text."""
+def test_texts_have_enough_contrast(browser: Browser, both: Path, dark: bool) -> None:
+    """WCAG 2 requires a contrast of 4.5 to 1."""
     browser.open(both, dark=dark)
     assert faint_texts(browser) == {}
 
 
-def test_tab_leads_through_the_page_and_is_seen(browser: Browser, report_page: Path) -> None:
+def test_tab_visits_the_controls_with_a_visible_focus(browser: Browser, report_page: Path) -> None:
     browser.open(report_page)
     stops = tab_stops(browser)
     assert [stop for stop in stops if not stop[1] or not stop[2]] == []
@@ -33,7 +33,7 @@ def test_deviations_are_one_column_on_a_small_screen(browser: Browser, report_pa
     assert browser.run(name, cells[0]) == '"this run"'
     values = browser.all("#recipe .deviations td:nth-child(2) code")
     heights = {each.text: each.rect["height"] for each in values}
-    assert heights["12"] <= 25  # a number is not broken into lines
+    assert heights["12"] <= 25  # one line
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -61,7 +61,19 @@ def test_charts_follow_the_scheme(browser: Browser, report_page: Path) -> None:
     assert len(browser.all(f"{LOSS} canvas")) == 1
 
 
-def test_each_view_is_kept_as_a_picture(browser: Browser, report_page: Path) -> None:
+def test_each_section_is_drawn(browser: Browser, report_page: Path) -> None:
+    """Each section shows its parts, each with a size, and no canvas is blank."""
+    parts = {
+        "curves": ".chart canvas",
+        "samples": ".sample .translation",
+        "recipe": ".deviations tbody tr",
+        "corpus": "tbody td",
+        "scores": ".evaluation tbody tr",
+    }
     browser.open(report_page)
-    for view in ("curves", "samples", "recipe", "corpus", "scores"):
-        assert browser.shoot(f"report-{view}", f"#{view}").stat().st_size > 1000
+    for view, selector in parts.items():
+        boxes = [each.rect for each in browser.all(f"#{view} {selector}") if each.is_displayed()]
+        assert boxes, view
+        assert all(box["width"] > 5 and box["height"] > 5 for box in boxes), view
+        assert blank_canvases(browser, f"#{view}") == []
+        browser.shoot(f"report-{view}", f"#{view}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.studio.report.page import page_of
+from nmt.studio.report.page import render_report
 from tests.browser.conftest import Browser, demo_pages
 
 ARROW_LEFT, ARROW_RIGHT, HOME, END = "\ue012", "\ue014", "\ue011", "\ue010"
@@ -15,13 +15,13 @@ LOSS = "[data-figure=loss] .chart"
 
 
 def legend(browser: Browser, figure: str) -> dict[str, str]:
-    """What a chart's legend says at the cursor."""
+    """Return the values of a chart's legend at the cursor."""
     box = f"[data-figure={figure}] .u-series"
     names = browser.texts(f"{box} .u-label")
     return dict(zip(names, browser.texts(f"{box} .u-value"), strict=True))
 
 
-def test_keys_read_a_curve_and_all_others_with_it(
+def test_keys_move_the_cursor_in_all_charts(
     browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
     browser.open(report_page)
@@ -40,7 +40,7 @@ def test_keys_read_a_curve_and_all_others_with_it(
     browser.until(lambda: legend(browser, "loss")["update"] == "10")
 
 
-def test_keys_zoom_and_show_all_again(browser: Browser, report_page: Path) -> None:
+def test_keys_zoom_in_and_out(browser: Browser, report_page: Path) -> None:
     browser.open(report_page)
     browser.focus(LOSS)
     browser.press(HOME)
@@ -71,7 +71,7 @@ def test_a_drag_zooms_all_charts(browser: Browser, report_page: Path) -> None:
     assert legend(browser, "learning_rate")["update"] == legend(browser, "loss")["update"]
 
 
-def test_the_slider_goes_back_to_earlier_translations(
+def test_the_slider_shows_earlier_translations(
     browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
     browser.open(report_page)
@@ -90,7 +90,9 @@ def test_the_slider_goes_back_to_earlier_translations(
     ]
 
 
-def test_settings_corpus_and_cards_are_told(browser: Browser, report_page: Path) -> None:
+def test_settings_corpus_and_evaluation_cards_are_shown(
+    browser: Browser, report_page: Path
+) -> None:
     browser.open(report_page)
     assert "model.heads" in browser.texts("#recipe .deviations th code")
     assert browser.texts("#corpus tbody td")[0] == "120"
@@ -121,7 +123,7 @@ def test_two_runs_stand_side_by_side(browser: Browser, both: Path) -> None:
 
 
 def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, object]]) -> RunFolder:
-    """A copy of a run with another metric and other lines of metrics.jsonl."""
+    """Copy a run with another metric and other lines of metrics.jsonl."""
     shutil.copytree(run.path, folder)
     copied = RunFolder(folder)
     recipe = copied.recipe.read_text().replace('metric = "bleu"', f'metric = "{metric}"')
@@ -131,7 +133,7 @@ def changed(run: RunFolder, folder: Path, metric: str, lines: list[dict[str, obj
 
 
 def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
-    """Each measure has a chart of its own, and each segment its own languages."""
+    """Each metric has its chart, and each segment the languages of its run."""
     lines = [
         {("token_error_rate" if key == "bleu" else key): value for key, value in line.items()}
         for line in run.read_metrics()
@@ -140,7 +142,7 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
     recipe = other.recipe.read_text().replace('target_language = "de"', 'target_language = "fi"')
     other.recipe.write_text(recipe)
     page = tmp_path / "page.html"
-    page.write_text(page_of([run, other]), encoding="utf-8")
+    page.write_text(render_report([run, other]), encoding="utf-8")
     browser.open(page)
     titles = browser.texts("[data-figure=score] h3")
     assert titles == ["BLEU of the dev set", "token error rate of the dev set"]
@@ -161,10 +163,10 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
 
 def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
     lines = [line for line in run.read_metrics() if line["kind"] == "train"]
-    begun = changed(run, tmp_path / "begun", "bleu", lines)
-    (begun.path / "card.json").unlink()
+    started = changed(run, tmp_path / "started", "bleu", lines)
+    (started.path / "card.json").unlink()
     page = tmp_path / "page.html"
-    page.write_text(page_of([begun]), encoding="utf-8")
+    page.write_text(render_report([started]), encoding="utf-8")
     browser.open(page)
     assert browser.text("#samples-view") == "No validation yet."
     assert browser.text("#scores-view").startswith("No validation yet.")
@@ -173,7 +175,7 @@ def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path
     assert len(browser.all("#curves .chart")) == 5
 
 
-def test_a_segment_that_stands_twice_in_the_dev_set(
+def test_a_segment_that_occurs_twice_in_the_dev_set(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
     two = [
@@ -184,13 +186,14 @@ def test_a_segment_that_stands_twice_in_the_dev_set(
         {"kind": "dev", "update": update, "loss": 1, "samples": two} for update in (1, 2)
     ]
     page = tmp_path / "page.html"
-    page.write_text(page_of([changed(run, tmp_path / "twice", "bleu", lines)]), encoding="utf-8")
+    twice = changed(run, tmp_path / "twice", "bleu", lines)
+    page.write_text(render_report([twice]), encoding="utf-8")
     browser.open(page)
     assert browser.texts("#samples .translation > .line [dir]") == ["first", "second"]
     assert browser.all("#samples .versions") == []
 
 
-def test_a_curve_is_hidden_by_keys(browser: Browser, report_page: Path) -> None:
+def test_keys_hide_a_curve(browser: Browser, report_page: Path) -> None:
     browser.open(report_page)
     name = f"{LOSS} .u-series:nth-child(2) .u-label"
     pressed = f"return document.querySelector('{name}').getAttribute('aria-pressed')"
@@ -208,7 +211,7 @@ DEMO_PAGES = demo_pages("report")
 @pytest.mark.skipif(not DEMO_PAGES, reason="make explain-demo names its pages in NMT_DEMO_PAGES")
 @pytest.mark.parametrize("demo", DEMO_PAGES or [Path("none")], ids=lambda path: path.stem)
 def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
-    """The pages that `make explain-demo` built: every figure is drawn, in both schemes."""
+    """On the pages of `make explain-demo`, every figure is drawn, in both schemes."""
     for dark in (True, False):
         browser.open(demo, dark=dark)
         assert browser.overflow() <= 0

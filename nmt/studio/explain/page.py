@@ -10,7 +10,7 @@ from nmt.studio.pages.bundle import bundle
 FOLDER = Path(__file__).resolve().parent / "web"
 
 
-def page_of(explanation: Explanation) -> str:
+def render_explanation(explanation: Explanation) -> str:
     """Return the page as one HTML file."""
     styles = [shell.FOLDER / "base.css", FOLDER / "explain.css"]
     parts = shell.Parts(

@@ -1,1 +1,1 @@
-"""Self-contained HTML pages: what `nmt explain` and `nmt report` share."""
+"""Self-contained HTML pages: the parts that `nmt explain`, `report` and `ablate` share."""

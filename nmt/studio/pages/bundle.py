@@ -1,7 +1,8 @@
-"""Join JavaScript modules into one script, since a page opened from disk can import none.
+"""Join JavaScript modules into one script, since a page opened from disk cannot import modules.
 
-Each module becomes a function that is called once and returns what it exports, after those that it
-imports. Modules import by name from files beside them, and export declarations.
+Each module becomes a function that is called once and returns its exports, after the modules that
+it imports. A module may import names from relative paths, and may export functions, classes and
+constants where they are declared.
 """
 
 import re
@@ -13,14 +14,17 @@ LEFT_OVER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
 
 def bundle(entry: Path) -> str:
-    """The script of a module and of all that it imports, each once."""
+    """Return one script with a module and all modules that it imports, each once.
+
+    Raises ValueError for an import or export of another form, and for a circular import.
+    """
     joined: dict[Path, str] = {}
     add(entry.resolve(), joined, ())
     return '(() => {\n"use strict";\n' + "".join(joined.values()) + "})();\n"
 
 
 def add(path: Path, joined: dict[Path, str], importing: tuple[Path, ...]) -> None:
-    """Append a module after those it imports; raises ValueError for what cannot be joined."""
+    """Add a module to `joined` after the modules that it imports."""
     if path in importing:
         raise ValueError(f"{path.name} imports itself in a circle")
     if path in joined:

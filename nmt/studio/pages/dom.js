@@ -1,21 +1,22 @@
-/** Making elements; text is always set as text, never as markup. */
+/** Create elements; text is always set as text, never as markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The element of a page that has this id; there is one. */
+/** Return the element with this id; the page must have it. */
 export function byId(id) {
   return document.getElementById(id);
 }
 
 /**
- * An element: properties are attributes, but for `on` (listeners by event), `style` (CSS by name)
- * and `class`; null ones are left out. Children are nodes or texts.
+ * Create an HTML element. Properties are attributes, except `on` (listeners by event) and `style`
+ * (CSS properties by name); null and false are left out. Children are nodes or texts; null is left
+ * out.
  */
 export function el(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
 
-/** The same of SVG. */
+/** Create an SVG element; see `el`. */
 export function svg(tag, properties = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), properties, children);
 }
@@ -40,8 +41,8 @@ function fill(element, properties, children) {
 }
 
 /**
- * One tab stop for a group of buttons; arrow keys move in it, by `columns` up and down, and to the
- * left is on where text runs that way. Where it was is kept when the group is drawn anew.
+ * Make a group of buttons one tab stop, in which arrow keys move. Up and down move by `columns`; in
+ * right-to-left text, the left arrow moves forward. The button with data-rove="here" is the stop.
  */
 export function roving(group, columns = 1) {
   const items = [...group.querySelectorAll("[data-rove]")];
@@ -60,7 +61,7 @@ export function roving(group, columns = 1) {
   };
 }
 
-/** How far a key moves in a group of so many columns; null: it does not. */
+/** Return how far a key moves in a group with this many columns; null: it does not move. */
 export function arrow(key, columns = 1) {
   const steps = {
     ArrowRight: 1,
@@ -73,7 +74,7 @@ export function arrow(key, columns = 1) {
   return key in steps ? steps[key] : null;
 }
 
-/** A row of buttons of which one is pressed; `change` is told the value of each that is clicked. */
+/** Create a row of buttons, one of them pressed; a click calls `change(value)`. */
 export function choice(name, options, value, change) {
   const press = (pressed) => {
     for (const button of buttons) {
@@ -97,7 +98,7 @@ export function choice(name, options, value, change) {
   );
 }
 
-/** A range with its name and, beside it, what its value means. */
+/** Create a slider with its name and, next to it, the meaning of its value. */
 export function slider({ name, min, max, step, value, show, change }) {
   const shown = el("output", {}, show(value));
   const input = el("input", {

@@ -1,4 +1,4 @@
-/** The bar of a page's sections: where the reader is, and all of them folded or not. */
+/** The bar with the sections of a page: mark the current one, fold and unfold all. */
 
 /** Mark the section that is in view. */
 export function followSections() {
@@ -13,12 +13,12 @@ export function followSections() {
     here?.setAttribute("aria-current", "true");
     bar.scrollLeft = here ? here.offsetLeft - bar.offsetLeft - bar.clientWidth / 3 : 0;
   };
-  links.forEach((link, place) => link.addEventListener("click", () => sections[place].open = true));
+  links.forEach((link, index) => link.addEventListener("click", () => sections[index].open = true));
   addEventListener("scroll", mark, { passive: true });
   mark();
 }
 
-/** Let a button fold all sections, or unfold them where all are folded. */
+/** Let a button fold all sections, or unfold them if all are folded. */
 export function foldAll(button) {
   const sections = [...document.querySelectorAll("main > details")];
   const name = () => {

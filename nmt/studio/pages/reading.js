@@ -1,13 +1,13 @@
-/** What lies under the pointer or the keyboard's cursor, in words: shown beside it and spoken. */
+/** Describe what is under the pointer or the keyboard's cursor: in a tip and to screen readers. */
 
 import { byId } from "./dom.js";
 
-/** Say something to who listens. */
+/** Let screen readers speak a text. */
 export function speak(text) {
   byId("spoken").textContent = text;
 }
 
-/** Show a text at a place of the window. */
+/** Show a tip with a text at a point of the window. */
 export function showTip(text, x, y) {
   const tip = byId("tip");
   tip.textContent = text;
@@ -19,12 +19,15 @@ export function showTip(text, x, y) {
   tip.style.setProperty("top", `${top}px`);
 }
 
-/** Take it away. */
+/** Hide the tip. */
 export function hideTip() {
   byId("tip").hidden = true;
 }
 
-/** From now on, an element with a `read(x, y)` of shares of its box tells what is there. */
+/**
+ * Show a tip over elements that have a function `read(x, y)`, which returns the text for a point; x
+ * and y are shares of the width and height of its box.
+ */
 export function followPointer() {
   document.addEventListener("pointermove", (event) => {
     const target = event.target.closest?.("[data-read]");

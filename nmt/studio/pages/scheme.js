@@ -1,22 +1,22 @@
-/** Colours of the light and the dark scheme, for what is drawn on a canvas. */
+/** Colours of the light and the dark scheme, for drawing on a canvas. */
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const known = new Map(); // colours already asked for: the style sheet is slow to answer
+const known = new Map(); // by name; reading from the style sheet is slow
 dark.addEventListener("change", () => known.clear());
 
-/** Draw every canvas anew when the scheme changes; each has its own `draw`. */
+/** Draw every canvas that has a function `draw` again when the scheme changes. */
 export function followScheme() {
   onScheme(() => {
     for (const canvas of document.querySelectorAll("canvas")) canvas.draw?.();
   });
 }
 
-/** Call something whenever the scheme changes. */
+/** Call a function whenever the scheme changes. */
 export function onScheme(act) {
   dark.addEventListener("change", act);
 }
 
-/** A custom property of the style sheet, `#rrggbb`, as [red, green, blue]. */
+/** Return a custom property of the style sheet, `#rrggbb`, as [red, green, blue]. */
 export function colour(name) {
   if (!known.has(name)) {
     const text = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -25,44 +25,44 @@ export function colour(name) {
   return known.get(name);
 }
 
-/** Between two colours; share 0 is the first. */
+/** Mix two colours; share 0 is the first, 1 the second. */
 export function mix(one, other, share) {
   return one.map((value, index) => value + share * (other[index] - value));
 }
 
-/** One of many colours that are told apart: of an attention head, of a run. It follows the scheme. */
-export function nthColour(place, alpha = 1) {
-  return `hsl(${(217 + place * 137.5) % 360} 72% var(--nth) / ${alpha})`;
+/** Return the colour of the nth attention head or run, in CSS; it follows the scheme. */
+export function nthColour(index, alpha = 1) {
+  return `hsl(${(217 + index * 137.5) % 360} 72% var(--nth) / ${alpha})`;
 }
 
-/** The same as it is now, for a canvas, which knows no custom property. */
-export function nthOnCanvas(place, alpha = 1) {
+/** Return the nth colour in the current scheme, for a canvas: it has no custom properties. */
+export function nthOnCanvas(index, alpha = 1) {
   const now = getComputedStyle(document.documentElement).getPropertyValue("--nth");
-  return nthColour(place, alpha).replace("var(--nth)", now);
+  return nthColour(index, alpha).replace("var(--nth)", now);
 }
 
-/** [red, green, blue] as CSS writes it. */
+/** Return [red, green, blue] in CSS. */
 export function css(rgb, alpha = 1) {
   return `rgb(${rgb.map(Math.round).join(" ")} / ${alpha})`;
 }
 
-/** A weight from 0 to 1 as a shade: small ones are lifted, so that they can be seen. */
+/** Return the shade of a weight from 0 to 1; small weights are raised so that they are visible. */
 export function shade(weight) {
   return Math.max(0, Math.min(1, weight)) ** 0.6;
 }
 
-/** A number as a colour: low, zero, high; `scale` is where the colour is full. */
+/** Return the colour of a number between low, zero and high; it is full at `scale`. */
 export function diverging(palette, number, scale) {
   const share = Math.max(-1, Math.min(1, number / (scale || 1)));
   return mix(palette.zero, share < 0 ? palette.low : palette.high, Math.abs(share) ** 0.8);
 }
 
-/** The three colours of `diverging`, read once a drawing. */
+/** Return the three colours of `diverging`; read them once for each drawing. */
 export function divergingPalette() {
   return { low: colour("low"), zero: colour("zero"), high: colour("high") };
 }
 
-/** Paint cells, one pixel each, through a function of row and column that gives a colour. */
+/** Paint cells of one pixel each; `at(row, column)` returns the colour of a cell. */
 export function paint(canvas, rows, columns, at) {
   canvas.width = columns;
   canvas.height = rows;
@@ -70,9 +70,9 @@ export function paint(canvas, rows, columns, at) {
   const image = context.createImageData(columns, rows);
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
-      const place = 4 * (row * columns + column);
-      image.data.set(at(row, column), place);
-      image.data[place + 3] = 255;
+      const offset = 4 * (row * columns + column);
+      image.data.set(at(row, column), offset);
+      image.data[offset + 3] = 255;
     }
   }
   context.putImageData(image, 0, 0);

@@ -1,7 +1,7 @@
-"""Put a page together: one HTML file with its styles, scripts and data inside, safe to open.
+"""Build a page: one HTML file with its styles, scripts and data, safe to open.
 
-Text is escaped, data is JSON that no script tag can end, and the page's own policy lets the browser
-run the scripts and styles that are in it and nothing else, from no network.
+Text is escaped, and the data is JSON that cannot end its script element. The page's
+Content-Security-Policy allows only the scripts and styles in the file, and no network.
 """
 
 import base64
@@ -23,15 +23,18 @@ FOLDER = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Parts:
-    """What a page is made of."""
+    """The parts of a page."""
 
-    template: Path  # HTML with $policy, $styles, $data, $scripts and the page's own $names
+    template: Path  # HTML with $policy, $styles, $data, $scripts and $names of its own
     styles: Sequence[str]
-    scripts: Sequence[str]  # run in this order, after the data is there
+    scripts: Sequence[str]  # run in this order, after the data
 
 
 def render(parts: Parts, data: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    """The page; `texts` go into the template's own places, escaped."""
+    """Return the page; `texts` replace the template's own $names, escaped.
+
+    Raises ValueError if the data holds NaN or infinity, which JSON does not have.
+    """
     styles, scripts = ([each.rstrip() for each in kind] for kind in (parts.styles, parts.scripts))
     policy = "; ".join(
         [
@@ -53,37 +56,38 @@ def render(parts: Parts, data: Mapping[str, Any], texts: Mapping[str, str]) -> s
 
 
 def as_json(data: Mapping[str, Any]) -> str:
-    """JSON that stays inside a script element, whatever texts it holds."""
+    """Return JSON that cannot end a script element, whatever texts it contains."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
 
 def hash_source(content: str) -> str:
-    """How a Content-Security-Policy names an inline script or style."""
+    """Return the name of an inline script or style in a Content-Security-Policy."""
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write it whole or not at all; raises NmtError if the disk refuses.
+    """Write a page completely or not at all.
 
-    So it does for a file that is no page already, which may be a model, a recipe or a corpus.
+    Raises NmtError if it cannot be written, and if the path is a file that is not an HTML page: it
+    may be a model, a recipe or a corpus.
     """
     if path.is_file() and not may_be_page(path):
-        raise NmtError(f"{path} is there and is no HTML page; name another file with --output")
+        raise NmtError(f"{path} exists and is not an HTML page; give another file with --output")
     write_text(path, page)
 
 
 def may_be_page(path: Path) -> bool:
-    """Whether a file is empty or begins as an HTML page does."""
+    """Return True if a file is empty or begins like an HTML page."""
     try:
         with path.open("rb") as stream:
-            begin = stream.read(64).lstrip().lower()
+            start = stream.read(64).lstrip().lower()
     except OSError:
         return False
-    return not begin or begin.startswith((b"<!doctype html", b"<html"))
+    return not start or start.startswith((b"<!doctype html", b"<html"))
 
 
 def show(path: Path) -> bool:
-    """Open a page in the user's browser; False if there is none."""
+    """Open a page in the user's browser; return False if no browser is found."""
     return webbrowser.open(path.resolve().as_uri())

@@ -15,7 +15,7 @@ from nmt.model.transformer import Transformer
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.packing import unpack
-from nmt.studio.explain.page import page_of
+from nmt.studio.explain.page import render_explanation
 from nmt.text.tokenizer import BOS, EOS
 
 
@@ -190,4 +190,4 @@ def test_a_page_of_20_tokens_stays_small(
         text += " sun"
     explanation = explain(untrained, text, recipe.decode, print)
     tokens = len(explanation.source_ids) + len(explanation.target_inputs)
-    assert len(page_of(explanation).encode()) * max(1, 40 / tokens) < megabytes * 1e6
+    assert len(render_explanation(explanation).encode()) * max(1, 40 / tokens) < megabytes * 1e6

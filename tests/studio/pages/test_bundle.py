@@ -1,4 +1,4 @@
-"""Modules become one script that keeps their order and their scopes."""
+"""A bundle is one script that keeps the order and the scopes of its modules."""
 
 from pathlib import Path
 
@@ -8,13 +8,13 @@ from nmt.studio.pages.bundle import bundle
 
 
 def write(folder: Path, **files: str) -> Path:
-    """Modules by name; the folder's main one."""
+    """Write modules by name; return the path of `main`."""
     for name, text in files.items():
         (folder / f"{name}.js").write_text(text)
     return folder / "main.js"
 
 
-def test_each_module_comes_once_after_those_it_imports(tmp_path: Path) -> None:
+def test_each_module_occurs_once_after_its_imports(tmp_path: Path) -> None:
     entry = write(
         tmp_path,
         main='import { a } from "./a.js";\nimport {\n  b,\n} from "./b.js";\n\na(b);\n',
@@ -44,13 +44,13 @@ def test_each_module_comes_once_after_those_it_imports(tmp_path: Path) -> None:
         "export let a = 1;\n",
     ],
 )
-def test_what_cannot_be_joined_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_imports_and_exports_are_refused(tmp_path: Path, text: str) -> None:
     entry = write(tmp_path, main=text, a="export const a = 1;\n")
     with pytest.raises(ValueError, match=r"main\.js: cannot join '(im|ex)port"):
         bundle(entry)
 
 
-def test_a_circle_is_refused(tmp_path: Path) -> None:
+def test_a_circular_import_is_refused(tmp_path: Path) -> None:
     entry = write(
         tmp_path,
         main='import { a } from "./a.js";\nexport const b = a;\n',

@@ -1,4 +1,4 @@
-"""A page holds what it is given as text and data, and lets nothing of it run."""
+"""A page shows texts and data, and never runs them."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ def parts(tmp_path: Path) -> Parts:
     return Parts(tmp_path / "page.html", ["p { color: red }\n"], ["one();\n", "two();\n"])
 
 
-def test_texts_and_data_stay_what_they_are(parts: Parts) -> None:
+def test_texts_and_data_are_not_changed(parts: Parts) -> None:
     page = render(parts, {"text": HOSTILE, "n": [1, None]}, {"title": HOSTILE})
     assert page.count("<script") == 3
     assert page.count("</script>") == 3
@@ -32,7 +32,7 @@ def test_texts_and_data_stay_what_they_are(parts: Parts) -> None:
     assert json.loads(data[1]) == {"text": HOSTILE, "n": [1, None]}
 
 
-def test_the_policy_names_what_is_in_the_page_alone(parts: Parts) -> None:
+def test_the_policy_allows_only_the_scripts_and_styles_of_the_page(parts: Parts) -> None:
     page = render(parts, {}, {"title": ""})
     policy = re.search(r'<meta content="(.*?)">', page)
     assert policy
@@ -47,19 +47,19 @@ def test_the_policy_names_what_is_in_the_page_alone(parts: Parts) -> None:
     assert "http" not in page
 
 
-def test_a_number_that_json_lacks_is_refused(parts: Parts) -> None:
+def test_nan_is_refused(parts: Parts) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         render(parts, {"n": float("nan")}, {"title": ""})
 
 
-def test_a_page_is_written_whole_or_told(parts: Parts, tmp_path: Path) -> None:
+def test_write_creates_folders_and_reports_failure(parts: Parts, tmp_path: Path) -> None:
     write_page(tmp_path / "new" / "page.html", "é\n")
     assert (tmp_path / "new" / "page.html").read_bytes() == "é\n".encode()
     with pytest.raises(NmtError, match="cannot write"):
         write_page(tmp_path, "x")
 
 
-def test_a_page_takes_the_place_of_pages_alone(tmp_path: Path) -> None:
+def test_only_an_html_page_is_overwritten(tmp_path: Path) -> None:
     page = "<!doctype html>\n<p>new"
     path = tmp_path / "file"
     for content in ("", "<!doctype html>\n<p>old", "\n<!DOCTYPE html>", "<html></html>"):
@@ -68,6 +68,6 @@ def test_a_page_takes_the_place_of_pages_alone(tmp_path: Path) -> None:
         assert path.read_text() == page
     for content in ("source\tTarget\n", "{}", "\x00model"):
         path.write_text(content)
-        with pytest.raises(NmtError, match="file is there and is no HTML page; name another"):
+        with pytest.raises(NmtError, match=r"file exists and is not an HTML page.*--output"):
             write_page(path, page)
         assert path.read_text() == content

@@ -1,20 +1,20 @@
-/** The seventh block: source words and the words of the translation that attend to them. */
+/** The seventh section: source words, and the words of the translation that attend to them. */
 
 import { choice, el, roving, svg } from "../../pages/dom.js";
 import { fixed, percent } from "../../pages/numbers.js";
-import { words, wordText } from "./pieces.js";
+import { words, wordText } from "./tokens.js";
 
 const HEIGHT = 120;
 const FAINTEST = 0.12;
 
 /**
- * Weights of target words on source words, from the cross-attention of some layers: the mean over
- * heads and over a target word's pieces, the sum over a source word's pieces. A piece is written by
- * the position before it, so position t tells of output t.
+ * Return the weights of target words on source words, from the cross-attention of some layers: the
+ * mean over heads and over a target word's tokens, the sum over a source word's tokens. Position t
+ * reads token t and writes output t.
  */
 export function align(data, layers) {
-  const sources = units(data.source.ids, data.pieces);
-  const targets = units(data.target.outputs, data.pieces);
+  const sources = units(data.source.ids, data.tokens);
+  const targets = units(data.target.outputs, data.tokens);
   const heads = data.model.heads;
   const weight = (target, source) => {
     let sum = 0;
@@ -28,19 +28,19 @@ export function align(data, layers) {
   };
   const weights = targets.map((target) => sources.map((source) => weight(target, source)));
   return {
-    sources: sources.map((places) => wordText(places, data.source.ids, data.pieces)),
-    targets: targets.map((places) => wordText(places, data.target.outputs, data.pieces)),
+    sources: sources.map((positions) => wordText(positions, data.source.ids, data.tokens)),
+    targets: targets.map((positions) => wordText(positions, data.target.outputs, data.tokens)),
     weights,
   };
 }
 
-/** Places of the pieces of each word; where there is one word only, each of its pieces. */
-function units(ids, pieces) {
-  const found = words(ids, pieces);
-  return found.length === 1 ? found[0].map((place) => [place]) : found;
+/** Return the positions of each word's tokens; if the text is one word, of each token alone. */
+function units(ids, tokens) {
+  const found = words(ids, tokens);
+  return found.length === 1 ? found[0].map((position) => [position]) : found;
 }
 
-/** Draw the block; the layers that count are chosen. */
+/** Draw the section; its controls choose the layers. */
 export function showAlignment(view, data) {
   const every = [...data.decoder.keys()];
   const options = [
@@ -54,8 +54,8 @@ export function showAlignment(view, data) {
     const found = align(data, value === "all" ? every : [Number(value)]);
     const picture = new Picture(found, data.model);
     body.replaceChildren(el("div", { class: "scroll" }, picture.element), picture.reading);
-    picture.place();
-    const follow = new ResizeObserver(() => picture.place());
+    picture.drawLines();
+    const follow = new ResizeObserver(() => picture.drawLines());
     follow.observe(picture.element);
     remove = () => follow.disconnect();
   };
@@ -66,8 +66,8 @@ export function showAlignment(view, data) {
     el(
       "p",
       { class: "note" },
-      "Of many models the last layer but one aligns best (Garg et al., 2019). A line is a share",
-      ` of ${100 * FAINTEST} % or more; what attends to the end of the text is left out.`,
+      "In many models the last layer but one aligns best (Garg et al., 2019). A line shows a weight",
+      ` of ${100 * FAINTEST} % or more. The attention to the end token is not shown.`,
     ),
   );
   draw(first);
@@ -76,8 +76,8 @@ export function showAlignment(view, data) {
 class Picture {
   constructor(found, model) {
     this.found = found;
-    this.sources = found.sources.map((text, place) => this.word(text, "source", place));
-    this.targets = found.targets.map((text, place) => this.word(text, "target", place));
+    this.sources = found.sources.map((text, index) => this.word(text, "source", index));
+    this.targets = found.targets.map((text, index) => this.word(text, "target", index));
     this.drawing = svg("svg", { height: HEIGHT, "aria-hidden": "true" });
     this.reading = el("p", { class: "reading", "aria-live": "polite" });
     const side = (name, label, language, items) =>
@@ -98,14 +98,14 @@ class Picture {
     ];
     this.element = el("div", { class: "alignment" }, sides[0], this.drawing, sides[1]);
     for (const each of sides) roving(each);
-    this.tell("target", Math.min(1, this.targets.length - 1));
+    this.select("target", Math.min(1, this.targets.length - 1));
   }
 
-  word(text, side, place) {
-    const tell = () => {
-      if (this.chosen.side === side && this.chosen.place === place) return;
-      this.tell(side, place);
-      this.place();
+  word(text, side, index) {
+    const choose = () => {
+      if (this.chosen.side === side && this.chosen.index === index) return;
+      this.select(side, index);
+      this.drawLines();
     };
     return el(
       "button",
@@ -113,32 +113,32 @@ class Picture {
         type: "button",
         class: "word",
         "data-rove": "",
-        on: { pointermove: tell, focus: tell, click: tell },
+        on: { pointermove: choose, focus: choose, click: choose },
       },
       text,
     );
   }
 
-  tell(side, place) {
-    this.chosen = { side, place };
+  select(side, index) {
+    this.chosen = { side, index };
     const { sources, targets, weights } = this.found;
     const [from, others] = side === "target" ? [targets, sources] : [sources, targets];
     if (targets.length === 0) {
-      this.reading.textContent = "The translation holds no word.";
+      this.reading.textContent = "The translation has no words.";
       return;
     }
     const shares = others.map((text, other) => [
-      side === "target" ? weights[place][other] : weights[other][place],
+      side === "target" ? weights[index][other] : weights[other][index],
       text,
     ]).sort((one, other) => other[0] - one[0]).slice(0, 3);
     const verb = side === "target" ? "attends to" : "is attended to by";
-    this.reading.textContent = `${from[place]} ${verb} ${
+    this.reading.textContent = `${from[index]} ${verb} ${
       shares.map(([share, name]) => `${name} ${percent(share)}`).join(", ")
     }`;
   }
 
-  /** Draw the lines where the words stand now. */
-  place() {
+  /** Draw the lines between the words at their current positions. */
+  drawLines() {
     const box = this.element.getBoundingClientRect();
     if (!box.width) return;
     const middle = (word) => {
@@ -146,13 +146,13 @@ class Picture {
       return each.left + each.width / 2 - box.left;
     };
     this.drawing.setAttribute("width", String(this.element.scrollWidth));
-    const { side, place } = this.chosen;
+    const { side, index } = this.chosen;
     const paths = [];
     this.found.weights.forEach((row, target) =>
       row.forEach((weight, source) => {
         if (weight < FAINTEST) return;
         const [x0, x1] = [middle(this.sources[source]), middle(this.targets[target])];
-        const strong = place === (side === "target" ? target : source);
+        const strong = index === (side === "target" ? target : source);
         const path = svg("path", {
           d: `M${x0} 0C${x0} ${HEIGHT / 2} ${x1} ${HEIGHT / 2} ${x1} ${HEIGHT}`,
           class: strong ? "strong" : "faint",

@@ -1,31 +1,31 @@
-/** One query of one head, number by number: from its scores to the values it gathers. */
+/** The attention of one query in one head, number by number: scores, weights and sum of values. */
 
 import { el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
 import { nthColour } from "../../pages/scheme.js";
-import { pieceLabel, pieceText } from "./pieces.js";
+import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 import { dot } from "./unpack.js";
 
-/** Score of a query and a key before softmax: their product over the root of their width. */
+/** Return the score of a query and a key before softmax: q · k / √dₖ. */
 export function score(attended, head, query, key) {
   const q = attended.query.row(head, query);
   return dot(q, attended.key.row(head, key)) / Math.sqrt(q.length);
 }
 
 /**
- * The table of a head: a row a key, and the sum below. Keys and values are drawn once; `select`
- * fills in what a query makes of them.
+ * Return the table of a head: a row for each key, and the sum below. Keys and values are drawn once;
+ * `select` fills in the numbers of a query.
  */
-export function arithmetic(look, attended, head, pieces) {
-  const all = (tensor) => look.keys.map((_, key) => tensor.row(head, key));
+export function arithmetic(selection, attended, head, tokens) {
+  const all = (tensor) => selection.keys.map((_, key) => tensor.row(head, key));
   const [keys, values] = [all(attended.key), all(attended.value)];
   const valueScale = fullScale(values);
   const keyScale = fullScale(keys);
-  const rows = look.keys.map((id, key) => {
-    const name = pieceText(pieces[id]);
+  const rows = selection.keys.map((id, key) => {
+    const name = tokenText(tokens[id]);
     return keyRow(
-      el("th", { scope: "row", class: look.sides[1] }, pieceLabel(pieces[id])),
+      el("th", { scope: "row", class: selection.sides[1] }, tokenLabel(tokens[id])),
       vector(keys[key], keyScale, `key of ${name}`),
       vector(values[key], valueScale, `value of ${name}`),
       key,
@@ -51,22 +51,22 @@ export function arithmetic(look, attended, head, pieces) {
     ),
   );
   const select = (query) => {
-    const piece = pieces[look.queries[query]];
-    const name = pieceText(piece);
+    const token = tokens[selection.queries[query]];
+    const name = tokenText(token);
     const q = attended.query.row(head, query);
     queryRow.replaceChildren(
-      el("th", { scope: "row", class: look.sides[0] }, pieceLabel(piece)),
+      el("th", { scope: "row", class: selection.sides[0] }, tokenLabel(token)),
       vector(q, fullScale([q]), `query of ${name}`),
       el("td", { colspan: 4, class: "soft" }, `← its query q, ${q.length} numbers`),
     );
     rows.forEach((row, key) => {
-      if (look.masked && key > query) row.hide();
+      if (selection.masked && key > query) row.hide();
       else row.show(dot(q, keys[key]), Math.sqrt(q.length), attended.weights.at(head, query, key));
     });
     const width = values[0].length;
     const gathered = attended.joined.row(query).slice(head * width, (head + 1) * width);
-    const what = `what head ${head + 1} gathers for ${name}`;
-    sum.replaceChildren(strip(gathered, { scale: valueScale, name: what }));
+    const label = `sum of head ${head + 1} for ${name}`;
+    sum.replaceChildren(strip(gathered, { scale: valueScale, name: label }));
   };
   return { element, select };
 }
@@ -84,7 +84,7 @@ function headRow(names) {
   );
 }
 
-/** A key's row; while the key is hidden from the query it says so in place of numbers. */
+/** Return the row of a key; if a mask hides the key from the query, the row says so. */
 function keyRow(label, keyStrip, valueStrip, key, head) {
   const bar = el("span", { class: "bar", style: { background: nthColour(head) } });
   const [product, scaled, weight] = ["", "", ""].map((text) => document.createTextNode(text));
@@ -95,7 +95,7 @@ function keyRow(label, keyStrip, valueStrip, key, head) {
     el("td", { class: "n bar-cell", "data-weight": key }, bar, weight),
     valueStrip,
   ];
-  const unseen = el("td", { colspan: 5 }, "hidden: not yet written");
+  const unseen = el("td", { colspan: 5 }, "hidden: a later position");
   const element = el("tr", {}, label, ...seen);
   return {
     element,

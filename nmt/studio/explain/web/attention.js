@@ -1,13 +1,13 @@
-/** The third and fourth blocks: one stack's layers and heads, to look into. */
+/** The third and fourth sections: the layers and heads of the encoder or the decoder. */
 
 import { choice, el } from "../../pages/dom.js";
 import { percent } from "../../pages/numbers.js";
 import { arithmetic, score } from "./arithmetic.js";
 import { ALL, headMap } from "./headmap.js";
-import { ledger, normName } from "./ledger.js";
+import { layerSteps, normName } from "./layersteps.js";
 import { attentionLines, mean } from "./lines.js";
 import { attentionMatrix, weightLegend } from "./matrix.js";
-import { pieceLabel } from "./pieces.js";
+import { tokenLabel } from "./tokens.js";
 import { stripLegend } from "./strips.js";
 
 const SHOWN = [
@@ -22,11 +22,11 @@ const KINDS = {
   ],
 };
 
-/** Draw a stack, "encoder" or "decoder", into its block and answer to what is picked. */
+/** Draw a stack, "encoder" or "decoder", into its section. */
 export function showStack(view, data, stack) {
   const state = {
     kind: KINDS[stack].at(-1).value,
-    ...telling(data[stack], KINDS[stack].at(-1).value),
+    ...distinctHead(data[stack], KINDS[stack].at(-1).value),
     query: 1,
     shown: "weights",
   };
@@ -36,24 +36,25 @@ export function showStack(view, data, stack) {
     reading: el("div", { class: "reading", "aria-live": "polite" }),
     inside: new Part(
       "§3.2.1",
-      "Softmax turns what the query has in common with each key into weights, by which the values" +
-        " are summed up; without the division by √dₖ nearly all weight could go to one key.",
+      "Softmax turns the products of the query with all keys into weights, and the output is the" +
+        " weighted sum of the values. Without the division by √dₖ, softmax could give nearly all" +
+        " weight to one key.",
     ),
-    way: new Part(
+    steps: new Part(
       "§3.1",
       data.model.norm === "pre"
-        ? `Each sub-layer reads what came in through ${normName(data.model)}, which sets it to an` +
-          " even scale, and adds what it finds (Xiong et al., 2020)."
-        : `Each sub-layer finds something to add to what came in, and ${normName(data.model)}` +
-          " sets their sum to an even scale for the next one.",
+        ? `Each sub-layer reads its input through ${normName(data.model)} and adds its output to` +
+          " the input (Xiong et al., 2020)."
+        : `Each sub-layer adds its output to its input, and ${normName(data.model)} normalizes` +
+          " the sum for the next sub-layer.",
     ),
   };
-  const { controls, explorer, reading, inside, way } = parts;
-  view.append(controls, explorer, reading, inside.element, way.element);
+  const { controls, explorer, reading, inside, steps } = parts;
+  view.append(controls, explorer, reading, inside.element, steps.element);
   new Explorer(data, stack, state, parts).drawKind();
 }
 
-/** A part of a block: folds, says in a sentence what it shows, and is filled as things are picked. */
+/** A part of a section that folds. A sentence says what it shows. */
 class Part {
   constructor(section, lead) {
     this.title = el("h3");
@@ -78,23 +79,23 @@ class Part {
 }
 
 /**
- * The layer and head to begin with: whose queries attend most surely to the most different keys,
- * other than themselves.
+ * Return the layer and head to show first: the one whose queries attend with the greatest weights to
+ * the most different keys, other than themselves.
  */
-function telling(layers, kind) {
+function distinctHead(layers, kind) {
   let best = { layer: 0, head: 0, value: -1 };
   layers.forEach((each, layer) => {
     const [heads, queries] = each[kind].weights.shape;
     for (let head = 0; head < heads; head++) {
-      const surest = new Map();
+      const greatest = new Map();
       for (let query = 0; query < queries; query++) {
         const weights = each[kind].weights.row(head, query);
         const weight = Math.max(...weights);
         const key = weights.indexOf(weight);
         if (kind === "self" && key === query) continue;
-        surest.set(key, Math.max(weight, surest.get(key) ?? 0));
+        greatest.set(key, Math.max(weight, greatest.get(key) ?? 0));
       }
-      const value = [...surest.values()].reduce((sum, weight) => sum + weight, 0);
+      const value = [...greatest.values()].reduce((sum, weight) => sum + weight, 0);
       if (value > best.value) best = { layer, head, value };
     }
   });
@@ -106,8 +107,8 @@ class Explorer {
     Object.assign(this, { data, stack, state, parts });
   }
 
-  /** The attention that is looked at, and who attends to whom. */
-  look() {
+  /** Return the attention that is shown: its queries, keys and weights. */
+  selection() {
     const { data, state, stack } = this;
     const attended = this.attended();
     const own = stack === "encoder" ? data.source.ids : data.target.inputs;
@@ -128,16 +129,16 @@ class Explorer {
     return this.data[this.stack][this.state.layer][this.state.kind];
   }
 
-  /** All anew: another kind of attention. */
+  /** Draw everything again for another kind of attention. */
   drawKind() {
     const { data, stack, state } = this;
-    const look = this.look();
+    const selection = this.selection();
     this.map = headMap({
       layers: data[stack].length,
       heads: data.model.heads,
-      rows: look.queries.length,
-      columns: look.keys.length,
-      masked: look.masked,
+      rows: selection.queries.length,
+      columns: selection.keys.length,
+      masked: selection.masked,
       weights: (layer) => data[stack][layer][state.kind].weights,
     }, (layer, head) => {
       Object.assign(state, { layer, head });
@@ -151,41 +152,45 @@ class Explorer {
     this.drawHead();
   }
 
-  /** Another layer, head or way to show it. */
+  /** Draw another layer, head or quantity. */
   drawHead() {
     const { data, state, parts } = this;
-    const look = this.look();
+    const selection = this.selection();
     const change = (query) => this.select(query);
     this.map.select(state.layer, state.head);
-    this.lines = attentionLines(look, data.pieces, change);
-    this.matrix = attentionMatrix(look, data.pieces, this.values(look), change);
+    this.lines = attentionLines(selection, data.tokens, change);
+    this.matrix = attentionMatrix(selection, data.tokens, this.values(selection), change);
     this.arithmetic = state.head === ALL
       ? null
-      : arithmetic(look, this.attended(), state.head, data.pieces);
+      : arithmetic(selection, this.attended(), state.head, data.tokens);
     parts.inside.fill(
       this.arithmetic?.element ??
-        el("p", { class: "note" }, "Pick one head above to see its queries, keys and values."),
+        el(
+          "p",
+          { class: "note" },
+          "Pick one head above. Its queries, keys and values are shown here.",
+        ),
     );
     this.picture.replaceChildren(
       el("div", { class: "scroll" }, this.lines.element),
       el("div", { class: "scroll" }, this.matrix.element),
     );
-    this.drawControls(parts.controls, look);
+    this.drawControls(parts.controls, selection);
     this.query = null;
-    this.select(Math.min(state.query, look.queries.length - 1));
+    this.select(Math.min(state.query, selection.queries.length - 1));
   }
 
-  /** What the matrix shows. */
-  values(look) {
+  /** Return the numbers that the matrix shows. */
+  values(selection) {
     const { state } = this;
     if (state.shown === "weights" || state.head === ALL) {
-      const value = (query, key) => mean(look, query, key);
+      const value = (query, key) => mean(selection, query, key);
       return { value, full: 1, signed: false, name: "Attention weights" };
     }
     const attended = this.attended();
-    const scores = look.queries.map((_, query) =>
-      look.keys.map((_, key) =>
-        look.masked && key > query ? null : score(attended, state.head, query, key)
+    const scores = selection.queries.map((_, query) =>
+      selection.keys.map((_, key) =>
+        selection.masked && key > query ? null : score(attended, state.head, query, key)
       )
     );
     const full = Math.max(1e-9, ...scores.flat().map((each) => Math.abs(each ?? 0)));
@@ -193,10 +198,10 @@ class Explorer {
     return { value, full, signed: true, name: "Scores before softmax" };
   }
 
-  drawControls(controls, look) {
+  drawControls(controls, selection) {
     const { stack, state } = this;
     const again = document.activeElement?.closest?.(".choice")?.getAttribute("aria-label");
-    const full = this.values(look).full;
+    const full = this.values(selection).full;
     controls.replaceChildren(...[
       KINDS[stack].length > 1
         ? choice("Kind", KINDS[stack], state.kind, (kind) => {
@@ -213,55 +218,55 @@ class Explorer {
     if (again) controls.querySelector(`[aria-label="${again}"] [aria-pressed="true"]`)?.focus();
   }
 
-  /** Another query. */
+  /** Show another query. */
   select(query) {
     if (query === this.query) return;
     this.query = query;
     this.state.query = query;
-    const look = this.look();
+    const selection = this.selection();
     this.lines.select(query);
     this.matrix.select(query);
-    this.parts.reading.replaceChildren(...this.inWords(look, query));
+    this.parts.reading.replaceChildren(...this.describe(selection, query));
     this.arithmetic?.select(query);
-    this.nameInside(look, query);
-    this.drawWay(look, query);
+    this.titleHead(selection, query);
+    this.drawSteps(selection, query);
   }
 
-  inWords(look, query) {
+  describe(selection, query) {
     const { data, state } = this;
-    const weights = look.keys.map((_, key) => [mean(look, query, key) ?? 0, key]);
+    const weights = selection.keys.map((_, key) => [mean(selection, query, key) ?? 0, key]);
     const best = weights.sort((one, other) => other[0] - one[0]).slice(0, 3);
     const where = state.head === ALL ? "All heads" : `Head ${state.head + 1}`;
-    const into = [`${where} of layer ${state.layer + 1}: `, pieceOf(look, query, data)];
+    const into = [`${where} of layer ${state.layer + 1}: `, tokenOf(selection, query, data)];
     into.push(" attends to ");
     best.filter(([weight], index) => !index || weight >= 0.01).forEach(([weight, key], index) => {
       if (index) into.push(", ");
-      into.push(pieceLabel(data.pieces[look.keys[key]]), ` ${percent(weight)}`);
+      into.push(tokenLabel(data.tokens[selection.keys[key]]), ` ${percent(weight)}`);
     });
     return into;
   }
 
-  nameInside(look, query) {
+  titleHead(selection, query) {
     const { data, state, parts } = this;
     parts.inside.name(
       state.head === ALL ? "Inside a head, for " : `Inside head ${state.head + 1}, for `,
-      pieceOf(look, query, data),
+      tokenOf(selection, query, data),
       ": softmax(QKᵀ ÷ √dₖ) V",
     );
   }
 
-  drawWay(look, query) {
+  drawSteps(selection, query) {
     const { data, stack, state, parts } = this;
     const side = stack === "encoder" ? "source" : "target";
     const input = state.layer ? data[stack][state.layer - 1].output : data.embedding[side].sum;
-    parts.way.name(
-      pieceOf(look, query, data),
+    parts.steps.name(
+      tokenOf(selection, query, data),
       ` through layer ${state.layer + 1} of ${data[stack].length}`,
     );
-    parts.way.fill(ledger(stack, data[stack][state.layer], input, query, data.model));
+    parts.steps.fill(layerSteps(stack, data[stack][state.layer], input, query, data.model));
   }
 }
 
-function pieceOf(look, query, data) {
-  return pieceLabel(data.pieces[look.queries[query]]);
+function tokenOf(selection, query, data) {
+  return tokenLabel(data.tokens[selection.queries[query]]);
 }

@@ -1,22 +1,22 @@
-/** The sixth block: the beam as a tree that grows step by step. */
+/** The sixth section: the beam search as a tree that grows step by step. */
 
 import { el, svg } from "../../pages/dom.js";
 import { fixed, percent } from "../../pages/numbers.js";
-import { joined, pieceLabel, pieceText } from "./pieces.js";
+import { joined, tokenLabel, tokenText } from "./tokens.js";
 import { growTree, pathTo } from "./tree.js";
 
 const COLUMN = 98;
 const ROW = 30;
 const BOX = { width: 74, height: 23 };
-const FATES = {
+const STATUSES = {
   kept: "kept",
   pruned: "pruned",
   finished: "finished",
-  open: "still open when the search ended",
+  open: "unfinished when the search ended",
 };
 const PLAY_MS = 900;
 
-/** Draw the block and answer to its controls. */
+/** Draw the section. */
 export function showBeam(view, data) {
   new Beam(view, data).go(Infinity);
 }
@@ -37,7 +37,7 @@ class Beam {
     const button = (name, sign, act) =>
       el("button", { type: "button", "aria-label": name, on: { click: act } }, sign);
     this.back = button("One step back", "←", () => this.go(this.step - 1));
-    this.on = button("One step on", "→", () => this.go(this.step + 1));
+    this.on = button("One step forward", "→", () => this.go(this.step + 1));
     this.play = button("Play", "▶", () => this.toggle());
     this.at = el("output", { class: "soft" });
     this.range = el("input", {
@@ -80,7 +80,7 @@ class Beam {
       width,
       height,
       role: "group",
-      "aria-label": "The beam; arrow keys follow its branches",
+      "aria-label": "The search tree; arrow keys follow its branches",
     });
     this.boxes = this.nodes.map((node) => this.box(node));
     const edges = this.nodes.filter((node) => node.parent !== null).map((node) => this.edge(node));
@@ -103,27 +103,27 @@ class Beam {
     const middle = (x0 + x1) / 2;
     const path = svg("path", {
       d: `M${x0} ${y0}C${middle} ${y0} ${middle} ${y1} ${x1} ${y1}`,
-      class: `edge ${node.fate}${node.wins ? " wins" : ""}`,
+      class: `edge ${node.status}${node.wins ? " wins" : ""}`,
     });
     node.edge = path;
     return path;
   }
 
   box(node) {
-    const piece = this.data.pieces[node.piece];
-    const label = pieceText(piece);
+    const token = this.data.tokens[node.token];
+    const label = tokenText(token);
     const share = node.parent === null ? 1 : this.share(node);
     const group = svg(
       "g",
       {
-        class: `node ${node.fate}${node.wins ? " wins" : ""}`,
+        class: `node ${node.status}${node.wins ? " wins" : ""}`,
         transform: `translate(${COLUMN * node.step + 4} ${
           ROW * (node.row + 0.5) - BOX.height / 2
         })`,
         role: "button",
-        tabindex: node.place === 0 ? "0" : "-1",
-        "data-node": node.place,
-        "aria-label": `${label}, step ${node.step}, ${FATES[node.fate]}`,
+        tabindex: node.index === 0 ? "0" : "-1",
+        "data-node": node.index,
+        "aria-label": `${label}, step ${node.step}, ${STATUSES[node.status]}`,
         on: {
           pointermove: () => this.choose(node),
           focus: () => this.choose(node),
@@ -143,7 +143,7 @@ class Beam {
     return group;
   }
 
-  /** Probability of a node's piece after its parent. */
+  /** Probability of a node's token after its parent. */
   share(node) {
     return Math.exp(node.logProb - this.nodes[node.parent].logProb);
   }
@@ -160,10 +160,10 @@ class Beam {
     }[event.key];
     if (!event.key.startsWith("Arrow")) return;
     event.preventDefault();
-    if (to && to.step <= this.step) this.boxes[to.place].focus();
+    if (to && to.step <= this.step) this.boxes[to.index].focus();
   }
 
-  /** Show the search after so many steps. */
+  /** Show the search after a number of steps. */
   go(step) {
     this.step = Math.max(0, Math.min(this.last, step));
     this.range.value = String(this.step);
@@ -174,14 +174,14 @@ class Beam {
     const ended = this.step === this.last;
     for (const node of this.nodes) {
       const later = node.step > this.step;
-      const dead = !later && node.fate === "kept" && node.lasts < this.step && !node.wins;
-      for (const part of [this.boxes[node.place], node.edge]) {
+      const dead = !later && node.status === "kept" && node.lastStep < this.step && !node.wins;
+      for (const part of [this.boxes[node.index], node.edge]) {
         part?.classList.toggle("later", later);
         part?.classList.toggle("dead", dead);
         part?.classList.toggle("won", ended && node.wins);
       }
     }
-    const column = this.boxes.find((_, place) => this.nodes[place].step === this.step);
+    const column = this.boxes.find((_, index) => this.nodes[index].step === this.step);
     if (this.step < this.last) column?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
     const won = this.nodes.findLast((node) => node.wins);
     this.choose(ended ? won : this.steps[this.step].find((node) => node.wins) ?? won);
@@ -193,24 +193,26 @@ class Beam {
     this.chosen = node;
     const path = new Set(pathTo(this.nodes, node));
     this.nodes.forEach((each) => {
-      const box = this.boxes[each.place];
+      const box = this.boxes[each.index];
       box.classList.toggle("on-path", path.has(each) || each.parent === null);
       box.setAttribute("tabindex", each === node ? "0" : "-1");
       each.edge?.classList.toggle("on-path", path.has(each));
     });
-    this.detail.replaceChildren(...this.inWords(node));
+    this.detail.replaceChildren(...this.describe(node));
   }
 
-  inWords(node) {
-    if (node.parent === null) return ["The search begins with the start of a sentence."];
-    const fate = node.wins && node.fate === "finished" ? "finished, and it wins" : FATES[node.fate];
+  describe(node) {
+    if (node.parent === null) return ["The search begins with the start token."];
+    const status = node.wins && node.status === "finished"
+      ? "finished, and it wins"
+      : STATUSES[node.status];
     return [
       el("span", { class: "so-far target" }, this.text(node)),
       el(
         "span",
         { class: "soft" },
-        ` · ${fate} · p(`,
-        pieceLabel(this.data.pieces[node.piece]),
+        ` · ${status} · p(`,
+        tokenLabel(this.data.tokens[node.token]),
         `) = ${percent(this.share(node))} · log p = ${fixed(node.logProb, 3)}` +
           ` · score ${fixed(node.score, 3)}`,
       ),
@@ -218,16 +220,16 @@ class Beam {
   }
 
   text(node) {
-    return joined(pathTo(this.nodes, node).map((each) => each.piece), this.data.pieces);
+    return joined(pathTo(this.nodes, node).map((each) => each.token), this.data.tokens);
   }
 
-  /** What the beam holds after the step, and why the search goes on or ends. */
+  /** Show the hypotheses after the step, and the reason why the search continues or ends. */
   drawHypotheses() {
     const live = (this.steps[this.step] ?? []).filter((node) =>
-      ["kept", "open"].includes(node.fate)
+      ["kept", "open"].includes(node.status)
     );
     const finished = this.nodes
-      .filter((node) => node.fate === "finished" && node.step <= this.step)
+      .filter((node) => node.status === "finished" && node.step <= this.step)
       .sort((one, other) => other.score - one.score);
     const { size } = this.data.beam;
     const rows = [...finished.slice(0, size), ...live].map((node) => this.row(node));
@@ -253,9 +255,9 @@ class Beam {
   }
 
   row(node) {
-    const wins = this.step === this.last && node.wins && node.fate === "finished";
-    const live = node.fate === "open" ? "left open" : "live";
-    const state = wins ? "wins" : node.fate === "finished" ? "finished" : live;
+    const wins = this.step === this.last && node.wins && node.status === "finished";
+    const live = node.status === "open" ? "unfinished" : "live";
+    const state = wins ? "wins" : node.status === "finished" ? "finished" : live;
     return el(
       "tr",
       { class: wins ? "chosen" : null },
@@ -277,18 +279,18 @@ class Beam {
     const rule = `Beam of ${size}, scores are log p over ((5 + length) / 6)^${alpha}. `;
     if (this.step === 0) return rule;
     const bound = bounds[this.step - 1];
-    if (!best) return `${rule}Nothing is finished yet.`;
+    if (!best) return `${rule}No hypothesis is finished yet.`;
     const could = `The best live hypothesis could reach ${
       fixed(bound, 3)
-    } at most, by length ${most}`;
+    } at most, at length ${most}`;
     if (this.step < this.last) {
-      return `${rule}${could}: more than ${fixed(best.score, 3)}, so the search goes on.`;
+      return `${rule}${could}: more than ${fixed(best.score, 3)}, so the search continues.`;
     }
     if (bound !== null && bound <= best.score) {
       return `${rule}${could}: no more than ${fixed(best.score, 3)}, so the search ends.`;
     }
     if (stopping === "beam_finished" && finished.length >= size) {
-      return `${rule}${finished.length} finished, as many as the beam holds, so the search ends.`;
+      return `${rule}${finished.length} hypotheses are finished, as many as the beam holds, so the search ends.`;
     }
     return `${rule}The search ends here.`;
   }
@@ -296,7 +298,7 @@ class Beam {
 
 const ruler = el("canvas").getContext("2d");
 
-/** As much of a text as a width in pixels holds. */
+/** Shorten a text to a width in pixels. */
 function fitting(text, width) {
   ruler.font = `600 13px ${getComputedStyle(document.body).fontFamily}`;
   const letters = [...text];
@@ -309,15 +311,15 @@ function fitting(text, width) {
 }
 
 function legend() {
-  const item = (fate, text) => el("span", {}, el("i", { class: `swatch ${fate}` }), text);
+  const item = (status, text) => el("span", {}, el("i", { class: `swatch ${status}` }), text);
   return el(
     "p",
     { class: "beam-legend note" },
     item("kept", "kept"),
-    item("dead", "kept, but its branch ended later"),
+    item("dead", "kept, but pruned later"),
     item("pruned", "pruned"),
     item("finished", "finished"),
     item("wins", "the translation"),
-    el("span", {}, "best first from the top; the bar is the probability of the piece"),
+    el("span", {}, "the best is at the top; the bar is the probability of the token"),
   );
 }

@@ -1,8 +1,8 @@
-/** The second block: embedding, position and their sum, a token a row. */
+/** The second section: embedding, position and their sum, one row for each token. */
 
 import { choice, el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
-import { pieceLabel, pieceText } from "./pieces.js";
+import { tokenLabel, tokenText } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
 const SIDES = [
@@ -10,7 +10,7 @@ const SIDES = [
   { value: "target", label: "Translation" },
 ];
 
-/** Draw the block; the side is chosen. */
+/** Draw the section; its control chooses the side. */
 export function showEmbedding(view, data) {
   const body = el("div", { class: "scroll" });
   const draw = (side) => {
@@ -23,10 +23,10 @@ export function showEmbedding(view, data) {
     el(
       "p",
       { class: "note" },
-      `Each strip is a vector of d_model = ${data.model.d_model} numbers; blue is below zero, `,
-      "orange above. ",
+      `Each strip is a vector of d_model = ${data.model.d_model} numbers. Blue is below zero, `,
+      "orange is above. ",
       data.model.positions === "sinusoidal"
-        ? "Along a position's strip, sines and cosines of ever longer waves take turns."
+        ? "A position is made of sines and cosines with increasing wavelengths."
         : "",
     ),
   );
@@ -37,27 +37,27 @@ function table(ids, data, side) {
   const parts = data.embedding[side];
   const scales = {};
   for (const [part, tensor] of Object.entries(parts)) {
-    scales[part] = fullScale(ids.map((_, place) => tensor.row(place)));
+    scales[part] = fullScale(ids.map((_, position) => tensor.row(position)));
   }
-  const cell = (part, place, name) =>
-    el("td", { class: "wide" }, strip(parts[part].row(place), { scale: scales[part], name }));
+  const cell = (part, position, name) =>
+    el("td", { class: "wide" }, strip(parts[part].row(position), { scale: scales[part], name }));
   const column = (part, name) =>
     el("th", { scope: "col" }, name, el("small", {}, ` ±${fixed(scales[part], 1)}`));
   // Rotary positions are not added.
   const added = (...cells) => data.model.positions === "rotary" ? [] : cells;
-  const rows = ids.map((id, place) => {
-    const name = pieceText(data.pieces[id]);
+  const rows = ids.map((id, position) => {
+    const name = tokenText(data.tokens[id]);
     return el(
       "tr",
       {},
-      el("td", { class: "n soft" }, String(place)),
-      el("th", { scope: "row", class: side }, pieceLabel(data.pieces[id])),
-      cell("scaled", place, `embedding of ${name}`),
+      el("td", { class: "n soft" }, String(position)),
+      el("th", { scope: "row", class: side }, tokenLabel(data.tokens[id])),
+      cell("scaled", position, `embedding of ${name}`),
       ...added(
         el("td", { class: "operator" }, "+"),
-        cell("position", place, `position ${place}`),
+        cell("position", position, `position ${position}`),
         el("td", { class: "operator" }, "="),
-        cell("sum", place, `input of ${name}`),
+        cell("sum", position, `input of ${name}`),
       ),
     );
   });
@@ -65,13 +65,13 @@ function table(ids, data, side) {
     "tr",
     {},
     el("th", { scope: "col" }, el("span", { class: "unseen" }, "position")),
-    el("th", { scope: "col" }, "piece"),
-    column("scaled", "its embedding × √d_model"),
+    el("th", { scope: "col" }, "token"),
+    column("scaled", "embedding × √d_model"),
     ...added(
       el("td"),
-      column("position", "its position"),
+      column("position", "position"),
       el("td"),
-      column("sum", "what the first layer gets"),
+      column("sum", "input of the first layer"),
     ),
   );
   return el("table", { class: "strips" }, el("thead", {}, head), el("tbody", {}, ...rows));

@@ -1,4 +1,4 @@
-/** All heads of all layers as small multiples, which is also where one is picked. */
+/** Small pictures of all heads of all layers; a click on one shows it in full. */
 
 import { el, roving } from "../../pages/dom.js";
 import { nthColour } from "../../pages/scheme.js";
@@ -7,8 +7,9 @@ import { thumbnail } from "./matrix.js";
 export const ALL = "all";
 
 /**
- * A row a layer, a column a head and one for all heads. `weights(layer)` is that layer's tensor;
- * `pick` is told layer and head, where ALL is a head as well.
+ * Return a grid: a row for each layer, a column for each head and one for the mean of all heads.
+ * `weights(layer)` returns the weights of a layer. `pick(layer, head)` is called on a click; head may
+ * be ALL.
  */
 export function headMap({ layers, heads, rows, columns, masked, weights }, pick) {
   const buttons = [];

@@ -1,51 +1,52 @@
-/** Attention as lines from each query to the keys it attends to, as in the paper's figures 3 to 5. */
+/** Attention as lines from each query to its keys, as in figures 3 to 5 of the paper. */
 
 import { el, roving, svg } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
 import { nthColour } from "../../pages/scheme.js";
-import { pieceLabel } from "./pieces.js";
+import { tokenLabel } from "./tokens.js";
 
 const WIDTH = 124;
-const FAINTEST = 0.04; // weights below are no lines; the numbers beside the keys tell them all
+const FAINTEST = 0.04; // smaller weights have no line; the numbers next to the keys show all weights
 
 /**
- * Two columns of tokens with lines between them. `look` has queries and keys (ids), names of both
- * sides, `heads` (those shown) and weight(head, query, key). `change` is told the query chosen.
+ * Return two columns of tokens with lines between them. `selection` has the ids of queries and keys,
+ * the names of both sides, the `heads` that are shown and weight(head, query, key). `change(query)` is
+ * called when a query is chosen.
  */
-export function attentionLines(look, pieces, change) {
-  const rowHeight = Math.max(look.queries.length, look.keys.length) > 26 ? 21 : 26;
-  const queries = look.queries.map((id, place) =>
+export function attentionLines(selection, tokens, change) {
+  const rowHeight = Math.max(selection.queries.length, selection.keys.length) > 26 ? 21 : 26;
+  const queries = selection.queries.map((id, index) =>
     el(
       "button",
       {
         type: "button",
-        class: `token ${look.sides[0]}`,
+        class: `token ${selection.sides[0]}`,
         "data-rove": "",
-        "data-query": place,
+        "data-query": index,
         "aria-pressed": "false",
         on: {
-          pointermove: () => change(place),
-          focus: () => change(place),
-          click: () => change(place),
+          pointermove: () => change(index),
+          focus: () => change(index),
+          click: () => change(index),
         },
       },
-      pieceLabel(pieces[id]),
-      look.outputs
-        ? el("span", { class: "next" }, " → ", pieceLabel(pieces[look.outputs[place]]))
+      tokenLabel(tokens[id]),
+      selection.outputs
+        ? el("span", { class: "next" }, " → ", tokenLabel(tokens[selection.outputs[index]]))
         : null,
     )
   );
-  const keys = look.keys.map((id) => keyRow(pieces[id], look.sides[1]));
+  const keys = selection.keys.map((id) => keyRow(tokens[id], selection.sides[1]));
   const height = rowHeight * Math.max(queries.length, keys.length);
   const drawing = svg("svg", {
     width: WIDTH,
     height,
     viewBox: `0 0 ${WIDTH} ${height}`,
-    preserveAspectRatio: "none", // it is narrower on a small screen
+    preserveAspectRatio: "none", // the drawing is narrower on a small screen
     "aria-hidden": "true",
   });
-  // Drawn once: of each query what is faint, behind the strong lines of the one chosen.
-  const faint = look.queries.map((_, query) => faintLines(look, query, rowHeight));
+  // The faint lines of all queries are drawn once, behind the strong lines of the chosen query.
+  const faint = selection.queries.map((_, query) => faintLines(selection, query, rowHeight));
   const strong = svg("g");
   drawing.append(...faint, strong);
   const left = el("div", { class: "queries", role: "group", "aria-label": "Attending token" });
@@ -59,21 +60,21 @@ export function attentionLines(look, pieces, change) {
     el("div", { class: "keys" }, ...keys.map((key) => key.element)),
   );
   const select = (query) => {
-    queries.forEach((button, place) => {
-      button.setAttribute("aria-pressed", String(place === query));
-      button.dataset.rove = place === query ? "here" : "";
+    queries.forEach((button, index) => {
+      button.setAttribute("aria-pressed", String(index === query));
+      button.dataset.rove = index === query ? "here" : "";
     });
     if (!left.contains(document.activeElement)) roving(left);
-    keys.forEach((key, place) => key.show(mean(look, query, place)));
-    faint.forEach((lines, place) => lines.classList.toggle("chosen", place === query));
-    strong.replaceChildren(...strongLines(look, query, rowHeight));
+    keys.forEach((key, index) => key.show(mean(selection, query, index)));
+    faint.forEach((lines, index) => lines.classList.toggle("chosen", index === query));
+    strong.replaceChildren(...strongLines(selection, query, rowHeight));
   };
   return { element, select };
 }
 
-function keyRow(piece, side) {
+function keyRow(token, side) {
   const number = el("span", { class: "weight" });
-  const element = el("div", { class: `token ${side}` }, number, pieceLabel(piece));
+  const element = el("div", { class: `token ${side}` }, number, tokenLabel(token));
   return {
     element,
     show: (weight) => {
@@ -84,23 +85,23 @@ function keyRow(piece, side) {
   };
 }
 
-/** The mean weight of the heads shown; null where the key is hidden from the query. */
-export function mean(look, query, key) {
-  if (look.masked && key > query) return null;
-  return look.heads.reduce((sum, head) => sum + look.weight(head, query, key), 0) /
-    look.heads.length;
+/** Return the mean weight of the heads that are shown; null if a mask hides the key. */
+export function mean(selection, query, key) {
+  if (selection.masked && key > query) return null;
+  return selection.heads.reduce((sum, head) => sum + selection.weight(head, query, key), 0) /
+    selection.heads.length;
 }
 
-/** A query's lines while another is chosen: the mean of the heads shown. */
-function faintLines(look, query, rowHeight) {
-  const weights = look.keys.map((_, key) => mean(look, query, key) ?? 0);
+/** Return the lines of a query that is not chosen: the mean of the heads that are shown. */
+function faintLines(selection, query, rowHeight) {
+  const weights = selection.keys.map((_, key) => mean(selection, query, key) ?? 0);
   return svg("g", {}, ...linesFrom(query, weights, FAINTEST, rowHeight, null));
 }
 
-/** The chosen query's lines, of each head in its own colour. */
-function strongLines(look, query, rowHeight) {
-  return look.heads.flatMap((head) => {
-    const weights = look.keys.map((_, key) => look.weight(head, query, key));
+/** Return the lines of the chosen query: each head in its own colour. */
+function strongLines(selection, query, rowHeight) {
+  return selection.heads.flatMap((head) => {
+    const weights = selection.keys.map((_, key) => selection.weight(head, query, key));
     return linesFrom(query, weights, FAINTEST / 4, rowHeight, head);
   });
 }

@@ -1,4 +1,4 @@
-/** The page of `nmt explain`: its data, its blocks, its contents. */
+/** The page of `nmt explain`: read the data, draw the sections. */
 
 import { byId } from "../../pages/dom.js";
 import { foldAll, followSections } from "../../pages/flow.js";
@@ -9,7 +9,7 @@ import { showAlignment } from "./alignment.js";
 import { showStack } from "./attention.js";
 import { showBeam } from "./beam.js";
 import { showEmbedding } from "./embedding.js";
-import { showPieces } from "./pieces.js";
+import { showTokens } from "./tokens.js";
 import { showProbabilities } from "./probabilities.js";
 import { unpackAll } from "./unpack.js";
 
@@ -30,12 +30,12 @@ byId("facts").textContent = [
 ].join("  ·  ");
 byId("made").textContent = `Made by nmt ${data.nmt}.`;
 
-// Of what the page can say of a tokenizer, positions and matrices, what is true of this model stays.
+// A lead with data attributes is about one kind of model; remove those that are about another.
 for (const lead of document.querySelectorAll(".lead")) {
   const isTrue = ([fact, value]) => String(model[fact]) === value;
   if (!Object.entries(lead.dataset).every(isTrue)) lead.remove();
 }
-showPieces(byId("pieces-view"), data);
+showTokens(byId("tokens-view"), data);
 showEmbedding(byId("embedding-view"), data);
 showStack(byId("encoder-view"), data, "encoder");
 showStack(byId("decoder-view"), data, "decoder");

@@ -1,12 +1,12 @@
-/** Attention as a matrix: a query a row, a key a column. */
+/** Attention as a matrix: a row for each query, a column for each key. */
 
 import { arrow, el } from "../../pages/dom.js";
 import { fixed } from "../../pages/numbers.js";
 import { showTip, speak } from "../../pages/reading.js";
 import { colour, diverging, divergingPalette, mix, paint, shade } from "../../pages/scheme.js";
-import { pieceLabel, pieceText } from "./pieces.js";
+import { tokenLabel, tokenText } from "./tokens.js";
 
-const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // up to so many tokens, so many pixels
+const CELLS = [[14, 28], [20, 22], [28, 19], [40, 15]]; // [most tokens, pixels of a cell]
 const SMALLEST = 13;
 
 function cellSize(count) {
@@ -14,11 +14,12 @@ function cellSize(count) {
 }
 
 /**
- * The matrix of a look (see lines.js); `value(query, key)` is what it shows, null what is hidden,
- * and `full` the magnitude of the full colour; `signed` tells two colours from one.
+ * Return the matrix of a selection (see lines.js). `value(query, key)` returns a number, or null if
+ * the key is hidden. `full` is the magnitude that has the full colour. `signed`: numbers below zero
+ * have another colour. `change(query)` is called when the pointer or a key moves to a row.
  */
-export function attentionMatrix(look, pieces, { value, full, signed, name }, change) {
-  const { queries, keys } = look;
+export function attentionMatrix(selection, tokens, { value, full, signed, name }, change) {
+  const { queries, keys } = selection;
   const cell = cellSize(Math.max(queries.length, keys.length));
   const canvas = el("canvas", {
     class: "cells",
@@ -33,31 +34,31 @@ export function attentionMatrix(look, pieces, { value, full, signed, name }, cha
     paint(canvas, queries.length, keys.length, (row, column) => painter(value(row, column)));
   };
   canvas.draw();
-  const say = (query, key) => {
+  const describe = (query, key) => {
     const number = value(query, key);
-    const shown = number === null ? "hidden, not yet written" : fixed(number, 4);
-    return `${pieceText(pieces[queries[query]])} → ${pieceText(pieces[keys[key]])}: ${shown}`;
+    const shown = number === null ? "hidden, a later position" : fixed(number, 4);
+    return `${tokenText(tokens[queries[query]])} → ${tokenText(tokens[keys[key]])}: ${shown}`;
   };
   const inside = (share, count) => Math.max(0, Math.min(count - 1, Math.floor(share * count)));
-  canvas.read = (x, y) => say(inside(y, queries.length), inside(x, keys.length));
+  canvas.read = (x, y) => describe(inside(y, queries.length), inside(x, keys.length));
   canvas.addEventListener("pointermove", (event) => {
     change(inside(event.offsetY / canvas.clientHeight, queries.length));
   });
   const mark = el("div", { class: "row-mark", "aria-hidden": "true" });
-  moveByKeys(canvas, queries.length, keys.length, say, change);
+  moveByKeys(canvas, queries.length, keys.length, describe, change);
   const element = el(
     "div",
     { class: "matrix", style: { "--cell": `${cell}px` } },
-    el("div", { class: "columns", "aria-hidden": "true" }, ...keys.map((id) => tag(pieces[id]))),
-    el("div", { class: "rows", "aria-hidden": "true" }, ...queries.map((id) => tag(pieces[id]))),
+    el("div", { class: "columns", "aria-hidden": "true" }, ...keys.map((id) => tag(tokens[id]))),
+    el("div", { class: "rows", "aria-hidden": "true" }, ...queries.map((id) => tag(tokens[id]))),
     el("div", { class: "body" }, canvas, mark),
   );
   const select = (query) => mark.style.setProperty("top", `${cell * query}px`);
   return { element, select };
 }
 
-function tag(piece) {
-  return el("span", {}, pieceLabel(piece));
+function tag(token) {
+  return el("span", {}, tokenLabel(token));
 }
 
 function painterOf(full, signed) {
@@ -69,7 +70,7 @@ function painterOf(full, signed) {
   };
 }
 
-function moveByKeys(canvas, rows, columns, say, change) {
+function moveByKeys(canvas, rows, columns, describe, change) {
   let [row, column] = [0, 0];
   canvas.addEventListener("keydown", (event) => {
     if (arrow(event.key) === null) return;
@@ -81,15 +82,15 @@ function moveByKeys(canvas, rows, columns, say, change) {
     change(row);
     const box = canvas.getBoundingClientRect();
     showTip(
-      say(row, column),
+      describe(row, column),
       box.left + box.width * (column + 0.5) / columns,
       box.top + box.height * (row + 0.5) / rows,
     );
-    speak(say(row, column));
+    speak(describe(row, column));
   });
 }
 
-/** What the shades of weights mean. */
+/** Return the legend of the shades of weights. */
 export function weightLegend() {
   const canvas = el("canvas", { class: "ramp", "aria-hidden": "true" });
   canvas.draw = () => {
@@ -100,7 +101,7 @@ export function weightLegend() {
   return el("span", { class: "legend" }, "0", canvas, "1");
 }
 
-/** A matrix without labels, to be told from others at a glance. */
+/** Return a small matrix without labels. */
 export function thumbnail(rows, columns, value) {
   const canvas = el("canvas", { class: "thumbnail", "aria-hidden": "true" });
   canvas.draw = () => {

@@ -1,13 +1,13 @@
-/** The fifth block: what the model expects next, step by step and at any temperature. */
+/** The fifth section: the probabilities of the next token, step by step, at any temperature. */
 
 import { el, roving, slider } from "../../pages/dom.js";
 import { fixed, percent } from "../../pages/numbers.js";
-import { joined, pieceLabel } from "./pieces.js";
+import { joined, tokenLabel } from "./tokens.js";
 import { fullScale, strip } from "./strips.js";
 
-/** Draw the block and answer to its controls. */
+/** Draw the section. */
 export function showProbabilities(view, data) {
-  const { steps, temperatures } = data.outlook;
+  const { steps, temperatures } = data.next_tokens;
   const state = { step: 0, temperature: temperatures.indexOf(1) };
   const chips = el("div", { class: "steps", role: "group", "aria-label": "Step of decoding" });
   const buttons = data.target.outputs.map((id, step) =>
@@ -20,7 +20,7 @@ export function showProbabilities(view, data) {
         "data-step": step,
         on: { click: () => go(step) },
       },
-      pieceLabel(data.pieces[id]),
+      tokenLabel(data.tokens[id]),
     )
   );
   chips.append(...buttons);
@@ -37,22 +37,22 @@ export function showProbabilities(view, data) {
     max: temperatures.length - 1,
     step: 1,
     value: state.temperature,
-    show: (place) => temperatures[place].toFixed(1),
-    change: (place) => {
-      state.temperature = place;
+    show: (index) => temperatures[index].toFixed(1),
+    change: (index) => {
+      state.temperature = index;
       draw();
     },
   });
-  const reset = el("button", { type: "button", on: { click: () => cool() } }, "reset");
-  reset.setAttribute("aria-label", "Back to temperature 1, which the search uses");
-  const body = el("div", { class: "outlook" });
+  const reset = el("button", { type: "button", on: { click: () => resetTemperature() } }, "reset");
+  reset.setAttribute("aria-label", "Reset to temperature 1, which the search uses");
+  const body = el("div", { class: "next-tokens" });
   view.append(
     el("div", { class: "controls" }, el("div", { class: "choice" }, back, on), heat, reset),
     el("div", { class: "scroll", dir: "auto" }, chips),
     body,
   );
 
-  function cool() {
+  function resetTemperature() {
     const input = heat.querySelector("input");
     input.value = String(temperatures.indexOf(1));
     input.dispatchEvent(new Event("input"));
@@ -72,26 +72,26 @@ export function showProbabilities(view, data) {
     roving(chips);
     back.disabled = state.step === 0;
     on.disabled = state.step === steps.length - 1;
-    body.replaceChildren(...outlook(data, state));
+    body.replaceChildren(...nextTokens(data, state));
   }
 
   draw();
 }
 
-/** Probability of a logit at a temperature, by the sum over the whole vocabulary. */
-export function probability(step, place, temperature, temperatures) {
-  return Math.exp(step.logits[place] / temperatures[temperature] - step.log_sums[temperature]);
+/** Return the probability of a token at a temperature: exp(logit / T) over the sum of all tokens. */
+export function probability(step, index, temperature, temperatures) {
+  return Math.exp(step.logits[index] / temperatures[temperature] - step.log_sums[temperature]);
 }
 
-function outlook(data, state) {
-  const { steps, temperatures } = data.outlook;
+function nextTokens(data, state) {
+  const { steps, temperatures } = data.next_tokens;
   const step = steps[state.step];
   const at = temperatures[state.temperature];
-  const shares = step.pieces.map((_, place) =>
-    probability(step, place, state.temperature, temperatures)
+  const shares = step.tokens.map((_, index) =>
+    probability(step, index, state.temperature, temperatures)
   );
   const rest = Math.max(0, 1 - shares.reduce((sum, each) => sum + each, 0));
-  const rows = step.pieces.map((id, place) => row(data, step, id, place, shares[place]));
+  const rows = step.tokens.map((id, index) => row(data, step, id, index, shares[index]));
   const written = data.target.outputs.slice(0, state.step);
   return [
     el(
@@ -99,23 +99,23 @@ function outlook(data, state) {
       { class: "so-far", "aria-live": "polite" },
       el("span", { class: "soft" }, "After "),
       written.length
-        ? joined(written, data.pieces)
-        : pieceLabel(data.pieces[data.target.inputs[0]]),
-      el("span", { class: "soft" }, " the model expects"),
+        ? joined(written, data.tokens)
+        : tokenLabel(data.tokens[data.target.inputs[0]]),
+      el("span", { class: "soft" }, " the model gives these probabilities"),
     ),
     el(
       "div",
       { class: "scroll" },
       el(
         "table",
-        { class: "outlook-table" },
+        { class: "next-tokens-table" },
         el(
           "thead",
           {},
           el(
             "tr",
             {},
-            el("th", { scope: "col" }, "piece"),
+            el("th", { scope: "col" }, "token"),
             el("th", { scope: "col", class: "n" }, "logit"),
             el(
               "th",
@@ -131,29 +131,29 @@ function outlook(data, state) {
     el(
       "p",
       { class: "note" },
-      `The other ${(data.model.vocabulary - step.pieces.length).toLocaleString("en")} pieces `,
+      `The other ${(data.model.vocabulary - step.tokens.length).toLocaleString("en")} tokens `,
       `share ${percent(rest)}. Entropy at temperature 1: ${fixed(step.entropy, 2)} bits. `,
       step.rank === 1
-        ? "The translation goes on with the likeliest piece."
-        : `The translation goes on with the piece of rank ${step.rank}: the beam found a better ` +
-          "sentence that way.",
+        ? "The translation has the most probable token here."
+        : `The translation has the token of rank ${step.rank} here: with it, the beam found a ` +
+          "sentence with a better score.",
     ),
     lastVector(data, state.step),
   ];
 }
 
-function row(data, step, id, place, share) {
+function row(data, step, id, index, share) {
   const chosen = id === step.chosen;
   return el(
     "tr",
-    { class: chosen ? "chosen" : null, "data-piece": id },
+    { class: chosen ? "chosen" : null, "data-token": id },
     el(
       "th",
       { scope: "row" },
-      pieceLabel(data.pieces[id]),
+      tokenLabel(data.tokens[id]),
       chosen ? el("span", { class: "unseen" }, " (chosen)") : null,
     ),
-    el("td", { class: "n soft" }, fixed(step.logits[place], 2)),
+    el("td", { class: "n soft" }, fixed(step.logits[index], 2)),
     el("td", { class: "n" }, percent(share)),
     el(
       "td",
@@ -164,12 +164,12 @@ function row(data, step, id, place, share) {
 }
 
 function lastVector(data, step) {
-  const numbers = data.last.row(step);
-  const name = "the decoder's last vector of this step";
+  const numbers = data.decoder_output.row(step);
+  const name = "the decoder's output at this step";
   return el(
     "div",
     { class: "last-vector" },
-    el("span", { class: "soft" }, "Compared with all rows: "),
+    el("span", { class: "soft" }, "Multiplied with all rows: "),
     strip(numbers, { scale: fullScale([numbers]), name, takesKeys: true }),
   );
 }

@@ -6,17 +6,15 @@ import { showTip, speak } from "../../pages/reading.js";
 import { diverging, divergingPalette, paint } from "../../pages/scheme.js";
 
 /**
- * A strip of the numbers; the colour is full at `scale`. The pointer reads a number, and where the
- * strip `takesKeys`, arrow keys do.
+ * Return a strip of the numbers; the colour is full at `scale`. The pointer reads a number; arrow keys
+ * do as well if the strip `takesKeys`.
  */
 export function strip(numbers, { scale, name, takesKeys = false }) {
   const greatest = numbers.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
   const canvas = el("canvas", {
     class: "strip",
     role: "img",
-    "aria-label": `${name}: ${numbers.length} numbers, the greatest of magnitude ${
-      fixed(greatest, 2)
-    }`,
+    "aria-label": `${name}: ${numbers.length} numbers, greatest magnitude ${fixed(greatest, 2)}`,
     "data-read": "",
     tabindex: takesKeys ? "0" : null,
   });
@@ -25,14 +23,14 @@ export function strip(numbers, { scale, name, takesKeys = false }) {
     paint(canvas, 1, numbers.length, (_, column) => diverging(palette, numbers[column], scale));
   };
   canvas.draw();
-  const say = (index) => `dimension ${index}: ${fixed(numbers[index])}`;
+  const describe = (index) => `dimension ${index}: ${fixed(numbers[index])}`;
   const inside = (index) => Math.max(0, Math.min(numbers.length - 1, index));
-  canvas.read = (x) => say(inside(Math.floor(x * numbers.length)));
-  if (takesKeys) readByKeys(canvas, numbers.length, inside, say);
+  canvas.read = (x) => describe(inside(Math.floor(x * numbers.length)));
+  if (takesKeys) readByKeys(canvas, numbers.length, inside, describe);
   return canvas;
 }
 
-function readByKeys(canvas, length, inside, say) {
+function readByKeys(canvas, length, inside, describe) {
   let cursor = -1;
   canvas.addEventListener("keydown", (event) => {
     const step = arrow(event.key, 10);
@@ -40,18 +38,18 @@ function readByKeys(canvas, length, inside, say) {
     event.preventDefault();
     cursor = inside(cursor + step);
     const box = canvas.getBoundingClientRect();
-    showTip(say(cursor), box.left + box.width * (cursor + 0.5) / length, box.bottom - 10);
-    speak(say(cursor));
+    showTip(describe(cursor), box.left + box.width * (cursor + 0.5) / length, box.bottom - 10);
+    speak(describe(cursor));
   });
 }
 
-/** Where the colour of some vectors is full: all but one in a hundred of their numbers are below. */
+/** Return the magnitude of the full colour: the 99th percentile of the vectors' magnitudes. */
 export function fullScale(vectors) {
   const sizes = Float64Array.from(vectors.flat(), Math.abs).sort();
   return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
 }
 
-/** What the colours of strips mean, up to a scale. */
+/** Return the legend of the colours of strips. */
 export function stripLegend(scale) {
   const canvas = el("canvas", { class: "ramp", "aria-hidden": "true" });
   canvas.draw = () => {

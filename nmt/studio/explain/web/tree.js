@@ -1,23 +1,23 @@
-/** The beam's nodes and where they stand in its drawing. */
+/** The nodes of the search tree and their rows in its drawing. */
 
 /**
- * Nodes with their children, and of each step the nodes by log-probability, best first. A node's
- * `row` is its rank in its step; `lasts` is the last step that any of its branch was kept in.
+ * Return the nodes with their children, and the nodes of each step by log-probability, best first. A
+ * node's `row` is its rank in its step; `lastStep` is the last step of its branch that was not pruned.
  */
 export function growTree(beam) {
-  const { parent, step, piece, log_prob, score, fate, wins } = beam.nodes;
+  const { parent, step, token, log_prob, score, status, wins } = beam.nodes;
   const winning = new Set(wins);
-  const nodes = parent.map((above, place) => ({
-    place,
+  const nodes = parent.map((above, index) => ({
+    index,
     parent: above,
-    step: step[place],
-    piece: piece[place],
-    logProb: log_prob[place],
-    score: score[place],
-    fate: fate[place],
-    wins: winning.has(place),
+    step: step[index],
+    token: token[index],
+    logProb: log_prob[index],
+    score: score[index],
+    status: status[index],
+    wins: winning.has(index),
     children: [],
-    lasts: step[place],
+    lastStep: step[index],
   }));
   const steps = [];
   for (const node of nodes) {
@@ -29,13 +29,13 @@ export function growTree(beam) {
     column.forEach((node, row) => node.row = row);
   }
   for (const node of nodes.toReversed()) {
-    if (node.parent === null || node.fate === "pruned") continue;
-    nodes[node.parent].lasts = Math.max(nodes[node.parent].lasts, node.lasts);
+    if (node.parent === null || node.status === "pruned") continue;
+    nodes[node.parent].lastStep = Math.max(nodes[node.parent].lastStep, node.lastStep);
   }
   return { nodes, steps };
 }
 
-/** The nodes from the first piece to this one. */
+/** Return the nodes from the first token to this one. */
 export function pathTo(nodes, node) {
   const path = [];
   for (let each = node; each.parent !== null; each = nodes[each.parent]) path.unshift(each);

@@ -1,49 +1,44 @@
-/** Packed tensors (nmt/studio/explain/packing.py) as numbers. */
+/** Unpack tensors that nmt/studio/explain/packing.py packed. */
 
-/** A tensor of whole numbers, row by row, and the scale that makes them the model's. */
+/** A tensor: integers in row-major order, and the scale that they are multiplied with. */
 class Tensor {
-  constructor(shape, whole, scale) {
+  constructor(shape, integers, scale) {
     this.shape = shape;
-    this.whole = whole;
+    this.integers = integers;
     this.scale = scale;
   }
 
-  /** Number at the indices, one for each dimension. */
+  /** Return the number at the indices, one for each dimension. */
   at(...indices) {
-    let place = 0;
-    indices.forEach((index, dimension) => place = place * this.shape[dimension] + index);
-    return this.whole[place] * this.scale;
+    let offset = 0;
+    indices.forEach((index, dimension) => offset = offset * this.shape[dimension] + index);
+    return this.integers[offset] * this.scale;
   }
 
-  /** The innermost vector at the indices of the other dimensions. */
+  /** Return the innermost vector at the indices of the other dimensions. */
   row(...indices) {
     const width = this.shape.at(-1);
-    let place = 0;
-    indices.forEach((index, dimension) => place = place * this.shape[dimension] + index);
+    let offset = 0;
+    indices.forEach((index, dimension) => offset = offset * this.shape[dimension] + index);
     return Array.from(
-      this.whole.subarray(place * width, (place + 1) * width),
+      this.integers.subarray(offset * width, (offset + 1) * width),
       (each) => each * this.scale,
     );
   }
-
-  /** The greatest magnitude, which is what the scale was made from. */
-  get greatest() {
-    return this.scale * 32767;
-  }
 }
 
-/** The tensor of {shape, scale, data}; `data` is base64 of little-endian 16-bit numbers. */
+/** Return the tensor of {shape, scale, data}; data: base64 of little-endian 16-bit integers. */
 export function unpack(packed) {
   const bytes = Uint8Array.from(atob(packed.data), (character) => character.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  const whole = new Int16Array(bytes.length / 2);
-  for (let place = 0; place < whole.length; place++) {
-    whole[place] = view.getInt16(2 * place, true);
+  const integers = new Int16Array(bytes.length / 2);
+  for (let offset = 0; offset < integers.length; offset++) {
+    integers[offset] = view.getInt16(2 * offset, true);
   }
-  return new Tensor(packed.shape, whole, packed.scale);
+  return new Tensor(packed.shape, integers, packed.scale);
 }
 
-/** Plain data with all its tensors unpacked. */
+/** Return data with all its tensors unpacked. */
 export function unpackAll(data) {
   if (Array.isArray(data)) return data.map(unpackAll);
   if (data === null || typeof data !== "object") return data;
@@ -51,7 +46,7 @@ export function unpackAll(data) {
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, unpackAll(value)]));
 }
 
-/** The sum of products of two vectors. */
+/** Return the dot product of two vectors. */
 export function dot(one, other) {
   return one.reduce((sum, value, index) => sum + value * other[index], 0);
 }
