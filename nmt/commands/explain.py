@@ -68,11 +68,11 @@ def command(
     settings = decode_settings(model.recipe, [*overrides, *flags])
 
     from nmt.studio.explain.explanation import explain
-    from nmt.studio.explain.page import page_of
+    from nmt.studio.explain.page import render_explanation
     from nmt.studio.pages.shell import show, write_page
 
     explanation = explain(model, sentence, settings, note)
-    write_page(output, page_of(explanation))
+    write_page(output, render_explanation(explanation))
     note(f"translation: {explanation.translation}")
     click.echo(output)
     if opens and not show(output):
