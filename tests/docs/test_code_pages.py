@@ -20,6 +20,7 @@ FILE = re.compile(r"[\w.-]+(/[\w.-]+)*/?")
 ENDINGS = (".py", ".js", ".md", ".toml", ".svg", ".sh", "/")
 ROOTS = ("nmt/", "tests/", "docs/", "recipes/", "benchmarks/", "data/")
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+FOREIGN = {"torch", "transformer_base", "transformer_base_v1"}  # names of other programs
 SETTINGS = {name for name, _ in declared_settings()}
 
 
@@ -82,6 +83,27 @@ def test_names_are_defined_in_the_files_of_their_line(page: Path) -> None:
             )
             checked += 1
     assert checked > 20
+
+
+@pytest.mark.parametrize("page", identified(PAGES))
+def test_names_occur_in_the_code(page: Path) -> None:
+    """A name in backquotes that can only be one of ours is a word of the source."""
+    known = words()
+    for number, line in parts(page)[1]:
+        for span in code_spans(line):
+            name = span.removesuffix("()")
+            is_ours = re.search(r"[a-z]_[a-z]|[a-z][A-Z]", name) and NAME.fullmatch(name)
+            if is_ours and name.partition(".")[0] not in FOREIGN:
+                missing = {*name.split(".")} - known
+                assert not missing, f"{page}, line {number}: {missing} is not in the code"
+
+
+@cache
+def words() -> frozenset[str]:
+    """Return the words of the package's source, its settings and its recipes."""
+    files = [*(ROOT / "nmt").rglob("*.py"), *(ROOT / "recipes").rglob("*.toml")]
+    text = " ".join(path.read_text(encoding="utf-8") for path in files)
+    return frozenset(re.findall(r"\w+", text)) | {path.stem for path in files}
 
 
 @pytest.mark.parametrize("page", identified(EXPLANATION))

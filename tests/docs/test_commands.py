@@ -18,12 +18,13 @@ from typing import Any
 import click
 import pytest
 
+from nmt.commands import cli
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
 from tests.conftest import Run, write_tiny_corpus
-from tests.docs.markdown import ROOT, Block, blocks
+from tests.docs.markdown import ROOT, Block, blocks, code_spans, pages, parts
 from tests.docs.shell import FOREIGN, Command, commands, commands_of, extras, make_targets, parse
 
 COMMANDS = commands()
@@ -96,6 +97,25 @@ def test_other_commands_exist(command: Command) -> None:
     else:
         assert name in FOREIGN, f"{command.place}: unknown command {name}"
         assert all((ROOT / each).is_file() for each in arguments if each.endswith((".sh", ".py")))
+
+
+@pytest.mark.parametrize("page", [pytest.param(p, id=str(p.relative_to(ROOT))) for p in pages()])
+def test_commands_within_text_exist(page: Path) -> None:
+    """Text names commands without all their arguments: the names and the options are checked."""
+    for number, line in parts(page)[1]:
+        for span in code_spans(line):
+            if not re.match(r"nmt [-a-z]", span):
+                continue
+            name, *words = span.split()[1:]
+            place = f"{page}, line {number}: {span}"
+            if name.startswith("-"):
+                assert parse([name]) is None, place
+                continue
+            command = cli.get_command(click.Context(cli), name)
+            assert command is not None, place
+            known = {option for each in command.params for option in each.opts}
+            asked = {word.partition("=")[0] for word in words if word.startswith("--")}
+            assert asked <= known | {"--help"}, place
 
 
 def test_torchrun_takes_its_options() -> None:
