@@ -1,4 +1,4 @@
-# Two commands, each all the set-up there is: `make demo` and `make test`.
+# `make demo` and `make test` need no other set-up: each creates .venv and installs what it needs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -18,21 +18,21 @@ test: $(VENV)/dev browser docs ## build the manual, lint, type-check and test
 	$(BIN)/deno lint --quiet
 	$(BIN)/pytest
 
-docs: $(VENV)/dev ## the manual, in build/docs; a warning is an error
-	$(BIN)/sphinx-build -W --keep-going --quiet docs build/docs
+docs: $(VENV)/dev ## build the manual into build/docs; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going --fresh-env --quiet docs build/docs
 
-browser: ## Chromium for tests/browser, where apt may install it; else they skip aloud
+browser: ## install Chromium for tests/browser if apt can; otherwise those tests are skipped
 	@if ! { command -v chromium && command -v chromedriver; } >/dev/null; then \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null; } \
 		|| echo "no chromium and chromedriver here: the browser tests will be skipped"; fi
 
-# Trained models that the demo's pages are of; those missing are trained, Multi30k in half an hour.
+# The runs that explain-demo shows. A missing one is trained first; Multi30k takes half an hour or more.
 POCKET ?= runs/pocket
 MULTI30K ?= runs/multi30k_en_de
 PAGES := build/demo
 
-explain-demo: $(VENV)/dev browser ## pages of two trained models, in build/demo, tried in Chromium
+explain-demo: $(VENV)/dev browser ## write pages of two trained models into build/demo and test them in Chromium
 	test -f $(POCKET)/model.safetensors || $(BIN)/nmt train pocket --run $(POCKET)
 	test -f $(MULTI30K)/model.safetensors \
 		|| { $(BIN)/nmt fetch multi30k_en_de && $(BIN)/nmt train multi30k_en_de --run $(MULTI30K); }
@@ -45,7 +45,7 @@ explain-demo: $(VENV)/dev browser ## pages of two trained models, in build/demo,
 	NMT_DEMO_PAGES=$(PAGES)/explain-pocket.html:$(PAGES)/explain-multi30k.html:$(PAGES)/report-pocket.html:$(PAGES)/report-multi30k.html \
 		$(BIN)/pytest tests/browser -k "trained_model or real_run"
 
-slow: $(VENV)/dev ## the tests that take minutes
+slow: $(VENV)/dev ## run the tests that take minutes
 	$(BIN)/pytest -m slow
 
 install: $(VENV)/installed
