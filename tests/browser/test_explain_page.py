@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -223,17 +224,34 @@ def test_the_beam_is_a_tree_that_is_stepped_through(
     assert table == pytest.approx([log_prob, log_prob / score, score], abs=1e-3)
 
 
-def test_the_page_says_that_enough_hypotheses_are_finished(
-    browser: Browser, skilled_run: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("text", "settings", "reason"),
+    [
+        ("moon", {"stopping": "safe"}, "no more than"),
+        ("moon", {"stopping": "beam_finished"}, "are finished, as many as the beam holds"),
+        ("moon", {"beam_size": 1}, "A beam of 1 stops at its first output"),
+        (
+            "sun moon star rain",
+            {"max_extra_tokens": 0},
+            "The greatest length, 16 tokens, is reached",
+        ),
+    ],
+)
+def test_the_page_says_why_the_search_ends(
+    browser: Browser,
+    skilled_run: Path,
+    tmp_path: Path,
+    text: str,
+    settings: dict[str, Any],
+    reason: str,
 ) -> None:
     model = load_model(skilled_run, torch.device("cpu"))
     decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
-    reason = "hypotheses are finished, as many as the beam holds, so the search ends"
-    for stopping in ("safe", "beam_finished"):
-        explanation = explain(model, "moon", replace(decode, stopping=stopping), print)
-        browser.open(write(explanation, tmp_path))
-        note = browser.text("#beam-view > .scroll:last-child .note")
-        assert (reason in note) == (stopping == "beam_finished")
+    explanation = explain(model, text, replace(decode, **settings), print)
+    browser.open(write(explanation, tmp_path))
+    note = browser.text("#beam-view > .scroll:last-child .note")
+    assert reason in note
+    assert note.endswith("so the search ends.")
 
 
 def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None:

@@ -289,10 +289,13 @@ class Beam {
     if (bound !== null && bound <= best.score) {
       return `${rule}${could}: no more than ${fixed(best.score, 3)}, so the search ends.`;
     }
+    const ends = (reason) => `${rule}${reason}, so the search ends.`;
+    if (size === 1 && this.step < most) return ends("A beam of 1 stops at its first output");
     if (stopping === "beam_finished" && finished.length >= size) {
-      return `${rule}${finished.length} hypotheses are finished, as many as the beam holds, so the search ends.`;
+      return ends(`${finished.length} hypotheses are finished, as many as the beam holds`);
     }
-    return `${rule}The search ends here.`;
+    if (this.step === most) return ends(`The greatest length, ${most} tokens, is reached`);
+    return ends("No live hypothesis is left");
   }
 }
 
