@@ -114,7 +114,8 @@ def fill_cross_attention(target: Any, layer: DecoderLayer) -> None:
 
 def fill_feed_forward(target: Any, layer: FeedForward, add_and_norm: AddAndNorm) -> None:
     """Copy both linear layers; CTranslate2 keeps the gate's rows in a layer of their own."""
-    inner = (target.linear_0, target.linear_0_noact)[: layer.input_matrices]
+    has_gate = layer.input_matrices == 2
+    inner = [target.linear_0, target.linear_0_noact] if has_gate else [target.linear_0]
     for linear, weight, bias in zip(
         inner,
         layer.inner.weight.chunk(len(inner)),

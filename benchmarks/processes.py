@@ -36,7 +36,7 @@ def proportional_bytes(process: int) -> int:
 def read_kib(path: Path, name: str) -> int:
     """Return the value of a line such as `VmRSS:  1234 kB`, 0 if the process has ended."""
     try:
-        found = re.search(rf"^{name}: +(\d+) kB", path.read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
     except OSError:
         return 0
     return int(found[1]) if found else 0
