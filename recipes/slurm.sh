@@ -1,9 +1,9 @@
 #!/bin/bash
 # Train a recipe on a SLURM cluster, through preemption and time limits: `sbatch recipes/slurm.sh RECIPE`.
 #
-# Two minutes before the time limit, or when the job is preempted, the workers finish their update
-# and save; the job is queued again and goes on where it stopped. The run folder and the corpus must
-# lie on a file system that all nodes share.
+# Two minutes before the time limit, or when the job is preempted, the workers finish their update and
+# save. The job is then queued again and resumes where it stopped. The run folder and the corpus must
+# be on a file system that all nodes share.
 #SBATCH --job-name=nmt
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -15,9 +15,9 @@
 #SBATCH --open-mode=append
 #SBATCH --output=nmt-%j.log
 set -u
-# What torchrun waits for workers to save, within the notice of --signal above; srun, since SLURM
-# 22.05, does not take the job's cores over by itself.
+# Seconds that torchrun waits for the workers to save; less than the notice of --signal above.
 export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=100
+# Since SLURM 22.05, srun does not inherit the job's --cpus-per-task.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
 first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
