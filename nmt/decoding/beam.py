@@ -75,9 +75,8 @@ def beam_search(
     should_stop = STOPPING_RULES["beam_finished" if beam_size == 1 else stopping]
     results = [FinishedHypotheses(n_best) for _ in max_lengths]
     sentences = list(range(len(results)))  # of each row of the batch
-    device = source.device
     state = model.encode(source)
-    beam = first_beam(len(sentences), ids.bos, device)
+    beam = first_beam(len(sentences), ids.bos, source.device)
     length = 0
     while sentences:
         length += 1
@@ -85,7 +84,7 @@ def beam_search(
         limits = [max_lengths[sentence] for sentence in sentences]
         logits, state = model.step(beam.last_ids, state)
         K = logits.shape[1]  # 1 in the first step, then beam_size
-        rules = rules_for_step(ids, [length >= limit for limit in limits], K, device)
+        rules = rules_for_step(ids, [length >= limit for limit in limits], K, source.device)
         candidates = best_candidates(beam.log_probs, logits, rules, beam_size, ids.eos)
 
         # Of the K best candidates, those that end in EOS are finished.
@@ -113,7 +112,7 @@ def beam_search(
         kept = place_sentences(not each for each in is_last)
         sentences = [sentences[row] for row in kept]
         if sentences:
-            kept_rows = torch.tensor(kept, device=device)
+            kept_rows = torch.tensor(kept, device=source.device)
             order = order[kept_rows]
             rows = kept_rows[:, None] * K + candidates.parents[kept_rows].gather(1, order)  # (B, K)
             tokens = candidates.tokens[kept_rows].gather(1, order)

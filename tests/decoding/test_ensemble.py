@@ -11,7 +11,8 @@ from nmt.artifacts.model_file import TrainedModel, load_ensemble
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from tests.conftest import WORDS
 from tests.decoding.test_beam import IDS, VOCABULARY, Table, exhaustive, same
 
