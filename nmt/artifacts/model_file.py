@@ -143,9 +143,9 @@ def check_format(file: Path, metadata: Mapping[str, str]) -> None:
     version = metadata.get("format_version")
     if version != str(FORMAT_VERSION):
         raise NmtError(
-            f"{file} has model format {version}, written by nmt {metadata.get('nmt_version')}; this"
-            f" is nmt {__version__}, which reads format {FORMAT_VERSION}: install the version that"
-            " wrote the file, or train again"
+            f"{file} has model format {version}, written by nmt {metadata.get('nmt_version')}, but"
+            f" this nmt {__version__} reads only format {FORMAT_VERSION}; train the model again, or"
+            " use the program that wrote it"
         )
 
 
