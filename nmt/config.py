@@ -18,10 +18,10 @@ class TextFiles:
     Names are relative to the data folder. Files ending in .gz, .xz and .sgm are read as such.
     """
 
-    source: str = setting("", "file of source segments, one a line")
+    source: str = setting("", "file of source segments, one per line")
     target: str = setting("", "file of target segments, aligned line by line")
-    tsv: str = setting("", "in place of source and target: one file with a tab between them")
-    labels: str = setting("", "labels, one a line; `nmt evaluate` counts exact matches by label")
+    tsv: str = setting("", "instead of source and target: one file with a tab between them")
+    labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
 
     @property
@@ -36,7 +36,7 @@ class Download:
 
     url: str = setting("", "address of the file")
     to: str = setting("", "file name below the data folder")
-    sha256: str = setting("", "expected SHA-256; if empty, the first download's is recorded")
+    sha256: str = setting("", "expected SHA-256; if empty, that of the first download is recorded")
     unpack: tuple[str, ...] = setting((), "members of a tar archive to unpack into its folder")
 
 
@@ -52,17 +52,17 @@ class DataSettings:
     downloads: tuple[Download, ...] = setting((), "files that `nmt fetch` downloads")
     metric: str = setting(
         "bleu",
-        "bleu (section 6.1), or error_rate of tokens and sequences; equal sources count once",
+        "bleu (section 6.1), or error_rate of tokens and sequences; equal sources are one item",
         choices=("bleu", "error_rate"),
     )
     max_length: int = setting(
         250,
-        "tokens of the longer side; longer training pairs are dropped and counted",
+        "most tokens on a side; longer training pairs are dropped and counted",
         minimum=1,
         maximum=65_000,
     )
     max_ratio: float = setting(
-        9.0, "longer over shorter side in tokens; pairs above it are dropped and counted", minimum=1
+        9.0, "longer over shorter side, in tokens; pairs above it are dropped", minimum=1
     )
 
     @property
@@ -91,7 +91,7 @@ class TokenizerSettings:
         1.0, "share of the corpus's characters that the vocabulary covers", minimum=0.9, maximum=1
     )
     sample_lines: int = setting(
-        5_000_000, "lines to learn from; more lines, or over 300 MB, are sampled", minimum=1
+        5_000_000, "most lines to learn from; more, or over 300 MB, are sampled", minimum=1
     )
 
 
@@ -120,8 +120,8 @@ class ModelSettings:
     )
     positions: str = setting(
         "sinusoidal",
-        "positional encoding (section 3.5); learned is row E of table 3; rotary rotates the queries"
-        " and keys of self-attention by their position (Su et al., 2021)",
+        "positional encoding: sinusoidal (section 3.5); learned, as in row E of table 3; rotary,"
+        " which rotates queries and keys of self-attention by their position (Su et al., 2021)",
         choices=("sinusoidal", "learned", "rotary"),
     )
     max_positions: int = setting(
@@ -135,7 +135,7 @@ class ModelSettings:
     )
     norm_kind: str = setting(
         "layer",
-        "layer normalisation (section 3.1); rms has no mean and no bias (Zhang and Sennrich, 2019)",
+        "normalisation: layer (section 3.1); rms, without mean and bias (Zhang and Sennrich, 2019)",
         choices=("layer", "rms"),
     )
     activation: str = setting(
@@ -146,8 +146,8 @@ class ModelSettings:
     )
     tied: str = setting(
         "all",
-        "matrices that are shared: all, both embeddings and the softmax (section 3.4); target, the"
-        " target embedding and the softmax; none",
+        "shared matrices; all: both embeddings and the softmax (section 3.4); target: the target"
+        " embedding and the softmax; none: no matrix",
         choices=("all", "target", "none"),
     )
 
@@ -176,11 +176,11 @@ class TrainSettings:
     )
     micro_batch_tokens: int = setting(
         0,
-        "tokens a side in memory at once; larger batches accumulate gradients; 0: the whole batch",
+        "tokens per side in memory at once; larger batches accumulate gradients; 0: whole batch",
         minimum=0,
         may_change=True,
     )
-    label_smoothing: float = setting(0.1, "epsilon_ls (section 5.4)", minimum=0, maximum=0.999)
+    label_smoothing: float = setting(0.1, "rate epsilon_ls (section 5.4)", minimum=0, maximum=0.999)
     warmup_updates: int = setting(4000, "updates of linear warm-up (section 5.3)", minimum=1)
     learning_rate_scale: float = setting(1.0, "factor on the learning rate (equation 3)", minimum=0)
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", minimum=0, maximum=0.9999)
@@ -196,7 +196,7 @@ class TrainSettings:
         False, "compile the model with torch.compile; a CPU needs a C++ compiler", may_change=True
     )
     checkpoint_updates: int = setting(
-        1500, "updates between checkpoints; 10 minutes at 0.4 s each (section 6.1)", minimum=1
+        1500, "updates between checkpoints; 1,500 of 0.4 s take 10 minutes (section 6.1)", minimum=1
     )
     average_checkpoints: int = setting(
         5, "last checkpoints to keep, and to average at the end (section 6.1)", minimum=1
@@ -265,7 +265,7 @@ class DecodeSettings:
         choices=("float32", "bf16", "int8"),
     )
     max_segment_tokens: int = setting(
-        250, "tokens; longer segments are split, and a note on stderr says so", minimum=2
+        250, "most tokens in a segment; longer ones are split, and a note says so", minimum=2
     )
 
 
