@@ -121,9 +121,9 @@ def command(
     the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.
     If a test set has labels, the command also prints the share of exact matches for each label.
 
-    --tokenize and --lowercase add another BLEU, to compare with published figures: moses is
-    multi-bleu of Moses' tokens; paper is that of "Attention Is All You Need", which also splits
-    hyphenated compounds.
+    --tokenize and --lowercase add another BLEU, to compare with published figures. moses is
+    the BLEU of multi-bleu on Moses' tokens. paper is the BLEU of "Attention Is All You Need",
+    which also splits hyphenated compounds.
 
     With several --model options the models are scored as an ensemble. The first model's recipe
     gives the test sets and the search settings.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 65_000),
     default=SENTENCE_TOKENS,
     show_default=True,
-    help="Tokens in each source and target, for the cost of attention.",
+    help="Tokens per sentence, on each side, for the cost of attention.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
