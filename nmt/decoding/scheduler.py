@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.system.parallel import Map
+from nmt.system.parallel import Pool
 from nmt.system.processes import ProcessPool
 from nmt.system.threads import limit_kernel_caches
 from nmt.text.plan import batches_for_workers
@@ -17,25 +17,22 @@ Search = Callable[[Sequence[list[int]]], list[list[Hypothesis]]]
 class BatchScheduler:
     """Distributes sources to batches, and batches to processes."""
 
-    def __init__(self, search: Search, batch_tokens: int, workers: int, map_batches: Map) -> None:
-        """Take what searches one batch and what maps it over many.
+    def __init__(self, search: Search, batch_tokens: int, pool: Pool) -> None:
+        """Take the search of one batch and the pool that runs it for many.
 
         search: returns the n best hypotheses of each source of a batch.
         batch_tokens: source tokens of a batch, padding included.
-        workers: how many batches are searched at the same time.
-        map_batches: such as the `map` of a pool of that many processes.
         """
         self._search = search
         self._batch_tokens = batch_tokens
-        self._workers = workers
-        self._map = map_batches
+        self._pool = pool
 
     def search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
         """Return the n best hypotheses of each source (token ids without EOS), in order."""
         found: list[list[Hypothesis]] = [[] for _ in sources]
         lengths = [len(ids) + 1 for ids in sources]
-        batches = batches_for_workers(lengths, self._batch_tokens, self._workers)
-        results = self._map(self._search, [[sources[i] for i in batch] for batch in batches])
+        batches = batches_for_workers(lengths, self._batch_tokens, self._pool.count)
+        results = self._pool.map(self._search, [[sources[i] for i in batch] for batch in batches])
         for batch, hypotheses in zip(batches, results, strict=True):
             for index, each in zip(batch, hypotheses, strict=True):
                 found[index] = each

@@ -45,6 +45,11 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> SegmentLimi
     )
 
 
+def output_limit(source_tokens: int, settings: DecodeSettings) -> int:
+    """Return the most tokens that an output may have: its EOS counts, the source's does not."""
+    return source_tokens + settings.max_extra_tokens
+
+
 @dataclass(frozen=True)
 class EncodedSegments:
     """Segments as the search takes them: their parts, and which parts belong to which segment."""

@@ -1,6 +1,7 @@
 """Stopping rules: when the search of a sentence ends before its greatest length.
 
-`decode.stopping` names the rule. A new rule is a function here and an entry of `STOPPING_RULES`.
+`decode.stopping` names the rule. A new rule is a function here, an entry of `STOPPING_RULES`, and a
+choice of that setting in `nmt.config`.
 """
 
 from typing import Protocol

@@ -14,14 +14,14 @@ from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.scheduler import BatchScheduler, decoding_pool
 from nmt.decoding.search_model import SearchModel
-from nmt.decoding.segments import SegmentEncoder, segment_limit
+from nmt.decoding.segments import SegmentEncoder, output_limit, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translation import Translation, assemble
 from nmt.errors import NmtError
 from nmt.kernels.int8 import has_int8
 from nmt.model.transformer import Transformer
 from nmt.system.log import Notify
-from nmt.system.parallel import Map
+from nmt.system.parallel import Pool
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
@@ -40,8 +40,7 @@ class Translator:
         notify: Notify,
         *,
         n_best: int = 1,
-        map_batches: Map | None = None,
-        workers: int | None = None,
+        pool: Pool | None = None,
     ) -> None:
         """Prepare to translate.
 
@@ -51,9 +50,7 @@ class Translator:
             settings: how to search.
             notify: receives what a user should know, such as that a segment was split.
             n_best: candidates of each translation, at most the beam size.
-            map_batches: maps the search over batches. By default a pool of processes does on a
-                CPU.
-            workers: batches searched at the same time; by default the pool's processes.
+            pool: searches batches in parallel; by default `decoding_pool`.
 
         Raises:
             NmtError: if the device lacks the precision, or the settings do not fit a model.
@@ -67,12 +64,8 @@ class Translator:
         self.encoder = SegmentEncoder(
             tokenizer.source, min(limits, key=lambda limit: limit.tokens), notify
         )
-        pool = decoding_pool(device)
         self.scheduler = BatchScheduler(
-            self._search_batch,
-            settings.batch_tokens,
-            workers or pool.count,
-            map_batches or pool.map,
+            self._search_batch, settings.batch_tokens, pool or decoding_pool(device)
         )
         self._device = device
         self._special = special_ids(tokenizer)
@@ -87,20 +80,11 @@ class Translator:
         notify: Notify,
         n_best: int = 1,
         *,
-        map_batches: Map | None = None,
-        workers: int | None = None,
+        pool: Pool | None = None,
     ) -> "Translator":
         """Return a translator for a loaded model and the other models of its ensemble."""
         networks = [each.network for each in (model, *model.ensemble)]
-        return cls(
-            networks,
-            model.tokenizer,
-            settings,
-            notify,
-            n_best=n_best,
-            map_batches=map_batches,
-            workers=workers,
-        )
+        return cls(networks, model.tokenizer, settings, notify, n_best=n_best, pool=pool)
 
     def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
@@ -128,7 +112,7 @@ class Translator:
         return beam_search(
             self._model,
             source_batch(sources).to(self._device),
-            [len(ids) + self.settings.max_extra_tokens for ids in sources],
+            [output_limit(len(ids), self.settings) for ids in sources],
             self._special,
             beam_size=self.settings.beam_size,
             alpha=self.settings.length_penalty,
@@ -171,17 +155,12 @@ def translate_texts(
     settings: DecodeSettings,
     segments: Sequence[str],
     notify: Notify,
-    map_batches: Map | None = None,
+    pool: Pool | None = None,
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
     The network's mode is restored. Arguments are those of `Translator`.
     """
-    was_training = network.training
-    network.eval()
-    try:
-        translator = Translator([network], tokenizer, settings, notify, map_batches=map_batches)
-        with torch.inference_mode():
-            return [each.text for each in translator.translate(segments)]
-    finally:
-        network.train(was_training)
+    with network.evaluating():
+        translator = Translator([network], tokenizer, settings, notify, pool=pool)
+        return [each.text for each in translator.translate(segments)]

@@ -25,6 +25,11 @@ def at_least_float32(logits: Tensor) -> torch.dtype:
     return torch.promote_types(logits.dtype, torch.float32)
 
 
+def sum_type(device: torch.device) -> torch.dtype:
+    """Return the data type to sum losses in: float64, or float32 on MPS, which has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
     """Compute the formula for logits (N, V) and labels (N,); the plain reference."""
     log_probs = logits.log_softmax(-1)
@@ -48,8 +53,8 @@ class _FusedLoss(torch.autograd.Function):
         V = logits.shape[-1]
         kind = at_least_float32(logits)
         gradient = logits.detach()  # shares memory: the logits are overwritten
-        smoothed = torch.zeros((), device=logits.device, dtype=torch.float64)
-        plain = torch.zeros((), device=logits.device, dtype=torch.float64)
+        smoothed = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
+        plain = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
         rows = max(1, CHUNK_BYTES // (4 * V))
         for begin in range(0, len(labels), rows):
             part = slice(begin, begin + rows)

@@ -16,7 +16,10 @@ from nmt.model.positions import RotaryPositions
 
 
 class AttentionRecorder(Protocol):
-    """A callback that receives the inputs and the weights (B, h, Q, S) of each attention call."""
+    """A callback that receives the inputs and the weights (B, h, Q, S) of each attention call.
+
+    With packed weights, the queries already contain the factor 1 / sqrt(d_k).
+    """
 
     def __call__(self, query: Tensor, key: Tensor, value: Tensor, weights: Tensor, /) -> None: ...
 
@@ -39,7 +42,8 @@ def attention(
         value: (B, h, S, d_v).
         mask: 0 where a query may look and minus infinity where it may not; broadcast to
             (B, h, Q, S). None hides nothing.
-        scale: the factor on the queries, 1 / sqrt(d_k) by default.
+        scale: the factor on the queries, 1 / sqrt(d_k) by default. It is 1 if packed weights
+            already contain the factor.
         recorder: called with the queries, keys, values and weights.
         dropout: applied to the weights. The paper has none here.
 
@@ -106,13 +110,17 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 
 
 class Projection(nn.Linear):
-    """A linear map without bias, initialised by `MultiHeadAttention.reset_parameters`."""
+    """A linear map without bias, initialised by `MultiHeadAttention.reset_parameters` only.
+
+    Other linear layers draw random weights when they are made and again when they are initialised.
+    This one does not draw twice, so that a seed still gives the weights of the published results.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
     def reset_parameters(self) -> None:
-        """Draw nothing, so that a seed's random numbers go to the weights that are kept."""
+        """Draw nothing."""
 
 
 class MultiHeadAttention(nn.Module):
@@ -216,8 +224,9 @@ class MultiHeadAttention(nn.Module):
     def reset_parameters(self) -> None:
         """Initialise each matrix Glorot-uniformly, as the authors' code does.
 
-        A Glorot bound falls with a matrix's height. With a bound of their own for each of Q, K and
-        V, deep post-norm encoders began with their positions mixed and took long to separate them.
+        The Glorot bound is smaller for a taller matrix. If Q, K and V were initialised as three
+        matrices, with larger bounds, deep post-norm encoders would mix their positions at first and
+        take long to separate them.
         """
         for child in self.children():
             if isinstance(child, nn.Linear):

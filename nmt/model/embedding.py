@@ -67,7 +67,8 @@ class Embeddings(nn.Module):
         x: Tensor = embedding(ids, matrix) * self.scale
         if positions is not None:
             x = x + positions(first + ids.shape[1])[first:]
-        return self.dropout(x) if self.training else x
+        dropped: Tensor = self.dropout(x)
+        return dropped
 
     def project(self, x: Tensor) -> Tensor:
         """Map (..., d_model) to logits (..., V); there is no bias (section 3.4)."""

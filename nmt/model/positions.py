@@ -68,7 +68,7 @@ class LearnedPositions(nn.Module):
 
 
 class RotaryTable(SinusoidalPositions):
-    """A table of angles for rotation: the cosine before the sine of each pair."""
+    """A table of the angles by which pairs rotate: for each pair its cosine, then its sine."""
 
     def make_table(self, length: int) -> Tensor:
         """Return the table of the first `length` positions, (length, d_model)."""
@@ -102,5 +102,8 @@ def make_positions(settings: ModelSettings) -> tuple[nn.Module | None, nn.Module
     if settings.positions == "sinusoidal":
         shared = SinusoidalPositions(settings.d_model)
         return shared, shared
-    source, target = (LearnedPositions(settings.max_positions, settings.d_model) for _ in range(2))
-    return source, target
+    if settings.positions == "learned":
+        learned = (LearnedPositions(settings.max_positions, settings.d_model) for _ in range(2))
+        source, target = learned
+        return source, target
+    raise ValueError(f"model.positions={settings.positions} has no encoding in this function")

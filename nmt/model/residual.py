@@ -24,10 +24,7 @@ class AddAndNorm(nn.Module):
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
         """Apply `sublayer`, which keeps the shape, to x (B, length, d_model)."""
-        output = sublayer(self.norm(x) if self.is_pre_norm else x)
-        if self.training:
-            output = self.dropout(output)
-        total: Tensor = x + output
+        total: Tensor = x + self.dropout(sublayer(self.norm(x) if self.is_pre_norm else x))
         return total if self.is_pre_norm else self.norm(total)
 
 

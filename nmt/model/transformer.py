@@ -1,6 +1,7 @@
 """The Transformer: encoder and decoder stacks between embeddings and softmax (section 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +31,7 @@ class Transformer(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise as the authors' code: embeddings normal, everything else Glorot-uniform."""
+        """Initialise as the authors' code: embeddings normal, other matrices Glorot-uniform."""
         self.embeddings.reset_parameters()
         for module in (*self.encoder.modules(), *self.decoder.modules()):
             if isinstance(module, MultiHeadAttention | FeedForward):
@@ -88,6 +89,16 @@ class Transformer(nn.Module):
                 x = layer(x, mask, memory, memory_mask, cache)
         out: Tensor = self.decoder_norm(x)
         return out
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Put the model into evaluation mode within a `with` block; restore the mode afterwards."""
+        was_training = self.training
+        self.eval()
+        try:
+            yield
+        finally:
+            self.train(was_training)
 
     def grow_positions(self, length: int) -> None:
         """Extend the tables of sinusoids and rotations to `length` positions now."""

@@ -1,4 +1,4 @@
-"""The type of a function that applies another to many items, in parallel or not."""
+"""The interface that pools of threads, processes and workers share."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
@@ -7,11 +7,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class Map(Protocol):
-    """The built-in `map`, or the `map` of a pool of threads, processes or workers."""
+class Pool(Protocol):
+    """A pool that applies a function to many items."""
 
-    def __call__(
-        self, function: Callable[[Item], Result], items: Iterable[Item], /
-    ) -> Iterable[Result]:
-        """Return the results in the order of the items."""
+    @property
+    def count(self) -> int:
+        """Number of items that are worked on at the same time."""
+        ...
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
+        """Return the results in the order of the items, like the built-in `map`."""
         ...

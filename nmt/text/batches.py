@@ -1,4 +1,4 @@
-"""Batches of padded pairs, as the model reads them."""
+"""Batches of padded pairs, as the model reads them; `plan` decides which pairs make a batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

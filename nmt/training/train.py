@@ -26,6 +26,6 @@ def train(
     """
     with run.lock() if workers.is_first else nullcontext():
         setup = set_up_workers(recipe, data, run, note, device, workers)
-        map_batches = workers.map if workers.count > 1 else thread_pool_for(device).map
-        dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, map_batches)
+        pool = workers if workers.count > 1 else thread_pool_for(device)
+        dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         return Trainer(setup, dev, run, device, workers).train()

@@ -11,6 +11,7 @@ import torch
 
 from nmt.artifacts.model_file import load_weights, read_model_file, save_model
 from nmt.artifacts.run_folder import RunFolder
+from nmt.decoding.segments import output_limit
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
 from nmt.text.batches import Integers, PairDataset
@@ -277,6 +278,6 @@ def initial_network(setup: Setup, dataset: PairDataset) -> Transformer:
         load_weights(network, setup.initial.weights, Path(recipe.train.init_from))
     # The table of positions gets its final size now: growing it later would compile again.
     longest = max(dataset.source_lengths.max(), dataset.target_lengths.max())
-    translated = recipe.decode.max_segment_tokens + recipe.decode.max_extra_tokens
+    translated = output_limit(recipe.decode.max_segment_tokens, recipe.decode)
     network.grow_positions(max(int(longest), translated))
     return network

@@ -1,7 +1,7 @@
 """One update: sum losses and gradients, divide by the token count once, apply Adam (section 5).
 
 Sums and one division make updates exact: micro-batches, threads and workers change nothing but
-rounding.
+rounding and which dropout masks are drawn.
 """
 
 import math
@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.kernels.dropout import drawing_from
-from nmt.kernels.loss import LossSums, smoothed_loss
+from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
 from nmt.kernels.r_drop import r_drop_loss
 from nmt.model.transformer import Transformer
 from nmt.system.threads import ThreadPool
@@ -68,8 +68,7 @@ class Updater:
             eps=recipe.train.adam_epsilon,
             fused=True,
         )
-        # MPS has no float64.
-        self._sum_type = torch.float32 if device.type == "mps" else torch.float64
+        self._sum_type = sum_type(device)
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
         splits = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
         self.threads = ThreadPool() if splits else ThreadPool(1)

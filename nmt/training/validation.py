@@ -19,7 +19,7 @@ from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
-from nmt.system.parallel import Map
+from nmt.system.parallel import Pool
 from nmt.system.threads import ThreadPool
 from nmt.text.batches import make_batch
 from nmt.text.plan import batches_by_length
@@ -59,12 +59,12 @@ class DevSet:
         recipe: Recipe,
         pairs: Sequence[tuple[str, str]],
         tokenizer: Tokenizer,
-        map_batches: Map = map,
+        pool: Pool | None = None,
     ) -> None:
         """Encode the dev set.
 
-        pairs: its source and target segments. map_batches: distributes batches over threads or
-        workers; its results must be in order. Raises NmtError if the dev set has no pairs, or none
+        pairs: its source and target segments. pool: computes batches in parallel, by default one
+        after another. Raises NmtError if the dev set has no pairs, or none
         within `data.max_length`.
         """
         if not pairs:
@@ -77,7 +77,7 @@ class DevSet:
         self._notify = note_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
-        self._map = map_batches
+        self._pool = pool or ThreadPool(1)
         self._encoded = self._encode(pairs)
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
@@ -114,7 +114,7 @@ class DevSet:
         score = self.measure.worst
         samples: tuple[Sample, ...] = ()
         if math.isfinite(loss):
-            hypotheses = self._translate(network, self.sources, self._map, self._notify)
+            hypotheses = self._translate(network, self.sources, self._pool, self._notify)
             score = main_score(self._metrics, hypotheses, self.references)
             samples = self._samples(hypotheses)
         return Validation(loss, plain_loss, score, self.measure, samples)
@@ -132,20 +132,16 @@ class DevSet:
         self,
         network: Transformer,
         sources: Sequence[str],
-        map_batches: Map,
+        pool: Pool,
         notify: Callable[[str], None],
     ) -> list[str]:
         settings = self._recipe.decode
-        return translate_texts(network, self._tokenizer, settings, sources, notify, map_batches)
+        return translate_texts(network, self._tokenizer, settings, sources, notify, pool)
 
     def loss(self, network: Transformer) -> tuple[float, float]:
         """Return the smoothed and the plain loss per target token."""
-        was_training = network.training
-        network.eval()
-        try:
-            sums = list(self._map(lambda batch: self._sums(network, batch), self._batches()))
-        finally:
-            network.train(was_training)
+        with network.evaluating():
+            sums = list(self._pool.map(lambda batch: self._sums(network, batch), self._batches()))
         tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))
         return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
 
@@ -166,13 +162,11 @@ class DevSet:
 
     def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
         """Run the batches that need the most memory, one per thread, and discard the results."""
-        was_training = network.training
-        network.eval()
         longest = self._batches()[: threads.count]
-        list(threads.map(lambda batch: self._sums(network, batch), longest))
-        network.train(was_training)
+        with network.evaluating():
+            list(threads.map(lambda batch: self._sums(network, batch), longest))
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
         batches = batches_by_length(lengths, self._recipe.decode.batch_tokens)
         indices = chain.from_iterable(islice(batches, threads.count))
         sources = [self.sources[index] for index in indices]
-        self._translate(network, sources, threads.map, lambda _: None)
+        self._translate(network, sources, threads, lambda _: None)

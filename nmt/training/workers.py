@@ -1,7 +1,8 @@
 """Many processes that train one model, started by `torchrun` or another launcher.
 
 Every worker plans the same batches and takes its share of each. Gradients and token counts are
-summed over the workers, so that the updates equal those of one process. Only the first worker
+summed over the workers: except for rounding and dropout masks, updates equal those of one process.
+Only the first worker
 writes files. The results of its work, and the error that ends a worker, reach the others through
 torchrun's key-value store.
 """

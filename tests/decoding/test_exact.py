@@ -45,9 +45,7 @@ def translate(
     """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     pool = ProcessPool(processes)
-    translator = Translator.of(
-        model, changed, print, N_BEST, map_batches=pool.map, workers=processes
-    )
+    translator = Translator.of(model, changed, print, N_BEST, pool=pool)
     return list(translator.translate(segments))
 
 

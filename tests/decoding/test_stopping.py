@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from nmt.artifacts.model_file import load_model
+from nmt.config import declared_settings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import DecoderState, IncrementalDecoder
+from nmt.decoding.stopping import STOPPING_RULES
 from nmt.decoding.translator import Translator
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
 
@@ -127,3 +129,8 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
         list(Translator.of(model, settings, print).translate(["sun", "moon", "seed"]))
         counts[stopping] = steps
     assert 0 < counts["beam_finished"] < counts["safe"]
+
+
+def test_every_choice_of_the_setting_is_a_rule() -> None:
+    declared = dict(declared_settings())["decode.stopping"]
+    assert set(declared.metadata["choices"]) == set(STOPPING_RULES)

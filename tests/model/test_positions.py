@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.model.positions import LearnedPositions, sinusoids
+from nmt.model.positions import LearnedPositions, make_positions, sinusoids
 from nmt.model.transformer import Transformer
 from tests.model.conftest import SMALL, small_model
 
@@ -59,6 +59,12 @@ def test_source_and_target_learn_their_own_positions() -> None:
         model.embeddings.weight[source] * 12**0.5 + tables["embeddings.source_positions.table"][:3]
     )
     torch.testing.assert_close(embedded, expected)
+
+
+def test_an_unknown_encoding_is_an_error() -> None:
+    """A choice that `make_positions` forgets must not become another encoding."""
+    with pytest.raises(ValueError, match=r"model\.positions=halves"):
+        make_positions(replace(SMALL, positions="halves"))
 
 
 def test_learned_positions_are_initialised_like_embeddings() -> None:

@@ -12,7 +12,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.segments import segment_limit
+from nmt.decoding.segments import output_limit, segment_limit
 from nmt.decoding.translator import special_ids
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
@@ -67,7 +67,7 @@ def explain(
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)
-    max_length = len(ids) + settings.max_extra_tokens
+    max_length = output_limit(len(ids), settings)
     special = special_ids(model.tokenizer)
     builder = TreeBuilder(special.bos, settings.length_penalty)
     (found,) = beam_search(
