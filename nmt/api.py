@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.artifacts.run_folder import run_folder
 from nmt.config import DecodeSettings, Recipe
-from nmt.recipe import check_together, read_recipe, with_settings
+from nmt.recipe import check_recipe, read_recipe, with_settings
 from nmt.system.devices import AUTO, pick_device
 from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
@@ -59,19 +59,24 @@ class Model:
             One translation for each segment, in order.
 
         Raises:
-            TypeError: if `segments` is a single text.
+            TypeError: if `segments` is a single text, or a segment is not a text.
             UsageError: for an unknown setting or a value out of range.
             NmtError: if the model's outputs are not numbers.
         """
-        if isinstance(segments, str):
+        if isinstance(segments, str | bytes):
             raise TypeError("translate takes a list of segments; write translate([text])")
-        return list(
-            self._translator_for(self.decode_settings(settings), n_best).translate(segments)
-        )
+        given = list(segments)
+        for segment in given:
+            if not isinstance(segment, str):
+                raise TypeError(f"a segment must be a str, not {segment!r}")
+        translator = self._translator_for(self.decode_settings(settings), n_best)
+        return list(translator.translate(given))
 
     def decode_settings(self, settings: Settings = NO_SETTINGS) -> DecodeSettings:
         """Return the recipe's [decode] settings with some replaced; raises UsageError."""
-        named = {f"decode.{name}": value for name, value in settings.items()}
+        named = {
+            f"decode.{name.removeprefix('decode.')}": value for name, value in settings.items()
+        }
         return with_settings(self.recipe, named).decode
 
     def _translator_for(self, settings: DecodeSettings, n_best: int) -> "Translator":
@@ -119,6 +124,9 @@ def train(
     It prepares the corpus if needed and leaves the models, the metrics and the report in the run
     folder. Progress is printed on stderr. Started by torchrun, several processes train together.
 
+    A signal (Ctrl-C, SIGTERM) stops it at the end of an update with a checkpoint saved, if it runs
+    in the main thread.
+
     Args:
         recipe: a recipe, the name of a shipped one, or the path of a file.
         run: the run folder; by default runs/RECIPE.
@@ -128,8 +136,7 @@ def train(
 
     Raises:
         NmtError: for a corpus or a run folder that cannot be used.
-        UsageError: for an unknown recipe, settings that do not fit each other, or a device that
-            cannot be used.
+        UsageError: for an unknown recipe, a setting out of range, or a device that cannot be used.
     """
     from nmt.studio.report.page import try_write_report
     from nmt.training.process_group import join_workers, local_device
@@ -137,7 +144,7 @@ def train(
 
     if not isinstance(recipe, Recipe):
         recipe = read_recipe(recipe)
-    check_together(recipe)
+    check_recipe(recipe)
     folder = run_folder(recipe, None if run is None else Path(run))
     chosen = local_device(pick_device(device))
     with join_workers(chosen) as workers:
@@ -152,7 +159,7 @@ def train(
 def evaluate(
     model: Model,
     source: str | Path | None = None,
-    references: Sequence[str | Path] = (),
+    references: str | Path | Sequence[str | Path] = (),
     *,
     settings: Settings = NO_SETTINGS,
     data_dir: str | Path = "data",
@@ -162,7 +169,7 @@ def evaluate(
     Args:
         model: the model; its recipe gives the language and the metric.
         source: a file of source segments; by default the test sets of the model's recipe are used.
-        references: the files of references for `source`; at least one.
+        references: the file of references for `source`, or a list of such files.
         settings: as in `Model.translate`.
         data_dir: folder of the recipe's test sets.
 
@@ -176,6 +183,8 @@ def evaluate(
     from nmt.errors import UsageError
     from nmt.evaluation.evaluate import evaluate_model
 
+    if isinstance(references, str | Path):
+        references = [references]
     if (source is None) != (not references):
         raise UsageError("evaluate takes a source and its references, or neither of them")
     files = [] if source is None else [Path(source), *map(Path, references)]

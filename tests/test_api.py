@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,8 +74,31 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         model.translate(["sun"], settings={"beam_sise": 2})
     with pytest.raises(nmt.NmtError, match="missing"):
         nmt.load("missing")
+    with pytest.raises(TypeError, match="must be a str"):
+        model.translate([3])  # type: ignore[list-item] # the mistake that is tested
+    with pytest.raises(nmt.UsageError, match="beam size"):
+        model.translate(["sun"], n_best=99)
     with pytest.raises(nmt.UsageError, match="references"):
         nmt.evaluate(model, "source")
+
+
+def test_a_recipe_built_in_python_is_checked(tiny: Path) -> None:
+    """It is refused before anything is written."""
+    recipe = nmt.read_recipe(tiny)
+    wrong = replace(recipe, train=replace(recipe.train, max_updates=-1))
+    with pytest.raises(nmt.UsageError, match=r"train\.max_updates is -1"):
+        nmt.train(wrong, run="here", data_dir=tiny.parent)
+    with pytest.raises(nmt.UsageError, match=r"train\.max_updates is -1"):
+        nmt.write_recipe(wrong, "wrong.toml")
+    assert not Path("here").exists()
+    assert not Path("wrong.toml").exists()
+
+
+def test_training_outside_the_main_thread(tiny: Path) -> None:
+    """Signals are not handled there, and nothing else differs."""
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(nmt.train, tiny, run="here", data_dir=tiny.parent).result()
+    assert outcome.averaged_score is not None
 
 
 def test_a_recipe_is_trained_and_evaluated(tiny: Path) -> None:
@@ -86,6 +111,8 @@ def test_a_recipe_is_trained_and_evaluated(tiny: Path) -> None:
     assert outcome.updates == 4
     assert Path("here/report.html").is_file()
     result = nmt.evaluate(nmt.load("here"), data_dir=tiny.parent)
+    one_file = nmt.evaluate(nmt.load("here"), tiny.parent / "dev.src", tiny.parent / "dev.tgt")
+    assert one_file.test_sets[0].segments
     score = result.test_sets[0].systems[0].scores[0]
     assert score.name == "BLEU"
     assert score.signature

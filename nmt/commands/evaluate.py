@@ -16,6 +16,8 @@ from nmt.commands.options import (
 )
 from nmt.config import DataSettings, declared_settings
 from nmt.errors import UsageError
+from nmt.system.log import note
+from nmt.text.corpus import DataFolder
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
 METRICS = dict(declared_settings())["data.metric"].metadata["choices"]
@@ -151,18 +153,18 @@ def command(
     check_model_options(hypotheses, [*models, *settings], [target_language, metric])
     check_language_pair(hypotheses, test_sets, language_pair)
 
+    from nmt.evaluation.card_files import check_card_paths, open_cards
+
+    check_card_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
+
     from nmt.decoding.models import decode_settings, load_models
     from nmt.evaluation.card import make_card
-    from nmt.evaluation.card_files import check_card_paths, open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
     from nmt.evaluation.json_format import card_json, evaluation_json
     from nmt.evaluation.systems import load_systems
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
-    from nmt.system.log import note
-    from nmt.text.corpus import DataFolder
 
-    check_card_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
     model = None if hypotheses else load_models(models, device, note)
     others = load_systems(compare, device, settings, note)
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))

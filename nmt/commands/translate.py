@@ -13,7 +13,6 @@ from nmt.commands.options import (
     set_decode_option,
     settings_help,
 )
-from nmt.errors import UsageError
 
 
 @click.command("translate", epilog=settings_help("decode"))
@@ -78,12 +77,10 @@ def command(
 
     model = load_models(models, device, note)
     settings = decode_settings(model.recipe, [*overrides, *flags])
-    if n_best is not None and not 1 <= n_best <= settings.beam_size:
-        raise UsageError(f"--n-best {n_best} must be from 1 to the beam size, {settings.beam_size}")
 
     from nmt.decoding.translate_file import best_line, json_line, translate_file
     from nmt.decoding.translator import Translator
 
-    translator = Translator.of(model, settings, note, n_best or 1)
+    translator = Translator.of(model, settings, note, 1 if n_best is None else n_best)
     del model  # frees its weights: the translator keeps packed copies
-    translate_file(translator, file, output, json_line if n_best else best_line)
+    translate_file(translator, file, output, best_line if n_best is None else json_line)

@@ -32,8 +32,8 @@ def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Mod
         precision: of `decode.precision`; int8 needs `nmt.kernels.int8.has_int8`.
 
     Returns:
-        The copy in evaluation mode, and the packed projection to the softmax: that matrix also
-        embeds, so the copy keeps it as it was.
+        The copy in evaluation mode, and the packed projection to the softmax. A matrix that also
+        embeds stays in the copy as well.
     """
     if precision == "bf16":
         copied = copy.deepcopy(model).bfloat16()
@@ -46,7 +46,9 @@ def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Mod
             pack_attention(module, make)
         elif isinstance(module, FeedForward):
             pack_feed_forward(module, make)
-    return copied.eval(), make(copied.embeddings.softmax_weight.detach())
+    project = make(copied.embeddings.softmax_weight.detach())
+    copied.embeddings.own_softmax_weight = None  # packed: it does not embed, so one copy is enough
+    return copied.eval(), project
 
 
 def call_directly(model: nn.Module) -> None:

@@ -17,7 +17,7 @@ from nmt.decoding.search_model import SearchModel
 from nmt.decoding.segments import SegmentEncoder, output_limit, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translation import Translation, assemble
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.kernels.int8 import has_int8
 from nmt.model.transformer import Transformer
 from nmt.system.log import Notify
@@ -54,9 +54,14 @@ class Translator:
 
         Raises:
             NmtError: if the device lacks the precision, or the settings do not fit a model.
+            UsageError: unless 1 <= n_best <= beam size.
         """
         device = networks[0].device
         check_precision(settings, device)
+        if not 1 <= n_best <= settings.beam_size:
+            raise UsageError(
+                f"n-best is {n_best} but must be from 1 to the beam size, {settings.beam_size}"
+            )
         limits = [segment_limit(settings, each.settings) for each in networks]
         self.tokenizer = tokenizer
         self.settings = settings
@@ -100,8 +105,6 @@ class Translator:
         for chunk in chunks:
             encoded = self.encoder.encode(chunk, first_line)
             found = self.scheduler.search(encoded.parts)
-            if not all(found):
-                raise NmtError(self._divergence_message())
             yield [
                 assemble([found[index] for index in parts], self.tokenizer.target)
                 for parts in encoded.segments
@@ -109,7 +112,7 @@ class Translator:
             first_line += len(chunk)
 
     def _search_batch(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
-        return beam_search(
+        found = beam_search(
             self._model,
             source_batch(sources).to(self._device),
             [output_limit(len(ids), self.settings) for ids in sources],
@@ -119,6 +122,9 @@ class Translator:
             n_best=self.n_best,
             stopping=self.settings.stopping,
         )
+        if not all(found):
+            raise NmtError(self._divergence_message())
+        return found
 
     def _divergence_message(self) -> str:
         if isinstance(self._model, Ensemble):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nmt.artifacts.model_file import TrainedModel
 from nmt.config import DataSettings, DecodeSettings
 from nmt.evaluation.results import Evaluation, SystemDescription, SystemResult, TestSetResult
 from nmt.evaluation.scores import MetricSet, compared_scores, corpus_scores, exact_matches
@@ -21,6 +21,9 @@ from nmt.evaluation.test_sets import (
 from nmt.evaluation.translation_metrics import BleuVariant
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder
+
+if TYPE_CHECKING:  # files of translations are scored without PyTorch
+    from nmt.artifacts.model_file import TrainedModel
 
 DEFAULTS = DataSettings()
 
@@ -39,7 +42,7 @@ DEFAULT_SCORING = Scoring()
 
 
 def evaluate_model(
-    model: TrainedModel,
+    model: "TrainedModel",
     settings: DecodeSettings,
     data: DataFolder,
     notify: Notify,

@@ -3,18 +3,19 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from nmt.artifacts.model_file import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.models import decode_settings, load_models
-from nmt.decoding.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.system.digest import sha256_of
 from nmt.system.log import Notify
 from nmt.text.corpus import read_segments
+
+if TYPE_CHECKING:  # files of translations are scored without PyTorch
+    from nmt.artifacts.model_file import TrainedModel
 
 
 class System(Protocol):
@@ -62,7 +63,7 @@ class Translations:
 class Model:
     """A model or an ensemble, with its search settings."""
 
-    trained: TrainedModel
+    trained: "TrainedModel"
     settings: DecodeSettings
     notify: Notify  # receives notes such as that a long segment is split
 
@@ -76,6 +77,8 @@ class Model:
 
     def outputs(self, test: TestSet) -> list[str]:
         """Return the best translation of each segment."""
+        from nmt.decoding.translator import Translator
+
         translator = Translator.of(self.trained, self.settings, self.notify)
         return [each.text for each in translator.translate(test.sources)]
 

@@ -6,7 +6,7 @@ from torch.nn.functional import embedding, linear
 
 from nmt.config import ModelSettings
 from nmt.kernels.dropout import Dropout
-from nmt.model.positions import LearnedPositions, make_positions
+from nmt.model.positions import make_positions
 
 
 class Embeddings(nn.Module):
@@ -36,9 +36,6 @@ class Embeddings(nn.Module):
         for matrix in (self.weight, self.own_source_weight, self.own_softmax_weight):
             if matrix is not None:
                 nn.init.normal_(matrix, std=1 / self.scale)
-        for positions in (self.source_positions, self.target_positions):
-            if isinstance(positions, LearnedPositions):
-                positions.reset_parameters()
 
     @property
     def source_weight(self) -> nn.Parameter:

@@ -12,7 +12,7 @@ from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.embedding import Embeddings
 from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
-from nmt.model.positions import SinusoidalPositions
+from nmt.model.positions import LearnedPositions, SinusoidalPositions
 from nmt.model.residual import make_final_norm
 
 
@@ -33,8 +33,9 @@ class Transformer(nn.Module):
     def reset_parameters(self) -> None:
         """Initialise as the authors' code: embeddings normal, other matrices Glorot-uniform."""
         self.embeddings.reset_parameters()
-        for module in (*self.encoder.modules(), *self.decoder.modules()):
-            if isinstance(module, MultiHeadAttention | FeedForward):
+        parts = self.encoder, self.decoder, self.embeddings
+        for module in (module for part in parts for module in part.modules()):
+            if isinstance(module, MultiHeadAttention | FeedForward | LearnedPositions):
                 module.reset_parameters()
 
     def forward(self, source: Tensor, target_input: Tensor) -> Tensor:

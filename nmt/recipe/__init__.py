@@ -14,7 +14,7 @@ from nmt.recipe.files import (
     shipped_recipes,
     write_recipe,
 )
-from nmt.recipe.rules import check_together
+from nmt.recipe.rules import check_recipe, check_together
 from nmt.recipe.settings import (
     FIXED_SETTINGS,
     SettingDifference,
@@ -31,6 +31,7 @@ __all__ = [
     "DEFAULT_RECIPE",
     "FIXED_SETTINGS",
     "SettingDifference",
+    "check_recipe",
     "check_together",
     "find_recipe",
     "get_setting",

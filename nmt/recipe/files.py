@@ -8,7 +8,7 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe.rules import check_together
+from nmt.recipe.rules import check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import parse_toml, to_toml
@@ -51,10 +51,12 @@ def read_recipe(name: str | Path, settings: Mapping[str, Any] = NO_SETTINGS) -> 
 
 
 def write_recipe(recipe: Recipe, path: str | Path) -> None:
-    """Write a recipe as TOML with every setting in it; raises NmtError if that fails.
+    """Write a recipe as TOML with every setting in it.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises NmtError if it cannot be written or if settings
+    contradict each other, UsageError for a value out of range.
     """
+    check_recipe(recipe)
     write_text(Path(path), to_toml(recipe))
 
 

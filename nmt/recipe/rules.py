@@ -1,7 +1,19 @@
-"""Rules for settings that are each valid alone but do not work together."""
+"""Rules for recipes: each setting is within its range, and settings work together."""
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.recipe.settings import DECLARED, checked_value, get_setting
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Check a recipe that was built in Python as strictly as one that is read from a file.
+
+    Raises UsageError for a value of the wrong type or out of range, NmtError for settings that
+    contradict each other.
+    """
+    for name in DECLARED:
+        checked_value(name, get_setting(recipe, name))
+    check_together(recipe)
 
 
 def check_together(recipe: Recipe) -> None:

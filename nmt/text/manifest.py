@@ -50,13 +50,15 @@ class Manifest:
     """The finished steps, and the text files that they read."""
 
     def __init__(self, path: Path) -> None:
-        """Read a manifest; a missing, damaged or older one is empty, so every step is redone."""
+        """Read a manifest; one that is missing, damaged or of another format counts as empty."""
         self._path = path
         self.steps: dict[str, Step] = {}
         self.files: dict[str, SourceFile] = {}
+        self.has_other_format = False
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
-            if stored["format"] == FORMAT:
+            self.has_other_format = stored["format"] != FORMAT
+            if not self.has_other_format:
                 steps = {name: Step(**step) for name, step in stored["steps"].items()}
                 files = {name: SourceFile(**file) for name, file in stored["files"].items()}
                 self.steps, self.files = steps, files
@@ -90,9 +92,15 @@ class Manifest:
     def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
         """Return whether a step must be done: it has not been, or with another key.
 
-        Raises NmtError if the key differs but the run already trains with the step's result.
+        Raises NmtError if the key differs, or if the manifest has another format, but the run
+        already trains with the step's result.
         """
         known = self.steps.get(name)
+        if known is None and folder.in_use and self.has_other_format:
+            raise NmtError(
+                f"{self._path} was written by another version of nmt; resume this training with"
+                " that version, or choose a new folder with --run"
+            )
         if known and known.key != key and folder.in_use:
             raise corpus_changed(folder.run)
         return known is None or known.key != key

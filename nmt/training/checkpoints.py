@@ -112,7 +112,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         content = dict(json.loads(path.read_text(encoding="utf-8")))
         expected = content.pop("checksum")
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NmtError(f"{path} is damaged") from error
+        raise NmtError(f"{path} is damaged, or written by another version of nmt") from error
     if expected != checksum(content):
         raise NmtError(f"{path} is damaged: its checksum is wrong")
     return content

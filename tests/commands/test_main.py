@@ -96,6 +96,20 @@ def test_help_and_usage_errors_import_no_torch(arguments: list[str], code: int) 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--hypotheses", __file__, __file__], 0),
+        (["--hypotheses", "nowhere", "nowhere"], 1),
+        (["--card", "card.txt"], 2),
+    ],
+)
+def test_scoring_a_file_imports_no_torch(arguments: list[str], code: int) -> None:
+    result = python("-c", IMPORTS, "evaluate", *arguments)
+    found_code, heavy = json.loads(result.stdout.splitlines()[-1])
+    assert (found_code, "torch" in heavy) == (code, False)
+
+
 def test_python_m_nmt_runs_the_program() -> None:
     result = python("-m", "nmt", "--version")
     assert (result.returncode, result.stdout) == (0, f"nmt, version {__version__}\n")

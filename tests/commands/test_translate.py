@@ -223,7 +223,7 @@ def test_flags_and_set_have_the_same_effect(nmt: Run, skilled_run: Path, source:
 @pytest.mark.parametrize(
     ("options", "fact"),
     [
-        (["--n-best", 0], "--n-best 0"),
+        (["--n-best", 0], "n-best is 0"),
         (["--n-best", 5], "from 1 to the beam size, 4"),
         (["--n-best", 2, "--beam-size", 1], "from 1 to the beam size, 1"),
         (["--beam-size", 0], "decode.beam_size is 0 but must be at least 1"),

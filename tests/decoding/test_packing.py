@@ -72,6 +72,12 @@ def test_packing_leaves_the_model_as_it_was(model: Transformer, precision: str) 
     assert called == [True]
 
 
+def test_an_untied_softmax_is_kept_once() -> None:
+    """Its matrix does not embed, so only the packed one stays."""
+    copied, _ = packed_copy(Transformer(VARIANTS["untied, RMS"], 50, 0), "float32")
+    assert copied.embeddings.own_softmax_weight is None
+
+
 def test_a_packed_copy_shares_what_is_not_packed(model: Transformer) -> None:
     """Embeddings exist once in memory; every linear layer is packed."""
     copied, _ = packed_copy(model, "float32")

@@ -247,3 +247,17 @@ def test_the_tokenizer_learns_from_very_long_lines(corpus: TinyCorpus, tmp_path:
     (tmp_path / "train.tgt").write_text("JUMP " * 20_000 + "\nMOON SUN\n")
     model = corpus.prepare(max_length=65_000).tokenizer.source
     assert model.decode(model.encode(["quiz JUMP"])[0]) == "quiz JUMP"
+
+
+def test_a_started_run_of_another_version_is_refused(corpus: TinyCorpus) -> None:
+    """Nothing is learned or encoded again in its folder."""
+    corpus.prepare()
+    manifest = corpus.run.prepared_folder().manifest
+    manifest.write_text(manifest.read_text().replace('"format": 3', '"format": 2'))
+    state = corpus.run.checkpoints / "update-00000001.json"
+    state.parent.mkdir()
+    state.touch()
+    before = corpus.times()
+    with pytest.raises(NmtError, match=r"manifest\.json was written by another version of nmt"):
+        corpus.prepare()
+    assert corpus.times() == before
