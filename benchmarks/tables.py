@@ -26,6 +26,7 @@ from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from textwrap import fill as fill_lines
 from typing import Any, TypeVar, cast
 
 import click
@@ -35,6 +36,7 @@ DATA = ROOT / "benchmarks" / "results"
 PAGES = (*sorted((ROOT / "docs" / "results").glob("*.md")), ROOT / "recipes" / "README.md")
 REGION = re.compile(r"(<!-- (\w+): ([^|>]+?)(?: \| ([^>]+?))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
+WIDTH = 118  # columns of a paragraph
 SMALL = Decimal("0.001")  # smaller numbers are written with an exponent
 Number = int | Decimal  # a Decimal keeps the digits that the file has: 0.70 stays 0.70
 Value = Number | str | list[Number]  # text such as "not run"; several values of one quantity
@@ -256,11 +258,17 @@ def sources(measurements: Sequence[Measurement], _: Sequence[str]) -> str:
         known += ["Command: not recorded"] * (not shown)
         files = ", ".join(f"`{each.name}.toml`" for each in members)
         noted = [each for each in members if each.note]
-        notes = "".join(f"- {each.what}: {each.note}\n" for each in noted)
+        notes = "".join(wrapped(f"- {each.what}: {each.note}", "  ") for each in noted)
         if len(noted) == 1:
-            notes = f"{noted[0].note}\n"
-        parts.append(f"{shown}{'. '.join(known)}. Data: {files}.\n\n{notes}")
+            notes = wrapped(noted[0].note)
+        provenance = wrapped(f"{'. '.join(known)}. Data: {files}.")
+        parts.append(f"{shown}{provenance}\n{notes}")
     return "\n".join(parts)
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Wrap a paragraph at the width of the manual's pages."""
+    return f"{fill_lines(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)}\n"
 
 
 PROVENANCE = attrgetter("command", "machine", "versions", "date", "peer")

@@ -37,7 +37,7 @@ class SearchStep:
 
 
 class SearchObserver(Protocol):
-    """What watches a search; it cannot change it."""
+    """An object that is called after each step of a search; it cannot change the search."""
 
     def on_step(self, step: SearchStep) -> None:
         """Receive a step, after it and before the next one."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class SearchState(Protocol):
-    """What a model remembers of its hypotheses; the hypotheses of a sentence are adjacent."""
+    """The state that a model keeps for its hypotheses; those of a sentence are adjacent."""
 
     def select(self, rows: Tensor) -> Self:
         """Return the state of the hypotheses `rows` (B', K'), flat indices of the old B * K."""

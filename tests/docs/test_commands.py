@@ -196,7 +196,7 @@ def _stdin() -> Iterator[None]:
 
 
 def runnable(command: Command) -> bool:
-    """Whether a command needs neither the network, nor hours, nor other machines."""
+    """Return whether a command needs no network, no hours and no other machines."""
     arguments = argument_list(command)
     is_dry = arguments[0] == "ablate" and "--dry-run" in arguments
     return (arguments[0] in RUN and "--test-set" not in arguments) or is_dry

@@ -51,7 +51,7 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
-    """The same holds for devices such as /dev/null."""
+    """Devices such as /dev/null are written to in place, too."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -223,7 +223,7 @@ def test_a_killed_process_is_reported(tokenizer: Tokenizer) -> None:
 def test_a_killed_process_leaves_no_shard(
     corpus: TinyCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command then encodes the corpus from its start, with the same tokenizer."""
+    """Running the command again encodes the corpus from its start, with the same tokenizer."""
 
     def kill_after_first(*arguments: object) -> Iterator[EncodedChunk]:
         # Passed through as they came.

@@ -151,7 +151,7 @@ def test_a_pair_of_the_shard_decodes_to_its_text(corpus: TinyCorpus, tmp_path: P
 
 
 def test_dropped_pairs_are_counted(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """Of 120 + 6 pairs, 2 have an empty side, 1 is too long and 2 are beyond the ratio."""
+    """There are 126 pairs: 2 have an empty side, 1 is too long and 2 are beyond the ratio."""
     odd = [
         ("", "SUN"),
         ("sun", " \t"),
