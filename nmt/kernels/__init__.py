@@ -1,1 +1,1 @@
-"""Fast forms of the model's operations, each beside its plain reference."""
+"""Fast forms of the model's operations, each next to its plain reference."""
