@@ -108,7 +108,8 @@ def load(
     from nmt.decoding.models import load_models
 
     paths = [model] if isinstance(model, str | Path) else model
-    return Model(load_models([Path(path) for path in paths], device, notify), notify)
+    trained, _ = load_models([Path(path) for path in paths], device, notify)
+    return Model(trained, notify)
 
 
 def train(

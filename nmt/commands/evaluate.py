@@ -157,7 +157,7 @@ def command(
 
     check_card_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
 
-    from nmt.decoding.models import decode_settings, load_models
+    from nmt.decoding.models import load_models
     from nmt.evaluation.card import make_card
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
     from nmt.evaluation.json_format import card_json, evaluation_json
@@ -165,11 +165,11 @@ def command(
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
 
-    model = None if hypotheses else load_models(models, device, note)
+    loaded = None if hypotheses else load_models(models, device, note, settings)
     others = load_systems(compare, device, settings, note)
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:
-        if model is None:
+        if loaded is None:
             assert hypotheses  # noqa: S101 (for the type checker)
             evaluation = evaluate_translations(
                 hypotheses,
@@ -182,8 +182,7 @@ def command(
             )
         else:
             evaluation = evaluate_model(
-                model,
-                decode_settings(model.recipe, settings),
+                *loaded,
                 DataFolder(data_dir),
                 note,
                 files=files,
@@ -191,7 +190,7 @@ def command(
                 language_pair=language_pair or "",
                 scoring=scoring,
             )
-        card = make_card(evaluation, model.recipe if model else None, ["nmt", *arguments])
+        card = make_card(evaluation, loaded[0].recipe if loaded else None, ["nmt", *arguments])
         json_text = card_json(card) if cards else evaluation_json(evaluation)
         click.echo(json_text if as_json else as_text(evaluation), nl=False)
         write_cards(card)

@@ -61,11 +61,10 @@ def command(
         raise UsageError("explain shows one model at a time; give one --model")
     sentence = one_line(read_stdin() if text == "-" else text)
 
-    from nmt.decoding.models import decode_settings, load_models
+    from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    model = load_models(models, device, note)
-    settings = decode_settings(model.recipe, [*overrides, *flags])
+    model, settings = load_models(models, device, note, [*overrides, *flags])
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation

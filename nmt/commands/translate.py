@@ -72,11 +72,10 @@ def command(
 
     check_text_files(file, output)
 
-    from nmt.decoding.models import decode_settings, load_models
+    from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    model = load_models(models, device, note)
-    settings = decode_settings(model.recipe, [*overrides, *flags])
+    model, settings = load_models(models, device, note, [*overrides, *flags])
 
     from nmt.decoding.translate_file import best_line, json_line, translate_file
     from nmt.decoding.translator import Translator

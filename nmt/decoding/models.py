@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from nmt.artifacts.model_file import TrainedModel
 
 
-def load_models(paths: Sequence[Path], device: str, notify: Notify) -> "TrainedModel":
-    """Load a model, or several as an ensemble.
+def load_models(
+    paths: Sequence[Path], device: str, notify: Notify, overrides: Iterable[str] = ()
+) -> "tuple[TrainedModel, DecodeSettings]":
+    """Load a model, or several as an ensemble, and return it with its search settings.
 
     paths: run folders or .safetensors files; if there are none, the newest model under `runs/`.
-    device: name of a device, or "auto". notify: receives the names of the models.
-    Raises NmtError if a model is missing or damaged, or if the models do not fit each other.
+    device: name of a device, or "auto". notify: receives the names of the models. overrides: as in
+    `decode_settings`. Raises NmtError if a model is missing or damaged, or if the models do not fit
+    each other, UsageError for a bad override.
     """
     paths = paths or [newest_model()]
 
@@ -28,9 +31,10 @@ def load_models(paths: Sequence[Path], device: str, notify: Notify) -> "TrainedM
     from nmt.artifacts.model_file import load_ensemble
 
     model = load_ensemble(paths, pick_device(device))
+    settings = decode_settings(model.recipe, overrides)
     names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}")
-    return model
+    return model, settings
 
 
 def decode_settings(recipe: Recipe, overrides: Iterable[str] = ()) -> DecodeSettings:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models import decode_settings, load_models
+from nmt.decoding.models import load_models
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
@@ -113,5 +113,4 @@ def load_system(path: Path, device: str, overrides: Iterable[str], notify: Notif
     """Open one model or file of translations."""
     if not path.is_dir() and path.suffix != ".safetensors":
         return Translations(path)
-    model = load_models([path], device, notify)
-    return Model(model, decode_settings(model.recipe, overrides), notify)
+    return Model(*load_models([path], device, notify, overrides), notify)

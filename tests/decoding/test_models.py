@@ -11,7 +11,7 @@ from nmt.errors import NmtError, UsageError
 
 def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) -> None:
     notes: list[str] = []
-    model = load_models([tiny_run, skilled_run], "cpu", notes.append)
+    model, _ = load_models([tiny_run, skilled_run], "cpu", notes.append)
     assert [each.path.parent for each in (model, *model.ensemble)] == [tiny_run, skilled_run]
     (note,) = notes
     assert note.startswith("ensemble: ")
@@ -20,7 +20,8 @@ def test_the_names_of_the_models_are_printed(tiny_run: Path, skilled_run: Path) 
 
 def test_the_default_is_the_newest_model(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tiny_run.parent.parent)
-    model = load_models([], "cpu", lambda text: None)
+    model, settings = load_models([], "cpu", lambda text: None)
+    assert settings == model.recipe.decode
     assert model.path == Path("runs/tiny/model.safetensors")
 
 
@@ -43,3 +44,10 @@ def test_decode_settings_are_the_recipes_with_changes() -> None:
 def test_only_decode_settings_can_be_changed(override: str) -> None:
     with pytest.raises(UsageError, match=override.partition("=")[0]):
         decode_settings(Recipe("x"), [override])
+
+
+def test_a_bad_setting_is_an_error_before_any_note(tiny_run: Path) -> None:
+    notes: list[str] = []
+    with pytest.raises(UsageError, match=r"train\.seed"):
+        load_models([tiny_run], "cpu", notes.append, ["train.seed=3"])
+    assert notes == []
