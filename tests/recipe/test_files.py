@@ -1,0 +1,184 @@
+"""Recipes as files: shipped ones, extensions, and reading what was written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nmt.config import (
+    DataSettings,
+    Download,
+    Recipe,
+    TextFiles,
+)
+from nmt.errors import NmtError
+from nmt.recipe import (
+    DEFAULT_RECIPE,
+    load_recipe,
+    parse_recipe,
+    read_recipe,
+    shipped_recipes,
+    to_toml,
+    write_recipe,
+)
+from tests.conftest import Run
+
+
+def test_defaults_are_the_papers_base_model() -> None:
+    recipe = parse_recipe("", "empty", "nowhere")
+    model, train, decode = recipe.model, recipe.train, recipe.decode
+    assert (model.encoder_layers, model.decoder_layers, model.d_model, model.d_ff) == (
+        6,
+        6,
+        512,
+        2048,
+    )
+    assert (model.heads, model.d_k, model.d_v, model.dropout) == (8, 64, 64, 0.1)
+    assert (train.warmup_updates, train.max_updates, train.label_smoothing) == (4000, 100_000, 0.1)
+    assert (train.adam_beta1, train.adam_beta2, train.adam_epsilon) == (0.9, 0.98, 1e-9)
+    assert (train.batch_source_tokens, train.batch_target_tokens) == (25_000, 25_000)
+    assert train.average_checkpoints == 5
+    assert (decode.beam_size, decode.length_penalty, decode.max_extra_tokens) == (4, 0.6, 50)
+    assert recipe.tokenizer.vocab_size == 37_000
+
+
+def test_every_shipped_recipe_loads_and_round_trips() -> None:
+    names = shipped_recipes()
+    assert {"multi30k_en_de", "wmt14_en_de_base", "wmt14_en_de_big", DEFAULT_RECIPE} <= set(names)
+    for name in names:
+        recipe = load_recipe(name)
+        assert recipe.name == name
+        assert recipe.data.train
+        assert recipe.data.dev
+        assert recipe.data.test
+        assert parse_recipe(to_toml(recipe), "other", "nowhere") == recipe
+
+
+def test_a_recipe_can_extend_another(tmp_path: Path) -> None:
+    """Settings that are not set are inherited, the name is not; paths are relative to the file."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "one.toml").write_text(
+        'extends = "multi30k_en_de"\nname = "first"\n[model]\nheads = 2\n[train]\nseed = 5\n'
+    )
+    (folder / "two.toml").write_text('extends = "one.toml"\n[train]\nseed = 6\n')
+    base, one, two = (
+        load_recipe(str(name))
+        for name in ("multi30k_en_de", folder / "one.toml", folder / "two.toml")
+    )
+    assert (one.name, two.name) == ("first", "two")
+    assert (one.model.heads, one.train.seed, two.model.heads, two.train.seed) == (2, 5, 2, 6)
+    assert two.model == replace(base.model, heads=2)
+    assert two.train == replace(base.train, seed=6)
+    assert two.data == base.data
+    assert parse_recipe(to_toml(two), "other", "nowhere") == two
+
+
+def test_the_big_recipe_differs_from_the_base_as_in_table_3() -> None:
+    base, big = load_recipe("wmt14_en_de_base"), load_recipe("wmt14_en_de_big")
+    assert big.data == base.data
+    assert big.tokenizer == base.tokenizer
+    assert big.model == replace(base.model, d_model=1024, d_ff=4096, heads=16, dropout=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        (
+            'extends = "pockett"',
+            "a.toml extends pockett: no recipe 'pockett'; did you mean 'pocket'?",
+        ),
+        ('extends = "b.toml"', "b.toml extends a.toml, which extends it in turn"),
+        ('extends = "a.toml"', "a.toml extends a.toml, which extends it in turn"),
+        ('extends = "none.toml"', "none.toml: No such file"),
+        ("extends = 3", "extends is 3 but must name a recipe"),
+        ('extends = ""', "extends is '' but must name a recipe"),
+    ],
+)
+def test_a_recipe_that_cannot_be_extended_is_named(tmp_path: Path, text: str, facts: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    (tmp_path / "b.toml").write_text('extends = "a.toml"')
+    with pytest.raises(NmtError) as raised:
+        load_recipe(str(tmp_path / "a.toml"))
+    assert facts in str(raised.value)
+
+
+def test_a_resolved_recipe_reads_no_other_file() -> None:
+    """The recipe inside a model file may come from another machine."""
+    with pytest.raises(NmtError, match="unknown key 'extends'"):
+        parse_recipe('extends = "pocket"', "x", "a model")
+
+
+def test_a_recipe_with_unusual_values_round_trips() -> None:
+    recipe = Recipe(
+        'odd "name" é\u2028\x7f',
+        data=DataSettings(
+            train=(TextFiles(source="a\\b\t'", target='c"d'), TextFiles(tsv="x.tsv")),
+            test={'se"t é': TextFiles(source="s", target="t", labels="l"), "": TextFiles(tsv="u")},
+            downloads=(Download(url="http://x", to="y", unpack=("m/n", "o")),),
+            max_ratio=1e22,
+        ),
+    )
+    assert parse_recipe(to_toml(recipe), "other", "nowhere") == recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("multi30k_en_d", "no recipe 'multi30k_en_d'; did you mean 'multi30k_en_de'?"),
+        ("zzzzzzzz", "no recipe 'zzzzzzzz'; known: "),
+        ("some/where", "no recipe 'some/where'"),
+        ("", "no recipe ''"),
+    ],
+)
+def test_an_unknown_recipe_is_a_usage_error(nmt: Run, name: str, facts: str) -> None:
+    result = nmt("train", name)
+    assert result.code == 2
+    assert facts in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_an_unreadable_recipe_is_named(nmt: Run, tmp_path: Path) -> None:
+    for path in (tmp_path / "none.toml", tmp_path / "folder.toml", tmp_path / "latin.toml"):
+        if path.stem == "folder":
+            path.mkdir()
+        if path.stem == "latin":
+            path.write_bytes(b"# gr\xfc\xdfe")
+        result = nmt("train", path)
+        assert (result.code, result.out) == (1, "")
+        assert result.err.startswith(f"nmt: cannot read the recipe {path}: ")
+        assert result.err.count("\n") == 1
+
+
+def test_a_recipe_may_have_a_byte_order_mark_and_crlf(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xef\xbb\xbf[model]\r\nheads = 3\r\n")
+    assert load_recipe(str(path)).model.heads == 3
+
+
+def test_precedence_is_default_recipe_set_flags(nmt: Run, tiny: Path) -> None:
+    """`tiny` sets max_updates to 12; seed has its default."""
+    recipe = load_recipe(str(tiny))
+    assert (recipe.train.max_updates, recipe.train.seed, recipe.train.patience) == (12, 1, 0)
+    recipe = load_recipe(str(tiny), ["train.max_updates=3", "train.max_updates=4"])
+    assert recipe.train.max_updates == 4
+    options = ["--set", "train.max_updates=3", "--max-updates", "2", "--set", "train.seed=8"]
+    assert nmt("train", tiny, *options).code == 0
+    written = load_recipe("runs/tiny/recipe.toml")
+    assert (written.train.max_updates, written.train.seed) == (2, 8)
+    assert written.train.warmup_updates == 10
+    assert written.decode.beam_size == 4
+
+
+def test_read_recipe_checks_settings_together_only_after_all_are_set() -> None:
+    with pytest.raises(NmtError, match=r"tokenizer\.joint=false"):
+        read_recipe("pocket", {"tokenizer.joint": False})
+    read_recipe("pocket", {"tokenizer.joint": False, "model.tied": "target"})
+
+
+def test_write_recipe_writes_what_read_recipe_reads(tmp_path: Path) -> None:
+    recipe = read_recipe("pocket", {"train.max_updates": 500})
+    write_recipe(recipe, tmp_path / "mine.toml")
+    assert read_recipe(tmp_path / "mine.toml") == recipe
+    with pytest.raises(NmtError, match="cannot write"):
+        write_recipe(recipe, tmp_path)
