@@ -113,17 +113,17 @@ def first_batch(arguments: list[str]) -> None:
     def timed_check(*given: object) -> None:
         nonlocal probe_seconds
         before = time.perf_counter()
-        check_memory(*given)  # type: ignore[arg-type]
+        check_memory(*given)  # type: ignore[arg-type] # timing wrapper
         probe_seconds += time.perf_counter() - before
 
     def timed_update(*given: object, **named: object) -> object:
         first = time.perf_counter() - started - probe_seconds
-        Updater.update = update  # type: ignore[method-assign]
+        Updater.update = update  # type: ignore[method-assign] # timing wrapper
         print(json.dumps({"first": first, "probe": probe_seconds}), flush=True)
-        return update(*given, **named)  # type: ignore[arg-type]
+        return update(*given, **named)  # type: ignore[arg-type] # timing wrapper
 
     setattr(trainer, "check_memory", timed_check)  # noqa: B010 (the trainer's import of it)
-    Updater.update = timed_update  # type: ignore[assignment, method-assign]
+    Updater.update = timed_update  # type: ignore[assignment, method-assign] # timing wrapper
     main(arguments)
 
 

@@ -71,7 +71,7 @@ def join_process_group(device: torch.device) -> Workers:
     by_torchrun = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         # PyTorch's stores have no type annotations.
-        store = dist.TCPStore(  # type: ignore[attr-defined]
+        store = dist.TCPStore(  # type: ignore[attr-defined] # untyped in torch
             os.environ["MASTER_ADDR"],
             port,
             size,
@@ -79,10 +79,10 @@ def join_process_group(device: torch.device) -> Workers:
         )
         # A restart by torchrun must not read the keys of the attempt before it.
         attempt = f"nmt attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
-        own = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined]
+        own = dist.PrefixStore(attempt, store)  # type: ignore[attr-defined] # untyped in torch
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            store=dist.PrefixStore("group", own),  # type: ignore[attr-defined]
+            store=dist.PrefixStore("group", own),  # type: ignore[attr-defined] # untyped in torch
             rank=rank,
             world_size=size,
             timeout=COLLECTIVE_TIMEOUT,
