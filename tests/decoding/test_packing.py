@@ -8,6 +8,7 @@ from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.decoding.packing import call_directly, packed_copy
+from nmt.model.positions import SinusoidalPositions
 from nmt.model.transformer import Transformer
 
 SETTINGS = ModelSettings(
@@ -83,3 +84,18 @@ def test_a_packed_copy_shares_what_is_not_packed(model: Transformer) -> None:
     copied, _ = packed_copy(model, "float32")
     assert copied.embeddings.weight is model.embeddings.weight
     assert not any(isinstance(module, nn.Linear) for module in copied.modules())
+
+
+def test_a_packed_copy_keeps_a_table_of_positions_that_has_grown(model: Transformer) -> None:
+    """A longer table is made once, not again at each step."""
+    copied, _ = packed_copy(model, "float32")
+    call_directly(copied)
+    with torch.no_grad():
+        copied.encode(torch.full((1, 300), 5))
+    tables = [each for each in copied.modules() if isinstance(each, SinusoidalPositions)]
+    encoding = [each for each in tables if len(each.get_buffer("table")) >= 300]
+    assert encoding
+    before = [each.get_buffer("table") for each in encoding]
+    with torch.no_grad():
+        copied.encode(torch.full((1, 300), 5))
+    assert all(a.get_buffer("table") is b for a, b in zip(encoding, before, strict=True))
