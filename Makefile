@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo explain-demo test docs browser slow install clean
+.PHONY: demo explain-demo test docs browser slow gpu install clean
 
 demo: install ## train, translate the sample and evaluate the embedded corpus
 	$(BIN)/nmt train
@@ -16,7 +16,7 @@ test: $(VENV)/dev browser docs ## build the manual, lint, type-check and test
 	$(BIN)/mypy
 	$(BIN)/deno fmt --check --quiet
 	$(BIN)/deno lint --quiet
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal --durations=25
 
 docs: $(VENV)/dev ## build the manual into build/docs; a warning is an error
 	$(BIN)/sphinx-build -W --keep-going --fresh-env --quiet docs build/docs
@@ -47,6 +47,9 @@ explain-demo: $(VENV)/dev browser ## write pages of two trained models into buil
 
 slow: $(VENV)/dev ## run the tests that take minutes
 	$(BIN)/pytest -m slow
+
+gpu: $(VENV)/dev ## measure a CUDA GPU in half an hour and write docs/results/gpu.md
+	$(BIN)/python benchmarks/gpu.py
 
 install: $(VENV)/installed
 

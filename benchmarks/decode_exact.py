@@ -9,6 +9,8 @@ It needs a trained model and real text. It translates in float32 with beam 4, an
 - scores of the search with those of the model without caches;
 - outputs with CTranslate2's, by the model's own score;
 - the two stopping rules, by the steps that they take.
+
+A GPU has one process, and its search cannot be observed step by step: it is not asked for these.
 """
 
 import tempfile
@@ -26,6 +28,7 @@ from nmt.decoding import beam, translator
 from nmt.decoding.observer import SearchStep
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.system.devices import pick_device
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
 from nmt.text.tokenizer import BOS, EOS
@@ -64,8 +67,10 @@ def differences(ones: list[Translation], others: list[Translation]) -> str:
 @torch.inference_mode()
 def full_score(model: TrainedModel, source: list[int], output: list[int]) -> float:
     """Return the log-probability of an output, EOS counted, by the model without caches."""
-    logits = model.network(source_batch([source]), torch.tensor([[BOS, *output]]))[0]
-    chosen = torch.tensor([*output, EOS])
+    device = model.network.device
+    target = torch.tensor([[BOS, *output]], device=device)
+    logits = model.network(source_batch([source]).to(device), target)[0]
+    chosen = torch.tensor([*output, EOS], device=device)
     return float(logits.double().log_softmax(-1).gather(1, chosen[:, None]).sum())
 
 
@@ -73,9 +78,10 @@ def full_score(model: TrainedModel, source: list[int], output: list[int]) -> flo
 @click.argument("path", metavar="MODEL", type=click.Path(path_type=Path, exists=True))
 @click.argument("text", type=click.Path(path_type=Path, exists=True))
 @click.option("--limit", default=1000, show_default=True, help="Lines of TEXT to translate.")
-def command(path: Path, text: Path, limit: int) -> None:
+@click.option("--device", default="cpu", show_default=True, help="Of nmt: cpu or cuda.")
+def command(path: Path, text: Path, limit: int, device: str) -> None:
     """Translate TEXT with MODEL, a .safetensors file, in many ways and compare."""
-    model = load_model(path, torch.device("cpu"))
+    model = load_model(path, pick_device(device))
     lines = list(read_segments(text))[:limit]
     usual = translate(model, lines)
     longest = max(map(len, model.tokenizer.source.encode(lines))) + 1
@@ -84,19 +90,27 @@ def command(path: Path, text: Path, limit: int) -> None:
         click.echo(f"batches of about {name}: {differences(usual, found)}")
     backward = translate(model, lines[::-1])[::-1]
     click.echo(f"in reverse order: {differences(usual, backward)}")
+    is_cpu = model.network.device.type == "cpu"
+    if is_cpu:
+        compare_processes(model, lines, usual)
+    compare_scores(model, lines, path)
+    if is_cpu:
+        compare_stopping_rules(model, lines)
+
+
+def compare_processes(model: TrainedModel, lines: list[str], usual: list[Translation]) -> None:
+    """Compare translations with those of a single process."""
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
     click.echo(f"1 process instead of {cores}: {differences(usual, translate(model, lines))}")
     torch.set_num_threads(cores)
-    compare_scores(model, lines, path)
-    compare_stopping_rules(model, lines)
 
 
 def compare_scores(model: TrainedModel, lines: list[str], path: Path) -> None:
     """Compare the search with the model without caches and with CTranslate2's outputs."""
     settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0)
     sources = model.tokenizer.source.encode(lines)
-    found = Translator.of(model, settings, lambda _: None).scheduler.search(sources)
+    found = Translator.of(model, settings, lambda _: None).search(sources)
     with tempfile.TemporaryDirectory() as folder:
         convert_file(path, Path(folder))
         others = peer_ids(model, sources, folder)

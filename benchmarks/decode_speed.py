@@ -61,6 +61,7 @@ class Task:
     output: str  # file for the translations
     beam: int
     forced_length: int  # tokens of every output, EOS counted; 0: not forced
+    device: str  # of nmt
     passes: int = 1  # the second of two is the steady state
 
 
@@ -84,7 +85,7 @@ def nmt_translator(task: Task) -> Translate:
     from nmt.decoding.models import decode_settings
     from nmt.decoding.translator import Translator
 
-    loaded = load_model(Path(task.model), torch.device("cpu"))
+    loaded = load_model(Path(task.model), torch.device(task.device))
     if task.forced_length:
         force_length(task.forced_length)
     settings = decode_settings(loaded.recipe, overrides(task))
@@ -169,7 +170,7 @@ def run(task: Task, *, watch: bool = False) -> Measured:
     is_program = task.setting.startswith("nmt:") and task.passes == 1 and not task.forced_length
     if is_program:
         command = [sys.executable, "-m", "nmt", "translate", task.text, "--model", task.model]
-        command += ["--output", task.output]
+        command += ["--output", task.output, "--device", task.device]
         command += [part for each in overrides(task) for part in ("--set", each)]
     started, mib = time.perf_counter(), 0.0
     with subprocess.Popen(
@@ -252,6 +253,7 @@ def print_results(
 @click.option("--beam-size", default=4, show_default=True)
 @click.option("--force-length", default=0, help="Tokens of every output, EOS counted.")
 @click.option("--limit", default=10**9, help="Lines of TEXT to translate.  [default: all]")
+@click.option("--device", default="cpu", show_default=True, help="Of nmt: cpu or cuda.")
 @click.option("--cold", is_flag=True, help="Also time one line from a cold start.")
 @click.option("--child", hidden=True)
 def command(
@@ -262,6 +264,7 @@ def command(
     beam_size: int,
     force_length: int,
     limit: int,
+    device: str,
     cold: bool,
     child: str | None,
 ) -> None:
@@ -290,6 +293,7 @@ def command(
                 output=str(folder / f"output-{place}"),
                 beam=beam_size,
                 forced_length=force_length,
+                device=device,
             )
             for place, each in enumerate(settings)
         ]

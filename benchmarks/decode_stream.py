@@ -108,11 +108,15 @@ def stream(
 @click.argument("text", type=click.Path(path_type=Path, exists=True))
 @click.option("--lines", "sizes", default="100000,1000000", show_default=True)
 @click.option("--every", default=1000, show_default=True, help="One of so many lines is text.")
+@click.option("--device", default="cpu", show_default=True, help="Or cuda.")
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="As nmt's.")
-def command(model: Path, text: Path, sizes: str, every: int, overrides: tuple[str, ...]) -> None:
+def command(
+    model: Path, text: Path, sizes: str, every: int, device: str, overrides: tuple[str, ...]
+) -> None:
     """Stream lines of TEXT through MODEL; print JSON lines."""
     lines = [line for line in read_segments(text) if line.strip()]
     program = [sys.executable, "-m", "nmt", "translate", "--model", str(model)]
+    program += ["--device", device]
     program += [part for each in overrides for part in ("--set", each)]
     for count in map(int, sizes.split(",")):
         click.echo(json.dumps(stream(program, lines, count, every)))

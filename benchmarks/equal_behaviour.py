@@ -17,16 +17,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
-from torch import Tensor, nn
+from independent_model import (  # type: ignore[import-not-found] # a script in this folder
+    Independent,
+    copy_weights,
+)
+from torch import nn
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe, TrainSettings
 from nmt.model.transformer import Transformer
 from nmt.system.atomic import write_text
+from nmt.system.devices import pick_device
 from nmt.system.log import note, progress_bar
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
@@ -54,77 +58,11 @@ PRECISIONS = ("float64", "float32", "bf16")
 Curve = list[float]  # smoothed loss a token, update by update
 
 
-class Independent(nn.Module):
-    """The paper's model, made of `torch.nn` layers."""
-
-    def __init__(self, shape: ModelSettings, vocab_size: int) -> None:
-        super().__init__()
-        self.width = shape.d_model
-        self.embedding = nn.Embedding(vocab_size, shape.d_model)
-        options: dict[str, Any] = {"dropout": 0.0, "layer_norm_eps": 1e-6, "batch_first": True}
-        widths = shape.d_model, shape.heads, shape.d_ff
-        self.encoder = nn.ModuleList(
-            nn.TransformerEncoderLayer(*widths, **options) for _ in range(shape.encoder_layers)
-        )
-        self.decoder = nn.ModuleList(
-            nn.TransformerDecoderLayer(*widths, **options) for _ in range(shape.decoder_layers)
-        )
-
-    def embed(self, ids: Tensor) -> Tensor:
-        """Return embedding plus sinusoid, (B, length) to (B, length, width)."""
-        angles = [
-            [position / 10_000 ** (2 * i / self.width) for i in range(self.width // 2)]
-            for position in range(ids.shape[1])
-        ]
-        waves = [[wave(a) for a in row for wave in (math.sin, math.cos)] for row in angles]
-        x: Tensor = self.embedding(ids) * math.sqrt(self.width)
-        return x + torch.tensor(waves, dtype=x.dtype)
-
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """Return the logits (B, T, V) of the token after each target position."""
-        memory, padding = self.embed(source), source == PAD
-        for layer in self.encoder:
-            memory = layer(memory, src_key_padding_mask=padding)
-        x = self.embed(target)
-        mask = nn.Transformer.generate_square_subsequent_mask(target.shape[1]).isinf()
-        for layer in self.decoder:
-            x = layer(x, memory, tgt_mask=mask, memory_key_padding_mask=padding)
-        return x @ self.embedding.weight.T
-
-
-@torch.no_grad()
-def copy_weights(ours: Transformer, theirs: Independent) -> None:
-    """Copy nmt's weights to the independent model.
-
-    Its projections have biases, which nmt's lack; they are set to 0.
-    """
-    theirs.embedding.weight.copy_(ours.embeddings.weight)
-    pairs: list[tuple[Any, Any]] = [*zip(ours.encoder, theirs.encoder, strict=True)]
-    pairs += zip(ours.decoder, theirs.decoder, strict=True)
-    for layer, other in pairs:
-        names = {"self_attn": "self_attention", "multihead_attn": "cross_attention"}
-        for their_name, our_name in names.items():
-            if hasattr(other, their_name):
-                attention = getattr(layer, our_name)
-                getattr(other, their_name).in_proj_weight.copy_(input_weights(attention))
-                getattr(other, their_name).out_proj.weight.copy_(attention.out.weight)
-                getattr(other, their_name).in_proj_bias.zero_().requires_grad_(False)
-                getattr(other, their_name).out_proj.bias.zero_().requires_grad_(False)
-        other.linear1.load_state_dict(layer.feed_forward.inner.state_dict())
-        other.linear2.load_state_dict(layer.feed_forward.outer.state_dict())
-
-
-def input_weights(attention: Any) -> Tensor:
-    """Return the projections of queries, keys and values as one matrix, as PyTorch stores them."""
-    if attention.is_cross:
-        return torch.cat([attention.query.weight, attention.key_value.weight])
-    weight: Tensor = attention.query_key_value.weight
-    return weight
-
-
-def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
+def our_curve(
+    initial: Transformer, batches: Sequence[Batch], precision: str, device: torch.device
+) -> Curve:
     """Train with nmt and return the loss a token of each update."""
-    network = copy.deepcopy(initial).to(weight_type(precision))
+    network = copy.deepcopy(initial).to(device, weight_type(precision))
     train = TrainSettings(
         warmup_updates=WARMUP,
         learning_rate_scale=SCALE,
@@ -135,19 +73,21 @@ def our_curve(initial: Transformer, batches: Sequence[Batch], precision: str) ->
         precision="bf16" if precision == "bf16" else "float32",  # with float64 weights, float64
     )
     recipe = Recipe("equal-behaviour", model=network.settings, train=train)
-    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    updater = Updater(recipe, network, Workers(), device)
     updater.set_up()
     curve = []
     for number, batch in enumerate(with_bar(batches, f"nmt, {precision}"), start=1):
-        sums = updater.update(batch, number, counts=True, stop=None)
+        sums = updater.update([batch], number, counts=True, stop=None)
         curve.append(sums.smoothed_loss / sums.target_tokens)
     return curve
 
 
-def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) -> Curve:
+def their_curve(
+    initial: Transformer, batches: Sequence[Batch], precision: str, device: torch.device
+) -> Curve:
     """Train the independent model and return the loss a token of each update."""
     shape = initial.settings
-    network = Independent(shape, initial.vocab_size).to(weight_type(precision))
+    network = Independent(shape, initial.vocab_size).to(device, weight_type(precision))
     copy_weights(initial, network)
     learned = [each for each in network.parameters() if each.requires_grad]
     adam = torch.optim.Adam(learned, betas=BETAS, eps=EPSILON, foreach=False, fused=False)
@@ -158,11 +98,12 @@ def their_curve(initial: Transformer, batches: Sequence[Batch], precision: str) 
         for group in adam.param_groups:
             group["lr"] = rate
         adam.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            logits = network(batch.source, batch.target_input)
+        here = batch.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(here.source, here.target_input)
         loss = nn.functional.cross_entropy(
             logits.to(weight_type(precision)).transpose(1, 2),
-            batch.labels,
+            here.labels,
             ignore_index=PAD,
             label_smoothing=SMOOTHING,
         )
@@ -281,6 +222,7 @@ def table(curves: dict[str, tuple[Curve, Curve]]) -> str:
     show_default=True,
     help="CPU threads; nmt splits each batch among them.",
 )
+@click.option("--device", "device_name", default="cpu", show_default=True, help="Or cuda.")
 @click.option(
     "--curves",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -292,6 +234,7 @@ def command(
     batch_tokens: int,
     precisions: tuple[str, ...],
     threads: int,
+    device_name: str,
     curves: Path | None,
 ) -> None:
     """Train 4+4 layers with d_model 128 by nmt and by PyTorch's layers on the corpus of RUN.
@@ -299,6 +242,7 @@ def command(
     RUN is a prepared run. Prints the largest differences of the losses a token over all updates.
     """
     torch.set_num_threads(threads)
+    device = pick_device(device_name)
     folder = RunFolder(run)
     prepared = open_prepared(folder.load_recipe(), folder.prepared_folder())
     batches = first_batches(prepared, updates, batch_tokens)
@@ -307,8 +251,8 @@ def command(
     for precision in PRECISIONS:
         if precision in precisions:
             found[precision] = (
-                our_curve(initial, batches, precision),
-                their_curve(initial, batches, precision),
+                our_curve(initial, batches, precision, device),
+                their_curve(initial, batches, precision, device),
             )
             ours, theirs = found[precision]
             note(f"{precision}: they differ by at most {difference(ours, theirs)}")

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 from processes import PeakMemory, status_bytes  # type: ignore[import-not-found] # in this folder
 
-from nmt.text.corpus import open_bytes
+from nmt.text.opening import open_bytes
 
 RECIPE = """
 [data]
@@ -106,29 +106,30 @@ def first_batch(arguments: list[str]) -> None:
     from nmt.training.memory_probe import check_memory
     from nmt.training.updates import Updater
 
-    update = Updater.update
+    start = Updater.start
     probe_seconds = 0.0
 
     # The replacements pass on what they are given; the type checker does not allow either.
-    def timed_check(*given: object) -> None:
+    def timed_check(*given: object) -> object:
         nonlocal probe_seconds
         before = time.perf_counter()
-        check_memory(*given)  # type: ignore[arg-type] # timing wrapper
+        found = check_memory(*given)  # type: ignore[arg-type] # timing wrapper
         probe_seconds += time.perf_counter() - before
+        return found
 
     def timed_update(*given: object, **named: object) -> object:
         first = time.perf_counter() - started - probe_seconds
-        Updater.update = update  # type: ignore[method-assign] # timing wrapper
+        Updater.start = start  # type: ignore[method-assign] # timing wrapper
         print(json.dumps({"first": first, "probe": probe_seconds}), flush=True)
-        return update(*given, **named)  # type: ignore[arg-type] # timing wrapper
+        return start(*given, **named)  # type: ignore[arg-type] # timing wrapper
 
     setattr(trainer, "check_memory", timed_check)  # noqa: B010 (the trainer's import of it)
-    Updater.update = timed_update  # type: ignore[assignment, method-assign] # timing wrapper
+    Updater.start = timed_update  # type: ignore[assignment, method-assign] # timing wrapper
     main(arguments)
 
 
-def measure(folder: Path, repeats: int) -> dict[str, float]:
-    """Return all figures of the corpus in a folder."""
+def measure(folder: Path, repeats: int, device: str) -> dict[str, float]:
+    """Return all figures of the corpus in a folder; device: of the training."""
     figures: dict[str, float] = {}
     recipe = folder / "scale.toml"
     recipe.write_text(RECIPE)
@@ -138,7 +139,7 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
     run_measured("prepare", figures, prepare)
     ratios = []
     for _ in range(repeats):  # in turn, so that both meet the same conditions
-        for shard in (run / "prepared").glob("train-0.*"):
+        for shard in (run / "prepared").glob("train-0*"):  # its parts too
             shard.unlink()
         run_measured("encode", figures, prepare)
         alone = sentencepiece_alone(folder, run / "tokenizer.model")
@@ -146,7 +147,7 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
         figures["SentencePiece alone seconds"] = round(alone, 1)
     figures["encode / SentencePiece alone"] = round(sorted(ratios)[len(ratios) // 2], 2)
     started = time.perf_counter()
-    train = [sys.executable, __file__, "--first-batch", "train", *common]
+    train = [sys.executable, __file__, "--first-batch", "train", *common, "--device", device]
     process = subprocess.Popen(train, stdout=subprocess.PIPE, text=True)
     with PeakMemory(process.pid, ANONYMOUS) as own:
         seconds = json.loads(process.communicate()[0])
@@ -168,18 +169,21 @@ def measure(folder: Path, repeats: int) -> dict[str, float]:
     show_default=True,
     help="Encodings of a size; the ratio is their median.",
 )
+@click.option("--device", default="cpu", show_default=True, help="Of the training: or cuda.")
 @click.option(
     "--work",
     type=click.Path(path_type=Path),
     help="Folder for copies of the text and runs.  [default: the system's]",
 )
-def command(source: Path, target: Path, pairs: str, repeats: int, work: Path | None) -> None:
+def command(
+    source: Path, target: Path, pairs: str, repeats: int, device: str, work: Path | None
+) -> None:
     """Measure corpora of several sizes made of SOURCE and TARGET; print JSON lines."""
     for count in map(int, pairs.split(",")):
         with tempfile.TemporaryDirectory(dir=work) as name:
             folder = Path(name)
             write_corpus(source, target, folder, count)
-            print(json.dumps({"pairs": count, **measure(folder, repeats)}), flush=True)
+            print(json.dumps({"pairs": count, **measure(folder, repeats, device)}), flush=True)
 
 
 if __name__ == "__main__":

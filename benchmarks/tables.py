@@ -19,17 +19,22 @@ benchmarks/README.md describes the format of the data files.
 import json
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from textwrap import fill as fill_lines
-from typing import Any, TypeVar, cast
 
 import click
+from measurements import (  # type: ignore[import-not-found] # a script in this folder
+    Curve,
+    Figure,
+    Measurement,
+    Number,
+    Value,
+    read_measurement,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "benchmarks" / "results"
@@ -37,85 +42,8 @@ PAGES = (*sorted((ROOT / "docs" / "results").glob("*.md")), ROOT / "recipes" / "
 REGION = re.compile(r"(<!-- (\w+): ([^|>]+?)(?: \| ([^>]+?))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 WIDTH = 118  # columns of a paragraph
+NOT_MEASURED = "not measured"  # the value of a cell; a row of such cells is folded into a sentence
 SMALL = Decimal("0.001")  # smaller numbers are written with an exponent
-Number = int | Decimal  # a Decimal keeps the digits that the file has: 0.70 stays 0.70
-Value = Number | str | list[Number]  # text such as "not run"; several values of one quantity
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A measured value: one cell of a table."""
-
-    row: str
-    column: str
-    value: Value
-    unit: str  # "ratio" for a ratio; a table leaves it out where the row or column says it
-    qualifier: str = ""  # printed before the value: "at most", "about"
-    range: Sequence[Number] = ()  # lowest and highest of the rounds
-    rounds: int = 0
-    detail: str = ""  # printed in brackets
-    goal: str = ""
-
-
-@dataclass(frozen=True)
-class Point:
-    """A validation during training; a value that was not recorded is None."""
-
-    bleu: Decimal
-    updates: int | None = None
-    minutes: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Scores of the dev set during one training."""
-
-    name: str
-    points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A data file. "not recorded" and "none" are written out, so no field is empty by accident."""
-
-    name: str  # of the file, without .toml
-    what: str
-    command: str
-    machine: str
-    versions: str
-    date: str
-    peer: str
-    note: str
-    rows: str  # heading of the column of row names
-    figures: tuple[Figure, ...] = ()
-    curves: tuple[Curve, ...] = ()
-    ablation: str = ""  # path of an ablation.json, relative to the data file
-
-
-Kind = TypeVar("Kind")
-
-
-def read_measurement(path: Path) -> Measurement:
-    """Read a data file; ValueError names the file and a field that is missing or unknown."""
-    document = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    figures = tuple(build(Figure, each, path) for each in document.get("figures", ()))
-    curves = [
-        each | {"points": tuple(build(Point, point, path) for point in each["points"])}
-        for each in document.get("curves", ())
-    ]
-    document |= {"figures": figures, "curves": tuple(build(Curve, each, path) for each in curves)}
-    return build(Measurement, document | {"name": path.stem}, path)
-
-
-def build(kind: type[Kind], given: dict[str, Any], path: Path) -> Kind:
-    """Make one of the dataclasses above from a TOML table."""
-    known: dict[str, Any] = {field.name: field.default for field in fields(cast(Any, kind))}
-    missing = [name for name, default in known.items() if default is MISSING and name not in given]
-    unknown = [name for name in given if name not in known]
-    for problem, names in (("has no", missing), ("has the unknown", unknown)):
-        if names:
-            raise ValueError(f"{path}: a {kind.__name__.lower()} {problem} {', '.join(names)}")
-    return kind(**given)
 
 
 def show_number(value: Number) -> str:
@@ -172,8 +100,11 @@ def figure_table(measurements: Sequence[Measurement], only: Sequence[str]) -> st
     by_column = not is_plain and None not in column_units
     by_row = not is_plain and not by_column and None not in row_units
     by_cell = not (is_plain or by_column or by_row)
+    missing = [name for name in rows if is_unmeasured(each for each in found if each.row == name)]
     body = []
     for name, unit in zip(rows, row_units, strict=True):
+        if name in missing:
+            continue
         cells = [label(name, unit if by_row else None)]
         for column in columns:
             chosen = [each for each in found if (each.row, each.column) == (name, column)]
@@ -183,7 +114,20 @@ def figure_table(measurements: Sequence[Measurement], only: Sequence[str]) -> st
     units = column_units if by_column else [None] * len(columns)
     heading = [measurements[0].rows, *map(label, columns, units), "goal"]
     width = len(heading) if any(row[-1] for row in body) else len(heading) - 1
-    return markdown(heading[:width], [row[:width] for row in body])
+    made = markdown(heading[:width], [row[:width] for row in body]) if body else ""
+    return "\n".join(filter(None, (made, not_measured(missing, found))))
+
+
+def is_unmeasured(figures: Iterable[Figure]) -> bool:
+    """Return whether no figure has a value."""
+    return all(each.value == NOT_MEASURED for each in figures)
+
+
+def not_measured(rows: Sequence[str], found: Iterable[Figure]) -> str:
+    """Make a paragraph of the rows that a table leaves out, with their goals."""
+    goals = {each.row: f" (goal: {each.goal})" for each in found if each.goal}
+    names = "; ".join(f"{name}{goals.get(name, '')}" for name in rows)
+    return wrapped(f"Not measured yet: {names}.") if rows else ""
 
 
 def curve_table(curves: Sequence[Curve]) -> str:

@@ -7,7 +7,6 @@ The GEMM rate is the speed of one large matrix product on this machine.
 """
 
 import json
-import resource
 import statistics
 import time
 from dataclasses import replace
@@ -15,10 +14,15 @@ from pathlib import Path
 
 import click
 import torch
+from devices import (  # type: ignore[import-not-found] # a script in this folder
+    peak_mib,
+    synchronize,
+)
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe
 from nmt.model.transformer import Transformer
+from nmt.system.devices import pick_device
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared
@@ -50,14 +54,16 @@ def workload(batch: Batch) -> Workload:
     return Workload.from_lengths(zip(source, target, strict=True))
 
 
-def gemm_rate(precision: str) -> float:
+def gemm_rate(precision: str, device: torch.device) -> float:
     """Return the floating-point operations a second of a large torch.mm, median of several."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    a, b = (torch.randn(GEMM_SIZE, GEMM_SIZE).to(kind) for _ in range(2))
+    a, b = (torch.randn(GEMM_SIZE, GEMM_SIZE, device=device).to(kind) for _ in range(2))
     seconds = []
     for _ in range(GEMM_REPEATS + 1):
+        synchronize(device)
         started = time.perf_counter()
         torch.mm(a, b)
+        synchronize(device)
         seconds.append(time.perf_counter() - started)
     return 2 * GEMM_SIZE**3 / statistics.median(seconds[1:])
 
@@ -80,6 +86,7 @@ def gemm_rate(precision: str) -> float:
     "--warm-up", type=click.IntRange(1), default=10, show_default=True, help="Updates before those."
 )
 @click.option("--compile", "compiled", is_flag=True, help="Use torch.compile.")
+@click.option("--device", "device_name", default="cpu", show_default=True, help="Or cuda.")
 @click.option("--no-gemm", is_flag=True, help="Do not measure the GEMM rate.")
 def command(
     run: Path,
@@ -89,6 +96,7 @@ def command(
     updates: int,
     warm_up: int,
     compiled: bool,
+    device_name: str,
     no_gemm: bool,
 ) -> None:
     """Train a model of SHAPE on the prepared corpus of RUN and print one JSON line."""
@@ -109,15 +117,16 @@ def command(
         epoch=0,
     )
     torch.manual_seed(1)
-    network = Transformer(recipe.model, len(prepared.tokenizer), PAD)
-    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    device = pick_device(device_name)
+    network = Transformer(recipe.model, len(prepared.tokenizer), PAD).to(device)
+    updater = Updater(recipe, network, Workers(), device)
     updater.set_up()
     seconds, tokens, padded, flops = 0.0, 0, 0, 0.0
     warm_up_started = time.perf_counter()
     for number in range(1, warm_up + updates + 1):
         started = time.perf_counter()
         batch = dataset.batch(plan[(number - 1) % len(plan)], 0)
-        sums = updater.update(batch, number, counts=True, stop=None)
+        sums = updater.update([batch], number, counts=True, stop=None)
         if number == warm_up:
             warm_seconds = time.perf_counter() - warm_up_started
         if number <= warm_up:
@@ -129,7 +138,6 @@ def command(
         flops += TRAINING_PASSES * forward_flops(
             recipe.model, len(prepared.tokenizer), workload(batch)
         )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     figures = {
         "shape": shape,
         "precision": precision,
@@ -137,13 +145,13 @@ def command(
         "threads": torch.get_num_threads(),
         "tokens/s": round(tokens / seconds),
         "padding": round(1 - tokens / padded, 4),
-        "peak MiB": peak // 1024,
+        "peak MiB": int(peak_mib(device)),
         "warm-up seconds": round(warm_seconds, 1),
         "loss": round(sums.smoothed_loss / sums.target_tokens, 6),
         "GFLOP/s": round(flops / seconds / 1e9),
     }
     if not no_gemm:
-        rate = gemm_rate(precision)
+        rate = gemm_rate(precision, device)
         figures["GEMM GFLOP/s"] = round(rate / 1e9)
         figures["share of GEMM"] = round(flops / seconds / rate, 3)
     print(json.dumps(figures), flush=True)

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmt.api import Model, evaluate, load, train
     from nmt.config import Recipe
-    from nmt.decoding.translation import Candidate, Translation
+    from nmt.decoding.pair_scores import PairScore
+    from nmt.decoding.translation import Candidate, Token, Translation
     from nmt.errors import NmtError, UsageError
     from nmt.evaluation.results import Evaluation
     from nmt.recipe import read_recipe, write_recipe
-    from nmt.training.trainer import TrainingOutcome
+    from nmt.training.outcome import TrainingOutcome
 
 __version__ = "0.1.0"
 
@@ -28,7 +29,9 @@ __all__ = [
     "Evaluation",
     "Model",
     "NmtError",
+    "PairScore",
     "Recipe",
+    "Token",
     "TrainingOutcome",
     "Translation",
     "UsageError",
@@ -46,8 +49,10 @@ _MODULES = {
     "Evaluation": "nmt.evaluation.results",
     "Model": "nmt.api",
     "NmtError": "nmt.errors",
+    "PairScore": "nmt.decoding.pair_scores",
     "Recipe": "nmt.config",
-    "TrainingOutcome": "nmt.training.trainer",
+    "Token": "nmt.decoding.translation",
+    "TrainingOutcome": "nmt.training.outcome",
     "Translation": "nmt.decoding.translation",
     "UsageError": "nmt.errors",
     "evaluate": "nmt.api",

@@ -13,8 +13,33 @@ class UsageError(NmtError):
     exit_code = 2
 
 
+class DamagedError(NmtError):
+    """A file that could be read, but whose content is not what its format demands."""
+
+
 class DivergenceError(NmtError):
     """A training whose loss is no longer finite; running it again would end in the same way."""
+
+
+LONGEST_SHOWN = 60  # characters
+
+
+def shown(value: object) -> str:
+    """Return a value as a message shows it: in Python's notation, on one line, shortened."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of 5,000 digits, a list within 1,000 lists
+        return f"a huge {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+LONGEST_REASON = 150  # characters
+
+
+def reason_of(error: Exception) -> str:
+    """Return the reason that another library gives: on one line, printable and shortened."""
+    text = " ".join(str(error).split())
+    return "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_REASON]
 
 
 # No memory for a thread's stack: Python's message, and C++'s for EAGAIN.
@@ -23,5 +48,16 @@ THREAD_FAILURES = ("start new thread", "Resource temporarily unavailable")
 
 def is_out_of_memory(error: Exception) -> bool:
     """Return whether an error of Python, a CPU or a GPU means that memory ran out."""
-    messages = ("out of memory", "can't allocate memory", "not enough memory", *THREAD_FAILURES)
-    return isinstance(error, MemoryError) or any(words in str(error) for words in messages)
+    messages = (
+        "out of memory",
+        "can't allocate memory",
+        "not enough memory",
+        "bad_alloc",  # of C++, which PyTorch reports as a RuntimeError
+        "[enforce fail at alloc_cpu",
+        "ALLOC_FAILED",  # of cuBLAS, cuDNN and their relatives
+        "ALLOCATION_FAILED",  # cuDNN 9
+        "Failed to CUDA calloc",  # NCCL
+        *THREAD_FAILURES,
+    )
+    is_cut = str(error) == "[enforce fail a"  # no memory was left for the rest of the message
+    return isinstance(error, MemoryError) or is_cut or any(x in str(error) for x in messages)

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Train a recipe on a SLURM cluster, through preemption and time limits: `sbatch recipes/slurm.sh RECIPE`.
+# Train a recipe on a SLURM cluster, through preemption, time limits and lost workers:
+# `sbatch recipes/slurm.sh RECIPE`. One node with 8 GPUs, or more of them: `sbatch --nodes 4 ...`.
 #
 # Two minutes before the time limit, or when the job is preempted, the workers finish their update and
-# save. The job is then queued again and resumes where it stopped. The run folder and the corpus must
-# be on a file system that all nodes share.
+# save. The job is then queued again and resumes where it stopped. If a worker is lost, all start again
+# from the last checkpoint. The run folder and the corpus must be on a file system that all nodes share.
 #SBATCH --job-name=nmt
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -20,18 +21,22 @@ export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=100
 # Since SLURM 22.05, srun does not inherit the job's --cpus-per-task.
 export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"
 
+nodes="${SLURM_JOB_NUM_NODES:-1}"
 first_node=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# Two jobs may share a node, so that each needs a port of its own.
+port=$((20000 + SLURM_JOB_ID % 10000))
 stopped=no
 stop() {
   stopped=yes
-  kill -TERM "$step" 2>/dev/null
+  [ -z "${step-}" ] || kill -TERM "$step" 2>/dev/null
 }
 trap stop TERM
 
-srun torchrun \
-  --nnodes "$SLURM_JOB_NUM_NODES" \
+srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 torchrun \
+  --nnodes "$nodes" \
   --nproc-per-node "${WORKERS:-${SLURM_GPUS_ON_NODE:-1}}" \
-  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first_node:29500" \
+  --max-restarts "${RESTARTS:-3}" \
+  --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first_node:$port" \
   -- cli.py train "$@" &
 step=$!
 wait "$step"

@@ -59,6 +59,16 @@ class CommandResult:
 Run = Callable[..., CommandResult]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name binary parameters of tests by their length.
+
+    The bytes of a compressed file contain the time, but parallel workers must collect tests with
+    equal names.
+    """
+    return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
+
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _handle_interrupts() -> None:
     """Handle SIGINT: a shell starts background jobs, and so the tests, with SIGINT ignored."""
@@ -143,29 +153,47 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.fixture(scope="session")
-def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the run folder of a small model that translates words; do not write into it."""
-    folder = tmp_path_factory.mktemp("skilled")
+SKILLED = {
+    "model.d_model": 32,
+    "model.d_ff": 64,
+    "model.d_k": 16,
+    "model.d_v": 16,
+    "model.dropout": 0,
+    "train.max_updates": 120,
+    "train.warmup_updates": 60,
+    "train.learning_rate_scale": 1.2,
+    "train.batch_source_tokens": 1000,
+    "train.batch_target_tokens": 1000,
+    "train.checkpoint_updates": 60,
+    "train.validate_updates": 120,
+    "train.average_checkpoints": 1,
+}
+
+
+def train_skilled(folder: Path, **others: object) -> Path:
+    """Train a small model that translates words, with other settings; return its run folder.
+
+    others: settings with two underscores for the point, such as model__norm="pre".
+    """
     recipe = write_tiny_corpus(folder)
-    settings = {
-        "model.d_model": 32,
-        "model.d_ff": 64,
-        "model.d_k": 16,
-        "model.d_v": 16,
-        "model.dropout": 0,
-        "train.max_updates": 120,
-        "train.warmup_updates": 60,
-        "train.learning_rate_scale": 1.2,
-        "train.batch_source_tokens": 1000,
-        "train.batch_target_tokens": 1000,
-        "train.checkpoint_updates": 60,
-        "train.validate_updates": 120,
-        "train.average_checkpoints": 1,
-    }
+    settings = SKILLED | {key.replace("__", "."): value for key, value in others.items()}
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     run = folder / "runs" / "skilled"
     with pytest.raises(SystemExit) as end:
         main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *overrides])
     assert not end.value.code
     return run
+
+
+@pytest.fixture(scope="session")
+def skilled_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run folder of a small model that translates words; do not write into it."""
+    return train_skilled(tmp_path_factory.mktemp("skilled"))
+
+
+@pytest.fixture(scope="session")
+def right_to_left_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the run folder of a model with more skill that writes the last token first."""
+    folder = tmp_path_factory.mktemp("right_to_left")
+    updates = {"train__max_updates": 300, "train__validate_updates": 300}
+    return train_skilled(folder, model__target_order="right_to_left", **updates)

@@ -4,7 +4,9 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -48,6 +50,31 @@ def test_translating_gives_what_the_command_gives(
     assert [each.text for each in found] == ended.out.splitlines()
 
 
+def test_tokens_have_scores(tiny_run: Path) -> None:
+    (translation,) = nmt.load(tiny_run).translate(["sun moon"], n_best=2, token_scores=True)
+    for candidate in translation.candidates:
+        assert len(candidate.tokens) == candidate.length
+        total = sum(token.log_prob for token in candidate.tokens)
+        assert total == pytest.approx(candidate.log_prob, abs=1e-4)
+
+
+def test_scores_are_those_of_the_translations(tiny_run: Path) -> None:
+    model = nmt.load(tiny_run)
+    segments = ["sun moon", "", "star"]
+    candidates = [each.candidates[0] for each in model.translate(segments, token_scores=True)]
+    found = model.score(segments, [each.text for each in candidates], token_scores=True)
+    assert (found[1].log_prob, found[1].mean_log_prob, found[1].tokens) == (0, 0, ())
+    for score, candidate in zip(found, candidates, strict=True):
+        assert score.log_prob == pytest.approx(sum(token.log_prob for token in score.tokens))
+        if [*map(itemgetter(0), score.tokens)] == [*map(itemgetter(0), candidate.tokens)]:
+            assert score.log_prob == pytest.approx(candidate.log_prob, abs=1e-4)
+            assert score.score == pytest.approx(candidate.score, abs=1e-4)
+    with pytest.raises(nmt.UsageError, match="there are 3 sources and 1 targets"):
+        model.score(segments, ["SUN"])
+    with pytest.raises(TypeError, match="score takes a list"):
+        model.score("sun", ["SUN"])
+
+
 def test_n_best_has_scores_in_order(tiny_run: Path) -> None:
     model = nmt.load(tiny_run)
     (translation,) = model.translate(["sun moon"], n_best=2)
@@ -80,6 +107,80 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         model.translate(["sun"], n_best=99)
     with pytest.raises(nmt.UsageError, match="references"):
         nmt.evaluate(model, "source")
+
+
+def test_no_settings_are_none_or_empty(tiny_run: Path) -> None:
+    model = nmt.load(tiny_run)
+    expected = [each.text for each in model.translate(["sun moon"])]
+    given: tuple[dict[str, int] | None, ...] = (None, {})
+    for settings in given:
+        found = model.translate(["sun moon"], settings=settings)
+        assert [each.text for each in found] == expected
+        assert model.decode_settings(settings) == model.recipe.decode
+        assert nmt.read_recipe("pocket", settings) == nmt.read_recipe("pocket")
+
+
+def test_a_wrong_type_is_one_sentence_that_names_the_argument(tiny_run: Path) -> None:
+    model = nmt.load(tiny_run)
+    anything: Any = nmt  # mypy would find these mistakes
+    for call, name in (
+        (lambda: anything.load(3), "model"),
+        (lambda: anything.load([3]), "model"),
+        (lambda: anything.load(tiny_run, device=3), "device"),
+        (lambda: anything.train(None), "recipe"),
+        (lambda: anything.train("pocket", run=3), "run"),
+        (lambda: anything.train("pocket", data_dir=3), "data_dir"),
+        (lambda: anything.train("pocket", device=None), "device"),
+        (lambda: anything.evaluate("runs/pocket"), "model"),
+        (lambda: anything.evaluate(model, 3, 4), "references"),
+        (lambda: anything.evaluate(model, 3, ["a"]), "source"),
+        (lambda: anything.evaluate(model, settings=3), "settings"),
+        (lambda: model.translate(["sun"], n_best=cast("int", "2")), "n_best"),
+        (lambda: model.translate(cast("list[str]", None)), "list of segments"),
+        (lambda: model.translate(["sun"], settings=cast("dict[str, int]", [1])), "settings"),
+        (lambda: model.translate(["sun"], token_scores=cast("bool", 2)), "token_scores"),
+        (lambda: model.translate(["sun"], alignments=cast("bool", "out")), "alignments"),
+        (lambda: model.translate(["sun"], prefixes="SUN"), "list of prefixes"),
+        (lambda: model.translate(["sun"], prefixes=cast("list[str]", [3])), "each of prefixes"),
+        (lambda: model.translate(["sun"], glossary=cast("str", 3)), "glossary"),
+        (lambda: anything.load(tiny_run).translate(["sun"], glossary={3: "SUN"}), "glossary"),
+        (lambda: anything.load(tiny_run).translate(["sun"], glossary={"sun": None}), "'sun'"),
+        (lambda: anything.load(tiny_run).translate(["sun"], glossary={"sun": [3]}), "'sun'"),
+        (lambda: model.score(["sun"], ["SUN"], pieces=cast("bool", 1)), "pieces"),
+    ):
+        with pytest.raises(TypeError, match=name) as error:
+            call()
+        assert str(error.value).count("\n") == 0
+        assert "--" not in str(error.value)
+    assert not Path("runs").exists()
+
+
+def test_a_run_is_resumed_and_evaluated_by_its_folder(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run remembers its recipe and its data folder."""
+    assert nmt.train(nmt.read_recipe(tiny, {"train.max_updates": 4}), data_dir=tiny.parent)
+    Path("elsewhere").mkdir()
+    run = Path("runs/tiny").resolve()
+    monkeypatch.chdir("elsewhere")
+    assert nmt.train(run).updates == 4
+    assert nmt.evaluate(nmt.load(run)).test_sets[0].name == "tiny"
+    with pytest.raises(nmt.UsageError, match="is a run folder but another is given"):
+        nmt.train(run, run="other")
+
+
+def test_messages_do_not_name_flags_alone(tiny: Path, tmp_path: Path) -> None:
+    """A flag stands in brackets behind what it sets; Python has another name for it."""
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign/letter").touch()
+    with pytest.raises(nmt.NmtError, match=r"under runs/.*\(--model\)"):
+        nmt.load()
+    with pytest.raises(nmt.UsageError, match="is not a run folder but holds letter"):
+        nmt.train(tiny, run=tmp_path / "foreign")
+    with pytest.raises(nmt.UsageError, match=r"the run folder .* \(--run\) is a file"):
+        nmt.train(tiny, run=tiny)
+    with pytest.raises(nmt.UsageError, match=r"the run folder 'x.* \(--run\) cannot be made"):
+        nmt.train(tiny, run="x" * 300)
 
 
 def test_a_recipe_built_in_python_is_checked(tiny: Path) -> None:

@@ -4,28 +4,36 @@ It holds the weights, the tokenizer, the recipe and the version of the format. L
 executes none of its content.
 """
 
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from nmt import __version__
+from nmt.artifacts.model_header import (
+    AGAIN,
+    EMBEDDINGS,
+    FORMAT,
+    FORMAT_VERSION,
+    TOKENIZER,
+    open_model,
+)
+from nmt.artifacts.outputs import output_path
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import DamagedError, NmtError, UsageError, shown
 from nmt.model.transformer import Transformer
-from nmt.recipe import parse_recipe, to_toml
+from nmt.recipe import to_toml
 from nmt.system.atomic import atomic_path
+from nmt.system.reading import check_file, check_regular, unreadable
 from nmt.text.tokenizer import PAD, Tokenizer
-
-FORMAT = "nmt-transformer"
-FORMAT_VERSION = 2
-TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,13 @@ def save_model(
     tokenizer: bytes,
     recipe: Recipe,
     updates: Sequence[int],
-) -> None:
-    """Write a model file; it appears whole or not at all.
+    made_by: str = "",
+) -> str:
+    """Write a model file and return its SHA-256; it appears whole or not at all.
 
     weights: the network's state. tokenizer: the bytes of a SentencePiece model. updates: those of
-    the checkpoint, or of the averaged checkpoints. Raises NmtError if the file cannot be written.
+    the checkpoint, or of the averaged checkpoints. made_by: the command that may replace the file,
+    if it is not `nmt train`. Raises NmtError if the file cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     tensors[TOKENIZER] = torch.frombuffer(bytearray(tokenizer), dtype=torch.uint8)
@@ -69,13 +79,19 @@ def save_model(
         "nmt_version": __version__,
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
+        **({"made_by": made_by} if made_by else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
     end = 8 + int.from_bytes(content[:8], "little")
-    with atomic_path(path) as partial, partial.open("wb") as stream:
-        stream.write(sorted_header(bytes(content[8:end])))
+    output = output_path(path, made_by) if made_by else atomic_path(path)
+    with output as partial, partial.open("wb") as stream:
+        header = sorted_header(bytes(content[8:end]))
+        stream.write(header)
         stream.write(content[end:])
+    digest = hashlib.sha256(header)
+    digest.update(content[end:])
+    return digest.hexdigest()
 
 
 def sorted_header(header: bytes) -> bytes:
@@ -93,60 +109,38 @@ def sorted_header(header: bytes) -> bytes:
 def find_model(path: Path) -> Path:
     """Return the model file at a path: the path itself, or the model of a run folder.
 
-    Raises NmtError if it does not exist.
+    Raises NmtError if there is no file to read.
     """
-    if path.is_dir():
-        path = RunFolder(path).translation_model()
-    if not path.is_file():
-        raise NmtError(f"the model {path} does not exist")
+    what, fix = "the model", "name another with --model"
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            path = RunFolder(path).translation_model()
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error, fix) from error
+    check_regular(path, what, fix)
+    check_file(path, what)
     return path
 
 
 def read_model(path: Path) -> ModelFile:
     """Return the content of a model file or of a run folder's model.
 
-    Raises NmtError if the file does not exist, is damaged or has another format.
+    Raises NmtError if the file cannot be read, is damaged or has another format.
     """
     return read_model_file(find_model(path))
 
 
 def read_model_file(file: Path) -> ModelFile:
-    """Return the content of a model file; raises NmtError if it is damaged or of another format."""
-    try:
-        with safe_open(file, "pt") as stored:
-            metadata = stored.metadata() or {}
-            check_format(file, metadata)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no dict)
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise NmtError(
-            f"{file} is damaged or is not a model ({error}); create it again with `nmt train`"
-        ) from error
-    tokenizer = tensors.pop(TOKENIZER, None)
-    if tokenizer is None or tokenizer.dtype != torch.uint8 or "recipe" not in metadata:
-        raise NmtError(
-            f"{file} contains no tokenizer or no recipe; create it again with `nmt train`"
-        )
-    recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
-    try:
-        updates = tuple(map(int, json.loads(metadata["updates"])))
-    except (KeyError, ValueError, TypeError) as error:
-        raise NmtError(
-            f"{file} has damaged metadata ({error!r}); create it again with `nmt train`"
-        ) from error
-    return ModelFile(tensors, tokenizer.numpy().tobytes(), recipe, updates)
+    """Return the content of a model file; its weights are as many as those of its recipe.
 
-
-def check_format(file: Path, metadata: Mapping[str, str]) -> None:
-    """Raise NmtError if a file is of another program or of another version of the format."""
-    if metadata.get("format") != FORMAT:
-        raise NmtError(f"{file} is not a model of this program; `nmt train` creates one")
-    version = metadata.get("format_version")
-    if version != str(FORMAT_VERSION):
-        raise NmtError(
-            f"{file} has model format {version}, written by nmt {metadata.get('nmt_version')}, but"
-            f" this nmt {__version__} reads only format {FORMAT_VERSION}; train the model again, or"
-            " use the program that wrote it"
-        )
+    Raises NmtError, before a tensor is loaded, if the file cannot be read, is damaged or of another
+    format.
+    """
+    with open_model(file, "pt") as model:
+        names = model.tensors.keys()
+        tensors = {name: model.tensors.get_tensor(name) for name in names}
+    tokenizer = tensors.pop(TOKENIZER).numpy().tobytes()
+    return ModelFile(tensors, tokenizer, model.header.recipe, model.header.updates)
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
@@ -161,6 +155,12 @@ def load_model_file(file: Path, device: torch.device) -> TrainedModel:
     """Return the model in a file, ready to translate on a device."""
     content = read_model_file(file)
     tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
+    rows = len(content.weights[EMBEDDINGS])
+    if rows != len(tokenizer):
+        raise DamagedError(
+            f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
+            f" tokenizer has {len(tokenizer):,}; {AGAIN}"
+        )
     network = Transformer(content.recipe.model, len(tokenizer), PAD)
     load_weights(network, content.weights, file)
     return TrainedModel(network.to(device).eval(), tokenizer, content.recipe, file)
@@ -174,7 +174,7 @@ def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
     that do not fit together.
     """
     files = [find_model(path) for path in paths]
-    resolved = [file.resolve() for file in files]
+    resolved = [os.path.realpath(file) for file in files]
     for index, file in enumerate(files):
         if resolved[index] in resolved[:index]:
             raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
@@ -191,6 +191,12 @@ def load_ensemble(paths: Sequence[Path], device: torch.device) -> TrainedModel:
                 f"{other.path} is for {task(other.recipe)} but {first.path} for"
                 f" {task(first.recipe)}; an ensemble needs models of the same task"
             )
+        if other.recipe.model.target_order != first.recipe.model.target_order:
+            raise NmtError(
+                f"{other.path} has model.target_order={other.recipe.model.target_order} but"
+                f" {first.path} {first.recipe.model.target_order}; models of an ensemble write in"
+                " one order; `nmt rerank` combines others"
+            )
     return replace(first, ensemble=tuple(others))
 
 
@@ -200,12 +206,21 @@ def task(recipe: Recipe) -> str:
 
 
 def load_weights(network: Transformer, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Load a file's weights into a network; raises NmtError unless names and shapes agree."""
-    try:
-        network.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise NmtError(f"the weights in {path} do not fit its recipe: {reason}") from error
+    """Load a file's weights into a network; raises DamagedError unless names and shapes agree."""
+    found, expected = shapes(weights), shapes(network.state_dict())
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            has, wanted = (describe_shape(each.get(name)) for each in (found, expected))
+            raise DamagedError(
+                f"the weights in {path} do not fit its recipe: {shown(name)} is {has} instead of"
+                f" {wanted}"
+            )
+    network.load_state_dict(dict(weights))
+
+
+def describe_shape(shape: torch.Size | None) -> str:
+    """Return a shape such as "40 x 16"; "missing" for None."""
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "one number"
 
 
 def shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:

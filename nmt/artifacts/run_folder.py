@@ -1,26 +1,48 @@
-"""A run folder: the files of one training, and how to find runs and their models."""
+"""A run folder: the files of one training."""
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nmt.artifacts.metrics_lines import read_metrics
+from nmt.artifacts.run_lock import locked
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe import (
     FIXED_SETTINGS,
+    SettingDifference,
     parse_recipe,
-    read_text,
     recipe_differences,
+    to_toml,
     write_recipe,
 )
+from nmt.recipe import read_text as read_recipe_text
+from nmt.system.atomic import write_text
+from nmt.system.json_data import parse_json
+from nmt.system.log import note
+from nmt.system.reading import ABSENT, entries, is_present, read_text
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
+LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never end
+DATA = Path("data")  # the data folder, unless another is given or remembered
+MOST_SHOWN = 5  # settings in a message
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The data that a run stores besides its recipe.
+
+    It is not in the recipe, because every model file holds the recipe, and a shared model must not
+    name folders of its author.
+    """
+
+    data_dir: str  # absolute
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,7 @@ class RunFolder:
 
     def prepared_folder(self) -> PreparedFolder:
         """Return the paths that `nmt.text.prepare` writes to."""
-        return PreparedFolder(self.path, self.tokenizer, self.prepared, self.is_started())
+        return PreparedFolder(self.path, self.tokenizer, self.prepared, self.is_in_use())
 
     @property
     def checkpoints(self) -> Path:
@@ -78,156 +100,194 @@ class RunFolder:
         """Path of the HTML page about the run."""
         return self.path / "report.html"
 
+    @property
+    def memory(self) -> Path:
+        """Path of the data besides the recipe, as JSON."""
+        return self.path / "run.json"
+
     def read_metrics(self, notify: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl; an empty list if the file does not exist.
 
         Each line has at least an integer `update` and a string `kind`. Damaged lines are left out
-        and `notify` is called with their number.
+        and `notify` is called with their number. Raises NmtError if the file cannot be read.
         """
-        try:
-            text = self.metrics.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return []
-        written = [line for line in text.splitlines() if line.strip()]
-        intact = [values for values in map(parse_metrics_line, written) if values]
-        if notify and len(intact) < len(written):
-            notify(f"{self.metrics}: damaged lines left out: {len(written) - len(intact)}")
-        return intact
+        return read_metrics(self.metrics, notify)
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def remember(self, data_dir: Path) -> None:
+        """Write which data folder the run uses, if that folder exists."""
+        path = os.path.realpath(data_dir)
+        with suppress(UnicodeEncodeError):  # such a name does not fit into JSON
+            path.encode()
+            if is_folder(data_dir):
+                write_text(self.memory, json.dumps({"data_dir": path}, ensure_ascii=False) + "\n")
+
+    def data_dir(self, given: Path | None = None) -> Path:
+        """Return the data folder: the given one, else the remembered one if it exists, else data/.
+
+        A note says so if the remembered one is gone. Raises NmtError if what the run remembers
+        cannot be read.
+        """
+        if given is None and is_present(self.memory):
+            fix = "remove it and name the data folder (--data-dir)"
+            text = read_text(self.memory, "the file", most=LARGEST_MEMORY)
+            try:
+                remembered = Path(parse_json(text, Memory, str(self.memory)).data_dir)
+            except NmtError as error:
+                raise NmtError(f"{error}; {fix}") from error
+            if is_folder(remembered):
+                return remembered
+            note(f"the data folder {remembered} is gone; --data-dir names another than {DATA}")
+        return DATA if given is None else given
+
+    def lock(self, shared: bool = False) -> AbstractContextManager[None]:
         """Create the folder and lock it for this process within a `with` block.
 
-        Files that killed processes left half-written are removed. Raises NmtError if another
-        process holds the lock or the folder cannot be written.
+        shared: together with other processes; otherwise, files that killed processes left
+        half-written are removed. Raises NmtError if another process holds the lock or the folder
+        cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            stream = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
-        with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise NmtError(
-                    f"another nmt process is using {self.path}; wait for it to end, or name another"
-                    " folder with --run"
-                ) from error
-            except OSError:
-                pass  # a file system without locks
-            self.remove_partial_files()
-            yield
-
-    def remove_partial_files(self) -> None:
-        """Remove half-written files whose process no longer runs."""
-        for path in self.path.rglob("*.partial"):
-            process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.system.atomic`
-            # This process has written nothing yet: its number is left from an earlier process.
-            reused = process == str(os.getpid())
-            if reused or not (process.isdecimal() and is_running(int(process))):
-                path.unlink(missing_ok=True)
+        return locked(self.path, shared)
 
     def is_started(self) -> bool:
-        """Return True if the run has a checkpoint to resume from."""
-        return any(self.checkpoints.glob("update-*.json"))
+        """Return True if the run has written a checkpoint."""
+        return any(path.match("update-*.json") for path in entries(self.checkpoints))
+
+    def is_in_use(self) -> bool:
+        """Return True if the run holds a checkpoint or a model, which its corpus belongs to."""
+        return self.is_started() or is_present(self.best) or is_present(self.model)
+
+    def is_resumable(self) -> bool:
+        """Return True if a checkpoint has the training state that resuming needs."""
+        names = {path.name for path in entries(self.checkpoints)}
+        manifests = (name for name in names if name.endswith(".json"))
+        return any(f"{name.removesuffix('.json')}.state.pt" in names for name in manifests)
+
+    def check_is_run(self) -> None:
+        """Raise NmtError unless the path is a run folder; the message says what it is."""
+        if is_present(self.recipe):
+            return
+        if not is_present(self.path):
+            raise NmtError(f"there is no run folder {self.path}; `nmt runs` lists the runs")
+        if is_folder(self.path):
+            if self.is_started() or any(map(is_present, (self.model, self.best, self.metrics))):
+                raise NmtError(f"{self.recipe} is missing; put it back")
+            raise NmtError(f"{self.path} is not a run folder: it has no recipe.toml")
+        if self.path.suffix == ".safetensors":
+            raise NmtError(
+                f"{self.path} is a model file, not a run folder; did you mean its folder"
+                f" {self.path.parent}?"
+            )
+        raise NmtError(f"{self.path} is a file, not a run folder")
 
     def load_recipe(self) -> Recipe:
         """Return the recipe of the run; raises NmtError if its file is missing or damaged."""
-        if not self.recipe.is_file():
-            raise NmtError(f"{self.path} is not a run folder: it has no recipe.toml")
-        return parse_recipe(read_text(self.recipe), self.path.name, str(self.recipe))
+        self.check_is_run()
+        name = Path(os.path.abspath(self.path)).name  # "." and ".." have none
+        return parse_recipe(read_recipe_text(self.recipe), name, str(self.recipe))
 
     def save_recipe(self, recipe: Recipe) -> None:
-        """Write the recipe with every setting.
+        """Write the recipe with every setting; raises NmtError as `check_recipe` does."""
+        self.check_recipe(recipe)
+        if not is_present(self.recipe) or self.load_recipe() != recipe:
+            write_recipe(recipe, self.recipe)
 
-        Raises NmtError if the run has started with other settings than may change, or its recipe is
-        missing.
+    def check_recipe(self, recipe: Recipe) -> None:
+        """Raise NmtError unless the run can be trained with a recipe.
+
+        It cannot if it has started with other settings than may change, or if its recipe is
+        missing. UsageError if a recipe that was written by hand is in the way.
         """
-        if self.is_started():
-            if not self.recipe.is_file():
+        if not is_present(self.recipe):
+            if self.is_started():
                 raise NmtError(
                     f"{self.recipe} is missing although training has started; put it back, or name"
-                    " a new folder with --run"
+                    " a new folder (--run)"
                 )
-            changed = recipe_differences(self.load_recipe(), recipe, FIXED_SETTINGS)
-            if changed:
-                raise NmtError(
-                    f"the training in {self.path} started with other settings:"
-                    f" {', '.join(map(str, changed))}; use the old settings, or name a new folder"
-                    " with --run"
-                )
-        write_recipe(recipe, self.recipe)
+            return
+        old = self.load_recipe()
+        if old == recipe:
+            return
+        if self.is_started():
+            check_fixed(self.path, old, recipe)
+        elif read_recipe_text(self.recipe) != to_toml(old):
+            raise UsageError(
+                f"{self.recipe} was not written by nmt, so it is not overwritten; move it away,"
+                " or name another folder (--run)"
+            )
+
+    def check_same_recipe(self, recipe: Recipe, other: str) -> None:
+        """Raise NmtError if the run's recipe has other settings; other: whose work it is for."""
+        changed = recipe_differences(self.load_recipe(), recipe)
+        if changed:
+            raise NmtError(
+                f"{other} has other settings than {self.recipe}: {listed(changed)}; use the same"
+                " settings, or name a new folder (--run)"
+            )
 
     def translation_model(self) -> Path:
         """Return the model to translate with: the average or the best, whichever is newer.
 
         Raises NmtError if the run has neither.
         """
-        trained = [path for path in (self.model, self.best) if path.is_file()]
+        trained = [path for path in (self.model, self.best) if is_present(path)]
         if trained:
             return max(trained, key=lambda path: path.stat().st_mtime_ns)
         raise NmtError(f"{self.path} holds no trained model yet; `nmt train` creates one")
 
 
-def parse_metrics_line(line: str) -> dict[str, Any] | None:
-    """Return the values in a line of metrics.jsonl, or None if it is damaged or cut short."""
-    try:
-        values = dict(json.loads(line))
-        return {**values, "update": int(values["update"]), "kind": str(values["kind"])}
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return None
+def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:
+    """Raise NmtError if a recipe has other settings than a started run must keep."""
+    changed = recipe_differences(old, new, FIXED_SETTINGS)
+    if changed:
+        raise NmtError(
+            f"the training in {path} started with other settings: {listed(changed)};"
+            " use the old settings, or name a new folder (--run)"
+        )
 
 
-def is_running(process: int) -> bool:
-    """Return True if a process with this number runs."""
+def listed(changed: Sequence[SettingDifference]) -> str:
+    """Return settings as a text; of many, only the first."""
+    first = ", ".join(map(str, changed[:MOST_SHOWN]))
+    more = len(changed) - MOST_SHOWN
+    return f"{first} and {more} more" if more > 0 else first
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder, or may be one that cannot be read."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        return error.errno not in ABSENT  # whoever opens it says why it cannot be read
+    except ValueError:  # a name with a null character
         return False
-    except OSError:  # it belongs to another user
-        return True
-    return True
 
 
 def run_folder(recipe: Recipe, path: Path | None = None) -> RunFolder:
     """Return the run folder of a recipe: the given one, or `runs/RECIPE`.
 
-    Raises UsageError if the path has no name, as "." or "/".
+    Raises UsageError if the path is a file, if its name is too long, or if it has no name, as "."
+    or "/", and holds no run.
     """
-    if path is not None and not path.name:
-        raise UsageError(f"--run {path} has no folder name; give a name such as runs/mine")
-    return RunFolder(path or RUNS / recipe.name)
+    if path is not None and not path.name and not is_present(RunFolder(path).recipe):
+        raise UsageError(f"the run folder {path} (--run) has no name; give one, such as runs/mine")
+    run = RunFolder(path or RUNS / recipe.name)
+    try:
+        is_file = run.path.is_file()
+    except OSError as error:  # the name is too long
+        raise UsageError(
+            f"the run folder {shown(str(run.path))} (--run) cannot be made: {error.strerror}"
+        ) from error
+    if is_file:
+        kind = "a file"
+        if run.path.suffix == ".safetensors":
+            kind = f"a model file (did you mean its folder {run.path.parent}?)"
+        raise UsageError(f"the run folder {run.path} (--run) is {kind}; name a folder")
+    return run
 
 
-def possible_runs(runs: Path) -> list[RunFolder]:
-    """Return the folders that may be runs, at two depths: a recipe's name may hold a folder."""
-    return [RunFolder(path) for pattern in ("*/", "*/*/") for path in sorted(runs.glob(pattern))]
-
-
-def newest_model(runs: Path = RUNS) -> Path:
-    """Return the model of the run last trained under `runs`; raises NmtError if there is none."""
-    trained = [
-        (path.stat().st_mtime_ns, folder)
-        for folder in possible_runs(runs)
-        for path in (folder.model, folder.best)
-        if path.is_file()
-    ]
-    if not trained:
-        raise NmtError(
-            f"no trained model under {runs}/; run `nmt train` first, or name one with --model"
-        )
-    _, newest = max(trained, key=lambda each: each[0])
-    return newest.translation_model()
-
-
-def newest_run(runs: Path = RUNS) -> RunFolder:
-    """Return the run under `runs` that wrote metrics last; raises NmtError if there is none."""
-    started = [
-        (folder.metrics.stat().st_mtime_ns, folder)
-        for folder in possible_runs(runs)
-        if folder.metrics.is_file()
-    ]
-    if not started:
-        raise NmtError(f"no run under {runs}/; run `nmt train` first, or name a run folder")
-    return max(started, key=lambda each: each[0])[1]
+def run_of(model: Path) -> RunFolder:
+    """Return the run folder that a model file lies in; a folder stands for itself."""
+    if model.is_dir():
+        return RunFolder(model)
+    folder = model.parent
+    return RunFolder(folder.parent if folder.name == "checkpoints" else folder)

@@ -1,11 +1,13 @@
 """The command line: one file for each subcommand, imported when it is called."""
 
 import importlib
+import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -14,20 +16,27 @@ import click
 from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
+from nmt.system.encoding import ensure_utf8
+from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
 
 # The subcommands and their short help; the module `nmt.commands.NAME` defines each.
 COMMANDS = {
+    "init": "Write a recipe for two files of your own.",
     "prepare": "Learn a tokenizer and encode a corpus.",
     "train": "Train a model, or resume a training.",
     "translate": "Translate a file or stdin.",
+    "score": "Score given translations with a model.",
+    "rerank": "Rerank n-best lists by other models.",
     "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
     "average": "Average checkpoints of a run into one model.",
     "fetch": "Download the corpora of a recipe.",
     "inspect": "Show layers, cost and deviations from the paper.",
     "explain": "Write a page that shows how a sentence is translated.",
+    "runs": "List runs with score, updates, size and age.",
     "report": "Write a page with the curves and samples of a run.",
     "ablate": "Train variants of a recipe and compare them.",
 }
+received: list[int] = []  # signals that ask the command to stop
 exit_now = os._exit  # tests replace it, because they run commands in their own process
 OUT_OF_MEMORY = (
     "out of memory; lower train.micro_batch_tokens (training), decode.batch_tokens (translation) or"
@@ -50,6 +59,8 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand and flush its output."""
+        if not {"-h", "--help"} & {*(ctx.obj or ())}:
+            check_current_folder()
         try:
             result = super().invoke(ctx)
             if sys.stdout is not None:
@@ -77,7 +88,8 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `nmt train`, then `nmt translate FILE` and `nmt evaluate`; no options are"
-    " needed. `nmt COMMAND --help` shows examples.",
+    " needed. For text of your own, start with `nmt init SOURCE TARGET`. `nmt COMMAND --help` shows"
+    " examples.",
 )
 @click.version_option(__version__, prog_name="nmt")
 def cli() -> None:
@@ -90,37 +102,61 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    Exit codes: 0 success, 1 bad input or failure, 2 usage error, 130 SIGINT, 143 SIGTERM.
+    Exit codes: 0 success, 1 bad input or failure, 2 usage error; after a signal 128 and its number:
+    129 SIGHUP, 130 SIGINT, 143 SIGTERM.
     """
-    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    if arguments is None:
+        ensure_utf8()
+    handle_signals()
+    if "_NMT_COMPLETE" in os.environ:
+        importlib.import_module("nmt.commands.completion")
     try:
         given = [*(sys.argv[1:] if arguments is None else arguments)]
-        cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
+        with signals_first():
+            cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        with suppress(OSError):
+            click.echo("\n".join(map(one_line, text.getvalue().split("\n"))), err=True, nl=False)
         sys.exit(error.exit_code)
     except NmtError as error:
-        click.echo(f"nmt: {error}", err=True)
+        complain(str(error))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         exit_by_signal(128 + signal.SIGINT)
     except SystemExit as end:
-        if end.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if end.code in [128 + number for number in STOP_SIGNALS]:
             exit_by_signal(int(end.code))
         raise
     except OSError as error:
         discard_stdout()
         place = f"{error.filename}: " if error.filename else "cannot read or write: "
-        click.echo(f"nmt: {place}{error.strerror or error}", err=True)
+        complain(f"{place}{error.strerror or error}")
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        click.echo(f"nmt: {OUT_OF_MEMORY}", err=True)
+        complain(OUT_OF_MEMORY)
         sys.exit(1)
+    if arguments is None:
+        stop_at_once()
     sys.exit(0)
+
+
+def complain(message: str) -> None:
+    """Print an error on stderr, unless its terminal is closed."""
+    with suppress(OSError):
+        click.echo(f"nmt: {one_line(message)}", err=True)
+
+
+def one_line(text: str) -> str:
+    r"""Return a text with control characters as escapes such as \n: names of files may hold any."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def exit_by_signal(code: int) -> NoReturn:
@@ -133,12 +169,46 @@ def exit_by_signal(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def check_current_folder() -> None:
+    """Raise NmtError if the current folder was removed: libraries fail in it with other words."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise NmtError(
+            f"the current folder cannot be used ({error.strerror}); change to another one"
+        ) from error
+
+
 def discard_stdout() -> None:
     """Discard what is still buffered for stdout, so that Python exits without a message."""
+    from nmt.system.log import discard
+
     if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout.fileno())
 
 
-def exit_on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    """Raise SystemExit, so that temporary files are removed."""
+def handle_signals() -> None:
+    """Let stop signals raise an exception; a SIGINT that is ignored stays ignored."""
+    received.clear()
+    on_stop_signals(after_imports(exit_on_signal), interrupts=False)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, after_imports(exit_on_signal))
+
+
+def exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    """Raise KeyboardInterrupt or SystemExit, so that temporary files are removed."""
+    received.append(number)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
     sys.exit(128 + number)
+
+
+@contextmanager
+def signals_first() -> Iterator[None]:
+    """Exit by a signal even if a library turned what its handler raised into another error."""
+    try:
+        yield
+    except Exception:
+        if received:
+            exit_by_signal(128 + received[-1])
+        raise

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from nmt.artifacts.run_folder import RUNS, RunFolder
+from nmt.commands.completion import complete_varied
 from nmt.commands.options import (
-    complete_setting,
     data_dir_option,
     device_option,
     flags_as_overrides,
@@ -18,8 +18,10 @@ from nmt.commands.options import (
 from nmt.errors import UsageError
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
+from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
 from nmt.system.log import note
+from nmt.system.reading import is_present
 
 FOLDER = RUNS / "ablation"
 
@@ -30,7 +32,7 @@ FOLDER = RUNS / "ablation"
     "--vary",
     "varied",
     multiple=True,
-    shell_complete=complete_setting,
+    shell_complete=complete_varied,
     metavar="'SECTION.KEY=VALUE,...'",
     help="Setting to vary and its values, separated by commas. Settings separated by spaces change"
     " together. May be repeated.",
@@ -53,9 +55,10 @@ FOLDER = RUNS / "ablation"
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the runs, the table and the page.  [default: runs/ablation/RECIPE]",
+    help="Folder for the runs, the table and the page; only files of this command are overwritten."
+    "  [default: runs/ablation/RECIPE]",
 )
-@click.option("--dry-run", is_flag=True, help="List the runs and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Check and list the runs, and write nothing.")
 @data_dir_option
 @device_option
 @set_option
@@ -112,32 +115,28 @@ def command(
     variants = plan_variants(with_seed(base, numbers[0]), axes, grid=grid)
     for seed in numbers:
         with_seed(base, seed)  # raises UsageError for a bad seed
-    folder = output_folder(output, base.name)
-    if dry_run:
-        for seed in numbers:
-            for variant in variants:
-                click.echo(f"{folder / variant.folder / f'seed-{seed}'}\t{variant.name}")
-        return
+    folder = output or FOLDER / base.name
+    if is_present(RunFolder(folder).recipe):
+        raise UsageError(f"--output {folder} is a run folder; name another folder")
+    files = AblationFiles(folder)
+    files.check()
 
     from nmt.studio.ablation.ablate import Ablation
     from nmt.system.devices import pick_device
     from nmt.text.corpus import DataFolder
 
     ablation = Ablation(variants, axes, numbers, folder, ["nmt", *arguments])
-    outcome = ablation.run(DataFolder(data_dir), pick_device(device))
-    note(f"table: {ablation.table}, curves: {ablation.page}")
+    data, chosen = DataFolder(data_dir), pick_device(device)
+    if dry_run:
+        for run in ablation.check(data, chosen):
+            click.echo(f"{run.run.path}\t{run.variant.name}")
+        return
+    outcome = ablation.run(data, chosen)
+    note(f"table: {files.table}, curves: {files.page}")
     if outcome.stopped_by is not None:
         note("stopped, checkpoint saved; the same command resumes it")
         sys.exit(128 + outcome.stopped_by)
-    click.echo(ablation.table.read_text(encoding="utf-8"), nl=False)
+    click.echo(files.table.read_text(encoding="utf-8"), nl=False)
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)
-
-
-def output_folder(output: Path | None, name: str) -> Path:
-    """Return the given folder or the default one; raises UsageError for a run folder."""
-    folder = output or FOLDER / name
-    if RunFolder(folder).recipe.is_file():
-        raise UsageError(f"--output {folder} is a run folder; name another folder")
-    return folder

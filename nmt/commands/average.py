@@ -4,18 +4,21 @@ from pathlib import Path
 
 import click
 
+from nmt.artifacts.outputs import check_output
 from nmt.artifacts.run_folder import RunFolder
+from nmt.commands.completion import complete_run
 from nmt.errors import UsageError
 
 
 @click.command("average")
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_run)
 @click.option("--last", type=click.IntRange(min=1), help="Average the newest N checkpoints.")
 @click.option("--updates", help="Average the checkpoints of these updates, such as 1000,1500,2000.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Model file to write.  [default: model.safetensors in RUN]",
+    help="Model file to write. Only a model that this command wrote is overwritten."
+    "  [default: model.safetensors in RUN]",
 )
 def command(run: Path, last: int | None, updates: str | None, output: Path | None) -> None:
     """Average the weights of checkpoints into one model (section 6.1 of the paper).
@@ -32,11 +35,13 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     wanted = parse_updates(updates) if updates else ()
     folder = RunFolder(run)
     folder.load_recipe()  # a folder that is no run is reported before PyTorch is imported
+    path = output or folder.model
+    # The run's own model is always replaced: it is an average of the same checkpoints.
+    check_output(path, "average", own=folder.model)
 
     from nmt.system.log import note
     from nmt.training.averaging import average_checkpoints
 
-    path = output or folder.model
     averaged = average_checkpoints(folder, path, last=last, updates=wanted)
     note(f"{path}: average of the checkpoints of updates {', '.join(map(str, averaged))}")
 

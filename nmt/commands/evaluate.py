@@ -1,18 +1,23 @@
 """`nmt evaluate`: compute scores with their signatures, compare systems, write cards."""
 
+import io
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from nmt.artifacts.run_folder import DATA, run_of
 from nmt.commands.options import (
     FILE,
-    data_dir_option,
     decoding_options,
     device_option,
     flags_as_overrides,
     models_option,
+    run_data_dir_option,
     set_decode_option,
+    settings_help,
 )
 from nmt.config import DataSettings, declared_settings
 from nmt.errors import UsageError
@@ -24,7 +29,7 @@ METRICS = dict(declared_settings())["data.metric"].metadata["choices"]
 DEFAULTS = DataSettings()
 
 
-@click.command("evaluate")
+@click.command("evaluate", epilog=settings_help("decode"))
 @click.argument(
     "files",
     nargs=-1,
@@ -50,22 +55,22 @@ DEFAULTS = DataSettings()
     "cards",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Write an evaluation card; the file name must end in .json or .md. May be repeated."
-    "  [default: none]",
+    help="Write an evaluation card; the file name must end in .json or .md. Only an unchanged card"
+    " of this command is overwritten. May be repeated.  [default: none]",
 )
 @click.option(
     "--test-set",
     "test_sets",
     multiple=True,
     metavar="NAME",
-    help="Score a test set of sacreBLEU's, such as wmt14/full; sacreBLEU downloads it. May be"
+    help="Score a test set of sacreBLEU, such as wmt14/full; sacreBLEU downloads it. May be"
     " repeated.  [default: the test sets of the recipe]",
 )
 @click.option(
     "--language-pair",
     help="Language pair of --test-set, such as en-de.  [default: that of the model's recipe]",
 )
-@data_dir_option
+@run_data_dir_option
 @decoding_options
 @click.option(
     "--tokenize",
@@ -101,7 +106,7 @@ def command(
     cards: tuple[Path, ...],
     test_sets: tuple[str, ...],
     language_pair: str | None,
-    data_dir: Path,
+    data_dir: Path | None,
     beam_size: int | None,
     length_penalty: float | None,
     batch_tokens: int | None,
@@ -117,7 +122,7 @@ def command(
 
     Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
-    needed.
+    needed. Every text may be a pipe. One text may be -, which is stdin.
 
     The scores are BLEU, chrF and TER with sacreBLEU's defaults, each with the signature to cite. If
     the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.
@@ -140,6 +145,7 @@ def command(
       nmt evaluate test.en test.de --model runs/multi30k_en_de
       nmt evaluate test.en test.de other.de
       nmt evaluate --hypotheses out.de test.de
+      nmt translate test.en | nmt evaluate --hypotheses - test.de
       nmt evaluate --tokenize moses --lowercase
       nmt evaluate --card card.md --card card.json --compare runs/other
       nmt evaluate --model runs/one --model runs/other
@@ -153,12 +159,11 @@ def command(
     check_model_options(hypotheses, [*models, *settings], [target_language, metric])
     check_language_pair(hypotheses, test_sets, language_pair)
 
-    from nmt.evaluation.card_files import check_card_paths, open_cards
-
-    check_card_paths(cards, [*files, *compare, *models, *filter(None, [hypotheses])])
+    check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
 
     from nmt.decoding.models import load_models
     from nmt.evaluation.card import make_card
+    from nmt.evaluation.card_files import open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
     from nmt.evaluation.json_format import card_json, evaluation_json
     from nmt.evaluation.systems import load_systems
@@ -183,7 +188,7 @@ def command(
         else:
             evaluation = evaluate_model(
                 *loaded,
-                DataFolder(data_dir),
+                data_folder(loaded[0].path, data_dir, is_used=not (files or test_sets)),
                 note,
                 files=files,
                 test_sets=test_sets,
@@ -191,9 +196,37 @@ def command(
                 scoring=scoring,
             )
         card = make_card(evaluation, loaded[0].recipe if loaded else None, ["nmt", *arguments])
-        json_text = card_json(card) if cards else evaluation_json(evaluation)
-        click.echo(json_text if as_json else as_text(evaluation), nl=False)
         write_cards(card)
+    json_text = card_json(card) if cards else evaluation_json(evaluation)
+    print_text(json_text if as_json else as_text(evaluation))
+
+
+def check_paths(
+    texts: Sequence[Path], compare: Sequence[Path], models: Sequence[Path], cards: Sequence[Path]
+) -> None:
+    """Raise an error for a text that cannot be opened, and for a card that must not be written."""
+    from nmt.evaluation.card_files import check_card_paths
+    from nmt.evaluation.systems import check_texts, is_text
+
+    check_texts([*texts, *filter(is_text, compare)])
+    check_card_paths(cards, [*texts, *compare, *models])
+
+
+def data_folder(model: Path, given: Path | None, *, is_used: bool) -> DataFolder:
+    """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
+    if not is_used:
+        return DataFolder(given or DATA)
+    folder = run_of(model).data_dir(given)
+    if given is None and os.path.realpath(folder) != os.path.realpath(DATA):
+        note(f"data: {folder} (the model was trained with it); --data-dir names another folder")
+    return DataFolder(folder)
+
+
+def print_text(text: str) -> None:
+    """Print text on stdout as UTF-8, whatever the locale is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    click.echo(text, nl=False)
 
 
 def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Sequence[str]) -> None:

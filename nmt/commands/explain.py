@@ -1,42 +1,49 @@
 """`nmt explain`: write an HTML page that shows how a model translates a sentence."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from nmt.artifacts.outputs import check_output, write_output
 from nmt.commands.options import (
     FILE,
     beam_options,
     device_option,
     flags_as_overrides,
     set_decode_option,
+    settings_help,
 )
 from nmt.errors import NmtError, UsageError
 
+LONGEST_HINT = 200  # characters of the sentence in a message
 
-@click.command("explain")
-@click.argument("text")
+
+@click.command("explain", epilog=settings_help("decode"))
+@click.argument("words", nargs=-1, required=True, metavar="TEXT")
 @click.option(
     "--model",
     "models",
     multiple=True,
     type=FILE,
-    help="Model: a run folder or a .safetensors file.  [default: the newest model under runs/]",
+    help="Model: a run folder or a .safetensors file."
+    "  [default: the newest finished model under runs/]",
 )
 @click.option(
     "--output",
     type=FILE,
     default=Path("explain.html"),
     show_default=True,
-    help="HTML file to write. Only an HTML file is overwritten.",
+    help="HTML file to write. Only an unchanged page of this command is overwritten.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @beam_options
 @device_option
 @set_decode_option
 def command(
-    text: str,
+    words: tuple[str, ...],
     models: tuple[Path, ...],
     output: Path,
     opens: bool,
@@ -59,6 +66,8 @@ def command(
     flags = flags_as_overrides("decode", beam_size=beam_size, length_penalty=length_penalty)
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
+    check_output(output, "explain", models)
+    text = one_text(words)
     sentence = one_line(read_stdin() if text == "-" else text)
 
     from nmt.decoding.models import load_models
@@ -68,14 +77,23 @@ def command(
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation
-    from nmt.studio.pages.shell import show, write_page
+    from nmt.studio.pages.shell import show
 
     explanation = explain(model, sentence, settings, note)
-    write_page(output, render_explanation(explanation))
+    write_output(output, "explain", render_explanation(explanation))
     note(f"translation: {explanation.translation}")
     click.echo(output)
     if opens and not show(output):
         note(f"no browser was found to open {output}")
+
+
+def one_text(words: Sequence[str]) -> str:
+    """Return the only argument; raises UsageError for several, as if quotes were forgotten."""
+    if len(words) > 1:
+        quoted = " ".join(words)
+        quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
+        raise UsageError(f"put the sentence in quotes: write nmt explain {quoted[:LONGEST_HINT]}")
+    return words[0]
 
 
 def read_stdin() -> str:

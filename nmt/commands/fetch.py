@@ -16,9 +16,8 @@ def command(recipe: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
     """Download the corpora of RECIPE into the data folder and check their SHA-256.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". If
-    the recipe gives no SHA-256 for a file, the command prints that of the first download and
-    records it in SHA256SUMS in the data folder. Files that exist already are checked, not
-    downloaded again.
+    the recipe gives no SHA-256 for a file, the command prints the SHA-256 of the first download and
+    records it in SHA256SUMS in the data folder. Existing files are checked, never overwritten.
 
     \b
     Example:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.run_folder import RunFolder, newest_model
-from nmt.commands.options import complete_recipe, set_option
-from nmt.errors import NmtError
-from nmt.recipe import DEFAULT_RECIPE, load_recipe
+from nmt.artifacts.run_folder import RunFolder, is_folder
+from nmt.artifacts.runs import find_newest_model
+from nmt.commands.completion import complete_recipe_or_run
+from nmt.commands.options import set_option
+from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.studio.inspection.paper import SENTENCE_TOKENS
+from nmt.system.reading import is_present
 
 if TYPE_CHECKING:
     from nmt.studio.inspection.summary import Inspection
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command("inspect")
 @click.argument(
-    "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe
+    "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe_or_run
 )
 @click.option(
     "--length",
@@ -41,8 +43,8 @@ def command(
     """Show what RECIPE or MODEL consists of.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file
-    or a run folder. The default is the newest model under runs/, or the recipe "pocket" if there is
-    no model.
+    or a run folder. The default is the newest finished model under runs/, or the recipe "pocket" if
+    there is no model.
 
     The command lists the weights of each layer, the floating-point operations, the memory that
     training needs, and every deviation from "Attention Is All You Need".
@@ -84,16 +86,17 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
 def find_model(subject: str | None) -> Path | None:
     """Return the model file that the argument names, the newest by default.
 
-    Returns None if the argument names a recipe, or a run folder without a model.
+    Returns None if the argument names a recipe, or a run folder without a model. Raises NmtError if
+    a folder cannot be read.
     """
-    if subject is not None and Path(subject).suffix == ".safetensors":
+    if subject is None:
+        newest = find_newest_model()
+        return newest.path if newest else None
+    if Path(subject).suffix == ".safetensors":
         return Path(subject)
-    try:
-        if subject is None:
-            return newest_model()
-        return RunFolder(Path(subject)).translation_model() if is_run(subject) else None
-    except NmtError:  # nothing is trained yet
-        return None
+    run = RunFolder(Path(subject))
+    has_model = is_run(subject) and (is_present(run.model) or is_present(run.best))
+    return run.translation_model() if has_model else None
 
 
 def recipe_name(subject: str | None) -> str:
@@ -104,5 +107,13 @@ def recipe_name(subject: str | None) -> str:
 
 
 def is_run(subject: str) -> bool:
-    """Return whether the argument is a run folder."""
-    return RunFolder(Path(subject)).recipe.is_file()
+    """Return whether the argument is a run folder, and not a shipped recipe of the same name.
+
+    Raises NmtError if it is a folder but not that of a run.
+    """
+    path = Path(subject)
+    if subject in shipped_recipes() or not is_folder(path):
+        return False
+    if not any(map(is_present, (RunFolder(path).model, RunFolder(path).best))):
+        RunFolder(path).check_is_run()
+    return True

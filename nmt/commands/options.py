@@ -1,53 +1,67 @@
 """Arguments and options that several commands share."""
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
+from click.core import ParameterSource
 
-from nmt.artifacts.run_folder import RunFolder, run_folder
+from nmt.artifacts.outputs import check_run_folder
+from nmt.artifacts.run_folder import DATA, RunFolder
+from nmt.artifacts.runs import find_recipe_and_run
+from nmt.commands.completion import (
+    complete_decode_setting,
+    complete_device,
+    complete_recipe,
+    complete_recipe_or_run,
+    complete_run,
+    complete_setting,
+)
 from nmt.config import SECTIONS, Recipe, declared_settings
-from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes, toml_value
+from nmt.errors import UsageError
+from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
 
 INDENT = 6 * " "  # of a setting's meaning in --help
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def complete_recipe(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Return the shipped recipes that the shell may complete to, and files."""
-    names = [name for name in shipped_recipes() if name.startswith(incomplete)]
-    return [*map(CompletionItem, names), CompletionItem(incomplete, type="file")]
-
-
-def complete_setting(
-    ctx: click.Context, param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Return the names of settings that the shell may complete to."""
-    names = (f"{name}=" for name, _ in declared_settings())
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
 
 # click does not check that a file is readable: whoever opens it raises NmtError, exit code 1.
 FILE = click.Path(path_type=Path, allow_dash=True, readable=False)
 
 recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("data"),
-    envvar="NMT_DATA_DIR",
-    show_default=True,
-    show_envvar=True,
-    help="Folder with the text files that a recipe names.",
+recipe_or_run_argument = click.argument(
+    "recipe",
+    metavar="[RECIPE | RUN]",
+    default=DEFAULT_RECIPE,
+    shell_complete=complete_recipe_or_run,
+)
+
+
+def data_dir_option_of(default: Path | None, help_text: str) -> Callable[[Function], Function]:
+    """Return the option --data-dir with a default; None if the command chooses the folder."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=default,
+        envvar="NMT_DATA_DIR",
+        show_default=True,
+        show_envvar=True,
+        help=help_text,
+    )
+
+
+data_dir_option = data_dir_option_of(DATA, "Folder with the text files that a recipe names.")
+run_data_dir_option = data_dir_option_of(
+    None,
+    "Folder with the text files that a recipe names.  [default: the folder that the run was"
+    f" trained with, or {DATA}]",
 )
 run_option = click.option(
     "--run",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
+    shell_complete=complete_run,
     help="Run folder to write to.  [default: runs/RECIPE]",
 )
 set_option = click.option(
@@ -62,13 +76,14 @@ set_decode_option = click.option(
     "--set",
     "overrides",
     multiple=True,
-    shell_complete=complete_setting,
+    shell_complete=complete_decode_setting,
     metavar="decode.KEY=VALUE",
     help="Change a [decode] setting of the model's recipe. May be repeated.",
 )
 device_option = click.option(
     "--device",
     default="auto",
+    shell_complete=complete_device,
     show_default=True,
     help="Device to run on: cpu, cuda, cuda:1, mps or auto. auto is the first CUDA GPU, or the CPU"
     " if there is none.",
@@ -78,40 +93,130 @@ models_option = click.option(
     "models",
     multiple=True,
     type=FILE,
+    shell_complete=complete_run,
     help="Model: a run folder or a .safetensors file. Repeat it for an ensemble."
-    "  [default: the newest model under runs/]",
+    "  [default: the newest finished model under runs/]",
 )
+output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File to write to.  [default: stdout]",
+)
+length_penalty_option = click.option(
+    "--length-penalty",
+    type=float,
+    help="Length penalty: alpha in ((5 + length) / 6)^alpha of GNMT."
+    "  [default: decode.length_penalty of the recipe]",
+)
+batch_tokens_option = click.option(
+    "--batch-tokens",
+    type=int,
+    help="Most tokens of one batch, padding included."
+    "  [default: decode.batch_tokens of the recipe]",
+)
+
+
+def bad_line_option(what: str, blank: str = "a blank line") -> Callable[[Function], Function]:
+    """Return the option --on-bad-line; what: a bad line; blank: what is written for it."""
+    return click.option(
+        "--on-bad-line",
+        type=click.Choice(("error", "skip", "blank")),
+        default="error",
+        show_default=True,
+        help=f"For {what}: stop with an error, leave it out of the output, or write {blank} for"
+        " it.",
+    )
+
+
+def part_of(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Return I and N of "I/N"; raises a usage error for other text."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise click.BadParameter(f"{value!r} is not I/N with 1 <= I <= N, such as 2/8")
+    return number, count
 
 
 def beam_options(function: Function) -> Function:
     """Add the options of beam search; each changes a `decode` setting of the model's recipe."""
-    for option in (
-        click.option(
-            "--length-penalty",
-            type=float,
-            help="Length penalty: alpha in ((5 + length) / 6)^alpha of GNMT."
-            "  [default: decode.length_penalty of the recipe]",
-        ),
-        click.option(
-            "--beam-size",
-            type=int,
-            help="Hypotheses in the beam. 1 is greedy search."
-            "  [default: decode.beam_size of the recipe]",
-        ),
-    ):
-        function = option(function)
-    return function
+    beam_size = click.option(
+        "--beam-size",
+        type=int,
+        help="Hypotheses in the beam. 1 is greedy search."
+        "  [default: decode.beam_size of the recipe]",
+    )
+    return beam_size(length_penalty_option(function))
 
 
 def decoding_options(function: Function) -> Function:
     """Add the options of beam search and --batch-tokens."""
-    batch = click.option(
-        "--batch-tokens",
-        type=int,
-        help="Source tokens to translate in one batch."
-        "  [default: decode.batch_tokens of the recipe]",
-    )
-    return beam_options(batch(function))
+    return beam_options(batch_tokens_option(function))
+
+
+def control_options(function: Function) -> Function:
+    """Add the options that limit outputs; each changes a `decode` setting of the model's recipe."""
+    for name, help_text in (
+        ("--no-repeat-ngram", "Never repeat N tokens in a row in a translation."),
+        ("--max-length", "Most tokens of a translation."),
+        ("--min-length", "Fewest tokens of a translation."),
+    ):
+        setting = f"decode.{name[2:].replace('-', '_')}"
+        text = f"{help_text}  [default: {setting} of the recipe]"
+        function = click.option(name, type=int, metavar="N", help=text)(function)
+    return function
+
+
+def sampling_options(function: Function) -> Function:
+    """Add the options of sampling and of minimum Bayes risk; `check_sampling` checks them."""
+    for name, kind, help_text in (
+        ("--candidates", int, "Candidates of --mbr.  [default: decode.candidates]"),
+        (
+            "--mbr",
+            click.Choice(("none", "chrf", "bleu")),
+            "Choose the candidate that is most like all candidates, by chrF or BLEU."
+            "  [default: decode.mbr]",
+        ),
+        ("--seed", int, "Another seed draws other samples.  [default: decode.seed]"),
+        (
+            "--top-p",
+            float,
+            "Draw from the most probable tokens that together have this probability."
+            "  [default: decode.top_p]",
+        ),
+        (
+            "--top-k",
+            int,
+            "Draw from the K most probable tokens; 0: from all.  [default: decode.top_k]",
+        ),
+        (
+            "--temperature",
+            float,
+            "Below 1, samples are more probable and less varied.  [default: decode.temperature]",
+        ),
+    ):
+        function = click.option(name, type=kind, help=help_text)(function)
+    text = "Draw translations at random instead of searching for the most probable ones."
+    return click.option("--sample", "method", flag_value="sample", help=text)(function)
+
+
+def check_sampling(overrides: Iterable[str], flags: Iterable[str]) -> None:
+    """Raise UsageError for options of sampling that contradict each other.
+
+    overrides: those given by --set, which count too. flags: the options as `decode.key=value`.
+    """
+    given = parse_overrides(flags)
+    chosen = parse_overrides(overrides) | given
+    if "decode.method" in given and "decode.beam_size" in given:
+        raise UsageError("--sample draws translations and has no beam; leave out --beam-size")
+    for key in ("temperature", "top_k", "top_p", "seed"):
+        if f"decode.{key}" in given and chosen.get("decode.method") != "sample":
+            raise UsageError(f"--{key.replace('_', '-')} is for samples; add --sample")
+    if "decode.candidates" in given and chosen.get("decode.mbr", "none") == "none":
+        raise UsageError("--candidates is for minimum Bayes risk; add --mbr chrf")
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:
@@ -121,12 +226,31 @@ def flags_as_overrides(section: str, **flags: object) -> list[str]:
     ]
 
 
+def options_beside(*names: str) -> list[str]:
+    """Return the arguments and options of the running command that were given, but for some.
+
+    names: of parameters to leave out.
+    """
+    context = click.get_current_context()
+    return [
+        option.human_readable_name if isinstance(option, click.Argument) else option.opts[-1]
+        for option in context.command.params
+        if option.name
+        and option.name not in names
+        and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+
+
 def recipe_and_run(
     name: str, run: Path | None, overrides: Iterable[str]
 ) -> tuple[Recipe, RunFolder]:
-    """Return a recipe with its overrides, and its run folder."""
-    recipe = load_recipe(name, overrides)
-    return recipe, run_folder(recipe, run)
+    """Return the recipe that an argument names, with its overrides, and the run folder.
+
+    The argument is the name or the file of a recipe, or a run folder, which is resumed.
+    """
+    recipe, folder = find_recipe_and_run(name, run, parse_overrides(overrides))
+    check_run_folder(folder.path)
+    return recipe, folder
 
 
 def settings_help(*sections: str) -> str:

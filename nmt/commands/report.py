@@ -1,10 +1,14 @@
 """`nmt report`: write the HTML page of one or several runs."""
 
+import os
 from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import RunFolder, newest_run
+from nmt.artifacts.outputs import check_output
+from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.runs import newest_run
+from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE
 from nmt.errors import UsageError
 from nmt.system.log import note
@@ -13,11 +17,17 @@ MOST_RUNS = 6  # more curves cannot be told apart by colour
 
 
 @click.command("report")
-@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.argument(
+    "runs",
+    nargs=-1,
+    type=click.Path(path_type=Path),
+    metavar="[RUN]...",
+    shell_complete=complete_run,
+)
 @click.option(
     "--output",
     type=FILE,
-    help="HTML file to write. Only an HTML file is overwritten."
+    help="HTML file to write. Only an unchanged page of this command is overwritten."
     "  [default: report.html, in the run folder if there is one RUN]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
@@ -39,14 +49,15 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     """
     if len(runs) > MOST_RUNS:
         raise UsageError(f"{len(runs)} runs are too many for one report; name at most {MOST_RUNS}")
-    if len({run.resolve() for run in runs}) < len(runs):
+    if len({os.path.realpath(run) for run in runs}) < len(runs):
         raise UsageError("a run is named twice; name each run once")
     folders = [RunFolder(run) for run in runs] or [newest_run()]
+    path = output or (folders[0].report if len(folders) == 1 else Path("report.html"))
+    check_output(path, "report")
 
     from nmt.studio.pages.shell import show
     from nmt.studio.report.page import write_report
 
-    path = output or (folders[0].report if len(folders) == 1 else Path("report.html"))
     write_report(folders, path)
     click.echo(path)
     if opens and not show(path):

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import Candidates, best_candidates
+from nmt.decoding.constraints import Constraint, constraint_rules
 from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
 from nmt.decoding.observer import SearchObserver, report_step
 from nmt.decoding.placement import place_hypotheses, place_sentences
-from nmt.decoding.rules import SpecialIds, rules_for_step
+from nmt.decoding.rules import Never, SpecialIds, rules_for_step
 from nmt.decoding.scoring import length_penalty, score_bound
 from nmt.decoding.search_model import SearchModel, StateT
-from nmt.decoding.stopping import STOPPING_RULES
+from nmt.decoding.stopping import stopping_rule
 
 
 @dataclass(frozen=True)
@@ -58,33 +59,35 @@ def beam_search(
     alpha: float,
     n_best: int = 1,
     stopping: str = "safe",
+    constraints: Sequence[Constraint] = (),
     observer: SearchObserver | None = None,
 ) -> list[list[Hypothesis]]:
     """Return the n best outputs of each source segment, best first.
 
     source: (B, S). max_lengths: for each segment, the most tokens of its output, EOS counted. An
     output that reaches its greatest length ends there with the model's own probability of EOS.
-    alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`.
+    alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`. constraints:
+    further limits of what an output may be.
 
     A segment has fewer outputs if the model allows fewer, and none if the model's logits are NaN.
     Raises ValueError unless alpha >= 0 and 1 <= n_best <= beam_size.
     """
-    if alpha < 0 or not 1 <= n_best <= beam_size:
-        raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
-    # A beam of 1 is greedy search, which ends with its first output.
-    should_stop = STOPPING_RULES["beam_finished" if beam_size == 1 else stopping]
+    should_stop = stopping_rule(stopping, beam_size, alpha, n_best)
+    never = Never.of(ids, source.device)
     results = [FinishedHypotheses(n_best) for _ in max_lengths]
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
     beam = first_beam(len(sentences), ids.bos, source.device)
-    length = 0
     while sentences:
-        length += 1
+        length = beam.prefixes.shape[2] + 1
         finished = [results[sentence] for sentence in sentences]
         limits = [max_lengths[sentence] for sentence in sentences]
         logits, state = model.step(beam.last_ids, state)
         K = logits.shape[1]  # 1 in the first step, then beam_size
-        rules = rules_for_step(ids, [length >= limit for limit in limits], K, source.device)
+        at_limit = [length >= limit for limit in limits]
+        must_end = torch.tensor(at_limit, device=source.device) if any(at_limit) else None
+        rules = rules_for_step(never, ids.eos, must_end, K)
+        rules += constraint_rules(constraints, sentences, beam.prefixes)
         candidates = best_candidates(beam.log_probs, logits, rules, beam_size, ids.eos)
 
         # Of the K best candidates, those that end in EOS are finished.
@@ -100,8 +103,8 @@ def beam_search(
         best_live = live.amax(-1).tolist()
         bounds = [score_bound(*each, alpha) for each in zip(best_live, limits, strict=True)]
         is_last = [
-            length >= limit or bound == -math.inf or should_stop(found, bound, beam_size)
-            for found, bound, limit in zip(finished, bounds, limits, strict=True)
+            is_full or bound == -math.inf or bool(should_stop(found, bound, beam_size))
+            for found, bound, is_full in zip(finished, bounds, at_limit, strict=True)
         ]
         if observer is not None:
             report_step(
@@ -112,11 +115,8 @@ def beam_search(
         kept = place_sentences(not each for each in is_last)
         sentences = [sentences[row] for row in kept]
         if sentences:
-            kept_rows = torch.tensor(kept, device=source.device)
-            order = order[kept_rows]
-            rows = kept_rows[:, None] * K + candidates.parents[kept_rows].gather(1, order)  # (B, K)
-            tokens = candidates.tokens[kept_rows].gather(1, order)
-            beam = beam.extend(rows, tokens, live[kept_rows].gather(1, order))
+            rows, tokens, log_probs = candidates.choose(order, live, kept, K)
+            beam = beam.extend(rows, tokens, log_probs)
             state = state.select(rows)
     return [found.best for found in results]
 

@@ -7,6 +7,7 @@ sentence.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nmt.kernels.top_k import Rule, top_tokens
@@ -20,6 +21,25 @@ class Candidates:
     parents: Tensor  # (B, C) place in the beam of the hypothesis that is extended
     tokens: Tensor  # (B, C) the new token
     is_eos: Tensor  # (B, C) bool: the new token is EOS
+
+    def choose(
+        self, order: Tensor, live: Tensor, kept: Sequence[int], beam: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows, tokens and log-probabilities (B', K) of the candidates that go on.
+
+        order: (B, K), the candidate at each place of the next beam. live: (B, C) log-probabilities.
+        kept: the rows of the sentences that stay in the batch. A result's rows are flat indices of
+        the hypotheses that are extended, of which each sentence has `beam`.
+        """
+        B = len(order)
+        first_rows = torch.arange(0, B * beam, beam, device=order.device)
+        rows = self.parents.gather(1, order) + first_rows[:, None]
+        chosen = rows, self.tokens.gather(1, order), live.gather(1, order)
+        if len(kept) == B:
+            return chosen
+        kept_rows = torch.tensor(kept, device=order.device)
+        rows, tokens, log_probs = (each[kept_rows] for each in chosen)
+        return rows, tokens, log_probs
 
 
 def best_candidates(

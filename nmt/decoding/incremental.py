@@ -7,6 +7,7 @@ positions and t target positions so far.
 import math
 from dataclasses import dataclass, replace
 
+import numpy
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -38,30 +39,35 @@ class DecoderState:
     memory_mask: Tensor  # (B, 1, 1, S)
     beam: int  # K
     length: int  # t
+    in_place: bool  # how rows are selected
 
     def select(self, rows: Tensor) -> "DecoderState":
         """Return the state of the hypotheses `rows` (B', K'), flat indices of the old R rows.
 
         Hypotheses are reordered, repeated and dropped; those of a sentence stay next to each
-        other. A sentence without a row leaves the batch. A row that keeps its place costs nothing.
+        other. A sentence without a row leaves the batch.
+
+        In place, a row that keeps its place costs nothing. Which rows do has to be read, and a GPU
+        would wait for that: there all rows are copied, those of the sentences if one leaves.
         """
         beam = rows.shape[1]
-        sentences = RowMoves(torch.div(rows[:, 0], self.beam, rounding_mode="floor"))
         hypotheses = rows.flatten()
-        if beam == self.beam:
-            moves = RowMoves(hypotheses)
-            keys = moves.apply(self.self_keys, self.length)
-            values = moves.apply(self.self_values, self.length)
-        else:  # after the first step: there is little to copy
-            keys, values = self.self_keys[:, hypotheses], self.self_values[:, hypotheses]
-        return DecoderState(
-            keys,
-            values,
-            sentences.apply(self.memory_keys),
-            sentences.apply(self.memory_values),
-            sentences.apply(self.memory_mask[None])[0],
-            beam,
-            self.length,
+        # After the first step there is little to copy.
+        is_moved = self.in_place and beam == self.beam
+        own = RowMoves(hypotheses) if is_moved else RowCopies(hypotheses)
+        if not self.in_place and len(rows) == len(self.memory_mask):
+            shared: RowMoves | RowCopies = RowCopies(None)
+        else:
+            sentences = torch.div(rows[:, 0], self.beam, rounding_mode="floor")
+            shared = RowMoves(sentences) if self.in_place else RowCopies(sentences)
+        return replace(
+            self,
+            self_keys=own.apply(self.self_keys, self.length),
+            self_values=own.apply(self.self_values, self.length),
+            memory_keys=shared.apply(self.memory_keys),
+            memory_values=shared.apply(self.memory_values),
+            memory_mask=shared.apply(self.memory_mask[None])[0],
+            beam=beam,
         )
 
     def with_room(self) -> "DecoderState":
@@ -93,9 +99,11 @@ class RowMoves:
 
     def __init__(self, rows: Tensor) -> None:
         """Take the old row (n',) of each new one."""
-        self.count = len(rows)
-        self.targets = (rows != torch.arange(self.count, device=rows.device)).nonzero()[:, 0]
-        self.sources = rows[self.targets] if len(self.targets) else None
+        old = rows.cpu().numpy()  # a call of NumPy takes a fifth of the time of one of PyTorch
+        self.count = len(old)
+        targets = (old != numpy.arange(self.count)).nonzero()[0]
+        self.targets = torch.from_numpy(targets).to(rows.device)
+        self.sources = rows[self.targets] if len(targets) else None
 
     def apply(self, buffer: Tensor, length: int | None = None) -> Tensor:
         """Copy rows within (L, n, h, positions, width) and return its first n' rows.
@@ -104,7 +112,19 @@ class RowMoves:
         """
         if self.sources is not None:
             buffer[:, self.targets, :, :length] = buffer[:, self.sources, :, :length]
-        return buffer[:, : self.count]
+        return buffer if self.count == buffer.shape[1] else buffer[:, : self.count]
+
+
+class RowCopies:
+    """A copy of buffers with other rows: no shape and no move depends on numbers to be read."""
+
+    def __init__(self, rows: Tensor | None) -> None:
+        """Take the old row (n',) of each new one; None: all rows stay."""
+        self.rows = rows
+
+    def apply(self, buffer: Tensor, length: int | None = None) -> Tensor:
+        """Return the rows of (L, n, h, positions, width); all positions are copied."""
+        return buffer if self.rows is None else buffer.index_select(1, self.rows)
 
 
 class IncrementalDecoder:
@@ -122,6 +142,7 @@ class IncrementalDecoder:
             if isinstance(layer, DecoderLayer)
         ]
         call_directly(self.model)
+        self.in_place = model.device.type != "cuda"
 
     @torch.no_grad()
     def encode(self, source: Tensor) -> DecoderState:
@@ -149,6 +170,7 @@ class IncrementalDecoder:
             mask,
             beam=1,
             length=0,
+            in_place=self.in_place,
         )
         for number, project in enumerate(self.memory_projections):
             key, value = project(memory)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.run_folder import newest_model
+from nmt.artifacts.runs import choose_model
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError
-from nmt.recipe import parse_overrides, with_settings
+from nmt.recipe import check_decode, parse_overrides, with_settings
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
 
@@ -20,12 +20,14 @@ def load_models(
 ) -> "tuple[TrainedModel, DecodeSettings]":
     """Load a model, or several as an ensemble, and return it with its search settings.
 
-    paths: run folders or .safetensors files; if there are none, the newest model under `runs/`.
-    device: name of a device, or "auto". notify: receives the names of the models. overrides: as in
+    paths: run folders or .safetensors files; if there are none, the newest model of a finished
+    training under `runs/`, else the newest model. device: name of a device, or "auto". notify:
+    receives the names of the models, and why a model was chosen. overrides: as in
     `decode_settings`. Raises NmtError if a model is missing or damaged, or if the models do not fit
     each other, UsageError for a bad override.
     """
-    paths = paths or [newest_model()]
+    chosen = None if paths else choose_model()
+    paths = paths if chosen is None else [chosen.path]
 
     # A missing model is reported before PyTorch is imported, which takes seconds.
     from nmt.artifacts.model_file import load_ensemble
@@ -33,18 +35,21 @@ def load_models(
     model = load_ensemble(paths, pick_device(device))
     settings = decode_settings(model.recipe, overrides)
     names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
-    notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}")
+    why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
+    notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
     return model, settings
 
 
 def decode_settings(recipe: Recipe, overrides: Iterable[str] = ()) -> DecodeSettings:
     """Return the [decode] settings of a trained model's recipe with `decode.key=value` texts.
 
-    Raises UsageError for a bad value and for a setting of another section: a trained model is
-    given.
+    Raises UsageError for a bad value and for a setting of another section (a trained model is
+    given), NmtError for settings that contradict each other.
     """
     changed = parse_overrides(overrides)
     for name in changed:
         if not name.startswith("decode."):
             raise UsageError(f"cannot change {name}: a trained model takes only [decode] settings")
-    return with_settings(recipe, changed).decode
+    recipe = with_settings(recipe, changed)
+    check_decode(recipe)
+    return recipe.decode

@@ -5,6 +5,7 @@ A model's state of a sentence or a hypothesis is copied when its row changes (`S
 
 from collections.abc import Iterable
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -29,14 +30,14 @@ def place_hypotheses(order: Tensor, parents: Tensor, beam: int) -> Tensor:
     """
     if order.shape[1] != beam:
         return order  # the first step: all places are new
-    parent = parents.gather(1, order)  # (B, K)
-    places = torch.arange(beam, device=order.device)
-    is_child = parent[:, None, :] == places[:, None]  # (B, place, candidate)
-    is_first = (is_child & (is_child.cumsum(2) == 1)).to(torch.uint8)
-    # A stable sort brings free places, and candidates that are not a first child, to the front.
-    # There are as many of both.
-    free_places = is_first.amax(2).argsort(dim=1, stable=True)
-    others = is_first.amax(1).argsort(dim=1, stable=True)
-    free_place = free_places.scatter(1, others, free_places)
-    place = torch.where(is_first.amax(1).bool(), parent, free_place)
-    return torch.empty_like(order).scatter_(1, place, order)
+    chosen = order.cpu().numpy()  # a call of NumPy takes a fifth of the time of one of PyTorch
+    sentences = numpy.arange(len(chosen))[:, None]
+    parent = parents.cpu().numpy()[sentences, chosen]  # (B, K)
+    is_child = parent[:, None, :] == numpy.arange(beam)[:, None]  # (B, place, candidate)
+    is_first = is_child & (is_child.cumsum(2) == 1)
+    # As many places are free as candidates are not a first child.
+    place = parent.copy()
+    place[~is_first.any(1)] = (~is_first.any(2)).nonzero()[1]
+    placed = numpy.empty_like(chosen)
+    placed[sentences, place] = chosen
+    return torch.from_numpy(placed).to(order.device)

@@ -1,19 +1,19 @@
 """Rules: which tokens may come next.
 
-A rule is a small object with one method, `apply` (`nmt.kernels.top_k.Rule`). A new constraint is a
-class here and a line in `rules_for_step`.
+A rule is a small object with one method, `apply` (`nmt.kernels.top_k.Rule`). The rules here
+hold for every search; those that a user asks for are in `constraints`.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nmt.kernels.top_k import Rule
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,16 @@ class SpecialIds:
 class Never:
     """Forbid some tokens everywhere."""
 
-    ids: tuple[int, ...]
+    ids: Tensor  # (n,), on the device of the log-probabilities
+
+    @classmethod
+    def of(cls, ids: SpecialIds, device: torch.device) -> "Never":
+        """Return the rule of a search; made once, because a GPU waits for numbers from Python."""
+        return cls(torch.tensor(ids.never, dtype=torch.long, device=device))
 
     def apply(self, log_probs: Tensor, first_row: int) -> None:
         """Set the log-probabilities (n, V) of the tokens to minus infinity."""
-        log_probs[:, list(self.ids)] = -math.inf
+        log_probs.index_fill_(1, self.ids, -math.inf)
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,25 @@ class MustEnd:
         log_probs[:, self.eos] = eos
 
 
-def rules_for_step(
-    ids: SpecialIds, at_max_length: Sequence[bool], beam: int, device: torch.device
-) -> list[Rule]:
+def rules_for_step(never: Never, eos: int, must_end: Tensor | None, beam: int) -> list[Rule]:
     """Return the rules of one step of a search.
 
-    at_max_length: for each of B sentences, whether this step's token is the last that is allowed;
-    it must be EOS. beam: K.
+    must_end: (B,) bool, whether this step's token is the last that a sentence may have, so that it
+    must be EOS; None if this is so for none of them. beam: K.
     """
-    rules: list[Rule] = [Never(ids.never)]
-    if any(at_max_length):
-        rows = torch.tensor(at_max_length, device=device).repeat_interleave(beam)
-        rules.append(MustEnd(ids.eos, rows))
+    rules: list[Rule] = [never]
+    if must_end is not None:
+        rules.append(MustEnd(eos, must_end[:, None].expand(-1, beam).flatten()))
     return rules
+
+
+def special_ids(tokenizer: Tokenizer) -> SpecialIds:
+    """Return the ids that the search treats specially.
+
+    With two vocabularies, V is the size of the larger one. If that is the source's, the ids beyond
+    the target's have no meaning and are never an output. Nor are bytes that would end a line.
+    """
+    meaningless = range(len(tokenizer.target), len(tokenizer))
+    return SpecialIds(
+        BOS, EOS, never=(PAD, UNK, BOS, *tokenizer.target.control_ids(), *meaningless)
+    )

@@ -1,42 +1,43 @@
-"""Search encoded sources in batches of similar length, in parallel where that is faster."""
+"""Work on segments in batches of similar length, in parallel where that is faster."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
+from itertools import chain
+from typing import Generic, TypeVar
 
 import torch
 
-from nmt.decoding.hypothesis import Hypothesis
 from nmt.system.parallel import Pool
 from nmt.system.processes import ProcessPool
 from nmt.system.threads import limit_kernel_caches
 from nmt.text.plan import batches_for_workers
 
-Search = Callable[[Sequence[list[int]]], list[list[Hypothesis]]]
+Item = TypeVar("Item", bound=Sized)  # a part of a segment, or a pair; its length in tokens
+Result = TypeVar("Result")
 
 
-class BatchScheduler:
-    """Distributes sources to batches, and batches to processes."""
+class BatchScheduler(Generic[Item, Result]):
+    """Distributes parts of segments, or pairs, to batches, and batches to processes."""
 
-    def __init__(self, search: Search, batch_tokens: int, pool: Pool) -> None:
-        """Take the search of one batch and the pool that runs it for many.
+    def __init__(
+        self, function: Callable[[Sequence[Item]], list[Result]], batch_tokens: int, pool: Pool
+    ) -> None:
+        """Take the function of one batch and the pool that runs it for many.
 
-        search: returns the n best hypotheses of each source of a batch.
-        batch_tokens: source tokens of a batch, padding included.
+        function: returns the result of each item of a batch, such as its n best hypotheses.
+        batch_tokens: tokens of a batch, padding included.
         """
-        self._search = search
+        self._function = function
         self._batch_tokens = batch_tokens
         self._pool = pool
 
-    def search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
-        """Return the n best hypotheses of each source (token ids without EOS), in order."""
-        found: list[list[Hypothesis]] = [[] for _ in sources]
-        lengths = [len(ids) + 1 for ids in sources]
+    def map(self, items: Sequence[Item]) -> list[Result]:
+        """Return the result of each item, in order."""
+        lengths = [len(item) + 1 for item in items]
         batches = batches_for_workers(lengths, self._batch_tokens, self._pool.count)
-        results = self._pool.map(self._search, [[sources[i] for i in batch] for batch in batches])
-        for batch, hypotheses in zip(batches, results, strict=True):
-            for index, each in zip(batch, hypotheses, strict=True):
-                found[index] = each
-        return found
+        results = self._pool.map(self._function, [[items[i] for i in batch] for batch in batches])
+        found = dict(zip(chain(*batches), chain.from_iterable(results), strict=True))
+        return [found[index] for index in range(len(items))]
 
 
 def decoding_pool(device: torch.device) -> ProcessPool:

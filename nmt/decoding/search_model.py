@@ -12,7 +12,10 @@ class SearchState(Protocol):
     """The state that a model keeps for its hypotheses; those of a sentence are adjacent."""
 
     def select(self, rows: Tensor) -> Self:
-        """Return the state of the hypotheses `rows` (B', K'), flat indices of the old B * K."""
+        """Return the state of the hypotheses `rows` (B', K'), flat indices of the old B * K.
+
+        If no sentence leaves the batch, each keeps its place.
+        """
         ...
 
 

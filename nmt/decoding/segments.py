@@ -1,14 +1,25 @@
 """Encode segments for the search, and split those that are too long for the model."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from nmt.config import DecodeSettings, ModelSettings
+from nmt.decoding.glossary import Glossary, words_of
+from nmt.decoding.line_notes import LineNotes
+from nmt.decoding.odd_input import OddSegment, odd_segment
+from nmt.decoding.terms import Term
 from nmt.errors import NmtError
+from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.words import words_of_text
 
 SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
+LONE_RETURN = re.compile(r"\r(?!\n)")  # a line end of old Macintosh text
+LATER_BYTE = re.compile("<0x[89AB][0-9A-F]>")  # the piece of a byte inside a character, in UTF-8
 CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"  # may follow the end of a sentence
 
 
@@ -26,6 +37,11 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> SegmentLimi
     Learned positions must hold the output too, which may be `max_extra_tokens` longer than the
     source. Raises NmtError if they hold no segment.
     """
+    if model.positions == "learned" and settings.min_length >= model.max_positions:
+        raise NmtError(
+            f"decode.min_length={settings.min_length} does not fit the {model.max_positions}"
+            " positions that the model learned; lower it"
+        )
     wanted = settings.max_segment_tokens
     limit = SegmentLimit(wanted, f"decode.max_segment_tokens={wanted}")
     if model.positions != "learned":
@@ -46,48 +62,162 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> SegmentLimi
 
 
 def output_limit(source_tokens: int, settings: DecodeSettings) -> int:
-    """Return the most tokens that an output may have: its EOS counts, the source's does not."""
-    return source_tokens + settings.max_extra_tokens
+    """Return the most tokens that an output may have: its EOS counts, the source's does not.
+
+    An output may always reach `decode.min_length`.
+    """
+    limit = source_tokens + settings.max_extra_tokens
+    if settings.max_length:
+        limit = min(limit, settings.max_length + 1)
+    return max(limit, settings.min_length + 1)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment, or a piece of one that was split: what is searched at once."""
+
+    ids: list[int]  # token ids of the source without EOS
+    prefix: tuple[int, ...] = ()  # token ids that the output must begin with
+    terms: tuple[Term, ...] = ()  # that the output must contain
+    is_again: bool = False  # searched again, with `runaway.limited` settings
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
 class EncodedSegments:
     """Segments as the search takes them: their parts, and which parts belong to which segment."""
 
-    parts: list[list[int]]  # token ids without EOS
+    parts: list[Part]
     segments: list[range]  # for each segment the indices of its parts; none if it is blank
+    # For a segment with carriage returns inside, what stands before, between and after its parts.
+    separators: dict[int, list[str]]
+    odd: dict[int, OddSegment]  # by the index of the segment
 
 
 class SegmentEncoder:
-    """Encodes segments, splits those over the limit, and reports what a user should know."""
+    """Encodes segments, and splits those that are over the limit or hold carriage returns."""
 
-    def __init__(self, subwords: SubwordModel, limit: SegmentLimit, notify: Notify) -> None:
-        """`subwords` is the subword model of the source language."""
+    def __init__(
+        self,
+        subwords: SubwordModel,
+        limit: SegmentLimit,
+        notify: Notify,
+        glossary: Glossary | None = None,
+        *,
+        repairs: bool = False,
+    ) -> None:
+        """`subwords`: of the source language. repairs: look for odd segments."""
         self.subwords = subwords
         self.limit = limit
         self.notify = notify
+        self.glossary = glossary
+        self.repairs = repairs
 
-    def encode(self, segments: Sequence[str], first_line: int) -> EncodedSegments:
-        """Encode segments; `first_line` is the line number of the first one."""
-        parts: list[list[int]] = []
-        owned: list[range] = []
-        with_unknown = 0
-        for line, ids in enumerate(self.subwords.encode(segments), first_line):
-            with_unknown += UNK in ids
-            split = split_long(ids, self.limit.tokens, self.subwords) if ids else []
-            if len(split) > 1:
-                self.notify(
-                    f"line {line}: {len(ids):,} tokens are more than {self.limit.reason};"
-                    f" translated in {len(split)} parts"
-                )
-            owned.append(range(len(parts), len(parts) + len(split)))
+    def encode(
+        self,
+        segments: Sequence[str],
+        first_line: int,
+        notes: LineNotes,
+        prefixes: Sequence[tuple[int, ...]] = (),
+    ) -> EncodedSegments:
+        """Encode segments.
+
+        Args:
+            segments: a chunk of the text. Line separators inside a segment are white space, except
+                that the parts between carriage returns are encoded as segments of their own.
+            first_line: the line number of the first one.
+            notes: receives the lines that a user should look at.
+            prefixes: for each segment the token ids that its translation must begin with, or
+                nothing at all. They go with a segment's first part.
+
+        Raises:
+            UsageError: if a segment has half of a surrogate pair.
+        """
+        encoded = EncodedSegments([], [], {}, {})
+        parts = encoded.parts
+        # SentencePiece drops some of the separators and does not know others.
+        texts = [" ".join(segment.splitlines()) for segment in segments]
+        for index, ids in enumerate(self._encode_whole(texts, first_line)):
+            line, begin = first_line + index, len(parts)
+            has_return = ids and "\r" in segments[index] and LONE_RETURN.search(segments[index])
+            odd = None
+            if self.repairs and ids and not has_return and not (prefixes and prefixes[index]):
+                odd = self._odd(texts[index], ids)
+            if UNK in ids and notes.add_unknown(line, texts[index], is_copied=odd is not None):
+                notes.add_symbols(self.subwords.unknown(texts[index]), is_copied=odd is not None)
+            if has_return:
+                notes.add_returns(line)
+                encoded.separators[index] = self._split_at_returns(segments[index], line, parts)
+            elif odd is not None:
+                encoded.odd[index] = odd
+                notes.add_odd(line, odd)
+                parts += map(Part, self._split_odd(odd, line))
+            elif ids:
+                parts += self._parts(texts[index], ids, line)
+            if prefixes and len(parts) > begin:
+                parts[begin] = replace(parts[begin], prefix=prefixes[index])
+            encoded.segments.append(range(begin, len(parts)))
+        return encoded
+
+    def _encode_whole(self, texts: Sequence[str], first_line: int) -> list[list[int]]:
+        try:
+            return self.subwords.encode(texts)
+        except TypeError:  # SentencePiece's, for text that cannot be written as UTF-8
+            for line, text in enumerate(texts, first_line):
+                check_surrogates(text, f"segment {line}")
+            raise
+
+    def _split_at_returns(self, segment: str, line: int, parts: list[Part]) -> list[str]:
+        """Add the parts of a segment to `parts`; return what stands before, between, after them."""
+        separators = [""]
+        between = texts_between_returns(segment)
+        for number, ids in enumerate(self.subwords.encode(between)):
+            separators[-1] += "\r" if number else ""
+            split = self._parts(between[number], ids, line) if ids else []
+            separators += [" "] * (len(split) - 1) + [""] * bool(split)
             parts += split
-        if with_unknown:
+        return separators
+
+    def _odd(self, text: str, ids: list[int]) -> OddSegment | None:
+        """Return how a text is translated if it is odd; a term of the glossary must be read."""
+        odd = odd_segment(text, ids, self.subwords)
+        return None if odd and self.glossary and any(self.glossary.find(text)) else odd
+
+    def _split_odd(self, odd: OddSegment, line: int) -> list[list[int]]:
+        (ids,) = self.subwords.encode([odd.text])
+        return self._split(ids, line) if ids else []
+
+    def _parts(self, text: str, ids: list[int], line: int) -> list[Part]:
+        """Return the parts of a text; a term goes with the part that holds its beginning."""
+        parts = [*map(Part, self._split(ids, line))]
+        found = [*self.glossary.find(text)] if self.glossary else []
+        if not found:
+            return parts
+        begins = [0]  # the first character of each part
+        places = [word.start for word in words_of(text)]
+        for end in accumulate(len(part) for part in parts[:-1]):
+            before = words_of(self.subwords.decode(ids[:end]))
+            begins.append(places[min(len(before), len(places) - 1)])
+        terms: list[dict[Term, None]] = [{} for _ in parts]  # each once
+        for start, term in found:
+            terms[bisect_right(begins, start) - 1][term] = None
+        return [replace(part, terms=(*each,)) for part, each in zip(parts, terms, strict=True)]
+
+    def _split(self, ids: list[int], line: int) -> list[list[int]]:
+        split = split_long(ids, self.limit.tokens, self.subwords)
+        if len(split) > 1:
             self.notify(
-                f"{with_unknown:,} segments contain characters that are not in the vocabulary; the"
-                " model reads them as unknown"
+                f"line {line}: {len(ids):,} tokens are more than {self.limit.reason};"
+                f" translated in {len(split)} parts"
             )
-        return EncodedSegments(parts, owned)
+        return split
+
+
+def texts_between_returns(segment: str) -> list[str]:
+    """Return the texts between a segment's carriage returns, on one line each."""
+    return [" ".join(each.splitlines()) for each in LONE_RETURN.split(segment)]
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:
@@ -111,4 +241,20 @@ def split_place(window: list[int], subwords: SubwordModel) -> int:
     sentences = [
         place for place in words if texts[place - 1].rstrip(CLOSERS).endswith(SENTENCE_ENDS)
     ]
-    return (sentences or words or [len(window) - 1])[-1]
+    # Bytes of one character stay together.
+    inside = [place for place in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[place])]
+    return (sentences or words or inside or [len(window) - 1])[-1]
+
+
+def words_of_segment(segment: str, subwords: SubwordModel) -> list[range]:
+    """Return, for each token of a segment's parts, the words of the segment that it is part of.
+
+    The words are those of `str.split`.
+    """
+    found: list[range] = []
+    first = 0
+    for text in texts_between_returns(segment):
+        words = words_of_text(text, subwords)
+        found += [range(first + each.start, first + each.stop) for each in words.of_tokens]
+        first += words.count
+    return found

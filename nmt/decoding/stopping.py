@@ -1,36 +1,62 @@
 """Stopping rules: when the search of a sentence ends before its greatest length.
 
 `decode.stopping` names the rule. A new rule is a function here, an entry of `STOPPING_RULES`, and a
-choice of that setting in `nmt.config`.
+choice of that setting in `nmt.config`. It serves one sentence, with numbers, and all sentences of a
+batch, with tensors (B,).
 """
 
 from typing import Protocol
 
-from nmt.decoding.hypothesis import FinishedHypotheses
+from torch import Tensor
+
+
+class Finished(Protocol):
+    """The finished hypotheses of a sentence, or of B sentences, as a stopping rule sees them."""
+
+    @property
+    def worst(self) -> float | Tensor:
+        """The score of the n-th best; minus infinity if fewer than n are finished."""
+        ...
+
+    @property
+    def count(self) -> int | Tensor:
+        """The number of all that finished."""
+        ...
 
 
 class StoppingRule(Protocol):
     """A rule that ends the search of a sentence."""
 
-    def __call__(self, finished: FinishedHypotheses, bound: float, beam_size: int) -> bool:
-        """Return True if the search ends.
+    def __call__(self, finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+        """Return whether the search ends.
 
         bound: the best score that a live hypothesis can still reach (`scoring.score_bound`).
         """
         ...
 
 
-def safe(finished: FinishedHypotheses, bound: float, beam_size: int) -> bool:
-    """Return True if no live hypothesis can still become one of the n best."""
-    return finished.is_full and bound <= finished.best[-1].score
+def safe(finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+    """Return whether no live hypothesis can still become one of the n best."""
+    return bound <= finished.worst
 
 
-def beam_finished(finished: FinishedHypotheses, bound: float, beam_size: int) -> bool:
-    """Return True if beam_size hypotheses are finished, or if the search is safe to end.
+def beam_finished(finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+    """Return whether beam_size hypotheses are finished, or the search is safe to end.
 
     This rule may miss a longer output with a better score.
     """
-    return finished.count >= beam_size or safe(finished, bound, beam_size)
+    return (finished.count >= beam_size) | safe(finished, bound, beam_size)
 
 
 STOPPING_RULES: dict[str, StoppingRule] = {"safe": safe, "beam_finished": beam_finished}
+
+
+def stopping_rule(name: str, beam_size: int, alpha: float, n_best: int) -> StoppingRule:
+    """Return the rule of this name for a search.
+
+    A beam of 1 is greedy search, which ends with its first output. Raises ValueError unless
+    alpha >= 0 and 1 <= n_best <= beam_size: otherwise no rule is safe.
+    """
+    if alpha < 0 or not 1 <= n_best <= beam_size:
+        raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
+    return STOPPING_RULES["beam_finished" if beam_size == 1 else name]

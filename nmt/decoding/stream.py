@@ -4,10 +4,12 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from nmt.errors import NmtError
+from nmt.text.lines import Line, LineSplitter
 
 FIRST_SEGMENTS = 32  # in the first chunk, so that a reader gets the first translations soon
 CHUNK_SEGMENTS = 2_000  # in a chunk at most; they are sorted by length together
@@ -16,21 +18,24 @@ PATIENCE_SECONDS = 0.02  # to wait for another line of a pipe whose writer may b
 READ_BYTES = 1 << 16  # the capacity of a pipe
 
 
+Segment = TypeVar("Segment", bound=Sized)  # a text, or a pair of texts; its length in characters
+
+
 def always_ready(deadline: float) -> bool:
     """Return True: the next line of a file can always be read at once."""
     return True
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Generic[Segment]):
     """Segments, and a function that tells whether the next one can be read without waiting."""
 
-    segments: Iterable[str]
+    segments: Iterable[Segment]
     # Takes a deadline in seconds of time.monotonic(); True also at the end of the input.
     is_ready: Callable[[float], bool] = always_ready
 
 
-def chunks_of(source: Source, first: int = FIRST_SEGMENTS) -> Iterator[list[str]]:
+def chunks_of(source: Source[Segment], first: int = FIRST_SEGMENTS) -> Iterator[list[Segment]]:
     """Yield the segments in chunks; a chunk ends as soon as the next segment would be waited for.
 
     The first chunk, and the first after a pause, has at most `first` segments. Chunks grow up to
@@ -53,20 +58,22 @@ def chunks_of(source: Source, first: int = FIRST_SEGMENTS) -> Iterator[list[str]
 class ArrivingLines:
     """The lines of a pipe, a terminal or a file, without line feeds, read as they arrive.
 
+    None stands for a line that is too long.
+
     Python's own readers cannot tell whether the next line would be waited for.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
         """Read an open file descriptor; `name` stands for it in messages."""
         self._descriptor, self._name = descriptor, name
-        self._complete: deque[bytes] = deque()  # lines that were read but not yet returned
-        self._partial: list[bytes] = []  # parts of the line whose end has not been read
+        self._complete: deque[Line] = deque()  # lines that were read but not yet returned
+        self._splitter = LineSplitter(name)
         self._at_end = False
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Line]:
         return self
 
-    def __next__(self) -> bytes:
+    def __next__(self) -> Line:
         while not self._complete:
             if self._at_end:
                 raise StopIteration
@@ -90,15 +97,6 @@ class ArrivingLines:
             data = os.read(self._descriptor, READ_BYTES)
         except OSError as error:
             raise NmtError(f"cannot read {self._name}: {error.strerror}") from error
-        end, *more = data.split(b"\n")
-        self._partial.append(end)
-        if more:
-            *complete, partial = more
-            self._complete.append(b"".join(self._partial))
-            self._complete += complete
-            self._partial = [partial]
-        if not data:
-            self._at_end = True
-            if last := b"".join(self._partial):
-                self._complete.append(last)
+        self._complete += self._splitter.add(data) if data else self._splitter.end()
+        self._at_end = not data
         return True

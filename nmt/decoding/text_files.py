@@ -1,69 +1,200 @@
-"""Open what `nmt translate` reads and writes: text files, pipes, stdin and stdout."""
+"""Open what commands read and write line by line: text files, pipes, stdin and stdout."""
 
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from nmt.artifacts.outputs import output_path
+from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import ArrivingLines, Source
-from nmt.errors import NmtError, UsageError
-from nmt.system.atomic import atomic_path
-from nmt.text.corpus import decode_lines, read_segments
+from nmt.errors import NmtError, UsageError, shown
+from nmt.system.log import note
+from nmt.system.reading import check_file, is_present
+from nmt.text.corpus import read_lines
+from nmt.text.lines import decode_lines
+from nmt.text.opening import STDIN, TEXT, name_of, open_raw
 
-STANDARD = Path("-")  # stdin
+TRANSLATIONS = "translations"  # what `open_output` writes, unless it is something else
 UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is
 
 
-def check_text_files(source: Path, output: Path | None) -> None:
-    """Raise NmtError if the source is missing, UsageError if the output would replace it.
+def check_text_files(
+    source: Path,
+    output: Path | None,
+    *,
+    keep_partial: bool = False,
+    resume: bool = False,
+    alignments: Path | None = None,
+) -> None:
+    """Raise NmtError if the source cannot be read, UsageError for options that do not fit.
 
-    source: a file, a pipe, or `-` for stdin. output: a file, or None for stdout.
+    source: a file, a pipe, or `-` for stdin. output: a file, or None for stdout. keep_partial: as
+    in `open_output`. resume: the output can be continued. alignments: another file to write.
     """
-    if source != STANDARD and (not source.exists() or source.is_dir()):
-        raise NmtError(
-            f"{source} does not exist or is not a file; name a text file, or - for stdin"
+    if resume and keep_partial:
+        raise UsageError("--resume keeps what is translated, so --keep-partial has no effect")
+
+    if source != STDIN:
+        check_file(source, TEXT, "name another, or - for stdin")
+    if alignments:
+        check_alignments(keep_partial=keep_partial, resume=resume)
+    if output is None:
+        if keep_partial:
+            raise UsageError("--keep-partial needs --output; output on stdout is never discarded")
+        if resume:
+            raise UsageError("--resume needs --output: the file that it continues")
+        return
+    if resume and output.exists() and not output.is_file():
+        raise UsageError(f"--resume cannot continue {output}, which is not a regular file")
+    if keep_partial:
+        check_kept(kept_path(output))
+
+
+def check_alignments(*, keep_partial: bool, resume: bool) -> None:
+    """Raise UsageError unless alignments go with the options; these are as in `open_output`."""
+    if resume or keep_partial:
+        raise UsageError(
+            f"--{'resume' if resume else 'keep-partial'} keeps unfinished translations but not"
+            " their --alignments; leave one of them out"
         )
-    if output is None or not output.is_file():
-        return
-    if source == STANDARD and sys.stdin is None:
-        return  # open_source reports it
-    status = os.fstat(sys.stdin.fileno()) if source == STANDARD else source.stat()
-    if os.path.samestat(status, output.stat()):
-        raise UsageError(f"--output {output} is the input itself; name another file")
+
+
+def check_kept(path: Path) -> None:
+    """Raise UsageError unless an unfinished output can be kept at a path."""
+    if is_present(path):
+        raise UsageError(f"{path} holds lines that an earlier translation kept; move it away first")
+    folder = next(each for each in path.parents if each.exists())
+    longest = os.pathconf(folder, "PC_NAME_MAX")
+    if len(os.fsencode(path.name)) > longest:
+        raise UsageError(
+            f"--keep-partial cannot keep {shown(path.name)}: its name has more than {longest}"
+            " bytes; give --output a shorter name"
+        )
 
 
 @contextmanager
-def open_source(source: Path) -> Iterator[Source]:
+def open_source(source: Path, bad_lines: BadLines) -> Iterator[Source[str]]:
     """Open the lines of a file, or those of stdin or of a named pipe as they arrive."""
-    if source != STANDARD and (source.is_file() or source.suffix in UNPACKED):
-        yield Source(read_segments(source))
+    if source != STDIN and (source.is_file() or source.suffix in UNPACKED):
+        yield Source(read_lines(source, bad_lines.add))
         return
-    if source == STANDARD and sys.stdin is None:
-        raise NmtError("stdin is closed; name a text file")
-    name = "stdin" if source == STANDARD else str(source)
-    with nullcontext(sys.stdin.buffer) if source == STANDARD else source.open("rb") as stream:
+    name = name_of(source)
+    with open_raw(source) as stream:
         lines = ArrivingLines(stream.fileno(), name)
-        yield Source(decode_lines(lines, name), lines.is_ready)
+        yield Source(decode_lines(lines, name, bad_lines.add), lines.is_ready)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The progress of a translation."""
+
+    lines: int  # of the source
+    size: int  # bytes of the file that hold their translations
+
+
+NOTHING = Done(0, 0)
+
+
+class Output:
+    """The lines that are written, and how far that has come."""
+
+    def __init__(
+        self,
+        stream: IO[str],
+        path: Path | None = None,
+        done: Done = NOTHING,
+        on_write: Callable[[Done], None] | None = None,
+    ) -> None:
+        """Write to a stream.
+
+        path: its file, if it is a regular one. done: what was written before. on_write: called with
+        the progress after each write.
+        """
+        self._stream, self._path = stream, path
+        self.done = done
+        self._on_write = on_write
+
+    def write(self, texts: Sequence[str], lines: int) -> None:
+        """Write the texts of so many further lines of the source, for a reader to see them now."""
+        self._stream.writelines(texts)
+        self._stream.flush()
+        size = self._path.stat().st_size if self._path else 0
+        self.done = Done(self.done.lines + lines, size)
+        if self._on_write is not None:
+            self._on_write(self.done)
 
 
 @contextmanager
-def open_output(output: Path | None) -> Iterator[IO[str]]:
+def open_output(
+    output: Path | None, *, keep_partial: bool = False, what: str = TRANSLATIONS
+) -> Iterator[Output]:
     """Open a file that appears when all is written, or stdout if there is none.
 
-    Text is written as UTF-8 with plain line feeds, whatever the locale is.
+    Text is written as UTF-8 with plain line feeds, whatever the locale is. keep_partial: if the
+    block raises, keep what was written in `kept_path(output)`. A note says what was kept or lost;
+    what: the name of it.
     """
     if output is None:
-        if sys.stdout is None:
-            raise NmtError("stdout is closed; name a file with --output")
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-        yield sys.stdout
+        yield stdout_output()
+        return
+    with output_path(output, "translate") as partial:
+        is_file = partial != output  # no device or pipe
+        written = None
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as stream:
+                written = Output(stream, partial if is_file else None)
+                yield written
+        except BaseException:
+            if written and is_file and written.done.lines:
+                end_early(output, partial, written.done, keep=keep_partial, what=what)
+            raise
+
+
+def stdout_output() -> Output:
+    """Return stdout as an output; raises NmtError if it is closed."""
+    if sys.stdout is None:
+        raise NmtError("stdout is closed; name a file with --output")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return Output(sys.stdout)
+
+
+@contextmanager
+def open_result(output: Path | None, command: str) -> Iterator[Output]:
+    """Open a file of a command that appears when all is written, or stdout if there is none."""
+    if output is None:
+        yield stdout_output()
         return
     with (
-        atomic_path(output) as partial,
-        partial.open("w", encoding="utf-8", newline="\n") as stream,
+        output_path(output, command) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="\n") as stream,
     ):
-        yield stream
+        yield Output(stream)
+
+
+def kept_path(output: Path) -> Path:
+    """Return where an unfinished output is kept."""
+    final = Path(os.path.realpath(output))
+    return final.with_name(f"{final.name}.partial")
+
+
+def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str) -> None:
+    """Keep the whole lines of an unfinished output if asked, and tell how many they are."""
+    is_main = what == TRANSLATIONS
+    if not keep:
+        lost = "translated lines" if is_main else f"lines of {what}"
+        note(f"{done.lines:,} {lost} are discarded" + "; --keep-partial keeps them" * is_main)
+        return
+    kept = kept_path(output)
+    os.truncate(partial, done.size)
+    partial.replace(kept)
+    rest = f"`tail -n +{done.lines + 1} FILE | nmt translate --output REST`"
+    note(
+        f"the {what} of the first {done.lines:,} lines are kept in {kept}"
+        + f"; translate the rest, for example with {rest}" * is_main
+    )

@@ -1,52 +1,113 @@
 """Translate a text file or a pipe, a line out for each line in."""
 
-import json
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import chain, islice
 from pathlib import Path
+from typing import IO
 
-from nmt.decoding.stream import chunks_of
+from nmt.artifacts.outputs import output_path
+from nmt.decoding.alignment import pharaoh_line
+from nmt.decoding.bad_lines import BadLines
+from nmt.decoding.output_formats import Format
+from nmt.decoding.quality_file import QualityCheck, watched
+from nmt.decoding.requests import Request, RequestsOf, plain
+from nmt.decoding.resumable import Resumption, open_resumable
+from nmt.decoding.span import WHOLE, Span, take
+from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.text_files import open_output, open_source
-from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
-from nmt.system.log import progress_bar
+from nmt.system.log import note, progress_bar
 
 
 def translate_file(
     translator: Translator,
     source: Path,
     output: Path | None,
-    line_of: Callable[[Translation], str],
+    lines_of: Format,
+    *,
+    requests: AbstractContextManager[RequestsOf] | None = None,
+    on_bad_line: str = "error",
+    keep_partial: bool = False,
+    span: Span = WHOLE,
+    resumption: Resumption | None = None,
+    quality: QualityCheck | None = None,
+    alignments: Path | None = None,
 ) -> None:
-    """Write a line for each line of the source, in order, as soon as it is translated.
+    """Write what a format has for each line of the source, in order, as soon as it is translated.
+
+    A note at the end tells of lines that could not be read.
 
     Args:
         translator: translates the lines.
         source: a file, a pipe, or `-` for stdin.
         output: a file, which appears when it is complete, or None for stdout.
-        line_of: turns a translation into a line.
+        lines_of: turns a translation into lines.
+        requests: opens what makes requests of the lines; by default a line is a segment.
+        on_bad_line: what to do with a line that cannot be read, one of `bad_lines.ACTIONS`.
+        keep_partial: keep an unfinished output, as `open_output` does.
+        span: the lines to translate.
+        resumption: the progress of the output, if it can be continued.
+        quality: flags translations that are probably wrong.
+        alignments: a file for a line of links for each line of the output, if they are wanted.
     """
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
+    first = span.start + (resumption.done.lines if resumption else 0) + 1
+    bad_lines = BadLines(on_bad_line, first)
+    opened = (
+        open_resumable(resumption) if resumption else open_output(output, keep_partial=keep_partial)
+    )
+    try:
+        with (
+            watched(translator, quality, bad_lines) as translate,
+            open_source(source, bad_lines) as lines,
+            opened as written,
+            open_alignments(alignments) as aligned,
+            requests or nullcontext(plain) as requests_of_lines,  # may raise at the end
+            progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
+        ):
+            asked = asked_for(lines, requests_of_lines, span, resumption)
+            for chunk in translate(asked, first):
+                line = span.start + written.done.lines + 1
+                kept = bad_lines.without_skipped([*enumerate(chunk, line)], line)
+                written.write([lines_of(each, number) for number, each in kept], len(chunk))
+                if aligned:
+                    aligned.writelines(pharaoh_line(each) for _, each in kept)
+                bar.update(len(chunk))
+    finally:
+        bad_lines.tell(note)
+
+
+@contextmanager
+def open_alignments(path: Path | None) -> Iterator[IO[str] | None]:
+    """Open a file that appears when all is written; nothing without a path."""
+    if path is None:
+        yield None
+        return
     with (
-        open_source(source) as lines,
-        open_output(output) as stream,
-        progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
+        output_path(path, "translate") as partial,
+        partial.open("w", encoding="utf-8", newline="\n") as stream,
     ):
-        for chunk in translator.chunks(chunks_of(lines)):
-            stream.writelines(f"{line_of(translation)}\n" for translation in chunk)
-            stream.flush()  # the reader of a pipe gets what is translated so far
-            bar.update(len(chunk))
+        yield stream
 
 
-def best_line(translation: Translation) -> str:
-    """Return the text of the best translation."""
-    return translation.text
+def asked_for(
+    source: Source[str], requests: RequestsOf, span: Span, resumption: Resumption | None
+) -> Iterator[list[Request]]:
+    """Yield the requests of a span in chunks, without those that are done already.
 
-
-def json_line(translation: Translation) -> str:
-    """Return all candidates as a JSON object: {"translations": [{"text", "score", "log_prob"}]}."""
-    candidates = [
-        {"text": each.text, "score": each.score, "log_prob": each.log_prob}
-        for each in translation.candidates
-    ]
-    return json.dumps({"translations": candidates}, ensure_ascii=False)
+    The chunks of a file are the same, however often it is continued. So batches are the same too,
+    and with them the last digit of scores.
+    """
+    lines = iter(source.segments)
+    deque(map(requests, take(lines, span.start)), maxlen=0)
+    count = None if span.stop is None else span.stop - span.start
+    chunks = map(requests, chunks_of(Source(islice(lines, count), source.is_ready)))
+    if resumption is None:
+        yield from chunks
+        return
+    for chunk in chain(filter(None, [resumption.check(chunks)]), chunks):
+        resumption.add(chunk)
+        yield chunk

@@ -1,29 +1,51 @@
 """Translate segments: one translation for each, in order, however they are batched."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from nmt.artifacts.model_file import TrainedModel
 from nmt.config import DecodeSettings
+from nmt.config.decode import BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
+from nmt.decoding.alignment import align_all
+from nmt.decoding.annotators import ONE_TEXT, Annotator, Wanted, annotators_of
 from nmt.decoding.beam import beam_search
+from nmt.decoding.constrained_beam import constrained_beam_search
+from nmt.decoding.constraints import Constraint, constraints_of
+from nmt.decoding.device_beam import device_beam_search
 from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.rules import SpecialIds
+from nmt.decoding.line_notes import LineNotes
+from nmt.decoding.mbr import candidate_count, choosers_of
+from nmt.decoding.prefixes import check_prefixes, encode_prefixes
+from nmt.decoding.repair import Repair
+from nmt.decoding.requests import Request, RequestsOf, plain
+from nmt.decoding.rules import special_ids
+from nmt.decoding.runaway import limited
+from nmt.decoding.sampling import Filters, RandomNumbers, sample
 from nmt.decoding.scheduler import BatchScheduler, decoding_pool
 from nmt.decoding.search_model import SearchModel
-from nmt.decoding.segments import SegmentEncoder, output_limit, segment_limit
+from nmt.decoding.segments import Part, SegmentEncoder, output_limit, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.term_search import check_glossary, note_missing_terms, search_apart
+from nmt.decoding.term_tracker import WordEdges
 from nmt.decoding.translation import Translation, assemble
 from nmt.errors import NmtError, UsageError
 from nmt.kernels.int8 import has_int8
 from nmt.model.transformer import Transformer
+from nmt.system.devices import has_bf16
+from nmt.system.halving import run_or_halve
 from nmt.system.log import Notify
 from nmt.system.parallel import Pool
 from nmt.text.batches import source_batch
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from nmt.text.tokenizer import Tokenizer
+
+Found = list[list[Hypothesis]]  # of each part
 
 
 class Translator:
@@ -38,44 +60,66 @@ class Translator:
         tokenizer: Tokenizer,
         settings: DecodeSettings,
         notify: Notify,
+        wanted: Wanted = ONE_TEXT,
         *,
-        n_best: int = 1,
+        glossary: Sequence[Entry] = (),
         pool: Pool | None = None,
+        language: str = "",
     ) -> None:
         """Prepare to translate.
 
         Args:
-            networks: in evaluation mode, on one device; several make an ensemble.
+            networks: in evaluation mode, on one device; several make an ensemble, and all write in
+                one order.
             tokenizer: that of all networks.
             settings: how to search.
             notify: receives what a user should know, such as that a segment was split.
-            n_best: candidates of each translation, at most the beam size.
+            wanted: what a translation should have.
+            glossary: the terms that translations must contain.
             pool: searches batches in parallel; by default `decoding_pool`.
+            language: code of the target language, for `decode.mbr`.
 
         Raises:
-            NmtError: if the device lacks the precision, or the settings do not fit a model.
-            UsageError: unless 1 <= n_best <= beam size.
+            NmtError: if the device lacks the precision, the settings do not fit a model, or the
+                vocabulary cannot write a term.
+            UsageError: if there are not so many candidates, too few for `decode.mbr`, or no way to
+                place terms.
         """
         device = networks[0].device
         check_precision(settings, device)
-        if not 1 <= n_best <= settings.beam_size:
-            raise UsageError(
-                f"n-best is {n_best} but must be from 1 to the beam size, {settings.beam_size}"
-            )
+        check_glossary(glossary, settings, networks[0])
+        self._candidates = candidate_count(settings, wanted.n_best)
         limits = [segment_limit(settings, each.settings) for each in networks]
         self.tokenizer = tokenizer
         self.settings = settings
-        self.n_best = n_best
+        self.wanted = wanted
+        self.glossary = glossary
         self.encoder = SegmentEncoder(
-            tokenizer.source, min(limits, key=lambda limit: limit.tokens), notify
+            tokenizer.source,
+            min(limits, key=lambda limit: limit.tokens),
+            notify,
+            Glossary(glossary, tokenizer.target) if glossary else None,
+            # Alignments are those of what the model reads and writes.
+            repairs=settings.odd_input == "repair" and not wanted.alignment,
         )
+        chosen = settings_for(settings, device, self._candidates)
         self.scheduler = BatchScheduler(
-            self._search_batch, settings.batch_tokens, pool or decoding_pool(device)
+            self._search_batch, chosen.batch_tokens, pool or decoding_pool(device)
         )
         self._device = device
+        self._is_gpu = device.type == "cuda"
+        self._is_right_to_left = networks[0].settings.is_right_to_left
         self._special = special_ids(tokenizer)
-        decoders = [IncrementalDecoder(each, settings.precision) for each in networks]
-        self._model: SearchModel[Any] = decoders[0] if len(decoders) == 1 else Ensemble(decoders)
+        self._edges = WordEdges.of(tokenizer.target, len(tokenizer), device) if glossary else None
+        self.decoders = [IncrementalDecoder(each, chosen.precision) for each in networks]
+        self._repair = Repair(self.decoders, tokenizer, chosen, self.scheduler.map)
+        self._model: SearchModel[Any] = (
+            self.decoders[0] if len(networks) == 1 else Ensemble(self.decoders)
+        )
+        self._annotators: list[Annotator] = [
+            *choosers_of(chosen, tokenizer.target, language, wanted.n_best),
+            *annotators_of(wanted, self.decoders, chosen),
+        ]
 
     @classmethod
     def of(
@@ -83,59 +127,150 @@ class Translator:
         model: TrainedModel,
         settings: DecodeSettings,
         notify: Notify,
-        n_best: int = 1,
+        wanted: Wanted = ONE_TEXT,
         *,
+        glossary: Sequence[Entry] = (),
         pool: Pool | None = None,
     ) -> "Translator":
         """Return a translator for a loaded model and the other models of its ensemble."""
         networks = [each.network for each in (model, *model.ensemble)]
-        return cls(networks, model.tokenizer, settings, notify, n_best=n_best, pool=pool)
+        return cls(
+            networks,
+            model.tokenizer,
+            settings,
+            notify,
+            wanted,
+            glossary=glossary,
+            pool=pool,
+            language=model.recipe.data.target_language,
+        )
 
-    def translate(self, segments: Iterable[str]) -> Iterator[Translation]:
+    def translate(
+        self, segments: Iterable[str], requests_of: RequestsOf = plain
+    ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        Raises NmtError if a model's outputs are not numbers.
+        requests_of: makes requests of the next segments. Raises NmtError if a model's outputs are
+        not numbers.
         """
-        for chunk in self.chunks(chunks_of(Source(segments), CHUNK_SEGMENTS)):
+        chunks = chunks_of(Source(segments), CHUNK_SEGMENTS)
+        for chunk in self.chunks(map(requests_of, chunks)):
             yield from chunk
 
-    def chunks(self, chunks: Iterable[Sequence[str]]) -> Iterator[list[Translation]]:
-        """Translate chunks of segments lazily, each as soon as it has arrived."""
-        first_line = 1
-        for chunk in chunks:
-            encoded = self.encoder.encode(chunk, first_line)
-            found = self.scheduler.search(encoded.parts)
-            yield [
-                assemble([found[index] for index in parts], self.tokenizer.target)
-                for parts in encoded.segments
-            ]
-            first_line += len(chunk)
+    def chunks(
+        self, chunks: Iterable[Sequence[Request]], first_line: int = 1
+    ) -> Iterator[list[Translation]]:
+        """Translate chunks of segments lazily, each as soon as it has arrived.
 
-    def _search_batch(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
-        found = beam_search(
+        first_line: the line number of the first segment. At the end, notes tell which lines had
+        unknown characters or carriage returns, and which translations lack a term of the glossary.
+        """
+        notes = LineNotes()
+        for chunk in chunks:
+            prefixes = encode_prefixes(chunk, self.tokenizer.target, first_line)
+            if prefixes and self._is_right_to_left:
+                raise UsageError(
+                    "a right-to-left model cannot begin a translation with a prefix, because it"
+                    " writes the last token first; use no prefixes, or another model (--model)"
+                )
+            texts = [request.text for request in chunk]
+            encoded = self.encoder.encode(texts, first_line, notes, prefixes)
+            check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
+            found = self.scheduler.map(encoded.parts)
+            self._repair.replace_runaways(encoded, found)
+            translations = [
+                assemble(
+                    [found[index] for index in parts],
+                    self.tokenizer.target,
+                    encoded.separators.get(number),
+                )
+                for number, parts in enumerate(encoded.segments)
+            ]
+            self._repair.finish(encoded, found, translations)
+            if self.encoder.glossary is not None:
+                note_missing_terms(encoded, translations, first_line, notes)
+            if self.wanted.alignment:
+                translations = align_all(translations, texts, encoded, found, self.tokenizer)
+            yield translations
+            first_line += len(chunk)
+        notes.tell(self.encoder.notify)
+
+    def search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
+        """Return the n best hypotheses of encoded sources, without EOS, in order."""
+        return self.scheduler.map([*map(Part, sources)])
+
+    def _search_batch(self, parts: Sequence[Part]) -> Found:
+        search = partial(search_apart, self._search) if self._edges is not None else self._search
+        return run_or_halve(search, parts) if self._is_gpu else search(parts)
+
+    def _search(self, parts: Sequence[Part]) -> Found:
+        # All parts of a batch are searched again, or none is.
+        settings = limited(self.settings) if parts[0].is_again else self.settings
+        constraints = constraints_of(parts, settings, self._special.eos, self._device)
+        found = self._method(parts, constraints)(
             self._model,
-            source_batch(sources).to(self._device),
-            [output_limit(len(ids), self.settings) for ids in sources],
+            source_batch([part.ids for part in parts]).to(self._device),
+            [output_limit(len(part), settings) for part in parts],
             self._special,
-            beam_size=self.settings.beam_size,
             alpha=self.settings.length_penalty,
-            n_best=self.n_best,
-            stopping=self.settings.stopping,
+            n_best=self._candidates,
         )
         if not all(found):
-            raise NmtError(self._divergence_message())
+            raise diverged(len(self.decoders))
+        if self._is_right_to_left:
+            found = [[each.backwards() for each in hypotheses] for hypotheses in found]
+        for annotator in self._annotators:
+            found = annotator.annotate(parts, found)
         return found
 
-    def _divergence_message(self) -> str:
-        if isinstance(self._model, Ensemble):
-            return (
-                "the outputs of a model of the ensemble are not numbers: try each model alone, and"
-                " leave out the one that diverged or train it again"
+    def _method(
+        self, parts: Sequence[Part], constraints: Sequence[Constraint]
+    ) -> Callable[..., Found]:
+        settings = self.settings
+        if settings.method == "sample":
+            numbers = RandomNumbers(settings.seed, [part.ids for part in parts])
+            filters = Filters.of(settings)
+            return partial(sample, numbers=numbers, filters=filters, constraints=constraints)
+        search = partial(device_beam_search if self._is_gpu else beam_search)
+        # On a GPU, hypotheses are back-pointers, in which a constraint cannot see their tokens.
+        if constraints:
+            search = partial(beam_search, constraints=constraints)
+        if self._edges is not None and any(part.terms for part in parts):
+            terms = [part.terms for part in parts]
+            search = partial(
+                constrained_beam_search, terms=terms, edges=self._edges, constraints=constraints
             )
-        return (
-            "the model's outputs are not numbers: its training diverged; train it again with a"
-            " lower train.learning_rate_scale"
+        return partial(search, beam_size=settings.beam_size, stopping=settings.stopping)
+
+
+def diverged(models: int) -> NmtError:
+    """Return the error for outputs that are not numbers, of one model or of an ensemble."""
+    if models > 1:
+        return NmtError(
+            "the outputs of a model of the ensemble are not numbers: try each model alone, and"
+            " leave out the one that diverged or train it again"
         )
+    return NmtError(
+        "the model's outputs are not numbers: its training diverged; train it again with a lower"
+        " train.learning_rate_scale"
+    )
+
+
+def settings_for(
+    settings: DecodeSettings, device: torch.device, candidates: int = 1
+) -> DecodeSettings:
+    """Return the settings with those that depend on the device replaced by its own.
+
+    candidates: outputs that are searched or drawn for each segment.
+    """
+    samples = candidates if settings.method == "sample" else 1
+    is_gpu = device.type == "cuda"
+    most = GPU_BATCH_TOKENS if is_gpu else CPU_BATCH_TOKENS
+    batch_tokens = settings.batch_tokens or most * BATCH_SAMPLES // max(samples, BATCH_SAMPLES)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if is_gpu and has_bf16(device) else "float32"
+    return replace(settings, batch_tokens=batch_tokens, precision=precision)
 
 
 def check_precision(settings: DecodeSettings, device: torch.device) -> None:
@@ -145,16 +280,6 @@ def check_precision(settings: DecodeSettings, device: torch.device) -> None:
         raise NmtError(f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{on_cpu}")
 
 
-def special_ids(tokenizer: Tokenizer) -> SpecialIds:
-    """Return the ids that the search treats specially.
-
-    With two vocabularies, V is the size of the larger one. If that is the source's, the ids beyond
-    the target's have no meaning and are never an output.
-    """
-    meaningless = range(len(tokenizer.target), len(tokenizer))
-    return SpecialIds(BOS, EOS, never=(PAD, UNK, BOS, *meaningless))
-
-
 def translate_texts(
     network: Transformer,
     tokenizer: Tokenizer,
@@ -162,11 +287,14 @@ def translate_texts(
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
+    language: str = "",
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
-    The network's mode is restored. Arguments are those of `Translator`.
+    Odd input is not repaired, so that a validation shows what the model does. The network's mode is
+    restored. Arguments are those of `Translator`.
     """
     with network.evaluating():
-        translator = Translator([network], tokenizer, settings, notify, pool=pool)
+        as_is = replace(settings, odd_input="as_is")
+        translator = Translator([network], tokenizer, as_is, notify, pool=pool, language=language)
         return [each.text for each in translator.translate(segments)]

@@ -1,36 +1,37 @@
 """Write evaluation cards into files; the ending of a file's name gives the format."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from nmt.artifacts.outputs import check_output, output_path
 from nmt.errors import UsageError
 from nmt.evaluation.card import Card
 from nmt.evaluation.json_format import card_json
 from nmt.evaluation.markdown import as_markdown
-from nmt.system.atomic import atomic_path
 
 FORMATS: dict[str, Callable[[Card], str]] = {".json": card_json, ".md": as_markdown}
 
 
 def check_card_paths(cards: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Raise UsageError for an unknown ending, and for a file that is named twice or is an input."""
+    """Raise UsageError for an unknown ending, a file named twice, or one that must be kept."""
     for index, path in enumerate(cards):
         if path.suffix not in FORMATS:
             raise UsageError(f"--card {path} must end in {' or '.join(FORMATS)}")
-        if path.resolve() in [each.resolve() for each in (*inputs, *cards[:index])]:
+        if os.path.realpath(path) in map(os.path.realpath, cards[:index]):
             raise UsageError(f"--card {path} is named twice; name another file")
+        check_output(path, "evaluate", inputs, "--card")
 
 
 @contextmanager
 def open_cards(paths: Sequence[Path]) -> Iterator[Callable[[Card], None]]:
     """Open files and give a function that writes a card into all of them.
 
-    A folder that cannot be written is reported now, before the evaluation. The files replace older
-    ones at the end, unless an error is raised.
+    The files replace older ones at the end, unless an error is raised.
     """
     with ExitStack() as stack:
-        partials = [stack.enter_context(atomic_path(path)) for path in paths]
+        partials = [stack.enter_context(output_path(path, "evaluate")) for path in paths]
 
         def write(card: Card) -> None:
             for path, partial in zip(paths, partials, strict=True):

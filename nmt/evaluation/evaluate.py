@@ -1,14 +1,16 @@
 """Evaluate a model or a file of translations on test sets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.config import DataSettings, DecodeSettings
+from nmt.evaluation.plausibility import output_warnings, reference_warnings, size_warnings
 from nmt.evaluation.results import Evaluation, SystemDescription, SystemResult, TestSetResult
 from nmt.evaluation.scores import MetricSet, compared_scores, corpus_scores, exact_matches
 from nmt.evaluation.segment_scores import scores_by_length, worst_and_best
+from nmt.evaluation.significance import seed
 from nmt.evaluation.systems import Model, System, Translations
 from nmt.evaluation.tasks import NO_VARIANT, ChosenMetrics, choose_metrics
 from nmt.evaluation.test_sets import (
@@ -19,7 +21,7 @@ from nmt.evaluation.test_sets import (
     sacrebleu_test,
 )
 from nmt.evaluation.translation_metrics import BleuVariant
-from nmt.system.log import Notify
+from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
@@ -61,7 +63,7 @@ def evaluate_model(
         model: the model or ensemble; its recipe gives the languages and the metric.
         settings: how it searches.
         data: folder with the recipe's test sets.
-        notify: receives notes, such as that a long segment is split.
+        notify: receives notes and warnings, such as that a long segment is split.
         files: a file of sources, then one or more files of references.
         test_sets: names of sacreBLEU's test sets.
         language_pair: of `test_sets`, such as "en-de"; "" is the recipe's.
@@ -81,7 +83,7 @@ def evaluate_model(
         tests = [files_test(files[0], files[1:])]
     else:
         tests = recipe_tests(recipe, data)
-    return evaluate(tests, Model(model, settings, notify), chosen, scoring)
+    return evaluate(tests, Model(model, settings, notify), chosen, scoring, notify)
 
 
 def evaluate_translations(
@@ -93,6 +95,7 @@ def evaluate_translations(
     target_language: str = "",
     metric: str = DEFAULTS.metric,
     scoring: Scoring = DEFAULT_SCORING,
+    notify: Notify = note,
 ) -> Evaluation:
     """Score a file of translations.
 
@@ -105,6 +108,7 @@ def evaluate_translations(
             `language_pair`, else the default of data.target_language.
         metric: a value of data.metric.
         scoring: further options.
+        notify: receives warnings, such as that all references are blank.
 
     Raises NmtError if the translations and the test set do not align.
     """
@@ -116,40 +120,72 @@ def evaluate_translations(
         in_full=scoring.in_full,
     )
     test = sacrebleu_test(test_set, language_pair) if test_set else references_test(references)
-    return evaluate([test], Translations(path), chosen, scoring)
+    return evaluate([test], Translations(path), chosen, scoring, notify)
 
 
 def evaluate(
-    tests: Sequence[TestSet], system: System, chosen: ChosenMetrics, scoring: Scoring
+    tests: Sequence[TestSet],
+    system: System,
+    chosen: ChosenMetrics,
+    scoring: Scoring,
+    notify: Notify,
 ) -> Evaluation:
     """Score a system on test sets, and compare it with others.
 
+    Warnings about a test set are printed before it is translated, and are part of its result.
+
     Raises NmtError before anything is translated if a test set does not fit a system.
     """
+    if scoring.in_full or scoring.others:
+        seed()  # a bad one is reported before the work
     tests = [test.grouped(chosen.metrics) for test in tests]
     systems = [system, *scoring.others]
     for each in systems:
         for test in tests:
             each.check(test)
     described = [each.describe() for each in systems]
-    results = [
-        test_set_result(test, systems, described, chosen.metrics, in_full=scoring.in_full)
-        for test in tests
-    ]
+    odd = [reference_warnings(test) for test in tests]
+    warn(notify, *odd)
+    results = []
+    for test, before in zip(tests, odd, strict=True):
+        outputs = [each.outputs(test) for each in systems]
+        after = warnings_of(test, [each.name for each in described], outputs, scoring)
+        warn(notify, after)
+        result = test_set_result(test, outputs, described, chosen.metrics, in_full=scoring.in_full)
+        results.append(replace(result, warnings=(*before, *after)))
     return Evaluation(described[0], tuple(results), chosen.left_out)
+
+
+def warnings_of(
+    test: TestSet, names: Sequence[str], outputs: Sequence[Sequence[str]], scoring: Scoring
+) -> list[str]:
+    """Return warnings about implausible outputs, and about too few segments to compare."""
+    found = [
+        warning
+        for name, texts in zip(names, outputs, strict=True)
+        for warning in output_warnings(test, name, texts)
+    ]
+    if scoring.in_full or len(outputs) > 1:
+        found += size_warnings(test, names, outputs)
+    return found
+
+
+def warn(notify: Notify, *warnings: Sequence[str]) -> None:
+    """Notify of every warning."""
+    for each in (text for texts in warnings for text in texts):
+        notify(f"warning: {each}")
 
 
 def test_set_result(
     test: TestSet,
-    systems: Sequence[System],
+    outputs: Sequence[Sequence[str]],
     described: Sequence[SystemDescription],
     metrics: MetricSet,
     *,
     in_full: bool,
 ) -> TestSetResult:
-    """Score systems on a test set, the first in full if asked."""
-    outputs = [system.outputs(test) for system in systems]
-    if in_full or len(systems) > 1:
+    """Score the outputs of systems on a test set, the first in full if asked."""
+    if in_full or len(outputs) > 1:
         scores = compared_scores(metrics, outputs, test.references)
     else:
         scores = [corpus_scores(metrics, outputs[0], test.references)]

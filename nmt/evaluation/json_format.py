@@ -4,6 +4,7 @@ Programs read it, such as `nmt report`: a key keeps its name and its meaning.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -45,8 +46,23 @@ def card_json(card: Card) -> str:
 
 
 def to_json(data: Data) -> str:
-    """Return data as JSON text that ends with a line feed."""
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    """Return data as JSON text that ends with a line feed; any UTF-8 program can read it.
+
+    What is not a finite number is null. A byte of a file name that is not UTF-8 is a JSON escape.
+    """
+    text = json.dumps(finite(data), indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+
+def finite(value: Any) -> Any:
+    """Return a value with None for each number that is not finite, which JSON cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return value
 
 
 def evaluation_data(evaluation: Evaluation) -> Data:
@@ -94,6 +110,8 @@ def test_set_data(result: TestSetResult) -> Data:
         data["by_length"] = length_data(result.by_length)
     if result.examples:
         data["examples"] = examples_data(result.examples)
+    if result.warnings:
+        data["warnings"] = [*result.warnings]
     return data
 
 
@@ -110,6 +128,7 @@ def score_data(score: Score) -> Data:
     if score.difference is not None:
         data["difference"] = score.difference
         data["p_value"] = score.p_value
+        data["test"] = score.test
     return data
 
 

@@ -17,7 +17,7 @@ from nmt.evaluation.results import (
     TestSetResult,
 )
 from nmt.evaluation.scores import ExactMatch, Score
-from nmt.evaluation.table import confidence, length_range, size
+from nmt.evaluation.table import CONFIDENCE, P_VALUE, confidence, length_range, printable, size
 from nmt.evaluation.translation_metrics import PAPER, BleuVariant
 from nmt.recipe import toml_value
 
@@ -45,7 +45,7 @@ def as_markdown(card: Card) -> str:
     if card.recipe:
         heading = "## Recipe of the first model" if is_ensemble else "## Recipe"
         parts += [heading, recipe_block(card.recipe)]
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(filter(None, parts)) + "\n")
 
 
 def has_paper_bleu(evaluation: Evaluation) -> bool:
@@ -86,7 +86,9 @@ def result_parts(result: TestSetResult) -> list[str]:
             ("metric", "score", "95 % confidence", "signature"),
             [(*score_cells(score), code(score.signature)) for score in evaluated.scores],
         ),
+        score_note(evaluated.scores),
     ]
+    parts += [f"Warning: {code(each)}" for each in result.warnings]
     if result.exact_matches:
         parts.append(exact_match_table(result.exact_matches))
     for other in others:
@@ -96,6 +98,15 @@ def result_parts(result: TestSetResult) -> list[str]:
     if result.examples:
         parts += examples_parts(result.examples)
     return parts
+
+
+def score_note(scores: Sequence[Score]) -> str:
+    """Return what the figures of a table of scores mean."""
+    lower = [code(score.name) for score in scores if score.lower_is_better]
+    notes = [f"Lower is better: {', '.join(lower)}."] if lower else []
+    if any(score.interval for score in scores):
+        notes.append(f"Confidence: {CONFIDENCE}.")
+    return " ".join(notes)
 
 
 def score_cells(score: Score) -> tuple[str, str, str]:
@@ -120,8 +131,7 @@ def comparison_parts(other: SystemResult) -> list[str]:
     facts += [listed(asdict(other.system.decode))] if other.system.decode else []
     return [
         f"### Compared with {code(other.name)}",
-        f"{'; '.join(facts)}. p (two-sided, by approximate randomisation) is the probability of a"
-        " difference at least this large between equally good systems.",
+        f"{'; '.join(facts)}. p ({other.scores[0].test}) is the {P_VALUE}.",
         table(("metric", "score", "95 % confidence", "difference", "p"), rows),
     ]
 

@@ -106,6 +106,7 @@ class TestSetResult:
     exact_matches: tuple[ExactMatch, ...] = ()  # of the evaluated system, by label
     by_length: LengthScores | None = None  # of the evaluated system
     examples: Examples | None = None  # of the evaluated system
+    warnings: tuple[str, ...] = ()  # what is odd about the texts, or says too little
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,19 @@
 """Score translations: values, confidence intervals, and whether two systems differ.
 
-Metrics are sacreBLEU's or derive from its `Metric`, so that sacreBLEU resamples and tests them.
+Metrics are sacreBLEU's or derive from its `Metric`, so that they are resampled and tested alike.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from typing import Any
 
+import numpy as np
 from sacrebleu.metrics.base import Metric
-from sacrebleu.significance import PairedTest, Result
+from sacrebleu.significance import _bootstrap_resample, estimate_ci
+
+from nmt.evaluation.significance import Exchanges, p_value, seed, statistics
 
 RESAMPLES = 1_000  # of the bootstrap; sacreBLEU's default
 ALL = "all"  # the label of every segment
@@ -93,9 +97,11 @@ class Score:
     name: str
     value: float
     signature: str
+    lower_is_better: bool = False
     interval: Interval | None = None
     difference: float | None = None  # from the evaluated system's score; None: is that score
     p_value: float | None = None  # of the difference
+    test: str | None = None  # what computed the p-value
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def corpus_scores(
     for measure in metrics.measures:
         result = measure.metric.corpus_score(list(hypotheses), streams(references))
         signature = str(measure.metric.get_signature())
-        scores.append(Score(measure.name, float(result.score), signature))
+        scores.append(Score(measure.name, float(result.score), signature, measure.lower_is_better))
     return scores
 
 
@@ -144,45 +150,58 @@ def compared_scores(
 ) -> list[list[Score]]:
     """Return the scores of one or more systems with confidence intervals, a list for each system.
 
-    Intervals are by bootstrap resampling (Koehn, 2004). The p-values test whether a system differs
-    from the first one, by two-sided approximate randomisation (Riezler and Maxwell, 2005) with
-    10,000 trials. Both are sacreBLEU's, with its seed.
+    Intervals are by bootstrap resampling (Koehn, 2004), as sacreBLEU computes them with its seed.
+    The p-values test whether a system differs from the first one: `nmt.evaluation.significance`.
     """
-    several = len(systems) > 1
-    named: list[tuple[str, Sequence[str]]] = [
-        (str(number), outputs) for number, outputs in enumerate(systems)
-    ]
+    exchanges = [Exchanges.of(systems[0], outputs) for outputs in systems[1:]]
+    known = streams(references)
     columns = []
     for measure in metrics.measures:
-        test = PairedTest(
-            named,
-            {measure.name: measure.metric},
-            streams(references),
-            test_type="ar" if several else "bs",
-            n_samples=0 if several else RESAMPLES,  # 0: sacreBLEU's default
-            n_ar_confidence=RESAMPLES if several else -1,
-        )
-        signatures, results = test()
-        ((key, signature),) = signatures.items()
-        first, *others = [each for each in results[key] if isinstance(each, Result)]
-        columns.append(
-            [
-                compared_score(measure.name, str(signature), first),
-                *(compared_score(measure.name, str(signature), each, first) for each in others),
-            ]
-        )
+        metric = measure.metric
+        tables = [statistics(metric, list(outputs), known) for outputs in systems]
+        first, *others = [score_with_interval(measure, table) for table in tables]
+        arrays = [np.array(table, dtype=np.float64) for table in tables]
+        compared = [
+            replace(
+                other,
+                signature=signature_of(metric, other.interval, exchanged),
+                difference=other.value - first.value,
+                p_value=p_value(metric, arrays[0], array, exchanged),
+                test=exchanged.name,
+            )
+            for other, array, exchanged in zip(others, arrays[1:], exchanges, strict=True)
+        ]
+        columns.append([first, *compared])
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def compared_score(name: str, signature: str, result: Result, first: Result | None = None) -> Score:
-    """Return sacreBLEU's result as a score, compared with the first system's if one is given."""
-    value = float(result.score)
-    interval = Interval(float(result.mean or 0), float(result.ci or 0))
-    if first is None:
-        return Score(name, value, signature, interval)
-    # sacreBLEU counts the trials with a greater difference; for equal outputs it would find none.
-    p_value = 1.0 if result.score == first.score else result.p_value
-    return Score(name, value, signature, interval, value - float(first.score), p_value)
+def score_with_interval(measure: Measure, table: list[list[Any]]) -> Score:
+    """Return a score and its interval from the statistics of each segment.
+
+    One segment has no interval: every resampled test set is that segment again.
+    """
+    value = float(measure.metric._aggregate_and_compute(table).score)
+    interval = None
+    if len(table) > 1:
+        _, resampled = _bootstrap_resample(table, measure.metric, RESAMPLES)
+        mean, radius = estimate_ci(np.array([each.score for each in resampled]))
+        interval = Interval(float(mean), float(radius))
+    signature = signature_of(measure.metric, interval)
+    return Score(measure.name, value, signature, measure.lower_is_better, interval)
+
+
+def signature_of(
+    metric: Metric, interval: Interval | None, exchanges: Exchanges | None = None
+) -> str:
+    """Return the signature of a metric with the resampling and the test that were done."""
+    signature = metric.get_signature()
+    if interval:
+        signature.update("bs", RESAMPLES)
+    if exchanges:
+        signature.update("ar", exchanges.signature)
+    if interval or (exchanges and not exchanges.is_exact):
+        signature.update("seed", str(seed()).lower())
+    return str(signature)
 
 
 def exact_matches(

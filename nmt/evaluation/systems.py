@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,7 +13,9 @@ from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.system.digest import sha256_of
 from nmt.system.log import Notify
-from nmt.text.corpus import read_segments
+from nmt.system.reading import check_file
+from nmt.text.corpus import TextFile, read_text_file
+from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.artifacts.model_file import TrainedModel
@@ -36,9 +39,14 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Translations:
-    """A file of translations, one a line."""
+    """A file of translations, one a line; a pipe, or stdin for `-`. It is read once."""
 
     path: Path
+
+    @cached_property
+    def file(self) -> TextFile:
+        """Return the lines and the SHA-256 of the file."""
+        return read_text_file(self.path)
 
     def check(self, test: TestSet) -> None:
         """Raise NmtError unless the file has as many lines as the test set."""
@@ -46,17 +54,19 @@ class Translations:
 
     def outputs(self, test: TestSet) -> list[str]:
         """Return the line of each segment; raises NmtError unless the files align."""
-        lines = list(read_segments(self.path))
+        lines = self.file.segments
         if len(lines) != test.line_count:
+            has = f"has {len(lines):,} lines" if lines else "is empty"
+            where = ": look for a missing or an added line, for example with `paste`"
             raise NmtError(
-                f"{self.path} has {len(lines)} lines but {test.name} has {test.line_count};"
-                " parallel files must align line by line"
+                f"{self.file.name} {has} but {test.name} has {test.line_count:,} lines; each line"
+                f" needs one translation{where if lines else ''}"
             )
         return [lines[line] for line in test.lines]
 
     def describe(self) -> SystemDescription:
         """Return the path and the SHA-256 of the file."""
-        return SystemDescription(str(self.path), sha256_of(self.path))
+        return SystemDescription(self.file.name, self.file.sha256)
 
 
 @dataclass(frozen=True)
@@ -71,8 +81,8 @@ class Model:
         """Raise UsageError if the test set has no sources."""
         if not test.sources:
             raise UsageError(
-                f"{self.trained.path} needs sources to translate: name a --test-set, or compare"
-                " files of translations"
+                f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
+                " sources or a test set of sacreBLEU, or compare files of translations"
             )
 
     def outputs(self, test: TestSet) -> list[str]:
@@ -88,11 +98,13 @@ class Model:
             EnsembleMember(str(each.path), sha256_of(each.path), each.recipe.name)
             for each in self.trained.ensemble
         )
-        device = next(self.trained.network.parameters()).device
+        from nmt.decoding.translator import settings_for
+
+        device = self.trained.network.device
         return SystemDescription(
             str(self.trained.path),
             sha256_of(self.trained.path),
-            self.settings,
+            settings_for(self.settings, device),
             str(device),
             members,
         )
@@ -111,6 +123,19 @@ def load_systems(
 
 def load_system(path: Path, device: str, overrides: Iterable[str], notify: Notify) -> System:
     """Open one model or file of translations."""
-    if not path.is_dir() and path.suffix != ".safetensors":
+    if is_text(path):
         return Translations(path)
     return Model(*load_models([path], device, notify, overrides), notify)
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a system to compare with is a file of translations, not a model."""
+    return not path.is_dir() and path.suffix != ".safetensors"
+
+
+def check_texts(paths: Sequence[Path]) -> None:
+    """Raise NmtError unless every text can be opened, UsageError if stdin is named twice."""
+    check_stdin(paths)
+    for path in paths:
+        if path != STDIN:
+            check_file(path, TEXT)

@@ -1,7 +1,10 @@
 """Print an evaluation on a terminal."""
 
 from nmt.evaluation.results import Evaluation, LengthBucket, SystemResult, TestSetResult
-from nmt.evaluation.scores import ExactMatch, Interval
+from nmt.evaluation.scores import RESAMPLES, ExactMatch, Interval
+
+CONFIDENCE = f"mean and 95 % confidence interval of {RESAMPLES:,} bootstrap resamples"
+P_VALUE = "probability of a difference at least this large between equally good systems"
 
 
 def as_text(evaluation: Evaluation) -> str:
@@ -15,7 +18,20 @@ def as_text(evaluation: Evaluation) -> str:
         )
     for result in evaluation.test_sets:
         lines += result_lines(result)
-    return "".join(f"{line}\n" for line in lines)
+    lines += legend(evaluation)
+    return printable("".join(f"{line}\n" for line in lines))
+
+
+def legend(evaluation: Evaluation) -> list[str]:
+    """Return lines that explain the figures of the table."""
+    scores = [each for result in evaluation.test_sets for each in result.systems[0].scores]
+    lower = dict.fromkeys(each.name for each in scores if each.lower_is_better)
+    lines = [f"lower is better: {', '.join(lower)}"] if lower else []
+    if any(each.interval for each in scores):
+        lines.append(f"in brackets: {CONFIDENCE}")
+    if any(len(result.systems) > 1 for result in evaluation.test_sets):
+        lines.append(f"p: {P_VALUE}")
+    return lines
 
 
 def result_lines(result: TestSetResult) -> list[str]:
@@ -34,7 +50,7 @@ def result_lines(result: TestSetResult) -> list[str]:
 
 def comparison_lines(other: SystemResult, width: int) -> list[str]:
     """Return the scores of another system, and whether they differ from the first system's."""
-    lines = [f"  compared with {other.name}"]
+    lines = [f"  compared with {other.name} ({other.scores[0].test})"]
     for score in other.scores:
         lines.append(
             f"    {score.name:{width}} {score.value:6.2f}  {score.difference:+.2f},"
@@ -55,6 +71,11 @@ def exact_match_lines(matches: tuple[ExactMatch, ...]) -> list[str]:
 def confidence(interval: Interval) -> str:
     """Return an interval as mean ± radius."""
     return f"{interval.mean:.2f} ± {interval.radius:.2f}"
+
+
+def printable(text: str) -> str:
+    """Return text that can be printed: a byte of a file name that is not UTF-8 becomes "?"."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def size(result: TestSetResult) -> str:

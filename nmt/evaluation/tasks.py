@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.error_rate import error_metrics
 from nmt.evaluation.scores import MetricSet
-from nmt.evaluation.translation_metrics import (
-    BLEU_TOKENIZERS,
-    PAPER,
-    BleuVariant,
-    translation_metrics,
-)
+from nmt.evaluation.translation_metrics import PAPER, BleuVariant, translation_metrics
+from nmt.text.languages import BLEU_TOKENIZERS
 
 ERROR_RATE = "error_rate"  # a value of data.metric; the other is "bleu"
 NO_VARIANT = BleuVariant()
@@ -46,7 +42,8 @@ def choose_metrics(
     if metric == ERROR_RATE:
         if variants:
             raise UsageError(
-                "--tokenize and --lowercase change BLEU, but the metric of this task is error_rate"
+                "another kind of BLEU (--tokenize, --lowercase) does not fit: the metric of this"
+                " task is error_rate"
             )
         return ChosenMetrics(task_metrics(metric, target_language))
     paper = BleuVariant(PAPER)

@@ -10,7 +10,14 @@ from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.scores import MetricSet
 from nmt.recipe import suggestion
-from nmt.text.corpus import DataFolder, align, read_pairs, read_segments
+from nmt.text.corpus import (
+    DataFolder,
+    align_columns,
+    read_pairs,
+    read_segments,
+    read_text_file,
+)
+from nmt.text.opening import name_of
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,27 @@ def sha256_of_lines(lines: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def read_references(paths: Sequence[Path]) -> list[tuple[str, ...]]:
-    """Read the references of each segment from one or more aligned files."""
-    columns = [list(read_segments(paths[0]))]
-    columns += ([right for _, right in align(paths[0], path)] for path in paths[1:])
-    return list(zip(*columns, strict=True))
-
-
 def references_test(references: Sequence[Path]) -> TestSet:
     """Read a test set without sources, to score given translations on."""
-    return TestSet.of(str(references[0]), [], read_references(references))
+    return TestSet.of(name_of(references[0]), [], read_aligned(references))
 
 
 def files_test(source: Path, references: Sequence[Path]) -> TestSet:
     """Read a test set from a file of sources and one or more files of references."""
-    pairs = list(align(source, references[0]))
-    return TestSet.of(str(source), [left for left, _ in pairs], read_references(references))
+    rows = read_aligned([source, *references])
+    return TestSet.of(name_of(source), [row[0] for row in rows], [row[1:] for row in rows])
+
+
+def read_aligned(paths: Sequence[Path]) -> list[tuple[str, ...]]:
+    """Read files, pipes, or stdin for `-`, each once; return the segments line by line.
+
+    Raises NmtError if one cannot be read, is empty, or has more lines than another.
+    """
+    texts = [read_text_file(path) for path in paths]
+    for text in texts:
+        if not text.segments:
+            raise NmtError(f"{text.name} is empty: there is nothing to score")
+    return list(align_columns([each.name for each in texts], [each.segments for each in texts]))
 
 
 def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:

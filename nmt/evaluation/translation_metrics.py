@@ -11,9 +11,8 @@ from sacrebleu.metrics.ter import TER
 
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure, MetricSet
+from nmt.text.languages import bleu_tokenizer
 
-# Languages without spaces between words need sacreBLEU's own segmentation.
-BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
 MOSES = "moses"  # Moses' tokenizer; BLEU as its script multi-bleu computes it
 PAPER = "paper"  # the same after hyphenated compounds are split
 COMPOUND = re.compile(r"(\S)-(\S)")
@@ -39,7 +38,7 @@ def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -
     BLEU is cased. Its tokenizer is WMT's (13a), or the one that the target language needs. Raises
     NmtError if the package of a variant's tokenizer is not installed.
     """
-    bleu = BLEU(tokenize=BLEU_TOKENIZERS.get(language, "13a"))
+    bleu = BLEU(tokenize=bleu_tokenizer(language))
     chrf = Measure("chrF2", CHRF())
     return MetricSet(
         measures=(
@@ -80,7 +79,7 @@ def variant_metric(language: str, variant: BleuVariant) -> BLEU:
     if variant.tokenizer in (MOSES, PAPER):
         return MultiBleu(language, variant)
     return BLEU(
-        tokenize=variant.tokenizer or BLEU_TOKENIZERS.get(language, "13a"),
+        tokenize=variant.tokenizer or bleu_tokenizer(language),
         lowercase=variant.lowercase,
     )
 

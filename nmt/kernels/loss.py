@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-CHUNK_BYTES = 1 << 20  # of float32 logits at once: about a core's level-2 cache
+# Bytes of float32 logits that are worked on at once. On a CPU: about a core's level-2 cache. On a
+# GPU, whose kernels need much work each: whole logits, unless the copy in float32 takes too much.
+CPU_CHUNK_BYTES = 1 << 20
+GPU_CHUNK_BYTES = 256 << 20
 
 
 class LossSums(NamedTuple):
@@ -28,6 +31,12 @@ def at_least_float32(logits: Tensor) -> torch.dtype:
 def sum_type(device: torch.device) -> torch.dtype:
     """Return the data type to sum losses in: float64, or float32 on MPS, which has no float64."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def chunk_rows(logits: Tensor, bytes_per_logit: int = 4) -> int:
+    """Return how many rows of logits (N, V) to work on at once; their number changes no result."""
+    chunk = CPU_CHUNK_BYTES if logits.device.type == "cpu" else GPU_CHUNK_BYTES
+    return max(1, chunk // (bytes_per_logit * logits.shape[-1]))
 
 
 def reference_loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
@@ -55,7 +64,7 @@ class _FusedLoss(torch.autograd.Function):
         gradient = logits.detach()  # shares memory: the logits are overwritten
         smoothed = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
         plain = torch.zeros((), device=logits.device, dtype=sum_type(logits.device))
-        rows = max(1, CHUNK_BYTES // (4 * V))
+        rows = chunk_rows(logits)
         for begin in range(0, len(labels), rows):
             part = slice(begin, begin + rows)
             label = labels[part, None]

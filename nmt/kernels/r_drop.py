@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.kernels.loss import CHUNK_BYTES, LossSums, at_least_float32, reference_loss, sum_type
+from nmt.kernels.loss import LossSums, at_least_float32, chunk_rows, reference_loss, sum_type
 
 
 def reference_r_drop(
@@ -41,7 +41,7 @@ class _FusedRDrop(torch.autograd.Function):
         kind = at_least_float32(logits)
         gradient = logits.detach().view(2, N, V)  # shares memory: the logits are overwritten
         sums = torch.zeros(2, device=logits.device, dtype=sum_type(logits.device))
-        rows = max(1, CHUNK_BYTES // (8 * V))
+        rows = chunk_rows(logits, bytes_per_logit=8)  # both passes
         for begin in range(0, N, rows):
             part = slice(begin, begin + rows)
             label = labels[part, None].expand(2, -1, -1)

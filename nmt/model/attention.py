@@ -9,6 +9,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 
 from nmt.config import ModelSettings
 from nmt.kernels.dropout import Dropout
@@ -52,6 +53,11 @@ def attention(
     """
     if scale is None:
         scale = query.shape[-1] ** -0.5
+    if recorder is None and has_fused_attention(query, value):
+        rate = dropout.p if isinstance(dropout, Dropout) and dropout.training else 0.0
+        return scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=rate, scale=scale
+        )
     scores = (query if scale == 1 else query * scale) @ key.transpose(-2, -1)
     if mask is not None:
         scores = scores + mask
@@ -64,12 +70,19 @@ def attention(
     return weighted
 
 
+def has_fused_attention(query: Tensor, value: Tensor) -> bool:
+    """Return whether PyTorch has one kernel for all of equation 1: on a GPU, if d_k = d_v."""
+    return query.device.type == "cuda" and query.shape[-1] == value.shape[-1]
+
+
 def padding_mask(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """Return the mask (B, 1, 1, S) that hides padding, from booleans (B, S).
 
-    Returns None if there is no padding.
+    Returns None if there is no padding. A GPU and a compiled graph would have to stop for this
+    question: they always get a mask.
     """
-    if not is_padding.any():
+    can_ask = is_padding.device.type == "cpu" and not torch.compiler.is_compiling()
+    if can_ask and not is_padding.any():
         return None
     zeros = torch.zeros(is_padding.shape, device=is_padding.device, dtype=dtype)
     return zeros.masked_fill(is_padding, -math.inf)[:, None, None, :]

@@ -8,13 +8,14 @@ from nmt.recipe.files import (
     DEFAULT_RECIPE,
     find_recipe,
     load_recipe,
+    parse_recipe,
     read_recipe,
     read_text,
     recipe_name,
     shipped_recipes,
     write_recipe,
 )
-from nmt.recipe.rules import check_recipe, check_together
+from nmt.recipe.rules import check_decode, check_recipe, check_together
 from nmt.recipe.settings import (
     FIXED_SETTINGS,
     SettingDifference,
@@ -24,13 +25,14 @@ from nmt.recipe.settings import (
     recipe_differences,
     with_settings,
 )
-from nmt.recipe.tables import parse_recipe, recipe_from_tables, suggestion
+from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import to_toml, toml_value
 
 __all__ = [
     "DEFAULT_RECIPE",
     "FIXED_SETTINGS",
     "SettingDifference",
+    "check_decode",
     "check_recipe",
     "check_together",
     "find_recipe",

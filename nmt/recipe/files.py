@@ -1,22 +1,26 @@
 """Find recipe files, read them with the recipes they extend, and write them."""
 
-from collections.abc import Iterable, Mapping
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.rules import check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
-from nmt.recipe.toml import parse_toml, to_toml
+from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml
+from nmt.system import reading
 from nmt.system.atomic import write_text
+from nmt.system.reading import is_present
 from nmt.system.resources import shipped
 
 DEFAULT_RECIPE = "pocket"
-NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+LONGEST_CHAIN = 20  # recipes of which each extends the next
+STDIN = Path("/dev/stdin")
 
 
 def shipped_recipes() -> list[str]:
@@ -27,7 +31,8 @@ def shipped_recipes() -> list[str]:
 def recipe_name(path: Path) -> str:
     """Return the name that a recipe has by its file, unless the recipe itself sets one."""
     with suppress(ValueError):
-        return path.resolve().relative_to(shipped("recipes").resolve()).with_suffix("").as_posix()
+        place = Path(os.path.realpath(path)).relative_to(os.path.realpath(shipped("recipes")))
+        return place.with_suffix("").as_posix()
     return path.stem
 
 
@@ -36,78 +41,162 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
     return read_recipe(name, parse_overrides(overrides))
 
 
-def read_recipe(name: str | Path, settings: Mapping[str, Any] = NO_SETTINGS) -> Recipe:
+def read_recipe(name: str | Path, settings: Mapping[str, Any] | None = None) -> Recipe:
     """Return the recipe with a shipped name or in a file, with some settings changed.
 
     settings: values by name, such as `{"train.max_updates": 500}`. Raises NmtError for a bad file
     or settings that contradict each other, UsageError for an unknown recipe, an unknown setting or
-    a bad value.
+    a bad value, TypeError for a name that is neither a str nor a Path.
     """
+    check_name(name)
     path = find_recipe(str(name))
     recipe = recipe_from_tables(read_tables(path), recipe_name(path), str(path))
-    recipe = with_settings(recipe, settings)
+    if settings is not None:
+        recipe = with_settings(recipe, settings)
     check_together(recipe)
+    return recipe
+
+
+def parse_recipe(text: str, name: str, origin: str) -> Recipe:
+    """Return the recipe of a TOML text that extends no other.
+
+    name: the recipe's name if the text has none. origin: names the text in errors. Raises NmtError
+    for invalid TOML, an unknown key, a bad value or settings that contradict each other.
+    """
+    recipe = recipe_from_tables(parse_toml(text, origin), name, origin)
+    try:
+        check_together(recipe)
+    except NmtError as error:
+        raise NmtError(f"{origin}: {error}") from error
     return recipe
 
 
 def write_recipe(recipe: Recipe, path: str | Path) -> None:
     """Write a recipe as TOML with every setting in it.
 
-    The file appears whole or not at all. Raises NmtError if it cannot be written or if settings
-    contradict each other, UsageError for a value out of range.
+    The file appears whole or not at all. It replaces nothing but an empty file or another recipe.
+    Raises NmtError if it cannot be written or if settings contradict each other, UsageError for a
+    value out of range or a file of another kind, TypeError for an argument of a wrong type.
     """
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"write_recipe takes a Recipe, such as read_recipe's, not {shown(recipe)}")
+    check_name(path)
     check_recipe(recipe)
+    check_replaceable(Path(path))
     write_text(Path(path), to_toml(recipe))
+
+
+def check_name(name: object) -> None:
+    """Raise TypeError unless the name or the path of a recipe is a str or a Path."""
+    if not isinstance(name, str | Path):
+        raise TypeError(f"a recipe is named by a str or a Path, not {shown(name)}")
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise UsageError unless a recipe may be written to a path: no file of another kind is lost.
+
+    A file is a recipe if its TOML has only the keys and the types of a recipe.
+    """
+    if path.suffix != ".toml":
+        raise UsageError(f"{shown(str(path))} must end in .toml, because it is a recipe")
+    if not is_present(path) or not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        tables = parse_toml(read_text(path), str(path))
+        tables.pop("extends", None)
+        recipe_from_tables(tables, path.stem, str(path))
+    except NmtError as error:
+        raise UsageError(
+            f"{path} is not a recipe, and is not replaced; name another file, or move it away"
+        ) from error
 
 
 def find_recipe(name: str, folder: Path = Path()) -> Path:
     """Return the file of a recipe.
 
-    name: a path relative to `folder`, or a shipped name. Raises UsageError if it is neither.
+    name: a path relative to `folder`, "-" for stdin, or a shipped name. Raises UsageError if it is
+    none of them.
     """
-    path = folder / name
-    if path.suffix == ".toml" or path.is_file():
+    if "\0" in name:
+        raise UsageError(f"no recipe {shown(name)}: no name holds a null character")
+    path = STDIN if name == "-" else folder / name
+    if path.suffix == ".toml" or is_source(path):
         return path
     known = shipped_recipes()
     if name not in known:
-        raise UsageError(f"no recipe '{name}'{suggestion(name, known)}")
+        raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
     return shipped("recipes") / f"{name}.toml"
 
 
-def read_tables(path: Path, extending: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return a recipe file's tables merged over those of the recipe that it extends.
+def is_source(path: Path) -> bool:
+    """Return whether there is a file, a pipe or a device at a path."""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
-    The key `extends` names a shipped recipe, or a file relative to the recipe's own folder.
-    extending: the files that led to this one. Raises NmtError for a bad file or a circle.
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Return a recipe file's tables merged over those of the recipes that it extends.
+
+    The key `extends` names a shipped recipe, or a file relative to the recipe's own folder. Raises
+    NmtError for a bad file, a circle or too long a chain; UsageError if `path` is not TOML and has
+    another ending, because it is probably text.
     """
-    tables = parse_toml(read_text(path), str(path))
-    base = tables.pop("extends", None)
+    chain: list[dict[str, Any]] = []
+    places: list[str] = []
+    found: Path | None = path
+    while found is not None:
+        path = found
+        # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
+        places.append(os.path.realpath(path))
+        try:
+            chain.append(parse_toml(read_text(path), str(path)))
+        except NmtError as error:
+            if chain or path.suffix == ".toml" or isinstance(error.__cause__, OSError):
+                raise
+            raise UsageError(
+                f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
+                " for two text files"
+            ) from error
+        found = extended_recipe(chain[-1].pop("extends", None), path, places)
+    merged: dict[str, Any] = {}
+    for tables in reversed(chain):
+        merged.pop("name", None)
+        for section, values in tables.items():
+            old = merged.get(section, {})
+            both = isinstance(old, dict) and isinstance(values, dict)
+            merged[section] = {**old, **values} if both else values
+    return merged
+
+
+def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None:
+    """Return the file of the recipe that a recipe extends; None if it extends none.
+
+    base: the value of `extends`. path: the recipe's file. places: the real paths of this recipe and
+    those that led to it. Raises NmtError if there is no such recipe, or if it is one of these.
+    """
     if base is None:
-        return tables
+        return None
     if not isinstance(base, str) or not base:
-        raise NmtError(f"{path}: extends is {base!r} but must name a recipe")
-    chain = (*extending, path.resolve())
+        raise NmtError(f"{path}: extends is {shown(base)} but must name a recipe")
     try:
         found = find_recipe(base, path.parent)
     except UsageError as error:
-        raise NmtError(f"{path} extends {base}: {error}") from error
-    if found.resolve() in chain:
+        raise NmtError(f"{path} extends {shown(base)}: {error}") from error
+    if os.path.realpath(found) in places:
         raise NmtError(
-            f"{path} extends {base}, which extends it in turn; remove one of these `extends` lines"
+            f"{path} extends {shown(base)}, which extends it in turn; remove one of these `extends`"
+            " lines"
         )
-    merged = read_tables(found, chain)
-    merged.pop("name", None)
-    for section, values in tables.items():
-        old = merged.get(section, {})
-        both = isinstance(old, dict) and isinstance(values, dict)
-        merged[section] = {**old, **values} if both else values
-    return merged
+    if len(places) >= LONGEST_CHAIN:
+        raise NmtError(
+            f"{path} extends {shown(base)}, but recipes may extend each other at most"
+            f" {LONGEST_CHAIN} deep; merge some of them"
+        )
+    return found
 
 
 def read_text(path: Path) -> str:
     """Return the text of a recipe file; raises NmtError if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise NmtError(f"cannot read the recipe {path}: {reason}") from error
+    return reading.read_text(path, "the recipe", most=LARGEST_TEXT)

@@ -1,8 +1,12 @@
 """Rules for recipes: each setting is within its range, and settings work together."""
 
-from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.config import SECTIONS, Recipe
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.settings import DECLARED, checked_value, get_setting
+from nmt.recipe.size import least_parameters
+from nmt.recipe.tables import check_recipe_name
+
+MOST_PARAMETERS = 10**11
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -11,6 +15,13 @@ def check_recipe(recipe: Recipe) -> None:
     Raises UsageError for a value of the wrong type or out of range, NmtError for settings that
     contradict each other.
     """
+    try:
+        check_recipe_name(recipe.name)
+    except NmtError as error:
+        raise UsageError(f"the recipe's {error}") from error
+    for section, kind in SECTIONS.items():
+        if type(getattr(recipe, section)) is not kind:
+            raise UsageError(f"the recipe's {section} must be an instance of {kind.__name__}")
     for name in DECLARED:
         checked_value(name, get_setting(recipe, name))
     check_together(recipe)
@@ -18,6 +29,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 def check_together(recipe: Recipe) -> None:
     """Raise NmtError if settings contradict each other; the message says which to change."""
+    check_size(recipe)
     check_positions(recipe)
     if recipe.model.positions == "rotary" and recipe.model.d_k % 2:
         raise NmtError(
@@ -35,10 +47,52 @@ def check_together(recipe: Recipe) -> None:
             f"recipe {recipe.name}: train.early_stopping_metric is {stopping} but data.metric is"
             f" {metric}; set train.early_stopping_metric to {metric} or loss"
         )
+    check_decode(recipe)
+    if recipe.tokenizer.byte_fallback and recipe.tokenizer.kind != "bpe":
+        raise NmtError(
+            f"recipe {recipe.name}: tokenizer.byte_fallback needs tokenizer.kind=bpe, but it is"
+            f" {recipe.tokenizer.kind}; set tokenizer.byte_fallback to false"
+        )
     if recipe.train.bpe_dropout and recipe.tokenizer.kind != "bpe":
         raise NmtError(
             f"recipe {recipe.name}: train.bpe_dropout needs tokenizer.kind=bpe, because"
             f" tokenizer.kind={recipe.tokenizer.kind} has no merges; set train.bpe_dropout to 0"
+        )
+    check_guided_alignment(recipe)
+
+
+def check_guided_alignment(recipe: Recipe) -> None:
+    """Raise NmtError if a setting does not work together with guided alignment."""
+    if recipe.train.guided_alignment:
+        if recipe.train.bpe_dropout:
+            raise NmtError(
+                f"recipe {recipe.name}: train.guided_alignment aligns tokens once, but"
+                " train.bpe_dropout draws others each epoch; set one of them to 0"
+            )
+        if recipe.train.compile:
+            raise NmtError(
+                f"recipe {recipe.name}: train.guided_alignment does not work with"
+                " train.compile=true; set train.compile to false"
+            )
+
+
+def check_decode(recipe: Recipe) -> None:
+    """Raise NmtError if settings of the search contradict each other."""
+    shortest, longest = recipe.decode.min_length, recipe.decode.max_length
+    if 0 < longest < shortest:
+        raise NmtError(
+            f"recipe {recipe.name}: decode.min_length is {shortest} but decode.max_length is"
+            f" {longest}; lower decode.min_length"
+        )
+
+
+def check_size(recipe: Recipe) -> None:
+    """Raise NmtError if the model has more parameters than any that this program can train."""
+    parameters = least_parameters(recipe)
+    if parameters > MOST_PARAMETERS:
+        raise NmtError(
+            f"recipe {recipe.name}: the model has {parameters:,} parameters but may have at most"
+            f" {MOST_PARAMETERS:,}; lower the numbers of layers or the widths in [model]"
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from typing import Any
 
 from nmt.config import Recipe, declared_settings
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.tables import build_value, suggestion
 from nmt.recipe.toml import parse_value
 from nmt.setting import check_value
@@ -26,6 +26,9 @@ class SettingDifference:
     new: Any
 
     def __str__(self) -> str:
+        """Return the name with both values, unless they are lists of files or other tables."""
+        if isinstance(self.old, tuple | dict):
+            return self.name
         return f"{self.name} ({self.old} -> {self.new})"
 
 
@@ -42,7 +45,7 @@ def get_setting(recipe: Recipe, name: str) -> Any:
 def check_name(name: str) -> None:
     """Raise UsageError, with the nearest valid name, unless a setting has this name."""
     if name not in DECLARED:
-        raise UsageError(f"unknown setting '{name}'{suggestion(name, DECLARED)}")
+        raise UsageError(f"unknown setting {shown(name)}{suggestion(name, DECLARED)}")
 
 
 def recipe_differences(
@@ -66,6 +69,8 @@ def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     a recipe holds (tuples, `TextFiles` and `Download`). Raises UsageError for an unknown name or a
     bad value; `check_together` checks that the settings fit each other.
     """
+    if not isinstance(settings, Mapping):
+        raise UsageError(f"settings are {shown(settings)} but must be values by name")
     for name, value in settings.items():
         checked = checked_value(name, value)
         section, key = name.split(".")
@@ -80,6 +85,8 @@ def checked_value(name: str, value: Any) -> Any:
         return check_value(name, build_value(name, as_toml(value)), DECLARED[name])
     except NmtError as error:
         raise UsageError(str(error)) from error
+    except RecursionError as error:
+        raise UsageError(f"{name} is nested too deeply") from error
 
 
 def as_toml(value: Any) -> Any:
@@ -106,8 +113,8 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     """
     settings = {}
     for text in overrides:
-        name, equals, raw = (part.strip() for part in text.partition("="))
+        name, equals, raw = (part.strip() for part in str(text).partition("="))
         if not equals:
-            raise UsageError(f"--set takes section.key=value, not '{text}'")
+            raise UsageError(f"--set takes section.key=value, not {shown(text)}")
         settings[name] = checked_value(name, parse_value(raw))
     return settings

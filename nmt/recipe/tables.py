@@ -2,44 +2,43 @@
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from nmt.config import SECTIONS, Download, Recipe, TextFiles
-from nmt.errors import NmtError
-from nmt.recipe.toml import parse_toml
-from nmt.setting import check_value
+from nmt.errors import NmtError, shown
+from nmt.setting import UNWRITABLE, check_text, check_value
 
 SECTION_LIST = ", ".join(f"[{section}]" for section in SECTIONS)
 # A recipe's name is also the name of its run below runs/: a folder, or one within another, as in
 # paper/base.
-RECIPE_NAME = re.compile(r"(?!\.{1,2}(/|$))[^/\\\x00-\x1f]+(/(?!\.{1,2}$)[^/\\\x00-\x1f]+)?")
+FOLDER_NAME = rf"(?!\.{{1,2}}(?:/|$))[^/\\\t{UNWRITABLE}]+"
+RECIPE_NAME = re.compile(rf"{FOLDER_NAME}(?:/{FOLDER_NAME})?")
+LONGEST_NAME = 120  # characters
+LONGEST_LIST = 200  # characters
 
 
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?` for the nearest known word, or the list of all known words."""
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word, or a list of known words."""
     known = list(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(known)}"
-
-
-def parse_recipe(text: str, name: str, origin: str) -> Recipe:
-    """Return the recipe of a TOML text that extends no other.
-
-    name: the recipe's name if the text has none. origin: names the text in errors. Raises NmtError
-    for invalid TOML, an unknown key or a bad value.
-    """
-    return recipe_from_tables(parse_toml(text, origin), name, origin)
+    near = difflib.get_close_matches(word, known, 1, 0.5) if isinstance(word, str) else []
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {textwrap.shorten(', '.join(known), LONGEST_LIST, placeholder=' ...')}"
 
 
 def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Recipe:
-    """Return the recipe of parsed TOML tables; arguments and errors as for `parse_recipe`."""
+    """Return the recipe of parsed TOML tables.
+
+    name: the recipe's name if the tables have none. origin: names them in errors. Raises NmtError
+    for an unknown key or a bad value; `check_together` checks that the settings fit each other.
+    """
     sections = {key: value for key, value in tables.items() if key != "name"}
     name = tables.get("name", name)
-    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
-        raise NmtError(f"{origin}: name is {name!r} but must be a text that can name a folder")
     try:
+        check_recipe_name(name)
         check_sections(sections)
         settings = {
             section: build_settings(kind, f"{section}.", sections.get(section, {}))
@@ -50,15 +49,23 @@ def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Rec
     return Recipe(name=name, **settings)
 
 
+def check_recipe_name(name: Any) -> None:
+    """Raise NmtError if a recipe cannot have this name."""
+    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
+        raise NmtError(f"name is {shown(name)} but must be a text that can name a folder")
+    if len(name) > LONGEST_NAME:
+        raise NmtError(f"name has {len(name):,} characters but must have at most {LONGEST_NAME}")
+
+
 def check_sections(sections: Mapping[str, Any]) -> None:
     """Raise NmtError for an unknown section, or for a key outside the sections."""
     for section, values in sections.items():
         if section not in SECTIONS and not isinstance(values, dict):
             raise NmtError(
-                f"unknown key '{section}': settings belong in the sections {SECTION_LIST}"
+                f"unknown key {shown(section)}: settings belong in the sections {SECTION_LIST}"
             )
         if section not in SECTIONS:
-            raise NmtError(f"unknown section [{section}]{suggestion(section, SECTIONS)}")
+            raise NmtError(f"unknown section {shown(section)}{suggestion(section, SECTIONS)}")
         if not isinstance(values, dict):
             raise NmtError(f"'{section}' must be a table, [{section}]")
 
@@ -72,7 +79,8 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
     checked = {}
     for key, raw in values.items():
         if key not in declared:
-            raise NmtError(f"unknown setting {prefix}{key}{suggestion(key, declared)}")
+            name = f"{prefix}{key}" if isinstance(key, str) else key
+            raise NmtError(f"unknown setting {shown(name)}{suggestion(key, declared)}")
         value = build_value(f"{prefix}{key}", raw)
         checked[key] = check_value(f"{prefix}{key}", value, declared[key])
     if kind is TextFiles:
@@ -91,16 +99,23 @@ def build_value(name: str, value: Any) -> Any:
             raise NmtError(f"{name} must be a list of tables")
         return tuple(build_settings(kind, f"{name}.", each) for each in value)
     if name == "data.test":
-        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
-            raise NmtError(f"{name} must hold a table for each test set")
-        return {
-            key: build_settings(TextFiles, f"{name}.{key}.", each) for key, each in value.items()
-        }
+        return build_test_sets(name, value)
     if not isinstance(value, list):
         return value
     if not all(isinstance(each, str) for each in value):
         raise NmtError(f"{name} must be a list of texts")
     return tuple(value)
+
+
+def build_test_sets(name: str, value: Any) -> dict[str, TextFiles]:
+    """Return test sets by name from a table of tables; raises NmtError for anything else."""
+    if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
+        raise NmtError(f"{name} must hold a table for each test set")
+    for key in value:
+        if not isinstance(key, str):
+            raise NmtError(f"a name in {name} is {shown(key)} but must be a text")
+        check_text(f"a name in {name}", key, LONGEST_NAME)
+    return {key: build_settings(TextFiles, f"{name}.{key}.", each) for key, each in value.items()}
 
 
 def check_files(prefix: str, files: Mapping[str, Any]) -> None:

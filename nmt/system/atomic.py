@@ -2,11 +2,16 @@
 
 import errno
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from nmt.errors import NmtError
+
+LONGEST_NAME = 200  # bytes; a file system allows 255
 
 
 @contextmanager
@@ -14,29 +19,89 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to `path` when the block ends without an exception.
 
     If the block raises, the old file stays. A symbolic link is followed. A device or a pipe, such
-    as /dev/null, is written to directly. Raises NmtError if the file cannot be written.
+    as /dev/null, is written to directly. If stdout or stderr is redirected to the file, as with
+    /dev/stdout, the new content follows the old. Raises NmtError if the file cannot be written.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    try:
+        is_stream = path.exists() and not path.is_file() and not path.is_dir()
+    except OSError as error:  # the name is too long
+        raise NmtError(f"cannot write {path}: {error.strerror}") from error
+    if is_stream:
         yield path
         return
+    redirected = redirected_stream(path)
     final = Path(os.path.realpath(path))
-    partial = final.with_name(f".{final.name}.{os.getpid()}.partial")
+    partial = partial_of(final)
     try:
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         final.parent.mkdir(parents=True, exist_ok=True)
         partial.touch()  # fails now, not after hours of work, if the folder cannot be written
         yield partial
+        if redirected is not None:
+            write_through(redirected, partial)
+            return
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(final)
         sync_folder(final.parent)
     except OSError as error:
-        reason = error.strerror or str(error)
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = f"{final.parent} is not a folder" if in_the_way else error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that is renamed to `path` when the block ends without an exception.
+
+    path: a folder that is new or empty. If the block raises, nothing is left. Raises NmtError if
+    the folder cannot be written.
+    """
+    final = Path(os.path.realpath(path))
+    partial = partial_of(final)
+    made = [each for each in final.parents if not each.exists()]
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        for each in partial.iterdir():
+            with each.open("rb") as stream:
+                os.fsync(stream.fileno())
+        partial.rename(final)
+        made.clear()
+        sync_folder(final.parent)
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
+def partial_of(path: Path) -> Path:
+    """Return the temporary name of a file: its own, or the end of a very long one."""
+    name = os.fsdecode(os.fsencode(path.name)[-LONGEST_NAME:])
+    return path.with_name(f".{name}.{os.getpid()}.partial")
+
+
+def redirected_stream(path: Path) -> IO[str] | None:
+    """Return the standard stream that writes to a file; None if none does."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        with suppress(OSError, ValueError, AttributeError):  # a stream is closed, or no such file
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()):  # type: ignore[union-attr] # None
+                return stream
+    return None
+
+
+def write_through(stream: IO[str], content: Path) -> None:
+    """Write the content of a file to a standard stream."""
+    stream.flush()
+    with content.open("rb") as source, os.fdopen(os.dup(stream.fileno()), "wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def sync_folder(path: Path) -> None:

@@ -8,24 +8,56 @@ if TYPE_CHECKING:
     import torch
 
 AUTO = "auto"
+LONGEST_REASON = 150  # characters of PyTorch's reason, which can fill a screen
 
 
 def pick_device(name: str = AUTO) -> "torch.device":
-    """Return the device of this name: cpu, cuda, cuda:1 or mps.
+    """Return the device of this name: cpu, cuda, cuda:1 or mps; case does not count.
 
-    "auto" is the first CUDA GPU, or the CPU if there is none. Raises UsageError if the device
-    cannot be used.
+    "auto" is the first CUDA GPU, or the CPU if there is none. cpu:0 is the CPU. Raises UsageError
+    if this machine does not have the device, or if it does not work.
     """
     import torch
 
-    if name == AUTO:
+    wanted = name.lower()
+    if wanted == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    present = present_devices()
+    if wanted == "cpu:0":
+        wanted = "cpu"
+    if wanted not in {*present, *(each.partition(":")[0] for each in present)}:
+        devices = ", ".join(present)
+        raise UsageError(f"device {name!r} is not on this machine, which has: {devices}")
+    device = torch.device(wanted)
     try:
-        device = torch.device(name)
         torch.zeros(1, device=device)
-        if device.type == "meta":
-            raise RuntimeError("it holds no data")
-    except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device '{name}' cannot be used here: {reason}") from error
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0][:LONGEST_REASON]
+        raise UsageError(f"device {name!r} does not work: {reason}") from error
     return device
+
+
+def present_devices() -> list[str]:
+    """Return the names of this machine's devices, such as cpu, cuda:0 and cuda:1."""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None:
+        return ["cpu"]
+    count = torch.accelerator.device_count()
+    if accelerator.type == "mps":  # has no number
+        return ["cpu", *["mps"][:count]]
+    return ["cpu", *(f"{accelerator.type}:{number}" for number in range(count))]
+
+
+def has_bf16(device: "torch.device") -> bool:
+    """Return True if the device has hardware for bf16 products, which are then the fastest."""
+    import torch
+
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        # PyTorch has no public function for this; where these are missing, float32 is safe.
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+    return False

@@ -1,7 +1,13 @@
-"""Notes and progress bars on stderr; stdout carries results only."""
+"""Notes and progress bars on stderr; stdout carries results only.
 
+A terminal that was closed must not end the work: from the first failing write on, stderr is
+discarded.
+"""
+
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from tqdm import tqdm
@@ -17,10 +23,42 @@ def be_quiet() -> None:
     _quiet = True
 
 
+class Stderr:
+    """This process's stderr as a text file whose writes never fail."""
+
+    def write(self, text: str) -> None:
+        """Write a text."""
+        self._try(lambda: sys.stderr.write(text))
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._try(sys.stderr.flush)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError:  # the terminal or the reader of a pipe is gone
+            discard(2)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
+STDERR = Stderr()  # one object: tqdm moves a bar out of the way only for writes to its own file
+
+
+def discard(descriptor: int) -> None:
+    """Send what is written to an open file, such as stderr (2), to nowhere from now on."""
+    with suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
 def note(message: str) -> None:
     """Print one line on stderr, above the progress bar if there is one."""
     if sys.stderr is not None and not _quiet:  # None if the caller closed it, as in `2>&-`
-        tqdm.write(message, file=sys.stderr)
+        tqdm.write(message, file=STDERR)
 
 
 def progress_bar(*, quiet: bool = False, **options: Any) -> "tqdm[Any]":
@@ -29,4 +67,14 @@ def progress_bar(*, quiet: bool = False, **options: Any) -> "tqdm[Any]":
     quiet: hide the bar in any case. options: passed to tqdm.
     """
     quiet = quiet or _quiet or sys.stderr is None or not sys.stderr.isatty()
-    return tqdm(file=sys.stderr, disable=quiet, dynamic_ncols=True, **options)
+    if not quiet and not has_width():
+        options["ncols"] = 80  # by itself, tqdm would print nothing
+    return tqdm(file=STDERR, disable=quiet, dynamic_ncols="ncols" not in options, **options)
+
+
+def has_width() -> bool:
+    """Return whether the terminal of stderr says how many columns it has."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        return False

@@ -22,16 +22,15 @@ from typing import Any
 
 from nmt.errors import NmtError
 from nmt.system.parallel import Item, Result
-
-INTERRUPTS = (Signals.SIGINT, Signals.SIGTERM)
+from nmt.system.stopping import STOP_SIGNALS
 
 
 @contextmanager
 def deferred_interrupts() -> Iterator[None]:
-    """Hold back SIGINT and SIGTERM until the block ends; processes started in it ignore them.
+    """Hold back stop signals until the block ends; processes started in it ignore them.
 
-    Ctrl-C, torchrun and job schedulers send these signals to all processes. A child process that
-    died while it passes a result on would keep its parent waiting for the rest.
+    Ctrl-C, a closed terminal, torchrun and job schedulers send them to all processes. A child
+    process that died while it passes a result on would keep its parent waiting for the rest.
     """
     received: list[int] = []
 
@@ -43,20 +42,18 @@ def deferred_interrupts() -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         # The system may deliver the signal to another thread. Its handler then runs in this one,
         # perhaps in a fork hook, where Python drops the exceptions that it raises.
-        handlers = {number: getsignal(number) or SIG_DFL for number in INTERRUPTS}
+        handlers = {number: getsignal(number) or SIG_DFL for number in STOP_SIGNALS}
     try:
         for number in handlers:
             signal(number, record)
-        pthread_sigmask(SIG_BLOCK, INTERRUPTS)
+        pthread_sigmask(SIG_BLOCK, STOP_SIGNALS)
         yield
     finally:
         pthread_sigmask(SIG_SETMASK, before)
-        if handlers:  # restore the second one even if the first, once restored, raises at once
-            try:
-                signal(Signals.SIGTERM, handlers[Signals.SIGTERM])
-            finally:
-                signal(Signals.SIGINT, handlers[Signals.SIGINT])
-        raise_signals([*dict.fromkeys(received)])
+        with ExitStack() as stack:  # all of it happens, even if a restored handler raises at once
+            stack.callback(raise_signals, [*dict.fromkeys(received)])
+            for number, handler in handlers.items():
+                stack.callback(signal, number, handler)
 
 
 def raise_signals(numbers: Sequence[int]) -> None:
@@ -111,15 +108,15 @@ class ProcessPool:
     def _results(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:
-        with deferred_interrupts():  # submitting starts the processes
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    self.count, get_context("fork"), start_copy, (function,)
-                )
-            results: list[Future[Result]] = [
-                self._pool.submit(call_in_copy, item) for item in items
-            ]
+        results: list[Future[Result]] = []
         try:
+            with deferred_interrupts():  # submitting starts the processes
+                if self._pool is None:
+                    self._pool = ProcessPoolExecutor(
+                        self.count, get_context("fork"), start_copy, (function,)
+                    )
+                # Submitting fails, as reading a result does, once a process was killed.
+                results.extend(self._pool.submit(call_in_copy, item) for item in items)
             for result in results:
                 yield result.result()
         except BrokenProcessPool as error:

@@ -1,7 +1,7 @@
 """Batches of padded pairs, as the model reads them; `plan` decides which pairs make a batch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy
@@ -27,16 +27,27 @@ class Batch:
     labels: Tensor  # (B, T) ids, each segment ending in EOS
     source_tokens: int  # real tokens: with EOS, without padding
     target_tokens: int
+    # (B, T): the place of the source token that each label is aligned to, counted from 1; 0: none.
+    # Only for guided alignment.
+    aligned: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
-        """Return the batch on another device."""
-        return Batch(
-            self.source.to(device),
-            self.target_input.to(device),
-            self.labels.to(device),
-            self.source_tokens,
-            self.target_tokens,
-        )
+        """Return the batch on another device.
+
+        The copy to a CUDA GPU is one for all parts, of half as many bytes, and waits for nothing.
+        """
+        parts = [self.source, self.target_input, self.labels]
+        if self.aligned is not None:
+            parts.append(self.aligned)
+        if device.type == "cuda" and self.source.device.type == "cpu":
+            ids = torch.cat([part.flatten() for part in parts]).int().pin_memory()
+            copied = ids.to(device, non_blocking=True).long()
+            pieces = copied.split([part.numel() for part in parts])
+            parts = [piece.view_as(part) for piece, part in zip(pieces, parts, strict=True)]
+        else:
+            parts = [part.to(device) for part in parts]
+        source, target_input, labels, *aligned = parts
+        return Batch(source, target_input, labels, self.source_tokens, self.target_tokens, *aligned)
 
     def split(self, max_tokens: int) -> "Iterator[Batch]":
         """Yield micro-batches of at most `max_tokens` a side, padding included; 0: one batch."""
@@ -71,6 +82,7 @@ class Batch:
             labels[:, :T],
             int(source_lengths.sum()),
             int(target_lengths.sum()),
+            None if self.aligned is None else self.aligned[part, :T],
         )
 
 
@@ -86,10 +98,13 @@ def source_batch(sources: Sequence[Sequence[int]]) -> Tensor:
     return pad_with_eos(flatten(sources))
 
 
-def pad_with_eos(segments: FlatSegments) -> Tensor:
-    """Return segments as rows with EOS at their ends, padded: (B, longest + 1)."""
+def pad_with_eos(segments: FlatSegments, multiple: int = 1) -> Tensor:
+    """Return segments as rows with EOS at their ends, padded: (B, longest + 1).
+
+    multiple: more padding makes the width a multiple of this.
+    """
     lengths = segments.lengths
-    width = int(lengths.max()) + 1
+    width = -(-(int(lengths.max()) + 1) // multiple) * multiple
     padded = numpy.full((len(lengths), width), PAD, numpy.int64)
     padded[numpy.arange(width) < lengths[:, None]] = segments.ids
     padded[numpy.arange(len(lengths)), lengths] = EOS
@@ -102,20 +117,39 @@ def make_batch(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
     return assemble(source, target)
 
 
-def assemble(source: FlatSegments, target: FlatSegments) -> Batch:
-    """Return the batch of encoded source segments and their targets."""
-    labels = pad_with_eos(target)
-    # EOS is never an input: padding takes its place, so that a short row reads as it does alone.
-    target_input = labels.roll(1, 1).masked_fill_(labels.roll(1, 1) == EOS, PAD)
-    target_input[:, 0] = BOS
+def assemble(source: FlatSegments, target: FlatSegments, multiple: int = 1) -> Batch:
+    """Return the batch of encoded source segments and their targets; multiple: of the lengths."""
+    labels = pad_with_eos(target, multiple)
     rows = len(source.lengths)
     return Batch(
-        pad_with_eos(source),
-        target_input,
+        pad_with_eos(source, multiple),
+        target_input_of(labels),
         labels,
         int(source.lengths.sum()) + rows,
         int(target.lengths.sum()) + rows,
     )
+
+
+def target_input_of(labels: Tensor) -> Tensor:
+    """Return what the decoder reads to predict labels (B, T): BOS, then the labels before each."""
+    # EOS is never an input: padding takes its place, so that a short row reads as it does alone.
+    target_input = labels.roll(1, 1).masked_fill_(labels.roll(1, 1) == EOS, PAD)
+    target_input[:, 0] = BOS
+    return target_input
+
+
+def reordered(
+    ids: Integers, lengths: NDArray[numpy.int64], order: Integers
+) -> tuple[Integers, Integers]:
+    """Return pairs that stand end to end in another order.
+
+    lengths (m, 2): of the source and the target of each pair. order (m,): the pair at each place.
+    """
+    totals = lengths.sum(1)
+    ends = totals.cumsum()
+    wanted = totals[order]
+    places = numpy.arange(len(ids)) + numpy.repeat(ends[order] - wanted.cumsum(), wanted)
+    return ids[places], lengths[order].reshape(-1)
 
 
 class PairDataset:
@@ -126,15 +160,21 @@ class PairDataset:
         shards: Sequence[Shard],
         names: Sequence[str],
         dropouts: tuple[BpeDropout, BpeDropout] | None = None,
+        *,
+        right_to_left: bool = False,
+        alignments: Sequence[Shard] = (),
     ) -> None:
         """Read the lengths of all pairs.
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
-        or None.
+        or None. right_to_left: whether targets have their last token first. alignments: those of
+        the shards, if batches are to have them.
         """
         self._shards = shards
         self._names = names
         self._dropouts = dropouts
+        self._right_to_left = right_to_left
+        self._alignments = alignments
         self._starts = numpy.cumsum([0, *map(len, shards)])
         # Lengths as the model sees them: with EOS. 16 bits hold the maximum of data.max_length.
         self.source_lengths = numpy.empty(len(self), numpy.uint16)
@@ -166,17 +206,29 @@ class PairDataset:
 
         return RebatchedPlan(plan, seed, epoch, lengths)
 
-    def batch(self, indices: Integers, epoch: int) -> Batch:
-        """Return the pairs with these indices as one batch; BPE-dropout depends on the epoch."""
-        return assemble(*self.pairs(indices, epoch))
+    def batch(self, indices: Integers, epoch: int, multiple: int = 1) -> Batch:
+        """Return the pairs with these indices as one batch; BPE-dropout depends on the epoch.
+
+        multiple: more padding makes the lengths multiples of this.
+        """
+        batch = assemble(*self.pairs(indices, epoch), multiple)
+        if not self._alignments:
+            return batch
+        places, lengths = self._read(self._alignments, indices)
+        is_target = numpy.repeat(numpy.arange(len(lengths)) % 2 == 1, lengths)
+        of_target = FlatSegments(places[is_target], lengths[1::2])
+        if self._right_to_left:
+            of_target = of_target.backwards()
+        aligned = numpy.zeros(batch.labels.shape, numpy.int64)
+        aligned[numpy.arange(aligned.shape[1]) < of_target.lengths[:, None]] = of_target.ids
+        return replace(batch, aligned=torch.from_numpy(aligned))
 
     def pairs(self, indices: Integers, epoch: int) -> tuple[FlatSegments, FlatSegments]:
-        """Return the source and the target segments of the pairs with these indices."""
-        rows = [self._shards[shard].pair(index) for shard, index in self.locate(indices)]
-        ids = numpy.concatenate([row for row, _ in rows]).astype(numpy.int64)
-        totals = numpy.fromiter((len(row) for row, _ in rows), numpy.int64, len(rows))
-        middles = numpy.fromiter((middle for _, middle in rows), numpy.int64, len(rows))
-        lengths = numpy.stack([middles, totals - middles], 1).reshape(-1)  # source, target, ...
+        """Return the source and the target segments of the pairs with these indices.
+
+        Raises NmtError if a shard was cut after it was opened.
+        """
+        ids, lengths = self._read(self._shards, indices)
         is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
         source = FlatSegments(ids[is_source], lengths[0::2])
         target = FlatSegments(ids[~is_source], lengths[1::2])
@@ -184,7 +236,35 @@ class PairDataset:
             source_dropout, target_dropout = self._dropouts
             source = source_dropout.resegment(source, 2 * indices, epoch)
             target = target_dropout.resegment(target, 2 * indices + 1, epoch)
-        return source, target
+        return source, target.backwards() if self._right_to_left else target
+
+    def _read(self, shards: Sequence[Shard], indices: Integers) -> tuple[Integers, Integers]:
+        """Return the ids of pairs end to end, and the lengths of source 0, target 0, and so on."""
+        if len(shards) == 1:
+            shards[0].check_files()
+            found, lengths = shards[0].pairs(indices)
+            return found.astype(numpy.int64), lengths
+        which = numpy.searchsorted(self._starts, indices, side="right") - 1
+        by_shard = which.argsort(kind="stable")
+        which = which[by_shard]
+        bounds = numpy.searchsorted(which, numpy.arange(len(shards) + 1))
+        touched = numpy.flatnonzero(numpy.diff(bounds)).tolist()  # a large corpus is many shards
+        # Where the source begins, the target begins and the pair ends: (m, 3).
+        places = 2 * (indices[by_shard] - self._starts[which])[:, None] + numpy.arange(3)
+        offsets = numpy.empty(places.shape, numpy.int64)
+        for number in touched:
+            shards[number].check_files()
+            own = slice(bounds[number], bounds[number + 1])
+            offsets[own] = shards[number].offsets[places[own]]
+        lengths = numpy.diff(offsets)
+        totals = offsets[:, 2] - offsets[:, 0]
+        ends = numpy.concatenate([[0], totals.cumsum()])
+        places = numpy.arange(ends[-1]) + numpy.repeat(offsets[:, 0] - ends[:-1], totals)
+        ids = numpy.empty(ends[-1], numpy.int64)
+        for number in touched:
+            own = slice(ends[bounds[number]], ends[bounds[number + 1]])
+            ids[own] = shards[number].ids[places[own]]
+        return reordered(ids, lengths, by_shard.argsort())
 
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Return the sorted line numbers of pairs in their text files, by the files' names."""

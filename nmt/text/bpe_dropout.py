@@ -87,8 +87,13 @@ class BpeDropout:
     def __init__(self, vocabulary: SubwordModel, probability: float, seed: int) -> None:
         """Prepare the tables; `probability` is that of dropping a merge, from 0 to 1."""
         pieces = [vocabulary.piece(each) for each in range(len(vocabulary))]
-        ids = {piece: each for each, piece in enumerate(pieces) if each > EOS}
-        # A piece stays whole if one of its characters is not a piece; so do special pieces.
+        ids = {
+            piece: each
+            for each, piece in enumerate(pieces)
+            if each > EOS and not vocabulary.is_byte(piece)
+        }
+        # A piece stays whole if one of its characters is not a piece; so do special pieces, and
+        # bytes, whose names are spelled with ordinary characters.
         ids = {piece: each for piece, each in ids.items() if all(char in ids for char in piece)}
         symbols = [
             [ids[char] for char in piece] if ids.get(piece) == each else [each]

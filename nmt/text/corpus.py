@@ -1,28 +1,42 @@
-"""Read segments and aligned pairs from text files; errors name the file and the line.
+"""Read segments and aligned pairs from text files and stdin; errors name the file and the line.
 
-Only a line feed ends a line: a carriage return before it is dropped, and U+2028 and similar
-characters stay inside their line. Plain, .gz and .xz files are read, and WMT's .sgm.
+Plain, .gz and .xz files are read, and WMT's .sgm. Each is read in one pass, because a pipe cannot
+be read a second time.
 """
 
 import gzip
+import hashlib
 import html
 import lzma
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import cache
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
+from nmt.system.log import note
+from nmt.system.reading import check_file, is_present, unreadable
 from nmt.system.resources import shipped
+from nmt.text.lines import (
+    Line,
+    LineNumbers,
+    LineSplitter,
+    OnBadLine,
+    decode_lines,
+    stop_at_bad_line,
+)
+from nmt.text.opening import TEXT, Digest, name_of, open_bytes
 
-BYTE_ORDER_MARK = "\ufeff"
+READ_BYTES = 1 << 16  # at once
+DAMAGE = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
+READ_ERRORS = (OSError, *DAMAGE)
 SGM_BEGIN = re.compile(r"<seg\b", re.IGNORECASE)
-SGM_SEGMENT = re.compile(r"<seg\b[^>]*>(.*?)</seg>", re.IGNORECASE)
-READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
+SGM_END = re.compile(r"</seg>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -34,57 +48,108 @@ class DataFolder:
     def find(self, name: str, recipe: Recipe) -> Path:
         """Return the path of a file; raises NmtError that says how to get a missing one."""
         for candidate in (self.path / name, shipped("data") / name):
-            if candidate.is_file():
+            if is_present(candidate):
+                check_file(candidate, TEXT)
+                if not candidate.is_file():
+                    raise NmtError(
+                        f"{candidate} is a pipe or a device, but a corpus is read several times;"
+                        " save it in a file"
+                    )
                 return candidate
-        fix = (
-            f"`nmt fetch {recipe.name}` downloads it"
-            if recipe.data.downloads
-            else "put it there or choose another folder with --data-dir"
+        fix = f"`nmt fetch {recipe.name}` downloads it" if recipe.data.downloads else "put it there"
+        raise NmtError(
+            f"{self.path / name} does not exist; {fix}, or name another data folder (--data-dir)"
         )
-        raise NmtError(f"{self.path / name} does not exist; {fix}")
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file to read its bytes, decompressed if its name ends in .gz or .xz."""
-    if path.suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    if path.suffix == ".xz":
-        return lzma.open(path, "rb")
-    return path.open("rb")
+@dataclass(frozen=True)
+class TextFile:
+    """The segments of a text that was read once."""
+
+    name: str
+    segments: list[str]
+    sha256: str  # of the file's bytes
 
 
-def read_segments(path: Path) -> Iterator[str]:
-    """Yield the segments of a file, one a line, without line ends.
+def read_text_file(path: Path) -> TextFile:
+    """Read a file, a pipe, or stdin for `-`, once and whole; errors are those of `read_segments`.
 
-    Raises NmtError if the file cannot be read or is not UTF-8.
+    See `nmt.text.opening.check_stdin` for a command that reads several.
     """
-    try:
-        with open_bytes(path) as stream:
-            lines = decode_lines(stream, str(path))
-            if path.name.removesuffix(".gz").removesuffix(".xz").endswith(".sgm"):
-                lines = sgm_segments(lines, str(path))
-            yield from lines
-    except READ_ERRORS as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NmtError(f"cannot read {path}: {reason}") from error
+    digest = hashlib.sha256()
+    segments = list(read_segments(path, digest))
+    return TextFile(name_of(path), segments, digest.hexdigest())
 
 
-def decode_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
-    """Yield the UTF-8 lines of a byte stream, without line ends and byte-order mark.
+def read_segments(path: Path, digest: Digest | None = None) -> Iterator[str]:
+    """Yield the segments of a file, or of stdin for `-`, one a line, without line ends.
 
-    Raises NmtError for other bytes; `name` names the stream in the message.
+    A note says once if lines hold carriage returns, which are white space inside a line. digest:
+    receives the file's bytes. Raises NmtError if the file cannot be read or is not UTF-8.
     """
-    for number, line in enumerate(stream, start=1):
+    found = LineNumbers()
+    for number, text in enumerate(read_lines(path, digest=digest), start=1):
+        if "\r" in text:
+            found.add(number)
+        yield text
+    note_carriage_returns(name_of(path), found)
+
+
+def note_carriage_returns(name: str, lines: LineNumbers) -> None:
+    """Print a note about the lines of a text that hold carriage returns, if there are any."""
+    if lines.count:
+        note_once(
+            f"{name}: carriage returns in {lines} count as spaces; if they end lines,"
+            " convert the file with `tr '\\r' '\\n'`"
+        )
+
+
+@cache
+def note_once(message: str) -> None:
+    """Print a note unless this process printed it before: a corpus is read several times."""
+    note(message)
+
+
+def read_lines(
+    path: Path, on_bad: OnBadLine = stop_at_bad_line, digest: Digest | None = None
+) -> Iterator[str]:
+    """Yield the segments as `read_segments` does, without a note.
+
+    on_bad: see `decode_lines`. In .sgm files a bad line is always an error, because it may hold
+    several segments.
+    """
+    name = name_of(path)
+    with open_bytes(path, digest) as stream:
+        lines = split_lines(stream, name)
+        if is_sgm(path):
+            yield from sgm_segments(decode_lines(lines, name), name)
+        else:
+            yield from decode_lines(lines, name, on_bad)
+
+
+def is_sgm(path: Path) -> bool:
+    """Return whether a file is WMT's .sgm, compressed or not, by its name."""
+    return path.name.removesuffix(".gz").removesuffix(".xz").endswith(".sgm")
+
+
+def split_lines(stream: IO[bytes], name: str) -> Iterator[Line]:
+    """Yield the lines of a stream; raises NmtError if it cannot be read or is damaged."""
+    splitter, count = LineSplitter(name), 0
+    while True:
         try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise NmtError(
-                f"{name}, line {number}: not valid UTF-8 (byte {error.start + 1} of the line);"
-                " convert the file, for example with iconv"
+            # As much as has arrived, at most so many bytes. IO[bytes] does not declare `read1`.
+            block: bytes = stream.read1(READ_BYTES)  # type: ignore[attr-defined] # see above
+        except DAMAGE as error:
+            raise DamagedError(
+                f"{name} is damaged after line {count:,} ({error}); copy it again"
             ) from error
-        if number == 1:
-            text = text.removeprefix(BYTE_ORDER_MARK)
-        yield text.removesuffix("\n").removesuffix("\r")
+        except OSError as error:
+            raise unreadable(TEXT, Path(name), error) from error
+        lines = splitter.add(block) if block else splitter.end()
+        yield from lines
+        count += len(lines)
+        if not block:
+            return
 
 
 def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
@@ -93,13 +158,16 @@ def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
     Raises NmtError for an element that spans lines; `name` names the file in the message.
     """
     for number, line in enumerate(lines, start=1):
-        segments = SGM_SEGMENT.findall(line)
-        if len(segments) != len(SGM_BEGIN.findall(line)):
-            raise NmtError(
-                f"{name}, line {number}: a <seg> does not end on its line; write each on one line"
-            )
-        for segment in segments:
-            yield html.unescape(segment).strip()
+        for element in SGM_BEGIN.split(line)[1:]:
+            _, has_text, text = element.partition(">")
+            end = SGM_END.search(text)
+            if not has_text or not end:
+                raise NmtError(
+                    f"{name}, line {number}: a <seg> does not end on its line; write each on one"
+                    " line"
+                )
+            # A character reference may stand for a line feed.
+            yield html.unescape(text[: end.start()]).replace("\n", " ").strip()
 
 
 def read_pairs(files: TextFiles, folder: DataFolder, recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -126,19 +194,43 @@ def read_tsv(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def align(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Yield the segments of two files line by line.
+    """Yield the segments of two files line by line; errors are those of `align_columns`."""
+    paths = (source, target)
+    rows = align_columns(map(name_of, paths), map(read_segments, paths))
+    return cast(Iterator[tuple[str, str]], rows)
 
-    Raises NmtError with both line counts, after the last common line, if the counts differ.
+
+def align_columns(
+    names: Iterable[str], columns: Iterable[Iterable[str]]
+) -> Iterator[tuple[str, ...]]:
+    """Yield rows of segments from several texts.
+
+    Raises NmtError with the line counts of two texts, after the last common line, if they differ.
     """
-    missing = object()
-    pairs = zip_longest(read_segments(source), read_segments(target), fillvalue=missing)
-    for count, (left, right) in enumerate(pairs):
-        if left is missing or right is missing:
-            longest = count + 1 + sum(1 for _ in pairs)
-            counts = (count, longest) if left is missing else (longest, count)
-            ended, other = (source, target) if left is missing else (target, source)
-            raise NmtError(
-                f"{source} has {counts[0]} lines but {target} has {counts[1]}: {ended} ends after"
-                f" line {count} while {other} goes on; parallel files must align line by line"
-            )
-        yield str(left), str(right)
+    rows = zip_longest(*columns)
+    for count, row in enumerate(rows):
+        if None in row:
+            raise misaligned([*names], chain([row], rows), count)
+        yield row
+
+
+def misaligned(
+    names: Sequence[str], rest: Iterable[tuple[str | None, ...]], count: int
+) -> NmtError:
+    """Return the error for texts of different lengths.
+
+    rest: the rows from the first one on that misses a segment. count: the rows before it.
+    """
+    lengths = [count] * len(names)
+    for row in rest:
+        lengths = [
+            length + (segment is not None) for length, segment in zip(lengths, row, strict=True)
+        ]
+    ended = lengths.index(count)
+    other = next(index for index, length in enumerate(lengths) if length > count)
+    first, second = sorted((ended, other))
+    return NmtError(
+        f"{names[first]} has {lengths[first]} lines but {names[second]} has {lengths[second]}:"
+        f" {names[ended]} ends after line {count} while {names[other]} goes on; parallel files must"
+        " align line by line"
+    )

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -15,11 +16,14 @@ from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
+from nmt.system.parallel import Result
 from nmt.system.processes import deferred_interrupts, kill_children, watch_parent
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
+from nmt.text.word_cache import WordCache
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
+CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
 CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
 
@@ -54,38 +58,58 @@ def encode_pairs(
     first = list(islice(chunks, CHUNKS_ALONE + 1))
     workers = os.cpu_count() or 1
     if len(first) <= CHUNKS_ALONE or workers == 1:
+        encoder = Encoder(tokenizer)
         for chunk in chain(first, chunks):
-            yield encode_chunk(chunk, tokenizer, limits, threads=workers)
+            yield encoder.encode(chunk, limits, threads=workers)
         return
+    with encoding_pool(workers) as pool:
+        yield from in_order(
+            (submit(pool, chunk, tokenizer.model, limits) for chunk in chain(first, chunks)),
+            ahead=2 * workers,
+        )
+
+
+@contextmanager
+def encoding_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes that encode; its pending tasks are dropped at the end.
+
+    Raises NmtError if one of the processes is killed.
+    """
     with ProcessPoolExecutor(
         workers,
         mp_context=get_context("spawn"),  # a fork would copy locks that other threads hold
         initializer=watch_parent,
     ) as pool:
         try:
-            yield from in_order(
-                (submit(pool, chunk, tokenizer.model, limits) for chunk in chain(first, chunks)),
-                ahead=2 * workers,
-            )
+            yield pool
         except BrokenProcessPool as error:
             kill_children()
             raise NmtError(
                 "a process that encodes the corpus was killed, perhaps because memory ran out; run"
-                " the same command again to encode the corpus from its start"
+                " the same command again, which keeps the finished parts of a corpus"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def chunks_of(pairs: Iterator[Pair]) -> Iterator[Chunk]:
-    """Yield pairs in chunks of `CHUNK_PAIRS`."""
-    line = 1
-    while taken := list(islice(pairs, CHUNK_PAIRS)):
+def chunks_of(pairs: Iterator[Pair], line: int = 1) -> Iterator[Chunk]:
+    """Yield pairs in chunks of `CHUNK_PAIRS`, or fewer from about `CHUNK_CHARACTERS` on.
+
+    line: number of the first pair.
+    """
+    characters = 0
+    taken: list[Pair] = []
+    for pair in pairs:
+        taken.append(pair)
+        characters += len(pair[0]) + len(pair[1])
+        if len(taken) == CHUNK_PAIRS or characters >= CHUNK_CHARACTERS:
+            yield Chunk(line, taken)
+            line, characters, taken = line + len(taken), 0, []
+    if taken:
         yield Chunk(line, taken)
-        line += len(taken)
 
 
-def in_order(futures: Iterator["Future[EncodedChunk]"], ahead: int) -> Iterator[EncodedChunk]:
+def in_order(futures: Iterator["Future[Result]"], ahead: int) -> Iterator[Result]:
     """Yield results in order of submission, with at most `ahead` futures pending."""
     waiting = deque(islice(futures, ahead))
     while waiting:
@@ -107,24 +131,34 @@ def submit(
         return pool.submit(encode_in_worker, chunk, model, limits)
 
 
-def encode_chunk(
-    chunk: Chunk, tokenizer: Tokenizer, limits: DataSettings, threads: int
-) -> EncodedChunk:
-    """Encode a chunk and clean it."""
-    sides = [
-        model.encode(side, threads)
-        for model, side in zip(tokenizer.sides, zip(*chunk.pairs, strict=True), strict=True)
-    ]
-    lengths = numpy.array([[len(ids) for ids in side] for side in sides])  # (2, n)
-    verdicts = judge(lengths, limits)
-    kept = numpy.flatnonzero(verdicts == VERDICTS.index("kept"))
-    rows = [side[index] for index in kept.tolist() for side in sides]
-    ids = numpy.fromiter(chain.from_iterable(rows), id_type(len(tokenizer)))
-    numbers = numpy.bincount(verdicts, minlength=len(VERDICTS)).tolist()
-    return EncodedChunk(
-        EncodedPairs(ids, lengths[:, kept].T.reshape(-1), chunk.first_line + kept),
-        dict(zip(VERDICTS, numbers, strict=True)),
-    )
+class Encoder:
+    """A tokenizer that remembers the words it has encoded."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        source, target = tokenizer.sides
+        first = WordCache(source)
+        self.vocab_size = len(tokenizer)
+        self._sides = first, first if source is target else WordCache(target)
+
+    def encode(self, chunk: Chunk, limits: DataSettings, threads: int) -> EncodedChunk:
+        """Encode a chunk and clean it."""
+        source, target = (
+            model.encode(side, threads)
+            for model, side in zip(self._sides, zip(*chunk.pairs, strict=True), strict=True)
+        )
+        lengths = numpy.stack([source.lengths, target.lengths])  # (2, n)
+        verdicts = judge(lengths, limits)
+        kept = numpy.flatnonzero(verdicts == VERDICTS.index("kept"))
+        # Where each segment ends if all targets follow all sources; then source 0, target 0, ...
+        ends = lengths.reshape(-1).cumsum().reshape(2, -1)[:, kept].T.reshape(-1)
+        sizes = lengths[:, kept].T.reshape(-1)
+        places = numpy.arange(sizes.sum()) + numpy.repeat(ends - sizes.cumsum(), sizes)
+        ids = numpy.concatenate([source.ids, target.ids])[places]
+        numbers = numpy.bincount(verdicts, minlength=len(VERDICTS)).tolist()
+        return EncodedChunk(
+            EncodedPairs(ids.astype(id_type(self.vocab_size)), sizes, chunk.first_line + kept),
+            dict(zip(VERDICTS, numbers, strict=True)),
+        )
 
 
 def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.int64]:
@@ -143,10 +177,10 @@ def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.
 
 def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings) -> EncodedChunk:
     """Encode and clean a chunk in a worker process."""
-    return encode_chunk(chunk, worker_tokenizer(model), limits, threads=1)
+    return worker_encoder(model).encode(chunk, limits, threads=1)
 
 
 @lru_cache(maxsize=1)
-def worker_tokenizer(model: bytes) -> Tokenizer:
-    """Return the tokenizer of a worker process, which is built once."""
-    return Tokenizer(model)
+def worker_encoder(model: bytes) -> Encoder:
+    """Return the encoder of a worker process, which is built once."""
+    return Encoder(Tokenizer(model))

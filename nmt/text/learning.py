@@ -2,15 +2,22 @@
 
 import random
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.config import Recipe, TokenizerSettings
+from nmt.errors import DamagedError, NmtError
+from nmt.system.atomic import write_bytes
 from nmt.system.log import Notify
+from nmt.system.reading import is_present, read_bytes
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.tokenizer import Tokenizer, describe_vocabulary, learn_subwords
+from nmt.text.manifest import Manifest, PreparedFolder, Step, sha256
+from nmt.text.tokenizer import Tokenizer, learn_subwords, load_tokenizer
 
+TOKENIZER = "tokenizer"  # the step of the manifest
+MODEL = "model"  # the tokenizer's file, in its step
 SAMPLE_CHARACTERS = 300_000_000  # of text to learn from; SentencePiece keeps all of it in memory
 BOTH_SIDES = slice(2)
+TOKEN_NAMES = {"bpe": "BPE tokens", "char": "characters", "word": "words"}
 
 
 def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokenizer:
@@ -68,3 +75,77 @@ def sample(segments: Iterable[str], share: float) -> Iterator[str]:
     """Yield about this share of the segments, the same ones each time; all if it is 1 or more."""
     draw = random.Random(1)  # noqa: S311 (not for secrets)
     return (segment for segment in segments if share >= 1 or draw.random() < share)
+
+
+def store_tokenizer(
+    model: bytes, folder: PreparedFolder, manifest: Manifest, key: str
+) -> Tokenizer:
+    """Store the bytes of another model's tokenizer as the run's own, and return it."""
+    tokenizer = Tokenizer(model, "the tokenizer of the initial model")
+    if manifest.needs(TOKENIZER, key, folder) or not has_content(folder.tokenizer, model):
+        write_bytes(folder.tokenizer, model)
+        manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(model)})
+        manifest.save()
+    return tokenizer
+
+
+def has_content(path: Path, content: bytes) -> bool:
+    """Return whether a file exists with this content."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def prepare_tokenizer(
+    recipe: Recipe,
+    data: DataFolder,
+    folder: PreparedFolder,
+    manifest: Manifest,
+    key: str,
+    notify: Notify,
+) -> Tokenizer:
+    """Return the run's tokenizer; learn it if it is missing, damaged, or has another key.
+
+    A run in use whose record is lost keeps its tokenizer: its shards' keys depend on it, and so the
+    fingerprint shows whether it still fits.
+    """
+    if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
+        tokenizer = load_tokenizer(folder.tokenizer)
+        manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
+        return tokenizer
+    if not manifest.needs(TOKENIZER, key, folder) and is_present(folder.tokenizer):
+        content = read_bytes(folder.tokenizer, "the tokenizer")
+        if sha256(content) == manifest.steps[TOKENIZER].sha256.get(MODEL):
+            return Tokenizer(content, str(folder.tokenizer))
+        if folder.in_use:
+            raise DamagedError(
+                f"{folder.tokenizer} is damaged; remove it, then the same command restores it"
+            )
+        notify(f"{folder.tokenizer} is damaged and is learned again")
+    tokenizer = learn_tokenizer(recipe, data, notify)
+    write_bytes(folder.tokenizer, tokenizer.model)
+    manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
+    manifest.save()
+    return tokenizer
+
+
+def check_learned(folder: PreparedFolder, manifest: Manifest, key: str, machines: int) -> None:
+    """Raise NmtError unless the first machine has learned the tokenizer of this key."""
+    if TOKENIZER not in manifest.steps or not is_present(folder.tokenizer):
+        raise NmtError(
+            f"{folder.tokenizer} has not been learned yet; start `nmt prepare --part 1/{machines}`,"
+            " and the other parts as soon as this file is there"
+        )
+    if manifest.needs(TOKENIZER, key, folder):
+        raise NmtError(
+            f"{folder.tokenizer} was learned from other text; give all machines the same text, or"
+            f" start `nmt prepare --part 1/{machines}` again if the text has changed"
+        )
+
+
+def describe_vocabulary(settings: TokenizerSettings) -> str:
+    """Return a phrase such as "8,000 BPE tokens" for the vocabulary that is to be learned."""
+    most = "" if settings.kind == "bpe" else "at most "
+    each = "" if settings.joint else " of each language"
+    return f"{most}{settings.vocab_size:,} {TOKEN_NAMES[settings.kind]}{each}"

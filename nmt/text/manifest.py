@@ -2,15 +2,20 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nmt.errors import NmtError
+from msgspec import Meta
+
+from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_text
 from nmt.system.digest import sha256_of
+from nmt.system.json_data import convert, json_text, parse_object
+from nmt.system.reading import is_present, read_bytes, unreadable
 
 FORMAT = 3  # of the manifest and the shards
+Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 
 @dataclass(frozen=True)
@@ -29,50 +34,79 @@ class PreparedFolder:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """The size and time of a written file; unchanged, they stand for an unchanged content."""
+
+    size: Count  # bytes
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
 class Step:
     """A finished step of the preparation."""
 
     key: str  # hash of everything that the result depends on
     sha256: dict[str, str] = field(default_factory=dict)  # of the files written, by name ending
-    counts: dict[str, int] = field(default_factory=dict)  # training pairs by verdict of cleaning
+    counts: dict[str, Count] = field(default_factory=dict)  # training pairs by verdict of cleaning
+    written: dict[str, Stamp] = field(default_factory=dict)  # size and time, by name ending
+    parts: Count = 0  # shards that the corpus was divided into; 0: it is one
+
+
+@dataclass(frozen=True)
+class LineIndex:
+    """The number of lines of a text file, and the byte at which each of its parts begins."""
+
+    lines: Count
+    starts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """A text file that was hashed; an unchanged size and time stand for an unchanged content."""
 
-    size: int  # bytes
+    size: Count  # bytes
     mtime_ns: int
     sha256: str
+    index: LineIndex | None = None  # None: its lines have not been counted
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a manifest's file."""
+
+    format: int
+    steps: dict[str, Step]
+    files: dict[str, SourceFile]
 
 
 class Manifest:
     """The finished steps, and the text files that they read."""
 
     def __init__(self, path: Path) -> None:
-        """Read a manifest; one that is missing, damaged or of another format counts as empty."""
+        """Read a manifest; one that is missing, damaged or of another format counts as empty.
+
+        Raises NmtError if there is a file that cannot be read.
+        """
         self._path = path
         self.steps: dict[str, Step] = {}
         self.files: dict[str, SourceFile] = {}
         self.has_other_format = False
+        self.damage = ""  # a sentence, if the file is damaged
+        if not is_present(path):
+            return
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            self.has_other_format = stored["format"] != FORMAT
+            stored = parse_object(read_bytes(path, "the manifest"), str(path))
+            self.has_other_format = stored.get("format") != FORMAT
             if not self.has_other_format:
-                steps = {name: Step(**step) for name, step in stored["steps"].items()}
-                files = {name: SourceFile(**file) for name, file in stored["files"].items()}
-                self.steps, self.files = steps, files
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            pass
+                content = convert(stored, Content, str(path))
+                self.steps, self.files = content.steps, content.files
+        except DamagedError as error:
+            self.damage = str(error)
 
     def save(self) -> None:
         """Write the manifest atomically; raises NmtError if that fails."""
-        content = {
-            "format": FORMAT,
-            "steps": {name: asdict(step) for name, step in self.steps.items()},
-            "files": {name: asdict(file) for name, file in self.files.items()},
-        }
-        write_text(self._path, json.dumps(content, indent=1) + "\n")
+        content = asdict(Content(FORMAT, self.steps, self.files))
+        write_text(self._path, json_text(content, indent=1) + "\n")
 
     def forget(self, name: str) -> None:
         """Remove a step before it is redone, so that an interruption leaves no wrong record."""
@@ -81,13 +115,32 @@ class Manifest:
 
     def hash_file(self, path: Path) -> str:
         """Return the SHA-256 of a text file; a file of known size and time is not read again."""
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise unreadable("the text file", path, error) from error
         known = self.files.get(str(path))
         if known and (known.size, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
             return known.sha256
         digest = sha256_of(path)
         self.files[str(path)] = SourceFile(status.st_size, status.st_mtime_ns, digest)
         return digest
+
+    def line_index(self, path: Path) -> LineIndex | None:
+        """Return what is known about the lines of a text file that was hashed."""
+        return self.files[str(path)].index
+
+    def set_line_index(self, path: Path, index: LineIndex) -> None:
+        """Record the lines of a text file that was hashed."""
+        self.files[str(path)] = replace(self.files[str(path)], index=index)
+
+    def key(self, name: str) -> str:
+        """Return the key of a finished step; raises NmtError if the step is not recorded."""
+        if name not in self.steps:
+            raise NmtError(
+                f"{self.damage or f'{self._path} does not record {name}'}; run `nmt prepare`"
+            )
+        return self.steps[name].key
 
     def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
         """Return whether a step must be done: it has not been, or with another key.
@@ -117,3 +170,8 @@ def corpus_changed(run: Path) -> NmtError:
 def hash_of(*parts: Any) -> str:
     """Return the SHA-256 of values written as JSON."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    """Return the SHA-256 of bytes as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 Lengths = NDArray[numpy.uint16]
 POSITION_BITS = 32
+WINDOW_PAIRS = 1 << 26  # sorted together; planning a larger corpus takes 10 bytes a pair, not 24
+BLOCK_PAIRS = 1 << 16  # consecutive pairs that are in the same window
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,43 @@ def plan_epoch(
 
     Pairs are shuffled and then sorted by length, so that pairs of equal length meet in a new order
     each epoch. The sorted pairs are cut where either budget is full, and the batches are shuffled.
+    A corpus of more than `WINDOW_PAIRS` is planned window by window, one after another in training:
+    this bounds the memory for sorting, and the part of the files that is read in the same time.
     """
     random = numpy.random.default_rng([seed, epoch])
-    shuffled = random.permutation(numpy.arange(len(source_lengths), dtype=numpy.uint32))
-    order = shuffled[order_by_length(source_lengths, target_lengths, shuffled)]
-    starts = batch_starts(source_lengths, target_lengths, order, source_tokens, target_tokens)
-    return EpochPlan(order, starts, random.permutation(len(starts) - 1))
+    order = numpy.empty(len(source_lengths), numpy.uint32)
+    starts, sequence = [numpy.zeros(1, numpy.int64)], [numpy.empty(0, numpy.int64)]
+    pairs = batches = 0  # that are planned
+    for shuffled in windows(len(order), random):
+        own = order[pairs : pairs + len(shuffled)]
+        places = order_by_length(source_lengths, target_lengths, shuffled)
+        numpy.take(shuffled, places, out=own, mode="clip")  # this mode makes no copy first
+        del shuffled, places
+        ends = batch_starts(source_lengths, target_lengths, own, source_tokens, target_tokens)[1:]
+        starts.append(pairs + ends)
+        sequence.append(batches + random.permutation(len(ends)))
+        pairs, batches = pairs + len(own), batches + len(ends)
+    return EpochPlan(order, numpy.concatenate(starts), numpy.concatenate(sequence))
+
+
+def windows(count: int, random: numpy.random.Generator) -> Iterator[NDArray[numpy.uint32]]:
+    """Yield the indices of `count` pairs, shuffled, at most `WINDOW_PAIRS` at a time.
+
+    A window is made of blocks of consecutive pairs, drawn from the whole corpus.
+    """
+    if count <= WINDOW_PAIRS:
+        yield random.permutation(numpy.arange(count, dtype=numpy.uint32))
+        return
+    starts = BLOCK_PAIRS * random.permutation(-(-count // BLOCK_PAIRS))
+    size = WINDOW_PAIRS // BLOCK_PAIRS
+    for first in range(0, len(starts), size):
+        blocks = [
+            numpy.arange(start, min(start + BLOCK_PAIRS, count), dtype=numpy.uint32)
+            for start in starts[first : first + size].tolist()
+        ]
+        shuffled = numpy.concatenate(blocks)
+        random.shuffle(shuffled)
+        yield shuffled
 
 
 def order_by_length(

@@ -4,26 +4,33 @@ A manifest of content hashes records what each step was made from. A step is red
 changed.
 """
 
-import hashlib
-from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
-from nmt.config import DataSettings, Recipe, TextFiles
+from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.system.atomic import write_bytes
-from nmt.system.log import Notify, progress_bar
+from nmt.system.log import Notify
+from nmt.system.open_files import allow_open_files
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.encode import VERDICTS, encode_pairs
-from nmt.text.learning import learn_tokenizer
-from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
-from nmt.text.shards import ENDINGS, Shard, is_intact, new_shard, open_shard
+from nmt.text.corpus_alignment import ALIGNMENT, align_corpus, open_alignments
+from nmt.text.corpus_step import (
+    describe,
+    describe_dropped,
+    encode_corpus,
+    names_of,
+    needs_encoding,
+    shard_name,
+)
+from nmt.text.learning import check_learned, prepare_tokenizer, store_tokenizer
+from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
+from nmt.text.parts import ALL, Share
+from nmt.text.shards import ENDINGS, Shard, open_shard
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
-# Steps of the manifest; each shard is a step too.
+# Steps of the manifest besides the tokenizer's; each shard is a step too.
 DEV = "dev"  # the dev set, which is recorded but read as it is
-TOKENIZER = "tokenizer"
-MODEL = "model"  # the tokenizer's file, in its step
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,9 @@ class Prepared:
 
     tokenizer: Tokenizer
     shards: tuple[Shard, ...]
-    names: tuple[str, ...]  # the text files of each shard, for messages
+    names: tuple[str, ...]  # the text files of each shard, for messages; a corpus may be several
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
+    alignments: tuple[Shard, ...] = ()  # of each shard, for guided alignment
 
 
 def prepare(
@@ -42,77 +50,139 @@ def prepare(
     folder: PreparedFolder,
     notify: Notify,
     given_tokenizer: bytes | None = None,
+    verify: bool = False,
 ) -> Prepared:
     """Learn the tokenizer and encode the training corpora, as far as that is not done yet.
 
-    given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
-    corpus that is missing, misaligned, empty or too small.
+    given_tokenizer: the bytes of a tokenizer to use instead of learning one. verify: hash all
+    shards; otherwise an unchanged size and time are trusted. Raises NmtError for a corpus that is
+    missing, misaligned, empty or too small.
     """
-    if not recipe.data.train:
-        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
-    check_test_sets(recipe, data, notify)
-    manifest = Manifest(folder.manifest)
-    dev_changed = record_dev_set(recipe, data, folder, manifest)
-    hashes = [
-        [manifest.hash_file(data.find(name, recipe)) for name in files.names]
-        for files in recipe.data.train
-    ]
-    if given_tokenizer is None:
-        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer))
-        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
-    else:
-        tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
-    for index, files in enumerate(recipe.data.train):
-        limits = [recipe.data.max_length, recipe.data.max_ratio]
-        key = hash_of(sha256(tokenizer.model), hashes[index], limits)
-        name = shard_name(index)
-        if needs_encoding(folder, manifest, name, key, notify):
-            manifest.forget(name)
-            step = encode_corpus(recipe, files, data, folder, index, tokenizer, key)
-            manifest.steps[name] = step
-            manifest.save()
-            notify(describe(files, step.counts, recipe.data))
-    if dev_changed:
-        manifest.save()
-    remove_unused(folder.shards, manifest, set(map(shard_name, range(len(recipe.data.train)))))
-    prepared = open_prepared(recipe, folder)
+    manifest = do_steps(recipe, data, folder, notify, given_tokenizer, ALL, verify)
+    shards = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
+    remove_unused(folder.shards, manifest, len(recipe.data.train), set(shards))
+    prepared = open_shards(recipe, folder, manifest)
     if not any(map(len, prepared.shards)):
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
-    return prepared
+    if not recipe.train.guided_alignment:
+        return prepared
+    align_corpus(folder, manifest, shards, prepared.shards, len(prepared.tokenizer), notify)
+    return with_alignments(prepared, folder, shards)
 
 
-def shard_name(index: int) -> str:
-    """Return the name of the shard of a training corpus by its index in the recipe."""
-    return f"train-{index}"
+def do_steps(
+    recipe: Recipe,
+    data: DataFolder,
+    folder: PreparedFolder,
+    notify: Notify,
+    given_tokenizer: bytes | None,
+    share: Share,
+    verify: bool = False,
+) -> Manifest:
+    """Do the steps that the manifest lacks, or one machine's share of them; return the manifest.
+
+    Only the first machine writes the tokenizer. Arguments and errors are those of `prepare`.
+    """
+    paths = training_files(recipe, data)
+    check_test_sets(recipe, data, notify)
+    manifest = Manifest(folder.manifest)
+    if manifest.damage:
+        notify(f"{manifest.damage}; the corpus is prepared again")
+    dev_changed = record_dev_set(recipe, data, folder, manifest)
+    hashes = [[manifest.hash_file(path) for path in files] for files in paths]
+    if given_tokenizer is None:
+        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer))
+    else:
+        key = hash_of("given", sha256(given_tokenizer))
+    if share.number > 1:
+        check_learned(folder, manifest, key, share.machines)
+    if given_tokenizer is None:
+        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
+    else:
+        tokenizer = store_tokenizer(given_tokenizer, folder, manifest, key)
+    for index, files in enumerate(recipe.data.train):
+        limits = [recipe.data.max_length, recipe.data.max_ratio]
+        key = hash_of(sha256(tokenizer.model), hashes[index], limits)
+        name = shard_name(index)
+        if needs_encoding(folder, manifest, name, key, notify, verify):
+            if share == ALL:
+                manifest.forget(name)
+            step = encode_corpus(
+                recipe, files, data, folder, manifest, index, tokenizer, key, share, notify, verify
+            )
+            if step:
+                manifest.steps[name] = step
+                manifest.save()
+                notify(describe(files, step.counts, recipe.data))
+    if dev_changed and share.number == 1:
+        manifest.save()
+    return manifest
+
+
+def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
+    """Return the paths of each training corpus.
+
+    Raises NmtError if the recipe names none, or if a file is missing.
+    """
+    if not recipe.data.train:
+        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
+    return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
 def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
     manifest = Manifest(folder.manifest)
+    prepared = open_shards(recipe, folder, manifest)
+    if not recipe.train.guided_alignment:
+        return prepared
+    names = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
+    return with_alignments(prepared, folder, names)
+
+
+def with_alignments(prepared: Prepared, folder: PreparedFolder, names: Sequence[str]) -> Prepared:
+    """Return a prepared corpus with the alignments of its shards, which have these names."""
+    alignments = open_alignments(folder.shards, names, prepared.shards)
+    return replace(prepared, alignments=alignments)
+
+
+def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> Prepared:
+    """Return the prepared corpus that a manifest records."""
     tokenizer = load_tokenizer(folder.tokenizer)
-    names = [shard_name(index) for index in range(len(recipe.data.train))]
-    return Prepared(
-        tokenizer,
-        tuple(open_shard(folder.shards, name, len(tokenizer)) for name in names),
-        tuple(" + ".join(files.names) for files in recipe.data.train),
-        hash_of(*(manifest.steps[name].key for name in [*names, DEV])),
-    )
+    steps = [shard_name(index) for index in range(len(recipe.data.train))]
+    fingerprint = hash_of(*map(manifest.key, [*steps, DEV]))
+    opened = [
+        open_corpus(folder.shards, manifest, index, len(tokenizer)) for index in range(len(steps))
+    ]
+    names = [
+        " + ".join(files.names)
+        for files, shards in zip(recipe.data.train, opened, strict=True)
+        for _ in shards
+    ]
+    return Prepared(tokenizer, tuple(chain.from_iterable(opened)), tuple(names), fingerprint)
 
 
-def sha256(content: bytes) -> str:
-    """Return the SHA-256 of bytes as hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
+def open_corpus(folder: Path, manifest: Manifest, index: int, vocab_size: int) -> list[Shard]:
+    """Open the shards of a training corpus by its index in the recipe; see `open_shard`."""
+    names = names_of(manifest, index)
+    if len(names) == 1:
+        return [open_shard(folder, names[0], vocab_size)]
+    # Many small files are a large corpus, which is not read into memory.
+    allow_open_files(len(ENDINGS) * sum(step.parts for step in manifest.steps.values()))
+    return [open_shard(folder, name, vocab_size, 0) for name in names]
 
 
-def remove_unused(folder: Path, manifest: Manifest, names: set[str]) -> None:
-    """Remove all shards but those with these names, and their steps."""
+def remove_unused(folder: Path, manifest: Manifest, corpora: int, names: set[str]) -> None:
+    """Remove the steps of more corpora than there are, and all shards but those with these names.
+
+    What other processes were writing when they were killed is removed too.
+    """
     for step in [each for each in manifest.steps if each.startswith("train-")]:
-        if step not in names:
+        if step not in map(shard_name, range(corpora)):
             manifest.forget(step)
     for path in folder.glob("train-*"):
-        if path.suffix[1:] in ENDINGS and path.stem not in names:
+        if path.suffix[1:] in (*ENDINGS, ALIGNMENT, "json", "partial") and path.stem not in names:
             path.unlink()
 
 
@@ -146,97 +216,3 @@ def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
                 data.find(file, recipe)
         except NmtError as error:
             notify(f"test set {name}, which `nmt evaluate` will need: {error}")
-
-
-def store_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
-    """Store the bytes of another model's tokenizer as the run's own, and return it."""
-    tokenizer = Tokenizer(model, "the tokenizer of the initial model")
-    digest = sha256(model)
-    key = hash_of("given", digest)
-    if manifest.needs(TOKENIZER, key, folder) or not has_content(folder.tokenizer, model):
-        write_bytes(folder.tokenizer, model)
-        manifest.steps[TOKENIZER] = Step(key, {MODEL: digest})
-        manifest.save()
-    return tokenizer
-
-
-def has_content(path: Path, content: bytes) -> bool:
-    """Return whether a file exists with this content."""
-    try:
-        return path.read_bytes() == content
-    except OSError:
-        return False
-
-
-def prepare_tokenizer(
-    recipe: Recipe,
-    data: DataFolder,
-    folder: PreparedFolder,
-    manifest: Manifest,
-    key: str,
-    notify: Notify,
-) -> Tokenizer:
-    """Return the run's tokenizer; learn it if it is missing, damaged, or has another key."""
-    if not manifest.needs(TOKENIZER, key, folder) and folder.tokenizer.is_file():
-        tokenizer = load_tokenizer(folder.tokenizer)
-        if sha256(tokenizer.model) == manifest.steps[TOKENIZER].sha256.get(MODEL):
-            return tokenizer
-    tokenizer = learn_tokenizer(recipe, data, notify)
-    write_bytes(folder.tokenizer, tokenizer.model)
-    manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
-    manifest.save()
-    return tokenizer
-
-
-def needs_encoding(
-    folder: PreparedFolder, manifest: Manifest, name: str, key: str, notify: Notify
-) -> bool:
-    """Return whether a shard must be written; print a note if it was but is damaged."""
-    if manifest.needs(name, key, folder):
-        return True
-    if is_intact(folder.shards, name, manifest.steps[name].sha256):
-        return False
-    notify(f"{folder.shards / name} is damaged or missing and is created again")
-    return True
-
-
-def encode_corpus(
-    recipe: Recipe,
-    files: TextFiles,
-    data: DataFolder,
-    folder: PreparedFolder,
-    index: int,
-    tokenizer: Tokenizer,
-    key: str,
-) -> Step:
-    """Encode and clean the training corpus `files`, number `index`, into a shard."""
-    counts = Counter(dict.fromkeys(VERDICTS, 0))
-    pairs = read_pairs(files, data, recipe)
-    with (
-        new_shard(folder.shards, shard_name(index), len(tokenizer)) as writer,
-        progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
-    ):
-        for chunk in encode_pairs(pairs, tokenizer, recipe.data):
-            writer.add(chunk.pairs)
-            counts.update(chunk.counts)
-            bar.update(sum(chunk.counts.values()))
-    return Step(key, writer.digests(), dict(counts))
-
-
-def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
-    """Return one line about what cleaning kept and dropped."""
-    return (
-        f"{' + '.join(files.names)}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,}"
-        f" with an empty side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
-        f" {counts['ratio']:,} beyond a length ratio of {limits.max_ratio:g}"
-    )
-
-
-def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
-    """Return a phrase with the totals that cleaning dropped from all corpora."""
-    counts = [step.counts for name, step in manifest.steps.items() if name.startswith("train-")]
-    empty, long, ratio = (sum(each[k] for each in counts) for k in ("empty", "too_long", "ratio"))
-    return (
-        f"{empty:,} with an empty side, {long:,} longer than data.max_length={limits.max_length},"
-        f" {ratio:,} beyond data.max_ratio={limits.max_ratio:g}"
-    )

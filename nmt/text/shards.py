@@ -1,4 +1,4 @@
-"""Encoded pairs on disk: flat integer arrays, memory-mapped, so that they need no memory.
+"""Encoded pairs on disk: flat integer arrays, memory-mapped if large, so that they need no memory.
 
 A shard NAME of n pairs is three files of little-endian integers:
 
@@ -9,22 +9,28 @@ A shard NAME of n pairs is three files of little-endian integers:
 """
 
 import hashlib
+import mmap
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 import numpy
 from numpy.typing import NDArray
 
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
+from nmt.system.digest import sha256_of
+from nmt.system.reading import check_regular, is_present, unreadable
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
 OFFSET: "numpy.dtype[numpy.int64]" = numpy.dtype("<i8")
 LINE: "numpy.dtype[numpy.uint32]" = numpy.dtype("<u4")
 ENDINGS = ("ids", "offsets", "lines")
 Number = TypeVar("Number", bound=numpy.generic)
+WHAT = "the prepared corpus"
+SMALL = 64 << 20  # bytes; a smaller file is read into memory, where nothing can happen to it
 BLOCK_PAIRS = 1 << 20  # pairs whose lengths are computed at once, to bound memory
 
 
@@ -49,14 +55,54 @@ class FlatSegments:
     ids: NDArray[numpy.int64]
     lengths: NDArray[numpy.int64]  # (n,) tokens
 
+    def backwards(self) -> "FlatSegments":
+        """Return the segments in the same order, each with its last token first."""
+        ends = self.lengths.cumsum()
+        mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
+        return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """A file that is mapped into memory, where reading what was cut off kills the process.
+
+    The kernel sends SIGBUS. Python cannot turn it into an error: a handler in Python runs after the
+    instruction that failed, which fails again and again. So the size is checked before reading.
+    """
+
+    path: Path
+    content: mmap.mmap
+
+    def check_size(self) -> None:
+        """Raise DamagedError if the file is shorter than what is mapped."""
+        # The size of the file that was opened, even if another one has its name now.
+        if self.content.size() < len(self.content):
+            raise DamagedError(
+                f"{self.path} was truncated while it was in use; the same command creates it again"
+            )
+
+
+@dataclass(frozen=True)
+class OpenArray(Generic[Number]):
+    """The numbers in a file."""
+
+    numbers: NDArray[Number]
+    file: MappedFile | None  # None: the file was read
+
 
 @dataclass(frozen=True)
 class Shard:
-    """Encoded pairs on disk, n of them, memory-mapped."""
+    """Encoded pairs on disk, n of them; large files are memory-mapped."""
 
     ids: Ids
     offsets: NDArray[numpy.int64]  # (2n + 1,)
     lines: NDArray[numpy.uint32]  # (n,)
+    files: tuple[MappedFile, ...] = ()
+
+    def check_files(self) -> None:
+        """Raise DamagedError if a mapped file was cut; call this before reading."""
+        for file in self.files:
+            file.check_size()
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -68,22 +114,34 @@ class Shard:
             each = numpy.diff(self.offsets[2 * start : 2 * end + 1])
             yield each[0::2], each[1::2]
 
-    def pair(self, index: int) -> tuple[Ids, int]:
-        """Return the ids of one pair, source and target end to end, and the source's length."""
-        start, middle, end = self.offsets[2 * index : 2 * index + 3].tolist()
-        return self.ids[start:end], middle - start
+    def pairs(self, indices: NDArray[numpy.int64]) -> tuple[Ids, NDArray[numpy.int64]]:
+        """Return the ids of pairs end to end, and the lengths of source 0, target 0, source 1, ...
+
+        indices (m,): the pairs in the wanted order.
+        """
+        starts, ends = self.offsets[2 * indices], self.offsets[2 * indices + 2]
+        sources = self.offsets[2 * indices + 1] - starts
+        totals = ends - starts
+        places = numpy.arange(totals.sum()) + numpy.repeat(ends - totals.cumsum(), totals)
+        return self.ids[places], numpy.stack([sources, totals - sources], 1).reshape(-1)
 
 
 class ShardWriter:
     """A writer of a shard, chunk by chunk; the files get their names in `finish`."""
 
-    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
+    def __init__(self, folder: Path, name: str, vocab_size: int, mark: str = "") -> None:
+        """Prepare to write; mark: begins with a dot and sets the unfinished files apart."""
         self._final = [folder / f"{name}.{ending}" for ending in ENDINGS]
-        self._partial = [path.with_name(f"{path.name}.partial") for path in self._final]
+        self._partial = [path.with_name(f"{path.name}{mark}.partial") for path in self._final]
         self._types = (id_type(vocab_size), OFFSET, LINE)
-        self._streams = [path.open("wb") for path in self._partial]
+        self._streams: list[IO[bytes]] = []
         self._hashes = [hashlib.sha256() for _ in ENDINGS]
         self._total = 0
+
+    def open(self) -> None:
+        """Create the unfinished files."""
+        for path in self._partial:
+            self._streams.append(path.open("wb"))
         self._write(1, numpy.zeros(1, OFFSET))
 
     def add(self, pairs: EncodedPairs) -> None:
@@ -105,26 +163,32 @@ class ShardWriter:
     def finish(self) -> None:
         """Close the files and give them their final names."""
         for stream, partial, final in zip(self._streams, self._partial, self._final, strict=True):
+            stream.flush()
+            os.fsync(stream.fileno())  # a loss of power must not leave the size without the content
             stream.close()
             partial.replace(final)
 
     def discard(self) -> None:
         """Close and remove the unfinished files, if any remain."""
-        for stream, partial in zip(self._streams, self._partial, strict=True):
-            stream.close()
-            partial.unlink(missing_ok=True)
+        for stream in self._streams:
+            with suppress(OSError):  # the disk refuses what is buffered
+                stream.close()
+        for partial in self._partial:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 @contextmanager
-def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]:
+def new_shard(folder: Path, name: str, vocab_size: int, mark: str = "") -> Iterator[ShardWriter]:
     """Yield a writer whose shard appears when the block ends without an exception.
 
-    Raises NmtError if the files cannot be written.
+    mark: see `ShardWriter`. Raises NmtError if the files cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writer = ShardWriter(folder, name, vocab_size)
+        writer = ShardWriter(folder, name, vocab_size, mark)
         try:
+            writer.open()
             yield writer
             writer.finish()
         finally:
@@ -138,36 +202,52 @@ def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]
 def is_intact(folder: Path, name: str, digests: Mapping[str, str]) -> bool:
     """Return whether a shard's files exist with the SHA-256 `digests` that they were written with.
 
-    digests: by name ending.
+    digests: by name ending. Raises NmtError if a file is there but cannot be read.
     """
-    try:
-        for ending in ENDINGS:
-            with (folder / f"{name}.{ending}").open("rb") as stream:
-                if hashlib.file_digest(stream, "sha256").hexdigest() != digests[ending]:
-                    return False
-    except (OSError, KeyError):
-        return False
+    for ending in ENDINGS:
+        path = folder / f"{name}.{ending}"
+        if not is_present(path) or sha256_of(path, WHAT) != digests.get(ending):
+            return False
     return True
 
 
-def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
-    """Map a shard into memory; raises NmtError if a file is missing or the files do not match."""
+def open_shard(folder: Path, name: str, vocab_size: int, small: int | None = None) -> Shard:
+    """Open a shard; raises NmtError if a file is missing or the files do not match.
+
+    small: bytes; larger files are mapped. None stands for `SMALL`.
+    """
+    small = SMALL if small is None else small
+    offsets = open_array(folder / f"{name}.offsets", OFFSET, small)
+    ids = open_array(folder / f"{name}.ids", id_type(vocab_size), small)
+    lines = open_array(folder / f"{name}.lines", LINE, small)
+    if len(offsets.numbers) != 2 * len(lines.numbers) + 1 or offsets.numbers[-1] != len(
+        ids.numbers
+    ):
+        raise damaged(folder / f"{name}.ids")
+    files = tuple(each.file for each in (ids, offsets, lines) if each.file)
+    return Shard(ids.numbers, offsets.numbers, lines.numbers, files)
+
+
+def damaged(path: Path) -> DamagedError:
+    """Return the error for a damaged file of a shard."""
+    return DamagedError(f"{path} is damaged; remove {path.parent} and run `nmt prepare`")
+
+
+def open_array(path: Path, dtype: "numpy.dtype[Number]", small: int) -> OpenArray[Number]:
+    """Return the content of a file as a read-only array: read if it is small, else mapped."""
+    file, fix = None, "`nmt prepare` creates it"
+    check_regular(path, WHAT, fix)
     try:
-        offsets = map_array(folder / f"{name}.offsets", OFFSET)
-        ids = map_array(folder / f"{name}.ids", id_type(vocab_size))
-        lines = map_array(folder / f"{name}.lines", LINE)
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size <= small:
+                content: bytes | mmap.mmap = stream.read(size)
+            else:
+                content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+                file = MappedFile(path, content)
     except (OSError, ValueError) as error:
-        raise NmtError(
-            f"cannot read the prepared corpus {folder / name}: {error}; `nmt prepare` makes it"
-        ) from error
-    if len(offsets) != 2 * len(lines) + 1 or offsets[-1] != len(ids):
-        raise NmtError(f"{folder / name}.ids is damaged; remove {folder} and run `nmt prepare`")
-    return Shard(ids, offsets, lines)
-
-
-def map_array(path: Path, dtype: "numpy.dtype[Number]") -> NDArray[Number]:
-    """Return the content of a file as a read-only array; an empty file cannot be mapped."""
-    if path.stat().st_size == 0:
-        return numpy.zeros(0, dtype)
-    # Slicing a plain array is three times as fast as slicing a memmap.
-    return numpy.asarray(numpy.memmap(path, dtype, mode="r"))
+        raise unreadable(WHAT, path, error, fix) from error
+    if len(content) % dtype.itemsize:
+        raise damaged(path)
+    # Slicing a plain array is three times as fast as slicing a numpy.memmap.
+    return OpenArray(numpy.frombuffer(content, dtype), file)

@@ -6,12 +6,13 @@ from pathlib import Path
 from nmt.artifacts.model_file import average, read_model, save_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import DamagedError, NmtError
+from nmt.system.reading import is_present
+from nmt.training.checkpoint_manifest import WEIGHTS
 from nmt.training.checkpoints import (
-    WEIGHTS,
     averaged_updates,
+    complete_updates,
     set_aside,
-    updates_with,
     verify,
     weights_path,
 )
@@ -19,23 +20,26 @@ from nmt.training.checkpoints import (
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
     """Return True if the run's model is the average of the last checkpoints up to update `last`."""
+    if not is_present(run.model):
+        return False
     try:
         return [*read_model(run.model).updates] == averaged_updates(run, recipe, last)
-    except NmtError:  # the model is missing or damaged
+    except DamagedError:
         return False
 
 
 def write_average(run: RunFolder, recipe: Recipe, last: int) -> None:
     """Write the average of the last checkpoints up to update `last` as the run's model.
 
-    Damaged checkpoints are set aside and left out. Raises NmtError if all are damaged.
+    Damaged checkpoints are set aside and left out. Raises NmtError if all are damaged or one cannot
+    be read.
     """
     intact = []
     for update in averaged_updates(run, recipe, last):
         try:
             verify(run, update, (WEIGHTS,))
             intact.append(update)
-        except NmtError as error:
+        except DamagedError as error:
             set_aside(run, update, str(error))
     if not intact:
         raise NmtError(
@@ -54,15 +58,31 @@ def average_checkpoints(
     checkpoints to average. updates: the updates of the checkpoints to average. Raises NmtError if
     one of them is missing or damaged.
     """
-    available = updates_with(run, WEIGHTS)
+    available = complete_updates(run)
     if last:
         updates = available[-last:]
     elif not updates:
         updates = averaged_updates(run, run.load_recipe(), last=max(available, default=0))
     missing = sorted({*updates} - {*available})
-    if missing or not updates or (last and len(updates) < last):
-        lacking = f"checkpoint of update {missing[0]}" if missing else f"{last or 1} checkpoints"
-        raise NmtError(f"{run.path} has no {lacking}; it has: {available or 'none'}")
+    if missing:
+        if is_present(weights_path(run, missing[0])):
+            verify(run, missing[0], (WEIGHTS,))  # says what it lacks
+        has = f"it has {listed(available)}"
+        raise NmtError(f"{run.path} has no checkpoint of update {missing[0]}; {has}")
+    if last and len(updates) < last:
+        raise NmtError(f"cannot average the last {last}: {run.path} has {listed(available)}")
+    if not updates:
+        raise NmtError(f"{run.path} has no checkpoints; `nmt train` writes them")
+    for update in updates:
+        verify(run, update, (WEIGHTS,))
     mean = average([weights_path(run, update) for update in updates])
-    save_model(output, mean.weights, mean.tokenizer, mean.recipe, mean.updates)
+    recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
+    made_by = "average"  # `nmt.artifacts.outputs` lets this command replace the file
+    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, made_by)
     return mean.updates
+
+
+def listed(updates: Sequence[int]) -> str:
+    """Return how many checkpoints there are and their updates, as a phrase."""
+    count = f"{len(updates) or 'no'} checkpoint{'s' * (len(updates) != 1)}"
+    return f"{count}: {', '.join(map(str, updates))}" if updates else count

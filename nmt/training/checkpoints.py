@@ -10,28 +10,37 @@ Random states need not be stored: dropout is seeded by (seed, update), the order
 """
 
 import hashlib
-import json
 import re
-from dataclasses import asdict
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
+from torch import Tensor
 
 from nmt.artifacts.model_file import load_weights, read_model_file, save_model
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.config import Recipe, TrainSettings
+from nmt.errors import DamagedError, NmtError
 from nmt.model.transformer import Transformer
-from nmt.system.atomic import atomic_path, write_text
-from nmt.system.digest import sha256_of
+from nmt.system.atomic import atomic_path
+from nmt.system.digest import HashingStream, sha256_of
 from nmt.system.log import note
+from nmt.system.reading import entries, is_present
 from nmt.text.manifest import corpus_changed
-from nmt.training.progress import Progress, Window
+from nmt.training.checkpoint_manifest import (
+    STATE,
+    WEIGHTS,
+    CheckpointManifest,
+    read_manifest,
+    write_manifest,
+)
+from nmt.training.progress import Progress
 
 KEPT_STATES = 2  # optimiser states: the newest one and the one before it
-WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"  # the suffixes of a checkpoint's files
-FILE_NAME = re.compile(r"update-(\d+)\.(safetensors|state\.pt|json)$")
+MANIFEST = "json"  # the suffix of a checkpoint's manifest
+FILE_NAME = re.compile(r"update-([0-9]{8}|[1-9][0-9]{8,11})\.(safetensors|state\.pt|json)")
 
 
 def checkpoint_path(run: RunFolder, update: int, suffix: str) -> Path:
@@ -46,14 +55,19 @@ def weights_path(run: RunFolder, update: int) -> Path:
 
 def updates_with(run: RunFolder, suffix: str) -> list[int]:
     """Return the updates that have a checkpoint file with this suffix, ascending."""
-    matches = (FILE_NAME.search(path.name) for path in run.checkpoints.glob("update-*"))
+    matches = (FILE_NAME.fullmatch(path.name) for path in entries(run.checkpoints))
     return sorted(int(match[1]) for match in matches if match and match[2] == suffix)
+
+
+def complete_updates(run: RunFolder) -> list[int]:
+    """Return the updates that have weights and a manifest, ascending."""
+    return sorted({*updates_with(run, MANIFEST)} & {*updates_with(run, WEIGHTS)})
 
 
 def save_checkpoint(
     run: RunFolder,
-    network: Transformer,
-    optimizer: torch.optim.Optimizer,
+    network: Mapping[str, Tensor],
+    optimizer: Mapping[str, Any],
     progress: Progress,
     tokenizer: bytes,
     recipe: Recipe,
@@ -61,25 +75,24 @@ def save_checkpoint(
 ) -> None:
     """Write weights and optimiser state, then the manifest, then remove old checkpoints.
 
-    If the update has a checkpoint already, only its manifest is written again, with the current
-    progress. Raises NmtError if a file cannot be written.
+    network, optimizer: their states. If the update has a checkpoint already, only its manifest is
+    written again, with the current progress. Raises NmtError if a file cannot be written.
     """
     update = progress.update
     weights, state, manifest = (
         checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE, MANIFEST)
     )
-    if all(path.is_file() for path in (weights, state, manifest)):
-        digests = read_manifest(manifest)["sha256"]
-    else:
-        digests = {}
+    digests = {}
+    if all(map(is_present, (weights, state, manifest))):
+        with suppress(DamagedError):  # all three are written again
+            digests = read_manifest(manifest, update).sha256
     try:
         if not digests:
-            save_model(weights, network.state_dict(), tokenizer, recipe, [update])
-            save_state(state, optimizer)
-            digests = {WEIGHTS: sha256_of(weights), STATE: sha256_of(state)}
-        content = {"progress": asdict(progress), "fingerprint": fingerprint, "sha256": digests}
-        signed = {**content, "checksum": checksum(content)}
-        write_text(manifest, json.dumps(signed, indent=1) + "\n")
+            digests = {
+                WEIGHTS: save_model(weights, network, tokenizer, recipe, [update]),
+                STATE: save_state(state, optimizer),
+            }
+        write_manifest(manifest, CheckpointManifest(progress, fingerprint, digests))
     except NmtError as error:
         if not manifest.is_file():  # without a manifest the files would only fill the disk
             weights.unlink(missing_ok=True)
@@ -91,56 +104,64 @@ def save_checkpoint(
     remove_old_checkpoints(run, recipe)
 
 
-def save_state(path: Path, optimizer: torch.optim.Optimizer) -> None:
-    """Write an optimiser's state; raises NmtError if the file cannot be written."""
+def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:
+    """Write an optimiser's state and return the file's SHA-256.
+
+    Raises NmtError if the file cannot be written.
+    """
+    digest = hashlib.sha256()
     with atomic_path(path) as partial:
         try:
             with partial.open("wb") as stream:
-                torch.save(optimizer.state_dict(), stream)
+                torch.save(optimizer, cast(IO[bytes], HashingStream(stream, digest)))
         except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
+    return digest.hexdigest()
 
 
-def checksum(content: dict[str, Any]) -> str:
-    """Return the SHA-256 of a manifest's content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def verify(
+    run: RunFolder, update: int, suffixes: tuple[str, ...] = (WEIGHTS, STATE)
+) -> CheckpointManifest:
+    """Return the manifest of an update's checkpoint, after its files were compared with it.
 
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Return a manifest's content; raises NmtError if it is damaged."""
-    try:
-        content = dict(json.loads(path.read_text(encoding="utf-8")))
-        expected = content.pop("checksum")
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NmtError(f"{path} is damaged, or written by another version of nmt") from error
-    if expected != checksum(content):
-        raise NmtError(f"{path} is damaged: its checksum is wrong")
-    return content
-
-
-def verify(run: RunFolder, update: int, suffixes: tuple[str, ...] = (WEIGHTS, STATE)) -> None:
-    """Raise NmtError, which names the file, if an update's checkpoint is damaged."""
-    digests = read_manifest(checkpoint_path(run, update, MANIFEST))["sha256"]
-    for suffix in suffixes:
-        path = checkpoint_path(run, update, suffix)
-        if sha256_of(path) != digests[suffix]:
-            raise NmtError(f"{path} is damaged: its SHA-256 is wrong")
+    Raises DamagedError, which names the file, if one is missing or not what was written; NmtError
+    if one cannot be read.
+    """
+    paths = {suffix: checkpoint_path(run, update, suffix) for suffix in (MANIFEST, *suffixes)}
+    for path in paths.values():
+        if not is_present(path):
+            raise DamagedError(f"the checkpoint of update {update:,} is incomplete: no {path}")
+    manifest = read_manifest(paths.pop(MANIFEST), update)
+    for suffix, path in paths.items():
+        if sha256_of(path) != manifest.sha256[suffix]:
+            raise DamagedError(f"{path} is damaged: its SHA-256 is wrong")
+    return manifest
 
 
 def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
     """Return the updates whose checkpoints the average includes, up to the update `last`.
 
-    These are the newest multiples of `train.checkpoint_updates`, and `last` itself. A checkpoint
-    that a signal caused between two multiples is left out, so that an interrupted run has the same
-    average as an uninterrupted one.
+    These are the newest checkpoints that were due, and `last` itself. A checkpoint that a signal
+    caused between two of them is left out, so that an interrupted run has the same average as an
+    uninterrupted one.
     """
-    complete = {*updates_with(run, MANIFEST)} & {*updates_with(run, WEIGHTS)}
     included = [
         update
-        for update in sorted(complete)
-        if update == last or (update < last and update % recipe.train.checkpoint_updates == 0)
+        for update in complete_updates(run)
+        if update == last or (update < last and was_due(run, recipe.train, update))
     ]
     return included[-recipe.train.average_checkpoints :]
+
+
+def was_due(run: RunFolder, settings: TrainSettings, update: int) -> bool:
+    """Return whether the checkpoint of an update was due; if by time, its manifest says so."""
+    progress = Progress(update)
+    if settings.checkpoint_minutes:
+        try:
+            progress = read_manifest(checkpoint_path(run, update, MANIFEST), update).progress
+        except DamagedError:
+            return True  # who averages it verifies it first
+    return progress.is_checkpoint_due(settings)
 
 
 def remove_old_checkpoints(run: RunFolder, recipe: Recipe) -> None:
@@ -163,17 +184,22 @@ def set_aside(run: RunFolder, update: int, reason: str) -> None:
     note(f"{reason}; the files of update {update:,} are renamed to *.damaged")
 
 
-def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
-    """Return the update to resume from, 0 to start from the beginning.
-
-    Damaged checkpoints newer than it are set aside. Raises NmtError if all checkpoints are damaged
-    or the prepared corpus is not the one that the run started with.
-    """
-    complete = [
+def resumable(run: RunFolder) -> list[int]:
+    """Return the updates whose checkpoints have all files that resuming needs, ascending."""
+    return [
         update
         for update in updates_with(run, MANIFEST)
         if checkpoint_path(run, update, STATE).is_file()
     ]
+
+
+def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
+    """Return the update to resume from, 0 to start from the beginning.
+
+    Damaged checkpoints newer than it are set aside. Raises NmtError if all checkpoints are damaged,
+    if one cannot be read, or if the prepared corpus is not the one that the run started with.
+    """
+    complete = resumable(run)
     if not complete:
         # Files without a manifest are left from a process that was killed in a first checkpoint.
         if updates_with(run, MANIFEST):
@@ -185,11 +211,11 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
     damaged: list[tuple[int, str]] = []
     for update in reversed(complete):
         try:
-            verify(run, update)
-        except NmtError as error:
+            manifest = verify(run, update)
+        except DamagedError as error:
             damaged.append((update, str(error)))
             continue
-        if read_manifest(checkpoint_path(run, update, MANIFEST))["fingerprint"] != fingerprint:
+        if manifest.fingerprint != fingerprint:
             raise corpus_changed(run.path)
         for newer, reason in damaged:
             set_aside(run, newer, reason)
@@ -211,9 +237,8 @@ def resume(
     load_weights(network, read_model_file(weights).weights, weights)
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
-        values = read_manifest(checkpoint_path(run, update, MANIFEST))["progress"]
-        return Progress(**{**values, "window": Window(**values["window"])})
     except (
         Exception
     ) as error:  # PyTorch raises errors of many types for content that it cannot read
         raise NmtError(f"{state} is of another version of this program") from error
+    return read_manifest(checkpoint_path(run, update, MANIFEST), update).progress

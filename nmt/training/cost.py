@@ -1,4 +1,4 @@
-"""The cost of a model by formula: parameters, floating-point operations and activation memory.
+"""The cost of a model by formula: floating-point operations and activation memory.
 
 Dimensions: pairs of S source and T target tokens, h heads, vocabulary size V. A floating-point
 operation (FLOP) is one addition or multiplication: the product of an m x n and an n x p matrix has
@@ -48,21 +48,6 @@ class Workload:
         source, target: the total tokens of each side.
         """
         return cls(source, target, source * length, target * (length + 1) / 2, target * length)
-
-
-def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
-    """Return the number of a model's trainable parameters."""
-    s = settings
-    attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
-    feed_forward = s.d_model * (s.inner_rows + s.inner_width) + s.inner_rows + s.d_model
-    norm = s.d_model if s.norm_kind == "rms" else 2 * s.d_model
-    matrices = {"all": 1, "target": 2, "none": 3}[s.tied]
-    final_norms = 2 * norm if s.norm == "pre" else 0
-    positions = 2 * s.max_positions * s.d_model if s.positions == "learned" else 0
-    encoder_layer = attention + feed_forward + 2 * norm
-    decoder_layer = 2 * attention + feed_forward + 3 * norm
-    layers = s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
-    return matrices * vocab_size * s.d_model + positions + layers + final_norms
 
 
 def forward_flops(model: ModelSettings, vocab_size: int, work: Workload) -> float:

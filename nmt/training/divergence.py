@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import DivergenceError
-from nmt.training.checkpoints import STATE, updates_with, weights_path
+from nmt.training.checkpoint_manifest import STATE
+from nmt.training.checkpoints import updates_with, weights_path
 from nmt.training.progress import Progress
 
 MAX_SKIPS_IN_ROW = 5  # skipped updates after which a training stops

@@ -12,7 +12,8 @@ import torch
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
 from nmt.model.transformer import Transformer
-from nmt.text.batches import PairDataset
+from nmt.recipe.size import least_parameters, training_bytes
+from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import EpochPlan
 from nmt.training.cost import activation_bytes
 from nmt.training.updates import Updater
@@ -20,12 +21,37 @@ from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
 
 CGROUPS = Path("/sys/fs/cgroup")
+CPU = torch.device("cpu")
+
+
+def check_model_fits(recipe: Recipe) -> None:
+    """Raise NmtError if the model alone, without any batch, needs more memory than is available.
+
+    Counted are weights, gradients and Adam's moments, of each worker on this machine.
+    """
+    available = available_bytes()
+    parameters = least_parameters(recipe)
+    needed = training_bytes(parameters) * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if available is not None and needed > available:
+        raise NmtError(
+            f"recipe {recipe.name}: the model has {parameters:,} parameters, whose weights,"
+            f" gradients and averages need {needed / 1e9:,.1f} GB of memory, but"
+            f" {available / 1e9:,.1f} GB are available; lower the numbers of layers or the widths"
+            " in [model]"
+        )
 
 
 def costliest_batch(
-    plan: EpochPlan, dataset: PairDataset, model: ModelSettings, vocab_size: int
+    plan: EpochPlan,
+    dataset: PairDataset,
+    model: ModelSettings,
+    vocab_size: int,
+    length_multiple: int = 1,
 ) -> int:
-    """Return the index of the plan's batch whose activations take the most memory with padding."""
+    """Return the index of the plan's batch whose activations take the most memory with padding.
+
+    length_multiple: lengths with the end token are padded to a multiple of this.
+    """
     rows = torch.from_numpy(numpy.diff(plan.starts).astype(numpy.float64))
     S, T = (
         torch.from_numpy(
@@ -33,6 +59,7 @@ def costliest_batch(
         )
         for lengths in (dataset.source_lengths, dataset.target_lengths)
     )
+    S, T = ((each / length_multiple).ceil() * length_multiple for each in (S, T))
     costliest = int(activation_bytes(model, vocab_size, rows, S, T).argmax())
     return int(numpy.flatnonzero(plan.sequence == costliest)[0])
 
@@ -46,36 +73,79 @@ def check_memory(
     updater: Updater,
     network: Transformer,
     workers: Workers,
-) -> None:
+    length_multiple: int,
+) -> int:
     """Run the largest training batch and the longest dev batches, and discard the results.
 
-    Raises NmtError, which names the setting to lower, if memory does not suffice.
+    Returns the train.micro_batch_tokens to train with: those of the recipe, or, if it sets none and
+    whole batches do not fit, the largest that fit of half a batch, a quarter, and so on. Raises
+    NmtError, which names the setting to lower, if memory does not suffice.
     """
-    vocab_size = network.vocab_size
-    index = costliest_batch(plan, dataset, recipe.model, vocab_size)
-    share = dataset.batch(plan[index][:: workers.count], epoch)
-    parts = share.split(recipe.train.micro_batch_tokens)
-    batch = max(parts, key=lambda part: part.source.numel() + part.labels.numel())
-    rows, S, T = len(batch.source), batch.source.shape[1], batch.labels.shape[1]
-    with memory_limit(
-        f"the largest batch, {rows:,} pairs of up to {S:,} source and {T:,} target tokens;"
-        " lower train.micro_batch_tokens (it accumulates: same updates, less memory)"
-    ):
-        updater.try_batch(batch)
-    with memory_limit("the longest dev segments; lower decode.batch_tokens"):
+    size = network.vocab_size
+    index = costliest_batch(plan, dataset, recipe.model, size, length_multiple)
+    share = dataset.batch(plan[index][:: workers.count], epoch, length_multiple)
+    sizes = [recipe.train.micro_batch_tokens]
+    if sizes == [0]:
+        sizes = [0, *halves(share)]
+    chosen = next((size for size in sizes if fits(share, size, updater, workers)), None)
+    if chosen is None:
+        batch = largest_part(share, sizes[-1])
+        rows, S, T = len(batch.source), batch.source.shape[1], batch.labels.shape[1]
+        advice = "lower train.micro_batch_tokens (it accumulates: same updates, less memory)"
+        raise too_little_memory(
+            f"the largest batch, {rows:,} pairs of up to {S:,} source and {T:,} target tokens;"
+            f" {advice if sizes[-1] and len(sizes) == 1 else 'lower data.max_length'}"
+        )
+    with memory_limit("the longest dev segments; lower decode.batch_tokens", updater.device):
         dev.try_longest(network, updater.threads)
+    workers.meet()  # a worker that failed ends the others here, not in an exchange of their GPUs
+    return chosen
+
+
+def halves(batch: Batch) -> list[int]:
+    """Return half of a batch's tokens, a quarter and so on, down to those of one pair."""
+    rows = len(batch.source)
+    longest = max(batch.source.shape[1], batch.labels.shape[1])
+    return [longest * (rows >> times) for times in range(1, rows.bit_length())]
+
+
+def largest_part(batch: Batch, micro_batch_tokens: int) -> Batch:
+    """Return the micro-batch with the most tokens."""
+    parts = batch.split(micro_batch_tokens)
+    return max(parts, key=lambda part: part.source.numel() + part.labels.numel())
+
+
+def fits(batch: Batch, micro_batch_tokens: int, updater: Updater, workers: Workers) -> bool:
+    """Return whether the largest micro-batch fits into the memory of every worker."""
+    try:
+        with memory_limit("a batch", updater.device):
+            updater.try_batch(largest_part(batch, micro_batch_tokens))
+        failures = 0.0
+    except TooLittleMemoryError:
+        failures = 1.0
+    return not workers.all_reduce(torch.tensor(failures)).item()
+
+
+class TooLittleMemoryError(NmtError):
+    """The memory of a CPU or a GPU does not suffice."""
+
+
+def too_little_memory(what: str) -> TooLittleMemoryError:
+    """Return the error for too little memory; `what` says for what, and what to lower."""
+    return TooLittleMemoryError(f"too little memory for {what}, or the size of the model")
 
 
 @contextmanager
-def memory_limit(what: str) -> Iterator[None]:
-    """Limit this process to the available memory within a `with` block.
+def memory_limit(what: str, device: torch.device = CPU) -> Iterator[None]:
+    """Limit this process to the available memory within a `with` block, if it uses the CPU.
 
-    Without a limit, Linux grants more memory than it has and kills the process that uses it.
-    Raises NmtError that `what`, or the model, needs too much memory, if the block runs out of it.
+    Without a limit, Linux grants more memory than it has and kills the process that uses it. For a
+    GPU there is none: its driver reserves addresses that the limit would count as memory. Raises
+    NmtError that `what`, or the model, needs too much memory, if the block runs out of it.
     """
     before = resource.getrlimit(resource.RLIMIT_DATA)
     available = available_bytes()
-    if available is not None:
+    if available is not None and device.type == "cpu":
         own_share = available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         limit = data_bytes() + own_share
         limits = [each for each in (limit, *before) if each != resource.RLIM_INFINITY]
@@ -85,7 +155,7 @@ def memory_limit(what: str) -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise NmtError(f"too little memory for {what}, or the size of the model") from error
+        raise too_little_memory(what) from error
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 

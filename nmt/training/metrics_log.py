@@ -1,4 +1,4 @@
-"""The metrics of a training: a progress bar, lines on stderr, metrics.jsonl and TensorBoard."""
+"""The metrics of a training: lines on stderr, metrics.jsonl and TensorBoard."""
 
 import json
 import math
@@ -12,8 +12,9 @@ from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.atomic import write_text
-from nmt.system.log import note, progress_bar
+from nmt.system.log import note
 from nmt.training.progress import Progress, Window
+from nmt.training.progress_report import ProgressReport, clock
 from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
 
@@ -30,16 +31,14 @@ class MetricsLog:
     ) -> None:
         """Open the metrics and drop the lines of updates that will be repeated.
 
-        writes: False on workers that only count. Raises NmtError if TensorBoard is missing.
+        writes: False on workers that only count.
         """
         self._run = run
         self._settings = recipe.train
         self._progress = progress
         self._open = ExitStack()
-        self._bar = progress_bar(
-            total=self._settings.max_updates, initial=progress.update, unit="update", desc="train"
-        )
-        self._open.callback(self._bar.close)
+        self._report = ProgressReport(recipe.train, progress)
+        self._open.callback(self._report.close)
         self._stream = None
         self._events = None
         if writes:
@@ -64,6 +63,8 @@ class MetricsLog:
     def _drop_repeated_lines(self) -> None:
         """Remove damaged lines and those of updates after the progress."""
         path = self._run.metrics
+        if path.is_fifo():  # opening it would wait for a reader
+            raise NmtError(f"the metrics {path} is a pipe, not a file; remove it")
         if not path.is_file():
             return
         kept = [line for line in self._run.read_metrics(note) if self._is_kept(line)]
@@ -81,7 +82,7 @@ class MetricsLog:
 
     def add(self, result: UpdateResult) -> None:
         """Count an update and write a `train` line if it is due."""
-        self._bar.update()
+        self._report.add(result)
         window = self._progress.window
         if result.is_finite:
             window.updates += 1
@@ -90,23 +91,23 @@ class MetricsLog:
             window.source_tokens += result.source_tokens
             window.target_tokens += result.target_tokens
             window.gradient_norm += result.gradient_norm
-        if self._progress.update % self._settings.report_updates:
+        if result.number % self._settings.report_updates:
             return
         if window.updates:
-            self._write_window(window, result.learning_rate)
+            self._write_window(window, result)
         self._progress.window = Window(start_seconds=self._progress.seconds)
 
-    def _write_window(self, window: Window, learning_rate: float) -> None:
+    def _write_window(self, window: Window, last: UpdateResult) -> None:
         """Write the means over the updates of a window."""
         seconds = max(self._progress.seconds - window.start_seconds, 1e-9)
         loss = window.smoothed_loss / window.target_tokens
         speed = (window.source_tokens + window.target_tokens) / seconds
-        self._bar.set_postfix_str(f"loss {loss:.3f}, lr {learning_rate:.2e}, {speed:,.0f} tokens/s")
         self._write(
             "train",
+            last.number,
             loss=loss,
             perplexity=perplexity(window.plain_loss / window.target_tokens),
-            learning_rate=learning_rate,
+            learning_rate=last.learning_rate,
             gradient_norm=window.gradient_norm / window.updates,
             tokens_per_second=round(speed),
             skipped=self._progress.skipped,
@@ -117,39 +118,37 @@ class MetricsLog:
         progress = self._progress
         what = "loss" if not math.isfinite(result.smoothed_loss) else "gradient"
         note(
-            f"update {progress.update:,} skipped: its {what} is NaN or infinite"
+            f"update {result.number:,} skipped: its {what} is NaN or infinite"
             f" ({progress.skipped:,} skipped so far); {self._run.metrics} names the lines of"
             " its batch"
         )
-        self._write("skipped", reason=what, lines=lines, skipped=progress.skipped)
+        self._write("skipped", result.number, reason=what, lines=lines, skipped=progress.skipped)
 
     def write_validation(self, validation: Validation, *, improved: bool) -> None:
         """Write a validation; improved: it is the best so far."""
         progress = self._progress
         note(
             f"update {progress.update:,}, epoch {progress.epoch + 1}, {clock(progress.seconds)}:"
-            f" dev loss {validation.loss:.3f}, perplexity {perplexity(validation.plain_loss):.2f},"
-            f" {validation.measure.name} {validation.score:.2f}{' (best)' if improved else ''}"
+            f" {figures(validation)}{' (best)' if improved else ''}"
         )
-        self._write("dev", **describe(validation))
+        self._write("dev", progress.update, **describe(validation))
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
         """Write the validation of the average; updates: those of the averaged checkpoints."""
         note(
-            f"average of {len(updates)} checkpoints: dev loss {validation.loss:.3f}, perplexity"
-            f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
-            f" {validation.score:.2f}"
+            f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}: {figures(validation)}"
         )
-        self._write("average", averaged_updates=updates, **describe(validation))
+        update = self._progress.update
+        self._write("average", update, averaged_updates=updates, **describe(validation))
 
-    def _write(self, kind: str, **values: Any) -> None:
-        """Write a line to metrics.jsonl and its numbers to TensorBoard."""
+    def _write(self, kind: str, update: int, **values: Any) -> None:
+        """Write a line about an update to metrics.jsonl and its numbers to TensorBoard."""
         progress = self._progress
         if self._stream is None:
             return
         line = {
             "kind": kind,
-            "update": progress.update,
+            "update": update,
             "epoch": progress.epoch + 1,
             "seconds": round(progress.seconds, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -166,22 +165,14 @@ class MetricsLog:
         if self._events is not None:
             for name, value in values.items():
                 if isinstance(value, (int, float)) and is_finite(value):
-                    self._events.add_scalar(f"{kind}/{name}", value, progress.update)
+                    self._events.add_scalar(f"{kind}/{name}", value, update)
             self._events.flush()
 
 
 def event_writer(run: RunFolder, update: int) -> Any:
-    """Return TensorBoard's writer, which discards the events of later updates.
+    """Return TensorBoard's writer, which discards the events of later updates."""
+    from torch.utils.tensorboard import SummaryWriter
 
-    Raises NmtError if TensorBoard is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise NmtError(
-            "train.tensorboard needs the tensorboard package; `pip install 'nmt[tensorboard]'`, or"
-            " set train.tensorboard=false"
-        ) from error
     return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
 
 
@@ -211,12 +202,15 @@ def describe(validation: Validation) -> dict[str, Any]:
     }
 
 
+def figures(validation: Validation) -> str:
+    """Return the figures of a validation as a phrase."""
+    return (
+        f"dev loss {validation.loss:.3f} (label-smoothed), perplexity"
+        f" {perplexity(validation.plain_loss):.2f}, {validation.measure.name}"
+        f" {validation.score:.2f}"
+    )
+
+
 def perplexity(plain_loss: float) -> float:
     """Return the exponential of the unsmoothed mean loss per token."""
     return math.exp(min(plain_loss, 700.0))  # beyond 700 a float overflows
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

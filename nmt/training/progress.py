@@ -2,39 +2,65 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from msgspec import Meta
+
+from nmt.config import TrainSettings
 from nmt.training.validation import Validation
+
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Sum = Annotated[float, Meta(ge=0)]
 
 
 @dataclass
 class Window:
     """Sums over the updates since the last `train` line of the metrics."""
 
-    smoothed_loss: float = 0.0
-    plain_loss: float = 0.0
-    source_tokens: int = 0
-    target_tokens: int = 0
-    gradient_norm: float = 0.0
-    updates: int = 0  # without the skipped ones
-    start_seconds: float = 0.0  # of the run, when the window started
+    smoothed_loss: Sum = 0.0
+    plain_loss: Sum = 0.0
+    source_tokens: Count = 0
+    target_tokens: Count = 0
+    gradient_norm: Sum = 0.0
+    updates: Count = 0  # without the skipped ones
+    start_seconds: Sum = 0.0  # of the run, when the window started
 
 
 @dataclass
 class Progress:
-    """How far a training has come, at the boundary between two updates."""
+    """The progress of a training, between two updates."""
 
-    update: int = 0  # updates taken or skipped
-    epoch: int = 0
-    batch: int = 0  # batches of the epoch already used
+    update: Count = 0  # updates taken or skipped
+    epoch: Count = 0
+    batch: Count = 0  # batches of the epoch already used
     best_score: float | None = None  # dev score of the best model
     best_loss: float | None = None  # dev loss of the best model
-    best_update: int = 0
-    validated_update: int = 0  # update of the last validation
-    validations_without_improvement: int = 0  # since the best one
-    skipped: int = 0  # updates whose loss or gradient was NaN or infinite
-    skipped_in_row: int = 0
-    seconds: float = 0.0  # spent in updates, over all starts of the run
+    best_update: Count = 0
+    validated_update: Count = 0  # update of the last validation
+    validations_without_improvement: Count = 0  # since the best one
+    skipped: Count = 0  # updates whose loss or gradient was NaN or infinite
+    skipped_in_row: Count = 0
+    seconds: Sum = 0.0  # spent in updates, over all starts of the run
     window: Window = field(default_factory=Window)
+    timed_update: Count = 0  # update of the last checkpoint that was due by time
+
+    def is_possible(self, update: int) -> bool:
+        """Return whether a training can have come so far at an update."""
+        named = (self.best_update, self.validated_update, self.timed_update)
+        latest = max(*named, self.skipped, self.window.updates)
+        has_tokens = bool(self.window.target_tokens) or not self.window.updates
+        return self.update == update >= latest and has_tokens
+
+    def is_finished(self, settings: TrainSettings) -> bool:
+        """Return True after `train.max_updates`, or when the dev set improves no more."""
+        out_of_patience = 0 < settings.patience <= self.validations_without_improvement
+        return self.update >= settings.max_updates or out_of_patience
+
+    def is_checkpoint_due(self, settings: TrainSettings) -> bool:
+        """Return True if the current update has a checkpoint that the average may include."""
+        if settings.checkpoint_minutes:
+            return self.timed_update == self.update
+        return self.update % settings.checkpoint_updates == 0
 
     def count_update(self, *, skipped: bool, seconds: float) -> None:
         """Count an update that was taken or skipped in this many seconds."""
@@ -58,7 +84,14 @@ class Progress:
         self.validated_update = self.update
         if improved:
             self.validations_without_improvement = 0
-            self.best_score, self.best_loss = validation.score, validation.loss
+            # One of the two may be NaN, which is no best result and cannot be stored.
+            self.best_score = finite_or_none(validation.score)
+            self.best_loss = finite_or_none(validation.loss)
             self.best_update = self.update
         else:
             self.validations_without_improvement += 1
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return a value, or None for NaN and infinity."""
+    return value if math.isfinite(value) else None

@@ -4,14 +4,27 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.artifacts.model_languages import correct_languages
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError
 from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
+from nmt.system.devices import has_bf16
 from nmt.system.log import Notify
+from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
-from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs
+from nmt.text.parts import Share
+from nmt.text.prepare import (
+    Prepared,
+    do_steps,
+    open_prepared,
+    prepare,
+    read_dev_pairs,
+    training_files,
+)
 from nmt.text.tokenizer import load_tokenizer
+from nmt.training.lost_files import finished_before, restore_tokenizer
+from nmt.training.requirements import check_requirements, note_large_model
 
 if TYPE_CHECKING:  # `nmt prepare` needs neither
     import torch
@@ -26,6 +39,15 @@ WEIGHT_SETTINGS = tuple(
     for each in fields(ModelSettings)
     if each.name not in ("dropout", "attention_dropout")
 )
+
+
+@dataclass(frozen=True)
+class Start:
+    """The part of a setup that can be read before the corpus is prepared."""
+
+    recipe: Recipe  # with "auto" precision resolved
+    dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
+    initial: "ModelFile | None"  # as in `Setup`
 
 
 @dataclass(frozen=True)
@@ -44,20 +66,86 @@ def set_up(
     run: RunFolder,
     notify: Notify,
     device: "torch.device | None" = None,
+    verify: bool = False,
 ) -> Setup:
     """Write the recipe into the run folder, prepare the corpus and return the setup.
 
     The run folder must be locked. device: where the model will train; None leaves a precision of
-    "auto" for later. Raises NmtError if the run has started with other settings, or if the corpus
-    or the initial model cannot be used.
+    "auto" for later. verify: see `nmt.text.prepare.prepare`. Raises NmtError if the run has started
+    with other settings, or if the corpus or the initial model cannot be used.
     """
-    recipe = resolve_precision(recipe, run, device)
-    run.save_recipe(recipe)
+    start = check_set_up(recipe, data, run, device)
+    if device is not None:
+        note_large_model(start.recipe, run, device, notify)
+    tokenizer = write_start(start, data, run, notify)
+    prepared = prepare(start.recipe, data, run.prepared_folder(), notify, tokenizer, verify)
+    return Setup(start.recipe, prepared, start.dev_pairs, start.initial)
+
+
+def write_start(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> bytes | None:
+    """Write the recipe into the run folder, and return the tokenizer that it must use, if any."""
+    correct_languages(run, start.recipe, notify)
+    run.save_recipe(start.recipe)
+    run.remember(data.path)
+    restore_tokenizer(run, notify)
+    return given_tokenizer(start.recipe, run, start.initial)
+
+
+def prepare_share(
+    recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify, share: Share
+) -> None:
+    """Encode one machine's share of the corpus; other machines work in the run folder too.
+
+    Only the first machine writes the recipe. Errors are those of `set_up`. Raises NmtError on the
+    others if their recipe differs, or if the first machine must learn the tokenizer first.
+    """
+    start = check_set_up(recipe, data, run)
+    if share.number == 1:
+        tokenizer = write_start(start, data, run, notify)
+    else:
+        if is_present(run.recipe):
+            run.check_same_recipe(start.recipe, f"part {share.number}/{share.machines}")
+        tokenizer = given_tokenizer(start.recipe, run, start.initial)
+    do_steps(start.recipe, data, run.prepared_folder(), notify, tokenizer, share)
+
+
+def check_set_up(
+    recipe: Recipe, data: DataFolder, run: RunFolder, device: "torch.device | None" = None
+) -> Start:
+    """Read what a training starts from, without writing anything.
+
+    Arguments and errors are those of `set_up`, except for errors inside the training corpus.
+    """
+    recipe = resolve_for_device(recipe, run, device)
+    run.check_recipe(recipe)
+    finished_before(recipe, run)
+    check_text_files(recipe, data)
+    if device is not None and device.type == "cpu":
+        from nmt.training.memory_probe import check_model_fits
+
+        check_model_fits(recipe)
+    if device is not None:
+        check_requirements(recipe, run, device)
     initial = initial_model(recipe, run)
-    dev_pairs = tuple(read_dev_pairs(recipe, data))  # first, to find its errors early
-    tokenizer = given_tokenizer(recipe, run, initial)
-    prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
-    return Setup(recipe, prepared, dev_pairs, initial)
+    dev_pairs = tuple(read_dev_pairs(recipe, data))
+    if not dev_pairs:
+        raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
+    return Start(recipe, dev_pairs, initial)
+
+
+def check_text_files(recipe: Recipe, data: DataFolder) -> None:
+    """Raise NmtError, which names them all, if training or dev files are missing."""
+    missing: dict[str, NmtError] = {}
+    for name in (name for files in (*recipe.data.train, *recipe.data.dev) for name in files.names):
+        try:
+            data.find(name, recipe)
+        except NmtError as error:
+            missing.setdefault(name, error)
+    if missing:
+        (_, first), *others = missing.items()
+        also = f"; also missing: {', '.join(name for name, _ in others)}" if others else ""
+        raise NmtError(f"{first}{also}") from first
+    training_files(recipe, data)
 
 
 def open_setup(recipe: Recipe, data: DataFolder, run: RunFolder) -> Setup:
@@ -94,34 +182,32 @@ def set_up_workers(
     return own
 
 
-def resolve_precision(recipe: Recipe, run: RunFolder, device: "torch.device | None") -> Recipe:
-    """Return the recipe with a precision of "auto" replaced.
+def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | None") -> Recipe:
+    """Return the recipe with what depends on the device replaced.
 
-    A started run keeps its precision. Otherwise it is bf16 on a device that multiplies bf16 fast,
-    else float32; without a device it stays "auto".
+    A run that has started or has a model keeps its precision, and the micro-batches that were
+    chosen for it. Otherwise a precision of "auto" becomes bf16 on a device that multiplies bf16
+    fast, else float32; without a device it stays "auto". Raises NmtError if the device lacks a
+    precision.
     """
-    if recipe.train.precision != "auto":
-        return recipe
-    if run.is_started() and run.recipe.is_file():
-        precision = run.load_recipe().train.precision
-    elif device is not None:
-        precision = "bf16" if has_bf16(device) else "float32"
-    else:
-        return recipe
-    return replace(recipe, train=replace(recipe.train, precision=precision))
-
-
-def has_bf16(device: "torch.device") -> bool:
-    """Return True if the device has hardware for bf16 products, which are then the fastest."""
-    import torch
-
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        # PyTorch has no public function for this; where these are missing, float32 is safe.
-        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        return any(getattr(torch.cpu, name, lambda: False)() for name in names)
-    return False
+    train = recipe.train
+    if (run.is_started() or is_present(run.model)) and is_present(run.recipe):
+        kept = run.load_recipe()
+        if train.precision == "auto":
+            train = replace(train, precision=kept.train.precision)
+        if not train.micro_batch_tokens:
+            train = replace(train, micro_batch_tokens=kept.train.micro_batch_tokens)
+        if recipe.decode.precision == "auto":
+            decode = replace(recipe.decode, precision=kept.decode.precision)
+            recipe = replace(recipe, decode=decode)
+    elif train.precision == "auto" and device is not None:
+        train = replace(train, precision="bf16" if has_bf16(device) else "float32")
+    if train.precision == "tf32" and device is not None and device.type != "cuda":
+        raise NmtError(
+            f"train.precision=tf32 is for CUDA GPUs, not for {device.type}; set it to float32, or"
+            " to auto"
+        )
+    return replace(recipe, train=train)
 
 
 def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
@@ -135,7 +221,7 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     from nmt.artifacts.model_file import read_model
 
     path = Path(recipe.train.init_from)
-    if not path.exists():
+    if not is_present(path):
         raise NmtError(
             f"{path}, the initial model, does not exist; train it first, or name another with"
             " --init-from"

@@ -1,4 +1,4 @@
-"""Stop training cleanly at SIGINT (Ctrl-C) or SIGTERM."""
+"""Stop training cleanly at Ctrl-C, SIGTERM, or when the terminal is closed."""
 
 import os
 import signal
@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
+from nmt.system.stopping import on_stop_signals
+
 
 class Interrupted(Exception):  # noqa: N818 (a signal is not an error)
     """Raised by a signal in work that may be left unfinished, such as a validation."""
 
 
 class StopRequest:
-    """A context manager that records SIGINT and SIGTERM instead of ending the process.
+    """A context manager that records a stop signal instead of ending the process.
 
     A second SIGINT ends the process at once. A second SIGTERM does not: a job scheduler sends it to
     every process, torchrun included, which sends it on.
@@ -34,8 +36,7 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is not threading.main_thread():
             return self  # Python delivers signals to the main thread only
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._record)
+        self._previous = on_stop_signals(self._record)
         return self
 
     def __exit__(

@@ -1,16 +1,24 @@
 """One training from a recipe to a model, for `nmt train` and for each run of `nmt ablate`."""
 
-from contextlib import nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from typing import Any
 
 import torch
 
+from nmt.artifacts.model_languages import correct_languages
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.system.log import note
+from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for
 from nmt.text.corpus import DataFolder
-from nmt.training.setup import set_up_workers
-from nmt.training.trainer import Trainer, TrainingOutcome
+from nmt.training.lost_files import finished_before, restore_results
+from nmt.training.outcome import TrainingOutcome
+from nmt.training.setup import resolve_for_device, set_up_workers
+from nmt.training.trainer import Trainer
 from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
 
@@ -25,7 +33,49 @@ def train(
     NaN or infinite.
     """
     with run.lock() if workers.is_first else nullcontext():
+        finished = workers.on_first_worker(lambda: finished_outcome(recipe, run, device))
+        if finished is not None:
+            return TrainingOutcome(**finished)
         setup = set_up_workers(recipe, data, run, note, device, workers)
-        pool = workers if workers.count > 1 else thread_pool_for(device)
+        pool = thread_pool_for(device) if workers.is_alone else workers
         dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
-        return Trainer(setup, dev, run, device, workers).train()
+        with repeatable(device, wanted=setup.recipe.train.deterministic):
+            trainer = Trainer(setup, dev, run, device, workers)
+            if workers.is_first:
+                restore_results(run, setup.recipe, trainer.progress, note)
+            return trainer.train()
+
+
+@contextmanager
+def repeatable(device: torch.device, *, wanted: bool) -> Iterator[None]:
+    """Let a GPU use only kernels that repeat their results bit for bit; a no-op on a CPU.
+
+    An operation without such a kernel raises RuntimeError.
+    """
+    if not wanted or device.type != "cuda":
+        yield
+        return
+    # cuBLAS reads this when it starts, with the first matrix product.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def finished_outcome(recipe: Recipe, run: RunFolder, device: torch.device) -> dict[str, Any] | None:
+    """Return the outcome of a finished training whose checkpoints are gone; None for other runs.
+
+    A corrected language pair is written. Errors are those of `finished_before`.
+    """
+    if run.is_resumable() or not is_present(run.model):
+        return None
+    recipe = resolve_for_device(recipe, run, device)
+    outcome = finished_before(recipe, run)
+    if outcome is None:
+        return None
+    correct_languages(run, recipe, note)
+    run.save_recipe(recipe)
+    return asdict(outcome)

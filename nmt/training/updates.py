@@ -5,8 +5,6 @@ rounding and which dropout masks are drawn.
 """
 
 import math
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.config import Recipe
-from nmt.errors import NmtError
 from nmt.kernels.dropout import drawing_from
 from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
 from nmt.kernels.r_drop import r_drop_loss
@@ -25,6 +22,7 @@ from nmt.model.transformer import Transformer
 from nmt.system.threads import ThreadPool
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
+from nmt.training.guided_alignment import GuidedAlignment
 from nmt.training.schedule import inverse_sqrt
 from nmt.training.workers import Workers, combined_signal, signal_flags
 
@@ -35,6 +33,7 @@ Forward = Callable[[Tensor, Tensor], Tensor]
 class UpdateResult:
     """Losses and size of an update, over all workers."""
 
+    number: int  # counted from 1
     smoothed_loss: float  # summed over the target tokens
     plain_loss: float  # summed over the target tokens, without label smoothing
     source_tokens: int
@@ -42,11 +41,36 @@ class UpdateResult:
     learning_rate: float
     gradient_norm: float  # of the mean loss per target token
     signal: int | None  # that stops the training, if any worker received one
+    wants_checkpoint: bool  # True if a worker asks all of them to save one
 
     @property
     def is_finite(self) -> bool:
         """True if loss and gradient are finite; otherwise the weights did not change."""
         return math.isfinite(self.smoothed_loss) and math.isfinite(self.gradient_norm)
+
+
+@dataclass(frozen=True)
+class StartedUpdate:
+    """An update that a GPU may still compute; `result` waits for it."""
+
+    number: int
+    learning_rate: float
+    figures: Tensor  # (6 + signals,) in the order in which `result` reads them
+
+    def result(self) -> UpdateResult:
+        """Read the figures from the device, in one copy."""
+        loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.figures.tolist()
+        return UpdateResult(
+            self.number,
+            loss,
+            plain_loss,
+            int(source_tokens),
+            int(target_tokens),
+            self.learning_rate,
+            norm,
+            combined_signal(*flags),
+            bool(wanted),
+        )
 
 
 class Updater:
@@ -59,7 +83,7 @@ class Updater:
         self._settings = recipe.train
         self._network = network
         self._workers = workers
-        self._device = device
+        self.device = device
         self._parameters = list(network.parameters())
         self.optimizer = torch.optim.Adam(
             self._parameters,
@@ -70,50 +94,75 @@ class Updater:
         )
         self._sum_type = sum_type(device)
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
-        splits = device.type == "cpu" and workers.count == 1 and not recipe.train.compile
+        splits = device.type == "cpu" and workers.is_alone and not recipe.train.compile
         self.threads = ThreadPool() if splits else ThreadPool(1)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
+        weight = recipe.train.guided_alignment
+        self._guide = GuidedAlignment(network, weight) if weight else None
         self._wrapped: nn.Module = network
         self._forward: Forward = network
 
     def set_up(self) -> None:
-        """Wrap the network for the other workers and compile it; call once the weights are loaded.
-
-        Raises NmtError if torch.compile lacks a compiler.
-        """
-        self._wrapped = self._workers.wrap(self._network, self._device)
+        """Compile the network and wrap it for the other workers, when the weights are loaded."""
+        # It holds for the whole process, in which a training before may have set it.
+        wanted = "high" if self._settings.precision == "tf32" else "highest"
+        torch.set_float32_matmul_precision(wanted)
+        network: nn.Module = self._network
+        if self._settings.compile:  # first: the wrapper's hooks would break the compiled graph
+            network = torch.compile(network, dynamic=True)  # type: ignore[assignment] # a module
+        settings = self._settings
+        self._wrapped = self._workers.wrap(
+            network, self.device, settings.bucket_megabytes, settings.gradient_precision
+        )
         self._forward = self._wrapped
-        if self._settings.compile:
-            check_compiler(self._device)
-            self._forward = torch.compile(self._wrapped, dynamic=True)
 
-    def update(self, share: Batch, number: int, counts: bool, stop: int | None) -> UpdateResult:
-        """Apply update `number` with this worker's share of the batch.
+    def update(
+        self, share: Sequence[Batch], number: int, counts: bool, stop: int | None
+    ) -> UpdateResult:
+        """Apply an update and wait for its figures; arguments are those of `start`."""
+        return self.start(share, number, counts, stop).result()
 
-        counts: False if the share stands in for an empty one and must not count. stop: the signal
-        that this worker received. If loss or gradient of the whole batch is NaN or infinite, the
-        weights stay as they are.
+    def start(
+        self,
+        share: Sequence[Batch],
+        number: int,
+        counts: bool,
+        stop: int | None,
+        wants_checkpoint: bool = False,
+    ) -> StartedUpdate:
+        """Apply update `number` with this worker's share of the batch; wait for nothing.
+
+        share: its micro-batches. counts: False if the share stands in for an empty one and must not
+        count. stop: the signal that this worker received. wants_checkpoint: whether it asks all
+        workers to save one. If loss or gradient of the whole batch is NaN or infinite, the weights
+        stay as they are.
         """
         self._network.train()
         self._seed_dropout(number)
         smoothed, plain = self.backward(share, float(counts))
-        sizes = [share.source_tokens * counts, share.target_tokens * counts]
-        own = [*sizes, *signal_flags(stop)]
-        totals = torch.tensor(own, dtype=self._sum_type, device=self._device)
+        sizes = [
+            sum(part.source_tokens for part in share) * counts,
+            sum(part.target_tokens for part in share) * counts,
+        ]
+        own = [*sizes, *signal_flags(stop), wants_checkpoint]
+        totals = torch.tensor(own, dtype=self._sum_type)
+        if self.device.type == "cuda":  # a copy of other memory would wait for the gradients
+            totals = totals.pin_memory()
+        totals = totals.to(self.device, non_blocking=True)
         totals = self._workers.all_reduce(torch.cat([torch.stack([smoothed, plain]), totals]))
-        loss, plain_loss, source_tokens, target_tokens, *flags = totals.tolist()
         gradients = [each.grad for each in self._parameters if each.grad is not None]
-        torch._foreach_div_(gradients, target_tokens)
-        norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))))
+        torch._foreach_div_(gradients, totals[3].float())  # target tokens
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        figures = torch.cat([totals, norm.to(totals.dtype)[None]])
+        # Adam's fused form leaves weights and moments as they are if this is 1, without a read.
+        skip = 1 - (figures[0] + figures[-1]).isfinite().float()
+        self.optimizer.found_inf = skip  # type: ignore[attr-defined] # its fused form reads it
         rate = self.learning_rate(number)
-        tokens = int(source_tokens), int(target_tokens)
-        result = UpdateResult(loss, plain_loss, *tokens, rate, norm, combined_signal(*flags))
-        if result.is_finite:
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            self.optimizer.step()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
         self.optimizer.zero_grad()
-        return result
+        return StartedUpdate(number, rate, figures)
 
     def _seed_dropout(self, number: int) -> None:
         """Seed dropout by the seed, the update, the worker and the thread."""
@@ -124,23 +173,23 @@ class Updater:
         # Some modules draw from PyTorch's default generator.
         torch.manual_seed(self._generators[0].initial_seed())
 
-    def backward(self, share: Batch, weight: float = 1.0) -> tuple[Tensor, Tensor]:
-        """Add the gradients of the share's smoothed loss, summed over its tokens and weighted.
+    def backward(self, share: Sequence[Batch], weight: float = 1.0) -> tuple[Tensor, Tensor]:
+        """Add the gradients of the smoothed loss of micro-batches, summed and weighted.
 
         Returns the weighted sums of the smoothed and the plain loss.
         """
-        total = torch.zeros(2, dtype=self._sum_type, device=self._device)
-        parts = list(share.split(self._settings.micro_batch_tokens))
-        for number, part in enumerate(parts, start=1):
-            micro = part.to(self._device)
-            # Workers exchange gradients once, with the last micro-batch.
-            with nullcontext() if number == len(parts) else self._without_exchange():
-                if self.threads.count > 1:
-                    total += self._backward_in_threads(micro, weight)
-                else:
-                    sums = self._loss(micro, 0)
-                    (sums.smoothed * weight).backward()
-                    total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
+        total = torch.zeros(2, dtype=self._sum_type, device=self.device)
+        with nullcontext() if self._guide is None else self._guide.recording():
+            for number, part in enumerate(share, start=1):
+                micro = part.to(self.device)
+                # Workers exchange gradients once, with the last micro-batch.
+                with nullcontext() if number == len(share) else self._without_exchange():
+                    if self.threads.count > 1:
+                        total += self._backward_in_threads(micro, weight)
+                    else:
+                        sums = self._loss(micro, 0)
+                        (sums.smoothed * weight).backward()
+                        total += torch.stack([sums.smoothed.detach(), sums.plain]) * weight
         smoothed, plain = total
         return smoothed, plain
 
@@ -176,8 +225,12 @@ class Updater:
             logits = self._forward(*inputs).flatten(0, 1)
         labels = batch.labels.flatten()
         if settings.r_drop:
-            return r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
-        return smoothed_loss(logits, labels, settings.label_smoothing, PAD)
+            sums = r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
+        else:
+            sums = smoothed_loss(logits, labels, settings.label_smoothing, PAD)
+        if self._guide is None or batch.aligned is None:
+            return sums
+        return sums._replace(smoothed=sums.smoothed + self._guide.loss(batch.aligned))
 
     def try_batch(self, batch: Batch) -> None:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""
@@ -185,10 +238,14 @@ class Updater:
         if not self.optimizer.state:  # Adam allocates its moments at the first update
             moments = [torch.empty_like(each) for each in self._parameters for _ in range(2)]
         self._network.train()
-        with self._without_exchange():
-            self.backward(batch)
-        self.optimizer.zero_grad()
-        del moments
+        try:
+            with self._without_exchange():
+                self.backward([batch])
+        finally:
+            self.optimizer.zero_grad()
+            del moments
+            if self.device.type == "cuda":  # what did not fit has left memory in pieces
+                torch.cuda.empty_cache()
 
     def _without_exchange(self) -> AbstractContextManager[None]:
         """Return a context in which gradients are not summed over the workers."""
@@ -207,15 +264,5 @@ class Updater:
         """Return the context that sets the precision of matrix products."""
         if self._settings.precision == "bf16":
             # No cache: each weight is cast once a pass anyway, and threads would share the cache.
-            return torch.autocast(self._device.type, torch.bfloat16, cache_enabled=False)
+            return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()
-
-
-def check_compiler(device: torch.device) -> None:
-    """Raise NmtError if torch.compile needs a C++ compiler (on a CPU) and there is none."""
-    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
-    if device.type == "cpu" and not any(map(shutil.which, candidates)):
-        raise NmtError(
-            f"train.compile needs a C++ compiler ({' or '.join(candidates)}); install one, or set"
-            " train.compile=false"
-        )

@@ -11,13 +11,14 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator import translate_texts
+from nmt.decoding.translator import settings_for, translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure, main_score
 from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
+from nmt.system.halving import run_or_halve
 from nmt.system.log import note
 from nmt.system.parallel import Pool
 from nmt.system.threads import ThreadPool
@@ -81,7 +82,7 @@ class DevSet:
         self._encoded = self._encode(pairs)
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
-        """Return the ids of the pairs that count for the loss."""
+        """Return the ids of the pairs that count for the loss, in the order of the model."""
         sides = (
             subwords.encode(side)
             for subwords, side in zip(self._tokenizer.sides, zip(*pairs, strict=True), strict=True)
@@ -97,6 +98,8 @@ class DevSet:
                 f"{len(pairs) - len(encoded)} pairs longer than data.max_length={limit}"
                 " are left out of the loss; the score includes them"
             )
+        if self._recipe.model.is_right_to_left:
+            encoded = [(source, target[::-1]) for source, target in encoded]
         return encoded
 
     @property
@@ -135,23 +138,39 @@ class DevSet:
         pool: Pool,
         notify: Callable[[str], None],
     ) -> list[str]:
-        settings = self._recipe.decode
-        return translate_texts(network, self._tokenizer, settings, sources, notify, pool)
+        recipe = self._recipe
+        language = recipe.data.target_language
+        return translate_texts(
+            network, self._tokenizer, recipe.decode, sources, notify, pool, language
+        )
 
     def loss(self, network: Transformer) -> tuple[float, float]:
         """Return the smoothed and the plain loss per target token."""
         with network.evaluating():
-            sums = list(self._pool.map(lambda batch: self._sums(network, batch), self._batches()))
+            batches = self._batches(network)
+            found = self._pool.map(lambda batch: self._sums(network, batch), batches)
+            sums = list(chain.from_iterable(found))
         tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))
         return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
 
-    def _batches(self) -> list[list[int]]:
+    def _batches(self, network: Transformer) -> list[list[int]]:
         """Return batches of indices of the encoded pairs, the longest pairs first."""
         lengths = [max(map(len, pair)) + 1 for pair in self._encoded]
-        return list(batches_by_length(lengths, self._recipe.decode.batch_tokens))
+        return list(batches_by_length(lengths, self._batch_tokens(network)))
+
+    def _batch_tokens(self, network: Transformer) -> int:
+        return settings_for(self._recipe.decode, network.device).batch_tokens
+
+    def _sums(self, network: Transformer, indices: Sequence[int]) -> list[tuple[float, float]]:
+        """Return the sums of a batch, of parts of it if it does not fit into a GPU."""
+
+        def of_part(part: Sequence[int]) -> list[tuple[float, float]]:
+            return [self._part_sums(network, part)]
+
+        return run_or_halve(of_part, indices) if network.device.type == "cuda" else of_part(indices)
 
     @torch.inference_mode()
-    def _sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
+    def _part_sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
         """Return the smoothed and the plain loss, summed over some pairs."""
         batch = make_batch([self._encoded[index] for index in indices])
         batch = batch.to(network.device)
@@ -162,11 +181,11 @@ class DevSet:
 
     def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
         """Run the batches that need the most memory, one per thread, and discard the results."""
-        longest = self._batches()[: threads.count]
+        longest = self._batches(network)[: threads.count]
         with network.evaluating():
             list(threads.map(lambda batch: self._sums(network, batch), longest))
         lengths = [len(ids) + 1 for ids in self._tokenizer.source.encode(self.sources)]
-        batches = batches_by_length(lengths, self._recipe.decode.batch_tokens)
+        batches = batches_by_length(lengths, self._batch_tokens(network))
         indices = chain.from_iterable(islice(batches, threads.count))
         sources = [self.sources[index] for index in indices]
         self._translate(network, sources, threads, lambda _: None)

@@ -2,9 +2,8 @@
 
 Every worker plans the same batches and takes its share of each. Gradients and token counts are
 summed over the workers: except for rounding and dropout masks, updates equal those of one process.
-Only the first worker
-writes files. The results of its work, and the error that ends a worker, reach the others through
-torchrun's key-value store.
+Only the first worker writes files. The results of its work, and the error that ends a worker, reach
+the others through torchrun's key-value store.
 """
 
 import json
@@ -13,10 +12,10 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -24,28 +23,19 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
+from nmt.system.stopping import STOP_SIGNALS
+from nmt.training.peer_watch import KILLED, PeerWatch
+from nmt.training.shared_error import Store, set_shared_error, shared_error
 from nmt.training.signals import Interrupted, StopRequest
 
 POLL_SECONDS = 0.05  # between two reads of the store
-ERROR_WAIT_SECONDS = 2.0  # for the error message of a worker that is gone
+ERROR_WAIT_SECONDS = 3.0  # for the reason why a worker is gone; some looks of a `PeerWatch`
+SIGNAL_WAIT_SECONDS = 0.7  # for the reason of a signal, which is often the user
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Json = bool | int | float | str | None | list[Any] | dict[str, Any]
 JsonValue = TypeVar("JsonValue", bound=Json)
-
-
-class Store(Protocol):
-    """A key-value store that all workers share (PyTorch's own class has no type annotations)."""
-
-    def set(self, key: str, value: str, /) -> None:
-        """Store a value."""
-
-    def get(self, key: str, /) -> bytes:
-        """Wait for a value and return it."""
-
-    def check(self, keys: list[str], /) -> bool:
-        """Return True if all keys have values."""
 
 
 @dataclass
@@ -55,6 +45,7 @@ class Workers:
     rank: int = 0
     count: int = 1
     store: Store | None = None  # None for a single process
+    watch: PeerWatch | None = None  # notices workers that are lost
 
     def __post_init__(self) -> None:
         self._call_numbers = count()
@@ -64,6 +55,11 @@ class Workers:
     def is_orphaned(self) -> bool:
         """Return True if torchrun, which started this worker, has ended."""
         return self.store is not None and os.getppid() != self._parent
+
+    @property
+    def is_alone(self) -> bool:
+        """True for a process that belongs to no group; a group may have a single worker, too."""
+        return self.store is None
 
     @property
     def is_first(self) -> bool:
@@ -84,7 +80,7 @@ class Workers:
             self.store.set(key, json.dumps(result))
             return result
         while not self.store.check([key]):
-            self._raise_shared_error()
+            self.raise_shared_error()
             time.sleep(POLL_SECONDS)
         # The first worker ran the same action, whose result type is JsonValue.
         received: JsonValue = json.loads(self.store.get(key))
@@ -93,12 +89,41 @@ class Workers:
     def all_reduce(self, values: Tensor) -> Tensor:
         """Sum each value over all workers, in place, and return the tensor."""
         if self.store is not None:
+            self._raise_failure()
             dist.all_reduce(values)
         return values
 
-    def shared_signal(self, received: int | None, device: torch.device) -> int | None:
+    def from_first(self, value: Result) -> Result:
+        """Return the value that the first worker passes; it travels as a pickle."""
+        values = [value]
+        if self.store is not None:
+            dist.broadcast_object_list(values, 0)
+        return values[0]
+
+    def broadcast(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors, in place, by those of the first worker."""
+        if self.store is not None:
+            for each in tensors:
+                dist.broadcast(each, 0)
+
+    def gather(self, value: Result) -> list[Result]:
+        """Return the values that the workers pass, by rank."""
+        if self.store is None:
+            return [value]
+        self._raise_failure()
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
+    def meet(self) -> None:
+        """Wait until all workers are here; raises NmtError if one fails before it is."""
+        if self.store is not None:
+            self._raise_failure()
+            dist.all_reduce(torch.zeros(1))
+
+    def shared_signal(self, received: int | None) -> int | None:
         """Return the signal that stops all workers, from the one that each received."""
-        flags = torch.tensor(signal_flags(received), dtype=torch.float32, device=device)
+        flags = torch.tensor(signal_flags(received), dtype=torch.float32)
         return combined_signal(*self.all_reduce(flags).tolist())
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
@@ -111,11 +136,11 @@ class Workers:
         for item in items[self.rank :: self.count]:
             if self._stop is not None and self._stop.signal is not None:
                 break
+            self._raise_failure()
             own.append(function(item))
         if self.store is None:
             return own
-        parts: list[Any] = [None] * self.count
-        dist.all_gather_object(parts, own)
+        parts = self.gather(own)
         if sum(map(len, parts)) < len(items):
             raise Interrupted
         return [parts[index % self.count][index // self.count] for index in range(len(items))]
@@ -132,8 +157,17 @@ class Workers:
         finally:
             self._stop = None
 
-    def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Wrap the network so that the backward pass sums its gradients over all workers."""
+    def wrap(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        bucket_megabytes: int = 25,
+        gradient_precision: str = "float32",
+    ) -> nn.Module:
+        """Wrap the network so that the backward pass sums its gradients over all workers.
+
+        Arguments but the first two are settings of `[train]`.
+        """
         if self.store is None:
             return network
         with warnings.catch_warnings():
@@ -143,54 +177,76 @@ class Workers:
                 network,
                 device_ids=[device] if device.type == "cuda" else None,
                 broadcast_buffers=False,
+                bucket_cap_mb=bucket_megabytes,
                 gradient_as_bucket_view=True,
             )
+        summed = sum_in_bf16 if gradient_precision == "bf16" else sum_gradients
         # PyTorch accepts a hook with its own annotations or with none, such as a lambda.
-        wrapped.register_comm_hook(None, lambda _, bucket: sum_gradients(bucket.buffer()))
+        wrapped.register_comm_hook(None, lambda _, bucket: summed(bucket.buffer()))
         return wrapped
 
-    def _raise_shared_error(self) -> None:
-        """Raise NmtError if another worker has shared its error."""
+    def raise_shared_error(self) -> None:
+        """Raise NmtError if another worker has shared its error, or was killed."""
         assert self.store is not None  # noqa: S101 (for the type checker)
+        self._raise_failure()
         try:
-            if not self.store.check(["error"]):
-                return
-            message = str(self.store.get("error"), "utf-8")
+            message = shared_error(self.store)
         except dist.DistError as error:
+            gone = "torchrun" if self.is_orphaned() else "the first worker, or its torchrun,"
             raise NmtError(
-                "stopped because torchrun is gone; the same command resumes the training"
+                f"stopped because {gone} is gone; the same command resumes the training"
             ) from error
-        raise NmtError(f"stopped because {message}")
+        if message is not None:
+            raise NmtError(f"stopped because {message}")
+
+    def _raise_failure(self) -> None:
+        """Raise NmtError if this worker has noticed that another one was lost."""
+        if self.watch is not None and self.watch.failure is not None:
+            raise NmtError(f"stopped because {self.watch.failure}")
 
     def share_error(self, error: BaseException) -> None:
         """Send the error that ends this worker to the others.
 
-        If the error is only a lost connection, raises NmtError with the other worker's error
-        instead.
+        If the error is only a lost connection, or torchrun's signal after another worker was
+        killed, raises NmtError with the reason instead.
         """
         if self.store is None:
             return
-        if is_lost_connection(error):
-            # torchrun ends this worker soon; ignore that until the cause is known.
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            deadline = time.monotonic() + ERROR_WAIT_SECONDS
-            while time.monotonic() < deadline:
-                self._raise_shared_error()
-                time.sleep(POLL_SECONDS)
-            raise NmtError(
-                "another worker exited without an error message (killed?):"
-                f" {str(error).splitlines()[0]}; the same command resumes from the last checkpoint"
-            ) from error
-        reason = str(error) if isinstance(error, Exception) else ""
-        with suppress(dist.DistError):  # torchrun may be gone as well
-            message = f"worker {self.rank} failed: {reason or type(error).__name__}"
-            self.store.set("error", message)
+        if isinstance(error, Exception) and not is_lost_connection(error):
+            reason = str(error) or type(error).__name__
+            set_shared_error(self.store, f"worker {self.rank} failed: {reason}")
+            return
+        # torchrun ends this worker soon; ignore that until the cause is known.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        by_signal = not isinstance(error, Exception)
+        deadline = time.monotonic() + (SIGNAL_WAIT_SECONDS if by_signal else ERROR_WAIT_SECONDS)
+        while time.monotonic() < deadline:
+            try:
+                self.raise_shared_error()
+            except NmtError as reason:
+                if not by_signal or KILLED in str(reason):
+                    raise
+            time.sleep(POLL_SECONDS)
+        if by_signal:
+            set_shared_error(self.store, f"worker {self.rank} was stopped by a signal")
+            return
+        raise NmtError(
+            f"another worker {KILLED}: {str(error).splitlines()[0]};"
+            " the same command resumes from the last checkpoint"
+        ) from error
 
 
 def sum_gradients(gradients: Tensor) -> "torch.futures.Future[Tensor]":
     """Sum gradients over the workers; DistributedDataParallel's default is the mean."""
     future: torch.futures.Future[Any] = dist.all_reduce(gradients, async_op=True).get_future()
     return future.then(lambda done: done.value()[0])
+
+
+def sum_in_bf16(gradients: Tensor) -> "torch.futures.Future[Tensor]":
+    """Sum gradients over the workers in half as many bytes, rounded to bf16."""
+    rounded = gradients.to(torch.bfloat16)
+    future: torch.futures.Future[Any] = dist.all_reduce(rounded, async_op=True).get_future()
+    return future.then(lambda done: gradients.copy_(done.value()[0]))
 
 
 def is_lost_connection(error: BaseException) -> bool:
@@ -202,15 +258,14 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def signal_flags(received: int | None) -> list[bool]:
-    """Return flags for SIGINT and SIGTERM, which workers sum and pass to `combined_signal`."""
-    return [received == signal.SIGINT, received == signal.SIGTERM]
+    """Return a flag for each stop signal, which workers sum and pass to `combined_signal`."""
+    return [received == each for each in STOP_SIGNALS]
 
 
-def combined_signal(interrupted: float, terminated: float) -> int | None:
-    """Return the signal that stops all workers.
+def combined_signal(*counts: float) -> int | None:
+    """Return the signal that stops all workers; None if none came.
 
-    interrupted, terminated: numbers of workers that received SIGINT and SIGTERM.
+    counts: for each stop signal, the number of workers that received it.
     """
-    if terminated:
-        return int(signal.SIGTERM)
-    return int(signal.SIGINT) if interrupted else None
+    received = zip(STOP_SIGNALS, counts, strict=True)
+    return next((int(number) for number, count in received if count), None)

@@ -12,11 +12,12 @@ from pathlib import Path
 from nmt.config import Recipe
 from nmt.evaluation.markdown import table
 from nmt.recipe import read_recipe
+from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.costs import flops_of
 from nmt.studio.inspection.paper import NOT_AVERAGED, SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.studio.inspection.summary import scientific
 from nmt.system.atomic import write_text
-from nmt.training.cost import TRAINING_PASSES, Workload, count_parameters, forward_flops
+from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
 
 PAGE = Path(__file__).resolve().parent / "README.md"
 

@@ -7,13 +7,26 @@ import torch
 
 from nmt.artifacts.model_file import average, find_model, load_ensemble, read_model, save_model
 from nmt.errors import NmtError
-from nmt.recipe import load_recipe
+from nmt.model.transformer import Transformer
+from nmt.recipe import load_recipe, override
+from nmt.text.tokenizer import PAD
 
-RECIPE = load_recipe("pocket")
+RECIPE = override(
+    load_recipe("pocket"),
+    ["model.encoder_layers=1", "model.decoder_layers=1", "model.d_model=2", "model.d_ff=1"],
+)
+V = 3
+
+
+def network_weights(value: float = 0.0) -> dict[str, torch.Tensor]:
+    """Return the weights of a small network; the first number is `value`."""
+    weights = {k: w.clone() for k, w in Transformer(RECIPE.model, V, PAD).state_dict().items()}
+    weights["embeddings.weight"][0, 0] = value
+    return weights
 
 
 def test_the_content_is_read_back_and_equal_models_have_equal_bytes(tmp_path: Path) -> None:
-    weights = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5])}
+    weights = network_weights()
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     for path in (one, two):
         save_model(path, weights, b"tokenizer", RECIPE, [4, 8])
@@ -30,10 +43,26 @@ def test_the_average_is_summed_in_float64(tmp_path: Path) -> None:
     paths = []
     for update, value in enumerate((2.0**24, 1.0, 1.0, 2.0)):
         paths.append(tmp_path / f"{update}.safetensors")
-        save_model(paths[-1], {"a": torch.tensor([value])}, b"tokenizer", RECIPE, [update])
+        save_model(paths[-1], network_weights(value), b"tokenizer", RECIPE, [update])
     mean = average(paths)
-    assert mean.weights["a"].tolist() == [2.0**22 + 1]
+    assert mean.weights["embeddings.weight"][0, 0] == 2.0**22 + 1
     assert mean.updates == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("change", ["shape", "names"])
+def test_files_with_other_weights_are_of_different_runs(tmp_path: Path, change: str) -> None:
+    """Both have as many numbers as the recipe says."""
+    paths = [tmp_path / name for name in ("one.safetensors", "two.safetensors")]
+    save_model(paths[0], network_weights(), b"tokenizer", RECIPE, [1])
+    weights = network_weights()
+    matrix = weights.pop("encoder.0.feed_forward.inner.weight")
+    if change == "shape":
+        weights["encoder.0.feed_forward.inner.weight"] = matrix.T.contiguous()
+    else:
+        weights["encoder.0.feed_forward.inner.wait"] = matrix
+    save_model(paths[1], weights, b"tokenizer", RECIPE, [2])
+    with pytest.raises(NmtError, match=r"two.*and.*one.*different runs"):
+        average(paths)
 
 
 def test_a_run_folder_names_its_model(tiny_run: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The run folder: its metrics, recipe and model, and how runs are found."""
+"""The run folder: its metrics, recipe, model and data folder, and what it says if it is none."""
 
 import os
 from dataclasses import replace
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder, newest_model, newest_run
-from nmt.errors import NmtError
-from nmt.recipe import load_recipe
+from nmt.artifacts.run_folder import RunFolder, run_of
+from nmt.artifacts.run_lock import is_locked
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import load_recipe, to_toml
 
 
 def touch(path: Path, seconds: int) -> None:
@@ -45,6 +46,15 @@ def test_a_recipe_is_saved_until_the_run_starts(tmp_path: Path) -> None:
         run.save_recipe(recipe)
 
 
+def test_many_other_settings_are_one_short_sentence(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "pocket")
+    run.save_recipe(load_recipe("pocket"))
+    touch(run.checkpoints / "update-00000004.json", 1)
+    with pytest.raises(NmtError, match=r"data\.train, .* and \d+ more; use the old") as error:
+        run.save_recipe(load_recipe("multi30k_en_de"))
+    assert len(str(error.value)) < 400
+
+
 def test_the_newer_of_average_and_best_translates(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     with pytest.raises(NmtError, match="holds no trained model yet"):
@@ -57,25 +67,99 @@ def test_the_newer_of_average_and_best_translates(tmp_path: Path) -> None:
     assert run.translation_model() == run.best
 
 
-def test_the_newest_run_and_model_are_found(tmp_path: Path) -> None:
-    """A recipe's name may hold a folder; the last run that trained need not have a model."""
-    with pytest.raises(NmtError, match="no trained model under"):
-        newest_model(tmp_path)
-    with pytest.raises(NmtError, match="no run under"):
-        newest_run(tmp_path)
-    one, two, three = (RunFolder(tmp_path / name) for name in ("one", "paper/two", "three"))
-    touch(one.model, 100)
-    touch(one.metrics, 100)
-    touch(two.best, 200)
-    touch(two.metrics, 200)
-    touch(three.metrics, 300)
-    assert newest_model(tmp_path) == two.best
-    assert newest_run(tmp_path) == three
-
-
 def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     with run.lock(), pytest.raises(NmtError, match="--run"), run.lock():
         pass
     with run.lock():
         pass
+    with run.lock():
+        (run.path / ".lock").unlink()  # as a user might, to get rid of the message
+        with pytest.raises(NmtError, match="another nmt process"), run.lock():
+            pass
+        assert is_locked(run.path)
+    assert not is_locked(run.path)
+
+
+def test_the_data_folder_is_remembered_as_an_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A given folder comes first, then the remembered one while it exists, then data/."""
+    run = RunFolder(tmp_path / "run")
+    assert run.data_dir() == Path("data")
+    run.remember(tmp_path / "none")  # does not exist: nothing to remember
+    assert not run.memory.exists()
+    (tmp_path / "corpora").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run.remember(Path("corpora"))
+    monkeypatch.chdir("/")
+    assert run.data_dir() == tmp_path / "corpora"
+    assert run.data_dir(Path("other")) == Path("other")
+    (tmp_path / "corpora").rmdir()
+    assert capsys.readouterr().err == ""
+    assert run.data_dir() == Path("data")
+    assert f"the data folder {tmp_path / 'corpora'} is gone; --data-dir" in capsys.readouterr().err
+    for text in ("{", "{}", '{"data_dir": 3}', "[" * 2000):
+        run.memory.write_text(text)
+        with pytest.raises(NmtError, match=r"run\.json is damaged: .*--data-dir") as error:
+            run.data_dir()
+        assert str(error.value).count("\n") == 0
+
+
+def test_a_model_lies_in_its_run_folder(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    assert run_of(run.path) == run
+    assert run_of(run.best) == run
+    assert run_of(run.checkpoints / "update-00000004.safetensors") == run
+
+
+def test_what_is_no_run_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NmtError, match="there is no run folder"):
+        RunFolder(tmp_path / "none").load_recipe()
+    with pytest.raises(NmtError, match=r"is not a run folder: it has no recipe\.toml"):
+        RunFolder(tmp_path).load_recipe()
+    (tmp_path / "notes").touch()
+    with pytest.raises(NmtError, match="notes is a file, not a run folder"):
+        RunFolder(tmp_path / "notes").load_recipe()
+    model = tmp_path / "best.safetensors"
+    model.touch()
+    with pytest.raises(NmtError, match=f"is a model file.* did you mean its folder {tmp_path}"):
+        RunFolder(model).load_recipe()
+
+
+def test_unreadable_is_not_absent(tmp_path: Path) -> None:
+    """A link to itself stands for whatever cannot be read, also by root."""
+    run = RunFolder(tmp_path)
+    for path, read in (
+        (run.metrics, run.read_metrics),
+        (run.model, run.translation_model),
+        (run.recipe, run.load_recipe),
+        (run.memory, run.data_dir),
+        (run.checkpoints, run.is_started),
+    ):
+        path.symlink_to(path.name)
+        with pytest.raises(NmtError, match=f"cannot read the .*{path.name}"):
+            read()
+        path.unlink()
+
+
+def test_a_link_to_a_device_is_not_read_to_its_end(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for path, read in ((run.recipe, run.load_recipe), (run.memory, run.data_dir)):
+        path.symlink_to("/dev/zero")
+        with pytest.raises(NmtError, match=path.name):
+            read()
+        path.unlink()
+
+
+def test_a_recipe_written_by_hand_is_kept(tmp_path: Path) -> None:
+    """Its comments and its order are the user's; an equal recipe is not written again."""
+    run = RunFolder(tmp_path)
+    recipe = load_recipe("pocket")
+    for text in ("[train]\nmax_updates = 3\n", f"# mine\n{to_toml(recipe)}"):
+        run.recipe.write_text(text)
+        with pytest.raises(UsageError, match=r"recipe\.toml was not written by nmt"):
+            run.save_recipe(replace(recipe, train=replace(recipe.train, max_updates=4)))
+        assert run.recipe.read_text() == text
+    run.save_recipe(recipe)
+    assert run.recipe.read_text().startswith("# mine")

@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path, dictionar
     assert refused.returncode == 1
     assert refused.stderr.startswith("cmudict.py: ")
     assert "data/cmudict/train.tsv" in refused.stderr
-    assert "File exists" in refused.stderr
+    assert "is not a folder" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert prepare(tmp_path, "--dictionary", dictionary, "--test-words", -2).returncode == 2
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import DATA, PAGES, REGION, Measurement, fill, read_measurement
+from benchmarks.measurements import Measurement, read_measurement
+from benchmarks.tables import DATA, PAGES, REGION, fill
 
 MEASUREMENTS = sorted(DATA.glob("*.toml"))
 CONTENT = {"figures", "curves", "ablation"}  # a measurement has one of them

@@ -1,13 +1,20 @@
 """Helpers that tests of several commands share."""
 
 import io
+import json
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import CommandResult, Run
+from tests.commands.downloads import Case, Server, serving
+from tests.conftest import WORDS, CommandResult, Run
+
+REFERENCES = ["ein Hund läuft im Park", "das ist ein Haus am See", "wir gehen nach Hause"]
+OUTPUTS = ["ein Hund läuft im Haus", "das ist das Haus am See", "wir gehen jetzt nach Hause"]
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -19,6 +26,16 @@ def leftovers(folder: Path) -> list[str]:
 def source(tmp_path: Path) -> Path:
     path = tmp_path / "in.src"
     path.write_text("sun moon\n\nstar rain snow\n", encoding="utf-8", newline="\n")
+    return path
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """Return a file with enough lines for many chunks."""
+    draw = random.Random(2)
+    path = tmp_path / "big.src"
+    with path.open("w") as stream:
+        stream.writelines(" ".join(draw.choices(WORDS, k=3)) + "\n" for _ in range(30_000))
     return path
 
 
@@ -41,3 +58,50 @@ def _close_stdin() -> Iterator[None]:
     yield
     if isinstance(sys.stdin, io.TextIOWrapper) and sys.stdin is not before:
         sys.stdin.close()
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder, whose data folder is the default one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NMT_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Serve files on this machine, without a proxy."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def case(nmt: Run, tmp_path: Path) -> Case:
+    """Return a recipe with one download."""
+    return Case(tmp_path, nmt)
+
+
+def write(path: Path, *lines: str) -> Path:
+    """Write lines; return the path."""
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    return write(tmp_path / "ref.de", *REFERENCES)
+
+
+@pytest.fixture
+def hypotheses(tmp_path: Path) -> Path:
+    return write(tmp_path / "hyp.de", *OUTPUTS)
+
+
+def evaluation(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Return what `nmt evaluate --json` prints."""
+    result = nmt("evaluate", *arguments, "--json")
+    assert result.code == 0, result.err
+    found: dict[str, Any] = json.loads(result.out)
+    return found

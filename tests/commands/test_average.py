@@ -3,12 +3,15 @@
 import os
 import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from nmt.artifacts.model_file import read_model, save_model
+from nmt.system.digest import sha256_of
+from nmt.training.checkpoint_manifest import WEIGHTS, read_manifest, write_manifest
 from tests.conftest import Run
 
 
@@ -60,21 +63,63 @@ def test_chosen_checkpoints(
 
 
 @pytest.mark.parametrize(
-    ("options", "lacking"),
+    ("options", "message"),
     [
-        (["--last", 3], "3 checkpoints"),
-        (["--updates", "8,9"], "update 9"),
+        (["--last", 3], "cannot average the last 3: {run} has 2 checkpoints: 8, 12"),
+        (["--updates", "8,9"], "{run} has no checkpoint of update 9; it has 2 checkpoints: 8, 12"),
     ],
 )
 def test_missing_checkpoints_are_named(
-    nmt: Run, run: Path, options: list[object], lacking: str
+    nmt: Run, run: Path, options: list[object], message: str
 ) -> None:
     before = (run / "model.safetensors").read_bytes()
     result = nmt("average", run, *options)
     assert (result.code, result.out) == (1, "")
-    assert lacking in result.err
-    assert "[8, 12]" in result.err
+    assert result.err == f"nmt: {message.format(run=run)}\n"
     assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_one_checkpoint_is_in_the_singular(nmt: Run, run: Path) -> None:
+    for path in (run / "checkpoints").glob("update-00000008.*"):
+        path.unlink()
+    result = nmt("average", run, "--last", 2)
+    assert result.err == f"nmt: cannot average the last 2: {run} has 1 checkpoint: 12\n"
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the last weights of a file."""
+    content = bytearray(path.read_bytes())
+    content[-9] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("options", [[], ["--last", 2], ["--updates", "12"]])
+@pytest.mark.parametrize("ending", ["safetensors", "json"])
+def test_a_damaged_checkpoint_is_named_and_not_averaged(
+    nmt: Run, run: Path, options: list[object], ending: str
+) -> None:
+    """Neither weights nor the manifest with their SHA-256 may have changed."""
+    path = checkpoint(run, 12).with_suffix(f".{ending}")
+    flip(path)
+    output = run / "averaged.safetensors"
+    result = nmt("average", run, *options, "--output", output)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(f"nmt: {path} is damaged")
+    assert "different runs" not in result.err
+    assert result.err.count("\n") == 1
+    assert not output.exists()
+    assert path.exists()  # only a training sets damaged files aside
+
+
+def test_weights_without_a_manifest_cannot_be_verified(nmt: Run, run: Path) -> None:
+    """A training that is killed while it writes a checkpoint leaves such weights."""
+    manifest = checkpoint(run, 12).with_suffix(".json")
+    manifest.unlink()
+    result = nmt("average", run, "--updates", "8,12")
+    assert result.code == 1
+    assert result.err == f"nmt: the checkpoint of update 12 is incomplete: no {manifest}\n"
+    assert nmt("average", run).code == 0
+    assert read_model(run / "model.safetensors").updates == (8,)
 
 
 def test_a_folder_that_is_not_a_run_is_refused(nmt: Run, tmp_path: Path) -> None:
@@ -87,24 +132,26 @@ def test_a_run_without_checkpoints_is_refused(nmt: Run, run: Path) -> None:
     shutil.rmtree(run / "checkpoints")
     result = nmt("average", run)
     assert result.code == 1
-    assert "it has: none" in result.err
+    assert result.err == f"nmt: {run} has no checkpoints; `nmt train` writes them\n"
 
 
-@pytest.mark.parametrize("difference", ["tokenizer", "shape", "names"])
-def test_checkpoints_of_different_runs_are_refused(nmt: Run, run: Path, difference: str) -> None:
+def seal(run: Path, update: int) -> None:
+    """Write the manifest of a checkpoint again, as if a training had written its weights."""
+    path = checkpoint(run, update).with_suffix(".json")
+    manifest = read_manifest(path, update)
+    digests = {**manifest.sha256, WEIGHTS: sha256_of(checkpoint(run, update))}
+    write_manifest(path, replace(manifest, sha256=digests))
+
+
+def test_checkpoints_of_different_runs_are_refused(nmt: Run, run: Path) -> None:
     content = read_model(checkpoint(run, 12))
-    weights, tokenizer = content.weights, content.tokenizer
-    if difference == "tokenizer":
-        tokenizer = bytes(9)
-    elif difference == "shape":
-        weights["embeddings.weight"] = torch.zeros(40, 8)
-    else:
-        del weights["embeddings.weight"]
-    save_model(checkpoint(run, 12), weights, tokenizer, content.recipe, [12])
+    save_model(checkpoint(run, 12), content.weights, bytes(9), content.recipe, [12])
+    seal(run, 12)
     result = nmt("average", run)
     assert (result.code, result.out) == (1, "")
     assert str(checkpoint(run, 8)) in result.err
     assert str(checkpoint(run, 12)) in result.err
+    assert "different runs" in result.err
     assert result.err.count("\n") == 1
 
 

@@ -103,10 +103,11 @@ def test_p_values_equal_sacrebleus(nmt: Run, files: list[Path]) -> None:
             assert each["value"] == pytest.approx(theirs[name]["score"])
             difference = theirs[name]["score"] - first[name]["score"]
             assert each["difference"] == pytest.approx(difference)
-            assert "|ar:10000|seed:12345|" in each["signature"]
+            assert "|bs:1000|ar:nmt-10000|seed:12345|" in each["signature"]
     assert scored["compared"][0]["scores"]["BLEU"]["p_value"] < 0.01
     text = nmt("evaluate", "--hypotheses", hypotheses, reference, *compare).out
-    assert f"  compared with {better}\n    BLEU  " in text
+    test = "two-sided paired randomisation, 10,000 trials"
+    assert f"  compared with {better} ({test})\n    BLEU  " in text
     assert ", p = 0.0001" in text
     bleu = scored["scores"]["BLEU"]
     mean, radius = (bleu["confidence_95"][each] for each in ("mean", "radius"))
@@ -257,7 +258,7 @@ def test_a_test_set_of_a_recipe_can_have_several_references(
     [
         ("card.txt", ".json or .md"),
         ("card", ".json or .md"),
-        ("ref.md", "named twice"),
+        ("ref.md", "is an input"),
     ],
 )
 def test_a_bad_path_of_a_card_is_refused(nmt: Run, tmp_path: Path, name: str, fact: str) -> None:
@@ -274,15 +275,15 @@ def test_a_failed_evaluation_keeps_the_old_card(
     nmt: Run, tmp_path: Path, files: list[Path]
 ) -> None:
     path = tmp_path / "card.json"
-    path.write_text("old")
+    path.write_text(old := '{"evaluation_card": 1}')
     short = write(tmp_path / "short", lines(1, count=3))
     failed = nmt("evaluate", "--hypotheses", short, files[0], "--card", path)
     assert (failed.code, failed.out) == (1, "")
-    assert path.read_text() == "old"
+    assert path.read_text() == old
     assert leftovers(tmp_path) == []
     nowhere = nmt("evaluate", "--hypotheses", files[1], files[0], "--card", files[0] / "c.md")
-    assert (nowhere.code, nowhere.out) == (1, "")
-    assert "cannot write" in nowhere.err
+    assert (nowhere.code, nowhere.out) == (2, "")
+    assert "cannot be written" in nowhere.err
 
 
 def test_comparing_a_model_needs_sources(nmt: Run, files: list[Path], tiny_run: Path) -> None:

@@ -7,14 +7,9 @@ from typing import Any
 import pytest
 
 from nmt.artifacts.model_file import read_model
+from tests.commands.conftest import write
 from tests.conftest import Run
 from tests.training.conftest import read_metrics
-
-
-def write(path: Path, *lines: str) -> Path:
-    """Write lines; return the path."""
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return path
 
 
 def scored(nmt: Run, *arguments: object) -> dict[str, Any]:

@@ -122,12 +122,25 @@ def test_only_decoding_of_a_model_can_be_changed(nmt: Run, tiny_run: Path) -> No
     assert "[decode]" in refused.err
 
 
+def test_what_cannot_be_read_is_not_taken_for_a_recipe(nmt: Run, tiny: Path) -> None:
+    """A link to itself stands for a folder that cannot be read, also by root."""
+    Path("empty").mkdir()
+    result = nmt("inspect", "empty")
+    assert (result.code, result.out) == (1, "")
+    assert "empty is not a run folder: it has no recipe.toml" in result.err
+    Path("runs").symlink_to("runs")
+    result = nmt("inspect")
+    assert (result.code, result.out) == (1, "")
+    assert "cannot read the folder runs: Too many levels of symbolic links" in result.err
+    assert "(--model)" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "fact"),
     [
         (["paper/bas"], 2, "no recipe 'paper/bas'; did you mean 'paper/base'?"),
         (["none.safetensors"], 1, "the model none.safetensors does not exist"),
-        (["none.toml"], 1, "cannot read the recipe none.toml"),
+        (["none.toml"], 1, "the recipe none.toml does not exist"),
         (["pocket", "--set", "model.headz=2"], 2, "did you mean 'model.heads'?"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The program as a whole: help, version, shell completion, imports and exit codes."""
+"""The program as a whole: help, version, imports and exit codes."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import pytest
 
 from nmt import __version__
 from nmt.commands import COMMANDS
+from nmt.config import declared_settings
 from nmt.errors import is_out_of_memory
-from nmt.recipe import shipped_recipes
 from tests.conftest import Run
 
 
@@ -53,6 +53,16 @@ def test_help_of_train_lists_every_setting_with_its_default(nmt: Run) -> None:
         assert f"  {shown}\n" in out
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_lists_the_search_settings_that_set_takes(nmt: Run, name: str) -> None:
+    out = nmt(name, "--help").out
+    takes = "--set decode.KEY=VALUE" in out
+    assert takes == (name in {"translate", "score", "rerank", "evaluate", "explain"})
+    if takes:
+        settings = [each for each, _ in declared_settings() if each.startswith("decode.")]
+        assert [each for each in settings if f"\n    {each}=" not in out] == []
+
+
 IMPORTS = """
 import json, sys
 from nmt.commands import main
@@ -69,6 +79,7 @@ except SystemExit as end:
     [
         (["--help"], 0),
         (["--version"], 0),
+        (["init", "--help"], 0),
         (["train", "--help"], 0),
         (["translate", "--help"], 0),
         (["explain", "--help"], 0),
@@ -77,9 +88,11 @@ except SystemExit as end:
         (["ablate", "--help"], 0),
         (["ablate", "pocket", "--vary", "model.headz=3"], 2),
         (["ablate", "pocket", "--seeds", "1"], 2),
-        (["ablate", "pocket", "--vary", "model.heads=2", "--dry-run"], 0),
         (["evaluate", "--help"], 0),
         (["average", "--help"], 0),
+        (["rerank", "--help"], 0),
+        (["rerank", "nowhere", "--source", "nowhere", "--model", "x"], 1),
+        (["rerank", "--source", "nowhere"], 2),
         (["inspect", "--help"], 0),
         (["train", "--bogus"], 2),
         (["train", "bogus"], 2),
@@ -113,28 +126,6 @@ def test_scoring_a_file_imports_no_torch(arguments: list[str], code: int) -> Non
 def test_python_m_nmt_runs_the_program() -> None:
     result = python("-m", "nmt", "--version")
     assert (result.returncode, result.stdout) == (0, f"nmt, version {__version__}\n")
-
-
-@pytest.mark.parametrize(
-    "typed", ["nmt ", "nmt train ", "nmt train poc", "nmt train --set model.d_"]
-)
-def test_the_shell_completes_commands_recipes_and_settings(typed: str) -> None:
-    expected = {
-        "nmt ": set(COMMANDS),
-        "nmt train ": set(shipped_recipes()),
-        "nmt train poc": {"pocket"},
-        "nmt train --set model.d_": {"model.d_model=", "model.d_ff=", "model.d_k=", "model.d_v="},
-    }[typed]
-    words = typed.split(" ")
-    result = python(
-        "-c",
-        "from nmt.commands import main; main([])",
-        _NMT_COMPLETE="bash_complete",
-        COMP_WORDS=typed,
-        COMP_CWORD=str(len(words) - 1),
-    )
-    offered = {line.partition(",")[2] for line in result.stdout.splitlines() if line[:5] == "plain"}
-    assert offered == expected
 
 
 @pytest.mark.parametrize(
@@ -182,8 +173,23 @@ def test_an_unavailable_device_is_a_usage_error(
     assert result.err.count("\n") == 1
 
 
-def test_out_of_memory_is_one_message_without_a_traceback(nmt: Run, tiny: Path) -> None:
-    result = nmt("train", tiny, "--set", "model.d_model=2000000000")
+def test_control_characters_of_a_name_stay_on_one_line(nmt: Run, tmp_path: Path) -> None:
+    result = nmt("translate", "a\nb\x1b[31m\udcff", "--model", tmp_path / "none")
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert r"a\nb\x1b[31m\udcff" in result.err
+    result = nmt("average", "a", "b\x07")
+    assert r"Error: Got unexpected extra argument (b\x07)" in result.err
+
+
+def test_out_of_memory_is_one_message_without_a_traceback(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*arguments: object, **options: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr("nmt.api.train", train)
+    result = nmt("train", tiny)
     assert result.code == 1
     assert "nmt: out of memory" in result.err
     assert "train.micro_batch_tokens" in result.err
@@ -192,5 +198,15 @@ def test_out_of_memory_is_one_message_without_a_traceback(nmt: Run, tiny: Path) 
 
 def test_other_errors_of_torch_are_not_out_of_memory() -> None:
     assert is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert is_out_of_memory(RuntimeError("std::bad_alloc"))
+    assert is_out_of_memory(RuntimeError("[enforce fail a"))
+    assert not is_out_of_memory(RuntimeError("[enforce fail at inline_container.cc:603] . pos 64"))
     assert is_out_of_memory(MemoryError())
+    for message in (
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDNN_BACKEND_TENSOR: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "NCCL error: Failed to CUDA calloc async 608 bytes",
+    ):
+        assert is_out_of_memory(RuntimeError(message))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

@@ -1,6 +1,7 @@
 """Model files that are damaged, foreign, too new or inconsistent: one message, exit code 1."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nmt.artifacts.model_file import FORMAT_VERSION
+from nmt.artifacts.model_header import FORMAT_VERSION
 from tests.conftest import Run
 
 Tensors = dict[str, torch.Tensor]
@@ -78,8 +79,32 @@ def clear_metadata(tensors: Tensors, metadata: Metadata) -> None:
     metadata.clear()
 
 
-def damage_updates(tensors: Tensors, metadata: Metadata) -> None:
-    metadata["updates"] = "[1"
+def halve(tensors: Tensors, metadata: Metadata) -> None:
+    tensors["embeddings.weight"] = tensors["embeddings.weight"].half()
+
+
+def widen(tensors: Tensors, metadata: Metadata) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            tensors[name] = tensor.double()
+
+
+def rename_weight(tensors: Tensors, metadata: Metadata) -> None:
+    tensors["decoder.7.bias"] = tensors.pop("encoder.0.feed_forward.inner.bias")
+
+
+def add_tokens(tensors: Tensors, metadata: Metadata) -> None:
+    tensors["embeddings.weight"] = torch.zeros(50, 16)
+
+
+def set_updates(text: str) -> Callable[[Tensors, Metadata], object]:
+    return lambda tensors, metadata: metadata.update(updates=text)
+
+
+BAD_UPDATES = [
+    *("[1", "", "1", "{}", "[1.5]", "[-1]", "[null]", '["1"]', "[true]", "[NaN]", "[1e999]"),
+    *(f"[{10**30}]", "[" * 5000 + "]" * 5000),
+]
 
 
 @pytest.mark.parametrize(
@@ -93,12 +118,16 @@ def damage_updates(tensors: Tensors, metadata: Metadata) -> None:
         (float_tokenizer, "tokenizer"),
         (drop_recipe, "recipe"),
         (damage_tokenizer, "tokenizer"),
-        (damage_recipe, "model.headz; did you mean 'heads'?"),
-        (set_newer_format, "format 999, written by nmt 9.8"),
-        (set_odd_format, "format one"),
+        (damage_recipe, "model.headz'; did you mean 'heads'?"),
+        (set_newer_format, "format '999', written by nmt '9.8'"),
+        (set_odd_format, "format 'one'"),
         (set_foreign_format, "not a model of this program"),
         (clear_metadata, "not a model of this program"),
-        (damage_updates, "metadata"),
+        (halve, "F16"),
+        (widen, "F64"),
+        (rename_weight, "'decoder.7.bias' is 32 instead of missing"),
+        (add_tokens, "they embed 50 tokens, but the tokenizer has 40"),
+        *((set_updates(text), "the list of updates inside") for text in BAD_UPDATES),
     ],
 )
 @pytest.mark.parametrize("command", ["translate", "evaluate"])
@@ -130,27 +159,57 @@ def test_a_truncated_model_is_refused(
     whole = (tiny_run / "model.safetensors").read_bytes()
     model = tmp_path / "m.safetensors"
     model.write_bytes(whole[: int(share * len(whole))])
-    assert_refused(nmt, tmp_path, model)
+    assert_refused(nmt, tmp_path, model, "is damaged" if share else "is empty")
 
 
 @pytest.mark.parametrize(
-    "content",
-    [b"plain text\n" * 50, b"\xff" * 50, b"PK\x03\x04" + bytes(99), b"\x02" + bytes(7) + b"{}"],
+    ("content", "kind"),
+    [
+        (b"plain text\n" * 50, "a text file"),
+        (b"<!DOCTYPE html>\n<title>404</title>", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS"),
+        (b"PK\x03\x04" + bytes(99), "a zip archive, such as a PyTorch file"),
+        (b"\x80\x02}q\x00.", "a Python pickle"),
+        (b"\xff" * 50, "not a model of this program"),
+        (b"\x02" + bytes(7) + b"{}", "not a model of this program"),
+    ],
 )
-def test_a_file_that_is_not_a_model_is_refused(nmt: Run, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_model_is_refused(
+    nmt: Run, tmp_path: Path, content: bytes, kind: str
+) -> None:
     model = tmp_path / "m.safetensors"
     model.write_bytes(content)
-    assert_refused(nmt, tmp_path, model)
+    assert_refused(nmt, tmp_path, model, f"is {kind}")
 
 
-def assert_refused(nmt: Run, folder: Path, model: Path) -> None:
-    """Translate with a file that is not a model: the message must name it."""
+def test_a_pipe_and_an_unreadable_file_are_no_models(nmt: Run, tmp_path: Path) -> None:
+    """A pipe must not be opened: nobody may ever write into it."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert_refused(nmt, tmp_path, pipe, "is a pipe or a device, not a file")
+    (tmp_path / "run" / "best.safetensors").mkdir(parents=True)
+    folder = tmp_path / "run"
+    assert_refused(nmt, tmp_path, folder, "best.safetensors is a folder, not a file")
+    looped = tmp_path / "loop.safetensors"
+    looped.symlink_to(looped)
+    assert_refused(nmt, tmp_path, looped, "Too many levels of symbolic links")
+    below = tmp_path / "in" / "m.safetensors"
+    assert_refused(nmt, tmp_path, below, "does not exist; name another with --model")
+    memory = Path("/proc/self/mem")
+    if memory.exists():
+        assert_refused(nmt, tmp_path, memory, "cannot read the model /proc/self/mem")
+
+
+def assert_refused(nmt: Run, folder: Path, model: Path, fact: str) -> None:
+    """Translate with a file that is not a model: the message must name it and say the fact."""
     (folder / "in").write_text("sun\n")
     result = nmt("translate", folder / "in", "--model", model)
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith(f"nmt: {model} is ")
-    assert "not a model" in result.err
+    assert result.err.startswith("nmt: ")
+    assert str(model) in result.err
+    assert fact in result.err
     assert result.err.count("\n") == 1
+    assert len(result.err) < 400
 
 
 def test_loading_executes_nothing(nmt: Run, tmp_path: Path) -> None:
@@ -163,7 +222,7 @@ def test_loading_executes_nothing(nmt: Run, tmp_path: Path) -> None:
 
     model = tmp_path / "m.safetensors"
     torch.save({"weight": Bomb()}, model)
-    assert_refused(nmt, tmp_path, model)
+    assert_refused(nmt, tmp_path, model, "is a zip archive, such as a PyTorch file")
     assert not (tmp_path / "boom").exists()
 
 

@@ -21,6 +21,7 @@ def test_train_writes_a_report(nmt: Run, tiny: Path) -> None:
 
 def test_training_succeeds_if_the_report_cannot_be_written(nmt: Run, tiny: Path) -> None:
     Path("runs/tiny/report.html").mkdir(parents=True)
+    Path("runs/tiny/.lock").touch()  # a run folder
     result = nmt("train", tiny)
     assert result.code == 0
     assert "no report was written" in result.err
@@ -54,6 +55,16 @@ def test_a_run_named_twice_is_refused(nmt: Run, tiny_run: Path, tmp_path: Path) 
     assert result.code == 2
     assert "name each run once" in result.err
     assert not page.exists()
+
+
+def test_a_circle_of_links_is_not_a_run(
+    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    result = nmt("report", tiny_run, "loop")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "loop" in result.err
 
 
 def test_runs_with_the_same_name_have_their_folders_in_the_title(
@@ -92,11 +103,10 @@ def test_a_file_that_is_not_a_page_is_not_overwritten(
 ) -> None:
     model = tmp_path / "model.safetensors"
     model.write_bytes((tiny_run / "model.safetensors").read_bytes())
-    for command in (["report", tiny_run], ["explain", "sun", "--model", model]):
+    for command in (["report", tiny_run], ["explain", "sun", "--model", tiny_run]):
         result = nmt(*command, "--output", model)
-        assert result.code == 1
-        assert str(model) in result.err
-        assert "--output" in result.err
+        assert result.code == 2
+        assert f"--output {model} was not written by `nmt {command[0]}`" in result.err
     assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()
 
 

@@ -230,7 +230,7 @@ def test_flags_and_set_have_the_same_effect(nmt: Run, skilled_run: Path, source:
         (["--length-penalty", -1], "decode.length_penalty is -1.0 but must be at least 0"),
         (["--length-penalty", "nan"], "decode.length_penalty is nan"),
         (["--length-penalty", "inf"], "decode.length_penalty is inf"),
-        (["--batch-tokens", 0], "decode.batch_tokens is 0"),
+        (["--batch-tokens", -1], "decode.batch_tokens is -1"),
         (["--set", "decode.stopping=late"], "must be one of: safe, beam_finished"),
         (["--set", "decode.beam=3"], "did you mean 'decode.beam_size'?"),
         (["--set", "model.heads=3"], "model.heads"),

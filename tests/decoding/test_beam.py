@@ -1,4 +1,7 @@
-"""Beam search agrees with exhaustive search on a fake model that reads a table of numbers."""
+"""Beam search agrees with exhaustive search on a fake model that reads a table of numbers.
+
+Both forms of the search do: that of the host, and that of a device, on tensors of the CPU.
+"""
 
 import itertools
 import math
@@ -11,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.beam import beam_search
+from nmt.decoding.device_beam import device_beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.scoring import length_penalty
@@ -19,6 +23,8 @@ from nmt.decoding.stopping import STOPPING_RULES
 BOS, EOS = 0, 1
 IDS = SpecialIds(BOS, EOS, never=(BOS,))
 VOCABULARY = 5  # BOS, EOS and three words
+FORMS = {"host": beam_search, "device": device_beam_search}
+both_forms = pytest.mark.parametrize("form", FORMS)
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,17 @@ def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> li
 
 
 def search(
-    model: Table, lengths: list[int], *, width: int, alpha: float = 0.6, n_best: int = 1
+    model: Table,
+    lengths: list[int],
+    *,
+    width: int,
+    alpha: float = 0.6,
+    n_best: int = 1,
+    form: str = "host",
 ) -> list[list[Hypothesis]]:
     """Search sentences 0, 1, ... of the fake model."""
     source = torch.arange(len(lengths))[:, None]
-    return beam_search(model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best)
+    return FORMS[form](model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best)
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
@@ -98,11 +110,12 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.5])
 @pytest.mark.parametrize("seed", range(12))
-def test_full_width_equals_exhaustive_search(seed: int, alpha: float) -> None:
+@both_forms
+def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float) -> None:
     """A beam with room for all prefixes, at most 3^4 * 4 / 3, finds the true n best in order."""
     model = Table(seed)
     for n_best in (1, 7):
-        found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best)
+        found = search(model, [5, 4, 1], width=108, alpha=alpha, n_best=n_best, form=form)
         for sentence, max_length in enumerate([5, 4, 1]):
             expected = exhaustive(model, sentence, max_length, alpha)[:n_best]
             assert same(found[sentence], expected)
@@ -110,16 +123,17 @@ def test_full_width_equals_exhaustive_search(seed: int, alpha: float) -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(25))
+@both_forms
 def test_early_stop_changes_no_result(
-    seed: int, width: int, monkeypatch: pytest.MonkeyPatch
+    form: str, seed: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that never stops before the greatest length finds the same."""
     lengths, alpha = [9, 12, 6], 1.5
     early = Table(seed, 2.0)
-    found = search(early, lengths, width=width, alpha=alpha, n_best=width)
+    found = search(early, lengths, width=width, alpha=alpha, n_best=width, form=form)
     never = Table(seed, 2.0)
     monkeypatch.setitem(STOPPING_RULES, "safe", lambda finished, bound, beam_size: False)
-    assert search(never, lengths, width=width, alpha=alpha, n_best=width) == found
+    assert search(never, lengths, width=width, alpha=alpha, n_best=width, form=form) == found
     assert early.steps <= never.steps
 
 
@@ -138,7 +152,8 @@ def test_search_stops_early() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 6.0])
 @pytest.mark.parametrize("seed", range(40))
-def test_greedy_is_beam_one(seed: int, temperature: float) -> None:
+@both_forms
+def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
     """A beam of 1 follows the most probable token until EOS or the greatest length."""
     model = Table(seed, temperature)
     prefix: tuple[int, ...] = (BOS,)
@@ -148,25 +163,27 @@ def test_greedy_is_beam_one(seed: int, temperature: float) -> None:
         if token == EOS:
             break
         prefix = (*prefix, token)
-    (found,) = search(model, [8], width=1)
+    (found,) = search(model, [8], width=1, form=form)
     assert found[0].ids == prefix[1:]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_result_does_not_depend_on_other_sentences_in_the_batch(seed: int) -> None:
+@both_forms
+def test_result_does_not_depend_on_other_sentences_in_the_batch(form: str, seed: int) -> None:
     model = Table(seed, 1.5)
     lengths = [7, 3, 10, 1, 5]
-    together = search(model, lengths, width=4, n_best=3)
+    together = search(model, lengths, width=4, n_best=3, form=form)
     for sentence, max_length in enumerate(lengths):
         source = torch.tensor([[sentence]])
-        (alone,) = beam_search(model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3)
+        (alone,) = FORMS[form](model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3)
         assert alone == together[sentence]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_score_is_the_models_log_probability_over_the_penalty(seed: int) -> None:
+@both_forms
+def test_score_is_the_models_log_probability_over_the_penalty(form: str, seed: int) -> None:
     model = Table(seed)
-    for sentence, found in enumerate(search(model, [6, 9], width=5, n_best=5)):
+    for sentence, found in enumerate(search(model, [6, 9], width=5, n_best=5, form=form)):
         assert found == sorted(found, key=lambda each: -each.score)
         assert len({each.ids for each in found}) == len(found)
         for each in found:
@@ -175,22 +192,24 @@ def test_score_is_the_models_log_probability_over_the_penalty(seed: int) -> None
             assert each.score == pytest.approx(each.log_prob / penalty)
 
 
-def test_output_has_no_forbidden_id_and_keeps_its_greatest_length() -> None:
+@both_forms
+def test_output_has_no_forbidden_id_and_keeps_its_greatest_length(form: str) -> None:
     for seed in range(10):
         for found, limit in zip(
-            search(Table(seed), [4, 1], width=4, n_best=4), [4, 1], strict=True
+            search(Table(seed), [4, 1], width=4, n_best=4, form=form), [4, 1], strict=True
         ):
             assert all(BOS not in each.ids and len(each.ids) < limit for each in found)
 
 
-def test_nan_logits_give_no_output() -> None:
+@both_forms
+def test_nan_logits_give_no_output(form: str) -> None:
     """A diverged model gives NaN; the search still ends at the greatest length."""
 
     class Diverged(Table):
         def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
             return [math.nan] * VOCABULARY
 
-    assert search(Diverged(0), [4, 2], width=3) == [[], []]
+    assert search(Diverged(0), [4, 2], width=3, form=form) == [[], []]
 
 
 def test_length_penalty_by_hand() -> None:
@@ -201,6 +220,9 @@ def test_length_penalty_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "n_best", "width"), [(-0.1, 1, 4), (0.6, 5, 4), (0.6, 0, 4)])
-def test_arguments_without_a_safe_stop_are_refused(alpha: float, n_best: int, width: int) -> None:
+@both_forms
+def test_arguments_without_a_safe_stop_are_refused(
+    form: str, alpha: float, n_best: int, width: int
+) -> None:
     with pytest.raises(ValueError, match="alpha >= 0"):
-        search(Table(0), [3], width=width, alpha=alpha, n_best=n_best)
+        search(Table(0), [3], width=width, alpha=alpha, n_best=n_best, form=form)

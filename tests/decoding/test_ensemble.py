@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_ensemble
+from nmt.decoding.annotators import Wanted
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
@@ -92,7 +93,7 @@ def load(*runs: Path) -> TrainedModel:
 
 def translate(model: TrainedModel, segments: list[str]) -> list[Translation]:
     """Translate with the settings of the recipe."""
-    translator = Translator.of(model, model.recipe.decode, lambda _: None, n_best=3)
+    translator = Translator.of(model, model.recipe.decode, lambda _: None, Wanted(n_best=3))
     return list(translator.translate(segments))
 
 

@@ -11,6 +11,7 @@ import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.decoding import scheduler
+from nmt.decoding.annotators import Wanted
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.system.processes import ProcessPool
@@ -45,7 +46,7 @@ def translate(
     """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     pool = ProcessPool(processes)
-    translator = Translator.of(model, changed, print, N_BEST, pool=pool)
+    translator = Translator.of(model, changed, print, Wanted(N_BEST), pool=pool)
     return list(translator.translate(segments))
 
 
@@ -119,7 +120,7 @@ def test_scores_equal_those_of_the_uncached_model(
     """Score every output of a batch again with the network as it is trained, without a cache."""
     sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
     settings = replace(model.recipe.decode, stopping=stopping)
-    searched = Translator.of(model, settings, print, N_BEST).scheduler.search(sources)
+    searched = Translator.of(model, settings, print, Wanted(N_BEST)).search(sources)
     for source, hypotheses in zip(sources, searched, strict=True):
         for found in hypotheses:
             with torch.inference_mode():

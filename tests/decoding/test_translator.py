@@ -1,7 +1,7 @@
 """Each segment has one translation, which does not depend on how segments are batched."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,8 +12,12 @@ import pytest
 import torch
 
 from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.config import DecodeSettings
+from nmt.decoding.annotators import Wanted
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.segments import Part
 from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator import Translator, settings_for
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -28,7 +32,7 @@ def trained(tiny_run: Path) -> TrainedModel:
 def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
     """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, **settings)
-    return list(Translator.of(model, changed, lambda _: None, n_best=2).translate(segments))
+    return list(Translator.of(model, changed, lambda _: None, Wanted(n_best=2)).translate(segments))
 
 
 def test_order_and_chunks_do_not_change_translations(
@@ -80,7 +84,7 @@ def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> N
     translator = Translator.of(
         trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
     )
-    assert len(translator.scheduler.search([ids])[0][0].ids) + 1 <= len(ids) + 1
+    assert len(translator.search([ids])[0][0].ids) + 1 <= len(ids) + 1
 
 
 def test_a_long_segment_is_split_reported_and_joined(trained: TrainedModel) -> None:
@@ -92,3 +96,46 @@ def test_a_long_segment_is_split_reported_and_joined(trained: TrainedModel) -> N
     (note,) = notes
     assert note.startswith("line 2: ")
     assert "decode.max_segment_tokens=12" in note
+
+
+@pytest.mark.parametrize(
+    ("device", "has_bf16", "batch_tokens", "precision"),
+    [
+        ("cpu", True, 1024, "float32"),
+        ("mps", False, 1024, "float32"),
+        ("cuda", True, 32_768, "bf16"),
+        ("cuda:1", False, 32_768, "float32"),
+    ],
+)
+def test_defaults_depend_on_the_device(
+    device: str, has_bf16: bool, batch_tokens: int, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting that is given stays as it is."""
+    monkeypatch.setattr("nmt.decoding.translator.has_bf16", lambda device: has_bf16)
+    found = settings_for(DecodeSettings(beam_size=7), torch.device(device))
+    assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
+    given = DecodeSettings(batch_tokens=5, precision="float32" if precision == "bf16" else "bf16")
+    assert settings_for(given, torch.device(device)) == given
+
+
+def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU the error is reported."""
+    translator = Translator.of(trained, trained.recipe.decode, lambda _: None)
+    sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
+    parts = [*map(Part, sources)]
+    expected = translator._search_batch(parts)
+    search = translator._search
+
+    def tight(sources: Sequence[Part]) -> list[list[Hypothesis]]:
+        if len(sources) > 2:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return search(sources)
+
+    monkeypatch.setattr(translator, "_search", tight)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        translator._search_batch(parts)
+    monkeypatch.setattr(translator, "_is_gpu", True)
+    found = translator._search_batch(parts)
+    assert [each[0].ids for each in found] == [each[0].ids for each in expected]

@@ -16,6 +16,7 @@ PLACEHOLDERS = {"RECIPE": "pocket", "RUN": "runs/pocket", "MODEL": "runs/pocket"
 OPERATORS = {"|", "&&", "||", ";", "&"}
 # Commands that are not ours: their arguments are not checked, their names are.
 FOREIGN = {
+    "cat",
     "cd",
     "cut",
     "echo",
@@ -25,7 +26,9 @@ FOREIGN = {
     "grep",
     "gzip",
     "head",
+    "jq",
     "paste",
+    "printf",
     "sacrebleu",
     "sbatch",
     "sed",

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,17 @@ from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
+from nmt.training.checkpoint_manifest import read_manifest, write_manifest
 from tests.conftest import Run, write_tiny_corpus
 from tests.docs.markdown import ROOT, Block, blocks, code_spans, pages, parts
 from tests.docs.shell import FOREIGN, Command, commands, commands_of, extras, make_targets, parse
 
 COMMANDS = commands()
 OWN = [each for each in COMMANDS if each.nmt is not None]
-RUN = {"translate", "evaluate", "explain", "inspect", "report", "average"}
+RUN = {"init", "translate", "score", "evaluate", "explain", "inspect", "report", "average", "runs"}
 UPDATES = 4  # of the trainings that are run
 SOURCES = {".en", ".src", ".txt", ""}
+PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns
 
 
 def named(commands: Sequence[Command]) -> list[Any]:
@@ -58,7 +60,7 @@ def test_our_commands_parse(
     monkeypatch.chdir(tmp_path)
     write_recipes(command.page, tmp_path)
     values = context.params
-    recipe = load_recipe(values["recipe"], values.get("overrides", ()))
+    recipe = load_recipe(values["recipe"].removeprefix("runs/"), values.get("overrides", ()))
     axes = [parse_axis(text) for text in values.get("varied", ())]
     assert plan_variants(recipe, axes, grid=bool(values.get("grid")))
     if values.get("seeds"):
@@ -141,10 +143,19 @@ class Sandbox:
         for parameter in context.command.params:
             given = values.get(str(parameter.name))
             several = given if isinstance(given, tuple) else (given,)
-            if parameter.name not in ("output", "cards", "data_dir", "run"):
+            if parameter.name not in (
+                "output",
+                "flags_file",
+                "alignments",
+                "cards",
+                "data_dir",
+                "run",
+            ):
                 for each in several:
                     if isinstance(each, Path) or str(each).startswith("runs/"):
                         self.create(Path(each))
+        if context.info_name == "init":
+            values["output"].unlink(missing_ok=True)  # the page shows what the command writes
         if context.info_name == "average":
             self.add_checkpoints(values["run"], values.get("updates"), values.get("last"))
 
@@ -157,6 +168,10 @@ class Sandbox:
             shutil.copy(self.model / "model.safetensors", path)
         elif path.parts[0] == "runs":
             shutil.copytree(self.model, path)
+        elif path.name in PAIRS:
+            path.write_text(2 * "sun moon\tMOON SUN\tsun\n", encoding="utf-8")
+        elif path.suffix == ".tsv":
+            path.write_text("sun\tMOON\nrain snow\tSTAR\n")
         else:
             packed = path.suffix == ".gz"
             is_source = (path.with_suffix("") if packed else path).suffix in SOURCES
@@ -166,12 +181,14 @@ class Sandbox:
     def add_checkpoints(self, run: Path, updates: str | None, last: int | None) -> None:
         """Give a run the checkpoints that are to be averaged."""
         self.create(run)
-        numbers = map(int, updates.split(",")) if updates else range(1, (last or 0) + 1)
-        (one, *_) = sorted((run / "checkpoints").glob("*.safetensors"))
+        numbers = map(int, updates.split(",")) if updates else range(100, 100 + (last or 0))
+        (first, *_) = sorted((run / "checkpoints").glob("*.json"))
+        known = read_manifest(first, int(first.stem.removeprefix("update-")))
         for number in numbers:
-            copy = run / "checkpoints" / f"update-{number:08}.safetensors"
-            if not copy.exists():
-                shutil.copy(one, copy)
+            path = first.with_name(f"update-{number:08}.json")
+            for ending in known.sha256:
+                shutil.copy(first.with_suffix(f".{ending}"), path.with_suffix(f".{ending}"))
+            write_manifest(path, replace(known, progress=replace(known.progress, update=number)))
 
 
 @pytest.fixture
@@ -199,7 +216,8 @@ def runnable(command: Command) -> bool:
     """Return whether a command needs no network, no hours and no other machines."""
     arguments = argument_list(command)
     is_dry = arguments[0] == "ablate" and "--dry-run" in arguments
-    return (arguments[0] in RUN and "--test-set" not in arguments) or is_dry
+    needs_more = {"--test-set", "--interactive", "--strict"}  # a terminal, a good model
+    return (arguments[0] in RUN and not needs_more & {*arguments}) or is_dry
 
 
 @pytest.mark.parametrize("command", named([each for each in OWN if runnable(each)]))
@@ -212,7 +230,7 @@ def test_commands_run(
     write_recipes(command.page, sandbox.folder)
     sandbox.provide(context)
     given = Path("stdin")
-    given.write_text(command.stdin or "sun moon\n", encoding="utf-8")
+    given.write_text(command.stdin or "sun moon\tMOON SUN\n", encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given.open("rb"), encoding="utf-8"))
     result = nmt(*(each for each in argument_list(command) if each != "--open"))
     assert result.code == 0, result.err

@@ -32,7 +32,9 @@ def full_result() -> results.TestSetResult:
     """Return a result with everything that a card can hold."""
     interval = Interval(31.4, 0.5)
     ours = replace(BLEU, interval=interval)
-    theirs = replace(BLEU, value=30.0, interval=interval, difference=-1.5, p_value=0.25)
+    theirs = replace(
+        BLEU, value=30.0, interval=interval, difference=-1.5, p_value=0.25, test="exact"
+    )
     example = results.Example(7, 12.5, "a", "b", ("c", "d"))
     return replace(
         brief_result(MODEL),
@@ -97,6 +99,7 @@ def test_comparisons_lengths_and_examples() -> None:
                     "confidence_95": interval,
                     "difference": -1.5,
                     "p_value": 0.25,
+                    "test": "exact",
                 }
             },
         }

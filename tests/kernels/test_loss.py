@@ -37,7 +37,7 @@ def test_the_fast_form_equals_the_reference(
     smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Values and gradients agree for any size of the chunks."""
-    monkeypatch.setattr(loss, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
     torch.manual_seed(1)
     labels = torch.randint(0, 30, (50,))
     plain = (3 * torch.randn(50, 30)).requires_grad_()

@@ -12,7 +12,7 @@ from nmt.model.attention import KeyValueCache
 from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.positions import sinusoids
 from nmt.model.transformer import Transformer
-from nmt.training.cost import count_parameters
+from nmt.recipe.size import count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, PAD, PAD]])

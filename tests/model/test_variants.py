@@ -12,7 +12,7 @@ from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
 from nmt.model.residual import AddAndNorm
 from nmt.model.transformer import Transformer
-from nmt.training.cost import count_parameters
+from nmt.recipe.size import count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model
 
 SOURCE, TARGET = torch.tensor([[5, 9, 4, 3]]), torch.tensor([[2, 6, 8]])

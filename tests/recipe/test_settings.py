@@ -1,24 +1,30 @@
 """Settings: defaults, ranges, names, changes and differences."""
 
 import math
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
 from nmt.config import (
+    ModelSettings,
     Recipe,
     TextFiles,
     declared_settings,
 )
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe import (
     FIXED_SETTINGS,
     SettingDifference,
+    check_recipe,
     get_setting,
     load_recipe,
     override,
+    read_recipe,
     recipe_differences,
     with_settings,
 )
+from nmt.recipe.size import least_parameters, training_bytes
 from nmt.setting import check_value, default_of
 
 
@@ -78,15 +84,137 @@ def test_every_default_is_valid_and_has_a_meaning() -> None:
         assert declared.metadata["meaning"]
 
 
-def test_every_number_has_a_minimum_and_refuses_other_types() -> None:
+def test_every_number_has_two_ends_and_refuses_what_is_beyond() -> None:
+    """Also the values that hung or ended in a traceback: 10^9 layers, a factor of 1e308."""
     for name, declared in declared_settings():
         default = default_of(declared)
         if isinstance(default, bool) or not isinstance(default, int | float):
             continue
-        low = declared.metadata["minimum"]
-        assert low is not None, name
-        with pytest.raises(NmtError):
-            check_value(name, type(default)(low) - 1, declared)
-        for bad in (math.nan, math.inf, -math.inf, None, "1", [1]):
-            with pytest.raises(NmtError):
+        kind = type(default)
+        low, high = declared.metadata["minimum"], declared.metadata["maximum"]
+        assert low < high, name
+        assert high < 2**31, name
+        for end in (low, high):
+            assert check_value(name, kind(end), declared) == end
+            assert type(check_value(name, end, declared)) is kind
+        wild = (kind(low) - 1, kind(high) + 1, 10**400, -(10**9000), math.nan, math.inf, -math.inf)
+        for bad in (*wild, 1e308, None, "1", [1], True):
+            with pytest.raises(NmtError) as raised:
                 check_value(name, bad, declared)
+            assert str(raised.value).startswith(f"{name} is ")
+            assert len(str(raised.value)) < 120
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tokenizer.vocab_size=1000000",
+        "model.d_model=16384",
+        "model.encoder_layers=1000",
+        "train.max_updates=100000000",
+        "train.batch_source_tokens=10000000",
+        "data.max_length=65000",
+        "decode.beam_size=1000",
+    ],
+)
+def test_bounds_leave_room_for_the_largest_models_and_trainings(text: str) -> None:
+    name, _, value = text.partition("=")
+    assert get_setting(load_recipe("wmt14_en_de_big", [text]), name) == int(value)
+
+
+def test_a_model_within_every_bound_may_still_be_too_large() -> None:
+    """A layer of GPT-3's width has 12 d_model^2 parameters, a decoder's here 16 d_model^2."""
+    widths = {"model.d_model": 12_288, "model.d_ff": 49_152, "model.heads": 96}
+    widths |= {"model.d_k": 128, "model.d_v": 128}
+    with pytest.raises(NmtError) as raised:
+        read_recipe("pocket", widths | {"model.encoder_layers": 48, "model.decoder_layers": 48})
+    assert str(raised.value).startswith("recipe pocket: the model has 20")
+    assert "parameters but may have at most 100,000,000,000; lower the" in str(raised.value)
+    large = read_recipe("pocket", widths | {"model.encoder_layers": 20, "model.decoder_layers": 20})
+    assert round(least_parameters(large) / 1e9) == round(20 * (12 + 16) * 12_288**2 / 1e9)
+
+
+def test_the_size_of_a_vocabulary_counts_only_if_it_is_not_an_upper_limit() -> None:
+    """Characters and words have a vocabulary of what the text holds, often much less."""
+    bpe = read_recipe("pocket", {"tokenizer.vocab_size": 1_000_000})
+    characters = with_settings(bpe, {"tokenizer.kind": "char"})
+    assert least_parameters(bpe) - least_parameters(characters) == 999_999 * bpe.model.d_model
+    assert training_bytes(1000) == 4 * 4 * 1000
+
+
+def test_what_touches_no_weight_may_change_when_a_run_is_resumed() -> None:
+    assert {
+        name for name, declared in declared_settings() if declared.metadata["may_change"]
+    } - set(FIXED_SETTINGS) >= {
+        "data.source_language",
+        "data.target_language",
+        "data.test",
+        "data.downloads",
+    }
+    assert {"data.train", "data.dev", "data.metric", "train.seed"} <= set(FIXED_SETTINGS)
+
+
+def nested(depth: int) -> list[object]:
+    """Return lists in one another."""
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("settings", "facts"),
+    [
+        (3, "settings are 3 but must be values by name"),
+        (["train.seed=1"], "settings are ['train.seed=1'] but must be values by name"),
+        ({10**9000: 4}, "unknown setting a huge int; known: data.source_language, "),
+        ({3: 4}, "unknown setting 3; known: data.source_language, "),
+        ({"\ud800": 4}, r"unknown setting '\ud800'; known: "),
+        ({"data.source_language": "\ud800"}, r"must not hold the character '\ud800'"),
+        ({"data.source_language": "a" * 5000}, "has 5,000 characters but must have at most 4,096"),
+        ({"data.test": {3: {"tsv": "a"}}}, "a name in data.test is 3 but must be a text"),
+        ({"data.test": {"\udc80": {"tsv": "a"}}}, "a name in data.test is '\\udc80' but must not"),
+        ({"data.train": [{3: "a"}]}, "unknown setting 3; known: source, "),
+        ({"data.train": [{"tsv": "a"}] * 10_001}, "data.train has 10,001 entries but"),
+        ({"data.train": nested(200)}, "data.train must be a list of tables"),
+        ({"data.train": nested(100_000)}, "data.train is nested too deeply"),
+        ({"model.heads": nested(50)}, "model.heads must be a list of texts"),
+        ({"model.heads": 2**99_999}, "model.heads is a huge int but must be at most 1024"),
+    ],
+)
+def test_wrong_settings_from_python_are_one_sentence(settings: Any, facts: str) -> None:
+    for change in (partial(with_settings, Recipe("x")), partial(read_recipe, "pocket")):
+        with pytest.raises(UsageError) as raised:
+            change(settings)
+        assert facts in str(raised.value)
+        assert len(str(raised.value)) < 400
+        assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("recipe", "facts"),
+    [
+        (Recipe("../x"), "the recipe's name is '../x' but must be a text that can name a folder"),
+        (Recipe("\ud800"), "the recipe's name is '\\ud800' but must be a text"),
+        (Recipe(cast("str", 3)), "the recipe's name is 3 but must be a text"),
+        (Recipe("x", model=cast("Any", None)), "the recipe's model must be an instance of Model"),
+        (Recipe("x", model=ModelSettings(heads=10**9)), "model.heads is 1000000000 but must be at"),
+    ],
+)
+def test_a_recipe_built_in_python_is_checked(recipe: Recipe, facts: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_recipe(recipe)
+    assert str(raised.value).startswith(facts)
+
+
+@pytest.mark.parametrize("text", ["3\nheads = 4", "3\n[decode]", "3, b = 4"])
+def test_a_value_on_the_command_line_holds_nothing_else(text: str) -> None:
+    """Further lines were TOML too, and were dropped."""
+    with pytest.raises(UsageError, match="must be a whole number"):
+        override(Recipe("x"), [f"model.heads={text}"])
+
+
+def test_a_value_with_a_very_long_key_is_refused_at_once() -> None:
+    """The memory that tomllib needs grows with the square of a key's parts."""
+    with pytest.raises(UsageError, match="must hold a table"):
+        override(Recipe("x"), [f"data.test={{ {'a.' * 50_000}b = 1 }}"])

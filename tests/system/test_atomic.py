@@ -1,6 +1,10 @@
 """Atomic files: a file is written whole or not at all."""
 
 import os
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +65,37 @@ def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("ä" * 127)
+    write_text(path, "x")
+    assert path.read_text() == "x"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NmtError, match=f"cannot write .*: {tmp_path / 'file'} is not a folder"):
+        write_text(tmp_path / "file" / "x", "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_no_partial_file(tmp_path: Path, number: signal.Signals) -> None:
+    """`nmt fetch` waits for a server that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        recipe = tmp_path / "far.toml"
+        recipe.write_text(f'[[data.downloads]]\nurl = "{address}"\nto = "x"\n')
+        data = tmp_path / "data"
+        command = [sys.executable, "-m", "nmt", "fetch", str(recipe), "--data-dir", str(data)]
+        environment = {**os.environ, "no_proxy": "*"}
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+        connection, _ = server.accept()
+        with connection:
+            assert [path.suffix for path in data.iterdir()] == [".partial"]
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert b"Traceback" not in errors
+    assert list(data.iterdir()) == []

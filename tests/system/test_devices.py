@@ -1,10 +1,22 @@
 """Devices by name."""
 
+import warnings
+
 import pytest
 import torch
 
+import nmt
 from nmt.errors import UsageError
-from nmt.system.devices import pick_device
+from nmt.system.devices import pick_device, present_devices
+from tests.conftest import Run
+
+NO_DEVICES = ["bogus", "meta", "", "mps", "cuda:99", "hpu", "mkldnn", "cpu:1", "a\n", "\udc80"]
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, kind: str, count: int) -> None:
+    """Let PyTorch find so many accelerators of a kind."""
+    monkeypatch.setattr("torch.accelerator.current_accelerator", lambda: torch.device(kind))
+    monkeypatch.setattr("torch.accelerator.device_count", lambda: count)
 
 
 def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,11 +26,58 @@ def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_device("auto") == torch.device("cuda")
 
 
-def test_a_device_is_found_by_its_name() -> None:
-    assert pick_device("cpu") == torch.device("cpu")
+@pytest.mark.parametrize("name", ["cpu", "cpu:0", "CPU", "Cpu:0"])
+def test_a_device_is_found_by_its_name(name: str) -> None:
+    assert pick_device(name) == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["bogus", "meta", ""])
-def test_a_device_that_cannot_be_used_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=f"device '{name}'"):
-        pick_device(name)
+@pytest.mark.parametrize("name", NO_DEVICES)
+def test_a_device_that_is_not_there_is_named_with_those_that_are(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, "cuda", 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UsageError) as error:
+            pick_device(name)
+    assert str(error.value) == (
+        f"device {name!r} is not on this machine, which has: cpu, cuda:0, cuda:1"
+    )
+
+
+def test_devices_that_torch_was_built_for_but_the_machine_lacks_are_not_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, "cuda", 0)
+    assert present_devices() == ["cpu"]
+    pretend(monkeypatch, "mps", 1)
+    assert present_devices() == ["cpu", "mps"]
+
+
+def test_a_device_that_does_not_work_gives_a_short_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "cuda", 1)
+
+    def fail(*sizes: int, device: torch.device) -> None:
+        raise RuntimeError("all devices are busy\n" + "For debugging consider ...\n" * 50)
+
+    monkeypatch.setattr("torch.zeros", fail)
+    with pytest.raises(UsageError, match=r"^device 'cuda' does not work: all devices are busy$"):
+        pick_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["mps", "nonsense", "cuda:99", "meta", "xpu", ""])
+def test_python_and_the_command_line_give_the_same_sentence(
+    nmt: Run, tiny: object, name: str
+) -> None:
+    if name in present_devices():
+        pytest.skip("this machine has it")
+    result = nmt("train", tiny, "--device", name)
+    with pytest.raises(UsageError) as error:
+        load_on(name)
+    assert (result.code, result.out, result.err) == (2, "", f"nmt: {error.value}\n")
+    assert len(result.err) < 120
+
+
+def load_on(device: str) -> None:
+    """Load a model that does not exist: the device is checked first."""
+    nmt.load("missing", device=device)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
 
@@ -55,6 +57,19 @@ def test_a_killed_process_is_reported_and_no_process_remains() -> None:
         list(ProcessPool(2).map(work, range(4)))
     # The pool's own thread collects processes too, so one may still be listed for a moment.
     wait_until(lambda: not multiprocessing.active_children(), message="a process remains")
+
+
+def test_a_process_killed_before_work_is_submitted_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Submitting to a broken pool fails, before there is a result to read."""
+
+    def submit(*arguments: object) -> None:
+        raise BrokenProcessPool("a child process terminated abruptly")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    with pytest.raises(NmtError, match=r"killed.*decode\.batch_tokens"):
+        list(ProcessPool(2).map(abs, range(4)))
 
 
 def test_a_signal_for_another_thread_is_deferred() -> None:

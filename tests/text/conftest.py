@@ -1,5 +1,8 @@
 """Fixtures and helpers for tests of the text pipeline."""
 
+import gzip
+import lzma
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,12 +11,16 @@ import numpy
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
+from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.recipe import load_recipe, with_settings
+from nmt.text import encode
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import Prepared, prepare
-from nmt.text.shards import EncodedPairs, Ids, Shard, id_type
+from nmt.text.shards import EncodedPairs, Shard, id_type
+from nmt.text.tokenizer import Tokenizer, learn_subwords
+from tests.conftest import WORDS
 
+LIMITS = DataSettings(max_length=12, max_ratio=2.5)
 Pair = tuple[list[int], list[int]]
 
 
@@ -27,15 +34,23 @@ def encoded(pairs: Sequence[Pair], vocab_size: int = 100, first_line: int = 1) -
     )
 
 
-def split_pair(ids: Ids, source_length: int) -> Pair:
-    """Return the source and target ids of a pair as `Shard.pair` returns it."""
-    row = ids.tolist()
-    return row[:source_length], row[source_length:]
+def pair_of(shard: Shard, index: int) -> Pair:
+    """Return the source and target ids of a pair."""
+    ids, lengths = shard.pairs(numpy.array([index]))
+    return ids[: lengths[0]].tolist(), ids[lengths[0] :].tolist()
 
 
 def pairs_of(shard: Shard) -> list[Pair]:
     """Return all pairs of a shard."""
-    return [split_pair(*shard.pair(index)) for index in range(len(shard))]
+    return [pair_of(shard, index) for index in range(len(shard))]
+
+
+def flip_a_bit(path: Path) -> None:
+    """Change a file, but neither its size nor its time."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[5] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 class TinyCorpus:
@@ -53,7 +68,9 @@ class TinyCorpus:
             self.recipe, {f"tokenizer.{key}": value for key, value in settings.items()}
         )
 
-    def prepare(self, given_tokenizer: bytes | None = None, **changes: object) -> Prepared:
+    def prepare(
+        self, given_tokenizer: bytes | None = None, verify: bool = False, **changes: object
+    ) -> Prepared:
         """Prepare the corpus with some settings of [data] changed, for this time only.
 
         Settings are not checked, so that tests can leave out what a recipe needs.
@@ -62,7 +79,7 @@ class TinyCorpus:
         data = replace(self.recipe.data, **changes)  # type: ignore[arg-type] # of several kinds
         recipe = replace(self.recipe, data=data)
         folder = self.run.prepared_folder()
-        return prepare(recipe, self.data, folder, self.notes.append, given_tokenizer)
+        return prepare(recipe, self.data, folder, self.notes.append, given_tokenizer, verify)
 
     def times(self) -> dict[str, int]:
         """Return when each file of the run was last written."""
@@ -80,3 +97,38 @@ class TinyCorpus:
 @pytest.fixture
 def corpus(tiny: Path, tmp_path: Path) -> TinyCorpus:
     return TinyCorpus(load_recipe(str(tiny)), tmp_path)
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def compress(ending: str, content: bytes) -> bytes:
+    if ending == ".gz":
+        return gzip.compress(content)
+    return lzma.compress(content) if ending == ".xz" else content
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    text = [" ".join(WORDS), " ".join(WORDS).upper()]
+    return Tokenizer(learn_subwords(text, TokenizerSettings(vocab_size=45)).model)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use two processes for more than two chunks of 7 pairs."""
+    monkeypatch.setattr(encode, "CHUNK_PAIRS", 7)
+    monkeypatch.setattr(encode, "CHUNKS_ALONE", 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+
+def random_pairs(count: int) -> list[tuple[str, str]]:
+    """Return pairs of every verdict in random order."""
+    draw = numpy.random.default_rng(count)
+
+    def side() -> str:
+        return " ".join(draw.choice(WORDS, draw.choice([0, 1, 1, 2, 2, 3, 9])))
+
+    return [(side(), side().upper()) for _ in range(count)]

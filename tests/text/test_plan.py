@@ -1,10 +1,12 @@
 """The plan of an epoch equals a plain reference, keeps its budgets and is shuffled."""
 
-from itertools import product
+import tracemalloc
+from itertools import chain, product
 
 import numpy
 import pytest
 
+from nmt.text import plan as plan_module
 from nmt.text.plan import (
     EpochPlan,
     Lengths,
@@ -209,3 +211,44 @@ def test_batches_for_workers_leave_no_worker_idle(workers: int) -> None:
 def test_batches_for_workers_of_fewer_segments_than_workers() -> None:
     assert batches_for_workers([5], 1000, 2) == [[0]]
     assert batches_for_workers([], 1000, 2) == []
+
+
+@pytest.mark.parametrize("count", [257, 272, 1000, 1024])
+def test_a_large_corpus_is_planned_in_windows(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Each pair is planned once, within the budgets; a window's batches are used together."""
+    monkeypatch.setattr(plan_module, "WINDOW_PAIRS", 256)
+    monkeypatch.setattr(plan_module, "BLOCK_PAIRS", 16)
+    draw = numpy.random.default_rng(count)
+    source, target = draw.integers(1, 30, (2, count)).astype(numpy.uint16)
+
+    def planned(epoch: int) -> list[list[int]]:
+        return batches_of(
+            plan_epoch(source, target, source_tokens=90, target_tokens=80, seed=1, epoch=epoch)
+        )
+
+    batches = planned(1)
+    assert sorted(chain.from_iterable(batches)) == list(range(count))
+    for batch in batches:
+        assert source[batch].sum() <= 90
+        assert target[batch].sum() <= 80
+    assert planned(1) == batches
+    assert planned(2) != batches
+    if count % 16 == 0:  # else one of the windows has a block that is shorter
+        ends = numpy.cumsum([len(batch) for batch in batches]).tolist()
+        assert {*range(256, count, 256)} <= set(ends)
+        first = {index // 16 for batch in batches[: ends.index(256) + 1] for index in batch}
+        assert len(first) == 16
+        assert first != set(range(16))  # blocks of the whole corpus
+
+
+def test_planning_a_large_corpus_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "WINDOW_PAIRS", 1 << 14)
+    monkeypatch.setattr(plan_module, "BLOCK_PAIRS", 1 << 10)
+    count = 1 << 20
+    lengths = numpy.random.default_rng(1).integers(10, 40, (2, count)).astype(numpy.uint16)
+    tracemalloc.start()
+    try:
+        plan_epoch(*lengths, source_tokens=9000, target_tokens=9000, seed=1, epoch=1)
+        assert tracemalloc.get_traced_memory()[1] < 5.5 * count
+    finally:
+        tracemalloc.stop()

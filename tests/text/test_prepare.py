@@ -12,9 +12,9 @@ import pytest
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import TextFiles
 from nmt.errors import NmtError
-from nmt.text import prepare
+from nmt.text import corpus_step, prepare
 from nmt.text.learning import sample
-from tests.text.conftest import TinyCorpus, pairs_of, split_pair
+from tests.text.conftest import TinyCorpus, pair_of, pairs_of
 
 
 def test_a_second_call_redoes_nothing(corpus: TinyCorpus) -> None:
@@ -104,7 +104,7 @@ def test_an_interruption_before_the_manifest_is_written_redoes_the_shard(
 ) -> None:
     """A shard with other limits must not be taken for the old one."""
     first = len(corpus.prepare().shards[0])
-    real = prepare.encode_corpus
+    real = corpus_step.encode_corpus
 
     def interrupt_after(*arguments: object) -> None:
         # Pass the arguments on unchanged.
@@ -144,7 +144,7 @@ def test_all_file_formats_in_one_recipe(corpus: TinyCorpus, tmp_path: Path) -> N
 
 def test_a_pair_of_the_shard_decodes_to_its_text(corpus: TinyCorpus, tmp_path: Path) -> None:
     prepared = corpus.prepare()
-    source, target = split_pair(*prepared.shards[0].pair(17))
+    source, target = pair_of(prepared.shards[0], 17)
     decode = prepared.tokenizer.source.decode
     assert decode(source) == (tmp_path / "train.src").read_text().splitlines()[17]
     assert decode(target) == (tmp_path / "train.tgt").read_text().splitlines()[17]

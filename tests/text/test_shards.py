@@ -1,13 +1,17 @@
 """Shards: they read as they were written, in the narrowest type, and damage is refused."""
 
 import hashlib
+import os
+import resource
 from pathlib import Path
 
 import numpy
 import pytest
+import torch
 
 from nmt.errors import NmtError
 from nmt.text import shards
+from nmt.text.batches import PairDataset
 from nmt.text.shards import ShardWriter, id_type, is_intact, new_shard, open_shard
 from tests.text.conftest import Pair, encoded, pairs_of
 
@@ -77,6 +81,7 @@ def test_an_empty_shard_can_be_read(tmp_path: Path) -> None:
 
 def test_files_get_their_names_at_the_end(tmp_path: Path) -> None:
     writer = ShardWriter(tmp_path, "x", 100)
+    writer.open()
     writer.add(encoded(PAIRS))
     assert not [path for path in tmp_path.iterdir() if path.suffix != ".partial"]
     writer.discard()
@@ -97,6 +102,22 @@ def test_an_error_keeps_the_old_shard(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"x.ids", "x.offsets", "x.lines"}
 
 
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk."""
+    many = encoded([([4] * 900, [5] * 900)] * 900)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with (
+            pytest.raises(NmtError, match="cannot write the prepared corpus"),
+            new_shard(tmp_path, "x", 100) as writer,
+        ):
+            writer.add(many)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
@@ -104,6 +125,64 @@ def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
         new_shard(tmp_path / "file", "x", 100),
     ):
         pass
+
+
+@pytest.fixture(params=[False, True], ids=["read", "mapped"])
+def is_mapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Let shards be read into memory, or mapped however small they are."""
+    if request.param:
+        monkeypatch.setattr(shards, "SMALL", 0)
+    return bool(request.param)
+
+
+def test_a_large_shard_is_mapped_and_a_small_one_is_read(tmp_path: Path, is_mapped: bool) -> None:
+    write(tmp_path)
+    shard = open_shard(tmp_path, "x", 100)
+    assert pairs_of(shard) == PAIRS
+    assert len(shard.files) == (3 if is_mapped else 0)
+
+
+def test_a_small_shard_survives_a_cut_and_a_large_one_is_refused(
+    tmp_path: Path, is_mapped: bool
+) -> None:
+    """Reading what is missing of a mapped file would kill the process with SIGBUS."""
+    write(tmp_path)
+    dataset = PairDataset([open_shard(tmp_path, "x", 100)], ["text"])
+    every = numpy.arange(len(PAIRS))
+    before = dataset.batch(every, 0)
+    with (tmp_path / "x.ids").open("r+b") as stream:
+        stream.truncate(2)
+    if is_mapped:
+        with pytest.raises(NmtError, match=r"x\.ids was truncated while it was in use"):
+            dataset.batch(every, 0)
+    else:
+        assert torch.equal(dataset.batch(every, 0).labels, before.labels)
+
+
+def test_a_shard_that_is_replaced_or_removed_is_still_read(tmp_path: Path, is_mapped: bool) -> None:
+    """A mapping keeps its file, whatever has the name now."""
+    write(tmp_path)
+    shard = open_shard(tmp_path, "x", 100)
+    (tmp_path / "x.ids").unlink()
+    (tmp_path / "x.offsets").unlink()
+    (tmp_path / "x.offsets").write_bytes(b"")
+    shard.check_files()
+    assert pairs_of(shard) == PAIRS
+
+
+def test_an_unreadable_shard_is_not_a_damaged_one(tmp_path: Path) -> None:
+    """It is not made again silently: the disk may be gone for a moment only."""
+    digests = write(tmp_path)
+    (tmp_path / "x.ids").unlink()
+    (tmp_path / "x.ids").symlink_to("x.ids")
+    with pytest.raises(NmtError, match=r"cannot read .*x\.ids: Too many levels"):
+        is_intact(tmp_path, "x", digests)
+    with pytest.raises(NmtError, match=r"cannot read the prepared corpus .*x\.ids: Too many"):
+        open_shard(tmp_path, "x", 100)
+    (tmp_path / "x.ids").unlink()
+    (tmp_path / "x.ids").mkdir()
+    with pytest.raises(NmtError, match=r"x\.ids is a folder, not a file"):
+        is_intact(tmp_path, "x", digests)
 
 
 @pytest.mark.parametrize("ending", WIDTHS)
@@ -137,3 +216,15 @@ def test_every_flipped_bit_is_detected(tmp_path: Path, ending: str) -> None:
     path.write_bytes(whole)
     assert is_intact(tmp_path, "x", digests)
     assert not is_intact(tmp_path, "x", {key: digests[key] for key in digests if key != ending})
+
+
+def test_a_pipe_in_the_place_of_a_shard_is_not_waited_for(tmp_path: Path) -> None:
+    digests = write(tmp_path)
+    (tmp_path / "x.ids").unlink()
+    os.mkfifo(tmp_path / "x.ids")
+    for read in (
+        lambda: is_intact(tmp_path, "x", digests),
+        lambda: open_shard(tmp_path, "x", 100),
+    ):
+        with pytest.raises(NmtError, match=r"x\.ids is a pipe or a device, not a file"):
+            read()

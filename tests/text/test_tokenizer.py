@@ -169,12 +169,23 @@ def test_the_most_frequent_characters_and_words_are_kept(kind: str) -> None:
     assert UNK in few.encode(["a d"])[0]
 
 
-def test_a_file_that_is_not_a_tokenizer_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (None, r"tokenizer\.model does not exist; `nmt prepare` creates it"),
+        (b"", r"tokenizer\.model is empty, not a SentencePiece model"),
+        (b"<html>404</html>", r"is an HTML page.*, not a SentencePiece model"),
+        (b"version https://git-lfs.github.com/spec/v1", r"is a pointer of Git LFS .*git lfs pull"),
+        (b"\x00junk", r"tokenizer\.model is damaged or is not a SentencePiece model"),
+    ],
+)
+def test_a_file_that_is_not_a_tokenizer_is_refused(
+    tmp_path: Path, content: bytes | None, fact: str
+) -> None:
     path = tmp_path / "tokenizer.model"
-    with pytest.raises(NmtError, match=r"cannot read the tokenizer .*tokenizer\.model"):
-        load_tokenizer(path)
-    path.write_bytes(b"\x00junk")
-    with pytest.raises(NmtError, match=r"tokenizer\.model is not a SentencePiece model"):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(NmtError, match=fact):
         load_tokenizer(path)
 
 
@@ -189,3 +200,22 @@ def test_a_tokenizer_with_other_special_ids_is_refused() -> None:
     )
     with pytest.raises(NmtError, match="special ids differ"):
         SubwordModel(model.getvalue())
+
+
+def test_a_word_of_many_characters_spoils_no_vocabulary_of_words() -> None:
+    """SentencePiece would write a model that it cannot load."""
+    settings = TokenizerSettings(kind="word", vocab_size=40)
+    model = learn_subwords(["sun moon", f"{'x' * 100_000} star"], settings)
+    ids = model.encode(["sun moon star", "x" * 100_000])
+    assert [UNK in each for each in ids] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "unknown"),
+    [("bpe", ["Ж", "ж", "\0"]), ("char", ["Ж", "ж", "\0"]), ("word", ["Жж", "\0"])],
+)
+def test_unknown_characters_and_words_are_found(kind: str, unknown: list[str]) -> None:
+    settings = TokenizerSettings(kind=kind, vocab_size=15)
+    model = learn_subwords(["sun moon"] * 9, settings)
+    assert model.unknown("sun Жж moon \x00") == unknown
+    assert model.unknown("sun moon") == []

@@ -10,7 +10,7 @@ from nmt.errors import NmtError
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.tokenizer import PAIR_HEADER, Tokenizer, learn_subwords
-from tests.text.conftest import TinyCorpus
+from tests.text.conftest import TinyCorpus, pair_of
 
 SIDES = ["sun moon star", "SUN MOON STAR"]
 
@@ -39,7 +39,7 @@ def test_both_vocabularies_are_kept_in_one_file(tokenizer: Tokenizer) -> None:
 
 @pytest.mark.parametrize("length", [len(PAIR_HEADER), len(PAIR_HEADER) + 8, len(PAIR_HEADER) + 100])
 def test_a_truncated_file_is_refused(tokenizer: Tokenizer, length: int) -> None:
-    with pytest.raises(NmtError, match="part of x is not a SentencePiece model"):
+    with pytest.raises(NmtError, match=r"part of x is .* not a SentencePiece model"):
         Tokenizer(tokenizer.model[:length], "x")
 
 
@@ -48,11 +48,11 @@ def test_each_side_is_encoded_with_its_own_vocabulary(corpus: TinyCorpus) -> Non
     corpus.change(joint=False, vocab_size=30)
     prepared = corpus.prepare()
     source, target = prepared.tokenizer.sides
-    ids, middle = prepared.shards[0].pair(0)
+    pair = pair_of(prepared.shards[0], 0)
     line = prepared.shards[0].lines[0] - 1
-    for side, model, part in (("src", source, ids[:middle]), ("tgt", target, ids[middle:])):
+    for side, model, part in zip(("src", "tgt"), (source, target), pair, strict=True):
         text = (corpus.run.path.parent / f"train.{side}").read_text().splitlines()[line]
-        assert model.decode(part.tolist()) == text
+        assert model.decode(part) == text
     assert not {"s", "u", "n"} & {target.piece(each) for each in range(len(target))}
 
 

@@ -3,14 +3,20 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from nmt.artifacts.model_file import read_model
 from nmt.artifacts.run_folder import RunFolder
+from nmt.training import trainer
+from nmt.training.updates import Updater
 
 Process = subprocess.Popen[bytes]
 
@@ -69,3 +75,55 @@ def finish(process: Process, seconds: float = 300) -> tuple[int, str]:
     finally:
         process.terminate()
     return process.returncode, errors
+
+
+@contextmanager
+def worker_processes(
+    count: int, script: str, *arguments: object, **variables: str
+) -> Iterator[list[Process]]:
+    """Run a script in some workers, without torchrun; kill what still runs at the end.
+
+    This process keeps the key-value store, so that it outlives every worker.
+    """
+    store = dist.TCPStore(  # type: ignore[attr-defined] # untyped in torch
+        "localhost", 0, is_master=True, wait_for_workers=False
+    )
+    shared = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        **variables,
+    }
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    processes = [
+        subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(count)
+    ]
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            with each:  # waits, and closes the pipe
+                each.kill()
+
+
+@pytest.fixture
+def nan_in_update_3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the loss of the third update NaN."""
+    backward = Updater.backward
+    calls = iter(range(1, 100))
+
+    def spoiled(self: Any, share: Any, weight: float = 1.0) -> Any:
+        smoothed, plain = backward(self, share, weight)
+        return (smoothed * float("nan") if next(calls) == 3 else smoothed), plain
+
+    monkeypatch.setattr(trainer, "check_memory", lambda *_: 0)
+    monkeypatch.setattr(Updater, "backward", spoiled)

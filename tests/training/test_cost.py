@@ -15,11 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from nmt.config import ModelSettings, declared_settings
 from nmt.kernels.loss import smoothed_loss
 from nmt.model.transformer import Transformer
+from nmt.recipe.size import count_parameters
 from nmt.training.cost import (
     TRAINING_PASSES,
     Workload,
     activation_bytes,
-    count_parameters,
     forward_flops,
 )
 from tests.model.conftest import PAD, SMALL

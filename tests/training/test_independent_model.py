@@ -1,34 +1,27 @@
 """Training equals that of a Transformer made from PyTorch's own layers, loss and optimiser.
 
-`benchmarks/equal_behaviour.py` contains that model, which uses no code of `nmt`.
+`benchmarks/independent_model.py` is that model, which uses no code of `nmt`.
 """
 
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from click.testing import CliRunner
 
-from benchmarks.equal_behaviour import command
 from tests.conftest import Run
 
-
-@pytest.fixture(autouse=True)
-def _threads() -> Iterator[None]:
-    """Reset the threads, which the command sets to two."""
-    yield
-    torch.set_num_threads(1)
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks/equal_behaviour.py"
 
 
 def compare(run: Path, folder: Path, *options: object) -> tuple[str, dict[str, list[list[float]]]]:
     """Return what the command prints, and both loss curves by precision."""
     file = folder / "curves.json"
-    arguments = [run, "--curves", file, *options]
-    ended = CliRunner().invoke(command, [str(each) for each in arguments], catch_exceptions=False)
-    assert ended.exit_code == 0, ended.output
+    command = [sys.executable, *map(str, (SCRIPT, run, "--curves", file, *options))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     curves = json.loads(file.read_text())
     return ended.stdout, {key: [each["ours"], each["pytorch"]] for key, each in curves.items()}
 

@@ -1,6 +1,7 @@
 """The memory check: which batches it runs, and its error when memory does not suffice."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -9,15 +10,19 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings
 from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.text.batches import PairDataset
+from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.shards import Shard
 from nmt.training import memory_probe as probe
+from nmt.training.updates import Updater
 from tests.conftest import Run
+from tests.training.conftest import assert_same
 
 
 def dataset(lengths: list[tuple[int, int]]) -> PairDataset:
@@ -57,15 +62,29 @@ def test_the_costliest_batch_counts_padding() -> None:
     assert 30 in plan[probe.costliest_batch(plan, pairs, ModelSettings(), vocab_size=40)]
 
 
+def test_the_costliest_batch_counts_what_a_multiple_pads() -> None:
+    """With their ends 16 x 31 tokens are more than 29 x 17, but 29 x 32 are more than 16 x 32."""
+    pairs = dataset([(16, 16)] * 29 + [(30, 30)] * 16)
+    plan = plan_epoch(
+        pairs.source_lengths,
+        pairs.target_lengths,
+        source_tokens=510,
+        target_tokens=510,
+        seed=1,
+        epoch=0,
+    )
+    model = ModelSettings(d_model=8, d_ff=8, heads=8)
+    for multiple, longest in ((1, 31), (32, 17)):
+        costliest = plan[probe.costliest_batch(plan, pairs, model, 4000, multiple)]
+        assert pairs.source_lengths[costliest].max() == longest
+
+
 def test_too_little_memory_is_an_error_before_the_first_update(tiny: Path) -> None:
-    """A d_ff of 300,000 needs gigabytes for 500 tokens; the process may use one gigabyte."""
-    command = [sys.executable, "-m", "nmt", "train", str(tiny), "--set", "model.d_ff=300000"]
-    command += [
-        "--set",
-        "train.batch_source_tokens=9000",
-        "--set",
-        "train.batch_target_tokens=9000",
-    ]
+    """4 layers with a d_ff of 131,072 need a gigabyte for 500 tokens; the process may use one."""
+    command = [sys.executable, "-m", "nmt", "train", str(tiny), "--set=model.d_ff=131072"]
+    command += [f"--set=model.{side}_layers=2" for side in ("encoder", "decoder")]
+    command += [f"--set=train.batch_{side}_tokens=9000" for side in ("source", "target")]
+    command += ["--set=train.micro_batch_tokens=9000"]
 
     def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
@@ -79,6 +98,53 @@ def test_too_little_memory_is_an_error_before_the_first_update(tiny: Path) -> No
     assert "lower train.micro_batch_tokens" in last
     assert "Traceback" not in ended.stderr
     assert not Path("runs/tiny/metrics.jsonl").read_text()
+
+
+def test_micro_batches_are_chosen_where_whole_batches_do_not_fit(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that holds 60 tokens a side gets the same training as train.micro_batch_tokens."""
+    tried: list[int] = []
+    try_batch = Updater.try_batch
+
+    def limited(self: Updater, batch: Batch) -> None:
+        tried.append(max(batch.source.numel(), batch.labels.numel()))
+        if tried[-1] > 60:
+            raise MemoryError
+        try_batch(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Updater, "try_batch", limited)
+        ended = nmt("train", tiny, "--run", "chosen", "--max-updates", 6)
+        assert ended.code == 0
+        assert len(tried) > 1
+        assert tried == sorted(tried, reverse=True)
+        chosen = RunFolder(Path("chosen")).load_recipe().train.micro_batch_tokens
+        assert f"train.micro_batch_tokens={chosen} is chosen" in ended.err
+        tried.clear()
+        assert nmt("train", tiny, "--run", "chosen").code == 0  # with the same micro-batches
+        assert len(tried) == 1
+    option = f"train.micro_batch_tokens={chosen}"
+    assert nmt("train", tiny, "--run", "set", "--set", option).code == 0
+    assert_same(Path("chosen/model.safetensors"), Path("set/model.safetensors"))
+
+
+def test_too_little_memory_for_one_pair_is_an_error(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: Updater, batch: Batch) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Updater, "try_batch", refused)
+    ended = nmt("train", tiny)
+    assert ended.code == 1
+    assert "too little memory for the largest batch, 1 pairs" in ended.err
+    assert "lower data.max_length" in ended.err
+
+
+def test_tf32_is_for_cuda(nmt: Run, tiny: Path) -> None:
+    refused = nmt("train", tiny, "--set", "train.precision=tf32")
+    assert (refused.code, "tf32 is for CUDA GPUs, not for cpu" in refused.err) == (1, True)
 
 
 def test_the_longest_dev_segment_is_translated_at_the_start(
@@ -105,7 +171,8 @@ def test_no_memory_left_is_an_error_with_threads_too(nmt: Run, tiny: Path) -> No
     """Starting threads must not fail first; a process of its own, in case it hangs."""
     program = (
         "from nmt.training import memory_probe as probe; from nmt.commands import main;"
-        "probe.available_bytes = lambda: 0; import sys; main(sys.argv[1:])"
+        "probe.available_bytes = lambda: 0; probe.check_model_fits = lambda recipe: None;"
+        "import sys; main(sys.argv[1:])"
     )
     options = ["--set", "model.d_model=128", "--set", "train.batch_source_tokens=2000"]
     command = [sys.executable, "-c", program, "train", str(tiny), *options]
@@ -115,6 +182,21 @@ def test_no_memory_left_is_an_error_with_threads_too(nmt: Run, tiny: Path) -> No
     # The allocator may have kept enough memory for the training batch: then the dev batch fails.
     errors = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
     assert ended.stderr.splitlines()[-1].startswith(errors)
+
+
+def test_a_model_larger_than_the_memory_is_refused_before_any_work(nmt: Run, tiny: Path) -> None:
+    """2 x 1,000 layers of 2,048 inner units: a third of 10^11 parameters, of 16 bytes each."""
+    layers = [f"--set=model.{side}_layers=1000" for side in ("encoder", "decoder")]
+    widths = ["--set=model.d_model=2048", "--set=model.d_ff=4096"]
+    ended = nmt("train", tiny, *layers, *widths)
+    assert ended.code == 1
+    assert re.match(
+        r"nmt: recipe tiny: the model has 3\d,\d{3},\d{3},\d{3} parameters, whose weights,"
+        r" gradients and averages need [56]\d\d\.\d GB of memory, but [\d.,]+ GB are available;",
+        ended.err,
+    )
+    assert ended.err.count("\n") == 1
+    assert not (tiny.parent / "runs" / "tiny" / "tokenizer.model").exists()
 
 
 def test_a_control_group_may_have_less_memory_than_the_machine(
@@ -130,6 +212,15 @@ def test_a_control_group_may_have_less_memory_than_the_machine(
     assert probe.available_bytes() == 4_000_000
     (tmp_path / "memory.stat").write_text("anon 1\nactive_file 300\ninactive_file 40\nfile 9\n")
     assert probe.available_bytes() == 4_000_340
+
+
+def test_only_work_on_the_cpu_is_limited() -> None:
+    """The driver of a GPU reserves addresses that the limit would count as memory."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with probe.memory_limit("a batch", torch.device("cuda")):
+        assert resource.getrlimit(resource.RLIMIT_DATA) == before
+    with probe.memory_limit("a batch"):
+        assert resource.getrlimit(resource.RLIMIT_DATA) != before
 
 
 def test_other_errors_are_not_taken_for_out_of_memory() -> None:

@@ -8,10 +8,10 @@ import torch
 
 from nmt.model.transformer import Transformer
 from nmt.recipe import load_recipe
+from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.paper import TABLE_2, TABLE_3
 from nmt.text.batches import make_batch
 from nmt.text.tokenizer import PAD
-from nmt.training.cost import count_parameters
 from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 from tests.conftest import Run
@@ -33,9 +33,11 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
     assert sum(each.numel() for each in network.parameters()) == count_parameters(recipe.model, V)
     before = network.embeddings.weight[:100].detach().clone()
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
+    torch.set_float32_matmul_precision("high")  # as a training before in tf32
     updater.set_up()
+    assert torch.get_float32_matmul_precision() == "highest"
     batch = make_batch([([9, 10, V - 1], [11, 12]), ([13], [14, 15, 16])])
-    sums = updater.update(batch, 1, counts=True, stop=None)
+    sums = updater.update([batch], 1, counts=True, stop=None)
     assert sums.is_finite
     assert (sums.source_tokens, sums.target_tokens) == (6, 7)
     assert sums.learning_rate == pytest.approx(recipe.model.d_model**-0.5 * 4000**-1.5)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from tests.conftest import Run
 from tests.training.conftest import assert_same, losses, read_metrics, weights
 
@@ -41,6 +42,14 @@ def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any)
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
     assert nmt("train", tiny, *automatic).code == 0
     assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
+
+
+def test_a_run_keeps_the_precision_of_its_translations(nmt: Run, tiny: Path) -> None:
+    """A run that began before "auto" was the default goes on in float32 on every device."""
+    given = ["--set", "decode.precision=float32"]
+    assert nmt("train", tiny, *given, "--max-updates", 4).code == 0
+    assert nmt("train", tiny).code == 0
+    assert RunFolder(Path("runs/tiny")).load_recipe().decode.precision == "float32"
 
 
 def test_fine_tuning_starts_from_the_model_and_keeps_its_tokenizer(

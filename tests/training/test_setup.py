@@ -46,7 +46,7 @@ def test_one_process_reads_each_part_of_the_setup_once(
         ("nmt.artifacts.model_file.read_model_file", str),
         ("nmt.artifacts.model_file.find_model", lambda path: f"find {path}"),
         ("nmt.text.prepare.open_shard", lambda folder, name, *_: name),
-        ("nmt.recipe.tables.parse_toml", lambda text, origin: f"parse {origin}"),
+        ("nmt.recipe.files.parse_toml", lambda text, origin: f"parse {origin}"),
         ("nmt.training.setup.has_bf16", lambda device: "precision"),
     ):
         count_calls(monkeypatch, calls, name, key)

@@ -6,9 +6,10 @@ import signal
 import pytest
 
 from nmt.training.signals import Interrupted, StopRequest
+from nmt.training.workers import combined_signal, signal_flags
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_is_recorded_and_a_second_interrupt_ends_at_once(
     first: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -29,6 +30,33 @@ def test_a_second_sigterm_is_ignored() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.signal == signal.SIGTERM
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.signal is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("received", "stops"),
+    [
+        ([], None),
+        ([signal.SIGINT], signal.SIGINT),
+        ([signal.SIGINT, None, signal.SIGHUP], signal.SIGHUP),
+        ([signal.SIGHUP, signal.SIGTERM, signal.SIGINT], signal.SIGTERM),
+    ],
+)
+def test_workers_agree_on_the_most_urgent_signal(
+    received: list[int | None], stops: int | None
+) -> None:
+    """Each element is what one worker received; the flags are summed over the workers."""
+    flags = [signal_flags(each) for each in [None, *received]]
+    assert combined_signal(*map(sum, zip(*flags, strict=True))) == stops
 
 
 def test_a_signal_leaves_only_interruptible_work() -> None:

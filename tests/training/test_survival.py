@@ -5,7 +5,7 @@ import random
 import resource
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,25 @@ LONG = [
 ]
 
 
-def start(recipe: Path, run: object, *options: str, **how: Any) -> Process:
+# `nmt` at the pace of a GPU: batches ahead, results late, checkpoints written in the background.
+AT_GPU_PACE = """
+import sys
+from dataclasses import replace
+from nmt.commands import main
+from nmt.training import trainer
+from nmt.training.pace import GPU
+
+trainer.pace_of = lambda device: replace(GPU, length_multiple=1)
+main(sys.argv[1:])
+"""
+AS_ALWAYS = ("-m", "nmt")
+
+
+def start(
+    recipe: Path, run: object, *options: str, program: Sequence[str] = AS_ALWAYS, **how: Any
+) -> Process:
     """Start a real `nmt train`."""
-    return start_process("-m", "nmt", "train", recipe, "--run", run, *options, **how)
+    return start_process(*program, "train", recipe, "--run", run, *options, **how)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -61,13 +77,15 @@ def untimed(run: Path) -> list[dict[str, Any]]:
     return [{key: line[key] for key in line if key not in clocked} for line in read_metrics(run)]
 
 
-def kill_at_random(recipe: Path, run: Path, draw: random.Random) -> bool:
+def kill_at_random(
+    recipe: Path, run: Path, draw: random.Random, program: Sequence[str] = AS_ALWAYS
+) -> bool:
     """Start a training and kill it at a random moment; return False if it ended before that.
 
     Most kills come after the training has written metrics, the others at any time after the start.
     """
     known = metrics_size(run)
-    process = start(recipe, run, *LONG)
+    process = start(recipe, run, *LONG, program=program)
     in_training = draw.random() < 0.8
     while in_training and process.poll() is None and metrics_size(run) == known:
         time.sleep(0.002)
@@ -86,8 +104,9 @@ def metrics_size(run: Path) -> int:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("program", [AS_ALWAYS, ("-c", AT_GPU_PACE)])
 def test_a_run_killed_again_and_again_is_the_uninterrupted_run(
-    nmt: Run, tiny: Path, kills: int
+    nmt: Run, tiny: Path, kills: int, program: Sequence[str]
 ) -> None:
     """After each SIGKILL at a random moment the same command resumes the run."""
     assert nmt("train", tiny, "--run", "whole", *LONG).code == 0
@@ -95,9 +114,9 @@ def test_a_run_killed_again_and_again_is_the_uninterrupted_run(
     killed, rounds = 0, 0
     while killed < kills:
         run = Path(f"killed-{rounds}")
-        while killed < kills and kill_at_random(tiny, run, draw):
+        while killed < kills and kill_at_random(tiny, run, draw, program):
             killed += 1
-        code, errors = finish(start(tiny, run, *LONG))
+        code, errors = finish(start(tiny, run, *LONG, program=program))
         assert code == 0, errors
         assert_same_run(Path("whole"), run)
         rounds += 1

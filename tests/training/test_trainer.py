@@ -175,7 +175,9 @@ def test_seeds_differ_and_repeat(nmt: Run, tiny: Path) -> None:
     assert not torch.equal(a["embeddings.weight"], c["embeddings.weight"])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_saves_and_the_same_command_resumes(
     nmt: Run, tiny: Path, number: int, code: int
 ) -> None:

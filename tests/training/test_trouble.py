@@ -18,14 +18,15 @@ def test_weights_without_a_training_state_are_refused(nmt: Run, tiny: Path) -> N
     nmt("train", tiny)
     for state in Path("runs/tiny/checkpoints").glob("*.state.pt"):
         state.unlink()
-    refused = nmt("train", tiny)
+    refused = nmt("train", tiny, "--max-updates", 16)
     assert refused.code == 1
-    assert "no training state" in refused.err
+    assert "no checkpoint to resume from" in refused.err
 
 
 def test_files_without_a_manifest_do_not_stop_a_run(nmt: Run, tiny: Path) -> None:
     """They are left from kills during the first checkpoint, at different updates."""
     nmt("train", tiny, "--run", "whole")
+    nmt("prepare", tiny)
     for update in (3, 4):
         left = Path(f"runs/tiny/checkpoints/update-{update:08}.safetensors")
         left.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +58,18 @@ def test_metrics_on_a_full_disk_are_an_error(nmt: Run, tiny: Path) -> None:
     assert "cannot write runs/tiny/metrics.jsonl: No space left on device" in ended.err
 
 
-def test_a_dev_set_without_a_finite_loss_scores_nothing(nmt: Run, tiny: Path) -> None:
+def break_weights(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
+    """Train at a rate that no setting allows."""
+    monkeypatch.setattr("nmt.training.updates.inverse_sqrt", lambda *_, **__: rate)
+
+
+def test_a_dev_set_without_a_finite_loss_scores_nothing(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A first update that breaks all weights gives no best model; its figures are null."""
-    options = ["--set", "train.learning_rate_scale=1e300", "--set", "train.validate_updates=1"]
-    ended = nmt("train", tiny, *options, "--set", "train.early_stopping_metric=loss")
+    break_weights(monkeypatch, 1e300)
+    options = ["--set", "train.validate_updates=1", "--set", "train.early_stopping_metric=loss"]
+    ended = nmt("train", tiny, *options)
     assert ended.code == 1
     assert "NaN or infinite 5 times in a row" in ended.err
     dev = [line for line in read_metrics(Path("runs/tiny")) if line["kind"] == "dev"]
@@ -108,15 +117,18 @@ def test_partial_files_of_killed_processes_are_removed(nmt: Run, tiny: Path) -> 
     half = Path("runs/tiny/prepared/train-0.ids.partial")
     former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
     living = Path(f"runs/tiny/.last3.safetensors.{os.getppid()}.partial")
-    for path in (left, half, former, living):
+    for path in (left, half, former, living, Path("runs/tiny/.lock")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert nmt("train", tiny, "--max-updates", 4).code == 0
     assert [path.exists() for path in (left, half, former, living)] == [False] * 3 + [True]
 
 
-def test_divergence_is_an_error_with_the_lines_of_the_batch(nmt: Run, tiny: Path) -> None:
-    ended = nmt("train", tiny, "--set", "train.learning_rate_scale=1e30")
+def test_divergence_is_an_error_with_the_lines_of_the_batch(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_weights(monkeypatch, 1e30)
+    ended = nmt("train", tiny)
     assert ended.code == 1
     assert "loss or gradient was NaN or infinite 5 times in a row" in ended.err
     assert "train.src + train.tgt, lines " in ended.err

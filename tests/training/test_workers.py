@@ -231,4 +231,4 @@ def test_a_killed_worker_stops_the_others(tiny: Path) -> None:
     os.kill(int(children[1]), signal.SIGKILL)
     code, errors = finish(process)
     assert code == 1
-    assert "nmt: another worker exited without an error message (killed?)" in errors
+    assert "nmt: stopped because worker 1 exited without an error message (killed?)" in errors

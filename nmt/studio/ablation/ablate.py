@@ -11,10 +11,13 @@ import torch
 from nmt.artifacts.run_folder import RunFolder
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.data import ablation_data
+from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.page import render_ablation
 from nmt.studio.ablation.results import collect
 from nmt.studio.ablation.runs import (
     AblationOutcome,
+    PlannedRun,
+    check_runs,
     error_context,
     plan_runs,
     prepare_runs,
@@ -22,8 +25,6 @@ from nmt.studio.ablation.runs import (
 )
 from nmt.studio.ablation.table import render_markdown
 from nmt.studio.ablation.variants import Variant
-from nmt.studio.pages import shell
-from nmt.system.atomic import write_text
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 
@@ -38,13 +39,22 @@ class Ablation:
     output: Path
     command: Sequence[str]  # words of the command line, for the results
 
+    def check(self, data: DataFolder, device: torch.device) -> list[PlannedRun]:
+        """Check all that can be checked before the corpus is prepared, and return the runs.
+
+        Nothing is written. Raises NmtError.
+        """
+        runs = plan_runs(self.variants, self.seeds, self.output)
+        check_runs(runs, data, device)
+        return runs
+
     def run(self, data: DataFolder, device: torch.device) -> AblationOutcome:
         """Train the runs that are not finished, and write the results after each of them.
 
         Raises NmtError if another process uses the folder, if a recipe or a corpus is wrong, or if
         the disk refuses.
         """
-        runs = plan_runs(self.variants, self.seeds, self.output)
+        runs = self.check(data, device)
         with ExitStack() as held:
             with error_context("ablation"):
                 held.enter_context(RunFolder(self.output).lock())
@@ -62,19 +72,13 @@ class Ablation:
         runs = plan_runs(self.variants, self.seeds, self.output)
         result = collect(runs, self.axes, failures, self.command)
         data = json.dumps(ablation_data(result), indent=1) + "\n"
-        write_text(self.output / "ablation.json", data)
-        write_text(self.table, render_markdown(result))
-        shell.write_page(self.page, render_ablation(result, self.variants))
+        page = render_ablation(result, self.variants)
+        self.files.write(data, render_markdown(result), page)
 
     @property
-    def table(self) -> Path:
-        """Path of the Markdown file."""
-        return self.output / "ablation.md"
-
-    @property
-    def page(self) -> Path:
-        """Path of the HTML file."""
-        return self.output / "ablation.html"
+    def files(self) -> AblationFiles:
+        """The result files."""
+        return AblationFiles(self.output)
 
     def note_other_runs(self, known: Collection[Path]) -> None:
         """Print a note on runs in the output folder that do not belong to this ablation."""

@@ -17,6 +17,7 @@ def render_ablation(result: AblationResult, variants: Sequence[Variant]) -> str:
     """Return the HTML of the page."""
     styles = [*style_sheets(), FOLDER / "ablation.css"]
     parts = shell.Parts(
+        command="ablate",
         template=FOLDER / "ablation.html",
         styles=[path.read_text(encoding="utf-8") for path in styles],
         scripts=[chart_library(), bundle(FOLDER / "main.js")],

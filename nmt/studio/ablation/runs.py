@@ -14,16 +14,19 @@ from pathlib import Path
 
 import torch
 
+from nmt.artifacts.outputs import check_run_folder
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
+from nmt.recipe import FIXED_SETTINGS, recipe_differences
 from nmt.studio.ablation.variants import Variant, with_seed
 from nmt.studio.report.page import try_write_report
 from nmt.studio.report.records import Record, read_records, score_measure
+from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.training.divergence import MAX_SKIPS_IN_ROW
-from nmt.training.setup import set_up
+from nmt.training.setup import check_set_up, resolve_for_device, set_up
 from nmt.training.train import train
 from nmt.training.workers import Workers
 
@@ -43,7 +46,7 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class AblationOutcome:
-    """How the training of all runs ended."""
+    """The result of training all runs."""
 
     stopped_by: int | None  # number of the signal that stopped it, None if it reached its end
     # The reason why each failed run failed, by its folder; a run that diverges does not fail.
@@ -67,6 +70,27 @@ def plan_runs(variants: Sequence[Variant], seeds: Sequence[int], output: Path) -
     ]
 
 
+def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> None:
+    """Check folder, settings, initial model and text files of each run, and write nothing.
+
+    A run that diverged before is not trained again. Raises NmtError that names the run.
+    """
+    for each in runs:
+        with error_context(each):
+            check_run_folder(each.run.path)
+            if not has_diverged(each, device):
+                check_set_up(each.recipe, data, each.run, device)
+
+
+def has_diverged(planned: PlannedRun, device: torch.device) -> bool:
+    """Return whether a run was trained with these settings before, and diverged."""
+    run, recipe = planned.run, planned.recipe
+    if not is_diverged(read_records(run, score_measure(recipe))):
+        return False
+    recipe = resolve_for_device(recipe, run, device)
+    return not recipe_differences(run.load_recipe(), recipe, FIXED_SETTINGS)
+
+
 def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> None:
     """Check every recipe and prepare every corpus, so that errors show before any training.
 
@@ -84,12 +108,15 @@ def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.dev
     for each in runs:
         recipe = each.recipe
         key = repr((recipe.data, recipe.tokenizer, recipe.train.init_from))
+        if has_diverged(each, device):
+            prepared.setdefault(key, each.run)
+            continue
         with error_context(each), each.run.lock():
             if key in prepared:
                 share_prepared(prepared[key], each.run)
             before = read_if_exists(each.run.recipe)
             set_up(recipe, data, each.run, note_once, device)
-            if read_if_exists(each.run.recipe) != before and not each.run.is_started():
+            if read_if_exists(each.run.recipe) != before and not each.run.is_in_use():
                 # These metrics are of other settings, whose training ended before a checkpoint.
                 each.run.metrics.unlink(missing_ok=True)
         prepared.setdefault(key, each.run)
@@ -106,7 +133,7 @@ def error_context(subject: object) -> Iterator[None]:
     try:
         yield
     except NmtError as error:
-        text = str(error).replace("with --run", "with --output")
+        text = str(error).replace("--run", "--output")
         raise type(error)(f"{subject}: {text}") from error
 
 
@@ -123,8 +150,9 @@ def share_prepared(source: RunFolder, target: RunFolder) -> None:
         target.prepared.mkdir(parents=True, exist_ok=True)
         for path in source.prepared.glob("train-*"):
             link_or_copy(path, target.prepared / path.name)
-        shutil.copy2(source.tokenizer, target.tokenizer)
-        shutil.copy2(source.prepared / "manifest.json", target.prepared)
+        write_bytes(target.tokenizer, source.tokenizer.read_bytes())
+        manifest = (source.prepared / "manifest.json").read_bytes()
+        write_bytes(target.prepared / "manifest.json", manifest)
     except OSError as error:
         raise NmtError(f"cannot write into {target.path}: {error.strerror}") from error
 

@@ -12,8 +12,9 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import output_limit, segment_limit
-from nmt.decoding.translator import special_ids
+from nmt.decoding.translator import settings_for
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.studio.explain.next_tokens import NextTokens, next_tokens
@@ -34,7 +35,7 @@ class Explanation:
     text: str
     source_ids: tuple[int, ...]  # with EOS
     translation: str
-    best: Hypothesis  # the translation
+    best: Hypothesis  # the translation, in the order in which the model writes
     recording: Recording  # of one pass over the source and the whole translation
     logits: Tensor  # (T, V) after each target position
     next_tokens: list[NextTokens]  # of each target position
@@ -62,8 +63,9 @@ def explain(
     settings that a page cannot show.
     """
     check_settings(settings)
-    ids = encode(model, text, settings, notify)
     network = model.network
+    settings = settings_for(settings, network.device)
+    ids = encode(model, text, settings, notify)
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)
@@ -86,13 +88,14 @@ def explain(
             " again with a lower train.learning_rate_scale"
         )
     best = found[0]
+    in_order = best.backwards() if network.settings.is_right_to_left else best
     record, logits = replay(network, source, best.ids)
     return Explanation(
         model=model,
         settings=settings,
         text=text,
         source_ids=tuple(source[0].tolist()),
-        translation=model.tokenizer.target.decode(best.ids),
+        translation=model.tokenizer.target.decode(in_order.ids),
         best=best,
         recording=record,
         logits=logits,

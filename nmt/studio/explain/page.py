@@ -14,6 +14,7 @@ def render_explanation(explanation: Explanation) -> str:
     """Return the page as one HTML file."""
     styles = [shell.FOLDER / "base.css", FOLDER / "explain.css"]
     parts = shell.Parts(
+        command="explain",
         template=FOLDER / "explain.html",
         styles=["\n".join(path.read_text(encoding="utf-8") for path in styles)],
         scripts=[bundle(FOLDER / "main.js")],

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from nmt.config import Recipe
+from nmt.recipe.size import count_parameters
 from nmt.training.cost import (
     TRAINING_PASSES,
     Workload,
     activation_bytes,
-    count_parameters,
     forward_flops,
 )
 

@@ -11,8 +11,16 @@ from dataclasses import Field, dataclass
 from typing import Any
 
 from nmt.config import Recipe, TextFiles, declared_settings
-from nmt.recipe import get_setting, recipe_differences, toml_value
-from nmt.studio.inspection.paper import BIG, CORPORA, DEV_SET, TABLE_2, TABLE_3, Row
+from nmt.recipe import get_setting, recipe_differences, toml_value, with_settings
+from nmt.studio.inspection.paper import (
+    BIG,
+    CHECKPOINT_MINUTES,
+    CORPORA,
+    DEV_SET,
+    TABLE_2,
+    TABLE_3,
+    Row,
+)
 
 DECLARED = dict(declared_settings())
 # Settings that lead to the same updates and translations in another way, or only observe them. The
@@ -21,11 +29,14 @@ SAME_RESULT = {
     "train.seed",
     "train.micro_batch_tokens",
     "train.compile",
+    "train.bucket_megabytes",
+    "train.deterministic",
     "train.validate_updates",
     "train.early_stopping_metric",
     "train.report_updates",
     "train.tensorboard",
     "decode.batch_tokens",
+    "decode.seed",
 }
 # Settings that the paper must have had too, but does not report.
 SILENT = {
@@ -34,6 +45,7 @@ SILENT = {
     "tokenizer.character_coverage",
     "tokenizer.sample_lines",
     "model.max_positions",
+    "decode.precision",
     "decode.max_segment_tokens",
 }
 # Corpora, which are compared by the names of their files.
@@ -121,9 +133,15 @@ def corpora_names(corpora: Iterable[TextFiles]) -> str:
 def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
     """Yield deviations of all settings that the tables above do not name."""
     ignored = SAME_RESULT | SILENT | BY_NAME
-    if row.settings.train.average_checkpoints == 1:
-        ignored = ignored | {"train.checkpoint_updates"}  # the interval matters only to an average
-    for each in recipe_differences(row.settings, recipe):
+    paper = row.settings
+    if paper.train.average_checkpoints == 1:  # the interval matters only to an average
+        ignored = ignored | {"train.checkpoint_updates", "train.checkpoint_minutes"}
+    elif recipe.train.checkpoint_minutes:  # replaces updates
+        ignored = ignored | {"train.checkpoint_updates"}
+        paper = with_settings(paper, {"train.checkpoint_minutes": CHECKPOINT_MINUTES})
+    if recipe.train.precision == "auto":
+        ignored = ignored | {"train.precision"}  # the device decides, and the model's recipe says
+    for each in recipe_differences(paper, recipe):
         if each.name not in ignored:
             changed = each.name in row.changes and each.name.startswith("model.")
             source = "table 3" if changed else paper_section(DECLARED[each.name])

@@ -64,6 +64,7 @@ BIG = {
 }
 # 20 checkpoints at 10-minute intervals, at 1.0 s an update (sections 5.2 and 6.1)
 BIG_AVERAGED = {**BIG, "train.average_checkpoints": 20, "train.checkpoint_updates": 600}
+CHECKPOINT_MINUTES = 10.0  # "written at 10-minute intervals" (section 6.1)
 FRENCH = {"data.target_language": "fr", "tokenizer.vocab_size": 32_000}
 BIG_FRENCH = {"model.dropout": 0.1}  # section 6.1
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nmt.errors import NmtError
-from nmt.system.atomic import write_text
+from nmt.artifacts.outputs import generator
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -25,7 +24,8 @@ FOLDER = Path(__file__).resolve().parent
 class Parts:
     """The parts of a page."""
 
-    template: Path  # HTML with $policy, $styles, $data, $scripts and $names of its own
+    command: str  # the command that writes the page, such as "report"
+    template: Path  # HTML with $generator, $policy, $styles, $data, $scripts and its own $names
     styles: Sequence[str]
     scripts: Sequence[str]  # run in this order, after the data
 
@@ -48,6 +48,7 @@ def render(parts: Parts, data: Mapping[str, Any], texts: Mapping[str, str]) -> s
     )
     return Template(parts.template.read_text(encoding="utf-8")).substitute(
         {name: html.escape(text) for name, text in texts.items()},
+        generator=generator(parts.command),
         policy=html.escape(policy, quote=False),
         styles="\n".join(f"<style>{each}</style>" for each in styles),
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',
@@ -65,27 +66,6 @@ def hash_source(content: str) -> str:
     """Return the name of an inline script or style in a Content-Security-Policy."""
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write a page completely or not at all.
-
-    Raises NmtError if it cannot be written, and if the path is a file that is not an HTML page: it
-    may be a model, a recipe or a corpus.
-    """
-    if path.is_file() and not may_be_page(path):
-        raise NmtError(f"{path} exists and is not an HTML page; give another file with --output")
-    write_text(path, page)
-
-
-def may_be_page(path: Path) -> bool:
-    """Return True if a file is empty or begins like an HTML page."""
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(64).lstrip().lower()
-    except OSError:
-        return False
-    return not start or start.startswith((b"<!doctype html", b"<html"))
 
 
 def show(path: Path) -> bool:

@@ -1,15 +1,18 @@
 """Count the pairs and tokens that a run was trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError
+from nmt.text.corpus_step import shard_name
 from nmt.text.manifest import Manifest
-from nmt.text.prepare import shard_name
-from nmt.text.shards import Shard, open_shard
+from nmt.text.prepare import open_corpus
+from nmt.text.shards import Shard
 from nmt.text.tokenizer import load_tokenizer
 
 LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
@@ -42,16 +45,16 @@ def read_training_text(recipe: Recipe, run: RunFolder) -> TrainingText:
         # The tokenizer's size decides how wide a shard's integers are. The recipe's vocab_size does
         # not: a word tokenizer may have fewer entries.
         vocab_size = len(load_tokenizer(run.tokenizer))
+        manifest = Manifest(run.prepared / "manifest.json")
     except NmtError as error:
         return TrainingText((), (f"no statistics of the training text: {error}",))
-    manifest = Manifest(run.prepared / "manifest.json")
-    corpora, problems = [], []
+    corpora, problems = [], [manifest.damage] if manifest.damage else []
     for index, files in enumerate(recipe.data.train):
         name = shard_name(index)
         try:
-            shard = open_shard(run.prepared, name, vocab_size)
+            shards = open_corpus(run.prepared, manifest, index, vocab_size)
             dropped = dropped_pairs(manifest, name)
-            corpora.append(count_corpus(corpus_name(files), dropped, shard))
+            corpora.append(count_corpus(corpus_name(files), dropped, shards))
         except NmtError as error:
             problems.append(f"no statistics of {corpus_name(files)}: {error}")
         except ValueError:
@@ -71,20 +74,20 @@ def dropped_pairs(manifest: Manifest, name: str) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if reason != "kept"}
 
 
-def count_corpus(files: str, dropped: dict[str, int], shard: Shard) -> CorpusStatistics:
-    """Return the counts of one shard, read block by block.
+def count_corpus(files: str, dropped: dict[str, int], shards: Sequence[Shard]) -> CorpusStatistics:
+    """Return the counts of one corpus, read block by block.
 
     Raises ValueError if offsets decrease, which they never do in an intact shard.
     """
     lengths = numpy.zeros((2, LONGEST + 1), numpy.int64)
     tokens = [0, 0]
-    for block in shard.lengths():
+    for block in chain.from_iterable(shard.lengths() for shard in shards):
         for side, each in enumerate(block):
             tokens[side] += int(each.sum())
             lengths[side] += numpy.bincount(each.clip(max=LONGEST), minlength=LONGEST + 1)
     return CorpusStatistics(
         files=files,
-        kept=len(shard),
+        kept=sum(map(len, shards)),
         dropped=dropped,
         source_tokens=tokens[0],
         target_tokens=tokens[1],

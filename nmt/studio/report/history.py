@@ -1,14 +1,11 @@
 """Read a run folder: its recipe, metrics, evaluation cards and model size, without torch."""
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
+from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
@@ -20,7 +17,9 @@ from nmt.studio.report.records import (
     read_records,
     score_measure,
 )
+from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
+from nmt.system.reading import entries, read_bytes
 
 TRAIN_FIGURES = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
 DEV_FIGURES = ("loss", "perplexity", "score")
@@ -32,6 +31,14 @@ class Curve:
 
     updates: tuple[int, ...]
     values: tuple[float | None, ...]  # rounded to 6 significant digits
+
+
+@dataclass(frozen=True)
+class CardKey:
+    """The fields that every evaluation card has."""
+
+    evaluation_card: int  # version of the format
+    date: str = ""  # ISO 8601
 
 
 @dataclass(frozen=True)
@@ -122,26 +129,28 @@ def read_history(run: RunFolder, notify: Callable[[str], None] = note) -> Histor
 
 
 def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationCard, ...]:
-    """Return the evaluation cards among a folder's JSON files, in the order of their dates."""
-    found = []
-    for path in folder.glob("*.json"):
-        try:
-            # Python reads NaN and Infinity, which are not JSON; the page shows no value for them.
-            content = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
-        except (OSError, ValueError):
-            notify(f"{path}: left out because it cannot be read as JSON")
+    """Return the evaluation cards among a folder's JSON files, in the order of their dates.
+
+    notify: receives a note on each JSON file that is damaged or cannot be read.
+    """
+    dated = []
+    for path in entries(folder):
+        if path.suffix != ".json" or not path.is_file():  # a pipe could be waited for for ever
             continue
-        if isinstance(content, dict) and "evaluation_card" in content:
-            found.append(EvaluationCard(path.name, content))
-    return tuple(sorted(found, key=lambda card: (str(card.content.get("date")), card.file)))
+        try:
+            content = parse_object(read_bytes(path, "the file"), str(path))
+            if "evaluation_card" in content:
+                key = convert(content, CardKey, str(path))
+                dated.append((key.date, EvaluationCard(path.name, content)))
+        except NmtError as error:
+            notify(f"left out: {error}")
+    return tuple(card for _, card in sorted(dated, key=lambda each: (each[0], each[1].file)))
 
 
 def stored_parameters(run: RunFolder) -> int | None:
     """Return the number of parameters by the header of the run's model file, None without one."""
     try:
-        with safe_open(run.translation_model(), "np") as file:
-            names = [name for name in file.keys() if name != "tokenizer.model"]  # noqa: SIM118 (no dict)
-            shapes: list[list[int]] = [file.get_slice(name).get_shape() for name in names]
-            return sum(map(math.prod, shapes))
-    except (NmtError, SafetensorError, OSError):
+        with open_model(run.translation_model(), "np") as model:
+            return model.header.parameters
+    except NmtError:
         return None

@@ -1,11 +1,13 @@
 """Write the HTML report of one or several runs: `nmt/studio/report/web/` with their data in it."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmt import __version__
+from nmt.artifacts.outputs import check_output, write_output
 from nmt.artifacts.run_folder import RunFolder
-from nmt.errors import NmtError
+from nmt.errors import NmtError, reason_of
 from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
 from nmt.studio.report.data import run_data
@@ -17,18 +19,25 @@ FOLDER = Path(__file__).resolve().parent
 def write_report(runs: Sequence[RunFolder], path: Path) -> None:
     """Write the report of some runs to an HTML file.
 
-    Raises NmtError if a folder is not a run folder or has no metrics yet, if `path` holds something
-    other than a page, or if it cannot be written.
+    Raises NmtError if a folder is not a run folder or has no metrics yet, or if the file cannot be
+    written.
     """
-    shell.write_page(path, render_report(runs))
+    write_output(path, "report", render_report(runs))
 
 
 def try_write_report(run: RunFolder) -> None:
-    """Write a run's report into its folder; if that fails, print a note instead of raising."""
+    """Write a run's report into its folder; if that fails, print a note instead of raising.
+
+    The training that calls this has succeeded, whatever its report runs into.
+    """
     try:
+        check_output(run.report, "report", option="the page")
         write_report([run], run.report)
-    except (NmtError, OSError) as error:
+    except NmtError as error:
         note(f"no report was written: {error}")
+    except Exception as error:
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        note(f"no report was written because of a bug in this program: {reason}")
     else:
         note(f"report: {run.report}")
 
@@ -36,6 +45,7 @@ def try_write_report(run: RunFolder) -> None:
 def render_report(runs: Sequence[RunFolder]) -> str:
     """Return the HTML of the report; raises NmtError as `write_report` does."""
     parts = shell.Parts(
+        command="report",
         template=FOLDER / "web" / "report.html",
         styles=[path.read_text(encoding="utf-8") for path in style_sheets()],
         scripts=[chart_library(), bundle(FOLDER / "web" / "main.js")],
@@ -69,7 +79,7 @@ def chart_library() -> str:
 
 def distinct_names(folders: Sequence[Path]) -> list[str]:
     """Return the folders' names, with as many parent folders as make different folders differ."""
-    parts = [folder.resolve().parts for folder in folders]
+    parts = [Path(os.path.realpath(folder)).parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(each[-length:]) for each in parts]
         if len(set(names)) == len(set(parts)):

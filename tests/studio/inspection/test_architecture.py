@@ -6,8 +6,8 @@ import pytest
 
 from nmt.config import ModelSettings
 from nmt.model.transformer import Transformer
+from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.architecture import Part, Weight, parts_of, weights_of
-from nmt.training.cost import count_parameters
 
 SMALL = ModelSettings(3, 2, d_model=12, d_ff=20, heads=3, d_k=4, d_v=5)
 

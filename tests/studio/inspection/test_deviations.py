@@ -22,7 +22,24 @@ from nmt.studio.inspection.paper import TABLE_2, TABLE_3
 SETTINGS = dict(declared_settings())
 CASES = [name for name in SETTINGS if name not in BY_NAME]
 # Settings that the paper does not have, so that their meaning names no section.
-NOT_IN_PAPER = {"train.bpe_dropout", "train.r_drop", "train.init_from", "decode.precision"}
+NOT_IN_PAPER = {
+    "tokenizer.byte_fallback",
+    "decode.odd_input",
+    "decode.search_again",
+    "train.gradient_precision",
+    "train.bpe_dropout",
+    "train.r_drop",
+    "train.guided_alignment",
+    "train.init_from",
+    "decode.min_length",
+    "decode.max_length",
+    "decode.no_repeat_ngram",
+    "decode.temperature",
+    "decode.top_k",
+    "decode.top_p",
+    "decode.mbr",
+    "decode.candidates",
+}
 # Further changes that a setting needs, because it cannot be changed alone.
 REQUIRED = {"tokenizer.joint": ["model.tied=target"]}
 LANGUAGES = {"data.source_language", "data.target_language"}
@@ -134,6 +151,15 @@ def test_the_checkpoint_interval_matters_only_to_an_average() -> None:
     assert deviations_of("paper/base", "train.checkpoint_updates=77") == []
     (found,) = deviations_of("wmt14_en_de_base", "train.checkpoint_updates=77")
     assert found == "train.checkpoint_updates = 77, paper: 1500, section 6.1"
+
+
+@pytest.mark.parametrize("name", ["wmt14_en_de_base", "wmt14_en_de_big"])
+def test_ten_minutes_are_the_paper_s_interval_whatever_the_updates(name: str) -> None:
+    updates = "train.checkpoint_updates=77"
+    assert deviations_of(name, updates, "train.checkpoint_minutes=10") == []
+    (found,) = deviations_of(name, updates, "train.checkpoint_minutes=5")
+    assert found == "train.checkpoint_minutes = 5.0, paper: 10.0, section 6.1"
+    assert deviations_of("paper/base", "train.checkpoint_minutes=5") == []
 
 
 def test_a_recipe_without_settings_is_the_base_without_its_corpora() -> None:

@@ -5,11 +5,11 @@ import tomllib
 import pytest
 
 from nmt.recipe import load_recipe, read_text, recipe_differences, shipped_recipes
+from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.architecture import weights_of
 from nmt.studio.inspection.deviations import compare, deviations
 from nmt.studio.inspection.paper import TABLE_2, TABLE_3, Row
 from nmt.system.resources import shipped
-from nmt.training.cost import count_parameters
 from recipes.paper.generate import PAGE, render_page
 
 BASE = TABLE_3[0]

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from nmt.errors import NmtError
-from nmt.studio.pages.shell import Parts, render, write_page
+from nmt.studio.pages.shell import Parts, render
 
-TEMPLATE = '<head><meta content="$policy">$styles</head><h1>$title</h1>$data$scripts\n'
+TEMPLATE = '<head>$generator<meta content="$policy">$styles</head><h1>$title</h1>$data$scripts\n'
 HOSTILE = "</script><script>alert('&')</script><!-- \u2028 \"$x\" ${y}"
 
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Parts:
     (tmp_path / "page.html").write_text(TEMPLATE)
-    return Parts(tmp_path / "page.html", ["p { color: red }\n"], ["one();\n", "two();\n"])
+    page, styles = tmp_path / "page.html", ["p { color: red }\n"]
+    return Parts("explain", page, styles, ["one();\n", "two();\n"])
 
 
 def test_texts_and_data_are_not_changed(parts: Parts) -> None:
@@ -52,22 +52,5 @@ def test_nan_is_refused(parts: Parts) -> None:
         render(parts, {"n": float("nan")}, {"title": ""})
 
 
-def test_write_creates_folders_and_reports_failure(parts: Parts, tmp_path: Path) -> None:
-    write_page(tmp_path / "new" / "page.html", "é\n")
-    assert (tmp_path / "new" / "page.html").read_bytes() == "é\n".encode()
-    with pytest.raises(NmtError, match="cannot write"):
-        write_page(tmp_path, "x")
-
-
-def test_only_an_html_page_is_overwritten(tmp_path: Path) -> None:
-    page = "<!doctype html>\n<p>new"
-    path = tmp_path / "file"
-    for content in ("", "<!doctype html>\n<p>old", "\n<!DOCTYPE html>", "<html></html>"):
-        path.write_text(content)
-        write_page(path, page)
-        assert path.read_text() == page
-    for content in ("source\tTarget\n", "{}", "\x00model"):
-        path.write_text(content)
-        with pytest.raises(NmtError, match=r"file exists and is not an HTML page.*--output"):
-            write_page(path, page)
-        assert path.read_text() == content
+def test_the_page_names_the_command_that_wrote_it(parts: Parts) -> None:
+    assert '<meta name="generator" content="nmt explain">' in render(parts, {}, {"title": ""})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder, newest_run
+from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.runs import newest_run
 from nmt.errors import NmtError
 from nmt.studio.report.history import (
     DEV_FIGURES,
@@ -102,17 +103,27 @@ def test_evaluation_cards_are_found_by_their_key(run: RunFolder) -> None:
     )
 
 
-def test_a_card_has_none_instead_of_nan(run: RunFolder) -> None:
-    (run.path / "card.json").write_text('{"evaluation_card": NaN}')
-    (card,) = read_history(run).cards
-    assert card.content == {"evaluation_card": None}
-
-
-def test_a_damaged_card_is_named(run: RunFolder) -> None:
-    (run.path / "broken.json").write_text("{")
+@pytest.mark.parametrize(
+    "text",
+    ["{", "", "[1]", "\0", '{"evaluation_card": NaN}', '{"evaluation_card": 1, "date": 1e999}'],
+)
+def test_a_damaged_card_is_named(run: RunFolder, text: str) -> None:
+    (run.path / "broken.json").write_text(text)
     notes: list[str] = []
     assert read_history(run, notes.append).cards == ()
     assert [str(run.path / "broken.json") in note for note in notes] == [True]
+
+
+def test_an_unreadable_card_is_named_and_a_pipe_is_no_card(run: RunFolder) -> None:
+    os.mkfifo(run.path / "pipe.json")
+    (run.path / "folder.json").mkdir()
+    memory = Path("/proc/self/mem")
+    if memory.exists():
+        (run.path / "memory.json").symlink_to(memory)
+    notes: list[str] = []
+    assert read_history(run, notes.append).cards == ()
+    assert all("memory.json: Input/output error" in note for note in notes)
+    assert len(notes) == memory.exists()
 
 
 def test_a_folder_that_is_not_a_run_is_refused(run: RunFolder, tmp_path: Path) -> None:

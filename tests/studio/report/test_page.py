@@ -10,6 +10,7 @@ from nmt.config import SECTIONS
 from nmt.recipe import load_recipe
 from nmt.studio.report.data import paper_data, run_data
 from nmt.studio.report.page import distinct_names, render_report, try_write_report
+from tests.conftest import Run
 
 
 def test_data_has_the_documented_form(run: RunFolder) -> None:
@@ -64,18 +65,36 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
 
 def test_damaged_metrics_still_make_a_page(run: RunFolder) -> None:
     strange = [
-        {"kind": "train", "update": 1, "loss": "low", "epoch": float("nan")},
-        {"kind": "dev", "update": 99, "loss": float("inf"), "bleu": "high", "samples": [1]},
+        {"kind": "train", "update": 1, "loss": "low", "epoch": "first"},
+        {"kind": "dev", "update": 99, "loss": [], "bleu": "high", "samples": [1]},
     ]
+    before = run_data(run, "name")
     with run.metrics.open("a") as stream:
         stream.write('{"kind": "dev", "upd\n')
         stream.writelines(json.dumps(line) + "\n" for line in strange)
-    data = json.loads(json.dumps(run_data(run, "name", lambda _: None)))
-    assert data["updates"] == 99
-    assert data["epochs"] is None
-    assert data["curves"]["train"]["loss"]["updates"][:2] == [1, 2]
-    assert data["curves"]["train"]["loss"]["values"][0] is None
-    assert len(data["samples"]) == 3
+    notes: list[str] = []
+    assert run_data(run, "name", notes.append) == before
+    assert notes == [
+        f"{run.metrics}: damaged lines left out: 1",
+        f"{run.metrics}: lines with wrong values left out: 2",
+    ]
+    render_report([run])
+
+
+DEEP = '{"evaluation_card": 1, "kind": "dev", "update": 3, "x": ' + "[" * 900 + "]" * 900 + "}"
+
+
+def test_deeply_nested_json_in_a_run_folder_is_left_out(run: RunFolder) -> None:
+    """Walking through it would exceed Python's recursion limit."""
+    before = run_data(run, "name")
+    with run.metrics.open("a") as stream:
+        stream.write(f"{DEEP}\n")
+    for name, text in (("deep", DEEP), ("deeper", "[" * 100_000), ("bare", "[" * 500 + "]" * 500)):
+        (run.path / f"{name}.json").write_text(text)
+    notes: list[str] = []
+    assert run_data(run, "name", notes.append) == before
+    assert len(notes) == 4
+    assert all("damaged" in note and "\n" not in note and len(note) < 400 for note in notes)
     render_report([run])
 
 
@@ -126,3 +145,18 @@ def test_a_report_that_cannot_be_written_is_a_note(
     run.report.rmdir()
     try_write_report(run)
     assert run.report.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("error", [RecursionError("deep"), ValueError("a\nb"), KeyError("x")])
+def test_a_report_that_fails_never_fails_a_training(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("nmt.studio.report.page.run_data", fail)
+    ended = nmt("train", tiny, "--max-updates", 2)
+    assert ended.code == 0
+    (line,) = [line for line in ended.err.splitlines() if "no report was written" in line]
+    assert type(error).__name__ in line
+    assert Path("runs/tiny/model.safetensors").exists()

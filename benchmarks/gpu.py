@@ -1,0 +1,233 @@
+"""Measure everything that needs a GPU, in about half an hour: `make gpu`.
+
+    python benchmarks/gpu.py                        # all parts, and the results' data files
+    python benchmarks/gpu.py --device cpu --quick   # try the script itself, without a GPU
+
+Correctness comes first (`tests/gpu`), then training on synthetic ids, translation of ids with the
+lengths of newstest2014, and the Multi30k recipes if `nmt fetch multi30k_en_de` was run before.
+Nothing is downloaded. Each measurement is a process: if one fails, its row says so, the others go
+on, and the script exits with 1. Only what a CUDA GPU has measured is published.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import click
+from gpu_tables import (  # type: ignore[import-not-found] # a script in this folder
+    DECODING,
+    MULTI30K,
+    TRAINING,
+    Found,
+    Table,
+    cells,
+    save,
+)
+from results import Cell  # type: ignore[import-not-found] # likewise
+
+from nmt.errors import NmtError
+from nmt.system.devices import pick_device
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+MODELS = ("base", "big")
+PRECISIONS = ("float32", "tf32", "bf16")
+BATCHES = (1, 4096, 16_384, 32_768, 65_536)  # source tokens translated at once
+RECIPES = ("multi30k_en_de", "multi30k_en_de_best")
+PARTS = ("correctness", "training", "decoding", "multi30k")
+LIMIT_SECONDS = 900  # of one measurement
+QUICK = ["--model", "quick", "--vocabulary", 100, "--batch-tokens", 300]
+
+
+def run(command: Sequence[object], seconds: float = LIMIT_SECONDS) -> tuple[int, str, str]:
+    """Run Python with these arguments; return its exit code, its output and its last error line."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    arguments = [sys.executable, *map(str, command)]
+    try:
+        ended = subprocess.run(
+            arguments,
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = error.stdout or b""
+        text = printed.decode() if isinstance(printed, bytes) else printed
+        return 124, text, f"not done within {seconds:.0f} s"
+    reason = (ended.stderr.strip().splitlines() or ["no message"])[-1]
+    return ended.returncode, ended.stdout, reason
+
+
+def lines_of(command: Sequence[object]) -> Iterator[Found]:
+    """Yield the JSON lines that a script prints; the last one says if it failed."""
+    code, printed, reason = run(command)
+    for line in printed.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+    if code:
+        yield {"failed": f"failed: {reason[:150]}"}
+
+
+def check(device: str, quick: bool) -> bool:
+    """Run the tests of the GPU; return whether they passed."""
+    chosen = ["-k", "cpu and not killed and not group"] if quick else []
+    code, printed, reason = run(["-m", "pytest", "-q", "tests/gpu", *chosen])
+    for line in printed.splitlines()[-30:]:
+        click.echo(f"  {line}")
+    if code:
+        click.echo(f"correctness: the tests failed: {reason}")
+    elif device == "cpu":
+        click.echo("correctness: the tests passed on the CPU; none ran on a GPU")
+    return code == 0
+
+
+def training_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
+    """Yield the figures of each model, precision and form."""
+    for model in ("quick",) if quick else MODELS:
+        for precision in PRECISIONS:
+            for form in ("",) if quick else ("", "compiled"):
+                command = [HERE / "gpu_training.py", "--device", device, "--precision", precision]
+                command += ["--compile"] if form else []
+                if quick:
+                    command += [*QUICK, "--updates", 5, "--warm-up", 2, "--matrix-size", 256]
+                else:
+                    command += ["--model", model]
+                row = ", ".join(filter(None, (model, precision, form)))
+                if precision == "tf32" and device == "cpu":
+                    yield row, {"left out": "not on a CPU"}
+                    continue
+                *_, last = lines_of(command)
+                yield row, last
+
+
+def decoding_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
+    """Yield the figures of each precision and batch size."""
+    command: list[object] = [HERE / "gpu_decoding.py", "--device", device]
+    if quick:
+        command += [*QUICK, "--lessons", 30, "--sentences", 30, "--compared", 20]
+        command += ["--batch", 1, "--batch", 1000]
+    for found in lines_of(command):
+        if "precision" in found:
+            yield decoding_row(found["precision"], found["batch tokens"]), found
+        elif "failed" in found:
+            yield "the measurement", found
+
+
+def decoding_row(precision: str, batch_tokens: int) -> str:
+    """Return the name of a row."""
+    return f"{precision}, " + (
+        "one line at a time" if batch_tokens == 1 else f"{batch_tokens:,} tokens at once"
+    )
+
+
+def multi30k_rows(device: str, quick: bool) -> Iterator[tuple[str, Found]]:
+    """Train the recipes whose corpus is there; a quick look takes some updates of `pocket`."""
+    for recipe in ("pocket",) if quick else RECIPES:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["-m", "nmt", "train", recipe, "--device", device, "--run", f"{folder}/run"]
+            if quick:
+                command += ["--max-updates", "2", "--set", "train.batch_source_tokens=500"]
+                command += ["--set", "model.d_model=16", "--set", "model.d_ff=16"]
+            started = time.perf_counter()
+            code, _, reason = run(command)
+            minutes = round((time.perf_counter() - started) / 60, 1)
+            if code:
+                no_corpus = "nmt fetch" in reason
+                yield recipe, {"left out": "no corpus"} if no_corpus else {"failed": reason[:150]}
+                continue
+            yield recipe, {"minutes": minutes, **figures_of(Path(folder, "run"))}
+
+
+def figures_of(run_folder: Path) -> Found:
+    """Return the speed of a run's last updates and the score of its average."""
+    lines = [json.loads(each) for each in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    speeds = [each["tokens_per_second"] for each in lines if "tokens_per_second" in each]
+    scores = [each["bleu"] for each in lines if each.get("bleu") is not None]
+    found = {"tokens/s": round(speeds[-1])} if speeds else {}
+    return {**found, "bleu": round(scores[-1], 2)} if scores else found
+
+
+Rows = Callable[[str, bool], Iterator[tuple[str, Found]]]
+MEASUREMENTS: dict[str, tuple[Table, Rows]] = {
+    "training": (TRAINING, training_rows),
+    "decoding": (DECODING, decoding_rows),
+    "multi30k": (MULTI30K, multi30k_rows),
+}
+
+
+def blank_rows(part: str) -> Iterator[tuple[str, Found]]:
+    """Yield the rows of a part that was not measured."""
+    if part == "training":
+        names = [
+            f"{m}, {p}{form}" for m in MODELS for p in PRECISIONS for form in ("", ", compiled")
+        ]
+    elif part == "decoding":
+        names = [decoding_row(p, size) for p in ("float32", "bf16") for size in BATCHES]
+    else:
+        names = [*RECIPES]
+    yield from ((name, {}) for name in names)
+
+
+@click.command()
+@click.option("--device", default="cuda", show_default=True, help="Device: cuda, cuda:1 or cpu.")
+@click.option("--quick", is_flag=True, help="Use tiny sizes, to try the script; publish nothing.")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(PARTS),
+    default=PARTS,
+    help="Run only this part. May be repeated.  [default: all]",
+)
+@click.option(
+    "--save",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Write the data files to this folder; publish nothing.",
+)
+@click.option("--blank", is_flag=True, help="Measure nothing; write 'not measured' everywhere.")
+def command(
+    device: str, quick: bool, parts: tuple[str, ...], folder: Path | None, blank: bool
+) -> None:
+    """Measure this GPU and write benchmarks/results/gpu-*.toml and the results pages."""
+    is_gpu = not blank and is_cuda(device)
+    is_published = not quick and folder is None
+    folder = (HERE / "results") if is_published else folder
+    is_good = blank or "correctness" not in parts or check(device, quick)
+    for part in (each for each in parts if each != "correctness"):
+        table, rows = MEASUREMENTS[part]
+        made: list[Cell] = []
+        measured = failed = False
+        for row, found in blank_rows(part) if blank else rows(device, quick):
+            click.echo(f"{part}: {row}: {json.dumps(found)}")
+            made += cells(table, row, found)
+            failed |= "failed" in found
+            measured |= not {"failed", "left out"} & {*found}
+        is_good &= not failed
+        if folder is not None and (not is_published or blank or (is_gpu and measured)):
+            save(part, folder, table, made, measured=not blank)
+        elif is_published:
+            click.echo(f"{part}: not published, because no GPU has measured anything")
+    if is_published:
+        run([HERE / "tables.py"])
+    sys.exit(not is_good)
+
+
+def is_cuda(device: str) -> bool:
+    """Return whether a device is a CUDA GPU; end the program if this machine does not have it."""
+    try:
+        return pick_device(device).type == "cuda"
+    except NmtError as error:
+        sys.exit(f"gpu.py: {error}; try the script itself with --device cpu --quick")
+
+
+if __name__ == "__main__":
+    command()

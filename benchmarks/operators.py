@@ -1,0 +1,230 @@
+"""Count the operators and the waits of an update and of a step of the search, before and after.
+
+    git worktree add ../before COMMIT
+    python benchmarks/operators.py --before ../before --save benchmarks/results/operators.toml
+
+An operator starts at least one kernel on a GPU, and a wait stops Python until the GPU has done all
+that was started. No GPU is needed: the path of a GPU runs on the CPU (`pretend_device.py`).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy
+import torch
+from pretend_device import (  # type: ignore[import-not-found] # a script in this folder
+    OperatorCount,
+    moved,
+    pretended,
+)
+from results import Cell, describe, write  # type: ignore[import-not-found] # likewise
+from synthetic import (  # type: ignore[import-not-found] # likewise
+    BASE,
+    QUICK,
+    TINY,
+    SyntheticPairs,
+    newstest,
+    tokenizer,
+)
+
+from nmt.config import DecodeSettings, ModelSettings, Recipe
+from nmt.decoding.translator import Translator
+from nmt.model.transformer import Transformer
+from nmt.system.log import note
+from nmt.text.tokenizer import EOS, PAD
+from nmt.training.updates import Updater
+from nmt.training.workers import Workers
+
+# Widths change no count, so that narrow models of the same depth and vocabulary are counted.
+NARROW = {"d_model": 32, "d_ff": 32, "d_k": 8, "d_v": 8}
+SHAPES: dict[str, tuple[ModelSettings, int]] = {
+    "tiny": (replace(TINY, **NARROW), 8000),
+    "base": (replace(BASE, **NARROW), 37_000),
+    "quick": (QUICK, 100),
+}
+PATHS = ("cpu", "gpu")
+BATCH_TOKENS = 1000  # a 25th of the paper's batch
+SENTENCES = 16
+ROOT = Path(__file__).resolve().parents[1]
+NOTE = (
+    f"An update has {BATCH_TOKENS:,} target tokens in float32, a 25th of the paper's batch. A step"
+    f" of the search has {SENTENCES} sentences; some of their hypotheses end in each step."
+    " Operators are those of PyTorch below automatic differentiation, without views and"
+    " allocations. The models have the layers and the vocabularies of TINY and BASE, but smaller"
+    " widths, which change no count. The path of a GPU ran on CPU tensors that report a GPU as"
+    " their device. A wait is a read of a number, or a copy that is not asynchronous; it stops"
+    " Python until a GPU has finished its work."
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The counts of one update or one step."""
+
+    what: str
+    shape: str
+    path: str
+    operators: float
+    waits: dict[str, float]
+
+
+def place(path: str, count: OperatorCount) -> AbstractContextManager[torch.device]:
+    """Return a context that names the device of a path."""
+    return pretended(count) if path == "gpu" else nullcontext(torch.device("cpu"))
+
+
+def count_update(shape: str, path: str) -> Found:
+    """Count the second update: the first one allocates the optimiser's averages."""
+    model, vocabulary = SHAPES[shape]
+    count = OperatorCount()
+    network = Transformer(model, vocabulary, PAD)
+    with place(path, count) as device:
+        if path == "gpu":
+            moved(network)
+        updater = Updater(Recipe("operators", model=model), network, Workers(), device)
+        updater.set_up()
+        pairs = SyntheticPairs.of(BATCH_TOKENS, vocabulary)
+        rows = int(numpy.searchsorted(pairs.target_lengths.cumsum(), BATCH_TOKENS))
+        batch = pairs.batch(numpy.arange(rows), 0)
+        update(updater, batch, 1, device)
+        count.clear()
+        with count:
+            update(updater, batch, 2, device)
+    return Found("update", shape, path, *count.figures(1))
+
+
+def update(updater: Any, batch: Any, number: int, device: torch.device) -> None:
+    """Apply an update; older versions take a batch and copy it to the device, not its parts."""
+    if not hasattr(updater, "start"):
+        updater.update(batch, number, counts=True, stop=None)
+        return
+    updater.start([batch.to(device)], number, counts=True, stop=None).result()
+
+
+def count_step(shape: str, path: str) -> Found:
+    """Count the steps of a search; some hypotheses end in each of them."""
+    model, vocabulary = SHAPES[shape]
+    torch.manual_seed(1)
+    count = OperatorCount()
+    network = Transformer(model, vocabulary, PAD).eval()
+    with place(path, count) as device:
+        if path == "gpu":
+            moved(network)
+        settings = replace(
+            DecodeSettings(), batch_tokens=100_000, precision="float32", max_extra_tokens=10
+        )
+        translator = Translator([network], tokenizer(vocabulary), settings, note)
+        steps = watch_steps(translator, count)
+        sources = newstest(SENTENCES, vocabulary)
+        with count:
+            translator.search(sources)
+    assert device.type == ("cuda" if path == "gpu" else "cpu")  # noqa: S101 (of a benchmark)
+    return Found("step of the search", shape, path, *count.figures(steps["all"]))
+
+
+def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
+    """Count from the first step on, and let each step end some hypotheses."""
+    model, steps = translator._model, Counter[str]()
+    step = model.step
+
+    def watched(last_ids: Any, state: Any) -> Any:
+        if not steps["all"]:
+            count.clear()
+        steps["all"] += 1
+        logits, state = step(last_ids, state)
+        with count.paused():  # an untrained model would rarely end an output
+            logits[..., EOS] = logits.amax(-1) - 2
+        return logits, state
+
+    model.step = watched
+    return steps
+
+
+def count_all(shapes: tuple[str, ...]) -> list[Found]:
+    """Count updates and steps of all shapes, on both paths."""
+    torch.set_num_threads(1)
+    return [
+        counted(shape, path)
+        for counted in (count_update, count_step)
+        for shape in shapes
+        for path in PATHS
+    ]
+
+
+def count_in(checkout: Path, shapes: tuple[str, ...]) -> list[Found]:
+    """Count in a new process, with the program of a checkout."""
+    command = [sys.executable, __file__, "--count", *(f"--shape={each}" for each in shapes)]
+    environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{checkout}: exit status {ended.returncode}: {ended.stderr}")
+    return [Found(**each) for each in json.loads(ended.stdout.splitlines()[-1])]
+
+
+def commit(checkout: Path) -> str:
+    """Return the short hash of a checkout's commit, with a + if files differ from it."""
+    git = ["git", "-C", str(checkout), "describe", "--always", "--dirty=+"]
+    ended = subprocess.run(git, capture_output=True, text=True, check=False)
+    return ended.stdout.strip() or "not recorded"
+
+
+def cells(column: str, found: list[Found]) -> list[Cell]:
+    """Return the counts as cells of a table."""
+    made = []
+    for each in found:
+        path = {"gpu": "GPU", "cpu": "CPU"}[each.path]
+        row = f"{each.shape.upper()}, {each.what}, path of a {path}"
+        made.append(Cell(f"{row}: operators", column, shown(each.operators), "operators"))
+        parts = [f"{shown(number)} {name}" for name, number in each.waits.items() if number]
+        if each.path == "gpu":
+            total = shown(sum(each.waits.values()))
+            made.append(Cell(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
+    return made
+
+
+def shown(number: float) -> int | float:
+    """Return a count as a table shows it: with one digit if it is small and not whole."""
+    return round(number) if number > 100 or number == int(number) else round(number, 1)
+
+
+@click.command()
+@click.option("--before", type=click.Path(path_type=Path, exists=True), help="Another checkout.")
+@click.option("--shape", "shapes", type=click.Choice([*SHAPES]), multiple=True)
+@click.option("--save", type=click.Path(path_type=Path), help="Data file to write, *.toml.")
+@click.option("--count", "is_child", is_flag=True, hidden=True)
+def command(
+    before: Path | None, shapes: tuple[str, ...], save: Path | None, is_child: bool
+) -> None:
+    """Count the operators and the waits of this checkout, and of the checkout BEFORE."""
+    shapes = shapes or ("tiny", "base")
+    if is_child:
+        click.echo(json.dumps([asdict(each) for each in count_all(shapes)]))
+        return
+    checkouts = {"before": before, "after": ROOT} if before else {"after": ROOT}
+    table = [
+        cell for column, path in checkouts.items() for cell in cells(column, count_in(path, shapes))
+    ]
+    for cell in table:
+        click.echo(f"{cell.column}: {cell.row}: {cell.value} {cell.detail}")
+    if save:
+        fields = describe(
+            what="Operators and waits of an update and of a step of the search",
+            command="python benchmarks/operators.py --before BEFORE",
+            peer="the program before it was made for GPUs",
+            note=NOTE,
+            rows="what is counted",
+        )
+        commits = ", ".join(f"{column} {commit(path)}" for column, path in checkouts.items())
+        write(save, fields | {"versions": f"{commits}, {fields['versions']}"}, table)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,67 @@
+"""Correct the language pair of a run's models, which no weight depends on."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from nmt.artifacts.model_header import open_model
+from nmt.artifacts.run_folder import RunFolder
+from nmt.config import Recipe
+from nmt.recipe import to_toml
+from nmt.system.atomic import atomic_path
+from nmt.system.log import Notify
+from nmt.system.reading import is_present
+
+
+def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:
+    """Write a recipe's language pair into the models of a run whose recipe.toml has another.
+
+    Call this before the recipe is saved, so that an interruption leaves it to be done again.
+    """
+    if not is_present(run.recipe) or languages(run.load_recipe()) == languages(recipe):
+        return
+    for path in filter(is_present, (run.model, run.best)):
+        correct_model(path, recipe, notify)
+
+
+def correct_model(path: Path, recipe: Recipe, notify: Notify) -> None:
+    """Write a recipe's language pair into a model file, if it has another.
+
+    Raises NmtError if the file is damaged or cannot be written.
+    """
+    with open_model(path, "np") as model:
+        stored = model.header.recipe
+    if languages(stored) != languages(recipe):
+        write_languages(path, stored, *languages(recipe))
+        notify(f"{path}: languages {pair(stored)} corrected to {pair(recipe)}")
+
+
+def languages(recipe: Recipe) -> tuple[str, str]:
+    """Return the source and the target language of a recipe."""
+    return recipe.data.source_language, recipe.data.target_language
+
+
+def pair(recipe: Recipe) -> str:
+    """Return the languages of a recipe as a text such as "en-de"."""
+    return "-".join(languages(recipe))
+
+
+def write_languages(path: Path, recipe: Recipe, source: str, target: str) -> None:
+    """Replace the languages in the recipe of a model file; weights and file times are kept.
+
+    recipe: the one in the file. The newest model is found by its time, which a correction must not
+    change.
+    """
+    data = replace(recipe.data, source_language=source, target_language=target)
+    status = path.stat()
+    with atomic_path(path) as partial, path.open("rb") as old, partial.open("wb") as new:
+        header = json.loads(old.read(int.from_bytes(old.read(8), "little")))
+        header["__metadata__"]["recipe"] = to_toml(replace(recipe, data=data))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        text += b" " * (-len(text) % 8)  # tensors are aligned
+        new.write(len(text).to_bytes(8, "little") + text)
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))

@@ -1,0 +1,292 @@
+"""The one rule for what a command may overwrite.
+
+A command replaces only a file that the same command wrote and that nobody has changed since. New
+files, empty files, devices and pipes are always allowed; the input of the command never is. The
+rule is checked before work starts, so that nothing is computed for a file that cannot be written.
+
+A file that is written through `output_path` carries a mark: an extended attribute with the command,
+the size and the time of the last change. A file without it, such as a copy, is recognised by its
+content.
+"""
+
+import errno
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.errors import NmtError, UsageError
+from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream
+from nmt.system.json_data import convert, parse_json
+from nmt.system.reading import entries
+
+MARK = "user.nmt.output"
+STDIN = Path("-")
+START = 4096  # bytes that recognise a file
+LONGEST_HEADER = 100_000_000  # bytes of a .safetensors header, by its format
+MODEL = ("best.safetensors", "model.safetensors")
+RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODEL)
+RUN_FOLDERS = ("prepared", "checkpoints", "tensorboard")
+
+
+def check_output(
+    path: Path,
+    command: str,
+    sources: Iterable[Path] = (),
+    option: str = "--output",
+    own: Path | None = None,
+) -> None:
+    """Raise UsageError unless a command may write a file; call it before work starts.
+
+    Args:
+        path: the file to write; for a symbolic link, its target is checked.
+        command: the name of the command that writes it, such as "translate".
+        sources: the inputs of the command, `-` for stdin. They are never replaced.
+        option: how the user named the file, for the message.
+        own: a file that the command may always replace.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        check_new(path, option)
+        return
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error, option) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"{option} {path} is a folder; name a file")
+    if not stat.S_ISREG(status.st_mode) or redirected_stream(path):
+        return
+    if any(is_same(source, status) for source in sources):
+        raise UsageError(f"{option} {path} is an input of this command; name another file")
+    is_own = own and os.path.realpath(path) == f"{os.path.realpath(own.parent)}/{own.name}"
+    if not is_own and (reason := why_kept(path, status, command)):
+        raise UsageError(f"{option} {path} {reason}; name another file, or move it away")
+    check_new(path, option)
+
+
+def check_outputs(
+    outputs: Mapping[str, Path | None], command: str, sources: Iterable[Path | None]
+) -> None:
+    """Check all outputs of one command as `check_output` does, and that no two are one file.
+
+    outputs: by the option that names them; None: not asked for. sources: None: likewise.
+    """
+    inputs = [source for source in sources if source is not None]
+    options: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        check_output(path, command, inputs, option)
+        if path.exists() and not path.is_file():  # a device takes several
+            continue
+        other = options.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} are the same file, {path}; name two")
+
+
+@contextmanager
+def output_path(path: Path, command: str) -> Iterator[Path]:
+    """Yield a path as `atomic_path` does, and mark the file as written by a command.
+
+    If another program has written the file meanwhile, that file stays. Then the new content is kept
+    beside it, and NmtError names the place.
+    """
+    with atomic_path(path) as partial:
+        final = Path(os.path.realpath(path))
+        is_replaced = partial != path and not redirected_stream(path)
+        before = state(final)
+        yield partial
+        mark(partial, command)
+        if is_replaced and state(final) != before:
+            kept = keep_beside(partial, final)
+            raise NmtError(
+                f"{path} was changed by another program while `nmt {command}` ran, and is not"
+                f" replaced; the new content is in {kept}"
+            )
+
+
+def state(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when a file is written or replaced; none if it is absent."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def keep_beside(partial: Path, final: Path) -> Path:
+    """Rename a finished file to NAME.new, else NAME.new2 and so on, and return its path."""
+    name = os.fsdecode(os.fsencode(final.name)[-LONGEST_NAME:])
+    for number in count(1):
+        kept = final.with_name(f"{name}.new{number if number > 1 else ''}")
+        with suppress(FileExistsError):
+            kept.touch(exist_ok=False)  # no other file is replaced
+            return partial.replace(kept)
+    raise AssertionError  # `count` does not end
+
+
+def write_output(path: Path, command: str, text: str) -> None:
+    """Write a UTF-8 text file atomically and mark it; raises NmtError if that fails."""
+    with output_path(path, command) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def check_run_folder(folder: Path, option: str = "--run") -> None:
+    """Raise UsageError if a folder holds files but is not a run folder."""
+    names = [path.name for path in entries(folder)]
+    is_run = ".lock" in names or (
+        "recipe.toml" in names and {*names} & {"metrics.jsonl", *MODEL, *RUN_FOLDERS}
+    )
+    if names and not is_run:
+        raise UsageError(
+            f"{folder} ({option}) is not a run folder but holds {names[0]}; name a new or an empty"
+            " folder"
+        )
+
+
+def check_new(path: Path, option: str = "--output") -> None:
+    """Raise UsageError if no file can be made at a path, whose parents may be missing."""
+    folder = Path(os.path.realpath(path)).parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise cannot_write(path, error, option) from error
+
+
+def cannot_write(path: Path, error: OSError | ValueError, option: str) -> UsageError:
+    """Return the error for a place that cannot be written."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return UsageError(f"{option} {str(path)!r} cannot be written: {reason}; name another file")
+
+
+def is_same(source: Path, status: os.stat_result) -> bool:
+    """Return whether an input, `-` for stdin, is the file with this status."""
+    try:
+        found = os.fstat(0) if source == STDIN else source.stat()
+    except (OSError, ValueError):  # its reader reports it
+        return False
+    return os.path.samestat(found, status)
+
+
+def why_kept(path: Path, status: os.stat_result, command: str) -> str:
+    """Return why a command must not replace a file; "" if it may."""
+    if not status.st_size:
+        return ""
+    written = f"was not written by `nmt {command}`"
+    found = read_mark(path)
+    if found:
+        if found == mark_text(command, status):
+            return ""
+        changed = found.startswith(f"{command} ")
+        return f"was changed after `nmt {command}` wrote it" if changed else written
+    try:
+        if command in RECOGNISERS:
+            return "" if RECOGNISERS[command](path) else written
+        # Only translations are replaced unrecognised, and only where files cannot be marked.
+        is_text = command == "translate" and found is None and may_be_translation(path)
+        return "" if is_text else written
+    except OSError:
+        return written
+
+
+def mark(path: Path, command: str) -> None:
+    """Mark a finished file as written by a command, where the file system can."""
+    status = path.stat()
+    if stat.S_ISREG(status.st_mode):
+        with suppress(OSError, AttributeError):
+            os.setxattr(path, MARK, mark_text(command, status).encode())
+
+
+def mark_text(command: str, status: os.stat_result) -> str:
+    """Return the mark of a file that has not changed since it was written."""
+    return f"{command} {status.st_size} {status.st_mtime_ns}"
+
+
+def read_mark(path: Path) -> str | None:
+    """Return the mark of a file: "" if it has none, None where files cannot be marked."""
+    try:
+        return os.getxattr(path, MARK).decode(errors="replace")
+    except AttributeError:  # macOS
+        return None
+    except OSError as error:
+        return "" if error.errno == getattr(errno, "ENODATA", None) else None
+
+
+def may_be_translation(path: Path) -> bool:
+    """Return whether a file is UTF-8 text and neither a run's own file nor another's output."""
+    target = Path(os.path.realpath(path))
+    own = (target.name in RUN_FILES and RunFolder(target.parent).recipe.exists()) or (
+        target.parent.name in RUN_FOLDERS and RunFolder(target.parent.parent).recipe.exists()
+    )
+    if own or target.suffix == ".toml" or any(known(path) for known in RECOGNISERS.values()):
+        return False
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return all("\0" not in block for block in iter(lambda: stream.read(1 << 20), ""))
+    except UnicodeDecodeError:
+        return False
+
+
+def begins_with(*patterns: bytes) -> Callable[[Path], bool]:
+    """Return a function that tells whether a file begins like one of some patterns."""
+    pattern = re.compile(b"|".join(b"(?:%b)" % each for each in patterns), re.DOTALL)
+
+    def is_known(path: Path) -> bool:
+        with path.open("rb") as stream:
+            return pattern.match(stream.read(START)) is not None
+
+    return is_known
+
+
+def page_of(command: str) -> bytes:
+    """Return a pattern for the pages of a command, by `generator`."""
+    return rb"<!doctype html>.*" + re.escape(generator(command).encode())
+
+
+def generator(command: str) -> str:
+    """Return the HTML element that names the command that wrote a page."""
+    return f'<meta name="generator" content="nmt {command}">'
+
+
+def is_average(path: Path) -> bool:
+    """Return whether a file is a model that `nmt average` wrote."""
+    return model_metadata(path).get("made_by") == "average"
+
+
+def model_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a .safetensors file; empty if a file is not one."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length > LONGEST_HEADER:
+            return {}
+        header = stream.read(length)
+    try:
+        return convert(
+            parse_json(header, dict[str, Any], str(path)).get("__metadata__"),
+            dict[str, str],
+            str(path),
+        )
+    except NmtError:
+        return {}
+
+
+# Whether a file that has no mark was written by a command, by its content.
+RECOGNISERS: dict[str, Callable[[Path], bool]] = {
+    "average": is_average,
+    "evaluate": begins_with(
+        rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
+    ),
+    "explain": begins_with(page_of("explain")),
+    "report": begins_with(page_of("report")),
+    "rerank": begins_with(rb'\{\s*"rerank_weights":'),
+    "ablate": begins_with(page_of("ablate"), rb'\{\s*"ablation":', rb"# Ablation of `[^\n]*\n\nCr"),
+}

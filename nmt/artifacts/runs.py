@@ -1,0 +1,140 @@
+"""Find the runs in a folder, and the model that is used if none is named."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.artifacts.run_folder import RUNS, RunFolder, is_folder, run_folder
+from nmt.config import Recipe
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import check_together, read_recipe, shipped_recipes, with_settings
+from nmt.system.reading import entries, is_present
+
+
+@dataclass(frozen=True)
+class ChosenModel:
+    """A model that was found, and why it was chosen."""
+
+    path: Path
+    reason: str  # a phrase such as "the newest finished of 3 runs"; "" if there was no choice
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run that has a model."""
+
+    run: RunFolder
+    model: Path
+    trained_ns: int  # when the model was written
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the model is the average, which is written when a training ends."""
+        return self.model == self.run.model
+
+
+def possible_runs(runs: Path) -> Iterator[RunFolder]:
+    """Yield the folders that may be runs, at two depths: a recipe's name may hold a folder.
+
+    Raises NmtError if a folder cannot be read.
+    """
+    for path in folders_in(runs):
+        yield RunFolder(path)
+        if not is_present(RunFolder(path).recipe):
+            yield from map(RunFolder, folders_in(path))
+
+
+def folders_in(path: Path) -> list[Path]:
+    """Return the folders in a folder, sorted; none if it does not exist."""
+    return [each for each in entries(path) if is_folder(each)]
+
+
+def candidates(runs: Path) -> list[Candidate]:
+    """Return the runs with a model; raises NmtError if a folder cannot be read."""
+    found = []
+    for run in possible_runs(runs):
+        if is_present(run.model) or is_present(run.best):
+            model = run.translation_model()
+            found.append(Candidate(run, model, model.stat().st_mtime_ns))
+    return found
+
+
+def find_newest_model(runs: Path = RUNS) -> ChosenModel | None:
+    """Return the newest model of a finished training under `runs`, else the newest model, if any.
+
+    Raises NmtError if a folder cannot be read.
+    """
+    try:
+        found = candidates(runs)
+    except NmtError as error:
+        raise NmtError(f"{error}; name a model (--model)") from error
+    if not found:
+        return None
+    finished = [each for each in found if each.is_finished]
+    chosen = max(finished or found, key=lambda each: each.trained_ns)
+    if len(found) == 1:
+        return ChosenModel(chosen.model, "")
+    kind = "newest finished" if finished else "newest"
+    none = "" if finished else ", none of them finished"
+    return ChosenModel(chosen.model, f"the {kind} of {len(found)} runs{none}")
+
+
+def choose_model(runs: Path = RUNS) -> ChosenModel:
+    """Return what `find_newest_model` finds; raises NmtError if there is no model."""
+    chosen = find_newest_model(runs)
+    if chosen is None:
+        raise NmtError(
+            f"no trained model under {runs}/; run `nmt train` first, or name one (--model)"
+        )
+    return chosen
+
+
+def newest_model(runs: Path = RUNS) -> Path:
+    """Return the model that `choose_model` chooses; raises NmtError if there is none."""
+    return choose_model(runs).path
+
+
+def newest_run(runs: Path = RUNS) -> RunFolder:
+    """Return the run under `runs` that wrote metrics last; raises NmtError if there is none."""
+    started = [
+        (folder.metrics.stat().st_mtime_ns, folder)
+        for folder in possible_runs(runs)
+        if is_present(folder.metrics)
+    ]
+    if not started:
+        raise NmtError(f"no run under {runs}/; run `nmt train` first, or name a run folder")
+    return max(started, key=lambda each: each[0])[1]
+
+
+def find_recipe_and_run(
+    name: str | Path, run: Path | None, settings: Mapping[str, Any]
+) -> tuple[Recipe, RunFolder]:
+    """Return the recipe that a name stands for, with some settings changed, and its run folder.
+
+    name: a shipped recipe, a recipe file, or a run folder, whose recipe is that of its training; of
+    a recipe and a folder with the same name, the recipe. run: the run folder, `runs/RECIPE` by
+    default. Errors are those of `read_recipe`, and UsageError if `run` is not the run folder that
+    `name` stands for.
+    """
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        raise UsageError(
+            f"{path} is a model, not a recipe; name the run folder to resume its training, or a"
+            " recipe and the model to start from (--init-from)"
+        )
+    if path.parts[:1] == RUNS.parts and not path.suffix and not is_present(path):
+        raise UsageError(f"there is no run folder {path}; `nmt runs` lists the runs")
+    if not str(name) or str(name) in shipped_recipes() or not is_folder(path):
+        recipe = read_recipe(name, settings)
+        return recipe, run_folder(recipe, run)
+    if run is not None and os.path.realpath(run) != os.path.realpath(path):
+        raise UsageError(
+            f"{path} is a run folder but another is given, {run} (--run); name a recipe to train it"
+            " in another folder"
+        )
+    resumed = RunFolder(path)
+    recipe = with_settings(resumed.load_recipe(), settings)
+    check_together(recipe)
+    return recipe, resumed

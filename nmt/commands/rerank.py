@@ -1,0 +1,173 @@
+"""`nmt rerank`: rerank n-best lists by other models, and tune the weights of the models."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from nmt.commands.completion import complete_run
+from nmt.commands.options import (
+    FILE,
+    device_option,
+    output_option,
+    set_decode_option,
+    settings_help,
+)
+from nmt.errors import UsageError
+
+METRICS = ("bleu", "chrf")
+SEED = 1
+
+
+@click.command("rerank", epilog=settings_help("decode"))
+@click.argument("nbest", default="-", type=FILE)
+@click.option(
+    "--source", required=True, type=FILE, help="File with the segments that were translated."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=FILE,
+    shell_complete=complete_run,
+    help="Model that scores each candidate, given its source: a run folder or a .safetensors file."
+    " May be repeated.  [default: none]",
+)
+@click.option(
+    "--reverse-model",
+    "reverse_models",
+    multiple=True,
+    type=FILE,
+    shell_complete=complete_run,
+    help="Model from the target to the source language, which scores the source, given each"
+    " candidate. May be repeated.  [default: none]",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    help="File of weights. With --tune, it is written, otherwise read."
+    "  [default: equal weights of all scores]",
+)
+@click.option(
+    "--tune",
+    "references",
+    multiple=True,
+    type=FILE,
+    metavar="REFERENCE",
+    help="Tune the weights on these lists, with this file of references, and write them to"
+    " --weights. Repeat it for more references of the same lines.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(METRICS),
+    help=f"With --tune: the score to raise.  [default: {METRICS[0]}]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    help=f"With --tune: seed of the random starts.  [default: {SEED}]",
+)
+@output_option
+@click.option(
+    "--n-best",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Write the N best translations of each line, with all scores, as JSON."
+    "  [default: the best translation, as text]",
+)
+@device_option
+@set_decode_option
+def command(
+    nbest: Path,
+    source: Path,
+    models: tuple[Path, ...],
+    reverse_models: tuple[Path, ...],
+    weights: Path | None,
+    references: tuple[Path, ...],
+    metric: str | None,
+    seed: int | None,
+    output: Path | None,
+    n_best: int | None,
+    device: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Choose other translations from the n-best lists in NBEST, or in stdin if it is - or missing.
+
+    NBEST holds a list for each line of the source, as `nmt translate --n-best N` writes it, as JSON
+    or in Moses's format. The command writes one line for each list, in the same order.
+
+    A candidate's features are its score in the list, a score of each further model, and its length
+    in characters. The candidate with the greatest weighted sum of features is chosen. A score is a
+    log-probability divided by the length penalty. A model may have another vocabulary than the one
+    that translated. The recipe of a --model says whether it writes from right to left.
+
+    With --tune, nothing is reranked. The weights are tuned, so that the choice has the best score
+    on these lists. The command prints the score before and after. Tune on a dev set, never on the
+    test set.
+
+    With --n-best N, each output line is a JSON object like that of `nmt translate`, best first.
+    Each candidate also has "rerank_score" and "features".
+
+    \b
+    Examples:
+      nmt rerank lists.jsonl --source in.en --model runs/right_to_left
+      nmt translate in.en --n-best 8 --beam-size 8 | nmt rerank --source in.en --model runs/other
+      nmt rerank dev.jsonl --source dev.en --model runs/other --tune dev.de --weights weights.json
+      nmt rerank lists.jsonl --source in.en --model runs/other --weights weights.json
+    """
+    check_models([*models], [*reverse_models])
+    check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))
+
+    from nmt.reranking.check_files import check_rerank_files
+
+    if references:
+        check_rerank_files([nbest, source, *references], weights, "--weights")
+    else:
+        check_rerank_files([nbest, source], output, "--output", weights)
+
+    from nmt.reranking.features import load_judges
+    from nmt.reranking.rerank_file import line_format, rerank_file
+    from nmt.system.log import note
+
+    judges = load_judges(models, reverse_models, device, note, overrides)
+    if not references:
+        rerank_file(nbest, source, judges, weights, output, line_format(n_best))
+        return
+
+    from nmt.reranking.tune_file import report, tune_file
+    from nmt.reranking.weights import write_weights
+
+    assert weights  # noqa: S101 (for the type checker)
+    chosen = METRICS[0] if metric is None else metric, SEED if seed is None else seed
+    tuned = tune_file(nbest, source, references, judges, *chosen)
+    write_weights(weights, tuned)
+    click.echo(report(tuned), nl=False)
+
+
+def check_models(models: Sequence[Path], reverse_models: Sequence[Path]) -> None:
+    """Raise UsageError unless there is a model, and each is named once."""
+    if not models and not reverse_models:
+        raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
+    for option, paths in (("--model", models), ("--reverse-model", reverse_models)):
+        resolved = [*map(os.path.realpath, paths)]
+        for index, path in enumerate(paths):
+            if resolved[index] in resolved[:index]:
+                raise UsageError(f"{option} {path} is named twice; name each model once")
+
+
+def check_options(
+    for_tuning: Sequence[object],
+    for_ranking: Sequence[object],
+    weights: Path | None,
+    *,
+    is_tuning: bool,
+) -> None:
+    """Raise UsageError for options that do not fit --tune, or that need it."""
+    if not is_tuning:
+        if any(each is not None for each in for_tuning):
+            raise UsageError("--metric and --seed need --tune")
+    elif weights is None:
+        raise UsageError("--tune needs --weights: the file to write them to")
+    elif any(each is not None for each in for_ranking):
+        raise UsageError("--tune writes weights only; leave out --output and --n-best")

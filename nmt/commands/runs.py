@@ -1,0 +1,55 @@
+"""`nmt runs`: list runs with score, updates, size and age."""
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from nmt.artifacts.run_folder import RUNS
+from nmt.artifacts.runs import ChosenModel, choose_model
+from nmt.errors import NmtError
+from nmt.system.log import note
+from nmt.system.reading import is_present
+
+
+@click.command("runs")
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON list.  [default: print a table]"
+)
+def command(folder: Path | None, as_json: bool) -> None:
+    """List the runs below FOLDER, the newest first.
+
+    FOLDER is a folder of run folders, or a run folder; the default is runs. The list shows each
+    run's score on the dev set, its updates, whether it is finished, its size on disk and the time
+    since it was last changed. An asterisk marks the run whose model `nmt translate` uses by
+    default. A run that is damaged or cannot be read is listed with the reason.
+
+    \b
+    Examples:
+      nmt runs
+      nmt runs runs/ablation --json
+    """
+    from nmt.studio.run_list import list_runs, render_list
+
+    chosen = default_model()
+    missing = folder is None and not is_present(RUNS)
+    runs = [] if missing else list_runs(folder or RUNS, chosen.path if chosen else None)
+    if as_json:
+        click.echo(json.dumps([each.data for each in runs], indent=1))
+    elif not runs:
+        note(f"no run below {folder or RUNS}; `nmt train` starts one")
+    else:
+        click.echo(render_list(runs, time.time()))
+        if chosen and any(each.is_default for each in runs):
+            why = f", {chosen.reason}" if chosen.reason else ""
+            click.echo(f"* `nmt translate` uses {chosen.path}{why}")
+
+
+def default_model() -> ChosenModel | None:
+    """Return the model that is used if none is named; None if there is none or it is unknown."""
+    try:
+        return choose_model()
+    except NmtError:  # the list shows what cannot be read
+        return None

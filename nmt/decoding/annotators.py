@@ -1,0 +1,102 @@
+"""Annotators: what a user wants to know about hypotheses, added after the search of a batch.
+
+They run in the process that searched. A new one is a class with one method, `annotate`, a field of
+`Wanted`, a field of `Hypothesis`, and a line in `annotators_of`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from nmt.artifacts.model_file import TrainedModel
+from nmt.config import DecodeSettings
+from nmt.decoding.alignment import AligningAttention, aligned_places, aligning_attention
+from nmt.decoding.forced import forced_log_probs
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.segments import Part
+
+Outputs = list[list[Hypothesis]]  # the n best of each part
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The parts that a translation should have."""
+
+    n_best: int = 1  # candidates, at most the beam size
+    token_scores: bool = False  # the log-probability of each token
+    # How each model aligns the best translation with its source; empty: it is not aligned.
+    alignment: tuple[AligningAttention, ...] = ()
+
+
+ONE_TEXT = Wanted()
+
+
+def wanted_of(
+    model: TrainedModel, n_best: int | None, *, token_scores: bool, is_aligned: bool
+) -> Wanted:
+    """Return what the translations of a model and its ensemble should have.
+
+    n_best: None for the best one. is_aligned: the best one is aligned with its source.
+    """
+    models = (model, *model.ensemble) if is_aligned else ()
+    attentions = tuple(aligning_attention(each.recipe) for each in models)
+    return Wanted(1 if n_best is None else n_best, token_scores, attentions)
+
+
+class Annotator(Protocol):
+    """Adds something to hypotheses."""
+
+    def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
+        """Return the hypotheses of the parts of a batch with something added."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Adds the log-probability of each token, by forced decoding."""
+
+    models: Sequence[IncrementalDecoder]
+    batch_tokens: int  # that are computed at once
+
+    def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
+        """Set `token_log_probs`."""
+        log_probs = forced_log_probs(
+            self.models,
+            [part.ids for part in parts],
+            [[hypothesis.ids for hypothesis in each] for each in found],
+            self.batch_tokens,
+        )
+        return [
+            [replace(one, token_log_probs=other) for one, other in zip(*pair, strict=True)]
+            for pair in zip(found, log_probs, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Aligns the best output of each part with its source, by attention in forced decoding."""
+
+    models: Sequence[IncrementalDecoder]
+    attentions: Sequence[AligningAttention]  # one of each model
+
+    def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
+        """Set `aligned_places` of the best hypotheses."""
+        sources, outputs = [part.ids for part in parts], [each[0].ids for each in found]
+        places = aligned_places(self.models, self.attentions, sources, outputs)
+        return [
+            [replace(best, aligned_places=tuple(own)), *others]
+            for (best, *others), own in zip(found, places, strict=True)
+        ]
+
+
+def annotators_of(
+    wanted: Wanted, models: Sequence[IncrementalDecoder], settings: DecodeSettings
+) -> list[Annotator]:
+    """Return what adds all that is wanted; models: those that search; settings: for the device."""
+    annotators: list[Annotator] = []
+    if wanted.token_scores:
+        annotators.append(TokenScores(models, settings.batch_tokens))
+    if wanted.alignment:
+        annotators.append(Alignment(models, wanted.alignment))
+    return annotators

@@ -1,0 +1,98 @@
+"""Repair the translations of odd segments, with the models that made them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from nmt.config import DecodeSettings
+from nmt.decoding.alignment import (
+    AligningAttention,
+    aligned_places,
+    aligning_layer,
+    with_links,
+)
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.runaway import is_runaway, is_unusual
+from nmt.decoding.segments import EncodedSegments, Part
+from nmt.decoding.translation import BLANK, Link, Translation
+from nmt.text.tokenizer import Tokenizer
+
+
+class Repair:
+    """Finds outputs to search again, and finishes translations."""
+
+    def __init__(
+        self,
+        models: Sequence[IncrementalDecoder],
+        tokenizer: Tokenizer,
+        settings: DecodeSettings,
+        search: Callable[[Sequence[Part]], list[list[Hypothesis]]],
+    ) -> None:
+        """Take the models, their tokenizer, and their search."""
+        self._models = models
+        layers = [aligning_layer(each.model.settings) for each in models]
+        self._attentions = [AligningAttention(layer, None) for layer in layers]
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._search = search
+
+    def replace_runaways(self, encoded: EncodedSegments, found: list[list[Hypothesis]]) -> None:
+        """Search parts again if their best hypothesis is a runaway; found: those of each part."""
+        runaways = self._runaways(encoded, found)
+        if runaways:
+            # Marked, because processes that search keep the function that they began with.
+            parts = [replace(encoded.parts[index], is_again=True) for index in runaways]
+            again = self._search(parts)
+            for index, hypotheses in zip(runaways, again, strict=True):
+                found[index] = hypotheses
+
+    def _runaways(
+        self, encoded: EncodedSegments, found: Sequence[Sequence[Hypothesis]]
+    ) -> list[int]:
+        """Return the runaways of odd segments, or of all if the settings say so."""
+        if self._settings.method == "sample":  # the draws stay as they are
+            return []
+        is_general = self._settings.search_again
+        if not is_general and self._settings.odd_input == "as_is":
+            return []
+        odd = {part for index in encoded.odd for part in encoded.segments[index]}
+        return [
+            index
+            for index, (part, (best, *_)) in enumerate(zip(encoded.parts, found, strict=True))
+            if is_runaway(part.ids, best.ids)
+            and (is_general or index in odd or is_unusual(part.ids, self._tokenizer.source))
+            and not part.prefix
+            and not part.terms
+        ]
+
+    def finish(
+        self,
+        encoded: EncodedSegments,
+        found: Sequence[Sequence[Hypothesis]],
+        translations: list[Translation],
+    ) -> None:
+        """Replace the translations of odd segments; found: the hypotheses of each part."""
+        for index, odd in encoded.odd.items():
+            links: list[tuple[Link, ...]] = []
+            if odd.symbols:
+                parts = [encoded.parts[each] for each in encoded.segments[index]]
+                ranks = zip(*(found[each] for each in encoded.segments[index]), strict=False)
+                links = [self._links(odd.text, parts, rank) for rank in ranks]
+            translations[index] = odd.finish(translations[index], links)
+
+    def _links(
+        self, text: str, parts: Sequence[Part], outputs: Sequence[Hypothesis]
+    ) -> tuple[Link, ...]:
+        """Return the aligned words of a text and its translation, from those of its parts."""
+        aligned = [
+            replace(output, aligned_places=tuple(self._places(part, output)))
+            for part, output in zip(parts, outputs, strict=True)
+        ]
+        return with_links(BLANK, text, parts, aligned, self._tokenizer).links
+
+    def _places(self, part: Part, output: Hypothesis) -> list[int]:
+        # A model that writes from right to left reads its output so, too.
+        step = -1 if self._models[0].model.settings.is_right_to_left else 1
+        ids = output.ids[::step]
+        (places,) = aligned_places(self._models, self._attentions, [part.ids], [ids])
+        return places[::step]

@@ -1,0 +1,77 @@
+"""Find what an output repeats in a row, as a model does that is caught in a loop."""
+
+import unicodedata
+from collections.abc import Sequence
+from operator import eq
+from typing import NamedTuple
+
+LONGEST_UNIT = 50  # words or characters that are repeated together
+SHORT_UNIT = 4  # tokens that are repeated together in a loop of a search
+
+
+class Loop(NamedTuple):
+    """A unit that follows itself."""
+
+    unit: str
+    times: int  # that the unit stands in a row
+    repeated: int  # words or characters after the first unit: (times - 1) * its length
+
+
+NO_LOOP = Loop("", 1, 0)
+
+
+def longest_loop(items: Sequence[str], joint: str) -> Loop:
+    """Return the unit of items that is repeated in a row over the most items.
+
+    joint: stands between the items of a unit. The time is linear in the number of items.
+    """
+    best = NO_LOOP
+    for length in range(1, min(LONGEST_UNIT, len(items) // 2) + 1):
+        equal = equals_before(items, length)
+        run = longest_run(equal)
+        repeated = run - run % length
+        if repeated > best.repeated:
+            place = equal.find(b"\1" * run)
+            unit = joint.join(items[place : place + length])
+            best = Loop(unit, repeated // length + 1, repeated)
+    return best
+
+
+def most_repeats(ids: Sequence[int]) -> int:
+    """Return how many times 1 to 4 tokens follow one another, at most; [5, 6, 5, 6, 5] has 2."""
+    units = range(1, SHORT_UNIT + 1)
+    return 1 + max(longest_run(equals_before(ids, length)) // length for length in units)
+
+
+def equals_before(items: Sequence[object], length: int) -> bytes:
+    """Return a byte for each item but the first ones: 1 if it equals that one unit before."""
+    return bytes(map(eq, items[length:], items))
+
+
+def longest_run(equal: bytes) -> int:
+    """Return the most bytes 1 in a row."""
+    return max(map(len, equal.split(b"\0")))
+
+
+def word_loop(text: str) -> Loop:
+    """Return the words that a text repeats in a row; capitals and punctuation do not matter."""
+    return longest_loop([bare(word) for word in text.casefold().split()], " ")
+
+
+def piece_loop(text: str) -> Loop:
+    """Return the characters that a word of a text repeats in a row.
+
+    Words with digits are left out: 1,000,000 is no loop.
+    """
+    words = [word for word in {*text.casefold().split()} if not any(map(str.isdigit, word))]
+    return max(
+        (longest_loop(word, "") for word in words), key=lambda loop: loop.repeated, default=NO_LOOP
+    )
+
+
+def bare(word: str) -> str:
+    """Return a word without punctuation and symbols around it; one of symbols alone as it is."""
+    letters = [
+        place for place, each in enumerate(word) if unicodedata.category(each)[0] not in "PS"
+    ]
+    return word[letters[0] : letters[-1] + 1] if letters else word

@@ -1,0 +1,154 @@
+"""Unknown symbols: cut them out of what a model reads, and insert them where they belong.
+
+A model learns nothing about characters outside its vocabulary; it reads them as a token that it has
+never seen. So a word that holds some of them, or a sign such as an emoji, does not reach the model.
+It is inserted beside the translation of its neighbour, or into the word that it was attached to.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from nmt.text.tokenizer import SPACE, UNK, SubwordModel
+from nmt.text.words import WORD
+
+ADDRESS_MARKS = ("://", "www.", "@")
+ADDRESS = re.compile(r"(?<![\w.+-])(?:https?://\S+|www\.\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)")
+UNIT = re.compile(r"\w+|\W")  # what is cut out whole: a word, or a sign
+END_MARKS = ".,;:!?\u2026\u3002"  # belong to the sentence, not to the word before them
+CLOSERS = END_MARKS + "\"')]}\u201c\u201d\u2019\u00bb"
+OPENERS = "\"'([{\u201c\u201e\u2018\u00ab"
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A text that is cut out of a segment, and its place among the words that remain."""
+
+    text: str
+    word: int  # index of the remaining word that it is attached to, or else stands before
+    side: int = 0  # -1: attached to the word's beginning, 1: to its end, 0: between spaces
+    has_mark: bool = False  # a punctuation mark of the word before follows it
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A segment without its unknown symbols."""
+
+    words: list[str]  # what remains
+    symbols: list[Symbol]
+
+
+def cut(text: str, ids: Sequence[int], subwords: SubwordModel) -> Cut:
+    """Cut addresses and unknown symbols out of a text; ids: those that it is encoded as."""
+    spelled, is_cut = "", bytearray()
+    for piece, each in zip(subwords.pieces(text), ids, strict=True):
+        spelled += piece.replace(SPACE, " ")
+        is_cut += bytes([each == UNK]) * len(piece)
+    if has_address(text):
+        for begin, end in map(re.Match.span, ADDRESS.finditer(spelled)):
+            is_cut[begin:end] = bytes([True]) * (end - begin)
+    found = Cut([], [])
+    for word in WORD.finditer(spelled):
+        if any(is_cut[word.start() : word.end()]):
+            units = UNIT.finditer(spelled, *word.span())
+            cut_word([(each[0], any(is_cut[each.start() : each.end()])) for each in units], found)
+        else:
+            found.words.append(word[0])
+    return found
+
+
+def has_address(text: str) -> bool:
+    """Return whether a text may have an address of the web or of a mailbox."""
+    return any(mark in text for mark in ADDRESS_MARKS)
+
+
+def cut_word(units: Sequence[tuple[str, bool]], found: Cut) -> None:
+    """Add what remains of a word and its symbols to `found`; units: its texts, each cut or not."""
+    known = [number for number, (text, is_cut) in enumerate(units) if not is_cut and is_word(text)]
+    if len(known) == 1:  # signs are attached to a word
+        for number, (text, is_cut) in enumerate(units):
+            if is_cut:
+                side = -1 if number < known[0] else 1
+                found.symbols.append(Symbol(text, len(found.words), side))
+        found.words.append("".join(text for text, is_cut in units if not is_cut))
+        return
+    # All is a symbol, except for a punctuation mark of the sentence.
+    word = "".join(text for text, _ in units)
+    core = word.rstrip(END_MARKS) or word
+    mark = word[len(core) :] if found.words else ""
+    if mark:
+        found.words[-1] += mark
+    symbol = word[: len(word) - len(mark)]
+    found.symbols.append(Symbol(symbol, len(found.words), has_mark=bool(mark)))
+
+
+def is_word(text: str) -> bool:
+    """Return whether a unit is a number or has more letters than one."""
+    return text.isdigit() or (len(text) > 1 and text.isalnum())
+
+
+def insert(
+    text: str, symbols: Iterable[Symbol], links: Sequence[tuple[int, int]], count: int
+) -> str:
+    """Return a translation with the symbols of its source inserted.
+
+    Args:
+        text: the translation of the words that remain.
+        symbols: in the order of the source.
+        links: aligned words, by their indices: one that remains, and one of the translation.
+        count: words that remain.
+    """
+    spans = [match.span() for match in WORD.finditer(text)]
+    places = [place_of(each, links, count, len(spans)) for each in symbols]
+    # From the last place to the first, so that those before stay where they are.
+    order = {-1: 0, 1: 1, 0: 2}  # of what is at one word: attached before, attached after, alone
+    ranked = [
+        (word, order[symbol.side], number, symbol) for number, (word, symbol) in enumerate(places)
+    ]
+    for word, _, _, symbol in sorted(ranked, key=lambda each: each[:3], reverse=True):
+        text = insert_one(text, spans, word, symbol)
+    return text
+
+
+def place_of(
+    symbol: Symbol, links: Sequence[tuple[int, int]], count: int, words: int
+) -> tuple[int, Symbol]:
+    """Return the word of a translation of so many words that a symbol is attached to or follows.
+
+    -1: it stands before the first word. A symbol between words stands where it crosses the fewest
+    links. A symbol whose word has no link stands alone.
+    """
+    if not words:
+        return -1, symbol
+    if symbol.side:
+        targets = [target for source, target in links if source == symbol.word and target < words]
+        if targets:
+            return (min(targets) if symbol.side < 0 else max(targets)), symbol
+        symbol = replace(symbol, side=0)
+    if symbol.word >= count:
+        return words - 1, symbol
+    if not symbol.word:
+        return -1, symbol
+    crossed = [
+        sum((source < symbol.word) != (target <= word) for source, target in links)
+        for word in range(words - 1)
+    ]
+    return crossed.index(min(crossed)) if crossed else 0, symbol
+
+
+def insert_one(text: str, spans: Sequence[tuple[int, int]], word: int, symbol: Symbol) -> str:
+    """Insert a symbol at a word of a translation, or after it; spans: those of the words."""
+    if word < 0:
+        return f"{symbol.text} {text}" if text else symbol.text
+    begin, end = spans[word]
+    core_begin = begin + len(text[begin:end]) - len(text[begin:end].lstrip(OPENERS))
+    core_end = begin + len(text[begin:end].rstrip(CLOSERS))
+    if core_end <= core_begin:  # a mark alone
+        core_begin, core_end = begin, end
+    if symbol.side < 0:
+        return text[:core_begin] + symbol.text + text[core_begin:]
+    if symbol.side > 0:
+        return text[:core_end] + symbol.text + text[core_end:]
+    if symbol.has_mark:
+        return f"{text[:core_end]} {symbol.text}{text[core_end:]}"
+    return f"{text[:end]} {symbol.text}{text[end:]}"

@@ -1,0 +1,136 @@
+"""The features of candidates: scores of models, and their length.
+
+Dimensions: K candidates of a list, F features.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+
+from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.model_languages import languages
+from nmt.config import DecodeSettings
+from nmt.decoding.models import load_models
+from nmt.decoding.pairs import TextPair
+from nmt.decoding.scorer import Scorer
+from nmt.errors import NmtError
+from nmt.reranking.line_search import Numbers
+from nmt.reranking.nbest import Candidate
+from nmt.system.log import Notify
+
+SCORE = "score"  # that of the n-best list
+LENGTH = "length"  # characters of the text
+TARGET_TO_SOURCE = "target_to_source"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A model that scores candidates, or sources given candidates if it is reverse."""
+
+    path: str
+    kind: str  # "left_to_right", "right_to_left" or "target_to_source"
+    languages: tuple[str, str]  # of the text that was translated, and of the candidates
+    scorer: Scorer
+
+    @classmethod
+    def of(cls, model: TrainedModel, settings: DecodeSettings, *, reverse: bool) -> "Judge":
+        """Return the judge with a loaded model; reverse: it translates target to source."""
+        kind = TARGET_TO_SOURCE if reverse else model.recipe.model.target_order
+        source, target = languages(model.recipe)
+        pair = (target, source) if reverse else (source, target)
+        return cls(str(model.path), kind, pair, Scorer(model, settings, ignore))
+
+    def scores(
+        self, sources: Sequence[str], lists: Sequence[Sequence[Candidate]], first: int
+    ) -> list[float]:
+        """Return the scores of all candidates, end to end: log-probability over length penalty.
+
+        first: the number of the first list. Raises NmtError for a text that is longer than the
+        model can read.
+        """
+        pairs = [
+            TextPair(source, each.text)
+            for source, candidates in zip(sources, lists, strict=True)
+            for each in candidates
+        ]
+        if self.kind == TARGET_TO_SOURCE:
+            pairs = [TextPair(pair.target, pair.source) for pair in pairs]
+
+        def on_bad(number: int, _: NmtError) -> None:
+            owners = [index for index, each in enumerate(lists, first) for _ in each]
+            raise NmtError(
+                f"list {owners[number - 1]}: a text has more tokens than the positions that"
+                f" {self.path} learned; leave this model out"
+            )
+
+        return [each.score for chunk in self.scorer.chunks([pairs], on_bad) for each in chunk]
+
+
+def ignore(note: str) -> None:
+    """Leave out a note about pairs: their numbers are not those of a user's lines."""
+
+
+def load_judges(
+    models: Sequence[Path],
+    reverse_models: Sequence[Path],
+    device: str,
+    notify: Notify,
+    overrides: Iterable[str] = (),
+) -> list[Judge]:
+    """Load the models that score candidates.
+
+    models, reverse_models: run folders or .safetensors files. device, notify, overrides: as in
+    `load_models`. Raises NmtError if a model cannot be loaded or is for other languages than the
+    first one.
+    """
+    judges: list[Judge] = []
+    overrides = [*overrides]
+    for reverse, paths in ((False, models), (True, reverse_models)):
+        for path in paths:
+            judge = Judge.of(*load_models([path], device, notify, overrides), reverse=reverse)
+            wanted = (judges or [judge])[0].languages
+            if judge.languages != wanted:
+                found, must = (
+                    "-".join(pair[:: -1 if reverse else 1]) for pair in (judge.languages, wanted)
+                )
+                raise NmtError(
+                    f"{judge.path} translates {found} but must translate {must} to rerank together"
+                    f" with {judges[0].path}; name another model"
+                )
+            judges.append(judge)
+    return judges
+
+
+def feature_names(judges: Sequence[Judge]) -> list[str]:
+    """Return the names of all features; the second model of a kind is KIND_2."""
+    counts: Counter[str] = Counter()
+    names = []
+    for judge in judges:
+        counts[judge.kind] += 1
+        count = counts[judge.kind]
+        names.append(judge.kind if count == 1 else f"{judge.kind}_{count}")
+    return [SCORE, *names, LENGTH]
+
+
+def default_weights(names: Sequence[str]) -> list[float]:
+    """Return equal weights for all scores, and none for the length."""
+    return [float(name != LENGTH) for name in names]
+
+
+def features_of(
+    judges: Sequence[Judge],
+    sources: Sequence[str],
+    lists: Sequence[Sequence[Candidate]],
+    first: int,
+) -> Numbers:
+    """Return the features (K, F) of all candidates, end to end; arguments are those of `scores`."""
+    every = [each for candidates in lists for each in candidates]
+    columns = [
+        [each.score for each in every],
+        *(judge.scores(sources, lists, first) for judge in judges),
+        [float(len(each.text)) for each in every],
+    ]
+    return numpy.array(columns, numpy.float64).T

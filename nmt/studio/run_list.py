@@ -1,0 +1,243 @@
+"""List the runs in a folder with score, updates, size and age, without torch."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nmt.artifacts.metrics_lines import Line, best_validation, finite, is_ended
+from nmt.artifacts.model_header import open_model
+from nmt.artifacts.run_folder import RunFolder, is_folder
+from nmt.artifacts.run_lock import is_locked
+from nmt.artifacts.runs import folders_in
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.evaluation.scores import Measure
+from nmt.evaluation.tasks import task_metrics
+from nmt.system.reading import entries, is_present
+
+AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One line of the list of runs."""
+
+    name: str  # its path below the folder of runs
+    path: Path
+    state: str  # running, finished, stopped, prepared, damaged or unreadable
+    measure: str | None  # name of the score on the dev set
+    score: float | None  # of the model that translates
+    updates: int
+    max_updates: int | None
+    size: int  # bytes of all files
+    changed: float | None  # when it was last written to, in seconds since 1970; None if unknown
+    is_default: bool  # `nmt translate` uses its model
+    problem: str | None  # why the run, or a part of it, cannot be read
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Return the summary as JSON data."""
+        changed = None
+        if self.changed is not None:
+            changed = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self.changed))
+        return {**asdict(self), "path": str(self.path), "changed": changed}
+
+
+def list_runs(folder: Path, default: Path | None = None) -> list[RunSummary]:
+    """Return the runs below a folder at both depths, the newest first.
+
+    folder: that of the runs, or a run folder. default: the model that is used if none is named.
+    Raises NmtError if the folder cannot be read or is none; a run that cannot be read is listed
+    with its problem.
+    """
+    if not is_present(folder):
+        raise NmtError(f"there is no folder {folder}")
+    if not is_folder(folder):
+        RunFolder(folder).check_is_run()  # says what it is
+    runs = [folder] if is_run(folder) else find_runs(folder)
+    found = [summarize(RunFolder(path), folder, default) for path in runs]
+    return sorted(found, key=lambda each: (-(each.changed or 0), each.name))
+
+
+def find_runs(folder: Path) -> Iterator[Path]:
+    """Yield the run folders in a folder and in its folders, and those that cannot be read."""
+    for path in folders_in(folder):
+        try:
+            inner = [] if is_run(path) else [each for each in folders_in(path) if is_run(each)]
+            if is_run(path):
+                yield path
+        except NmtError:
+            yield path
+            continue
+        yield from inner
+
+
+def is_run(path: Path) -> bool:
+    """Return whether a folder holds files of a run; True if it cannot be read."""
+    run = RunFolder(path)
+    try:
+        entries(path)
+        return any(map(is_present, (run.recipe, run.metrics, run.model, run.best, run.checkpoints)))
+    except NmtError:
+        return True
+
+
+def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
+    """Return the summary of a run; each part that cannot be read is named as its problem."""
+    name = str(run.path) if run.path == folder else str(run.path.relative_to(folder))
+    problems: list[str] = []
+
+    def attempt(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except NmtError as error:
+            problems.append(str(error))
+            return None
+
+    if attempt(lambda: entries(run.path)) is None:
+        return unreadable(run, name, problems[0])
+    recipe: Recipe | None = attempt(run.load_recipe)
+    lines: list[Line] = attempt(lambda: run.read_metrics(problems.append)) or []
+    model: Path | None = attempt(lambda: checked_model(run))
+    size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
+    state = "damaged" if problems else run_state(run, lines)
+    measure = measure_of(recipe) if recipe else None
+    return RunSummary(
+        name,
+        run.path,
+        state,
+        measure.name if measure else None,
+        dev_score(recipe, lines, is_average=model == run.model) if recipe else None,
+        max((line["update"] for line in lines), default=0),
+        recipe.train.max_updates if recipe else None,
+        size,
+        last_change(run),
+        is_default=default is not None and model is not None and is_same(model, default),
+        problem="; ".join(dict.fromkeys(problems)) or None,
+    )
+
+
+def unreadable(run: RunFolder, name: str, problem: str) -> RunSummary:
+    """Return the summary of a run whose folder cannot be read."""
+    return RunSummary(
+        name,
+        run.path,
+        "unreadable",
+        None,
+        None,
+        0,
+        None,
+        0,
+        None,
+        is_default=False,
+        problem=problem,
+    )
+
+
+def measure_of(recipe: Recipe) -> Measure:
+    """Return the measure that validations of a recipe are scored by."""
+    return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+
+
+def checked_model(run: RunFolder) -> Path | None:
+    """Return the model that translates, None without one; raises NmtError if one is damaged."""
+    for path in filter(is_present, (run.model, run.best)):
+        with open_model(path, "np"):
+            pass
+    return run.translation_model() if any(map(is_present, (run.model, run.best))) else None
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same file."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
+
+
+def run_state(run: RunFolder, lines: Sequence[Line]) -> str:
+    """Return whether a run is running, finished, stopped, or only prepared."""
+    if is_locked(run.path):
+        return "running"
+    if is_ended(lines):
+        return "finished"
+    if lines or run.is_started() or is_present(run.model) or is_present(run.best):
+        return "stopped"
+    return "prepared"
+
+
+def dev_score(recipe: Recipe, lines: Sequence[Line], *, is_average: bool) -> float | None:
+    """Return the dev score of the last average, or else of the best model; None without one."""
+    measure = measure_of(recipe)
+    averages = [line for line in lines if line["kind"] == "average"]
+    if is_average and averages:
+        return finite(averages[-1].get(measure.key))
+    by_loss = recipe.train.early_stopping_metric == "loss"
+    best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
+    return finite(best.get(measure.key)) if best else None
+
+
+def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:
+    """Return the bytes of all files in a folder; notify: receives what cannot be read."""
+
+    def refused(error: OSError) -> None:
+        notify(f"cannot read {error.filename}: {error.strerror}")
+
+    total = 0
+    for parent, _, names in os.walk(path, onerror=refused):
+        for name in names:
+            with suppress(FileNotFoundError):  # a training has removed it
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def last_change(run: RunFolder) -> float | None:
+    """Return when a run's recipe, metrics or models were last written, in seconds since 1970."""
+    times = []
+    for path in (run.recipe, run.metrics, run.model, run.best):
+        with suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times, default=None)
+
+
+def render_list(runs: Sequence[RunSummary], now: float) -> str:
+    """Return a table of runs; a problem stands below its run."""
+    rows = [
+        ("", "run", "dev score", "updates", "state", "size", "age"),
+        *(row(each, now) for each in runs),
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for index, cells in enumerate(rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(line.rstrip())
+        problem = runs[index - 1].problem if index else None
+        if problem:
+            lines.append(f"{' ' * widths[0]}  ({problem})")
+    return "\n".join(lines)
+
+
+def row(run: RunSummary, now: float) -> tuple[str, ...]:
+    """Return the cells of a run."""
+    score = "-" if run.score is None else f"{run.measure} {run.score:.2f}"
+    limit = "" if run.max_updates is None else f" of {run.max_updates:,}"
+    return (
+        "*" if run.is_default else "",
+        "".join(each if each.isprintable() else "?" for each in run.name),
+        score,
+        f"{run.updates:,}{limit}",
+        run.state,
+        f"{run.size / 1e6:,.1f} MB",
+        "-" if run.changed is None else age(now - run.changed),
+    )
+
+
+def age(seconds: float) -> str:
+    """Return a duration in its largest whole unit, such as "3 h"."""
+    for length, unit in AGES:
+        if seconds >= length:
+            return f"{int(seconds // length):,} {unit}"
+    return "0 s"

@@ -1,0 +1,68 @@
+"""Check the arguments of the Python interface; errors are one sentence."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from nmt.errors import UsageError
+
+AnyPath = str | Path
+
+
+def check_segments(method: str, **named: object) -> list[list[str]]:
+    """Return texts that belong together by name, such as sources and targets, as lists.
+
+    Raises TypeError, which names the method, for anything else than texts, and UsageError if they
+    differ in number.
+    """
+    lists: list[list[str]] = []
+    for name, texts in named.items():
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise TypeError(f"{method} takes a list of {name}; write [text]")
+        lists.append(list(texts))
+        for text in lists[-1]:
+            check_type(f"each of {name}", text, str)
+    if len({*map(len, lists)}) > 1:
+        counts = [f"{len(each)} {name}" for each, name in zip(lists, named, strict=True)]
+        raise UsageError(
+            f"{method} takes as many {' as '.join(named)}, but there are {' and '.join(counts)}"
+        )
+    return lists
+
+
+def check_type(name: str, value: object, *kinds: type) -> None:
+    """Raise TypeError, which names the argument, unless its value is of one of some types."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be a {expected}, not {value!r:.80}")
+
+
+def check_paths(name: str, paths: object) -> list[Path]:
+    """Return one path or several as a list; raises TypeError for anything else."""
+    if isinstance(paths, AnyPath):
+        return [Path(paths)]
+    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
+        raise TypeError(f"{name} must be a path or a list of paths, not {paths!r:.80}")
+    given = list(paths)
+    for path in given:
+        check_type(f"each of {name}", path, str, Path)
+    return [*map(Path, given)]
+
+
+def check_path(name: str, path: object) -> Path:
+    """Return a path; raises TypeError unless it is a str or a Path."""
+    check_type(name, path, str, Path)
+    return Path(str(path))
+
+
+def check_surrogates(text: str, place: str) -> None:
+    """Raise UsageError if a text has half of a surrogate pair, which cannot be written as UTF-8.
+
+    place: stands for the text in the message.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{place}: character {error.start + 1} is half of a surrogate pair"
+            f" (U+{ord(text[error.start]):04X}), which is not valid text; remove it"
+        ) from error

@@ -1,0 +1,16 @@
+"""Read the command line as UTF-8, whatever the locale is."""
+
+import os
+import sys
+
+
+def ensure_utf8() -> None:
+    """Start this program again in Python's UTF-8 mode unless paths and arguments are UTF-8 already.
+
+    Python decodes arguments by the locale before any code runs, and encodes paths in the same way.
+    In a locale without UTF-8, words would arrive garbled and messages could not name files.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode:
+        return
+    program, *rest = sys.orig_argv
+    os.execv(sys.executable or program, [program, "-X", "utf8", *rest])  # noqa: S606 (no shell)

@@ -1,0 +1,66 @@
+"""Read JSON as typed values: what does not fit the type is an error, never a surprise later.
+
+A type is a dataclass, or what its fields may be: int, float, str, bool, None, list, tuple, dict
+and unions of them. NaN, numbers out of range and a nesting too deep to parse are errors too.
+"""
+
+import json
+from typing import Any, TypeVar
+
+import msgspec
+
+from nmt.errors import DamagedError, reason_of
+
+Value = TypeVar("Value")
+FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
+DEEPEST = 30  # levels of an object whose keys are not known
+
+
+def parse_json(text: str | bytes, kind: type[Value], origin: str) -> Value:
+    """Return the value of this type in a JSON text; raises DamagedError that begins with `origin`.
+
+    The last of equal keys counts.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except FAULTS as error:
+        raise DamagedError(f"{origin} is damaged: {reason(error)}") from error
+
+
+def convert(value: Any, kind: type[Value], origin: str) -> Value:
+    """Return parsed JSON as a value of this type; raises DamagedError that begins with `origin`."""
+    try:
+        return msgspec.convert(value, kind)
+    except FAULTS as error:
+        raise DamagedError(f"{origin} is damaged: {reason(error)}") from error
+
+
+def parse_object(text: str | bytes, origin: str) -> dict[str, Any]:
+    """Return a JSON object with any keys; raises DamagedError that begins with `origin`.
+
+    Its nesting is bounded, so that whatever walks through it or writes it again comes to an end.
+    """
+    found = parse_json(text, dict[str, Any], origin)
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [each for value in level for each in children(value)]
+        if not level:
+            return found
+    raise DamagedError(f"{origin} is damaged: it is nested too deeply")
+
+
+def children(value: Any) -> list[Any]:
+    """Return the lists and objects directly inside a list or an object."""
+    values = value.values() if isinstance(value, dict) else value
+    return [each for each in values if isinstance(each, (dict, list))]
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON text; NaN and infinity, which JSON lacks, become null."""
+    finite = json.loads(msgspec.json.encode(value))
+    return json.dumps(finite, indent=indent, ensure_ascii=False)
+
+
+def reason(error: Exception) -> str:
+    """Return why JSON was refused, in a phrase."""
+    return "it is nested too deeply" if isinstance(error, RecursionError) else reason_of(error)

@@ -1,0 +1,141 @@
+"""Read files, and say in one way why a file cannot be read.
+
+A missing file, a folder, a file without permission and an empty file are different mistakes with
+different fixes; every message about them is made here. Whether the content is damaged or of
+another program is for the reader of that format to say.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from nmt.errors import NmtError
+
+# Nothing is there, a part of the path is a file, or the name is longer than any name can be.
+ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
+
+def unreadable(what: str, path: Path, error: OSError | ValueError, fix: str = "") -> NmtError:
+    """Return the error for a file that could not be read.
+
+    what: the kind of file, such as "the model". error: what reading raised. fix: what to do if
+    there is no such file, such as "name another with --model".
+    """
+    ending = f"; {fix}" if fix else ""
+    if not isinstance(error, OSError):  # a name with a null character
+        return NmtError(f"{what} {str(path)!r} cannot exist: {error}")
+    if error.errno in ABSENT:
+        return NmtError(f"{what} {path} does not exist{ending}")
+    if error.errno == errno.EISDIR:
+        return NmtError(f"{what} {path} is a folder, not a file{ending}")
+    hint = "; change its permissions" if error.errno == errno.EACCES else ""
+    return NmtError(f"cannot read {what} {path}: {error.strerror or error}{hint}")
+
+
+def check_file(path: Path, what: str, fix: str = "") -> None:
+    """Raise NmtError unless there is a file to read; what and fix are those of `unreadable`.
+
+    A pipe or a device is accepted without a look at its content. An empty file is accepted.
+    """
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.is_file():
+            with path.open("rb"):
+                pass
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error, fix) from error
+
+
+def check_regular(path: Path, what: str, fix: str = "") -> None:
+    """Raise NmtError unless there is a regular file; what and fix are those of `unreadable`.
+
+    Opening a pipe in its place could wait for ever, and a device may have no end.
+    """
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error, fix) from error
+    if not stat.S_ISREG(mode):
+        raise NmtError(
+            f"{what} {path} is a pipe or a device, not a file{f'; {fix}' if fix else ''}"
+        )
+
+
+def is_present(path: Path) -> bool:
+    """Return whether something exists at a path.
+
+    Raises NmtError if that cannot be known, such as in a folder without permission: taking the
+    file for absent could overwrite it.
+    """
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in ABSENT:
+            return False
+        raise unreadable("the file", path, error) from error
+    return True
+
+
+def entries(folder: Path) -> list[Path]:
+    """Return the paths in a folder, sorted; none if it does not exist.
+
+    Raises NmtError if the folder cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in ABSENT:
+            return []
+        raise unreadable("the folder", folder, error) from error
+
+
+def read_bytes(path: Path, what: str, fix: str = "", most: int | None = None) -> bytes:
+    """Return the content of a file; what, fix and the error are those of `unreadable`.
+
+    most: bytes that the file may have, so that a wrong file or a device cannot fill the memory. If
+    it is None, the file must be a regular one, as all files are that this program writes.
+    """
+    if most is None:
+        check_regular(path, what, fix)
+        try:
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            raise unreadable(what, path, error, fix) from error
+    content = read_start(path, most + 1, what, fix)
+    if len(content) > most:
+        raise NmtError(f"{what} {path} has more than {most:,} bytes; it is another file")
+    return content
+
+
+def read_start(path: Path, size: int, what: str, fix: str = "") -> bytes:
+    """Return the first bytes of a file, at most `size`; what, fix, error: as for `unreadable`."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(size)
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error, fix) from error
+
+
+def read_text(path: Path, what: str, fix: str = "", most: int | None = None) -> str:
+    """Return the text of a UTF-8 file, without a byte-order mark.
+
+    what, fix and most are those of `read_bytes`. Raises NmtError if the file cannot be read or is
+    not UTF-8.
+    """
+    try:
+        return read_bytes(path, what, fix, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NmtError(f"{what} {path} is not UTF-8 text (byte {error.start + 1})") from error
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return numbers that a file or folder keeps while it stays in place; None if it is absent."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,135 @@
+"""Align the pairs of a prepared corpus, for guided alignment (`train.guided_alignment`).
+
+A shard NAME gets a file more, NAME.alignment: for each id of NAME.ids a number (uint16). At a token
+of a target it is the place of the source token that it is aligned to, counted from 1; it is 0 at a
+token that is aligned to none, and at tokens of sources.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.system.atomic import atomic_path
+from nmt.system.digest import sha256_of
+from nmt.system.log import Notify, progress_bar
+from nmt.text.aligner import Aligner, TokenPairs
+from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
+from nmt.text.shards import SMALL, WHAT, Shard, damaged, open_array
+
+ALIGNMENT = "alignment"  # the ending of the files, and the name of the manifest's step
+FORMAT = 1  # changes with the aligner
+PLACE: "numpy.dtype[numpy.uint16]" = numpy.dtype("<u2")
+MOST_CELLS = 1 << 25  # that the aligner learns from; it takes some of the pairs of a larger corpus
+CHUNK_PAIRS = 20_000  # aligned at once
+
+Integers = NDArray[numpy.int64]
+
+
+def align_corpus(
+    folder: PreparedFolder,
+    manifest: Manifest,
+    names: Sequence[str],
+    shards: Sequence[Shard],
+    vocab_size: int,
+    notify: Notify,
+) -> None:
+    """Align the pairs of shards and write the results beside them, unless that is done.
+
+    names: of the shards.
+    """
+    paths = [alignment_path(folder.shards, name) for name in names]
+    corpora = sorted(name for name in manifest.steps if name.startswith("train-"))
+    key = hash_of(FORMAT, MOST_CELLS, [manifest.key(name) for name in corpora])
+    if not manifest.needs(ALIGNMENT, key, folder) and all(map(is_whole, paths, shards)):
+        return
+    manifest.forget(ALIGNMENT)
+    aligner = Aligner.learn(sample(shards), vocab_size)
+    linked = total = 0
+    with progress_bar(unit="pair", unit_scale=True, desc="align") as bar:
+        for path, shard in zip(paths, shards, strict=True):
+            with atomic_path(path) as partial, partial.open("wb") as stream:
+                for start in range(0, len(shard), CHUNK_PAIRS):
+                    chosen = numpy.arange(start, min(start + CHUNK_PAIRS, len(shard)))
+                    places = places_of(shard, chosen, aligner)
+                    stream.write(places.tobytes())
+                    linked += int(numpy.count_nonzero(places))
+                    bar.update(len(chosen))
+            total += sum(int(target.sum()) for _, target in shard.lengths())
+    digests = {path.name: sha256_of(path, WHAT) for path in paths}
+    manifest.steps[ALIGNMENT] = Step(key, digests)
+    manifest.save()
+    notify(f"{linked / max(1, total):.0%} of the target tokens are aligned to a source token")
+
+
+def alignment_path(folder: Path, name: str) -> Path:
+    """Return the path of a shard's alignment."""
+    return folder / f"{name}.{ALIGNMENT}"
+
+
+def is_whole(path: Path, shard: Shard) -> bool:
+    """Return whether the alignment of a shard is there in full."""
+    return path.is_file() and path.stat().st_size == PLACE.itemsize * len(shard.ids)
+
+
+def sample(shards: Sequence[Shard]) -> TokenPairs:
+    """Return every k-th pair of shards, with the smallest k that gives few enough cells."""
+    cells = sum(
+        int((source * target).sum()) for shard in shards for source, target in shard.lengths()
+    )
+    step = max(1, -(-cells // MOST_CELLS))
+    first = 0
+    chosen = []
+    for shard in shards:
+        indices = numpy.arange(-first % step, len(shard), step)
+        first += len(shard)
+        chosen.append(token_pairs(shard, indices))
+    return TokenPairs(
+        numpy.concatenate([each.source for each in chosen]),
+        numpy.concatenate([each.target for each in chosen]),
+        numpy.concatenate([each.source_lengths for each in chosen]),
+        numpy.concatenate([each.target_lengths for each in chosen]),
+    )
+
+
+def token_pairs(shard: Shard, indices: Integers) -> TokenPairs:
+    """Return the pairs of a shard with these indices."""
+    shard.check_files()
+    found, lengths = shard.pairs(indices)
+    ids, is_source = found.astype(numpy.int64), sides(lengths)
+    return TokenPairs(ids[is_source], ids[~is_source], lengths[0::2], lengths[1::2])
+
+
+def sides(lengths: Integers) -> NDArray[numpy.bool_]:
+    """Return whether each token of pairs is the source's; lengths are those of `Shard.pairs`."""
+    return numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
+
+
+def places_of(shard: Shard, indices: Integers, aligner: Aligner) -> NDArray[numpy.uint16]:
+    """Return the content of the alignment's file for some pairs of a shard."""
+    pairs = token_pairs(shard, indices)
+    lengths = numpy.stack([pairs.source_lengths, pairs.target_lengths], 1).reshape(-1)
+    places = numpy.zeros(lengths.sum(), PLACE)
+    places[~sides(lengths)] = aligner.align(pairs) + 1
+    return places
+
+
+def open_alignments(
+    folder: Path, names: Sequence[str], shards: Sequence[Shard]
+) -> tuple[Shard, ...]:
+    """Return the alignments of shards: the same shards with places instead of ids.
+
+    Raises NmtError if a file is missing or does not fit.
+    """
+    return tuple(open_alignment(folder, *each) for each in zip(names, shards, strict=True))
+
+
+def open_alignment(folder: Path, name: str, shard: Shard) -> Shard:
+    """Return a shard with the places of its alignment instead of its ids."""
+    opened = open_array(alignment_path(folder, name), PLACE, SMALL)
+    if len(opened.numbers) != len(shard.ids):
+        raise damaged(alignment_path(folder, name))
+    files = (*shard.files, opened.file) if opened.file else shard.files
+    return replace(shard, ids=opened.numbers, files=files)

@@ -1,0 +1,288 @@
+"""Make the first recipe for a corpus of one's own: divide the text and choose the settings."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from nmt.config import Recipe, TextFiles
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import check_together, parse_recipe
+from nmt.recipe.choice import (
+    LARGE,
+    Choice,
+    ChosenSettings,
+    choose_settings,
+    commented_recipe,
+    nearest_start,
+)
+from nmt.recipe.settings import DECLARED
+from nmt.recipe.toml import toml_key, toml_value
+from nmt.system.atomic import atomic_folder, write_text
+from nmt.system.devices import pick_device
+from nmt.system.log import Notify, progress_bar
+from nmt.system.reading import check_file, entries
+from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.held_out import (
+    Division,
+    Pair,
+    Survey,
+    divided,
+    source_hashes,
+    survey,
+    write_division,
+)
+from nmt.text.opening import STDIN
+from nmt.text.tokenizer import most_tokens
+
+FEW_PAIRS = 1000
+SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
+
+
+@dataclass(frozen=True)
+class GivenText:
+    """Aligned text that a user has: two files, or one TSV file."""
+
+    source: Path
+    target: Path | None = None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+        return (self.source, self.target) if self.target else (self.source,)
+
+    def check(self) -> None:
+        """Raise NmtError or UsageError unless there are files that can be read, and twice."""
+        for path in self.paths:
+            if path == STDIN:
+                raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
+            check_file(path, "the file")
+            if not path.is_file():
+                raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
+        if self.target and self.source.samefile(self.target):
+            raise UsageError(f"{self.source} is given as source and as target; give two files")
+        next(self.pairs(), None)
+
+    def pairs(self) -> Iterator[Pair]:
+        """Yield the pairs; raises NmtError, with the line, for text that does not align."""
+        names = [str(path) for path in self.paths]
+        files = TextFiles(names[0], names[1]) if self.target else TextFiles(tsv=names[0])
+        return read_pairs(files, DataFolder(Path()), Recipe("init"))
+
+    def entry(self, data_dir: Path) -> dict[str, str]:
+        """Return the table that names the files in a recipe."""
+        names = [name_below(path, data_dir) for path in self.paths]
+        return dict(zip(("source", "target") if self.target else ("tsv",), names, strict=True))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The input of `nmt init`."""
+
+    text: GivenText
+    languages: tuple[str, str]  # of source and target
+    output: Path  # the recipe to write
+    data_dir: Path
+    dev: GivenText | None = None  # held out of the text if there is none
+    test: GivenText | None = None
+    has_gpu: bool | None = None  # of the machine that will train; None: look at this one
+
+    @property
+    def name(self) -> str:
+        """Name of the recipe."""
+        return self.output.stem
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the sets that are written."""
+        return self.data_dir / self.name
+
+    @property
+    def held_out(self) -> list[str]:
+        """The sets to hold out of the text."""
+        return [kind for kind in ("dev", "test") if getattr(self, kind) is None]
+
+    @property
+    def files(self) -> dict[str, tuple[str, str]]:
+        """Names of the files of source and target, by set, if the text is divided."""
+        source, target = self.languages
+        sides = (source, target) if source != target else ("source", "target")
+        packed = ".gz" if any(path.suffix in (".gz", ".xz") for path in self.text.paths) else ""
+        first, second = (f"{side}{packed}" for side in sides)
+        kinds = ["train", *self.held_out]
+        return {kind: (f"{kind}.{first}", f"{kind}.{second}") for kind in kinds}
+
+
+@dataclass(frozen=True)
+class FirstRecipe:
+    """A recipe that was written, and its content."""
+
+    recipe: Recipe
+    settings: ChosenSettings
+    survey: Survey
+    sets: dict[str, int]  # the numbers of pairs in the sets that were written
+    shared: int  # sources that are in both a given dev set and a given test set
+
+
+def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
+    """Read a corpus, hold out dev and test sets as needed, and write a recipe.
+
+    notify: receives warnings. Raises NmtError for text that cannot be read or does not align, or is
+    too small to hold something out, UsageError for files that exist already or cannot be used. In
+    either case nothing is written.
+    """
+    given = [each for each in (wish.dev, wish.test) if each]
+    for each in (wish.text, *given):
+        each.check()
+        each.entry(wish.data_dir)  # its names can stand in a recipe
+    if wish.held_out:
+        check_folder(wish.folder)
+    known = [source_hashes(each.pairs()) for each in given]
+    found = survey(shown(wish.text.pairs(), "read"), frozenset().union(*known))
+    if not found.facts.pairs:
+        other = ", whose source is in no given dev or test set" if found.overlap else ""
+        raise NmtError(f"{wish.text.source} has no pair with text on both sides{other}")
+    shared = len(known[0] & known[1]) if len(known) > 1 else 0
+    division = found.divide(dev=wish.dev is None, test=wish.test is None)
+    settings = fitting_settings(wish, found, division)
+    warn(found, shared, notify)
+    is_divided = bool(wish.held_out or found.overlap)
+    data = data_choices(wish, is_divided=is_divided)
+    text = commented_recipe(heading(wish, found, settings), data, settings)
+    recipe = parse_recipe(text, wish.name, str(wish.output))
+    check_together(recipe)
+    sets = write_files(wish, text, division if is_divided else None)
+    return FirstRecipe(recipe, settings, found, sets, shared)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UsageError unless the sets can be written into a folder, which must be new or empty."""
+    if names := [path.name for path in entries(folder)]:
+        raise UsageError(
+            f"the folder {folder} exists already and holds {names[0]}; choose another name for the"
+            " recipe with --output"
+        )
+
+
+def fitting_settings(wish: Wish, found: Survey, division: Division) -> ChosenSettings:
+    """Return the settings for a corpus; a vocabulary can be learned from the training text.
+
+    Raises NmtError if a small training text allows no vocabulary.
+    """
+    facts, is_gpu = found.facts, has_gpu(wish, found)
+    settings = choose_settings(facts, has_gpu=is_gpu)
+    if facts.characters > SMALL_TEXT:
+        return settings
+    pairs = (pair for kind, pair in divided(wish.text.pairs(), division) if kind == "train")
+    coverage = settings.value("tokenizer.character_coverage")
+    most = most_tokens(chain.from_iterable(pairs), coverage)
+    least = DECLARED["tokenizer.vocab_size"].metadata["minimum"]
+    if most < least:
+        raise NmtError(
+            f"the training text is too small: it allows a vocabulary of {most} tokens, and a model"
+            f" needs {least}; give more text"
+        )
+    return choose_settings(replace(facts, most_tokens=most), has_gpu=is_gpu)
+
+
+def write_files(wish: Wish, text: str, division: Division | None) -> dict[str, int]:
+    """Write the recipe, and the sets if the text is divided: all or nothing.
+
+    Returns the number of pairs by set.
+    """
+    if division is None:
+        write_text(wish.output, text)
+        return {}
+    check_folder(wish.folder)
+    with atomic_folder(wish.folder) as partial:
+        pairs = shown(wish.text.pairs(), "write")
+        sets = write_division(pairs, division, partial, wish.files)
+    try:
+        write_text(wish.output, text)
+    except BaseException:
+        shutil.rmtree(wish.folder, ignore_errors=True)
+        raise
+    return sets
+
+
+def shown(pairs: Iterable[Pair], what: str) -> Iterable[Pair]:
+    """Return pairs with a progress bar that counts them."""
+    return progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=what)
+
+
+def warn(found: Survey, shared: int, notify: Notify) -> None:
+    """Print notes that a user should read before training."""
+    pairs = found.facts.pairs
+    if pairs < FEW_PAIRS:
+        notify(
+            f"{pairs:,} pairs are too few to learn to translate; the recipe works, but a useful"
+            " model needs about 10,000 pairs"
+        )
+    if found.overlap:
+        notify(
+            f"{found.overlap:,} more pairs are left out: their source is also in the given dev or"
+            " test set, and scores would be too high"
+        )
+    if shared:
+        notify(
+            f"{shared:,} sources are in both the given dev set and the given test set: test scores"
+            " will be too high; remove them from one of the two"
+        )
+
+
+def has_gpu(wish: Wish, found: Survey) -> bool:
+    """Return whether the machine that will train has a GPU; looks only if that matters."""
+    if wish.has_gpu is not None:
+        return wish.has_gpu
+    return nearest_start(found.facts.pairs) is LARGE and pick_device().type == "cuda"
+
+
+def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
+    """Return the first comments of the recipe."""
+    facts = found.facts
+    files = " and ".join(toml_value(path.name) for path in wish.text.paths)
+    words = round(facts.words / facts.pairs)
+    left_out = f" {found.blank:,} pairs with an empty side do not count." if found.blank else ""
+    return [
+        f"Recipe for {files}, written by `nmt init`.",
+        f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
+        *settings.notes,
+        "A setting that is not here has its default; `nmt train --help` lists them all.",
+    ]
+
+
+def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
+    """Return the [data] settings."""
+
+    def entry(kind: str, given: GivenText | None) -> dict[str, str]:
+        if is_divided and kind in wish.files:
+            given = GivenText(*(wish.folder / name for name in wish.files[kind]))
+        assert given is not None  # noqa: S101 (a set is given or written)
+        return given.entry(wish.data_dir)
+
+    source, target = wish.languages
+    train = "all pairs that are not in the dev and test sets" if is_divided else ""
+    dev = "" if wish.dev else "held out; scored during training to choose the best model"
+    test = "" if wish.test else "held out; none of its sources is in the training text"
+    return [
+        Choice("data.source_language", source),
+        Choice("data.target_language", target),
+        Choice("data.train", [entry("train", wish.text)], train),
+        Choice("data.dev", [entry("dev", wish.dev)], dev),
+        Choice(f"data.test.{toml_key(wish.name)}", entry("test", wish.test), test),
+    ]
+
+
+def name_below(path: Path, data_dir: Path) -> str:
+    """Return the name by which a recipe finds a file: relative to the data folder, or absolute.
+
+    Raises UsageError for a name that a recipe cannot contain.
+    """
+    whole = Path(os.path.abspath(path))
+    folder = Path(os.path.abspath(data_dir))
+    name = (whole.relative_to(folder) if whole.is_relative_to(folder) else whole).as_posix()
+    if not name.isprintable():
+        raise UsageError(f"a recipe cannot contain the name {name!r}; rename the file or folder")
+    return name

@@ -1,0 +1,52 @@
+"""Languages by their ISO 639 codes, and the language that a file's name states."""
+
+import re
+from pathlib import Path
+
+# Three-letter codes are accepted too, but not guessed from names: `src` is one of them.
+ISO_639_1 = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy"
+    " da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu"
+    " hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb"
+    " lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om"
+    " or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw"
+    " ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+TWO_LETTERS = frozenset(ISO_639_1.split())
+# Languages without spaces between words need sacreBLEU's own segmentation.
+BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
+CODE = re.compile(r"[a-z]{2,3}")
+ENDING = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})*")  # such as de and zh-Hans-CN
+PACKED = (".gz", ".xz")
+TEXT = (".txt", ".sgm")
+
+
+def bleu_tokenizer(language: str) -> str:
+    """Return the name of sacreBLEU's tokenizer for a language: WMT's (13a) for most."""
+    return BLEU_TOKENIZERS.get(language, "13a")
+
+
+def is_language(code: str) -> bool:
+    """Return whether a text has the form of an ISO 639 code; two letters must be a known one."""
+    return CODE.fullmatch(code) is not None and (len(code) == 3 or code in TWO_LETTERS)
+
+
+def language_of(path: Path) -> str:
+    """Return the language that a file's name ends in, as in train.de.gz; "" if there is none."""
+    name = path.name
+    for endings in (PACKED, TEXT):
+        for ending in endings:
+            name = name.removesuffix(ending)
+    match = ENDING.fullmatch(name.rpartition(".")[2])
+    return match[1] if match and match[1] in TWO_LETTERS else ""
+
+
+def languages_of_tsv(path: Path) -> tuple[str, str]:
+    """Return the languages in a name such as pairs.en-de.tsv; empty texts if there are none."""
+    name = path.name
+    for ending in PACKED:
+        name = name.removesuffix(ending)
+    match = re.search(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$", name)
+    if match and {*match.groups()} <= TWO_LETTERS:
+        return match[1], match[2]
+    return "", ""

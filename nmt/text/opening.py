@@ -1,0 +1,104 @@
+"""Open a text file, a compressed one, a pipe or stdin to read its bytes."""
+
+import gzip
+import io
+import lzma
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from nmt.errors import NmtError, UsageError
+from nmt.system.reading import unreadable
+
+STDIN = Path("-")
+STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")
+TEXT = "the text file"
+MAGIC = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00"}  # the first bytes of compressed files
+
+
+class Digest(Protocol):
+    """A running hash, such as `hashlib.sha256()`."""
+
+    def update(self, data: memoryview, /) -> None:
+        """Add bytes to it."""
+        ...
+
+
+def check_stdin(paths: Iterable[Path]) -> None:
+    """Raise UsageError if stdin is named more than once, because it can be read only once."""
+    if sum(str(path) in STDIN_NAMES for path in paths) > 1:
+        raise UsageError("stdin (-) is named twice but can be read only once; save it in a file")
+
+
+def name_of(path: Path) -> str:
+    """Return what a path is called in messages."""
+    return "stdin" if path == STDIN else str(path)
+
+
+@contextmanager
+def open_raw(path: Path) -> Iterator[io.BufferedReader]:
+    """Open a file, or stdin for `-`; raises NmtError if that fails."""
+    if path == STDIN:
+        if sys.stdin is None:
+            raise NmtError("stdin is closed; name a text file")
+        yield cast(io.BufferedReader, sys.stdin.buffer)
+        return
+    try:
+        stream = path.open("rb")
+    except (OSError, ValueError) as error:
+        raise unreadable(TEXT, path, error) from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def open_bytes(path: Path, digest: Digest | None = None) -> Iterator[IO[bytes]]:
+    """Open a file, or stdin for `-`, decompressed if its name ends in .gz or .xz.
+
+    digest: receives the bytes of the file as they are read, before they are decompressed. Raises
+    NmtError if the file cannot be opened, or is not compressed although its name says so.
+    """
+    with open_raw(path) as raw:
+        stream = raw
+        if digest is not None:
+            stream = cast(io.BufferedReader, io.BufferedReader(Hashed(raw, digest)))
+        if path.suffix not in MAGIC:
+            yield stream
+            return
+        check_compressed(path, stream)
+        is_gzip = path.suffix == ".gz"
+        with gzip.GzipFile(fileobj=stream) if is_gzip else lzma.LZMAFile(stream) as opened:
+            yield cast(IO[bytes], opened)
+
+
+def check_compressed(path: Path, stream: io.BufferedReader) -> None:
+    """Raise NmtError if a file does not begin as its name says."""
+    try:
+        start = stream.peek(1)
+    except OSError as error:
+        raise unreadable(TEXT, path, error) from error
+    magic = MAGIC[path.suffix]
+    if not start:
+        raise NmtError(f"{path} is empty (0 bytes), not a {path.suffix} file; create it again")
+    if not magic.startswith(start[: len(magic)]):  # a pipe may hold fewer bytes so far
+        raise NmtError(f"{path} is not compressed as its name says; remove {path.suffix} from it")
+
+
+class Hashed(io.RawIOBase):
+    """Passes on the bytes of a stream and adds them to a digest."""
+
+    def __init__(self, stream: io.BufferedReader, digest: Digest) -> None:
+        """Read from `stream`, which stays open."""
+        self._stream, self._digest = stream, digest
+
+    def readable(self) -> bool:
+        """Return True, as a stream to read from does."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # only this is given
+        """Fill a buffer with the next bytes and return their number."""
+        size = self._stream.readinto1(buffer)
+        self._digest.update(memoryview(buffer)[:size])
+        return size

@@ -1,0 +1,150 @@
+"""Feed a training with batches: plan epochs, read pairs and pad them, ahead of time on a GPU.
+
+A batch depends on the seed, the epoch and its number alone, so that the feed gives the same
+batches whether it works ahead or not, and after a resume.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+import torch
+
+from nmt.text.batches import Batch, Integers, PairDataset
+from nmt.text.plan import EpochPlan
+from nmt.text.rebatching import RebatchedPlan
+from nmt.training.pace import Pace
+
+POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
+
+Plan = EpochPlan | RebatchedPlan
+
+
+@dataclass(frozen=True)
+class FedBatch:
+    """A batch of an epoch, and this worker's share of it."""
+
+    epoch: int
+    number: int  # counted from 1
+    indices: Integers  # the pairs of all workers
+    share: tuple[Batch, ...]  # micro-batches on the device
+    counts: bool  # False if the share stands in for an empty one
+
+
+class Feed:
+    """An iterator over the batches from one epoch and batch on, without end.
+
+    Use it as a context manager: leaving it ends the thread that works ahead.
+    """
+
+    def __init__(
+        self,
+        dataset: PairDataset,
+        plan_of: Callable[[int], Plan],
+        *,
+        epoch: int,
+        batch: int,
+        rank: int = 0,
+        workers: int = 1,
+        micro_batch_tokens: int = 0,
+        pace: Pace,
+        device: torch.device,
+    ) -> None:
+        """Prepare to feed.
+
+        Args:
+            dataset: the pairs.
+            plan_of: returns the batches of an epoch.
+            epoch: the first epoch.
+            batch: batches of this epoch that have been used before.
+            rank: this worker's place among the workers, from 0.
+            workers: how many workers share each batch.
+            micro_batch_tokens: as in `Batch.split`.
+            pace: how many batches a thread makes ready, and how they are padded.
+            device: where the batches go.
+        """
+        self._dataset = dataset
+        self._plan_of = plan_of
+        self._from = epoch, batch
+        self._rank, self._workers = rank, workers
+        self._pace = pace
+        self._device = device
+        self._micro_batch_tokens = micro_batch_tokens
+        self._open = ExitStack()
+        self._closed = threading.Event()
+        self._source: Iterator[FedBatch] = self._batches()
+
+    def __enter__(self) -> "Feed":
+        if self._pace.batches_ahead:
+            self._source = self._read_ahead(self._source)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closed.set()
+        self._open.close()
+
+    def __iter__(self) -> Iterator[FedBatch]:
+        return self
+
+    def __next__(self) -> FedBatch:
+        return next(self._source)
+
+    def _batches(self) -> Iterator[FedBatch]:
+        """Yield the batches, epoch after epoch."""
+        epoch, used = self._from
+        while True:
+            plan = self._plan_of(epoch)
+            for number in range(used, len(plan)):
+                yield self._batch(epoch, number + 1, plan[number])
+            del plan  # before the next epoch's plan is made: each takes much memory
+            epoch, used = epoch + 1, 0
+
+    def _batch(self, epoch: int, number: int, indices: Integers) -> FedBatch:
+        own = indices[self._rank :: self._workers]
+        # A worker without pairs takes one that does not count: every worker needs a backward pass.
+        share = self._dataset.batch(
+            own if len(own) else indices[:1], epoch, self._pace.length_multiple
+        )
+        parts = tuple(part.to(self._device) for part in share.split(self._micro_batch_tokens))
+        return FedBatch(epoch, number, indices, parts, bool(len(own)))
+
+    def _read_ahead(self, source: Iterator[FedBatch]) -> Iterator[FedBatch]:
+        """Start a thread that fills a queue, and yield from the queue."""
+        made: queue.Queue[FedBatch | BaseException] = queue.Queue(self._pace.batches_ahead)
+
+        def put(item: FedBatch | BaseException) -> None:
+            while not self._closed.is_set():
+                try:
+                    made.put(item, timeout=POLL_SECONDS)
+                    return
+                except queue.Full:
+                    continue
+
+        def fill() -> None:
+            try:
+                if self._device.type == "cuda" and self._device.index is not None:
+                    torch.cuda.set_device(self._device)  # each thread has a current GPU
+                while not self._closed.is_set():
+                    put(next(source))
+            except BaseException as error:
+                put(error)
+
+        thread = threading.Thread(target=fill, name="feed", daemon=True)
+        thread.start()
+        self._open.callback(thread.join)
+        return self._taken(made)
+
+    def _taken(self, made: "queue.Queue[FedBatch | BaseException]") -> Iterator[FedBatch]:
+        while True:
+            item = made.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item

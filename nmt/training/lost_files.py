@@ -1,0 +1,178 @@
+"""Handle missing files of a run folder; results of a training are never overwritten.
+
+The tokenizer and the best model are restored from other files of the run, and a corpus is prepared
+again. Without a checkpoint a training cannot continue; it starts again only if the next start
+computes the same files.
+"""
+
+import math
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.artifacts.metrics_lines import best_validation, finite, is_ended
+from nmt.artifacts.model_header import TOKENIZER, open_model
+from nmt.artifacts.model_languages import correct_model
+from nmt.artifacts.run_folder import RunFolder, check_fixed
+from nmt.config import Recipe, TrainSettings
+from nmt.errors import NmtError
+from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.system.atomic import atomic_path, write_bytes
+from nmt.system.log import Notify
+from nmt.system.reading import entries, is_present
+from nmt.training.outcome import TrainingOutcome
+
+if TYPE_CHECKING:
+    from nmt.training.progress import Progress
+
+MODEL_NAME = re.compile(r"update-[0-9]{8,12}\.safetensors")
+# A finished training with these settings is finished whatever other settings may change.
+END_SETTINGS = (*FIXED_SETTINGS, "train.max_updates", "train.patience")
+LATE_UPDATES = 10  # after which a checkpoint is saved that is due by time; some may be skipped
+
+
+@dataclass(frozen=True)
+class Remains:
+    """The files of a run that has no checkpoint to resume from."""
+
+    run: RunFolder
+    models: list[Path]  # the average and the best, as far as they exist
+    weights: list[int]  # updates of checkpoints' weights
+    metrics: list[dict[str, Any]]
+
+    @property
+    def last_update(self) -> int:
+        """Return the last update that the metrics or a checkpoint name."""
+        return max([*self.weights, *(int(line["update"]) for line in self.metrics)], default=0)
+
+    def __str__(self) -> str:
+        names = [path.name for path in self.models]
+        names += ["metrics.jsonl"] * bool(self.metrics)
+        names += ["weights in checkpoints/"] * bool(self.weights)
+        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
+    """Return the outcome of a finished training whose checkpoints are gone; None for other runs.
+
+    Raises NmtError if a training would replace what the run holds: there is no checkpoint to resume
+    from, and starting again would not compute the same files.
+    """
+    if run.is_resumable():
+        return None
+    remains = find_remains(run)
+    if not (remains.models or remains.weights or remains.metrics) or is_repeated(recipe, remains):
+        return None
+    outcome = outcome_of(recipe, remains)
+    if outcome is not None:
+        return outcome
+    model = remains.models[-1] if remains.models else None
+    on = f"start a new run from its model (--init-from {model} --run NEW), " * bool(model)
+    raise NmtError(
+        f"{run.path} holds {remains}, which a new training would overwrite, but no checkpoint to"
+        f" resume from; {on}name another folder (--run), or remove this one"
+    )
+
+
+def find_remains(run: RunFolder) -> Remains:
+    """Return what a run without a usable checkpoint holds; raises NmtError if it is unreadable."""
+    models = [path for path in (run.model, run.best) if is_present(path)]
+    weights = [int(path.stem.removeprefix("update-")) for path in checkpoint_models(run)]
+    return Remains(run, models, weights, run.read_metrics())
+
+
+def checkpoint_models(run: RunFolder) -> list[Path]:
+    """Return the model files of a run's checkpoints, the newest last."""
+    return [path for path in entries(run.checkpoints) if MODEL_NAME.fullmatch(path.name)]
+
+
+def is_repeated(recipe: Recipe, remains: Remains) -> bool:
+    """Return whether a start repeats all that a killed training did before its first checkpoint.
+
+    Raises NmtError if it would, but for settings that have changed since.
+    """
+    run = remains.run
+    if is_present(run.model) or run.is_started() or not is_present(run.recipe):
+        return False
+    if is_ended(remains.metrics):
+        return False
+    old = run.load_recipe()
+    if remains.last_update > first_checkpoint(old.train, remains):
+        return False
+    if remains.models:
+        if not remains.metrics:
+            return False
+        check_fixed(run.path, old, recipe)
+    return True
+
+
+def first_checkpoint(settings: TrainSettings, remains: Remains) -> float:
+    """Return the latest update that a training can have come to without a checkpoint."""
+    if not settings.checkpoint_minutes:
+        return settings.checkpoint_updates
+    if len(remains.weights) > 1:
+        return remains.weights[0]
+    interval = 60 * settings.checkpoint_minutes
+    passed = (line for line in remains.metrics if (finite(line.get("seconds")) or 0) >= interval)
+    return min((line["update"] for line in passed), default=math.inf) + LATE_UPDATES
+
+
+def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
+    """Return the outcome by recipe and metrics, or None if they do not say that it is finished."""
+    run, lines = remains.run, remains.metrics
+    if not (is_present(run.model) and is_present(run.recipe)) or not lines:
+        return None
+    if recipe_differences(run.load_recipe(), recipe, END_SETTINGS):
+        return None
+    last = max(line["update"] for line in lines)
+    if not is_ended(lines):
+        return None
+    from nmt.evaluation.tasks import task_metrics
+
+    measure = task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+    by_loss = recipe.train.early_stopping_metric == "loss"
+    best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
+    score, update = (best.get(measure.key), best["update"]) if best else (None, 0)
+    return TrainingOutcome(last, measure.name, score, update, None, None, None)
+
+
+def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
+    """Write a lost tokenizer.model of a started run again, from a model of the run."""
+    if is_present(run.tokenizer) or not run.is_started():
+        return
+    for path in (*reversed(checkpoint_models(run)), run.best, run.model):
+        if is_present(path):
+            with open_model(path, "np") as model:
+                write_bytes(run.tokenizer, model.tensors.get_tensor(TOKENIZER).tobytes())
+            notify(f"{run.tokenizer} is missing and is restored from {path}")
+            return
+
+
+def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify: Notify) -> None:
+    """Restore a lost best.safetensors of a resumed run, if the checkpoint of its update is kept.
+
+    A note says what cannot be restored.
+    """
+    if progress.update and not is_present(run.metrics):
+        notify(f"{run.metrics} is missing; the curves will begin at update {progress.update:,}")
+    update = progress.best_update
+    if not update or is_present(run.best):
+        return
+    from nmt.training.checkpoint_manifest import WEIGHTS  # PyTorch: `nmt prepare` needs none
+    from nmt.training.checkpoints import verify, weights_path
+
+    weights = weights_path(run, update)
+    try:
+        verify(run, update, (WEIGHTS,))
+    except NmtError:
+        notify(
+            f"{run.best} is missing, and so is an intact checkpoint of its update {update:,}; it"
+            " is written again when a validation is better than all earlier ones"
+        )
+        return
+    with atomic_path(run.best) as partial:
+        shutil.copyfile(weights, partial)
+    correct_model(run.best, recipe, notify)
+    notify(f"{run.best} is missing and is restored from {weights}")

@@ -1,0 +1,94 @@
+"""Check the requirements of a training before the corpus is prepared."""
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.recipe.size import count_parameters
+from nmt.system.log import Notify
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHT_BYTES = 4  # of a parameter in a model file
+STATE_BYTES = 8  # of a parameter in Adam's state: two averages
+KEPT_STATES = 2  # training states that a run keeps
+LARGE = 40_000_000  # parameters; the paper's base model has 65 million (table 3)
+
+
+def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -> None:
+    """Raise NmtError if a program is missing or the disk is too small for a new run."""
+    if recipe.train.compile and device.type == "cpu":
+        check_compiler()
+    if recipe.train.tensorboard and find_spec("tensorboard") is None:
+        raise NmtError(
+            "train.tensorboard needs the tensorboard package; `pip install 'nmt[tensorboard]'`, or"
+            " set train.tensorboard=false"
+        )
+    if run.is_started():
+        return
+    needed, free = disk_bytes(recipe), free_bytes(run.path)
+    if free < needed:
+        raise NmtError(
+            f"the checkpoints and models in {run.path} need {in_gigabytes(needed)}, but"
+            f" {in_gigabytes(free)} are free; free some space, name a folder on another disk"
+            " (--run), or lower train.average_checkpoints"
+        )
+
+
+def check_compiler() -> None:
+    """Raise NmtError if there is no C++ compiler, which torch.compile needs on a CPU."""
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    if not any(map(shutil.which, candidates)):
+        raise NmtError(
+            f"train.compile needs a C++ compiler ({' or '.join(candidates)}); install one, or set"
+            " train.compile=false"
+        )
+
+
+def disk_bytes(recipe: Recipe) -> int:
+    """Return the most bytes that a run's checkpoints and models take, while one is being written.
+
+    The last checkpoints and the newest states are kept, as well as the best model and the average.
+    """
+    settings = recipe.train
+    every = 1 if settings.checkpoint_minutes else settings.checkpoint_updates
+    checkpoints = -(-settings.max_updates // every)
+    weights = min(checkpoints, settings.average_checkpoints) + 3
+    states = min(checkpoints, KEPT_STATES) + 1
+    return parameters(recipe) * (weights * WEIGHT_BYTES + states * STATE_BYTES)
+
+
+def parameters(recipe: Recipe) -> int:
+    """Return the number of a recipe's parameters; its vocabulary size may be an upper limit."""
+    return count_parameters(recipe.model, recipe.tokenizer.vocab_size)
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free bytes on the disk of a folder that need not exist yet."""
+    path = Path(os.path.realpath(path))
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def in_gigabytes(size: int) -> str:
+    """Return bytes as a text in gigabytes."""
+    return f"{size / 1e9:,.2f} GB"
+
+
+def note_large_model(
+    recipe: Recipe, run: RunFolder, device: "torch.device", notify: Notify
+) -> None:
+    """Print a note if a new training has a model of the paper's size but no GPU."""
+    count = parameters(recipe)
+    if device.type == "cpu" and count >= LARGE and not run.is_started():
+        notify(
+            f"{count:,} parameters on a CPU: a model as large as the paper's base, which 8 GPUs"
+            " trained for 12 hours, takes days to weeks here; `nmt init` suggests smaller settings"
+        )

@@ -1,0 +1,83 @@
+"""A local server, and a recipe that downloads one file from it."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.conftest import CommandResult, Run
+
+
+@dataclass
+class Server:
+    """A server, the files that it serves and the requests that it received."""
+
+    address: str
+    served: dict[str, bytes] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    cut_short: bool = False
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """Run a server in a thread."""
+    state = Server("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.requests.append(self.path)
+            if self.path in state.redirects:
+                self.send_response(302)
+                self.send_header("Location", state.redirects[self.path])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = state.served.get(self.path)
+            if content is None:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if state.cut_short else content)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        state.address = f"http://127.0.0.1:{listening.server_port}"
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        yield state
+        listening.shutdown()
+        thread.join()
+
+
+@dataclass
+class Case:
+    """A recipe with one download, in a folder of its own."""
+
+    folder: Path
+    nmt: Run
+
+    def fetch(self, url: str, to: str = "sub/x.txt", **more: object) -> CommandResult:
+        lines = [f"{key} = {value!r}" for key, value in {"url": url, "to": to, **more}.items()]
+        recipe = self.folder / "far.toml"
+        recipe.write_text("[[data.downloads]]\n" + "\n".join(lines) + "\n")
+        return self.nmt("fetch", recipe, "--data-dir", self.data)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def files(self) -> set[str]:
+        paths = (path for path in self.data.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.data)) for path in paths}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,128 @@
+"""`nmt ablate`: the same command again, after its end, a stop, a failure or a divergence."""
+
+import math
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from torch import Tensor
+
+from nmt.kernels.loss import LossSums, smoothed_loss
+from tests.commands.ablations import figures, rows
+from tests.conftest import Run
+from tests.training.conftest import start_process
+from tests.waiting import wait_until
+
+
+def test_the_same_command_skips_what_is_finished(nmt: Run, tiny: Path) -> None:
+    command = ("ablate", tiny, "--vary", "model.d_ff=64", "--max-updates", 4, "--output", "out")
+    first = nmt(*command)
+    assert first.code == 0
+    assert first.out == Path("out/ablation.md").read_text(encoding="utf-8")
+    assert first.err.count("learning 40 BPE tokens") == 1
+    kept = [
+        *Path("out").glob("*/seed-1/*.safetensors"),
+        *Path("out").glob("*/seed-1/metrics.jsonl"),
+    ]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    assert len(before) == 6
+    again = nmt(*command)
+    assert (again.code, again.out) == (0, first.out)
+    assert again.err.count("finished before") == 2
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+    more = nmt(*command, "--vary", "model.heads=4", "--seeds", "1")
+    assert more.err.count("finished before") == 2
+    assert [row[0] for row in rows(more.out)[1:]][2] == "`model.heads=4` (base `2`)"
+    fewer = nmt("ablate", tiny, "--vary", "model.heads=4", "--max-updates", 4, "--output", "out")
+    assert "model.d_ff=64/seed-1" in fewer.err
+    assert nmt(*command[:-3], 6, "--output", "out").code == 0
+    assert [
+        run["updates"] for each in figures(Path("out"))["variants"] for run in each["runs"]
+    ] == [
+        6,
+        6,
+    ]
+
+
+def test_finished_runs_without_checkpoints_keep_their_metrics(nmt: Run, tiny: Path) -> None:
+    """Also if a setting has changed that may change."""
+    command = ("ablate", tiny, "--vary", "model.d_ff=64", "--max-updates", 4, "--output", "out")
+    assert nmt(*command).code == 0
+    for folder in Path("out").glob("*/*/checkpoints"):
+        shutil.rmtree(folder)
+    before = {path: path.read_bytes() for path in Path("out").glob("*/*/metrics.jsonl")}
+    again = nmt(*command, "--set", "train.report_updates=1")
+    assert again.code == 0, again.err
+    assert again.err.count("finished before") == len(before) == 2
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) -> None:
+    options = ["--vary", "model.d_ff=64", "--output", "out", "--max-updates", "400"]
+    options += ["--set", "train.checkpoint_updates=100", "--set", "train.validate_updates=400"]
+    metrics = Path("out/model.d_ff=64/seed-1/metrics.jsonl")
+    process = start_process("-m", "nmt", "ablate", tiny, *options, stdout=subprocess.PIPE)
+    wait_until(lambda: metrics.is_file() and metrics.stat().st_size > 0, process)
+    process.send_signal(signal.SIGINT)
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert printed == b""
+    assert b"the same command" in errors
+    assert b"Traceback" not in errors
+    base, other = figures(Path("out"))["variants"]
+    assert base["runs"][0]["state"] == "finished"
+    assert other["runs"][0]["state"] == "stopped"
+    assert other["summary"]["loss"] is None
+    assert "(0 of 1 runs)" in Path("out/ablation.md").read_text(encoding="utf-8")
+    resumed = nmt("ablate", tiny, *options)
+    assert resumed.code == 0
+    assert "run 1 of 2: base, seed 1: finished before" in resumed.err
+    assert "resumed at update" in resumed.err
+    assert figures(Path("out"))["variants"][1]["runs"][0]["state"] == "finished"
+
+
+def test_other_runs_continue_when_one_diverges(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
+        sums = smoothed_loss(logits, labels, smoothing, pad_id)
+        return LossSums(sums.smoothed * (math.nan if smoothing == 0.3 else 1), sums.plain)
+
+    monkeypatch.setattr("nmt.training.updates.smoothed_loss", loss)
+    vary = ("--vary", "train.label_smoothing=0.3", "--vary", "model.heads=4")
+    command = ("ablate", tiny, *vary, "--max-updates", 8, "--output", "out")
+    ended = nmt(*command)
+    assert ended.code == 0
+    states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
+    assert states == ["finished", "diverged", "finished"]
+    row = rows(ended.out)[2]
+    assert row[0].endswith("(0 of 1 runs)")
+    assert row[2:6] == ["–"] * 4
+    again = nmt(*command)
+    assert "diverged before; remove out/train.label_smoothing=0.3/seed-1" in again.err
+    assert again.out == ended.out
+    # The base has checkpoints, so that other settings need another folder.
+    other = nmt(*command, "--output", "out", "--set", "train.warmup_updates=100000")
+    assert other.code == 1
+    assert "base, seed 1: the training in out/base/seed-1 started with other settings" in other.err
+    assert "name a new folder (--output)" in other.err
+
+
+def test_a_failed_run_is_named_and_tried_again(nmt: Run, tiny: Path) -> None:
+    blocked = Path("out/model.d_ff=64/seed-1/checkpoints")
+    blocked.parent.mkdir(parents=True)
+    (blocked.parent / ".lock").touch()  # a run of an earlier command
+    blocked.write_text("a file where a folder must be")
+    command = ("ablate", tiny, "--vary", "model.d_ff=64,48", "--max-updates", 4, "--output", "out")
+    ended = nmt(*command)
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    assert "model.d_ff=64, seed 1 failed: out/model.d_ff=64/seed-1" in ended.err
+    assert "the same command" in ended.err
+    states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
+    assert states[0] == states[2] == "finished"
+    assert states[1].startswith("failed: out/model.d_ff=64/seed-1/checkpoints/update-")
+    blocked.unlink()
+    assert nmt(*command).code == 0

@@ -1,0 +1,220 @@
+"""`nmt init`: a recipe for two files, which prepares and trains as it is."""
+
+import gzip
+import lzma
+import os
+import shutil
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.config import declared_settings
+from nmt.recipe import get_setting, load_recipe
+from nmt.setting import default_of
+from tests.commands.parallel_text import sets, text, write
+from tests.conftest import Run
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+@pytest.mark.parametrize("count", [20, 200, 2000])
+def test_a_recipe_of_any_size_prepares_and_trains_as_it_is(
+    nmt: Run, tmp_path: Path, count: int
+) -> None:
+    source, target = write(tmp_path, text(count))
+    result = nmt("init", source, target)
+    assert (result.code, result.out) == (0, "")
+    assert nmt("prepare", "mine.toml").code == 0
+    smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
+    result = nmt("train", "mine.toml", "--max-updates", 2, *smaller)
+    assert result.code == 0, result.err
+    assert Path("runs/mine/model.safetensors").is_file()
+
+
+def test_no_source_is_in_two_of_the_sets_and_no_other_pair_is_lost(
+    nmt: Run, tmp_path: Path
+) -> None:
+    pairs = text(300)
+    again = [(source.upper().replace(" ", "  "), "x") for source, _ in pairs[:200]]
+    given = [*pairs, *again, *pairs[100:]]
+    assert nmt("init", *write(tmp_path, given)).code == 0
+    train, dev, test = sets(load_recipe("mine.toml"))
+    sources = [{" ".join(s.lower().split()) for s, _ in each} for each in (train, dev, test)]
+    assert len(set.union(*sources)) == 300
+    assert sum(map(len, sources)) == 300  # none is in two
+    assert len(dev) == len(test) == len(sources[1]) == 15  # a twentieth of the sources, each once
+    held_out = sources[1] | sources[2]
+    assert train == [pair for pair in given if " ".join(pair[0].lower().split()) not in held_out]
+    assert {*dev, *test} <= set(given)
+
+
+def test_the_choice_depends_neither_on_the_order_nor_on_the_day(nmt: Run, tmp_path: Path) -> None:
+    pairs = text(200)
+    (tmp_path / "b").mkdir()
+    for name, given in (("a", pairs), ("b", pairs[::-1])):
+        assert nmt("init", *write(tmp_path, given, name), "-o", f"{name}.toml").code == 0
+    first, second = (sets(load_recipe(f"{name}.toml")) for name in "ab")
+    assert [sorted(each) for each in first] == [sorted(each) for each in second]
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_packed_files_are_read_and_the_sets_are_packed(
+    nmt: Run, tmp_path: Path, ending: str, pack: Any
+) -> None:
+    pairs = text(60)
+    paths = []
+    for path in write(tmp_path, pairs):
+        paths.append(path.with_name(path.name + ending))
+        paths[-1].write_bytes(pack(path.read_bytes()))
+    assert nmt("init", *paths).code == 0
+    recipe = load_recipe("mine.toml")
+    assert (recipe.data.source_language, recipe.data.target_language) == ("en", "de")
+    assert recipe.data.train[0].source == "mine/train.en.gz"
+    assert sorted(chain(*sets(recipe))) == sorted(pairs)
+    before = Path("data/mine/train.en.gz").read_bytes()
+    shutil.rmtree("data")
+    assert nmt("init", *paths, "-o", "other.toml").code == 0
+    assert Path("data/other/train.en.gz").read_bytes() == before
+
+
+def test_a_tsv_file_may_name_both_languages(nmt: Run, tmp_path: Path) -> None:
+    pairs = text(60)
+    path = tmp_path / "pairs.en-fr.tsv"
+    path.write_text("".join(f"{s}\t{t}\n" for s, t in pairs), encoding="utf-8")
+    assert nmt("init", path).code == 0
+    recipe = load_recipe("mine.toml")
+    assert (recipe.data.source_language, recipe.data.target_language) == ("en", "fr")
+    assert sorted(chain(*sets(recipe))) == sorted(pairs)
+
+
+def test_a_task_within_one_language_has_files_by_their_sides(nmt: Run, tmp_path: Path) -> None:
+    source, target = write(tmp_path, text(60))
+    target = target.rename(tmp_path / "simple.en")
+    options = ["--source-language", "en", "--target-language", "en"]
+    assert nmt("init", source, target, *options).code == 0
+    assert load_recipe("mine.toml").data.train[0].target == "mine/train.target"
+    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(text(60))
+
+
+def test_an_escaped_line_feed_of_an_sgm_file_breaks_no_line(nmt: Run, tmp_path: Path) -> None:
+    pairs = text(60)
+    source, target = write(tmp_path, pairs)
+    lines = [f"<seg id={n}>{s.replace(' ', '&#10;', 1)}</seg>" for n, (s, _) in enumerate(pairs)]
+    sgm = source.with_name("c.en.sgm")
+    sgm.write_text("\n".join(lines))
+    assert nmt("init", sgm, target).code == 0
+    assert sorted(chain(*sets(load_recipe("mine.toml")))) == sorted(pairs)
+
+
+def test_given_sets_are_used_and_nothing_is_held_out(nmt: Run, tmp_path: Path) -> None:
+    Path("data").mkdir()
+    train = write(tmp_path / "data", text(100))
+    dev, test = write(tmp_path, text(10, 2), "dev"), write(tmp_path, text(12, 3), "test")
+    result = nmt("init", *train, "--dev", *dev, "--test", *test)
+    assert result.code == 0
+    recipe = load_recipe("mine.toml")
+    assert recipe.data.train[0].source == "c.en"  # below the data folder
+    assert recipe.data.dev[0].source == str(tmp_path / "dev.en")
+    assert [len(each) for each in sets(recipe)] == [100, 10, 12]
+    assert sorted(os.listdir("data")) == ["c.de", "c.en"]
+
+
+def test_a_given_dev_set_leaves_a_test_set_to_hold_out(nmt: Run, tmp_path: Path) -> None:
+    pairs = text(100)
+    train, dev = write(tmp_path, [*pairs, *pairs[:2]]), write(tmp_path, pairs[:60], "dev")
+    result = nmt("init", *train, "--dev", *dev)
+    assert result.code == 0
+    assert "62 more pairs are left out: their source is also in the given dev" in result.err
+    assert "40 pairs, en to de" in result.err
+    assert "data/mine: 38 train, 2 test pairs; no source is in two sets\n" in result.err
+    found = sets(load_recipe("mine.toml"))
+    assert [len(each) for each in found] == [38, 60, 2]
+    assert sorted(chain(*found)) == sorted(pairs)
+
+
+def test_sources_of_given_sets_are_left_out_of_the_training_text(nmt: Run, tmp_path: Path) -> None:
+    pairs = text(100)
+    again = [(source.upper(), "x") for source, _ in pairs[:4]]
+    train = write(tmp_path, [*pairs, *again])
+    dev, test = write(tmp_path, pairs[:7], "dev"), write(tmp_path, pairs[5:10], "test")
+    result = nmt("init", *train, "--dev", *dev, "--test", *test)
+    assert result.code == 0
+    assert "14 more pairs are left out" in result.err
+    assert "2 sources are in both the given dev set and the given test set" in result.err
+    told = "data/mine: 90 train pairs; no source of the training text is in another set\n"
+    assert told in result.err
+    assert sets(load_recipe("mine.toml"))[0] == pairs[10:]
+    result = nmt("init", *train, "--dev", *train, "--test", *test, "-o", "none.toml")
+    assert result.code == 1
+    assert "no pair with text on both sides, whose source is in no given dev or" in result.err
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("word", ["ab", "1", "x y", "好", "a " * 30])
+def test_the_vocabulary_of_a_tiny_corpus_can_be_learned(
+    nmt: Run, tmp_path: Path, count: int, word: str
+) -> None:
+    pairs = [(f"{word} {n}", f"{n} {word}") for n in range(count)]
+    paths = write(tmp_path, pairs)
+    result = nmt("init", *paths)
+    if count < 3:
+        assert result.code == 1
+        assert "too few to hold some out" in result.err
+        assert "the recipe works" not in result.err
+        other = write(tmp_path, [("other", "text")], "other")
+        result = nmt("init", *paths, "--dev", *other, "--test", *other)
+    if result.code:
+        assert "the training text is too small: it allows a vocabulary of 7 tokens" in result.err
+        assert (word, count) in [("1", 1), ("1", 3)]
+        assert sorted(os.listdir()) == ["c.de", "c.en"]
+        return
+    assert f"{count} pairs are too few to learn to translate" in result.err
+    result = nmt("prepare", "mine.toml")
+    assert result.code == 0, result.err
+
+
+def test_three_pairs_train(nmt: Run, tmp_path: Path) -> None:
+    assert nmt("init", *write(tmp_path, [("a", "b"), ("c", "d"), ("e", "f")])).code == 0
+    smaller = ["--set", "decode.max_extra_tokens=2", "--set", "decode.beam_size=1"]
+    result = nmt("train", "mine.toml", "--max-updates", 2, *smaller)
+    assert result.code == 0, result.err
+
+
+def test_pairs_with_an_empty_side_are_counted_and_left_out(nmt: Run, tmp_path: Path) -> None:
+    pairs = [*text(60), ("", "x"), ("y", " ")]
+    result = nmt("init", *write(tmp_path, pairs))
+    assert "60 pairs, en to de, 2 more with an empty side" in result.err
+    assert sum(map(len, sets(load_recipe("mine.toml")))) == 60
+
+
+def test_few_pairs_get_a_warning(nmt: Run, tmp_path: Path) -> None:
+    few, enough = write(tmp_path, text(999), "few"), write(tmp_path, text(1000), "enough")
+    assert "999 pairs are too few" in nmt("init", *few).err
+    assert "too few" not in nmt("init", *enough, "-o", "enough.toml").err
+
+
+def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -> None:
+    assert nmt("init", *write(tmp_path, text(300))).code == 0
+    recipe = load_recipe("mine.toml")
+    written = Path("mine.toml").read_text(encoding="utf-8")
+    tables = tomllib.loads(written)
+    for name, declared in declared_settings():
+        section, key = name.split(".")
+        is_default = get_setting(recipe, name) == default_of(declared)
+        assert section == "data" or (key in tables[section]) != is_default, name
+    for part in ("vocab_size", "dropout", "max_updates", "patience", "length_penalty"):
+        (line,) = (line for line in written.splitlines() if line.startswith(f"{part} = "))
+        assert " # " in line
+    assert all(len(line) <= 120 for line in written.splitlines())
+
+
+def test_the_next_commands_are_printed_and_parse(nmt: Run, tmp_path: Path) -> None:
+    result = nmt("init", *write(tmp_path, text(60)), "-o", "my own.toml", "--data-dir", "d d")
+    assert result.err.endswith(
+        "next:\n  nmt train 'my own.toml' --data-dir 'd d'\n  nmt evaluate --model 'runs/my own'\n"
+        "  nmt translate FILE --model 'runs/my own'\n"
+    )
+    assert sum(map(len, sets(load_recipe("my own.toml"), Path("d d")))) == 60

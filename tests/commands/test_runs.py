@@ -1,0 +1,144 @@
+"""`nmt runs`: a line for each run, the reason for each that cannot be read, and the default."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.recipe import load_recipe
+from tests.conftest import Run
+
+
+@pytest.fixture
+def runs(tiny: Path, tiny_run: Path) -> Path:
+    """Return a folder of runs: one finished, one stopped, one prepared."""
+    folder = Path("runs")
+    shutil.copytree(tiny_run, folder / "done")
+    shutil.copytree(tiny_run, folder / "paper/cut")
+    cut = RunFolder(folder / "paper/cut")
+    cut.model.unlink()
+    lines = cut.metrics.read_text().splitlines(keepends=True)
+    cut.metrics.write_text("".join(lines[:5]))  # up to update 8
+    RunFolder(folder / "new").save_recipe(load_recipe(str(tiny)))
+    for seconds, name in ((300, "new"), (200, "paper/cut"), (100, "done")):
+        for path in (folder / name).glob("*.*"):
+            os.utime(path, (seconds, seconds))
+    return folder
+
+
+def listed(nmt: Run, *arguments: object) -> list[dict[str, Any]]:
+    """Return the list of `nmt runs --json`."""
+    result = nmt("runs", *arguments, "--json")
+    assert result.code == 0, result.err
+    found: list[dict[str, Any]] = json.loads(result.out)
+    return found
+
+
+def test_runs_are_listed_newest_first(nmt: Run, runs: Path) -> None:
+    new, cut, done = listed(nmt)
+    names = [each["name"] for each in (new, cut, done)]
+    assert names == ["new", "paper/cut", "done"]
+    assert [each["state"] for each in (new, cut, done)] == ["prepared", "stopped", "finished"]
+    assert [each["updates"] for each in (new, cut, done)] == [0, 8, 12]
+    assert {each["max_updates"] for each in (new, cut, done)} == {12}
+    assert [each["is_default"] for each in (new, cut, done)] == [False, False, True]
+    assert {each["problem"] for each in (new, cut, done)} == {None}
+
+
+def test_size_and_score_are_those_of_the_files(nmt: Run, runs: Path) -> None:
+    """The score is that of the model that translates: here the average, then the best."""
+    _, cut, done = listed(nmt)
+    size = sum(path.stat().st_size for path in (runs / "done").rglob("*") if path.is_file())
+    assert done["size"] == size
+    lines = RunFolder(runs / "done").read_metrics()
+    (average,) = [line for line in lines if line["kind"] == "average"]
+    assert (done["measure"], done["score"]) == ("BLEU", average["bleu"])
+    (validation,) = [line for line in lines if line["kind"] == "dev" and line["update"] == 6]
+    assert cut["score"] == validation["bleu"]
+
+
+def test_the_table_names_the_model_that_is_used(nmt: Run, runs: Path) -> None:
+    result = nmt("runs")
+    assert (result.code, result.err) == (0, "")
+    heading, *rows, why = result.out.splitlines()
+    assert heading.split() == ["run", "dev", "score", "updates", "state", "size", "age"]
+    assert [row.startswith("*") for row in rows] == [False, False, True]
+    assert " 12 of 12 " in rows[-1]
+    assert why == (
+        "* `nmt translate` uses runs/done/model.safetensors, the newest finished of 2 runs"
+    )
+    translated = nmt("translate", "dev.src")
+    assert translated.err.startswith(
+        "model: runs/done/model.safetensors (tiny), the newest finished of 2 runs; --model names"
+    )
+
+
+def test_a_running_training_is_shown(nmt: Run, runs: Path) -> None:
+    with RunFolder(runs / "done").lock():
+        assert listed(nmt, runs / "done")[0]["state"] == "running"
+    assert listed(nmt, runs / "done")[0]["state"] == "finished"
+
+
+def test_what_cannot_be_read_is_listed_with_the_reason(nmt: Run, runs: Path) -> None:
+    (runs / "new/recipe.toml").write_text("{")
+    (runs / "paper/cut/best.safetensors").write_bytes(b"\x08")
+    with (runs / "done/metrics.jsonl").open("a") as stream:
+        stream.write("{\n")
+    (runs / "loop").symlink_to("loop")  # cannot be read, not even by root
+    (runs / "notes").mkdir()  # no run
+    (runs / "none.txt").touch()
+    found = {each["name"]: each for each in listed(nmt)}
+    assert set(found) == {"new", "paper/cut", "done", "loop"}
+    assert {each["state"] for each in found.values()} == {"damaged", "unreadable"}
+    for name, reason in (
+        ("new", "is not valid TOML"),
+        ("paper/cut", "best.safetensors"),
+        ("done", "damaged lines left out: 1"),
+        ("loop", "Too many levels of symbolic links"),
+    ):
+        assert reason in found[name]["problem"]
+        assert "\n" not in found[name]["problem"]
+    table = nmt("runs")
+    assert table.code == 0
+    assert all(f"({each['problem']})" in table.out for each in found.values())
+
+
+def test_folders_that_are_no_folders_of_runs(nmt: Run, tiny: Path) -> None:
+    empty = nmt("runs")
+    assert (empty.code, empty.out) == (0, "")
+    assert "`nmt train` starts one" in empty.err
+    assert listed(nmt) == []
+    assert "there is no folder nowhere" in nmt("runs", "nowhere").err
+    assert "tiny.toml is a file, not a run folder" in nmt("runs", tiny).err
+    Path("loop").symlink_to("loop")
+    result = nmt("runs", "loop")
+    assert (result.code, result.out) == (1, "")
+    assert "Too many levels of symbolic links" in result.err
+
+
+# `nmt runs`, then a check; the command must not end the process before that.
+LIST = """
+import sys
+import nmt.commands
+
+nmt.commands.exit_now = lambda code: None
+try:
+    nmt.commands.main(["runs"])
+except SystemExit as end:
+    assert not end.code
+assert "torch" not in sys.modules
+"""
+
+
+def test_listing_imports_no_pytorch(runs: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LIST], check=False, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "done" in ended.stdout

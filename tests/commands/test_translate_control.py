@@ -1,0 +1,114 @@
+"""`nmt translate` with a prefix, with limits of length, and without repetition."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from nmt.text.tokenizer import load_tokenizer
+from tests.commands.conftest import give_stdin, translate
+from tests.conftest import Run
+
+LINES = "sun moon\n\nstar rain snow\n"
+
+
+def words(nmt: Run, run: Path, source: Path, *arguments: object) -> list[list[str]]:
+    """Return the words of each translated line."""
+    out = translate(nmt, run, source, *arguments).out
+    return [line.split(" ") if line else [] for line in out.split("\n")[:-1]]
+
+
+def test_translations_begin_with_their_prefixes(
+    nmt: Run, skilled_run: Path, source: Path, tmp_path: Path
+) -> None:
+    """A blank prefix asks for nothing; the rest of a translation is the search's."""
+    free = words(nmt, skilled_run, source)
+    prefixes = tmp_path / "prefixes"
+    prefixes.write_text(f"{free[2][0]}\n\n\n")
+    forced = words(nmt, skilled_run, source, "--prefix", prefixes)
+    assert forced[0][0] == free[2][0]
+    assert forced[0] != free[0]
+    assert forced[1:] == free[1:]
+    prefixes.write_text(f"{' '.join(free[0])}\n\n{' '.join(free[2])}\n")  # whole translations
+    assert words(nmt, skilled_run, source, "--prefix", prefixes) == free
+
+
+def test_a_column_and_a_file_of_prefixes_are_the_same(
+    nmt: Run, skilled_run: Path, source: Path, tmp_path: Path
+) -> None:
+    first = words(nmt, skilled_run, source)[2][0]
+    columns, prefixes = tmp_path / "in.tsv", tmp_path / "prefixes.gz"
+    columns.write_text(f"sun moon\t{first}\n\nstar rain snow\n")
+    prefixes.write_bytes(gzip.compress(f"{first}\n\n\n".encode()))
+    by_column = words(nmt, skilled_run, columns, "--prefix-column")
+    assert by_column == words(nmt, skilled_run, source, "--prefix", prefixes)
+    assert by_column[0][0] == first
+
+
+def test_lengths_are_limited(nmt: Run, skilled_run: Path, source: Path) -> None:
+    """Pieces may join to other pieces in the text, but seldom to fewer."""
+
+    def lengths(*arguments: object) -> list[int]:
+        out = translate(nmt, skilled_run, source, *arguments).out
+        subwords = load_tokenizer(skilled_run / "tokenizer.model").target
+        return [*map(len, subwords.encode(out.split("\n")[:-1]))]
+
+    first, blank, last = lengths()
+    assert blank == 0
+    assert first > 1
+    assert max(lengths("--max-length", 2)) <= 2 < max(first, last)
+    longer = lengths("--min-length", max(first, last) + 5)
+    assert longer[0] > first
+    assert longer[1] == 0
+    assert longer[2] > last
+
+
+def test_a_forced_length_does_not_repeat_tokens(nmt: Run, skilled_run: Path, source: Path) -> None:
+    """With 12 tokens a model of few words repeats some, unless it must not."""
+    looped = words(nmt, skilled_run, source, "--min-length", 12)
+    assert any(len({*line}) < len(line) for line in looped)
+    free = words(nmt, skilled_run, source, "--min-length", 12, "--no-repeat-ngram", 1)
+    assert all(len({*line}) == len(line) for line in free)
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "message"),
+    [
+        ("a\n", "has 1 lines but the source has more"),
+        ("\n\n\n\n", "has more lines than the source, which has 3"),
+        ("\nsun\n\n", "line 2: there is a prefix but no text to translate"),
+        (
+            "\u2603\n\n\n",
+            "line 1: the prefix has characters that are not in the vocabulary: \u2603",
+        ),
+        ("\n\n" + "sun " * 300 + "\n", "line 3: the prefix has"),
+    ],
+)
+def test_prefixes_that_do_not_fit_are_refused(
+    nmt: Run, skilled_run: Path, source: Path, tmp_path: Path, prefixes: str, message: str
+) -> None:
+    path = tmp_path / "prefixes"
+    path.write_text(prefixes)
+    output = tmp_path / "out"
+    result = nmt("translate", source, "--model", skilled_run, "--prefix", path, "--output", output)
+    assert result.code == 2
+    assert message in result.err
+    assert not output.exists()
+
+
+def test_options_that_contradict_each_other_are_refused(
+    nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, source)
+    for arguments, message in (
+        ([source, "--prefix", source, "--prefix-column"], "use one"),
+        (["-", "--prefix", "-"], "stdin cannot be the source and the prefixes"),
+        ([source, "--min-length", 5, "--max-length", 4], "lower decode.min_length"),
+    ):
+        result = nmt("translate", *arguments, "--model", skilled_run)
+        assert result.code != 0
+        assert message in result.err
+        assert "Traceback" not in result.err
+    missing = nmt("translate", source, "--prefix", "nowhere", "--model", skilled_run)
+    assert missing.code == 1
+    assert "nowhere does not exist" in missing.err

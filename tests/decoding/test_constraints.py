@@ -1,0 +1,118 @@
+"""A constrained search finds the best of the outputs that the constraints allow.
+
+The fake model and the exhaustive search are those of the tests of beam search.
+"""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from nmt.config import DecodeSettings
+from nmt.decoding.beam import beam_search
+from nmt.decoding.constraints import Constraint, ForbidSome, Force, constraints_of
+from nmt.decoding.segments import Part, output_limit
+from tests.decoding.test_beam import EOS, IDS, Table, exhaustive, same
+
+CPU = torch.device("cpu")
+LENGTHS = [5, 4, 5]
+DEFAULTS = DecodeSettings()
+FREE: tuple[tuple[int, ...], ...] = ((), (), ())
+
+
+def constraints(
+    settings: DecodeSettings = DEFAULTS, prefixes: tuple[tuple[int, ...], ...] = FREE
+) -> list[Constraint]:
+    parts = [Part([9], prefix) for prefix in prefixes]
+    return constraints_of(parts, settings, EOS, CPU)
+
+
+def check(
+    given: list[Constraint], is_allowed: Callable[[int, tuple[int, ...]], bool], seed: int
+) -> None:
+    """Compare a search of full width with the outputs of exhaustive search that are allowed."""
+    model = Table(seed)
+    found = beam_search(
+        model,
+        torch.arange(len(LENGTHS))[:, None],
+        LENGTHS,
+        IDS,
+        beam_size=108,
+        alpha=0.6,
+        n_best=5,
+        constraints=given,
+    )
+    for sentence, length in enumerate(LENGTHS):
+        every = exhaustive(model, sentence, length, 0.6)
+        expected = [each for each in every if is_allowed(sentence, each.ids)][:5]
+        assert same(found[sentence][: len(expected)], expected)
+        assert all(is_allowed(sentence, each.ids) for each in found[sentence])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_min_length(seed: int) -> None:
+    check(constraints(DecodeSettings(min_length=3)), lambda _, ids: len(ids) >= 3, seed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_prefixes_of_different_lengths(seed: int) -> None:
+    prefixes = ((2, 4), (), (3,))
+    check(
+        constraints(prefixes=prefixes),
+        lambda sentence, ids: ids[: len(prefixes[sentence])] == prefixes[sentence],
+        seed,
+    )
+
+
+def has_repeat(ids: tuple[int, ...], size: int, first: int = 0) -> bool:
+    """Return whether a run of tokens that ends after the `first` tokens occurred before."""
+    runs = [ids[end - size : end] for end in range(size, len(ids) + 1)]
+    return any(run in runs[:index] for index, run in enumerate(runs) if index + size > first)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [1, 2])
+def test_no_repeat(seed: int, size: int) -> None:
+    check(
+        constraints(DecodeSettings(no_repeat_ngram=size)),
+        lambda _, ids: not has_repeat(ids, size),
+        seed,
+    )
+
+
+def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
+    prefixes = ((2, 2), (2,), ())
+    check(
+        constraints(DecodeSettings(no_repeat_ngram=1, min_length=3), prefixes),
+        lambda sentence, ids: (
+            len(ids) >= 3
+            and ids[: len(prefixes[sentence])] == prefixes[sentence]
+            and not has_repeat(ids, 1, first=len(prefixes[sentence]))
+        ),
+        0,
+    )
+
+
+def test_without_a_wish_there_is_no_constraint() -> None:
+    assert constraints() == []
+    assert constraints(DecodeSettings(max_length=3)) == []  # a limit, not a constraint
+
+
+def test_output_limits() -> None:
+    """EOS counts: 7 source tokens allow 7 + 50 with it, a greatest length of 5 allows 6."""
+    assert output_limit(7, DecodeSettings()) == 57
+    assert output_limit(7, DecodeSettings(max_length=5)) == 6
+    assert output_limit(7, DecodeSettings(max_length=500)) == 57
+    assert output_limit(7, DecodeSettings(min_length=80)) == 81
+
+
+def test_rules_see_the_rows_of_their_block() -> None:
+    """The block of two rows begins with row 1."""
+    log_probs = torch.arange(6.0).view(2, 3)
+    Force(torch.tensor([0, 1, 2]), torch.tensor([True, True, False])).apply(log_probs, 1)
+    assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, 4.0, 5.0]]
+    tokens = torch.tensor([[0, 0], [0, 0], [2, 2]])
+    is_forbidden = torch.tensor([[True, True], [False, False], [True, True]])
+    ForbidSome(tokens, is_forbidden).apply(log_probs, 1)
+    assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, 4.0, -math.inf]]

@@ -1,0 +1,282 @@
+"""The form of the search for a GPU finds what the other form finds, and waits only between blocks.
+
+It runs on tensors of the CPU here.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nmt.artifacts.model_file import load_model
+from nmt.config import ModelSettings
+from nmt.decoding import device_beam
+from nmt.decoding.annotators import Wanted
+from nmt.decoding.beam import beam_search
+from nmt.decoding.device_beam import STEPS, device_beam_search
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.incremental import BLOCK, DecoderState, IncrementalDecoder
+from nmt.decoding.rules import SpecialIds
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
+from nmt.model.transformer import Transformer
+from nmt.system.processes import ProcessPool
+from nmt.text.tokenizer import BOS, EOS, PAD
+from tests.conftest import WORDS
+from tests.decoding.test_beam import IDS, VOCABULARY, Table
+
+LENGTHS = [11, 1, 4, 23, 8, 9, 16, 2]
+SETTINGS = ModelSettings(
+    encoder_layers=1, decoder_layers=2, d_model=16, d_ff=24, heads=2, d_k=8, d_v=8
+)
+NETWORK_IDS = SpecialIds(BOS, EOS, never=(PAD, BOS))
+V = 30
+
+
+class CopyingDecoder(IncrementalDecoder):
+    """A decoder that selects rows as on a GPU."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.in_place = False
+
+
+def alike(found: list[list[Hypothesis]], expected: list[list[Hypothesis]]) -> bool:
+    """Return True if the ids are equal, and the scores up to float32's rounding."""
+    ours = [each for one in found for each in one]
+    theirs = [each for one in expected for each in one]
+    return [each.ids for each in ours] == [each.ids for each in theirs] and [
+        number for each in ours for number in (each.log_prob, each.score)
+    ] == pytest.approx([number for each in theirs for number in (each.log_prob, each.score)])
+
+
+def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: Any) -> None:
+    """Assert that both forms find the same, a single fake model bit for bit."""
+    expected = beam_search(model, source, LENGTHS, ids, **settings)
+    found = device_beam_search(other, source, LENGTHS, ids, **settings)
+    assert any(expected)
+    # PyTorch's logaddexp rounds in another way at another place of the batch.
+    assert alike(found, expected) if isinstance(model, Ensemble) else found == expected
+
+
+def tables(count: int, seed: int) -> Any:
+    """Return a fake model, or an ensemble of several."""
+    every = [Table(seed + number, 1.5) for number in range(count)]
+    return Ensemble(every) if count > 1 else every[0]
+
+
+@pytest.mark.parametrize("steps", [1, 3, STEPS, 100])
+@pytest.mark.parametrize("stopping", ["safe", "beam_finished"])
+@pytest.mark.parametrize("width", range(1, 9))
+def test_both_forms_find_the_same(
+    width: int, stopping: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hypotheses, log-probabilities and scores are equal, however long a block of steps is."""
+    monkeypatch.setattr(device_beam, "STEPS", steps)
+    source = torch.arange(len(LENGTHS))[:, None]
+    cases = ((1, 0.6, 1), (width, 0.0, 2), ((width + 1) // 2, 2.5, 1))
+    for seed, (n_best, alpha, count) in enumerate(cases, start=10 * steps):
+        settings: dict[str, Any] = {"beam_size": width, "alpha": alpha, "n_best": n_best}
+        settings["stopping"] = stopping
+        both(tables(count, seed), tables(count, seed), source, IDS, **settings)
+
+
+def networks(seed: int, count: int) -> list[Transformer]:
+    torch.manual_seed(seed)
+    return [Transformer(SETTINGS, V, PAD).eval() for _ in range(count)]
+
+
+def sources(seed: int) -> Tensor:
+    """Return sources of different lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    source = torch.randint(EOS + 1, V, (len(LENGTHS), 9), generator=generator)
+    for row in range(len(source)):
+        source[row, row + 1 :] = PAD
+        source[row, row] = EOS
+    return source
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("width", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_networks_that_copy_rows_find_the_same(seed: int, width: int, count: int) -> None:
+    """Batches of other sizes round in another way, so scores are compared as numbers."""
+    every = networks(seed, count)
+    settings: dict[str, Any] = {"beam_size": width, "alpha": 0.6, "n_best": width}
+    host: Any = Ensemble([IncrementalDecoder(each) for each in every])
+    device: Any = Ensemble([CopyingDecoder(each) for each in every])
+    expected = beam_search(host, sources(seed), LENGTHS, NETWORK_IDS, **settings)
+    found = device_beam_search(device, sources(seed), LENGTHS, NETWORK_IDS, **settings)
+    assert alike(found, expected)
+
+
+def test_a_batch_of_nothing_has_no_result() -> None:
+    empty = torch.zeros(0, 1, dtype=torch.long)
+    assert device_beam_search(Table(0), empty, [], IDS, beam_size=2, alpha=0.6) == []
+
+
+def test_one_diverged_sentence_has_no_output_and_changes_no_other() -> None:
+    class Diverged(Table):
+        def logits(self, sentence: int, prefix: tuple[int, ...]) -> list[float]:
+            return [math.nan] * VOCABULARY if sentence == 3 else super().logits(sentence, prefix)
+
+    source = torch.arange(len(LENGTHS))[:, None]
+    both(Diverged(1), Diverged(1), source, IDS, beam_size=3, alpha=0.6, n_best=2)
+    found = device_beam_search(Diverged(1), source, LENGTHS, IDS, beam_size=3, alpha=0.6)
+    assert [bool(each) for each in found] == [number != 3 for number in range(len(LENGTHS))]
+
+
+def test_a_translator_on_a_gpu_writes_the_same(
+    skilled_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its two parts that differ, on tensors of the CPU, for segments of different lengths."""
+    model = load_model(skilled_run, torch.device("cpu"))
+    settings = replace(model.recipe.decode, max_extra_tokens=20, odd_input="as_is")
+    segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
+
+    def translate() -> list[Translation]:
+        pool = ProcessPool(1)
+        translator = Translator.of(model, settings, print, Wanted(3), pool=pool)
+        return list(translator.translate(segments))
+
+    expected = translate()
+    monkeypatch.setattr("nmt.decoding.translator.beam_search", device_beam_search)
+    monkeypatch.setattr("nmt.decoding.translator.IncrementalDecoder", CopyingDecoder)
+    for one, other in zip(translate(), expected, strict=True):
+        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        assert [each.log_prob for each in one.candidates] == pytest.approx(
+            [each.log_prob for each in other.candidates], abs=1e-5
+        )
+
+
+class Waits(TorchFunctionMode):
+    """Records where Python would wait for a GPU: reads of numbers, and copies in both directions.
+
+    Reads that an operator makes are recorded by `Operators`, which has to be entered, too.
+    """
+
+    COPIES = frozenset({"tolist", "item", "cpu", "numpy", "tensor", "as_tensor", "__bool__"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Any = None,
+    ) -> Any:
+        name = getattr(function, "__name__", "")
+        index = args[1] if name in ("__getitem__", "__setitem__") else ()
+        parts = index if isinstance(index, tuple) else (index,)
+        by_value = [
+            each
+            for each in parts
+            if isinstance(each, list) or (isinstance(each, Tensor) and each.dtype == torch.bool)
+        ]
+        if name in self.COPIES or by_value:
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+class Operators(TorchDispatchMode):
+    """Records the operators whose result, or the size of it, Python has to read."""
+
+    READS = frozenset(
+        {"_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "_unique2", "equal"}
+    )
+
+    def __init__(self, waits: Waits) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # of torch
+        self.waits = waits
+
+    def __torch_dispatch__(
+        self,
+        function: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Any = None,
+    ) -> Any:
+        name = function.overloadpacket.__name__
+        if name in self.READS:
+            self.waits.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda x: x.sum().item(),
+        lambda x: float(x.sum()),
+        lambda x: x.tolist(),
+        lambda x: x.nonzero(),
+        lambda x: bool(x.any()),
+        lambda x: x[x > 0],
+        lambda x: x[[0, 1]],
+        lambda x: torch.tensor([1]),
+        lambda x: x.cpu(),
+    ],
+)
+def test_waits_are_seen(wait: Callable[[Tensor], object]) -> None:
+    waits = Waits()
+    with waits, Operators(waits):
+        wait(torch.arange(3.0))
+    assert waits.found
+
+
+def counted(search: Any, decoder: type[IncrementalDecoder]) -> list[int]:
+    """Return the number of waits from each step of a search to the next, the last one left out."""
+    waits = Waits()
+    at_step: list[int] = []
+
+    class Counting(decoder):  # type: ignore[valid-type,misc] # either of two
+        def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+            at_step.append(len(waits.found))
+            logits, after = super().step(last_ids, state)
+            logits[:, :, EOS] = logits.amax(-1) - 3.0  # some hypotheses end in most steps
+            return logits, after
+
+    model = Ensemble([Counting(each) for each in networks(1, 2)])
+    with waits, Operators(waits):
+        search(model, sources(1), LENGTHS, NETWORK_IDS, beam_size=4, alpha=0.6, n_best=4)
+    at_step = at_step[::2]  # of two models
+    return [after - before for before, after in pairwise(at_step)]
+
+
+def test_python_waits_only_between_blocks_of_steps() -> None:
+    """The host's form waits several times in each step."""
+    on_device = counted(device_beam_search, CopyingDecoder)
+    assert len(on_device) > 2 * STEPS
+    for step, waits in enumerate(on_device, start=1):
+        assert waits == 0 or step % STEPS == 0
+    on_host = counted(beam_search, IncrementalDecoder)
+    assert all(waits > 2 for waits in on_host)
+
+
+def test_no_shape_changes_within_a_block() -> None:
+    """From the second step on: caches grow, and sentences leave, between blocks only."""
+    assert BLOCK % STEPS == 0
+    shapes: list[tuple[torch.Size, ...]] = []
+
+    class Watching(CopyingDecoder):
+        def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+            logits, after = super().step(last_ids, state)
+            shapes.append((last_ids.shape, after.self_keys.shape, after.memory_keys.shape))
+            return logits, after
+
+    model = Watching(networks(1, 1)[0])
+    device_beam_search(model, sources(1), LENGTHS, NETWORK_IDS, beam_size=4, alpha=0.6, n_best=4)
+    assert len(set(shapes)) > 2
+    for first in range(0, len(shapes), STEPS):
+        assert len(set(shapes[max(1, first) : first + STEPS])) == 1

@@ -1,0 +1,106 @@
+"""Forced decoding gives the probabilities of the search, and those of the model itself."""
+
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.artifacts.model_file import TrainedModel, load_ensemble, load_model
+from nmt.decoding.annotators import Wanted
+from nmt.decoding.forced import TokenLogProbs, forced_log_probs
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.translator import Translator
+from nmt.kernels.int8 import has_int8
+from nmt.text.tokenizer import BOS, EOS, UNK
+from tests.conftest import WORDS
+
+CPU = torch.device("cpu")
+N_BEST = 4
+
+
+@pytest.fixture(scope="module")
+def model(skilled_run: Path) -> TrainedModel:
+    return load_model(skilled_run, CPU)
+
+
+def sources_of(model: TrainedModel, count: int = 20) -> list[list[int]]:
+    draw = random.Random(3)
+    texts = [" ".join(draw.choices(WORDS, k=draw.randint(1, 9))) for _ in range(count)]
+    return model.tokenizer.source.encode(texts)
+
+
+def reference(model: TrainedModel, source: list[int], output: list[int]) -> list[float]:
+    """Return the log-probabilities by the network itself, one output alone."""
+    with torch.no_grad():
+        logits = model.network(torch.tensor([[*source, EOS]]), torch.tensor([[BOS, *output]]))
+    log_probs = logits[0].double().log_softmax(-1)
+    return [float(log_probs[place, each]) for place, each in enumerate([*output, EOS])]
+
+
+def forced(
+    model: TrainedModel,
+    sources: list[list[int]],
+    outputs: list[list[list[int]]],
+    max_tokens: int = 1000,
+) -> list[list[TokenLogProbs]]:
+    decoders = [IncrementalDecoder(each.network) for each in (model, *model.ensemble)]
+    return forced_log_probs(decoders, sources, outputs, max_tokens)
+
+
+@pytest.mark.parametrize("max_tokens", [1, 30, 1000])
+def test_tokens_have_the_probabilities_of_the_network(model: TrainedModel, max_tokens: int) -> None:
+    """Whatever the batch: no output, an empty one, several, with unknown tokens."""
+    draw = random.Random(1)
+    sources = [*sources_of(model, 7), []]
+    outputs = [
+        [[draw.choice([UNK, *range(4, 40)]) for _ in range(draw.randrange(12))] for _ in range(n)]
+        for n in (1, 0, 3, 2, 1, 4, 1, 2)
+    ]
+    found = forced(model, sources, outputs, max_tokens)
+    assert [*map(len, found)] == [1, 0, 3, 2, 1, 4, 1, 2]
+    for source, given, log_probs in zip(sources, outputs, found, strict=True):
+        for output, each in zip(given, log_probs, strict=True):
+            assert each == pytest.approx(reference(model, source, output), abs=2e-5)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
+def test_the_sum_is_the_log_probability_of_the_search(model: TrainedModel, precision: str) -> None:
+    """For each of the n best; bf16 rounds otherwise where positions are computed one by one."""
+    if precision == "int8" and not has_int8(CPU):
+        pytest.skip("no int8 on this processor")
+    translator = Translator.of(
+        model, replace(model.recipe.decode, precision=precision), print, Wanted(N_BEST)
+    )
+    sources = sources_of(model)
+    found = translator.search(sources)
+    outputs = [[each.ids for each in hypotheses] for hypotheses in found]
+    scored = forced_log_probs(translator.decoders, sources, outputs, 100)
+    for hypotheses, log_probs in zip(found, scored, strict=True):
+        sums = [math.fsum(each) for each in log_probs]
+        expected = [each.log_prob for each in hypotheses]
+        assert sums == pytest.approx(expected, abs=0.3 if precision == "bf16" else 1e-4)
+
+
+def test_an_ensemble_averages_probabilities(skilled_run: Path) -> None:
+    """At each token the mean of the models' probabilities, as its search has it."""
+    checkpoints = sorted((skilled_run / "checkpoints").glob("*.safetensors"))
+    paths = [skilled_run, *checkpoints[:1]]
+    assert len(paths) == 2
+    model = load_ensemble(paths, CPU)
+    translator = Translator.of(model, model.recipe.decode, print, Wanted(N_BEST))
+    sources = sources_of(model, 8)
+    found = translator.search(sources)
+    outputs = [[[*each.ids] for each in hypotheses] for hypotheses in found]
+    scored = forced(model, sources, outputs)
+    for source, given, log_probs, hypotheses in zip(sources, outputs, scored, found, strict=True):
+        for output, each, hypothesis in zip(given, log_probs, hypotheses, strict=True):
+            of_models = [reference(one, source, output) for one in (model, *model.ensemble)]
+            mean = [
+                math.log((math.exp(one) + math.exp(other)) / 2)
+                for one, other in zip(*of_models, strict=True)
+            ]
+            assert each == pytest.approx(mean, abs=2e-5)
+            assert math.fsum(each) == pytest.approx(hypothesis.log_prob, abs=1e-4)

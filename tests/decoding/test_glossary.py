@@ -1,0 +1,135 @@
+"""Glossaries are read as documented, and their terms found as worked out by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.decoding.glossary import Entry, Glossary, parse, read_glossary, words_alone
+from nmt.decoding.line_notes import LineNotes
+from nmt.decoding.segments import SegmentEncoder, SegmentLimit
+from nmt.decoding.terms import contains
+from nmt.errors import NmtError
+from nmt.text.tokenizer import SubwordModel, load_tokenizer
+from tests.conftest import WORDS
+
+
+@pytest.fixture(scope="module")
+def subwords(skilled_run: Path) -> SubwordModel:
+    """Return a vocabulary with the letters of the tiny corpus, in both cases."""
+    return load_tokenizer(skilled_run / "tokenizer.model").target
+
+
+def found(subwords: SubwordModel, terms: list[str], text: str) -> list[tuple[int, str]]:
+    """Return where terms are in a text."""
+    entries = [Entry("", source, ("SUN",)) for source in terms]
+    return [(start, term.source) for start, term in Glossary(entries, subwords).find(text)]
+
+
+def test_a_line_has_a_term_and_alternatives() -> None:
+    assert parse("dog\tHund", "") == Entry("", "dog", ("Hund",))
+    assert parse(" ice  cream \t Eis| Eis am  Stiel |Eis", "").targets == ("Eis", "Eis am Stiel")
+    assert parse(" ice  cream \tEis", "").source == "ice cream"
+    assert parse(r"\#1|2" + "\t" + r"a\|b|c\\|\d", "") == Entry("", "#1|2", ("a|b", "c\\", "\\d"))
+
+
+def test_comments_and_blank_lines_say_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "terms.tsv"
+    path.write_text("# source\ttarget\n\ndog\tHund\r\n \n  # cat\ndog\tHund\ncat\tKatze|Kater\n")
+    entries = read_glossary(path)
+    assert [(each.source, each.targets) for each in entries] == [
+        ("dog", ("Hund",)),
+        ("cat", ("Katze", "Kater")),
+    ]
+    assert entries[1].place == f"{path}, line 7"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"dog Hund\n", "line 1: no tab; write the source term, a tab and the target term"),
+        (b"\ndog\tHund\tm\n", "line 2: 2 tabs"),
+        (b"dog\t \n", "line 1: a target term is empty"),
+        (b"dog\tHund|\n", "line 1: a target term is empty"),
+        (b"\tHund\n", "line 1: a source term is empty"),
+        (b"dog\tHund\ncat\tKatze\ndog\tK\xc3\xb6ter\n", "line 3: the source term dog has other"),
+        (b"cat\tKatze\ndog\tK\xf6ter\n", "line 2: not valid UTF-8"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, text: bytes, message: str) -> None:
+    path = tmp_path / "terms.tsv"
+    path.write_bytes(text)
+    with pytest.raises(NmtError, match=message) as error:
+        read_glossary(path)
+    assert str(error.value).startswith(f"{path}, ")
+
+
+def test_words_are_whole() -> None:
+    assert words_alone("The dog's ice-cream, 3 T-shirts - e\u0301!") == (
+        *("The", "dog", "'", "s", "ice-cream", ",", "3", "T-shirts", "-", "\u00e9", "!"),
+    )
+
+
+def test_terms_are_found_by_hand(subwords: SubwordModel) -> None:
+    terms = ["sun", "sun moon", "moon star", "star", "Root", "root", "u.s."]
+    # The longest wins; what it covers cannot begin another.
+    assert found(subwords, terms, "sun moon star sun") == [
+        (0, "sun moon"),
+        (9, "star"),
+        (14, "sun"),
+    ]
+    assert found(subwords, terms, "moon  star,(sun)sunny sun-moon") == [
+        (0, "moon star"),
+        (12, "sun"),
+    ]
+    # Case: exact first; a capital letter only where a sentence begins.
+    assert found(subwords, terms, "Root root ROOT") == [(0, "Root"), (5, "root")]
+    assert found(subwords, terms, '"Sun Star. Moon star! Star') == [
+        (1, "sun"),
+        (11, "moon star"),
+        (22, "star"),
+    ]
+    assert found(subwords, ["sun", "Sun moon"], "Sun moon") == [(0, "Sun moon")]
+    assert found(subwords, ["Sun", "sun"], "Sun sun") == [(0, "Sun"), (4, "sun")]
+    assert found(subwords, terms, "Moon Star") == []
+    assert found(subwords, terms, "in u.s. or not") == [(3, "u.s.")]
+    assert found(subwords, terms, "") == []
+
+
+def test_text_contains_whole_words() -> None:
+    assert contains("Das Haus, gro\u00df", "Haus")
+    assert contains("(Haus)", "Haus")
+    assert not contains("Hausboot am Rathaus", "Haus")
+    assert not contains("Rathaus", "haus")
+    assert not contains("Haus-Eingang im Hoch-Haus", "Haus")
+    assert contains("das Haus - innen", "Haus")
+    assert contains("Hausboot, Haus", "Haus")
+    assert not contains("Haus\u0308", "Haus")  # the mark belongs to its letter
+
+
+def test_a_term_is_known_after_a_space_after_a_mark_and_at_the_start(
+    subwords: SubwordModel,
+) -> None:
+    entries = [Entry("", "moon", ("moon", "SUN"))]
+    (match,) = Glossary(entries, subwords).find("moon")
+    assert match.term.anywhere == (*map(tuple, subwords.encode(["moon", "SUN"])),)
+    assert match.term.is_in("SUN")
+    assert match.term.is_in("star moon")
+    assert not match.term.is_in("star MOON")
+    assert not match.term.is_in("SUNMOON")
+
+
+def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel) -> None:
+    """Lines are split at the limit and at carriage returns; words are at most 6 tokens here."""
+    glossary = Glossary([Entry("", word, (word.upper(),)) for word in WORDS[:4]], subwords)
+    notes: list[str] = []
+    encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), notes.append, glossary)
+    line = "tree leaf sun root seed wind star snow moon sun sun\rrain"
+    encoded = encoder.encode([line, "tree"], 1, LineNotes())
+    assert len(encoded.segments[0]) > 3
+    told = []
+    for part in encoded.parts:
+        words = subwords.decode(part.ids).split()
+        known = [word for word in dict.fromkeys(words) if word in WORDS[:4]]
+        assert [term.source for term in part.terms] == known
+        told += known
+    assert {*told} == {"sun", "star", "moon", "rain"}

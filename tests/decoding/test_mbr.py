@@ -1,0 +1,144 @@
+"""Candidates are rated as sacreBLEU would rate them, and the best rated one is chosen."""
+
+import math
+import random
+
+import numpy
+import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
+from nmt.config import DecodeSettings
+from nmt.decoding import mbr
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.mbr import Bleu, Metric, MinimumBayesRisk, candidate_count, chrf, overlaps
+from nmt.errors import UsageError
+
+# Real, odd and empty texts; equal ones but for white space; repetitions.
+TEXTS = [
+    "Ein Hund läuft über die Wiese.",
+    "Ein Hund rennt über eine grüne Wiese .",
+    "Der Hund, der Hund, der Hund, der Hund!",
+    "Zwei Männer spielen Fußball (im Regen).",
+    "",
+    " ",
+    "a",
+    "ab",
+    "a b",
+    "aaaaaaaaaaaa",
+    "aaaa aaaa",
+    "1,000.50 Euro &amp; 3%",
+    "狗在草地上跑。",
+    "🐕 🐕🐕",
+    "!!!",
+    "  two  spaces \t and a tab ",
+    "EIN HUND LÄUFT",
+    "http://example.org/?a=b&c=d",
+]
+
+
+def words(seed: int) -> list[str]:
+    """Return texts of few words, which have many n-grams in common."""
+    draw = random.Random(seed)
+    return [" ".join(draw.choices(("the", "cat", "hat", "at"), k=n)) for n in range(12)]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, words(1), words(2)], ids=["odd", "words", "more words"])
+@pytest.mark.parametrize("language", ["de", "zh", "ja"])
+def test_scores_equal_those_of_sacrebleu(texts: list[str], language: str) -> None:
+    """Every text is scored with every text as its reference."""
+    tokenizer = {"de": "13a", "zh": "zh", "ja": "char"}[language]
+    pairs: list[tuple[Metric, CHRF | BLEU]] = [
+        (chrf, CHRF()),
+        (Bleu.of(language), BLEU(tokenize=tokenizer, effective_order=True)),
+    ]
+    for metric, reference in pairs:
+        expected = [[reference.sentence_score(a, [b]).score for b in texts] for a in texts]
+        assert metric(texts) == pytest.approx(numpy.array(expected), abs=1e-6)
+
+
+def test_blocks_of_n_grams_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = overlaps(TEXTS, 6)
+    monkeypatch.setattr(mbr, "COLUMNS", 7)
+    assert (overlaps(TEXTS, 6).matches == whole.matches).all()
+
+
+def test_common_n_grams_worked_by_hand() -> None:
+    """abab and bab have a once, b twice; ab once, ba once; bab once."""
+    found = overlaps(["abab", "bab", ""], 3)
+    assert found.totals.tolist() == [[4, 3, 0], [3, 2, 0], [2, 1, 0]]
+    assert found.matches[:, 0, 1].tolist() == [3, 2, 1]
+    assert found.matches[:, 0, 0].tolist() == [4, 3, 2]
+    assert not found.matches[:, 2].any()
+
+
+def choose(
+    texts: list[str], log_probs: list[float], *, are_samples: bool, n_best: int = 9
+) -> list[tuple[str, float]]:
+    """Return the chosen texts and their utilities; hypothesis i has the one id i."""
+    chooser = MinimumBayesRisk(chrf, lambda ids: texts[ids[0]], are_samples, n_best)
+    given = [Hypothesis((i,), value, value) for i, value in enumerate(log_probs)]
+    found = chooser.choose(given)
+    assert all(texts[each.ids[0]] in texts for each in found)
+    return [(texts[each.ids[0]], each.utility or 0.0) for each in found]
+
+
+def test_the_expected_score_chooses() -> None:
+    """Equal samples are one candidate that counts as often as it was drawn."""
+    one, other = "the cat sat", "a dog ran off"
+    scores = chrf([one, other])
+    found = choose([one, other, other], [-1.0, -2.0, -2.0], are_samples=True)
+    assert [text for text, _ in found] == [other, one]
+    expected = [(2 * 100 + scores[1, 0]) / 3, (100 + 2 * scores[0, 1]) / 3]
+    assert [utility for _, utility in found] == pytest.approx(expected, abs=1e-6)
+
+
+def test_candidates_of_a_beam_count_by_their_probability() -> None:
+    one, other = "the cat sat", "a dog ran off"
+    scores = chrf([one, other])
+    found = choose([one, other], [math.log(0.6), math.log(0.2)], are_samples=False)
+    assert [text for text, _ in found] == [one, other]
+    expected = [0.75 * 100 + 0.25 * scores[0, 1], 0.25 * 100 + 0.75 * scores[1, 0]]
+    assert [utility for _, utility in found] == pytest.approx(expected, abs=1e-6)
+
+
+def test_of_equal_utilities_the_first_stays_first() -> None:
+    texts = ["ab", "cd", "ef"]
+    assert [text for text, _ in choose(texts, [-1, -2, -3], are_samples=True)] == texts
+    assert len(choose(texts, [-1, -2, -3], are_samples=True, n_best=2)) == 2
+
+
+def test_a_sentence_without_candidates_keeps_none() -> None:
+    assert MinimumBayesRisk(chrf, str, are_samples=True, n_best=1).choose([]) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_best", "expected"),
+    [
+        ({}, 3, 3),
+        ({"method": "sample"}, 30, 30),
+        ({"mbr": "chrf"}, 1, 4),
+        ({"mbr": "chrf", "candidates": 3}, 2, 3),
+        ({"mbr": "bleu", "method": "sample"}, 1, 100),
+        ({"mbr": "bleu", "method": "sample", "candidates": 7}, 7, 7),
+        ({}, 5, "n-best is 5 but must be from 1 to the beam size, 4"),
+        ({}, 0, "n-best is 0 but must be from 1 to the beam size, 4"),
+        ({"method": "sample"}, 1001, "n-best is 1001 but must be from 1 to 1,000"),
+        ({"mbr": "chrf"}, 5, "n-best is 5 but must be from 1 to the number of candidates, 4"),
+        (
+            {"mbr": "chrf", "candidates": 5},
+            1,
+            "decode.candidates is 5 but must be at most the beam",
+        ),
+    ],
+)
+def test_how_many_candidates_are_needed(
+    settings: dict[str, object], n_best: int, expected: int | str
+) -> None:
+    chosen = DecodeSettings(**settings)  # type: ignore[arg-type] # values of several types
+    if isinstance(expected, int):
+        assert candidate_count(chosen, n_best) == expected
+        return
+    with pytest.raises(UsageError) as error:
+        candidate_count(chosen, n_best)
+    assert str(error.value).startswith(expected)

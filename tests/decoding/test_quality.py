@@ -1,0 +1,152 @@
+"""Each quality flag is raised by an output made to fail it, and not by a good one."""
+
+import pytest
+
+from nmt.decoding.quality import CHECKS, Checked, Flag, flags_of
+from nmt.decoding.repetition import longest_loop, piece_loop, word_loop
+
+
+def checked(
+    source: str,
+    translation: str,
+    *,
+    log_prob: float = -1.0,
+    unknown: tuple[str, ...] = (),
+) -> Checked:
+    """Return a pair whose tokens are its words, and the end of the segment."""
+    tokens = len(translation.split()) + 1
+    return Checked(source, translation, len(source.split()) + 1, tokens, log_prob, unknown)
+
+
+def names(pair: Checked) -> list[str]:
+    return [each.name for each in flags_of(pair)]
+
+
+@pytest.mark.parametrize(
+    ("source", "translation"),
+    [
+        ("The old woman reads a letter .", "Die alte Frau liest einen Brief ."),
+        ("No !", "Nein !"),
+        ("Berlin", "Berlin"),
+        ("!!! --- ...", "!!! --- ..."),
+        ("https://example.org/a b@c.de 17 kg", "https://example.org/a b@c.de 17 kg"),
+        ("Barack Obama , New York Times", "Barack Obama , New York Times"),
+        ("ha ha ha ha ha", "ha ha ha ha ha"),
+        ("He is very , very old .", "Er ist sehr , sehr alt ."),
+        ("The couscous costs 1,000,000 !", "Das Couscous kostet 1000000 !"),
+        ("that which which they say", "das, was die, die die Leute kennen, sagen"),
+    ],
+)
+def test_good_translations_have_no_flags(source: str, translation: str) -> None:
+    assert flags_of(checked(source, translation)) == []
+
+
+def test_an_empty_translation_has_one_flag() -> None:
+    assert flags_of(checked("3 old women read", "")) == [Flag("empty", {})]
+    assert flags_of(checked("3 old women read", " \u2009")) == [Flag("empty", {})]
+
+
+def test_a_segment_without_tokens_has_none() -> None:
+    """A zero-width space is text to Python, but nothing to a model."""
+    for source in ("", "\u200b"):
+        blank = Checked(source, "", 0, 0, 0.0)
+        assert flags_of(blank) == []
+        assert (blank.length_ratio, blank.token_log_prob) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("source_tokens", "tokens", "ratio"),
+    [(10, 25, None), (10, 26, 2.6), (25, 10, None), (26, 10, 0.385), (1, 7, None)],
+)
+def test_length(source_tokens: int, tokens: int, ratio: float | None) -> None:
+    """The longer side may have 2 times the tokens of the other, and 5 more: 25 for 10."""
+    expected = [] if ratio is None else [Flag("length", {"ratio": ratio})]
+    assert flags_of(Checked("a", "b", source_tokens, tokens, 0.0)) == expected
+
+
+def test_numbers() -> None:
+    pair = checked("He paid 1,000.5 euros for 3 .", "Er zahlte 1.000,5 Euro .")
+    assert flags_of(pair) == [Flag("numbers", {"missing": ["3"], "added": []})]
+
+
+@pytest.mark.parametrize(
+    ("translation", "unit", "times"),
+    [
+        ("der der der der Hund bellt", "der", 4),
+        ("Ja, ja. JA - ja ja !", "", 0),  # a dash between
+        ("Ja, ja. JA! (ja)", "ja", 4),
+        ("ein Hund und ein Hund und ein Hund", "ein hund und", 2),
+        ("er liest den Brief liest den Brief .", "liest den brief", 2),
+        ("der Hund der Hund .", "", 0),
+        ("ein Bostonononon .", "on", 4),
+        ("ein Bostonon .", "", 0),
+        ("ein Haaaaaaa .", "a", 7),
+        ("er sagt ........", ".", 8),
+    ],
+)
+def test_repetition(translation: str, unit: str, times: int) -> None:
+    expected = [Flag("repetition", {"text": unit, "times": times})] if times else []
+    assert flags_of(checked("the old dog barks at night", translation)) == expected
+
+
+def test_what_the_source_repeats_too_is_no_loop() -> None:
+    assert names(checked("no no no no no", "nein nein nein nein nein")) == []
+    assert names(checked("no no no no", "nein nein nein nein nein")) == ["repetition"]
+    assert names(checked("Hahahahaha !", "Hahahahaha !")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "share"),
+    [
+        ("the old dog barks .", "the old dog barks .", 1.0),
+        ("the old dog barks .", "the old dog bellt .", 0.75),
+        ("the old dog barks .", "the old Hund bellt .", None),
+        ("old dog", "old dog", None),
+        ("the dog Rex barks", "der Hund Rex bellt", None),
+        ("ha ha ha ha dog", "ha ha ha ha dog", None),  # distinct words count
+        ("\u4ed6\u662f\u4e2a\u597d\u4eba", "\u4ed6\u662f\u4e2a\u597d\u4eba", 1.0),
+    ],
+)
+def test_copy(source: str, translation: str, share: float | None) -> None:
+    expected = [] if share is None else [Flag("copy", {"share": share})]
+    assert flags_of(checked(source, translation)) == expected
+
+
+def test_unknown_symbols_that_are_lost() -> None:
+    pair = checked(
+        "a \u2603 and a \u2602", "ein \u2602 und", unknown=("\u2603", "\u2602", "\u2603")
+    )
+    assert flags_of(pair) == [Flag("unknown", {"symbols": ["\u2603"]})]
+    unwritten = checked("a snowman", "ein \u2047")
+    assert flags_of(unwritten) == [Flag("unknown", {"symbols": ["\u2047"]})]
+    assert flags_of(checked("a \u2047", "ein \u2047")) == []
+
+
+def test_a_very_low_score() -> None:
+    """Three words and the end of the segment: 4 tokens."""
+    assert flags_of(checked("the dog barks", "der Hund bellt", log_prob=-4.0)) == []
+    low = checked("the dog barks", "der Hund bellt", log_prob=-4.4)
+    assert flags_of(low) == [Flag("score", {"token_log_prob": -1.1})]
+
+
+def test_every_flag_can_be_raised_together() -> None:
+    source = "the dog and 7 cats \u2603"
+    translation = "the dog and " * 9
+    flags = names(checked(source, translation, log_prob=-99.0, unknown=("\u2603",)))
+    assert flags == [*CHECKS]
+
+
+def test_the_longest_loop_is_found() -> None:
+    """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
+    assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
+    assert longest_loop("aaaa", "") == ("a", 4, 3)
+    assert longest_loop("abcd", "") == ("", 1, 0)
+    assert longest_loop("", "") == ("", 1, 0)
+    assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
+    assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)
+
+
+def test_a_line_of_5_000_words_takes_no_long_time() -> None:
+    text = "the dog barks at night " * 1_000
+    assert word_loop(text).times == 1_000
+    assert names(checked(text, text)) == ["copy"]

@@ -1,0 +1,241 @@
+"""Samples follow the model's distribution, and depend on the seed and the source alone.
+
+The fake model and the enumeration of its outputs are those of the tests of beam search.
+"""
+
+import math
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import DecodeSettings
+from nmt.decoding.beam import beam_search
+from nmt.decoding.constraints import constraints_of
+from nmt.decoding.ensemble import Ensemble
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.rules import SpecialIds
+from nmt.decoding.sampling import Filters, RandomNumbers, draw_tokens, sample
+from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_model import SearchModel
+from nmt.decoding.segments import Part
+from nmt.kernels.top_k import Rule
+from tests.decoding.test_beam import EOS, IDS, Prefixes, Table, every_output
+
+LENGTHS = [5, 4, 5]
+CHI_SQUARE = 120.0  # of at most 39 degrees of freedom: exceeded with a probability of 1e-9
+
+
+class Kept(Table):
+    """The fake model, which draws each of its logits once."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.logits = lru_cache(maxsize=None)(super().logits)  # type: ignore[method-assign] # equal
+
+
+PLAIN = Filters()
+
+
+def draw(
+    model: SearchModel[Any],
+    samples: int,
+    filters: Filters = PLAIN,
+    *,
+    seed: int = 1,
+    sentences: tuple[int, ...] = (0, 1, 2),
+    settings: DecodeSettings | None = None,
+) -> list[list[Hypothesis]]:
+    """Draw samples of sentences of the fake model; each sentence is its own source."""
+    parts = [Part([sentence]) for sentence in sentences]
+    return sample(
+        model,
+        torch.tensor(sentences)[:, None],
+        [LENGTHS[sentence] for sentence in sentences],
+        IDS,
+        numbers=RandomNumbers(seed, [part.ids for part in parts]),
+        filters=filters,
+        alpha=0.6,
+        n_best=samples,
+        constraints=constraints_of(parts, settings, EOS, torch.device("cpu")) if settings else (),
+    )
+
+
+def ids_of(found: list[Hypothesis]) -> list[tuple[int, ...]]:
+    return [each.ids for each in found]
+
+
+def probability(model: Table, sentence: int, ids: tuple[int, ...], temperature: float) -> float:
+    """Return the probability with which an output is drawn.
+
+    BOS is never drawn; at the greatest length there is only EOS.
+    """
+    found = 1.0
+    for place, token in enumerate((*ids, EOS)):
+        logits = torch.tensor(model.logits(sentence, (0, *ids[:place])), dtype=torch.float64)
+        logits[0] = -math.inf
+        if place + 1 < LENGTHS[sentence]:
+            found *= float((logits / temperature).softmax(-1)[token])
+    return found
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5, 2.0])
+def test_frequencies_are_the_probabilities(temperature: float) -> None:
+    """Pearson's chi-square over all outputs; rare ones are counted together."""
+    model, samples = Kept(3), 1500
+    found = draw(model, samples, Filters(temperature))
+    for sentence, length in enumerate(LENGTHS):
+        counts = Counter(ids_of(found[sentence]))
+        assert counts.total() == samples
+        rest = rest_counted = statistic = 0.0
+        for ids in every_output(length):
+            expected = samples * probability(model, sentence, ids, temperature)
+            if expected < 10:
+                rest, rest_counted = rest + expected, rest_counted + counts[ids]
+            else:
+                statistic += (counts[ids] - expected) ** 2 / expected
+        statistic += (rest_counted - rest) ** 2 / rest
+        assert statistic < CHI_SQUARE
+
+
+def test_log_probs_and_scores_are_the_models() -> None:
+    """They do not depend on the filters; the best score comes first, and outputs may repeat."""
+    model = Table(1)
+    for filters in (Filters(), Filters(0.3, top_k=2), Filters(1.5, top_p=0.8)):
+        for sentence, found in enumerate(draw(model, 50, filters)):
+            assert len(found) == 50 > len(set(ids_of(found)))
+            assert found == sorted(found, key=lambda each: -each.score)
+            for each in found:
+                expected = model.log_prob(sentence, each.ids)
+                assert each.log_prob == pytest.approx(expected, abs=1e-5)
+                penalty = length_penalty(len(each.ids) + 1, 0.6)
+                assert each.score == pytest.approx(expected / penalty, abs=1e-5)
+
+
+def test_batches_and_their_order_change_nothing() -> None:
+    together = draw(Table(2), 20)
+    assert draw(Table(2), 20, sentences=(2, 0, 1)) == [together[each] for each in (2, 0, 1)]
+    for sentence in range(3):
+        assert draw(Table(2), 20, sentences=(sentence,)) == [together[sentence]]
+
+
+def test_more_samples_contain_the_first() -> None:
+    few, many = draw(Table(2), 7), draw(Table(2), 30)
+    for some, every in zip(few, many, strict=True):
+        assert not Counter(ids_of(some)) - Counter(ids_of(every))
+
+
+def test_the_seed_and_the_source_choose_the_numbers() -> None:
+    numbers = RandomNumbers(1, [[5, 6], [6, 5], [5], [5, 6]])
+    drawn = numbers.at([0, 1, 2, 3], 3, 4)
+    assert drawn.tolist() == numbers.at([0, 1, 2, 3], 3, 9)[:, :4].tolist()
+    assert drawn.tolist() == numbers.at([3, 1, 2, 0], 3, 4).tolist()
+    assert drawn[:1].tolist() == RandomNumbers(1, [[5, 6]]).at([0], 3, 4).tolist()
+    others = [numbers.at([0], 4, 4), RandomNumbers(2, [[5, 6]]).at([0], 3, 4)]
+    different = torch.cat([drawn[:3], *others])
+    assert len(different.unique()) == 5 * 4
+    assert bool((different >= 0).all())
+    assert bool((different < 1).all())
+    assert draw(Table(2), 20, seed=1) != draw(Table(2), 20, seed=2)
+
+
+@pytest.mark.parametrize("filters", [Filters(0.001), Filters(top_k=1), Filters(top_p=0)])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_most_probable_tokens_are_greedy_search(filters: Filters, seed: int) -> None:
+    source = torch.arange(3)[:, None]
+    greedy = beam_search(Table(seed), source, LENGTHS, IDS, beam_size=1, alpha=0.6)
+    for found, (expected,) in zip(draw(Table(seed), 3, filters), greedy, strict=True):
+        assert ids_of(found) == [expected.ids] * 3
+
+
+def tokens(filters: Filters, *probabilities: float, rules: tuple[Rule, ...] = ()) -> list[int]:
+    """Return the tokens that numbers from 0 to 0.95, in steps of 0.05, draw."""
+    logits = torch.tensor([probabilities]).log()
+    numbers = torch.arange(20, dtype=torch.float64)[None] / 20
+    return draw_tokens(logits, rules, filters, numbers).tokens[0].tolist()
+
+
+def test_filters_worked_by_hand() -> None:
+    """0.125, 0.5, 0.25 and 0.125 have the cumulative sums 0.125, 0.625, 0.875 and 1."""
+    given = (0.125, 0.5, 0.25, 0.125)
+    assert tokens(Filters(), *given) == [0] * 3 + [1] * 10 + [2] * 5 + [3] * 2
+    # Two thirds and one third.
+    assert tokens(Filters(top_k=2), *given) == [1] * 14 + [2] * 6
+    # 0.5 is less than 0.6, so 0.25 belongs to the nucleus too; 0.5 is enough for 0.5.
+    assert tokens(Filters(top_p=0.6), *given) == [1] * 14 + [2] * 6
+    assert tokens(Filters(top_p=0.5), *given) == [1] * 20
+    # Two thirds of the two best are less than 0.7 of them, and more than 0.66.
+    assert tokens(Filters(top_k=2, top_p=0.7), *given) == [1] * 14 + [2] * 6
+    assert tokens(Filters(top_k=2, top_p=0.66), *given) == [1] * 20
+    # Squares: 1, 16, 4 and 1 of 22.
+    assert tokens(Filters(0.5), *given) == [0] + [1] * 15 + [2] * 4
+    # 16 of 22 are more than 0.7, where 0.5 of 1 was not.
+    assert tokens(Filters(0.5, top_p=0.7), *given) == [1] * 20
+
+
+def test_a_wide_nucleus() -> None:
+    """The 411 best of 600 tokens with the weights 1 to 600 have 0.9 of the sum (180,300).
+
+    The others have 189 * 190 / 2 = 17,955; with one more, 18,145, which is more than a tenth.
+    """
+    logits = torch.arange(1.0, 601)[None].log()
+    numbers = torch.linspace(0, 1 - 1e-9, 20_000, dtype=torch.float64)[None]
+    drawn = draw_tokens(logits, (), Filters(top_p=0.9), numbers).tokens[0].tolist()
+    assert drawn == sorted(drawn)
+    assert set(drawn) == {*range(189, 600)}
+
+
+def test_rules_and_constraints_apply_before_filters() -> None:
+    """The one token of top_k = 1 is the most probable of those that are allowed."""
+    settings = DecodeSettings(min_length=3, no_repeat_ngram=1)
+    for filters in (Filters(), Filters(top_k=1), Filters(top_p=0.3)):
+        for found in draw(Table(4), 30, filters, settings=settings):
+            assert len(found) == 30
+            assert all(len(each.ids) == 3 == len(set(each.ids)) for each in found)
+
+
+def test_an_ensemble_is_sampled_by_the_mean_of_the_probabilities() -> None:
+    found = draw(Ensemble([Table(0), Table(1)]), 500, sentences=(1,))[0]
+    mean = Ensemble([Table(0), Table(1)])
+    state = mean.encode(torch.tensor([[1]]))
+    first = mean.step(torch.zeros(1, 1, dtype=torch.long), state)[0][0, 0, 1:].softmax(-1)
+    counts = Counter((*each.ids, EOS)[0] for each in found)
+    for token, expected in enumerate(first.tolist(), 1):
+        assert counts[token] / 500 == pytest.approx(expected, abs=0.07)
+
+
+class Broken(Table):
+    """A fake model whose logits for the second sentence are NaN from some place on."""
+
+    def step(self, last_ids: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+        logits, after = super().step(last_ids, state)
+        for row, (sentence, prefix) in enumerate(after.rows):
+            if sentence == 1 and len(prefix) > 1:
+                logits.view(-1, logits.shape[-1])[row] = math.nan
+        return logits, after
+
+
+def test_nan_leaves_outputs_out() -> None:
+    """Only outputs without tokens are left of the second sentence; the others are as they were."""
+    found, expected = draw(Broken(2), 10), draw(Table(2), 10)
+    assert (found[0], found[2]) == (expected[0], expected[2])
+    assert ids_of(found[1]) == [ids for ids in ids_of(expected[1]) if not ids]
+    assert len(found[1]) < 10
+
+
+def test_nothing_is_drawn_where_everything_is_forbidden() -> None:
+    ids = SpecialIds(0, EOS, never=(0, 1, 2, 3, 4))
+    for filters in (Filters(), Filters(top_k=2), Filters(top_p=0.5)):
+        assert sample(
+            Table(0),
+            torch.tensor([[0]]),
+            [5],
+            ids,
+            numbers=RandomNumbers(1, [[0]]),
+            filters=filters,
+            alpha=0.6,
+            n_best=3,
+        ) == [[]]

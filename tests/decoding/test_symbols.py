@@ -1,0 +1,115 @@
+"""Symbols that a model cannot read are cut out and inserted where they belong."""
+
+import random
+
+import pytest
+
+from nmt.config import TokenizerSettings
+from nmt.decoding.symbols import Cut, Symbol, cut, insert
+from nmt.text.tokenizer import SubwordModel, learn_subwords
+
+
+@pytest.fixture(scope="module")
+def subwords() -> SubwordModel:
+    """Learn all letters from a to z, 2, 0 and some marks."""
+    text = ["the quick brown fox jumps over the lazy dog .,!?()'<> 20 :/@"] * 9
+    return learn_subwords(text, TokenizerSettings(60))
+
+
+def cut_of(text: str, subwords: SubwordModel) -> Cut:
+    return cut(text, subwords.encode([text])[0], subwords)
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "symbols"),
+    [
+        ("a fox", ["a", "fox"], []),
+        ("a ♥ fox", ["a", "fox"], [Symbol("♥", 1)]),
+        ("♥ ♥ a fox ♥", ["a", "fox"], [Symbol("♥", 0), Symbol("♥", 0), Symbol("♥", 2)]),
+        # A word is cut as a whole, and a mark stays with the sentence.
+        ("the Жx jumps.", ["the", "jumps."], [Symbol("Жx", 1)]),
+        ("the fox Жx.", ["the", "fox."], [Symbol("Жx", 2, has_mark=True)]),
+        ("Ж, the fox", ["the", "fox"], [Symbol("Ж,", 0)]),
+        ("the (Ж), fox", ["the,", "fox"], [Symbol("(Ж)", 1, has_mark=True)]),
+        # Signs may be attached to a word.
+        ("over 20€.", ["over", "20."], [Symbol("€", 1, 1)]),
+        ("€20 over", ["20", "over"], [Symbol("€", 0, -1)]),
+        ("the fox♥♥! dog", ["the", "fox!", "dog"], [Symbol("♥", 1, 1)] * 2),
+        ("over 20 °x dog", ["over", "20", "dog"], [Symbol("°x", 2)]),
+        ("fox♥dog over", ["over"], [Symbol("fox♥dog", 0)]),
+        # Addresses are known, but nothing to translate.
+        ("over http://x.y/?a the fox", ["over", "the", "fox"], [Symbol("http://x.y/?a", 1)]),
+        ("over dog@fox.com.", ["over."], [Symbol("dog@fox.com", 1, has_mark=True)]),
+    ],
+)
+def test_what_is_cut_out(
+    text: str, words: list[str], symbols: list[Symbol], subwords: SubwordModel
+) -> None:
+    assert cut_of(text, subwords) == Cut(words, symbols)
+
+
+STRAIGHT = [(0, 0), (1, 1), (2, 2)]
+# The second word of three is translated last.
+LATE_VERB = [(0, 0), (1, 2), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "links", "expected"),
+    [
+        (Symbol("♥", 0), STRAIGHT, "♥ Das rote Haus."),
+        (Symbol("♥", 1), STRAIGHT, "Das ♥ rote Haus."),
+        (Symbol("♥", 2), STRAIGHT, "Das rote ♥ Haus."),
+        (Symbol("♥", 3), STRAIGHT, "Das rote Haus. ♥"),
+        (Symbol("♥", 3, has_mark=True), STRAIGHT, "Das rote Haus ♥."),
+        (Symbol("♥", 1, -1), STRAIGHT, "Das ♥rote Haus."),
+        (Symbol("♥", 2, 1), STRAIGHT, "Das rote Haus♥."),
+        # After the first word no link is crossed; after the second, two of them.
+        (Symbol("♥", 1), LATE_VERB, "Das ♥ rote Haus."),
+        # Either place crosses one pair of links: the first one is taken.
+        (Symbol("♥", 2), LATE_VERB, "Das ♥ rote Haus."),
+        (Symbol("♥", 1, 1), LATE_VERB, "Das rote Haus♥."),
+        # A word may have several translations, or none.
+        (Symbol("♥", 1, -1), [(1, 1), (1, 2)], "Das ♥rote Haus."),
+        (Symbol("♥", 1, 1), [(1, 1), (1, 2)], "Das rote Haus♥."),
+        (Symbol("♥", 1, 1), [(0, 0), (2, 1)], "Das ♥ rote Haus."),
+        (Symbol("♥", 1, 1), [], "Das ♥ rote Haus."),
+    ],
+)
+def test_where_a_symbol_is_inserted(
+    symbol: Symbol, links: list[tuple[int, int]], expected: str
+) -> None:
+    assert insert("Das rote Haus.", [symbol], links, 3) == expected
+
+
+def test_several_symbols_keep_their_order() -> None:
+    symbols = [Symbol("1", 0), Symbol("2", 0), Symbol("3", 1), Symbol("4", 1), Symbol("5", 2)]
+    assert insert("a b", symbols, [(0, 0), (1, 1)], 2) == "1 2 a 3 4 b 5"
+
+
+def test_symbols_at_one_word_stand_in_a_fixed_order() -> None:
+    """Inserting one does not move the place of another."""
+    symbols = [Symbol("1", 0, -1), Symbol("2", 0, 1), Symbol("3", 1), Symbol("4", 1, 1)]
+    assert insert("a.", symbols, [(0, 0)], 2) == "1a2. 3 4"
+
+
+def test_a_symbol_beside_a_mark_alone_or_in_an_empty_translation() -> None:
+    assert insert("a !", [Symbol("♥", 1, 1)], [(0, 0), (1, 1)], 2) == "a !♥"
+    assert insert("", [Symbol("♥", 0), Symbol("☺", 1)], [], 1) == "♥ ☺"
+    assert insert("(a),", [Symbol("♥", 0, -1)], [(0, 0)], 1) == "(♥a),"
+
+
+def test_every_symbol_is_in_every_translation() -> None:
+    """Whatever is aligned to what, and even if the model writes nothing."""
+    draw = random.Random(1)
+    for _ in range(500):
+        text = " ".join(draw.choices(["a", "b.", "(c)", "!"], k=draw.randrange(4)))
+        symbols = [
+            Symbol(mark, draw.randrange(5), draw.choice([-1, 0, 1]), draw.random() < 0.3)
+            for mark in "\u2665\u263a\u2603"[: draw.randrange(4)]
+        ]
+        symbols.sort(key=lambda each: each.word)
+        links = [(draw.randrange(4), draw.randrange(4)) for _ in range(draw.randrange(5))]
+        found = insert(text, symbols, links, 4)
+        assert all(found.count(symbol.text) == 1 for symbol in symbols)
+        rest = found.translate(dict.fromkeys(map(ord, "\u2665\u263a\u2603")))
+        assert rest.split() == text.split() or "".join(rest.split()) == "".join(text.split())

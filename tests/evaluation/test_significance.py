@@ -1,0 +1,161 @@
+"""Significance: p-values equal the enumeration of all exchanges through public scores."""
+
+import random
+from collections.abc import Sequence
+from itertools import product
+
+import pytest
+from sacrebleu.metrics.base import Metric
+
+from nmt.evaluation.error_rate import error_metrics
+from nmt.evaluation.scores import MetricSet, Score, compared_scores, streams
+from nmt.evaluation.significance import Exchanges
+from nmt.evaluation.translation_metrics import BleuVariant, translation_metrics
+
+WORDS = ["ein", "der", "Hund", "sieht", "das", "Haus", "Park", "nicht", "."]
+References = Sequence[Sequence[str]]
+
+
+def sentence(draw: random.Random) -> str:
+    """Return a random sentence, now and then a blank one."""
+    return " ".join(draw.choices(WORDS, k=draw.choice([0, 2, 5, 6, 7, 9])))
+
+
+def changed(draw: random.Random, text: str) -> str:
+    """Return a sentence with some words replaced, often none."""
+    share = draw.choice([0, 0.2, 0.5])
+    return " ".join(draw.choice(WORDS) if draw.random() < share else each for each in text.split())
+
+
+def example(seed: int, count: int, references: int) -> tuple[list[str], list[str], References]:
+    """Return the outputs of two systems, some of them equal, and references."""
+    draw = random.Random(seed)
+    known = [[sentence(draw) for _ in range(references)] for _ in range(count)]
+    first = [changed(draw, each[0]) for each in known]
+    other = [text if draw.random() < 0.2 else changed(draw, text) for text in first]
+    return first, other, known
+
+
+def enumerated(
+    metric: Metric, first: Sequence[str], other: Sequence[str], references: References
+) -> float:
+    """Return the exact p-value by its definition: all 2^n exchanges, each scored from its text."""
+    known = streams(references)
+
+    def difference(exchanged: Sequence[bool]) -> float:
+        pairs = [
+            (right, left) if swap else (left, right)
+            for left, right, swap in zip(first, other, exchanged, strict=True)
+        ]
+        one, two = (list(side) for side in zip(*pairs, strict=True))
+        scores = [metric.corpus_score(side, known).score for side in (one, two)]
+        return abs(float(scores[0]) - float(scores[1]))
+
+    observed = difference([False] * len(first))
+    exchanges = list(product([False, True], repeat=len(first)))
+    return sum(difference(each) >= observed - 1e-9 for each in exchanges) / len(exchanges)
+
+
+def compared(
+    metrics: MetricSet, first: Sequence[str], other: Sequence[str], references: References
+) -> list[Score]:
+    """Return the scores of the other system."""
+    _, scores = compared_scores(metrics, [first, other], references)
+    return scores
+
+
+METRICS = {
+    "bleu": translation_metrics("de", (BleuVariant("char", lowercase=True),)),
+    "error_rate": error_metrics(),
+}
+
+
+@pytest.mark.parametrize("references", [1, 2])
+@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("task", METRICS)
+def test_small_sets_equal_the_enumeration(task: str, count: int, references: int) -> None:
+    first, other, known = example(count, count, references)
+    there = compared(METRICS[task], first, other, known)
+    back = compared(METRICS[task], other, first, known)
+    again = compared(METRICS[task], first, other, known)
+    assert there == again
+    for measure, score, mirrored in zip(METRICS[task].measures, there, back, strict=True):
+        expected = enumerated(measure.metric, first, other, known)
+        assert score.p_value == pytest.approx(expected, abs=1e-12), measure.name
+        assert mirrored.p_value == score.p_value
+        assert "|ar:nmt-exact|" in score.signature
+        assert score.test == "two-sided paired randomisation, exact"
+
+
+def test_one_segment_tells_nothing() -> None:
+    """Exchanging it gives the same difference: p is 1, where sacreBLEU's is 0.0001."""
+    for metrics in METRICS.values():
+        scores = compared(metrics, ["der Hund sieht"], ["ein Park"], [["der Hund sieht das Haus"]])
+        assert {score.p_value for score in scores} == {1}
+        assert all(score.interval is None for score in scores)
+        assert all("bs:" not in score.signature for score in scores)
+
+
+def test_hand_worked_sequence_errors() -> None:
+    """The other system is wrong on 3 segments more: 2 of 2^3 exchanges differ by 3 or more.
+
+    The fourth segment has different outputs, both wrong: its exchange changes nothing.
+    """
+    references = [["A"], ["B"], ["C"], ["D"], ["E"]]
+    first, other = ["A", "B", "C", "X", "E"], ["X", "X", "X", "Y", "E"]
+    *_, score = compared(METRICS["error_rate"], first, other, references)
+    assert score.difference == pytest.approx(60)
+    assert score.p_value == 0.25
+
+
+def test_more_segments_are_sampled_with_ties_counted() -> None:
+    """20 segments, of which one system has 1 more right: each exchange is a tie or more.
+
+    The difference is the sum of an odd number of signs, so its absolute value is at least 1.
+    """
+    references = [["A"]] * 20 + [["B"]]
+    first, other = ["A"] * 10 + ["x"] * 10 + ["B"], ["y"] * 10 + ["A"] * 10 + ["z"]
+    *_, score = compared(METRICS["error_rate"], first, other, references)
+    assert score.p_value == 1
+    assert score.test == "two-sided paired randomisation, 10,000 trials"
+    assert "|ar:nmt-10000|seed:12345|" in score.signature
+
+
+def test_the_sampled_value_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, other, known = example(2, 10, 1)
+    exact = compared(METRICS["bleu"], first, other, known)
+    monkeypatch.setattr("nmt.evaluation.significance.TRIALS", 1023)  # fewer than 2^10
+    monkeypatch.setattr(Exchanges, "is_exact", property(lambda self: False))
+    sampled = compared(METRICS["bleu"], first, other, known)
+    for near, right in zip(sampled, exact, strict=True):
+        assert near.p_value == pytest.approx(right.p_value, abs=0.06)  # 4 standard deviations
+        assert near.p_value != right.p_value
+    assert sampled == compared(METRICS["bleu"], first, other, known)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "smallest"), [("aaaa", 1), ("xaaa", 1), ("xxaa", 0.5), ("xxxx", 0.125)]
+)
+def test_the_smallest_p_value(outputs: str, smallest: float) -> None:
+    assert Exchanges.of("aaaa", outputs).smallest_p == smallest
+
+
+def test_differences_that_only_rounding_tells_apart_are_ties() -> None:
+    """The first system has 3 of 5 and 2 of 3 tokens wrong, the other one 2 of 3 and 0 of 3.
+
+    The rates differ by 5/8 - 2/6 = 7/24. If a segment is exchanged, by 4/6 - 3/8 = 7/24 too.
+    """
+    references = [["C C B C A", "A B A"], ["C C C", "C C C"]]
+    first, other = ["B C C", "B A C"], ["A C", "C C C"]
+    score, _ = compared(METRICS["error_rate"], first, other, references)
+    assert score.difference == pytest.approx(-100 * 7 / 24)
+    assert score.p_value == 1
+
+
+def test_small_differences_of_large_sets_are_no_ties() -> None:
+    """3 more of 3,000 sequences are wrong; 2 of 8 exchanges differ by 3 and not by 1."""
+    references = [[str(number)] for number in range(3000)]
+    right = [known for (known,) in references]
+    *_, score = compared(METRICS["error_rate"], right, ["x"] * 3 + right[3:], references)
+    assert score.difference == pytest.approx(0.1)
+    assert score.p_value == 0.25

@@ -1,0 +1,120 @@
+"""Fuzz evaluation: any texts have finite scores, valid JSON, and p-values that are exact."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
+from nmt.evaluation.card import Card
+from nmt.evaluation.evaluate import Scoring, evaluate
+from nmt.evaluation.json_format import card_json
+from nmt.evaluation.markdown import as_markdown
+from nmt.evaluation.results import SystemDescription
+from nmt.evaluation.scores import streams
+from nmt.evaluation.table import as_text
+from nmt.evaluation.tasks import ERROR_RATE, ChosenMetrics, task_metrics
+from nmt.evaluation.translation_metrics import BleuVariant
+from tests.fuzz import fuzz
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # minutes on a machine that is busy
+
+TASKS = [
+    task_metrics("bleu", "de", (BleuVariant("intl", lowercase=True),)),
+    task_metrics("bleu", "zh"),
+    task_metrics(ERROR_RATE, "en"),
+]
+# One measure in each case, which is three times as fast.
+CHOSEN = [
+    ChosenMetrics(replace(task, measures=(measure,))) for task in TASKS for measure in task.measures
+]
+WORDS = ["a", "b", "Haus", "ein", ".", ",", "", " ", "\t", "\r", "-", "a-b", "&quot;", "<b>", "|"]
+words = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
+any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8)
+segments = st.one_of(words, words, any_text)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A system with given outputs."""
+
+    name: str
+    texts: Sequence[str]
+
+    def check(self, test: test_sets.TestSet) -> None:
+        """Accept every test set."""
+
+    def outputs(self, test: test_sets.TestSet) -> list[str]:
+        return [self.texts[line] for line in test.lines]
+
+    def describe(self) -> SystemDescription:
+        return SystemDescription(self.name, "")
+
+
+@st.composite
+def corpora(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, ...]], list[str], list[str]]:
+    """Draw sources (or none), references, and two systems' outputs, which are often alike."""
+    count = draw(st.integers(1, 3))
+    references = draw(st.integers(1, 2))
+    column = st.lists(segments, min_size=count, max_size=count)
+    columns = [draw(column) for _ in range(references)]
+    sources = draw(st.one_of(st.just([]), column))
+    first = draw(st.one_of(column, st.just(columns[0])))
+    changed = draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    new = draw(column)
+    other = [right if swap else left for left, right, swap in zip(first, new, changed, strict=True)]
+    return sources, list(zip(*columns, strict=True)), first, other
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_resamples() -> Iterator[None]:
+    """Make intervals cheap; what is tested does not depend on their number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt.evaluation.scores.RESAMPLES", 3)
+        yield
+
+
+@fuzz
+@given(corpora(), st.sampled_from(CHOSEN), st.booleans())
+def test_any_texts_can_be_scored_and_compared(
+    corpus: tuple[list[str], list[tuple[str, ...]], list[str], list[str]],
+    chosen: ChosenMetrics,
+    compares: bool,
+) -> None:
+    sources, references, first, other = corpus
+    test = test_sets.TestSet.of("t", sources, references)
+    others = (Given("other", other),) if compares else ()
+    notes: list[str] = []
+    scoring = Scoring(others, in_full=True)
+    found = evaluate([test], Given("first", first), chosen, scoring, notes.append)
+    (result,) = found.test_sets
+    assert notes == [f"warning: {each}" for each in result.warnings]
+    card = Card(found, "", (), {}, None)
+    assert as_text(found)
+    assert as_markdown(card)
+    refuse: Any = pytest.fail  # NaN and Infinity are no JSON
+    assert json.loads(card_json(card), parse_constant=refuse)["results"]
+    if compares:
+        grouped = test.grouped(chosen.metrics)
+        outputs = [[texts[line] for line in grouped.lines] for texts in (first, other)]
+        for measure, score in zip(chosen.metrics.measures, result.systems[1].scores, strict=True):
+            expected = enumerated(measure.metric, outputs, streams(grouped.references))
+            assert score.p_value == pytest.approx(expected, abs=1e-12), measure.name
+
+
+def enumerated(metric: Any, outputs: Sequence[Sequence[str]], known: list[list[str]]) -> float:
+    """Return the exact p-value: the share of all exchanges with a difference as large."""
+    differences = []
+    for exchanged in product([0, 1], repeat=len(outputs[0])):
+        sides = [
+            [outputs[side ^ swap][index] for index, swap in enumerate(exchanged)] for side in (0, 1)
+        ]
+        one, two = (metric.corpus_score(side, known).score for side in sides)
+        differences.append(abs(one - two))
+    share: float = sum(each >= differences[0] - 1e-9 for each in differences) / len(differences)
+    return share

@@ -1,0 +1,210 @@
+"""Text files: plain, compressed, .sgm, tab-separated, and pipes; then through a tiny model.
+
+The expected lines are worked out here from the bytes, in the simplest way.
+"""
+
+import gzip
+import lzma
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmt.artifacts.model_file import load_model
+from nmt.config import Recipe, TextFiles
+from nmt.decoding.bad_lines import ACTIONS, BadLines
+from nmt.decoding.output_formats import best_line
+from nmt.decoding.stream import ArrivingLines
+from nmt.decoding.translate_file import translate_file
+from nmt.decoding.translator import Translator
+from nmt.errors import NmtError
+from nmt.text.corpus import DataFolder, read_lines, read_pairs, read_text_file
+from nmt.text.lines import Line, decode_lines, is_utf_16
+from tests.fuzz import CASES, fuzz, value_or_error
+
+pytestmark = pytest.mark.slow
+
+LONGEST = 100  # bytes of a line, instead of 10 MB
+PIECES = [
+    *(b"sun", b"moon rain", b"star", b" ", b"\t", b"", "größer".encode(), "中文 Ж".encode()),
+    *(b"\n", b"\n", b"\n", b"\r\n", b"\r", b"\n\n", b"\n\r\n\r"),
+    *(b"\0", b"\0\0", b"\x01\x1b[0m\x7f", b"\x0b\x0c\x1c\x1d\x1e", "\x85\u2028\u2029".encode()),
+    *(
+        "\ufeff".encode(),
+        "\u200f\u202e\u200d".encode(),
+        "👩‍👩‍👧🇩🇪☺️".encode(),
+        "e\u0301\u0301".encode(),
+    ),
+    *(b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"\xe2\x80"),
+    *(b"\xff\xfe", b"\xfe\xff", "sun\nmoon\n".encode("utf-16"), "sun\n".encode("utf-16-be")),
+    *(b"<seg id=1>", b"</seg>", b"<SEG", b">", b"<seg>a</seg>", b"&amp;", b"&#10;", b"&#xD800;"),
+    *(b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\0", b"%PDF", b"<!doctype html>", b"<unk> </s>"),
+    *("\u2581".encode(), b"x" * 60, b"x" * 101, b"y" * 250, "\U0010ffff\ufffd".encode()),
+]
+
+contents = st.one_of(
+    st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join),
+    st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=4)), max_size=8).map(b"".join),
+    st.binary(max_size=60),
+    st.text(max_size=30).map(lambda text: text.encode("utf-8", "surrogatepass")),
+)
+actions = st.sampled_from(ACTIONS)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
+    """Change, drop, repeat or add some bytes."""
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(content)))
+        removed = draw(st.sampled_from([0, 1, 2, len(content)]))
+        content = content[:place] + draw(st.binary(max_size=3)) + content[place + removed :]
+    return content
+
+
+@pytest.fixture(autouse=True)
+def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.text.lines.MAX_LINE_BYTES", LONGEST)
+    for module in ("text.corpus", "decoding.stream"):
+        monkeypatch.setattr(f"nmt.{module}.READ_BYTES", 16)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("texts")
+
+
+def expected_lines(content: bytes) -> list[str | None]:
+    """Return the text of each line; None for one that cannot be read."""
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    expected: list[str | None] = []
+    for number, line in enumerate(lines):
+        try:
+            text = line.decode().removesuffix("\r")
+        except UnicodeDecodeError:
+            expected.append(None)
+            continue
+        is_bad = len(line) > LONGEST or (number == 0 and is_utf_16(line))
+        expected.append(None if is_bad else text.removeprefix("\ufeff") if not number else text)
+    return expected
+
+
+def check(found: Iterator[str], content: bytes, action: str, bad: BadLines) -> None:
+    """Compare lines that are read with the expected ones."""
+    expected = expected_lines(content)
+    lines = value_or_error(lambda: list(found))
+    if action == "error" and None in expected:
+        assert lines is None
+        return
+    assert lines == [text or "" for text in expected]
+    notes: list[str] = []
+    bad.tell(notes.append)
+    assert len(notes) == (None in expected)
+    written = bad.without_skipped(lines, 1)
+    kept = [text for text in expected if text is not None or action == "blank"]
+    assert list(written) == [text or "" for text in kept]
+
+
+@fuzz
+@given(contents, st.sampled_from(["", ".gz", ".xz"]), actions)
+def test_each_line_is_read_or_told(folder: Path, content: bytes, ending: str, action: str) -> None:
+    path = folder / f"text{ending}"
+    compress = {".gz": lambda data: gzip.compress(data, 1), ".xz": fast_xz}
+    path.write_bytes(compress.get(ending, bytes)(content))
+    bad = BadLines(action)
+    check(read_lines(path, bad.add), content, action, bad)
+
+
+def fast_xz(content: bytes) -> bytes:
+    """Compress with little memory."""
+    return lzma.compress(content, preset=0)
+
+
+@fuzz
+@given(contents, st.lists(st.integers(1, 60), max_size=8), actions)
+def test_lines_of_a_pipe_do_not_depend_on_how_they_arrive(
+    content: bytes, sizes: list[int], action: str
+) -> None:
+    reader, writer = os.pipe()
+    arriving, bad = ArrivingLines(reader, "the pipe"), BadLines(action)
+    arrived: list[Line] = []
+    rest = content
+    for size in sizes:
+        os.write(writer, rest[:size])
+        rest = rest[size:]
+        while arriving.is_ready(0):
+            arrived.append(next(arriving))
+    os.write(writer, rest)
+    os.close(writer)
+    arrived += arriving
+    os.close(reader)
+    check(decode_lines(arrived, "the pipe", bad.add), content, action, bad)
+
+
+@fuzz
+@given(st.data(), st.sampled_from(["x.gz", "x.xz", "x.sgm", "x.sgm.gz", "x.sgm.xz", "x.tsv.gz"]))
+def test_a_spoiled_file_is_read_or_told(folder: Path, data: st.DataObject, name: str) -> None:
+    content = data.draw(contents)
+    path = folder / name
+    if name.endswith(".gz"):
+        content = gzip.compress(content, 1, mtime=0)
+    elif name.endswith(".xz"):
+        content = fast_xz(content)
+    path.write_bytes(data.draw(spoiled(content)))
+    value_or_error(lambda: list(read_lines(path, BadLines(data.draw(actions)).add)))
+    text = value_or_error(lambda: read_text_file(path))
+    assert text is None or all("\n" not in each for each in text.segments)
+
+
+@fuzz
+@given(contents, contents, st.sampled_from(["plain", "tsv"]))
+def test_pairs_align_or_are_told(folder: Path, left: bytes, right: bytes, form: str) -> None:
+    (folder / "left").write_bytes(left)
+    (folder / "right").write_bytes(right)
+    rows = zip(left.split(b"\n"), right.split(b"\n"), strict=False)
+    (folder / "both.tsv").write_bytes(b"\n".join(b"\t".join(row) for row in rows))
+    files = TextFiles(tsv="both.tsv") if form == "tsv" else TextFiles(source="left", target="right")
+    pairs = value_or_error(lambda: list(read_pairs(files, DataFolder(folder), Recipe("some"))))
+    if pairs is not None and form == "plain":
+        sides = [expected_lines(each) for each in (left, right)]
+        assert pairs == list(zip(*sides, strict=True))
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_run: Path) -> Translator:
+    """Return a translator whose search is short."""
+    trained = load_model(tiny_run, torch.device("cpu"))
+    changed = replace(trained.recipe.decode, beam_size=2, max_segment_tokens=20)
+    return Translator.of(trained, changed, lambda _: None)
+
+
+@settings(fuzz, max_examples=max(1, CASES // 20))
+@given(contents, actions)
+def test_n_lines_in_give_n_lines_out(
+    folder: Path, translator: Translator, content: bytes, action: str
+) -> None:
+    source, output = folder / "source", folder / "output"
+    source.write_bytes(content)
+    output.unlink(missing_ok=True)
+    expected = expected_lines(content)
+    try:
+        translate_file(translator, source, output, best_line, on_bad_line=action)
+    except NmtError:
+        assert action == "error"
+        assert None in expected
+        assert not output.exists()
+        return
+    lines = output.read_bytes().decode().split("\n")
+    assert lines.pop() == ""
+    assert len(lines) == len(expected) - (expected.count(None) if action == "skip" else 0)
+    if action == "blank":
+        for text, found in zip(expected, lines, strict=True):
+            assert (text and text.strip()) or not found
+            inner = (text or "").count("\r") if found else 0
+            assert found.count("\r") == inner

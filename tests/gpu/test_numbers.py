@@ -1,0 +1,181 @@
+"""Logits, loss and gradients of a device equal those of the CPU in float64."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.config import ModelSettings, Recipe
+from nmt.kernels.loss import LossSums, reference_loss
+from nmt.model import attention
+from nmt.model.transformer import Transformer
+from nmt.text.batches import Batch, make_batch
+from nmt.text.tokenizer import PAD
+from nmt.training.updates import Updater
+from nmt.training.workers import Workers
+from tests.gpu.conftest import (
+    NEEDS_GPU,
+    Place,
+    parameters_with_gradients,
+    worst_share,
+)
+
+VOCABULARY = 101  # not a multiple of what a GPU likes
+MODEL = ModelSettings(
+    encoder_layers=2, decoder_layers=2, d_model=32, d_ff=64, heads=4, d_k=8, d_v=8, dropout=0.0
+)
+MODELS = {
+    "paper": MODEL,
+    "newer": replace(MODEL, positions="rotary", norm="pre", norm_kind="rms", activation="swiglu"),
+    "d_k is not d_v": replace(MODEL, d_v=12),
+}
+# Greatest distance of a gradient from float64's, as a share of its norm.
+TOLERANCES = {"float32": 1e-4, "tf32": 0.02, "bf16": 0.1}
+
+
+@pytest.fixture(params=[*MODELS])
+def model(request: pytest.FixtureRequest) -> ModelSettings:
+    return MODELS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def _matmul_precision() -> Iterator[None]:
+    """Restore the precision of matrix products, which tf32 changes for the whole process."""
+    before = torch.get_float32_matmul_precision()
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def batch() -> Batch:
+    """Return pairs of different lengths."""
+    draw = torch.Generator().manual_seed(3)
+    pairs = []
+    for source, target in ((3, 5), (9, 2), (1, 1), (12, 17), (7, 7)):
+        sides = (
+            torch.randint(4, VOCABULARY, (length,), generator=draw).tolist()
+            for length in (source, target)
+        )
+        pairs.append((next(sides), next(sides)))
+    return make_batch(pairs)
+
+
+def network(model: ModelSettings) -> Transformer:
+    torch.manual_seed(1)
+    return Transformer(model, VOCABULARY, PAD)
+
+
+def exact(model: ModelSettings, smoothing: float) -> tuple[Tensor, LossSums, list[Tensor]]:
+    """Return the logits, the loss and the gradients of the CPU in float64."""
+    reference = network(model).double()
+    given = batch()
+    logits = reference(given.source, given.target_input)
+    sums = reference_loss(logits.flatten(0, 1), given.labels.flatten(), smoothing, PAD)
+    sums.smoothed.backward()
+    return logits.detach(), sums, parameters_with_gradients(reference)
+
+
+def updater(model: ModelSettings, place: Place, precision: str) -> tuple[Updater, Transformer]:
+    recipe = Recipe("gpu", model=model)
+    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    moved = place.move(network(model))
+    made = Updater(recipe, moved, Workers(), place.device)
+    made.set_up()
+    return made, moved
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", pytest.param("tf32", marks=NEEDS_GPU)])
+def test_loss_and_gradients_are_those_of_float64(
+    place: Place, model: ModelSettings, precision: str
+) -> None:
+    if precision == "bf16" and not place.has_bf16:
+        pytest.skip("autocast needs a real device")
+    if precision == "tf32" and place.device.type == "cpu":
+        pytest.skip("a CPU has no tf32")
+    smoothing = Recipe("gpu").train.label_smoothing
+    _, sums, gradients = exact(model, smoothing)
+    made, moved = updater(model, place, precision)
+    smoothed, plain = made.backward([batch().to(place.device)])
+    tolerance = TOLERANCES[precision]
+    assert float(smoothed) == pytest.approx(float(sums.smoothed.detach()), rel=tolerance)
+    assert float(plain) == pytest.approx(float(sums.plain), rel=tolerance)
+    assert worst_share(parameters_with_gradients(moved), gradients) < tolerance
+
+
+def test_logits_are_those_of_float64(place: Place, model: ModelSettings) -> None:
+    expected, _, _ = exact(model, 0.1)
+    moved = place.move(network(model).eval())
+    given = batch().to(place.device)
+    with torch.no_grad():
+        found = moved(given.source, given.target_input)
+    is_real = batch().labels != PAD
+    assert torch.allclose(found.cpu().double()[is_real], expected[is_real], atol=1e-4)
+
+
+@contextmanager
+def plain_attention(patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use the formula and not PyTorch's kernel within a `with` block."""
+    with patch.context() as context:
+        context.setattr(attention, "has_fused_attention", lambda query, value: False)
+        yield
+
+
+@pytest.mark.parametrize("queries", [1, 5])
+def test_fused_attention_is_the_formula(
+    place: Place, queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forward and backward, with hidden keys."""
+    draw = torch.Generator().manual_seed(2)
+    tensors = [torch.randn(3, 4, n, 8, generator=draw) for n in (queries, 16, 16)]
+    hidden = torch.zeros(3, 16, dtype=torch.bool)
+    hidden[0, 9:] = hidden[2, 1:] = True
+
+    def run() -> list[Tensor]:
+        inputs = [each.clone().to(place.device).requires_grad_() for each in tensors]
+        mask = attention.padding_mask(hidden.to(place.device), torch.float32)
+        query, key, value = inputs
+        found = attention.attention(query, key, value, mask)
+        found.square().sum().backward()
+        return [found, *(each.grad for each in inputs if each.grad is not None)]
+
+    fused = run()
+    with plain_attention(monkeypatch):
+        formula = run()
+    for ours, theirs in zip(fused, formula, strict=True):
+        assert torch.allclose(ours.cpu(), theirs.cpu(), rtol=1e-4, atol=1e-5)
+
+
+def test_an_update_changes_the_weights_as_on_the_cpu(place: Place) -> None:
+    """Three updates with fused Adam; the loss of each and the norm of its gradient."""
+    ours, moved = updater(MODEL, place, "float32")
+    here = Place(torch.device("cpu"))
+    theirs, reference = updater(MODEL, here, "float32")
+    for number in (1, 2, 3):
+        found = ours.update([batch().to(place.device)], number, counts=True, stop=None)
+        expected = theirs.update([batch()], number, counts=True, stop=None)
+        assert found.smoothed_loss == pytest.approx(expected.smoothed_loss, rel=1e-4)
+        assert found.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-3)
+    weights = [each.detach() for each in reference.parameters()]
+    assert worst_share([*moved.parameters()], weights) < 1e-4
+
+
+def test_an_update_that_is_not_finite_changes_no_weight(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, moved = updater(MODEL, place, "float32")
+    made.update([batch().to(place.device)], 1, counts=True, stop=None)
+    before = copy.deepcopy([each.detach().cpu() for each in moved.parameters()])
+    backward = made.backward
+
+    def spoiled(share: Sequence[Batch], weight: float = 1.0) -> tuple[Tensor, Tensor]:
+        smoothed, plain = backward(share, weight)
+        return smoothed * float("nan"), plain
+
+    monkeypatch.setattr(made, "backward", spoiled)
+    found = made.update([batch().to(place.device)], 2, counts=True, stop=None)
+    assert not found.is_finite
+    for weight, old in zip(moved.parameters(), before, strict=True):
+        assert torch.equal(weight.detach().cpu(), old)

@@ -1,0 +1,138 @@
+"""The padded product equals `linear`: values and gradients, with each loss, in each precision."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import linear
+
+from nmt.kernels import padded_product
+from nmt.kernels.loss import reference_loss, smoothed_loss
+from nmt.kernels.padded_product import padded_linear
+from nmt.kernels.r_drop import r_drop_loss
+
+PAD = 0
+B, T, WIDTH, V = 4, 5, 16, 70  # 70 tokens are padded to 128
+LABELS = torch.randint(0, V, (B, T), generator=torch.Generator().manual_seed(1))
+Product = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor], Tensor]
+
+LOSSES: dict[str, Loss] = {
+    "fused": lambda z: smoothed_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,
+    "R-Drop": lambda z: r_drop_loss(z.flatten(0, 1), LABELS[: B // 2].flatten(), 0.1, PAD, 5)[0],
+    "reference": lambda z: reference_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,
+    "sum": lambda z: z.sum(),
+    "a part": lambda z: z[1:3, ::2, :9].square().sum(),
+}
+OVERWRITING = ["fused", "R-Drop"]
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A precision of training and the distance that it allows."""
+
+    kind: torch.dtype
+    tolerance: float
+    is_autocast: bool = False
+
+    def context(self) -> AbstractContextManager[object]:
+        """Return the context of the forward pass."""
+        return torch.autocast("cpu", torch.bfloat16) if self.is_autocast else nullcontext()
+
+
+PRECISIONS = {
+    "float64": Precision(torch.float64, 1e-12),
+    "float32": Precision(torch.float32, 1e-5),
+    "bf16": Precision(torch.float32, 2e-2, is_autocast=True),
+    "float64 under autocast": Precision(torch.float64, 1e-12, is_autocast=True),
+}
+
+
+@pytest.fixture(params=[*PRECISIONS])
+def precision(request: pytest.FixtureRequest) -> Precision:
+    return PRECISIONS[request.param]
+
+
+def operands(kind: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return x (B, T, WIDTH) and a weight (V, WIDTH) that want gradients."""
+    draw = torch.Generator().manual_seed(2)
+    shapes = (B, T, WIDTH), (V, WIDTH)
+    x, weight = (torch.randn(*shape, generator=draw).to(kind) / 4 for shape in shapes)
+    return x.requires_grad_(), weight.requires_grad_()
+
+
+def results(product: Product, loss: Loss, precision: Precision) -> list[Tensor]:
+    """Return logits, loss and both gradients."""
+    x, weight = operands(precision.kind)
+    with precision.context():
+        logits = product(x, weight)
+    before = logits.detach().clone()
+    value = loss(logits)
+    (3 * value).backward()
+    assert x.grad is not None
+    assert weight.grad is not None
+    return [before, value.detach(), x.grad, weight.grad]
+
+
+@pytest.mark.parametrize("loss", [*LOSSES])
+def test_values_and_gradients_are_those_of_linear(loss: str, precision: Precision) -> None:
+    found = results(padded_linear, LOSSES[loss], precision)
+    expected = results(linear, LOSSES[loss], precision)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        assert float((ours - theirs).norm() / theirs.norm()) < precision.tolerance
+
+
+@pytest.mark.parametrize("loss", [*LOSSES])
+def test_a_gradient_that_overwrote_the_logits_is_not_copied(
+    loss: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Backward multiplies by the memory of the padded logits, whose padding is zero."""
+    used = []
+    with_padding = padded_product.with_padding
+
+    def observed(gradient: Tensor, logits: Tensor) -> Tensor:
+        whole = with_padding(gradient, logits)
+        assert whole.shape == (B * T, 128)
+        assert not whole[:, V:].any()
+        assert torch.equal(whole[:, :V], gradient)
+        used.append(whole.data_ptr() == logits.data_ptr())
+        return whole
+
+    monkeypatch.setattr(padded_product, "with_padding", observed)
+    results(padded_linear, LOSSES[loss], precision)
+    assert used == [loss in OVERWRITING]
+
+
+@pytest.mark.parametrize("shape", [(WIDTH,), (1, WIDTH), (1, 1, WIDTH), (2, 3, 2, WIDTH)])
+def test_any_shape_is_multiplied(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    _, weight = operands(torch.float64)
+    found, expected = padded_linear(x, weight), linear(x, weight)
+    assert found.shape == expected.shape
+    torch.testing.assert_close(found, expected)
+    upstream = torch.randn_like(expected)
+    ours, theirs = (torch.autograd.grad(each, (x, weight), upstream) for each in (found, expected))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("multiple", [7, 10, 64, 128])
+def test_the_memory_has_whole_tiles_and_the_view_the_vocabulary(multiple: int) -> None:
+    x, weight = operands(torch.float32)
+    logits = padded_linear(x, weight, multiple)
+    assert logits.shape[-1] == V
+    assert logits.stride(-2) == -(-V // multiple) * multiple
+    assert logits.is_contiguous() == (V % multiple == 0)  # then it is the plain product
+
+
+def test_without_gradients_it_multiplies_too() -> None:
+    x, weight = operands(torch.float32)
+    with torch.no_grad():
+        assert not padded_linear(x, weight).requires_grad
+        torch.testing.assert_close(padded_linear(x, weight), linear(x, weight))
+    with torch.inference_mode():
+        torch.testing.assert_close(padded_linear(x, weight), linear(x, weight))

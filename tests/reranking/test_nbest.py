@@ -1,0 +1,89 @@
+"""N-best lists in JSON and in Moses's format, and weights files."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmt.decoding.stream import Source
+from nmt.errors import NmtError
+from nmt.reranking.nbest import Candidate, parse_record, records
+from nmt.reranking.weights import WeightsFile, read_weights, write_weights
+
+MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
+0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5
+1 |||  ||| LM0= 0 Length0= 0 ||| 0
+2 ||| x &#124;&#124;&#124; y ||| -3"""
+
+
+def lists_of(text: str) -> list[list[tuple[str, float]]]:
+    found = records(Source(text.split("\n")), "text").segments
+    parsed = [parse_record(each, number, "text") for number, each in enumerate(found, 1)]
+    return [[(each.text, each.score) for each in candidates] for candidates in parsed]
+
+
+def test_moses() -> None:
+    expected = [[("a b", -1.5), ("a", -2.5)], [("", 0.0)], [("x ||| y", -3.0)]]
+    assert lists_of(MOSES) == expected
+
+
+def test_json() -> None:
+    line = {"translations": [{"text": "a ||| b", "score": -1, "other": [1]}]}
+    text = f"{json.dumps(line)}\n{json.dumps(line)}"
+    assert lists_of(text) == 2 * [[("a ||| b", -1.0)]]
+    (found,) = parse_record(json.dumps(line), 1, "text")
+    assert found == Candidate("a ||| b", -1.0, line["translations"][0])
+
+
+def test_nothing() -> None:
+    assert list(records(Source(()), "text").segments) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no JSON", "text, list 1 is damaged"),
+        ('{"translations": []}', "text, list 1 has no translation"),
+        ('{"translations": [{"text": "a"}]}', "text, list 1 is damaged"),
+        ('{"translations": [{"text": "a", "score": "high"}]}', "text, list 1 is damaged"),
+        (
+            '{"translations": [{"text": "a\\nb", "score": 1}]}',
+            "text, list 1 has a translation with",
+        ),
+        ("0 ||| a ||| 1\n2 ||| a ||| 1", "text: list '2' is where list 1 must be"),
+        ("1 ||| a ||| 1", "text: list '1' is where list 0 must be"),
+        ("0 ||| a ||| nan", "text, list 1 has a line that is not"),
+        ("0 ||| a ||| ", "text, list 1 has a line that is not"),
+        ("0 ||| a ||| 1\n0 a", "text: list '0 a' is where list 1 must be"),
+    ],
+)
+def test_other_texts_are_refused(text: str, message: str) -> None:
+    with pytest.raises(NmtError, match=message.replace("|", r"\|")):
+        lists_of(text)
+
+
+def test_weights_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    write_weights(path, WeightsFile(1, {"score": 0.25, "length": -1.0}, metric="BLEU"))
+    assert read_weights(path, ["length", "score"]) == [-1.0, 0.25]
+    assert path.read_text().startswith('{\n  "rerank_weights": 1')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is damaged"),
+        ('{"rerank_weights": 1}', "is damaged"),
+        ('{"rerank_weights": 1, "weights": {"score": "1"}}', "is damaged"),
+        ('{"rerank_weights": 2, "weights": {"score": 1}}', "has version 2"),
+        (
+            '{"rerank_weights": 1, "weights": {"score": 1, "left_to_right": 2}}',
+            "has weights for score, left_to_right, but the features are score, length",
+        ),
+    ],
+)
+def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "weights.json"
+    path.write_text(text)
+    with pytest.raises(NmtError, match=message):
+        read_weights(path, ["score", "length"])

@@ -1,0 +1,170 @@
+"""Guided alignment: its loss, its gradient, and what it does to a training."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.kernels.loss import reference_loss
+from nmt.model.attention import MultiHeadAttention
+from nmt.model.transformer import Transformer
+from nmt.recipe import load_recipe
+from nmt.text.batches import PairDataset
+from nmt.text.plan import plan_epoch
+from nmt.text.prepare import open_prepared
+from nmt.text.tokenizer import PAD
+from nmt.training.guided_alignment import GuidedAlignment, guided_loss
+from tests.conftest import Run
+from tests.training.conftest import assert_same, read_metrics
+
+GUIDED = ("--set", "train.guided_alignment=0.5")
+STILL = ("--set", "model.dropout=0.0", "--set", "train.report_updates=1")
+
+
+def cross_attentions(network: Transformer) -> list[MultiHeadAttention]:
+    modules = [each for each in network.modules() if isinstance(each, MultiHeadAttention)]
+    return [each for each in modules if each.is_cross]
+
+
+def test_the_loss_by_hand() -> None:
+    """One of two tokens is aligned to the second place; the padding at the end is not."""
+    attention = torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.9, 0.1, 0.0]]])
+    assert float(guided_loss(attention, torch.tensor([[2, 0, 0]]))) == pytest.approx(math.log(4))
+    both = guided_loss(attention, torch.tensor([[2, 1, 0]]))
+    assert float(both) == pytest.approx(math.log(4) + math.log(10))
+    assert guided_loss(attention, torch.zeros(1, 3, dtype=torch.long)) == 0
+
+
+def test_a_weight_of_zero_gives_a_finite_loss() -> None:
+    attention = torch.tensor([[[1.0, 0.0]]], requires_grad=True)
+    loss = guided_loss(attention, torch.tensor([[2]]))
+    loss.backward()
+    assert loss.isfinite()
+    assert attention.grad is not None
+    assert attention.grad.isfinite().all()
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    torch.manual_seed(1)
+    scores = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    aligned = torch.tensor([[1, 4, 0], [0, 2, 3]])
+    assert torch.autograd.gradcheck(lambda x: guided_loss(x.softmax(-1), aligned), scores)
+
+
+def prepared_batch(nmt: Run, recipe: Path) -> tuple[RunFolder, PairDataset]:
+    assert nmt("train", recipe, "--max-updates", 1, *STILL, *GUIDED).code == 0
+    run = RunFolder(Path("runs/tiny"))
+    prepared = open_prepared(run.load_recipe(), run.prepared_folder())
+    return run, PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
+
+
+def test_a_training_minimises_the_sum_of_both_losses(nmt: Run, tiny: Path) -> None:
+    """The first update's loss is that of the plain formulas, with all heads' weights recorded."""
+    run, dataset = prepared_batch(nmt, tiny)
+    recipe = run.load_recipe()
+    torch.manual_seed(1)
+    network = Transformer(recipe.model, 40, PAD)
+    found: list[torch.Tensor] = []
+    attention = cross_attentions(network)[0]
+    attention.recorder = lambda query, key, value, weights: found.append(weights)
+    plan = plan_epoch(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        source_tokens=200,
+        target_tokens=200,
+        seed=1,
+        epoch=0,
+    )
+    batch = dataset.batch(plan[0], 0)
+    logits = network(batch.source, batch.target_input).flatten(0, 1)
+    loss = reference_loss(logits, batch.labels.flatten(), 0.1, PAD).smoothed
+    aligned = batch.aligned
+    assert aligned is not None
+    for row, token in aligned.nonzero().tolist():
+        loss = loss - 0.5 * found[0][row, 0, token, aligned[row, token] - 1].log()
+    written = read_metrics(Path("runs/tiny"))[0]
+    assert written["loss"] == pytest.approx(loss.item() / batch.target_tokens, rel=1e-5)
+
+
+def test_batches_hold_the_alignment_of_the_text(nmt: Run, tiny: Path) -> None:
+    """Most links of the toy language are right: its targets are reversed, in upper case."""
+    run, dataset = prepared_batch(nmt, tiny)
+    prepared = open_prepared(run.load_recipe(), run.prepared_folder())
+    tokenizer = prepared.tokenizer
+    batch = dataset.batch(numpy.arange(len(dataset)), 0)
+    assert batch.aligned is not None
+    assert batch.aligned.shape == batch.labels.shape
+    assert (batch.aligned[batch.labels == PAD] == 0).all()
+    source_lengths = (batch.source != PAD).sum(1)
+    assert (batch.aligned < source_lengths[:, None]).all()  # EOS, the last, is aligned to nothing
+    rows = batch.rows(slice(3, 9))
+    assert rows.aligned is not None
+    assert torch.equal(rows.aligned, batch.aligned[3:9, : rows.labels.shape[1]])
+    backwards = PairDataset(
+        prepared.shards, prepared.names, right_to_left=True, alignments=prepared.alignments
+    ).batch(numpy.arange(len(dataset)), 0)
+    assert backwards.aligned is not None
+    length = int((batch.labels[0] != PAD).sum()) - 1
+    assert torch.equal(backwards.labels[0, :length], batch.labels[0, :length].flip(0))
+    assert torch.equal(backwards.aligned[0, :length], batch.aligned[0, :length].flip(0))
+    pairs = [
+        (
+            tokenizer.source.piece(int(batch.source[row, batch.aligned[row, token] - 1])),
+            tokenizer.source.piece(int(batch.labels[row, token])),
+        )
+        for row, token in batch.aligned.nonzero().tolist()
+    ]
+    right = sum(source.upper() == target for source, target in pairs)
+    assert right > 0.8 * len(pairs) > 50
+
+
+def test_threads_micro_batches_and_r_drop_change_rounding_only(nmt: Run, tiny: Path) -> None:
+    options = ["--max-updates", 4, *STILL, *GUIDED]
+    nmt("train", tiny, "--run", "whole", *options)
+    nmt("train", tiny, "--run", "parts", *options, "--set", "train.micro_batch_tokens=30")
+    # Without dropout both passes of R-Drop are the same, and so is the loss.
+    nmt("train", tiny, "--run", "twice", *options, "--set", "train.r_drop=1")
+    whole, parts, twice = (
+        [line["loss"] for line in read_metrics(Path(each)) if line["kind"] == "train"]
+        for each in ("whole", "parts", "twice")
+    )
+    assert whole == pytest.approx(parts, rel=1e-5)
+    assert whole == pytest.approx(twice, rel=1e-5)
+
+
+def test_a_guided_training_resumes_bit_for_bit(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--run", "whole", *GUIDED).code == 0
+    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 6).code == 0
+    Path("parts/prepared/train-0.alignment").unlink()  # is made again, the same
+    assert nmt("train", tiny, "--run", "parts", *GUIDED, "--max-updates", 12).code == 0
+    assert_same(Path("whole/model.safetensors"), Path("parts/model.safetensors"))
+    files = [Path(f"{run}/prepared/train-0.alignment").read_bytes() for run in ("whole", "parts")]
+    assert files[0] == files[1]
+
+
+def test_without_it_there_is_no_alignment(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--max-updates", 1).code == 0
+    assert not [*Path("runs/tiny/prepared").glob("*.alignment")]
+    steps = json.loads(Path("runs/tiny/prepared/manifest.json").read_text())["steps"]
+    assert "alignment" not in steps
+
+
+def test_recording_ends_with_its_block() -> None:
+    network = Transformer(load_recipe("pocket").model, 40, PAD)
+    guide = GuidedAlignment(network, 0.05)
+    with guide.recording():
+        recorders = [each.recorder for each in cross_attentions(network)]
+    assert [each is not None for each in recorders].index(True) == len(recorders) - 2
+    assert all(each.recorder is None for each in cross_attentions(network))
+
+
+@pytest.mark.parametrize("setting", ["train.bpe_dropout=0.1", "train.compile=true"])
+def test_settings_that_do_not_fit_are_refused(nmt: Run, tiny: Path, setting: str) -> None:
+    refused = nmt("train", tiny, *GUIDED, "--set", setting)
+    assert refused.code == 1
+    assert "train.guided_alignment" in refused.err
+    assert setting.split("=", maxsplit=1)[0] in refused.err

@@ -1,0 +1,116 @@
+"""A right-to-left model learns and translates; its targets are the others', backwards."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.decoding.annotators import Wanted
+from nmt.decoding.forced import forced_log_probs
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.translator import Translator
+from nmt.text.batches import PairDataset, flatten
+from nmt.text.bpe_dropout import bpe_dropouts
+from nmt.text.prepare import Prepared
+from nmt.text.shards import open_shard
+from nmt.text.tokenizer import BOS, EOS, load_tokenizer
+from nmt.training.validation import DevSet
+from tests.conftest import WORDS
+
+CPU = torch.device("cpu")
+PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LEAF TREE")]
+
+
+@pytest.fixture(scope="module")
+def model(right_to_left_run: Path) -> TrainedModel:
+    return load_model(right_to_left_run, CPU)
+
+
+@pytest.fixture(scope="module")
+def prepared(right_to_left_run: Path) -> Prepared:
+    folder = right_to_left_run / "prepared"
+    tokenizer = load_tokenizer(right_to_left_run / "tokenizer.model")
+    return Prepared(tokenizer, (open_shard(folder, "train-0", len(tokenizer)),), ("text",), "")
+
+
+def test_segments_backwards() -> None:
+    rows = [[5, 6, 7], [], [8], [9, 10]]
+    turned = flatten(rows).backwards()
+    assert turned.ids.tolist() == [7, 6, 5, 8, 10, 9]
+    assert turned.lengths.tolist() == [3, 0, 1, 2]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_batches_have_targets_backwards(prepared: Prepared, dropout: float) -> None:
+    """After BPE-dropout, with EOS last; sources stay."""
+    dropouts = bpe_dropouts(prepared.tokenizer, dropout, 3)
+    indices = numpy.arange(20)
+    plain, turned = (
+        PairDataset(prepared.shards, prepared.names, dropouts, right_to_left=each).batch(indices, 1)
+        for each in (False, True)
+    )
+    assert torch.equal(plain.source, turned.source)
+    for natural, row in zip(plain.labels.tolist(), turned.labels.tolist(), strict=True):
+        length = natural.index(EOS)
+        assert row == [*natural[:length][::-1], *natural[length:]]
+        assert prepared.tokenizer.target.decode(row[:length][::-1])
+
+
+def test_prepared_files_do_not_depend_on_the_order(skilled_run: Path, model: TrainedModel) -> None:
+    for path in (skilled_run / "prepared").glob("*.ids"):
+        assert path.read_bytes() == (model.path.parent / "prepared" / path.name).read_bytes()
+
+
+def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
+    """The loss equals the loss of a left-to-right reading of hand-turned ids."""
+    dev = DevSet(model.recipe, PAIRS, model.tokenizer)
+    total = count = 0.0
+    for source, target in PAIRS:
+        ids = [*model.tokenizer.target.encode([target])[0][::-1], EOS]
+        read = torch.tensor([[*model.tokenizer.source.encode([source])[0], EOS]])
+        with torch.no_grad():
+            logits = model.network(read, torch.tensor([[BOS, *ids[:-1]]]))
+        total -= float(logits[0].log_softmax(-1)[range(len(ids)), ids].sum())
+        count += len(ids)
+    assert dev.loss(model.network)[1] == pytest.approx(total / count, rel=1e-5)
+    straight = replace(model.recipe.model, target_order="left_to_right")
+    other = DevSet(replace(model.recipe, model=straight), PAIRS, model.tokenizer)
+    assert other.loss(model.network)[1] > 2 * total / count
+
+
+def test_it_translates(model: TrainedModel) -> None:
+    """Translations are in natural order, and so are the ids of hypotheses."""
+    translator = Translator.of(model, model.recipe.decode, print, Wanted(2))
+    sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
+    expected = [" ".join(reversed(each.upper().split())) for each in sources]
+    found = [each.text for each in translator.translate(sources)]
+    right = sum(map(str.__eq__, found, expected))
+    assert right >= 0.6 * len(sources)
+    (first,) = translator.search(model.tokenizer.source.encode(sources[:1]))
+    assert model.tokenizer.target.decode(first[0].ids) == found[0]
+
+
+def test_forced_decoding_reads_outputs_in_natural_order(model: TrainedModel) -> None:
+    """Their log-probability is that of the search; that of EOS is the last, after the first token.
+
+    The model reads an output from its last token on.
+    """
+    translator = Translator.of(model, model.recipe.decode, print, Wanted(2))
+    sources = model.tokenizer.source.encode(["sun moon star", "rain"])
+    found = translator.search(sources)
+    outputs = [[each.ids for each in hypotheses] for hypotheses in found]
+    scored = forced_log_probs([IncrementalDecoder(model.network)], sources, outputs, 100)
+    for source, hypotheses, scores in zip(sources, found, scored, strict=True):
+        for hypothesis, log_probs in zip(hypotheses, scores, strict=True):
+            assert sum(log_probs) == pytest.approx(hypothesis.log_prob, abs=1e-4)
+            read = torch.tensor([[BOS, *hypothesis.ids[::-1]]])
+            with torch.no_grad():
+                logits = model.network(torch.tensor([[*source, EOS]]), read)
+            expected = logits[0].log_softmax(-1)
+            assert log_probs[-1] == pytest.approx(float(expected[-1, EOS]), abs=1e-4)
+            if hypothesis.ids:
+                first = float(expected[0, hypothesis.ids[-1]])
+                assert log_probs[-2] == pytest.approx(first, abs=1e-4)
