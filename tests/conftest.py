@@ -68,7 +68,6 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return f"{len(val)} bytes" if isinstance(val, bytes) and not val.isascii() else None
 
 
-
 @pytest.fixture(autouse=True, scope="session")
 def _handle_interrupts() -> None:
     """Handle SIGINT: a shell starts background jobs, and so the tests, with SIGINT ignored."""

@@ -1,0 +1,105 @@
+"""The functions inside the Transformer on NumPy arrays; the reference of each is in `nmt.model`.
+
+Dimensions: R rows, d their width.
+"""
+
+from collections.abc import Callable
+
+import numpy
+from numpy.typing import NDArray
+
+Floats = NDArray[numpy.float32]
+Rotations = NDArray[numpy.complex64]
+
+NORM_EPSILON = 1e-6  # that of `nmt.model.residual`
+
+
+class ArrayNorm:
+    """LayerNorm, or RMSNorm if there is no bias."""
+
+    def __init__(self, weight: Floats, bias: Floats | None) -> None:
+        """Take the weight and the bias (d,)."""
+        self.weight = weight
+        self.bias = bias
+        # A product with 1 / d is the mean, in a fifth of the time of `mean`.
+        self.mean: Floats = numpy.full((len(weight), 1), 1 / len(weight), numpy.float32)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Normalise x (R, d); the result is a fresh array."""
+        if self.bias is None:
+            scaled: Floats = x / self.deviation(x)
+            scaled *= self.weight
+            return scaled
+        out: Floats = x - x @ self.mean
+        out /= self.deviation(out)
+        out *= self.weight
+        out += self.bias
+        return out
+
+    def deviation(self, x: Floats) -> Floats:
+        """Return the square root (R, 1) of the mean of the squares of x, plus epsilon."""
+        squares: Floats = numpy.matmul(x * x, self.mean)
+        squares += NORM_EPSILON
+        return numpy.sqrt(squares, out=squares)
+
+
+def softmax(x: Floats) -> Floats:
+    """Replace x (..., n) by its softmax over the last dimension, and return it.
+
+    NaN propagates. A row of minus infinities becomes NaN.
+    """
+    x -= numpy.maximum.reduce(x, axis=-1, keepdims=True)
+    numpy.exp(x, out=x)
+    x /= numpy.add.reduce(x, axis=-1, keepdims=True)
+    return x
+
+
+def relu(x: Floats) -> Floats:
+    """Replace x by max(0, x), and return it."""
+    return numpy.maximum(x, 0, out=x)
+
+
+def sigmoid(x: Floats) -> Floats:
+    """Return 1 / (1 + exp(-x)); if the power overflows, 0."""
+    out: Floats = numpy.negative(x)
+    numpy.exp(out, out=out)
+    out += 1
+    return numpy.reciprocal(out, out=out)
+
+
+def silu(x: Floats) -> Floats:
+    """Return x * sigmoid(x)."""
+    out = sigmoid(x)
+    out *= x
+    return out
+
+
+# Functions of the gate in gated activations, by the names of `nmt.model.feed_forward.GATES`. GELU
+# is missing, because NumPy has no error function.
+ARRAY_GATES: dict[str, Callable[[Floats], Floats]] = {
+    "glu": sigmoid,
+    "reglu": lambda x: numpy.maximum(x, 0),
+    "swiglu": silu,
+}
+
+
+def angles(length: int, width: int) -> NDArray[numpy.float64]:
+    """Return pos / 10000^(2i / width) of each position and pair: (length, ceil(width / 2))."""
+    return numpy.arange(length)[:, None] / 10_000 ** (numpy.arange(0, width, 2) / width)
+
+
+def sinusoids(length: int, width: int) -> Floats:
+    """Return the paper's table of positions (length, width), sine and cosine interleaved."""
+    table = numpy.zeros((length, width))
+    table[:, 0::2] = numpy.sin(angles(length, width))
+    table[:, 1::2] = numpy.cos(angles(length, width))[:, : width // 2]
+    return table.astype(numpy.float32)
+
+
+def rotations(length: int, width: int) -> Rotations:
+    """Return e^(i * angle) of each position and pair: (length, width / 2); width is even.
+
+    Rotating a pair of numbers by its angle is a product of complex numbers.
+    """
+    turned: Rotations = numpy.exp(1j * angles(length, width)).astype(numpy.complex64)
+    return turned

@@ -1,0 +1,54 @@
+"""Linear layers on NumPy arrays, for a fixed weight.
+
+The plain reference is `x @ weight.T + bias`. For a few rows, OpenBLAS would copy the whole weight
+into the order of its registers at each call. Products with 64 columns of the weight are small
+enough for its kernels that read the weight as it is: 4 rows take less than half of the time.
+"""
+
+import numpy
+from numpy.typing import NDArray
+
+Floats = NDArray[numpy.float32]
+
+COLUMNS = 64  # of a block; measured for widths of 128 to 2,048
+MOST_ROWS = 48  # for more rows, and for one, the product with the whole weight is as fast
+
+
+class ArrayLinear:
+    """x W^T + b: (R, n) to (R, m) for a fixed weight (m, n)."""
+
+    def __init__(self, weight: Floats, bias: Floats | None = None) -> None:
+        """Take a weight (m, n), which is not copied before it is used, and a bias (m,)."""
+        self.weight = weight
+        self.bias = bias
+        self.whole: Floats | None = None  # (n, m)
+        self.blocks: Floats | None = None  # (m / 64, n, 64)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Multiply x (R, n); the result (R, m) is a fresh array."""
+        rows = len(x)
+        if not 1 < rows <= MOST_ROWS:
+            if self.whole is None:
+                self.whole = numpy.ascontiguousarray(self.weight.T)
+            product = x @ self.whole
+        else:
+            if self.blocks is None:
+                self.blocks = in_blocks(self.weight)
+            count = len(self.blocks)
+            padded = numpy.empty((rows, count, COLUMNS), numpy.float32)
+            numpy.matmul(x, self.blocks, out=padded.swapaxes(0, 1))
+            product = padded.reshape(rows, count * COLUMNS)
+            if product.shape[1] != len(self.weight):
+                product = product[:, : len(self.weight)]
+        if self.bias is not None:
+            product += self.bias
+        return product
+
+
+def in_blocks(weight: Floats) -> Floats:
+    """Return a weight (m, n) as blocks (m / 64, n, 64) of its transpose, filled up with zeros."""
+    rows, width = weight.shape
+    count = -(-rows // COLUMNS)
+    padded = numpy.zeros((count * COLUMNS, width), numpy.float32)
+    padded[:rows] = weight
+    return numpy.ascontiguousarray(padded.reshape(count, COLUMNS, width).swapaxes(1, 2))

@@ -1,0 +1,122 @@
+"""The Transformer in NumPy computes what the model in PyTorch computes."""
+
+import math
+from dataclasses import replace
+
+import numpy
+import pytest
+import torch
+
+from nmt.config import ModelSettings
+from nmt.decoding.array_decoder import ArrayDecoder, has_array_form
+from nmt.decoding.incremental import IncrementalDecoder
+from nmt.model.transformer import Transformer
+
+PAPER = ModelSettings(
+    encoder_layers=2, decoder_layers=3, d_model=64, d_ff=96, heads=4, d_k=16, d_v=16
+)
+VARIANTS = {
+    "paper": PAPER,
+    "pre-norm, rotary, SwiGLU": replace(
+        PAPER, norm="pre", positions="rotary", activation="swiglu", d_v=8
+    ),
+    "RMS norm, untied, GLU": replace(PAPER, norm_kind="rms", tied="none", activation="glu"),
+    "learned positions, own source, ReGLU": replace(
+        PAPER, norm="pre", norm_kind="rms", positions="learned", tied="target", activation="reglu"
+    ),
+    "odd widths": replace(PAPER, d_model=37, d_ff=51, heads=3, d_k=6, d_v=5, positions="rotary"),
+    "one head, one layer": replace(PAPER, encoder_layers=1, decoder_layers=1, heads=1),
+}
+V = 70  # not a multiple of the blocks of ArrayLinear
+
+
+@pytest.fixture(params=VARIANTS)
+def model(request: pytest.FixtureRequest) -> Transformer:
+    torch.manual_seed(3)
+    made = Transformer(VARIANTS[request.param], V, pad_id=0).eval()
+    with torch.no_grad():  # biases and norms start as zeros and ones, which would hide mistakes
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return made
+
+
+def arrays(model: Transformer) -> ArrayDecoder:
+    weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    return ArrayDecoder(model.settings, weights, model.pad_id)
+
+
+def rows_of(
+    generator: numpy.random.Generator, sentences: int, old: int, beam: int
+) -> numpy.ndarray:
+    """Return hypotheses to go on with: those of a sentence among its own."""
+    inside = generator.integers(0, old, (sentences, beam))
+    return inside + old * numpy.arange(sentences)[:, None]
+
+
+@pytest.mark.parametrize(
+    "sentences", [1, 5, 40]
+)  # few rows, and more than ArrayLinear's blocks take
+def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> None:
+    """Logits are equal while hypotheses are reordered and sentences leave the batch."""
+    generator = numpy.random.default_rng(sentences)
+    lengths = generator.integers(1, 12, sentences)
+    lengths[0] = 11
+    source = generator.integers(3, V, (sentences, 12))
+    source[numpy.arange(12) > lengths[:, None]] = 0
+    ours, reference = arrays(model), IncrementalDecoder(model)
+    state, expected_state = ours.encode(source), reference.encode(torch.from_numpy(source))
+    ids = numpy.full((sentences, 1), 2)
+    for step in range(40):  # more than a cache has room for at first
+        logits, state = ours.step(ids, state)
+        expected, expected_state = reference.step(torch.from_numpy(ids), expected_state)
+        assert logits.shape == expected.shape
+        torch.testing.assert_close(torch.from_numpy(logits), expected, atol=2e-4, rtol=1e-4)
+        rows = rows_of(generator, len(ids), ids.shape[1], 4)
+        if step % 13 == 12 and len(rows) > 1:
+            rows = rows[generator.permutation(len(rows))[: len(rows) // 2 + 1]]
+        state, expected_state = state.select(rows), expected_state.select(torch.from_numpy(rows))
+        ids = generator.integers(3, V, rows.shape)
+
+
+def test_tables_of_positions_grow() -> None:
+    """A source of more positions than the first table has is encoded."""
+    torch.manual_seed(3)
+    for positions in ("sinusoidal", "rotary"):
+        settings = replace(PAPER, encoder_layers=1, decoder_layers=1, positions=positions)
+        model = Transformer(settings, V, pad_id=0).eval()
+        source = numpy.arange(600)[None] % 60 + 3
+        logits, _ = arrays(model).step(numpy.array([[2]]), arrays(model).encode(source))
+        with torch.no_grad():
+            expected = model(torch.from_numpy(source), torch.tensor([[2]]))
+        torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_weights_are_left_as_they_were() -> None:
+    model = Transformer(PAPER, V, pad_id=0).eval()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = arrays(model).encode(numpy.array([[5, 6, 1]]))
+    arrays(model).step(numpy.array([[2]]), state)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+def test_gelu_has_no_form() -> None:
+    assert has_array_form(PAPER)
+    assert not has_array_form(replace(PAPER, activation="geglu"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_and_missing_numbers_pass_without_a_warning() -> None:
+    """The gate's power overflows, and NaN reaches the logits, as in PyTorch."""
+    torch.manual_seed(3)
+    model = Transformer(VARIANTS["pre-norm, rotary, SwiGLU"], V, pad_id=0).eval()
+    source, bos = numpy.array([[5, 6, 1]]), numpy.array([[2]])
+    with torch.no_grad():
+        model.get_parameter("encoder.0.feed_forward.inner.bias").sub_(500)
+        expected = model(torch.from_numpy(source), torch.from_numpy(bos))
+    logits, _ = arrays(model).step(bos, arrays(model).encode(source))
+    torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-3, rtol=1e-3)
+    with torch.no_grad():
+        model.get_parameter("decoder.0.feed_forward.inner.bias").add_(math.nan)
+    logits, _ = arrays(model).step(bos, arrays(model).encode(source))
+    assert numpy.isnan(logits).all()
