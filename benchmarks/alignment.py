@@ -17,8 +17,8 @@ import numpy
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # a script in this folder
 
-from nmt.artifacts.model_file import TrainedModel, load_model
 from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.alignment import (
     aligned_places,
     aligning_attention,
@@ -206,14 +206,14 @@ def command(
     run: Path, data: Path, model: Path | None, guided: Path | None, what: str, save: Path | None
 ) -> None:
     """Print the alignment error rates of the aligner and of a run's attention."""
-    folder, cpu = RunFolder(run), torch.device("cpu")
-    trained = load_model(model or folder.model, cpu)
+    folder = RunFolder(run)
+    trained = load_model(model or folder.model, "cpu")
     gold = read_gold(GOLD)
     sentences = Sentences(data, gold, trained.tokenizer)
     found = attention_links(trained, sentences) | aligner_links(folder, sentences)
     if guided:
         path = guided if guided.is_file() else RunFolder(guided).model
-        found["guided attention"] = chosen_links(load_model(path, cpu), sentences)
+        found["guided attention"] = chosen_links(load_model(path, "cpu"), sentences)
     cells = []
     for row, links in found.items():
         measured = quality(links, gold)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from ctranslate2.specs import TransformerSpec
 from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 from torch import Tensor, nn
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import ModelSettings
 from nmt.model.decoder import DecoderLayer
 from nmt.model.encoder import EncoderLayer
@@ -141,7 +140,7 @@ def array(tensor: Tensor) -> Any:
 
 def convert_file(path: Path, folder: Path) -> Tokenizer:
     """Convert a model file; write the model and its tokenizer into a folder."""
-    model = load_model(path, torch.device("cpu"))
+    model = load_model(path, "cpu")
     convert(model, folder)
     (folder / "tokenizer.model").write_bytes(model.tokenizer.model)
     return model.tokenizer

@@ -23,12 +23,12 @@ import ctranslate2
 import torch
 from ctranslate2_model import convert_file  # type: ignore[import-not-found] # in this folder
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding import beam, translator
 from nmt.decoding.observer import SearchStep
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
-from nmt.system.devices import pick_device
+from nmt.system.devices import choose_device
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
 from nmt.text.tokenizer import BOS, EOS
@@ -81,7 +81,7 @@ def full_score(model: TrainedModel, source: list[int], output: list[int]) -> flo
 @click.option("--device", default="cpu", show_default=True, help="Of nmt: cpu or cuda.")
 def command(path: Path, text: Path, limit: int, device: str) -> None:
     """Translate TEXT with MODEL, a .safetensors file, in many ways and compare."""
-    model = load_model(path, pick_device(device))
+    model = load_model(path, choose_device(device))
     lines = list(read_segments(text))[:limit]
     usual = translate(model, lines)
     longest = max(map(len, model.tokenizer.source.encode(lines))) + 1

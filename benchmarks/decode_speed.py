@@ -79,13 +79,12 @@ def overrides(task: Task) -> list[str]:
 
 def nmt_translator(task: Task) -> Translate:
     """Return a function that translates with nmt, without files."""
-    import torch
 
-    from nmt.artifacts.model_file import load_model
+    from nmt.artifacts.trained_model import load_model
     from nmt.decoding.models import decode_settings
     from nmt.decoding.translator import Translator
 
-    loaded = load_model(Path(task.model), torch.device(task.device))
+    loaded = load_model(Path(task.model), task.device)
     if task.forced_length:
         force_length(task.forced_length)
     settings = decode_settings(loaded.recipe, overrides(task))

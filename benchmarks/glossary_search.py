@@ -18,7 +18,7 @@ import sacrebleu
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.artifacts.model_file import load_ensemble
+from nmt.artifacts.trained_model import load_ensemble
 from nmt.decoding.glossary import Entry, Glossary, read_glossary
 from nmt.decoding.models import decode_settings
 from nmt.decoding.terms import Term
@@ -98,7 +98,7 @@ def translators_of(
     model: Path, entries: list[Entry], overrides: tuple[str, ...]
 ) -> tuple[Glossary, list[Translator]]:
     """Return the glossary for a model, and translators without and with it."""
-    loaded = load_ensemble([model], torch.device("cpu"))
+    loaded = load_ensemble([model], "cpu")
     settings = decode_settings(loaded.recipe, overrides)
     translators = [
         Translator.of(loaded, settings, click.echo, glossary=given, pool=ProcessPool(1))

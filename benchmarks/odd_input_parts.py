@@ -16,7 +16,7 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.decoding.translator import Translator
 from nmt.text.corpus import read_segments
 
@@ -40,7 +40,7 @@ class Ways:
     """Translate lines by one model in the ways that are compared."""
 
     def __init__(self, model: Path) -> None:
-        self._model = load_model(model, torch.device("cpu"))
+        self._model = load_model(model, "cpu")
 
     def translate(
         self, lines: Sequence[str], odd_input: str, *, again: bool = False

@@ -16,7 +16,7 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
@@ -82,7 +82,7 @@ def command(
     """Translate SOURCE with MODEL by every combination of the options, and score it."""
     torch.set_num_threads(1)
     sources, references = ([*read_lines(path)][:lines] for path in (source, reference))
-    test = Test(load_model(model, torch.device("cpu")), sources, references)
+    test = Test(load_model(model, "cpu"), sources, references)
     test.measure("beam 4", beam_size=4)
     for heat, share in ((heat, share) for heat in temperature for share in top_p):
         name = f"temperature {heat:g}, top-p {share:g}"

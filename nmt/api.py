@@ -19,7 +19,7 @@ from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
-    from nmt.artifacts.model_file import TrainedModel
+    from nmt.artifacts.trained_model import TrainedModel
     from nmt.decoding.annotators import Wanted
     from nmt.decoding.glossary import Entry
     from nmt.decoding.pair_scores import PairScore

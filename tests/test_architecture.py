@@ -43,6 +43,8 @@ HEAVY = (
     "nmt.decoding",
     "nmt.model",
     "nmt.artifacts.model_file",
+    "nmt.artifacts.network_weights",
+    "nmt.artifacts.trained_model",
 )
 
 LONGEST_FILE = 300

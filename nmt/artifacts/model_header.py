@@ -4,7 +4,6 @@ The header says how large each tensor is. If that does not agree with the recipe
 of the recipe could take any amount of memory; so the file is refused first.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, reason_of, shown
 from nmt.recipe import parse_recipe
-from nmt.recipe.size import count_parameters
+from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.system.file_kinds import START_BYTES, kind_of
 from nmt.system.json_data import parse_json
 from nmt.system.reading import check_regular, read_start
@@ -111,7 +110,7 @@ def check_format(file: Path, metadata: Mapping[str, str]) -> None:
 def check_tensors(stored: Mapping[str, StoredTensor], recipe: Recipe, file: Path) -> int:
     """Return the size of the vocabulary by the weights.
 
-    Raises DamagedError unless the weights are float32 and as many as those of the recipe.
+    Raises DamagedError unless the weights are float32 and have the names and shapes of the recipe.
     """
     other = next((each.dtype for each in stored.values() if each.dtype != "F32"), None)
     if other:
@@ -124,14 +123,27 @@ def check_tensors(stored: Mapping[str, StoredTensor], recipe: Recipe, file: Path
         raise DamagedError(
             f"the weights in {file} do not fit its recipe: there is no matrix {EMBEDDINGS}; {AGAIN}"
         )
-    found = sum(math.prod(each.shape) for each in stored.values())
-    expected = count_parameters(recipe.model, shape[0])
-    if found != expected:
-        raise DamagedError(
-            f"the weights in {file} do not fit its recipe: they are {found:,} numbers instead of"
-            f" {expected:,}; {AGAIN}"
-        )
+    found = {name: each.shape for name, each in stored.items()}
+    check_shapes(found, weight_shapes(recipe.model, shape[0]), file)
     return shape[0]
+
+
+def check_shapes(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], file: Path
+) -> None:
+    """Raise DamagedError unless the weights of a file have the names and shapes expected."""
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            has, wanted = (describe_shape(each.get(name)) for each in (found, expected))
+            raise DamagedError(
+                f"the weights in {file} do not fit its recipe: {shown(name)} is {has} instead of"
+                f" {wanted}; {AGAIN}"
+            )
+
+
+def describe_shape(shape: tuple[int, ...] | None) -> str:
+    """Return a shape such as "40 x 16"; "missing" for None."""
+    return "missing" if shape is None else " x ".join(map(str, shape)) or "one number"
 
 
 def refusal(file: Path, error: Exception) -> NmtError:

@@ -107,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:
         ensure_utf8()
+    limit_blas_threads()
     handle_signals()
     if "_NMT_COMPLETE" in os.environ:
         importlib.import_module("nmt.commands.completion")
@@ -144,6 +145,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None:
         stop_at_once()
     sys.exit(0)
+
+
+def limit_blas_threads() -> None:
+    """Let NumPy's products take one thread, unless the environment sets another number.
+
+    A command computes in one process per core. OpenBLAS starts its threads when NumPy is imported:
+    one per core in each process, which would wait for each other. The Python interface leaves the
+    environment as it is.
+    """
+    if "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def complain(message: str) -> None:

@@ -27,7 +27,7 @@ from nmt.commands.options import (
 from nmt.config import DecodeSettings
 
 if TYPE_CHECKING:
-    from nmt.artifacts.model_file import TrainedModel
+    from nmt.artifacts.trained_model import TrainedModel
     from nmt.decoding.glossary import Entry
     from nmt.decoding.resumable import Resumption
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.alignment import AligningAttention, aligned_places, aligning_attention
 from nmt.decoding.forced import forced_log_probs

@@ -8,11 +8,11 @@ from nmt.artifacts.runs import choose_model
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError
 from nmt.recipe import check_decode, parse_overrides, with_settings
-from nmt.system.devices import pick_device
+from nmt.system.devices import choose_device
 from nmt.system.log import Notify
 
 if TYPE_CHECKING:
-    from nmt.artifacts.model_file import TrainedModel
+    from nmt.artifacts.trained_model import TrainedModel
 
 
 def load_models(
@@ -29,10 +29,10 @@ def load_models(
     chosen = None if paths else choose_model()
     paths = paths if chosen is None else [chosen.path]
 
-    # A missing model is reported before PyTorch is imported, which takes seconds.
-    from nmt.artifacts.model_file import load_ensemble
+    # A missing model is reported before safetensors and NumPy are imported.
+    from nmt.artifacts.trained_model import load_ensemble
 
-    model = load_ensemble(paths, pick_device(device))
+    model = load_ensemble(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides)
     names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""

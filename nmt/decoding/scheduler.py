@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence, Sized
 from itertools import chain
 from typing import Generic, TypeVar
 
-import torch
-
+from nmt.system.cores import core_count
 from nmt.system.parallel import Pool
 from nmt.system.processes import ProcessPool
 from nmt.system.threads import limit_kernel_caches
@@ -40,11 +39,11 @@ class BatchScheduler(Generic[Item, Result]):
         return [found[index] for index in range(len(items))]
 
 
-def decoding_pool(device: torch.device) -> ProcessPool:
+def decoding_pool(device: str) -> ProcessPool:
     """Return a pool of one process for each core on Linux's CPUs, and of none elsewhere.
 
-    A GPU takes one batch at a time, and on macOS forks are not safe.
+    device: a name, such as "cpu". A GPU takes one batch at a time, and on macOS forks are not safe.
     """
     limit_kernel_caches()
-    is_parallel = device.type == "cpu" and sys.platform == "linux"
-    return ProcessPool(torch.get_num_threads() if is_parallel else 1)
+    is_parallel = device == "cpu" and sys.platform == "linux"
+    return ProcessPool(core_count() if is_parallel else 1)

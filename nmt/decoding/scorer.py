@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
@@ -65,8 +65,8 @@ class Scorer:
         """
         networks = [each.network for each in (model, *model.ensemble)]
         device = networks[0].device
-        check_precision(settings, device)
-        chosen = settings_for(settings, device)
+        check_precision(settings, str(device))
+        chosen = settings_for(settings, str(device))
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
@@ -78,7 +78,7 @@ class Scorer:
             for each in networks
         )
         self._scheduler = BatchScheduler(
-            self._score_batch, chosen.batch_tokens, pool or decoding_pool(device)
+            self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
         )
 
     def score(self, pairs: Iterable[TextPair]) -> Iterator[PairScore]:

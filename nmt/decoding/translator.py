@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.config.decode import BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
 from nmt.decoding.alignment import align_all
@@ -86,7 +86,7 @@ class Translator:
                 place terms.
         """
         device = networks[0].device
-        check_precision(settings, device)
+        check_precision(settings, str(device))
         check_glossary(glossary, settings, networks[0])
         self._candidates = candidate_count(settings, wanted.n_best)
         limits = [segment_limit(settings, each.settings) for each in networks]
@@ -102,9 +102,9 @@ class Translator:
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not wanted.alignment,
         )
-        chosen = settings_for(settings, device, self._candidates)
+        chosen = settings_for(settings, str(device), self._candidates)
         self.scheduler = BatchScheduler(
-            self._search_batch, chosen.batch_tokens, pool or decoding_pool(device)
+            self._search_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
         )
         self._device = device
         self._is_gpu = device.type == "cuda"
@@ -256,27 +256,26 @@ def diverged(models: int) -> NmtError:
     )
 
 
-def settings_for(
-    settings: DecodeSettings, device: torch.device, candidates: int = 1
-) -> DecodeSettings:
+def settings_for(settings: DecodeSettings, device: str, candidates: int = 1) -> DecodeSettings:
     """Return the settings with those that depend on the device replaced by its own.
 
+    device: its name, such as "cuda:1".
     candidates: outputs that are searched or drawn for each segment.
     """
     samples = candidates if settings.method == "sample" else 1
-    is_gpu = device.type == "cuda"
+    is_gpu = device.startswith("cuda")
     most = GPU_BATCH_TOKENS if is_gpu else CPU_BATCH_TOKENS
     batch_tokens = settings.batch_tokens or most * BATCH_SAMPLES // max(samples, BATCH_SAMPLES)
     precision = settings.precision
     if precision == "auto":
-        precision = "bf16" if is_gpu and has_bf16(device) else "float32"
+        precision = "bf16" if is_gpu and has_bf16(torch.device(device)) else "float32"
     return replace(settings, batch_tokens=batch_tokens, precision=precision)
 
 
-def check_precision(settings: DecodeSettings, device: torch.device) -> None:
+def check_precision(settings: DecodeSettings, device: str) -> None:
     """Raise NmtError if the device cannot compute in `decode.precision`."""
-    if settings.precision == "int8" and not has_int8(device):
-        on_cpu = "" if device.type == "cpu" else ", or add --device cpu"
+    if settings.precision == "int8" and not has_int8(torch.device(device)):
+        on_cpu = "" if device == "cpu" else ", or add --device cpu"
         raise NmtError(f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{on_cpu}")
 
 

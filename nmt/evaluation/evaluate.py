@@ -25,7 +25,7 @@ from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
-    from nmt.artifacts.model_file import TrainedModel
+    from nmt.artifacts.trained_model import TrainedModel
 
 DEFAULTS = DataSettings()
 

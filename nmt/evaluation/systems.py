@@ -18,7 +18,7 @@ from nmt.text.corpus import TextFile, read_text_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
-    from nmt.artifacts.model_file import TrainedModel
+    from nmt.artifacts.trained_model import TrainedModel
 
 
 class System(Protocol):
@@ -100,12 +100,12 @@ class Model:
         )
         from nmt.decoding.translator import settings_for
 
-        device = self.trained.network.device
+        device = self.trained.device
         return SystemDescription(
             str(self.trained.path),
             sha256_of(self.trained.path),
             settings_for(self.settings, device),
-            str(device),
+            device,
             members,
         )
 

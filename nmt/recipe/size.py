@@ -1,24 +1,71 @@
-"""Count a model's parameters and the memory that its training holds, by formula."""
+"""Tell a model's weights, and the memory that its training holds, from its settings alone."""
+
+import math
+from collections.abc import Sequence
 
 from nmt.config import ModelSettings, Recipe
+
+Shapes = dict[str, tuple[int, ...]]  # by the name of a weight
 
 FLOAT_BYTES = 4
 COPIES = 4  # of each parameter while it trains: weight, gradient and Adam's two moments
 
 
+def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
+    """Return the shape of each weight of a model by its name in `Transformer.state_dict`."""
+    s = settings
+    matrix = vocab_size, s.d_model
+    shapes: Shapes = {"embeddings.weight": matrix}
+    if s.tied != "all":
+        shapes["embeddings.own_source_weight"] = matrix
+    if s.tied == "none":
+        shapes["embeddings.own_softmax_weight"] = matrix
+    if s.positions == "learned":
+        for side in ("source", "target"):
+            shapes[f"embeddings.{side}_positions.table"] = s.max_positions, s.d_model
+    for number in range(s.encoder_layers):
+        shapes |= layer_shapes(s, f"encoder.{number}", ("self_attention",))
+    for number in range(s.decoder_layers):
+        shapes |= layer_shapes(s, f"decoder.{number}", ("self_attention", "cross_attention"))
+    if s.norm == "pre":
+        shapes |= norm_shapes(s, "encoder_norm") | norm_shapes(s, "decoder_norm")
+    return shapes
+
+
+def layer_shapes(settings: ModelSettings, layer: str, attentions: Sequence[str]) -> Shapes:
+    """Return the shapes of a layer of the encoder or the decoder, with one of its sub-layers each.
+
+    layer: such as "encoder.0". attentions: the names of the layer's attention sub-layers.
+    """
+    s = settings
+    keys, values = s.heads * s.d_k, s.heads * s.d_v  # of all heads
+    shapes: Shapes = {}
+    for name in attentions:
+        attention = f"{layer}.{name}"
+        if name == "cross_attention":
+            shapes[f"{attention}.query.weight"] = keys, s.d_model
+            shapes[f"{attention}.key_value.weight"] = keys + values, s.d_model
+        else:
+            shapes[f"{attention}.query_key_value.weight"] = keys + keys + values, s.d_model
+        shapes[f"{attention}.out.weight"] = s.d_model, values
+        shapes |= norm_shapes(s, f"{attention}_norm.norm")
+    feed_forward = f"{layer}.feed_forward"
+    shapes[f"{feed_forward}.inner.weight"] = s.inner_rows, s.d_model
+    shapes[f"{feed_forward}.inner.bias"] = (s.inner_rows,)
+    shapes[f"{feed_forward}.outer.weight"] = s.d_model, s.inner_width
+    shapes[f"{feed_forward}.outer.bias"] = (s.d_model,)
+    return shapes | norm_shapes(s, f"{feed_forward}_norm.norm")
+
+
+def norm_shapes(settings: ModelSettings, norm: str) -> Shapes:
+    """Return the shapes of a normalisation; `norm` is its name."""
+    kinds = ("weight",) if settings.norm_kind == "rms" else ("weight", "bias")
+    return {f"{norm}.{kind}": (settings.d_model,) for kind in kinds}
+
+
 def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
     """Return the number of a model's trainable parameters."""
-    s = settings
-    attention = s.d_model * s.heads * (2 * s.d_k + 2 * s.d_v)
-    feed_forward = s.d_model * (s.inner_rows + s.inner_width) + s.inner_rows + s.d_model
-    norm = s.d_model if s.norm_kind == "rms" else 2 * s.d_model
-    matrices = {"all": 1, "target": 2, "none": 3}[s.tied]
-    final_norms = 2 * norm if s.norm == "pre" else 0
-    positions = 2 * s.max_positions * s.d_model if s.positions == "learned" else 0
-    encoder_layer = attention + feed_forward + 2 * norm
-    decoder_layer = 2 * attention + feed_forward + 3 * norm
-    layers = s.encoder_layers * encoder_layer + s.decoder_layers * decoder_layer
-    return matrices * vocab_size * s.d_model + positions + layers + final_norms
+    return sum(map(math.prod, weight_shapes(settings, vocab_size).values()))
 
 
 def least_parameters(recipe: Recipe) -> int:

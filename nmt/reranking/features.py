@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy
 
-from nmt.artifacts.model_file import TrainedModel
 from nmt.artifacts.model_languages import languages
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.models import load_models
 from nmt.decoding.pairs import TextPair

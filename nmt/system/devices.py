@@ -1,5 +1,7 @@
 """Choose the device that a model runs on."""
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.errors import UsageError
@@ -9,6 +11,28 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 LONGEST_REASON = 150  # characters of PyTorch's reason, which can fill a screen
+CPU_NAMES = ("cpu", "cpu:0")
+# The files of GPUs on Linux: NVIDIA's, also those in its boards, AMD's, and any in WSL.
+GPU_FILES = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")
+
+
+def choose_device(name: str = AUTO, folder: Path = Path("/dev")) -> str:
+    """Return the name of the device that `pick_device` picks, such as "cuda:1".
+
+    PyTorch is not imported for the CPU, nor for "auto" if there is surely no CUDA GPU. folder: of
+    the device files. Raises UsageError as `pick_device` does.
+    """
+    wanted = name.lower()
+    if wanted in CPU_NAMES or (wanted == AUTO and not may_have_gpu(folder)):
+        return "cpu"
+    return str(pick_device(name))
+
+
+def may_have_gpu(folder: Path) -> bool:
+    """Return False if this machine surely has no GPU that PyTorch can use; True if unsure."""
+    if sys.platform != "linux" or not (folder / "null").exists():
+        return True
+    return any(any(folder.glob(pattern)) for pattern in GPU_FILES)
 
 
 def pick_device(name: str = AUTO) -> "torch.device":
@@ -23,7 +47,7 @@ def pick_device(name: str = AUTO) -> "torch.device":
     if wanted == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     present = present_devices()
-    if wanted == "cpu:0":
+    if wanted in CPU_NAMES:
         wanted = "cpu"
     if wanted not in {*present, *(each.partition(":")[0] for each in present)}:
         devices = ", ".join(present)

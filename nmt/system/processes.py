@@ -1,6 +1,7 @@
 """A pool of forked processes, child processes that exit with their parent, deferred signals."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -83,7 +84,7 @@ def kill_children() -> None:
 
 
 class ProcessPool:
-    """A pool of forked copies of this process, each with one torch thread.
+    """A pool of forked copies of this process, each with one thread.
 
     Copies share the memory that existed when `map` was first called, such as a model's weights.
     Threads would also share the interpreter's lock, for which small operations wait: a search
@@ -135,11 +136,11 @@ _function: Callable[[Any], Any]
 
 def start_copy(function: Callable[[Any], Any]) -> None:
     """Initialize a forked copy; the function is in its memory already and is never pickled."""
-    import torch
-
     global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
-    torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
     watch_parent()
 
 

@@ -9,10 +9,12 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-
-import torch
+from typing import TYPE_CHECKING
 
 from nmt.system.parallel import Item, Result
+
+if TYPE_CHECKING:
+    import torch
 
 # oneDNN, which multiplies torch's matrices on a CPU, compiles a kernel for each shape and keeps
 # 1,024 of each of two kinds. Batches come in hundreds of shapes, which filled a gigabyte; smaller
@@ -27,7 +29,7 @@ def limit_kernel_caches() -> None:
         os.environ.setdefault(name, capacity)
 
 
-def thread_pool_for(device: torch.device) -> "ThreadPool":
+def thread_pool_for(device: "torch.device") -> "ThreadPool":
     """Return a pool for work on a device: several threads on a CPU, one on a GPU."""
     return ThreadPool(MAX_THREADS if device.type == "cpu" else 1)
 
@@ -39,6 +41,8 @@ class ThreadPool:
     """
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
+        import torch
+
         limit_kernel_caches()
         cores = torch.get_num_threads()
         # Leave the fewest cores idle; of equal choices take the most threads.

@@ -19,7 +19,8 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from nmt.artifacts.model_file import load_weights, read_model_file, save_model
+from nmt.artifacts.model_file import save_model
+from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError
@@ -89,7 +90,7 @@ def save_checkpoint(
     try:
         if not digests:
             digests = {
-                WEIGHTS: save_model(weights, network, tokenizer, recipe, [update]),
+                WEIGHTS: save_model(weights, arrays_of(network), tokenizer, recipe, [update]),
                 STATE: save_state(state, optimizer),
             }
         write_manifest(manifest, CheckpointManifest(progress, fingerprint, digests))
@@ -234,7 +235,7 @@ def resume(
     if not update:
         return Progress()
     weights, state = (checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE))
-    load_weights(network, read_model_file(weights).weights, weights)
+    load_file(network, weights)
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
     except (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.artifacts.model_file import load_weights
+from nmt.artifacts.network_weights import load_weights
 from nmt.decoding.segments import output_limit
 from nmt.model.transformer import Transformer
 from nmt.text.batches import PairDataset

@@ -7,7 +7,8 @@ from contextlib import nullcontext
 
 import torch
 
-from nmt.artifacts.model_file import load_weights, read_model_file, save_model
+from nmt.artifacts.model_file import save_model
+from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import with_settings
 from nmt.system.log import note
@@ -156,7 +157,7 @@ class Trainer:
         progress.count_validation(validation, improved=improved)
         if improved and self.workers.is_first:
             self.folder.check(self.progress.update)
-            weights, tokenizer = self.network.state_dict(), self.prepared.tokenizer.model
+            weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
             save_model(self.run.best, weights, tokenizer, self.recipe, [progress.update])
         log.write_validation(validation, improved=improved)
         if self.is_checkpoint_due():
@@ -178,8 +179,7 @@ class Trainer:
     def average(self, log: MetricsLog, stop: StopRequest) -> TrainingOutcome:
         """Average the last checkpoints (section 6.1), save and validate the average."""
         self.workers.on_first_worker(self.write_average)
-        mean = read_model_file(self.run.model)
-        load_weights(self.network, mean.weights, self.run.model)
+        mean = load_file(self.network, self.run.model)
         validation = self.validate(stop)
         if validation is None:
             stopped_by = self.workers.shared_signal(stop.signal)

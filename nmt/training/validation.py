@@ -159,7 +159,7 @@ class DevSet:
         return list(batches_by_length(lengths, self._batch_tokens(network)))
 
     def _batch_tokens(self, network: Transformer) -> int:
-        return settings_for(self._recipe.decode, network.device).batch_tokens
+        return settings_for(self._recipe.decode, str(network.device)).batch_tokens
 
     def _sums(self, network: Transformer, indices: Sequence[int]) -> list[tuple[float, float]]:
         """Return the sums of a batch, of parts of it if it does not fit into a GPU."""

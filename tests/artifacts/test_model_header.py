@@ -1,5 +1,6 @@
 """The header of a model file is checked before tensors are loaded and a network is made."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_no_network_is_made_of_a_recipe_that_the_weights_do_not_fit(
     }
     result = nmt(command, *arguments[command])
     assert (result.code, result.out) == (1, "")
-    assert "do not fit its recipe: they are 6,016 numbers instead of" in result.err
+    assert re.search(r"do not fit its recipe: '\w+[.\w]*' is .* instead of ", result.err)
     assert result.err.count("\n") == 1
 
 

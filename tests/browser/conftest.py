@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import load_model
 from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
@@ -183,7 +182,7 @@ def browser(driver: "WebDriver") -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def explanation(skilled_run: Path) -> Explanation:
     """Explain a sentence with a small model that writes words."""
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     return explain(model, SENTENCE, model.recipe.decode, print)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
@@ -102,7 +102,7 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
         "tokenizer.joint=false",
         "tokenizer.vocab_size=30",
     )
-    model = load_model(run, torch.device("cpu"))
+    model = load_model(run, "cpu")
     explanation = explain(model, "sun moon", model.recipe.decode, print)
     browser.open(write(explanation, tmp_path))
     for view in VIEWS:
@@ -124,7 +124,7 @@ def test_the_page_describes_characters_and_learned_positions(
     browser: Browser, tmp_path: Path
 ) -> None:
     run = train_tiny(tmp_path, "tokenizer.kind=char", "model.positions=learned")
-    model = load_model(run, torch.device("cpu"))
+    model = load_model(run, "cpu")
     browser.open(write(explain(model, "sun moon", model.recipe.decode, print), tmp_path))
     assert "character by character" in browser.text("#tokens .lead")
     assert "learned for the position" in browser.text("#embedding .lead")
@@ -136,7 +136,7 @@ def test_markup_in_the_sentence_is_shown_as_text(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
     text = "sun <script>document.title='hit'</script> <b>moon</b> </script>"
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     browser.open(write(explain(model, text, model.recipe.decode, print), tmp_path))
     assert browser.text("h1 .source") == text
     assert browser.driver.title == f"How tiny translates: {text}"
@@ -146,7 +146,7 @@ def test_markup_in_the_sentence_is_shown_as_text(
 def test_a_sentence_of_more_than_50_tokens(
     browser: Browser, skilled_run: Path, tmp_path: Path
 ) -> None:
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     explanation = explain(model, LONG, model.recipe.decode, print)
     assert len(explanation.source_ids) > 50
     for width in (360, 1280):
@@ -156,7 +156,7 @@ def test_a_sentence_of_more_than_50_tokens(
 
 
 def test_right_to_left_and_long_words(browser: Browser, hebrew_run: Path, tmp_path: Path) -> None:
-    model = load_model(hebrew_run, torch.device("cpu"))
+    model = load_model(hebrew_run, "cpu")
     word = "שמש" * 40
     browser.open(
         write(explain(model, f"ירח שמש כוכב {word}", model.recipe.decode, print), tmp_path), 360
@@ -175,7 +175,7 @@ def test_right_to_left_and_long_words(browser: Browser, hebrew_run: Path, tmp_pa
 
 
 def test_long_words_in_the_reading(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     word = "moon" * 20
     browser.open(write(explain(model, f"sun {word}", model.recipe.decode, print), tmp_path), 360)
     browser.focus("#alignment .sentence.source .word:last-child")
@@ -205,7 +205,7 @@ def test_words_of_every_script(
 
 
 def test_a_translation_without_a_word(browser: Browser, skilled_run: Path, tmp_path: Path) -> None:
-    model = copy.deepcopy(load_model(skilled_run, torch.device("cpu")))
+    model = copy.deepcopy(load_model(skilled_run, "cpu"))
     norm = model.network.get_submodule("decoder.0.feed_forward_norm.norm")
     with torch.no_grad():  # the output of the decoder is always the embedding of EOS
         norm.get_parameter("weight").zero_()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from tests.browser.conftest import Browser, write
@@ -245,7 +245,7 @@ def test_the_page_says_why_the_search_ends(
     settings: dict[str, Any],
     reason: str,
 ) -> None:
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     decode = replace(model.recipe.decode, length_penalty=2.0, max_extra_tokens=30)
     explanation = explain(model, text, replace(decode, **settings), print)
     browser.open(write(explanation, tmp_path))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from tests.commands.conftest import give_stdin, translate
 from tests.conftest import WORDS, CommandResult, Run
 
@@ -95,7 +95,7 @@ def test_every_output_of_the_search_has_its_score(
     found = score(nmt, skilled_run, path, "--columns", "2,1", "--pieces", *options)
     assert_scores(numbers(found), every)
 
-    target = load_model(skilled_run, CPU).tokenizer.target
+    target = load_model(skilled_run, "cpu").tokenizer.target
     same = [
         each
         for each in every
@@ -132,7 +132,7 @@ def test_blank_sides(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     source, target, _ = write_pairs(tmp_path)
     found = numbers(score(nmt, skilled_run, source, target))
     assert found[1] == [0, 0, 0, 0]
-    target_ids = load_model(skilled_run, CPU).tokenizer.target.encode([b for _, b in PAIRS])
+    target_ids = load_model(skilled_run, "cpu").tokenizer.target.encode([b for _, b in PAIRS])
     lengths = [len(ids) + 1 for ids in target_ids]
     assert [row[3] for row in found] == [lengths[0], 0, *lengths[2:]]
     assert all(row[0] < 0 for row in [found[0], *found[2:]])

@@ -7,8 +7,8 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.model_file import load_model
 from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
 from nmt.decoding.alignment import aligning_attention, attention_to_source, best_places
 from nmt.decoding.annotators import Wanted
@@ -47,7 +47,7 @@ def test_guided_alignment_trains_one_head(guided_run: Path) -> None:
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
     dataset = PairDataset(prepared.shards, prepared.names, alignments=prepared.alignments)
     batch = dataset.batch(numpy.arange(len(dataset)), 0)
-    decoder = IncrementalDecoder(load_model(run.model, torch.device("cpu")).network)
+    decoder = IncrementalDecoder(load_model(run.model, "cpu").network)
     with torch.inference_mode():
         weights = attention_to_source(decoder, batch.source, batch.labels, [0])[0]
     assert batch.aligned is not None
@@ -67,7 +67,7 @@ def test_a_guided_model_aligns_with_that_head(
 ) -> None:
     aligned = tmp_path / "out.align"
     out = translate(nmt, guided_run, source, "--alignments", aligned).out.split("\n")
-    model = load_model(RunFolder(guided_run).model, torch.device("cpu"))
+    model = load_model(RunFolder(guided_run).model, "cpu")
     attention = aligning_attention(model.recipe)
     assert attention.head == 0
     lines = source.read_text().split("\n")

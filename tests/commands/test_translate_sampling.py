@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.translator import Translator
 from nmt.system.processes import ProcessPool
@@ -52,7 +51,7 @@ def test_the_same_seed_draws_the_same(nmt: Run, skilled_run: Path, lines: Path) 
 
 
 def test_processes_change_nothing(skilled_run: Path, lines: Path) -> None:
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     settings = replace(model.recipe.decode, method="sample", temperature=2.0, batch_tokens=20)
     for changed in (settings, replace(settings, mbr="chrf", candidates=6)):
         found = []

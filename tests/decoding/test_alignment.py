@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.alignment import (
     AligningAttention,
     aligned_places,
@@ -28,7 +28,7 @@ MEAN = AligningAttention(0, None)
 
 @pytest.fixture(scope="module")
 def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run / "model.safetensors", torch.device("cpu"))
+    return load_model(skilled_run / "model.safetensors", "cpu")
 
 
 def links_of(

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.config import ModelSettings
 from nmt.decoding import device_beam
 from nmt.decoding.annotators import Wanted
@@ -139,7 +139,7 @@ def test_a_translator_on_a_gpu_writes_the_same(
     skilled_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its two parts that differ, on tensors of the CPU, for segments of different lengths."""
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     settings = replace(model.recipe.decode, max_extra_tokens=20, odd_input="as_is")
     segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
 

@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_ensemble
+from nmt.artifacts.trained_model import TrainedModel, load_ensemble
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.beam import beam_search
 from nmt.decoding.ensemble import Ensemble
@@ -88,7 +88,7 @@ def test_result_does_not_depend_on_order_or_repetition() -> None:
 
 
 def load(*runs: Path) -> TrainedModel:
-    return load_ensemble(runs, torch.device("cpu"))
+    return load_ensemble(runs, "cpu")
 
 
 def translate(model: TrainedModel, segments: list[str]) -> list[Translation]:

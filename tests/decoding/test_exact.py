@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding import scheduler
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.translation import Translation
@@ -24,7 +24,7 @@ N_BEST = 3
 
 @pytest.fixture(scope="module")
 def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run, torch.device("cpu"))
+    return load_model(skilled_run, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_ensemble, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
@@ -23,7 +23,7 @@ N_BEST = 4
 
 @pytest.fixture(scope="module")
 def model(skilled_run: Path) -> TrainedModel:
-    return load_model(skilled_run, CPU)
+    return load_model(skilled_run, "cpu")
 
 
 def sources_of(model: TrainedModel, count: int = 20) -> list[list[int]]:
@@ -89,7 +89,7 @@ def test_an_ensemble_averages_probabilities(skilled_run: Path) -> None:
     checkpoints = sorted((skilled_run / "checkpoints").glob("*.safetensors"))
     paths = [skilled_run, *checkpoints[:1]]
     assert len(paths) == 2
-    model = load_ensemble(paths, CPU)
+    model = load_ensemble(paths, "cpu")
     translator = Translator.of(model, model.recipe.decode, print, Wanted(N_BEST))
     sources = sources_of(model, 8)
     found = translator.search(sources)

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.segments import segment_limit, split_long
 from nmt.errors import NmtError
@@ -76,7 +75,7 @@ def test_text_longer_than_learned_positions_is_refused_at_once(
 
 @pytest.mark.parametrize("limit", [2, 7, 40, 1000])
 def test_splitting_loses_no_id_and_keeps_the_limit(tiny_run: Path, limit: int) -> None:
-    subwords = load_model(tiny_run, torch.device("cpu")).tokenizer.source
+    subwords = load_model(tiny_run, "cpu").tokenizer.source
     ids = subwords.encode([" ".join(WORDS * 5) + "x" * 50])[0]
     parts = split_long(ids, limit, subwords)
     assert [each for part in parts for each in part] == ids

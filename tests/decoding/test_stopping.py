@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.config import declared_settings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
@@ -119,7 +119,7 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
             return super().step(last_ids, state)
 
     monkeypatch.setattr("nmt.decoding.translator.IncrementalDecoder", Counting)
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     counts = {}
     for stopping in ("safe", "beam_finished"):
         steps = 0

@@ -9,9 +9,8 @@ from typing import Any
 from weakref import ref
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import DecodeSettings
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.hypothesis import Hypothesis
@@ -26,7 +25,7 @@ SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 
 @pytest.fixture
 def trained(tiny_run: Path) -> TrainedModel:
     """Load the tiny model."""
-    return load_model(tiny_run, torch.device("cpu"))
+    return load_model(tiny_run, "cpu")
 
 
 def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
@@ -64,7 +63,7 @@ def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> Non
 
 def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     """A translator packs them: the layers of the model can be freed."""
-    model = load_model(tiny_run, torch.device("cpu"))
+    model = load_model(tiny_run, "cpu")
     translator = Translator.of(model, model.recipe.decode, lambda _: None)
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
     del model
@@ -112,10 +111,10 @@ def test_defaults_depend_on_the_device(
 ) -> None:
     """A setting that is given stays as it is."""
     monkeypatch.setattr("nmt.decoding.translator.has_bf16", lambda device: has_bf16)
-    found = settings_for(DecodeSettings(beam_size=7), torch.device(device))
+    found = settings_for(DecodeSettings(beam_size=7), device)
     assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
     given = DecodeSettings(batch_tokens=5, precision="float32" if precision == "bf16" else "bf16")
-    assert settings_for(given, torch.device(device)) == given
+    assert settings_for(given, device) == given
 
 
 def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(

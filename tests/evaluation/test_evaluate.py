@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.commands.evaluate import TOKENIZERS
 from nmt.config import DecodeSettings
 from nmt.decoding.translator import settings_for
@@ -27,7 +26,7 @@ def write(path: Path, *lines: str) -> Path:
 
 def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run: Path) -> None:
     folder = skilled_run.parent.parent
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     result = evaluate_model(model, model.recipe.decode, DataFolder(folder), lambda text: None)
     printed = nmt("evaluate", "--model", skilled_run, "--data-dir", folder, "--json")
     (expected,) = json.loads(printed.out)["results"]
@@ -38,20 +37,20 @@ def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run:
     assert {score.name: score.value for score in system.scores} == {
         name: each["value"] for name, each in expected["scores"].items()
     }
-    assert result.system.decode == settings_for(model.recipe.decode, torch.device("cpu"))
+    assert result.system.decode == settings_for(model.recipe.decode, "cpu")
     assert test_set.by_length is None
 
 
 def test_a_model_is_scored_on_files_with_other_settings(skilled_run: Path) -> None:
     folder = skilled_run.parent.parent
-    model = load_model(skilled_run, torch.device("cpu"))
+    model = load_model(skilled_run, "cpu")
     files = [folder / "train.src", folder / "train.tgt"]
     greedy = DecodeSettings(beam_size=1)
     result = evaluate_model(model, greedy, DataFolder(folder), lambda text: None, files=files)
     (test_set,) = result.test_sets
     assert test_set.name == str(files[0])
     assert test_set.systems[0].scores[0].name == "BLEU"
-    assert result.system.decode == settings_for(greedy, torch.device("cpu"))
+    assert result.system.decode == settings_for(greedy, "cpu")
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:

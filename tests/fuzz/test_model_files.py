@@ -11,8 +11,10 @@ import pytest
 import torch
 from hypothesis import given
 
-from nmt.artifacts.model_file import load_model, save_model
+from nmt.artifacts.model_file import save_model
+from nmt.artifacts.network_weights import arrays_of
 from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.trained_model import load_model
 from nmt.config import ModelSettings, Recipe, TokenizerSettings
 from nmt.model.transformer import Transformer
 from nmt.studio.report.history import stored_parameters
@@ -39,8 +41,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     tokenizer = learn_subwords(["a b c"] * 9, TokenizerSettings(9, kind="word"))
     weights = Transformer(MODEL, len(tokenizer), PAD).state_dict()
-    save_model(path, weights, tokenizer.model, Recipe("tiny", model=MODEL), [1])
-    assert load_model(path, CPU).tokenizer.model == tokenizer.model
+    save_model(path, arrays_of(weights), tokenizer.model, Recipe("tiny", model=MODEL), [1])
+    assert load_model(path, "cpu").tokenizer.model == tokenizer.model
     return path.read_bytes()
 
 
@@ -113,7 +115,7 @@ def test_model_files(model: bytes, tmp_path: Path, draw: Random) -> None:
     """A file is a model whose network has the shapes of its recipe, or it is refused."""
     run = RunFolder(tmp_path)
     run.model.write_bytes(changed_model(draw, model))
-    loaded = value_or_error(lambda: load_model(run.model, CPU))
+    loaded = value_or_error(lambda: load_model(run.model, "cpu"))
     parameters = stored_parameters(run)
     if loaded is not None:
         network = loaded.network

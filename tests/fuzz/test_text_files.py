@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.artifacts.model_file import load_model
+from nmt.artifacts.trained_model import load_model
 from nmt.config import Recipe, TextFiles
 from nmt.decoding.bad_lines import ACTIONS, BadLines
 from nmt.decoding.output_formats import best_line
@@ -179,7 +178,7 @@ def test_pairs_align_or_are_told(folder: Path, left: bytes, right: bytes, form: 
 @pytest.fixture(scope="module")
 def translator(tiny_run: Path) -> Translator:
     """Return a translator whose search is short."""
-    trained = load_model(tiny_run, torch.device("cpu"))
+    trained = load_model(tiny_run, "cpu")
     changed = replace(trained.recipe.decode, beam_size=2, max_segment_tokens=20)
     return Translator.of(trained, changed, lambda _: None)
 

@@ -1,13 +1,16 @@
 """Devices by name."""
 
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 import nmt
 from nmt.errors import UsageError
-from nmt.system.devices import pick_device, present_devices
+from nmt.system.devices import choose_device, may_have_gpu, pick_device, present_devices
 from tests.conftest import Run
 
 NO_DEVICES = ["bogus", "meta", "", "mps", "cuda:99", "hpu", "mkldnn", "cpu:1", "a\n", "\udc80"]
@@ -63,6 +66,50 @@ def test_a_device_that_does_not_work_gives_a_short_reason(monkeypatch: pytest.Mo
     monkeypatch.setattr("torch.zeros", fail)
     with pytest.raises(UsageError, match=r"^device 'cuda' does not work: all devices are busy$"):
         pick_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["cpu", "CPU", "cpu:0", "auto", "Auto"])
+def test_the_cpu_is_chosen_without_torch(tmp_path: Path, name: str) -> None:
+    (tmp_path / "null").touch()
+    code = (
+        "import sys; from pathlib import Path; from nmt.system.devices import choose_device;"
+        f"print(choose_device({name!r}, Path({str(tmp_path)!r})), 'torch' in sys.modules)"
+    )
+    found = subprocess.check_output([sys.executable, "-c", code], text=True)
+    if name.lower() == "auto" and sys.platform != "linux":
+        pytest.skip("only Linux shows its devices as files")
+    assert found == "cpu False\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["null", "tty", "nvme0n1", "nvram", "dri"], False),
+        ([], True),  # hidden
+        (["null", "nvidia0"], True),
+        (["null", "nvidiactl"], True),
+        (["null", "nvhost-gpu"], True),
+        (["null", "kfd"], True),
+        (["null", "dxg"], True),
+    ],
+)
+def test_pytorch_is_asked_if_there_may_be_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str], expected: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in files:
+        (tmp_path / name).touch()
+    assert may_have_gpu(tmp_path) == expected
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert choose_device("auto", tmp_path) == ("cuda" if expected else "cpu")
+
+
+def test_a_chosen_device_is_the_one_that_is_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, "cuda", 2)
+    monkeypatch.setattr("torch.zeros", lambda *sizes, device: None)
+    assert choose_device("cuda:1") == "cuda:1"
+    with pytest.raises(UsageError, match="'cuda:2' is not on this machine"):
+        choose_device("cuda:2")
 
 
 @pytest.mark.parametrize("name", ["mps", "nonsense", "cuda:99", "meta", "xpu", ""])

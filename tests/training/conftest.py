@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from nmt.artifacts.model_file import read_model
+from nmt.artifacts.network_weights import tensors_of
 from nmt.artifacts.run_folder import RunFolder
 from nmt.training import trainer
 from nmt.training.updates import Updater
@@ -40,7 +41,7 @@ main(sys.argv[1:])
 
 def weights(path: Path) -> dict[str, Tensor]:
     """Return a model file's weights."""
-    return read_model(path).weights
+    return tensors_of(read_model(path).weights)
 
 
 def assert_same(one: Path, other: Path) -> None:

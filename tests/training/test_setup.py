@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.model_file import load_ensemble
 from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.trained_model import load_ensemble
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe, read_recipe
 from nmt.text.corpus import DataFolder
@@ -64,8 +64,8 @@ def test_one_process_reads_each_part_of_the_setup_once(
 
 def test_a_model_path_is_resolved_once(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Counter[str] = Counter()
-    count_calls(monkeypatch, calls, "nmt.artifacts.model_file.find_model", str)
-    load_ensemble([tiny_run], CPU)
+    count_calls(monkeypatch, calls, "nmt.artifacts.trained_model.find_model", str)
+    load_ensemble([tiny_run], "cpu")
     assert calls == {str(tiny_run): 1}
 
 

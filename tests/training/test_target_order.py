@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
@@ -26,7 +26,7 @@ PAIRS = [("sun moon", "MOON SUN"), ("rain", "RAIN"), ("tree leaf root", "ROOT LE
 
 @pytest.fixture(scope="module")
 def model(right_to_left_run: Path) -> TrainedModel:
-    return load_model(right_to_left_run, CPU)
+    return load_model(right_to_left_run, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
@@ -63,9 +63,9 @@ def explain(
     settings that a page cannot show.
     """
     check_settings(settings)
-    network = model.network
-    settings = settings_for(settings, network.device)
+    settings = settings_for(settings, model.device)
     ids = encode(model, text, settings, notify)
+    network = model.network
     if settings.precision == "bf16":
         network = copy.deepcopy(network).bfloat16()  # as for translating
     source = source_batch([ids]).to(network.device)

@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-import torch
-
 from nmt.config import ModelSettings
-from nmt.model.transformer import Transformer
+from nmt.recipe.size import weight_shapes
 
 LAYER = re.compile(r"(encoder|decoder)\.(\d+)\.(.+)")
 
@@ -42,10 +40,8 @@ class Part:
 
 
 def weights_of(settings: ModelSettings, vocab_size: int) -> list[Weight]:
-    """Return every weight of a model, which is built without allocating its weights."""
-    with torch.device("meta"):
-        network = Transformer(settings, vocab_size, pad_id=0)
-    return [Weight(name, tuple(each.shape)) for name, each in network.named_parameters()]
+    """Return every weight of a model."""
+    return [Weight(*each) for each in weight_shapes(settings, vocab_size).items()]
 
 
 def parts_of(weights: Iterable[Weight]) -> list[Part]:

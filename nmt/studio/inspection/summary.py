@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.model_file import ModelFile, shapes
+from nmt.artifacts.model_file import ModelFile
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.studio.inspection.architecture import Weight, parts_of, weights_of
@@ -59,7 +59,8 @@ def inspect_model(path: Path, content: ModelFile, length: int) -> Inspection:
     recipe = content.recipe
     recipe = replace(recipe, tokenizer=replace(recipe.tokenizer, vocab_size=V))
     inspection = inspect_recipe(recipe, length)
-    if {each.name: each.shape for each in inspection.weights} != shapes(content.weights):
+    stored = {name: each.shape for name, each in content.weights.items()}
+    if {each.name: each.shape for each in inspection.weights} != stored:
         raise NmtError(f"the weights in {path} do not fit its recipe")
     return replace(inspection, model=path, updates=content.updates)
 

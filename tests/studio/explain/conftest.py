@@ -3,16 +3,15 @@
 from pathlib import Path
 
 import pytest
-import torch
 
-from nmt.artifacts.model_file import TrainedModel, load_model
+from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import Explanation, explain
 
 
 @pytest.fixture(scope="session")
 def model(skilled_run: Path) -> TrainedModel:
     """A small model that writes words; it has two heads and one layer in each stack."""
-    return load_model(skilled_run, torch.device("cpu"))
+    return load_model(skilled_run, "cpu")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.network_weights import arrays_of
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings, ModelSettings, Recipe
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError, UsageError
@@ -93,8 +94,9 @@ def test_vectors_add_up_with_variants_of_later_papers(model: TrainedModel) -> No
         positions="rotary",
         tied="none",
     )
-    network = Transformer(later, len(model.tokenizer), 0).eval()
-    untrained = replace(model, network=network, recipe=replace(model.recipe, model=later))
+    weights = arrays_of(Transformer(later, len(model.tokenizer), 0).state_dict())
+    untrained = replace(model, weights=weights, recipe=replace(model.recipe, model=later))
+    network = untrained.network
     data = page_data(explain(untrained, "sun moon", model.recipe.decode, print))
 
     def close(one: torch.Tensor, other: torch.Tensor) -> None:
@@ -182,9 +184,9 @@ def test_a_page_of_20_tokens_stays_small(
 ) -> None:
     """The weights are random; a page with fewer than 40 tokens is scaled up to 40."""
     torch.manual_seed(0)
-    network = Transformer(settings, len(model.tokenizer), 0).eval()
+    weights = arrays_of(Transformer(settings, len(model.tokenizer), 0).state_dict())
     recipe = Recipe("size", model=settings, decode=DecodeSettings(max_extra_tokens=1))
-    untrained = TrainedModel(network, model.tokenizer, recipe, model.path)
+    untrained = TrainedModel(weights, model.tokenizer, recipe, model.path)
     text = ""
     while len(model.tokenizer.source.encode([f"{text} sun"])[0]) <= 19:
         text += " sun"

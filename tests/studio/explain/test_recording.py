@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.artifacts.model_file import TrainedModel
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.model.decoder import DecoderLayer
 from nmt.model.transformer import Transformer

@@ -1,0 +1,99 @@
+"""A trained model in memory, loaded without PyTorch: its network is made when it is first used."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.artifacts.model_file import Weights, find_model, read_model_file
+from nmt.artifacts.model_header import AGAIN, EMBEDDINGS
+from nmt.config import Recipe
+from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from nmt.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model, or an ensemble, that is ready to translate."""
+
+    weights: Weights  # they fit the recipe and the tokenizer
+    tokenizer: Tokenizer
+    recipe: Recipe
+    path: Path
+    device: str = "cpu"  # that the network is on, such as "cuda:1"
+    ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
+
+    @cached_property
+    def network(self) -> "Transformer":
+        """The network, in evaluation mode, on its device; on a CPU it shares the weights' memory.
+
+        The first use imports PyTorch, which takes longer than to translate a sentence.
+        """
+        from nmt.artifacts.network_weights import network_of
+
+        return network_of(self.recipe.model, self.weights).to(self.device).eval()
+
+
+def load_model(path: Path, device: str) -> TrainedModel:
+    """Return the model in a file or a run folder, ready to translate on a device.
+
+    Raises NmtError as `read_model` does, or if the weights do not fit the tokenizer.
+    """
+    return load_model_file(find_model(path), device)
+
+
+def load_model_file(file: Path, device: str) -> TrainedModel:
+    """Return the model in a file, ready to translate on a device."""
+    content = read_model_file(file)
+    tokenizer = Tokenizer(content.tokenizer, f"the tokenizer inside {file}")
+    rows = len(content.weights[EMBEDDINGS])
+    if rows != len(tokenizer):
+        raise DamagedError(
+            f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
+            f" tokenizer has {len(tokenizer):,}; {AGAIN}"
+        )
+    return TrainedModel(content.weights, tokenizer, content.recipe, file, device)
+
+
+def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
+    """Return one or more models that translate together on a device.
+
+    The recipe of the first model applies. The models must have the same vocabulary and the same
+    task; their shapes may differ. Raises UsageError for a model named twice, NmtError for models
+    that do not fit together.
+    """
+    files = [find_model(path) for path in paths]
+    resolved = [os.path.realpath(file) for file in files]
+    for index, file in enumerate(files):
+        if resolved[index] in resolved[:index]:
+            raise UsageError(f"--model {file} is named twice; name each model of an ensemble once")
+    first, *others = [load_model_file(file, device) for file in files]
+    for other in others:
+        if not other.tokenizer.matches(first.tokenizer):
+            raise NmtError(
+                f"{other.path} has another vocabulary than {first.path}; models of an ensemble must"
+                " share one: train them on one corpus with the same [tokenizer] settings, or train"
+                " one from the other with --init-from"
+            )
+        if task(other.recipe) != task(first.recipe):
+            raise NmtError(
+                f"{other.path} is for {task(other.recipe)} but {first.path} for"
+                f" {task(first.recipe)}; an ensemble needs models of the same task"
+            )
+        if other.recipe.model.target_order != first.recipe.model.target_order:
+            raise NmtError(
+                f"{other.path} has model.target_order={other.recipe.model.target_order} but"
+                f" {first.path} {first.recipe.model.target_order}; models of an ensemble write in"
+                " one order; `nmt rerank` combines others"
+            )
+    return replace(first, ensemble=tuple(others))
+
+
+def task(recipe: Recipe) -> str:
+    """Return the direction of translation and the metric, such as "en-de (bleu)"."""
+    return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"

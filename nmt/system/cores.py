@@ -1,0 +1,35 @@
+"""The number of cores that computations of this process may use."""
+
+import os
+import sys
+from pathlib import Path
+
+SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"  # Linux
+
+
+def core_count() -> int:
+    """Return how many threads PyTorch computes with, without importing it.
+
+    That is one for each core that this process may run on; MKL_NUM_THREADS, or else
+    OMP_NUM_THREADS, sets a smaller number. `torch.set_num_threads` counts, too.
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    cores = present_cores()
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        wanted = os.environ.get(name, "").partition(",")[0].strip()  # one of each nested level
+        if wanted.isdecimal() and int(wanted):
+            return min(int(wanted), cores)
+    return cores
+
+
+def present_cores() -> int:
+    """Return the number of cores that this process may run on; two threads of a core are one."""
+    if sys.platform != "linux":
+        return os.cpu_count() or 1
+    processors = os.sched_getaffinity(0)
+    try:
+        return len({Path(SIBLINGS.format(number)).read_text() for number in processors})
+    except OSError:  # a container may hide them
+        return len(processors)

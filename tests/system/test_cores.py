@@ -1,0 +1,36 @@
+"""The number of cores without PyTorch is the one that PyTorch computes with."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+BOTH = """
+from nmt.system.cores import core_count
+import sys
+own = core_count()
+assert "torch" not in sys.modules
+import torch
+print(own, torch.get_num_threads(), core_count())
+torch.set_num_threads(1)
+assert core_count() == 1
+"""
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OMP_NUM_THREADS": "1"},
+        {"OMP_NUM_THREADS": "1,2"},
+        {"OMP_NUM_THREADS": "0"},
+        {"OMP_NUM_THREADS": "many"},
+        {"MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "2"},
+    ],
+)
+def test_there_are_as_many_cores_as_torch_uses(variables: dict[str, str]) -> None:
+    env = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")} | variables
+    output = subprocess.check_output([sys.executable, "-c", BOTH], env=env, text=True)
+    own, of_torch, after_import = output.split()
+    assert own == of_torch == after_import
