@@ -164,7 +164,7 @@ def training(facts: CorpusFacts, start: StartingPoint, recipe: Recipe) -> list[C
     """Return the training settings: those of a tuned recipe, and a length that suits the corpus."""
     train = recipe.train
     peak = train.learning_rate_scale / math.sqrt(recipe.model.d_model * train.warmup_updates)
-    precision = Choice("train.precision", "auto", "bf16, twice as fast, if the device supports it")
+    precision = Choice("train.precision", "auto", "bf16 if it is faster on this device")
     batch = "tokens per update"
     kept = [
         precision,

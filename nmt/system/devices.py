@@ -75,7 +75,7 @@ def present_devices() -> list[str]:
 
 
 def has_bf16(device: "torch.device") -> bool:
-    """Return True if the device has hardware for bf16 products, which are then the fastest."""
+    """Return True if the device has hardware for bf16 products, which may then be the fastest."""
     import torch
 
     if device.type == "cuda":

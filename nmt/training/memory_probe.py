@@ -13,6 +13,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import least_parameters, training_bytes
+from nmt.system.log import note
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import EpochPlan
 from nmt.training.cost import activation_bytes
@@ -99,6 +100,11 @@ def check_memory(
     with memory_limit("the longest dev segments; lower decode.batch_tokens", updater.device):
         dev.try_longest(network, updater.threads)
     workers.meet()  # a worker that failed ends the others here, not in an exchange of their GPUs
+    if chosen != sizes[0]:
+        note(
+            f"whole batches do not fit into the memory: train.micro_batch_tokens={chosen} is chosen"
+            " (gradients accumulate: same updates)"
+        )
     return chosen
 
 

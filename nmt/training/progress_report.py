@@ -90,11 +90,13 @@ def announce(
     settings, data = recipe.train, recipe.data
     parameters = count_parameters(recipe.model, len(prepared.tokenizer))
     threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    # Which of them is measured before the first update.
+    precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
     others = f", {workers.count} workers" if workers.count > 1 else ""
     note(
         f"{recipe.name} ({data.source_language}-{data.target_language}):"
         f" {sum(map(len, prepared.shards)):,} pairs, {parameters:,} parameters,"
-        f" {settings.precision} on {device.type}{threads}{others}; run folder {run.path}"
+        f" {precision} on {device.type}{threads}{others}; run folder {run.path}"
     )
     if progress.update:
         note(f"resumed at update {progress.update:,} of {settings.max_updates:,}")

@@ -186,9 +186,9 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
     """Return the recipe with what depends on the device replaced.
 
     A run that has started or has a model keeps its precision, and the micro-batches that were
-    chosen for it. Otherwise a precision of "auto" becomes bf16 on a device that multiplies bf16
-    fast, else float32; without a device it stays "auto". Raises NmtError if the device lacks a
-    precision.
+    chosen for it. Otherwise a precision of "auto" becomes float32 on a device without hardware for
+    bf16; elsewhere, and without a device, it stays "auto", and the trainer measures. Raises
+    NmtError if the device lacks a precision.
     """
     train = recipe.train
     if (run.is_started() or is_present(run.model)) and is_present(run.recipe):
@@ -201,13 +201,26 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
             decode = replace(recipe.decode, precision=kept.decode.precision)
             recipe = replace(recipe, decode=decode)
     elif train.precision == "auto" and device is not None:
-        train = replace(train, precision="bf16" if has_bf16(device) else "float32")
+        of_hardware = precision_of_hardware(recipe, device).train
+        if train.deterministic or of_hardware.precision == "float32":
+            train = of_hardware
     if train.precision == "tf32" and device is not None and device.type != "cuda":
         raise NmtError(
             f"train.precision=tf32 is for CUDA GPUs, not for {device.type}; set it to float32, or"
             " to auto"
         )
     return replace(recipe, train=train)
+
+
+def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:
+    """Return the recipe with a precision of "auto" replaced by bf16 if the device has it.
+
+    Without hardware for bf16, by float32. A measurement may give another precision the next time.
+    """
+    if recipe.train.precision != "auto":
+        return recipe
+    precision = "bf16" if has_bf16(device) else "float32"
+    return replace(recipe, train=replace(recipe.train, precision=precision))
 
 
 def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":

@@ -11,7 +11,6 @@ from nmt.artifacts.model_file import save_model
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import with_settings
-from nmt.system.log import note
 from nmt.text.batches import Integers
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.training.averaging import is_averaged, write_average
@@ -25,6 +24,7 @@ from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, has_average
 from nmt.training.outcome import TrainingOutcome
 from nmt.training.pace import pace_of
+from nmt.training.precision import choose_precision
 from nmt.training.progress_report import announce
 from nmt.training.same_folder import SameFolder
 from nmt.training.setup import Setup
@@ -78,8 +78,7 @@ class Trainer:
             MetricsLog(self.run, self.recipe, self.progress, writes=prints) as log,
             self.writer,
         ):
-            self.updater.set_up()
-            if not self.is_finished() and not self.check_memory(stop):
+            if not self.is_finished() and not self.choose_settings(stop):
                 return self.outcome(stopped_by=stop.signal)
             self.timer = CheckpointTimer(self.recipe.train, decides=self.workers.is_first)
             with self.feed() as feed:
@@ -214,15 +213,19 @@ class Trainer:
             epoch=epoch,
         )
 
-    def check_memory(self, stop: StopRequest) -> bool:
-        """Check that memory suffices for the largest batches, and split them if it does not.
+    def choose_settings(self, stop: StopRequest) -> bool:
+        """Choose the precision and the micro-batches that the recipe leaves open.
 
-        Returns False if a signal came. Raises NmtError if it does not suffice.
+        A resumed run takes them from its recipe. Returns False if a signal came. Raises NmtError if
+        memory does not suffice for the largest batches.
         """
-        single = self.workers.is_alone
-        settings = self.recipe.train
+        precision = self.recipe.train.precision
         try:
-            with stop.interruptible() if single else nullcontext():
+            with stop.interruptible() if self.workers.is_alone else nullcontext():
+                if precision == "auto" and not self.progress.update:
+                    precision = choose_precision(self.updater, self.feed(), self.workers)
+                    self.updater.precision = precision
+                self.updater.set_up()
                 micro_batch_tokens = check_memory(
                     self.recipe,
                     self.plan(self.progress.epoch),
@@ -236,18 +239,11 @@ class Trainer:
                 )
         except Interrupted:
             return False
-        if micro_batch_tokens != settings.micro_batch_tokens:
-            self.split_batches(micro_batch_tokens)
+        chosen = {"train.precision": precision, "train.micro_batch_tokens": micro_batch_tokens}
+        if with_settings(self.recipe, chosen) != self.recipe:
+            self.recipe = with_settings(self.recipe, chosen)
+            self.workers.on_first_worker(lambda: self.run.save_recipe(self.recipe))
         return True
-
-    def split_batches(self, tokens: int) -> None:
-        """Train with micro-batches from now on; a resumed run takes them from its recipe."""
-        self.recipe = with_settings(self.recipe, {"train.micro_batch_tokens": tokens})
-        note(
-            f"whole batches do not fit into the memory: train.micro_batch_tokens={tokens} is chosen"
-            " (gradients accumulate: same updates)"
-        )
-        self.workers.on_first_worker(lambda: self.run.save_recipe(self.recipe))
 
     def is_finished(self) -> bool:
         """Return True after `train.max_updates`, or when the dev set improves no more."""

@@ -81,6 +81,7 @@ class Updater:
     ) -> None:
         self._recipe = recipe
         self._settings = recipe.train
+        self.precision = recipe.train.precision  # of matrix products; "auto" is float32
         self._network = network
         self._workers = workers
         self.device = device
@@ -99,14 +100,14 @@ class Updater:
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
+        # It holds for the whole process, in which a training before may have set it.
+        wanted = "high" if self.precision == "tf32" else "highest"
+        torch.set_float32_matmul_precision(wanted)
         self._wrapped: nn.Module = network
         self._forward: Forward = network
 
     def set_up(self) -> None:
         """Compile the network and wrap it for the other workers, when the weights are loaded."""
-        # It holds for the whole process, in which a training before may have set it.
-        wanted = "high" if self._settings.precision == "tf32" else "highest"
-        torch.set_float32_matmul_precision(wanted)
         network: nn.Module = self._network
         if self._settings.compile:  # first: the wrapper's hooks would break the compiled graph
             network = torch.compile(network, dynamic=True)  # type: ignore[assignment] # a module
@@ -237,15 +238,24 @@ class Updater:
         moments = []
         if not self.optimizer.state:  # Adam allocates its moments at the first update
             moments = [torch.empty_like(each) for each in self._parameters for _ in range(2)]
+        try:
+            self.rehearse(batch)
+        finally:
+            del moments
+            if self.device.type == "cuda":  # what did not fit has left memory in pieces
+                torch.cuda.empty_cache()
+
+    def rehearse(self, batch: Batch) -> None:
+        """Run a forward and a backward pass and discard the gradients; no weight changes.
+
+        Each update seeds dropout anew, so that the masks drawn here change nothing.
+        """
         self._network.train()
         try:
             with self._without_exchange():
                 self.backward([batch])
         finally:
             self.optimizer.zero_grad()
-            del moments
-            if self.device.type == "cuda":  # what did not fit has left memory in pieces
-                torch.cuda.empty_cache()
 
     def _without_exchange(self) -> AbstractContextManager[None]:
         """Return a context in which gradients are not summed over the workers."""
@@ -262,7 +272,7 @@ class Updater:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context that sets the precision of matrix products."""
-        if self._settings.precision == "bf16":
+        if self.precision == "bf16":
             # No cache: each weight is cast once a pass anyway, and threads would share the cache.
             return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()

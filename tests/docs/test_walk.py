@@ -16,7 +16,7 @@ from tests.docs.markdown import DOCS, code_spans, table_rows
 
 WALK = DOCS / "explanation" / "walk.md"
 ROOT = Path(package.__file__).parents[1]
-REHEARSAL = "check_memory"  # runs the functions of an update before the first one
+REHEARSAL = "choose_settings"  # runs the functions of an update before the first one
 
 Function = tuple[str, str]  # file and qualified name
 

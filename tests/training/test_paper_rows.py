@@ -32,8 +32,8 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
     network = Transformer(recipe.model, V, PAD)
     assert sum(each.numel() for each in network.parameters()) == count_parameters(recipe.model, V)
     before = network.embeddings.weight[:100].detach().clone()
-    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     torch.set_float32_matmul_precision("high")  # as a training before in tf32
+    updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()
     assert torch.get_float32_matmul_precision() == "highest"
     batch = make_batch([([9, 10, V - 1], [11, 12]), ([13], [14, 15, 16])])

@@ -34,16 +34,6 @@ def test_bf16_stays_near_float32(nmt: Run, tiny: Path) -> None:
     assert weights(Path("half/model.safetensors"))["embeddings.weight"].dtype == torch.float32
 
 
-def test_auto_precision_is_resolved_once(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
-    """The run keeps the precision that it started with, also on another machine."""
-    automatic = ["--set", "train.precision=auto"]
-    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
-    nmt("train", tiny, *automatic, "--max-updates", 4)
-    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
-    assert nmt("train", tiny, *automatic).code == 0
-    assert 'precision = "bf16"' in Path("runs/tiny/recipe.toml").read_text()
-
-
 def test_a_run_keeps_the_precision_of_its_translations(nmt: Run, tiny: Path) -> None:
     """A run that began before "auto" was the default goes on in float32 on every device."""
     given = ["--set", "decode.precision=float32"]

@@ -41,6 +41,7 @@ def test_one_process_reads_each_part_of_the_setup_once(
 ) -> None:
     """A training from an initial model opens no part of its setup a second time."""
     calls: Counter[str] = Counter()
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)  # on each machine
     for name, key in (
         ("nmt.text.corpus.read_segments", lambda path: path.name),
         ("nmt.artifacts.model_file.read_model_file", str),
@@ -80,13 +81,18 @@ def test_a_bad_dev_set_is_an_error_before_the_work(tiny: Path) -> None:
     assert not Path("run/tokenizer.model").exists()
 
 
-def test_automatic_precision_waits_for_a_device(tiny: Path) -> None:
-    """`nmt prepare` has no device and leaves it open; a training decides."""
+def test_automatic_precision_waits_for_a_device(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nmt prepare` has no device and leaves it open; so does a device that must be measured."""
     recipe = read_recipe(str(tiny), {"train.precision": "auto"})
     data, run, notes = DataFolder(tiny.parent), RunFolder(Path("run")), list[str]()
     assert set_up(recipe, data, run, notes.append).recipe.train.precision == "auto"
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
+    assert set_up(recipe, data, run, notes.append, CPU).recipe.train.precision == "auto"
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
     resolved = set_up(recipe, data, run, notes.append, CPU).recipe
-    assert resolved.train.precision in ("bf16", "float32")
+    assert resolved.train.precision == "float32"
     assert run.load_recipe() == resolved
 
 

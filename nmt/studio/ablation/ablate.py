@@ -22,6 +22,7 @@ from nmt.studio.ablation.runs import (
     plan_runs,
     prepare_runs,
     train_runs,
+    with_one_precision,
 )
 from nmt.studio.ablation.table import render_markdown
 from nmt.studio.ablation.variants import Variant
@@ -44,7 +45,7 @@ class Ablation:
 
         Nothing is written. Raises NmtError.
         """
-        runs = plan_runs(self.variants, self.seeds, self.output)
+        runs = with_one_precision(plan_runs(self.variants, self.seeds, self.output), device)
         check_runs(runs, data, device)
         return runs
 

@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,7 +26,12 @@ from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.training.divergence import MAX_SKIPS_IN_ROW
-from nmt.training.setup import check_set_up, resolve_for_device, set_up
+from nmt.training.setup import (
+    check_set_up,
+    precision_of_hardware,
+    resolve_for_device,
+    set_up,
+)
 from nmt.training.train import train
 from nmt.training.workers import Workers
 
@@ -68,6 +73,20 @@ def plan_runs(variants: Sequence[Variant], seeds: Sequence[int], output: Path) -
         for seed in seeds
         for variant in variants
     ]
+
+
+def with_one_precision(runs: Sequence[PlannedRun], device: torch.device) -> list[PlannedRun]:
+    """Return the runs with a precision of "auto" replaced by what the hardware has.
+
+    Measured run by run, the precision would differ between runs that are compared. A run that has
+    started keeps its own. Raises NmtError that names the run.
+    """
+    resolved = []
+    for each in runs:
+        with error_context(each):
+            recipe = resolve_for_device(each.recipe, each.run, device)
+        resolved.append(replace(each, recipe=precision_of_hardware(recipe, device)))
+    return resolved
 
 
 def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.device) -> None:

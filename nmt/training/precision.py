@@ -1,0 +1,133 @@
+"""Choose between float32 and bf16 by measuring both, for `train.precision = "auto"`.
+
+Hardware for bf16 does not make it faster: small products and busy matrix units can lose more time
+than they gain. So passes over real batches are timed in both precisions, in turn. They change
+nothing that the training uses.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from time import perf_counter
+
+import torch
+
+from nmt.system.log import note
+from nmt.text.batches import Batch
+from nmt.training.feed import Feed
+from nmt.training.memory_probe import TooLittleMemoryError, memory_limit
+from nmt.training.updates import Updater
+from nmt.training.workers import Workers
+
+ROUNDS = 5
+FEWEST_ROUNDS = 3  # parts of batches grow while time is left for these
+SECONDS = 10.0  # for all passes; a round that has begun is finished
+FIRST_TOKENS = 256  # on each side of the first parts
+WORTH = 0.95  # of float32's time, at most: float32 is the exact one
+
+PassSeconds = Callable[[Batch, str], float]  # times a pass over a batch in a precision
+
+
+@dataclass(frozen=True)
+class Round:
+    """Seconds of a forward and backward pass over the same batch in each precision."""
+
+    bf16: float
+    float32: float
+    tokens: int  # of both sides, without padding
+
+    @property
+    def ratio(self) -> float:
+        """Time of bf16 as a part of float32's."""
+        return self.bf16 / self.float32
+
+    @property
+    def choice(self) -> str:
+        """The precision to train in: bf16 if it is clearly faster."""
+        return "bf16" if self.ratio <= WORTH else "float32"
+
+    def __str__(self) -> str:
+        return (
+            f"bf16 takes {self.ratio:.2f} of float32's time"
+            f" ({self.bf16:.3g} and {self.float32:.3g} s for {self.tokens:,} tokens)"
+        )
+
+
+def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
+    """Measure, print the figures and return the precision that all workers train in.
+
+    The model's weights must be loaded, and the updater not be set up: what PyTorch compiles is
+    compiled in the chosen precision only. All workers measure at the same time, as they will train;
+    the choice is the first one's. feed: not the training's own.
+    """
+    with feed:
+        batches = [each.share[0] for each in islice(feed, 1 + ROUNDS)]
+    try:
+        found = measure(lambda *each: pass_seconds(updater, *each), batches)
+        choice, reason = found.choice, str(found)
+    except TooLittleMemoryError:
+        choice, reason = "bf16", "too little memory to measure"  # bf16 needs the least
+    choice = workers.on_first_worker(lambda: choice)
+    note(f"train.precision=auto: {reason}; trains in {choice}")
+    return choice
+
+
+def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
+    """Time both precisions on batches, or on equal parts of them; return the round of median ratio.
+
+    The first batch warms up: parts of it grow while larger ones fit into the memory and into
+    SECONDS. Then each round takes a new batch, because in a training most batches have a shape that
+    oneDNN must compile for. Raises TooLittleMemoryError if the smallest part does not fit.
+    """
+    first, *others = batches
+    tokens, part = FIRST_TOKENS, first_part(first, FIRST_TOKENS)
+    last = in_turn(seconds_of, part, 0)
+    seconds = spent = last.bf16 + last.float32
+    with suppress(TooLittleMemoryError):
+        while len(part.source) < len(first.source) and time_is_left(spent, 2 * seconds):
+            part = first_part(first, 2 * tokens)
+            last = in_turn(seconds_of, part, 0)
+            tokens, seconds = 2 * tokens, last.bf16 + last.float32
+            spent += seconds
+    rounds: list[Round] = []
+    with suppress(TooLittleMemoryError):
+        for number, batch in enumerate(others):
+            rounds.append(in_turn(seconds_of, first_part(batch, tokens), number))
+            spent += rounds[-1].bf16 + rounds[-1].float32
+            if spent >= SECONDS:
+                break
+    # The ratio of a round is steadier than times, where other programs use the cores, too.
+    ordered = sorted(rounds or [last], key=lambda each: each.ratio)
+    return ordered[len(ordered) // 2]
+
+
+def in_turn(seconds_of: PassSeconds, batch: Batch, number: int) -> Round:
+    """Time a batch in both precisions; an odd number of a round changes which is first."""
+    order = ("bf16", "float32") if number % 2 else ("float32", "bf16")
+    seconds = {precision: seconds_of(batch, precision) for precision in order}
+    return Round(**seconds, tokens=batch.source_tokens + batch.target_tokens)
+
+
+def time_is_left(spent: float, seconds: float) -> bool:
+    """Return whether a warm-up of so many seconds and the fewest rounds end in time."""
+    return spent + seconds * (1 + FEWEST_ROUNDS) <= SECONDS
+
+
+def first_part(batch: Batch, tokens: int) -> Batch:
+    """Return the first pairs of a batch: up to some tokens on each side, at least one pair."""
+    return next(batch.split(tokens))
+
+
+def pass_seconds(updater: Updater, batch: Batch, precision: str) -> float:
+    """Return the seconds of a forward and backward pass, whose results are discarded.
+
+    Raises TooLittleMemoryError.
+    """
+    updater.precision = precision
+    with memory_limit("a batch", updater.device):
+        started = perf_counter()
+        updater.rehearse(batch)
+        if updater.device.type == "cuda":
+            torch.cuda.synchronize(updater.device)
+        return perf_counter() - started

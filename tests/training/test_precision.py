@@ -1,0 +1,215 @@
+"""The measured choice of a precision: what is timed, what is chosen, and that nothing else changes.
+
+The times are given, and the passes real, so that the choice does not depend on the machine.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.text.batches import Batch, make_batch
+from nmt.training import precision
+from nmt.training.memory_probe import TooLittleMemoryError
+from nmt.training.precision import FIRST_TOKENS, ROUNDS, SECONDS, Round, measure
+from tests.conftest import Run
+from tests.training.conftest import assert_same, finish, losses, worker_processes
+
+AUTO = ["--set", "train.precision=auto"]
+WHOLE = 8 * FIRST_TOKENS
+
+Give = Callable[[float, float], list[str]]
+
+
+def batches(tokens: int = WHOLE) -> list[Batch]:
+    """Return batches of equal size with pairs of 8 tokens a side."""
+    pair = ([9] * 7, [9] * 7)
+    return [make_batch([pair] * (tokens // 8)) for _ in range(1 + ROUNDS)]
+
+
+@pytest.fixture
+def give(monkeypatch: pytest.MonkeyPatch) -> Give:
+    """Return a function that sets the seconds of passes; it returns the precisions as timed."""
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
+    real = precision.pass_seconds
+
+    def give(bf16: float, float32: float) -> list[str]:
+        timed: list[str] = []
+
+        def given(updater: object, batch: Batch, name: str) -> float:
+            assert real(updater, batch, name) > 0  # type: ignore[arg-type] # an Updater
+            timed.append(name)
+            return bf16 if name == "bf16" else float32
+
+        monkeypatch.setattr(precision, "pass_seconds", given)
+        return timed
+
+    return give
+
+
+def test_parts_grow_to_the_whole_batch_and_rounds_alternate() -> None:
+    timed: list[tuple[str, int]] = []
+
+    def seconds_of(batch: Batch, name: str) -> float:
+        timed.append((name, batch.source_tokens))
+        return batch.source_tokens / 1e5
+
+    found = measure(seconds_of, batches())
+    assert (found.ratio, found.tokens) == (1, 2 * WHOLE)
+    warm = [FIRST_TOKENS, 2 * FIRST_TOKENS, 4 * FIRST_TOKENS, WHOLE]
+    assert [tokens for _, tokens in timed] == [each for each in warm for _ in "ab"] + [WHOLE] * 10
+    first = [name for name, _ in timed[8::2]]
+    assert first == ["float32", "bf16", "float32", "bf16", "float32"]
+
+
+def test_the_round_of_the_median_ratio_counts() -> None:
+    """Another program slows down two of five rounds, in one precision or the other."""
+    times = iter([1, 2, *(1, 2), *(3, 1), *(1, 9), *(6, 4), *(9, 2)])  # float32, bf16; then in turn
+    found = measure(lambda batch, name: next(times) / 100, batches(FIRST_TOKENS))
+    # The ratios are 2, 3, 9, 4/6 and 2/9: bf16 comes second in the first, third and fifth round.
+    assert found == Round(0.02, 0.01, 2 * FIRST_TOKENS)
+
+
+def test_a_large_model_is_measured_on_parts_and_within_a_time_limit() -> None:
+    spent: list[float] = []
+
+    def seconds_of(batch: Batch, name: str) -> float:
+        spent.append(batch.source_tokens / FIRST_TOKENS * (0.2 if name == "bf16" else 0.4))
+        return spent[-1]
+
+    found = measure(seconds_of, batches())
+    assert found.tokens == 4 * FIRST_TOKENS  # 0.6 + 1.2 s so far; growing again takes 3 * 2.4 more
+    assert found.ratio == pytest.approx(0.5)
+    assert sum(spent) <= SECONDS + 2.4
+
+
+def test_a_very_large_model_has_one_round() -> None:
+    passes: list[str] = []
+
+    def seconds_of(batch: Batch, name: str) -> float:
+        passes.append(name)
+        return 3 * SECONDS
+
+    assert measure(seconds_of, batches()).tokens == 2 * FIRST_TOKENS
+    assert len(passes) == 4
+
+
+@pytest.mark.parametrize(("fitting", "tokens"), [(2, 2), (1, 1)])
+def test_parts_stop_growing_where_memory_ends(fitting: int, tokens: int) -> None:
+    def seconds_of(batch: Batch, name: str) -> float:
+        if batch.source_tokens > fitting * FIRST_TOKENS:
+            raise TooLittleMemoryError
+        return 0.01
+
+    assert measure(seconds_of, batches()).tokens == 2 * tokens * FIRST_TOKENS
+
+
+@pytest.mark.parametrize(("ratio", "choice"), [(0.5, "bf16"), (0.95, "bf16"), (0.96, "float32")])
+def test_bf16_must_be_clearly_faster(ratio: float, choice: str) -> None:
+    assert Round(ratio, 1.0, 100).choice == choice
+
+
+@pytest.mark.parametrize("chosen", ["bf16", "float32"])
+def test_the_run_is_that_of_the_named_precision(
+    nmt: Run, tiny: Path, give: Give, chosen: str
+) -> None:
+    """Bit for bit: models, training states, losses and the recipe, with BPE-dropout and R-Drop."""
+    more = ["--set", "train.bpe_dropout=0.1", "--set", "train.r_drop=1.0"]
+    more += ["--set", "train.micro_batch_tokens=90"]
+    timed = give(0.7, 1.0) if chosen == "bf16" else give(0.97, 1.0)
+    measured = nmt("train", tiny, "--run", "auto", *AUTO, *more)
+    assert measured.code == 0, measured.err
+    assert set(timed) == {"bf16", "float32"}
+    seconds = "0.70 of float32's time (0.7" if chosen == "bf16" else "0.97 of float32's time (0.97"
+    assert f"train.precision=auto: bf16 takes {seconds} and 1 s for " in measured.err
+    assert f" tokens); trains in {chosen}\n" in measured.err
+    assert "float32 or bf16 on cpu" in measured.err
+    option = f"train.precision={chosen}"
+    assert nmt("train", tiny, "--run", "named", "--set", option, *more).code == 0
+    for name in ("model", "best", "checkpoints/update-00000012"):
+        assert_same(Path(f"auto/{name}.safetensors"), Path(f"named/{name}.safetensors"))
+    states = [
+        torch.load(Path(run, "checkpoints/update-00000012.state.pt"), weights_only=True)
+        for run in ("auto", "named")
+    ]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert losses(Path("auto")) == losses(Path("named"))
+    assert RunFolder(Path("auto")).load_recipe() == RunFolder(Path("named")).load_recipe()
+
+
+def test_a_resumed_run_keeps_its_precision(
+    nmt: Run, tiny: Path, give: Give, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It measures no more, also on a machine without bf16."""
+    assert give(0.5, 1.0) == []
+    assert nmt("train", tiny, *AUTO, "--max-updates", 4).code == 0
+    timed = give(1.0, 0.5)
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
+    assert nmt("train", tiny, *AUTO).code == 0
+    assert timed == []
+    assert RunFolder(Path("runs/tiny")).load_recipe().train.precision == "bf16"
+
+
+def test_the_hardware_decides_where_nothing_may_vary(
+    nmt: Run, tiny: Path, give: Give, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deterministic training has bf16 at once, a device without bf16 float32."""
+    timed = give(1.0, 0.5)
+    exact = ["--set", "train.deterministic=true"]
+    assert nmt("train", tiny, *AUTO, *exact, "--run", "same", "--max-updates", 4).code == 0
+    monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
+    assert nmt("train", tiny, *AUTO, "--run", "other", "--max-updates", 4).code == 0
+    found = [RunFolder(Path(run)).load_recipe().train.precision for run in ("same", "other")]
+    assert (found, timed) == (["bf16", "float32"], [])
+
+
+def test_the_runs_of_an_ablation_have_one_precision(nmt: Run, tiny: Path, give: Give) -> None:
+    timed = give(1.0, 0.5)
+    varied = ["--vary", "model.d_ff=64", "--seeds", "1", "--max-updates", 2]
+    assert nmt("ablate", tiny, *AUTO, *varied, "--output", "out").code == 0
+    recipes = [RunFolder(each.parent).load_recipe() for each in Path("out").glob("*/*/recipe.toml")]
+    assert [each.train.precision for each in recipes] == ["bf16", "bf16"]
+    assert timed == []
+
+
+def test_no_memory_to_measure_means_bf16(nmt: Run, tiny: Path, give: Give) -> None:
+    give(1.0, 0.5)
+
+    def refused(*arguments: object) -> float:
+        raise TooLittleMemoryError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "pass_seconds", refused)
+        ended = nmt("train", tiny, *AUTO, "--max-updates", 2)
+    assert ended.code == 0
+    assert "train.precision=auto: too little memory to measure; trains in bf16" in ended.err
+
+
+# `nmt` on a worker that finds bf16 faster if it is the first, and slower if it is another.
+WORKER = """
+import os, sys
+from nmt.commands import main
+from nmt.training import precision, setup
+
+setup.has_bf16 = lambda device: True
+seconds = {"bf16": 1.0 + int(os.environ["RANK"]), "float32": 1.5}
+measured = precision.pass_seconds
+precision.pass_seconds = lambda *each: seconds[each[-1]] if measured(*each) else 0.0
+main(sys.argv[1:])
+"""
+
+
+def test_workers_train_in_the_choice_of_the_first(tiny: Path) -> None:
+    auto, named = (
+        ["train", tiny, "--run", run, "--set", f"train.precision={value}", "--max-updates", 6]
+        for run, value in (("auto", "auto"), ("named", "bf16"))
+    )
+    for arguments in (auto, named):
+        with worker_processes(2, WORKER, *arguments) as processes:
+            for each in processes:
+                code, errors = finish(each)
+                assert code == 0, errors
+    assert_same(Path("auto/model.safetensors"), Path("named/model.safetensors"))
+    assert RunFolder(Path("auto")).load_recipe().train.precision == "bf16"
