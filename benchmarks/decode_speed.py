@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from nmt.decoding.incremental import DecoderState
+    from nmt.decoding.search_model import AnyIds
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")
 LONGEST = 250  # tokens of an output of CTranslate2; the recipe limits those of nmt
@@ -100,7 +101,8 @@ def force_length(length: int) -> None:
     from nmt.decoding.incremental import IncrementalDecoder
 
     class ForcedLength(IncrementalDecoder):
-        def step(self, last_ids: "Tensor", state: "DecoderState") -> "tuple[Tensor, DecoderState]":
+        @torch.inference_mode()
+        def step(self, last_ids: "AnyIds", state: "DecoderState") -> "tuple[Tensor, DecoderState]":
             logits, new_state = super().step(last_ids, state)
             logits[:, :, EOS] = -torch.inf if new_state.length < length else 1e4
             return logits, new_state

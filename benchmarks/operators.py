@@ -140,7 +140,8 @@ def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
             count.clear()
         steps["all"] += 1
         logits, state = step(last_ids, state)
-        with count.paused():  # an untrained model would rarely end an output
+        # An untrained model would rarely end an output.
+        with count.paused(), torch.inference_mode():
             logits[..., EOS] = logits.amax(-1) - 2
         return logits, state
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -82,7 +83,8 @@ class PretendDevice(TorchFunctionMode):
         if not any(map(is_pretended, (*args, given.get("device")))):
             return function(*args, **given)
         # Memory that is not pinned, or a copy that is not asynchronous, waits for the device.
-        if name in ("tensor", "as_tensor") or (name == "to" and waits and not on_device):
+        is_copy = name in ("tensor", "as_tensor") or (name == "to" and waits)
+        if is_copy and not on_device:
             self.waits["copy to the device"] += 1
         given.pop("device", None)
         found = function(*(each for each in args if not is_pretended(each)), **given)
@@ -90,9 +92,9 @@ class PretendDevice(TorchFunctionMode):
 
 
 def index_waits(index: object) -> Iterator[str]:
-    """Yield the waits of an index: lists are copied to the GPU, masks are counted there."""
+    """Yield the waits of an index: numbers are copied to the GPU, masks are counted there."""
     for part in index if isinstance(index, tuple) else (index,):
-        if isinstance(part, list):
+        if isinstance(part, list | numpy.ndarray):
             yield "copy to the device"
         elif isinstance(part, Tensor) and part.dtype == torch.bool:
             yield "nonzero"

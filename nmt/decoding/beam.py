@@ -11,8 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy
 
 from nmt.decoding.candidates import Candidates, best_candidates
 from nmt.decoding.constraints import Constraint, constraint_rules
@@ -21,37 +20,39 @@ from nmt.decoding.observer import SearchObserver, report_step
 from nmt.decoding.placement import place_hypotheses, place_sentences
 from nmt.decoding.rules import Never, SpecialIds, rules_for_step
 from nmt.decoding.scoring import length_penalty, score_bound
-from nmt.decoding.search_model import SearchModel, StateT
+from nmt.decoding.search_model import AnyIds, SearchModel, StateT
 from nmt.decoding.stopping import stopping_rule
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray
 
 
 @dataclass(frozen=True)
 class Beam:
     """The live hypotheses of a batch."""
 
-    last_ids: Tensor  # (B, K)
-    prefixes: Tensor  # (B, K, t) without BOS
-    log_probs: Tensor  # (B, K); minus infinity: no hypothesis is left for this place
+    last_ids: IdArray  # (B, K)
+    prefixes: IdArray  # (B, K, t) without BOS
+    log_probs: FloatArray  # (B, K); minus infinity: no hypothesis is left for this place
 
-    def extend(self, rows: Tensor, tokens: Tensor, log_probs: Tensor) -> "Beam":
+    def extend(self, rows: IdArray, tokens: IdArray, log_probs: FloatArray) -> "Beam":
         """Return the hypotheses `rows` (B', K'), flat indices of B * K, with one token more."""
-        prefixes = torch.cat([self.prefixes.flatten(0, 1)[rows], tokens[:, :, None]], dim=2)
+        B, K, t = self.prefixes.shape
+        parents = self.prefixes.reshape(B * K, t)[rows]
+        prefixes = numpy.concatenate([parents, tokens[:, :, None]], axis=2)
         return Beam(tokens, prefixes, log_probs)
 
 
-def first_beam(sentences: int, bos: int, device: torch.device) -> Beam:
+def first_beam(sentences: int, bos: int) -> Beam:
     """Return the beam before the first step: one hypothesis for each sentence, only BOS."""
     return Beam(
-        torch.full((sentences, 1), bos, device=device),
-        torch.zeros(sentences, 1, 0, dtype=torch.long, device=device),
-        torch.zeros(sentences, 1, device=device),
+        numpy.full((sentences, 1), bos, numpy.int64),
+        numpy.zeros((sentences, 1, 0), numpy.int64),
+        numpy.zeros((sentences, 1), numpy.float32),
     )
 
 
-@torch.inference_mode()
 def beam_search(
     model: SearchModel[StateT],
-    source: Tensor,
+    source: AnyIds,
     max_lengths: Sequence[int],
     ids: SpecialIds,
     *,
@@ -64,20 +65,20 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the n best outputs of each source segment, best first.
 
-    source: (B, S). max_lengths: for each segment, the most tokens of its output, EOS counted. An
-    output that reaches its greatest length ends there with the model's own probability of EOS.
-    alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`. constraints:
-    further limits of what an output may be.
+    source: (B, S), for the model alone. max_lengths: for each segment, the most tokens of its
+    output, EOS counted. An output that reaches its greatest length ends there with the model's own
+    probability of EOS. alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`.
+    constraints: further limits of what an output may be.
 
     A segment has fewer outputs if the model allows fewer, and none if the model's logits are NaN.
     Raises ValueError unless alpha >= 0 and 1 <= n_best <= beam_size.
     """
     should_stop = stopping_rule(stopping, beam_size, alpha, n_best)
-    never = Never.of(ids, source.device)
+    never = Never.of(ids)
     results = [FinishedHypotheses(n_best) for _ in max_lengths]
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
-    beam = first_beam(len(sentences), ids.bos, source.device)
+    beam = first_beam(len(sentences), ids.bos)
     while sentences:
         length = beam.prefixes.shape[2] + 1
         finished = [results[sentence] for sentence in sentences]
@@ -85,8 +86,7 @@ def beam_search(
         logits, state = model.step(beam.last_ids, state)
         K = logits.shape[1]  # 1 in the first step, then beam_size
         at_limit = [length >= limit for limit in limits]
-        must_end = torch.tensor(at_limit, device=source.device) if any(at_limit) else None
-        rules = rules_for_step(never, ids.eos, must_end, K)
+        rules = rules_for_step(never, ids.eos, at_limit, K)
         rules += constraint_rules(constraints, sentences, beam.prefixes)
         candidates = best_candidates(beam.log_probs, logits, rules, beam_size, ids.eos)
 
@@ -96,11 +96,11 @@ def beam_search(
 
         # The K best of the others go on. There are enough: of the 2 K candidates, at most K end in
         # EOS, one for each hypothesis.
-        live = candidates.log_probs.masked_fill(candidates.is_eos, -math.inf)
-        order = live.argsort(dim=-1, descending=True, stable=True)[:, :beam_size]
+        live = numpy.where(candidates.is_eos, -math.inf, candidates.log_probs)
+        order = candidates.is_eos.argsort(axis=1, kind="stable")[:, :beam_size]
         order = place_hypotheses(order, candidates.parents, K)
 
-        best_live = live.amax(-1).tolist()
+        best_live = live.max(axis=1).tolist()
         bounds = [score_bound(*each, alpha) for each in zip(best_live, limits, strict=True)]
         is_last = [
             is_full or bound == -math.inf or bool(should_stop(found, bound, beam_size))
@@ -124,8 +124,8 @@ def beam_search(
 def add_finished(
     finished: Sequence[FinishedHypotheses],
     candidates: Candidates,
-    is_finished: Tensor,
-    prefixes: Tensor,
+    is_finished: BoolArray,
+    prefixes: IdArray,
     alpha: float,
 ) -> None:
     """Add the candidates that are finished to the finished hypotheses of their sentences.
@@ -134,7 +134,7 @@ def add_finished(
     (B, K, t), the tokens of the live hypotheses that the candidates extend.
     """
     penalty = length_penalty(prefixes.shape[2] + 1, alpha)
-    for row, column in is_finished.nonzero().tolist():
+    for row, column in numpy.argwhere(is_finished).tolist():
         log_prob = float(candidates.log_probs[row, column])
         if log_prob > -math.inf:
             tokens = prefixes[row, candidates.parents[row, column]].tolist()

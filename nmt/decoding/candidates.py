@@ -1,49 +1,43 @@
 """Candidates: the live hypotheses of a beam, each extended by one token.
 
-Dimensions: B sentences, K live hypotheses for each sentence, V tokens, C candidates for each
-sentence.
+Dimensions: B sentences, K live hypotheses for each sentence, R = B * K, V tokens, C candidates for
+each sentence.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy
 
-from nmt.kernels.top_k import Rule, top_tokens
+from nmt.kernels.array_top_k import array_top_tokens, descending
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
 
 
 @dataclass(frozen=True)
 class Candidates:
     """The best candidates of each sentence, best first."""
 
-    log_probs: Tensor  # (B, C) of the whole candidate; minus infinity: the rules forbid it
-    parents: Tensor  # (B, C) place in the beam of the hypothesis that is extended
-    tokens: Tensor  # (B, C) the new token
-    is_eos: Tensor  # (B, C) bool: the new token is EOS
+    log_probs: FloatArray  # (B, C) of the whole candidate; minus infinity: the rules forbid it
+    parents: IdArray  # (B, C) place in the beam of the hypothesis that is extended
+    tokens: IdArray  # (B, C) the new token
+    is_eos: BoolArray  # (B, C): the new token is EOS
 
     def choose(
-        self, order: Tensor, live: Tensor, kept: Sequence[int], beam: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, order: IdArray, live: FloatArray, kept: Sequence[int], beam: int
+    ) -> tuple[IdArray, IdArray, FloatArray]:
         """Return rows, tokens and log-probabilities (B', K) of the candidates that go on.
 
         order: (B, K), the candidate at each place of the next beam. live: (B, C) log-probabilities.
         kept: the rows of the sentences that stay in the batch. A result's rows are flat indices of
         the hypotheses that are extended, of which each sentence has `beam`.
         """
-        B = len(order)
-        first_rows = torch.arange(0, B * beam, beam, device=order.device)
-        rows = self.parents.gather(1, order) + first_rows[:, None]
-        chosen = rows, self.tokens.gather(1, order), live.gather(1, order)
-        if len(kept) == B:
-            return chosen
-        kept_rows = torch.tensor(kept, device=order.device)
-        rows, tokens, log_probs = (each[kept_rows] for each in chosen)
-        return rows, tokens, log_probs
+        sentences = numpy.array(kept)[:, None]
+        chosen = sentences, order[kept]
+        return sentences * beam + self.parents[chosen], self.tokens[chosen], live[chosen]
 
 
 def best_candidates(
-    log_probs: Tensor, logits: Tensor, rules: Sequence[Rule], beam_size: int, eos: int
+    log_probs: FloatArray, logits: Logits, rules: Sequence[Rule], beam_size: int, eos: int
 ) -> Candidates:
     """Return the 2 * beam_size best candidates of each sentence; fewer if there are fewer.
 
@@ -51,8 +45,24 @@ def best_candidates(
     """
     B, K, V = logits.shape
     width = min(2 * beam_size, V)  # the best candidates may all extend the same hypothesis
-    top = top_tokens(logits.view(B * K, V), rules, width)
-    extended = log_probs[:, :, None] + top.log_probs.view(B, K, width)
-    best, flat = extended.view(B, -1).topk(min(2 * beam_size, K * width))
-    tokens = top.ids.view(B, -1).gather(1, flat)
-    return Candidates(best, flat // width, tokens, tokens == eos)
+    found, ids = top_tokens(logits.reshape(B * K, V), rules, width)
+    extended = (log_probs[:, :, None] + found.reshape(B, K, width)).reshape(B, -1)
+    order = descending(extended)[:, : 2 * beam_size]
+    chosen = numpy.arange(B)[:, None], order
+    tokens = ids.reshape(B, -1)[chosen]
+    return Candidates(extended[chosen], order // width, tokens, tokens == eos)
+
+
+def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[FloatArray, IdArray]:
+    """Return log-probabilities and ids (R, count) of the best tokens; logits (R, V)."""
+    if isinstance(logits, numpy.ndarray):
+        return array_top_tokens(logits, rules, count)
+    from nmt.kernels import top_k  # here: a model without tensors needs no PyTorch
+
+    top = top_k.top_tokens(logits, rules, count)
+    return on_host(top.log_probs), top.ids.cpu().numpy()
+
+
+def on_host(values: Logits) -> FloatArray:
+    """Return numbers as an array."""
+    return values if isinstance(values, numpy.ndarray) else values.cpu().numpy()

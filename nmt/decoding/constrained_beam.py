@@ -12,21 +12,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy
 
 from nmt.decoding.beam import Beam, add_finished, first_beam
-from nmt.decoding.candidates import Candidates
+from nmt.decoding.candidates import Candidates, on_host, top_tokens
 from nmt.decoding.constraints import Constraint, constraint_rules
 from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
 from nmt.decoding.placement import place_hypotheses, place_sentences
 from nmt.decoding.rules import Never, SpecialIds, rules_for_step
 from nmt.decoding.scoring import length_penalty, score_bound
-from nmt.decoding.search_model import SearchModel, StateT
+from nmt.decoding.search_model import AnyIds, SearchModel, StateT
 from nmt.decoding.stopping import stopping_rule
 from nmt.decoding.term_tracker import Progress, TermTracker, WordEdges
 from nmt.decoding.terms import Term
-from nmt.kernels.top_k import Rule, top_tokens
+from nmt.kernels.array_top_k import descending
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
 
 MOST_BEAMS = 3  # places of a sentence, in beam sizes, however many tokens its terms have
 # The greatest exponent of the length penalty in the search, that of the paper (section 6.1): a term
@@ -34,10 +34,9 @@ MOST_BEAMS = 3  # places of a sentence, in beam sizes, however many tokens its t
 MOST_ALPHA = 0.6
 
 
-@torch.inference_mode()
 def constrained_beam_search(
     model: SearchModel[StateT],
-    source: Tensor,
+    source: AnyIds,
     max_lengths: Sequence[int],
     ids: SpecialIds,
     *,
@@ -51,7 +50,7 @@ def constrained_beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the n best outputs of each source segment that contain its terms, best first.
 
-    terms: for each segment. edges: on the source's device. The other arguments, and what is raised,
+    terms: for each segment. edges: of the tokens' words. The other arguments, and what is raised,
     are those of `beam_search`, but the search of a sentence ends, whatever `stopping` says, when
     `beam_size` outputs with all terms are finished: hypotheses without them stay probable, so that
     the safe rule waits for long outputs, in which a term is an appendix. For the same reason the
@@ -63,12 +62,12 @@ def constrained_beam_search(
     """
     should_stop = stopping_rule("beam_finished", beam_size, alpha, n_best)
     search_alpha = min(alpha, MOST_ALPHA)
-    never = Never.of(ids, source.device)
+    never = Never.of(ids)
     banks = Banks.of(TermTracker.of(terms, edges), beam_size)
     results = [FoundWithTerms(n_best) for _ in max_lengths]
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
-    beam = first_beam(len(sentences), ids.bos, source.device)
+    beam = first_beam(len(sentences), ids.bos)
     progress = banks.tracker.first
     while sentences:
         length = beam.prefixes.shape[2] + 1
@@ -76,8 +75,7 @@ def constrained_beam_search(
         logits, state = model.step(beam.last_ids, state)
         K = logits.shape[1]
         at_limit = [length >= limit for limit in limits]
-        must_end = torch.tensor(at_limit, device=source.device) if any(at_limit) else None
-        rules = rules_for_step(never, ids.eos, must_end, K)
+        rules = rules_for_step(never, ids.eos, at_limit, K)
         rules += constraint_rules(constraints, sentences, beam.prefixes)
         candidates = banks.candidates(beam, progress, logits, rules, sentences, ids.eos)
         finished = [results[sentence] for sentence in sentences]
@@ -85,7 +83,7 @@ def constrained_beam_search(
 
         order, live = banks.choose(candidates, sentences)
         order = place_hypotheses(order, candidates.parents, K)
-        best_live = live.amax(-1).tolist()
+        best_live = live.max(axis=1).tolist()
         bounds = [score_bound(*each, search_alpha) for each in zip(best_live, limits, strict=True)]
         kept = place_sentences(
             not (is_full or bound == -math.inf or should_stop(found.complete, bound, beam_size))
@@ -96,8 +94,7 @@ def constrained_beam_search(
         if sentences:
             rows, tokens, log_probs = candidates.choose(order, live, kept, K)
             beam = beam.extend(rows, tokens, log_probs)
-            kept_rows = torch.tensor(kept, device=source.device)
-            progress = candidates.progress.select(kept_rows, order[kept_rows])
+            progress = candidates.progress.select(numpy.array(kept), order[kept])
             state = state.select(rows)
     return [[rescored(each, alpha) for each in found.best] for found in results]
 
@@ -112,9 +109,9 @@ class TermCandidates(Candidates):
     """The candidates of each sentence, best first, with what they have of the terms."""
 
     progress: Progress  # (B, n)
-    is_complete: Tensor  # (B, n) bool: they have all terms if they end now
-    banks: Tensor  # (B, n)
-    ranks: Tensor  # (B, n) place among the candidates of the same bank
+    is_complete: BoolArray  # (B, n): they have all terms if they end now
+    banks: IdArray  # (B, n)
+    ranks: IdArray  # (B, n) place among the candidates of the same bank
 
 
 class FoundWithTerms:
@@ -143,8 +140,8 @@ class Banks:
 
     tracker: TermTracker
     beam_size: int
-    last: Tensor  # (B,) number of the bank of those that have all terms; the first is 0
-    places: Tensor  # (B,) in the beam
+    last: IdArray  # (B,) number of the bank of those that have all terms; the first is 0
+    places: IdArray  # (B,) in the beam
 
     @classmethod
     def of(cls, tracker: TermTracker, beam_size: int) -> "Banks":
@@ -152,15 +149,15 @@ class Banks:
 
         What a sentence gets does not depend on the others of its batch.
         """
-        last = tracker.lengths.sum(1)
-        places = beam_size + last.clamp(max=(MOST_BEAMS - 1) * beam_size)
+        last = tracker.lengths.sum(axis=1)
+        places = beam_size + numpy.minimum(last, (MOST_BEAMS - 1) * beam_size)
         return cls(tracker, beam_size, last, places)
 
     def candidates(
         self,
         beam: Beam,
         progress: Progress,
-        logits: Tensor,
+        logits: Logits,
         rules: Sequence[Rule],
         sentences: Sequence[int],
         eos: int,
@@ -171,20 +168,19 @@ class Banks:
         source batch.
         """
         B, K, V = logits.shape
-        flat = logits.view(B * K, V)
         wanted = Wanted.of(self.tracker, progress)
-        top = top_tokens(flat, [*rules, wanted], min(2 * self.beam_size, V))
-        tokens = torch.cat([top.ids, wanted.tokens], 1)
-        width = tokens.shape[1]
-        found = torch.cat([top.log_probs, wanted.without(top.ids)], 1).view(B, K, width)
-        log_probs, flat_order = (
-            (beam.log_probs[:, :, None] + found)
-            .view(B, -1)
-            .sort(dim=1, descending=True, stable=True)
+        top_log_probs, top_ids = top_tokens(
+            logits.reshape(B * K, V), [*rules, wanted], min(2 * self.beam_size, V)
         )
-        parents = torch.div(flat_order, width, rounding_mode="floor")
-        tokens = tokens.view(B, -1).gather(1, flat_order)
-        rows = torch.arange(B, device=logits.device)
+        tokens = numpy.concatenate([top_ids, wanted.tokens], axis=1)
+        width = tokens.shape[1]
+        found = numpy.concatenate([top_log_probs, wanted.without(top_ids)], axis=1)
+        every = (beam.log_probs[:, :, None] + found.reshape(B, K, width)).reshape(B, -1)
+        flat_order = descending(every)
+        rows = numpy.arange(B)
+        log_probs = every[rows[:, None], flat_order]
+        parents = flat_order // width
+        tokens = tokens.reshape(B, -1)[rows[:, None], flat_order]
         next_progress = self.tracker.advance(progress.select(rows, parents), tokens)
         is_complete = self.tracker.is_complete(next_progress)
         banks = self._banks(next_progress, is_complete, sentences)
@@ -197,7 +193,7 @@ class Banks:
         self,
         finished: Sequence[FoundWithTerms],
         candidates: TermCandidates,
-        prefixes: Tensor,
+        prefixes: IdArray,
         alpha: float,
     ) -> None:
         """Add the candidates that end, if they are among the `beam_size` best of their bank.
@@ -212,42 +208,47 @@ class Banks:
         is_other = is_finished & ~is_complete
         if all(found.best for found in complete) or not is_other.any():
             return
-        counts = candidates.progress.met.sum(-1).masked_fill(~is_other, -1)
+        counts = numpy.where(is_other, candidates.progress.met.sum(-1), -1)
         others = [
             found.others_with(count)
-            for found, count in zip(finished, counts.amax(1).tolist(), strict=True)
+            for found, count in zip(finished, counts.max(axis=1).tolist(), strict=True)
         ]
-        most = torch.tensor([found.most for found in finished], device=counts.device)
+        most = numpy.array([found.most for found in finished])
         is_other &= counts == most[:, None]
         add_finished(others, candidates, is_other, prefixes, alpha)
 
-    def choose(self, candidates: TermCandidates, sentences: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def choose(
+        self, candidates: TermCandidates, sentences: Sequence[int]
+    ) -> tuple[IdArray, FloatArray]:
         """Return which candidates go on, (B, K'), and the log-probabilities (B, n) of those alone.
 
         The best of each bank go on, the last bank's first, then the second best of each. So a
         bank that is empty leaves its places to the others.
         """
-        rows = torch.tensor(sentences, device=self.last.device)
+        rows = numpy.array(sentences)
         is_live = ~candidates.is_eos & (candidates.log_probs > -math.inf)
         ranks = self._ranks(candidates.banks, is_live)
         turn = ranks * (1 + self.last.max()) + self.last[rows, None] - candidates.banks
-        turn = turn.masked_fill(~is_live, torch.iinfo(torch.long).max)
-        order = turn.argsort(dim=1, stable=True)[:, : int(self.places.max())]
-        has_place = torch.arange(order.shape[1], device=order.device) < self.places[rows, None]
-        chosen = torch.zeros_like(is_live).scatter(1, order, has_place) & is_live
-        return order, candidates.log_probs.masked_fill(~chosen, -math.inf)
+        turn = numpy.where(is_live, turn, numpy.iinfo(numpy.int64).max)
+        order = turn.argsort(axis=1, kind="stable")[:, : int(self.places.max())]
+        has_place = numpy.arange(order.shape[1]) < self.places[rows, None]
+        chosen = numpy.zeros_like(is_live)
+        chosen[numpy.arange(len(order))[:, None], order] = has_place
+        return order, numpy.where(chosen & is_live, candidates.log_probs, -math.inf)
 
-    def _banks(self, progress: Progress, is_complete: Tensor, sentences: Sequence[int]) -> Tensor:
-        rows = torch.tensor(sentences, device=self.last.device)
+    def _banks(
+        self, progress: Progress, is_complete: BoolArray, sentences: Sequence[int]
+    ) -> IdArray:
+        rows = numpy.array(sentences)
         last = self.last[rows, None]
         done = self.tracker.tokens_done(progress, rows)
-        return torch.where(is_complete, last, done.minimum(last - 1).clamp(min=0))
+        return numpy.where(is_complete, last, numpy.minimum(done, last - 1).clip(min=0))
 
-    def _ranks(self, banks: Tensor, counts: Tensor) -> Tensor:
+    def _ranks(self, banks: IdArray, counts: BoolArray) -> IdArray:
         """Return the place of each candidate among those of its bank that count."""
-        numbers = torch.arange(1 + int(self.last.max()), device=banks.device)
+        numbers = numpy.arange(1 + int(self.last.max()))
         is_in = (banks[:, :, None] == numbers) & counts[:, :, None]
-        return is_in.cumsum(1).gather(2, banks[:, :, None])[:, :, 0] - 1
+        return numpy.take_along_axis(is_in.cumsum(axis=1), banks[:, :, None], axis=2)[:, :, 0] - 1
 
 
 @dataclass(frozen=True)
@@ -258,36 +259,40 @@ class Wanted:
     tokens is the best that ends a word, for hypotheses that have just written a term.
     """
 
-    tokens: Tensor  # (R, A + 1)
-    log_probs: Tensor  # (R, A + 1); minus infinity: not wanted
-    is_wanted: Tensor  # (R, A) bool
-    has_term: Tensor  # (R,) bool
-    ends_word: Tensor  # (V,) bool
+    tokens: IdArray  # (R, A + 1)
+    log_probs: FloatArray  # (R, A + 1); minus infinity: not wanted
+    is_wanted: BoolArray  # (R, A)
+    has_term: BoolArray  # (R,)
+    ends_word: BoolArray  # (V,)
 
     @classmethod
     def of(cls, tracker: TermTracker, progress: Progress) -> "Wanted":
         """Return the rule for the next tokens of hypotheses (B, K)."""
-        nodes, missing = progress.nodes.flatten(), ~progress.met.flatten(0, 1)
-        is_wanted = (tracker.ahead_terms[nodes] & missing[:, None]).any(-1)
-        tokens = torch.cat([tracker.ahead[nodes], torch.zeros_like(nodes)[:, None]], 1)
-        log_probs = torch.full(tokens.shape, -math.inf, device=tokens.device)
-        has_term = (tracker.complete[nodes] & missing).any(-1)
+        nodes = progress.nodes.ravel()
+        missing = ~progress.met.reshape(len(nodes), -1)
+        is_wanted = numpy.logical_or.reduce(tracker.ahead_terms[nodes] & missing[:, None], axis=-1)
+        tokens = numpy.pad(tracker.ahead[nodes], ((0, 0), (0, 1)))
+        log_probs = numpy.full(tokens.shape, -math.inf, numpy.float32)
+        has_term = numpy.logical_or.reduce(tracker.complete[nodes] & missing, axis=-1)
         return cls(tokens, log_probs, is_wanted, has_term, tracker.ends_word)
 
-    def apply(self, log_probs: Tensor, first_row: int) -> None:
+    def apply(self, log_probs: Logits, first_row: int) -> None:
         """Read the log-probabilities (n, V) of rows from `first_row` on."""
-        rows = slice(first_row, first_row + len(log_probs))
-        read = log_probs.gather(1, self.tokens[rows, :-1])
-        self.log_probs[rows, :-1] = read.masked_fill(~self.is_wanted[rows], -math.inf)
-        has_term = self.has_term[rows].nonzero()[:, 0]
-        if len(has_term):
-            ends = log_probs[has_term].masked_fill(~self.ends_word, -math.inf).max(1)
-            self.log_probs[first_row + has_term, -1] = ends.values
-            self.tokens[first_row + has_term, -1] = ends.indices
+        block = slice(first_row, first_row + len(log_probs))
+        rows, places = self.is_wanted[block].nonzero()
+        self.log_probs[first_row + rows, places] = on_host(
+            log_probs[rows, self.tokens[first_row + rows, places]]
+        )
+        (rows,) = self.has_term[block].nonzero()
+        if len(rows):
+            ends = numpy.where(self.ends_word, on_host(log_probs[rows]), -math.inf)
+            best = ends.argmax(axis=1)
+            self.log_probs[first_row + rows, -1] = ends[numpy.arange(len(rows)), best]
+            self.tokens[first_row + rows, -1] = best
 
-    def without(self, ids: Tensor) -> Tensor:
+    def without(self, ids: IdArray) -> FloatArray:
         """Return the log-probabilities, with minus infinity for tokens in ids (R, n) or twice."""
-        wanted = self.tokens[:, :-1].masked_fill(~self.is_wanted, -1)
+        wanted = numpy.where(self.is_wanted, self.tokens[:, :-1], -1)
         is_known = (self.tokens[:, :, None] == ids[:, None]).any(-1)
         is_known[:, -1] |= (wanted == self.tokens[:, -1:]).any(-1)
-        return self.log_probs.masked_fill(is_known, -math.inf)
+        return numpy.where(is_known, -math.inf, self.log_probs)

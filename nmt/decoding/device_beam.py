@@ -16,12 +16,13 @@ from typing import Generic, Self
 import torch
 from torch import Tensor
 
-from nmt.decoding.candidates import best_candidates
+from nmt.decoding.device_candidates import DeviceMustEnd, DeviceNever, best_device_candidates
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.rules import Never, SpecialIds, rules_for_step
+from nmt.decoding.rules import SpecialIds
 from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_model import SearchModel, StateT
 from nmt.decoding.stopping import StoppingRule, stopping_rule
+from nmt.kernels.rule import Rule
 
 Outputs = list[list[Hypothesis]]  # n best of each sentence
 
@@ -150,7 +151,7 @@ class DeviceSearch(Generic[StateT]):
         """Encode the source; arguments are those of `beam_search`."""
         device, count = source.device, len(max_lengths)
         self.model, self.state = model, model.encode(source)
-        self.eos, self.never = ids.eos, Never.of(ids, device)
+        self.eos, self.never = ids.eos, DeviceNever.of(ids, device)
         self.should_stop, self.beam_size = should_stop, beam_size
         # From Python's numbers: the device's own powers round in another way.
         every = [length_penalty(length, alpha) for length in range(max(max_lengths) + 1)]
@@ -173,9 +174,12 @@ class DeviceSearch(Generic[StateT]):
         logits, state = self.model.step(self.last_ids, self.state)
         K = logits.shape[1]
         at_limit = self.sentences.limits <= length
-        must_end = at_limit if min(self.limits()) <= length else None
-        rules = rules_for_step(self.never, self.eos, must_end, K)
-        candidates = best_candidates(self.log_probs, logits, rules, self.beam_size, self.eos)
+        rules: list[Rule] = [self.never]
+        if min(self.limits()) <= length:
+            rules.append(DeviceMustEnd(self.eos, at_limit[:, None].expand(-1, K).flatten()))
+        candidates = best_device_candidates(
+            self.log_probs, torch.as_tensor(logits), rules, self.beam_size, self.eos
+        )
 
         likeliest = candidates.log_probs[:, : self.beam_size]
         is_new = candidates.is_eos[:, : self.beam_size] & (likeliest > -math.inf)

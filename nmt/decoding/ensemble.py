@@ -12,7 +12,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.decoding.search_model import SearchModel, StateT
+from nmt.decoding.search_model import AnyIds, SearchModel, StateT
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class EnsembleState(Generic[StateT]):
 
     states: tuple[StateT, ...]
 
-    def select(self, rows: Tensor) -> "EnsembleState[StateT]":
+    def select(self, rows: AnyIds) -> "EnsembleState[StateT]":
         """Return each model's state of the hypotheses `rows` (B', K')."""
         return EnsembleState(tuple(state.select(rows) for state in self.states))
 
@@ -32,12 +32,13 @@ class Ensemble(Generic[StateT]):
     def __init__(self, models: Sequence[SearchModel[StateT]]) -> None:
         self.models = tuple(models)
 
-    def encode(self, source: Tensor) -> EnsembleState[StateT]:
+    def encode(self, source: AnyIds) -> EnsembleState[StateT]:
         """Return the states of all models before the first token."""
         return EnsembleState(tuple(model.encode(source) for model in self.models))
 
+    @torch.inference_mode()
     def step(
-        self, last_ids: Tensor, state: EnsembleState[StateT]
+        self, last_ids: AnyIds, state: EnsembleState[StateT]
     ) -> tuple[Tensor, EnsembleState[StateT]]:
         """Return the log of the mean of the models' probabilities (B, K, V) after last_ids (B, K).
 
@@ -45,7 +46,8 @@ class Ensemble(Generic[StateT]):
         """
         pairs = zip(self.models, state.states, strict=True)
         steps = [model.step(last_ids, each) for model, each in pairs]
-        log_probs = (logits.log_softmax(-1, dtype=torch.float32) for logits, _ in steps)
+        logits = (torch.as_tensor(each) for each, _ in steps)
+        log_probs = (each.log_softmax(-1, dtype=torch.float32) for each in logits)
         total = reduce(torch.logaddexp, log_probs)
         states = tuple(after for _, after in steps)
         return total.sub_(math.log(len(steps))), EnsembleState(states)

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nmt.decoding.packing import call_directly, packed_copy
+from nmt.decoding.search_model import AnyIds
+from nmt.kernels.rule import IdArray
 from nmt.model.attention import KeyValueCache
 from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
@@ -41,7 +43,8 @@ class DecoderState:
     length: int  # t
     in_place: bool  # how rows are selected
 
-    def select(self, rows: Tensor) -> "DecoderState":
+    @torch.inference_mode()
+    def select(self, rows: AnyIds) -> "DecoderState":
         """Return the state of the hypotheses `rows` (B', K'), flat indices of the old R rows.
 
         Hypotheses are reordered, repeated and dropped; those of a sentence stay next to each
@@ -50,16 +53,7 @@ class DecoderState:
         In place, a row that keeps its place costs nothing. Which rows do has to be read, and a GPU
         would wait for that: there all rows are copied, those of the sentences if one leaves.
         """
-        beam = rows.shape[1]
-        hypotheses = rows.flatten()
-        # After the first step there is little to copy.
-        is_moved = self.in_place and beam == self.beam
-        own = RowMoves(hypotheses) if is_moved else RowCopies(hypotheses)
-        if not self.in_place and len(rows) == len(self.memory_mask):
-            shared: RowMoves | RowCopies = RowCopies(None)
-        else:
-            sentences = torch.div(rows[:, 0], self.beam, rounding_mode="floor")
-            shared = RowMoves(sentences) if self.in_place else RowCopies(sentences)
+        own, shared = self.moves(rows) if self.in_place else self.copies(rows)
         return replace(
             self,
             self_keys=own.apply(self.self_keys, self.length),
@@ -67,8 +61,26 @@ class DecoderState:
             memory_keys=shared.apply(self.memory_keys),
             memory_values=shared.apply(self.memory_values),
             memory_mask=shared.apply(self.memory_mask[None])[0],
-            beam=beam,
+            beam=rows.shape[1],
         )
+
+    def moves(self, rows: AnyIds) -> "tuple[RowMoves | RowCopies, RowMoves]":
+        """Return how rows of hypotheses and of sentences are selected in place."""
+        device = self.memory_mask.device
+        read = rows if isinstance(rows, numpy.ndarray) else rows.cpu().numpy()
+        sentences = RowMoves(read[:, 0] // self.beam, device)
+        if read.shape[1] == self.beam:
+            return RowMoves(read.ravel(), device), sentences
+        # After the first step there is little to copy.
+        return RowCopies(torch.from_numpy(read.ravel()).to(device)), sentences
+
+    def copies(self, rows: AnyIds) -> "tuple[RowCopies, RowCopies]":
+        """Return how rows of hypotheses and of sentences are selected without reading them."""
+        chosen = torch.as_tensor(rows, device=self.memory_mask.device)
+        hypotheses = RowCopies(chosen.flatten())
+        if len(chosen) == len(self.memory_mask):
+            return hypotheses, RowCopies(None)
+        return hypotheses, RowCopies(torch.div(chosen[:, 0], self.beam, rounding_mode="floor"))
 
     def with_room(self) -> "DecoderState":
         """Return the state with room for at least one more target position."""
@@ -97,13 +109,12 @@ class DecoderState:
 class RowMoves:
     """The rows of buffers that have to be copied to another place when rows are selected."""
 
-    def __init__(self, rows: Tensor) -> None:
-        """Take the old row (n',) of each new one."""
-        old = rows.cpu().numpy()  # a call of NumPy takes a fifth of the time of one of PyTorch
-        self.count = len(old)
-        targets = (old != numpy.arange(self.count)).nonzero()[0]
-        self.targets = torch.from_numpy(targets).to(rows.device)
-        self.sources = rows[self.targets] if len(targets) else None
+    def __init__(self, rows: IdArray, device: torch.device) -> None:
+        """Take the old row (n',) of each new one, and the device of the buffers."""
+        self.count = len(rows)
+        (targets,) = (rows != numpy.arange(self.count)).nonzero()
+        self.targets = torch.from_numpy(targets).to(device)
+        self.sources = torch.from_numpy(rows[targets]).to(device) if len(targets) else None
 
     def apply(self, buffer: Tensor, length: int | None = None) -> Tensor:
         """Copy rows within (L, n, h, positions, width) and return its first n' rows.
@@ -144,15 +155,16 @@ class IncrementalDecoder:
         call_directly(self.model)
         self.in_place = model.device.type != "cuda"
 
-    @torch.no_grad()
-    def encode(self, source: Tensor) -> DecoderState:
+    @torch.inference_mode()
+    def encode(self, source: AnyIds) -> DecoderState:
         """Return the state before the first target token, one hypothesis for each sentence.
 
         source: ids (B, S) ending in EOS.
         """
-        memory, _ = self.model.encode(source)
+        ids = torch.as_tensor(source, device=self.model.device)
+        memory, _ = self.model.encode(ids)
         # Room for a whole block, and a mask that hides padding and room.
-        is_hidden = pad(source == self.model.pad_id, (0, -source.shape[1] % BLOCK), value=True)
+        is_hidden = pad(ids == self.model.pad_id, (0, -ids.shape[1] % BLOCK), value=True)
         mask = memory.new_zeros(is_hidden.shape).masked_fill_(is_hidden, -math.inf)
         return self.first_state(memory, mask[:, None, None])
 
@@ -178,12 +190,13 @@ class IncrementalDecoder:
             state.memory_values[number, :, :, :S] = value
         return state
 
-    @torch.no_grad()
-    def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    @torch.inference_mode()
+    def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Return the logits (B, K, V) of the token after last_ids (B, K), and the next state."""
         B, K = last_ids.shape
         state = state.with_room()
         caches = state.layer_caches()
-        x = self.model.decode(last_ids.view(B * K, 1), None, state.memory_mask, caches)
+        ids = torch.as_tensor(last_ids, device=state.memory_mask.device)
+        x = self.model.decode(ids.view(B * K, 1), None, state.memory_mask, caches)
         logits: Tensor = self.project(x)
         return logits.view(B, K, -1), replace(state, length=state.length + 1)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Protocol
 
-from torch import Tensor
-
 from nmt.decoding.candidates import Candidates
+from nmt.kernels.rule import BoolArray, IdArray
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,15 @@ def report_step(
     sentences: Sequence[int],
     length: int,
     candidates: Candidates,
-    is_finished: Tensor,
-    next_beam: Tensor,
+    is_finished: BoolArray,
+    next_beam: IdArray,
     bounds: Sequence[float],
     is_last: Sequence[bool],
 ) -> None:
     """Send one step of a batch to an observer, sentence by sentence.
 
-    Dimensions: B sentences, C candidates, K places of the next beam. is_finished: (B, K)
-    bool, of the K best candidates. next_beam: (B, K), indices of candidates.
+    Dimensions: B sentences, C candidates, K places of the next beam. is_finished: (B, K),
+    of the K best candidates. next_beam: (B, K), indices of candidates.
     """
     for row, sentence in enumerate(sentences):
         columns = (

@@ -1,18 +1,20 @@
 """Rules: which tokens may come next.
 
 A rule is a small object with one method, `apply` (`nmt.kernels.top_k.Rule`). The rules here
-hold for every search; those that a user asks for are in `constraints`.
+hold for every search; those that a user asks for are in `constraints`. They have their numbers in
+NumPy's arrays, which index log-probabilities of both kinds.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy
 
-from nmt.kernels.top_k import Rule
+from nmt.kernels.rule import BoolArray, IdArray, Logits, Rule
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 
@@ -29,42 +31,44 @@ class SpecialIds:
 class Never:
     """Forbid some tokens everywhere."""
 
-    ids: Tensor  # (n,), on the device of the log-probabilities
+    ids: IdArray  # (n,)
 
     @classmethod
-    def of(cls, ids: SpecialIds, device: torch.device) -> "Never":
-        """Return the rule of a search; made once, because a GPU waits for numbers from Python."""
-        return cls(torch.tensor(ids.never, dtype=torch.long, device=device))
+    def of(cls, ids: SpecialIds) -> "Never":
+        """Return the rule of a search."""
+        return cls(numpy.array(ids.never, numpy.int64))
 
-    def apply(self, log_probs: Tensor, first_row: int) -> None:
+    def apply(self, log_probs: Logits, first_row: int) -> None:
         """Set the log-probabilities (n, V) of the tokens to minus infinity."""
-        log_probs.index_fill_(1, self.ids, -math.inf)
+        log_probs[:, self.ids] = -math.inf
 
 
 @dataclass(frozen=True)
-class MustEnd:
-    """Forbid every token but EOS in some rows."""
+class Force:
+    """Allow one token only, in some rows."""
 
-    eos: int
-    rows: Tensor  # (R,) bool
+    tokens: IdArray  # (R,)
+    is_forced: BoolArray  # (R,)
 
-    def apply(self, log_probs: Tensor, first_row: int) -> None:
-        """Set log_probs (n, V) to minus infinity, except EOS, in the rows that must end."""
-        eos = log_probs[:, self.eos].clone()
-        must_end = self.rows[first_row : first_row + len(log_probs), None]
-        log_probs.masked_fill_(must_end, -math.inf)
-        log_probs[:, self.eos] = eos
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set log_probs (n, V) to minus infinity, except for the forced token, in forced rows."""
+        (rows,) = self.is_forced[first_row : first_row + len(log_probs)].nonzero()
+        tokens = self.tokens[first_row + rows]
+        kept: Any = log_probs[rows, tokens]
+        log_probs[rows] = -math.inf
+        log_probs[rows, tokens] = kept
 
 
-def rules_for_step(never: Never, eos: int, must_end: Tensor | None, beam: int) -> list[Rule]:
+def rules_for_step(never: Never, eos: int, must_end: Sequence[bool], beam: int) -> list[Rule]:
     """Return the rules of one step of a search.
 
-    must_end: (B,) bool, whether this step's token is the last that a sentence may have, so that it
-    must be EOS; None if this is so for none of them. beam: K.
+    must_end: for each of B sentences, whether this step's token is the last that it may have, so
+    that it must be EOS. beam: K.
     """
     rules: list[Rule] = [never]
-    if must_end is not None:
-        rules.append(MustEnd(eos, must_end[:, None].expand(-1, beam).flatten()))
+    if any(must_end):
+        is_forced = numpy.array(must_end).repeat(beam)
+        rules.append(Force(numpy.full(len(is_forced), eos), is_forced))
     return rules
 
 

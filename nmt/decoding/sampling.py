@@ -25,8 +25,9 @@ from nmt.decoding.constraints import Constraint, constraint_rules
 from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
 from nmt.decoding.placement import place_sentences
 from nmt.decoding.rules import Never, SpecialIds, rules_for_step
-from nmt.decoding.search_model import SearchModel, StateT
-from nmt.kernels.top_k import BLOCK_BYTES, Rule
+from nmt.decoding.search_model import AnyIds, SearchModel, StateT
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Rule
+from nmt.kernels.top_k import BLOCK_BYTES
 
 # Places of finished samples are kept while more than this share is in use: moving the others takes
 # time too.
@@ -46,7 +47,7 @@ class RandomNumbers:
         self._generator = numpy.random.Generator(self._counter)
         self._state: Any = self._counter.state  # to set it is fast, another generator is not
 
-    def at(self, sentences: Sequence[int], place: int, samples: int) -> Tensor:
+    def at(self, sentences: Sequence[int], place: int, samples: int) -> NDArray[numpy.float64]:
         """Return numbers in [0, 1) for the tokens at a place: (sentences, samples), float64.
 
         The numbers of the first samples are the same however many samples there are.
@@ -56,7 +57,7 @@ class RandomNumbers:
             self._state["state"] = {"key": self._keys[sentence], "counter": counter_at(place)}
             self._counter.state = self._state
             self._generator.random(out=found[row])
-        return torch.from_numpy(found)
+        return found
 
 
 def key_of(seed: int, ids: Sequence[int]) -> NDArray[numpy.uint64]:
@@ -129,8 +130,8 @@ def descending(values: Tensor) -> Tensor:
 class Drawn:
     """The tokens that were drawn, m in each row."""
 
-    tokens: Tensor  # (R, m)
-    log_probs: Tensor  # (R, m) by the model; NaN or minus infinity: there was no token to draw
+    tokens: IdArray  # (R, m)
+    log_probs: FloatArray  # (R, m) by the model; NaN or minus infinity: there was no token to draw
 
 
 def draw_tokens(logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers: Tensor) -> Drawn:
@@ -144,7 +145,8 @@ def draw_tokens(logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers
         for first in range(0, R, rows)
     ]
     return Drawn(
-        torch.cat([each.tokens for each in blocks]), torch.cat([each.log_probs for each in blocks])
+        numpy.concatenate([each.tokens for each in blocks]),
+        numpy.concatenate([each.log_probs for each in blocks]),
     )
 
 
@@ -161,13 +163,13 @@ def draw_block(
     # The first token whose sum is greater: never one of weight 0.
     places = torch.searchsorted(sums, wanted, right=True).clamp_(max=sums.shape[1] - 1)
     tokens = places if weights.ids is None else weights.ids.gather(1, places)
-    return Drawn(tokens, log_probs.gather(1, tokens))
+    return Drawn(tokens.cpu().numpy(), log_probs.gather(1, tokens).cpu().numpy())
 
 
 @torch.inference_mode()
 def sample(
     model: SearchModel[StateT],
-    source: Tensor,
+    source: AnyIds,
     max_lengths: Sequence[int],
     ids: SpecialIds,
     *,
@@ -187,40 +189,40 @@ def sample(
     A segment has fewer outputs if the model leaves some of them no token to go on with, and none if
     the model's logits are NaN.
     """
-    never = Never.of(ids, source.device)
+    never = Never.of(ids)
     results = [FinishedHypotheses(n_best) for _ in max_lengths]
     sentences = list(range(len(results)))  # of each row of the batch
     state = model.encode(source)
-    beam = first_beam(len(sentences), ids.bos, source.device)
-    samples = torch.arange(n_best).expand(len(sentences), -1)  # (B, K): of each place its number
-    is_live = torch.ones(samples.shape, dtype=torch.bool, device=source.device)
+    beam = first_beam(len(sentences), ids.bos)
+    samples = numpy.arange(n_best)[None].repeat(len(sentences), axis=0)  # (B, K) numbers
+    is_live = numpy.ones(samples.shape, numpy.bool_)
     while sentences:
         length = beam.prefixes.shape[2] + 1
-        logits, state = model.step(beam.last_ids, state)
+        found, state = model.step(beam.last_ids, state)
+        logits = torch.as_tensor(found)
         B, K, V = logits.shape  # K is 1 in the first step
         at_limit = [length >= max_lengths[sentence] for sentence in sentences]
-        must_end = torch.tensor(at_limit, device=source.device) if any(at_limit) else None
-        rules = rules_for_step(never, ids.eos, must_end, K)
+        rules = rules_for_step(never, ids.eos, at_limit, K)
         rules += constraint_rules(constraints, sentences, beam.prefixes)
-        chosen = numbers.at(sentences, length, n_best).gather(1, samples).view(B * K, -1)
-        drawn = draw_tokens(logits.view(B * K, V), rules, filters, chosen)
+        chosen = numpy.take_along_axis(numbers.at(sentences, length, n_best), samples, axis=1)
+        drawn = draw_tokens(
+            logits.view(B * K, V), rules, filters, torch.from_numpy(chosen.reshape(B * K, -1))
+        )
 
         candidates = extend(beam, drawn, ids.eos)
-        is_live &= candidates.log_probs > -torch.inf
+        is_live &= candidates.log_probs > -numpy.inf
         finished = [results[sentence] for sentence in sentences]
         add_finished(finished, candidates, is_live & candidates.is_eos, beam.prefixes, alpha)
         is_live &= ~candidates.is_eos
 
-        kept = place_sentences(is_live.any(1).tolist())
+        kept = place_sentences(bool(each.any()) for each in is_live)
         sentences = [sentences[row] for row in kept]
         if sentences:
-            kept_rows = torch.tensor(kept, device=source.device)
-            places = live_places(is_live[kept_rows])
-            is_live = is_live[kept_rows].gather(1, places)
-            samples = samples[kept].gather(1, places.cpu())
-            rows = kept_rows[:, None] * K + candidates.parents[kept_rows].gather(1, places)
-            tokens = candidates.tokens[kept_rows].gather(1, places)
-            beam = beam.extend(rows, tokens, candidates.log_probs[kept_rows].gather(1, places))
+            places = live_places(is_live)
+            rows, tokens, log_probs = candidates.choose(places, candidates.log_probs, kept, K)
+            going_on = numpy.array(kept)[:, None], places[kept]
+            is_live, samples = is_live[going_on], samples[going_on]
+            beam = beam.extend(rows, tokens, log_probs)
             if rows.shape != (B, K):  # otherwise each row stays where it is
                 state = state.select(rows)
     return [found.best for found in results]
@@ -230,19 +232,19 @@ def extend(beam: Beam, drawn: Drawn, eos: int) -> Candidates:
     """Return each hypothesis of a beam (B, K), extended by its m tokens."""
     B, K = beam.last_ids.shape
     m = drawn.tokens.shape[1]
-    tokens = drawn.tokens.view(B, K * m)
-    parents = torch.arange(K, device=tokens.device).repeat_interleave(m).expand(B, -1)
-    log_probs = beam.log_probs.gather(1, parents) + drawn.log_probs.view(B, K * m)
+    tokens = drawn.tokens.reshape(B, K * m)
+    parents = numpy.arange(K).repeat(m)[None].repeat(B, axis=0)
+    log_probs = beam.log_probs.repeat(m, axis=1) + drawn.log_probs.reshape(B, K * m)
     return Candidates(log_probs, parents, tokens, tokens == eos)
 
 
-def live_places(is_live: Tensor) -> Tensor:
+def live_places(is_live: BoolArray) -> IdArray:
     """Return the places (B, K') that go on, of is_live (B, K).
 
     All stay where they are while most are live. Otherwise those that are live come first.
     """
     B, K = is_live.shape
-    width = int(is_live.sum(1).amax())
+    width = int(is_live.sum(axis=1).max())
     if width > CROWDED * K:
-        return torch.arange(K, device=is_live.device).expand(B, -1)
-    return is_live.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :width]
+        return numpy.arange(K)[None].repeat(B, axis=0)
+    return (~is_live).argsort(axis=1, kind="stable")[:, :width]

@@ -5,21 +5,26 @@ choice of that setting in `nmt.config`. It serves one sentence, with numbers, an
 batch, with tensors (B,).
 """
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:  # a search over arrays runs without PyTorch
+    from torch import Tensor
+
+Number: TypeAlias = "float | Tensor"
+Count: TypeAlias = "int | Tensor"
+Answer: TypeAlias = "bool | Tensor"
 
 
 class Finished(Protocol):
     """The finished hypotheses of a sentence, or of B sentences, as a stopping rule sees them."""
 
     @property
-    def worst(self) -> float | Tensor:
+    def worst(self) -> Number:
         """The score of the n-th best; minus infinity if fewer than n are finished."""
         ...
 
     @property
-    def count(self) -> int | Tensor:
+    def count(self) -> Count:
         """The number of all that finished."""
         ...
 
@@ -27,7 +32,7 @@ class Finished(Protocol):
 class StoppingRule(Protocol):
     """A rule that ends the search of a sentence."""
 
-    def __call__(self, finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+    def __call__(self, finished: Finished, bound: Number, beam_size: int) -> Answer:
         """Return whether the search ends.
 
         bound: the best score that a live hypothesis can still reach (`scoring.score_bound`).
@@ -35,12 +40,12 @@ class StoppingRule(Protocol):
         ...
 
 
-def safe(finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+def safe(finished: Finished, bound: Number, beam_size: int) -> Answer:
     """Return whether no live hypothesis can still become one of the n best."""
     return bound <= finished.worst
 
 
-def beam_finished(finished: Finished, bound: float | Tensor, beam_size: int) -> bool | Tensor:
+def beam_finished(finished: Finished, bound: Number, beam_size: int) -> Answer:
     """Return whether beam_size hypotheses are finished, or the search is safe to end.
 
     This rule may miss a longer output with a better score.

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from nmt.decoding.terms import Ids, Term, goes_on
+from nmt.kernels.rule import BoolArray, IdArray
 from nmt.text.tokenizer import SubwordModel
 
 
@@ -23,18 +21,18 @@ from nmt.text.tokenizer import SubwordModel
 class WordEdges:
     """Booleans for each of V tokens: a word begins or ends there."""
 
-    ends: Tensor  # (V,) bool: the token does not continue the word before it; EOS does not
-    opens: Tensor  # (V,) bool: a word may begin after the token without a space
+    ends: BoolArray  # (V,): the token does not continue the word before it; EOS does not
+    opens: BoolArray  # (V,): a word may begin after the token without a space
 
     @classmethod
-    def of(cls, subwords: SubwordModel, size: int, device: torch.device) -> "WordEdges":
+    def of(cls, subwords: SubwordModel, size: int) -> "WordEdges":
         """Return the edges of a subword model's tokens; size: V, at least its vocabulary's."""
         pieces = [*map(subwords.piece, range(len(subwords)))] + (size - len(subwords)) * ["x"]
         # Letters stand for bytes, whose characters may be parts of words.
         pieces = ["x" if subwords.is_byte(piece) else piece for piece in pieces]
         return cls(
-            torch.tensor([not goes_on(piece[0]) for piece in pieces], device=device),
-            torch.tensor([not goes_on(piece[-1]) for piece in pieces], device=device),
+            numpy.array([not goes_on(piece[0]) for piece in pieces]),
+            numpy.array([not goes_on(piece[-1]) for piece in pieces]),
         )
 
 
@@ -53,13 +51,12 @@ class Node:
 class Progress:
     """How far hypotheses have come with the terms of their sentences."""
 
-    nodes: Tensor  # (..., ) node of each hypothesis
-    met: Tensor  # (..., T) bool: the output has the term
+    nodes: IdArray  # (..., ) node of each hypothesis
+    met: BoolArray  # (..., T): the output has the term
 
-    def select(self, rows: Tensor, order: Tensor) -> "Progress":
+    def select(self, rows: IdArray, order: IdArray) -> "Progress":
         """Return the hypotheses order (B', K) of the sentences rows (B',)."""
-        places = order[:, :, None].expand(-1, -1, self.met.shape[2])
-        return Progress(self.nodes[rows].gather(1, order), self.met[rows].gather(1, places))
+        return Progress(self.nodes[rows[:, None], order], self.met[rows[:, None], order])
 
 
 @dataclass(frozen=True)
@@ -67,22 +64,21 @@ class TermTracker:
     """The automata of a batch, as tables."""
 
     first: Progress  # (B, 1) before the first token
-    lengths: Tensor  # (B, T) tokens of each term's longest alternative; 0: there is no such term
-    columns: Tensor  # (V,) column of each token
-    table: Tensor  # (N, C) next node
-    complete: Tensor  # (N, T) bool: a term has ended, unless the next token continues its last word
-    credit: Tensor  # (N, T) tokens of a term that are done
-    ahead: Tensor  # (N, A) tokens, padded with 0
-    ahead_terms: Tensor  # (N, A, T) bool: the terms that each of them brings nearer
-    ends_word: Tensor  # (V,) bool: `WordEdges.ends`
+    lengths: IdArray  # (B, T) tokens of each term's longest alternative; 0: there is no such term
+    columns: IdArray  # (V,) column of each token
+    table: IdArray  # (N, C) next node
+    complete: BoolArray  # (N, T): a term has ended, unless the next token continues its last word
+    credit: IdArray  # (N, T) tokens of a term that are done
+    ahead: IdArray  # (N, A) tokens, padded with 0
+    ahead_terms: BoolArray  # (N, A, T): the terms that each of them brings nearer
+    ends_word: BoolArray  # (V,): `WordEdges.ends`
 
     @classmethod
     def of(cls, terms: Sequence[Sequence[Term]], edges: WordEdges) -> "TermTracker":
         """Return the tracker for the terms of each sentence of the source batch."""
         builder = Builder(terms, edges)
-        device = edges.ends.device
         T = max([1, *map(len, terms)])
-        lengths = torch.zeros(len(terms), T, dtype=torch.long)
+        lengths = numpy.zeros((len(terms), T), numpy.int64)
         starts = []
         for row, each in enumerate(terms):
             starts.append(builder.add(each))
@@ -90,10 +86,10 @@ class TermTracker:
                 lengths[row, term] = length
         nodes = builder.nodes
         N, A = len(nodes), max([1, *(len(node.ahead) for node in nodes)])
-        complete = torch.zeros(N, T, dtype=torch.bool)
-        credit = torch.zeros(N, T, dtype=torch.long)
-        ahead = torch.zeros(N, A, dtype=torch.long)
-        ahead_terms = torch.zeros(N, A, T, dtype=torch.bool)
+        complete = numpy.zeros((N, T), numpy.bool_)
+        credit = numpy.zeros((N, T), numpy.int64)
+        ahead = numpy.zeros((N, A), numpy.int64)
+        ahead_terms = numpy.zeros((N, A, T), numpy.bool_)
         for index, node in enumerate(nodes):
             complete[index, [*node.complete]] = True
             for term, tokens in node.credit.items():
@@ -101,36 +97,38 @@ class TermTracker:
             for place, (token, brought) in enumerate(node.ahead.items()):
                 ahead[index, place] = token
                 ahead_terms[index, place, [*brought]] = True
-        first = Progress(torch.tensor(starts, device=device)[:, None], (lengths == 0).to(device))
         return cls(
-            Progress(first.nodes, first.met[:, None]),
-            lengths.to(device),
-            torch.from_numpy(builder.columns).to(device),
-            torch.from_numpy(numpy.stack(builder.rows)).to(device),
-            complete.to(device),
-            credit.to(device),
-            ahead.to(device),
-            ahead_terms.to(device),
+            Progress(numpy.array(starts)[:, None], (lengths == 0)[:, None]),
+            lengths,
+            builder.columns,
+            numpy.stack(builder.rows),
+            complete,
+            credit,
+            ahead,
+            ahead_terms,
             edges.ends,
         )
 
-    def advance(self, progress: Progress, tokens: Tensor) -> Progress:
+    def advance(self, progress: Progress, tokens: IdArray) -> Progress:
         """Return the progress after one token more; tokens has the shape of the nodes."""
         met = progress.met | (self.complete[progress.nodes] & self.ends_word[tokens][..., None])
         return Progress(self.table[progress.nodes, self.columns[tokens]], met)
 
-    def is_complete(self, progress: Progress) -> Tensor:
+    def is_complete(self, progress: Progress) -> BoolArray:
         """Return which hypotheses have all terms if they end now."""
-        return (progress.met | self.complete[progress.nodes]).all(-1)
+        is_met: BoolArray = progress.met | self.complete[progress.nodes]
+        every: BoolArray = numpy.logical_and.reduce(is_met, axis=-1)
+        return every
 
-    def tokens_done(self, progress: Progress, sentences: Tensor) -> Tensor:
+    def tokens_done(self, progress: Progress, sentences: IdArray) -> IdArray:
         """Return how many tokens of their terms hypotheses (B, n) have.
 
         Of terms that are begun, the one that is nearest to its end counts. sentences (B,): index of
         each row's sentence in the source batch.
         """
-        met = (progress.met * self.lengths[sentences][:, None]).sum(-1)
-        return met + (self.credit[progress.nodes] * ~progress.met).amax(-1)
+        met: IdArray = (progress.met * self.lengths[sentences][:, None]).sum(-1)
+        begun: IdArray = (self.credit[progress.nodes] * ~progress.met).max(-1)
+        return met + begun
 
 
 class Builder:
@@ -138,14 +136,14 @@ class Builder:
 
     def __init__(self, terms: Sequence[Sequence[Term]], edges: WordEdges) -> None:
         # Tokens that are in no form have one of two columns: 1 if a word may begin after them.
-        self.columns: NDArray[numpy.int64] = edges.opens.cpu().numpy().astype(numpy.int64)
+        self.columns: IdArray = edges.opens.astype(numpy.int64)
         forms = (form for each in terms for term in each for form in all_forms(term))
         tokens = sorted({token for form in forms for token in form})
         # Of each column, whether a word may begin after its tokens.
         self.opens = numpy.array([False, True, *self.columns[tokens].astype(bool)])
         self.columns[tokens] = numpy.arange(2, 2 + len(tokens))
         self.nodes: list[Node] = []
-        self.rows: list[NDArray[numpy.int64]] = []
+        self.rows: list[IdArray] = []
 
     def add(self, terms: Sequence[Term]) -> int:
         """Add the automaton of a sentence; return its first node.
@@ -180,13 +178,13 @@ class Builder:
             node.credit[term] = max(credit, node.credit.get(term, 0))
         node.complete.add(term)
 
-    def _connect(self, first: int, fallen: NDArray[numpy.int64]) -> None:
+    def _connect(self, first: int, fallen: IdArray) -> None:
         """Fill the table for the nodes from `first` on, the shallow ones first.
 
         fallen: the root to which a token of each column leads if it continues nothing.
         """
         fails: dict[int, int] = {}
-        rows: dict[int, NDArray[numpy.int64]] = {}
+        rows: dict[int, IdArray] = {}
         queue = [first, first + 1, first + 2]
         for index in queue:
             node = self.nodes[index]

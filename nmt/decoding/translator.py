@@ -110,7 +110,7 @@ class Translator:
         self._is_gpu = device.type == "cuda"
         self._is_right_to_left = networks[0].settings.is_right_to_left
         self._special = special_ids(tokenizer)
-        self._edges = WordEdges.of(tokenizer.target, len(tokenizer), device) if glossary else None
+        self._edges = WordEdges.of(tokenizer.target, len(tokenizer)) if glossary else None
         self.decoders = [IncrementalDecoder(each, chosen.precision) for each in networks]
         self._repair = Repair(self.decoders, tokenizer, chosen, self.scheduler.map)
         self._model: SearchModel[Any] = (
@@ -206,7 +206,7 @@ class Translator:
     def _search(self, parts: Sequence[Part]) -> Found:
         # All parts of a batch are searched again, or none is.
         settings = limited(self.settings) if parts[0].is_again else self.settings
-        constraints = constraints_of(parts, settings, self._special.eos, self._device)
+        constraints = constraints_of(parts, settings, self._special.eos)
         found = self._method(parts, constraints)(
             self._model,
             source_batch([part.ids for part in parts]).to(self._device),

@@ -9,26 +9,16 @@ Dimensions: R rows (hypotheses), V tokens, n wanted tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from nmt.kernels.rule import Rule
+
 GROUP = 64  # tokens whose greatest log-probability is taken first
 # Bytes of logits in one block of rows: in larger blocks, fresh memory costs more than the work.
 BLOCK_BYTES = 1 << 22
-
-
-class Rule(Protocol):
-    """A rule of which tokens may come next."""
-
-    def apply(self, log_probs: Tensor, first_row: int) -> None:
-        """Set forbidden tokens to minus infinity in log_probs (n, V), in place.
-
-        log_probs are those of the n rows from `first_row` on.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -47,6 +37,7 @@ def reference_top_tokens(logits: Tensor, rules: Sequence[Rule], count: int) -> T
     return TopTokens(*log_probs.topk(count))
 
 
+@torch.inference_mode()
 def top_tokens(logits: Tensor, rules: Sequence[Rule], count: int) -> TopTokens:
     """Return what `reference_top_tokens` returns, in the fast form if it applies.
 

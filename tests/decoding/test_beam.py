@@ -1,13 +1,17 @@
 """Beam search agrees with exhaustive search on a fake model that reads a table of numbers.
 
-Both forms of the search do: that of the host, and that of a device, on tensors of the CPU.
+All forms of the search do: that of the host, with logits in tensors and in arrays, and that of a
+device, on tensors of the CPU.
 """
 
 import itertools
 import math
 import random
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -18,13 +22,14 @@ from nmt.decoding.device_beam import device_beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_model import AnyIds
 from nmt.decoding.stopping import STOPPING_RULES
+from nmt.kernels.rule import FloatArray
 
 BOS, EOS = 0, 1
 IDS = SpecialIds(BOS, EOS, never=(BOS,))
 VOCABULARY = 5  # BOS, EOS and three words
-FORMS = {"host": beam_search, "device": device_beam_search}
-both_forms = pytest.mark.parametrize("form", FORMS)
+every_form = pytest.mark.parametrize("form", ["host", "arrays", "device"])
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Prefixes:
 
     rows: tuple[tuple[int, tuple[int, ...]], ...]
 
-    def select(self, rows: Tensor) -> "Prefixes":
+    def select(self, rows: AnyIds) -> "Prefixes":
         return Prefixes(tuple(self.rows[row] for row in rows.flatten().tolist()))
 
 
@@ -47,10 +52,10 @@ class Table:
         draw = random.Random(f"{self.seed} {sentence} {prefix}")
         return [draw.gauss(0, self.temperature) for _ in range(VOCABULARY)]
 
-    def encode(self, source: Tensor) -> Prefixes:
+    def encode(self, source: AnyIds) -> Prefixes:
         return Prefixes(tuple((sentence, ()) for sentence in source[:, 0].tolist()))
 
-    def step(self, last_ids: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+    def step(self, last_ids: AnyIds, state: Prefixes) -> tuple[Tensor, Prefixes]:
         self.steps += 1
         flat = last_ids.flatten().tolist()
         rows = tuple(
@@ -87,6 +92,20 @@ def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> li
     return sorted(found, key=lambda each: -each.score)
 
 
+@dataclass(frozen=True)
+class InArrays:
+    """A fake model whose logits are arrays."""
+
+    table: Table
+
+    def encode(self, source: AnyIds) -> Prefixes:
+        return self.table.encode(source)
+
+    def step(self, last_ids: AnyIds, state: Prefixes) -> tuple[FloatArray, Prefixes]:
+        logits, after = self.table.step(last_ids, state)
+        return logits.numpy(), after
+
+
 def search(
     model: Table,
     lengths: list[int],
@@ -98,7 +117,18 @@ def search(
 ) -> list[list[Hypothesis]]:
     """Search sentences 0, 1, ... of the fake model."""
     source = torch.arange(len(lengths))[:, None]
-    return FORMS[form](model, source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best)
+    return search_form(form, model)(
+        source, lengths, IDS, beam_size=width, alpha=alpha, n_best=n_best
+    )
+
+
+def search_form(form: str, model: Table) -> Callable[..., list[list[Hypothesis]]]:
+    """Return a form of the search for a model."""
+    if form == "device":
+        return partial(device_beam_search, model)
+    if form == "arrays":
+        return partial(beam_search, InArrays(model))
+    return partial(beam_search, model)
 
 
 def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
@@ -110,7 +140,7 @@ def same(found: list[Hypothesis], expected: list[Hypothesis]) -> bool:
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 2.5])
 @pytest.mark.parametrize("seed", range(12))
-@both_forms
+@every_form
 def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float) -> None:
     """A beam with room for all prefixes, at most 3^4 * 4 / 3, finds the true n best in order."""
     model = Table(seed)
@@ -123,7 +153,7 @@ def test_full_width_equals_exhaustive_search(form: str, seed: int, alpha: float)
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])
 @pytest.mark.parametrize("seed", range(25))
-@both_forms
+@every_form
 def test_early_stop_changes_no_result(
     form: str, seed: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +182,7 @@ def test_search_stops_early() -> None:
 
 @pytest.mark.parametrize("temperature", [1.0, 6.0])
 @pytest.mark.parametrize("seed", range(40))
-@both_forms
+@every_form
 def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
     """A beam of 1 follows the most probable token until EOS or the greatest length."""
     model = Table(seed, temperature)
@@ -168,19 +198,20 @@ def test_greedy_is_beam_one(form: str, seed: int, temperature: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-@both_forms
+@every_form
 def test_result_does_not_depend_on_other_sentences_in_the_batch(form: str, seed: int) -> None:
     model = Table(seed, 1.5)
     lengths = [7, 3, 10, 1, 5]
     together = search(model, lengths, width=4, n_best=3, form=form)
     for sentence, max_length in enumerate(lengths):
         source = torch.tensor([[sentence]])
-        (alone,) = FORMS[form](model, source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3)
+        alone_search = search_form(form, model)
+        (alone,) = alone_search(source, [max_length], IDS, beam_size=4, alpha=0.6, n_best=3)
         assert alone == together[sentence]
 
 
 @pytest.mark.parametrize("seed", range(10))
-@both_forms
+@every_form
 def test_score_is_the_models_log_probability_over_the_penalty(form: str, seed: int) -> None:
     model = Table(seed)
     for sentence, found in enumerate(search(model, [6, 9], width=5, n_best=5, form=form)):
@@ -192,7 +223,7 @@ def test_score_is_the_models_log_probability_over_the_penalty(form: str, seed: i
             assert each.score == pytest.approx(each.log_prob / penalty)
 
 
-@both_forms
+@every_form
 def test_output_has_no_forbidden_id_and_keeps_its_greatest_length(form: str) -> None:
     for seed in range(10):
         for found, limit in zip(
@@ -201,7 +232,7 @@ def test_output_has_no_forbidden_id_and_keeps_its_greatest_length(form: str) -> 
             assert all(BOS not in each.ids and len(each.ids) < limit for each in found)
 
 
-@both_forms
+@every_form
 def test_nan_logits_give_no_output(form: str) -> None:
     """A diverged model gives NaN; the search still ends at the greatest length."""
 
@@ -212,6 +243,15 @@ def test_nan_logits_give_no_output(form: str) -> None:
     assert search(Diverged(0), [4, 2], width=3, form=form) == [[], []]
 
 
+def test_a_search_over_arrays_needs_no_pytorch() -> None:
+    """Nor do its rules, constraints and terms."""
+    script = (
+        "import sys, nmt.decoding.beam, nmt.decoding.constrained_beam, nmt.decoding.constraints;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_length_penalty_by_hand() -> None:
     """((5 + |Y|) / 6)^alpha: 1 at length 1, (15 / 6)^0.6 at length 10."""
     assert length_penalty(1, 0.6) == 1
@@ -220,7 +260,7 @@ def test_length_penalty_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("alpha", "n_best", "width"), [(-0.1, 1, 4), (0.6, 5, 4), (0.6, 0, 4)])
-@both_forms
+@every_form
 def test_arguments_without_a_safe_stop_are_refused(
     form: str, alpha: float, n_best: int, width: int
 ) -> None:

@@ -8,6 +8,7 @@ import math
 from functools import cache
 from itertools import pairwise
 
+import numpy
 import pytest
 import torch
 
@@ -21,12 +22,11 @@ from nmt.decoding.term_tracker import WordEdges
 from nmt.decoding.terms import Ids, Term
 from tests.decoding.test_beam import EOS, IDS, VOCABULARY, Table, exhaustive, same
 
-CPU = torch.device("cpu")
 LENGTHS = [5, 4, 5]
 CONTINUES, MARK = 4, 3
 EDGES = WordEdges(
-    torch.tensor([token != CONTINUES for token in range(VOCABULARY)]),
-    torch.tensor([token == MARK for token in range(VOCABULARY)]),
+    numpy.array([token != CONTINUES for token in range(VOCABULARY)]),
+    numpy.array([token == MARK for token in range(VOCABULARY)]),
 )
 
 
@@ -73,7 +73,7 @@ def search(
         beam_size=width,
         alpha=alpha,
         n_best=n_best,
-        constraints=constraints_of(parts, settings or DecodeSettings(), EOS, CPU),
+        constraints=constraints_of(parts, settings or DecodeSettings(), EOS),
     )
 
 

@@ -6,16 +6,18 @@ The fake model and the exhaustive search are those of the tests of beam search.
 import math
 from collections.abc import Callable
 
+import numpy
 import pytest
 import torch
 
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
-from nmt.decoding.constraints import Constraint, ForbidSome, Force, constraints_of
+from nmt.decoding.constraints import Constraint, ForbidSome, constraints_of
+from nmt.decoding.rules import Force
 from nmt.decoding.segments import Part, output_limit
 from tests.decoding.test_beam import EOS, IDS, Table, exhaustive, same
+from tests.decoding.test_rules import Kind, both_kinds
 
-CPU = torch.device("cpu")
 LENGTHS = [5, 4, 5]
 DEFAULTS = DecodeSettings()
 FREE: tuple[tuple[int, ...], ...] = ((), (), ())
@@ -25,7 +27,7 @@ def constraints(
     settings: DecodeSettings = DEFAULTS, prefixes: tuple[tuple[int, ...], ...] = FREE
 ) -> list[Constraint]:
     parts = [Part([9], prefix) for prefix in prefixes]
-    return constraints_of(parts, settings, EOS, CPU)
+    return constraints_of(parts, settings, EOS)
 
 
 def check(
@@ -107,12 +109,13 @@ def test_output_limits() -> None:
     assert output_limit(7, DecodeSettings(min_length=80)) == 81
 
 
-def test_rules_see_the_rows_of_their_block() -> None:
+@both_kinds
+def test_rules_see_the_rows_of_their_block(kind: Kind) -> None:
     """The block of two rows begins with row 1."""
-    log_probs = torch.arange(6.0).view(2, 3)
-    Force(torch.tensor([0, 1, 2]), torch.tensor([True, True, False])).apply(log_probs, 1)
+    log_probs = kind(numpy.arange(6, dtype=numpy.float32).reshape(2, 3))
+    Force(numpy.array([0, 1, 2]), numpy.array([True, True, False])).apply(log_probs, 1)
     assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, 4.0, 5.0]]
-    tokens = torch.tensor([[0, 0], [0, 0], [2, 2]])
-    is_forbidden = torch.tensor([[True, True], [False, False], [True, True]])
+    tokens = numpy.array([[0, 0], [0, 0], [2, 2]])
+    is_forbidden = numpy.array([[True, True], [False, False], [True, True]])
     ForbidSome(tokens, is_forbidden).apply(log_probs, 1)
     assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, 4.0, -math.inf]]

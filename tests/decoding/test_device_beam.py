@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import BLOCK, DecoderState, IncrementalDecoder
 from nmt.decoding.rules import SpecialIds
+from nmt.decoding.search_model import AnyIds
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.model.transformer import Transformer
@@ -183,9 +185,11 @@ class Waits(TorchFunctionMode):
         by_value = [
             each
             for each in parts
-            if isinstance(each, list) or (isinstance(each, Tensor) and each.dtype == torch.bool)
+            if isinstance(each, list | numpy.ndarray)
+            or (isinstance(each, Tensor) and each.dtype == torch.bool)
         ]
-        if name in self.COPIES or by_value:
+        is_tensor = name == "as_tensor" and isinstance(args[0], Tensor)  # nothing is copied
+        if by_value or (name in self.COPIES and not is_tensor):
             self.found.append(name)
         return function(*args, **(kwargs or {}))
 
@@ -224,7 +228,9 @@ class Operators(TorchDispatchMode):
         lambda x: bool(x.any()),
         lambda x: x[x > 0],
         lambda x: x[[0, 1]],
+        lambda x: x[numpy.array([0, 1])],
         lambda x: torch.tensor([1]),
+        lambda x: torch.as_tensor([1]),
         lambda x: x.cpu(),
     ],
 )
@@ -241,7 +247,7 @@ def counted(search: Any, decoder: type[IncrementalDecoder]) -> list[int]:
     at_step: list[int] = []
 
     class Counting(decoder):  # type: ignore[valid-type,misc] # either of two
-        def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
             at_step.append(len(waits.found))
             logits, after = super().step(last_ids, state)
             logits[:, :, EOS] = logits.amax(-1) - 3.0  # some hypotheses end in most steps
@@ -270,9 +276,10 @@ def test_no_shape_changes_within_a_block() -> None:
     shapes: list[tuple[torch.Size, ...]] = []
 
     class Watching(CopyingDecoder):
-        def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
             logits, after = super().step(last_ids, state)
-            shapes.append((last_ids.shape, after.self_keys.shape, after.memory_keys.shape))
+            ids = torch.as_tensor(last_ids)
+            shapes.append((ids.shape, after.self_keys.shape, after.memory_keys.shape))
             return logits, after
 
     model = Watching(networks(1, 1)[0])

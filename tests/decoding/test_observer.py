@@ -11,6 +11,7 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.observer import SearchStep
 from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_model import AnyIds
 from tests.decoding.test_beam import BOS, EOS, IDS, Table
 
 ALPHA = 0.6
@@ -91,14 +92,14 @@ def test_a_step_by_hand() -> None:
     """A greedy search: token 2 has probability 0.7, then EOS has 0.6."""
 
     class Fixed:
-        def encode(self, source: Tensor) -> "Fixed":
+        def encode(self, source: AnyIds) -> "Fixed":
             return self
 
-        def select(self, rows: Tensor) -> "Fixed":
+        def select(self, rows: AnyIds) -> "Fixed":
             return self
 
-        def step(self, last_ids: Tensor, state: "Fixed") -> tuple[Tensor, "Fixed"]:
-            shares = [0.1, 0.2, 0.7] if int(last_ids) == BOS else [0.1, 0.6, 0.3]
+        def step(self, last_ids: AnyIds, state: "Fixed") -> tuple[Tensor, "Fixed"]:
+            shares = [0.1, 0.2, 0.7] if int(last_ids[0, 0]) == BOS else [0.1, 0.6, 0.3]
             return torch.tensor([[shares]]).log(), self
 
     steps = Steps()

@@ -1,38 +1,65 @@
-"""Rules forbid tokens, in any block of rows."""
+"""Rules forbid tokens, in any block of rows, in arrays and in tensors."""
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
+import numpy
+import pytest
 import torch
 
-from nmt.decoding.rules import MustEnd, Never, SpecialIds, rules_for_step
+from nmt.decoding.device_candidates import DeviceMustEnd, DeviceNever
+from nmt.decoding.rules import Force, Never, SpecialIds, rules_for_step
+from nmt.kernels.rule import FloatArray, Logits
 
 CPU = torch.device("cpu")
 IDS = SpecialIds(bos=2, eos=3, never=(0, 2))
 
+Kind: TypeAlias = Callable[[FloatArray], Logits]
+both_kinds = pytest.mark.parametrize("kind", [numpy.array, torch.from_numpy])
 
-def test_never_forbids_its_ids_and_changes_no_other() -> None:
-    log_probs = torch.arange(10.0).view(2, 5)
-    Never.of(IDS, CPU).apply(log_probs, 0)
+
+def ten() -> FloatArray:
+    """Return two rows of log-probabilities: 0 to 4 and 5 to 9."""
+    return numpy.arange(10, dtype=numpy.float32).reshape(2, 5)
+
+
+@both_kinds
+@pytest.mark.parametrize("rule", [Never.of(IDS), DeviceNever.of(IDS, CPU)])
+def test_never_forbids_its_ids_and_changes_no_other(rule: Never, kind: Kind) -> None:
+    log_probs = kind(ten())
+    rule.apply(log_probs, 0)
     assert log_probs.tolist() == [
         [-math.inf, 1.0, -math.inf, 3.0, 4.0],
         [-math.inf, 6.0, -math.inf, 8.0, 9.0],
     ]
 
 
-def test_must_end_leaves_only_eos_in_its_rows() -> None:
+IS_FORCED = [False, False, True, False]
+
+
+@both_kinds
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Force(numpy.full(4, 3), numpy.array(IS_FORCED)),
+        DeviceMustEnd(3, torch.tensor(IS_FORCED)),
+    ],
+)
+def test_a_forced_token_is_the_only_one_in_its_rows(rule: Force, kind: Kind) -> None:
     """The second block of two rows begins with row 2."""
-    rule = MustEnd(3, torch.tensor([False, False, True, False]))
-    log_probs = torch.arange(10.0).view(2, 5)
+    log_probs = kind(ten())
     rule.apply(log_probs, 2)
     assert log_probs[0].tolist() == [-math.inf, -math.inf, -math.inf, 3.0, -math.inf]
     assert log_probs[1].tolist() == [5.0, 6.0, 7.0, 8.0, 9.0]
 
 
-def test_only_sentences_at_their_greatest_length_must_end() -> None:
-    never = Never.of(IDS, CPU)
-    assert rules_for_step(never, IDS.eos, None, 2) == [never]
-    log_probs = torch.zeros(4, 5)
-    for rule in rules_for_step(never, IDS.eos, torch.tensor([False, True]), 2):
+@both_kinds
+def test_only_sentences_at_their_greatest_length_must_end(kind: Kind) -> None:
+    never = Never.of(IDS)
+    assert rules_for_step(never, IDS.eos, [False, False], 2) == [never]
+    log_probs = kind(numpy.zeros((4, 5), numpy.float32))
+    for rule in rules_for_step(never, IDS.eos, [False, True], 2):
         rule.apply(log_probs, 0)
-    allowed = (log_probs > -math.inf).int().tolist()
-    assert allowed == [[0, 1, 0, 1, 1]] * 2 + [[0, 0, 0, 1, 0]] * 2
+    allowed = [[value > -math.inf for value in row] for row in log_probs.tolist()]
+    assert allowed == [[False, True, False, True, True]] * 2 + [[False] * 3 + [True, False]] * 2

@@ -8,6 +8,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +21,9 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.sampling import Filters, RandomNumbers, draw_tokens, sample
 from nmt.decoding.scoring import length_penalty
-from nmt.decoding.search_model import SearchModel
+from nmt.decoding.search_model import AnyIds, SearchModel
 from nmt.decoding.segments import Part
-from nmt.kernels.top_k import Rule
+from nmt.kernels.rule import Rule
 from tests.decoding.test_beam import EOS, IDS, Prefixes, Table, every_output
 
 LENGTHS = [5, 4, 5]
@@ -60,7 +61,7 @@ def draw(
         filters=filters,
         alpha=0.6,
         n_best=samples,
-        constraints=constraints_of(parts, settings, EOS, torch.device("cpu")) if settings else (),
+        constraints=constraints_of(parts, settings, EOS) if settings else (),
     )
 
 
@@ -135,10 +136,10 @@ def test_the_seed_and_the_source_choose_the_numbers() -> None:
     assert drawn.tolist() == numbers.at([3, 1, 2, 0], 3, 4).tolist()
     assert drawn[:1].tolist() == RandomNumbers(1, [[5, 6]]).at([0], 3, 4).tolist()
     others = [numbers.at([0], 4, 4), RandomNumbers(2, [[5, 6]]).at([0], 3, 4)]
-    different = torch.cat([drawn[:3], *others])
-    assert len(different.unique()) == 5 * 4
-    assert bool((different >= 0).all())
-    assert bool((different < 1).all())
+    different = numpy.concatenate([drawn[:3], *others])
+    assert len(numpy.unique(different)) == 5 * 4
+    assert (different >= 0).all()
+    assert (different < 1).all()
     assert draw(Table(2), 20, seed=1) != draw(Table(2), 20, seed=2)
 
 
@@ -155,7 +156,7 @@ def tokens(filters: Filters, *probabilities: float, rules: tuple[Rule, ...] = ()
     """Return the tokens that numbers from 0 to 0.95, in steps of 0.05, draw."""
     logits = torch.tensor([probabilities]).log()
     numbers = torch.arange(20, dtype=torch.float64)[None] / 20
-    return draw_tokens(logits, rules, filters, numbers).tokens[0].tolist()
+    return [*map(int, draw_tokens(logits, rules, filters, numbers).tokens[0])]
 
 
 def test_filters_worked_by_hand() -> None:
@@ -210,7 +211,7 @@ def test_an_ensemble_is_sampled_by_the_mean_of_the_probabilities() -> None:
 class Broken(Table):
     """A fake model whose logits for the second sentence are NaN from some place on."""
 
-    def step(self, last_ids: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+    def step(self, last_ids: AnyIds, state: Prefixes) -> tuple[Tensor, Prefixes]:
         logits, after = super().step(last_ids, state)
         for row, (sentence, prefix) in enumerate(after.rows):
             if sentence == 1 and len(prefix) > 1:

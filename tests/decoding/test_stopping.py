@@ -13,6 +13,7 @@ from nmt.config import declared_settings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import DecoderState, IncrementalDecoder
+from nmt.decoding.search_model import AnyIds
 from nmt.decoding.stopping import STOPPING_RULES
 from nmt.decoding.translator import Translator
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
@@ -113,7 +114,7 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
     steps = 0
 
     class Counting(IncrementalDecoder):
-        def step(self, last_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
             nonlocal steps
             steps += 1
             return super().step(last_ids, state)

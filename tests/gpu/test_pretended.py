@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
@@ -34,6 +35,9 @@ VOCABULARY = 100
         (lambda x: x.tolist(), "tolist"),
         (lambda x: x.nonzero(), "nonzero"),
         (lambda x: x[[0, 1]], "copy to the device"),
+        (lambda x: x[numpy.array([0, 1])], "copy to the device"),
+        (lambda x: torch.as_tensor([1], device=x.device), "copy to the device"),
+        (lambda x: torch.as_tensor(x, device=x.device), None),
         (lambda x: x.cpu(), "copy to the host"),
         (lambda x: torch.tensor([1], device=x.device), "copy to the device"),
         (lambda x: torch.zeros(1).to(x.device), "copy to the device"),

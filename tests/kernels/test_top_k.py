@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from nmt.kernels import top_k as module
+from nmt.kernels.rule import Logits
 from nmt.kernels.top_k import reference_top_tokens, top_tokens
 
 
@@ -14,7 +15,8 @@ class Forbid:
     def __init__(self, ids: int, rows: Tensor) -> None:
         self.ids, self.rows = ids, rows
 
-    def apply(self, log_probs: Tensor, first_row: int) -> None:
+    def apply(self, logits: Logits, first_row: int) -> None:
+        log_probs = torch.as_tensor(logits)
         log_probs[:, : self.ids] = -torch.inf
         only = log_probs[:, 5].clone()
         rows = self.rows[first_row : first_row + len(log_probs), None]

@@ -8,6 +8,7 @@ import torch
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_model import AnyIds
 from nmt.studio.explain.tree import FINISHED, KEPT, OPEN, PRUNED, Tree, TreeBuilder
 from tests.decoding.test_beam import EOS, IDS, Table
 
@@ -89,14 +90,14 @@ def test_by_hand() -> None:
     class Fixed:
         """After BOS, token 2 is likely; after that, EOS is."""
 
-        def encode(self, source: torch.Tensor) -> "Fixed":
+        def encode(self, source: AnyIds) -> "Fixed":
             return self
 
-        def select(self, rows: torch.Tensor) -> "Fixed":
+        def select(self, rows: AnyIds) -> "Fixed":
             return self
 
-        def step(self, last: torch.Tensor, state: "Fixed") -> tuple[torch.Tensor, "Fixed"]:
-            shares = [0.1, 0.2, 0.7] if int(last) == IDS.bos else [0.1, 0.6, 0.3]
+        def step(self, last_ids: AnyIds, state: "Fixed") -> tuple[torch.Tensor, "Fixed"]:
+            shares = [0.1, 0.2, 0.7] if int(last_ids[0, 0]) == IDS.bos else [0.1, 0.6, 0.3]
             return torch.tensor([[shares]]).log(), self
 
     builder = TreeBuilder(IDS.bos, 1.0)

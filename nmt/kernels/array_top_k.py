@@ -1,0 +1,83 @@
+"""The most probable next tokens of each row, in NumPy: what `top_k` finds in tensors.
+
+Reference: the whole vocabulary in order, as it is for a small one. Fast form: only a few groups of
+tokens are put in order, those with the greatest maxima. A group is every `groups`-th token: the
+maxima of all groups are then maxima of whole vectors, five times as fast as those of neighbours.
+
+Dimensions: R rows (hypotheses), V tokens, n wanted tokens.
+"""
+
+from collections.abc import Sequence
+
+import numpy
+
+from nmt.kernels.rule import FloatArray, IdArray, Rule
+
+GROUP = 32  # tokens of a group
+BLOCK_BYTES = 1 << 20  # bytes of logits in one block of rows: larger blocks leave the core's cache
+
+
+def array_top_tokens(
+    logits: FloatArray, rules: Sequence[Rule], count: int
+) -> tuple[FloatArray, IdArray]:
+    """Return log-probabilities and ids (R, n) of the `count` best tokens, in any order.
+
+    logits: (R, V); they are overwritten. If one of a row's logits is NaN, so are its results.
+    """
+    rows = max(1, BLOCK_BYTES // (4 * logits.shape[1]))
+    firsts = range(0, len(logits), rows)
+    blocks = [top_of_block(logits[first : first + rows], rules, count, first) for first in firsts]
+    if len(blocks) == 1:
+        return blocks[0]
+    log_probs, ids = zip(*blocks, strict=True)
+    return numpy.concatenate(log_probs), numpy.concatenate(ids)
+
+
+@numpy.errstate(invalid="ignore")  # infinity minus infinity is NaN
+def top_of_block(
+    logits: FloatArray, rules: Sequence[Rule], count: int, first_row: int
+) -> tuple[FloatArray, IdArray]:
+    """Return the best tokens of a block of rows; its logits become log-probabilities."""
+    logits -= logits.max(axis=1, keepdims=True)
+    logits -= numpy.log(numpy.exp(logits).sum(axis=1, keepdims=True))
+    for rule in rules:
+        rule.apply(logits, first_row)
+    ids = greatest_places(logits, count)
+    return logits[numpy.arange(len(ids))[:, None], ids], ids
+
+
+def greatest_places(values: FloatArray, count: int) -> IdArray:
+    """Return the places (R, n) of the greatest of the values (R, V) of each row, in any order.
+
+    They are in the `count` groups with the greatest maxima, or in the rest that fills no group.
+    """
+    R, V = values.shape
+    groups = V // GROUP
+    if count >= groups:
+        return partitioned(values, count)
+    end = groups * GROUP
+    maxima = values[:, :end].reshape(R, GROUP, groups).max(axis=1)
+    best_groups = partitioned(maxima, count)  # (R, n)
+    places = best_groups[:, None, :] + numpy.arange(0, end, groups)[:, None]
+    places = places.reshape(R, -1)  # (R, GROUP * n)
+    if end < V:
+        rest = numpy.broadcast_to(numpy.arange(end, V), (R, V - end))
+        places = numpy.concatenate([places, rest], axis=1)
+    rows = numpy.arange(R)[:, None]
+    return places[rows, partitioned(values[rows, places], count)]
+
+
+def partitioned(values: FloatArray, count: int) -> IdArray:
+    """Return the places (R, n) of the greatest of the values of each row; NaN is the greatest."""
+    width = values.shape[1]
+    return values.argpartition(width - count, axis=1)[:, width - count :]
+
+
+def descending(values: FloatArray) -> IdArray:
+    """Return the order of each row's values (R, n), the greatest first and NaN before it.
+
+    Equal values keep their order.
+    """
+    reversed_order = values[:, ::-1].argsort(axis=1, kind="stable")[:, ::-1]
+    order: IdArray = values.shape[1] - 1 - reversed_order
+    return order
