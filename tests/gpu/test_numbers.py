@@ -80,7 +80,10 @@ def exact(model: ModelSettings, smoothing: float) -> tuple[Tensor, LossSums, lis
 
 def updater(model: ModelSettings, place: Place, precision: str) -> tuple[Updater, Transformer]:
     recipe = Recipe("gpu", model=model)
-    recipe = replace(recipe, train=replace(recipe.train, precision=precision))
+    # Adam divides by the gradient's size: with the paper's epsilon of 1e-9, a gradient that is zero
+    # up to rounding would move its weight by a whole step, in either direction.
+    train = replace(recipe.train, precision=precision, adam_epsilon=1e-3)
+    recipe = replace(recipe, train=train)
     moved = place.move(network(model))
     made = Updater(recipe, moved, Workers(), place.device)
     made.set_up()
