@@ -13,8 +13,9 @@ import numpy
 
 from nmt.kernels.rule import FloatArray, IdArray, Rule
 
-GROUP = 32  # tokens of a group
+GROUP = 32  # tokens of a group, a power of two
 BLOCK_BYTES = 1 << 20  # bytes of logits in one block of rows: larger blocks leave the core's cache
+MOST_LOG = 60.0  # float32 ends at 88; below -60, some powers of a row would be zero
 
 
 def array_top_tokens(
@@ -33,17 +34,31 @@ def array_top_tokens(
     return numpy.concatenate(log_probs), numpy.concatenate(ids)
 
 
-@numpy.errstate(invalid="ignore")  # infinity minus infinity is NaN
+@numpy.errstate(over="ignore", divide="ignore", invalid="ignore")
 def top_of_block(
     logits: FloatArray, rules: Sequence[Rule], count: int, first_row: int
 ) -> tuple[FloatArray, IdArray]:
-    """Return the best tokens of a block of rows; its logits become log-probabilities."""
-    logits -= logits.max(axis=1, keepdims=True)
-    logits -= numpy.log(numpy.exp(logits).sum(axis=1, keepdims=True))
+    """Return the best tokens of a block of rows."""
+    totals = log_totals(logits)
     for rule in rules:
         rule.apply(logits, first_row)
     ids = greatest_places(logits, count)
-    return logits[numpy.arange(len(ids))[:, None], ids], ids
+    return logits[numpy.arange(len(ids))[:, None], ids] - totals, ids
+
+
+def log_totals(logits: FloatArray) -> FloatArray:
+    """Return log(sum(exp(logits))) of each row, (R, 1): what logits are more than log-probabilities.
+
+    Powers are summed as they are, which saves two passes over the logits. Rows whose sum leaves the
+    middle of float32's range are summed again, relative to their maximum.
+    """
+    # A product with ones would be faster, but it rounds by how many rows there are.
+    totals: FloatArray = numpy.exp(logits).sum(axis=1, keepdims=True)
+    found = numpy.log(totals)
+    for row in numpy.flatnonzero(~(numpy.abs(found) < MOST_LOG)):  # NaN, too
+        greatest = logits[row].max()
+        found[row] = greatest + numpy.log(numpy.exp(logits[row] - greatest).sum())
+    return found
 
 
 def greatest_places(values: FloatArray, count: int) -> IdArray:
@@ -56,7 +71,10 @@ def greatest_places(values: FloatArray, count: int) -> IdArray:
     if count >= groups:
         return partitioned(values, count)
     end = groups * GROUP
-    maxima = values[:, :end].reshape(R, GROUP, groups).max(axis=1)
+    maxima = values[:, :end]
+    while maxima.shape[1] > groups:  # halves are long vectors
+        half = maxima.shape[1] // 2
+        maxima = numpy.maximum(maxima[:, :half], maxima[:, half:])
     best_groups = partitioned(maxima, count)  # (R, n)
     places = best_groups[:, None, :] + numpy.arange(0, end, groups)[:, None]
     places = places.reshape(R, -1)  # (R, GROUP * n)

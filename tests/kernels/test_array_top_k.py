@@ -72,3 +72,13 @@ def test_order_by_hand() -> None:
     """Equal values keep their order, and NaN comes first."""
     values = numpy.array([[1, 3, -numpy.inf, 3, 2], [0, 1, numpy.nan, -1, 1]], numpy.float32)
     assert descending(values).tolist() == [[1, 3, 4, 0, 2], [2, 1, 4, 0, 3]]
+
+
+@pytest.mark.parametrize("shift", [-2000.0, -80.0, 80.0, 2000.0])
+def test_logits_beyond_the_range_of_powers(shift: float) -> None:
+    """A constant on all logits of a row changes no log-probability."""
+    logits = numpy.random.default_rng(2).normal(0, 4, (3, 700)).astype(numpy.float32)
+    expected, _ = array_top_tokens(logits.copy(), [], 4)
+    logits[1] += shift
+    log_probs, _ = array_top_tokens(logits, [], 4)
+    numpy.testing.assert_allclose(log_probs, expected, atol=1e-3)
