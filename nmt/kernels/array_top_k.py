@@ -47,7 +47,7 @@ def top_of_block(
 
 
 def log_totals(logits: FloatArray) -> FloatArray:
-    """Return log(sum(exp(logits))) of each row, (R, 1): what logits are more than log-probabilities.
+    """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
 
     Powers are summed as they are, which saves two passes over the logits. Rows whose sum leaves the
     middle of float32's range are summed again, relative to their maximum.
