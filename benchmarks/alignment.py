@@ -19,18 +19,15 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # a 
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.decoding.alignment import (
-    aligned_places,
-    aligning_attention,
-    attention_to_source,
-    best_places,
-)
+from nmt.decoding.alignment import aligned_places, attention_to_source, best_places
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.links import aligning_attention
 from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
-from nmt.text.batches import flatten, pad_with_eos, source_batch
+from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.corpus import read_lines
 from nmt.text.corpus_alignment import sample
 from nmt.text.manifest import sha256
+from nmt.text.padding import flatten
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import words_of_text

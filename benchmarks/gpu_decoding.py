@@ -25,6 +25,7 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.config import DecodeSettings
+from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.errors import is_out_of_memory
 from nmt.model.transformer import Transformer
@@ -42,7 +43,7 @@ def translate(
     network: Transformer, vocabulary: int, settings: DecodeSettings, sources: list[list[int]]
 ) -> tuple[Outputs, float]:
     """Return the best outputs and the seconds of the second of two passes."""
-    translator = Translator([network], tokenizer(vocabulary), settings, note)
+    translator = Translator(Models.of_networks([network]), tokenizer(vocabulary), settings, note)
     for _ in range(2):
         synchronize(network.device)
         started = time.perf_counter()

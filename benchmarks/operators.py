@@ -36,6 +36,7 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.config import DecodeSettings, ModelSettings, Recipe
+from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
@@ -121,7 +122,9 @@ def count_step(shape: str, path: str) -> Found:
         settings = replace(
             DecodeSettings(), batch_tokens=100_000, precision="float32", max_extra_tokens=10
         )
-        translator = Translator([network], tokenizer(vocabulary), settings, note)
+        translator = Translator(
+            Models.of_networks([network]), tokenizer(vocabulary), settings, note
+        )
         steps = watch_steps(translator, count)
         sources = newstest(SENTENCES, vocabulary)
         with count:
@@ -132,7 +135,7 @@ def count_step(shape: str, path: str) -> Found:
 
 def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
     """Count from the first step on, and let each step end some hypotheses."""
-    model, steps = translator._model, Counter[str]()
+    model, steps = translator.method.forms.search_model, Counter[str]()
     step = model.step
 
     def watched(last_ids: Any, state: Any) -> Any:

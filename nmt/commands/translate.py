@@ -223,7 +223,7 @@ def command(
         interact(translator, show_candidates=n_best is not None)
         return
     resumption = resumption_of(output, model, settings, terms) if resume and output else None
-    del model  # frees its weights: the translator keeps packed copies
+    del model  # frees its weights, if the translator has packed copies of them
     translate_file(
         translator,
         file,

@@ -6,15 +6,17 @@ They run in the process that searched. A new one is a class with one method, `an
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
-from nmt.decoding.alignment import AligningAttention, aligned_places, aligning_attention
-from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.links import AligningAttention, aligning_attention
+from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
+
+if TYPE_CHECKING:
+    from nmt.decoding.incremental import IncrementalDecoder
 
 Outputs = list[list[Hypothesis]]  # the n best of each part
 
@@ -56,11 +58,13 @@ class Annotator(Protocol):
 class TokenScores:
     """Adds the log-probability of each token, by forced decoding."""
 
-    models: Sequence[IncrementalDecoder]
+    models: "Sequence[IncrementalDecoder]"
     batch_tokens: int  # that are computed at once
 
     def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
         """Set `token_log_probs`."""
+        from nmt.decoding.forced import forced_log_probs
+
         log_probs = forced_log_probs(
             self.models,
             [part.ids for part in parts],
@@ -77,11 +81,13 @@ class TokenScores:
 class Alignment:
     """Aligns the best output of each part with its source, by attention in forced decoding."""
 
-    models: Sequence[IncrementalDecoder]
+    models: "Sequence[IncrementalDecoder]"
     attentions: Sequence[AligningAttention]  # one of each model
 
     def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
         """Set `aligned_places` of the best hypotheses."""
+        from nmt.decoding.alignment import aligned_places
+
         sources, outputs = [part.ids for part in parts], [each[0].ids for each in found]
         places = aligned_places(self.models, self.attentions, sources, outputs)
         return [
@@ -90,13 +96,11 @@ class Alignment:
         ]
 
 
-def annotators_of(
-    wanted: Wanted, models: Sequence[IncrementalDecoder], settings: DecodeSettings
-) -> list[Annotator]:
-    """Return what adds all that is wanted; models: those that search; settings: for the device."""
+def annotators_of(wanted: Wanted, forms: ModelForms, settings: DecodeSettings) -> list[Annotator]:
+    """Return what adds all that is wanted; forms: of the models; settings: for the device."""
     annotators: list[Annotator] = []
     if wanted.token_scores:
-        annotators.append(TokenScores(models, settings.batch_tokens))
+        annotators.append(TokenScores(forms.decoders, settings.batch_tokens))
     if wanted.alignment:
-        annotators.append(Alignment(models, wanted.alignment))
+        annotators.append(Alignment(forms.decoders, wanted.alignment))
     return annotators

@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 import numpy
-import torch
 from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings
@@ -90,7 +89,7 @@ def common(owners: Numbers, grams: Numbers, texts: int) -> Numbers:
     owners, grams: of each n-gram the text and the number. min(a, b) is the sum over t of
     (a >= t) (b >= t), so that products of matrices count them.
     """
-    total = torch.zeros(texts, texts)
+    total = numpy.zeros((texts, texts), numpy.float32)
     end = int(grams.max(initial=-1)) + 1
     for first in range(0, end, COLUMNS):
         width = min(COLUMNS, end - first)
@@ -98,10 +97,10 @@ def common(owners: Numbers, grams: Numbers, texts: int) -> Numbers:
         places = owners[is_inside] * width + grams[is_inside] - first
         counts = numpy.bincount(places, minlength=texts * width).reshape(texts, width)
         while counts.size:
-            has = torch.from_numpy((counts > 0).astype(numpy.float32))
+            has = (counts > 0).astype(numpy.float32)
             total += has @ has.T
             counts = numpy.maximum(counts[:, (counts > 1).any(0)] - 1, 0)
-    return total.double().numpy()
+    return total.astype(float)
 
 
 def chrf(texts: Sequence[str]) -> Numbers:

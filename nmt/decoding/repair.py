@@ -3,15 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nmt.config import DecodeSettings
-from nmt.decoding.alignment import (
-    AligningAttention,
-    aligned_places,
-    aligning_layer,
-    with_links,
-)
+from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.links import AligningAttention, aligning_layer, with_links
+from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.runaway import is_runaway, is_unusual
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import BLANK, Link, Translation
@@ -23,15 +18,16 @@ class Repair:
 
     def __init__(
         self,
-        models: Sequence[IncrementalDecoder],
+        forms: ModelForms,
+        models: Sequence[ModelSettings],
         tokenizer: Tokenizer,
         settings: DecodeSettings,
         search: Callable[[Sequence[Part]], list[list[Hypothesis]]],
     ) -> None:
-        """Take the models, their tokenizer, and their search."""
-        self._models = models
-        layers = [aligning_layer(each.model.settings) for each in models]
-        self._attentions = [AligningAttention(layer, None) for layer in layers]
+        """Take the models in their forms, the settings of each, their tokenizer, their search."""
+        self._forms = forms
+        self._is_right_to_left = models[0].is_right_to_left
+        self._attentions = [AligningAttention(aligning_layer(each), None) for each in models]
         self._tokenizer = tokenizer
         self._settings = settings
         self._search = search
@@ -91,8 +87,10 @@ class Repair:
         return with_links(BLANK, text, parts, aligned, self._tokenizer).links
 
     def _places(self, part: Part, output: Hypothesis) -> list[int]:
+        from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
+
         # A model that writes from right to left reads its output so, too.
-        step = -1 if self._models[0].model.settings.is_right_to_left else 1
+        step = -1 if self._is_right_to_left else 1
         ids = output.ids[::step]
-        (places,) = aligned_places(self._models, self._attentions, [part.ids], [ids])
+        (places,) = aligned_places(self._forms.decoders, self._attentions, [part.ids], [ids])
         return places[::step]

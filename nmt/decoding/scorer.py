@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
+from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.line_notes import LineNotes
@@ -13,9 +14,9 @@ from nmt.decoding.pair_scores import BLANK, PairScore
 from nmt.decoding.pairs import TextPair
 from nmt.decoding.scheduler import BatchScheduler, decoding_pool
 from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_method import diverged
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translation import Token
-from nmt.decoding.translator import check_precision, diverged, settings_for
 from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.halving import run_or_halve

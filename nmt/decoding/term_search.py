@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
-from nmt.config import DecodeSettings
+from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.glossary import Entry
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import Translation
 from nmt.errors import UsageError
-from nmt.model.transformer import Transformer
 
 
 def check_glossary(
-    glossary: Sequence[Entry], settings: DecodeSettings, network: Transformer
+    glossary: Sequence[Entry], settings: DecodeSettings, model: ModelSettings
 ) -> None:
     """Raise UsageError if there is a glossary whose terms cannot be placed in a model's outputs."""
     if not glossary:
@@ -23,7 +22,7 @@ def check_glossary(
             "terms of a glossary are placed by beam search, not in samples; leave out the glossary"
             " (--glossary), or do not sample (--sample)"
         )
-    if network.settings.is_right_to_left:
+    if model.is_right_to_left:
         raise UsageError(
             "a right-to-left model cannot place the terms of a glossary, because it writes the last"
             " token first; leave out the glossary (--glossary), or choose another model (--model)"

@@ -98,7 +98,7 @@ class Model:
             EnsembleMember(str(each.path), sha256_of(each.path), each.recipe.name)
             for each in self.trained.ensemble
         )
-        from nmt.decoding.translator import settings_for
+        from nmt.decoding.device_settings import settings_for
 
         device = self.trained.device
         return SystemDescription(

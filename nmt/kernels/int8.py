@@ -82,7 +82,8 @@ def int8_if_large(
     return Int8Linear(weight, bias, relu=relu)
 
 
-def has_int8(device: torch.device) -> bool:
+def has_int8(device: torch.device | str) -> bool:
     """Return whether the device multiplies in 8 bits: x86 CPUs with oneDNN do."""
     is_x86 = machine().lower() in ("x86_64", "amd64") and torch.backends.mkldnn.is_available()
-    return device.type == "cpu" and is_x86 and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    is_cpu = torch.device(device).type == "cpu"
+    return is_cpu and is_x86 and hasattr(torch.ops.onednn, "qlinear_pointwise")

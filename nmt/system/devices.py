@@ -74,13 +74,14 @@ def present_devices() -> list[str]:
     return ["cpu", *(f"{accelerator.type}:{number}" for number in range(count))]
 
 
-def has_bf16(device: "torch.device") -> bool:
+def has_bf16(device: "torch.device | str") -> bool:
     """Return True if the device has hardware for bf16 products, which may then be the fastest."""
     import torch
 
-    if device.type == "cuda":
+    kind = torch.device(device).type
+    if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
+    if kind == "cpu":
         # PyTorch has no public function for this; where these are missing, float32 is safe.
         names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, name, lambda: False)() for name in names)

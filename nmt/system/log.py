@@ -6,11 +6,12 @@ discarded.
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Notify = Callable[[str], None]  # prints a note for the user
 
@@ -58,18 +59,61 @@ def discard(descriptor: int) -> None:
 def note(message: str) -> None:
     """Print one line on stderr, above the progress bar if there is one."""
     if sys.stderr is not None and not _quiet:  # None if the caller closed it, as in `2>&-`
-        tqdm.write(message, file=STDERR)
+        if "tqdm" in sys.modules:
+            sys.modules["tqdm"].tqdm.write(message, file=STDERR)
+        else:
+            STDERR.write(f"{message}\n")
 
 
-def progress_bar(*, quiet: bool = False, **options: Any) -> "tqdm[Any]":
+class HiddenBar:
+    """A progress bar that shows nothing.
+
+    tqdm has one, too, but to import it takes longer than to translate a sentence.
+    """
+
+    disable = True
+
+    def __init__(self, iterable: Iterable[Any] = ()) -> None:
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._iterable)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def update(self, count: float = 1) -> None:
+        """Count nothing."""
+
+    def unpause(self) -> None:
+        """Do nothing."""
+
+    def set_postfix_str(self, text: str) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def progress_bar(
+    *, quiet: bool = False, iterable: Iterable[Any] | None = None, **options: Any
+) -> "tqdm[Any] | HiddenBar":
     """Return a progress bar on stderr that stays hidden unless stderr is a terminal.
 
-    quiet: hide the bar in any case. options: passed to tqdm.
+    quiet: hide the bar in any case. iterable: what the bar counts, if it is iterated. options:
+    passed to tqdm.
     """
-    quiet = quiet or _quiet or sys.stderr is None or not sys.stderr.isatty()
-    if not quiet and not has_width():
+    if quiet or _quiet or sys.stderr is None or not sys.stderr.isatty():
+        return HiddenBar(() if iterable is None else iterable)
+
+    from tqdm import tqdm
+
+    if not has_width():
         options["ncols"] = 80  # by itself, tqdm would print nothing
-    return tqdm(file=STDERR, disable=quiet, dynamic_ncols="ncols" not in options, **options)
+    return tqdm(iterable, file=STDERR, dynamic_ncols="ncols" not in options, **options)
 
 
 def has_width() -> bool:

@@ -4,10 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from multiprocessing import active_children, connection, get_context, parent_process
 from signal import (
     SIG_BLOCK,
     SIG_DFL,
@@ -19,11 +16,15 @@ from signal import (
     signal,
 )
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nmt.errors import NmtError
 from nmt.system.parallel import Item, Result
 from nmt.system.stopping import STOP_SIGNALS
+
+if TYPE_CHECKING:
+    # Imported where they are used: many commands need one process and should start quickly.
+    from concurrent.futures import Future, ProcessPoolExecutor
 
 
 @contextmanager
@@ -71,6 +72,8 @@ def watch_parent() -> None:
 
 def exit_with_parent() -> None:
     """Wait until the parent has ended (it may have been killed), then exit."""
+    from multiprocessing import connection, parent_process
+
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -79,6 +82,8 @@ def exit_with_parent() -> None:
 
 def kill_children() -> None:
     """Kill all child processes; a broken pool only sends them SIGTERM, which they ignore."""
+    from multiprocessing import active_children
+
     for process in active_children():
         process.kill()
 
@@ -109,6 +114,10 @@ class ProcessPool:
     def _results(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:
+        from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
+        from multiprocessing import get_context
+
         results: list[Future[Result]] = []
         try:
             with deferred_interrupts():  # submitting starts the processes

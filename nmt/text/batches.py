@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy
 import torch
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout
+from nmt.text.padding import Integers, flatten, rows_with_eos, source_rows
 from nmt.text.plan import EpochPlan
 from nmt.text.rebatching import RebatchedPlan
 from nmt.text.shards import FlatSegments, Shard
 from nmt.text.tokenizer import BOS, EOS, PAD
-
-Integers = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -86,29 +85,14 @@ class Batch:
         )
 
 
-def flatten(rows: Sequence[Sequence[int]]) -> FlatSegments:
-    """Return rows of ids end to end."""
-    lengths = numpy.fromiter(map(len, rows), numpy.int64, len(rows))
-    ids = numpy.fromiter(chain.from_iterable(rows), numpy.int64, int(lengths.sum()))
-    return FlatSegments(ids, lengths)
-
-
 def source_batch(sources: Sequence[Sequence[int]]) -> Tensor:
-    """Return encoded source segments as the encoder reads them: (B, S), with EOS, padded."""
-    return pad_with_eos(flatten(sources))
+    """Return `source_rows` as a tensor (B, S)."""
+    return torch.from_numpy(source_rows(sources))
 
 
 def pad_with_eos(segments: FlatSegments, multiple: int = 1) -> Tensor:
-    """Return segments as rows with EOS at their ends, padded: (B, longest + 1).
-
-    multiple: more padding makes the width a multiple of this.
-    """
-    lengths = segments.lengths
-    width = -(-(int(lengths.max()) + 1) // multiple) * multiple
-    padded = numpy.full((len(lengths), width), PAD, numpy.int64)
-    padded[numpy.arange(width) < lengths[:, None]] = segments.ids
-    padded[numpy.arange(len(lengths)), lengths] = EOS
-    return torch.from_numpy(padded)
+    """Return `rows_with_eos` as a tensor (B, longest + 1)."""
+    return torch.from_numpy(rows_with_eos(segments, multiple))
 
 
 def make_batch(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:

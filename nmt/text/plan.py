@@ -64,7 +64,7 @@ def plan_epoch(
     return EpochPlan(order, numpy.concatenate(starts), numpy.concatenate(sequence))
 
 
-def windows(count: int, random: numpy.random.Generator) -> Iterator[NDArray[numpy.uint32]]:
+def windows(count: int, random: "numpy.random.Generator") -> Iterator[NDArray[numpy.uint32]]:
     """Yield the indices of `count` pairs, shuffled, at most `WINDOW_PAIRS` at a time.
 
     A window is made of blocks of consecutive pairs, drawn from the whole corpus.

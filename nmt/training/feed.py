@@ -13,7 +13,8 @@ from types import TracebackType
 
 import torch
 
-from nmt.text.batches import Batch, Integers, PairDataset
+from nmt.text.batches import Batch, PairDataset
+from nmt.text.padding import Integers
 from nmt.text.plan import EpochPlan
 from nmt.text.rebatching import RebatchedPlan
 from nmt.training.pace import Pace

@@ -11,7 +11,7 @@ from nmt.artifacts.model_file import save_model
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import with_settings
-from nmt.text.batches import Integers
+from nmt.text.padding import Integers
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoint_timer import CheckpointTimer

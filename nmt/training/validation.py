@@ -11,7 +11,8 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator import settings_for, translate_texts
+from nmt.decoding.device_settings import settings_for
+from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure, main_score

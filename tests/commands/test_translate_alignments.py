@@ -10,9 +10,10 @@ import torch
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
-from nmt.decoding.alignment import aligning_attention, attention_to_source, best_places
+from nmt.decoding.alignment import attention_to_source, best_places
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.links import aligning_attention
 from nmt.decoding.translator import Translator
 from nmt.text.batches import PairDataset
 from nmt.text.prepare import open_prepared

@@ -6,21 +6,15 @@ import pytest
 import torch
 
 from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.decoding.alignment import (
-    AligningAttention,
-    aligned_places,
-    aligning_attention,
-    attention_to_source,
-    best_places,
-    pharaoh_line,
-    with_links,
-)
+from nmt.decoding.alignment import aligned_places, attention_to_source, best_places
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.links import AligningAttention, aligning_attention, pharaoh_line, with_links
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
-from nmt.text.batches import flatten, pad_with_eos, source_batch
+from nmt.text.batches import pad_with_eos, source_batch
+from nmt.text.padding import flatten
 from nmt.text.tokenizer import EOS, PAD
 
 MEAN = AligningAttention(0, None)

@@ -26,6 +26,7 @@ from nmt.decoding.device_beam import STEPS, device_beam_search
 from nmt.decoding.ensemble import Ensemble
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import BLOCK, DecoderState, IncrementalDecoder
+from nmt.decoding.model_forms import Models
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.search_model import AnyIds
 from nmt.decoding.translation import Translation
@@ -145,15 +146,15 @@ def test_a_translator_on_a_gpu_writes_the_same(
     settings = replace(model.recipe.decode, max_extra_tokens=20, odd_input="as_is")
     segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
 
-    def translate() -> list[Translation]:
-        pool = ProcessPool(1)
-        translator = Translator.of(model, settings, print, Wanted(3), pool=pool)
+    def translate(*, on_gpu: bool) -> list[Translation]:
+        models, pool = Models.of_networks([model.network]), ProcessPool(1)
+        translator = Translator(models, model.tokenizer, settings, print, Wanted(3), pool=pool)
+        monkeypatch.setattr(translator.method, "_is_gpu", on_gpu)
         return list(translator.translate(segments))
 
-    expected = translate()
-    monkeypatch.setattr("nmt.decoding.translator.beam_search", device_beam_search)
-    monkeypatch.setattr("nmt.decoding.translator.IncrementalDecoder", CopyingDecoder)
-    for one, other in zip(translate(), expected, strict=True):
+    expected = translate(on_gpu=False)
+    monkeypatch.setattr("nmt.decoding.incremental.IncrementalDecoder", CopyingDecoder)
+    for one, other in zip(translate(on_gpu=True), expected, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         assert [each.log_prob for each in one.candidates] == pytest.approx(
             [each.log_prob for each in other.candidates], abs=1e-5

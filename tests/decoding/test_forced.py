@@ -77,7 +77,8 @@ def test_the_sum_is_the_log_probability_of_the_search(model: TrainedModel, preci
     sources = sources_of(model)
     found = translator.search(sources)
     outputs = [[each.ids for each in hypotheses] for hypotheses in found]
-    scored = forced_log_probs(translator.decoders, sources, outputs, 100)
+    decoders = [IncrementalDecoder(model.network, precision)]
+    scored = forced_log_probs(decoders, sources, outputs, 100)
     for hypotheses, log_probs in zip(found, scored, strict=True):
         sums = [math.fsum(each) for each in log_probs]
         expected = [each.log_prob for each in hypotheses]

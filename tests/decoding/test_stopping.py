@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from nmt.artifacts.trained_model import load_model
 from nmt.config import declared_settings
+from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
+from nmt.decoding.array_layers import Floats
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import DecoderState, IncrementalDecoder
-from nmt.decoding.search_model import AnyIds
 from nmt.decoding.stopping import STOPPING_RULES
 from nmt.decoding.translator import Translator
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
@@ -113,13 +112,13 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
     """With a large length penalty, the safe rule of a trained model waits for longer outputs."""
     steps = 0
 
-    class Counting(IncrementalDecoder):
-        def step(self, last_ids: AnyIds, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    class Counting(ArrayDecoder):
+        def step(self, last_ids: Ids, state: ArrayState) -> tuple[Floats, ArrayState]:
             nonlocal steps
             steps += 1
             return super().step(last_ids, state)
 
-    monkeypatch.setattr("nmt.decoding.translator.IncrementalDecoder", Counting)
+    monkeypatch.setattr("nmt.decoding.model_forms.ArrayDecoder", Counting)
     model = load_model(skilled_run, "cpu")
     counts = {}
     for stopping in ("safe", "beam_finished"):

@@ -13,10 +13,12 @@ import pytest
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import DecodeSettings
 from nmt.decoding.annotators import Wanted
+from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.model_forms import Models
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator, settings_for
+from nmt.decoding.translator import Translator
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -62,9 +64,10 @@ def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> Non
 
 
 def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
-    """A translator packs them: the layers of the model can be freed."""
+    """A translator packs the weights of PyTorch's layers, which can be freed."""
     model = load_model(tiny_run, "cpu")
-    translator = Translator.of(model, model.recipe.decode, lambda _: None)
+    settings = replace(model.recipe.decode, method="sample")
+    translator = Translator.of(model, settings, lambda _: None)
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
     del model
     gc.collect()
@@ -110,7 +113,7 @@ def test_defaults_depend_on_the_device(
     device: str, has_bf16: bool, batch_tokens: int, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that is given stays as it is."""
-    monkeypatch.setattr("nmt.decoding.translator.has_bf16", lambda device: has_bf16)
+    monkeypatch.setattr("nmt.decoding.device_settings.has_bf16", lambda device: has_bf16)
     found = settings_for(DecodeSettings(beam_size=7), device)
     assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
     given = DecodeSettings(batch_tokens=5, precision="float32" if precision == "bf16" else "bf16")
@@ -121,20 +124,21 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU the error is reported."""
-    translator = Translator.of(trained, trained.recipe.decode, lambda _: None)
+    models = Models.of_networks([trained.network])
+    method = Translator(models, trained.tokenizer, trained.recipe.decode, lambda _: None).method
     sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
     parts = [*map(Part, sources)]
-    expected = translator._search_batch(parts)
-    search = translator._search
+    expected = method.search(parts)
+    search = method._search
 
     def tight(sources: Sequence[Part]) -> list[list[Hypothesis]]:
         if len(sources) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return search(sources)
 
-    monkeypatch.setattr(translator, "_search", tight)
+    monkeypatch.setattr(method, "_search", tight)
     with pytest.raises(RuntimeError, match="out of memory"):
-        translator._search_batch(parts)
-    monkeypatch.setattr(translator, "_is_gpu", True)
-    found = translator._search_batch(parts)
+        method.search(parts)
+    monkeypatch.setattr(method, "_is_gpu", True)
+    found = method.search(parts)
     assert [each[0].ids for each in found] == [each[0].ids for each in expected]

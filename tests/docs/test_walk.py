@@ -85,6 +85,14 @@ def test_a_sentence_goes_this_way(tiny_run: Path, tiny: Path, nmt: Run) -> None:
     check_order(steps("## One sentence, from file to hypothesis"), calls)
 
 
+def test_a_sentence_goes_this_way_with_pytorch(tiny_run: Path, tiny: Path, nmt: Run) -> None:
+    (tiny.parent / "in.src").write_text("sun moon star\n", encoding="utf-8")
+    with traced() as calls:
+        result = nmt("translate", "in.src", "--model", tiny_run, "--set", "decode.precision=bf16")
+    assert result.code == 0, result.err
+    check_order(steps("## The same sentence with PyTorch"), calls)
+
+
 def test_a_pair_goes_this_way(tiny: Path, nmt: Run) -> None:
     with traced() as calls:
         result = nmt("train", tiny, "--max-updates", 2)

@@ -138,7 +138,7 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("there is no network")
 
     monkeypatch.setattr(Trainer, "train", few_updates)
-    monkeypatch.setattr("nmt.decoding.translator.beam_search", narrow)
+    monkeypatch.setattr("nmt.decoding.search_method.beam_search", narrow)
     monkeypatch.setattr("nmt.studio.explain.explanation.beam_search", narrow)
     monkeypatch.setattr("nmt.text.corpus.shipped", lambda name: Path("/nonexistent") / name)
     monkeypatch.setattr("socket.create_connection", no_network)

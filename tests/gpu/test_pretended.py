@@ -15,6 +15,7 @@ from benchmarks.pretend_device import OnDevice, OperatorCount, moved, pretended
 from benchmarks.synthetic import QUICK, SyntheticPairs, newstest, tokenizer
 from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.device_beam import STEPS
+from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.text.tokenizer import PAD
@@ -86,7 +87,9 @@ def test_a_search_waits_once_in_several_steps() -> None:
     )
     with pretended(count) as device:
         moved(network)
-        translator = Translator([network], tokenizer(VOCABULARY), settings, lambda _: None)
+        translator = Translator(
+            Models.of_networks([network]), tokenizer(VOCABULARY), settings, lambda _: None
+        )
         sources = [source for source in newstest(9, VOCABULARY) if len(source) < 30]
         with count:
             translator.search(sources)

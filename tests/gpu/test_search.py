@@ -11,6 +11,7 @@ from benchmarks.synthetic import newstest, tokenizer
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.system.parallel import Pool
@@ -50,7 +51,12 @@ def network(kind: torch.dtype = torch.float32) -> Transformer:
 
 def search(made: Transformer, settings: DecodeSettings, n_best: int = 1) -> Outputs:
     translator = Translator(
-        [made], tokenizer(VOCABULARY), settings, lambda _: None, Wanted(n_best), pool=POOL
+        Models.of_networks([made]),
+        tokenizer(VOCABULARY),
+        settings,
+        lambda _: None,
+        Wanted(n_best),
+        pool=POOL,
     )
     return translator.search(newstest(40, VOCABULARY))
 

@@ -12,8 +12,9 @@ from nmt.decoding.annotators import Wanted
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.translator import Translator
-from nmt.text.batches import PairDataset, flatten
+from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
+from nmt.text.padding import flatten
 from nmt.text.prepare import Prepared
 from nmt.text.shards import open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer

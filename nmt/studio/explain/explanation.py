@@ -10,11 +10,11 @@ from torch import Tensor
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
+from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import output_limit, segment_limit
-from nmt.decoding.translator import settings_for
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.studio.explain.next_tokens import NextTokens, next_tokens

@@ -1,0 +1,100 @@
+"""Word alignments: the links of words in a source and its translation, from those of their tokens.
+
+`alignment` finds which source token each token of an output is aligned to, with PyTorch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from nmt.config import ModelSettings, Recipe
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
+from nmt.decoding.translation import Link, Translation
+from nmt.text.tokenizer import Tokenizer
+from nmt.text.words import words_of_ids
+
+GUIDED_HEAD = 0  # of the aligning layer, which guided alignment trains
+
+
+@dataclass(frozen=True)
+class AligningAttention:
+    """The attention to the source that aligns best in a model."""
+
+    layer: int  # of the decoder, from 0
+    head: int | None  # None: the mean of all heads
+
+
+def aligning_layer(settings: ModelSettings) -> int:
+    """Return the index of the decoder layer that aligns: the last but one, if there are two.
+
+    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers.
+    """
+    return max(0, settings.decoder_layers - 2)
+
+
+def aligning_attention(recipe: Recipe) -> AligningAttention:
+    """Return the attention that a model of this recipe aligns with."""
+    head = GUIDED_HEAD if recipe.train.guided_alignment else None
+    return AligningAttention(aligning_layer(recipe.model), head)
+
+
+def align_all(
+    translations: Sequence[Translation],
+    segments: Sequence[str],
+    encoded: EncodedSegments,
+    found: Sequence[Sequence[Hypothesis]],
+    tokenizer: Tokenizer,
+) -> list[Translation]:
+    """Return the translations of segments with links; found: the hypotheses of all parts."""
+    return [
+        with_links(
+            translation,
+            segment,
+            [encoded.parts[index] for index in parts],
+            [found[index][0] for index in parts],
+            tokenizer,
+        )
+        for translation, segment, parts in zip(
+            translations, segments, encoded.segments, strict=True
+        )
+    ]
+
+
+def with_links(
+    translation: Translation,
+    segment: str,
+    parts: Sequence[Part],
+    outputs: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+) -> Translation:
+    """Return a translation with the links of its words, in order.
+
+    Two words are linked if any of their tokens are (Zenkel et al., 2019). The words of a text are
+    those of `str.split`.
+
+    Args:
+        translation: that of the segment.
+        segment: the text that was translated.
+        parts: those of the segment.
+        outputs: the best hypothesis of each part, with `aligned_places`.
+        tokenizer: that of the models.
+    """
+    source_words = words_of_segment(segment, tokenizer.source)
+    links: set[Link] = set()
+    first_token = first_word = 0
+    for part, output in zip(parts, outputs, strict=True):
+        words = words_of_ids(output.ids, tokenizer.target)
+        for place, own in zip(output.aligned_places, words.of_tokens, strict=True):
+            links.update(
+                (each, first_word + word)
+                for each in source_words[first_token + place]
+                for word in own
+            )
+        first_token += len(part)
+        first_word += words.count
+    return replace(translation, links=tuple(sorted(links)))
+
+
+def pharaoh_line(translation: Translation) -> str:
+    """Return the links in the format of Pharaoh, such as "0-0 1-2": source word, output word."""
+    return " ".join(f"{source}-{output}" for source, output in translation.links) + "\n"

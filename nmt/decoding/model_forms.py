@@ -1,0 +1,80 @@
+"""A trained model, or an ensemble, in the forms that decode: NumPy arrays, or PyTorch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nmt.artifacts.model_file import Weights
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.config import ModelSettings
+from nmt.decoding.array_decoder import ArrayDecoder
+from nmt.decoding.search_model import SearchModel
+from nmt.text.tokenizer import PAD
+
+if TYPE_CHECKING:
+    from nmt.decoding.incremental import IncrementalDecoder
+    from nmt.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class Models:
+    """One model or several that translate together, not yet in a form that decodes."""
+
+    device: str  # its name, such as "cuda:1"
+    settings: tuple[ModelSettings, ...]  # of each model
+    networks: Callable[
+        [], "Sequence[Transformer]"
+    ]  # returns them in evaluation mode, on the device
+    weights: Weights | None = None  # of a single model; None: only its network has them
+
+    @classmethod
+    def of(cls, model: TrainedModel) -> "Models":
+        """Return a trained model and the others of its ensemble."""
+        every = (model, *model.ensemble)
+        return cls(
+            model.device,
+            tuple(each.recipe.model for each in every),
+            lambda: [each.network for each in every],
+            None if model.ensemble else model.weights,
+        )
+
+    @classmethod
+    def of_networks(cls, networks: "Sequence[Transformer]") -> "Models":
+        """Return models that are networks in evaluation mode, on one device."""
+        settings = tuple(each.settings for each in networks)
+        return cls(str(networks[0].device), settings, lambda: networks)
+
+
+class ModelForms:
+    """The form of models that a search decodes with, and their form in PyTorch."""
+
+    def __init__(self, models: Models, precision: str, *, uses_arrays: bool) -> None:
+        """Make the form that searches.
+
+        precision: of `decode.precision`. uses_arrays: it is a single model in arrays, without
+        PyTorch.
+        """
+        self._models: Models | None = models
+        self._precision = precision
+        self.count = len(models.settings)
+        self.search_model: SearchModel[Any] | ArrayDecoder  # which takes arrays alone
+        if uses_arrays:
+            assert models.weights is not None  # noqa: S101 (for the type checker)
+            self.search_model = ArrayDecoder(models.settings[0], models.weights, PAD)
+        elif self.count == 1:
+            self.search_model = self.decoders[0]
+        else:
+            from nmt.decoding.ensemble import Ensemble
+
+            self.search_model = Ensemble(self.decoders)
+
+    @cached_property
+    def decoders(self) -> "list[IncrementalDecoder]":
+        """The packed networks; if the search decodes with arrays, the first use makes them."""
+        from nmt.decoding.incremental import IncrementalDecoder
+
+        assert self._models is not None  # noqa: S101 (for the type checker)
+        made = [IncrementalDecoder(each, self._precision) for each in self._models.networks()]
+        self._models = None  # the decoders are packed copies: nothing is kept twice
+        return made

@@ -1,0 +1,165 @@
+"""Search batches: the form of the model and the method that suit what is asked for."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Union
+
+from nmt.config import DecodeSettings
+from nmt.decoding.annotators import Annotator, Wanted, annotators_of
+from nmt.decoding.array_decoder import has_array_form
+from nmt.decoding.beam import beam_search
+from nmt.decoding.constraints import Constraint, constraints_of
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.mbr import choosers_of
+from nmt.decoding.model_forms import ModelForms, Models
+from nmt.decoding.rules import special_ids
+from nmt.decoding.runaway import limited
+from nmt.decoding.segments import Part, output_limit
+from nmt.decoding.term_search import search_apart
+from nmt.errors import NmtError
+from nmt.system.halving import run_or_halve
+from nmt.text.padding import Integers, source_rows
+from nmt.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Found = list[list[Hypothesis]]  # of each part
+
+
+def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
+    """Return whether a search decodes with NumPy's arrays, without PyTorch.
+
+    They serve beam search with one trained model on a CPU. What is added to its hypotheses, such as
+    token scores, does not count: it must not change them. settings: those for the device.
+    """
+    return (
+        models.device == "cpu"
+        and models.weights is not None
+        and has_array_form(models.settings[0])
+        and settings.precision == "float32"
+        and settings.method == "beam"
+    )
+
+
+class SearchMethod:
+    """Searches batches of parts of segments."""
+
+    def __init__(
+        self,
+        models: Models,
+        tokenizer: Tokenizer,
+        settings: DecodeSettings,
+        wanted: Wanted,
+        candidates: int,
+        *,
+        has_glossary: bool = False,
+        language: str = "",
+    ) -> None:
+        """Choose the form of the models and the method.
+
+        Args:
+            models: all write in one order.
+            tokenizer: that of all models.
+            settings: how to search, for the device.
+            wanted: what a translation should have.
+            candidates: outputs to find for each part.
+            has_glossary: parts may have terms.
+            language: code of the target language, for `decode.mbr`.
+        """
+        self.forms = ModelForms(
+            models,
+            settings.precision,
+            uses_arrays=uses_arrays(models, settings),
+        )
+        self._settings = settings
+        self._candidates = candidates
+        self._device = models.device
+        self._is_gpu = models.device.startswith("cuda")
+        self._is_right_to_left = models.settings[0].is_right_to_left
+        self._special = special_ids(tokenizer)
+        self._edges: Any = None
+        if has_glossary:
+            from nmt.decoding.term_tracker import WordEdges
+
+            self._edges = WordEdges.of(tokenizer.target, len(tokenizer))
+        self._annotators: list[Annotator] = [
+            *choosers_of(settings, tokenizer.target, language, wanted.n_best),
+            *annotators_of(wanted, self.forms, settings),
+        ]
+
+    def search(self, parts: Sequence[Part]) -> Found:
+        """Return the hypotheses of each part of a batch, best first.
+
+        Raises NmtError if a model's outputs are not numbers.
+        """
+        search = partial(search_apart, self._search) if self._edges is not None else self._search
+        return run_or_halve(search, parts) if self._is_gpu else search(parts)
+
+    def _search(self, parts: Sequence[Part]) -> Found:
+        # All parts of a batch are searched again, or none is.
+        settings = limited(self._settings) if parts[0].is_again else self._settings
+        constraints = constraints_of(parts, settings, self._special.eos)
+        found = self._method(parts, constraints)(
+            self.forms.search_model,
+            self._source(parts),
+            [output_limit(len(part), settings) for part in parts],
+            self._special,
+            alpha=self._settings.length_penalty,
+            n_best=self._candidates,
+        )
+        if not all(found):
+            raise diverged(self.forms.count)
+        if self._is_right_to_left:
+            found = [[each.backwards() for each in hypotheses] for hypotheses in found]
+        for annotator in self._annotators:
+            found = annotator.annotate(parts, found)
+        return found
+
+    def _source(self, parts: Sequence[Part]) -> Union[Integers, "Tensor"]:
+        """Return the source (B, S): on a GPU, where the whole search runs, else as an array."""
+        rows = source_rows([part.ids for part in parts])
+        if not self._is_gpu:
+            return rows
+
+        import torch
+
+        return torch.from_numpy(rows).to(self._device)
+
+    def _method(
+        self, parts: Sequence[Part], constraints: Sequence[Constraint]
+    ) -> Callable[..., Found]:
+        settings = self._settings
+        if settings.method == "sample":
+            from nmt.decoding.sampling import Filters, RandomNumbers, sample
+
+            numbers = RandomNumbers(settings.seed, [part.ids for part in parts])
+            filters = Filters.of(settings)
+            return partial(sample, numbers=numbers, filters=filters, constraints=constraints)
+        search: Callable[..., Found] = partial(beam_search, constraints=constraints)
+        if self._edges is not None and any(part.terms for part in parts):
+            from nmt.decoding.constrained_beam import constrained_beam_search
+
+            terms = [part.terms for part in parts]
+            search = partial(
+                constrained_beam_search, terms=terms, edges=self._edges, constraints=constraints
+            )
+        elif self._is_gpu and not constraints:
+            # There, hypotheses are back-pointers, in which a constraint cannot see their tokens.
+            from nmt.decoding.device_beam import device_beam_search
+
+            search = device_beam_search
+        return partial(search, beam_size=settings.beam_size, stopping=settings.stopping)
+
+
+def diverged(models: int) -> NmtError:
+    """Return the error for outputs that are not numbers, of one model or of an ensemble."""
+    if models > 1:
+        return NmtError(
+            "the outputs of a model of the ensemble are not numbers: try each model alone, and"
+            " leave out the one that diverged or train it again"
+        )
+    return NmtError(
+        "the model's outputs are not numbers: its training diverged; train it again with a lower"
+        " train.learning_rate_scale"
+    )

@@ -1,0 +1,96 @@
+"""The search decodes with arrays where it can, and writes what it writes with PyTorch."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.artifacts.trained_model import TrainedModel, load_ensemble, load_model
+from nmt.config import DecodeSettings
+from nmt.decoding.annotators import Wanted
+from nmt.decoding.device_settings import settings_for
+from nmt.decoding.glossary import glossary_of
+from nmt.decoding.model_forms import Models
+from nmt.decoding.requests import RequestsOf, plain, with_prefixes
+from nmt.decoding.search_method import uses_arrays
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
+from nmt.system.processes import ProcessPool
+from tests.conftest import WORDS
+
+N_BEST = 3
+
+
+@pytest.fixture(scope="module")
+def model(skilled_run: Path) -> TrainedModel:
+    return load_model(skilled_run, "cpu")
+
+
+def segments() -> list[str]:
+    """Return plain segments, blank ones, and odd ones: capitals, numbers, unknown symbols."""
+    draw = random.Random(3)
+    every = [" ".join(draw.choices(WORDS, k=draw.randrange(9))) for _ in range(40)]
+    return [*every, "SUN MOON", "12 34", "sun \u2603 moon", "sun\rmoon", " ".join(3 * WORDS)]
+
+
+def translate(
+    models: Models,
+    model: TrainedModel,
+    settings: DecodeSettings,
+    requests_of: RequestsOf,
+    **options: Any,
+) -> list[Translation]:
+    pool = ProcessPool(1)
+    wanted = Wanted(N_BEST)
+    translator = Translator(
+        models, model.tokenizer, settings, lambda _: None, wanted, pool=pool, **options
+    )
+    return list(translator.translate(segments(), requests_of))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"beam_size": 3, "length_penalty": 0.0},
+        {"stopping": "beam_finished", "batch_tokens": 40},
+        {"no_repeat_ngram": 1, "min_length": 4},
+        {"max_length": 4, "search_again": True},
+        {"mbr": "chrf"},
+    ],
+)
+@pytest.mark.parametrize("asks", ["nothing", "prefixes", "terms"])
+def test_arrays_and_pytorch_write_the_same(
+    model: TrainedModel, changes: dict[str, Any], asks: str
+) -> None:
+    settings = replace(model.recipe.decode, **changes)
+    options: dict[str, Any] = {}
+    if asks == "terms":
+        options["glossary"] = glossary_of({"moon": "ROOT", "star": ["SEED", "LEAF"]})
+    found = []
+    for models in (Models.of(model), Models.of_networks([model.network])):
+        prefixes = ["SUN" if each and each[0] in "sm" else "" for each in segments()]
+        requests = with_prefixes(prefixes) if asks == "prefixes" else plain
+        found.append(translate(models, model, settings, requests, **options))
+    for one, other in zip(*found, strict=True):
+        assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
+        assert [each.log_prob for each in one.candidates] == pytest.approx(
+            [each.log_prob for each in other.candidates], abs=2e-5
+        )
+
+
+def test_arrays_serve_beam_search_with_one_model_on_a_cpu(
+    model: TrainedModel, tiny_run: Path, skilled_run: Path
+) -> None:
+    settings = settings_for(DecodeSettings(), "cpu")
+    one = Models.of(model)
+    assert uses_arrays(one, settings)
+    assert not uses_arrays(replace(one, device="cuda"), settings)
+    assert not uses_arrays(one, replace(settings, precision="bf16"))
+    assert not uses_arrays(one, replace(settings, method="sample"))
+    assert not uses_arrays(Models.of_networks([model.network]), settings)
+    assert not uses_arrays(Models.of(load_ensemble([skilled_run, tiny_run], "cpu")), settings)
+    gelu = replace(model.recipe.model, activation="geglu")  # NumPy has no erf
+    assert not uses_arrays(replace(one, settings=(gelu,)), settings)
