@@ -17,6 +17,7 @@ from nmt.decoding.runaway import limited
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.term_search import search_apart
 from nmt.errors import NmtError
+from nmt.system.blas import one_blas_thread
 from nmt.system.halving import run_or_halve
 from nmt.text.padding import Integers, source_rows
 from nmt.text.tokenizer import Tokenizer
@@ -94,7 +95,10 @@ class SearchMethod:
         Raises NmtError if a model's outputs are not numbers.
         """
         search = partial(search_apart, self._search) if self._edges is not None else self._search
-        return run_or_halve(search, parts) if self._is_gpu else search(parts)
+        if self._is_gpu:
+            return run_or_halve(search, parts)
+        with one_blas_thread():
+            return search(parts)
 
     def _search(self, parts: Sequence[Part]) -> Found:
         # All parts of a batch are searched again, or none is.

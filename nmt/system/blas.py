@@ -1,0 +1,60 @@
+"""The threads of NumPy's products.
+
+A search multiplies thousands of small matrices. OpenBLAS, which multiplies them, lets a thread on
+each core wait for its share, and so does each process that searches: with 2 processes on 2 busy
+cores, a translation took ten times as long as with one thread in each.
+"""
+
+import ctypes
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple
+
+# The names of one function: in NumPy's wheels, and where NumPy uses an OpenBLAS of the system.
+NAMES = (
+    "scipy_openblas_{}_num_threads64_",
+    "scipy_openblas_{}_num_threads",
+    "openblas_{}_num_threads64_",
+    "openblas_{}_num_threads",
+)
+MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")  # NumPy 2, NumPy 1
+
+
+class BlasThreads(NamedTuple):
+    """Functions of a BLAS that get and set the number of its threads."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let NumPy's products take one thread within a `with` block, if its BLAS is OpenBLAS."""
+    threads = None if os.environ.get("OPENBLAS_NUM_THREADS") == "1" else blas_threads()
+    if threads is None:
+        yield
+        return
+    before = threads.get()
+    threads.set(1)
+    try:
+        yield
+    finally:
+        threads.set(before)
+
+
+@cache
+def blas_threads() -> BlasThreads | None:
+    """Return the functions of the BLAS that NumPy is linked with; None if it has none."""
+    for module in MODULES:
+        try:
+            library = ctypes.CDLL(str(import_module(module).__file__))
+        except (ImportError, OSError):
+            continue
+        for name in NAMES:
+            if hasattr(library, name.format("set")):
+                get, set_ = (getattr(library, name.format(each)) for each in ("get", "set"))
+                return BlasThreads(get, set_)
+    return None
