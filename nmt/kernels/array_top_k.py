@@ -46,6 +46,7 @@ def top_of_block(
     return logits[numpy.arange(len(ids))[:, None], ids] - totals, ids
 
 
+@numpy.errstate(over="ignore", divide="ignore", invalid="ignore")
 def log_totals(logits: FloatArray) -> FloatArray:
     """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
 
