@@ -69,6 +69,15 @@ class ModelForms:
 
             self.search_model = Ensemble(self.decoders)
 
+    @property
+    def are_arrays(self) -> bool:
+        """Whether the search decodes with arrays."""
+        return isinstance(self.search_model, ArrayDecoder)
+
+    def use_pytorch(self) -> None:
+        """Let the search decode with PyTorch from now on; the form in arrays is dropped."""
+        (self.search_model,) = self.decoders
+
     @cached_property
     def decoders(self) -> "list[IncrementalDecoder]":
         """The packed networks; if the search decodes with arrays, the first use makes them."""

@@ -38,6 +38,11 @@ class BatchScheduler(Generic[Item, Result]):
         found = dict(zip(chain(*batches), chain.from_iterable(results), strict=True))
         return [found[index] for index in range(len(items))]
 
+    def copy_again(self) -> None:
+        """Let new copies of this process work from now on, because the function has changed."""
+        if isinstance(self._pool, ProcessPool):
+            self._pool.close()
+
 
 def decoding_pool(device: str) -> ProcessPool:
     """Return a pool of one process for each core on Linux's CPUs, and of none elsewhere.

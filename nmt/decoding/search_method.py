@@ -43,6 +43,15 @@ def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
     )
 
 
+# Multiplying a large model's matrices takes PyTorch 0.87 of NumPy's time for 256 rows, and 1.5 to 2
+# times as long for the 4 rows of one sentence. With a width of 128 they take equal times.
+LARGE_WIDTH = 256
+# Parameters times source tokens, after which that pays for the second that importing PyTorch takes:
+# some 400 sentences of the paper's base model.
+MUCH_WORK = 2.5e11
+FEWEST_PARTS = 64  # of a chunk: fewer are not a large batch for each process
+
+
 class SearchMethod:
     """Searches batches of parts of segments."""
 
@@ -75,6 +84,9 @@ class SearchMethod:
         )
         self._settings = settings
         self._candidates = candidates
+        self._work = 0.0  # so far
+        self._parameters = sum(each.size for each in (models.weights or {}).values())
+        self._is_large = models.settings[0].d_model >= LARGE_WIDTH
         self._device = models.device
         self._is_gpu = models.device.startswith("cuda")
         self._is_right_to_left = models.settings[0].is_right_to_left
@@ -88,6 +100,20 @@ class SearchMethod:
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
             *annotators_of(wanted, self.forms, settings),
         ]
+
+    def changes_form(self, parts: Sequence[Part]) -> bool:
+        """Count the parts that are searched next; return True if their search changes to PyTorch.
+
+        A large model begins in arrays, which start at once, and changes when there is much work.
+        Results are the same up to rounding. Processes that search must then be copied again.
+        """
+        if not (self._is_large and self.forms.are_arrays):
+            return False
+        self._work += self._parameters * sum(map(len, parts))
+        if self._work < MUCH_WORK or len(parts) < FEWEST_PARTS:
+            return False
+        self.forms.use_pytorch()
+        return True
 
     def search(self, parts: Sequence[Part]) -> Found:
         """Return the hypotheses of each part of a batch, best first.

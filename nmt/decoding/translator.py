@@ -156,6 +156,8 @@ class Translator:
             texts = [request.text for request in chunk]
             encoded = self.encoder.encode(texts, first_line, notes, prefixes)
             check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
+            if self.method.changes_form(encoded.parts):
+                self.scheduler.copy_again()
             found = self.scheduler.map(encoded.parts)
             self._repair.replace_runaways(encoded, found)
             translations = [

@@ -38,19 +38,19 @@ def array_top_tokens(
 def top_of_block(
     logits: FloatArray, rules: Sequence[Rule], count: int, first_row: int
 ) -> tuple[FloatArray, IdArray]:
-    """Return the best tokens of a block of rows."""
-    totals = log_totals(logits)
+    """Return the best tokens of a block of rows; its logits become log-probabilities."""
+    logits -= log_totals(logits)
     for rule in rules:
         rule.apply(logits, first_row)
     ids = greatest_places(logits, count)
-    return logits[numpy.arange(len(ids))[:, None], ids] - totals, ids
+    return logits[numpy.arange(len(ids))[:, None], ids], ids
 
 
 @numpy.errstate(over="ignore", divide="ignore", invalid="ignore")
 def log_totals(logits: FloatArray) -> FloatArray:
     """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
 
-    Powers are summed as they are, which saves two passes over the logits. Rows whose sum leaves the
+    Powers are summed as they are, which saves a pass over the logits. Rows whose sum leaves the
     middle of float32's range are summed again, relative to their maximum.
     """
     # A product with ones would be faster, but it rounds by how many rows there are.

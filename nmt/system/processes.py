@@ -111,6 +111,12 @@ class ProcessPool:
             return map(function, items)
         return self._results(function, items)
 
+    def close(self) -> None:
+        """End the copies; the next `map` makes new ones, of this process as it is then."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
     def _results(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[Result]:

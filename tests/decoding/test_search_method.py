@@ -9,6 +9,7 @@ import pytest
 
 from nmt.artifacts.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.config import DecodeSettings
+from nmt.decoding import search_method
 from nmt.decoding.annotators import Wanted
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.glossary import glossary_of
@@ -94,3 +95,36 @@ def test_arrays_serve_beam_search_with_one_model_on_a_cpu(
     assert not uses_arrays(Models.of(load_ensemble([skilled_run, tiny_run], "cpu")), settings)
     gelu = replace(model.recipe.model, activation="geglu")  # NumPy has no erf
     assert not uses_arrays(replace(one, settings=(gelu,)), settings)
+
+
+def test_a_large_model_with_much_work_changes_to_pytorch(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins in arrays; copies of the process made before follow; texts stay the same."""
+    monkeypatch.setattr(search_method, "LARGE_WIDTH", model.recipe.model.d_model)
+    monkeypatch.setattr(search_method, "FEWEST_PARTS", 9)
+    every = [each for each in segments() if "\u2603" not in each] * 4
+    few, many = every[:8], every[8:]
+    texts = {}
+    for work in (1e30, 1.0):
+        monkeypatch.setattr(search_method, "MUCH_WORK", work)
+        settings = replace(model.recipe.decode, batch_tokens=20)
+        pool = ProcessPool(2)
+        translator = Translator.of(model, settings, lambda _: None, pool=pool)
+        first = [*translator.chunks([plain(few)])]
+        assert translator.method.forms.are_arrays  # much work, but in few parts
+        second = [*translator.chunks([plain(many)])]
+        assert translator.method.forms.are_arrays == (work > 1)
+        texts[work] = [each.text for chunk in (*first, *second) for each in chunk]
+        pool.close()
+    assert texts[1.0] == texts[1e30]
+
+
+def test_a_small_model_stays_in_arrays(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_method, "MUCH_WORK", 1.0)
+    monkeypatch.setattr(search_method, "FEWEST_PARTS", 1)
+    translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
+    assert len(list(translator.translate(segments()))) == len(segments())
+    assert translator.method.forms.are_arrays
