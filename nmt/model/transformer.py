@@ -45,8 +45,12 @@ class Transformer(nn.Module):
             source: ids (B, S) ending in EOS.
             target_input: ids (B, T) beginning with BOS.
         """
+        return self.embeddings.project(self.hidden(source, target_input))
+
+    def hidden(self, source: Tensor, target_input: Tensor) -> Tensor:
+        """Return what `forward` projects to logits: the decoder's output (B, T, d_model)."""
         memory, memory_mask = self.encode(source)
-        return self.embeddings.project(self.decode(target_input, memory, memory_mask))
+        return self.decode(target_input, memory, memory_mask)
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
         """Encode ids (B, S): the encoder's output (B, S, d_model) and the mask of its padding."""

@@ -82,7 +82,7 @@ def check_memory(
     whole batches do not fit, the largest that fit of half a batch, a quarter, and so on. Raises
     NmtError, which names the setting to lower, if memory does not suffice.
     """
-    size = network.vocab_size
+    size = 0 if updater.works_in_blocks else network.vocab_size  # of the logits that are kept
     index = costliest_batch(plan, dataset, recipe.model, size, length_multiple)
     share = dataset.batch(plan[index][:: workers.count], epoch, length_multiple)
     sizes = [recipe.train.micro_batch_tokens]

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from nmt.config import Recipe
 from nmt.kernels.dropout import drawing_from
 from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
+from nmt.kernels.projected_loss import projected_loss
 from nmt.kernels.r_drop import r_drop_loss
 from nmt.model.transformer import Transformer
 from nmt.system.threads import ThreadPool
@@ -97,6 +98,8 @@ class Updater:
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
         splits = device.type == "cpu" and workers.is_alone and not recipe.train.compile
         self.threads = ThreadPool() if splits else ThreadPool(1)
+        # Blocks of logits are for a CPU's cache; torch.compile and a wrapper see whole logits.
+        self.works_in_blocks = splits and not recipe.train.r_drop
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
@@ -219,19 +222,31 @@ class Updater:
 
     def _loss(self, batch: Batch, thread: int) -> LossSums:
         """Return the summed losses of a batch, with the dropout generator of a thread."""
-        settings = self._settings
-        passes = 2 if settings.r_drop else 1
-        inputs = (each.repeat(passes, 1) for each in (batch.source, batch.target_input))
-        with drawing_from(self._generators[thread]), self.autocast():
-            logits = self._forward(*inputs).flatten(0, 1)
-        labels = batch.labels.flatten()
-        if settings.r_drop:
-            sums = r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
-        else:
-            sums = smoothed_loss(logits, labels, settings.label_smoothing, PAD)
+        with drawing_from(self._generators[thread]):
+            sums = self._loss_in_blocks(batch) if self.works_in_blocks else self._whole_loss(batch)
         if self._guide is None or batch.aligned is None:
             return sums
         return sums._replace(smoothed=sums.smoothed + self._guide.loss(batch.aligned))
+
+    def _loss_in_blocks(self, batch: Batch) -> LossSums:
+        """Return the summed losses of a batch whose logits are never whole."""
+        network, smoothing = self._network, self._settings.label_smoothing
+        with self.autocast():
+            hidden = network.hidden(batch.source, batch.target_input).flatten(0, 1)
+            matrix = network.embeddings.softmax_weight
+            return projected_loss(hidden, matrix, batch.labels.flatten(), smoothing, PAD)
+
+    def _whole_loss(self, batch: Batch) -> LossSums:
+        """Return the summed losses of a batch from its logits."""
+        settings = self._settings
+        passes = 2 if settings.r_drop else 1
+        inputs = (each.repeat(passes, 1) for each in (batch.source, batch.target_input))
+        with self.autocast():
+            logits = self._forward(*inputs).flatten(0, 1)
+        labels = batch.labels.flatten()
+        if settings.r_drop:
+            return r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
+        return smoothed_loss(logits, labels, settings.label_smoothing, PAD)
 
     def try_batch(self, batch: Batch) -> None:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from nmt.kernels.loss import LossSums, smoothed_loss
+from nmt.kernels.loss import LossSums
+from nmt.kernels.projected_loss import projected_loss
 from tests.commands.ablations import figures, rows
 from tests.conftest import Run
 from tests.training.conftest import start_process
@@ -86,11 +87,13 @@ def test_a_stopped_ablation_resumes_with_the_same_command(nmt: Run, tiny: Path) 
 def test_other_runs_continue_when_one_diverges(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loss(logits: Tensor, labels: Tensor, smoothing: float, pad_id: int) -> LossSums:
-        sums = smoothed_loss(logits, labels, smoothing, pad_id)
+    def loss(
+        hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+    ) -> LossSums:
+        sums = projected_loss(hidden, weight, labels, smoothing, pad_id)
         return LossSums(sums.smoothed * (math.nan if smoothing == 0.3 else 1), sums.plain)
 
-    monkeypatch.setattr("nmt.training.updates.smoothed_loss", loss)
+    monkeypatch.setattr("nmt.training.updates.projected_loss", loss)
     vary = ("--vary", "train.label_smoothing=0.3", "--vary", "model.heads=4")
     command = ("ablate", tiny, *vary, "--max-updates", 8, "--output", "out")
     ended = nmt(*command)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.kernels.loss import LossSums, smoothed_loss
+from nmt.kernels.loss import LossSums
+from nmt.kernels.projected_loss import projected_loss
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics, weights
 
@@ -143,7 +144,7 @@ def test_divergence_is_an_error_with_the_lines_of_the_batch(
 
 def test_an_update_with_a_loss_of_nan_is_skipped(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """The loss is NaN at update 3 and infinite at 6: the weights stay and the run continues."""
-    real = smoothed_loss
+    real = projected_loss
     calls = iter(range(1, 100))
     wrong = {4: math.nan, 7: math.inf}  # by call; the first call checks the memory
 
@@ -151,7 +152,7 @@ def test_an_update_with_a_loss_of_nan_is_skipped(nmt: Run, tiny: Path, monkeypat
         sums = real(*arguments)
         return LossSums(sums.smoothed * wrong.get(next(calls), 1.0), sums.plain)
 
-    monkeypatch.setattr("nmt.training.updates.smoothed_loss", sometimes_wrong)
+    monkeypatch.setattr("nmt.training.updates.projected_loss", sometimes_wrong)
     ended = nmt("train", tiny, "--set", "train.checkpoint_updates=1")
     assert ended.code == 0
     assert "update 3 skipped: its loss is NaN or infinite (1 skipped so far)" in ended.err
@@ -165,7 +166,7 @@ def test_an_update_with_a_loss_of_nan_is_skipped(nmt: Run, tiny: Path, monkeypat
 
 def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: Any) -> None:
     """The loss is finite, its gradient is not: the update's checkpoint is not written."""
-    real = smoothed_loss
+    real = projected_loss
     calls = iter(range(1, 100))
 
     def steep(*arguments: Any) -> LossSums:
@@ -174,7 +175,7 @@ def test_an_infinite_gradient_is_skipped_too(nmt: Run, tiny: Path, monkeypatch: 
             sums.smoothed.register_hook(lambda gradient: gradient * math.inf)
         return sums
 
-    monkeypatch.setattr("nmt.training.updates.smoothed_loss", steep)
+    monkeypatch.setattr("nmt.training.updates.projected_loss", steep)
     options = ["--set", "train.checkpoint_updates=1", "--set", "train.average_checkpoints=9"]
     ended = nmt("train", tiny, *options)
     assert "update 4 skipped: its gradient is NaN or infinite" in ended.err

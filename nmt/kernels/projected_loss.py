@@ -1,0 +1,104 @@
+"""The projection to the softmax and its label-smoothed loss, block by block, on a CPU.
+
+The plain reference is the product, then `nmt.kernels.loss.reference_loss`. Whole logits take tens
+of megabytes, which three products and the loss would read from memory; a block stays in the cache.
+Dimensions: N positions, M of them not padding, V tokens.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
+
+from nmt.kernels.loss import LossSums, at_least_float32, chunk_rows, reference_loss, sum_type
+from nmt.kernels.padded_product import cast
+
+# Rows of a block of logits. With fewer, adding up the matrix's gradient takes longer.
+BLOCK_ROWS = 512
+
+
+def reference_projected_loss(
+    hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+) -> LossSums:
+    """Compute the loss of hidden (N, d), a weight (V, d) and labels (N,); the plain reference."""
+    logits = linear(hidden, weight)
+    return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
+
+
+class _ProjectedLoss(torch.autograd.Function):
+    """Compute the loss and its gradients in one pass, while a block of logits is in the cache."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+    ) -> tuple[Tensor, Tensor]:
+        real = (labels != pad_id).nonzero()[:, 0]  # (M,): padding needs no products
+        x, matrix = cast(hidden)[real], cast(weight)
+        sums = torch.zeros(2, dtype=sum_type(x.device))
+        x_gradient = torch.empty_like(x)
+        weight_gradient = torch.zeros_like(weight)
+        product = torch.empty_like(matrix)  # not once a block: fresh memory takes time
+        block = x.new_empty(min(BLOCK_ROWS, len(x)), len(weight))
+        parts = (each.split(BLOCK_ROWS) for each in (x, labels[real, None], x_gradient))
+        for rows, label, rows_gradient in zip(*parts, strict=True):
+            logits = torch.mm(rows, matrix.T, out=block[: len(rows)])
+            sums += overwrite_by_gradient(logits, label, smoothing)
+            torch.mm(logits, matrix, out=rows_gradient)
+            weight_gradient += torch.mm(logits.T, rows, out=product)
+        hidden_gradient = torch.zeros_like(hidden)
+        hidden_gradient[real] = x_gradient.to(hidden.dtype)
+        ctx.gradients = hidden_gradient, weight_gradient
+        smoothed, plain = sums.to(at_least_float32(x))
+        ctx.mark_non_differentiable(plain)
+        return smoothed, plain
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+        hidden, weight = ctx.gradients
+        if gradients[0] != 1:
+            hidden.mul_(gradients[0])
+            weight.mul_(gradients[0])
+        return hidden, weight, None, None, None
+
+
+def overwrite_by_gradient(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Overwrite logits (N, V) by their gradient; labels (N, 1) have no padding.
+
+    Returns the sums of the smoothed and of the plain loss.
+    """
+    V = logits.shape[-1]
+    kind = at_least_float32(logits)
+    rows = chunk_rows(logits)
+    buffers = torch.empty(2, min(rows, len(logits)), V, dtype=kind)
+    targets, totals, means = (torch.empty_like(labels, dtype=kind) for _ in range(3))
+    for begin in range(0, len(logits), rows):
+        part = slice(begin, begin + rows)
+        chunk, label = logits[part], labels[part]
+        z, p = buffers[:, : len(chunk)]
+        z.copy_(chunk)
+        torch.softmax(z, -1, out=p)
+        targets[part] = z.gather(-1, label)
+        means[part] = z.mean(-1, keepdim=True)
+        # The largest probability cannot underflow as others can.
+        totals[part] = z.amax(-1, keepdim=True) - p.amax(-1, keepdim=True).log()
+        # d loss / d z = softmax(z) - smoothed target
+        p.sub_(smoothing / V)
+        p.scatter_add_(-1, label, p.new_full((1, 1), smoothing - 1).expand_as(label))
+        chunk.copy_(p)
+    plain, uniform = (totals - targets).sum(), (totals - means).sum()
+    return torch.stack([(1 - smoothing) * plain + smoothing * uniform, plain])
+
+
+def projected_loss(
+    hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+) -> LossSums:
+    """Compute `reference_projected_loss` fast for training on a CPU.
+
+    Backward may be called once. Under autocast the products are in its type, as those of `linear`.
+    """
+    apply: Callable[..., Any] = _ProjectedLoss.apply  # before torch 2.15 it has no types
+    return LossSums(*apply(hidden, weight, labels, smoothing, pad_id))

@@ -1,0 +1,110 @@
+"""The loss made block by block equals the product and the plain loss, in value and gradient."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.kernels import loss, projected_loss
+from nmt.kernels.projected_loss import reference_projected_loss
+
+PAD = 0
+V = 30
+LABELS = torch.tensor([5, PAD, 3, 7, PAD, 29, 1, 4, 4, PAD, 8])
+
+
+def inputs(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Return hidden (11, 8) and a weight (30, 8), the same at each call."""
+    draws = torch.Generator().manual_seed(1)
+    hidden, weight = (torch.randn(n, 8, generator=draws, dtype=dtype) for n in (len(LABELS), V))
+    return hidden.requires_grad_(), weight.requires_grad_()
+
+
+def fast(hidden: Tensor, weight: Tensor, smoothing: float = 0.1) -> loss.LossSums:
+    return projected_loss.projected_loss(hidden, weight, LABELS, smoothing, PAD)
+
+
+def reference(hidden: Tensor, weight: Tensor, smoothing: float = 0.1) -> loss.LossSums:
+    return reference_projected_loss(hidden, weight, LABELS, smoothing, PAD)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("block", "chunk"), [(1, 1), (3, 200), (4, 300), (512, 1 << 20)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
+def test_equals_the_reference(
+    smoothing: float,
+    block: int,
+    chunk: int,
+    dtype: torch.dtype,
+    tolerance: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Values and gradients agree for any size of blocks and of the chunks within a block."""
+    monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
+    monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
+    found, expected = fast(*inputs(dtype), smoothing), reference(*inputs(dtype), smoothing)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
+    assert not found.plain.requires_grad
+    of_found, of_expected = inputs(dtype), inputs(dtype)
+    # The loss is part of a larger sum: its gradient is not 1.
+    found_gradients = torch.autograd.grad(fast(*of_found, smoothing).smoothed * 3, of_found)
+    expected_gradients = torch.autograd.grad(
+        reference(*of_expected, smoothing).smoothed * 3, of_expected
+    )
+    torch.testing.assert_close(
+        found_gradients, expected_gradients, rtol=tolerance, atol=10 * tolerance
+    )
+
+
+def test_bf16_is_as_exact_as_separate_products() -> None:
+    """Under autocast, the error to float64 is at most a little larger than the reference's."""
+
+    def results(function: object, dtype: torch.dtype, *, rounds: bool) -> list[Tensor]:
+        leaves = inputs()
+        cast = [leaf.to(dtype) for leaf in leaves]
+        with torch.autocast("cpu", torch.bfloat16, enabled=rounds, cache_enabled=False):
+            sums: loss.LossSums = function(*cast)  # type: ignore[operator] # one of the two
+        assert sums.smoothed.dtype == dtype
+        return [sums.smoothed.detach(), sums.plain, *torch.autograd.grad(sums.smoothed, leaves)]
+
+    exact = results(reference, torch.float64, rounds=False)
+    rounded = results(reference, torch.float32, rounds=True)
+    for found, other, expected in zip(
+        results(fast, torch.float32, rounds=True), rounded, exact, strict=True
+    ):
+        error, allowed = ((each - expected).norm() for each in (found, other))
+        assert error <= 1.5 * allowed + 1e-3 * expected.norm()
+
+
+def test_padding_gives_no_gradient() -> None:
+    hidden, weight = inputs()
+    (gradient,) = torch.autograd.grad(fast(hidden, weight).smoothed, hidden)
+    is_padding = LABELS == PAD
+    assert (gradient[is_padding] == 0).all()
+    assert (gradient[~is_padding] != 0).any(1).all()
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_a_batch_without_labels_has_no_loss(count: int) -> None:
+    """A thread may get no pair at all."""
+    hidden, weight = torch.randn(count, 8, requires_grad=True), inputs()[1]
+    labels = torch.full((count,), PAD)
+    sums = projected_loss.projected_loss(hidden, weight, labels, 0.1, PAD)
+    assert sums.smoothed.item() == sums.plain.item() == 0
+    for gradient in torch.autograd.grad(sums.smoothed, [hidden, weight]):
+        assert (gradient == 0).all()
+
+
+def test_a_label_of_no_probability_has_a_finite_loss() -> None:
+    """Probabilities below e^-104 are 0 in float32, their logarithms are not infinite."""
+    hidden, weight = torch.ones(1, 1, requires_grad=True), torch.tensor([[0.0], [500.0], [0.0]])
+    sums = projected_loss.projected_loss(
+        hidden, weight.requires_grad_(), torch.tensor([2]), 0.0, PAD
+    )
+    assert sums.smoothed.item() == sums.plain.item() == 500
+
+
+def test_a_weight_that_is_not_a_number_gives_no_number() -> None:
+    hidden, weight = inputs()
+    with torch.no_grad():
+        weight[3, 3] = torch.nan
+    assert fast(hidden, weight).smoothed.isnan()
