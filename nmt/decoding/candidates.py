@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy
 
-from nmt.kernels.array_top_k import array_top_tokens, descending, log_totals
+from nmt.kernels.array_top_k import array_top_tokens, descending
 from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
 
 
@@ -51,16 +51,6 @@ def best_candidates(
     chosen = numpy.arange(B)[:, None], order
     tokens = ids.reshape(B, -1)[chosen]
     return Candidates(extended[chosen], order // width, tokens, tokens == eos)
-
-
-def readable(logits: Logits) -> Logits:
-    """Return logits (R, V) from which the rules of `top_tokens` can read log-probabilities.
-
-    From an array they would read numbers that differ from these by a constant of each row.
-    """
-    if isinstance(logits, numpy.ndarray):
-        logits -= log_totals(logits)
-    return logits
 
 
 def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[FloatArray, IdArray]:

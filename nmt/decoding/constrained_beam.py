@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy
 
 from nmt.decoding.beam import Beam, add_finished, first_beam
-from nmt.decoding.candidates import Candidates, on_host, readable, top_tokens
+from nmt.decoding.candidates import Candidates, on_host, top_tokens
 from nmt.decoding.constraints import Constraint, constraint_rules
 from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
 from nmt.decoding.placement import place_hypotheses, place_sentences
@@ -170,7 +170,7 @@ class Banks:
         B, K, V = logits.shape
         wanted = Wanted.of(self.tracker, progress)
         top_log_probs, top_ids = top_tokens(
-            readable(logits.reshape(B * K, V)), [*rules, wanted], min(2 * self.beam_size, V)
+            logits.reshape(B * K, V), [*rules, wanted], min(2 * self.beam_size, V)
         )
         tokens = numpy.concatenate([top_ids, wanted.tokens], axis=1)
         width = tokens.shape[1]

@@ -46,7 +46,6 @@ def top_of_block(
     return logits[numpy.arange(len(ids))[:, None], ids], ids
 
 
-@numpy.errstate(over="ignore", divide="ignore", invalid="ignore")
 def log_totals(logits: FloatArray) -> FloatArray:
     """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
 

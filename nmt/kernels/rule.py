@@ -23,7 +23,6 @@ class Rule(Protocol):
     def apply(self, log_probs: Logits, first_row: int) -> None:
         """Set forbidden tokens to minus infinity in log_probs (n, V), in place.
 
-        log_probs are those of the n rows from `first_row` on. In an array they may differ from
-        log-probabilities by a constant of each row, unless `readable` returned it.
+        log_probs are those of the n rows from `first_row` on.
         """
         ...
