@@ -78,7 +78,7 @@ def test_arrays_and_pytorch_write_the_same(
     for one, other in zip(*found, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         assert [each.log_prob for each in one.candidates] == pytest.approx(
-            [each.log_prob for each in other.candidates], abs=2e-5
+            [each.log_prob for each in other.candidates], rel=2e-6, abs=2e-5
         )
 
 
