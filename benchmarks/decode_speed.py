@@ -10,7 +10,7 @@ of 1 is one sentence at a time. Each round runs each setting, each figure in its
 
 - steady: text is tokenised, translated and joined again, once to warm up and once timed;
 - whole: a process from its start to its end, text file to text file, including the import and the
-  loading of the model; for nmt it is `nmt translate` itself, unless lengths are forced;
+  loading of the model; for nmt it is `nmt translate` itself;
 - cold, with --cold: the same for one line, the first that is not blank.
 
 A round before these watches the memory, which slows the processes down. Ratios are to the first
@@ -27,7 +27,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from processes import (  # type: ignore[import-not-found] # a script in this folder
@@ -36,13 +35,7 @@ from processes import (  # type: ignore[import-not-found] # a script in this fol
 )
 
 from nmt.text.corpus import read_segments
-from nmt.text.tokenizer import EOS, Tokenizer
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nmt.decoding.incremental import DecoderState
-    from nmt.decoding.search_model import AnyIds
+from nmt.text.tokenizer import Tokenizer
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")
 LONGEST = 250  # tokens of an output of CTranslate2; the recipe limits those of nmt
@@ -69,7 +62,10 @@ class Task:
 def overrides(task: Task) -> list[str]:
     """Return nmt's settings."""
     _, precision, batch_tokens = task.setting.split(":")
+    # EOS is one more token.
+    lengths = [f"decode.{each}_length={task.forced_length - 1}" for each in ("min", "max")]
     return [
+        *(lengths if task.forced_length else []),
         f"decode.precision={precision}",
         f"decode.batch_tokens={batch_tokens}",
         f"decode.beam_size={task.beam}",
@@ -86,28 +82,9 @@ def nmt_translator(task: Task) -> Translate:
     from nmt.decoding.translator import Translator
 
     loaded = load_model(Path(task.model), task.device)
-    if task.forced_length:
-        force_length(task.forced_length)
     settings = decode_settings(loaded.recipe, overrides(task))
     translator = Translator.of(loaded, settings, lambda _: None)
     return lambda lines: [each.text for each in translator.translate(lines)]
-
-
-def force_length(length: int) -> None:
-    """End each output at this length, EOS counted, because an untrained model rarely ends one."""
-    import torch
-
-    from nmt.decoding import translator
-    from nmt.decoding.incremental import IncrementalDecoder
-
-    class ForcedLength(IncrementalDecoder):
-        @torch.inference_mode()
-        def step(self, last_ids: "AnyIds", state: "DecoderState") -> "tuple[Tensor, DecoderState]":
-            logits, new_state = super().step(last_ids, state)
-            logits[:, :, EOS] = -torch.inf if new_state.length < length else 1e4
-            return logits, new_state
-
-    setattr(translator, "IncrementalDecoder", ForcedLength)  # noqa: B010 (mypy would object)
 
 
 def ctranslate2_translator(task: Task) -> Translate:
@@ -168,11 +145,12 @@ def run(task: Task, *, watch: bool = False) -> Measured:
     """Run a task in a new process; `watch` measures its memory, which slows it down."""
     command = [sys.executable, __file__, task.model, task.text, "--child"]
     command.append(json.dumps(asdict(task)))
-    is_program = task.setting.startswith("nmt:") and task.passes == 1 and not task.forced_length
+    is_program = task.setting.startswith("nmt:") and task.passes == 1
     if is_program:
         command = [sys.executable, "-m", "nmt", "translate", task.text, "--model", task.model]
         command += ["--output", task.output, "--device", task.device]
         command += [part for each in overrides(task) for part in ("--set", each)]
+    Path(task.output).unlink(missing_ok=True)  # `nmt translate` would not overwrite another's file
     started, mib = time.perf_counter(), 0.0
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

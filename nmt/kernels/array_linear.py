@@ -12,17 +12,21 @@ Floats = NDArray[numpy.float32]
 
 COLUMNS = 64  # of a block; measured for widths of 128 to 2,048
 MOST_ROWS = 48  # for more rows, and for one, the product with the whole weight is as fast
+# A weight of so many numbers and with rows so wide is copied into blocks only, and at once, so that
+# processes that are forked later share them. The product with many rows takes 1.1 times as long.
+LARGE, WIDE = 200_000, 256
 
 
 class ArrayLinear:
     """x W^T + b: (R, n) to (R, m) for a fixed weight (m, n)."""
 
     def __init__(self, weight: Floats, bias: Floats | None = None) -> None:
-        """Take a weight (m, n), which is not copied before it is used, and a bias (m,)."""
+        """Take a weight (m, n) and a bias (m,); a small weight is copied when it is used."""
         self.weight = weight
         self.bias = bias
-        self.whole: Floats | None = None  # (n, m)
-        self.blocks: Floats | None = None  # (m / 64, n, 64)
+        is_large = weight.size >= LARGE and weight.shape[1] >= WIDE
+        self.whole: Floats | None = weight.T if is_large else None  # (n, m)
+        self.blocks: Floats | None = in_blocks(weight) if is_large else None  # (m / 64, n, 64)
 
     def __call__(self, x: Floats) -> Floats:
         """Multiply x (R, n); the result (R, m) is a fresh array."""
@@ -49,6 +53,8 @@ def in_blocks(weight: Floats) -> Floats:
     """Return a weight (m, n) as blocks (m / 64, n, 64) of its transpose, filled up with zeros."""
     rows, width = weight.shape
     count = -(-rows // COLUMNS)
+    if rows == count * COLUMNS:
+        return numpy.ascontiguousarray(weight.reshape(count, COLUMNS, width).swapaxes(1, 2))
     padded = numpy.zeros((count * COLUMNS, width), numpy.float32)
     padded[:rows] = weight
     return numpy.ascontiguousarray(padded.reshape(count, COLUMNS, width).swapaxes(1, 2))

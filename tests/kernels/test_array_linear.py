@@ -7,7 +7,7 @@ from nmt.kernels.array_linear import COLUMNS, MOST_ROWS, ArrayLinear, in_blocks
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, MOST_ROWS, MOST_ROWS + 1, 200])
-@pytest.mark.parametrize("shape", [(1, 3), (COLUMNS, 8), (COLUMNS + 1, 16), (300, 40)])
+@pytest.mark.parametrize("shape", [(1, 3), (COLUMNS, 8), (COLUMNS + 1, 16), (300, 40), (600, 400)])
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_the_product(rows: int, shape: tuple[int, int], has_bias: bool) -> None:
     generator = numpy.random.default_rng(rows)
@@ -19,9 +19,9 @@ def test_the_product(rows: int, shape: tuple[int, int], has_bias: bool) -> None:
     for _ in range(2):  # the second call uses what the first one prepared
         product = layer(x)
         assert product.dtype == numpy.float32
-        numpy.testing.assert_allclose(product, expected, atol=1e-4)
+        numpy.testing.assert_allclose(product, expected, atol=1e-3)
     product += 1  # the result belongs to the caller
-    numpy.testing.assert_allclose(layer(x), expected, atol=1e-4)
+    numpy.testing.assert_allclose(layer(x), expected, atol=1e-3)
 
 
 def test_blocks_by_hand() -> None:
