@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import as_command  # type: ignore[import-not-found] # noqa: F401 # it acts before torch is imported
 import click
 import torch
 from devices import (  # type: ignore[import-not-found] # a script in this folder

@@ -17,6 +17,7 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 from nmt.system.encoding import ensure_utf8
+from nmt.system.spinning import limit_spinning
 from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
 
 # The subcommands and their short help; the module `nmt.commands.NAME` defines each.
@@ -108,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None:
         ensure_utf8()
     limit_blas_threads()
+    limit_spinning()
     handle_signals()
     if "_NMT_COMPLETE" in os.environ:
         importlib.import_module("nmt.commands.completion")
