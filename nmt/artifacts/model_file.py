@@ -115,8 +115,8 @@ def read_model(path: Path) -> ModelFile:
 def read_model_file(file: Path) -> ModelFile:
     """Return the content of a model file; its weights fit its recipe.
 
-    Raises NmtError, before a tensor is loaded, if the file cannot be read, is damaged or of another
-    format.
+    Raises NmtError, before a tensor is loaded, if the file cannot be read, is damaged or has
+    another format.
     """
     with open_model(file, "np") as model:
         names = model.tensors.keys()

@@ -1,4 +1,4 @@
-"""The weights of a model file and those of a PyTorch network, each made of the other."""
+"""Convert weights between a model file (NumPy) and a network (PyTorch)."""
 
 from collections.abc import Mapping
 from pathlib import Path

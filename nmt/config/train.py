@@ -32,9 +32,9 @@ class TrainSettings:
     precision: str = setting(
         "float32",
         "precision of matrix products (footnote 5); bf16 keeps weights and sums in float32; tf32"
-        " rounds factors to 10 bits (CUDA GPUs); auto measures before the first update and takes"
-        " bf16 if the device has hardware for it and it takes 5 % less time than float32, which is"
-        " exact (with deterministic: bf16 if there is hardware)",
+        " rounds factors to 10 bits (CUDA GPUs); auto measures float32 and bf16 before the first"
+        " update and chooses bf16 if it takes 5 % less time; with deterministic, it chooses bf16 if"
+        " there is hardware for it",
         choices=("float32", "tf32", "bf16", "auto"),
     )
     compile: bool = setting(

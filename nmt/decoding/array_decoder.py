@@ -2,7 +2,7 @@
 
 The plain reference is `nmt.decoding.incremental.IncrementalDecoder`, which runs the modules of
 `nmt.model` in PyTorch. On small arrays a call of NumPy takes a fifth of the time of one of PyTorch,
-and importing PyTorch takes longer than a small translation.
+and importing PyTorch takes longer than a short translation.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, L layers, h heads, S source
 positions, t target positions so far, V tokens.
@@ -29,13 +29,16 @@ Ids = NDArray[numpy.int64]
 
 ROOM = 32  # positions by which caches grow
 INITIAL_LENGTH = 256  # positions of a table that grows on demand
-# Infinities and NaN pass through, as in PyTorch; the search tells a model that diverged.
+# The choices of `model.positions` that `ArrayDecoder` has.
+ARRAY_POSITIONS = ("sinusoidal", "learned", "rotary")
+# Infinities and NaN pass through, as in PyTorch; the search reports a model that diverged.
 quiet = numpy.errstate(over="ignore", invalid="ignore")
 
 
 def has_array_form(settings: ModelSettings) -> bool:
-    """Return whether `ArrayDecoder` has all parts of a model."""
-    return settings.activation == "relu" or settings.activation in ARRAY_GATES
+    """Return whether `ArrayDecoder` has all parts of a model; PyTorch decodes the others."""
+    has_activation = settings.activation == "relu" or settings.activation in ARRAY_GATES
+    return has_activation and settings.positions in ARRAY_POSITIONS
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ class ArrayState:
     """The caches of all layers for the source and for the hypotheses so far.
 
     The caches of target positions have room for more and are written in place. Those of the source
-    exist once for each sentence. `step` and `select` write into the arrays of the state that they
-    are given, which must not be used afterwards.
+    exist once for each sentence. `step` and `select` write into the arrays of the old state, which
+    must not be used afterwards.
     """
 
     keys: Floats  # (R, L, h, capacity, d_k)
@@ -106,7 +109,7 @@ class ArrayDecoder:
     """A `SearchModel` on NumPy arrays."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, pad_id: int) -> None:
-        """Take the weights of a model for which `has_array_form`; most of them are not copied."""
+        """Take the weights of a model for which `has_array_form` is true."""
         self.settings = settings
         self.pad_id = pad_id
         self.scale = numpy.float32(settings.d_model**0.5)

@@ -22,7 +22,7 @@ class ArrayAttention:
     """Multi-head attention (section 3.2): `nmt.model.attention.MultiHeadAttention`."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
-        """Take the weights of the sub-layer `name`; the queries' are multiplied by the scale."""
+        """Take the weights of the sub-layer `name`; those of queries get the factor 1/sqrt(d_k)."""
         self.heads = settings.heads
         self.queries = settings.heads * settings.d_k  # numbers in the queries of all heads
         is_cross = f"{name}.query.weight" in weights
@@ -36,7 +36,8 @@ class ArrayAttention:
     def project_self(self, x: Floats, rotations: Rotations | None) -> tuple[Floats, Floats, Floats]:
         """Project x (n, d_model) to queries, keys and values (n, h, d_k or d_v).
 
-        rotations: of the positions, if they are rotary; broadcast to (n, 2h, d_k / 2).
+        rotations: those of the rows' positions, if the encoding is rotary; they broadcast to
+        (n, 2h, d_k / 2).
         """
         projected, n = self.project(x), self.queries
         if rotations is not None:
@@ -70,9 +71,9 @@ class ArrayAttention:
     def to_own(
         self, x: Floats, keys: Floats, values: Floats, rotations: Rotations | None
     ) -> Floats:
-        """Attend from the newest position to itself and those before: x (R, d_model) to the same.
+        """Attend from the newest position to itself and to earlier ones; x (R, d_model).
 
-        keys, values: (R, h, t + 1, d_k or d_v), those of the newest position still unset.
+        keys, values: (R, h, t + 1, d_k or d_v); those of the newest position are written here.
         """
         query, keys[:, :, -1], values[:, :, -1] = self.project_self(x, rotations)
         weights = softmax((keys @ query[..., None])[..., 0])  # (R, h, t + 1)
@@ -88,17 +89,17 @@ class ArrayAttention:
         return self.attend(query.swapaxes(1, 2), keys, values, mask)
 
     def attend(self, query: Floats, keys: Floats, values: Floats, mask: Floats | None) -> Floats:
-        """Return softmax(Q K^T + mask) V, projected: (B * Q, d_model).
+        """Return softmax(Q K^T + mask) V, projected: (B * n, d_model).
 
-        query: (B, h, Q, d_k). keys: (B, h, d_k, S). values: (B, h, S, d_v).
+        query: (B, h, n, d_k). keys: (B, h, d_k, S). values: (B, h, S, d_v).
         """
         scores = query @ keys
         if mask is not None:
             scores += mask
-        B, h, Q, _ = query.shape
-        heads = numpy.empty((B, Q, h, values.shape[3]), numpy.float32)
+        B, h, n, _ = query.shape
+        heads = numpy.empty((B, n, h, values.shape[3]), numpy.float32)
         numpy.matmul(softmax(scores), values, out=heads.swapaxes(1, 2))
-        return self.out(heads.reshape(B * Q, -1))
+        return self.out(heads.reshape(B * n, -1))
 
 
 class ArrayFeedForward:
@@ -132,7 +133,7 @@ class ArrayResidual:
         self.is_pre_norm = settings.norm == "pre"
 
     def __call__(self, x: Floats, sublayer: Sublayer) -> Floats:
-        """Apply `sublayer`, whose result is a fresh array, to x (n, d_model)."""
+        """Apply `sublayer` to x (n, d_model) and add x; what it returns is overwritten."""
         total = sublayer(self.norm(x) if self.is_pre_norm else x)
         total += x
         return total if self.is_pre_norm else self.norm(total)

@@ -36,7 +36,7 @@ class Beam:
     def extend(self, rows: IdArray, tokens: IdArray, log_probs: FloatArray) -> "Beam":
         """Return the hypotheses `rows` (B', K'), flat indices of B * K, with one token more."""
         B, K, t = self.prefixes.shape
-        parents = self.prefixes.reshape(B * K, t)[rows]
+        parents = self.prefixes.reshape(B * K, t)[rows]  # (B', K', t)
         prefixes = numpy.concatenate([parents, tokens[:, :, None]], axis=2)
         return Beam(tokens, prefixes, log_probs)
 
@@ -65,10 +65,10 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return the n best outputs of each source segment, best first.
 
-    source: (B, S), for the model alone. max_lengths: for each segment, the most tokens of its
-    output, EOS counted. An output that reaches its greatest length ends there with the model's own
-    probability of EOS. alpha: exponent of the length penalty. stopping: a name in `STOPPING_RULES`.
-    constraints: further limits of what an output may be.
+    source: ids (B, S), which only the model reads. max_lengths: for each segment, the most tokens
+    of its output, EOS counted. An output that reaches its greatest length ends there with the
+    model's own probability of EOS. alpha: exponent of the length penalty. stopping: a name in
+    `STOPPING_RULES`. constraints: further limits of what an output may be.
 
     A segment has fewer outputs if the model allows fewer, and none if the model's logits are NaN.
     Raises ValueError unless alpha >= 0 and 1 <= n_best <= beam_size.
@@ -95,7 +95,7 @@ def beam_search(
         add_finished(finished, candidates, is_finished, beam.prefixes, alpha)
 
         # The K best of the others go on. There are enough: of the 2 K candidates, at most K end in
-        # EOS, one for each hypothesis.
+        # EOS, one for each hypothesis. Candidates are in order; False comes before True.
         live = numpy.where(candidates.is_eos, -math.inf, candidates.log_probs)
         order = candidates.is_eos.argsort(axis=1, kind="stable")[:, :beam_size]
         order = place_hypotheses(order, candidates.parents, K)
@@ -130,7 +130,7 @@ def add_finished(
 ) -> None:
     """Add the candidates that are finished to the finished hypotheses of their sentences.
 
-    finished: of each of B sentences. is_finished: bool of the K best candidates. prefixes:
+    finished: of each of B sentences. is_finished: (B, K), of the K best candidates. prefixes:
     (B, K, t), the tokens of the live hypotheses that the candidates extend.
     """
     penalty = length_penalty(prefixes.shape[2] + 1, alpha)

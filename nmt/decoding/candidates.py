@@ -57,12 +57,12 @@ def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[Float
     """Return log-probabilities and ids (R, count) of the best tokens; logits (R, V)."""
     if isinstance(logits, numpy.ndarray):
         return array_top_tokens(logits, rules, count)
-    from nmt.kernels import top_k  # here: a model without tensors needs no PyTorch
+    from nmt.kernels import top_k  # imported here, because arrays need no PyTorch
 
     top = top_k.top_tokens(logits, rules, count)
     return on_host(top.log_probs), top.ids.cpu().numpy()
 
 
 def on_host(values: Logits) -> FloatArray:
-    """Return numbers as an array."""
+    """Return numbers as an array; those of a GPU are copied."""
     return values if isinstance(values, numpy.ndarray) else values.cpu().numpy()

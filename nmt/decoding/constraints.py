@@ -45,7 +45,7 @@ class Forbid:
 
 @dataclass(frozen=True)
 class ForbidSome:
-    """Forbid some tokens, others in each row."""
+    """Forbid some tokens in each row, not the same in all."""
 
     tokens: IdArray  # (R, n)
     is_forbidden: BoolArray  # (R, n)

@@ -1,9 +1,7 @@
 """Candidates and rules as tensors, for a search whose Python must not wait for a device.
 
-They are those of `candidates` and `rules`. Numbers from Python would be copied to the device, and
-a device's numbers back; here neither happens within a step.
-
-Dimensions are those of `candidates`.
+They do what `candidates` and `rules` do. Within a step, no number is copied to the device or read
+from it. Dimensions are those of `candidates`.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""A trained model, or an ensemble, in the forms that decode: NumPy arrays, or PyTorch."""
+"""Make a trained model, or an ensemble, ready to decode: in NumPy or in PyTorch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Models:
-    """One model or several that translate together, not yet in a form that decodes."""
+    """One model, or several that translate together, before a form that decodes is made."""
 
     device: str  # its name, such as "cuda:1"
     settings: tuple[ModelSettings, ...]  # of each model
-    networks: Callable[
-        [], "Sequence[Transformer]"
-    ]  # returns them in evaluation mode, on the device
+    # Returns the networks in evaluation mode, on the device.
+    networks: Callable[[], "Sequence[Transformer]"]
     weights: Weights | None = None  # of a single model; None: only its network has them
 
     @classmethod
@@ -47,18 +46,18 @@ class Models:
 
 
 class ModelForms:
-    """The form of models that a search decodes with, and their form in PyTorch."""
+    """Holds the form that a search decodes with, and the form in PyTorch once it is needed."""
 
     def __init__(self, models: Models, precision: str, *, uses_arrays: bool) -> None:
         """Make the form that searches.
 
-        precision: of `decode.precision`. uses_arrays: it is a single model in arrays, without
-        PyTorch.
+        precision: `decode.precision`. uses_arrays: the search decodes with arrays; only for a
+        single model with weights.
         """
         self._models: Models | None = models
         self._precision = precision
         self.count = len(models.settings)
-        self.search_model: SearchModel[Any] | ArrayDecoder  # which takes arrays alone
+        self.search_model: SearchModel[Any] | ArrayDecoder  # the latter takes no tensors
         if uses_arrays:
             assert models.weights is not None  # noqa: S101 (for the type checker)
             self.search_model = ArrayDecoder(models.settings[0], models.weights, PAD)
@@ -75,12 +74,12 @@ class ModelForms:
         return isinstance(self.search_model, ArrayDecoder)
 
     def use_pytorch(self) -> None:
-        """Let the search decode with PyTorch from now on; the form in arrays is dropped."""
+        """Decode with PyTorch from now on; the form in arrays is dropped."""
         (self.search_model,) = self.decoders
 
     @cached_property
     def decoders(self) -> "list[IncrementalDecoder]":
-        """The packed networks; if the search decodes with arrays, the first use makes them."""
+        """The decoders in PyTorch, one for each model, made at the first use."""
         from nmt.decoding.incremental import IncrementalDecoder
 
         assert self._models is not None  # noqa: S101 (for the type checker)

@@ -1,8 +1,8 @@
 """Rules: which tokens may come next.
 
-A rule is a small object with one method, `apply` (`nmt.kernels.top_k.Rule`). The rules here
-hold for every search; those that a user asks for are in `constraints`. They have their numbers in
-NumPy's arrays, which index log-probabilities of both kinds.
+A rule is a small object with one method, `apply` (`nmt.kernels.rule.Rule`). The rules here
+hold for every search; those that a user asks for are in `constraints`. Rules keep ids in NumPy's
+arrays, which can index log-probabilities in arrays and in tensors.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens.
 """

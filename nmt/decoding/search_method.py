@@ -1,4 +1,4 @@
-"""Search batches: the form of the model and the method that suit what is asked for."""
+"""Search batches: choose NumPy or PyTorch, and the search that gives what is asked for."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -31,8 +31,9 @@ Found = list[list[Hypothesis]]  # of each part
 def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
     """Return whether a search decodes with NumPy's arrays, without PyTorch.
 
-    They serve beam search with one trained model on a CPU. What is added to its hypotheses, such as
-    token scores, does not count: it must not change them. settings: those for the device.
+    Beam search with one trained model on a CPU in float32 does. It does not matter whether PyTorch
+    adds something afterwards, such as token scores: the hypotheses must stay the same.
+    settings: those for the device.
     """
     return (
         models.device == "cpu"
@@ -46,10 +47,10 @@ def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
 # Multiplying a large model's matrices takes PyTorch 0.87 of NumPy's time for 256 rows, and 1.5 to 2
 # times as long for the 4 rows of one sentence. With a width of 128 they take equal times.
 LARGE_WIDTH = 256
-# Parameters times source tokens, after which that pays for the second that importing PyTorch takes:
-# some 400 sentences of the paper's base model.
+# Parameters times source tokens. With more, PyTorch saves the second that importing it takes. The
+# paper's base model reaches this after some 400 sentences.
 MUCH_WORK = 2.5e11
-FEWEST_PARTS = 64  # of a chunk: fewer are not a large batch for each process
+FEWEST_PARTS = 64  # of a chunk; with fewer, no process gets a large batch
 
 
 class SearchMethod:
@@ -102,10 +103,10 @@ class SearchMethod:
         ]
 
     def changes_form(self, parts: Sequence[Part]) -> bool:
-        """Count the parts that are searched next; return True if their search changes to PyTorch.
+        """Count the next parts, and change to PyTorch if there is much work; return True if it did.
 
-        A large model begins in arrays, which start at once, and changes when there is much work.
-        Results are the same up to rounding. Processes that search must then be copied again.
+        A large model begins with arrays, because they start at once. Results are the same up to
+        rounding. After a change, the caller must copy the processes that search again.
         """
         if not (self._is_large and self.forms.are_arrays):
             return False
@@ -147,7 +148,7 @@ class SearchMethod:
         return found
 
     def _source(self, parts: Sequence[Part]) -> Union[Integers, "Tensor"]:
-        """Return the source (B, S): on a GPU, where the whole search runs, else as an array."""
+        """Return the source (B, S): a tensor on a GPU, elsewhere an array."""
         rows = source_rows([part.ids for part in parts])
         if not self._is_gpu:
             return rows
@@ -175,7 +176,7 @@ class SearchMethod:
                 constrained_beam_search, terms=terms, edges=self._edges, constraints=constraints
             )
         elif self._is_gpu and not constraints:
-            # There, hypotheses are back-pointers, in which a constraint cannot see their tokens.
+            # Its hypotheses are back-pointers, in which a constraint cannot see their tokens.
             from nmt.decoding.device_beam import device_beam_search
 
             search = device_beam_search

@@ -1,7 +1,7 @@
 """The model as the search sees it: three calls.
 
-A search passes ids as NumPy's arrays or as tensors, and a model returns its logits as either kind:
-an array if it computes with NumPy, a tensor if it computes with PyTorch.
+A search passes ids as NumPy's arrays, or as tensors if it runs on a GPU. A model that computes with
+NumPy returns its logits as an array; one that computes with PyTorch returns a tensor.
 
 Dimensions: B sentences, K hypotheses for each sentence, V tokens.
 """

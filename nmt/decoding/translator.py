@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Translator:
     """Translates with one model or an ensemble: encoder of segments, scheduler, assembly.
 
-    The weights are packed when it is made, so networks need not be kept.
+    If it decodes with PyTorch, it packs the weights when it is made. Networks need not be kept.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def relu(x: Floats) -> Floats:
 
 
 def sigmoid(x: Floats) -> Floats:
-    """Return 1 / (1 + exp(-x)); if the power overflows, 0."""
+    """Return 1 / (1 + exp(-x)); 0 if exp(-x) overflows."""
     out: Floats = numpy.negative(x)
     numpy.exp(out, out=out)
     out += 1

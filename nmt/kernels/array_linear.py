@@ -1,8 +1,9 @@
 """Linear layers on NumPy arrays, for a fixed weight.
 
-The plain reference is `x @ weight.T + bias`. For a few rows, OpenBLAS would copy the whole weight
-into the order of its registers at each call. Products with 64 columns of the weight are small
-enough for its kernels that read the weight as it is: 4 rows take less than half of the time.
+The plain reference is `x @ weight.T + bias`. In each call, OpenBLAS would copy the whole weight
+into the order of its registers. For a few rows, this copy takes much of the time. A product with a
+block of 64 columns is small enough for kernels that copy nothing: 4 rows take less than half of the
+time.
 """
 
 import numpy
@@ -12,8 +13,9 @@ Floats = NDArray[numpy.float32]
 
 COLUMNS = 64  # of a block; measured for widths of 128 to 2,048
 MOST_ROWS = 48  # for more rows, and for one, the product with the whole weight is as fast
-# A weight of so many numbers and with rows so wide is copied into blocks only, and at once, so that
-# processes that are forked later share them. The product with many rows takes 1.1 times as long.
+# A weight of at least so many numbers, with rows at least so wide, is kept in blocks only. They are
+# made at once, so that processes that are forked later share them. The product with many rows then
+# takes 1.1 times as long.
 LARGE, WIDE = 200_000, 256
 
 
@@ -21,7 +23,7 @@ class ArrayLinear:
     """x W^T + b: (R, n) to (R, m) for a fixed weight (m, n)."""
 
     def __init__(self, weight: Floats, bias: Floats | None = None) -> None:
-        """Take a weight (m, n) and a bias (m,); a small weight is copied when it is used."""
+        """Take a weight (m, n) and a bias (m,); a small weight is copied when it is first used."""
         self.weight = weight
         self.bias = bias
         is_large = weight.size >= LARGE and weight.shape[1] >= WIDE

@@ -1,8 +1,9 @@
-"""The most probable next tokens of each row, in NumPy: what `top_k` finds in tensors.
+"""Find the most probable next tokens of each row, in NumPy; `top_k` does so in tensors.
 
-Reference: the whole vocabulary in order, as it is for a small one. Fast form: only a few groups of
-tokens are put in order, those with the greatest maxima. A group is every `groups`-th token: the
-maxima of all groups are then maxima of whole vectors, five times as fast as those of neighbours.
+The plain reference is `partitioned` over the whole vocabulary, which a small one uses. The fast
+form searches only the groups of tokens with the greatest maxima. A group is every `groups`-th
+token, not neighbours. The maxima of all groups are then maxima of long vectors, which takes a fifth
+of the time.
 
 Dimensions: R rows (hypotheses), V tokens, n wanted tokens.
 """
@@ -15,7 +16,7 @@ from nmt.kernels.rule import FloatArray, IdArray, Rule
 
 GROUP = 32  # tokens of a group, a power of two
 BLOCK_BYTES = 1 << 20  # bytes of logits in one block of rows: larger blocks leave the core's cache
-MOST_LOG = 60.0  # float32 ends at 88; below -60, some powers of a row would be zero
+MOST_LOG = 60.0  # exp overflows float32 at 88; below -60, it would be zero for some logits
 
 
 def array_top_tokens(
@@ -49,8 +50,8 @@ def top_of_block(
 def log_totals(logits: FloatArray) -> FloatArray:
     """Return log(sum(exp(logits))) of each row, (R, 1): logits minus it are log-probabilities.
 
-    Powers are summed as they are, which saves a pass over the logits. Rows whose sum leaves the
-    middle of float32's range are summed again, relative to their maximum.
+    The maximum is not subtracted first, which saves a pass over the logits. A row whose sum is very
+    large or very small is summed again, with its maximum subtracted.
     """
     # A product with ones would be faster, but it rounds by how many rows there are.
     totals: FloatArray = numpy.exp(logits).sum(axis=1, keepdims=True)

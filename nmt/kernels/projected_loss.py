@@ -1,7 +1,7 @@
-"""The projection to the softmax and its label-smoothed loss, block by block, on a CPU.
+"""Compute the projection to the softmax and its label-smoothed loss, block by block, on a CPU.
 
-The plain reference is the product, then `nmt.kernels.loss.reference_loss`. Whole logits take tens
-of megabytes, which three products and the loss would read from memory; a block stays in the cache.
+The plain reference is `reference_projected_loss`. Whole logits take tens of megabytes, which three
+products and the loss would read from memory. A block of them stays in the cache.
 Dimensions: N positions, M of them not padding, V tokens.
 """
 
@@ -40,7 +40,7 @@ class _ProjectedLoss(torch.autograd.Function):
         sums = torch.zeros(2, dtype=sum_type(x.device))
         x_gradient = torch.empty_like(x)
         weight_gradient = torch.zeros_like(weight)
-        product = torch.empty_like(matrix)  # not once a block: fresh memory takes time
+        product = torch.empty_like(matrix)  # all blocks use it: fresh memory takes time
         block = x.new_empty(min(BLOCK_ROWS, len(x)), len(weight))
         parts = (each.split(BLOCK_ROWS) for each in (x, labels[real, None], x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
@@ -98,7 +98,7 @@ def projected_loss(
 ) -> LossSums:
     """Compute `reference_projected_loss` fast for training on a CPU.
 
-    Backward may be called once. Under autocast the products are in its type, as those of `linear`.
+    Backward may be called once. Under autocast, products have its data type, as in `linear`.
     """
     apply: Callable[..., Any] = _ProjectedLoss.apply  # before torch 2.15 it has no types
     return LossSums(*apply(hidden, weight, labels, smoothing, pad_id))

@@ -1,4 +1,4 @@
-"""A rule of which tokens may come next, for log-probabilities in NumPy's arrays or in tensors.
+"""Rules of which tokens may come next, for log-probabilities in NumPy's arrays or in tensors.
 
 Dimensions: n rows (hypotheses), V tokens.
 """

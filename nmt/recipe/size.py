@@ -1,4 +1,4 @@
-"""Tell a model's weights, and the memory that its training holds, from its settings alone."""
+"""Compute the shapes of a model's weights, and the memory that its training holds, by formula."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
 
 
 def layer_shapes(settings: ModelSettings, layer: str, attentions: Sequence[str]) -> Shapes:
-    """Return the shapes of a layer of the encoder or the decoder, with one of its sub-layers each.
+    """Return the shapes of all weights in a layer of the encoder or the decoder.
 
     layer: such as "encoder.0". attentions: the names of the layer's attention sub-layers.
     """

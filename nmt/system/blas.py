@@ -1,7 +1,7 @@
-"""The threads of NumPy's products.
+"""Limit the threads of NumPy's matrix products.
 
-A search multiplies thousands of small matrices. OpenBLAS, which multiplies them, lets a thread on
-each core wait for its share, and so does each process that searches: with 2 processes on 2 busy
+A search multiplies thousands of small matrices with OpenBLAS. Each process that searches would have
+a thread on each core, and these threads would wait for each other: with 2 processes on 2 busy
 cores, a translation took ten times as long as with one thread in each.
 """
 
@@ -47,7 +47,7 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def blas_threads() -> BlasThreads | None:
-    """Return the functions of the BLAS that NumPy is linked with; None if it has none."""
+    """Return the functions of NumPy's OpenBLAS; None if NumPy uses another library."""
     for module in MODULES:
         try:
             library = ctypes.CDLL(str(import_module(module).__file__))

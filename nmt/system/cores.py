@@ -10,8 +10,8 @@ SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"  # Linu
 def core_count() -> int:
     """Return how many threads PyTorch computes with, without importing it.
 
-    That is one for each core that this process may run on; MKL_NUM_THREADS, or else
-    OMP_NUM_THREADS, sets a smaller number. `torch.set_num_threads` counts, too.
+    That is one for each core that this process may run on. MKL_NUM_THREADS, or else
+    OMP_NUM_THREADS, sets a smaller number. If PyTorch is imported already, it is asked.
     """
     torch = sys.modules.get("torch")
     if torch is not None:
@@ -25,7 +25,7 @@ def core_count() -> int:
 
 
 def present_cores() -> int:
-    """Return the number of cores that this process may run on; two threads of a core are one."""
+    """Return the number of cores, not hardware threads, that this process may run on."""
     if sys.platform != "linux":
         return os.cpu_count() or 1
     processors = os.sched_getaffinity(0)

@@ -75,7 +75,7 @@ def present_devices() -> list[str]:
 
 
 def has_bf16(device: "torch.device | str") -> bool:
-    """Return True if the device has hardware for bf16 products, which may then be the fastest."""
+    """Return True if the device has hardware for bf16 products, which may be faster."""
     import torch
 
     kind = torch.device(device).type

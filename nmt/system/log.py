@@ -68,7 +68,7 @@ def note(message: str) -> None:
 class HiddenBar:
     """A progress bar that shows nothing.
 
-    tqdm has one, too, but to import it takes longer than to translate a sentence.
+    tqdm can hide its bar, but importing tqdm takes longer than translating a sentence.
     """
 
     disable = True

@@ -1,9 +1,9 @@
-"""How long OpenMP's threads wait for work without sleeping.
+"""Limit how long OpenMP's threads wait for work without sleeping.
 
-Threads of PyTorch that have finished an operation spin, in case the next one comes soon. GNU
-OpenMP, which is in PyTorch's packages for Linux, lets them spin for milliseconds: longer than the
-pauses between two operations, and on the cores that the threads of `nmt.system.threads` or other
-programs need.
+When PyTorch's threads have finished an operation, they spin: they wait in a loop, because the next
+operation may come soon. PyTorch's packages for Linux contain GNU OpenMP, which lets them spin for
+milliseconds. That is longer than the pauses between two operations, and it keeps cores that the
+threads of `nmt.system.threads` or other programs need.
 """
 
 import os

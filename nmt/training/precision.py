@@ -1,8 +1,8 @@
 """Choose between float32 and bf16 by measuring both, for `train.precision = "auto"`.
 
-Hardware for bf16 does not make it faster: small products and busy matrix units can lose more time
-than they gain. So passes over real batches are timed in both precisions, in turn. They change
-nothing that the training uses.
+Hardware for bf16 does not always make bf16 faster: with small products or busy matrix units it can
+be slower than float32. So passes over real batches are timed in both precisions, in turn. They
+change nothing that the training uses.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ ROUNDS = 5
 FEWEST_ROUNDS = 3  # parts of batches grow while time is left for these
 SECONDS = 10.0  # for all passes; a round that has begun is finished
 FIRST_TOKENS = 256  # on each side of the first parts
-WORTH = 0.95  # of float32's time, at most: float32 is the exact one
+WORTH = 0.95  # most of float32's time that bf16 may take: float32 rounds less
 
 PassSeconds = Callable[[Batch, str], float]  # times a pass over a batch in a precision
 
@@ -57,9 +57,9 @@ class Round:
 def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
     """Measure, print the figures and return the precision that all workers train in.
 
-    The model's weights must be loaded, and the updater not be set up: what PyTorch compiles is
-    compiled in the chosen precision only. All workers measure at the same time, as they will train;
-    the choice is the first one's. feed: not the training's own.
+    Call this after the model's weights are loaded, and before `Updater.set_up`, because a network
+    should be compiled in the chosen precision only. All workers measure at the same time, as they
+    will train; the first worker chooses. feed: a feed that the training does not use.
     """
     with feed:
         batches = [each.share[0] for each in islice(feed, 1 + ROUNDS)]
@@ -74,11 +74,12 @@ def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
 
 
 def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
-    """Time both precisions on batches, or on equal parts of them; return the round of median ratio.
+    """Time both precisions on batches, or on their first parts; return the round of median ratio.
 
-    The first batch warms up: parts of it grow while larger ones fit into the memory and into
-    SECONDS. Then each round takes a new batch, because in a training most batches have a shape that
-    oneDNN must compile for. Raises TooLittleMemoryError if the smallest part does not fit.
+    The first batch warms up: larger and larger parts of it are passed, while they fit into the
+    memory and into SECONDS. Then each round takes another batch, because in a training most batches
+    have a new shape, for which oneDNN makes a kernel. Raises TooLittleMemoryError if the smallest
+    part does not fit.
     """
     first, *others = batches
     tokens, part = FIRST_TOKENS, first_part(first, FIRST_TOKENS)
@@ -97,20 +98,20 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
             spent += rounds[-1].bf16 + rounds[-1].float32
             if spent >= SECONDS:
                 break
-    # The ratio of a round is steadier than times, where other programs use the cores, too.
+    # If other programs use the cores too, ratios within a round vary less than times.
     ordered = sorted(rounds or [last], key=lambda each: each.ratio)
     return ordered[len(ordered) // 2]
 
 
 def in_turn(seconds_of: PassSeconds, batch: Batch, number: int) -> Round:
-    """Time a batch in both precisions; an odd number of a round changes which is first."""
+    """Time a batch in both precisions; in rounds with an odd number, bf16 is first."""
     order = ("bf16", "float32") if number % 2 else ("float32", "bf16")
     seconds = {precision: seconds_of(batch, precision) for precision in order}
     return Round(**seconds, tokens=batch.source_tokens + batch.target_tokens)
 
 
 def time_is_left(spent: float, seconds: float) -> bool:
-    """Return whether a warm-up of so many seconds and the fewest rounds end in time."""
+    """Return whether one warm-up and the fewest rounds, each of so many seconds, end in time."""
     return spent + seconds * (1 + FEWEST_ROUNDS) <= SECONDS
 
 

@@ -98,12 +98,13 @@ class Updater:
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
         splits = device.type == "cpu" and workers.is_alone and not recipe.train.compile
         self.threads = ThreadPool() if splits else ThreadPool(1)
-        # Blocks of logits are for a CPU's cache; torch.compile and a wrapper see whole logits.
+        # Blocks of logits pay in a CPU's cache. torch.compile and DistributedDataParallel wrap
+        # `forward`, which returns whole logits.
         self.works_in_blocks = splits and not recipe.train.r_drop
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
-        # It holds for the whole process, in which a training before may have set it.
+        # This is a setting of the process, and an earlier training may have changed it.
         wanted = "high" if self.precision == "tf32" else "highest"
         torch.set_float32_matmul_precision(wanted)
         self._wrapped: nn.Module = network
@@ -229,7 +230,7 @@ class Updater:
         return sums._replace(smoothed=sums.smoothed + self._guide.loss(batch.aligned))
 
     def _loss_in_blocks(self, batch: Batch) -> LossSums:
-        """Return the summed losses of a batch whose logits are never whole."""
+        """Return the summed losses of a batch, whose logits are never stored as a whole."""
         network, smoothing = self._network, self._settings.label_smoothing
         with self.autocast():
             hidden = network.hidden(batch.source, batch.target_input).flatten(0, 1)

@@ -100,9 +100,10 @@ def test_weights_are_left_as_they_were() -> None:
         assert torch.equal(tensor, before[name])
 
 
-def test_gelu_has_no_form() -> None:
+def test_what_is_not_written_in_numpy_has_no_form() -> None:
     assert has_array_form(PAPER)
     assert not has_array_form(replace(PAPER, activation="geglu"))
+    assert not has_array_form(replace(PAPER, positions="one that is not written yet"))
 
 
 @pytest.mark.filterwarnings("error")
