@@ -116,6 +116,14 @@ class SearchMethod:
         self.forms.use_pytorch()
         return True
 
+    def keep_one_form(self) -> None:
+        """Search in one form from the start: a job that is continued repeats each last digit.
+
+        A continued job does not know how much work was done before it.
+        """
+        if self._is_large and self.forms.are_arrays:
+            self.forms.use_pytorch()
+
     def search(self, parts: Sequence[Part]) -> Found:
         """Return the hypotheses of each part of a batch, best first.
 

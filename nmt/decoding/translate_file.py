@@ -53,6 +53,8 @@ def translate_file(
         quality: flags translations that are probably wrong.
         alignments: a file for a line of links for each line of the output, if they are wanted.
     """
+    if resumption is not None:
+        translator.method.keep_one_form()
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     first = span.start + (resumption.done.lines if resumption else 0) + 1
     bad_lines = BadLines(on_bad_line, first)

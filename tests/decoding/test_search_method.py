@@ -15,7 +15,9 @@ from nmt.decoding.device_settings import settings_for
 from nmt.decoding.glossary import glossary_of
 from nmt.decoding.model_forms import Models
 from nmt.decoding.requests import RequestsOf, plain, with_prefixes
+from nmt.decoding.resumable import Resumption, job_of
 from nmt.decoding.search_method import uses_arrays
+from nmt.decoding.translate_file import translate_file
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.system.processes import ProcessPool
@@ -128,3 +130,23 @@ def test_a_small_model_stays_in_arrays(
     translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
     assert len(list(translator.translate(segments()))) == len(segments())
     assert translator.method.forms.are_arrays
+
+
+def test_a_job_that_is_continued_keeps_one_form(
+    model: TrainedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A large model uses PyTorch from the first line on, whatever the amount of work."""
+    monkeypatch.setattr(search_method, "LARGE_WIDTH", model.recipe.model.d_model)
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.write_text("".join(f"{each}\n" for each in segments()[:9]), encoding="utf-8")
+    job = job_of([model.path], model.recipe.decode, {})
+    for resumption in (None, Resumption(output, job)):
+        translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
+        translate_file(
+            translator,
+            source,
+            output if resumption else None,
+            lambda each, _: f"{each.text}\n",
+            resumption=resumption,
+        )
+        assert translator.method.forms.are_arrays == (resumption is None)
