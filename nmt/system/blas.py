@@ -7,6 +7,7 @@ cores, a translation took ten times as long as with one thread in each.
 
 import ctypes
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -30,6 +31,40 @@ class BlasThreads(NamedTuple):
     set: Callable[[int], object]
 
 
+class SharedLimit:
+    """The limit of one BLAS thread, for blocks that may run in several threads of Python at once.
+
+    The number is one for the whole process: the first block to begin sets it, and the last one to
+    end restores it.
+    """
+
+    def __init__(self) -> None:
+        """Start without a block; a forked copy of the process does so, too."""
+        self._lock = threading.Lock()
+        self._blocks = 0
+        self._before = 1
+
+    def enter(self, threads: BlasThreads) -> None:
+        """Begin a block."""
+        with self._lock:
+            if not self._blocks:
+                self._before = threads.get()
+                threads.set(1)
+            self._blocks += 1
+
+    def leave(self, threads: BlasThreads) -> None:
+        """End a block."""
+        with self._lock:
+            self._blocks -= 1
+            if not self._blocks:
+                threads.set(self._before)
+
+
+_limit = SharedLimit()
+# Another thread may hold the lock while this process is copied.
+os.register_at_fork(after_in_child=_limit.__init__)  # type: ignore[misc]
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Let NumPy's products take one thread within a `with` block, if its BLAS is OpenBLAS."""
@@ -37,12 +72,11 @@ def one_blas_thread() -> Iterator[None]:
     if threads is None:
         yield
         return
-    before = threads.get()
-    threads.set(1)
+    _limit.enter(threads)
     try:
         yield
     finally:
-        threads.set(before)
+        _limit.leave(threads)
 
 
 @cache
