@@ -11,6 +11,7 @@ positions, t target positions so far, V tokens.
 import math
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from nmt.decoding.array_layers import ArrayLayer, Floats, Weights
 from nmt.kernels.array_functions import (
     ARRAY_GATES,
     ArrayNorm,
+    Rotations,
     rotations,
     sinusoids,
 )
@@ -32,7 +34,7 @@ INITIAL_LENGTH = 256  # positions of a table that grows on demand
 # The choices of `model.positions` that `ArrayDecoder` has.
 ARRAY_POSITIONS = ("sinusoidal", "learned", "rotary")
 # Infinities and NaN pass through, as in PyTorch; the search reports a model that diverged.
-quiet = numpy.errstate(over="ignore", invalid="ignore")
+quiet = numpy.errstate(all="ignore")
 
 
 def has_array_form(settings: ModelSettings) -> bool:
@@ -105,6 +107,24 @@ def moved(buffer: Floats, rows: Ids, length: int | None = None) -> Floats:
     return buffer if count == len(buffer) else buffer[:count]
 
 
+class Tables(NamedTuple):
+    """The tables of positions that grow on demand; None: the model has none of this kind."""
+
+    length: int  # positions
+    rotations: Rotations | None  # (length, d_k / 2)
+    sinusoids: Floats | None  # (length, d_model)
+
+    @classmethod
+    def of(cls, settings: ModelSettings, length: int) -> "Tables":
+        """Return the tables of a model."""
+        kind = settings.positions
+        return cls(
+            length,
+            rotations(length, settings.d_k) if kind == "rotary" else None,
+            sinusoids(length, settings.d_model) if kind == "sinusoidal" else None,
+        )
+
+
 class ArrayDecoder:
     """A `SearchModel` on NumPy arrays."""
 
@@ -135,25 +155,24 @@ class ArrayDecoder:
             for side in ("source", "target")
             if settings.positions == "learned"
         }
-        self.grow_tables(INITIAL_LENGTH)
+        self.tables = Tables.of(settings, INITIAL_LENGTH)
 
-    def grow_tables(self, length: int) -> None:
-        """Make the tables of sinusoids and rotations for `length` positions."""
-        positions = self.settings.positions
-        self.table_length = length
-        self.rotations = rotations(length, self.settings.d_k) if positions == "rotary" else None
-        self.sinusoids: Floats | None = None
-        if positions == "sinusoidal":
-            self.sinusoids = sinusoids(length, self.settings.d_model)
+    def tables_for(self, length: int) -> "Tables":
+        """Return tables of at least `length` positions, made longer if needed.
+
+        The caller keeps them: another thread may replace those of the decoder by shorter ones.
+        """
+        tables = self.tables
+        if length > tables.length:
+            tables = self.tables = Tables.of(self.settings, 2 * length)
+        return tables
 
     def embed(self, ids: Ids, matrix: Floats, side: str, first: int = 0) -> Floats:
         """Embed ids (n, T), whose first position is `first`, to (n * T, d_model)."""
         end = first + ids.shape[1]
-        if end > self.table_length:
-            self.grow_tables(2 * end)
         x: Floats = matrix[ids]
         x *= self.scale
-        table = self.learned.get(side, self.sinusoids)
+        table = self.learned.get(side, self.tables_for(end).sinusoids)
         if table is not None:
             x += table[first:end]
         return x.reshape(ids.size, -1)
@@ -166,9 +185,9 @@ class ArrayDecoder:
         """
         B, S = source.shape
         x = self.embed(source, self.source_weight, "source")
-        turns = None
-        if self.rotations is not None:
-            turns = numpy.tile(self.rotations[:S], (B, 1))[:, None]
+        turns = self.tables_for(S).rotations
+        if turns is not None:
+            turns = numpy.tile(turns[:S], (B, 1))[:, None]
         is_padding = source == self.pad_id
         mask = None
         if is_padding.any():
@@ -211,7 +230,9 @@ class ArrayDecoder:
         state = state.with_room()
         t, end = state.length, state.length + 1
         x = self.embed(last_ids.reshape(-1, 1), self.target_weight, "target", t)
-        turns = None if self.rotations is None else self.rotations[t]
+        turns = self.tables_for(end).rotations
+        if turns is not None:
+            turns = turns[t]
         for number, layer in enumerate(self.decoder):
             own = partial(
                 layer.self_attention.to_own,

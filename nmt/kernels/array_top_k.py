@@ -35,7 +35,7 @@ def array_top_tokens(
     return numpy.concatenate(log_probs), numpy.concatenate(ids)
 
 
-@numpy.errstate(over="ignore", divide="ignore", invalid="ignore")
+@numpy.errstate(all="ignore")
 def top_of_block(
     logits: FloatArray, rules: Sequence[Rule], count: int, first_row: int
 ) -> tuple[FloatArray, IdArray]:

@@ -10,6 +10,8 @@ import torch
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder, has_array_form
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.kernels.array_functions import sinusoids
+from nmt.kernels.array_top_k import array_top_tokens
 from nmt.model.transformer import Transformer
 
 PAPER = ModelSettings(
@@ -121,3 +123,39 @@ def test_large_and_missing_numbers_pass_without_a_warning() -> None:
         model.get_parameter("decoder.0.feed_forward.inner.bias").add_(math.nan)
     logits, _ = arrays(model).step(bos, arrays(model).encode(source))
     assert numpy.isnan(logits).all()
+
+
+def test_tables_grow_while_another_thread_needs_longer_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(3)
+    model = Transformer(PAPER, V, pad_id=0).eval()
+    source = numpy.full((1, 700), 5)
+    expected = arrays(model).encode(source).memory_keys
+    ours = arrays(model)
+    inside: list[int] = []
+
+    def interrupted(length: int, width: int) -> numpy.ndarray:
+        if not inside:
+            inside.append(length)
+            numpy.testing.assert_array_equal(ours.encode(source).memory_keys, expected)
+        return sinusoids(length, width)
+
+    monkeypatch.setattr("nmt.decoding.array_decoder.sinusoids", interrupted)
+    ours.encode(source[:, :400])
+    assert inside
+    numpy.testing.assert_array_equal(ours.encode(source).memory_keys, expected)
+
+
+def test_numbers_out_of_range_raise_nothing_where_a_program_asks_numpy_to_raise() -> None:
+    torch.manual_seed(3)
+    model = Transformer(PAPER, V, pad_id=0).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(8)  # weights of attention become too small for float32
+    ours = arrays(model)
+    source = numpy.random.default_rng(1).integers(3, V, (4, 40))
+    with numpy.errstate(all="raise"):
+        logits, _ = ours.step(numpy.full((4, 1), 2), ours.encode(source))
+        array_top_tokens(logits.reshape(4, V), [], 2)
+    assert not numpy.isnan(logits).any()
