@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from signal import (
@@ -114,7 +115,7 @@ class ProcessPool:
     def close(self) -> None:
         """End the copies; the next `map` makes new ones, of this process as it is then."""
         if self._pool is not None:
-            self._pool.shutdown()
+            self._end()
             self._pool = None
 
     def _results(
@@ -131,6 +132,9 @@ class ProcessPool:
                     self._pool = ProcessPoolExecutor(
                         self.count, get_context("fork"), start_copy, (function,)
                     )
+                    # Without this, its thread would close the pipes while this process exits, and
+                    # Python would print "Bad file descriptor" now and then.
+                    self._end = weakref.finalize(self, self._pool.shutdown)
                 # Submitting fails, as reading a result does, once a process was killed.
                 results.extend(self._pool.submit(call_in_copy, item) for item in items)
             for result in results:

@@ -72,6 +72,17 @@ def test_a_process_killed_before_work_is_submitted_is_reported(
         list(ProcessPool(2).map(abs, range(4)))
 
 
+def test_a_pool_that_is_no_longer_used_leaves_no_thread_and_no_process() -> None:
+    """What still ended in a thread while Python exits would close the pipes that Python writes."""
+    before = threading.enumerate()
+    pool = ProcessPool(2)
+    list(pool.map(abs, [-1, -2, -3]))
+    assert threading.enumerate() != before
+    del pool
+    assert threading.enumerate() == before
+    assert not multiprocessing.active_children()
+
+
 def test_a_signal_for_another_thread_is_deferred() -> None:
     """Python runs a handler in the main thread, whichever thread the system delivers to."""
     handled: list[int] = []
