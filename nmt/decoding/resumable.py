@@ -117,6 +117,10 @@ class Resumption:
         for request in requests:
             self._digest.update("\n".join((*request, "")).encode(errors="surrogatepass"))
 
+    def save_begun(self) -> None:
+        """Write the record of earlier processes again: what they did is not read yet."""
+        write_text(record_path(self.output), json_text(self._begun))
+
     def save(self, done: Done) -> None:
         """Write the record of what is done, and on the disk."""
         record = Record(done.lines, done.size, self._digest.hexdigest(), self._job)
@@ -135,7 +139,7 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
         resumption.check_size(kept.stat().st_size)
         os.truncate(kept, resumption.done.size)
         written = Output(stream, kept, resumption.done, synced(stream, resumption.save))
-        resumption.save(resumption.done)
+        resumption.save_begun()
         try:
             yield written
         except BaseException:

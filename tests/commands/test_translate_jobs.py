@@ -132,6 +132,18 @@ def test_a_translation_is_continued_after_an_error_and_from_stdin(
     assert output.read_text() == translate(nmt, skilled_run, lines).out
 
 
+def test_a_translation_that_stops_twice_at_one_place_is_continued(
+    nmt: Run, skilled_run: Path, lines: Path
+) -> None:
+    """The second command writes no line, so what the record says stays true."""
+    output = interrupted(nmt, skilled_run, lines, b"\xff\n")
+    resumed = ["--model", skilled_run, "--output", output, "--resume"]
+    assert nmt("translate", lines, *resumed).code == 1
+    lines.write_bytes(lines.read_bytes().replace(b"\xff", b"rain"))
+    translate(nmt, skilled_run, lines, "--output", output, "--resume")
+    assert output.read_text() == translate(nmt, skilled_run, lines).out
+
+
 @pytest.mark.parametrize(
     "flags", [["--format", "moses"], ["--token-scores"], ["--sample"], ["--mbr", "chrf"]]
 )
