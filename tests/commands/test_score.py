@@ -150,10 +150,10 @@ def test_the_order_and_the_batch_do_not_matter(nmt: Run, skilled_run: Path, tmp_
         for one, other in zip(
             numbers(score(nmt, skilled_run, path, *options)), forward, strict=True
         ):
-            assert one == pytest.approx(other, abs=1e-5)
+            assert one == pytest.approx(other, rel=1e-6, abs=1e-5)
     write(path, rows[::-1])
     for one, other in zip(numbers(score(nmt, skilled_run, path))[::-1], forward, strict=True):
-        assert one == pytest.approx(other, abs=1e-5)
+        assert one == pytest.approx(other, rel=1e-6, abs=1e-5)
 
 
 def test_tokens_as_json(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:

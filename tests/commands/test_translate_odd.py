@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import WORDS, Run
 
 OPTIONS = ("--set", "decode.max_extra_tokens=50")
 AS_IS = ("--set", "decode.odd_input=as_is")
@@ -30,16 +30,21 @@ def test_symbols_are_copied_to_their_places(
     nmt: Run, skilled_run: Path, options: list[object]
 ) -> None:
     """The words are translated as if the symbols were not there."""
+    # Two words that the small model translates as two words.
+    pairs = [f"{one} {other}" for one in WORDS[:4] for other in WORDS[4:8]]
+    translations = [each.split() for each in lines_of(nmt, skilled_run, pairs, *options)]
+    place = [len(set(each)) == 2 for each in translations].index(True)
+    (one, other), (first, second) = pairs[place].split(), translations[place]
     lines = [
-        "sun moon",
-        "sun 😀 moon",
-        "😀 sun moon",
-        "sun moon 中国",
-        "sun #moon",
-        "sun moon a@b.c",
+        f"{one} {other}",
+        f"{one} 😀 {other}",
+        f"😀 {one} {other}",
+        f"{one} {other} 中国",
+        f"{one} #{other}",
+        f"{one} {other} a@b.c",
     ]
     plain, *others = lines_of(nmt, skilled_run, lines, *options)
-    first, second = plain.split()
+    assert plain.split() == [first, second]
     assert others[0] == f"{first} 😀 {second}"
     assert others[1] == f"😀 {first} {second}"
     assert others[2] == f"{first} {second} 中国"
