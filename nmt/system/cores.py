@@ -14,7 +14,7 @@ def core_count() -> int:
     OMP_NUM_THREADS, sets a smaller number. If PyTorch is imported already, it is asked.
     """
     torch = sys.modules.get("torch")
-    if torch is not None:
+    if torch is not None and hasattr(torch, "get_num_threads"):  # else it is being imported
         return int(torch.get_num_threads())
     cores = present_cores()
     for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):

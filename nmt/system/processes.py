@@ -158,7 +158,8 @@ def start_copy(function: Callable[[Any], Any]) -> None:
     global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
     torch = sys.modules.get("torch")
-    if torch is not None:
+    # Without the function, another thread of the parent was importing PyTorch.
+    if torch is not None and hasattr(torch, "set_num_threads"):
         torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
     watch_parent()
 

@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+from nmt.system.cores import core_count, present_cores
+from nmt.system.processes import ProcessPool
 
 BOTH = """
 from nmt.system.cores import core_count
@@ -34,3 +38,12 @@ def test_there_are_as_many_cores_as_torch_uses(variables: dict[str, str]) -> Non
     output = subprocess.check_output([sys.executable, "-c", BOTH], env=env, text=True)
     own, of_torch, after_import = output.split()
     assert own == of_torch == after_import
+
+
+def test_another_thread_may_be_importing_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until its import ends, the module is there but has no functions."""
+    for name in ("MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    assert core_count() == present_cores()
+    assert list(ProcessPool(2).map(abs, [-1, -2])) == [1, 2]
