@@ -134,16 +134,21 @@ def check_shapes(
     """Raise DamagedError unless the weights of a file have the names and shapes expected."""
     for name in sorted({*found, *expected}):
         if found.get(name) != expected.get(name):
-            has, wanted = (describe_shape(each.get(name)) for each in (found, expected))
+            if name not in expected:
+                reason = "does not belong to it"
+            elif name not in found:
+                reason = "is missing"
+            else:
+                has, wanted = (describe_shape(each[name]) for each in (found, expected))
+                reason = f"is {has} instead of {wanted}"
             raise DamagedError(
-                f"the weights in {file} do not fit its recipe: {shown(name)} is {has} instead of"
-                f" {wanted}; {AGAIN}"
+                f"the weights in {file} do not fit its recipe: {shown(name)} {reason}; {AGAIN}"
             )
 
 
-def describe_shape(shape: tuple[int, ...] | None) -> str:
-    """Return a shape such as "40 x 16"; "missing" for None."""
-    return "missing" if shape is None else " x ".join(map(str, shape)) or "one number"
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """Return a shape such as "40 x 16"."""
+    return " x ".join(map(str, shape)) or "one number"
 
 
 def refusal(file: Path, error: Exception) -> NmtError:

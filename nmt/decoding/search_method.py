@@ -47,9 +47,9 @@ def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
 # Multiplying a large model's matrices takes PyTorch 0.87 of NumPy's time for 256 rows, and 1.5 to 2
 # times as long for the 4 rows of one sentence. With a width of 128 they take equal times.
 LARGE_WIDTH = 256
-# Parameters times source tokens. With more, PyTorch saves the second that importing it takes. The
-# paper's base model reaches this after some 400 sentences.
-MUCH_WORK = 2.5e11
+# Parameters times source tokens. With more, PyTorch saves the seconds that a change takes. The
+# paper's base model reaches this after some 800 sentences.
+MUCH_WORK = 5e11
 FEWEST_PARTS = 64  # of a chunk; with fewer, no process gets a large batch
 
 
