@@ -125,7 +125,7 @@ BAD_UPDATES = [
         (clear_metadata, "not a model of this program"),
         (halve, "F16"),
         (widen, "F64"),
-        (rename_weight, "'decoder.7.bias' is 32 instead of missing"),
+        (rename_weight, "'decoder.7.bias' does not belong to it"),
         (add_tokens, "they embed 50 tokens, but the tokenizer has 40"),
         *((set_updates(text), "the list of updates inside") for text in BAD_UPDATES),
     ],
