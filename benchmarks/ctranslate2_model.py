@@ -18,11 +18,12 @@ from torch import Tensor, nn
 
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import ModelSettings
+from nmt.kernels.array_functions import NORM_EPSILON
 from nmt.model.decoder import DecoderLayer
 from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
 from nmt.model.positions import sinusoids
-from nmt.model.residual import NORM_EPSILON, AddAndNorm
+from nmt.model.residual import AddAndNorm
 from nmt.text.tokenizer import Tokenizer
 
 POSITIONS = 1024  # in the converted model; CTranslate2 cuts longer segments

@@ -70,7 +70,7 @@ class ModelForms:
 
     @property
     def are_arrays(self) -> bool:
-        """Whether the search decodes with arrays."""
+        """True if the search decodes with arrays."""
         return isinstance(self.search_model, ArrayDecoder)
 
     def use_pytorch(self) -> None:

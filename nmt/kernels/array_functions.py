@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[numpy.float32]
 Rotations = NDArray[numpy.complex64]
 
-NORM_EPSILON = 1e-6  # that of `nmt.model.residual`
+NORM_EPSILON = 1e-6  # of all norms, as in the authors' code; the paper is silent
 
 
 class ArrayNorm:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
+from nmt.kernels.array_functions import NORM_EPSILON
 from nmt.kernels.dropout import Dropout
-
-NORM_EPSILON = 1e-6  # the authors' code; the paper is silent
 
 
 class AddAndNorm(nn.Module):

@@ -62,7 +62,7 @@ class SharedLimit:
 
 _limit = SharedLimit()
 # Another thread may hold the lock while this process is copied.
-os.register_at_fork(after_in_child=_limit.__init__)  # type: ignore[misc]
+os.register_at_fork(after_in_child=_limit.__init__)  # type: ignore[misc] # it makes the object again
 
 
 @contextmanager

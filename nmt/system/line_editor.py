@@ -16,7 +16,7 @@ from nmt.system.log import Notify
 try:
     import readline
 except ImportError:  # Python was built without it: lines are read without editing
-    readline = None  # type: ignore[assignment]
+    readline = None  # type: ignore[assignment] # some Pythons lack the module
 
 VARIABLE = "NMT_HISTORY"
 KEPT_LINES = 1_000

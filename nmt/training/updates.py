@@ -264,7 +264,7 @@ class Updater:
     def rehearse(self, batch: Batch) -> None:
         """Run a forward and a backward pass and discard the gradients; no weight changes.
 
-        Each update seeds dropout anew, so that the masks drawn here change nothing.
+        Each update seeds dropout again, so that the masks drawn here change nothing.
         """
         self._network.train()
         try:

@@ -31,7 +31,7 @@ class Terminal:
     def __init__(self, arguments: list[str], variables: dict[str, str]) -> None:
         self._process, self._screen = pty.fork()
         if not self._process:
-            os.execve(arguments[0], arguments, variables)  # noqa: S606
+            os.execve(arguments[0], arguments, variables)  # noqa: S606 (no user string)
         self._unread = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end in a character
 

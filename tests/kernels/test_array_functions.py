@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch.nn.functional import layer_norm, rms_norm
 
+from nmt.config import ModelSettings
 from nmt.kernels import array_functions
-from nmt.kernels.array_functions import ARRAY_GATES, ArrayNorm, rotations, softmax
+from nmt.kernels.array_functions import ARRAY_GATES, NORM_EPSILON, ArrayNorm, rotations, softmax
 from nmt.model.feed_forward import GATES
 from nmt.model.positions import RotaryTable, sinusoids
-from nmt.model.residual import NORM_EPSILON
+from nmt.model.residual import make_norm
 
 DRAW = numpy.random.default_rng(5)
 X = (3 * DRAW.normal(size=(7, 12)) + 1).astype(numpy.float32)
@@ -27,7 +28,7 @@ def test_norms() -> None:
     close(ArrayNorm(WEIGHT, BIAS)(X), layer_norm(x, (12,), weight, bias, NORM_EPSILON))
     close(ArrayNorm(WEIGHT, None)(X), rms_norm(x, (12,), weight, NORM_EPSILON))
     assert (before == X).all()
-    assert array_functions.NORM_EPSILON == NORM_EPSILON
+    assert make_norm(ModelSettings()).eps == NORM_EPSILON
 
 
 def test_softmax_replaces_its_argument() -> None:

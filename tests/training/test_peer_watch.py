@@ -152,7 +152,7 @@ def test_a_worker_that_torchrun_has_left_watches_no_more(
     monkeypatch.setattr("os.getppid", lambda: -1)
     store.trouble = gone
     for each in watches:
-        wait_until(lambda each=each: not each._thread.is_alive())  # type: ignore[misc]
+        wait_until(lambda each=each: not each._thread.is_alive())  # type: ignore[misc] # a default binds it
         assert each.failure is None
 
 
