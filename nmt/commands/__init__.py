@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import keyword
 import os
 import signal
 import sys
@@ -20,7 +21,8 @@ from nmt.system.encoding import ensure_utf8
 from nmt.system.spinning import limit_spinning
 from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
 
-# The subcommands and their short help; the module `nmt.commands.NAME` defines each.
+# The subcommands and their short help; the module `nmt.commands.NAME` defines each, or
+# `nmt.commands.NAME_` if Python has a keyword of this name.
 COMMANDS = {
     "init": "Write a recipe for two files of your own.",
     "prepare": "Learn a tokenizer and encode a corpus.",
@@ -54,7 +56,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"nmt.commands.{cmd_name}").command
+        module = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = importlib.import_module(f"nmt.commands.{module}").command
         assert isinstance(command, click.Command)  # noqa: S101 (for the type checker)
         return command
 

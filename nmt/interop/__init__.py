@@ -1,0 +1,1 @@
+"""Other programs: import and export of models, and other engines that translate."""

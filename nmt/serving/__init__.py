@@ -1,0 +1,1 @@
+"""`nmt serve`: an HTTP server that translates, and its page."""
