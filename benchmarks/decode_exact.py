@@ -21,13 +21,13 @@ from pathlib import Path
 import click
 import ctranslate2
 import torch
-from ctranslate2_model import convert_file  # type: ignore[import-not-found] # in this folder
 
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding import beam, translator
 from nmt.decoding.observer import SearchStep
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.interop.export import export_model
 from nmt.system.devices import choose_device
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments
@@ -112,7 +112,7 @@ def compare_scores(model: TrainedModel, lines: list[str], path: Path) -> None:
     sources = model.tokenizer.source.encode(lines)
     found = Translator.of(model, settings, lambda _: None).search(sources)
     with tempfile.TemporaryDirectory() as folder:
-        convert_file(path, Path(folder))
+        export_model(path, Path(folder), "ctranslate2")
         others = peer_ids(model, sources, folder)
     largest, no_worse = 0.0, 0
     for source, (ours, *_), other in zip(sources, found, others, strict=True):

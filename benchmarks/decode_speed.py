@@ -35,7 +35,7 @@ from processes import (  # type: ignore[import-not-found] # a script in this fol
 )
 
 from nmt.text.corpus import read_segments
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")
 LONGEST = 250  # tokens of an output of CTranslate2; the recipe limits those of nmt
@@ -99,7 +99,7 @@ def ctranslate2_translator(task: Task) -> Translate:
     engine = ctranslate2.Translator(
         task.folder, compute_type=kind, inter_threads=workers, intra_threads=threads
     )
-    tokenizer = Tokenizer((Path(task.folder) / "tokenizer.model").read_bytes())
+    tokenizer = load_tokenizer(Path(task.folder) / "tokenizer.model")
     subwords = [tokenizer.source.piece(each) for each in range(len(tokenizer))]
     numbers = {subword: number for number, subword in enumerate(subwords)}
 
@@ -254,11 +254,12 @@ def command(
     if child:
         click.echo(work(Task(**json.loads(child))))
         return
-    from ctranslate2_model import convert_file  # type: ignore[import-not-found] # in this folder
+    from nmt.interop.export import export_model
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tokenizer = convert_file(model, folder / "ctranslate2")
+        export_model(model, folder / "ctranslate2", "ctranslate2")
+        tokenizer = load_tokenizer(folder / "ctranslate2" / "tokenizer.model")
         lines = list(read_segments(text))[:limit]
         (folder / "text").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         one_line = folder / "line"

@@ -286,6 +286,8 @@ RECOGNISERS: dict[str, Callable[[Path], bool]] = {
         rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
     ),
     "explain": begins_with(page_of("explain")),
+    # A zip file whose first entry says that it was exported (`nmt.artifacts.output_folder`).
+    "export": begins_with(rb"PK\x03\x04.{26}[^/]{1,200}/nmt-export\.json"),
     "report": begins_with(page_of("report")),
     "rerank": begins_with(rb'\{\s*"rerank_weights":'),
     "ablate": begins_with(page_of("ablate"), rb'\{\s*"ablation":', rb"# Ablation of `[^\n]*\n\nCr"),

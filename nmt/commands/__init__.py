@@ -32,6 +32,7 @@ COMMANDS = {
     "rerank": "Rerank n-best lists by other models.",
     "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
     "average": "Average checkpoints of a run into one model.",
+    "export": "Write a model in the format of another program.",
     "fetch": "Download the corpora of a recipe.",
     "inspect": "Show layers, cost and deviations from the paper.",
     "explain": "Write a page that shows how a sentence is translated.",

@@ -55,11 +55,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
     """Yield a temporary folder that is renamed to `path` when the block ends without an exception.
 
-    path: a folder that is new or empty. If the block raises, nothing is left. Raises NmtError if
-    the folder cannot be written.
+    If the block raises, nothing is left, and an old folder stays. A symbolic link is followed.
+
+    Args:
+        path: a folder that is new or empty.
+        is_replaced: the folder may have files; it is removed when the new one is complete. Readers
+            find no folder for an instant between two renames.
+
+    Raises:
+        NmtError: if the folder cannot be written.
     """
     final = Path(os.path.realpath(path))
     partial = partial_of(final)
@@ -67,10 +74,14 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         partial.mkdir(parents=True)
         yield partial
-        for each in partial.iterdir():
-            with each.open("rb") as stream:
-                os.fsync(stream.fileno())
-        partial.rename(final)
+        for each in partial.rglob("*"):
+            if each.is_file():
+                with each.open("rb") as stream:
+                    os.fsync(stream.fileno())
+        if is_replaced and final.exists():
+            replace_folder(partial, final)
+        else:
+            partial.rename(final)
         made.clear()
         sync_folder(final.parent)
     except OSError as error:
@@ -80,6 +91,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             for each in made:
                 each.rmdir()
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Rename a folder to the name of another and remove that one; it stays if this fails."""
+    aside = new.with_suffix(".old")
+    old.rename(aside)
+    try:
+        new.rename(old)
+    except BaseException:
+        aside.rename(old)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def partial_of(path: Path) -> Path:

@@ -30,7 +30,18 @@ from tests.docs.shell import FOREIGN, Command, commands, commands_of, extras, ma
 
 COMMANDS = commands()
 OWN = [each for each in COMMANDS if each.nmt is not None]
-RUN = {"init", "translate", "score", "evaluate", "explain", "inspect", "report", "average", "runs"}
+RUN = {
+    "init",
+    "translate",
+    "score",
+    "evaluate",
+    "explain",
+    "inspect",
+    "report",
+    "average",
+    "runs",
+    "export",
+}
 UPDATES = 4  # of the trainings that are run
 SOURCES = {".en", ".src", ".txt", ""}
 PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns

@@ -1,0 +1,96 @@
+"""Export a model: write it in the format of another program.
+
+Each format is a module with one function, `write`. It is imported when it is asked for, because
+each needs packages that only its users have.
+"""
+
+import importlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from nmt.artifacts.output_folder import check_output_folder, output_folder
+from nmt.artifacts.outputs import check_output, output_path
+from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.errors import UsageError
+
+COMMAND = "export"  # that may replace what is written here
+UNQUANTIZED = ""
+
+
+class Write(Protocol):
+    """Writes a model in a format: into an empty folder, or into a file."""
+
+    def __call__(self, model: TrainedModel, path: Path, quantization: str) -> None:
+        """Write the model.
+
+        path: an empty temporary folder, or a temporary file. quantization: of the weights, or
+        `UNQUANTIZED`. Raises NmtError for a model that the other program cannot run, naming the
+        setting, or if a package is missing.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ExportFormat:
+    """A format that models are exported to."""
+
+    module: str  # has the function `write`
+    is_file: bool = False  # one file instead of a folder
+    quantizations: tuple[str, ...] = ()
+
+    @property
+    def write(self) -> Write:
+        """The function that writes it; imports its module."""
+        return cast(Write, importlib.import_module(self.module).write)
+
+
+CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
+FORMATS = {
+    "ctranslate2": ExportFormat("nmt.interop.ctranslate2_export", quantizations=CTRANSLATE2_TYPES),
+}
+
+
+def check_export(
+    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED
+) -> ExportFormat:
+    """Return the format of this name; call it before a model is loaded.
+
+    Raises UsageError for a quantization that the format lacks, and for an output that must not be
+    replaced: only what `nmt export` wrote may be.
+    """
+    chosen = FORMATS[to]
+    if quantization and quantization not in chosen.quantizations:
+        raise UsageError(f"--to {to} has no quantization {quantization}; leave out --quantization")
+    if chosen.is_file:
+        check_output(output, COMMAND, [model], "OUTPUT")
+    else:
+        check_output_folder(output, COMMAND, "OUTPUT")
+    return chosen
+
+
+def export_model(model: Path, output: Path, to: str, quantization: str = UNQUANTIZED) -> None:
+    """Write a model in another program's format; the output appears whole or not at all.
+
+    Args:
+        model: a run folder or a .safetensors file.
+        output: the folder or the file to write.
+        to: a name in `FORMATS`.
+        quantization: of the weights, one that the format has.
+
+    Raises:
+        UsageError: as `check_export` does.
+        NmtError: for a model that cannot be read or that the other program cannot run, for an
+            output that cannot be written, and if a package is missing.
+    """
+    chosen = check_export(model, output, to, quantization)
+    loaded = load_model(model, "cpu")
+    details = {"format": to, "quantization": quantization}
+    open_output: AbstractContextManager[Path] = (
+        output_path(output, COMMAND) if chosen.is_file else output_folder(output, COMMAND, details)
+    )
+    write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
+    with open_output as partial:
+        write(loaded, partial, quantization)

@@ -1,0 +1,52 @@
+"""`nmt export`: what it writes, what it replaces and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.artifacts.output_folder import MANIFEST
+from nmt.commands import export as export_command
+from nmt.interop import export
+from tests.conftest import Run
+
+pytest.importorskip("ctranslate2")
+
+
+def test_the_command_offers_what_there_is() -> None:
+    assert {*export_command.FORMATS} == {*export.FORMATS}
+    known = {each for one in export.FORMATS.values() for each in one.quantizations}
+    assert {*export_command.QUANTIZATIONS} == known
+
+
+def test_equal_models_give_equal_folders(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        result = nmt("export", tiny_run, folder, "--to", "ctranslate2")
+        assert (result.code, result.out) == (0, "")
+        assert result.err == f"{folder}: {tiny_run} for ctranslate2\n"
+    one, two = ({each.name: each.read_bytes() for each in path.iterdir()} for path in folders)
+    assert one == two
+    assert one.keys() == {
+        *("model.bin", "config.json", "shared_vocabulary.json"),
+        *("tokenizer.model", "recipe.toml", MANIFEST),
+    }
+    assert nmt("export", tiny_run, folders[0], "--to", "ctranslate2").code == 0
+
+
+def test_what_is_in_the_way_stays(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "notes").write_text("mine")
+    result = nmt("export", tiny_run, folder, "--to", "ctranslate2")
+    assert result.code == 2
+    assert "holds files that `nmt export` did not write" in result.err
+    result = nmt("export", tiny_run, tiny_run, "--to", "ctranslate2")
+    assert result.code == 2
+    assert [each.name for each in folder.iterdir()] == ["notes"]
+
+
+def test_a_missing_model_leaves_nothing(nmt: Run, tmp_path: Path) -> None:
+    result = nmt("export", tmp_path / "none", tmp_path / "out", "--to", "ctranslate2")
+    assert result.code == 1
+    assert "does not exist" in result.err
+    assert [*tmp_path.iterdir()] == []
