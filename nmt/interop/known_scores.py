@@ -1,0 +1,126 @@
+"""Find the scores of a model file in its run folder: evaluation cards, and its validation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nmt.artifacts.model_header import open_model
+from nmt.artifacts.run_folder import RunFolder, run_of
+from nmt.errors import DamagedError
+from nmt.studio.report.history import read_cards
+from nmt.studio.report.records import ValidationRecord, parse_record, score_measure
+from nmt.system.digest import sha256_of
+from nmt.system.json_data import convert
+from nmt.system.log import note
+
+
+@dataclass(frozen=True)
+class CardScore:
+    """A score in an evaluation card."""
+
+    signature: str
+    value: float | None = None  # None: not a finite number
+
+
+@dataclass(frozen=True)
+class CardResult:
+    """A test set in an evaluation card."""
+
+    test_set: str
+    segments: int
+    scores: dict[str, CardScore]
+
+
+@dataclass(frozen=True)
+class CardModel:
+    """What an evaluation card says about a model and its search."""
+
+    sha256: str
+    results: tuple[CardResult, ...]
+    model: str = ""  # path; "": a file of translations was scored
+    decode: dict[str, Any] = field(default_factory=dict)
+    ensemble_with: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class KnownScore:
+    """A score of a model on a test set, and how it was found."""
+
+    test_set: str
+    segments: int
+    metric: str
+    value: float
+    signature: str
+    beam_size: int | None  # None: the card does not say
+    length_penalty: float | None
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """Everything that a run folder says about the quality of one model file."""
+
+    tests: tuple[KnownScore, ...] = ()  # of evaluation cards, in the order of their dates
+    dev_metric: str = ""
+    dev_score: float | None = None  # on the dev set; None: not recorded
+
+
+def known_scores(file: Path, notify: Callable[[str], None] = note) -> KnownScores:
+    """Return the scores of a model file.
+
+    An evaluation card counts if it has the SHA-256 of this file; the newest card of a test set
+    counts. A validation counts if the file holds the weights of just these updates.
+
+    notify: receives a note on each damaged file, which is left out.
+    """
+    run = run_of(file)
+    if not run.recipe.is_file():
+        return KnownScores()
+    metric, dev_score = validation_score(run, file)
+    return KnownScores(card_scores(run.path, sha256_of(file), notify), metric, dev_score)
+
+
+def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tuple[KnownScore, ...]:
+    """Return the scores of a model in the evaluation cards of a folder."""
+    found: dict[tuple[str, str], KnownScore] = {}
+    for card in read_cards(folder, notify):
+        try:
+            content = convert(card.content, CardModel, card.file)
+        except DamagedError as error:
+            notify(f"left out: {error}")
+            continue
+        if content.sha256 != sha256 or not content.model or content.ensemble_with:
+            continue
+        for result in content.results:
+            for metric, score in result.scores.items():
+                if score.value is not None:
+                    found[result.test_set, metric] = known_score(content, result, metric, score)
+    return tuple(found.values())
+
+
+def known_score(card: CardModel, result: CardResult, metric: str, score: CardScore) -> KnownScore:
+    """Return one score of a card."""
+    return KnownScore(
+        test_set=result.test_set,
+        segments=result.segments,
+        metric=metric,
+        value=score.value or 0.0,
+        signature=score.signature,
+        beam_size=card.decode.get("beam_size"),
+        length_penalty=card.decode.get("length_penalty"),
+    )
+
+
+def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
+    """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
+    with open_model(file, "np") as model:
+        updates = [*model.header.updates]
+    measure = score_measure(run.load_recipe())
+    score = None
+    for line in run.read_metrics():
+        kind = "dev" if len(updates) == 1 else "average"
+        weights = [line["update"]] if kind == "dev" else line.get("averaged_updates")
+        if line["kind"] == kind and weights == updates:
+            record = parse_record(line, measure.key)
+            score = record.score if isinstance(record, ValidationRecord) else None
+    return measure.name, score

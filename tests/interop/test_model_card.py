@@ -1,0 +1,154 @@
+"""Model cards: valid YAML whatever the names hold, and scores of this very model file only."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.interop.front_matter import Yaml, front_matter, licence_fields
+from nmt.interop.model_card import model_card
+from nmt.interop.usage import USAGES
+from nmt.system.digest import sha256_of
+from tests.conftest import Run
+
+ODD = 'no: "#x" | `y` \\ \u2028 \x07 \x85 𝔸 %'
+
+
+def fields_of(card: str) -> dict[str, Any]:
+    """Return the YAML block of a card."""
+    match = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    assert match
+    found: dict[str, Any] = yaml.safe_load(match[1])
+    return found
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> Path:
+    """Return a copy of a run folder, to write into."""
+    shutil.copytree(tiny_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def load(path: Path) -> TrainedModel:
+    return load_model(path, "cpu")
+
+
+def test_any_text_is_read_again_by_yaml() -> None:
+    fields: dict[str, Yaml] = {
+        "language": ["no", "y", "1.5", ODD],
+        "empty": [],
+        "nested": [{"a": {"b": ODD, "c": [1.25, 2]}, "d": [{"e": ""}]}],
+    }
+    text = front_matter(fields)
+    assert yaml.safe_load(text.removeprefix("---\n").removesuffix("---")) == fields
+
+
+@pytest.mark.parametrize(
+    ("licence", "fields"),
+    [
+        ("", {"license": "unknown"}),
+        ("CC-BY-4.0", {"license": "cc-by-4.0"}),
+        ("My own terms", {"license": "other", "license_name": "My own terms"}),
+    ],
+)
+def test_a_licence_is_named_as_the_hub_names_it(licence: str, fields: dict[str, str]) -> None:
+    assert licence_fields(licence) == fields
+
+
+@pytest.mark.parametrize("to", USAGES)
+def test_a_card_states_what_the_model_file_says(to: str, run: Path) -> None:
+    model = load(run)
+    card = model_card(model, to)
+    fields = fields_of(card)
+    assert fields["language"] == ["en", "de"]
+    assert fields["license"] == "unknown"
+    assert fields["pipeline_tag"] == "translation"
+    assert "model-index" not in fields
+    assert f"{sum(each.size for each in model.weights.values()):,} parameters" in card
+    for text in ("train.src + train.tgt", "model.d_model = 16", "vaswani2017attention"):
+        assert text in card
+    assert "is not known" in card
+    assert "is not known" not in model_card(model, to, "mit")
+
+
+def test_scores_are_those_of_this_file(run: Path, nmt: Run, tiny_run: Path) -> None:
+    data = ["--data-dir", tiny_run.parent.parent]
+    for name in ("best", "model"):
+        options = ["--model", run / f"{name}.safetensors", "--card", run / f"{name}.json", *data]
+        assert nmt("evaluate", *options).code == 0
+    card = json.loads((run / "model.json").read_text(encoding="utf-8"))
+    scores = card["results"][0]["scores"]
+    text = model_card(load(run / "model.safetensors"), "onnx")
+    (entry,) = fields_of(text)["model-index"][0]["results"]
+    assert entry["dataset"]["name"] == "tiny"
+    assert {each["name"]: each["args"]["signature"] for each in entry["metrics"]} == {
+        name: scores[name]["signature"] for name in ("BLEU", "chrF2", "TER")
+    }
+    for score in scores.values():
+        signature = score["signature"].replace("|", "\\|")  # in a table
+        assert f"`{signature}`" in text
+    (run / "model.safetensors").write_bytes((run / "best.safetensors").read_bytes())
+    (run / "best.json").unlink()
+    assert "model-index" not in fields_of(model_card(load(run / "model.safetensors"), "onnx"))
+
+
+def test_the_dev_score_is_that_of_the_same_updates(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    average = next(line for line in lines if line["kind"] == "average")
+    average["bleu"], average["averaged_updates"] = 43.21, [8, 12]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert "`BLEU` on the dev set" in model_card(load(run / "model.safetensors"), "onnx")
+    assert "43.21" in model_card(load(run / "model.safetensors"), "onnx")
+    average["averaged_updates"] = [4, 12]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    assert "43.21" not in model_card(load(run / "model.safetensors"), "onnx")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"evaluation_card": 1, "model": "m", "results": [{"test_set": 3}]},
+        {"evaluation_card": 1, "hypotheses": "out.txt", "results": []},
+        {"evaluation_card": 1, "model": "m", "results": [], "ensemble_with": [{}]},
+        {
+            "evaluation_card": 1,
+            "model": "m",
+            "results": [
+                {"test_set": "t", "segments": 1, "scores": {"BLEU": {"value": None}}},
+            ],
+        },
+    ],
+    ids=["damaged", "hypotheses", "ensemble", "no number"],
+)
+def test_cards_that_say_nothing_about_the_model_are_left_out(
+    content: dict[str, Any], run: Path
+) -> None:
+    content["sha256"] = sha256_of(run / "model.safetensors")
+    (run / "card.json").write_text(json.dumps(content))
+    assert "model-index" not in fields_of(model_card(load(run / "model.safetensors"), "onnx"))
+
+
+def test_names_are_no_markup(run: Path) -> None:
+    model = load(run)
+    data = replace(model.recipe.data, source_language="no")
+    odd = replace(model, recipe=replace(model.recipe, name=ODD, data=data))
+    card = model_card(odd, "onnx", "a | b `c`")
+    fields = fields_of(card)
+    assert fields["language"] == ["no", "de"]
+    assert fields["license_name"] == "a | b `c`"
+    assert f"# ``{' '.join(ODD.split())}``\n" in card
+
+
+def test_a_model_outside_a_run_has_no_scores(run: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "model.safetensors"
+    alone.parent.mkdir()
+    shutil.copy(run / "model.safetensors", alone)
+    card = model_card(load(alone), "onnx")
+    assert "## Scores" not in card
+    assert "model-index" not in fields_of(card)
