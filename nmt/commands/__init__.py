@@ -33,7 +33,7 @@ COMMANDS = {
     "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
     "average": "Average checkpoints of a run into one model.",
     "export": "Write a model in the format of another program.",
-    "fetch": "Download the corpora of a recipe.",
+    "fetch": "Download the corpora of a recipe, or a model.",
     "inspect": "Show layers, cost and deviations from the paper.",
     "explain": "Write a page that shows how a sentence is translated.",
     "runs": "List runs with score, updates, size and age.",

@@ -135,8 +135,16 @@ def run_folders(typed: str) -> list[str]:
     return []
 
 
+def fetched(typed: str) -> list[str]:
+    """Return what `nmt fetch` takes: recipes, and common models if the typed text fits them."""
+    from nmt.interop.opus_names import COMMON
+
+    return shipped_recipes() + [name for name in COMMON if typed and name.startswith(typed)]
+
+
 complete_recipe = completer(lambda typed: shipped_recipes(), FILES)
 complete_recipe_or_run = completer(lambda typed: shipped_recipes() + run_folders(typed), FILES)
+complete_fetched = completer(fetched, FILES)
 complete_run = completer(run_folders, FILES)
 complete_setting = completer(settings)
 complete_decode_setting = completer(decode_settings)

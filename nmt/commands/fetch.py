@@ -1,37 +1,116 @@
-"""`nmt fetch`: download the corpora of a recipe."""
+"""`nmt fetch`: download the corpora of a recipe, or a trained model."""
 
+import shlex
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
-from nmt.commands.options import data_dir_option, recipe_argument, set_option
-from nmt.recipe import load_recipe
+from nmt.artifacts.run_folder import DATA
+from nmt.commands.completion import complete_fetched
+from nmt.commands.options import data_dir_option_of, set_option
+from nmt.errors import UsageError, shown
+from nmt.recipe import DEFAULT_RECIPE, find_recipe, load_recipe, shipped_recipes, suggestion
+
+HUB = "https://huggingface.co"
 
 
 @click.command("fetch")
-@recipe_argument
-@data_dir_option
+@click.argument(
+    "name", metavar="[RECIPE | MODEL]", default=DEFAULT_RECIPE, shell_complete=complete_fetched
+)
+@data_dir_option_of(DATA, "Folder for what is downloaded.")
 @set_option
-def command(recipe: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
-    """Download the corpora of RECIPE into the data folder and check their SHA-256.
+@click.option(
+    "--hub",
+    metavar="URL",
+    default=HUB,
+    envvar="HF_ENDPOINT",
+    show_default=True,
+    show_envvar=True,
+    help="Address of the model hub, or of a mirror with the same paths.",
+)
+@click.option(
+    "--revision",
+    help="Revision of a model: a commit, a branch or a tag. Its files go into the folder"
+    " MODEL@REVISION.  [default: the one that nmt pins, or else the latest]",
+)
+def command(
+    name: str, data_dir: Path, overrides: tuple[str, ...], hub: str, revision: str | None
+) -> None:
+    """Download the corpora of RECIPE, or a trained MODEL, into the data folder; check the SHA-256.
 
-    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". If
-    the recipe gives no SHA-256 for a file, the command prints the SHA-256 of the first download and
-    records it in SHA256SUMS in the data folder. Existing files are checked, never overwritten.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket".
+    MODEL is an OPUS-MT model such as opus-mt-en-de; its files go into a folder of its name, for
+    `nmt import`. If the SHA-256 of a file is not known, the command prints that of the first
+    download and records it in SHA256SUMS in the data folder. Existing files are checked, never
+    overwritten.
 
     \b
-    Example:
+    Examples:
       nmt fetch multi30k_en_de
+      nmt fetch opus-mt-en-de
     """
-    resolved = load_recipe(recipe, overrides)
+    from nmt.interop.opus_names import COMMON, model_name
+
+    if is_recipe(name):
+        check_no_option_of_models(name)
+        fetch_corpora(name, data_dir, overrides)
+        return
+    model = model_name(name)
+    if model is None:
+        raise UsageError(
+            f"no recipe or model {shown(name)}{suggestion(name, [*shipped_recipes(), *COMMON])}"
+        )
+    if overrides:
+        raise UsageError(
+            f"--set changes settings of a recipe, but {model} is a model; leave it out"
+        )
+    fetch_trained(model, data_dir, hub, revision)
+
+
+def is_recipe(name: str) -> bool:
+    """Return whether a name is that of a recipe's file or of a shipped recipe."""
+    try:
+        find_recipe(name)
+    except UsageError:
+        return False
+    return True
+
+
+def check_no_option_of_models(name: str) -> None:
+    """Raise UsageError if an option was typed that is for models, not for recipes."""
+    context = click.get_current_context()
+    for option in ("hub", "revision"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"--{option} is for models, but {name} is a recipe; leave it out")
+
+
+def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None:
+    """Download the corpora of a recipe, or check that they exist."""
+    resolved = load_recipe(name, overrides)
 
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.fetch import fetch
 
     if not resolved.data.downloads:
-        for name in resolved.data.file_names:
-            DataFolder(data_dir).find(name, resolved)
+        for file in resolved.data.file_names:
+            DataFolder(data_dir).find(file, resolved)
         note(f"recipe {resolved.name} has no downloads, and all its files exist")
     for download in resolved.data.downloads:
         fetch(download, data_dir, note)
+
+
+def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) -> None:
+    """Download a trained model, and print how to import it."""
+    from nmt.interop.opus_mt import fetch_model, is_revision
+    from nmt.system.log import note
+
+    if not hub.startswith(("https://", "http://")):
+        raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")
+    if revision is not None and not is_revision(revision):
+        raise UsageError(f"--revision {shown(revision)} is not a commit, a branch or a tag")
+    folder = fetch_model(model, data_dir, note, hub, revision)
+    folder_word, output = shlex.quote(str(folder)), f"{model}.safetensors"
+    note(f"next:\n  nmt import {folder_word} -o {output}")

@@ -19,6 +19,9 @@ class Server:
     served: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    stated: dict[str, str] = field(default_factory=dict)  # SHA-256 that it states, by path
+    refused: dict[str, int] = field(default_factory=dict)  # status by path
+    chunked: bool = False  # the size of a file is not announced
     cut_short: bool = False
 
 
@@ -30,8 +33,12 @@ def serving() -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.requests.append(self.path)
+            if self.path in state.refused:
+                self.send_error(state.refused[self.path])
+                return
             if self.path in state.redirects:
                 self.send_response(302)
+                self.send_stated()
                 self.send_header("Location", state.redirects[self.path])
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -41,9 +48,15 @@ def serving() -> Iterator[Server]:
                 self.send_error(404)
                 return
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_stated()
+            if not state.chunked:
+                self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if state.cut_short else content)
+
+        def send_stated(self) -> None:
+            if self.path in state.stated:
+                self.send_header("X-Linked-Etag", f'"{state.stated[self.path]}"')
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass

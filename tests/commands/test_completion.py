@@ -40,6 +40,7 @@ def test_commands_recipes_and_files_are_offered(monkeypatch: pytest.MonkeyPatch)
     assert offered(monkeypatch, "nmt tra") == (["train", "translate"], set())
     assert offered(monkeypatch, "nmt inspect poc") == (["pocket"], {"file"})
     assert offered(monkeypatch, "nmt fetch ") == (shipped_recipes(), {"file"})
+    assert "opus-mt-en-de" in offered(monkeypatch, "nmt fetch opus-mt-en-d")[0]
     assert offered(monkeypatch, "nmt train --dev") == (["--device"], set())
 
 

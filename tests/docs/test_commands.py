@@ -20,6 +20,7 @@ import pytest
 
 from nmt.commands import cli
 from nmt.errors import NmtError
+from nmt.interop.opus_names import model_name
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
@@ -66,12 +67,13 @@ def test_our_commands_parse(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = parse(argument_list(command))
-    if context is None or "recipe" not in context.params:
+    values = {} if context is None else context.params
+    name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
+    if name is None or model_name(name):
         return
     monkeypatch.chdir(tmp_path)
     write_recipes(command.page, tmp_path)
-    values = context.params
-    recipe = load_recipe(values["recipe"].removeprefix("runs/"), values.get("overrides", ()))
+    recipe = load_recipe(name.removeprefix("runs/"), values.get("overrides", ()))
     axes = [parse_axis(text) for text in values.get("varied", ())]
     assert plan_variants(recipe, axes, grid=bool(values.get("grid")))
     if values.get("seeds"):

@@ -1,0 +1,304 @@
+"""`nmt fetch opus-mt-en-de` from a local server: names, hashes, mirrors and bad answers."""
+
+import re
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nmt.interop import opus_mt
+from nmt.interop.opus_mt import PINS, Pin
+from nmt.interop.opus_names import COMMON, model_name
+from tests.commands.conftest import leftovers
+from tests.commands.downloads import Server, sha256
+from tests.conftest import CommandResult, Run
+
+SMALL = ("config.json", "source.spm", "target.spm", "vocab.json")
+OPTIONAL = ("tokenizer_config.json", "generation_config.json", "README.md")
+SAFE, PICKLE = "model.safetensors", "pytorch_model.bin"
+
+
+@dataclass
+class Hub:
+    """A hub on this machine with one model."""
+
+    server: Server
+    nmt: Run
+    folder: Path  # the data folder
+    name: str = "opus-mt-xx-yy"
+
+    def path(self, file: str, revision: str = "main") -> str:
+        return f"/Helsinki-NLP/{self.name}/resolve/{revision}/{file}"
+
+    def serve(self, *files: str, revision: str = "main") -> None:
+        for file in files:
+            content = f"{file} of {revision}\n".encode()
+            self.server.served[self.path(file, revision)] = content
+
+    def fetch(self, *options: str, name: str = "") -> CommandResult:
+        return self.nmt(
+            "fetch", name or self.name, "--data-dir", self.folder, "--hub", self.server.address,
+            *options,
+        )  # fmt: skip
+
+    def files(self) -> set[str]:
+        return {str(p.relative_to(self.folder)) for p in self.folder.rglob("*") if p.is_file()}
+
+    def asked(self) -> list[str]:
+        """Return the names of the files that were asked for since the last call."""
+        names = [path.rpartition("/")[2] for path in self.server.requests]
+        self.server.requests.clear()
+        return names
+
+
+@pytest.fixture
+def hub(nmt: Run, server: Server, tmp_path: Path) -> Hub:
+    made = Hub(server, nmt, tmp_path / "data")
+    made.serve(*SMALL, *OPTIONAL, SAFE)
+    return made
+
+
+def refused(result: CommandResult, *facts: str) -> None:
+    """Check that a command ended with one sentence, which states some facts."""
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[-1].startswith("nmt: ")
+    assert "Traceback" not in result.err
+    for fact in facts:
+        assert fact in result.err.splitlines()[-1]
+
+
+def test_a_model_is_downloaded_into_a_folder_of_its_name(hub: Hub) -> None:
+    result = hub.fetch()
+    assert (result.code, result.out) == (0, "")
+    place = hub.folder / hub.name
+    assert result.err.endswith(f"next:\n  nmt import {place} -o {hub.name}.safetensors\n")
+    assert hub.files() == {f"{hub.name}/{f}" for f in (*SMALL, *OPTIONAL, SAFE)} | {"SHA256SUMS"}
+    assert (place / SAFE).read_text() == f"{SAFE} of main\n"
+    recorded = (hub.folder / "SHA256SUMS").read_text()
+    assert f"{sha256((place / SAFE).read_bytes())}  {hub.name}/{SAFE}\n" in recorded
+    assert PICKLE not in hub.asked()
+    again = hub.fetch()
+    assert (again.code, hub.asked()) == (0, [])
+    assert again.err.count("already downloaded, SHA-256 correct") == len((*SMALL, SAFE))
+
+
+def test_the_owner_may_stand_before_the_name(hub: Hub) -> None:
+    assert hub.fetch(name=f"Helsinki-NLP/{hub.name}").code == 0
+    assert (hub.folder / hub.name / SAFE).is_file()
+
+
+def test_a_pickle_is_downloaded_only_where_there_are_no_safetensors(hub: Hub) -> None:
+    del hub.server.served[hub.path(SAFE)], hub.server.served[hub.path("README.md")]
+    hub.serve(PICKLE)
+    assert hub.fetch().code == 0
+    assert hub.asked()[-2:] == [SAFE, PICKLE]
+    hub.serve(SAFE)
+    assert (hub.fetch().code, hub.asked()) == (0, [])  # neither of the two that were absent
+
+
+def test_an_interrupted_download_goes_on_with_the_file_that_was_missing(hub: Hub) -> None:
+    content = hub.server.served.pop(hub.path("vocab.json"))
+    refused(hub.fetch(), "vocab.json: 404")
+    assert not leftovers(hub.folder)
+    hub.asked()
+    hub.server.served[hub.path("vocab.json")] = content
+    assert hub.fetch().code == 0
+    assert hub.asked() == ["vocab.json", *OPTIONAL, SAFE]
+
+
+def test_a_file_that_was_changed_is_kept_and_reported(hub: Hub) -> None:
+    assert hub.fetch().code == 0
+    path = hub.folder / hub.name / "source.spm"
+    path.write_text("mine\n")
+    refused(hub.fetch(), f"{path} exists, but its SHA-256 is", "move it away")
+    assert path.read_text() == "mine\n"
+
+
+def test_weights_with_another_hash_than_the_pinned_one_are_not_kept(hub: Hub) -> None:
+    hub.name = "opus-mt-en-de"
+    pin = PINS[hub.name]
+    hub.serve(*SMALL, *OPTIONAL, PICKLE, revision=pin.revision)
+    refused(hub.fetch(), "is not the file that was expected", pin.sha256, "--revision")
+    assert hub.files() == {f"{hub.name}/{f}" for f in (*SMALL, *OPTIONAL)} | {"SHA256SUMS"}
+
+
+def test_weights_with_the_pinned_hash_are_downloaded(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = sha256(f"{PICKLE} of abc\n".encode())
+    monkeypatch.setitem(PINS, hub.name, Pin("abc", PICKLE, digest))
+    hub.serve(*SMALL, SAFE, PICKLE, revision="abc")
+    result = hub.fetch()
+    assert result.code == 0
+    assert f"{hub.folder / hub.name / PICKLE}: downloaded, SHA-256 correct" in result.err
+    assert SAFE not in hub.asked()  # only the file with the hash that is known
+
+
+def test_another_revision_goes_into_a_folder_of_its_own(hub: Hub) -> None:
+    hub.serve(*SMALL, PICKLE, revision="refs%2Fpr%2F3")
+    assert hub.fetch().code == 0
+    assert hub.fetch("--revision", "refs/pr/3").code == 0
+    place = hub.folder / f"{hub.name}@refs-pr-3"
+    assert (place / PICKLE).read_text() == f"{PICKLE} of refs%2Fpr%2F3\n"
+    refused(hub.fetch("--revision", "v9"), "the hub has no public model", "or no revision v9")
+    assert not (hub.folder / f"{hub.name}@v9").exists()
+
+
+@pytest.mark.parametrize("revision", ["", "..", "a/../b", "/etc", "a b", "-x", "a?b", "a/"])
+def test_a_revision_that_is_none_is_refused(hub: Hub, revision: str) -> None:
+    result = hub.fetch(f"--revision={revision}")
+    assert (result.code, hub.asked()) == (2, [])
+    assert "is not a commit, a branch or a tag" in result.err
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_model_that_the_hub_lacks_is_refused_with_a_near_name(hub: Hub, status: int) -> None:
+    hub.name = "opus-mt-en-sx"
+    hub.server.refused[hub.path("config.json")] = status
+    refused(hub.fetch(), "the hub has no public model opus-mt-en-sx", "did you mean 'opus-mt-en-")
+    assert not hub.folder.exists() or not list(hub.folder.iterdir())
+
+
+def test_a_server_that_is_busy_is_not_called_absent(hub: Hub) -> None:
+    hub.server.refused[hub.path("config.json")] = 503
+    refused(hub.fetch(), "config.json: 503", "try again later")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("opus-mt-ende", "opus-mt-en-de"),
+        ("opus-mt", ""),
+        ("opus-mt-en-de/../x", ""),
+        ("opus-mt-en-..", ""),
+        ("Helsinki-NLP/../opus-mt-en-de", ""),
+        ("multi30k_en_d", "multi30k_en_de"),
+        (f"opus-mt-en-{100 * 'e'}", ""),
+    ],
+)
+def test_unknown_names_are_refused_with_a_near_one(hub: Hub, name: str, near: str) -> None:
+    result = hub.fetch(name=name)
+    assert (result.code, result.err.count("\n"), hub.asked()) == (2, 1, [])
+    assert "no recipe or model" in result.err
+    assert f"did you mean '{near}" in result.err or not near
+    assert not hub.folder.exists()
+
+
+def test_a_recipe_of_the_same_name_wins(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"{hub.server.address}{hub.path('config.json')}"
+    Path(hub.name).write_text(f'[[data.downloads]]\nurl = "{url}"\nto = "own"\n')
+    result = hub.nmt("fetch", hub.name, "--data-dir", hub.folder)
+    assert (result.code, hub.files()) == (0, {"own", "SHA256SUMS"})
+
+
+def test_options_that_do_not_fit_are_refused(hub: Hub) -> None:
+    for arguments, fact in (
+        ((hub.name, "--set", "train.seed=1"), "--set changes settings of a recipe"),
+        (("pocket", "--revision", "x"), "--revision is for models"),
+        (("pocket", "--hub", "http://x"), "--hub is for models"),
+        ((hub.name, "--hub", "ftp://x"), "is not an http(s) address"),
+        ((hub.name, "--hub", "hub"), "is not an http(s) address"),
+    ):
+        result = hub.nmt("fetch", *arguments)
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert fact in result.err
+
+
+def test_the_environment_names_a_mirror(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub.server.address}/")
+    assert hub.nmt("fetch", hub.name, "--data-dir", hub.folder).code == 0
+    assert (hub.folder / hub.name / SAFE).is_file()
+    assert hub.nmt("fetch", "pocket").code == 0  # a recipe does not ask it
+
+
+def test_without_a_network_one_sentence_names_the_fixes(hub: Hub) -> None:
+    """Port 1 refuses connections."""
+    result = hub.nmt("fetch", hub.name, "--data-dir", hub.folder, "--hub", "http://127.0.0.1:1")
+    refused(result, "nmt: cannot reach http://127.0.0.1:1/Helsinki-NLP/", "--hub")
+    assert result.err.count("\n") == 1
+    assert hub.files() == set()
+
+
+def test_a_hash_that_the_server_states_is_checked(hub: Hub) -> None:
+    """The header comes with the redirect to the store of large files, as the hub sends it."""
+    store = "/store/weights"
+    hub.server.redirects[hub.path(SAFE)] = store
+    hub.server.served[store] = b"weights\n"
+    hub.server.stated[hub.path(SAFE)] = sha256(b"weightz\n")
+    refused(hub.fetch(), "arrived damaged", sha256(b"weightz\n"), "try again")
+    assert f"{hub.name}/{SAFE}" not in hub.files()
+    hub.server.stated[hub.path(SAFE)] = sha256(b"weights\n")
+    result = hub.fetch()
+    assert result.code == 0
+    assert f"SHA-256 {sha256(b'weights' + bytes([10]))} is what the server states" in result.err
+
+
+def test_another_hash_is_noticed_before_the_weights_are_downloaded(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PINS, hub.name, Pin("main", SAFE, sha256(b"right")))
+    hub.server.redirects[hub.path(SAFE)] = "/store/weights"
+    hub.server.stated[hub.path(SAFE)] = sha256(b"wrong")
+    refused(hub.fetch(), sha256(b"right"), sha256(b"wrong"), "is not the file that was expected")
+    assert "/store/weights" not in hub.server.requests
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x"])
+def test_a_redirect_that_leaves_the_web_is_refused(hub: Hub, target: str) -> None:
+    hub.server.redirects[hub.path("vocab.json")] = target
+    refused(hub.fetch(), f"redirects to '{target}', which is not safe")
+    assert f"{hub.name}/vocab.json" not in hub.files()
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["announced", "unannounced"])
+def test_an_oversized_file_is_refused(
+    hub: Hub, chunked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opus_mt, "LARGEST_FILE", 100_000)
+    hub.server.served[hub.path("vocab.json")] = bytes(200_000)
+    hub.server.chunked = chunked
+    refused(hub.fetch(), "vocab.json is not the file that was expected", "more than 100,000 bytes")
+    assert not leftovers(hub.folder)
+    assert f"{hub.name}/vocab.json" not in hub.files()
+
+
+def test_a_full_disk_is_one_sentence(hub: Hub) -> None:
+    """A limit on the size of files stands in for the disk."""
+    hub.server.served[hub.path(SAFE)] = bytes(3_000_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        result = hub.fetch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    refused(result, f"cannot write {hub.folder / hub.name / SAFE}: File too large")
+    assert not leftovers(hub.folder)
+
+
+def test_a_sign_in_page_is_not_taken_for_a_file(hub: Hub) -> None:
+    hub.server.served[hub.path("config.json")] = b"<!doctype html><p>Sign in."
+    refused(hub.fetch(), "gives a web page instead of a file")
+    assert hub.files() == set()
+
+
+def test_the_page_says_what_is_pinned() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "fetch-models.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(opus-mt-[\w-]+)` \| (.*) \|$", page, re.MULTILINE))
+    weights = {name: f"`{pin.weights}`" if pin.weights else "no" for name, pin in PINS.items()}
+    assert {name: cells.split(" | ")[1] for name, cells in rows.items()} == weights
+    assert all(f"`{PINS[name].revision[:8]}`" in cells for name, cells in rows.items())
+
+
+def test_pins_and_common_names_have_the_form_of_the_hub() -> None:
+    assert {*map(model_name, (*COMMON, *PINS))} == {*COMMON, *PINS}
+    assert len(COMMON) == len({*COMMON})
+    for name, pin in PINS.items():
+        assert re.fullmatch("[0-9a-f]{40}", pin.revision), name
+        assert (
+            bool(pin.sha256) == bool(pin.weights) == bool(re.fullmatch("[0-9a-f]{64}", pin.sha256))
+        )
+    assert len({pin.revision for pin in PINS.values()}) == len(PINS)
