@@ -6,7 +6,10 @@ import click
 
 from nmt.commands.completion import complete_run
 
-FORMATS = ("ctranslate2",)  # the names in `nmt.interop.export.FORMATS`, which imports more
+FORMATS = (
+    "ctranslate2",
+    "huggingface",
+)  # the names in `nmt.interop.export.FORMATS`, which imports more
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
 
@@ -17,28 +20,38 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
     "--to",
     type=click.Choice(FORMATS),
     required=True,
-    help="ctranslate2: a folder that CTranslate2 loads.",
+    help="ctranslate2: a folder that CTranslate2 loads; huggingface: a folder that transformers"
+    " loads.",
 )
 @click.option(
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
     help="Type of the large weights.  [default: float32]",
 )
-def command(model: Path, output: Path, to: str, quantization: str | None) -> None:
+@click.option(
+    "--license",
+    "licence",
+    metavar="NAME",
+    default="",
+    help="Licence of the model for its card, such as cc-by-4.0.  [default: unknown]",
+)
+def command(model: Path, output: Path, to: str, quantization: str | None, licence: str) -> None:
     """Write MODEL as OUTPUT in the format of another program.
 
     MODEL is a run folder or a .safetensors file. OUTPUT is a folder. It holds all that the other
-    program needs, the tokenizer too. It is written whole or not at all. An OUTPUT that exists is
-    replaced only if this command wrote it and nobody has changed it since.
+    program needs, the tokenizer too, and a model card, README.md. It is written whole or not at
+    all. An OUTPUT that exists is replaced only if this command wrote it and nobody has changed it
+    since.
 
     What the other program cannot run is refused, with the setting that it lacks.
 
     \b
     Examples:
       nmt export runs/multi30k_en_de ct2/ --to ctranslate2 --quantization int8
+      nmt export model.safetensors hf/ --to huggingface --license cc-by-4.0
     """
     from nmt.interop.export import export_model
     from nmt.system.log import note
 
-    export_model(model, output, to, quantization or "")
+    export_model(model, output, to, quantization or "", licence)
     note(f"{output}: {model} for {to}{f', {quantization}' if quantization else ''}")

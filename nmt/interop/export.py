@@ -15,20 +15,29 @@ from nmt.artifacts.output_folder import check_output_folder, output_folder
 from nmt.artifacts.outputs import check_output, output_path
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.errors import UsageError
+from nmt.interop.model_card import model_card
 
 COMMAND = "export"  # that may replace what is written here
 UNQUANTIZED = ""
+CARD = "README.md"  # as the Hugging Face Hub names it
 
 
 class Write(Protocol):
     """Writes a model in a format: into an empty folder, or into a file."""
 
-    def __call__(self, model: TrainedModel, path: Path, quantization: str) -> None:
+    def __call__(self, model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
         """Write the model.
 
-        path: an empty temporary folder, or a temporary file. quantization: of the weights, or
-        `UNQUANTIZED`. Raises NmtError for a model that the other program cannot run, naming the
-        setting, or if a package is missing.
+        Args:
+            model: the model.
+            path: an empty temporary folder, or a temporary file.
+            quantization: of the weights, or `UNQUANTIZED`.
+            card: the text of README.md, the model card, if the format is a file. It is added to a
+                folder afterwards.
+
+        Raises:
+            NmtError: for a model that the other program cannot run, naming the setting, or if a
+                package is missing.
         """
         ...
 
@@ -50,6 +59,7 @@ class ExportFormat:
 CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 FORMATS = {
     "ctranslate2": ExportFormat("nmt.interop.ctranslate2_export", quantizations=CTRANSLATE2_TYPES),
+    "huggingface": ExportFormat("nmt.interop.huggingface_export"),
 }
 
 
@@ -71,7 +81,9 @@ def check_export(
     return chosen
 
 
-def export_model(model: Path, output: Path, to: str, quantization: str = UNQUANTIZED) -> None:
+def export_model(
+    model: Path, output: Path, to: str, quantization: str = UNQUANTIZED, licence: str = ""
+) -> None:
     """Write a model in another program's format; the output appears whole or not at all.
 
     Args:
@@ -79,6 +91,7 @@ def export_model(model: Path, output: Path, to: str, quantization: str = UNQUANT
         output: the folder or the file to write.
         to: a name in `FORMATS`.
         quantization: of the weights, one that the format has.
+        licence: of the model, for its card; "" is unknown.
 
     Raises:
         UsageError: as `check_export` does.
@@ -92,5 +105,10 @@ def export_model(model: Path, output: Path, to: str, quantization: str = UNQUANT
         output_path(output, COMMAND) if chosen.is_file else output_folder(output, COMMAND, details)
     )
     write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
+    card = model_card(loaded, to, licence)
     with open_output as partial:
-        write(loaded, partial, quantization)
+        if chosen.is_file:
+            write(loaded, partial, quantization, card)
+        else:
+            write(loaded, partial, quantization)
+            (partial / CARD).write_text(card, encoding="utf-8", newline="\n")

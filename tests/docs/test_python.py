@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nmt.interop.export import export_model
 from tests.conftest import write_tiny_corpus
 from tests.docs.markdown import ROOT, blocks
 from tests.docs.test_commands import write_recipes
@@ -22,6 +23,7 @@ REPLACED = (
 )
 LOADED = re.compile(r'"(runs/[\w-]+)(/[\w-]+\.safetensors)?"')
 TRAINED = re.compile(r'run="(runs/[\w-]+)"')
+EXPORTED = {"hf": "huggingface", "onnx": "onnx"}  # folders that a page has exported, and how
 TEXTS = re.compile(r'"([\w-]+\.(?:en|de|src|tgt))"')
 
 
@@ -45,14 +47,17 @@ def test_examples_run(
         code = pattern.sub(replacement, code)
     data = tmp_path / "data"
     data.mkdir()
-    for folder in (tmp_path, data):
-        write_tiny_corpus(folder)
+    for each in (tmp_path, data):
+        write_tiny_corpus(each)
     write_recipes(page, tmp_path)
     trained = {match[1] for match in TRAINED.finditer(code)}
     for match in [*LOADED.finditer(code), *LOADED.finditer('"runs/pocket"')]:
         run = tmp_path / match[1]
         if match[1] not in trained and not run.exists():
             shutil.copytree(tiny_run, run)
+    for folder, to in EXPORTED.items():
+        if f'"{folder}"' in code:
+            export_model(tiny_run, tmp_path / folder, to)
     (tmp_path / "terms.tsv").write_text("sun\tMOON\n")
     for match in TEXTS.finditer(code):
         source = "dev.src" if match[1].endswith(("en", "src")) else "dev.tgt"

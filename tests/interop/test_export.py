@@ -28,7 +28,7 @@ def test_equal_models_give_equal_folders(nmt: Run, tiny_run: Path, tmp_path: Pat
     assert one == two
     assert one.keys() == {
         *("model.bin", "config.json", "shared_vocabulary.json"),
-        *("tokenizer.model", "recipe.toml", MANIFEST),
+        *("tokenizer.model", "recipe.toml", "README.md", MANIFEST),
     }
     assert nmt("export", tiny_run, folders[0], "--to", "ctranslate2").code == 0
 
@@ -49,4 +49,22 @@ def test_a_missing_model_leaves_nothing(nmt: Run, tmp_path: Path) -> None:
     result = nmt("export", tmp_path / "none", tmp_path / "out", "--to", "ctranslate2")
     assert result.code == 1
     assert "does not exist" in result.err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_folder_has_a_card_with_the_licence(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    options = ["--to", "huggingface", "--license", "cc0-1.0"]
+    assert nmt("export", tiny_run, folder, *options).code == 0
+    assert 'license: "cc0-1.0"' in (folder / "README.md").read_text(encoding="utf-8")
+    assert {each.name for each in folder.iterdir()} == {
+        *("README.md", "model.safetensors", "config.json", "generation_config.json"),
+        *("source.spm", "target.spm", "vocab.json", "tokenizer_config.json", MANIFEST),
+    }
+
+
+def test_a_refused_model_leaves_nothing(nmt: Run, right_to_left_run: Path, tmp_path: Path) -> None:
+    result = nmt("export", right_to_left_run, tmp_path / "out", "--to", "huggingface")
+    assert result.code == 1
+    assert "model.target_order=right_to_left" in result.err
     assert [*tmp_path.iterdir()] == []

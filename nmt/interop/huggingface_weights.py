@@ -1,0 +1,127 @@
+"""Give a model's weights the names, shapes and order that transformers expects.
+
+Dimensions: V tokens, d the model's width.
+"""
+
+import re
+from collections.abc import Iterator
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.artifacts.model_file import Weights
+from nmt.config import ModelSettings
+from nmt.interop.huggingface_architecture import Architecture
+from nmt.kernels.array_functions import sinusoids
+
+Array = NDArray[numpy.float32]
+
+LAYERS = {
+    "self_attention.": "self_attn.",
+    "self_attention_norm.norm": "self_attn_layer_norm",
+    "cross_attention.": "encoder_attn.",
+    "cross_attention_norm.norm": "encoder_attn_layer_norm",
+    "feed_forward.inner": "fc1",
+    "feed_forward.outer": "fc2",
+    "feed_forward_norm.norm": "final_layer_norm",
+}
+# A matrix of ours that holds several of theirs, one above the other.
+STACKED = {
+    "query_key_value": ("q_proj", "k_proj", "v_proj"),
+    "query": ("q_proj",),
+    "key_value": ("k_proj", "v_proj"),
+    "out": ("out_proj",),
+}
+# The dimension of each weight that has the model's width; others do not touch it.
+WIDE_ROWS = re.compile(r"(\.out|\.outer|norm)\.(weight|bias)$")
+WIDE_COLUMNS = re.compile(
+    r"(^embeddings\.(own_\w+_)?weight|\.(query|key|query_key)\w*\.weight|\.inner\.weight|\.table)$"
+)
+
+
+def huggingface_weights(
+    weights: Weights, settings: ModelSettings, architecture: Architecture, length: int
+) -> dict[str, Array]:
+    """Return the weights by their names in transformers.
+
+    Attention there has biases: they are zeros if the model has none. Sines come before cosines
+    there; the dimensions of a model whose sinusoids alternate are reordered, in every weight that
+    reads or writes them. That changes no result: a norm does not depend on the order.
+
+    length: positions of a table of sinusoids.
+    """
+    if settings.positions == "sinusoidal":
+        weights = reordered(weights, settings.d_model)
+    if settings.positions != "learned":
+        table = sinusoids(length, settings.d_model)[:, sines_first(settings.d_model)]
+        names = (f"embeddings.{side}_positions.table" for side in ("source", "target"))
+        weights = {**weights, **dict.fromkeys(names, table)}
+    found = embeddings(weights, settings, architecture)
+    for name, array in weights.items():
+        stack, number, rest = (*name.split(".", 2), "")[:3]
+        if stack in ("encoder", "decoder"):
+            for theirs, part in layer_weights(rest, array):
+                found[f"model.{stack}.layers.{number}.{theirs}"] = part
+        elif stack in ("encoder_norm", "decoder_norm"):
+            found[f"model.{stack.removesuffix('_norm')}.layer_norm.{number}"] = array
+    return {name: numpy.ascontiguousarray(each) for name, each in found.items()}
+
+
+def reordered(weights: Weights, width: int) -> dict[str, Array]:
+    """Return weights with the even dimensions of the model's width before the odd ones."""
+    order = sines_first(width)
+    found = {}
+    for name, array in weights.items():
+        if WIDE_ROWS.search(name):
+            found[name] = array[order]
+        elif WIDE_COLUMNS.search(name):
+            found[name] = array[:, order]
+        else:
+            found[name] = array
+    return found
+
+
+def sines_first(width: int) -> NDArray[numpy.int64]:
+    """Return the even dimensions, which are sines, then the odd ones."""
+    return numpy.concatenate([numpy.arange(0, width, 2), numpy.arange(1, width, 2)])
+
+
+def embeddings(
+    weights: Weights, settings: ModelSettings, architecture: Architecture
+) -> dict[str, Array]:
+    """Return the embeddings, the matrix and the bias of the softmax, and the positions."""
+    target = weights["embeddings.weight"]
+    bias = weights.get("embeddings.softmax_bias", numpy.zeros(len(target), numpy.float32))
+    found = {"final_logits_bias": bias[None]}
+    if settings.tied == "all":
+        found["model.shared.weight"] = target
+    else:
+        found["model.encoder.embed_tokens.weight"] = weights["embeddings.own_source_weight"]
+        found["model.decoder.embed_tokens.weight"] = target
+    if settings.tied == "none":
+        found["lm_head.weight"] = weights["embeddings.own_softmax_weight"]
+    if architecture.positions:
+        for stack, side in (("encoder", "source"), ("decoder", "target")):
+            table = weights[f"embeddings.{side}_positions.table"]
+            found[f"model.{stack}.embed_positions.weight"] = table
+    return found
+
+
+def layer_weights(name: str, array: Array) -> Iterator[tuple[str, Array]]:
+    """Yield a weight of a layer in the parts that transformers has, with their names.
+
+    name: such as "self_attention.out.weight". Zeros follow where transformers has a bias and the
+    model may have none; a bias of the model comes later and replaces them.
+    """
+    module, _, kind = name.rpartition(".")
+    ours = next(each for each in sorted(LAYERS, reverse=True) if module.startswith(each))
+    module = LAYERS[ours] + module.removeprefix(ours)
+    place, _, last = module.rpartition(".")
+    if last not in STACKED:
+        yield f"{module}.{kind}", array
+        return
+    parts = STACKED[last]
+    for part, each in zip(parts, numpy.split(array, len(parts)), strict=True):
+        yield f"{place}.{part}.{kind}", each
+        if kind == "weight":
+            yield f"{place}.{part}.bias", numpy.zeros(len(each), numpy.float32)

@@ -1,0 +1,83 @@
+"""Models with random weights, to compare with other programs."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from nmt.artifacts.network_weights import arrays_of
+from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.config import Recipe
+from nmt.decoding.rules import special_ids
+from nmt.model.transformer import Transformer
+from nmt.recipe import with_settings
+from nmt.text.tokenizer import PAD, Tokenizer
+
+SHAPE = {
+    "model.d_model": 16,
+    "model.d_ff": 24,
+    "model.heads": 2,
+    "model.d_k": 8,
+    "model.d_v": 8,
+    "model.encoder_layers": 2,
+    "model.decoder_layers": 1,
+}
+
+
+def random_model(tokenizer: Tokenizer, settings: dict[str, Any], seed: int = 1) -> TrainedModel:
+    """Return a model of this shape whose weights, biases too, are all random and not small."""
+    recipe = with_settings(Recipe("random"), SHAPE | settings)
+    torch.manual_seed(seed)
+    network = Transformer(recipe.model, len(tokenizer), PAD)
+    with torch.no_grad():
+        for name, each in network.named_parameters():
+            if "norm" in name or name.endswith("bias"):
+                each.add_(torch.randn_like(each), alpha=0.3)
+            else:
+                each.mul_(1.5)
+    weights = {name: each.copy() for name, each in arrays_of(network.state_dict()).items()}
+    return TrainedModel(weights, tokenizer, recipe, Path("random.safetensors"))
+
+
+def tokenizer_of(run: Path) -> Tokenizer:
+    """Return the tokenizer of a run."""
+    return load_model(run, "cpu").tokenizer
+
+
+def batch(tokenizer: Tokenizer, lengths: tuple[int, ...] = (9, 1, 5)) -> tuple[Any, Any]:
+    """Return random source ids (B, S), padded after the end, and target ids (B, T) with BOS."""
+    draw = numpy.random.default_rng(3)
+    source = numpy.full((len(lengths), max(lengths) + 1), PAD)
+    for row, length in enumerate(lengths):
+        source[row, :length] = draw.integers(4, len(tokenizer.source), length)
+        source[row, length] = 3
+    target = draw.integers(4, len(tokenizer.target), (len(lengths), 7))
+    target[:, 0] = 2
+    return source, target
+
+
+def logits_of(model: TrainedModel, source: Any, target: Any) -> Any:
+    """Return our logits (B, T, V)."""
+    with torch.inference_mode():
+        return model.network(torch.from_numpy(source), torch.from_numpy(target)).numpy()
+
+
+def greedy(model: TrainedModel, source: Any, length: int) -> list[list[int]]:
+    """Return the most probable token again and again, for each row until EOS."""
+    never = [*special_ids(model.tokenizer).never]
+    rows = []
+    for row in source:
+        ids = [2]
+        while len(ids) <= length and ids[-1] != 3:
+            logits = logits_of(model, row[None][:, row != PAD], numpy.array([ids]))[0, -1]
+            logits[never] = -numpy.inf
+            ids.append(int(logits.argmax()))
+        rows.append(ids)
+    return rows
+
+
+def at(model: TrainedModel, path: Path) -> TrainedModel:
+    """Return a model that says that it lies at a path."""
+    return replace(model, path=path)

@@ -1,0 +1,131 @@
+"""Exports to transformers: equal logits, equal greedy outputs, equal ids; else a refusal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.errors import NmtError
+from nmt.interop.huggingface_architecture import architecture_of
+from nmt.interop.huggingface_export import write
+from nmt.text.tokenizer import PAD, Tokenizer
+from tests.interop.models import batch, greedy, logits_of, random_model, tokenizer_of
+
+transformers = pytest.importorskip("transformers")
+
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"model.tied": "target"},
+    {"model.tied": "none"},
+    {"model.norm": "pre"},
+    {"model.norm": "pre", "model.positions": "learned", "model.max_positions": 32},
+    {"model.heads": 1, "model.d_k": 16, "model.d_v": 16, "model.decoder_layers": 2},
+]
+
+
+def named(shapes: list[dict[str, Any]]) -> list[Any]:
+    return [pytest.param(each, id=" ".join(map(str, each.values())) or "paper") for each in shapes]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_run: Path) -> Tokenizer:
+    return tokenizer_of(tiny_run)
+
+
+def load(model: TrainedModel, folder: Path) -> Any:
+    """Return the model as transformers loads it; all its weights come from the folder."""
+    write(model, folder, "")
+    loaded, info = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+        folder, output_loading_info=True
+    )
+    assert not any(info.values())
+    assert not [*folder.glob("*.bin"), *folder.glob("*.py")]
+    return loaded.eval()
+
+
+def set_epsilon(loaded: Any, epsilon: float) -> None:
+    """Set the epsilon of all norms, which transformers cannot read from a file."""
+    for module in loaded.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.eps = epsilon
+
+
+def check_equal(model: TrainedModel, folder: Path) -> None:
+    """Check logits and greedy outputs against ours."""
+    loaded = load(model, folder)
+    source, target = batch(model.tokenizer)
+    given = {
+        "input_ids": torch.from_numpy(source),
+        "attention_mask": torch.from_numpy(source != PAD).long(),
+    }
+    ours = logits_of(model, source, target)
+    for epsilon, tolerance in ((1e-5, 1e-4), (1e-6, 5e-6)):
+        set_epsilon(loaded, epsilon)
+        with torch.inference_mode():
+            theirs = loaded(**given, decoder_input_ids=torch.from_numpy(target)).logits.numpy()
+        assert numpy.abs(ours - theirs).max() < tolerance
+    found = loaded.generate(**given, num_beams=1, max_length=12)
+    for row, expected in zip(found.tolist(), greedy(model, source, 11), strict=True):
+        assert row[: len(expected)] == expected
+        assert not any(row[len(expected) :])
+
+
+def test_a_post_norm_model_is_a_marian_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    check_equal(random_model(tokenizer, {}), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", named(SHAPES))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_shape(
+    settings: dict[str, Any], seed: int, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    check_equal(random_model(tokenizer, settings, seed), tmp_path)
+
+
+def test_text_has_equal_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write(random_model(tokenizer, {}), tmp_path, "")
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert type(loaded) is transformers.MarianTokenizer
+    texts = ["sun moon", "", " rain  snow", "unknown ẞ text", "x"]
+    ids = [[*each, 3] for each in tokenizer.source.encode(texts)]
+    assert loaded(texts)["input_ids"] == ids
+    outputs = [[2, *each, PAD] for each in ids[:3]]
+    assert loaded.batch_decode(outputs, skip_special_tokens=True) == [
+        tokenizer.target.decode(each) for each in ids[:3]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"model.positions": "rotary"}, "model.positions=rotary"),
+        ({"model.norm_kind": "rms"}, "model.norm_kind=rms"),
+        ({"model.activation": "swiglu"}, "model.activation=swiglu"),
+        ({"model.positions": "learned"}, "model.positions=learned with model.norm=post"),
+        ({"model.norm": "pre", "model.tied": "none"}, "model.tied=none with model.norm=pre"),
+        ({"model.d_v": 4}, "model.d_v"),
+        ({"model.target_order": "right_to_left"}, "model.target_order=right_to_left"),
+    ],
+    ids=str,
+)
+def test_what_transformers_lacks_is_refused(
+    settings: dict[str, Any], reason: str, tokenizer: Tokenizer
+) -> None:
+    with pytest.raises(NmtError, match=reason):
+        architecture_of(random_model(tokenizer, settings).recipe.model)
+
+
+def test_a_search_uses_the_recipe_and_forbids_what_is_no_output(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    write(
+        random_model(tokenizer, {"decode.beam_size": 7, "decode.length_penalty": 0.3}), tmp_path, ""
+    )
+    found = json.loads((tmp_path / "generation_config.json").read_text())
+    assert (found["num_beams"], found["length_penalty"]) == (7, 0.3)
+    assert found["suppress_tokens"] == [0, 1, 2]
