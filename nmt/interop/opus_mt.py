@@ -26,7 +26,12 @@ LATEST = "main"
 
 # Small files first: a model that does not exist is known before anything is written.
 NEEDED = ("config.json", "source.spm", "target.spm", "vocab.json")
-OPTIONAL = ("tokenizer_config.json", "generation_config.json", "README.md")
+OPTIONAL = (
+    "tokenizer_config.json",
+    "target_vocab.json",  # if the languages have a vocabulary each
+    "generation_config.json",
+    "README.md",
+)
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists
 LARGEST_FILE, LARGEST_WEIGHTS = 1 << 26, 1 << 32  # bytes
 

@@ -15,7 +15,7 @@ from tests.commands.downloads import Server, sha256
 from tests.conftest import CommandResult, Run
 
 SMALL = ("config.json", "source.spm", "target.spm", "vocab.json")
-OPTIONAL = ("tokenizer_config.json", "generation_config.json", "README.md")
+OPTIONAL = ("tokenizer_config.json", "target_vocab.json", "generation_config.json", "README.md")
 SAFE, PICKLE = "model.safetensors", "pytorch_model.bin"
 
 
