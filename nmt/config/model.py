@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from nmt.config.ranges import LAYERS, RATE, WIDTH
 from nmt.setting import setting
 
+GATED = ("glu", "reglu", "geglu", "swiglu")  # activations with a gate (Shazeer, 2020)
+
 
 @dataclass(frozen=True)
 class ModelSettings:
@@ -27,9 +29,10 @@ class ModelSettings:
     )
     positions: str = setting(
         "sinusoidal",
-        "positional encoding: sinusoidal (section 3.5); learned, as in row E of table 3; rotary,"
-        " which rotates queries and keys of self-attention by their position (Su et al., 2021)",
-        choices=("sinusoidal", "learned", "rotary"),
+        "positional encoding: sinusoidal (section 3.5); sinusoidal_halves, all sines before all"
+        " cosines, as in Marian; learned, as in row E of table 3; rotary, which rotates queries and"
+        " keys of self-attention by their position (Su et al., 2021)",
+        choices=("sinusoidal", "sinusoidal_halves", "learned", "rotary"),
     )
     max_positions: int = setting(
         256,
@@ -47,12 +50,22 @@ class ModelSettings:
         "normalisation: layer (section 3.1); rms, without mean and bias (Zhang and Sennrich, 2019)",
         choices=("layer", "rms"),
     )
+    norm_epsilon: float = setting(
+        1e-6,
+        "number that norms add to the variance; the default is that of the authors' code",
+        (1e-12, 1e-2),
+    )
     activation: str = setting(
         "relu",
-        "activation of the feed-forward sub-layer: relu (section 3.3); glu, reglu, geglu and swiglu"
-        " are gated and two thirds as wide, for the same number of parameters (Shazeer, 2020)",
-        choices=("relu", "glu", "reglu", "geglu", "swiglu"),
+        "activation of the feed-forward sub-layer: relu (section 3.3); silu, which Marian calls"
+        " swish; gelu; glu, reglu, geglu and swiglu are gated and two thirds as wide, for the same"
+        " number of parameters (Shazeer, 2020)",
+        choices=("relu", "silu", "gelu", *GATED),
     )
+    attention_bias: bool = setting(
+        False, "whether each projection of attention has a bias; the authors' code has none"
+    )
+    softmax_bias: bool = setting(False, "whether each logit has a bias; the authors' code has none")
     tied: str = setting(
         "all",
         "shared matrices; all: both embeddings and the softmax (section 3.4); target: the target"
@@ -72,11 +85,16 @@ class ModelSettings:
         return self.target_order == "right_to_left"
 
     @property
+    def is_gated(self) -> bool:
+        """True if the feed-forward sub-layer has a gate."""
+        return self.activation in GATED
+
+    @property
     def inner_width(self) -> int:
         """Inner width of the feed-forward sub-layer: d_ff, or two thirds of it if gated."""
-        return self.d_ff if self.activation == "relu" else max(1, round(2 * self.d_ff / 3))
+        return max(1, round(2 * self.d_ff / 3)) if self.is_gated else self.d_ff
 
     @property
     def inner_rows(self) -> int:
         """Rows of W_1: the inner width, twice if there is a gate."""
-        return self.inner_width if self.activation == "relu" else 2 * self.inner_width
+        return 2 * self.inner_width if self.is_gated else self.inner_width

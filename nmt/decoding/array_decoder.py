@@ -17,13 +17,13 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
-from nmt.decoding.array_layers import ArrayLayer, Floats, Weights
+from nmt.decoding.array_layers import ArrayLayer, Floats, Weights, array_norm
 from nmt.kernels.array_functions import (
+    ARRAY_ACTIVATIONS,
     ARRAY_GATES,
-    ArrayNorm,
+    SINUSOIDS,
     Rotations,
     rotations,
-    sinusoids,
 )
 from nmt.kernels.array_linear import ArrayLinear
 
@@ -32,14 +32,14 @@ Ids = NDArray[numpy.int64]
 ROOM = 32  # positions by which caches grow
 INITIAL_LENGTH = 256  # positions of a table that grows on demand
 # The choices of `model.positions` that `ArrayDecoder` has.
-ARRAY_POSITIONS = ("sinusoidal", "learned", "rotary")
+ARRAY_POSITIONS = (*SINUSOIDS, "learned", "rotary")
 # Infinities and NaN pass through, as in PyTorch; the search reports a model that diverged.
 quiet = numpy.errstate(all="ignore")
 
 
 def has_array_form(settings: ModelSettings) -> bool:
     """Return whether `ArrayDecoder` has all parts of a model; PyTorch decodes the others."""
-    has_activation = settings.activation == "relu" or settings.activation in ARRAY_GATES
+    has_activation = settings.activation in (*ARRAY_ACTIVATIONS, *ARRAY_GATES)
     return has_activation and settings.positions in ARRAY_POSITIONS
 
 
@@ -121,7 +121,7 @@ class Tables(NamedTuple):
         return cls(
             length,
             rotations(length, settings.d_k) if kind == "rotary" else None,
-            sinusoids(length, settings.d_model) if kind == "sinusoidal" else None,
+            SINUSOIDS[kind](length, settings.d_model) if kind in SINUSOIDS else None,
         )
 
 
@@ -136,7 +136,7 @@ class ArrayDecoder:
         self.target_weight = weights["embeddings.weight"]
         self.source_weight = weights.get("embeddings.own_source_weight", self.target_weight)
         softmax_weight = weights.get("embeddings.own_softmax_weight", self.target_weight)
-        self.project = ArrayLinear(softmax_weight)
+        self.project = ArrayLinear(softmax_weight, weights.get("embeddings.softmax_bias"))
         self.encoder = [
             ArrayLayer(settings, weights, f"encoder.{number}")
             for number in range(settings.encoder_layers)
@@ -146,7 +146,7 @@ class ArrayDecoder:
             for number in range(settings.decoder_layers)
         ]
         self.final_norms = {
-            stack: ArrayNorm(weights[f"{stack}.weight"], weights.get(f"{stack}.bias"))
+            stack: array_norm(settings, weights, stack)
             for stack in ("encoder_norm", "decoder_norm")
             if settings.norm == "pre"
         }

@@ -10,7 +10,13 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
-from nmt.kernels.array_functions import ARRAY_GATES, ArrayNorm, Rotations, relu, softmax
+from nmt.kernels.array_functions import (
+    ARRAY_ACTIVATIONS,
+    ARRAY_GATES,
+    ArrayNorm,
+    Rotations,
+    softmax,
+)
 from nmt.kernels.array_linear import ArrayLinear
 
 Floats = NDArray[numpy.float32]
@@ -18,20 +24,39 @@ Weights = Mapping[str, Floats]
 Sublayer = Callable[[Floats], Floats]
 
 
+def array_linear(weights: Weights, name: str) -> ArrayLinear:
+    """Return the linear layer `name`; it may have no bias."""
+    return ArrayLinear(weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+
+def array_norm(settings: ModelSettings, weights: Weights, name: str) -> ArrayNorm:
+    """Return the norm `name`, of the kind in the settings."""
+    weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias")
+    return ArrayNorm(weight, bias, settings.norm_epsilon)
+
+
 class ArrayAttention:
     """Multi-head attention (section 3.2): `nmt.model.attention.MultiHeadAttention`."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
-        """Take the weights of the sub-layer `name`; those of queries get the factor 1/sqrt(d_k)."""
+        """Take the weights of the sub-layer `name`; those of queries get the factor 1/sqrt(d_k).
+
+        Projections have biases if the model has them.
+        """
         self.heads = settings.heads
         self.queries = settings.heads * settings.d_k  # numbers in the queries of all heads
         is_cross = f"{name}.query.weight" in weights
-        projection = weights[f"{name}.{'query' if is_cross else 'query_key_value'}.weight"].copy()
-        projection[: self.queries] *= numpy.float32(settings.d_k**-0.5)
-        self.project = ArrayLinear(projection)
-        self.out = ArrayLinear(weights[f"{name}.out.weight"])
+        projection = f"{name}.{'query' if is_cross else 'query_key_value'}"
+        weight, bias = weights[f"{projection}.weight"].copy(), weights.get(f"{projection}.bias")
+        scale = numpy.float32(settings.d_k**-0.5)
+        weight[: self.queries] *= scale
+        if bias is not None:
+            bias = bias.copy()
+            bias[: self.queries] *= scale
+        self.project = ArrayLinear(weight, bias)
+        self.out = array_linear(weights, f"{name}.out")
         if is_cross:
-            self.key_value = ArrayLinear(weights[f"{name}.key_value.weight"])
+            self.key_value = array_linear(weights, f"{name}.key_value")
 
     def project_self(self, x: Floats, rotations: Rotations | None) -> tuple[Floats, Floats, Floats]:
         """Project x (n, d_model) to queries, keys and values (n, h, d_k or d_v).
@@ -108,17 +133,17 @@ class ArrayFeedForward:
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
         """Take the weights of the sub-layer `name`."""
         self.gate = ARRAY_GATES.get(settings.activation)
+        if self.gate is None:
+            self.activate = ARRAY_ACTIVATIONS[settings.activation]
         self.width = settings.inner_width
-        self.inner, self.outer = (
-            ArrayLinear(weights[f"{name}.{part}.weight"], weights[f"{name}.{part}.bias"])
-            for part in ("inner", "outer")
-        )
+        self.inner = array_linear(weights, f"{name}.inner")
+        self.outer = array_linear(weights, f"{name}.outer")
 
     def __call__(self, x: Floats) -> Floats:
         """Map (n, d_model) to the same shape."""
         inner = self.inner(x)
         if self.gate is None:
-            return self.outer(relu(inner))
+            return self.outer(self.activate(inner))
         gated = self.gate(inner[:, : self.width])
         gated *= inner[:, self.width :]
         return self.outer(gated)
@@ -129,7 +154,7 @@ class ArrayResidual:
 
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
         """Take the weights of the norm of the sub-layer `name`."""
-        self.norm = ArrayNorm(weights[f"{name}.norm.weight"], weights.get(f"{name}.norm.bias"))
+        self.norm = array_norm(settings, weights, f"{name}.norm")
         self.is_pre_norm = settings.norm == "pre"
 
     def __call__(self, x: Floats, sublayer: Sublayer) -> Floats:

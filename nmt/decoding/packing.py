@@ -46,8 +46,9 @@ def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Mod
             pack_attention(module, make)
         elif isinstance(module, FeedForward):
             pack_feed_forward(module, make)
-    project = make(copied.embeddings.softmax_weight.detach())
-    copied.embeddings.own_softmax_weight = None  # packed: it does not embed, so one copy is enough
+    embeddings = copied.embeddings
+    project = make(*detached(embeddings.softmax_weight, embeddings.softmax_bias))
+    embeddings.own_softmax_weight = None  # packed: it does not embed, so one copy is enough
     return copied.eval(), project
 
 
@@ -82,24 +83,43 @@ def direct_form(module: nn.Module) -> object:
 def pack_attention(module: MultiHeadAttention, make: LinearFactory) -> None:
     """Replace the projections, with the factor 1 / sqrt(d_k) in the weight of the queries."""
     projection = "query" if module.is_cross else "query_key_value"
-    weight = module.get_submodule(projection).get_parameter("weight").detach().clone()
-    weight[: module.widths[0]] *= module.scale
+    weight, bias = parameters_of(module.get_submodule(projection))
+    queries, scale = module.widths[0], module.scale
     module.scale = 1.0
-    module.set_submodule(projection, make(weight))
+    weight = scaled(weight, queries, scale)
+    bias = None if bias is None else scaled(bias, queries, scale)
+    module.set_submodule(projection, make(weight, bias))
     if module.is_cross:
-        module.set_submodule("key_value", make(module.key_value.weight.detach()))
-    module.set_submodule("out", make(module.out.weight.detach()))
+        module.set_submodule("key_value", make(*parameters_of(module.key_value)))
+    module.set_submodule("out", make(*parameters_of(module.out)))
 
 
 def pack_feed_forward(module: FeedForward, make: LinearFactory) -> None:
     """Replace both linear layers; ReLU becomes part of the first one."""
     inner, outer = module.inner, module.outer
     is_relu = module.activation is torch.relu
-    packed = make(inner.weight.detach(), inner.bias.detach(), relu=is_relu)
-    module.set_submodule("inner", packed)
-    module.set_submodule("outer", make(outer.weight.detach(), outer.bias.detach()))
+    module.set_submodule("inner", make(*parameters_of(inner), relu=is_relu))
+    module.set_submodule("outer", make(*parameters_of(outer)))
     if is_relu:
         module.activation = unchanged
+
+
+def scaled(tensor: Tensor, rows: int, factor: float) -> Tensor:
+    """Return a copy whose first rows are multiplied by a factor."""
+    copied = tensor.clone()
+    copied[:rows] *= factor
+    return copied
+
+
+def parameters_of(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Return the weight and the bias of a linear layer, without their gradients."""
+    assert isinstance(layer, nn.Linear)  # noqa: S101 (for the type checker)
+    return detached(layer.weight, layer.bias)
+
+
+def detached(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return both without their gradients."""
+    return weight.detach(), None if bias is None else bias.detach()
 
 
 def unchanged(x: Tensor) -> Tensor:

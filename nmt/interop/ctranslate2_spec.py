@@ -14,11 +14,13 @@ from nmt.artifacts.model_file import Weights
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.errors import NmtError
-from nmt.kernels.array_functions import NORM_EPSILON, sinusoids
+from nmt.kernels.array_functions import SINUSOIDS
 
 FEWEST_POSITIONS = 1024  # in a table of sinusoids
 ACTIVATIONS = {
     "relu": Activation.RELU,
+    "silu": Activation.SWISH,
+    "gelu": Activation.GELU,
     "reglu": Activation.RELU,
     "geglu": Activation.GELU,
     "swiglu": Activation.SWISH,
@@ -46,7 +48,7 @@ def spec_of(model: TrainedModel) -> Any:
     ):
         register([subwords.piece(number) for number in range(len(subwords))])
     spec.config.add_source_eos = True
-    spec.config.layer_norm_epsilon = NORM_EPSILON
+    spec.config.layer_norm_epsilon = settings.norm_epsilon
     spec.validate()
     return spec
 
@@ -59,7 +61,7 @@ def empty_spec(settings: ModelSettings) -> Any:
         "num_heads": settings.heads,
         "pre_norm": settings.norm == "pre",
         "activation": ACTIVATIONS[settings.activation],
-        "ffn_glu": settings.activation != "relu",
+        "ffn_glu": settings.is_gated,
         "rms_norm": settings.norm_kind == "rms",
         "rotary_dim": settings.d_k if settings.positions == "rotary" else None,
     }
@@ -83,6 +85,8 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
     source_embeddings.weight = source[:source_size]
     spec.decoder.embeddings.weight = shared[:target_size]
     spec.decoder.projection.weight = softmax[:target_size]
+    if settings.softmax_bias:
+        spec.decoder.projection.bias = weights["embeddings.softmax_bias"][:target_size]
     for embeddings in (source_embeddings, spec.decoder.embeddings):
         embeddings.multiply_by_sqrt_depth = True
     if settings.positions == "rotary":
@@ -91,7 +95,9 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
         side.position_encodings.encodings = (
             weights[f"embeddings.{name}_positions.table"]
             if settings.positions == "learned"
-            else sinusoids(position_count(model.recipe.decode), settings.d_model)
+            else SINUSOIDS[settings.positions](
+                position_count(model.recipe.decode), settings.d_model
+            )
         )
 
 
@@ -105,17 +111,16 @@ def fill_layer(target: Any, weights: Weights, name: str, settings: ModelSettings
     """Copy a layer of the encoder or of the decoder; its weights' names begin with `name`."""
     own = f"{name}self_attention."
     for linear, part in zip(target.self_attention.linear, ("query_key_value", "out"), strict=True):
-        linear.weight = weights[f"{own}{part}.weight"]
+        fill_linear(linear, weights, f"{own}{part}")
     fill_norm(target.self_attention.layer_norm, weights, f"{name}self_attention_norm.norm")
     if f"{name}cross_attention.query.weight" in weights:
         cross = f"{name}cross_attention."
         for linear, part in zip(
             target.attention.linear, ("query", "key_value", "out"), strict=True
         ):
-            linear.weight = weights[f"{cross}{part}.weight"]
+            fill_linear(linear, weights, f"{cross}{part}")
         fill_norm(target.attention.layer_norm, weights, f"{name}cross_attention_norm.norm")
-    has_gate = settings.activation != "relu"
-    fill_feed_forward(target.ffn, weights, f"{name}feed_forward", has_gate=has_gate)
+    fill_feed_forward(target.ffn, weights, f"{name}feed_forward", has_gate=settings.is_gated)
 
 
 def fill_feed_forward(target: Any, weights: Weights, name: str, *, has_gate: bool) -> None:
@@ -128,9 +133,16 @@ def fill_feed_forward(target: Any, weights: Weights, name: str, *, has_gate: boo
         strict=True,
     ):
         linear.weight, linear.bias = weight, bias
-    target.linear_1.weight = weights[f"{name}.outer.weight"]
-    target.linear_1.bias = weights[f"{name}.outer.bias"]
+    fill_linear(target.linear_1, weights, f"{name}.outer")
     fill_norm(target.layer_norm, weights, f"{name}_norm.norm")
+
+
+def fill_linear(target: Any, weights: Weights, name: str) -> None:
+    """Copy a linear layer; it may have no bias."""
+    target.weight = weights[f"{name}.weight"]
+    bias = weights.get(f"{name}.bias")
+    if bias is not None:
+        target.bias = bias
 
 
 def fill_norm(target: Any, weights: Weights, name: str) -> None:

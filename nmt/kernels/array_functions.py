@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 Floats = NDArray[numpy.float32]
 Rotations = NDArray[numpy.complex64]
 
-NORM_EPSILON = 1e-6  # of all norms, as in the authors' code; the paper is silent
-
 
 class ArrayNorm:
     """LayerNorm, or RMSNorm if there is no bias."""
 
-    def __init__(self, weight: Floats, bias: Floats | None) -> None:
-        """Take the weight and the bias (d,)."""
+    def __init__(self, weight: Floats, bias: Floats | None, epsilon: float) -> None:
+        """Take the weight and the bias (d,), and what is added to the variance."""
         self.weight = weight
         self.bias = bias
+        self.epsilon = epsilon
         # A product with 1 / d is the mean, in a fifth of the time of `mean`.
         self.mean: Floats = numpy.full((len(weight), 1), 1 / len(weight), numpy.float32)
 
@@ -39,7 +38,7 @@ class ArrayNorm:
     def deviation(self, x: Floats) -> Floats:
         """Return the square root (R, 1) of the mean of the squares of x, plus epsilon."""
         squares: Floats = numpy.matmul(x * x, self.mean)
-        squares += NORM_EPSILON
+        squares += self.epsilon
         return numpy.sqrt(squares, out=squares)
 
 
@@ -74,8 +73,11 @@ def silu(x: Floats) -> Floats:
     return out
 
 
-# Functions of the gate in gated activations, by the names of `nmt.model.feed_forward.GATES`. GELU
-# is missing, because NumPy has no error function.
+# Activations without a gate, by the names of `nmt.model.feed_forward.ACTIVATIONS`. GELU is missing,
+# here and below, because NumPy has no error function. The argument may be overwritten.
+ARRAY_ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"relu": relu, "silu": silu}
+
+# Functions of the gate in gated activations, by the names of `nmt.model.feed_forward.GATES`.
 ARRAY_GATES: dict[str, Callable[[Floats], Floats]] = {
     "glu": sigmoid,
     "reglu": lambda x: numpy.maximum(x, 0),
@@ -94,6 +96,19 @@ def sinusoids(length: int, width: int) -> Floats:
     table[:, 0::2] = numpy.sin(angles(length, width))
     table[:, 1::2] = numpy.cos(angles(length, width))[:, : width // 2]
     return table.astype(numpy.float32)
+
+
+def sinusoids_in_halves(length: int, width: int) -> Floats:
+    """Return the table (length, width) with the sines of all angles before all cosines."""
+    table = sinusoids(length, width)
+    return numpy.concatenate([table[:, 0::2], table[:, 1::2]], axis=1)
+
+
+# Tables of positions that are added to embeddings, by the names of `model.positions`.
+SINUSOIDS: dict[str, Callable[[int, int], Floats]] = {
+    "sinusoidal": sinusoids,
+    "sinusoidal_halves": sinusoids_in_halves,
+}
 
 
 def rotations(length: int, width: int) -> Rotations:

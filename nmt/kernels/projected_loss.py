@@ -21,10 +21,18 @@ BLOCK_ROWS = 512
 
 
 def reference_projected_loss(
-    hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    pad_id: int,
+    bias: Tensor | None = None,
 ) -> LossSums:
-    """Compute the loss of hidden (N, d), a weight (V, d) and labels (N,); the plain reference."""
-    logits = linear(hidden, weight)
+    """Compute the loss of hidden (N, d), a weight (V, d) and labels (N,); the plain reference.
+
+    bias: (V,), or None if the logits have none.
+    """
+    logits = linear(hidden, weight, bias)
     return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
 
 
@@ -33,36 +41,56 @@ class _ProjectedLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        pad_id: int,
+        bias: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         real = (labels != pad_id).nonzero()[:, 0]  # (M,): padding needs no products
         x, matrix = cast(hidden)[real], cast(weight)
         sums = torch.zeros(2, dtype=sum_type(x.device))
         x_gradient = torch.empty_like(x)
         weight_gradient = torch.zeros_like(weight)
+        shift = None if bias is None else cast(bias)
+        bias_gradient = None if bias is None else torch.zeros_like(bias)
         product = torch.empty_like(matrix)  # all blocks use it: fresh memory takes time
         block = x.new_empty(min(BLOCK_ROWS, len(x)), len(weight))
         parts = (each.split(BLOCK_ROWS) for each in (x, labels[real, None], x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
-            logits = torch.mm(rows, matrix.T, out=block[: len(rows)])
+            logits = product_with_bias(rows, matrix, shift, block[: len(rows)])
             sums += overwrite_by_gradient(logits, label, smoothing)
+            if bias_gradient is not None:
+                bias_gradient += logits.sum(0, dtype=bias_gradient.dtype)
             torch.mm(logits, matrix, out=rows_gradient)
             weight_gradient += torch.mm(logits.T, rows, out=product)
         hidden_gradient = torch.zeros_like(hidden)
         hidden_gradient[real] = x_gradient.to(hidden.dtype)
-        ctx.gradients = hidden_gradient, weight_gradient
+        ctx.gradients = hidden_gradient, weight_gradient, bias_gradient
         smoothed, plain = sums.to(at_least_float32(x))
         ctx.mark_non_differentiable(plain)
         return smoothed, plain
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
-        hidden, weight = ctx.gradients
+    def backward(
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, Tensor, None, None, None, Tensor | None]:
+        hidden, weight, bias = ctx.gradients
         if gradients[0] != 1:
-            hidden.mul_(gradients[0])
-            weight.mul_(gradients[0])
-        return hidden, weight, None, None, None
+            for each in (hidden, weight, bias):
+                if each is not None:
+                    each.mul_(gradients[0])
+        return hidden, weight, None, None, None, bias
+
+
+def product_with_bias(rows: Tensor, matrix: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
+    """Write rows (n, d) * matrix (V, d)^T + bias (V,) into `out` (n, V), and return it."""
+    if bias is None:
+        return torch.mm(rows, matrix.T, out=out)
+    return torch.addmm(bias, rows, matrix.T, out=out)
 
 
 def overwrite_by_gradient(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
@@ -94,11 +122,16 @@ def overwrite_by_gradient(logits: Tensor, labels: Tensor, smoothing: float) -> T
 
 
 def projected_loss(
-    hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+    hidden: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    smoothing: float,
+    pad_id: int,
+    bias: Tensor | None = None,
 ) -> LossSums:
     """Compute `reference_projected_loss` fast for training on a CPU.
 
     Backward may be called once. Under autocast, products have its data type, as in `linear`.
     """
     apply: Callable[..., Any] = _ProjectedLoss.apply  # before torch 2.15 it has no types
-    return LossSums(*apply(hidden, weight, labels, smoothing, pad_id))
+    return LossSums(*apply(hidden, weight, labels, smoothing, pad_id, bias))

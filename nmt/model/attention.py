@@ -123,14 +123,14 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 
 
 class Projection(nn.Linear):
-    """A linear map without bias, initialised by `MultiHeadAttention.reset_parameters` only.
+    """A linear map that is initialised by `MultiHeadAttention.reset_parameters` only.
 
     Other linear layers draw random weights when they are made and again when they are initialised.
     This one does not draw twice, so that a seed still gives the weights of the published results.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
+    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
+        super().__init__(inputs, outputs, bias=bias)
 
     def reset_parameters(self) -> None:
         """Draw nothing."""
@@ -141,7 +141,7 @@ class MultiHeadAttention(nn.Module):
 
     The W^Q, W^K and W^V of all heads are one matrix in self-attention, so that one product projects
     to all three. Attention to the encoder has one matrix for the queries and one for keys and
-    values. No projection has a bias, as in the authors' code.
+    values. By default no projection has a bias, as in the authors' code.
     """
 
     def __init__(self, settings: ModelSettings, *, is_cross: bool = False) -> None:
@@ -149,17 +149,18 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         heads, d_model = settings.heads, settings.d_model
         d_k, d_v = heads * settings.d_k, heads * settings.d_v  # of all heads
+        bias = settings.attention_bias
         self.is_cross = is_cross
         self.heads = heads
         self.widths = (d_k, d_k, d_v)
         self.scale = settings.d_k**-0.5
         self.recorder: AttentionRecorder | None = None
         if is_cross:
-            self.query = Projection(d_model, d_k)
-            self.key_value = Projection(d_model, d_k + d_v)
+            self.query = Projection(d_model, d_k, bias=bias)
+            self.key_value = Projection(d_model, d_k + d_v, bias=bias)
         else:
-            self.query_key_value = Projection(d_model, d_k + d_k + d_v)
-        self.out = nn.Linear(d_v, d_model, bias=False)
+            self.query_key_value = Projection(d_model, d_k + d_k + d_v, bias=bias)
+        self.out = nn.Linear(d_v, d_model, bias=bias)
         self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
         # Positions in the source and in the target have no distance, so only self-attention
         # rotates.
@@ -235,7 +236,7 @@ class MultiHeadAttention(nn.Module):
         return split_heads(key, self.heads), split_heads(value, self.heads)
 
     def reset_parameters(self) -> None:
-        """Initialise each matrix Glorot-uniformly, as the authors' code does.
+        """Initialise matrices Glorot-uniformly, as the authors' code does, and biases with zeros.
 
         The Glorot bound is smaller for a taller matrix. If Q, K and V were initialised as three
         matrices, with larger bounds, deep post-norm encoders would mix their positions at first and
@@ -244,3 +245,5 @@ class MultiHeadAttention(nn.Module):
         for child in self.children():
             if isinstance(child, nn.Linear):
                 nn.init.xavier_uniform_(child.weight)
+                if child.bias is not None:
+                    nn.init.zeros_(child.bias)

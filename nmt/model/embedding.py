@@ -14,7 +14,8 @@ class Embeddings(nn.Module):
     """The matrix that embeds both languages and projects to the softmax, with the positions.
 
     The paper shares one matrix (V, d_model) among all three (section 3.4). With `model.tied` =
-    target the source has its own; with none the softmax has its own, too.
+    target the source has its own; with none the softmax has its own, too. With
+    `model.softmax_bias`, each logit has a bias (V,).
     """
 
     def __init__(self, settings: ModelSettings, vocab_size: int) -> None:
@@ -29,14 +30,20 @@ class Embeddings(nn.Module):
             self.own_source_weight = nn.Parameter(torch.empty(shape))
         if settings.tied == "none":
             self.own_softmax_weight = nn.Parameter(torch.empty(shape))
+        self.softmax_bias = nn.Parameter(torch.empty(vocab_size)) if settings.softmax_bias else None
         self.source_positions, self.target_positions = make_positions(settings)
         self.dropout = Dropout(settings.dropout)
 
     def reset_parameters(self) -> None:
-        """Draw the matrices from a normal distribution of standard deviation d_model^-0.5."""
+        """Draw the matrices from a normal distribution of standard deviation d_model^-0.5.
+
+        The bias starts with zeros.
+        """
         for matrix in (self.weight, self.own_source_weight, self.own_softmax_weight):
             if matrix is not None:
                 nn.init.normal_(matrix, std=1 / self.scale)
+        if self.softmax_bias is not None:
+            nn.init.zeros_(self.softmax_bias)
 
     @property
     def source_weight(self) -> nn.Parameter:
@@ -69,8 +76,8 @@ class Embeddings(nn.Module):
         return dropped
 
     def project(self, x: Tensor) -> Tensor:
-        """Map (..., d_model) to logits (..., V); there is no bias (section 3.4)."""
+        """Map (..., d_model) to logits (..., V) (section 3.4)."""
         # A GPU multiplies whole tiles; a compiled graph pads its products where that is faster.
         if x.device.type == "cuda" and not torch.compiler.is_compiling():
-            return padded_linear(x, self.softmax_weight)
-        return linear(x, self.softmax_weight)
+            return padded_linear(x, self.softmax_weight, self.softmax_bias)
+        return linear(x, self.softmax_weight, self.softmax_bias)

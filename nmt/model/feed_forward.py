@@ -9,6 +9,13 @@ from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
 
+# The function of each activation without a gate.
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "silu": silu,
+    "gelu": gelu,
+}
+
 # The function of the gate in each gated activation (Shazeer, 2020, equations 5 and 6).
 GATES: dict[str, Callable[[Tensor], Tensor]] = {
     "glu": torch.sigmoid,
@@ -19,7 +26,7 @@ GATES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FeedForward(nn.Module):
-    """max(0, x W_1 + b_1) W_2 + b_2 (equation 2).
+    """f(x W_1 + b_1) W_2 + b_2; the paper's f is max(0, x) (equation 2).
 
     Gated activations compute (f(x W + b) * (x V + c)) W_2 + b_2; W and V are one matrix, in this
     order.
@@ -29,7 +36,7 @@ class FeedForward(nn.Module):
         super().__init__()
         gate = GATES.get(settings.activation)
         self.activation: Callable[[Tensor], Tensor] = (
-            torch.relu if gate is None else partial(apply_gate, gate)
+            ACTIVATIONS[settings.activation] if gate is None else partial(apply_gate, gate)
         )
         self.input_matrices = 1 if gate is None else 2
         self.inner = nn.Linear(settings.d_model, settings.inner_rows)

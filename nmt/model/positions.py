@@ -24,6 +24,15 @@ def sinusoids(length: int, d_model: int) -> Tensor:
     return table.to(torch.get_default_dtype())
 
 
+def sinusoids_in_halves(length: int, d_model: int) -> Tensor:
+    """Return the table (length, d_model) with the sines of all angles before all cosines.
+
+    This is Marian's order. If d_model is odd, there is one more sine.
+    """
+    table = sinusoids(length, d_model)
+    return torch.cat([table[:, 0::2], table[:, 1::2]], dim=1)
+
+
 class SinusoidalPositions(nn.Module):
     """A table of sinusoids that grows on demand."""
 
@@ -44,6 +53,14 @@ class SinusoidalPositions(nn.Module):
                 table = self.make_table(2 * length).to(table)
             self.register_buffer("table", table, persistent=False)
         return table[:length]
+
+
+class HalvesPositions(SinusoidalPositions):
+    """A table of sinusoids with all sines first."""
+
+    def make_table(self, length: int) -> Tensor:
+        """Return the table of the first `length` positions, (length, d_model)."""
+        return sinusoids_in_halves(length, self.d_model)
 
 
 class LearnedPositions(nn.Module):
@@ -99,8 +116,9 @@ def make_positions(settings: ModelSettings) -> tuple[nn.Module | None, nn.Module
     """
     if settings.positions == "rotary":
         return None, None
-    if settings.positions == "sinusoidal":
-        shared = SinusoidalPositions(settings.d_model)
+    if settings.positions in ("sinusoidal", "sinusoidal_halves"):
+        in_halves = settings.positions == "sinusoidal_halves"
+        shared = (HalvesPositions if in_halves else SinusoidalPositions)(settings.d_model)
         return shared, shared
     if settings.positions == "learned":
         learned = (LearnedPositions(settings.max_positions, settings.d_model) for _ in range(2))

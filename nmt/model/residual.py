@@ -5,7 +5,6 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
-from nmt.kernels.array_functions import NORM_EPSILON
 from nmt.kernels.dropout import Dropout
 
 
@@ -30,8 +29,8 @@ class AddAndNorm(nn.Module):
 def make_norm(settings: ModelSettings) -> nn.LayerNorm | nn.RMSNorm:
     """Return a normalisation over d_model of the configured kind."""
     if settings.norm_kind == "rms":
-        return nn.RMSNorm(settings.d_model, eps=NORM_EPSILON)
-    return nn.LayerNorm(settings.d_model, eps=NORM_EPSILON)
+        return nn.RMSNorm(settings.d_model, eps=settings.norm_epsilon)
+    return nn.LayerNorm(settings.d_model, eps=settings.norm_epsilon)
 
 
 def make_final_norm(settings: ModelSettings) -> nn.Module:

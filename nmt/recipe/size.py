@@ -20,6 +20,8 @@ def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
         shapes["embeddings.own_source_weight"] = matrix
     if s.tied == "none":
         shapes["embeddings.own_softmax_weight"] = matrix
+    if s.softmax_bias:
+        shapes["embeddings.softmax_bias"] = (vocab_size,)
     if s.positions == "learned":
         for side in ("source", "target"):
             shapes[f"embeddings.{side}_positions.table"] = s.max_positions, s.d_model
@@ -42,12 +44,12 @@ def layer_shapes(settings: ModelSettings, layer: str, attentions: Sequence[str])
     shapes: Shapes = {}
     for name in attentions:
         attention = f"{layer}.{name}"
+        rows = {"query_key_value": keys + keys + values}
         if name == "cross_attention":
-            shapes[f"{attention}.query.weight"] = keys, s.d_model
-            shapes[f"{attention}.key_value.weight"] = keys + values, s.d_model
-        else:
-            shapes[f"{attention}.query_key_value.weight"] = keys + keys + values, s.d_model
-        shapes[f"{attention}.out.weight"] = s.d_model, values
+            rows = {"query": keys, "key_value": keys + values}
+        for projection, height in rows.items():
+            shapes |= projection_shapes(s, f"{attention}.{projection}", height, s.d_model)
+        shapes |= projection_shapes(s, f"{attention}.out", s.d_model, values)
         shapes |= norm_shapes(s, f"{attention}_norm.norm")
     feed_forward = f"{layer}.feed_forward"
     shapes[f"{feed_forward}.inner.weight"] = s.inner_rows, s.d_model
@@ -55,6 +57,14 @@ def layer_shapes(settings: ModelSettings, layer: str, attentions: Sequence[str])
     shapes[f"{feed_forward}.outer.weight"] = s.d_model, s.inner_width
     shapes[f"{feed_forward}.outer.bias"] = (s.d_model,)
     return shapes | norm_shapes(s, f"{feed_forward}_norm.norm")
+
+
+def projection_shapes(settings: ModelSettings, projection: str, rows: int, width: int) -> Shapes:
+    """Return the shapes of a projection of attention; `projection` is its name."""
+    shapes: Shapes = {f"{projection}.weight": (rows, width)}
+    if settings.attention_bias:
+        shapes[f"{projection}.bias"] = (rows,)
+    return shapes
 
 
 def norm_shapes(settings: ModelSettings, norm: str) -> Shapes:

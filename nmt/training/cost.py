@@ -89,8 +89,10 @@ def activation_bytes(
     # Its input, the queries, the merged values and the output's dropout mask.
     attention = d + queries + values + mask
     memory = queries + values  # keys and values
-    # A gated network keeps both halves of the inner layer, the activated gate and their product.
-    inner = model.d_ff if model.activation == "relu" else 4 * model.inner_width
+    # ReLU keeps its output only, SiLU and GELU their input too. A gated network keeps both halves
+    # of the inner layer, the activated gate and their product.
+    kept = 4 if model.is_gated else 1 if model.activation == "relu" else 2
+    inner = kept * model.inner_width
     feed_forward = d + inner + mask
     encoder = S * (attention + memory + feed_forward)
     decoder = T * (2 * attention + memory + feed_forward) + S * memory

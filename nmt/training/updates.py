@@ -234,8 +234,8 @@ class Updater:
         network, smoothing = self._network, self._settings.label_smoothing
         with self.autocast():
             hidden = network.hidden(batch.source, batch.target_input).flatten(0, 1)
-            matrix = network.embeddings.softmax_weight
-            return projected_loss(hidden, matrix, batch.labels.flatten(), smoothing, PAD)
+            matrix, bias = network.embeddings.softmax_weight, network.embeddings.softmax_bias
+            return projected_loss(hidden, matrix, batch.labels.flatten(), smoothing, PAD, bias)
 
     def _whole_loss(self, batch: Batch) -> LossSums:
         """Return the summed losses of a batch from its logits."""

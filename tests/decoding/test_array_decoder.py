@@ -10,7 +10,7 @@ import torch
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder, has_array_form
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.kernels.array_functions import sinusoids
+from nmt.kernels.array_functions import SINUSOIDS, sinusoids
 from nmt.kernels.array_top_k import array_top_tokens
 from nmt.model.transformer import Transformer
 
@@ -27,6 +27,17 @@ VARIANTS = {
         PAPER, norm="pre", norm_kind="rms", positions="learned", tied="target", activation="reglu"
     ),
     "odd widths": replace(PAPER, d_model=37, d_ff=51, heads=3, d_k=6, d_v=5, positions="rotary"),
+    "Marian": replace(
+        PAPER,
+        activation="silu",
+        positions="sinusoidal_halves",
+        attention_bias=True,
+        softmax_bias=True,
+        norm_epsilon=1e-3,
+    ),
+    "rotary, pre-norm, untied, biases": replace(
+        PAPER, norm="pre", positions="rotary", tied="none", attention_bias=True, softmax_bias=True
+    ),
     "one head, one layer": replace(PAPER, encoder_layers=1, decoder_layers=1, heads=1),
 }
 V = 70  # not a multiple of the blocks of ArrayLinear
@@ -83,7 +94,7 @@ def test_each_step_agrees_with_the_model(model: Transformer, sentences: int) -> 
 def test_tables_of_positions_grow() -> None:
     """A source of more positions than the first table has is encoded."""
     torch.manual_seed(3)
-    for positions in ("sinusoidal", "rotary"):
+    for positions in ("sinusoidal", "sinusoidal_halves", "rotary"):
         settings = replace(PAPER, encoder_layers=1, decoder_layers=1, positions=positions)
         model = Transformer(settings, V, pad_id=0).eval()
         source = numpy.arange(600)[None] % 60 + 3
@@ -105,6 +116,7 @@ def test_weights_are_left_as_they_were() -> None:
 def test_what_is_not_written_in_numpy_has_no_form() -> None:
     assert has_array_form(PAPER)
     assert not has_array_form(replace(PAPER, activation="geglu"))
+    assert not has_array_form(replace(PAPER, activation="gelu"))
     assert not has_array_form(replace(PAPER, positions="one that is not written yet"))
 
 
@@ -141,7 +153,7 @@ def test_tables_grow_while_another_thread_needs_longer_ones(
             numpy.testing.assert_array_equal(ours.encode(source).memory_keys, expected)
         return sinusoids(length, width)
 
-    monkeypatch.setattr("nmt.decoding.array_decoder.sinusoids", interrupted)
+    monkeypatch.setitem(SINUSOIDS, "sinusoidal", interrupted)
     ours.encode(source[:, :400])
     assert inside
     numpy.testing.assert_array_equal(ours.encode(source).memory_keys, expected)

@@ -20,6 +20,17 @@ VARIANTS = {
         SETTINGS, norm="pre", positions="rotary", activation="swiglu"
     ),
     "untied, RMS": replace(SETTINGS, tied="none", norm_kind="rms"),
+    "Marian": replace(
+        SETTINGS,
+        activation="silu",
+        positions="sinusoidal_halves",
+        attention_bias=True,
+        softmax_bias=True,
+        norm_epsilon=1e-5,
+    ),
+    "GELU, biases, odd heads": replace(
+        SETTINGS, activation="gelu", attention_bias=True, softmax_bias=True, tied="none", d_v=7
+    ),
 }
 SOURCE = torch.tensor([[5, 9, 4, 3], [7, 3, 0, 0]])
 TARGET = torch.tensor([[2, 6, 8], [2, 12, 5]])
@@ -28,7 +39,11 @@ TARGET = torch.tensor([[2, 6, 8], [2, 12, 5]])
 @pytest.fixture(params=VARIANTS)
 def model(request: pytest.FixtureRequest) -> Transformer:
     torch.manual_seed(1)
-    return Transformer(VARIANTS[request.param], vocab_size=50, pad_id=0).eval()
+    made = Transformer(VARIANTS[request.param], vocab_size=50, pad_id=0).eval()
+    for name, parameter in made.named_parameters():
+        if name.endswith("bias"):  # zeros would hide mistakes
+            nn.init.normal_(parameter, std=0.2)
+    return made
 
 
 def packed_logits(model: Transformer, precision: str, *, directly: bool) -> torch.Tensor:

@@ -31,6 +31,14 @@ MODEL = ModelSettings(
 MODELS = {
     "paper": MODEL,
     "newer": replace(MODEL, positions="rotary", norm="pre", norm_kind="rms", activation="swiglu"),
+    "Marian": replace(
+        MODEL,
+        activation="silu",
+        positions="sinusoidal_halves",
+        attention_bias=True,
+        softmax_bias=True,
+        norm_epsilon=1e-5,
+    ),
     "d_k is not d_v": replace(MODEL, d_v=12),
 }
 # Greatest distance of a gradient from float64's, as a share of its norm.

@@ -5,12 +5,16 @@ import pytest
 import torch
 from torch.nn.functional import layer_norm, rms_norm
 
-from nmt.config import ModelSettings
 from nmt.kernels import array_functions
-from nmt.kernels.array_functions import ARRAY_GATES, NORM_EPSILON, ArrayNorm, rotations, softmax
-from nmt.model.feed_forward import GATES
-from nmt.model.positions import RotaryTable, sinusoids
-from nmt.model.residual import make_norm
+from nmt.kernels.array_functions import (
+    ARRAY_ACTIVATIONS,
+    ARRAY_GATES,
+    ArrayNorm,
+    rotations,
+    softmax,
+)
+from nmt.model.feed_forward import ACTIVATIONS, GATES
+from nmt.model.positions import RotaryTable, sinusoids, sinusoids_in_halves
 
 DRAW = numpy.random.default_rng(5)
 X = (3 * DRAW.normal(size=(7, 12)) + 1).astype(numpy.float32)
@@ -22,13 +26,13 @@ def close(found: numpy.ndarray, expected: torch.Tensor) -> None:
     numpy.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_norms() -> None:
+@pytest.mark.parametrize("epsilon", [1e-6, 1e-2])
+def test_norms(epsilon: float) -> None:
     x, weight, bias = map(torch.from_numpy, (X, WEIGHT, BIAS))
     before = X.copy()
-    close(ArrayNorm(WEIGHT, BIAS)(X), layer_norm(x, (12,), weight, bias, NORM_EPSILON))
-    close(ArrayNorm(WEIGHT, None)(X), rms_norm(x, (12,), weight, NORM_EPSILON))
+    close(ArrayNorm(WEIGHT, BIAS, epsilon)(X), layer_norm(x, (12,), weight, bias, epsilon))
+    close(ArrayNorm(WEIGHT, None, epsilon)(X), rms_norm(x, (12,), weight, epsilon))
     assert (before == X).all()
-    assert make_norm(ModelSettings()).eps == NORM_EPSILON
 
 
 def test_softmax_replaces_its_argument() -> None:
@@ -37,6 +41,11 @@ def test_softmax_replaces_its_argument() -> None:
     expected = torch.from_numpy(x.copy()).softmax(-1)
     assert softmax(x) is x
     close(x, expected)
+
+
+@pytest.mark.parametrize("name", ARRAY_ACTIVATIONS)
+def test_activations(name: str) -> None:
+    close(ARRAY_ACTIVATIONS[name](X.copy()), ACTIVATIONS[name](torch.from_numpy(X)))
 
 
 @pytest.mark.parametrize("name", ARRAY_GATES)
@@ -49,6 +58,7 @@ def test_gates(name: str) -> None:
 @pytest.mark.parametrize("width", [4, 7])
 def test_positions(width: int) -> None:
     close(array_functions.sinusoids(50, width), sinusoids(50, width))
+    close(array_functions.sinusoids_in_halves(50, width), sinusoids_in_halves(50, width))
 
 
 def test_rotations() -> None:

@@ -17,7 +17,7 @@ from nmt.kernels.r_drop import r_drop_loss
 PAD = 0
 B, T, WIDTH, V = 4, 5, 16, 70  # 70 tokens are padded to 128
 LABELS = torch.randint(0, V, (B, T), generator=torch.Generator().manual_seed(1))
-Product = Callable[[Tensor, Tensor], Tensor]
+Product = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 Loss = Callable[[Tensor], Tensor]
 
 LOSSES: dict[str, Loss] = {
@@ -56,40 +56,46 @@ def precision(request: pytest.FixtureRequest) -> Precision:
     return PRECISIONS[request.param]
 
 
-def operands(kind: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Return x (B, T, WIDTH) and a weight (V, WIDTH) that want gradients."""
+def operands(kind: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x (B, T, WIDTH), a weight (V, WIDTH) and a bias (V,) that want gradients."""
     draw = torch.Generator().manual_seed(2)
-    shapes = (B, T, WIDTH), (V, WIDTH)
-    x, weight = (torch.randn(*shape, generator=draw).to(kind) / 4 for shape in shapes)
-    return x.requires_grad_(), weight.requires_grad_()
+    shapes = (B, T, WIDTH), (V, WIDTH), (V,)
+    x, weight, bias = (torch.randn(*shape, generator=draw).to(kind) / 4 for shape in shapes)
+    return x.requires_grad_(), weight.requires_grad_(), bias.requires_grad_()
 
 
-def results(product: Product, loss: Loss, precision: Precision) -> list[Tensor]:
-    """Return logits, loss and both gradients."""
-    x, weight = operands(precision.kind)
+def results(
+    product: Product, loss: Loss, precision: Precision, *, has_bias: bool = False
+) -> list[Tensor]:
+    """Return logits, loss and all gradients."""
+    x, weight, bias = operands(precision.kind)
     with precision.context():
-        logits = product(x, weight)
+        logits = product(x, weight, bias if has_bias else None)
     before = logits.detach().clone()
     value = loss(logits)
     (3 * value).backward()
-    assert x.grad is not None
-    assert weight.grad is not None
-    return [before, value.detach(), x.grad, weight.grad]
+    gradients = [each.grad for each in (x, weight, bias) if each.grad is not None]
+    assert len(gradients) == 2 + has_bias
+    return [before, value.detach(), *gradients]
 
 
+@pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("loss", [*LOSSES])
-def test_values_and_gradients_are_those_of_linear(loss: str, precision: Precision) -> None:
-    found = results(padded_linear, LOSSES[loss], precision)
-    expected = results(linear, LOSSES[loss], precision)
+def test_values_and_gradients_are_those_of_linear(
+    loss: str, precision: Precision, has_bias: bool
+) -> None:
+    found = results(padded_linear, LOSSES[loss], precision, has_bias=has_bias)
+    expected = results(linear, LOSSES[loss], precision, has_bias=has_bias)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == theirs.dtype
         assert ours.shape == theirs.shape
         assert float((ours - theirs).norm() / theirs.norm()) < precision.tolerance
 
 
+@pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("loss", [*LOSSES])
 def test_a_gradient_that_overwrote_the_logits_is_not_copied(
-    loss: str, precision: Precision, monkeypatch: pytest.MonkeyPatch
+    loss: str, precision: Precision, has_bias: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Backward multiplies by the memory of the padded logits, whose padding is zero."""
     used = []
@@ -104,33 +110,34 @@ def test_a_gradient_that_overwrote_the_logits_is_not_copied(
         return whole
 
     monkeypatch.setattr(padded_product, "with_padding", observed)
-    results(padded_linear, LOSSES[loss], precision)
+    results(padded_linear, LOSSES[loss], precision, has_bias=has_bias)
     assert used == [loss in OVERWRITING]
 
 
 @pytest.mark.parametrize("shape", [(WIDTH,), (1, WIDTH), (1, 1, WIDTH), (2, 3, 2, WIDTH)])
 def test_any_shape_is_multiplied(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
-    _, weight = operands(torch.float64)
-    found, expected = padded_linear(x, weight), linear(x, weight)
+    _, weight, bias = operands(torch.float64)
+    found, expected = padded_linear(x, weight, bias), linear(x, weight, bias)
     assert found.shape == expected.shape
     torch.testing.assert_close(found, expected)
     upstream = torch.randn_like(expected)
-    ours, theirs = (torch.autograd.grad(each, (x, weight), upstream) for each in (found, expected))
+    leaves = x, weight, bias
+    ours, theirs = (torch.autograd.grad(each, leaves, upstream) for each in (found, expected))
     torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("multiple", [7, 10, 64, 128])
 def test_the_memory_has_whole_tiles_and_the_view_the_vocabulary(multiple: int) -> None:
-    x, weight = operands(torch.float32)
-    logits = padded_linear(x, weight, multiple)
+    x, weight, _ = operands(torch.float32)
+    logits = padded_linear(x, weight, multiple=multiple)
     assert logits.shape[-1] == V
     assert logits.stride(-2) == -(-V // multiple) * multiple
     assert logits.is_contiguous() == (V % multiple == 0)  # then it is the plain product
 
 
 def test_without_gradients_it_multiplies_too() -> None:
-    x, weight = operands(torch.float32)
+    x, weight, _ = operands(torch.float32)
     with torch.no_grad():
         assert not padded_linear(x, weight).requires_grad
         torch.testing.assert_close(padded_linear(x, weight), linear(x, weight))

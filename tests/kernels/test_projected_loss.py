@@ -12,26 +12,33 @@ V = 30
 LABELS = torch.tensor([5, PAD, 3, 7, PAD, 29, 1, 4, 4, PAD, 8])
 
 
-def inputs(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
-    """Return hidden (11, 8) and a weight (30, 8), the same at each call."""
+def inputs(dtype: torch.dtype = torch.float32, *, has_bias: bool = False) -> list[Tensor]:
+    """Return hidden (11, 8), a weight (30, 8) and perhaps a bias (30,), the same at each call."""
     draws = torch.Generator().manual_seed(1)
-    hidden, weight = (torch.randn(n, 8, generator=draws, dtype=dtype) for n in (len(LABELS), V))
-    return hidden.requires_grad_(), weight.requires_grad_()
+    shapes = (len(LABELS), 8), (V, 8), (V,)
+    made = [torch.randn(*shape, generator=draws, dtype=dtype) for shape in shapes]
+    return [each.requires_grad_() for each in made[: 2 + has_bias]]
 
 
-def fast(hidden: Tensor, weight: Tensor, smoothing: float = 0.1) -> loss.LossSums:
-    return projected_loss.projected_loss(hidden, weight, LABELS, smoothing, PAD)
+def fast(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None = None, *, smoothing: float = 0.1
+) -> loss.LossSums:
+    return projected_loss.projected_loss(hidden, weight, LABELS, smoothing, PAD, bias)
 
 
-def reference(hidden: Tensor, weight: Tensor, smoothing: float = 0.1) -> loss.LossSums:
-    return reference_projected_loss(hidden, weight, LABELS, smoothing, PAD)
+def reference(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None = None, *, smoothing: float = 0.1
+) -> loss.LossSums:
+    return reference_projected_loss(hidden, weight, LABELS, smoothing, PAD, bias)
 
 
+@pytest.mark.parametrize("has_bias", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize(("block", "chunk"), [(1, 1), (3, 200), (4, 300), (512, 1 << 20)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-13)])
 def test_equals_the_reference(
     smoothing: float,
+    has_bias: bool,
     block: int,
     chunk: int,
     dtype: torch.dtype,
@@ -41,25 +48,25 @@ def test_equals_the_reference(
     """Values and gradients agree for any size of blocks and of the chunks within a block."""
     monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
     monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
-    found, expected = fast(*inputs(dtype), smoothing), reference(*inputs(dtype), smoothing)
+    of_found, of_expected = (inputs(dtype, has_bias=has_bias) for _ in range(2))
+    found = fast(*of_found, smoothing=smoothing)
+    expected = reference(*of_expected, smoothing=smoothing)
     torch.testing.assert_close(found, expected, rtol=tolerance, atol=0)
     assert not found.plain.requires_grad
-    of_found, of_expected = inputs(dtype), inputs(dtype)
     # The loss is part of a larger sum: its gradient is not 1.
-    found_gradients = torch.autograd.grad(fast(*of_found, smoothing).smoothed * 3, of_found)
-    expected_gradients = torch.autograd.grad(
-        reference(*of_expected, smoothing).smoothed * 3, of_expected
-    )
+    found_gradients = torch.autograd.grad(found.smoothed * 3, of_found)
+    expected_gradients = torch.autograd.grad(expected.smoothed * 3, of_expected)
     torch.testing.assert_close(
         found_gradients, expected_gradients, rtol=tolerance, atol=10 * tolerance
     )
 
 
-def test_bf16_is_as_exact_as_separate_products() -> None:
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_bf16_is_as_exact_as_separate_products(has_bias: bool) -> None:
     """Under autocast, the error to float64 is at most a little larger than the reference's."""
 
     def results(function: object, dtype: torch.dtype, *, rounds: bool) -> list[Tensor]:
-        leaves = inputs()
+        leaves = inputs(has_bias=has_bias)
         cast = [leaf.to(dtype) for leaf in leaves]
         with torch.autocast("cpu", torch.bfloat16, enabled=rounds, cache_enabled=False):
             sums: loss.LossSums = function(*cast)  # type: ignore[operator] # one of the two

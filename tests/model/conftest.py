@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.model.transformer import Transformer
@@ -31,8 +32,12 @@ def _double() -> Iterator[None]:
 
 
 def small_model(settings: ModelSettings) -> Transformer:
-    """Return a Transformer with random weights, in evaluation mode."""
-    return Transformer(settings, vocab_size=17, pad_id=PAD).eval()
+    """Return a Transformer with random weights and biases, in evaluation mode."""
+    model = Transformer(settings, vocab_size=17, pad_id=PAD).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias") and "norm" not in name:  # zeros would hide mistakes
+            nn.init.normal_(parameter, std=0.5)
+    return model
 
 
 VARIANTS: dict[str, ModelSettings] = {
@@ -43,6 +48,22 @@ VARIANTS: dict[str, ModelSettings] = {
     "pre-rms": replace(SMALL, norm="pre", norm_kind="rms"),
     "swiglu": replace(SMALL, activation="swiglu"),
     "untied": replace(SMALL, tied="none"),
+    "Marian": replace(
+        SMALL,
+        activation="silu",
+        positions="sinusoidal_halves",
+        attention_bias=True,
+        softmax_bias=True,
+        norm_epsilon=1e-5,
+    ),
+    "rotary, untied, biases": replace(
+        SMALL,
+        activation="gelu",
+        positions="rotary",
+        tied="none",
+        attention_bias=True,
+        softmax_bias=True,
+    ),
     "all at once": replace(
         SMALL,
         norm="pre",

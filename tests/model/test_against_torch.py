@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
@@ -15,19 +16,35 @@ from nmt.model.feed_forward import FeedForward
 
 WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)
-both_norms = pytest.mark.parametrize("norm", ["post", "pre"])
-LIKE_OURS: dict[str, Any] = {"dropout": 0.0, "layer_norm_eps": 1e-6, "batch_first": True}
+# PyTorch's settings, and ours with the same meaning.
+KINDS: dict[str, tuple[dict[str, Any], ModelSettings]] = {
+    "post": ({"layer_norm_eps": 1e-6}, SETTINGS),
+    "pre": ({"layer_norm_eps": 1e-6, "norm_first": True}, replace(SETTINGS, norm="pre")),
+    "SiLU, biases, epsilon": (
+        {"activation": silu, "layer_norm_eps": 1e-5},
+        replace(SETTINGS, activation="silu", attention_bias=True, norm_epsilon=1e-5),
+    ),
+    "GELU, pre, biases, epsilon": (
+        {"activation": gelu, "layer_norm_eps": 1e-3, "norm_first": True},
+        replace(SETTINGS, activation="gelu", norm="pre", attention_bias=True, norm_epsilon=1e-3),
+    ),
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+LIKE_OURS: dict[str, Any] = {"dropout": 0.0, "batch_first": True}
 EXACT: dict[str, Any] = {"atol": 1e-10, "rtol": 0.0}
 
 
 def copy_attention(ours: MultiHeadAttention, theirs: nn.MultiheadAttention) -> None:
-    """Give PyTorch's attention our weights, which have no biases."""
+    """Give PyTorch's attention our weights; without biases, it gets zeros."""
     assert theirs.in_proj_weight is not None
-    ours_in = [each.weight for each in ours.children() if isinstance(each, nn.Linear)][:-1]
-    theirs.in_proj_weight.copy_(torch.cat(ours_in))
-    theirs.in_proj_bias.zero_()
+    layers = [each for each in ours.children() if isinstance(each, nn.Linear)][:-1]
+    theirs.in_proj_weight.copy_(torch.cat([each.weight for each in layers]))
     theirs.out_proj.weight.copy_(ours.out.weight)
+    theirs.in_proj_bias.zero_()
     theirs.out_proj.bias.zero_()
+    if ours.out.bias is not None:
+        theirs.in_proj_bias.copy_(torch.cat([each.bias for each in layers]))
+        theirs.out_proj.bias.copy_(ours.out.bias)
 
 
 def copy_feed_forward(ours: FeedForward, linear1: nn.Linear, linear2: nn.Linear) -> None:
@@ -47,15 +64,16 @@ def padding() -> torch.Tensor:
     return torch.arange(5) >= torch.tensor([5, 2, 4])[:, None]
 
 
-@both_norms
+@each_kind
 @torch.no_grad()
-def test_encoder_stack_equals_torch(norm: str) -> None:
+def test_encoder_stack_equals_torch(kind: str) -> None:
+    like, settings = KINDS[kind]
     x, is_padding = torch.randn(3, 5, 12), padding()
     expected = actual = x
     for _ in range(3):
-        ours = EncoderLayer(replace(SETTINGS, norm=norm))
+        ours = EncoderLayer(settings)
         randomise(ours)
-        theirs = nn.TransformerEncoderLayer(**WIDTHS, **LIKE_OURS, norm_first=norm == "pre")
+        theirs = nn.TransformerEncoderLayer(**WIDTHS, **LIKE_OURS, **like)
         copy_attention(ours.self_attention, theirs.self_attn)
         copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)
         theirs.norm1.load_state_dict(ours.self_attention_norm.norm.state_dict())
@@ -65,16 +83,17 @@ def test_encoder_stack_equals_torch(norm: str) -> None:
     torch.testing.assert_close(actual[~is_padding], expected[~is_padding], **EXACT)
 
 
-@both_norms
+@each_kind
 @torch.no_grad()
-def test_decoder_stack_equals_torch(norm: str) -> None:
+def test_decoder_stack_equals_torch(kind: str) -> None:
+    like, settings = KINDS[kind]
     x, memory, is_padding = torch.randn(3, 4, 12), torch.randn(3, 5, 12), padding()
     mask = torch.ones(4, 4, dtype=torch.bool).triu(1)
     expected = actual = x
     for _ in range(3):
-        ours = DecoderLayer(replace(SETTINGS, norm=norm))
+        ours = DecoderLayer(settings)
         randomise(ours)
-        theirs = nn.TransformerDecoderLayer(**WIDTHS, **LIKE_OURS, norm_first=norm == "pre")
+        theirs = nn.TransformerDecoderLayer(**WIDTHS, **LIKE_OURS, **like)
         copy_attention(ours.self_attention, theirs.self_attn)
         copy_attention(ours.cross_attention, theirs.multihead_attn)
         copy_feed_forward(ours.feed_forward, theirs.linear1, theirs.linear2)

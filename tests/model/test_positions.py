@@ -6,7 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.model.positions import LearnedPositions, make_positions, sinusoids
+from nmt.model.positions import (
+    LearnedPositions,
+    make_positions,
+    sinusoids,
+    sinusoids_in_halves,
+)
 from nmt.model.transformer import Transformer
 from tests.model.conftest import SMALL, small_model
 
@@ -31,6 +36,15 @@ def test_odd_width_ends_in_a_sine() -> None:
     assert table[1].tolist() == pytest.approx(
         [math.sin(1), math.cos(1), math.sin(10_000 ** (-2 / 3))], abs=1e-7
     )
+
+
+def test_hand_worked_halves() -> None:
+    """The same angles: all sines, then all cosines; an odd width has one more sine."""
+    expected = [math.sin(2), math.sin(0.02), math.cos(2), math.cos(0.02)]
+    assert sinusoids_in_halves(3, 4)[2].tolist() == pytest.approx(expected, abs=1e-7)
+    last = 10_000 ** (-2 / 3)
+    expected = [math.sin(1), math.sin(last), math.cos(1)]
+    assert sinusoids_in_halves(2, 3)[1].tolist() == pytest.approx(expected, abs=1e-7)
 
 
 def test_a_longer_table_starts_with_the_shorter_one() -> None:

@@ -56,6 +56,51 @@ def test_rms_norm_by_hand() -> None:
     torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["layer", "rms"])
+def test_the_epsilon_of_norms_by_hand(kind: str) -> None:
+    """(1, -1) has mean 0 and variance 1; with an epsilon of 0.01 it is divided by sqrt(1.01)."""
+    norm = AddAndNorm(replace(SMALL, d_model=2, norm_kind=kind, norm_epsilon=0.01))
+    out = norm(torch.tensor([[[1.0, -1.0]]]), torch.zeros_like)
+    expected = torch.tensor([[[1 / 1.01**0.5, -1 / 1.01**0.5]]])
+    torch.testing.assert_close(out, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("activation", "function"), [("silu", silu), ("gelu", gelu)])
+def test_plain_feed_forward_by_its_formula(activation: str, function: object) -> None:
+    """f(x W_1 + b_1) W_2 + b_2, at the full width."""
+    assert callable(function)
+    layer = FeedForward(replace(SMALL, activation=activation))
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    x = torch.randn(2, 3, 12)
+    inner, outer = layer.inner, layer.outer
+    assert inner.weight.shape == (SMALL.d_ff, 12)
+    expected = function(x @ inner.weight.T + inner.bias) @ outer.weight.T + outer.bias
+    torch.testing.assert_close(layer(x), expected, atol=1e-12, rtol=0)
+
+
+def test_new_biases_are_zero() -> None:
+    """A model that has them starts as one without."""
+    settings = replace(SMALL, attention_bias=True, softmax_bias=True)
+    model = Transformer(settings, vocab_size=17, pad_id=PAD)
+    names = ("query_key_value", "query", "key_value", "out")
+    expected = {
+        f"{layer}.{attention}.{name}.bias"
+        for layer, attention in (
+            *((f"encoder.{number}", "self_attention") for number in range(2)),
+            *((f"decoder.{number}", "self_attention") for number in range(2)),
+            *((f"decoder.{number}", "cross_attention") for number in range(2)),
+        )
+        for name in (names[:1] if attention == "self_attention" else names[1:3])
+    }
+    expected |= {name.rpartition(".")[0].rpartition(".")[0] + ".out.bias" for name in expected}
+    expected.add("embeddings.softmax_bias")
+    without = Transformer(SMALL, vocab_size=17, pad_id=PAD).state_dict().keys()
+    added = {name: each for name, each in model.state_dict().items() if name not in without}
+    assert added.keys() == expected
+    assert not any(each.any() for each in added.values())
+
+
 @pytest.mark.parametrize(
     ("activation", "function"),
     [("glu", sigmoid), ("reglu", torch.relu), ("geglu", gelu), ("swiglu", silu)],
@@ -141,3 +186,12 @@ def test_untied_matrices(tied: str, matrices: int) -> None:
     )
     x = torch.randn(1, 1, 12)
     torch.testing.assert_close(embeddings.project(x), x @ softmax.T)
+
+
+def test_each_logit_has_its_bias() -> None:
+    embeddings = small_model(replace(SMALL, softmax_bias=True)).embeddings
+    assert embeddings.softmax_bias is not None
+    assert embeddings.softmax_bias.shape == (17,)
+    x = torch.randn(2, 3, 12)
+    expected = x @ embeddings.weight.T + embeddings.softmax_bias
+    torch.testing.assert_close(embeddings.project(x), expected)

@@ -16,11 +16,17 @@ from nmt.recipe.size import count_parameters, weight_shapes
 V = 17
 SMALL = ModelSettings(2, 3, d_model=10, d_ff=7, heads=3, d_k=4, d_v=2, max_positions=9)
 VARIANTS = {
-    "positions": ("sinusoidal", "learned", "rotary"),
+    "positions": ("sinusoidal", "learned", "rotary"),  # halves have no weights either
     "norm": ("post", "pre"),
     "norm_kind": ("layer", "rms"),
-    "activation": ("relu", "glu", "reglu", "geglu", "swiglu"),
+    "activation": ("relu", "silu", "swiglu"),
     "tied": ("all", "target", "none"),
+}
+BIASES = {
+    "positions": ("sinusoidal", "learned"),
+    "tied": ("all", "none"),
+    "attention_bias": (False, True),
+    "softmax_bias": (False, True),
 }
 
 
@@ -38,7 +44,8 @@ def test_weights_of_each_recipe(name: str) -> None:
     assert_weights_are_those_of_the_network(load_recipe(name).model)
 
 
-def test_weights_of_each_variant() -> None:
-    for values in product(*VARIANTS.values()):
-        changes: dict[str, Any] = dict(zip(VARIANTS, values, strict=True))
+@pytest.mark.parametrize("variants", [VARIANTS, BIASES], ids=["parts", "biases"])
+def test_weights_of_each_variant(variants: dict[str, tuple[Any, ...]]) -> None:
+    for values in product(*variants.values()):
+        changes: dict[str, Any] = dict(zip(variants, values, strict=True))
         assert_weights_are_those_of_the_network(replace(SMALL, **changes))

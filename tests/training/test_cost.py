@@ -35,7 +35,8 @@ def variants() -> Iterator[ModelSettings]:
         for name, declared in declared_settings():
             section, key = name.split(".")
             if section == "model":
-                for choice in declared.metadata["choices"]:
+                flag = [True] if isinstance(declared.default, bool) else []
+                for choice in [*declared.metadata["choices"], *flag]:
                     yield replace(shape, **{key: choice})
 
 
@@ -107,6 +108,8 @@ def kept_bytes(model: ModelSettings, source: Tensor, target: Tensor, *, bf16: bo
         replace(SMALL, d_model=64, d_ff=256, norm="pre", attention_dropout=0.1),
         replace(SMALL, d_model=64, d_ff=256, norm_kind="rms", activation="swiglu", dropout=0.1),
         replace(SMALL, d_model=64, d_ff=256, d_k=16, positions="rotary", tied="none"),
+        replace(SMALL, d_model=64, d_ff=256, activation="silu", attention_bias=True, dropout=0.1),
+        replace(SMALL, d_model=64, d_ff=256, activation="gelu", softmax_bias=True),
     ],
 )
 def test_activations_are_estimated_within_5_percent(model: ModelSettings, bf16: bool) -> None:

@@ -25,7 +25,7 @@ export function showEmbedding(view, data) {
       { class: "note" },
       `Each strip is a vector of d_model = ${data.model.d_model} numbers. Blue is below zero, `,
       "orange is above. ",
-      data.model.positions === "sinusoidal"
+      data.model.positions.startsWith("sinusoidal")
         ? "A position is made of sines and cosines with increasing wavelengths."
         : "",
     ),

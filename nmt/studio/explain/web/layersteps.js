@@ -16,6 +16,13 @@ const SUBLAYERS = {
 
 const NORMS = { layer: "LayerNorm", rms: "RMSNorm" };
 
+// Activations without a gate.
+const ACTIVATIONS = {
+  relu: "max(0, xW₁ + b₁)",
+  silu: "SiLU(xW₁ + b₁)",
+  gelu: "GELU(xW₁ + b₁)",
+};
+
 // The gates of a gated feed-forward sub-layer (Shazeer, 2020).
 const GATES = {
   glu: "σ(xW + b)",
@@ -69,19 +76,24 @@ function attentionSteps(part, position, model) {
 }
 
 function feedForward(layer, position, model) {
-  const hidden = layer.hidden.row(position);
-  const active = hidden.filter((each) => each > 0).length;
-  const [formula, meaning] = model.activation === "relu"
-    ? ["max(0, xW₁ + b₁)", `${active} of ${hidden.length} units are active for this token`]
-    : [
-      `${GATES[model.activation]} ⊙ (xV + c)`,
-      `${hidden.length} units, each with its gate`,
-    ];
   return [
     ...preNorm(layer, position, model),
-    line(formula, meaning, layer.hidden, position),
+    line(...hiddenWords(layer.hidden.row(position), model), layer.hidden, position),
     line("· W₂ + b₂", "projected to d_model", layer.feed_forward, position),
     line(summed(model), "output of the layer", layer.output, position),
+  ];
+}
+
+/** Return the formula of the inner layer and a word about its units. */
+function hiddenWords(hidden, model) {
+  const gate = GATES[model.activation];
+  if (gate) return [`${gate} ⊙ (xV + c)`, `${hidden.length} units, each with its gate`];
+  const active = hidden.filter((each) => each > 0).length;
+  return [
+    ACTIVATIONS[model.activation],
+    model.activation === "relu"
+      ? `${active} of ${hidden.length} units are active for this token`
+      : `${hidden.length} units`,
   ];
 }
 
