@@ -120,6 +120,15 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
     assert "LayerNorm" not in browser.text("main")
 
 
+def test_the_page_describes_the_choices_of_marian(browser: Browser, tmp_path: Path) -> None:
+    run = train_tiny(tmp_path, "model.activation=silu", "model.positions=sinusoidal_halves")
+    model = load_model(run, "cpu")
+    browser.open(write(explain(model, "sun moon", model.recipe.decode, print), tmp_path))
+    assert len(browser.all("#embedding > .lead")) == 1
+    assert "all sines before all cosines" in browser.text("#embedding .lead")
+    assert "SiLU(xW₁ + b₁)" in browser.texts("#encoder .formula")
+
+
 def test_the_page_describes_characters_and_learned_positions(
     browser: Browser, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.decoding.packing import call_directly, packed_copy
+from nmt.kernels import int8
 from nmt.model.positions import SinusoidalPositions
 from nmt.model.transformer import Transformer
 
@@ -67,6 +68,18 @@ def test_a_packed_copy_agrees_with_the_model(
     found = packed_logits(model, precision, directly=directly)
     largest = float(expected.abs().max())
     torch.testing.assert_close(found, expected, atol=tolerance * largest, rtol=0)
+
+
+@pytest.mark.skipif(not int8.has_int8("cpu"), reason="this processor has no products in 8 bits")
+def test_a_copy_in_8_bits_is_close_to_the_model(
+    model: Transformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Biases of queries are scaled with their weights, those of logits are added."""
+    monkeypatch.setattr(int8, "LARGE", 0)
+    with torch.no_grad():
+        expected = model(SOURCE, TARGET)
+    found = packed_logits(model, "int8", directly=True)
+    assert (found - expected).norm() < 0.05 * expected.norm()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
