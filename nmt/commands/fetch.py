@@ -10,7 +10,7 @@ from nmt.artifacts.run_folder import DATA
 from nmt.commands.completion import complete_fetched
 from nmt.commands.options import data_dir_option_of, set_option
 from nmt.errors import UsageError, shown
-from nmt.recipe import DEFAULT_RECIPE, find_recipe, load_recipe, shipped_recipes, suggestion
+from nmt.recipe import DEFAULT_RECIPE, find_recipe, load_recipe, suggestion
 
 HUB = "https://huggingface.co"
 
@@ -53,15 +53,13 @@ def command(
     """
     from nmt.interop.opus_names import COMMON, model_name
 
-    if is_recipe(name):
+    model = None if is_recipe(name) else model_name(name)
+    if model is None:
+        if "opus" in name.lower() and not is_recipe(name):
+            raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
         check_no_option_of_models(name)
         fetch_corpora(name, data_dir, overrides)
         return
-    model = model_name(name)
-    if model is None:
-        raise UsageError(
-            f"no recipe or model {shown(name)}{suggestion(name, [*shipped_recipes(), *COMMON])}"
-        )
     if overrides:
         raise UsageError(
             f"--set changes settings of a recipe, but {model} is a model; leave it out"

@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
+from nmt.recipe.model_recipe import ENDING, model_tables
 from nmt.recipe.rules import check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
@@ -120,7 +121,7 @@ def find_recipe(name: str, folder: Path = Path()) -> Path:
     if "\0" in name:
         raise UsageError(f"no recipe {shown(name)}: no name holds a null character")
     path = STDIN if name == "-" else folder / name
-    if path.suffix == ".toml" or is_source(path):
+    if path.suffix in (".toml", ENDING) or is_source(path):
         return path
     known = shipped_recipes()
     if name not in known:
@@ -139,9 +140,9 @@ def is_source(path: Path) -> bool:
 def read_tables(path: Path) -> dict[str, Any]:
     """Return a recipe file's tables merged over those of the recipes that it extends.
 
-    The key `extends` names a shipped recipe, or a file relative to the recipe's own folder. Raises
-    NmtError for a bad file, a circle or too long a chain; UsageError if `path` is not TOML and has
-    another ending, because it is probably text.
+    The key `extends` names a shipped recipe, or a file relative to the recipe's own folder: a
+    recipe, or a model file, which holds one. Raises NmtError for a bad file, a circle or too long a
+    chain; UsageError if `path` is not TOML and has another ending, because it is probably text.
     """
     chain: list[dict[str, Any]] = []
     places: list[str] = []
@@ -151,7 +152,10 @@ def read_tables(path: Path) -> dict[str, Any]:
         # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
         places.append(os.path.realpath(path))
         try:
-            chain.append(parse_toml(read_text(path), str(path)))
+            if chain and path.suffix == ENDING:
+                chain.append(model_tables(path))
+            else:
+                chain.append(parse_toml(read_text(path), str(path)))
         except NmtError as error:
             if chain or path.suffix == ".toml" or isinstance(error.__cause__, OSError):
                 raise
