@@ -6,10 +6,8 @@ import click
 
 from nmt.commands.completion import complete_run
 
-FORMATS = (
-    "ctranslate2",
-    "huggingface",
-)  # the names in `nmt.interop.export.FORMATS`, which imports more
+# The names in `nmt.interop.export.FORMATS`, which imports more.
+FORMATS = ("ctranslate2", "huggingface", "onnx")
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
 
@@ -21,7 +19,7 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
     type=click.Choice(FORMATS),
     required=True,
     help="ctranslate2: a folder that CTranslate2 loads; huggingface: a folder that transformers"
-    " loads.",
+    " loads; onnx: graphs that onnxruntime runs.",
 )
 @click.option(
     "--quantization",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nmt.artifacts.model_file import Weights
 from nmt.config import ModelSettings
 from nmt.interop.huggingface_architecture import Architecture
-from nmt.kernels.array_functions import sinusoids
+from nmt.kernels.array_functions import sinusoids_in_halves
 
 Array = NDArray[numpy.float32]
 
@@ -53,7 +53,7 @@ def huggingface_weights(
     if settings.positions == "sinusoidal":
         weights = reordered(weights, settings.d_model)
     if settings.positions != "learned":
-        table = sinusoids(length, settings.d_model)[:, sines_first(settings.d_model)]
+        table = sinusoids_in_halves(length, settings.d_model)
         names = (f"embeddings.{side}_positions.table" for side in ("source", "target"))
         weights = {**weights, **dict.fromkeys(names, table)}
     found = embeddings(weights, settings, architecture)
@@ -61,7 +61,11 @@ def huggingface_weights(
         stack, number, rest = (*name.split(".", 2), "")[:3]
         if stack in ("encoder", "decoder"):
             for theirs, part in layer_weights(rest, array):
-                found[f"model.{stack}.layers.{number}.{theirs}"] = part
+                layer = f"model.{stack}.layers.{number}."
+                found[layer + theirs] = part
+                if theirs.endswith("_proj.weight"):  # its bias may come before or after it
+                    bias = layer + theirs.removesuffix("weight") + "bias"
+                    found.setdefault(bias, numpy.zeros(len(part), numpy.float32))
         elif stack in ("encoder_norm", "decoder_norm"):
             found[f"model.{stack.removesuffix('_norm')}.layer_norm.{number}"] = array
     return {name: numpy.ascontiguousarray(each) for name, each in found.items()}
@@ -69,7 +73,7 @@ def huggingface_weights(
 
 def reordered(weights: Weights, width: int) -> dict[str, Array]:
     """Return weights with the even dimensions of the model's width before the odd ones."""
-    order = sines_first(width)
+    order = numpy.concatenate([numpy.arange(0, width, 2), numpy.arange(1, width, 2)])
     found = {}
     for name, array in weights.items():
         if WIDE_ROWS.search(name):
@@ -79,11 +83,6 @@ def reordered(weights: Weights, width: int) -> dict[str, Array]:
         else:
             found[name] = array
     return found
-
-
-def sines_first(width: int) -> NDArray[numpy.int64]:
-    """Return the even dimensions, which are sines, then the odd ones."""
-    return numpy.concatenate([numpy.arange(0, width, 2), numpy.arange(1, width, 2)])
 
 
 def embeddings(
@@ -110,8 +109,7 @@ def embeddings(
 def layer_weights(name: str, array: Array) -> Iterator[tuple[str, Array]]:
     """Yield a weight of a layer in the parts that transformers has, with their names.
 
-    name: such as "self_attention.out.weight". Zeros follow where transformers has a bias and the
-    model may have none; a bias of the model comes later and replaces them.
+    name: such as "self_attention.out.weight".
     """
     module, _, kind = name.rpartition(".")
     ours = next(each for each in sorted(LAYERS, reverse=True) if module.startswith(each))
@@ -123,5 +121,3 @@ def layer_weights(name: str, array: Array) -> Iterator[tuple[str, Array]]:
     parts = STACKED[last]
     for part, each in zip(parts, numpy.split(array, len(parts)), strict=True):
         yield f"{place}.{part}.{kind}", each
-        if kind == "weight":
-            yield f"{place}.{part}.bias", numpy.zeros(len(each), numpy.float32)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from nmt.artifacts.model_file import read_model, save_model
 from nmt.artifacts.output_folder import MANIFEST
 from nmt.commands import export as export_command
 from nmt.interop import export
+from nmt.recipe import with_settings
 from tests.conftest import Run
 
 pytest.importorskip("ctranslate2")
@@ -63,8 +65,12 @@ def test_a_folder_has_a_card_with_the_licence(nmt: Run, tiny_run: Path, tmp_path
     }
 
 
-def test_a_refused_model_leaves_nothing(nmt: Run, right_to_left_run: Path, tmp_path: Path) -> None:
-    result = nmt("export", right_to_left_run, tmp_path / "out", "--to", "huggingface")
+def test_a_refused_model_leaves_nothing(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    content = read_model(tiny_run)
+    recipe = with_settings(content.recipe, {"model.target_order": "right_to_left"})
+    model = tmp_path / "model.safetensors"
+    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
+    result = nmt("export", model, tmp_path / "out", "--to", "huggingface")
     assert result.code == 1
     assert "model.target_order=right_to_left" in result.err
-    assert [*tmp_path.iterdir()] == []
+    assert [*tmp_path.iterdir()] == [model]

@@ -17,12 +17,21 @@ from tests.interop.models import batch, greedy, logits_of, random_model, tokeniz
 
 transformers = pytest.importorskip("transformers")
 
+MARIAN = {
+    "model.positions": "sinusoidal_halves",
+    "model.activation": "silu",
+    "model.attention_bias": True,
+    "model.softmax_bias": True,
+    "model.tied": "none",
+}
 SHAPES: list[dict[str, Any]] = [
     {},
     {"model.tied": "target"},
     {"model.tied": "none"},
     {"model.norm": "pre"},
     {"model.norm": "pre", "model.positions": "learned", "model.max_positions": 32},
+    MARIAN,
+    {"model.norm": "pre", "model.activation": "gelu", "model.attention_bias": True},
     {"model.heads": 1, "model.d_k": 16, "model.d_v": 16, "model.decoder_layers": 2},
 ]
 
@@ -109,6 +118,7 @@ def test_text_has_equal_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
         ({"model.positions": "learned"}, "model.positions=learned with model.norm=post"),
         ({"model.norm": "pre", "model.tied": "none"}, "model.tied=none with model.norm=pre"),
         ({"model.d_v": 4}, "model.d_v"),
+        ({"model.norm_epsilon": 1e-4}, "model.norm_epsilon=0.0001"),
         ({"model.target_order": "right_to_left"}, "model.target_order=right_to_left"),
     ],
     ids=str,

@@ -1,0 +1,173 @@
+"""Exports to ONNX: onnxruntime computes our logits, at once and step by step, for every model."""
+
+import builtins
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.errors import NmtError
+from nmt.interop.onnx_export import write
+from nmt.text.tokenizer import PAD, Tokenizer
+from tests.interop.models import batch, greedy, logits_of, random_model, tokenizer_of
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+MODERN = {
+    "model.norm": "pre",
+    "model.norm_kind": "rms",
+    "model.activation": "swiglu",
+    "model.positions": "rotary",
+}
+MARIAN = {
+    "model.positions": "sinusoidal_halves",
+    "model.activation": "silu",
+    "model.attention_bias": True,
+    "model.softmax_bias": True,
+    "model.tied": "none",
+}
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"model.tied": "target"},
+    {"model.tied": "none"},
+    {"model.norm": "pre", "model.positions": "learned", "model.max_positions": 32},
+    {"model.norm_kind": "rms"},
+    {"model.activation": "glu", "model.d_k": 6},
+    {"model.activation": "reglu", "model.decoder_layers": 2},
+    {"model.activation": "geglu", "model.d_v": 4},
+    {"model.positions": "rotary", "model.heads": 1},
+    MODERN,
+    MARIAN,
+    {"model.activation": "gelu", "model.norm_epsilon": 1e-3},
+]
+
+
+class Exported:
+    """An exported model in onnxruntime."""
+
+    def __init__(self, folder: Path) -> None:
+        self.settings: dict[str, Any] = json.loads((folder / "settings.json").read_text())
+        names = ("encoder", "decoder")
+        self.sessions = {
+            each: onnxruntime.InferenceSession(folder / self.settings[each]["file"])
+            for each in names
+        }
+
+    def run(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run a graph; check the names of what goes in and comes out."""
+        described = self.settings[name]
+        assert {*inputs} == {*described["inputs"]}
+        values = self.sessions[name].run(None, inputs)
+        return dict(zip(described["outputs"], values, strict=True))
+
+    def encode(self, source: Any) -> dict[str, Any]:
+        """Return the state before the first step."""
+        state = self.run("encoder", {"source_ids": source})
+        for layer in range(self.settings["decoder_layers"]):
+            for kind in ("key", "value"):
+                shape = len(source), self.settings["heads"], 0, self.settings[f"{kind}_width"]
+                state[f"self_{kind}s_{layer}"] = numpy.zeros(shape, numpy.float32)
+        return state
+
+    def step(self, ids: Any, state: dict[str, Any]) -> Any:
+        """Return the logits of new positions, and keep their keys and values in the state."""
+        found = self.run("decoder", {"target_ids": ids, **state})
+        logits = found.pop("logits")
+        state.update({name.removeprefix("new_"): each for name, each in found.items()})
+        return logits
+
+    def greedy(self, source: Any, length: int) -> list[int]:
+        """Return the most probable token again and again until EOS."""
+        state, ids = self.encode(source), [self.settings["bos_id"]]
+        while len(ids) <= length and ids[-1] != self.settings["eos_id"]:
+            logits = self.step(numpy.array([ids[-1:]]), state)[0, -1]
+            logits[self.settings["never_output_ids"]] = -numpy.inf
+            ids.append(int(logits.argmax()))
+        return ids
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_run: Path) -> Tokenizer:
+    return tokenizer_of(tiny_run)
+
+
+def check_equal(model: TrainedModel, folder: Path) -> None:
+    """Check logits and greedy outputs against ours."""
+    write(model, folder, "")
+    exported = Exported(folder)
+    source, target = batch(model.tokenizer)
+    ours = logits_of(model, source, target)
+    at_once = exported.step(target, exported.encode(source))
+    state = exported.encode(source)
+    steps = [exported.step(target[:, each : each + 1], state) for each in range(target.shape[1])]
+    for found in (at_once, numpy.concatenate(steps, axis=1)):
+        assert numpy.abs(found - ours).max() < 1e-4
+    for row, expected in zip(source, greedy(model, source, 11), strict=True):
+        assert exported.greedy(row[None][:, row != PAD], 11) == expected
+
+
+@pytest.mark.parametrize("settings", [{}, MODERN], ids=["paper", "modern"])
+def test_logits_and_outputs_are_ours(
+    settings: dict[str, Any], tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    check_equal(random_model(tokenizer, settings), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(each, id=" ".join(map(str, each.values())) or "paper") for each in SHAPES],
+)
+def test_every_shape(
+    settings: dict[str, Any], seed: int, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    check_equal(random_model(tokenizer, settings, seed), tmp_path)
+
+
+def test_both_graphs_share_one_file_of_weights(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    model = random_model(tokenizer, {})
+    write(model, tmp_path, "")
+    names: list[str] = []
+    for name in ("encoder", "decoder"):
+        graph = onnx.load(tmp_path / f"{name}.onnx", load_external_data=False).graph
+        outside = [each for each in graph.initializer if each.data_location]
+        names += [each.name for each in outside]
+        for each in outside:
+            place = {entry.key: entry.value for entry in each.external_data}
+            assert place["location"] == "weights.bin"
+            assert int(place["offset"]) % 4096 == 0
+    assert names.count("embeddings.weight") == names.count("positions") == 2
+    assert {*model.weights} == {*names} - {"positions"}
+
+
+def test_too_long_a_text_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    settings = {"model.positions": "learned", "model.max_positions": 8}
+    write(random_model(tokenizer, settings), tmp_path, "")
+    exported = Exported(tmp_path)
+    assert exported.settings["max_positions"] == 8
+    state = exported.encode(numpy.full((1, 8), 5))
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        exported.encode(numpy.full((1, 9), 5))
+    exported.step(numpy.full((1, 8), 5), state)
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        exported.step(numpy.full((1, 1), 5), state)
+
+
+def test_the_package_is_asked_for(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *others: Any) -> Any:
+        if name == "onnx":
+            raise ImportError
+        return real(name, *others)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(NmtError, match=r"pip install 'nmt\[onnx\]'"):
+        write(random_model(tokenizer, {}), tmp_path, "")
