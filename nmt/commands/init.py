@@ -9,11 +9,14 @@ import click
 from click.core import ParameterSource
 
 from nmt.artifacts.run_folder import run_folder
+from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, data_dir_option
+from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
 
 if TYPE_CHECKING:
+    from nmt.recipe.fine_tuning import TrainedModel
     from nmt.text.first_recipe import FirstRecipe, Wish
 
 
@@ -63,6 +66,13 @@ def language_code(text: str) -> str:
     metavar="SOURCE TARGET",
     help="Test set, for the final score.  [default: pairs held out of the corpus]",
 )
+@click.option(
+    "--init-from",
+    "model",
+    type=FILE,
+    shell_complete=complete_run,
+    help="Model to fine-tune: a run folder or a .safetensors file. The recipe extends it.",
+)
 @data_dir_option
 @click.option(
     "--gpu/--cpu",
@@ -79,6 +89,7 @@ def command(
     target_language: str | None,
     dev: tuple[Path, Path] | None,
     test: tuple[Path, Path] | None,
+    model: Path | None,
     data_dir: Path,
     has_gpu: bool | None,
 ) -> None:
@@ -90,8 +101,8 @@ def command(
     The command holds out pairs for a dev and a test set. No source of these sets is in the training
     text, also if you give the sets yourself. The training text and the sets are written into a
     folder with the recipe's name in the data folder. The sizes in the recipe suit the corpus;
-    comments give the reasons. You can train with the recipe as it is, or change any setting. The
-    corpus is read twice, so it cannot be a pipe.
+    comments give the reasons. With --init-from, the recipe fine-tunes a model. You can train with
+    the recipe as it is, or change any setting. The corpus is read twice, so it cannot be a pipe.
 
     \b
     Examples:
@@ -99,6 +110,7 @@ def command(
       nmt init pairs.en-de.tsv --output small.toml
       nmt init train.src.gz train.tgt.gz --source-language nl --target-language fr
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
+      nmt init corpus.en corpus.de --init-from opus.safetensors
     """
     from nmt.artifacts.outputs import check_new
     from nmt.system.log import note
@@ -109,8 +121,12 @@ def command(
     check_recipe_path(output)
     for given in filter(None, [text, dev_set, test_set]):
         given.check()
-    languages = choose_languages(source, target, source_language, target_language)
-    wish = Wish(text, languages, output, data_dir, dev_set, test_set, has_gpu)
+    start = None if model is None else trained_model(model)
+    known = ("", "") if start is None else pair_of(start.recipe)
+    languages = choose_languages(source, target, source_language, target_language, known)
+    if start and languages != known:
+        note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
+    wish = Wish(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
     if wish.held_out:
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     print_result(make_recipe(wish, note), wish)
@@ -133,12 +149,30 @@ def check_recipe_path(path: Path) -> None:
     check_output(path, "init")
 
 
+def trained_model(path: Path) -> "TrainedModel":
+    """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
+    from nmt.artifacts.model_file import find_model
+    from nmt.recipe.fine_tuning import read_trained
+
+    return read_trained(find_model(path))
+
+
+def pair_of(recipe: Recipe) -> tuple[str, str]:
+    """Return the languages of a recipe."""
+    return recipe.data.source_language, recipe.data.target_language
+
+
 def choose_languages(
-    source: Path, target: Path | None, given_source: str | None, given_target: str | None
+    source: Path,
+    target: Path | None,
+    given_source: str | None,
+    given_target: str | None,
+    known: tuple[str, str],
 ) -> tuple[str, str]:
     """Return the languages that were given, else those of the file names, else ask on a terminal.
 
-    Raises UsageError, without a terminal, for a language that nothing states.
+    known: those of the model to start from, taken before anyone is asked; or "". Raises UsageError,
+    without a terminal, for a language that nothing states.
     """
     from nmt.text.languages import language_of, languages_of_tsv
 
@@ -147,9 +181,8 @@ def choose_languages(
     )
     if named[0] == named[1]:  # one of the names must be wrong
         named = ("", "")
-    found = dict(
-        zip(("source", "target"), (given_source or named[0], given_target or named[1]), strict=True)
-    )
+    given = (given_source or named[0] or known[0], given_target or named[1] or known[1])
+    found = dict(zip(("source", "target"), given, strict=True))
     missing = [side for side, language in found.items() if not language]
     if missing and not is_terminal():
         raise UsageError(

@@ -72,7 +72,7 @@ class Choice:
 class ChosenSettings:
     """The settings that differ from the defaults, in the order of a recipe."""
 
-    start: StartingPoint
+    start: StartingPoint | None  # None: a model
     choices: tuple[Choice, ...]
     notes: tuple[str, ...] = ()  # notes about the whole recipe
 
@@ -211,14 +211,16 @@ def round_down(number: float) -> int:
 
 
 def commented_recipe(
-    heading: Sequence[str], data: Iterable[Choice], settings: ChosenSettings
+    heading: Sequence[str], data: Iterable[Choice], settings: ChosenSettings, extends: str = ""
 ) -> str:
     """Return a recipe as TOML with a comment beside each setting that has a reason.
 
     heading: the first lines, as sentences. data: the [data] settings; a name may have a third part,
-    as in `data.test.mine`.
+    as in `data.test.mine`. extends: what the recipe extends, or "".
     """
     lines = [f"# {line}" for line in heading]
+    if extends:
+        lines += ["", f"extends = {toml_value(extends)}"]
     section = ""
     for each in (*data, *settings.choices):
         name, _, key = each.name.partition(".")

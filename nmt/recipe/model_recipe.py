@@ -47,6 +47,6 @@ def metadata_of(path: Path) -> dict[str, Any]:
     try:
         header = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise NmtError(f"{path} is not an intact model file; name a model in `extends`") from error
+        raise NmtError(f"{path} is not an intact model file; name one that nmt wrote") from error
     metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
     return metadata if isinstance(metadata, dict) else {}

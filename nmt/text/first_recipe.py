@@ -18,6 +18,7 @@ from nmt.recipe.choice import (
     commented_recipe,
     nearest_start,
 )
+from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
 from nmt.recipe.settings import DECLARED
 from nmt.recipe.toml import toml_key, toml_value
 from nmt.system.atomic import atomic_folder, write_text
@@ -88,6 +89,7 @@ class Wish:
     dev: GivenText | None = None  # held out of the text if there is none
     test: GivenText | None = None
     has_gpu: bool | None = None  # of the machine that will train; None: look at this one
+    start: TrainedModel | None = None  # the model that training starts from
 
     @property
     def name(self) -> str:
@@ -147,12 +149,19 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
     shared = len(known[0] & known[1]) if len(known) > 1 else 0
     division = found.divide(dev=wish.dev is None, test=wish.test is None)
     settings = fitting_settings(wish, found, division)
-    warn(found, shared, notify)
+    warn(wish, found, shared, notify)
     is_divided = bool(wish.held_out or found.overlap)
     data = data_choices(wish, is_divided=is_divided)
-    text = commented_recipe(heading(wish, found, settings), data, settings)
-    recipe = parse_recipe(text, wish.name, str(wish.output))
+    first_lines = heading(wish, found, settings)
+    recipe = parse_recipe(
+        commented_recipe(first_lines, data, settings), wish.name, str(wish.output)
+    )
+    extends = ""
+    if wish.start:
+        extends, base = wish.start.link(wish.output), wish.start.recipe
+        recipe = replace(recipe, model=base.model, tokenizer=base.tokenizer, decode=base.decode)
     check_together(recipe)
+    text = commented_recipe(first_lines, data, settings, extends)
     sets = write_files(wish, text, division if is_divided else None)
     return FirstRecipe(recipe, settings, found, sets, shared)
 
@@ -171,6 +180,8 @@ def fitting_settings(wish: Wish, found: Survey, division: Division) -> ChosenSet
 
     Raises NmtError if a small training text allows no vocabulary.
     """
+    if wish.start:
+        return fine_tuning_settings(found.facts, wish.start)
     facts, is_gpu = found.facts, has_gpu(wish, found)
     settings = choose_settings(facts, has_gpu=is_gpu)
     if facts.characters > SMALL_TEXT:
@@ -212,10 +223,10 @@ def shown(pairs: Iterable[Pair], what: str) -> Iterable[Pair]:
     return progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=what)
 
 
-def warn(found: Survey, shared: int, notify: Notify) -> None:
+def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
     """Print notes that a user should read before training."""
     pairs = found.facts.pairs
-    if pairs < FEW_PAIRS:
+    if pairs < FEW_PAIRS and not wish.start:
         notify(
             f"{pairs:,} pairs are too few to learn to translate; the recipe works, but a useful"
             " model needs about 10,000 pairs"
@@ -244,12 +255,13 @@ def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
     facts = found.facts
     files = " and ".join(toml_value(path.name) for path in wish.text.paths)
     words = round(facts.words / facts.pairs)
+    rest = "the model's value" if wish.start else "its default"
     left_out = f" {found.blank:,} pairs with an empty side do not count." if found.blank else ""
     return [
         f"Recipe for {files}, written by `nmt init`.",
         f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
         *settings.notes,
-        "A setting that is not here has its default; `nmt train --help` lists them all.",
+        f"A setting that is not here has {rest}; `nmt train --help` lists them all.",
     ]
 
 

@@ -218,3 +218,49 @@ def test_the_next_commands_are_printed_and_parse(nmt: Run, tmp_path: Path) -> No
         "  nmt translate FILE --model 'runs/my own'\n"
     )
     assert sum(map(len, sets(load_recipe("my own.toml"), Path("d d")))) == 60
+
+
+def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
+    nmt: Run, tmp_path: Path, tiny_run: Path
+) -> None:
+    model = Path(shutil.copy(tiny_run / "model.safetensors", "old.safetensors"))
+    source, target = write(tmp_path, text(60))
+    result = nmt("init", source, target, "--init-from", model, "-o", "sub/new.toml")
+    assert (result.code, result.out) == (0, "")
+    assert "The recipe extends old.safetensors" in result.err
+    recipe, base = load_recipe("sub/new.toml"), load_recipe(str(tiny_run / "recipe.toml"))
+    assert (recipe.model, recipe.tokenizer, recipe.decode) == (
+        base.model,
+        base.tokenizer,
+        base.decode,
+    )
+    assert recipe.train.init_from == "old.safetensors"
+    assert recipe.train.max_updates >= recipe.train.warmup_updates > 0
+    assert len(list(chain(*sets(recipe)))) == 60
+    result = nmt("train", "sub/new.toml", "--max-updates", 2)
+    assert result.code == 0, result.err
+
+
+def test_the_model_states_the_languages_that_the_files_do_not(
+    nmt: Run, tmp_path: Path, tiny_run: Path
+) -> None:
+    source, target = write(tmp_path, text(60))
+    source, target = (each.rename(each.with_name(each.name + "x")) for each in (source, target))
+    assert nmt("init", source, target, "--init-from", tiny_run).code == 0
+    data = load_recipe("mine.toml").data
+    known = load_recipe(str(tiny_run / "recipe.toml")).data
+    assert (data.source_language, data.target_language) == (
+        known.source_language,
+        known.target_language,
+    )
+    options = ["--target-language", "fr", "-o", "other.toml", "--init-from", tiny_run]
+    result = nmt("init", source, target, *options)
+    assert (result.code, "the model translates" in result.err) == (0, True)
+
+
+def test_a_file_that_is_no_model_cannot_be_fine_tuned(nmt: Run, tmp_path: Path) -> None:
+    source, target = write(tmp_path, text(60))
+    result = nmt("init", source, target, "--init-from", source)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert f"{source} is not an intact model file" in result.err
+    assert not Path("mine.toml").exists()
