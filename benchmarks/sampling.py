@@ -17,9 +17,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt.artifacts.trained_model import load_model
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.system.processes import ProcessPool
 from nmt.text.corpus import read_lines
 

@@ -20,12 +20,12 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.artifacts.trained_model import TrainedModel
-    from nmt.decoding.annotators import Wanted
     from nmt.decoding.glossary import Entry
     from nmt.decoding.pair_scores import PairScore
     from nmt.decoding.scorer import Scorer
     from nmt.decoding.translation import Translation
     from nmt.decoding.translator import Translator
+    from nmt.decoding.wanted import Wanted
     from nmt.evaluation.results import Evaluation
     from nmt.training.outcome import TrainingOutcome
 
@@ -93,9 +93,9 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
 
-        from nmt.decoding.annotators import wanted_of
         from nmt.decoding.glossary import glossary_of
         from nmt.decoding.requests import plain, with_prefixes
+        from nmt.decoding.wanted import wanted_of
 
         wanted = wanted_of(self._trained, n_best, token_scores=token_scores, is_aligned=alignments)
         chosen = self.decode_settings(settings)

@@ -213,9 +213,9 @@ def command(
 
     model, settings = load_models(models, device, note, [*overrides, *flags])
 
-    from nmt.decoding.annotators import wanted_of
     from nmt.decoding.translate_file import translate_file
     from nmt.decoding.translator import Translator
+    from nmt.decoding.wanted import wanted_of
 
     wanted = wanted_of(model, n_best, token_scores=token_scores, is_aligned=bool(alignments))
     translator = Translator.of(model, settings, note, wanted, glossary=terms)

@@ -1,49 +1,24 @@
 """Annotators: what a user wants to know about hypotheses, added after the search of a batch.
 
 They run in the process that searched. A new one is a class with one method, `annotate`, a field of
-`Wanted`, a field of `Hypothesis`, and a line in `annotators_of`.
+`wanted.Wanted`, a field of `Hypothesis`, and a line in `annotators_of`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import AligningAttention, aligning_attention
+from nmt.decoding.links import AligningAttention
 from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
+from nmt.decoding.wanted import Wanted
 
 if TYPE_CHECKING:
     from nmt.decoding.incremental import IncrementalDecoder
 
 Outputs = list[list[Hypothesis]]  # the n best of each part
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The parts that a translation should have."""
-
-    n_best: int = 1  # candidates, at most the beam size
-    token_scores: bool = False  # the log-probability of each token
-    # How each model aligns the best translation with its source; empty: it is not aligned.
-    alignment: tuple[AligningAttention, ...] = ()
-
-
-ONE_TEXT = Wanted()
-
-
-def wanted_of(
-    model: TrainedModel, n_best: int | None, *, token_scores: bool, is_aligned: bool
-) -> Wanted:
-    """Return what the translations of a model and its ensemble should have.
-
-    n_best: None for the best one. is_aligned: the best one is aligned with its source.
-    """
-    models = (model, *model.ensemble) if is_aligned else ()
-    attentions = tuple(aligning_attention(each.recipe) for each in models)
-    return Wanted(1 if n_best is None else n_best, token_scores, attentions)
 
 
 class Annotator(Protocol):

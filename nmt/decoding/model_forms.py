@@ -9,6 +9,7 @@ from nmt.artifacts.model_file import Weights
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder
+from nmt.decoding.engine import EngineModel
 from nmt.decoding.search_model import SearchModel
 from nmt.text.tokenizer import PAD
 
@@ -26,16 +27,19 @@ class Models:
     # Returns the networks in evaluation mode, on the device.
     networks: Callable[[], "Sequence[Transformer]"]
     weights: Weights | None = None  # of a single model; None: only its network has them
+    loaded: EngineModel | None = None  # by another program, which then searches
 
     @classmethod
     def of(cls, model: TrainedModel) -> "Models":
         """Return a trained model and the others of its ensemble."""
         every = (model, *model.ensemble)
+        loaded = model if isinstance(model, EngineModel) else None
         return cls(
             model.device,
             tuple(each.recipe.model for each in every),
             lambda: [each.network for each in every],
-            None if model.ensemble else model.weights,
+            None if model.ensemble or loaded else model.weights,
+            loaded,
         )
 
     @classmethod

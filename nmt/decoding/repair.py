@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nmt.config import DecodeSettings, ModelSettings
+from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import AligningAttention, aligning_layer, with_links
-from nmt.decoding.model_forms import ModelForms
+from nmt.decoding.links import with_links
 from nmt.decoding.runaway import is_runaway, is_unusual
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import BLANK, Link, Translation
@@ -18,18 +17,14 @@ class Repair:
 
     def __init__(
         self,
-        forms: ModelForms,
-        models: Sequence[ModelSettings],
+        method: Searcher,
         tokenizer: Tokenizer,
-        settings: DecodeSettings,
         search: Callable[[Sequence[Part]], list[list[Hypothesis]]],
     ) -> None:
-        """Take the models in their forms, the settings of each, their tokenizer, their search."""
-        self._forms = forms
-        self._is_right_to_left = models[0].is_right_to_left
-        self._attentions = [AligningAttention(aligning_layer(each), None) for each in models]
+        """Take what searches a batch, the models' tokenizer, and what searches many parts."""
+        self._method = method
         self._tokenizer = tokenizer
-        self._settings = settings
+        self._settings = method.settings
         self._search = search
 
     def replace_runaways(self, encoded: EncodedSegments, found: list[list[Hypothesis]]) -> None:
@@ -81,16 +76,7 @@ class Repair:
     ) -> tuple[Link, ...]:
         """Return the aligned words of a text and its translation, from those of its parts."""
         aligned = [
-            replace(output, aligned_places=tuple(self._places(part, output)))
+            replace(output, aligned_places=tuple(self._method.places(part, output.ids)))
             for part, output in zip(parts, outputs, strict=True)
         ]
         return with_links(BLANK, text, parts, aligned, self._tokenizer).links
-
-    def _places(self, part: Part, output: Hypothesis) -> list[int]:
-        from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
-
-        # A model that writes from right to left reads its output so, too.
-        step = -1 if self._is_right_to_left else 1
-        ids = output.ids[::step]
-        (places,) = aligned_places(self._forms.decoders, self._attentions, [part.ids], [ids])
-        return places[::step]

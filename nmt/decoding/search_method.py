@@ -5,27 +5,30 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Union
 
 from nmt.config import DecodeSettings
-from nmt.decoding.annotators import Annotator, Wanted, annotators_of
+from nmt.decoding.annotators import Annotator, annotators_of
 from nmt.decoding.array_decoder import has_array_form
 from nmt.decoding.beam import beam_search
 from nmt.decoding.constraints import Constraint, constraints_of
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.device_settings import check_precision, settings_for
+from nmt.decoding.engine import Found, Searcher
+from nmt.decoding.links import AligningAttention, aligning_layer
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.model_forms import ModelForms, Models
 from nmt.decoding.rules import special_ids
 from nmt.decoding.runaway import limited
+from nmt.decoding.scheduler import decoding_pool
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.term_search import search_apart
+from nmt.decoding.wanted import Wanted
 from nmt.errors import NmtError
 from nmt.system.blas import one_blas_thread
 from nmt.system.halving import run_or_halve
+from nmt.system.processes import ProcessPool
 from nmt.text.padding import Integers, source_rows
 from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Found = list[list[Hypothesis]]  # of each part
 
 
 def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
@@ -72,18 +75,23 @@ class SearchMethod:
         Args:
             models: all write in one order.
             tokenizer: that of all models.
-            settings: how to search, for the device.
+            settings: how to search.
             wanted: what a translation should have.
             candidates: outputs to find for each part.
             has_glossary: parts may have terms.
             language: code of the target language, for `decode.mbr`.
+
+        Raises:
+            NmtError: if the device lacks the precision.
         """
+        check_precision(settings, models.device)
+        settings = settings_for(settings, models.device, candidates)
+        self.settings = settings
         self.forms = ModelForms(
             models,
             settings.precision,
             uses_arrays=uses_arrays(models, settings),
         )
-        self._settings = settings
         self._candidates = candidates
         self._work = 0.0  # so far
         self._parameters = sum(each.size for each in (models.weights or {}).values())
@@ -91,6 +99,9 @@ class SearchMethod:
         self._device = models.device
         self._is_gpu = models.device.startswith("cuda")
         self._is_right_to_left = models.settings[0].is_right_to_left
+        self._attentions = [
+            AligningAttention(aligning_layer(each), None) for each in models.settings
+        ]
         self._special = special_ids(tokenizer)
         self._edges: Any = None
         if has_glossary:
@@ -101,6 +112,11 @@ class SearchMethod:
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
             *annotators_of(wanted, self.forms, settings),
         ]
+
+    @property
+    def pool(self) -> ProcessPool:
+        """A new pool of processes, as many as are useful on the device."""
+        return decoding_pool(self._device)
 
     def changes_form(self, parts: Sequence[Part]) -> bool:
         """Count the next parts, and change to PyTorch if there is much work; return True if it did.
@@ -124,6 +140,16 @@ class SearchMethod:
         if self._is_large and self.forms.are_arrays:
             self.forms.use_pytorch()
 
+    def places(self, part: Part, ids: Sequence[int]) -> list[int]:
+        """Return the place of the source token that each token of an output is aligned to.
+
+        The attention of all heads aligns, in PyTorch.
+        """
+        from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
+
+        (places,) = aligned_places(self.forms.decoders, self._attentions, [part.ids], [ids])
+        return places
+
     def search(self, parts: Sequence[Part]) -> Found:
         """Return the hypotheses of each part of a batch, best first.
 
@@ -137,14 +163,14 @@ class SearchMethod:
 
     def _search(self, parts: Sequence[Part]) -> Found:
         # All parts of a batch are searched again, or none is.
-        settings = limited(self._settings) if parts[0].is_again else self._settings
+        settings = limited(self.settings) if parts[0].is_again else self.settings
         constraints = constraints_of(parts, settings, self._special.eos)
         found = self._method(parts, constraints)(
             self.forms.search_model,
             self._source(parts),
             [output_limit(len(part), settings) for part in parts],
             self._special,
-            alpha=self._settings.length_penalty,
+            alpha=self.settings.length_penalty,
             n_best=self._candidates,
         )
         if not all(found):
@@ -168,7 +194,7 @@ class SearchMethod:
     def _method(
         self, parts: Sequence[Part], constraints: Sequence[Constraint]
     ) -> Callable[..., Found]:
-        settings = self._settings
+        settings = self.settings
         if settings.method == "sample":
             from nmt.decoding.sampling import Filters, RandomNumbers, sample
 
@@ -189,6 +215,34 @@ class SearchMethod:
 
             search = device_beam_search
         return partial(search, beam_size=settings.beam_size, stopping=settings.stopping)
+
+
+def method_of(
+    models: Models,
+    tokenizer: Tokenizer,
+    settings: DecodeSettings,
+    wanted: Wanted,
+    candidates: int,
+    *,
+    has_glossary: bool = False,
+    language: str = "",
+) -> Searcher:
+    """Return what searches with models: `SearchMethod`, whose arguments these are, or an engine's.
+
+    Raises NmtError as `SearchMethod` does, UsageError for what an engine cannot do.
+    """
+    loaded = models.loaded
+    if loaded is None or loaded.engine is None:
+        return SearchMethod(
+            models,
+            tokenizer,
+            settings,
+            wanted,
+            candidates,
+            has_glossary=has_glossary,
+            language=language,
+        )
+    return loaded.engine.searcher(loaded, settings, wanted, candidates, has_glossary=has_glossary)
 
 
 def diverged(models: int) -> NmtError:

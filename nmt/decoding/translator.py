@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
-from nmt.decoding.annotators import ONE_TEXT, Wanted
-from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.line_notes import LineNotes
@@ -17,12 +15,13 @@ from nmt.decoding.model_forms import Models
 from nmt.decoding.prefixes import check_prefixes, encode_prefixes
 from nmt.decoding.repair import Repair
 from nmt.decoding.requests import Request, RequestsOf, plain
-from nmt.decoding.scheduler import BatchScheduler, decoding_pool
-from nmt.decoding.search_method import SearchMethod
+from nmt.decoding.scheduler import BatchScheduler
+from nmt.decoding.search_method import method_of
 from nmt.decoding.segments import Part, SegmentEncoder, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.term_search import check_glossary, note_missing_terms
 from nmt.decoding.translation import Translation, assemble
+from nmt.decoding.wanted import ONE_TEXT, Wanted
 from nmt.errors import UsageError
 from nmt.system.log import Notify
 from nmt.system.parallel import Pool
@@ -59,16 +58,15 @@ class Translator:
             notify: receives what a user should know, such as that a segment was split.
             wanted: what a translation should have.
             glossary: the terms that translations must contain.
-            pool: searches batches in parallel; by default `decoding_pool`.
+            pool: searches batches in parallel; by default that of the search method.
             language: code of the target language, for `decode.mbr`.
 
         Raises:
             NmtError: if the device lacks the precision, the settings do not fit a model, or the
                 vocabulary cannot write a term.
-            UsageError: if there are not so many candidates, too few for `decode.mbr`, or no way to
-                place terms.
+            UsageError: if there are not so many candidates, too few for `decode.mbr`, no way to
+                place terms, or if an engine cannot do what is asked for.
         """
-        check_precision(settings, models.device)
         check_glossary(glossary, settings, models.settings[0])
         candidates = candidate_count(settings, wanted.n_best)
         limits = [segment_limit(settings, each) for each in models.settings]
@@ -84,23 +82,20 @@ class Translator:
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not wanted.alignment,
         )
-        chosen = settings_for(settings, models.device, candidates)
-        self.method = SearchMethod(
+        self.method = method_of(
             models,
             tokenizer,
-            chosen,
+            settings,
             wanted,
             candidates,
             has_glossary=bool(glossary),
             language=language,
         )
         self.scheduler = BatchScheduler(
-            self.method.search, chosen.batch_tokens, pool or decoding_pool(models.device)
+            self.method.search, self.method.settings.batch_tokens, pool or self.method.pool
         )
         self._is_right_to_left = models.settings[0].is_right_to_left
-        self._repair = Repair(
-            self.method.forms, models.settings, tokenizer, chosen, self.scheduler.map
-        )
+        self._repair = Repair(self.method, tokenizer, self.scheduler.map)
 
     @classmethod
     def of(

@@ -1,8 +1,10 @@
 """Copy a model's weights into CTranslate2's specification of a Transformer.
 
-Dimensions: V tokens, h heads, d the width of a head.
+CTranslate2 has all that `model` settings can ask for. The order of an output's tokens
+(`model.target_order`) is no matter of the network.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy
@@ -12,9 +14,10 @@ from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, Transform
 
 from nmt.artifacts.model_file import Weights
 from nmt.artifacts.trained_model import TrainedModel
-from nmt.config import DecodeSettings, ModelSettings
-from nmt.errors import NmtError
-from nmt.kernels.array_functions import SINUSOIDS
+from nmt.config import DecodeSettings, ModelSettings, Recipe
+from nmt.decoding.links import GUIDED_HEAD, aligning_attention
+from nmt.kernels.array_functions import SINUSOIDS, Floats
+from nmt.text.tokenizer import SubwordModel
 
 FEWEST_POSITIONS = 1024  # in a table of sinusoids
 ACTIVATIONS = {
@@ -29,46 +32,61 @@ ACTIVATIONS = {
 
 
 def spec_of(model: TrainedModel) -> Any:
-    """Return CTranslate2's specification of a model, complete and checked.
-
-    Raises NmtError, naming the setting, if CTranslate2 cannot run such a model.
-    """
+    """Return CTranslate2's specification of a model, complete and checked."""
     weights, settings = model.weights, model.recipe.model
-    spec = empty_spec(settings)
+    spec = empty_spec(model.recipe)
     fill_embeddings(spec, model)
     for side, layers in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if settings.norm == "pre":
             fill_norm(layers.layer_norm, weights, f"{side}_norm")
         for number, layer in enumerate(layers.layer):
             fill_layer(layer, weights, f"{side}.{number}.", settings)
-    for register, subwords in zip(
-        (spec.register_source_vocabulary, spec.register_target_vocabulary),
-        model.tokenizer.sides,
-        strict=True,
-    ):
-        register([subwords.piece(number) for number in range(len(subwords))])
+    source, target = model.tokenizer.sides
+    spec.register_source_vocabulary(pieces_of(source))
+    spec.register_target_vocabulary(pieces_of(target))
     spec.config.add_source_eos = True
     spec.config.layer_norm_epsilon = settings.norm_epsilon
     spec.validate()
     return spec
 
 
-def empty_spec(settings: ModelSettings) -> Any:
-    """Return CTranslate2's model of this shape, without weights; errors are those of `spec_of`."""
-    if not settings.d_k == settings.d_v == settings.d_model // settings.heads:
-        raise NmtError("CTranslate2 needs d_k = d_v = d_model / heads")
+def pieces_of(subwords: SubwordModel) -> list[str]:
+    """Return all pieces of a vocabulary, in the order of their ids."""
+    return [subwords.piece(number) for number in range(len(subwords))]
+
+
+def empty_spec(recipe: Recipe) -> Any:
+    """Return CTranslate2's model of this shape, without weights.
+
+    Its attention weights, which align words, are those that nmt aligns with.
+    """
+    settings = recipe.model
+    width = head_width(settings)
     shape: dict[str, Any] = {
         "num_heads": settings.heads,
         "pre_norm": settings.norm == "pre",
         "activation": ACTIVATIONS[settings.activation],
         "ffn_glu": settings.is_gated,
         "rms_norm": settings.norm_kind == "rms",
+        "head_dim": None if width * settings.heads == settings.d_model else width,
         "rotary_dim": settings.d_k if settings.positions == "rotary" else None,
     }
+    aligning = aligning_attention(recipe)
     return TransformerSpec(
         TransformerEncoderSpec(settings.encoder_layers, **shape),
-        TransformerDecoderSpec(settings.decoder_layers, **shape),
+        TransformerDecoderSpec(
+            settings.decoder_layers,
+            alignment_layer=aligning.layer,
+            # CTranslate2 takes the mean of so many heads from the first one on.
+            alignment_heads=settings.heads if aligning.head is None else GUIDED_HEAD + 1,
+            **shape,
+        ),
     )
+
+
+def head_width(settings: ModelSettings) -> int:
+    """Return the width of a head, which CTranslate2 has one for: the narrower gets zeros."""
+    return max(settings.d_k, settings.d_v)
 
 
 def fill_embeddings(spec: Any, model: TrainedModel) -> None:
@@ -109,18 +127,60 @@ def position_count(settings: DecodeSettings) -> int:
 
 def fill_layer(target: Any, weights: Weights, name: str, settings: ModelSettings) -> None:
     """Copy a layer of the encoder or of the decoder; its weights' names begin with `name`."""
-    own = f"{name}self_attention."
-    for linear, part in zip(target.self_attention.linear, ("query_key_value", "out"), strict=True):
-        fill_linear(linear, weights, f"{own}{part}")
-    fill_norm(target.self_attention.layer_norm, weights, f"{name}self_attention_norm.norm")
+    d_k, d_v = settings.d_k, settings.d_v
+    parts = [("query_key_value", [d_k, d_k, d_v])]
+    fill_attention(target.self_attention, weights, f"{name}self_attention", parts, settings)
     if f"{name}cross_attention.query.weight" in weights:
-        cross = f"{name}cross_attention."
-        for linear, part in zip(
-            target.attention.linear, ("query", "key_value", "out"), strict=True
-        ):
-            fill_linear(linear, weights, f"{cross}{part}")
-        fill_norm(target.attention.layer_norm, weights, f"{name}cross_attention_norm.norm")
+        parts = [("query", [d_k]), ("key_value", [d_k, d_v])]
+        fill_attention(target.attention, weights, f"{name}cross_attention", parts, settings)
     fill_feed_forward(target.ffn, weights, f"{name}feed_forward", has_gate=settings.is_gated)
+
+
+def fill_attention(
+    target: Any,
+    weights: Weights,
+    name: str,
+    parts: Sequence[tuple[str, list[int]]],
+    settings: ModelSettings,
+) -> None:
+    """Copy the projections of attention and its norm, with zeros where a head is too narrow.
+
+    parts: the names of the layers that project to queries, keys and values, and for each the widths
+    of a head in the matrices that it is made of.
+    """
+    heads, wanted = settings.heads, head_width(settings)
+    *inputs, output = target.linear
+    for linear, (part, widths) in zip(inputs, parts, strict=True):
+        linear.weight = widened(weights[f"{name}.{part}.weight"], heads, widths, wanted)
+        bias = weights.get(f"{name}.{part}.bias")
+        if bias is not None:
+            linear.bias = widened(bias, heads, widths, wanted)
+    fill_linear(output, weights, f"{name}.out")
+    output.weight = widened(weights[f"{name}.out.weight"].T, heads, [settings.d_v], wanted).T.copy()
+    if settings.d_k != wanted:
+        target.queries_scale = numpy.float32(settings.d_k**-0.5)
+    fill_norm(target.layer_norm, weights, f"{name}_norm.norm")
+
+
+def widened(rows: Floats, heads: int, widths: Sequence[int], wanted: int) -> Floats:
+    """Return the rows of projections with zeros after those of each head.
+
+    rows: (heads * sum of widths, ...), of matrices one after the other. The result has
+    heads * wanted rows for each of them.
+    """
+    matrices = numpy.split(rows, numpy.cumsum(widths)[:-1] * heads)
+    return numpy.concatenate(
+        [
+            numpy.concatenate(
+                [
+                    matrix.reshape(heads, width, *rows.shape[1:]),
+                    numpy.zeros((heads, wanted - width, *rows.shape[1:]), numpy.float32),
+                ],
+                axis=1,
+            ).reshape(heads * wanted, *rows.shape[1:])
+            for matrix, width in zip(matrices, widths, strict=True)
+        ]
+    )
 
 
 def fill_feed_forward(target: Any, weights: Weights, name: str, *, has_gate: bool) -> None:

@@ -11,10 +11,10 @@ from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
 from nmt.decoding.alignment import attention_to_source, best_places
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.text.batches import PairDataset
 from nmt.text.prepare import open_prepared
 from tests.commands.conftest import translate

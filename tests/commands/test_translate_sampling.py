@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nmt.artifacts.trained_model import load_model
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.system.processes import ProcessPool
 from tests.commands.conftest import translate
 from tests.conftest import WORDS, Run

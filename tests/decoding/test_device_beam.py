@@ -20,7 +20,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nmt.artifacts.trained_model import load_model
 from nmt.config import ModelSettings
 from nmt.decoding import device_beam
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.beam import beam_search
 from nmt.decoding.device_beam import STEPS, device_beam_search
 from nmt.decoding.ensemble import Ensemble
@@ -31,6 +30,7 @@ from nmt.decoding.rules import SpecialIds
 from nmt.decoding.search_model import AnyIds
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
 from nmt.system.processes import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD

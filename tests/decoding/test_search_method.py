@@ -10,7 +10,6 @@ import pytest
 from nmt.artifacts.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.config import DecodeSettings
 from nmt.decoding import search_method
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.glossary import glossary_of
 from nmt.decoding.model_forms import Models
@@ -20,6 +19,7 @@ from nmt.decoding.search_method import uses_arrays
 from nmt.decoding.translate_file import translate_file
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.system.processes import ProcessPool
 from tests.conftest import WORDS
 
@@ -29,6 +29,12 @@ N_BEST = 3
 @pytest.fixture(scope="module")
 def model(skilled_run: Path) -> TrainedModel:
     return load_model(skilled_run, "cpu")
+
+
+def uses_arrays_now(translator: Translator) -> bool:
+    """Return whether a translator decodes with arrays, not with PyTorch."""
+    assert isinstance(translator.method, search_method.SearchMethod)
+    return translator.method.forms.are_arrays
 
 
 def segments() -> list[str]:
@@ -114,9 +120,9 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
         pool = ProcessPool(2)
         translator = Translator.of(model, settings, lambda _: None, pool=pool)
         first = [*translator.chunks([plain(few)])]
-        assert translator.method.forms.are_arrays  # much work, but in few parts
+        assert uses_arrays_now(translator)  # much work, but in few parts
         second = [*translator.chunks([plain(many)])]
-        assert translator.method.forms.are_arrays == (work > 1)
+        assert uses_arrays_now(translator) == (work > 1)
         texts[work] = [each.text for chunk in (*first, *second) for each in chunk]
         pool.close()
     assert texts[1.0] == texts[1e30]
@@ -129,7 +135,7 @@ def test_a_small_model_stays_in_arrays(
     monkeypatch.setattr(search_method, "FEWEST_PARTS", 1)
     translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
     assert len(list(translator.translate(segments()))) == len(segments())
-    assert translator.method.forms.are_arrays
+    assert uses_arrays_now(translator)
 
 
 def test_a_job_that_is_continued_keeps_one_form(
@@ -149,4 +155,4 @@ def test_a_job_that_is_continued_keeps_one_form(
             lambda each, _: f"{each.text}\n",
             resumption=resumption,
         )
-        assert translator.method.forms.are_arrays == (resumption is None)
+        assert uses_arrays_now(translator) == (resumption is None)

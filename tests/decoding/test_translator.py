@@ -12,13 +12,14 @@ import pytest
 
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import DecodeSettings
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model_forms import Models
+from nmt.decoding.search_method import SearchMethod
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]
@@ -126,6 +127,7 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     """On a CPU the error is reported."""
     models = Models.of_networks([trained.network])
     method = Translator(models, trained.tokenizer, trained.recipe.decode, lambda _: None).method
+    assert isinstance(method, SearchMethod)
     sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
     parts = [*map(Part, sources)]
     expected = method.search(parts)

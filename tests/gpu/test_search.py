@@ -9,10 +9,10 @@ import torch
 
 from benchmarks.synthetic import newstest, tokenizer
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.annotators import Wanted
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
+from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
 from nmt.system.parallel import Pool
 from nmt.text.tokenizer import PAD
