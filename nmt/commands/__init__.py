@@ -28,6 +28,7 @@ COMMANDS = {
     "prepare": "Learn a tokenizer and encode a corpus.",
     "train": "Train a model, or resume a training.",
     "translate": "Translate a file or stdin.",
+    "serve": "Translate over HTTP, like LibreTranslate.",
     "score": "Score given translations with a model.",
     "rerank": "Rerank n-best lists by other models.",
     "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",

@@ -150,6 +150,10 @@ class SearchMethod:
         (places,) = aligned_places(self.forms.decoders, self._attentions, [part.ids], [ids])
         return places
 
+    def keep_first_form(self) -> None:
+        """Never change the form: the batches of a server are small, however much work there is."""
+        self._is_large = False
+
     def search(self, parts: Sequence[Part]) -> Found:
         """Return the hypotheses of each part of a batch, best first.
 

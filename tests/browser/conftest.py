@@ -66,13 +66,19 @@ class Browser:
 
     def open(self, page: Path, width: int = 1280, height: int = 900, *, dark: bool = False) -> None:
         """Open a page in a window of width x height pixels, in a colour scheme."""
+        self.open_address(page.resolve().as_uri(), width, height, dark=dark)
+
+    def open_address(
+        self, address: str, width: int = 1280, height: int = 900, *, dark: bool = False
+    ) -> None:
+        """Open an address as `open` opens a page."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         # An earlier test may have moved the focus out of its page.
         self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
-        self.driver.get(page.resolve().as_uri())
+        self.driver.get(address)
 
     def all(self, selector: str) -> "list[WebElement]":
         """Return all elements of a CSS selector."""

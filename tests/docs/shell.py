@@ -18,6 +18,7 @@ OPERATORS = {"|", "&&", "||", ";", "&"}
 FOREIGN = {
     "cat",
     "cd",
+    "curl",
     "cut",
     "echo",
     "eval",

@@ -1,0 +1,160 @@
+"""`nmt serve`: translate over HTTP."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from nmt.commands.completion import complete_run
+from nmt.commands.options import (
+    FILE,
+    beam_options,
+    device_option,
+    flags_as_overrides,
+    set_decode_option,
+    settings_help,
+)
+from nmt.errors import NmtError
+
+MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
+
+
+@click.command("serve", epilog=settings_help("decode"))
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="[PAIR=]MODEL",
+    shell_complete=complete_run,
+    help="Model: a run folder or a .safetensors file. Repeat it for other languages. PAIR, such as"
+    " en-de, replaces the languages of the model's recipe."
+    "  [default: the newest finished model under runs/]",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. 127.0.0.1 is for this machine alone, 0.0.0.0 for every network.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to listen on; 0 chooses a free one.",
+)
+@click.option(
+    "--api-keys",
+    "key_file",
+    type=FILE,
+    help="File with a key on each line; clients must send one of them (api_key).",
+)
+@click.option(
+    "--max-characters",
+    type=click.IntRange(1, 5_000_000),
+    default=100_000,
+    show_default=True,
+    help="Most characters of one request; for more, the answer is 413.",
+)
+@click.option(
+    "--max-queue",
+    type=click.IntRange(1, 100_000),
+    default=512,
+    show_default=True,
+    help="Most requests that wait; for more, the answer is 429.",
+)
+@click.option(
+    "--max-connections",
+    type=click.IntRange(1, 100_000),
+    default=1000,
+    show_default=True,
+    help="Most open connections; for more, the answer is 503.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.01, 3600),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time for a translation; after it, the answer is 503.",
+)
+@click.option(
+    "--read-timeout",
+    type=click.FloatRange(0.01, 3600),
+    default=20,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time for a client to send its request or to read the answer.",
+)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0, 3600),
+    default=30,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time to finish accepted requests after a signal.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(0, 1024),
+    default=0,
+    metavar="N",
+    help="Processes that translate with each model.  [default: one for each core]",
+)
+@click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
+@beam_options
+@device_option
+@set_decode_option
+def command(
+    models: tuple[str, ...],
+    host: str,
+    port: int,
+    key_file: Path | None,
+    max_characters: int,
+    max_queue: int,
+    max_connections: int,
+    timeout: float,
+    read_timeout: float,
+    grace: float,
+    processes: int,
+    access_log: bool,
+    device: str,
+    overrides: tuple[str, ...],
+    **decoding: object,  # the options that change a `decode` setting, by its name
+) -> None:
+    """Translate over HTTP, with the interface of LibreTranslate.
+
+    POST /translate translates a text or a list of texts, from and to a language that GET /languages
+    lists. The lines of all clients are translated together. The translations are those of `nmt
+    translate`. The address itself shows a page to try it.
+
+    The server listens on this machine alone, unless --host says otherwise. It has no encryption: on
+    a network, put a web server in front of it. It never logs a text.
+
+    SIGTERM and Ctrl-C stop it: it accepts no more requests, and answers those that it has accepted.
+    A second signal ends it at once.
+
+    \b
+    Examples:
+      nmt serve
+      nmt serve --model runs/multi30k_en_de --port 8080
+      nmt serve --model en-de=runs/one --model de-en=runs/other --api-keys keys.txt
+    """
+    try:
+        from nmt.serving.server import ServerOptions, serve
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] not in ("starlette", "uvicorn", "h11"):
+            raise
+        raise NmtError(MISSING) from error
+
+    from nmt.artifacts.runs import choose_model
+    from nmt.serving.keys import read_keys
+    from nmt.serving.line_translator import model_source
+    from nmt.serving.state import Limits
+
+    given = models or (str(choose_model().path),)
+    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
+    sources = [model_source(each, device, settings) for each in given]
+    limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
+    options = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
+    sys.exit(128 + serve(sources, options))

@@ -1,0 +1,246 @@
+"""Batch the lines of all clients: whenever a process is free, it takes lines that wait.
+
+Nothing waits for a batch to be full. While a batch is translated, further lines arrive; they are
+the next batch. Requests take turns, so that a long text does not hold up a short one.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+
+from nmt.errors import NmtError
+from nmt.serving.metrics import Metrics
+from nmt.serving.refusals import RefusedError, stopping
+from nmt.serving.worker import Batch, Failure, LoadError, Ready, Result, Worker
+from nmt.system.log import note
+
+# Other requests may arrive in the same moment. A request that is alone does not wait for them.
+GATHER_SECONDS = 0.002
+TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
+BATCH_CHARACTERS = 8_000  # of a batch: half a second of work for a small model
+LINE_CHARACTERS = 20  # that the work for a line costs beside its length
+MOST_ATTEMPTS = 2  # to translate a line whose process was killed
+MOST_RESTARTS = 3  # of processes, without a batch in between
+
+
+@dataclass(eq=False)
+class Job:
+    """The lines of one request for one model."""
+
+    lines: Sequence[str]
+    candidates: int
+    done: "asyncio.Future[None]"
+    results: list[Result | None] = field(default_factory=list)
+    taken: int = 0  # lines that were given to a process
+    left: int = 0  # lines without a result
+
+    def finish(self, index: int, result: Result) -> None:
+        """Take the result of a line; the last one ends the job."""
+        self.results[index] = result
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
+
+
+@dataclass(eq=False)
+class Item:
+    """A line of a job."""
+
+    job: Job
+    index: int
+    attempts: int = 1
+
+    @property
+    def line(self) -> str:
+        """The line."""
+        return self.job.lines[self.index]
+
+
+class Batcher:
+    """Batches the requests for one model."""
+
+    def __init__(
+        self, workers: Sequence[Worker], metrics: Metrics, on_failure: Callable[[NmtError], None]
+    ) -> None:
+        """Take the processes, which are ready.
+
+        on_failure: called if no process can be started any more.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._jobs: set[Job] = set()
+        self._queues: dict[int, deque[Job]] = {}  # by the number of candidates
+        self._again: deque[Item] = deque()  # lines whose process was killed
+        self._items: dict[Worker, list[Item]] = {each: [] for each in workers}
+        self._began: dict[Worker, float] = {}
+        self._starting: set[Worker] = set()  # they load the model
+        self._restarts = 0  # since the last batch that was translated
+        self._timer: asyncio.Handle | None = None
+        for worker in workers:
+            self._watch(worker)
+
+    async def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
+        """Return up to so many translations of each line; lines must not be blank.
+
+        If the caller is cancelled, its lines that wait are dropped. Raises RefusedError if a line
+        cannot be translated.
+        """
+        if not lines:
+            return []
+        job = Job(lines, candidates, self._loop.create_future(), [None] * len(lines))
+        job.left = len(lines)
+        wait = GATHER_SECONDS if self._jobs else 0
+        self._jobs.add(job)
+        self._queues.setdefault(candidates, deque()).append(job)
+        if self._timer is None:
+            self._timer = self._loop.call_later(wait, self._dispatch)
+        try:
+            await job.done
+        finally:
+            self._jobs.discard(job)
+            if job.left:
+                with suppress(ValueError):
+                    self._queues[candidates].remove(job)
+        return [texts_of(each) for each in job.results]
+
+    def give_up(self) -> None:
+        """Refuse all that waits, because the server ends."""
+        for job in self._jobs:
+            if not job.done.done():
+                job.done.set_exception(stopping())
+
+    def close(self) -> None:
+        """End the processes."""
+        for worker in self._items:
+            self._loop.remove_reader(worker.connection)
+            worker.close()
+        for worker in self._items:
+            worker.join()
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Numbers of the processes."""
+        return [each.process_id for each in self._items]
+
+    def _watch(self, worker: Worker) -> None:
+        self._loop.add_reader(worker.connection, self._receive, worker)
+
+    def _dispatch(self) -> None:
+        """Give lines to each process that is free."""
+        self._timer = None
+        for worker, held in self._items.items():
+            if held or worker in self._starting:
+                continue
+            items = self._next_items()
+            if not items:
+                return
+            self._send(worker, items)
+
+    def _send(self, worker: Worker, items: list[Item]) -> None:
+        self._items[worker] = items
+        self._began[worker] = monotonic()
+        batch = Batch([each.line for each in items], items[0].job.candidates)
+        try:
+            worker.connection.send(batch)
+        except OSError:
+            self._replace(worker)
+
+    def _next_items(self) -> list[Item]:
+        """Return the lines of the next batch; none if none waits."""
+        if self._again:
+            return [self._again.popleft()]  # alone: it may be the one that kills processes
+        waiting = [queue for queue in self._queues.values() if queue]
+        if not waiting:
+            return []
+        # The queue whose first request is the oldest would be fairer; there are two at most.
+        queue = max(waiting, key=len)
+        lines = sum(len(job.lines) - job.taken for job in queue)
+        return take(queue, math.ceil(lines / len(self._items)))
+
+    def _receive(self, worker: Worker) -> None:
+        """Take the results of a batch, and give the process the next one."""
+        try:
+            said = worker.connection.recv()
+        except (EOFError, OSError):
+            self._replace(worker)
+            return
+        if isinstance(said, LoadError):
+            self._on_failure(said.error())
+        elif isinstance(said, Ready):
+            self._starting.discard(worker)
+            self._dispatch()
+        else:
+            self._take_results(worker, said)
+
+    def _take_results(self, worker: Worker, results: list[Result]) -> None:
+        items, self._items[worker] = self._items[worker], []
+        self._restarts = 0
+        self._metrics.count_batch(len(items), monotonic() - self._began[worker])
+        for item, result in zip(items, results, strict=True):
+            item.job.finish(item.index, result)
+        if self._timer is None:
+            # The clients that got an answer may send their next request at once.
+            self._timer = self._loop.call_later(GATHER_SECONDS, self._dispatch)
+
+    def _replace(self, worker: Worker) -> None:
+        """Start another process in place of one that was killed; its lines are tried again."""
+        note("a translating process ended, perhaps because memory ran out; it is started again")
+        self._metrics.restarts += 1
+        self._loop.remove_reader(worker.connection)
+        worker.close()
+        worker.join()
+        for item in self._items[worker]:
+            if item.attempts == MOST_ATTEMPTS:
+                item.job.finish(item.index, Failure("the translating process was killed twice"))
+            else:
+                self._again.append(Item(item.job, item.index, item.attempts + 1))
+        self._items[worker] = []
+        self._restarts += 1
+        if self._restarts > MOST_RESTARTS:
+            self._on_failure(
+                NmtError("translating processes end again and again; is there enough memory?")
+            )
+            return
+        try:
+            worker.start()
+        except OSError as error:
+            self._on_failure(NmtError(f"no translating process can be started: {error.strerror}"))
+            return
+        self._starting.add(worker)
+        self._watch(worker)
+
+
+def take(queue: deque[Job], most_lines: int) -> list[Item]:
+    """Take lines from the jobs of a queue in turn, for one batch; at least one.
+
+    most_lines: the share of the process that takes them.
+    """
+    items: list[Item] = []
+    characters = 0
+    while queue and len(items) < most_lines and characters < BATCH_CHARACTERS:
+        job = queue[0]
+        for _ in range(min(TURN_LINES, most_lines - len(items))):
+            if job.taken == len(job.lines) or (items and characters >= BATCH_CHARACTERS):
+                break
+            items.append(Item(job, job.taken))
+            characters += len(job.lines[job.taken]) + LINE_CHARACTERS
+            job.taken += 1
+        if job.taken == len(job.lines):
+            queue.popleft()
+        else:
+            queue.rotate(-1)
+    return items
+
+
+def texts_of(result: Result | None) -> list[str]:
+    """Return the translations of a line; raises RefusedError if there are none."""
+    if isinstance(result, list):
+        return result
+    message = result.message if result else "a line was lost"
+    note(f"not translated: {message}")
+    raise RefusedError(500, f"the translation failed: {message}")

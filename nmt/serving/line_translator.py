@@ -1,0 +1,153 @@
+"""Load a model to serve, and translate lines with it in one process."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.errors import UsageError, shown
+from nmt.system.log import Notify
+from nmt.text.languages import is_language
+
+if TYPE_CHECKING:
+    from nmt.artifacts.trained_model import TrainedModel
+    from nmt.config import DecodeSettings
+    from nmt.decoding.translator import Translator
+
+PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)
+# An odd line and lines of two lengths: they make what is made at the first use.
+FIRST_LINES = ("1", "\u2603 a b.", "a b")
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model is, and how it translates; another process can load it too."""
+
+    path: Path
+    languages: tuple[str, str] | None  # None: those of the model
+    device: str
+    overrides: tuple[str, ...]  # `decode.key=value`
+
+    @property
+    def can_share(self) -> bool:
+        """True if forked copies of the process that loaded the model can translate.
+
+        A GPU and its libraries do not survive a fork, and on macOS forks are not safe.
+        """
+        from nmt.system.devices import choose_device
+
+        return sys.platform == "linux" and choose_device(self.device) == "cpu"
+
+    def load(self, notify: Notify) -> "LineTranslator":
+        """Load the model; raises NmtError or UsageError as `load_models` does."""
+        from nmt.decoding.models import load_models
+
+        model, settings = load_models([self.path], self.device, notify, self.overrides)
+        if model.device == "cpu" and settings.odd_input == "repair":
+            compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
+        translator = LineTranslator(model, settings, self.languages)
+        if model.device == "cpu" and "torch" in sys.modules:
+            compute_in_one_thread()
+        return translator
+
+
+def model_source(given: str, device: str, overrides: Sequence[str]) -> ModelSource:
+    """Return the source of a model that is given as PATH or as PAIR=PATH, such as en-de=runs/a.
+
+    Raises UsageError for a code that is no language.
+    """
+    match = PAIR.fullmatch(given)
+    if match is None:
+        return ModelSource(Path(given), None, device, tuple(overrides))
+    source, target, path = match.groups()
+    for code in (source, target):
+        if not is_language(code):
+            raise UsageError(f"--model {shown(given)}: {code} is no ISO 639 code of a language")
+    return ModelSource(Path(path), (source, target), device, tuple(overrides))
+
+
+class LineTranslator:
+    """Translates lines in the process that calls it."""
+
+    def __init__(
+        self,
+        model: "TrainedModel",
+        settings: "DecodeSettings",
+        languages: tuple[str, str] | None = None,
+    ) -> None:
+        """Take a loaded model; languages: those to serve it for, if not its recipe's."""
+        data = model.recipe.data
+        self.languages = languages or (data.source_language, data.target_language)
+        is_beam = settings.method == "beam" and settings.mbr == "none"
+        self.most_candidates = settings.beam_size if is_beam else 1
+        self._best = one_process_translator(model, settings, 1)
+        self._several = (
+            one_process_translator(model, settings, self.most_candidates)
+            if self.most_candidates > 1
+            else self._best
+        )
+
+    def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
+        """Return up to so many translations of each line, as `nmt translate` writes them."""
+        translator = self._best if candidates == 1 else self._several
+        return [
+            [each.text for each in found.candidates[:candidates]]
+            for found in translator.translate(lines)
+        ]
+
+
+class OneProcess:
+    """A pool that works in the calling thread; the server has its own processes."""
+
+    count = 1
+    map = staticmethod(map)
+
+
+def one_process_translator(
+    model: "TrainedModel", settings: "DecodeSettings", n_best: int
+) -> "Translator":
+    """Return a translator that works in the calling thread and tells nothing about lines.
+
+    It has made all that a translator makes when it first translates, so that forked copies share
+    it.
+    """
+    from nmt.decoding.search_method import SearchMethod
+    from nmt.decoding.translator import Translator
+    from nmt.decoding.wanted import Wanted
+
+    translator = Translator.of(model, settings, ignore, Wanted(n_best), pool=OneProcess())
+    # A server's batches are small: the form that starts at once is the faster one.
+    if isinstance(translator.method, SearchMethod):
+        translator.method.keep_first_form()
+    for _ in translator.translate(FIRST_LINES):
+        pass
+    return translator
+
+
+def compute_in_one_thread() -> None:
+    """Let PyTorch compute in the calling thread: each core has a process, and forks no threads.
+
+    It is imported now, so that forks share it.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def ignore(message: str) -> None:
+    """Drop a note: it may quote what a client sent."""
+
+
+def check_pairs(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> None:
+    """Raise UsageError if two models are for one pair of languages; names: those of the models."""
+    seen: dict[tuple[str, str], str] = {}
+    for each, name in zip(pairs, names, strict=True):
+        if each in seen:
+            pair = "-".join(each)
+            raise UsageError(
+                f"{seen[each]} and {name} are both for {pair}; serve one of them, or name the"
+                f" languages of the other, as in --model en-de={name}"
+            )
+        seen[each] = name

@@ -1,0 +1,147 @@
+"""HTTP connections with deadlines: a client that is slow or silent is cut off.
+
+uvicorn limits how long a connection may be idle between two requests. This adds the time to send
+the head of a request and to read an answer, the number of connections, answers in JSON to what is
+not HTTP, and a stop that loses no request. `nmt.serving.app.read_body` limits the time of a body.
+"""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from nmt.serving.state import Limits
+
+LINGER_SECONDS = 0.5  # that a stopping server waits for a request that is on its way
+REPLY = (
+    "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n"
+    "Connection: close\r\n{}\r\n{}"
+)
+BUSY = REPLY.format(
+    503, "Service Unavailable", 32, "Retry-After: 1\r\n", '{"error":"too many connections"}'
+).encode()
+NO_HTTP = REPLY.format(400, "Bad Request", 35, "", '{"error":"this is no HTTP request"}').encode()
+
+
+class Connection(H11Protocol):
+    """A connection of a client."""
+
+    limits = Limits()  # `protocol_for` sets it
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Take what uvicorn gives to a protocol."""
+        super().__init__(config, server_state, app_state, _loop)
+        self._deadline: asyncio.TimerHandle | None = None  # for the client to send
+        self._unread: asyncio.TimerHandle | None = None  # for the client to read
+
+    @property
+    def is_answering(self) -> bool:
+        """True if the head of a request has arrived, and its answer is not complete."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; a connection too many is told so and closed."""
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.connections:
+            transport.write(BUSY)
+            transport.close()
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        super().connection_lost(exc)
+        self._forget_deadline()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Give the client some time to read: much is written, and little is read."""
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.limits.read_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on, because the client reads."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP, unless another answer is being written."""
+        if not (self.is_answering and self.cycle.response_started):
+            self.transport.write(NO_HTTP)
+        self.transport.close()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection."""
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def shutdown(self) -> None:
+        """Close after the answer, or soon if there is no request."""
+        if self.is_answering:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if self.transport.is_closing() or self.is_answering:
+            return
+        if self.conn.trailing_data[0]:  # the beginning of a request
+            self.loop.call_later(LINGER_SECONDS, self._close_if_idle)
+        else:
+            self.transport.close()
+
+    def _watch(self) -> None:
+        """Set a deadline if the client has to do something, and forget it if the server has to."""
+        if self.is_answering:
+            self._forget_deadline()
+        elif self._deadline is None and not self._is_idle:
+            self._deadline = self.loop.call_later(self.limits.read_seconds, self._cut)
+
+    @property
+    def _is_idle(self) -> bool:
+        """True between two requests, for which there is another deadline."""
+        return (
+            self.cycle is not None
+            and not self.transport.is_closing()
+            and not self.transport.get_write_buffer_size()
+            and self.conn.our_state is h11.IDLE
+            and not self.conn.trailing_data[0]
+        )
+
+    def _cut(self) -> None:
+        self._deadline = None
+        if not self.is_answering and not self._is_idle:
+            self.transport.abort()
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def protocol_for(limits: Limits) -> type[Connection]:
+    """Return the protocol for a server's limits."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})

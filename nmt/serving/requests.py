@@ -1,0 +1,158 @@
+"""Read requests: JSON and forms become one typed request, and what does not fit is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from nmt.serving.refusals import RefusedError, bad_request, too_large
+
+MOST_FIELDS = 20  # of a form
+MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
+# Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
+CHARACTER_BYTES = 12
+OTHER_BYTES = 65_536  # of a body, beside its text
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a request's body; clients may send others, which are ignored."""
+
+    q: str | list[str] | None = None
+    source: str = ""
+    target: str = ""
+    format: str = "text"
+    alternatives: int | str = 0
+    api_key: str = ""
+
+
+# Some clients send null for a field that they do not use.
+NULLABLE = ("source", "target", "format", "alternatives", "api_key")
+
+
+def most_bytes(most_characters: int) -> int:
+    """Return how many bytes a body may have that holds so many characters of text."""
+    return CHARACTER_BYTES * most_characters + OTHER_BYTES
+
+
+def read_fields(content_type: str, body: bytes) -> Fields:
+    """Return the fields of a body; raises RefusedError if it is neither JSON nor a form."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return form_fields(body)
+    if kind == "application/json" or (not kind and body.lstrip()[:1] == b"{"):
+        return json_fields(body)
+    raise RefusedError(
+        415,
+        "the content type must be application/json or application/x-www-form-urlencoded",
+    )
+
+
+def json_fields(body: bytes) -> Fields:
+    """Return the fields of a JSON object."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        given = {
+            key: value
+            for key, value in found.items()
+            if key in Fields.__dataclass_fields__
+            and not (key in NULLABLE and bytes(value).strip() == b"null")
+        }
+        return msgspec.json.decode(msgspec.json.encode(given), type=Fields)
+    except UnicodeError as error:
+        raise bad_request("the body is not UTF-8") from error
+    except RecursionError as error:
+        raise bad_request("the JSON is nested too deeply") from error
+    except msgspec.ValidationError as error:
+        raise bad_request(f"the JSON does not fit: {one_line(error)}") from error
+    except msgspec.MsgspecError as error:
+        raise bad_request(f"the body is not JSON: {one_line(error)}") from error
+
+
+def form_fields(body: bytes) -> Fields:
+    """Return the fields of a form; a field that occurs again is ignored."""
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )
+    except UnicodeError as error:
+        raise bad_request("the form is not UTF-8") from error
+    except ValueError as error:
+        raise bad_request(f"the form has more than {MOST_FIELDS} fields") from error
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in Fields.__dataclass_fields__:
+            given.setdefault(name, value)
+    return Fields(**given)
+
+
+def one_line(error: Exception) -> str:
+    """Return msgspec's reason, without the text of the request."""
+    return " ".join(str(error).split())[:150]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request for translations."""
+
+    texts: tuple[str, ...]
+    is_list: bool
+    source: str  # code of a language, or "auto"
+    target: str
+    is_html: bool
+    alternatives: int
+
+    @property
+    def characters(self) -> int:
+        """Number of characters of all texts."""
+        return sum(map(len, self.texts))
+
+
+def asked_of(fields: Fields, most_characters: int) -> Asked:
+    """Return what the fields ask for.
+
+    Raises RefusedError if a field is missing or has no meaning, or for too much text.
+    """
+    if fields.q is None:
+        raise bad_request("'q' is missing: the text to translate")
+    texts = tuple([fields.q] if isinstance(fields.q, str) else fields.q)
+    for name, value in (("source", fields.source), ("target", fields.target)):
+        if not value:
+            raise bad_request(f"'{name}' is missing: the code of a language, such as en")
+    if fields.format not in ("text", "html"):
+        raise bad_request("'format' must be text or html")
+    asked = Asked(
+        texts,
+        not isinstance(fields.q, str),
+        fields.source.lower(),
+        fields.target.lower(),
+        fields.format == "html",
+        alternatives_of(fields.alternatives),
+    )
+    if max(asked.characters, len(texts)) > most_characters:
+        raise too_large(f"the text has more than {most_characters:,} characters; send less at once")
+    try:
+        "".join(texts).encode()
+    except UnicodeError as error:
+        raise bad_request("'q' has half of a surrogate pair, which is no character") from error
+    return asked
+
+
+def alternatives_of(value: int | str) -> int:
+    """Return how many alternatives are asked for."""
+    try:
+        number = int(value) if len(str(value)) < 10 else -1
+    except ValueError:
+        number = -1
+    if not 0 <= number <= MOST_ALTERNATIVES:
+        raise bad_request(f"'alternatives' must be a number from 0 to {MOST_ALTERNATIVES}")
+    return number
+
+
+def parameters(fields: Fields) -> Mapping[str, object]:
+    """Return the fields that a log may show: never a text or a key."""
+    return {"source": fields.source, "target": fields.target, "format": fields.format}

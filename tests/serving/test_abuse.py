@@ -1,0 +1,120 @@
+"""Bad requests: none is a 500, none disturbs another one, and no memory is lost."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.serving.abuse import GOOD, SENT, attack
+from tests.serving.running import Running, post, running
+
+KEPT = 0.1  # share by which memory may grow: pages that forks write into
+
+
+def check_answers(server: Running, numbers: range) -> Counter[int]:
+    """Send bad requests from many threads and good ones between them; return the statuses."""
+    expected = server.translate("sun moon")
+    statuses: Counter[int] = Counter()
+    with ThreadPoolExecutor(24) as pool:
+        for first in range(numbers.start, numbers.stop, 100):
+            part = range(first, min(first + 100, numbers.stop))
+            attacks = [pool.submit(attack, server, number) for number in part]
+            good = [pool.submit(server.translate, "sun moon") for _ in range(10)]
+            assert {each.result() for each in good} == {expected}
+            for number, each in zip(part, attacks, strict=True):
+                found = [int(line.split()[1]) for line in each.result()]
+                assert not [status for status in found if status >= 500], f"request {number}"
+                statuses.update(found)
+    return statuses
+
+
+def test_bad_requests_do_no_harm(server: Running) -> None:
+    before = len(server.lines)
+    statuses = check_answers(server, range(250))
+    assert {200, 400, 405, 413} <= set(statuses)
+    assert server.lines[before:] == []
+    assert server.number("nmt_requests_waiting") == 0
+
+
+@pytest.mark.slow
+def test_ten_thousand_bad_requests_cost_no_memory(tiny_run: Path) -> None:
+    options = ("--processes", 2, "--read-timeout", 1, "--max-characters", 2000)
+    with running(tiny_run, *options) as server:
+        statuses = check_answers(server, range(3_000))
+        before = server.number("nmt_memory_bytes")
+        statuses += check_answers(server, range(3_000, 10_000))
+        after = server.number("nmt_memory_bytes")
+        print(f"{statuses}; {before / 1e6:.1f} MB, then {after / 1e6:.1f} MB")
+        assert after < (1 + KEPT) * before
+        assert len(server.workers()) == 2
+        assert server.number("nmt_process_restarts_total") == 0
+        assert server.stop() == 143
+    assert len(server.lines) == 4
+
+
+@pytest.mark.parametrize("sent", [0, 1, 30, 100, len(SENT) - 1])
+def test_a_sender_that_stops_is_cut_off(server: Running, sent: int) -> None:
+    """It gets an answer if its head was complete; either way the connection ends."""
+    answer = server.send(SENT[:sent])
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
+    assert bool(answer) == (sent > SENT.index(b"\r\n\r\n"))
+
+
+def test_a_slow_sender_is_cut_off(server: Running) -> None:
+    """Some bytes now and then do not extend the deadline."""
+    began = time.monotonic()
+    with server.connect() as connection, pytest.raises(ConnectionError):  # noqa: PT012 (it loops)
+        while time.monotonic() < began + 60:
+            connection.sendall(b"GET / HTTP/1.1\r\n"[:1])
+            time.sleep(0.1)
+    assert time.monotonic() < began + 30
+
+
+def test_a_reader_that_stops_is_cut_off(server: Running) -> None:
+    """It asks for pages without end and reads none."""
+    request = b"GET /page.js HTTP/1.1\r\nHost: x\r\n\r\n"
+    with server.connect() as connection, pytest.raises(ConnectionError):  # noqa: PT012 (it loops)
+        for _ in range(100_000):
+            connection.sendall(request * 1000)
+
+
+def test_a_body_that_is_too_large_is_told_so(server: Running) -> None:
+    """Also when it is sent whole before the answer is read."""
+    answer = server.send(post(b"x" * 10_000_000))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"connection: close" in answer.lower()
+
+
+def test_pipelined_requests_are_answered_in_order(server: Running) -> None:
+    texts = ["sun", "moon star rain", "tree"]
+    expected = [server.translate(text) for text in texts]
+    requests = [post({**GOOD, "q": text}) for text in texts[:-1]]
+    last = post({**GOOD, "q": texts[-1]}, "Connection: close")
+    answer = server.send(b"".join([*requests, last])).decode()
+    places = [answer.index(f'"{text}"') for text in expected]
+    assert answer.count("HTTP/1.1 200") == 3
+    assert places == sorted(places)
+
+
+def test_connections_are_kept(server: Running) -> None:
+    with server.connect() as connection:
+        for _ in range(3):
+            connection.sendall(SENT)
+            received = b""
+            while not received.endswith(b"}"):
+                received += connection.recv(65_536)
+            assert received.startswith(b"HTTP/1.1 200")
+
+
+def test_a_connection_too_many_is_told_so(tiny_run: Path) -> None:
+    with running(tiny_run, "--processes", 1, "--max-connections", 3) as server:
+        server.translate("sun")
+        held = [server.connect() for _ in range(3)]
+        answer = server.send(b"")
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After" in answer
+        for each in held:
+            each.close()
+        server.translate("sun")

@@ -1,0 +1,102 @@
+"""Bodies of requests become fields, and bad ones are refused with the reason."""
+
+import json
+
+import pytest
+
+from nmt.serving.refusals import RefusedError
+from nmt.serving.requests import asked_of, read_fields
+
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+GOOD = {"q": "a", "source": "en", "target": "de"}
+
+
+def test_json_and_forms_have_the_same_fields() -> None:
+    fields = read_fields(JSON, json.dumps(GOOD).encode())
+    assert fields == read_fields(f"{FORM}; charset=utf-8", b"q=a&source=en&target=de&other=1&q=2")
+    asked = asked_of(fields, 10)
+    assert (asked.texts, asked.is_list, asked.source, asked.target) == (("a",), False, "en", "de")
+
+
+def test_null_stands_for_a_field_that_is_not_used() -> None:
+    body: dict[str, object] = {
+        **GOOD,
+        "format": None,
+        "alternatives": None,
+        "api_key": None,
+        "x": [[{}]],
+    }
+    assert asked_of(read_fields(JSON, json.dumps(body).encode()), 10).alternatives == 0
+
+
+def test_alternatives_may_be_a_text() -> None:
+    assert (
+        asked_of(read_fields(FORM, b"q=a&source=en&target=de&alternatives=3"), 9).alternatives == 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "reason"),
+    [
+        (JSON, b"", 400, "not JSON"),
+        (JSON, b"[1]", 400, "does not fit"),
+        (JSON, b'{"q": 1}', 400, "does not fit"),
+        (JSON, b'{"q": ["a", null]}', 400, "does not fit"),
+        (JSON, b'{"q": "\xff"}', 400, "not UTF-8"),
+        (JSON, b'{"q": "\\ud800"}', 400, "not JSON"),
+        (JSON, b'{"x": ' + b"[" * 90_000, 400, "too deep"),
+        (JSON, b'{"q": "a"} {}', 400, "not JSON"),
+        (FORM, b"q=%ff", 400, "not UTF-8"),
+        (FORM, b"q=\xff", 400, "not UTF-8"),
+        (FORM, b"&".join([b"a=b"] * 30), 400, "fields"),
+        ("text/plain", b"a", 415, "content type"),
+        ("", b"q=a", 415, "content type"),
+    ],
+    ids=[
+        "empty",
+        "list",
+        "number",
+        "null",
+        "bytes",
+        "surrogate",
+        "deep",
+        "more",
+        "form-code",
+        "form-bytes",
+        "form-fields",
+        "plain",
+        "none",
+    ],
+)
+def test_bad_bodies_are_refused(kind: str, body: bytes, status: int, reason: str) -> None:
+    with pytest.raises(RefusedError, match=reason) as refused:
+        read_fields(kind, body)
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({"q": None}, 400, "'q' is missing"),
+        ({"source": ""}, 400, "'source' is missing"),
+        ({"target": ""}, 400, "'target' is missing"),
+        ({"format": "pdf"}, 400, "'format'"),
+        ({"alternatives": -1}, 400, "'alternatives'"),
+        ({"alternatives": "x"}, 400, "'alternatives'"),
+        ({"alternatives": 10**15}, 400, "'alternatives'"),
+        ({"q": "a" * 11}, 413, "more than 10 characters"),
+        ({"q": ["a" * 6] * 2}, 413, "more than 10 characters"),
+        ({"q": [""] * 11}, 413, "more than 10 characters"),
+    ],
+    ids=["q", "source", "target", "format", "negative", "word", "huge", "long", "sum", "many"],
+)
+def test_bad_fields_are_refused(changes: dict[str, object], status: int, reason: str) -> None:
+    given = {key: value for key, value in {**GOOD, **changes}.items() if value is not None}
+    with pytest.raises(RefusedError, match=reason) as refused:
+        asked_of(read_fields(JSON, json.dumps(given).encode()), 10)
+    assert refused.value.status == status
+
+
+def test_half_of_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(RefusedError, match=r"surrogate|not UTF-8"):
+        asked_of(read_fields(FORM, b"q=%ed%a0%80&source=en&target=de"), 10)
