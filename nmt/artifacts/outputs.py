@@ -257,9 +257,9 @@ def generator(command: str) -> str:
     return f'<meta name="generator" content="nmt {command}">'
 
 
-def is_average(path: Path) -> bool:
-    """Return whether a file is a model that `nmt average` wrote."""
-    return model_metadata(path).get("made_by") == "average"
+def model_by(command: str) -> Callable[[Path], bool]:
+    """Return a function that tells whether a file is a model that a command wrote."""
+    return lambda path: model_metadata(path).get("made_by") == command
 
 
 def model_metadata(path: Path) -> dict[str, str]:
@@ -281,7 +281,7 @@ def model_metadata(path: Path) -> dict[str, str]:
 
 # Whether a file that has no mark was written by a command, by its content.
 RECOGNISERS: dict[str, Callable[[Path], bool]] = {
-    "average": is_average,
+    "average": model_by("average"),
     "evaluate": begins_with(
         rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
     ),
@@ -289,6 +289,7 @@ RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     # A zip file whose first entry says that it was exported (`nmt.artifacts.output_folder`).
     "export": begins_with(rb"PK\x03\x04.{26}[^/]{1,200}/nmt-export\.json"),
     "report": begins_with(page_of("report")),
+    "import": model_by("import"),
     "rerank": begins_with(rb'\{\s*"rerank_weights":'),
     "ablate": begins_with(page_of("ablate"), rb'\{\s*"ablation":', rb"# Ablation of `[^\n]*\n\nCr"),
 }

@@ -33,6 +33,7 @@ COMMANDS = {
     "rerank": "Rerank n-best lists by other models.",
     "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
     "average": "Average checkpoints of a run into one model.",
+    "import": "Read a model of another program.",
     "export": "Write a model in the format of another program.",
     "fetch": "Download the corpora of a recipe, or a model.",
     "inspect": "Show layers, cost and deviations from the paper.",

@@ -76,12 +76,15 @@ class TokenizerSettings:
     """The vocabulary that SentencePiece learns (section 5.1)."""
 
     vocab_size: int = setting(
-        37_000, "vocabulary size (section 5.1); an upper limit unless kind is bpe", (8, 1_000_000)
+        37_000,
+        "vocabulary size (section 5.1); an upper limit if kind is char or word",
+        (8, 1_000_000),
     )
     kind: str = setting(
         "bpe",
-        "kind of token: bpe (section 5.1), char (a character) or word (a symbol between spaces)",
-        choices=("bpe", "char", "word"),
+        "kind of token: bpe (section 5.1), char (a character) or word (a symbol between spaces);"
+        " imported: that of the model of another program, in train.init_from",
+        choices=("bpe", "char", "word", "imported"),
     )
     joint: bool = setting(
         True, "one vocabulary for both languages (section 5.1); false: one for each language"

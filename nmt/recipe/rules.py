@@ -55,8 +55,9 @@ def check_together(recipe: Recipe) -> None:
         )
     if recipe.train.bpe_dropout and recipe.tokenizer.kind != "bpe":
         raise NmtError(
-            f"recipe {recipe.name}: train.bpe_dropout needs tokenizer.kind=bpe, because"
-            f" tokenizer.kind={recipe.tokenizer.kind} has no merges; set train.bpe_dropout to 0"
+            f"recipe {recipe.name}: train.bpe_dropout needs tokenizer.kind=bpe, because the merges"
+            f" of tokenizer.kind={recipe.tokenizer.kind} are none or not known; set"
+            " train.bpe_dropout to 0"
         )
     check_guided_alignment(recipe)
 

@@ -81,9 +81,9 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
 def least_parameters(recipe: Recipe) -> int:
     """Return the number of parameters that a recipe's model has at least, before any text is read.
 
-    Only bpe always has a vocabulary of `tokenizer.vocab_size`; elsewhere it is an upper limit.
+    Of characters and words, a vocabulary has at most `tokenizer.vocab_size`.
     """
-    has_all = recipe.tokenizer.kind == "bpe"
+    has_all = recipe.tokenizer.kind in ("bpe", "imported")
     return count_parameters(recipe.model, recipe.tokenizer.vocab_size if has_all else 1)
 
 

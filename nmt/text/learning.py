@@ -17,6 +17,7 @@ TOKENIZER = "tokenizer"  # the step of the manifest
 MODEL = "model"  # the tokenizer's file, in its step
 SAMPLE_CHARACTERS = 300_000_000  # of text to learn from; SentencePiece keeps all of it in memory
 BOTH_SIDES = slice(2)
+IMPORTED = "imported"  # the kind of tokenizer that only an initial model has
 TOKEN_NAMES = {"bpe": "BPE tokens", "char": "characters", "word": "words"}
 
 
@@ -25,6 +26,7 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
 
     Raises NmtError for a corpus that is missing, misaligned, empty or too small.
     """
+    check_learnable(recipe)
     lines, characters = measure(training_segments(recipe, data))
     share = min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
     notify(
@@ -43,6 +45,15 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
         for side, name in enumerate(("source", "target"))
     )
     return Tokenizer.from_two(source, target)
+
+
+def check_learnable(recipe: Recipe) -> None:
+    """Raise NmtError if a recipe's tokenizer is not learned but that of an initial model."""
+    if recipe.tokenizer.kind == IMPORTED:
+        raise NmtError(
+            f"recipe {recipe.name}: tokenizer.kind={IMPORTED} is the tokenizer of an imported model"
+            " and cannot be learned; name the model with --init-from, or set tokenizer.kind to bpe"
+        )
 
 
 def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDES) -> Iterator[str]:

@@ -13,6 +13,7 @@ from nmt.system.devices import has_bf16
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
+from nmt.text.learning import check_learnable
 from nmt.text.parts import Share
 from nmt.text.prepare import (
     Prepared,
@@ -118,6 +119,8 @@ def check_set_up(
     """
     recipe = resolve_for_device(recipe, run, device)
     run.check_recipe(recipe)
+    if not recipe.train.init_from:
+        check_learnable(recipe)
     finished_before(recipe, run)
     check_text_files(recipe, data)
     if device is not None and device.type == "cpu":
@@ -267,7 +270,7 @@ def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
             f"tokenizer.joint={toml_value(wanted.joint)}"
         )
     elif vocab_size > wanted.vocab_size or (
-        wanted.kind == "bpe" and vocab_size < wanted.vocab_size
+        wanted.kind in ("bpe", "imported") and vocab_size < wanted.vocab_size
     ):
         differing[f"tokenizer.vocab_size={vocab_size}"] = (
             f"tokenizer.vocab_size={wanted.vocab_size}"

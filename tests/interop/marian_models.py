@@ -2,13 +2,21 @@
 
 import io
 import json
+import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy
 import sentencepiece
 import torch
+from torch import Tensor
+
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.text.subwords import BOS, EOS, PAD, UNK, SubwordModel
 
 TEXTS = {
     "source": [
@@ -40,6 +48,7 @@ class Shape:
     activation: str = "swish"
     separate: bool = False  # a vocabulary for each language
     shared: bool = True  # one matrix of embeddings for both languages
+    tied: bool = True  # one matrix for the target's embeddings and the softmax
     languages: tuple[str, ...] = ()  # language tokens
 
 
@@ -93,14 +102,15 @@ def write_folder(
     folder: Path, shape: Shape = Shape(), seed: int = 1, *, pickled: bool = False
 ) -> Path:
     """Write a model as Hugging Face lays it out, and return its folder."""
+    import transformers
     from transformers import MarianConfig, MarianMTModel
 
     source_size, target_size = write_tokenizer(folder, shape)
-    pad = source_size - 1
     config = MarianConfig(
         vocab_size=source_size,
         decoder_vocab_size=target_size,
         share_encoder_decoder_embeddings=shape.shared,
+        tie_word_embeddings=shape.tied,
         d_model=shape.d_model,
         encoder_ffn_dim=shape.d_ff,
         decoder_ffn_dim=shape.d_ff,
@@ -110,11 +120,11 @@ def write_folder(
         decoder_layers=shape.decoder_layers,
         activation_function=shape.activation,
         scale_embedding=True,
-        max_position_embeddings=64,
-        pad_token_id=pad,
+        max_position_embeddings=128,
+        pad_token_id=source_size - 1,
         eos_token_id=0,
         forced_eos_token_id=0,
-        decoder_start_token_id=pad,
+        decoder_start_token_id=target_size - 1,
     )
     torch.manual_seed(seed)
     model = MarianMTModel(config)
@@ -123,8 +133,128 @@ def write_folder(
             if each.requires_grad and "layer_norm.weight" not in name:
                 each.normal_(std=each.shape[-1] ** -0.5)
         model.final_logits_bias.normal_(std=0.5)
+        model.final_logits_bias[0, 0] = 2.0  # of the end, so that outputs are not long
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model.save_pretrained(folder)
     if pickled:
         torch.save(model.state_dict(), folder / "pytorch_model.bin")
         (folder / "model.safetensors").unlink()
     return folder
+
+
+def write_npz(folder: Path, other: Path) -> Path:
+    """Write the model of a Hugging Face folder as Marian writes it; return the archive."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((folder / "config.json").read_text())
+    tensors = load_file(folder / "model.safetensors")
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    kept = [each for name, each in vocabulary.items() if name != "<pad>"]
+    arrays = {
+        "Wemb": tensors["model.shared.weight"][kept],
+        "decoder_ff_logit_out_b": tensors["final_logits_bias"][:, kept],
+    }
+    for name, tensor in tensors.items():
+        if ".layers." in name:
+            arrays[marian_name(name)] = tensor.T if tensor.ndim == 2 else tensor[None]
+    settings = marian_settings(config)
+    text = "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
+    arrays["special:model.yml"] = numpy.frombuffer(f"{text}\0".encode(), numpy.int8)
+    other.mkdir()
+    numpy.savez(other / "model.npz", **arrays)  # type: ignore[arg-type] # of numpy
+    for name in ("source.spm", "target.spm"):
+        shutil.copy(folder / name, other)
+    with (other / "opus.spm-spm.vocab.yml").open("w", encoding="utf-8") as stream:
+        for name in [name for name in vocabulary if name != "<pad>"]:
+            stream.write(f"{json.dumps(name)}: {vocabulary[name]}\n")
+    return other / "model.npz"
+
+
+def marian_name(name: str) -> str:
+    """Return Marian's name of a weight in a layer."""
+    _, side, _, number, *rest = name.split(".")
+    layer = f"{side}_l{int(number) + 1}"
+    kind = {"weight": "W", "bias": "b"}[rest[-1]]
+    norm = {"weight": "ln_scale", "bias": "ln_bias"}[rest[-1]]
+    part = rest[0]
+    if part in ("fc1", "fc2"):
+        return f"{layer}_ffn_{kind}{part[2]}"
+    if part == "final_layer_norm":
+        return f"{layer}_ffn_ffn_{norm}"
+    attention = "context" if part.startswith("encoder_attn") else "self"
+    if part.endswith("layer_norm"):
+        return f"{layer}_{attention}_Wo_{norm}"
+    return f"{layer}_{attention}_{kind}{rest[1][0]}"
+
+
+def marian_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings in Marian's archive of a model with a configuration."""
+    return {
+        "type": "transformer",
+        "dim-emb": config["d_model"],
+        "dim-vocabs": [config["vocab_size"] - 1] * 2,
+        "enc-depth": config["encoder_layers"],
+        "dec-depth": config["decoder_layers"],
+        "transformer-heads": config["encoder_attention_heads"],
+        "transformer-dim-ffn": config["encoder_ffn_dim"],
+        "transformer-ffn-activation": config["activation_function"],
+        "transformer-ffn-depth": 2,
+        "transformer-decoder-autoreg": "self-attention",
+        "transformer-preprocess": "",
+        "transformer-postprocess": "dan",
+        "transformer-postprocess-emb": "d",
+        "transformer-train-position-embeddings": False,
+        "tied-embeddings-all": True,
+        "right-left": False,
+    }
+
+
+class Original:
+    """A Hugging Face model, which is given the ids of an imported one."""
+
+    def __init__(self, folder: Path, imported: TrainedModel) -> None:
+        from transformers import MarianMTModel
+
+        self.model: Any = MarianMTModel.from_pretrained(folder)
+        self.model.train(False)
+        self.source = ids_of(folder / "vocab.json", imported.tokenizer.source)
+        other = folder / "target_vocab.json"
+        path = other if other.exists() else folder / "vocab.json"
+        self.target = ids_of(path, imported.tokenizer.target)
+        self.imported = imported
+
+    def logit_difference(self, source: Sequence[int], target: Sequence[int]) -> float:
+        """Return the largest difference of the logits of all tokens after each target token."""
+        ours = self.imported.network(torch.tensor([[*source, EOS]]), torch.tensor([[BOS, *target]]))
+        start = self.model.config.decoder_start_token_id
+        read = torch.tensor([[self.source[each] for each in (*source, EOS)]])
+        written = torch.tensor([[start, *(self.target[each] for each in target)]])
+        theirs = self.model(input_ids=read, decoder_input_ids=written).logits
+        own = [*self.target]
+        difference = ours[..., own] - theirs[..., [self.target[each] for each in own]]
+        return float(difference.detach().abs().max())
+
+    def search(self, source: Sequence[int], beam_size: int, most: int) -> list[int]:
+        """Return the best output in our ids, without EOS; it has at most so many tokens."""
+        settings = self.model.config
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            found: Tensor = self.model.generate(
+                torch.tensor([[self.source[each] for each in (*source, EOS)]]),
+                num_beams=beam_size,
+                length_penalty=0.0,
+                early_stopping=False,
+                do_sample=False,
+                max_new_tokens=most,
+                bad_words_ids=[[self.target[PAD]], [self.target[UNK]]],
+            )
+        back = {each: ours for ours, each in self.target.items()}
+        assert int(found[0, 0]) == settings.decoder_start_token_id
+        output = [back[each] for each in found[0, 1:].tolist()]
+        return output[: output.index(EOS)]
+
+
+def ids_of(path: Path, subwords: SubwordModel) -> dict[int, int]:
+    """Return the ids in a vocabulary file by ours; BOS has none."""
+    names = json.loads(path.read_text())
+    return {each: names[subwords.piece(each)] for each in range(len(subwords)) if each != BOS}

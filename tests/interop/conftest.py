@@ -1,0 +1,43 @@
+"""Models of other programs, made once for all tests of import."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.interop.import_model import import_model
+from tests.interop.marian_models import Shape, write_folder
+
+
+@pytest.fixture(scope="session")
+def opus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small OPUS-MT model; do not change it."""
+    return write_folder(tmp_path_factory.mktemp("opus") / "opus-mt-en-de")
+
+
+@pytest.fixture(scope="session")
+def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small model with language tokens; do not change it."""
+    folder = tmp_path_factory.mktemp("opus") / "opus-mt-en-mul"
+    return write_folder(folder, Shape(languages=(">>deu<<", ">>nld<<")))
+
+
+@pytest.fixture
+def copied(opus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a copy of the small model's folder, to change; its parent is the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(opus, tmp_path / opus.name)).relative_to(tmp_path)
+
+
+def imported(folder: Path, languages: str = "en-de") -> TrainedModel:
+    """Import a model beside its folder and load it."""
+    path = folder.with_suffix(".safetensors")
+    import_model(folder, path, languages, lambda _: None)
+    return load_model(path, "cpu")
+
+
+@pytest.fixture(scope="session")
+def opus_model(opus: Path) -> TrainedModel:
+    """Return the small model, imported."""
+    return imported(opus)
