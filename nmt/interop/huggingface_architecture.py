@@ -23,7 +23,7 @@ PEGASUS = Architecture("pegasus", "PegasusForConditionalGeneration", final_norm=
 BLENDERBOT = Architecture("blenderbot", "BlenderbotForConditionalGeneration", final_norm=True)
 
 ACTIVATIONS = {"relu": "relu", "silu": "silu", "gelu": "gelu"}  # ours and theirs
-LARGEST_EPSILON = 1e-5  # that of all norms in transformers
+EPSILON = 1e-5  # of all norms in transformers
 
 
 def architecture_of(settings: ModelSettings) -> Architecture:
@@ -56,7 +56,7 @@ def why_none(settings: ModelSettings) -> str:
         "model.d_k and model.d_v are not model.d_model / model.heads": (
             {s.d_k * s.heads, s.d_v * s.heads} != {s.d_model}
         ),
-        f"model.norm_epsilon={s.norm_epsilon:g}": s.norm_epsilon > LARGEST_EPSILON,
+        f"model.norm_epsilon={s.norm_epsilon:g}": s.norm_epsilon > EPSILON,
         f"model.target_order={s.target_order}": s.is_right_to_left,
     }
     return next((reason for reason, is_missing in reasons.items() if is_missing), "")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nmt.artifacts.model_file import Weights
 from nmt.config import ModelSettings
-from nmt.interop.huggingface_architecture import Architecture
+from nmt.interop.huggingface_architecture import EPSILON, Architecture
 from nmt.kernels.array_functions import sinusoids_in_halves
 
 Array = NDArray[numpy.float32]
@@ -39,6 +39,15 @@ WIDE_COLUMNS = re.compile(
 )
 
 
+# Sub-layers of a layer, in their order.
+SUBLAYERS = {
+    "encoder": ("self_attention", "feed_forward"),
+    "decoder": ("self_attention", "cross_attention", "feed_forward"),
+}
+READERS = ("query_key_value.weight", "query.weight", "inner.weight")
+WRITERS = ("out.weight", "out.bias", "outer.weight", "outer.bias")
+
+
 def huggingface_weights(
     weights: Weights, settings: ModelSettings, architecture: Architecture, length: int
 ) -> dict[str, Array]:
@@ -50,6 +59,8 @@ def huggingface_weights(
 
     length: positions of a table of sinusoids.
     """
+    if settings.norm == "post":
+        weights = with_epsilon(weights, settings)
     if settings.positions == "sinusoidal":
         weights = reordered(weights, settings.d_model)
     if settings.positions != "learned":
@@ -69,6 +80,33 @@ def huggingface_weights(
         elif stack in ("encoder_norm", "decoder_norm"):
             found[f"model.{stack.removesuffix('_norm')}.layer_norm.{number}"] = array
     return {name: numpy.ascontiguousarray(each) for name, each in found.items()}
+
+
+def with_epsilon(weights: Weights, settings: ModelSettings) -> dict[str, Array]:
+    """Return the weights of a post-norm model with which norms may add transformers' epsilon.
+
+    A norm of c x with the epsilon c^2 e equals the norm of x with e. So all values between the
+    layers are c times as large, and what reads them divides by c. Those before the first norm of a
+    stack stay as they are, since the sinusoids have a fixed size: there the epsilons differ.
+    """
+    factor = (EPSILON / settings.norm_epsilon) ** 0.5
+    found = dict(weights)
+    for stack, count in (
+        ("encoder", settings.encoder_layers),
+        ("decoder", settings.decoder_layers),
+    ):
+        names = [f"{stack}.{number}.{each}" for number in range(count) for each in SUBLAYERS[stack]]
+        for name in names:
+            before = 1.0 if name == names[0] else factor
+            after = 1.0 if name == names[-1] else factor
+            scales = {
+                **{f"{name}.{each}": 1 / before for each in READERS},
+                **{f"{name}.{each}": before for each in WRITERS},
+                **{f"{name}_norm.norm.{each}": after for each in ("weight", "bias")},
+            }
+            for each in scales.keys() & found.keys():
+                found[each] = found[each] * numpy.float32(scales[each])
+    return found
 
 
 def reordered(weights: Weights, width: int) -> dict[str, Array]:

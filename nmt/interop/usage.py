@@ -52,8 +52,8 @@ outputs = model.generate(**tokenizer(["A dog runs."], return_tensors="pt", paddi
 print(tokenizer.batch_decode(outputs, skip_special_tokens=True))
 ```
 
-The logits are those of nmt, up to rounding. Beam search is not the same: `transformers` divides
-the log-probability of an output by its length to the power of `length_penalty`, nmt by
+The logits are those of nmt to 1e-4. Beam search is not the same: `transformers` divides the
+log-probability of an output by its length to the power of `length_penalty`, nmt by
 ((5 + length) / 6)^alpha. With `length_penalty=0.0` and alpha = 0, both compare probabilities."""
 
 ONNX = """\

@@ -72,7 +72,10 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
         "attention_mask": torch.from_numpy(source != PAD).long(),
     }
     ours = logits_of(model, source, target)
-    for epsilon, tolerance in ((1e-5, 1e-4), (1e-6, 5e-6)):
+    tolerances = {1e-5: 1e-4, 1e-6: 5e-6}
+    if model.recipe.model.norm == "post":  # the weights make up for the other epsilon
+        tolerances = {1e-5: 2e-5}
+    for epsilon, tolerance in tolerances.items():
         set_epsilon(loaded, epsilon)
         with torch.inference_mode():
             theirs = loaded(**given, decoder_input_ids=torch.from_numpy(target)).logits.numpy()
