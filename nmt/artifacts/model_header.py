@@ -96,7 +96,10 @@ def stored_tensor(part: Any) -> StoredTensor:
 def check_format(file: Path, metadata: Mapping[str, str]) -> None:
     """Raise NmtError if a file is of another program or of another version of the format."""
     if metadata.get("format") != FORMAT:
-        raise NmtError(f"{file} is not a model of this program; `nmt train` creates one")
+        raise NmtError(
+            f"{file} is not a model of this program; `nmt train` creates one, and `nmt import`"
+            " makes one of an OPUS-MT model"
+        )
     version = metadata.get("format_version")
     if version != str(FORMAT_VERSION):
         writer = metadata.get("nmt_version")

@@ -232,7 +232,14 @@ class RunFolder:
         trained = [path for path in (self.model, self.best) if is_present(path)]
         if trained:
             return max(trained, key=lambda path: path.stat().st_mtime_ns)
-        raise NmtError(f"{self.path} holds no trained model yet; `nmt train` creates one")
+        raise NmtError(
+            f"{self.path} holds no trained model yet; `nmt train` creates one"
+            + "; the folder of an OPUS-MT model must be imported: `nmt import`" * self.is_foreign()
+        )
+
+    def is_foreign(self) -> bool:
+        """Return whether the folder looks like that of another program's model."""
+        return is_present(self.path / "config.json") and not is_present(self.recipe)
 
 
 def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:

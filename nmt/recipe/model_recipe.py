@@ -21,7 +21,10 @@ def model_tables(path: Path) -> dict[str, Any]:
     """
     recipe = metadata_of(path).get("recipe")
     if not isinstance(recipe, str):
-        raise NmtError(f"{path} is not a model of this program, because it holds no recipe")
+        raise NmtError(
+            f"{path} is not a model of this program, because it holds no recipe; `nmt import` makes"
+            " one of an OPUS-MT model"
+        )
     tables = parse_toml(recipe, f"the recipe inside {path}")
     if "extends" in tables:  # the file may come from another machine: it names no file of this one
         raise NmtError(f"the recipe inside {path} extends another, which it must not")

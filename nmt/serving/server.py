@@ -229,7 +229,7 @@ class Server(uvicorn.Server):
         self._signal = number
         self.should_exit = True
         waiting = self.state.metrics.waiting
-        note(f"stopping after {waiting} requests; a second signal ends the server at once")
+        note(f"stopping: {waiting} requests are still answered; a second signal ends it at once")
 
     def _process_ids(self) -> list[int]:
         """Return the numbers of all processes."""

@@ -55,6 +55,12 @@ def test_many_other_settings_are_one_short_sentence(tmp_path: Path) -> None:
     assert len(str(error.value)) < 400
 
 
+def test_the_folder_of_another_programs_model_is_to_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "config.json").touch()
+    with pytest.raises(NmtError, match="an OPUS-MT model must be imported: `nmt import`"):
+        RunFolder(tmp_path).translation_model()
+
+
 def test_the_newer_of_average_and_best_translates(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     with pytest.raises(NmtError, match="holds no trained model yet"):
