@@ -121,12 +121,14 @@ def test_the_page_describes_variants_of_later_papers(browser: Browser, tmp_path:
 
 
 def test_the_page_describes_the_choices_of_marian(browser: Browser, tmp_path: Path) -> None:
-    run = train_tiny(tmp_path, "model.activation=silu", "model.positions=sinusoidal_halves")
+    choices = "activation=silu", "positions=sinusoidal_halves", "attention_bias=true"
+    run = train_tiny(tmp_path, *(f"model.{each}" for each in (*choices, "softmax_bias=true")))
     model = load_model(run, "cpu")
     browser.open(write(explain(model, "sun moon", model.recipe.decode, print), tmp_path))
     assert len(browser.all("#embedding > .lead")) == 1
     assert "all sines before all cosines" in browser.text("#embedding .lead")
-    assert "SiLU(xW₁ + b₁)" in browser.texts("#encoder .formula")
+    assert {"SiLU(xW₁ + b₁)", "× Wᴼ + bᴼ"} <= {*browser.texts("#encoder .formula")}
+    assert "a bias of its token" in browser.text("#probabilities")
 
 
 def test_the_page_describes_characters_and_learned_positions(

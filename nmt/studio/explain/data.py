@@ -70,6 +70,8 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
         "norm": settings.norm,
         "norm_kind": settings.norm_kind,
         "activation": settings.activation,
+        "attention_bias": settings.attention_bias,
+        "softmax_bias": settings.softmax_bias,
         "tied": settings.tied != "none",  # the softmax's matrix and the embeddings
         "encoder_layers": settings.encoder_layers,
         "decoder_layers": settings.decoder_layers,

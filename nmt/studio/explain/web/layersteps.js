@@ -70,7 +70,12 @@ function attentionSteps(part, position, model) {
       position,
       model.heads,
     ),
-    line("× Wᴼ", "projected to d_model", part.projected, position),
+    line(
+      model.attention_bias ? "× Wᴼ + bᴼ" : "× Wᴼ",
+      "projected to d_model",
+      part.projected,
+      position,
+    ),
     line(summed(model), `added to the input${normed}`, part.added, position),
   ];
 }

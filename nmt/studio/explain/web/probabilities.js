@@ -51,6 +51,9 @@ export function showProbabilities(view, data) {
     el("div", { class: "scroll", dir: "auto" }, chips),
     body,
   );
+  if (data.model.softmax_bias) {
+    view.append(el("p", { class: "note" }, "Each logit contains a bias of its token."));
+  }
 
   function resetTemperature() {
     const input = heat.querySelector("input");
