@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from nmt.errors import NmtError
+from nmt.serving.line_translator import Ready
 from nmt.serving.metrics import Metrics
 from nmt.serving.refusals import RefusedError, stopping
-from nmt.serving.worker import Batch, Failure, LoadError, Ready, Result, Worker
+from nmt.serving.worker import Batch, Failure, LoadError, Result, Worker
 from nmt.system.log import note
 
 # Other requests may arrive in the same moment. A request that is alone does not wait for them.
 GATHER_SECONDS = 0.002
 TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
-BATCH_CHARACTERS = 8_000  # of a batch: half a second of work for a small model
 LINE_CHARACTERS = 20  # that the work for a line costs beside its length
 MOST_ATTEMPTS = 2  # to translate a line whose process was killed
 MOST_RESTARTS = 3  # of processes, without a batch in between
@@ -64,13 +64,18 @@ class Batcher:
     """Batches the requests for one model."""
 
     def __init__(
-        self, workers: Sequence[Worker], metrics: Metrics, on_failure: Callable[[NmtError], None]
+        self,
+        workers: Sequence[Worker],
+        batch_characters: int,
+        metrics: Metrics,
+        on_failure: Callable[[NmtError], None],
     ) -> None:
         """Take the processes, which are ready.
 
-        on_failure: called if no process can be started any more.
+        batch_characters: of a batch. on_failure: called if no process can be started any more.
         """
         self._loop = asyncio.get_running_loop()
+        self._batch_characters = batch_characters
         self._metrics = metrics
         self._on_failure = on_failure
         self._jobs: set[Job] = set()
@@ -117,8 +122,9 @@ class Batcher:
     def close(self) -> None:
         """End the processes."""
         for worker in self._items:
-            self._loop.remove_reader(worker.connection)
-            worker.close()
+            if not worker.connection.closed:  # a process that could not be started again
+                self._loop.remove_reader(worker.connection)
+                worker.close()
         for worker in self._items:
             worker.join()
 
@@ -160,7 +166,7 @@ class Batcher:
         # The queue whose first request is the oldest would be fairer; there are two at most.
         queue = max(waiting, key=len)
         lines = sum(len(job.lines) - job.taken for job in queue)
-        return take(queue, math.ceil(lines / len(self._items)))
+        return take(queue, math.ceil(lines / len(self._items)), self._batch_characters)
 
     def _receive(self, worker: Worker) -> None:
         """Take the results of a batch, and give the process the next one."""
@@ -215,17 +221,18 @@ class Batcher:
         self._watch(worker)
 
 
-def take(queue: deque[Job], most_lines: int) -> list[Item]:
+def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]:
     """Take lines from the jobs of a queue in turn, for one batch; at least one.
 
-    most_lines: the share of the process that takes them.
+    most_lines: the share of the process that takes them. most_characters: of all lines, with
+    LINE_CHARACTERS for each.
     """
     items: list[Item] = []
     characters = 0
-    while queue and len(items) < most_lines and characters < BATCH_CHARACTERS:
+    while queue and len(items) < most_lines and characters < most_characters:
         job = queue[0]
         for _ in range(min(TURN_LINES, most_lines - len(items))):
-            if job.taken == len(job.lines) or (items and characters >= BATCH_CHARACTERS):
+            if job.taken == len(job.lines) or (items and characters >= most_characters):
                 break
             items.append(Item(job, job.taken))
             characters += len(job.lines[job.taken]) + LINE_CHARACTERS

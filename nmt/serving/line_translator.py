@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nmt.decoding.translator import Translator
 
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)
+TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.
 FIRST_LINES = ("1", "\u2603 a b.", "a b")
 
@@ -68,6 +69,15 @@ def model_source(given: str, device: str, overrides: Sequence[str]) -> ModelSour
     return ModelSource(Path(path), (source, target), device, tuple(overrides))
 
 
+@dataclass(frozen=True)
+class Ready:
+    """What a process says when it has loaded its model."""
+
+    languages: tuple[str, str]
+    most_candidates: int
+    batch_characters: int  # that are translated about as fast together as they can be
+
+
 class LineTranslator:
     """Translates lines in the process that calls it."""
 
@@ -79,15 +89,13 @@ class LineTranslator:
     ) -> None:
         """Take a loaded model; languages: those to serve it for, if not its recipe's."""
         data = model.recipe.data
-        self.languages = languages or (data.source_language, data.target_language)
         is_beam = settings.method == "beam" and settings.mbr == "none"
-        self.most_candidates = settings.beam_size if is_beam else 1
+        most = settings.beam_size if is_beam else 1
         self._best = one_process_translator(model, settings, 1)
-        self._several = (
-            one_process_translator(model, settings, self.most_candidates)
-            if self.most_candidates > 1
-            else self._best
-        )
+        self._several = one_process_translator(model, settings, most) if most > 1 else self._best
+        tokens = self._best.method.settings.batch_tokens
+        pair = languages or (data.source_language, data.target_language)
+        self.ready = Ready(pair, most, TOKEN_CHARACTERS * tokens)
 
     def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
         """Return up to so many translations of each line, as `nmt translate` writes them."""

@@ -17,12 +17,12 @@ from nmt.serving.app import Interface
 from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys
-from nmt.serving.line_translator import ModelSource, check_pairs
+from nmt.serving.line_translator import ModelSource, Ready, check_pairs
 from nmt.serving.listening import address_of, is_local, open_sockets, port_of
 from nmt.serving.metrics import Metrics
 from nmt.serving.protocol import protocol_for
 from nmt.serving.state import Limits, State
-from nmt.serving.worker import Ready, Worker
+from nmt.serving.worker import Worker
 from nmt.system.cores import core_count
 from nmt.system.log import note
 from nmt.system.stopping import STOP_SIGNALS
@@ -109,7 +109,9 @@ async def run(
 
     served = [
         Served(
-            each.ready.languages, Batcher(each.workers, metrics, fail), each.ready.most_candidates
+            each.ready.languages,
+            Batcher(each.workers, each.ready.batch_characters, metrics, fail),
+            each.ready.most_candidates,
         )
         for each in models
     ]
@@ -127,6 +129,11 @@ async def run(
     finally:
         for each in served:
             each.batcher.close()
+
+
+def counted(count: int, what: str, plural: str = "s") -> str:
+    """Return a number and what it counts."""
+    return f"{count} {what}{'' if count == 1 else plural}"
 
 
 def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
@@ -184,7 +191,7 @@ class Server(uvicorn.Server):
         assert sockets is not None  # noqa: S101 (for the type checker)
         pairs = ", ".join(each.name for each in self.state.catalogue.models)
         address = address_of(self._host, port_of(sockets))
-        note(f"serving {pairs} at {address} with {self._processes} processes")
+        note(f"serving {pairs} at {address} with {counted(self._processes, 'process', 'es')}")
         if not is_local(sockets) and not self.state.keys.are_required:
             note("everybody who reaches this address may use it; --api-keys asks for keys")
 
@@ -204,7 +211,9 @@ class Server(uvicorn.Server):
                 each.batcher.give_up()
             await self._closed_within(LAST_SECONDS)
             if waiting:
-                note(f"{waiting} requests are not answered, because the time to stop is over")
+                note(
+                    f"{counted(waiting, 'request')} not answered, because the time to stop is over"
+                )
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
@@ -229,7 +238,8 @@ class Server(uvicorn.Server):
         self._signal = number
         self.should_exit = True
         waiting = self.state.metrics.waiting
-        note(f"stopping: {waiting} requests are still answered; a second signal ends it at once")
+        left = counted(waiting, "request")
+        note(f"stopping: {left} still to answer; a second signal ends the server at once")
 
     def _process_ids(self) -> list[int]:
         """Return the numbers of all processes."""

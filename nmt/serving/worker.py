@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError, UsageError, is_out_of_memory
-from nmt.serving.line_translator import LineTranslator, ModelSource
+from nmt.serving.line_translator import LineTranslator, ModelSource, Ready
 from nmt.system.log import note
 from nmt.system.processes import deferred_interrupts
 
@@ -40,14 +40,6 @@ class Failure:
 
 
 Result = list[str] | Failure  # of a line: its translations, best first
-
-
-@dataclass(frozen=True)
-class Ready:
-    """What a process says when it has loaded its model."""
-
-    languages: tuple[str, str]
-    most_candidates: int
 
 
 @dataclass(frozen=True)
@@ -125,7 +117,7 @@ def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
     except NmtError as error:
         connection.send(LoadError(str(error), isinstance(error, UsageError)))
         return
-    connection.send(Ready(translator.languages, translator.most_candidates))
+    connection.send(translator.ready)
     with suppress(EOFError, OSError):  # the server has ended
         while True:
             connection.send(results_of(connection.recv(), translator))

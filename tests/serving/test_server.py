@@ -130,7 +130,7 @@ def test_what_is_not_ready_after_the_grace_is_refused(tiny_run: Path) -> None:
         answer = everything(connection)
     assert answer.startswith(b"HTTP/1.1 503")
     assert b"the server is stopping" in answer
-    assert "1 requests are not answered" in "\n".join(server.lines)
+    assert "1 request not answered" in "\n".join(server.lines)
 
 
 def test_a_second_signal_ends_it_at_once(tiny_run: Path) -> None:
