@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
+from nmt.evaluation.table import printable
+
 Yaml: TypeAlias = "str | float | Sequence[Yaml] | Mapping[str, Yaml]"
 
 UNKNOWN_LICENCE = "unknown"
@@ -66,7 +68,7 @@ def scalar(value: str | float) -> str:
     """Return a number, or a text in double quotes with escapes for what cannot be printed."""
     if not isinstance(value, str):
         return repr(value)
-    return f'"{"".join(map(escaped, value))}"'
+    return f'"{"".join(map(escaped, printable(value)))}"'
 
 
 def escaped(character: str) -> str:

@@ -36,7 +36,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
             graphs[name] = make(file, model.weights, model.recipe.model, positions(model))
     described: dict[str, Any] = {}
     for name, graph in graphs.items():
-        text = f"The {name} of {model.recipe.name}; {SETTINGS} says how to use it."
+        text = f"The {name} of a Transformer; {SETTINGS} says how to use it."
         place = path / f"{name}.onnx"
         place.write_bytes(graph.model(name, text).SerializeToString(deterministic=True))
         onnx.checker.check_model(place, full_check=True)

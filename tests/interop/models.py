@@ -9,11 +9,11 @@ import torch
 
 from nmt.artifacts.network_weights import arrays_of
 from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.config import Recipe
+from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
-from nmt.text.tokenizer import PAD, Tokenizer
+from nmt.text.tokenizer import PAD, Tokenizer, learn_subwords
 
 SHAPE = {
     "model.d_model": 16,
@@ -44,6 +44,15 @@ def random_model(tokenizer: Tokenizer, settings: dict[str, Any], seed: int = 1) 
 def tokenizer_of(run: Path) -> Tokenizer:
     """Return the tokenizer of a run."""
     return load_model(run, "cpu").tokenizer
+
+
+def two_vocabularies() -> Tokenizer:
+    """Return a tokenizer with small letters for the source and capitals, more, for the target."""
+    source, target = (
+        learn_subwords([text] * 3, TokenizerSettings(size))
+        for text, size in (("sun moon star", 16), ("SUN MOON STAR", 18))
+    )
+    return Tokenizer.from_two(source, target)
 
 
 def batch(tokenizer: Tokenizer, lengths: tuple[int, ...] = (9, 1, 5)) -> tuple[Any, Any]:

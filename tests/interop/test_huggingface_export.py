@@ -13,7 +13,14 @@ from nmt.errors import NmtError
 from nmt.interop.huggingface_architecture import architecture_of
 from nmt.interop.huggingface_export import write
 from nmt.text.tokenizer import PAD, Tokenizer
-from tests.interop.models import batch, greedy, logits_of, random_model, tokenizer_of
+from tests.interop.models import (
+    batch,
+    greedy,
+    logits_of,
+    random_model,
+    tokenizer_of,
+    two_vocabularies,
+)
 
 transformers = pytest.importorskip("transformers")
 
@@ -110,6 +117,17 @@ def test_text_has_equal_ids(tokenizer: Tokenizer, tmp_path: Path) -> None:
     assert loaded.batch_decode(outputs, skip_special_tokens=True) == [
         tokenizer.target.decode(each) for each in ids[:3]
     ]
+
+
+@pytest.mark.parametrize("tied", ["all", "target"])
+def test_each_language_may_have_its_vocabulary(tied: str, tmp_path: Path) -> None:
+    tokenizer = two_vocabularies()
+    check_equal(random_model(tokenizer, {"model.tied": tied}), tmp_path)
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ids = tokenizer.source.encode(["sun moon"])[0]
+    assert loaded("sun moon")["input_ids"] == [*ids, 3]
+    outputs = [[2, *tokenizer.target.encode(["MOON SUN"])[0], 3]]
+    assert loaded.batch_decode(outputs, skip_special_tokens=True) == ["MOON SUN"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,10 @@ def test_any_text_is_read_again_by_yaml() -> None:
     assert yaml.safe_load(text.removeprefix("---\n").removesuffix("---")) == fields
 
 
+def test_a_byte_that_is_no_character_becomes_a_question_mark() -> None:
+    assert front_matter({"name": "a\udc80"}) == '---\nname: "a?"\n---'
+
+
 @pytest.mark.parametrize(
     ("licence", "fields"),
     [

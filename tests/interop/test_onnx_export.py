@@ -12,7 +12,14 @@ from nmt.artifacts.trained_model import TrainedModel
 from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.text.tokenizer import PAD, Tokenizer
-from tests.interop.models import batch, greedy, logits_of, random_model, tokenizer_of
+from tests.interop.models import (
+    batch,
+    greedy,
+    logits_of,
+    random_model,
+    tokenizer_of,
+    two_vocabularies,
+)
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -143,6 +150,17 @@ def test_both_graphs_share_one_file_of_weights(tokenizer: Tokenizer, tmp_path: P
             assert int(place["offset"]) % 4096 == 0
     assert names.count("embeddings.weight") == names.count("positions") == 2
     assert {*model.weights} == {*names} - {"positions"}
+
+
+def test_each_language_may_have_its_vocabulary(tmp_path: Path) -> None:
+    tokenizer = two_vocabularies()
+    model = random_model(tokenizer, {"model.tied": "target"})
+    check_equal(model, tmp_path)
+    settings = Exported(tmp_path).settings
+    for side, subwords in zip(("source", "target"), tokenizer.sides, strict=True):
+        ids = json.loads((tmp_path / settings[f"{side}_vocabulary"]).read_text(encoding="utf-8"))
+        assert list(ids) == [subwords.piece(each) for each in range(len(subwords))]
+    assert settings["never_output_ids"] == [0, 1, 2]
 
 
 def test_too_long_a_text_is_an_error(tokenizer: Tokenizer, tmp_path: Path) -> None:
