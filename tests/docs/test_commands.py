@@ -64,7 +64,7 @@ def test_pages_show_command_lines() -> None:
 
 @pytest.mark.parametrize("command", named(OWN))
 def test_our_commands_parse(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_run: Path
 ) -> None:
     context = parse(argument_list(command))
     values = {} if context is None else context.params
@@ -72,7 +72,7 @@ def test_our_commands_parse(
     if name is None or model_name(name):
         return
     monkeypatch.chdir(tmp_path)
-    write_recipes(command.page, tmp_path)
+    write_recipes(command.page, tmp_path, tiny_run)
     recipe = load_recipe(name.removeprefix("runs/"), values.get("overrides", ()))
     axes = [parse_axis(text) for text in values.get("varied", ())]
     assert plan_variants(recipe, axes, grid=bool(values.get("grid")))
@@ -80,20 +80,25 @@ def test_our_commands_parse(
         assert parse_seeds(values["seeds"])
 
 
-def write_recipes(page: Path, folder: Path) -> list[Path]:
-    """Write the `toml` blocks of a page under the names in their first lines; return the files."""
+def write_recipes(page: Path, folder: Path, run: Path) -> list[Path]:
+    """Write the `toml` blocks of a page under the names in their first lines; return the files.
+
+    run: of the model that stands in for a model file that they extend.
+    """
     paths = []
     for block in blocks("toml"):
         if block.page == page:
             name = re.match(r"# (\S+\.toml)$", block.text.splitlines()[0])
             paths.append(folder / (name[1] if name else f"line-{block.line}.toml"))
             paths[-1].write_text(block.text, encoding="utf-8")
+            if model := re.search(r'^extends = "(\S+\.safetensors)"$', block.text, re.MULTILINE):
+                shutil.copy(run / "model.safetensors", folder / model[1])
     return paths
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in blocks("toml")}))
-def test_recipes_are_valid(page: Path, tmp_path: Path) -> None:
-    for path in write_recipes(page, tmp_path):
+def test_recipes_are_valid(page: Path, tmp_path: Path, tiny_run: Path) -> None:
+    for path in write_recipes(page, tmp_path, tiny_run):
         load_recipe(str(path))
 
 
@@ -240,7 +245,7 @@ def test_commands_run(
     context = parse(argument_list(command))
     if context is None:
         return
-    write_recipes(command.page, sandbox.folder)
+    write_recipes(command.page, sandbox.folder, sandbox.model)
     sandbox.provide(context)
     given = Path("stdin")
     given.write_text(command.stdin or "sun moon\tMOON SUN\n", encoding="utf-8")

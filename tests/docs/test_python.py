@@ -49,7 +49,7 @@ def test_examples_run(
     data.mkdir()
     for each in (tmp_path, data):
         write_tiny_corpus(each)
-    write_recipes(page, tmp_path)
+    write_recipes(page, tmp_path, tiny_run)
     trained = {match[1] for match in TRAINED.finditer(code)}
     for match in [*LOADED.finditer(code), *LOADED.finditer('"runs/pocket"')]:
         run = tmp_path / match[1]
