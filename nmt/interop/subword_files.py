@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nmt.text.tokenizer import Tokenizer
+from nmt.text.tokenizer import SubwordModel, Tokenizer
 
 MODELS = ("source.spm", "target.spm")
 VOCABULARIES = ("vocab.json", "target_vocab.json")
@@ -20,6 +20,17 @@ def write_subwords(tokenizer: Tokenizer, folder: Path) -> None:
     for name, side in zip(VOCABULARIES, tokenizer.sides, strict=True):
         if tokenizer.is_joint and name != VOCABULARIES[0]:
             continue
-        ids = {side.piece(each): each for each in range(len(side))}
-        text = json.dumps(ids, ensure_ascii=False, indent=0)
+        text = json.dumps(ids_of_pieces(side), ensure_ascii=False, indent=0)
         (folder / name).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+
+
+def ids_of_pieces(subwords: SubwordModel) -> dict[str, int]:
+    """Return the id of each piece; a later piece of the same name has its id in its name.
+
+    An imported model may have a second piece for the beginning of a text. No text becomes it.
+    """
+    ids: dict[str, int] = {}
+    for number in range(len(subwords)):
+        piece = subwords.piece(number)
+        ids[f"{piece}{number}" if piece in ids else piece] = number
+    return ids
