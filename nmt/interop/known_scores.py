@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from nmt.artifacts.model_header import open_model
@@ -101,7 +101,7 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
 def known_score(card: CardModel, result: CardResult, metric: str, score: CardScore) -> KnownScore:
     """Return one score of a card."""
     return KnownScore(
-        test_set=result.test_set,
+        test_set=without_folder(result.test_set),
         segments=result.segments,
         metric=metric,
         value=score.value or 0.0,
@@ -109,6 +109,14 @@ def known_score(card: CardModel, result: CardResult, metric: str, score: CardSco
         beam_size=card.decode.get("beam_size"),
         length_penalty=card.decode.get("length_penalty"),
     )
+
+
+def without_folder(name: str) -> str:
+    """Return the name of a test set; of a file with a whole path, the file's name only.
+
+    A card is made to be published, and the folders of its author are nobody's business.
+    """
+    return PurePath(name).name if PurePath(name).is_absolute() else name
 
 
 def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:

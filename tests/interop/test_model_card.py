@@ -102,6 +102,15 @@ def test_scores_are_those_of_this_file(run: Path, nmt: Run, tiny_run: Path) -> N
     assert "model-index" not in fields_of(model_card(load(run / "model.safetensors"), "onnx"))
 
 
+def test_a_card_names_no_folder_of_its_author(run: Path, nmt: Run, tiny_run: Path) -> None:
+    texts = [tiny_run.parent.parent / f"dev.{side}" for side in ("src", "tgt")]
+    model = run / "model.safetensors"
+    assert nmt("evaluate", *texts, "--model", model, "--card", run / "own.json").code == 0
+    card = model_card(load(model), "onnx")
+    assert "dev.src" in card
+    assert str(tiny_run.parent.parent) not in card
+
+
 def test_the_dev_score_is_that_of_the_same_updates(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     average = next(line for line in lines if line["kind"] == "average")
