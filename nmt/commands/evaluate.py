@@ -18,6 +18,7 @@ from nmt.commands.options import (
     run_data_dir_option,
     set_decode_option,
     settings_help,
+    target_token_option,
 )
 from nmt.config import DataSettings, declared_settings
 from nmt.errors import UsageError
@@ -72,6 +73,7 @@ DEFAULTS = DataSettings()
 )
 @run_data_dir_option
 @decoding_options
+@target_token_option
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
@@ -99,6 +101,7 @@ DEFAULTS = DataSettings()
 @click.pass_obj
 def command(
     arguments: list[str],
+    /,
     files: tuple[Path, ...],
     hypotheses: Path | None,
     models: tuple[Path, ...],
@@ -107,9 +110,6 @@ def command(
     test_sets: tuple[str, ...],
     language_pair: str | None,
     data_dir: Path | None,
-    beam_size: int | None,
-    length_penalty: float | None,
-    batch_tokens: int | None,
     tokenize: str | None,
     lowercase: bool,
     as_json: bool,
@@ -117,6 +117,7 @@ def command(
     metric: str | None,
     device: str,
     overrides: tuple[str, ...],
+    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate test sets and score the translations.
 
@@ -151,10 +152,7 @@ def command(
       nmt evaluate --model runs/one --model runs/other
       nmt evaluate --test-set wmt14/full
     """
-    flags = flags_as_overrides(
-        "decode", beam_size=beam_size, length_penalty=length_penalty, batch_tokens=batch_tokens
-    )
-    settings = [*overrides, *flags]
+    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
     check_files(files, hypotheses, test_sets)
     check_model_options(hypotheses, [*models, *settings], [target_language, metric])
     check_language_pair(hypotheses, test_sets, language_pair)

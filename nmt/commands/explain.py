@@ -15,6 +15,7 @@ from nmt.commands.options import (
     flags_as_overrides,
     set_decode_option,
     settings_help,
+    target_token_option,
 )
 from nmt.errors import NmtError, UsageError
 
@@ -40,6 +41,7 @@ LONGEST_HINT = 200  # characters of the sentence in a message
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @beam_options
+@target_token_option
 @device_option
 @set_decode_option
 def command(
@@ -49,6 +51,7 @@ def command(
     opens: bool,
     beam_size: int | None,
     length_penalty: float | None,
+    target_token: str | None,
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
@@ -63,7 +66,12 @@ def command(
       nmt explain "A dog runs."
       nmt explain "A dog runs." --model runs/multi30k_en_de --output dog.html --open
     """
-    flags = flags_as_overrides("decode", beam_size=beam_size, length_penalty=length_penalty)
+    flags = flags_as_overrides(
+        "decode",
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        target_token=target_token,
+    )
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
     check_output(output, "explain", models)

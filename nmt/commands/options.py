@@ -116,6 +116,14 @@ batch_tokens_option = click.option(
 )
 
 
+target_token_option = click.option(
+    "--target-token",
+    metavar="TOKEN",
+    help="For models that write several languages: the language token that each line begins with,"
+    " such as deu or '>>deu<<', if it has none.  [default: decode.target_token of the recipe]",
+)
+
+
 def bad_line_option(what: str, blank: str = "a blank line") -> Callable[[Function], Function]:
     """Return the option --on-bad-line; what: a bad line; blank: what is written for it."""
     return click.option(

@@ -16,6 +16,7 @@ from nmt.commands.options import (
     output_option,
     set_decode_option,
     settings_help,
+    target_token_option,
 )
 
 
@@ -61,6 +62,7 @@ def columns_of(
     "a blank line (null in JSON)",
 )
 @length_penalty_option
+@target_token_option
 @batch_tokens_option
 @device_option
 @set_decode_option
@@ -75,6 +77,7 @@ def command(
     pieces: bool,
     on_bad_line: str,
     length_penalty: float | None,
+    target_token: str | None,
     batch_tokens: int | None,
     device: str,
     overrides: tuple[str, ...],
@@ -100,7 +103,12 @@ def command(
       nmt score pairs.tsv --columns 2,3 --output scores.tsv
       paste in.en out.de | nmt score --tokens
     """
-    flags = flags_as_overrides("decode", length_penalty=length_penalty, batch_tokens=batch_tokens)
+    flags = flags_as_overrides(
+        "decode",
+        length_penalty=length_penalty,
+        target_token=target_token,
+        batch_tokens=batch_tokens,
+    )
 
     from nmt.decoding.pair_scores import choose_line
     from nmt.decoding.pairs import check_pairs

@@ -23,6 +23,7 @@ from nmt.commands.options import (
     sampling_options,
     set_decode_option,
     settings_help,
+    target_token_option,
 )
 from nmt.config import DecodeSettings
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 )
 @decoding_options
 @control_options
+@target_token_option
 @click.option(
     "--prefix",
     type=FILE,

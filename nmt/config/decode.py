@@ -74,6 +74,11 @@ class DecodeSettings:
         " the model translates all input as it is",
         choices=("repair", "as_is"),
     )
+    target_token: str = setting(
+        "",
+        "language token that a multilingual model reads first, such as deu or >>deu<<; a text that"
+        " begins with one keeps its own; empty: none",
+    )
     search_again: bool = setting(
         False,
         "true: search any line again, with limits, if the output repeats itself or is far too long;"

@@ -51,6 +51,7 @@ class LineNotes:
         self._unknown, self._copied = UnknownSymbols(), UnknownSymbols()
         self._wordless, self._capitals = LineNumbers(), LineNumbers()
         self._returns = LineNumbers()
+        self._tokenless = LineNumbers()
         self._missing: dict[str, LineNumbers] = {}  # by the term
 
     def add_unknown(self, line: int, text: str, *, is_copied: bool = False) -> bool:
@@ -75,6 +76,10 @@ class LineNotes:
         """Count a line with carriage returns inside."""
         self._returns.add(line)
 
+    def add_tokenless(self, line: int) -> None:
+        """Count a line without a language token, which the model needs."""
+        self._tokenless.add(line)
+
     def add_missing(self, line: int, term: str) -> None:
         """Count a line whose translation lacks a term of the glossary."""
         self._missing.setdefault(term, LineNumbers()).add(line)
@@ -94,6 +99,11 @@ class LineNotes:
                 self._returns,
                 f"carriage returns in {self._returns}: the parts between them were translated one"
                 " by one and joined again",
+            ),
+            (
+                self._tokenless,
+                f"no language token in {self._tokenless}, so that the model may write any of its"
+                " languages; choose one with --target-token, or begin lines with a token",
             ),
         ):
             if lines.count:

@@ -80,17 +80,20 @@ def with_links(
         tokenizer: that of the models.
     """
     source_words = words_of_segment(segment, tokenizer.source)
+    if tokenizer.source.language_token(segment):  # it stands before each part, and has no link
+        source_words = source_words[1:]
     links: set[Link] = set()
     first_token = first_word = 0
     for part, output in zip(parts, outputs, strict=True):
         words = words_of_ids(output.ids, tokenizer.target)
         for place, own in zip(output.aligned_places, words.of_tokens, strict=True):
-            links.update(
-                (each, first_word + word)
-                for each in source_words[first_token + place]
-                for word in own
-            )
-        first_token += len(part)
+            if place >= part.opening:
+                links.update(
+                    (each, first_word + word)
+                    for each in source_words[first_token + place - part.opening]
+                    for word in own
+                )
+        first_token += len(part) - part.opening
         first_word += words.count
     return replace(translation, links=tuple(sorted(links)))
 

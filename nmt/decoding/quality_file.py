@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.decoding.bad_lines import BadLines
+from nmt.decoding.language_tokens import split_token
 from nmt.decoding.quality import Checked, flags_of
 from nmt.decoding.requests import Request
 from nmt.decoding.text_files import check_kept, kept_path, open_output
@@ -78,18 +79,21 @@ class QualityCheck:
         first_line: int,
     ) -> list[str]:
         """Return the JSON text of each line of a chunk, and count what is flagged."""
-        sources = source.encode([request.text for request in requests])
+        bodies = [split_token(request.text, "", source)[1] for request in requests]
+        sources = source.encode(bodies)
         texts = []
-        for number, (request, translation) in enumerate(zip(requests, chunk, strict=True)):
+        for number, (request, body, translation) in enumerate(
+            zip(requests, bodies, chunk, strict=True)
+        ):
             best = translation.candidates[0]
             has_unknown = UNK in sources[number]
             pair = Checked(
-                request.text,
+                body,
                 best.text,
                 len(sources[number]) + 1 if sources[number] else 0,
                 best.length,
                 best.log_prob,
-                source.unknown(request.text) if has_unknown else (),
+                source.unknown(body) if has_unknown else (),
             )
             flags = flags_of(pair)
             self._flagged += bool(flags)

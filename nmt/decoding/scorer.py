@@ -9,6 +9,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.language_tokens import target_token, with_token
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.pair_scores import BLANK, PairScore
 from nmt.decoding.pairs import TextPair
@@ -71,6 +72,7 @@ class Scorer:
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
+        self._token = target_token(settings.target_token, model.tokenizer.source)
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"
         self._models = [IncrementalDecoder(each, chosen.precision) for each in networks]
@@ -122,7 +124,10 @@ class Scorer:
     ) -> list[EncodedPair]:
         """Return the ids of pairs, and note what a user should know about their lines."""
         model = self._tokenizer
-        source_lines = [" ".join(pair.source.splitlines()) for pair in pairs]
+        source_lines = [
+            with_token(" ".join(pair.source.splitlines()), self._token, model.source)
+            for pair in pairs
+        ]
         target_lines = [" ".join(pair.target.splitlines()) for pair in pairs]
         for line, texts in enumerate(zip(source_lines, target_lines, strict=True), first_line):
             for text in texts:

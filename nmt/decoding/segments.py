@@ -8,6 +8,7 @@ from itertools import accumulate
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.glossary import Glossary, words_of
+from nmt.decoding.language_tokens import split_token
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.terms import Term
@@ -80,6 +81,7 @@ class Part:
     prefix: tuple[int, ...] = ()  # token ids that the output must begin with
     terms: tuple[Term, ...] = ()  # that the output must contain
     is_again: bool = False  # searched again, with `runaway.limited` settings
+    opening: int = 0  # how many of the first ids are a language token
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -107,13 +109,20 @@ class SegmentEncoder:
         glossary: Glossary | None = None,
         *,
         repairs: bool = False,
+        token: str = "",
     ) -> None:
-        """`subwords`: of the source language. repairs: look for odd segments."""
+        """`subwords`: of the source language. repairs: look for odd segments.
+
+        token: the language token of texts that begin with none. The parts of a split text all begin
+        with its token.
+        """
+        self.token = token
         self.subwords = subwords
         self.limit = limit
         self.notify = notify
         self.glossary = glossary
         self.repairs = repairs
+        self._room = min(1, len(subwords.language_tokens))  # of a language token in each part
 
     def encode(
         self,
@@ -137,11 +146,12 @@ class SegmentEncoder:
         """
         encoded = EncodedSegments([], [], {}, {})
         parts = encoded.parts
+        tokens, bodies = self._split_tokens(segments)
         # SentencePiece drops some of the separators and does not know others.
-        texts = [" ".join(segment.splitlines()) for segment in segments]
+        texts = [" ".join(body.splitlines()) for body in bodies]
         for index, ids in enumerate(self._encode_whole(texts, first_line)):
             line, begin = first_line + index, len(parts)
-            has_return = ids and "\r" in segments[index] and LONE_RETURN.search(segments[index])
+            has_return = ids and "\r" in bodies[index] and LONE_RETURN.search(bodies[index])
             odd = None
             if self.repairs and ids and not has_return and not (prefixes and prefixes[index]):
                 odd = self._odd(texts[index], ids)
@@ -149,17 +159,35 @@ class SegmentEncoder:
                 notes.add_symbols(self.subwords.unknown(texts[index]), is_copied=odd is not None)
             if has_return:
                 notes.add_returns(line)
-                encoded.separators[index] = self._split_at_returns(segments[index], line, parts)
+                encoded.separators[index] = self._split_at_returns(bodies[index], line, parts)
             elif odd is not None:
                 encoded.odd[index] = odd
                 notes.add_odd(line, odd)
                 parts += map(Part, self._split_odd(odd, line))
             elif ids:
                 parts += self._parts(texts[index], ids, line)
+            if len(parts) > begin and self.subwords.language_tokens:
+                self._open(parts, begin, tokens[index], line, notes)
             if prefixes and len(parts) > begin:
                 parts[begin] = replace(parts[begin], prefix=prefixes[index])
             encoded.segments.append(range(begin, len(parts)))
         return encoded
+
+    def _split_tokens(self, segments: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the language token of each segment, or "", and the segments without it."""
+        pairs = [split_token(segment, self.token, self.subwords) for segment in segments]
+        return [token for token, _ in pairs], [body for _, body in pairs]
+
+    def _open(self, parts: list[Part], begin: int, token: str, line: int, notes: LineNotes) -> None:
+        """Put a language token before each part from `begin` on, and note if there is none."""
+        if not token:
+            notes.add_tokenless(line)
+            return
+        (ids,) = self.subwords.encode([token])
+        if UNK in ids and notes.add_unknown(line, token):
+            notes.add_symbols([token])
+        for index, part in enumerate(parts[begin:], begin):
+            parts[index] = replace(part, ids=[*ids, *part.ids], opening=len(ids))
 
     def _encode_whole(self, texts: Sequence[str], first_line: int) -> list[list[int]]:
         try:
@@ -206,7 +234,7 @@ class SegmentEncoder:
         return [replace(part, terms=(*each,)) for part, each in zip(parts, terms, strict=True)]
 
     def _split(self, ids: list[int], line: int) -> list[list[int]]:
-        split = split_long(ids, self.limit.tokens, self.subwords)
+        split = split_long(ids, self.limit.tokens - self._room, self.subwords)
         if len(split) > 1:
             self.notify(
                 f"line {line}: {len(ids):,} tokens are more than {self.limit.reason};"

@@ -8,6 +8,7 @@ from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.language_tokens import target_token
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.links import align_all
 from nmt.decoding.mbr import candidate_count
@@ -81,6 +82,7 @@ class Translator:
             Glossary(glossary, tokenizer.target) if glossary else None,
             # Alignments are those of what the model reads and writes.
             repairs=settings.odd_input == "repair" and not wanted.alignment,
+            token=target_token(settings.target_token, tokenizer.source),
         )
         self.method = method_of(
             models,

@@ -234,7 +234,8 @@ def runnable(command: Command) -> bool:
     """Return whether a command needs no network, no hours and no other machines."""
     arguments = argument_list(command)
     is_dry = arguments[0] == "ablate" and "--dry-run" in arguments
-    needs_more = {"--test-set", "--interactive", "--strict"}  # a terminal, a good model
+    # A terminal, a good model, or one of several languages.
+    needs_more = {"--test-set", "--interactive", "--strict", "--target-token"}
     return (arguments[0] in RUN and not needs_more & {*arguments}) or is_dry
 
 

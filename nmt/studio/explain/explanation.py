@@ -13,6 +13,7 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.language_tokens import target_token, with_token
 from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import output_limit, segment_limit
 from nmt.errors import NmtError, UsageError
@@ -122,7 +123,9 @@ def encode(
     model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
 ) -> list[int]:
     """Return the tokens of a text; raises NmtError if it is blank or would be split."""
-    (ids,) = model.tokenizer.source.encode([text])
+    subwords = model.tokenizer.source
+    token = target_token(settings.target_token, subwords)
+    (ids,) = subwords.encode([with_token(text, token, subwords)])
     if not ids:
         raise NmtError("there is nothing to explain: the text is blank")
     longest = segment_limit(settings, model.recipe.model).tokens

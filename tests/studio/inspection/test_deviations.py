@@ -25,6 +25,7 @@ CASES = [name for name in SETTINGS if name not in BY_NAME]
 NOT_IN_PAPER = {
     "tokenizer.byte_fallback",
     "decode.odd_input",
+    "decode.target_token",
     "decode.search_again",
     "model.norm_epsilon",
     "model.attention_bias",
