@@ -83,7 +83,7 @@ class Model:
         Raises:
             TypeError: for an argument of a wrong type, such as a single text as `segments`.
             UsageError: for an unknown setting, a value out of range, half of a surrogate pair, a
-                prefix that no translation can begin with, or more or fewer prefixes than segments.
+                prefix that no translation can begin with, or another number of prefixes.
             NmtError: for a glossary that cannot be read, a term that the vocabulary cannot write,
                 or if the model's outputs are not numbers.
         """
@@ -178,25 +178,30 @@ class Model:
 
 
 def load(
-    model: AnyPath | Sequence[AnyPath] = (), *, device: str = AUTO, notify: Notify = note
+    model: AnyPath | Sequence[AnyPath] = (),
+    *,
+    device: str = AUTO,
+    notify: Notify = note,
+    engine: str = "nmt",
 ) -> Model:
     """Load a model, or several as an ensemble.
 
     Args:
-        model: a run folder or a .safetensors file. A list of them makes an ensemble, which
-            translates by the mean of the models' probabilities. By default the newest model of a
-            finished training under runs/, else the newest model.
+        model: a run folder or a .safetensors file, or a list of them: an ensemble. By default the
+            newest model of a finished training under runs/, else the newest model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto": a CUDA GPU if there is one.
         notify: receives notes for the user; by default they are printed on stderr.
+        engine: "nmt"; "ctranslate2" takes one model or folder of `nmt export`, and cannot score.
 
     Raises:
         NmtError: if a file is missing or damaged, or if the models do not fit each other.
         UsageError: if the device cannot be used.
     """
-    from nmt.decoding.models import load_models
+    from nmt.interop.engines import load_for
 
     check_type("device", device, str)
-    trained, _ = load_models(check_paths("model", model), device, notify)
+    check_type("engine", engine, str)
+    trained, _ = load_for(engine, check_paths("model", model), device, notify)
     return Model(trained, notify)
 
 
@@ -212,16 +217,13 @@ def train(
 
     It prepares the corpus if needed and leaves the models, the metrics and the report in the run
     folder. Progress is printed on stderr. Started by torchrun, several processes train together.
-
-    A signal (Ctrl-C, SIGTERM) stops it at the end of an update with a checkpoint saved, if it runs
-    in the main thread.
+    In the main thread, a signal (Ctrl-C, SIGTERM) stops it with a checkpoint at an update's end.
 
     Args:
         recipe: a recipe, the name of a shipped one, the path of a file, or a run folder to resume
             with its own settings.
         run: the run folder; by default runs/RECIPE.
-        data_dir: folder of the recipe's files; by default the one that the run was trained with, or
-            "data".
+        data_dir: folder of the recipe's files; by default that of the run's training, or "data".
         device: as in `load`.
         on_end: called with the outcome before the report is written.
 
@@ -267,12 +269,10 @@ def evaluate(
     """Translate and score test sets: by BLEU, chrF and TER, or by error rates.
 
     Args:
-        model: the model; its recipe gives the language and the metric.
-        source: a file of source segments; by default the test sets of the model's recipe are used.
+        model: its recipe gives the language, the metric and the test sets.
+        source: a file of source segments to use instead of the test sets.
         references: the file of references for `source`, or a list of such files.
-        settings: as in `Model.translate`.
-        data_dir: folder of the recipe's test sets; by default the one that the model's run was
-            trained with, or "data".
+        settings, data_dir: as in `Model.translate` and in `train`.
 
     Returns:
         The scores; `test_sets[0].systems[0].scores[0]` is the main score of the first test set.

@@ -17,13 +17,14 @@ from safetensors.numpy import save
 
 from nmt import __version__
 from nmt.artifacts.model_header import FORMAT, FORMAT_VERSION, TOKENIZER, open_model
+from nmt.artifacts.output_folder import MANIFEST
 from nmt.artifacts.outputs import output_path
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import to_toml
 from nmt.system.atomic import atomic_path
-from nmt.system.reading import check_file, check_regular, unreadable
+from nmt.system.reading import check_file, check_regular, is_present, unreadable
 
 Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `Transformer.state_dict`
 
@@ -96,6 +97,11 @@ def find_model(path: Path) -> Path:
     what, fix = "the model", "name another with --model"
     try:
         if stat.S_ISDIR(path.stat().st_mode):
+            if is_present(path / MANIFEST):
+                raise NmtError(
+                    f"{path} is an exported model; add --engine ctranslate2 if it is for that"
+                    " program, or name a model file or a run folder (--model)"
+                )
             path = RunFolder(path).translation_model()
     except (OSError, ValueError) as error:
         raise unreadable(what, path, error, fix) from error

@@ -13,6 +13,7 @@ from nmt.commands.options import (
     FILE,
     decoding_options,
     device_option,
+    engine_option,
     flags_as_overrides,
     models_option,
     run_data_dir_option,
@@ -96,6 +97,7 @@ DEFAULTS = DataSettings()
     type=click.Choice(METRICS),
     help=f"With --hypotheses: the metrics to compute.  [default: {DEFAULTS.metric}]",
 )
+@engine_option
 @device_option
 @set_decode_option
 @click.pass_obj
@@ -115,6 +117,7 @@ def command(
     as_json: bool,
     target_language: str | None,
     metric: str | None,
+    engine: str,
     device: str,
     overrides: tuple[str, ...],
     **decoding: object,  # the options that change a `decode` setting, by its name
@@ -159,7 +162,6 @@ def command(
 
     check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
 
-    from nmt.decoding.models import load_models
     from nmt.evaluation.card import make_card
     from nmt.evaluation.card_files import open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
@@ -167,8 +169,9 @@ def command(
     from nmt.evaluation.systems import load_systems
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
+    from nmt.interop.engines import load_for
 
-    loaded = None if hypotheses else load_models(models, device, note, settings)
+    loaded = None if hypotheses else load_for(engine, models, device, note, settings)
     others = load_systems(compare, device, settings, note)
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:

@@ -97,6 +97,15 @@ models_option = click.option(
     help="Model: a run folder or a .safetensors file. Repeat it for an ensemble."
     "  [default: the newest finished model under runs/]",
 )
+ENGINES = ("nmt", "ctranslate2")  # the names in `nmt.interop.engines`, which imports more
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="nmt",
+    show_default=True,
+    help="Program that translates. ctranslate2 takes one model: a folder of `nmt export --to"
+    " ctranslate2`, or any model, which it converts first.",
+)
 output_option = click.option(
     "--output",
     type=click.Path(path_type=Path),

@@ -15,6 +15,7 @@ from nmt.commands.options import (
     control_options,
     decoding_options,
     device_option,
+    engine_option,
     flags_as_overrides,
     models_option,
     options_beside,
@@ -120,6 +121,7 @@ if TYPE_CHECKING:
     " words that belong together, counted from 0. Odd lines are then translated as they are"
     " (decode.odd_input).",
 )
+@engine_option
 @device_option
 @set_decode_option
 def command(
@@ -140,6 +142,7 @@ def command(
     strict: bool,
     interactive: bool,
     alignments: Path | None,
+    engine: str,
     device: str,
     overrides: tuple[str, ...],
     **decoding: object,  # the options that change a `decode` setting, by its name
@@ -188,6 +191,7 @@ def command(
       nmt translate in.en --sample --top-p 0.9 --n-best 5
       nmt translate in.en --sample --mbr chrf --candidates 50
       nmt translate in.en --output out.de --flags flags.jsonl --strict
+      nmt translate in.en --output out.de --engine ctranslate2
     """
     flags = flags_as_overrides("decode", **decoding)
     check_sampling(overrides, flags)
@@ -210,10 +214,10 @@ def command(
     quality = quality_check(flags_file, strict, keep_partial=keep_partial, resume=resume)
     span = span_of(file, part)
 
-    from nmt.decoding.models import load_models
+    from nmt.interop.engines import load_for
     from nmt.system.log import note
 
-    model, settings = load_models(models, device, note, [*overrides, *flags])
+    model, settings = load_for(engine, models, device, note, [*overrides, *flags])
 
     from nmt.decoding.translate_file import translate_file
     from nmt.decoding.translator import Translator
@@ -257,7 +261,7 @@ def check_files(
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
     *(each.name for each in fields(DecodeSettings)),
-    *("models", "glossary", "n_best", "device", "overrides", "interactive"),
+    *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
 }
 
 # Options on which an output does not depend; settings and models are compared by themselves.

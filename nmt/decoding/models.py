@@ -1,8 +1,8 @@
 """Load the models to translate with, and settle how they search."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.artifacts.runs import choose_model
 from nmt.config import DecodeSettings, Recipe
@@ -14,25 +14,40 @@ from nmt.system.log import Notify
 if TYPE_CHECKING:
     from nmt.artifacts.trained_model import TrainedModel
 
+# Loads models for a device, named in full.
+Load: TypeAlias = Callable[[Sequence[Path], str], "TrainedModel"]
+
 
 def load_models(
-    paths: Sequence[Path], device: str, notify: Notify, overrides: Iterable[str] = ()
+    paths: Sequence[Path],
+    device: str,
+    notify: Notify,
+    overrides: Iterable[str] = (),
+    load: Load | None = None,
 ) -> "tuple[TrainedModel, DecodeSettings]":
     """Load a model, or several as an ensemble, and return it with its search settings.
 
-    paths: run folders or .safetensors files; if there are none, the newest model of a finished
-    training under `runs/`, else the newest model. device: name of a device, or "auto". notify:
-    receives the names of the models, and why a model was chosen. overrides: as in
-    `decode_settings`. Raises NmtError if a model is missing or damaged, or if the models do not fit
-    each other, UsageError for a bad override.
+    Args:
+        paths: run folders or .safetensors files; if there are none, the newest model of a finished
+            training under `runs/`, else the newest model.
+        device: name of a device, or "auto".
+        notify: receives the names of the models, and why a model was chosen.
+        overrides: as in `decode_settings`.
+        load: loads the models; by default `load_ensemble`.
+
+    Raises:
+        NmtError: if a model is missing or damaged, or if the models do not fit each other.
+        UsageError: for a bad override.
     """
     chosen = None if paths else choose_model()
     paths = paths if chosen is None else [chosen.path]
 
-    # A missing model is reported before safetensors and NumPy are imported.
-    from nmt.artifacts.trained_model import load_ensemble
+    if load is None:
+        # A missing model is reported before safetensors and NumPy are imported.
+        from nmt.artifacts.trained_model import load_ensemble
 
-    model = load_ensemble(paths, choose_device(device))
+        load = load_ensemble
+    model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides)
     names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""

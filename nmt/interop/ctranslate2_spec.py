@@ -1,5 +1,6 @@
 """Copy a model's weights into CTranslate2's specification of a Transformer.
 
+Matrices are really copied, because CTranslate2 quantizes them in place.
 CTranslate2 has all that `model` settings can ask for. The order of an output's tokens
 (`model.target_order`) is no matter of the network.
 """
@@ -14,12 +15,12 @@ from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, Transform
 
 from nmt.artifacts.model_file import Weights
 from nmt.artifacts.trained_model import TrainedModel
-from nmt.config import DecodeSettings, ModelSettings, Recipe
+from nmt.config import ModelSettings, Recipe
 from nmt.decoding.links import GUIDED_HEAD, aligning_attention
+from nmt.interop.ctranslate2_positions import position_count
 from nmt.kernels.array_functions import SINUSOIDS, Floats
 from nmt.text.tokenizer import SubwordModel
 
-FEWEST_POSITIONS = 1024  # in a table of sinusoids
 ACTIVATIONS = {
     "relu": Activation.RELU,
     "silu": Activation.SWISH,
@@ -100,9 +101,9 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
     source = weights.get("embeddings.own_source_weight", shared)
     softmax = weights.get("embeddings.own_softmax_weight", shared)
     source_embeddings = spec.encoder.embeddings[0]
-    source_embeddings.weight = source[:source_size]
-    spec.decoder.embeddings.weight = shared[:target_size]
-    spec.decoder.projection.weight = softmax[:target_size]
+    source_embeddings.weight = source[:source_size].copy()
+    spec.decoder.embeddings.weight = shared[:target_size].copy()
+    spec.decoder.projection.weight = softmax[:target_size].copy()
     if settings.softmax_bias:
         spec.decoder.projection.bias = weights["embeddings.softmax_bias"][:target_size]
     for embeddings in (source_embeddings, spec.decoder.embeddings):
@@ -117,12 +118,6 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
                 position_count(model.recipe.decode), settings.d_model
             )
         )
-
-
-def position_count(settings: DecodeSettings) -> int:
-    """Return the positions that a table of sinusoids needs for the longest source and output."""
-    longest = settings.max_segment_tokens + settings.max_extra_tokens
-    return max(FEWEST_POSITIONS, longest + 1, settings.min_length + 1)
 
 
 def fill_layer(target: Any, weights: Weights, name: str, settings: ModelSettings) -> None:
@@ -192,14 +187,14 @@ def fill_feed_forward(target: Any, weights: Weights, name: str, *, has_gate: boo
         numpy.split(weights[f"{name}.inner.bias"], len(inner)),
         strict=True,
     ):
-        linear.weight, linear.bias = weight, bias
+        linear.weight, linear.bias = weight.copy(), bias
     fill_linear(target.linear_1, weights, f"{name}.outer")
     fill_norm(target.layer_norm, weights, f"{name}_norm.norm")
 
 
 def fill_linear(target: Any, weights: Weights, name: str) -> None:
     """Copy a linear layer; it may have no bias."""
-    target.weight = weights[f"{name}.weight"]
+    target.weight = weights[f"{name}.weight"].copy()
     bias = weights.get(f"{name}.bias")
     if bias is not None:
         target.bias = bias

@@ -26,8 +26,13 @@ SHAPE = {
 }
 
 
-def random_model(tokenizer: Tokenizer, settings: dict[str, Any], seed: int = 1) -> TrainedModel:
-    """Return a model of this shape whose weights, biases too, are all random and not small."""
+def random_model(
+    tokenizer: Tokenizer, settings: dict[str, Any], seed: int = 1, scale: float = 1.5
+) -> TrainedModel:
+    """Return a model of this shape whose weights, biases too, are all random.
+
+    scale: of the matrices; the default is not small.
+    """
     recipe = with_settings(Recipe("random"), SHAPE | settings)
     torch.manual_seed(seed)
     network = Transformer(recipe.model, len(tokenizer), PAD)
@@ -36,7 +41,7 @@ def random_model(tokenizer: Tokenizer, settings: dict[str, Any], seed: int = 1) 
             if "norm" in name or name.endswith("bias"):
                 each.add_(torch.randn_like(each), alpha=0.3)
             else:
-                each.mul_(1.5)
+                each.mul_(scale)
     weights = {name: each.copy() for name, each in arrays_of(network.state_dict()).items()}
     return TrainedModel(weights, tokenizer, recipe, Path("random.safetensors"))
 

@@ -1,0 +1,190 @@
+"""Load a model into CTranslate2: a folder that `nmt export` wrote, or any model of this program."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nmt.artifacts.model_file import find_model
+from nmt.artifacts.output_folder import MANIFEST, read_manifest
+from nmt.artifacts.trained_model import TrainedModel, load_model_file
+from nmt.config import DecodeSettings
+from nmt.decoding.device_settings import settings_for
+from nmt.decoding.engine import EngineModel, Searcher
+from nmt.decoding.wanted import Wanted
+from nmt.errors import NmtError, UsageError, reason_of
+from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
+from nmt.interop.ctranslate2_positions import position_count
+from nmt.recipe import parse_recipe
+from nmt.system.cores import core_count
+from nmt.system.reading import is_present, read_text
+
+FORMAT = "ctranslate2"  # by the manifest
+WEIGHTS = "model.bin"
+# The types that compute, by `decode.precision`; auto is that of the folder.
+COMPUTE_TYPES = {"auto": "default", "float32": "float32", "bf16": "bfloat16", "int8": "int8"}
+
+
+class CTranslate2:
+    """The engine with a model; it loads the weights when a search is made."""
+
+    name = "CTranslate2"
+
+    def __init__(self, opened: Callable[[DecodeSettings], AbstractContextManager[Path]]) -> None:
+        """Take a function that opens the folder to load, for these settings."""
+        self._opened = opened
+        self._loaded: dict[tuple[str, int], Any] = {}
+
+    def searcher(
+        self,
+        model: EngineModel,
+        settings: DecodeSettings,
+        wanted: Wanted,
+        candidates: int,
+        *,
+        has_glossary: bool,
+    ) -> Searcher:
+        """Return what searches; arguments and errors are those of `Engine`.
+
+        Raises NmtError for a precision that the processor lacks.
+        """
+        from nmt.interop.ctranslate2_search import CTranslate2Search
+
+        check_settings(settings, has_glossary=has_glossary)
+        is_gpu = model.device.startswith("cuda")
+        threads = 1 if is_gpu else core_count()
+        return CTranslate2Search(
+            self._translator(model, settings, threads),
+            model.tokenizer,
+            settings_for(settings, model.device, candidates),
+            wanted,
+            candidates,
+            threads=threads,
+            is_right_to_left=model.recipe.model.is_right_to_left,
+            language=model.recipe.data.target_language,
+        )
+
+    def _translator(self, model: EngineModel, settings: DecodeSettings, threads: int) -> Any:
+        """Return CTranslate2's translator; one is kept for each precision."""
+        import ctranslate2
+
+        device, _, number = model.device.partition(":")
+        compute_type = COMPUTE_TYPES[settings.precision]
+        present = ctranslate2.get_supported_compute_types(device, int(number or 0))
+        if compute_type != "default" and compute_type not in present:
+            raise NmtError(
+                f"CTranslate2 cannot compute with decode.precision={settings.precision} on"
+                f" {model.device}; set it to auto or float32"
+            )
+        key = compute_type, position_count(settings)
+        if key not in self._loaded:
+            with self._opened(settings) as folder:
+                try:
+                    self._loaded[key] = ctranslate2.Translator(
+                        str(folder),
+                        device,
+                        device_index=int(number or 0),
+                        compute_type=compute_type,
+                        inter_threads=threads,
+                        intra_threads=1,
+                    )
+                except (RuntimeError, ValueError) as error:
+                    raise NmtError(
+                        f"CTranslate2 cannot load {model.path}: {reason_of(error)}"
+                    ) from error
+        return self._loaded[key]
+
+
+def check_settings(settings: DecodeSettings, *, has_glossary: bool) -> None:
+    """Raise UsageError for what CTranslate2 cannot do as this program does it."""
+    if settings.method == "sample":
+        raise UsageError(
+            "CTranslate2 does not draw nmt's samples (--sample, decode.method=sample); leave them"
+            " out, or use --engine nmt"
+        )
+    if has_glossary:
+        raise UsageError(
+            "CTranslate2 cannot place the terms of a glossary (--glossary); leave it out, or use"
+            " --engine nmt"
+        )
+
+
+def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
+    """Return a model for CTranslate2; its weights are loaded when a search is made.
+
+    Args:
+        paths: a folder of `nmt export --to ctranslate2`, or a run folder or model file, which is
+            exported into a temporary folder.
+        device: its name, such as "cuda:1".
+
+    Raises:
+        NmtError: for a model that cannot be read, without the package, or for a device that
+            CTranslate2 lacks.
+        UsageError: for several models.
+    """
+    if len(paths) > 1:
+        raise UsageError(
+            "CTranslate2 runs one model, not an ensemble; name one --model, or use --engine nmt"
+        )
+    require_ctranslate2()
+    check_device(device)
+    (path,) = paths
+    if is_present(path / MANIFEST) or is_present(path / WEIGHTS):
+        return of_folder(path, device)
+    model = load_model_file(find_model(path), device)
+
+    def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
+        return exported(path, settings)
+
+    return EngineModel(
+        {}, model.tokenizer, model.recipe, model.path, device, engine=CTranslate2(opened)
+    )
+
+
+def of_folder(folder: Path, device: str) -> EngineModel:
+    """Return the model of a folder that `nmt export` wrote; raises NmtError for another folder."""
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.details.get("format") != FORMAT:
+        raise NmtError(
+            f"{folder} is not a folder of `nmt export --to ctranslate2`; name one, or a model file"
+            " or a run folder (--model)"
+        )
+    path = folder / RECIPE
+    text = read_text(path, "the recipe", "export the model again with `nmt export`")
+    recipe = parse_recipe(text, folder.name, str(path))
+    room = position_count(recipe.decode)
+
+    def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
+        if position_count(settings) > room and recipe.model.positions.startswith("sinusoidal"):
+            raise NmtError(
+                f"{folder} has {room:,} positions, too few for decode.max_segment_tokens"
+                f"={settings.max_segment_tokens} and decode.max_extra_tokens"
+                f"={settings.max_extra_tokens}; lower them, or name the model file (--model)"
+            )
+        return nullcontext(folder)
+
+    return EngineModel(
+        {}, read_tokenizer(folder), recipe, folder / WEIGHTS, device, engine=CTranslate2(opened)
+    )
+
+
+@contextmanager
+def exported(path: Path, settings: DecodeSettings) -> Iterator[Path]:
+    """Export a model for these settings into a temporary folder, which goes when the block ends."""
+    model = load_model_file(find_model(path), "cpu")
+    model = replace(model, recipe=replace(model.recipe, decode=settings))
+    with tempfile.TemporaryDirectory(prefix="nmt-ctranslate2-") as name:
+        write(model, Path(name), "")
+        yield Path(name)
+
+
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that CTranslate2 cannot use."""
+    import ctranslate2
+
+    kind, _, number = device.partition(":")
+    count = {"cpu": 1, "cuda": ctranslate2.get_cuda_device_count()}.get(kind, 0)
+    if int(number or 0) >= count:
+        raise UsageError(f"CTranslate2 cannot use the device {device}; add --device cpu")

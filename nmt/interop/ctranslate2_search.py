@@ -1,0 +1,250 @@
+"""Search with CTranslate2, so that results mean what those of this program mean.
+
+Its beam search differs in four ways, and this is what becomes of each:
+
+- It divides a log-probability by length^p, we by GNMT's ((5 + length) / 6)^alpha. It gets a p that
+  is near, finds as many outputs as the beam is wide, and they are ranked by our formula.
+- It ends when patience * beam outputs are finished. With twice as many, almost all results equal
+  those of `decode.stopping=safe`; `beam_finished` is its own rule.
+- It has one greatest length for a batch. An output that reaches its own is searched again, alone.
+- It may choose tokens that are no text, such as the unknown one. If it does, the part is searched
+  again without them. Forbidding a token changes the probabilities of all others there, so this is
+  not done from the start.
+
+Scores come from log-probabilities of the model, up to rounding. Where a limit has changed those of
+the search, the outputs are scored once more.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nmt.config import DecodeSettings
+from nmt.decoding.annotators import Annotator
+from nmt.decoding.engine import Found
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.mbr import choosers_of
+from nmt.decoding.rules import special_ids
+from nmt.decoding.runaway import limited
+from nmt.decoding.scoring import length_penalty
+from nmt.decoding.search_method import diverged
+from nmt.decoding.segments import Part, output_limit
+from nmt.decoding.wanted import Wanted
+from nmt.system.parallel import ThreadPool
+from nmt.text.tokenizer import SubwordModel, Tokenizer
+
+# GNMT's penalty grows as length^(alpha * length / (5 + length)) does at this length.
+TYPICAL_LENGTH = 15
+# With no penalty at all, CTranslate2 ends as soon as its best hypothesis is finished.
+SMALLEST_PENALTY = 1e-9
+PATIENCE = {"safe": 2.0, "beam_finished": 1.0}  # of `decode.stopping`
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The pieces of a language: CTranslate2 takes texts, not ids."""
+
+    pieces: Sequence[str]  # by id
+    ids: Mapping[str, int]
+
+    @classmethod
+    def of(cls, subwords: SubwordModel) -> "Vocabulary":
+        """Return the vocabulary of a language."""
+        pieces = [subwords.piece(number) for number in range(len(subwords))]
+        return cls(pieces, {piece: number for number, piece in enumerate(pieces)})
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """Return the pieces of ids."""
+        return [self.pieces[each] for each in ids]
+
+
+class CTranslate2Search:
+    """Searches batches of parts; it is a `Searcher` of `nmt.decoding.engine`."""
+
+    def __init__(
+        self,
+        translator: Any,
+        tokenizer: Tokenizer,
+        settings: DecodeSettings,
+        wanted: Wanted,
+        candidates: int,
+        *,
+        threads: int,
+        is_right_to_left: bool,
+        language: str,
+    ) -> None:
+        """Take what searches.
+
+        Args:
+            translator: CTranslate2's, with a model that it has loaded.
+            tokenizer: that of the model.
+            settings: how to search, for the device.
+            wanted: what a translation should have.
+            candidates: outputs to find for each part.
+            threads: batches that are searched at the same time.
+            is_right_to_left: the model writes the last token first.
+            language: code of the target language, for `decode.mbr`.
+        """
+        self.settings = settings
+        self.pool = ThreadPool(threads)
+        self._translator = translator
+        self._source, self._target = map(Vocabulary.of, tokenizer.sides)
+        special = special_ids(tokenizer)
+        self._never = {each for each in special.never if each < len(self._target.pieces)}
+        self._wanted = wanted
+        self._candidates = candidates
+        self._step = -1 if is_right_to_left else 1
+        self._choosers: list[Annotator] = [
+            *choosers_of(settings, tokenizer.target, language, wanted.n_best)
+        ]
+
+    def search(self, parts: Sequence[Part]) -> Found:
+        """Return the hypotheses of each part of a batch, best first.
+
+        Raises NmtError if the model's outputs are not numbers.
+        """
+        # All parts of a batch are searched again, or none is.
+        settings = limited(self.settings) if parts[0].is_again else self.settings
+        limits = [output_limit(len(part), settings) for part in parts]
+        found = self._find(parts, settings, max(limits))
+        for index, (part, limit) in enumerate(zip(parts, limits, strict=True)):
+            if self._is_doubtful(found[index], limit):
+                found[index] = self._find_alone(part, settings, limit)
+        # A limit raises the probabilities of the tokens that are left; those of a prefix are 1.
+        if settings.min_length or settings.no_repeat_ngram or any(part.prefix for part in parts):
+            self._score(parts, found)
+        if not all(found) or any(math.isnan(each.log_prob) for row in found for each in row):
+            raise diverged(1)
+        found = [sorted(row, key=lambda each: -each.score)[: self._candidates] for row in found]
+        if self._wanted.token_scores:
+            self._score(parts, found, keeps_tokens=True)
+        if self._step < 0:
+            found = [[backwards(each) for each in row] for row in found]
+        for chooser in self._choosers:
+            found = chooser.annotate(parts, found)
+        if self._wanted.alignment:
+            places = self._places(parts, [best.ids for best, *_ in found])
+            found = [
+                [replace(best, aligned_places=tuple(own)), *others]
+                for (best, *others), own in zip(found, places, strict=True)
+            ]
+        return found
+
+    def places(self, part: Part, ids: Sequence[int]) -> list[int]:
+        """Return the place of the source token that each token of an output is aligned to."""
+        (places,) = self._places([part], [ids])
+        return places
+
+    def changes_form(self, parts: Sequence[Part]) -> bool:
+        """Return False: there is one form."""
+        return False
+
+    def keep_one_form(self) -> None:
+        """Do nothing: there is one form."""
+
+    def _find_alone(self, part: Part, settings: DecodeSettings, limit: int) -> list[Hypothesis]:
+        """Search a part whose outputs reach their greatest length, EOS counted, or are no text.
+
+        Outputs that CTranslate2 cuts off get an end here, as in our search. But it ranks them
+        without that end, and those that end earlier may get lost: these are searched apart.
+        """
+        (found,) = self._find([part], settings, limit, self._never)
+        if settings.beam_size > 1:
+            (longer,) = self._find([part], settings, 2 * limit, self._never)
+            known = {each.ids for each in found}
+            found += [each for each in longer if len(each.ids) < limit and each.ids not in known]
+        self._score([part], [found])
+        return found
+
+    def _find(
+        self,
+        parts: Sequence[Part],
+        settings: DecodeSettings,
+        limit: int,
+        never: set[int] | None = None,
+    ) -> Found:
+        """Search a batch; limit: the greatest length, EOS counted; never: tokens to leave out."""
+        beam, alpha = settings.beam_size, settings.length_penalty
+        is_greedy = beam == 1
+        power = max(SMALLEST_PENALTY, alpha * TYPICAL_LENGTH / (5 + TYPICAL_LENGTH))
+        power = 0.0 if is_greedy else power
+        results = self._translator.translate_batch(
+            [self._source.texts(part.ids) for part in parts],
+            [self._target.texts(part.prefix) for part in parts],
+            beam_size=beam,
+            num_hypotheses=beam,
+            patience=1.0 if is_greedy else PATIENCE[settings.stopping],
+            length_penalty=power,
+            no_repeat_ngram_size=settings.no_repeat_ngram,
+            suppress_sequences=[[self._target.pieces[each]] for each in never or ()],
+            max_input_length=0,  # no limit: segments have been split
+            max_decoding_length=limit - 1,
+            min_decoding_length=settings.min_length,
+            return_scores=True,
+        )
+        return [
+            [
+                self._hypothesis(pieces, score * (len(pieces) + 1) ** power)
+                for pieces, score in zip(each.hypotheses, each.scores, strict=True)
+            ]
+            for each in results
+        ]
+
+    def _hypothesis(self, pieces: Sequence[str], log_prob: float) -> Hypothesis:
+        ids = tuple(self._target.ids[each] for each in pieces)
+        penalty = length_penalty(len(ids) + 1, self.settings.length_penalty)
+        return Hypothesis(ids, log_prob, log_prob / penalty)
+
+    def _is_doubtful(self, hypotheses: Sequence[Hypothesis], limit: int) -> bool:
+        """Return whether an output may be cut off or has a token that is no text."""
+        return any(
+            len(each.ids) >= limit - 1 or not self._never.isdisjoint(each.ids)
+            for each in hypotheses
+        )
+
+    def _score(self, parts: Sequence[Part], found: Found, *, keeps_tokens: bool = False) -> None:
+        """Replace the scores of hypotheses by those of the whole model, EOS counted, in place."""
+        results = iter(
+            self._translator.score_batch(
+                [
+                    self._source.texts(part.ids)
+                    for part, row in zip(parts, found, strict=True)
+                    for _ in row
+                ],
+                [self._target.texts(each.ids) for row in found for each in row],
+                max_input_length=0,
+            )
+        )
+        for row in found:
+            for index, each in enumerate(row):
+                log_probs = tuple(next(results).log_probs)
+                scored = self._hypothesis(self._target.texts(each.ids), math.fsum(log_probs))
+                row[index] = replace(scored, token_log_probs=log_probs if keeps_tokens else ())
+
+    def _places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the places that the tokens of outputs, in natural order, are aligned to.
+
+        The search is forced to write the outputs again.
+        """
+        results = self._translator.translate_batch(
+            [self._source.texts(part.ids) for part in parts],
+            [self._target.texts(ids[:: self._step]) for ids in outputs],
+            beam_size=1,
+            max_input_length=0,
+            max_decoding_length=max(map(len, outputs)) + 1,
+            return_attention=True,
+        )
+        places = []
+        for part, ids, result in zip(parts, outputs, results, strict=True):
+            rows = result.attention[0][: len(ids)]
+            # The end of the source is left out: it has no word.
+            own = [max(range(len(part)), key=row.__getitem__) for row in rows]
+            places.append(own[:: self._step])
+        return places
+
+
+def backwards(hypothesis: Hypothesis) -> Hypothesis:
+    """Return a hypothesis with its last token first; EOS stays last."""
+    log_probs = hypothesis.token_log_probs
+    return replace(hypothesis.backwards(), token_log_probs=(*log_probs[-2::-1], *log_probs[-1:]))
