@@ -23,8 +23,8 @@ from nmt.system.log import note
 GATHER_SECONDS = 0.002
 TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
 LINE_CHARACTERS = 20  # that the work for a line costs beside its length
-MOST_ATTEMPTS = 2  # to translate a line whose process was killed
-MOST_RESTARTS = 3  # of processes, without a batch in between
+MOST_ATTEMPTS = 3  # to translate a line whose process was killed; alone, from the second on
+MOST_RESTARTS = 10  # of processes, without a batch in between
 
 
 @dataclass(eq=False)
@@ -202,7 +202,7 @@ class Batcher:
         worker.join()
         for item in self._items[worker]:
             if item.attempts == MOST_ATTEMPTS:
-                item.job.finish(item.index, Failure("the translating process was killed twice"))
+                item.job.finish(item.index, Failure(f"its process was killed {MOST_ATTEMPTS} times"))
             else:
                 self._again.append(Item(item.job, item.index, item.attempts + 1))
         self._items[worker] = []
