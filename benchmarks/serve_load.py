@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 
 from nmt.text.corpus import read_lines
@@ -122,6 +123,17 @@ def server(arguments: Sequence[str]) -> Iterator[tuple[int, int]]:
             process.send_signal(signal.SIGTERM)
 
 
+def batches(port: int) -> tuple[int, int]:
+    """Return how many lines the server has translated, and in how many batches."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    (lines,) = re.findall(r"^nmt_lines_total ([0-9]+)", text, re.MULTILINE)
+    (count,) = re.findall(r"^nmt_batch_lines_count ([0-9]+)", text, re.MULTILINE)
+    return int(lines), int(count)
+
+
 def translated(arguments: Sequence[str], lines: Sequence[str]) -> list[str]:
     """Return what `nmt translate` writes for the lines."""
     command = [sys.executable, "-m", "nmt", "translate", *arguments]
@@ -164,10 +176,12 @@ def main() -> None:
         asyncio.run(measure(port, (source, target), 1, lines[:20], expected[:20]))  # warm up
         for _ in range(given.rounds):
             for clients in given.clients:
-                before = cpu_seconds(process)
+                before, lines_before, count_before = cpu_seconds(process), *batches(port)
                 load = asyncio.run(measure(port, (source, target), clients, lines, expected))
                 rates[clients].append(len(lines) / load.seconds)
-                print(f"{load}, {cpu_seconds(process) - before:.1f} CPU s", flush=True)
+                seconds, lines_now, count_now = cpu_seconds(process) - before, *batches(port)
+                size = (lines_now - lines_before) / (count_now - count_before)
+                print(f"{load}, {seconds:.1f} CPU s, {size:.1f} lines in a batch", flush=True)
     base = statistics.median(rates[given.clients[0]])
     for clients, found in rates.items():
         print(f"{clients:4} clients: {statistics.median(found) / base:.2f} times the throughput")

@@ -19,8 +19,10 @@ from nmt.serving.refusals import RefusedError, stopping
 from nmt.serving.worker import Batch, Failure, LoadError, Result, Worker
 from nmt.system.log import note
 
-# Other requests may arrive in the same moment. A request that is alone does not wait for them.
-GATHER_SECONDS = 0.002
+# A batch is made when no request has arrived for a moment: clients whose answers were sent together
+# send their next requests one after the other. A request that is alone does not wait.
+QUIET_SECONDS = 0.002
+MOST_GATHER_SECONDS = 0.01
 TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
 LINE_CHARACTERS = 20  # that the work for a line costs beside its length
 MOST_ATTEMPTS = 3  # to translate a line whose process was killed; alone, from the second on
@@ -85,7 +87,8 @@ class Batcher:
         self._began: dict[Worker, float] = {}
         self._starting: set[Worker] = set()  # they load the model
         self._restarts = 0  # since the last batch that was translated
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet_at = self._latest = 0.0  # when a batch is made, unless another request arrives
         for worker in workers:
             self._watch(worker)
 
@@ -99,11 +102,12 @@ class Batcher:
             return []
         job = Job(lines, candidates, self._loop.create_future(), [None] * len(lines))
         job.left = len(lines)
-        wait = GATHER_SECONDS if self._jobs else 0
-        self._jobs.add(job)
         self._queues.setdefault(candidates, deque()).append(job)
-        if self._timer is None:
-            self._timer = self._loop.call_later(wait, self._dispatch)
+        if self._jobs:
+            self._gather()
+        else:
+            self._dispatch()
+        self._jobs.add(job)
         try:
             await job.done
         finally:
@@ -138,7 +142,6 @@ class Batcher:
 
     def _dispatch(self) -> None:
         """Give lines to each process that is free."""
-        self._timer = None
         for worker, held in self._items.items():
             if held or worker in self._starting:
                 continue
@@ -146,6 +149,22 @@ class Batcher:
             if not items:
                 return
             self._send(worker, items)
+
+    def _gather(self) -> None:
+        """Give lines to processes soon, with those that arrive until then."""
+        now = self._loop.time()
+        self._quiet_at = now + QUIET_SECONDS
+        if self._timer is None:
+            self._latest = now + MOST_GATHER_SECONDS
+            self._timer = self._loop.call_at(self._quiet_at, self._dispatch_if_quiet)
+
+    def _dispatch_if_quiet(self) -> None:
+        at = min(self._quiet_at, self._latest)
+        if self._loop.time() < at:
+            self._timer = self._loop.call_at(at, self._dispatch_if_quiet)
+        else:
+            self._timer = None
+            self._dispatch()
 
     def _send(self, worker: Worker, items: list[Item]) -> None:
         self._items[worker] = items
@@ -160,13 +179,15 @@ class Batcher:
         """Return the lines of the next batch; none if none waits."""
         if self._again:
             return [self._again.popleft()]  # alone: it may be the one that kills processes
-        waiting = [queue for queue in self._queues.values() if queue]
-        if not waiting:
-            return []
-        # The queue whose first request is the oldest would be fairer; there are two at most.
-        queue = max(waiting, key=len)
-        lines = sum(len(job.lines) - job.taken for job in queue)
-        return take(queue, math.ceil(lines / len(self._items)), self._batch_characters)
+        for candidates, queue in self._queues.items():
+            if queue:
+                waiting = sum(len(job.lines) - job.taken for job in queue)
+                everything = waiting + sum(map(len, self._items.values()))
+                share = math.ceil(everything / len(self._items))
+                # The other numbers of candidates are next.
+                self._queues[candidates] = self._queues.pop(candidates)
+                return take(queue, share, self._batch_characters)
+        return []
 
     def _receive(self, worker: Worker) -> None:
         """Take the results of a batch, and give the process the next one."""
@@ -189,9 +210,7 @@ class Batcher:
         self._metrics.count_batch(len(items), monotonic() - self._began[worker])
         for item, result in zip(items, results, strict=True):
             item.job.finish(item.index, result)
-        if self._timer is None:
-            # The clients that got an answer may send their next request at once.
-            self._timer = self._loop.call_later(GATHER_SECONDS, self._dispatch)
+        self._gather()
 
     def _replace(self, worker: Worker) -> None:
         """Start another process in place of one that was killed; its lines are tried again."""
@@ -202,7 +221,9 @@ class Batcher:
         worker.join()
         for item in self._items[worker]:
             if item.attempts == MOST_ATTEMPTS:
-                item.job.finish(item.index, Failure(f"its process was killed {MOST_ATTEMPTS} times"))
+                item.job.finish(
+                    item.index, Failure(f"its process was killed {MOST_ATTEMPTS} times")
+                )
             else:
                 self._again.append(Item(item.job, item.index, item.attempts + 1))
         self._items[worker] = []

@@ -107,12 +107,8 @@ def test_what_arrives_meanwhile_is_the_next_batch() -> None:
 def test_processes_share_what_waits() -> None:
     async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
         task = begin(batcher, *"abcdef")
-        assert len(await puppets[0].answer()) == 3
-        await puppets[1].answer()
-        await puppets[0].answer()
-        rest = asyncio.ensure_future(puppets[1].answer())
+        assert [await each.answer() for each in puppets] == [["a", "b", "c"], ["d", "e", "f"]]
         assert await task == [[each] for each in "ABCDEF"]
-        rest.cancel()
 
     assert play(scene, 2) == []
 
@@ -158,7 +154,9 @@ def test_lines_of_a_process_that_died_are_tried_again_alone() -> None:
 
 def test_a_line_that_kills_processes_fails_alone(capfd: pytest.CaptureFixture[str]) -> None:
     async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        bad, good = begin(batcher, "bad"), begin(batcher, "good")
+        first, bad, good = (begin(batcher, each) for each in ("first", "bad", "good"))
+        await puppets[0].answer()
+        await first
         batches = []
         while not bad.done():
             batches.append((await puppets[0].batch()).lines)
@@ -182,8 +180,10 @@ def test_a_line_that_kills_processes_fails_alone(capfd: pytest.CaptureFixture[st
 
 def test_a_failure_is_told_to_its_request() -> None:
     async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
-        one, two = begin(batcher, "a"), begin(batcher, "b")
-        await puppets[0].batch()
+        first, one, two = (begin(batcher, each) for each in ("first", "a", "b"))
+        await puppets[0].answer()
+        await first
+        assert (await puppets[0].batch()).lines == ["a", "b"]
         puppets[0].say([Failure("no numbers"), ["B"]])
         assert await two == [["B"]]
         with pytest.raises(RefusedError, match="no numbers") as refused:
