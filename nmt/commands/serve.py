@@ -10,6 +10,7 @@ from nmt.commands.options import (
     FILE,
     beam_options,
     device_option,
+    engine_option,
     flags_as_overrides,
     set_decode_option,
     settings_help,
@@ -99,10 +100,12 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     type=click.IntRange(0, 1024),
     default=0,
     metavar="N",
-    help="Processes that translate with each model.  [default: one for each core]",
+    help="Processes that translate with each model; on a GPU and with another engine there is one."
+    "  [default: one for each core]",
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
 @beam_options
+@engine_option
 @device_option
 @set_decode_option
 def command(
@@ -118,6 +121,7 @@ def command(
     grace: float,
     processes: int,
     access_log: bool,
+    engine: str,
     device: str,
     overrides: tuple[str, ...],
     **decoding: object,  # the options that change a `decode` setting, by its name
@@ -138,6 +142,7 @@ def command(
     Examples:
       nmt serve
       nmt serve --model runs/multi30k_en_de --port 8080
+      nmt serve --model runs/multi30k_en_de --engine ctranslate2
       nmt serve --model en-de=runs/one --model de-en=runs/other --api-keys keys.txt
     """
     try:
@@ -154,7 +159,7 @@ def command(
 
     given = models or (str(choose_model().path),)
     settings = [*overrides, *flags_as_overrides("decode", **decoding)]
-    sources = [model_source(each, device, settings) for each in given]
+    sources = [model_source(each, device, settings, engine) for each in given]
     limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
     options = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
     sys.exit(128 + serve(sources, options))

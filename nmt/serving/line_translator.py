@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.decoding.engine import engine_of
 from nmt.errors import UsageError, shown
+from nmt.interop.engines import OWN, load_for
 from nmt.system.log import Notify
 from nmt.text.languages import is_language
 
@@ -30,43 +32,47 @@ class ModelSource:
     languages: tuple[str, str] | None  # None: those of the model
     device: str
     overrides: tuple[str, ...]  # `decode.key=value`
+    engine: str = OWN
 
     @property
     def can_share(self) -> bool:
         """True if forked copies of the process that loaded the model can translate.
 
-        A GPU and its libraries do not survive a fork, and on macOS forks are not safe.
+        A GPU's libraries and the threads of an engine do not survive a fork, and on macOS forks are
+        not safe.
         """
         from nmt.system.devices import choose_device
 
-        return sys.platform == "linux" and choose_device(self.device) == "cpu"
+        is_own_on_cpu = self.engine == OWN and choose_device(self.device) == "cpu"
+        return sys.platform == "linux" and is_own_on_cpu
 
     def load(self, notify: Notify) -> "LineTranslator":
-        """Load the model; raises NmtError or UsageError as `load_models` does."""
-        from nmt.decoding.models import load_models
-
-        model, settings = load_models([self.path], self.device, notify, self.overrides)
-        if model.device == "cpu" and settings.odd_input == "repair":
+        """Load the model; raises NmtError or UsageError as `load_for` does."""
+        model, settings = load_for(self.engine, [self.path], self.device, notify, self.overrides)
+        is_forked = self.engine == OWN and model.device == "cpu"
+        if is_forked and settings.odd_input == "repair":
             compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
         translator = LineTranslator(model, settings, self.languages)
-        if model.device == "cpu" and "torch" in sys.modules:
+        if is_forked and "torch" in sys.modules:
             compute_in_one_thread()
         return translator
 
 
-def model_source(given: str, device: str, overrides: Sequence[str]) -> ModelSource:
+def model_source(
+    given: str, device: str, overrides: Sequence[str], engine: str = OWN
+) -> ModelSource:
     """Return the source of a model that is given as PATH or as PAIR=PATH, such as en-de=runs/a.
 
     Raises UsageError for a code that is no language.
     """
     match = PAIR.fullmatch(given)
     if match is None:
-        return ModelSource(Path(given), None, device, tuple(overrides))
+        return ModelSource(Path(given), None, device, tuple(overrides), engine)
     source, target, path = match.groups()
     for code in (source, target):
         if not is_language(code):
             raise UsageError(f"--model {shown(given)}: {code} is no ISO 639 code of a language")
-    return ModelSource(Path(path), (source, target), device, tuple(overrides))
+    return ModelSource(Path(path), (source, target), device, tuple(overrides), engine)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,8 @@ class LineTranslator:
         most = settings.beam_size if is_beam else 1
         self._best = one_process_translator(model, settings, 1)
         self._several = one_process_translator(model, settings, most) if most > 1 else self._best
-        tokens = self._best.method.settings.batch_tokens
+        method = self._best.method
+        tokens = method.settings.batch_tokens * (method.pool.count if engine_of(model) else 1)
         pair = languages or (data.source_language, data.target_language)
         self.ready = Ready(pair, most, TOKEN_CHARACTERS * tokens)
 
@@ -125,7 +132,8 @@ def one_process_translator(
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
 
-    translator = Translator.of(model, settings, ignore, Wanted(n_best), pool=OneProcess())
+    pool = None if engine_of(model) else OneProcess()  # an engine has its own threads
+    translator = Translator.of(model, settings, ignore, Wanted(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
     if isinstance(translator.method, SearchMethod):
         translator.method.keep_first_form()

@@ -13,9 +13,10 @@ from nmt.artifacts.trained_model import load_model
 from nmt.config import DecodeSettings
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.interop.engines import load_for
 from nmt.recipe import with_settings
 from tests.conftest import WORDS
-from tests.serving.running import Running, post, running
+from tests.serving.running import AS_IS, Running, post, running
 from tests.waiting import wait_until
 
 LINES = [f"{first} {second} {third}" for first in WORDS for second in WORDS for third in WORDS[:2]]
@@ -49,6 +50,21 @@ def test_alternatives_are_the_n_best(server: Running, tiny_run: Path) -> None:
     assert [answer["translatedText"], *answer["alternatives"]] == expected
 
 
+def test_an_engine_translates_as_it_does_for_nmt_translate(tiny_run: Path) -> None:
+    """The engine's process is new, not a copy; it is started again if it is killed."""
+    pytest.importorskip("ctranslate2")
+    model, settings = load_for("ctranslate2", [tiny_run], "cpu", print, AS_IS[1:])
+    translator = Translator.of(model, settings, print)
+    expected = [each.text for each in translator.translate(LINES[:20])]
+    with running(tiny_run, "--engine", "ctranslate2") as server:
+        assert server.translate(LINES[:20]) == expected
+        for each in server.workers():
+            if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes():
+                os.kill(each, signal.SIGKILL)
+        assert server.translate(LINES[:20]) == expected
+        assert server.stop() == 128 + signal.SIGTERM
+
+
 def test_libretranslates_client_works(server: Running) -> None:
     libretranslatepy = pytest.importorskip("libretranslatepy")
     client = libretranslatepy.LibreTranslateAPI(f"http://127.0.0.1:{server.port}")
@@ -72,7 +88,7 @@ def test_a_killed_process_loses_no_request(tiny_run: Path) -> None:
     assert any("a translating process ended" in line for line in server.lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_it(tiny_run: Path, number: signal.Signals) -> None:
     with running(tiny_run, "--processes", 1) as server:
         workers = server.workers()
