@@ -7,7 +7,7 @@ import click
 from nmt.commands.completion import complete_run
 
 # The names in `nmt.interop.export.FORMATS`, which imports more.
-FORMATS = ("ctranslate2", "huggingface", "onnx")
+FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
 QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
 
@@ -18,13 +18,14 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
     "--to",
     type=click.Choice(FORMATS),
     required=True,
-    help="ctranslate2: a folder that CTranslate2 loads; huggingface: a folder that transformers"
-    " loads; onnx: graphs that onnxruntime runs.",
+    help="ctranslate2: a folder that CTranslate2 loads; argos: a file that Argos Translate and"
+    " LibreTranslate install; huggingface: a folder that transformers loads; onnx: graphs that"
+    " onnxruntime runs.",
 )
 @click.option(
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
-    help="Type of the large weights.  [default: float32]",
+    help="Type of the large weights, for ctranslate2 and argos.  [default: float32]",
 )
 @click.option(
     "--license",
@@ -36,16 +37,17 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 def command(model: Path, output: Path, to: str, quantization: str | None, licence: str) -> None:
     """Write MODEL as OUTPUT in the format of another program.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT is a folder. It holds all that the other
-    program needs, the tokenizer too, and a model card, README.md. It is written whole or not at
-    all. An OUTPUT that exists is replaced only if this command wrote it and nobody has changed it
-    since.
+    MODEL is a run folder or a .safetensors file. OUTPUT is a folder, or a file for argos. It holds
+    all that the other program needs, the tokenizer too, and a model card, README.md. It is written
+    whole or not at all. An OUTPUT that exists is replaced only if this command wrote it and nobody
+    has changed it since.
 
     What the other program cannot run is refused, with the setting that it lacks.
 
     \b
     Examples:
       nmt export runs/multi30k_en_de ct2/ --to ctranslate2 --quantization int8
+      nmt export runs/multi30k_en_de en_de.argosmodel --to argos
       nmt export model.safetensors hf/ --to huggingface --license cc-by-4.0
     """
     from nmt.interop.export import export_model

@@ -59,6 +59,7 @@ class ExportFormat:
 CTRANSLATE2_TYPES = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 FORMATS = {
     "ctranslate2": ExportFormat("nmt.interop.ctranslate2_export", quantizations=CTRANSLATE2_TYPES),
+    "argos": ExportFormat("nmt.interop.argos", is_file=True, quantizations=CTRANSLATE2_TYPES),
     "huggingface": ExportFormat("nmt.interop.huggingface_export"),
     "onnx": ExportFormat("nmt.interop.onnx_export"),
 }

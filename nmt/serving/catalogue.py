@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.serving.batcher import Batcher
-from nmt.serving.language_names import name_of_language
 from nmt.serving.refusals import bad_request
+from nmt.text.language_names import name_of_language
 
 AUTO = "auto"
 Pair = tuple[str, str]  # codes of the source and the target language

@@ -20,6 +20,7 @@ import pytest
 
 from nmt.commands import cli
 from nmt.errors import NmtError
+from nmt.interop.export import export_model
 from nmt.interop.opus_names import model_name
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
@@ -186,6 +187,8 @@ class Sandbox:
             shutil.copy(self.model / "model.safetensors", path)
         elif path.parts[0] == "runs":
             shutil.copytree(self.model, path)
+        elif path.name.startswith("ct2"):
+            export_model(self.model, path, "ctranslate2")
         elif path.name in PAIRS:
             path.write_text(2 * "sun moon\tMOON SUN\tsun\n", encoding="utf-8")
         elif path.suffix == ".tsv":

@@ -1,0 +1,114 @@
+"""Export a model as a package that Argos Translate and LibreTranslate install.
+
+A package is a zip file of one folder: a model of CTranslate2, one SentencePiece model for both
+languages, metadata and a model card.
+"""
+
+import json
+import tempfile
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+from nmt import __version__
+from nmt.artifacts.output_folder import MANIFEST, FolderManifest, files_in
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.interop.ctranslate2_export import JOINT, RECIPE
+from nmt.interop.ctranslate2_export import write as write_ctranslate2
+from nmt.system.digest import sha256_of
+from nmt.system.json_data import json_text
+from nmt.text.language_names import name_of_language
+from nmt.text.languages import is_language
+
+FORMAT = "argos"
+VERSION = "1.0"  # of the package
+ARGOS_VERSION = "1.9"  # of Argos Translate, at least: byte pieces are decoded since then
+CARD = "README.md"
+FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of zip files: equal models give equal bytes
+FILE_MODE = 0o644 << 16
+
+
+def write(model: TrainedModel, path: Path, quantization: str, /, *card: str) -> None:
+    """Write the package; `card` is its README.md.
+
+    Raises NmtError for a model that Argos Translate cannot use, naming the setting, or without
+    CTranslate2's package.
+    """
+    check_model(model)
+    data = model.recipe.data
+    name = f"translate-{data.source_language}_{data.target_language}-{VERSION.replace('.', '_')}"
+    with tempfile.TemporaryDirectory(prefix="nmt-argos-") as temporary:
+        folder = Path(temporary)
+        inner = folder / "model"
+        inner.mkdir()
+        write_ctranslate2(model, inner, quantization)
+        (inner / JOINT).rename(folder / "sentencepiece.model")
+        (inner / RECIPE).rename(folder / RECIPE)
+        write_text(folder / "metadata.json", json.dumps(metadata(model.recipe), indent=1))
+        for text in card:
+            write_text(folder / CARD, text)
+        files = {str(each.relative_to(folder)): sha256_of(each) for each in files_in(folder)}
+        details = {"format": FORMAT, "quantization": quantization}
+        manifest = FolderManifest("export", __version__, details, files)
+        write_text(folder / MANIFEST, json_text(asdict(manifest), indent=1))
+        pack(folder, path, name)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text that ends with a line feed."""
+    path.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+
+
+def pack(folder: Path, path: Path, name: str) -> None:
+    """Write a zip file with the files of a folder below a name.
+
+    The list of files comes first, so that `nmt.artifacts.outputs` recognises the file.
+    """
+    first = folder / MANIFEST
+    with zipfile.ZipFile(path, "w") as package:
+        for each in [first, *(each for each in files_in(folder) if each != first)]:
+            entry = zipfile.ZipInfo(f"{name}/{each.relative_to(folder)}", FIRST_DAY)
+            entry.external_attr = FILE_MODE
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.file_size = each.stat().st_size
+            with each.open("rb") as source, package.open(entry, "w") as target:
+                while block := source.read(1 << 20):
+                    target.write(block)
+
+
+def metadata(recipe: Recipe) -> dict[str, object]:
+    """Return the content of metadata.json."""
+    source, target = recipe.data.source_language, recipe.data.target_language
+    return {
+        "package_version": VERSION,
+        "argos_version": ARGOS_VERSION,
+        "type": "translate",
+        "from_code": source,
+        "from_name": name_of_language(source),
+        "to_code": target,
+        "to_name": name_of_language(target),
+    }
+
+
+def check_model(model: TrainedModel) -> None:
+    """Raise NmtError for a model that Argos Translate cannot use."""
+    if model.recipe.model.is_right_to_left:
+        raise NmtError(
+            "Argos Translate cannot turn around the outputs of model.target_order=right_to_left;"
+            " export another model"
+        )
+    tokenizer = model.tokenizer
+    if not (tokenizer.is_joint and tokenizer.source.sentencepiece == tokenizer.model):
+        raise NmtError(
+            "Argos Translate needs one SentencePiece model for both languages, but this model has"
+            " two (tokenizer.joint=false, or an imported model); export a model with a joint one"
+        )
+    for name in ("source_language", "target_language"):
+        code = getattr(model.recipe.data, name)
+        if not is_language(code):
+            raise NmtError(
+                f"Argos Translate needs the ISO 639 codes of the languages, but data.{name} is"
+                f" {code!r}; correct it in the recipe of the run"
+            )
