@@ -163,6 +163,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine", default="nmt", choices=("nmt", "ctranslate2"))
     parser.add_argument("--serve", nargs=argparse.REMAINDER, default=[], help="options of serve")
     given = parser.parse_args()
     if given.requests > MOST_REQUESTS or max(given.clients) > MOST_CLIENTS:
@@ -170,6 +171,7 @@ def main() -> None:
     source, _, target = given.pair.partition("-")
     lines = [line for line in itertools.islice(read_lines(given.file), given.requests) if line]
     models = [part for each in given.model for part in ("--model", each)]
+    models += ["--engine", given.engine]
     expected = translated(models, lines)
     rates: dict[int, list[float]] = {each: [] for each in given.clients}
     with server([*models, *given.serve]) as (port, process):

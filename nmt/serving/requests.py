@@ -1,6 +1,7 @@
 """Read requests: JSON and forms become one typed request, and what does not fit is refused."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,9 @@ import msgspec
 from nmt.serving.refusals import RefusedError, bad_request, too_large
 
 MOST_FIELDS = 20  # of a form
+BOUNDARY = re.compile(r'boundary="?([!-:<-~]{1,70}?)"?(?:;|$)', re.ASCII)
+PART_NAME = re.compile(rb'(?<![a-z])name="([^"]*)"', re.IGNORECASE)
+LONGEST_HEAD = 1000  # of a part, bytes
 MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
 # Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
 CHARACTER_BYTES = 12
@@ -41,11 +45,14 @@ def read_fields(content_type: str, body: bytes) -> Fields:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         return form_fields(body)
+    if kind == "multipart/form-data":
+        return multipart_fields(content_type, body)
     if kind == "application/json" or (not kind and body.lstrip()[:1] == b"{"):
         return json_fields(body)
     raise RefusedError(
         415,
-        "the content type must be application/json or application/x-www-form-urlencoded",
+        "the content type must be application/json, application/x-www-form-urlencoded or"
+        " multipart/form-data",
     )
 
 
@@ -83,6 +90,28 @@ def form_fields(body: bytes) -> Fields:
         raise bad_request("the form is not UTF-8") from error
     except ValueError as error:
         raise bad_request(f"the form has more than {MOST_FIELDS} fields") from error
+    return fields_of(pairs)
+
+
+def multipart_fields(content_type: str, body: bytes) -> Fields:
+    """Return the fields of a form in parts, as browsers send it; files have no place in it."""
+    boundary = BOUNDARY.search(content_type)
+    parts = body.split(b"--" + boundary[1].encode()) if boundary else []
+    if not 2 < len(parts) <= MOST_FIELDS + 2:
+        raise bad_request(f"the form must have 1 to {MOST_FIELDS} parts")
+    pairs = []
+    for part in parts[1:-1]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        if name := PART_NAME.search(head[:LONGEST_HEAD]):
+            pairs.append((name[1], content.removesuffix(b"\r\n")))
+    try:
+        return fields_of((name.decode(), content.decode()) for name, content in pairs)
+    except UnicodeError as error:
+        raise bad_request("the form is not UTF-8") from error
+
+
+def fields_of(pairs: Iterable[tuple[str, str]]) -> Fields:
+    """Return the fields with these names and values; of equal names, the first counts."""
     given: dict[str, str] = {}
     for name, value in pairs:
         if name in Fields.__dataclass_fields__:
@@ -151,8 +180,3 @@ def alternatives_of(value: int | str) -> int:
     if not 0 <= number <= MOST_ALTERNATIVES:
         raise bad_request(f"'alternatives' must be a number from 0 to {MOST_ALTERNATIVES}")
     return number
-
-
-def parameters(fields: Fields) -> Mapping[str, object]:
-    """Return the fields that a log may show: never a text or a key."""
-    return {"source": fields.source, "target": fields.target, "format": fields.format}

@@ -102,7 +102,7 @@ def forms(draw: random.Random) -> bytes:
     kind = draw.choice(
         [
             "application/x-www-form-urlencoded",
-            "multipart/form-data",
+            "multipart/form-data; boundary=q",
             "text/plain",
             "x",
             "a/b;c=\xff",

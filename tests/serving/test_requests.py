@@ -9,6 +9,22 @@ from nmt.serving.requests import asked_of, read_fields
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 GOOD = {"q": "a", "source": "en", "target": "de"}
+PARTS = "multipart/form-data; boundary=AaB"
+
+
+def part(name: str, value: bytes) -> bytes:
+    """Return a part of a form as browsers and curl send it."""
+    head = f'--AaB\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+    return head.encode() + value + b"\r\n"
+
+
+def test_forms_in_parts() -> None:
+    body = part("q", "größe\r\n--x".encode()) + part("source", b"en") + part("target", b"de")
+    body += b'--AaB\r\nContent-Disposition: form-data; filename="format"\r\n\r\nx\r\n--AaB--\r\n'
+    for kind in (PARTS, 'Multipart/Form-Data; boundary="AaB"; charset=utf-8'):
+        asked = asked_of(read_fields(kind, body), 99)
+        assert asked.texts == ("größe\r\n--x",)
+        assert (asked.source, asked.is_html) == ("en", False)
 
 
 def test_json_and_forms_have_the_same_fields() -> None:
@@ -46,6 +62,10 @@ def test_alternatives_may_be_a_text() -> None:
         (JSON, b'{"q": "\\ud800"}', 400, "not JSON"),
         (JSON, b'{"x": ' + b"[" * 90_000, 400, "too deep"),
         (JSON, b'{"q": "a"} {}', 400, "not JSON"),
+        (PARTS, b"", 400, "1 to 20 parts"),
+        ("multipart/form-data", b"--", 400, "1 to 20 parts"),
+        (PARTS, b"--AaB" * 30, 400, "1 to 20 parts"),
+        (PARTS, part("q", b"\xff") + b"--AaB--", 400, "not UTF-8"),
         (FORM, b"q=%ff", 400, "not UTF-8"),
         (FORM, b"q=\xff", 400, "not UTF-8"),
         (FORM, b"&".join([b"a=b"] * 30), 400, "fields"),
@@ -61,6 +81,10 @@ def test_alternatives_may_be_a_text() -> None:
         "surrogate",
         "deep",
         "more",
+        "no-parts",
+        "no-boundary",
+        "many-parts",
+        "part-bytes",
         "form-code",
         "form-bytes",
         "form-fields",
