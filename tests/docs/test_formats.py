@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors import safe_open
 
+from nmt.check.kinds import KINDS
+from nmt.check.limits import CheckLimits
 from tests.conftest import Run
 from tests.docs.markdown import DOCS, code_spans, parts
 
@@ -94,3 +97,22 @@ def test_evaluation_card(
     for scores in (evaluated["scores"], evaluated["compared"][0]["scores"]):
         for score in scores.values():
             assert {*score, *score["confidence_95"]} <= spans
+
+
+def test_corpus_check(nmt: Run, tmp_path: Path) -> None:
+    spans = documented("corpus-check.md")
+    for name in ("c.en", "c.de"):
+        (tmp_path / name).write_text("the sun\nthe sun\n")
+    files = (tmp_path / "c.en", tmp_path / "c.de")
+    report = json.loads(nmt("check", *files, "--json", "--limit", "language_sample=0").out)
+    (text,) = report["texts"]
+    assert {*report, *report["limits"], *text, *text["histogram"]} <= spans
+    assert text["findings"]
+    for finding in text["findings"]:
+        assert {*finding, *finding["examples"][0], finding["kind"]} <= spans
+    assert {*KINDS} <= spans
+    assert {f"{each.default:g}" for each in fields(CheckLimits)} <= {
+        cell.strip()
+        for line in parts(REFERENCE / "corpus-check.md")[1]
+        for cell in line[1].split("|")
+    }

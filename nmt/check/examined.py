@@ -1,0 +1,112 @@
+"""Read a text once and examine its blocks, on all cores if it is large."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import chain, islice
+
+import numpy
+
+from nmt.check.block import BlockFacts, Context, Counts, examine
+from nmt.check.limits import CheckLimits
+from nmt.check.norms import Pair, learn_norms
+from nmt.check.overlap import Sources
+from nmt.check.reading import Refused, Text, read_leniently
+from nmt.check.repeats import Hashes, Places
+from nmt.check.segment import Segment
+from nmt.check.traits import Traits, common_prefixes
+from nmt.system.log import progress_bar
+from nmt.system.processes import deferred_interrupts
+from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
+
+CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
+WITHOUT_SPACES = {"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"}
+
+
+@dataclass(frozen=True)
+class Usable:
+    """Hashes of the n pairs of a text that have something on both sides."""
+
+    exact: Hashes  # (2, n): of the segments of source and target
+    folded: Hashes  # (2, n): without case, punctuation, spaces and digits
+    lines: Places  # (n,) from 1
+
+    def sources(self, name: str) -> Sources:
+        """Return the hashes of the sources; `name` stands for the text in messages."""
+        return Sources(name, self.exact[0], self.folded[0], self.lines)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """The facts of a whole text."""
+
+    refused: Refused
+    blocks: list[BlockFacts]  # at least one
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs: lines that both files have."""
+        return sum(len(block.usable) for block in self.blocks)
+
+    def total(self, name: str) -> Counts:
+        """Return the sum of a field of the blocks: `words`, `characters` or `lengths`."""
+        total: Counts = numpy.sum([getattr(block, name) for block in self.blocks], axis=0)
+        return total
+
+    def usable(self) -> Usable:
+        """Return the hashes of the pairs with something on both sides."""
+        chosen = numpy.flatnonzero(numpy.concatenate([block.usable for block in self.blocks]))
+        exact = numpy.concatenate([block.exact for block in self.blocks], axis=1)[:, chosen]
+        folded = numpy.concatenate([block.folded for block in self.blocks], axis=1)[:, chosen]
+        return Usable(exact, folded, chosen + 1)
+
+    def traits(self) -> tuple[Traits, Traits]:
+        """Return the traits of the segments of both sides."""
+        source, target = (
+            Traits.joined([block.traits[side] for block in self.blocks]) for side in (0, 1)
+        )
+        return source, target
+
+
+def context_of(sample: Sequence[Pair], limits: CheckLimits) -> Context:
+    """Return what a text is examined with, learned from a sample of it."""
+    norms = learn_norms(sample, limits)
+    sides = [[Segment(text) for text in side] for side in zip(*sample, strict=True)]
+    common = frozenset[str]().union(*map(common_prefixes, sides))
+    first, second = (bool(scripts & WITHOUT_SPACES) for scripts in norms.scripts)
+    return Context(norms, limits, common, (first, second))
+
+
+def examine_text(text: Text, context: Context) -> Examined:
+    """Examine the pairs of a text; errors are those of `read_leniently`."""
+    refused = Refused()
+    blocks = []
+    with progress_bar(unit="pair", unit_scale=True, desc=f"check {text.name}") as bar:
+        for block in examined_blocks(chunks_of(read_leniently(text, refused)), refused, context):
+            blocks.append(block)
+            bar.update(len(block.usable))
+    return Examined(refused, blocks or [examine(Chunk(1, []), frozenset(), context)])
+
+
+def examined_blocks(
+    chunks: Iterator[Chunk], refused: Refused, context: Context
+) -> Iterator[BlockFacts]:
+    """Yield the facts of chunks in order; many chunks are examined by one process a core."""
+
+    def task(chunk: Chunk) -> tuple[Chunk, frozenset[int], Context]:
+        return chunk, refused.between(chunk.first_line, len(chunk.pairs)), context
+
+    first = [*islice(chunks, CHUNKS_ALONE + 1)]
+    workers = os.cpu_count() or 1
+    if len(first) <= CHUNKS_ALONE or workers == 1:
+        for chunk in chain(first, chunks):
+            yield examine(*task(chunk))
+        return
+    with encoding_pool(workers) as pool:
+
+        def submit(chunk: Chunk) -> "Future[BlockFacts]":
+            with deferred_interrupts():  # submitting may start a process
+                return pool.submit(examine, *task(chunk))
+
+        yield from in_order(map(submit, chain(first, chunks)), ahead=2 * workers)

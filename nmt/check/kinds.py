@@ -1,0 +1,133 @@
+"""The kinds of findings: what each means, how bad it is, and what to do about it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding."""
+
+    severity: Severity
+    title: str
+    fix: str  # a setting or a command
+
+
+DROP = "delete these pairs from both files"
+
+KINDS = {
+    "encoding": Kind(
+        "error",
+        "lines that are not UTF-8",
+        "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8 FILE`; training stops"
+        " at such a line",
+    ),
+    "line_counts": Kind(
+        "error",
+        "lines without a counterpart",
+        "give both files the same number of lines; training needs line N of one file to be the"
+        " translation of line N of the other",
+    ),
+    "no_tab": Kind(
+        "error",
+        "lines without a tab",
+        "write a tab between source and target, or delete the lines; training stops at such a line",
+    ),
+    "no_pairs": Kind("error", "no pair with text on both sides", "give other files"),
+    "slip": Kind(
+        "error",
+        "places where the files slip",
+        "compare the files around these lines, and add or delete the line that one of them lacks",
+    ),
+    "unrelated": Kind(
+        "warning",
+        "pairs in stretches where the sides do not seem to belong together",
+        "compare the files there; delete the stretches that are no translations",
+    ),
+    "overlap": Kind(
+        "warning",
+        "segments of a dev or test set that are in the training text",
+        "remove them from the training text; `nmt init SOURCE TARGET --dev ... --test ...` does so",
+    ),
+    "near_overlap": Kind(
+        "warning",
+        "segments of a dev or test set that differ from a training source only in case,"
+        " punctuation, spaces or digits",
+        "remove them from the training text, or from the set",
+    ),
+    "empty": Kind(
+        "warning", "pairs with an empty side", f"nothing: `nmt prepare` drops them; or {DROP}"
+    ),
+    "replacement": Kind(
+        "warning",
+        "pairs with U+FFFD, where characters were lost",
+        f"convert the original file again, with the right encoding; or {DROP}",
+    ),
+    "control": Kind(
+        "warning",
+        "pairs with control characters",
+        "remove the characters, for example with `tr -d '\\000-\\010\\013\\014\\016-\\037\\177'`",
+    ),
+    "invisible": Kind(
+        "warning",
+        "pairs with zero-width or text-direction characters",
+        "remove the characters: the same word with and without one is two words to a model",
+    ),
+    "mojibake": Kind(
+        "warning",
+        "pairs with UTF-8 that was read in another encoding",
+        "repair the file, for example with `ftfy FILE` (pip install ftfy)",
+    ),
+    "copied": Kind(
+        "warning",
+        "pairs whose target equals the source",
+        f"{DROP} unless they are names; a model learns to copy",
+    ),
+    "script": Kind("warning", "pairs with a side in another script", DROP),
+    "language": Kind(
+        "warning", "pairs with a side in the language of the other", f"swap their sides, or {DROP}"
+    ),
+    "other_language": Kind("warning", "pairs of the sample in a third language", DROP),
+    "declared_language": Kind(
+        "warning",
+        "sides whose language is not the one that the recipe states",
+        "correct data.source_language and data.target_language, or swap the files",
+    ),
+    "length_ratio": Kind(
+        "warning",
+        "pairs whose lengths do not fit",
+        "lower data.max_ratio to drop the worst of them, from 9 to 3 perhaps;"
+        f" or {DROP}; --limit max_deviation=VALUE changes what is found",
+    ),
+    "unknown_characters": Kind(
+        "warning",
+        "pairs with characters outside the vocabulary",
+        "set tokenizer.byte_fallback = true, or raise tokenizer.character_coverage",
+    ),
+    "duplicates": Kind(
+        "note", "pairs that repeat an earlier pair", f"nothing if they are few; or {DROP}"
+    ),
+    "near_duplicates": Kind(
+        "note",
+        "pairs that repeat an earlier pair but for case, punctuation, spaces and digits",
+        f"nothing if they are few; or {DROP}",
+    ),
+    "several_targets": Kind(
+        "note",
+        "pairs whose source has another target elsewhere",
+        "nothing: several translations of a sentence are normal, if they are translations",
+    ),
+    "several_sources": Kind(
+        "note",
+        "pairs whose target has another source elsewhere",
+        "nothing, unless one target stands for many sources, such as a message of a program",
+    ),
+    "pieces": Kind(
+        "warning",
+        "sides whose words are spelled in many small pieces",
+        "raise tokenizer.vocab_size, or learn the vocabulary from this text",
+    ),
+}

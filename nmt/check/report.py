@@ -1,0 +1,51 @@
+"""The report of a check: its texts, findings and what was left out."""
+
+from dataclasses import dataclass
+
+from nmt.check.coverage import Coverage
+from nmt.check.finding import Finding
+from nmt.check.histogram import Histogram
+from nmt.check.kinds import Severity
+from nmt.check.limits import CheckLimits
+
+FORMAT = 1  # of the JSON
+
+
+@dataclass(frozen=True)
+class TextReport:
+    """What is in one text."""
+
+    name: str  # "train", "dev", or the name of a test set
+    files: tuple[str, ...]
+    lines: tuple[int, int]  # of source and target
+    pairs: int  # lines that both files have
+    words: tuple[int, int]  # of source and target; characters for scripts without spaces
+    characters: tuple[int, int]
+    scripts: tuple[tuple[str, ...], tuple[str, ...]]
+    histogram: Histogram
+    coverage: Coverage | None  # of the vocabulary; None if there is none
+    findings: tuple[Finding, ...]  # the worst first
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A part of the check that was left out."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of `nmt check`."""
+
+    corpus_check: int  # the format of this JSON
+    nmt: str  # version of the program
+    recipe: str  # the name of the recipe; "" for two files
+    limits: CheckLimits
+    texts: tuple[TextReport, ...]
+    skipped: tuple[Skipped, ...]
+
+    def count(self, severity: Severity) -> int:
+        """Return the number of findings of a severity."""
+        return sum(finding.severity == severity for text in self.texts for finding in text.findings)

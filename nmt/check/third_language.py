@@ -1,0 +1,89 @@
+"""Name the languages of a sample with py3langid, an optional package (BSD-3-Clause).
+
+Which side is in the language of the other one is found without it, in every pair
+(`nmt.check.detectors.wrong_language`).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from nmt.check.finding import SHOWN, Example, Finding, found
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Row
+from nmt.errors import NmtError
+
+Identify = Callable[[str], tuple[str, float]]  # the code of a text's language, its probability
+
+# Pairs of languages whose short sentences nobody can tell apart; codes of the ISO 639.
+RELATED = [
+    {"bs", "hr", "sr", "sl"},
+    {"da", "no", "nn", "nb", "sv", "fo"},
+    {"ms", "id", "jv"},
+    {"cs", "sk"},
+    {"zh", "wuu", "yue"},
+    {"en", "pcm"},
+    {"nl", "af", "fy"},
+    {"de", "lb"},
+    {"es", "gl", "an", "ext", "ca"},
+    {"it", "vec", "lij"},
+    {"fr", "wa", "gcf", "gcr"},
+    {"ru", "uk", "be", "bg", "mk"},
+]
+
+
+def load_identifier() -> Identify:
+    """Return the identifier; raises NmtError if the package is not installed."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError as error:
+        raise NmtError(
+            "third languages need the package py3langid: pip install 'nmt[check]'"
+        ) from error
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+    def identify(text: str) -> tuple[str, float]:
+        code, probability = identifier.classify(text)
+        return str(code), float(probability)
+
+    return identify
+
+
+def other_languages(
+    rows: Sequence[Row],
+    declared: tuple[str, str],
+    identify: Identify,
+    limits: CheckLimits,
+) -> list[Finding]:
+    """Return the findings about the languages of a sample.
+
+    rows: the sample. declared: the languages that the recipe or the names of the
+    files state; "" if unknown.
+    """
+    named = [[identify(source) for _, source, _ in rows], [identify(row[2]) for row in rows]]
+    usual = [Counter(code for code, _ in side).most_common(1)[0][0] for side in named]
+    details: dict[int, str] = {}
+    for name, own, others, side in zip(
+        ("source", "target"), usual, reversed(usual), named, strict=True
+    ):
+        for place, (code, probability) in enumerate(side):
+            known = code in (own, others) or related(own, code)
+            if not known and probability > limits.language_probability:
+                details.setdefault(place, f"{code} in the {name}, not {own}")
+    examples = [
+        Example(rows[place][0], detail).with_texts(*rows[place][1:])
+        for place, detail in [*details.items()][:SHOWN]
+    ]
+    wrong = [
+        f"the {name} is {own}, not {code}"
+        for name, own, code in zip(("source", "target"), usual, declared, strict=True)
+        if code and own != code[:2] and not related(own, code)
+    ]
+    return [
+        *found("other_language", len(details), len(rows), examples),
+        *found("declared_language", len(wrong), 2, [Example(0, each) for each in wrong]),
+    ]
+
+
+def related(first: str, second: str) -> bool:
+    """Return whether two languages are too close to tell short sentences apart."""
+    return any(first in group and second in group for group in RELATED)

@@ -1,0 +1,133 @@
+"""`nmt check`: look at parallel text before training."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from nmt.artifacts.run_folder import run_folder
+from nmt.commands.completion import complete_recipe
+from nmt.commands.options import data_dir_option
+from nmt.errors import UsageError
+from nmt.recipe import DEFAULT_RECIPE, load_recipe
+
+if TYPE_CHECKING:
+    from nmt.check.check_corpus import Task
+
+TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")
+
+
+@click.command("check")
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[RECIPE | SOURCE TARGET]",
+    shell_complete=complete_recipe,
+)
+@data_dir_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
+)
+@click.option(
+    "--limit",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a threshold, such as max_deviation=5. May be repeated.",
+)
+def command(
+    names: tuple[str, ...],
+    data_dir: Path,
+    as_json: bool,
+    changes: tuple[str, ...],
+) -> None:
+    """Report what is wrong with a corpus, before a training is spent on it.
+
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". Its
+    training text, dev and test sets are checked, and whether they overlap. SOURCE and TARGET are
+    two aligned files; one TSV file has both. Files may end in .gz or .xz.
+
+    The report has the lengths of the segments, and for each fault its count, three examples with
+    their lines, and the setting or command that fixes it: lines that are not UTF-8, places where
+    the files slip against each other, empty sides, copied sources, lengths that do not fit, damaged
+    and invisible characters, wrong scripts and languages, duplicates.
+
+    The exit code is 1 if there is an error: something that makes training fail or pointless.
+    Warnings and notes do not change it.
+
+    \b
+    Examples:
+      nmt check
+      nmt check corpus.en corpus.de
+      nmt check pairs.en-de.tsv --json
+      nmt check mine.toml --limit max_deviation=5
+    """
+    from nmt.check.check_corpus import check_corpus
+    from nmt.check.limits import limits_of
+
+    limits = limits_of(changes)
+    report = check_corpus(task_of(names, data_dir), limits)
+    if as_json:
+        from nmt.system.json_data import json_text
+
+        click.echo(json_text(report, indent=1))
+    else:
+        from nmt.check.table import as_text
+
+        click.echo(as_text(report), nl=False)
+    if report.count("error"):
+        sys.stdout.flush()
+        sys.exit(1)
+
+
+def task_of(names: tuple[str, ...], data_dir: Path) -> "Task":
+    """Return what the arguments name: a recipe, two files or a TSV file."""
+    from nmt.check.check_corpus import Task
+    from nmt.check.reading import Text
+    from nmt.text.first_recipe import GivenText
+    from nmt.text.languages import language_of, languages_of_tsv
+
+    if len(names) > 2:
+        raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
+    paths = tuple(map(Path, names))
+    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
+        GivenText(*paths).check()
+        first = paths[0]
+        languages = (
+            (language_of(first), language_of(paths[1])) if paths[1:] else languages_of_tsv(first)
+        )
+        return Task((Text("text", paths),), languages=languages)
+    return recipe_task(names[0] if names else DEFAULT_RECIPE, data_dir)
+
+
+def recipe_task(name: str, data_dir: Path) -> "Task":
+    """Return the texts of a recipe."""
+    from nmt.check.check_corpus import Task
+    from nmt.check.reading import Text
+    from nmt.errors import NmtError
+    from nmt.text.corpus import DataFolder
+
+    recipe = load_recipe(name)
+    folder = DataFolder(data_dir)
+    if not recipe.data.train:
+        raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
+
+    def text(title: str, names: tuple[str, ...]) -> Text:
+        return Text(title, tuple(folder.find(each, recipe) for each in names))
+
+    several = len(recipe.data.train) > 1
+    training = tuple(
+        text(f"train {number}" if several else "train", files.names)
+        for number, files in enumerate(recipe.data.train, start=1)
+    )
+    held_out = tuple(text("dev", files.names) for files in recipe.data.dev) + tuple(
+        text(f"test {title}", files.names) for title, files in recipe.data.test.items()
+    )
+    return Task(
+        training,
+        held_out,
+        recipe.name,
+        (recipe.data.source_language, recipe.data.target_language),
+        run_folder(recipe).tokenizer,
+    )

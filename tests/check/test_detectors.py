@@ -1,0 +1,109 @@
+"""Each detector finds its fault, and nothing in pairs that look like it."""
+
+import pytest
+
+from nmt.check.detectors import detectors, faults
+from nmt.check.limits import CheckLimits
+from nmt.check.norms import Norms, excess, learn_norms
+from nmt.check.segment import Segment
+from tests.check.corpora import corpus
+
+PAIRS = corpus(400)
+NORMS = learn_norms(PAIRS, CheckLimits())
+
+
+def found(source: str, target: str, norms: Norms = NORMS) -> dict[str, str]:
+    return faults(Segment(source), Segment(target), detectors(norms, CheckLimits()))
+
+
+def test_clean_pairs_have_no_fault() -> None:
+    assert not [pair for pair in PAIRS if found(*pair)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "target"),
+    [
+        ("empty", "the old man", " \t"),
+        ("empty", "\u3000", "der alte mann"),
+        ("replacement", "the old man", "der alte m\ufffdnn"),
+        ("control", "the old\x08 man", "der alte mann"),
+        ("control", "the old man", "der alte\u2028mann"),
+        ("control", "the old\rman", "der alte mann"),
+        ("invisible", "the old man", "der al\u200bte mann"),
+        ("invisible", "\u202ethe old man", "der alte mann"),
+        ("invisible", "the old man", "der al\u200dte mann"),
+        ("mojibake", "the old man", "der schÃ¶ne mann"),
+        ("mojibake", "donâ€™t walk", "geht nicht"),
+        ("mojibake", "the old man", "der sch├Âne mann"),
+        ("copied", "the old man", "The  old man"),
+        ("script", "the old man", "дер альте манн"),
+        ("language", "the small house garden", "the old man walks under water"),
+        ("language", "der alte mann geht unter wasser", "kleines haus garten"),
+        ("length_ratio", "the old man walks with the children", "nie"),
+        ("length_ratio", "never", "der alte mann geht mit kinder unter wasser"),
+    ],
+    ids=lambda text: text.encode("unicode_escape").decode()[:30],
+)
+def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
+    assert kind in found(source, target)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a tab\there", "ein tab\thier"),  # white space
+        ("a house", "\u0645\u06cc\u200c\u062e"),  # a joiner that Persian needs
+        ("LE CAFÉ « NOIR »", "das schwarze café ."),
+        ("ÀÉÎ ÃO Â", "ÄÖÜ ßẞ œ Œ"),
+        ("naïve façade", "größer Ærø"),
+        ("12:30", "12:30"),  # equal, but not words
+    ],
+    ids=lambda text: text.encode("unicode_escape").decode()[:30],
+)
+def test_what_only_looks_like_damage_is_left_alone(source: str, target: str) -> None:
+    assert not found(source, target).keys() & {
+        "control",
+        "invisible",
+        "mojibake",
+        "replacement",
+        "copied",
+    }
+
+
+def test_letters_read_in_another_encoding_are_mojibake() -> None:
+    for letter in "äöüÄÖÜß„“–’éèçñ":
+        for encoding in ("cp1252", "latin-1"):
+            garbled = letter.encode().decode(encoding, "ignore")
+            if len(garbled) == len(letter.encode()):
+                assert "mojibake" in found("the old man", f"der {garbled} mann"), letter
+
+
+def test_an_empty_side_has_no_other_fault() -> None:
+    assert [*found("the old man walks with the children under water", "")] == ["empty"]
+
+
+def test_the_excess_of_a_length_grows_with_the_square_root() -> None:
+    # Gale and Church: (t - r s) / sqrt((t + r s) / 2), here (30 - 10) / sqrt(20).
+    assert excess("x" * 10, "x" * 30, 1.0) == pytest.approx(20 / 20**0.5)
+    assert excess("x" * 1000, "x" * 3000, 1.0) == pytest.approx(20 * 100**0.5 / 20**0.5)
+    assert excess("x" * 10, "x" * 20, 2.0) == 0
+
+
+def test_a_usual_script_is_not_foreign() -> None:
+    pairs = [("the old man", "старый человек"), ("a house", "дом")] * 20
+    norms = learn_norms(pairs, CheckLimits())
+    assert [*map(sorted, norms.scripts)] == [["Latin"], ["Cyrillic"]]
+    assert not found("a house", "дом NATO и ещё", norms)
+    assert "script" in found("a house", "the house of it", norms)
+
+
+def test_japanese_is_in_two_scripts() -> None:
+    norms = learn_norms([("the house is big", "家は大きいです")] * 20, CheckLimits())
+    assert sorted(norms.scripts[1]) == ["Han", "Kana"]
+    assert "script" not in found("the house is big", "大家", norms)
+
+
+def test_norms_of_nothing_find_nothing_but_empty_sides() -> None:
+    norms = learn_norms([], CheckLimits())
+    assert not found("the old man", "der alte mann", norms)
+    assert found("", "", norms) == {"empty": "source and target empty"}

@@ -1,0 +1,82 @@
+"""Two files that slip are followed, and files that do not are left alone."""
+
+import random
+
+import pytest
+
+from nmt.check.evidence import Sides
+from nmt.check.segment import Segment
+from nmt.check.slips import Course, follow
+from nmt.check.traits import Traits, bits_of, common_prefixes
+from tests.check.corpora import Pairs, corpus
+
+PAIRS = corpus(3000)
+EVIDENCE = 25.0
+NEAR = 20  # lines
+
+
+def course(sources: list[str], targets: list[str]) -> Course:
+    sides = [[Segment(text) for text in side] for side in (sources, targets)]
+    common = common_prefixes(sides[0]) | common_prefixes(sides[1])
+    source, target = (Traits.of(side, common) for side in sides)
+    return follow(Sides(source, target, 1.0), EVIDENCE)
+
+
+def sides_of(pairs: Pairs) -> tuple[list[str], list[str]]:
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def test_aligned_files_do_not_slip() -> None:
+    assert course(*sides_of(PAIRS)) == Course((), (), 0)
+
+
+@pytest.mark.parametrize("line", [3, 640, 1999, 2900])
+@pytest.mark.parametrize(("side", "after"), [(0, 1), (1, -1)], ids=["source", "target"])
+def test_a_lost_line_is_named(line: int, side: int, after: int) -> None:
+    texts = sides_of(PAIRS)
+    del texts[side][line]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, after)]
+    assert abs(found.slips[0].line - 1 - line) <= NEAR
+    assert abs(found.misplaced - (3000 - line)) <= NEAR
+
+
+@pytest.mark.parametrize("lost", [2, 40, 300])
+def test_a_lost_block_is_named(lost: int) -> None:
+    texts = sides_of(PAIRS)
+    del texts[0][1000 : 1000 + lost]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, lost)]
+    assert abs(found.slips[0].line - 1001) <= NEAR
+
+
+def test_losses_on_both_sides_cancel_out() -> None:
+    texts = sides_of(PAIRS)
+    del texts[0][500]
+    del texts[1][2000]
+    first, second = course(*texts).slips
+    assert (first.before, first.after, second.before, second.after) == (0, 1, 1, 0)
+
+
+def test_text_that_does_not_belong_together_is_named() -> None:
+    sources, targets = sides_of(PAIRS)
+    part = targets[1000:1600]
+    random.Random(1).shuffle(part)
+    found = course(sources, [*targets[:1000], *part, *targets[1600:]])
+    assert not found.slips
+    (stretch,) = found.unrelated
+    assert abs(stretch.first - 1001) <= NEAR
+    assert abs(stretch.last - 1600) <= NEAR
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
+def test_short_files_are_no_problem(count: int) -> None:
+    assert course(*sides_of(PAIRS[:count])) == Course((), (), 0)
+
+
+def test_bits_are_counted() -> None:
+    import numpy
+
+    numbers = numpy.array([0, 1, 255, 2**63, 2**64 - 1], numpy.uint64)
+    assert bits_of(numbers).tolist() == [0, 1, 8, 1, 64]
+    assert bits_of(numbers[::2]).tolist() == [0, 8, 64]
