@@ -22,8 +22,8 @@ UPDATES = (280, 14_000)  # fewest and most
 BATCH_TOKENS = (500, 4000)  # fewest and most of an update
 UPDATES_PER_EPOCH = 50  # of a small corpus; its batches are smaller
 WARMUP_SHARE = 0.1  # of the updates
-# The highest learning rate is this number over d_model: 0.0001 for the paper's base. It is a sixth
-# of the paper's, because a trained model should keep what it knows.
+# The highest learning rate is this number over d_model: 0.0001 for the paper's base. It is a
+# seventh of the paper's, because a trained model should keep what it knows.
 RATE_TIMES_WIDTH = 0.05
 
 

@@ -5,13 +5,11 @@ corpus. A line that needs a corpus, hours or the network is parsed, and its reci
 checked.
 """
 
-import gzip
 import io
 import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,13 @@ import pytest
 
 from nmt.commands import cli
 from nmt.errors import NmtError
-from nmt.interop.export import export_model
 from nmt.interop.opus_names import model_name
 from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
-from nmt.training.checkpoint_manifest import read_manifest, write_manifest
 from tests.conftest import Run, write_tiny_corpus
 from tests.docs.markdown import ROOT, Block, blocks, code_spans, pages, parts
+from tests.docs.sandbox import Sandbox
 from tests.docs.shell import FOREIGN, Command, commands, commands_of, extras, make_targets, parse
 
 COMMANDS = commands()
@@ -45,8 +42,6 @@ RUN = {
     "export",
 }
 UPDATES = 4  # of the trainings that are run
-SOURCES = {".en", ".src", ".txt", ""}
-PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns
 
 
 def named(commands: Sequence[Command]) -> list[Any]:
@@ -147,69 +142,6 @@ def test_torchrun_takes_its_options() -> None:
     for command in lines:
         options = get_args_parser().parse_args(list(command.words[1:]))
         assert options.training_script == "cli.py", command.place
-
-
-@dataclass(frozen=True)
-class Sandbox:
-    """A folder in which the manual's lines are run."""
-
-    folder: Path
-    model: Path  # a run folder to copy
-
-    def provide(self, context: click.Context) -> None:
-        """Create what a command's arguments name and the folder lacks."""
-        values = context.params
-        for parameter in context.command.params:
-            given = values.get(str(parameter.name))
-            several = given if isinstance(given, tuple) else (given,)
-            if parameter.name not in (
-                "output",
-                "flags_file",
-                "alignments",
-                "cards",
-                "data_dir",
-                "run",
-            ):
-                for each in several:
-                    if isinstance(each, Path) or str(each).startswith("runs/"):
-                        self.create(Path(each))
-        if context.info_name == "init":
-            values["output"].unlink(missing_ok=True)  # the page shows what the command writes
-        if context.info_name == "average":
-            self.add_checkpoints(values["run"], values.get("updates"), values.get("last"))
-
-    def create(self, path: Path) -> None:
-        """Create a model, a run folder or a text, by what a path's name suggests."""
-        if path.exists() or str(path) == "-":
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".safetensors":
-            shutil.copy(self.model / "model.safetensors", path)
-        elif path.parts[0] == "runs":
-            shutil.copytree(self.model, path)
-        elif path.name.startswith("ct2"):
-            export_model(self.model, path, "ctranslate2")
-        elif path.name in PAIRS:
-            path.write_text(2 * "sun moon\tMOON SUN\tsun\n", encoding="utf-8")
-        elif path.suffix == ".tsv":
-            path.write_text("sun\tMOON\nrain snow\tSTAR\n")
-        else:
-            packed = path.suffix == ".gz"
-            is_source = (path.with_suffix("") if packed else path).suffix in SOURCES
-            text = (self.folder / ("dev.src" if is_source else "dev.tgt")).read_bytes()
-            path.write_bytes(gzip.compress(text) if packed else text)
-
-    def add_checkpoints(self, run: Path, updates: str | None, last: int | None) -> None:
-        """Give a run the checkpoints that are to be averaged."""
-        self.create(run)
-        numbers = map(int, updates.split(",")) if updates else range(100, 100 + (last or 0))
-        (first, *_) = sorted((run / "checkpoints").glob("*.json"))
-        known = read_manifest(first, int(first.stem.removeprefix("update-")))
-        for number in numbers:
-            path = first.with_name(f"update-{number:08}.json")
-            for ending in known.sha256:
-                shutil.copy(first.with_suffix(f".{ending}"), path.with_suffix(f".{ending}"))
-            write_manifest(path, replace(known, progress=replace(known.progress, update=number)))
 
 
 @pytest.fixture
