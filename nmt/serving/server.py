@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import uvicorn
 
@@ -20,7 +21,7 @@ from nmt.serving.keys import ApiKeys
 from nmt.serving.line_translator import ModelSource, Ready, check_pairs
 from nmt.serving.listening import address_of, is_local, open_sockets, port_of
 from nmt.serving.metrics import Metrics
-from nmt.serving.protocol import protocol_for
+from nmt.serving.protocol import Connection, protocol_for
 from nmt.serving.state import Limits, State
 from nmt.serving.worker import Worker
 from nmt.system.cores import core_count
@@ -29,7 +30,7 @@ from nmt.system.stopping import STOP_SIGNALS
 
 KEEP_ALIVE_SECONDS = 15  # between two requests on a connection
 BACKLOG = 1024  # connections that the system accepts before the server does
-DRAIN_ROUNDS = 3  # of the event loop: in each, the connections that wait are accepted
+ACCEPT_ROUNDS = 5  # of the event loop, in which it finishes what it has begun to accept
 LAST_SECONDS = 1  # to send the last answers, after --grace
 
 
@@ -142,6 +143,21 @@ def tell(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     note(f"error: {context['message']}" + (f" ({type(error).__name__})" if error else ""))
 
 
+def accept_all(listener: socket.socket) -> list[socket.socket]:
+    """Accept the connections that wait to be accepted, before the listener is closed.
+
+    The system resets those that still wait then, although their clients have sent their requests.
+    """
+    found = []
+    with contextlib.suppress(OSError):
+        listener.listen(0)  # the system completes no more of them
+        while True:
+            connection, _ = listener.accept()  # does not block: the event loop has seen to that
+            connection.setblocking(False)
+            found.append(connection)
+    return found
+
+
 class Server(uvicorn.Server):
     """A server that answers all that it has accepted before it stops."""
 
@@ -165,6 +181,7 @@ class Server(uvicorn.Server):
         self._host, self._processes = host, processes
         self.state.connections = lambda: len(self.server_state.connections)
         self.state.process_ids = self._process_ids
+        self._told: set[Any] = set()  # connections that were told to close
         self._signal = 0
         self._failure: NmtError | None = None
 
@@ -198,24 +215,28 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: accept what waits to be accepted, answer it, and close all connections."""
         self.state.is_stopping = True
-        for _ in range(DRAIN_ROUNDS):
+        loop = asyncio.get_running_loop()
+        for listener in sockets or ():
+            loop.remove_reader(listener)
+        for _ in range(ACCEPT_ROUNDS):
             await asyncio.sleep(0)
+        late = [each for listener in sockets or () for each in accept_all(listener)]
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
+        for connection in late:
+            await loop.connect_accepted_socket(self._protocol, connection)
         grace = 0 if self._failure else self.state.limits.grace_seconds
         if not await self._closed_within(grace):
             waiting = self.state.metrics.waiting
-            for each in self.state.catalogue.models:
-                each.batcher.give_up()
+            for served in self.state.catalogue.models:
+                served.batcher.give_up()
             await self._closed_within(LAST_SECONDS)
             if waiting:
                 note(
                     f"{counted(waiting, 'request')} not answered, because the time to stop is over"
                 )
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
+        for each in list(self.server_state.connections):
+            each.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -226,10 +247,19 @@ class Server(uvicorn.Server):
         """Wait until all connections are closed; return False if it takes longer."""
         deadline = asyncio.get_running_loop().time() + seconds
         while self.server_state.connections:
+            for connection in self.server_state.connections - self._told:
+                connection.shutdown()
+                self._told.add(connection)
             if asyncio.get_running_loop().time() > deadline:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    def _protocol(self) -> Connection:
+        """Return the protocol of a new connection, as uvicorn makes it."""
+        kind: Any = self.config.http_protocol_class
+        connection: Connection = kind(self.config, self.server_state, self.lifespan.state)
+        return connection
 
     def _stop(self, number: int) -> None:
         """Begin to stop at the first signal; end at once at the second."""
