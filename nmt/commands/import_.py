@@ -18,20 +18,24 @@ import click
     "--languages",
     default="",
     metavar="SOURCE-TARGET",
-    help="Codes of the languages, such as en-de.  [default: as the model's files or name say]",
+    help="Codes of the languages, such as en-de.  [default: from the folder's name, else from the"
+    " model's files]",
 )
 def command(path: Path, output: Path, languages: str) -> None:
-    """Write the OPUS-MT model at PATH as a model file of this program.
+    """Convert the OPUS-MT model at PATH to a model file of nmt.
 
-    PATH is a folder as Hugging Face lays it out (config.json, model.safetensors or
-    pytorch_model.bin, source.spm, target.spm, vocab.json). Nothing in it is executed. The new file
-    gives the same logits, and translates, trains and explains as any other model.
+    PATH is a folder in the layout of Hugging Face (config.json, model.safetensors or
+    pytorch_model.bin, source.spm, target.spm, vocab.json), or in that of Marian (an .npz file,
+    source.spm, target.spm, *.vocab.yml). PATH may also be Marian's .npz file. Nothing in it is
+    executed. The new file gives the same logits. It can be used like any model: to translate,
+    score, explain, export or train.
 
-    What this program cannot run is refused, with the setting that it lacks.
+    A model with another architecture is refused; the message names the setting.
 
     \b
     Examples:
-      nmt import opus-mt-en-de -o opus.safetensors
+      nmt import data/opus-mt-en-de -o opus.safetensors
+      nmt import opus/opus.npz -o opus.safetensors --languages en-de
       nmt translate in.en --model opus.safetensors
     """
     from nmt.interop.import_model import import_model
