@@ -85,10 +85,20 @@ def in_gigabytes(size: int) -> str:
 def note_large_model(
     recipe: Recipe, run: RunFolder, device: "torch.device", notify: Notify
 ) -> None:
-    """Print a note if a new training has a model of the paper's size but no GPU."""
+    """Print a note if a new training has a model of the paper's size but no GPU.
+
+    A training that starts from a model is short, so the note about its length is another.
+    """
     count = parameters(recipe)
-    if device.type == "cpu" and count >= LARGE and not run.is_started():
+    if device.type != "cpu" or count < LARGE or run.is_started():
+        return
+    if recipe.train.init_from:
         notify(
-            f"{count:,} parameters on a CPU: a model as large as the paper's base, which 8 GPUs"
-            " trained for 12 hours, takes days to weeks here; `nmt init` suggests smaller settings"
+            f"{count:,} parameters on a CPU: updates of a model as large as the paper's base are"
+            " slow; the progress shows how long the training takes"
         )
+        return
+    notify(
+        f"{count:,} parameters on a CPU: a model as large as the paper's base, which 8 GPUs"
+        " trained for 12 hours, takes days to weeks here; `nmt init` suggests smaller settings"
+    )

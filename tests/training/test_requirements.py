@@ -106,3 +106,7 @@ def test_a_large_model_on_a_cpu_is_announced(tmp_path: Path) -> None:
     for recipe, device in ((base, torch.device("meta")), (small, CPU)):
         note_large_model(recipe, run, device, notes.append)
     assert len(notes) == 1
+    tuned = replace(base, train=replace(base.train, init_from="old.safetensors"))
+    note_large_model(tuned, run, CPU, notes.append)
+    assert notes[1].startswith("63,045,632 parameters on a CPU: ")
+    assert "`nmt init`" not in notes[1]
