@@ -28,7 +28,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
     help="Model: a run folder or a .safetensors file. Repeat it for other languages. PAIR, such as"
-    " en-de, replaces the languages of the model's recipe."
+    " en-de, replaces the languages of the model's recipe; en-de:deu names a language token, too."
     "  [default: the newest finished model under runs/]",
 )
 @click.option(

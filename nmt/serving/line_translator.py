@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nmt.decoding.engine import engine_of
 from nmt.errors import UsageError, shown
 from nmt.interop.engines import OWN, load_for
+from nmt.recipe import toml_value
 from nmt.system.log import Notify
 from nmt.text.languages import is_language
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from nmt.config import DecodeSettings
     from nmt.decoding.translator import Translator
 
-PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})=(.*)", re.DOTALL)
+# A pair, perhaps with the language token of a model that writes several languages, and a path.
+PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
 TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.
 FIRST_LINES = ("1", "\u2603 a b.", "a b")
@@ -63,16 +65,18 @@ def model_source(
 ) -> ModelSource:
     """Return the source of a model that is given as PATH or as PAIR=PATH, such as en-de=runs/a.
 
-    Raises UsageError for a code that is no language.
+    en-de:deu=PATH also sets `decode.target_token`. Raises UsageError for a code that is no
+    language.
     """
     match = PAIR.fullmatch(given)
     if match is None:
         return ModelSource(Path(given), None, device, tuple(overrides), engine)
-    source, target, path = match.groups()
+    source, target, token, path = match.groups()
     for code in (source, target):
         if not is_language(code):
             raise UsageError(f"--model {shown(given)}: {code} is no ISO 639 code of a language")
-    return ModelSource(Path(path), (source, target), device, tuple(overrides), engine)
+    changes = [*overrides, *([f"decode.target_token={toml_value(token)}"] if token else [])]
+    return ModelSource(Path(path), (source, target), device, tuple(changes), engine)
 
 
 @dataclass(frozen=True)

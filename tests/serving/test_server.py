@@ -51,18 +51,25 @@ def test_alternatives_are_the_n_best(server: Running, tiny_run: Path) -> None:
 
 
 def test_an_engine_translates_as_it_does_for_nmt_translate(tiny_run: Path) -> None:
-    """The engine's process is new, not a copy; it is started again if it is killed."""
+    """The engine's process is new, not a copy of the server."""
     pytest.importorskip("ctranslate2")
     model, settings = load_for("ctranslate2", [tiny_run], "cpu", print, AS_IS[1:])
     translator = Translator.of(model, settings, print)
     expected = [each.text for each in translator.translate(LINES[:20])]
     with running(tiny_run, "--engine", "ctranslate2") as server:
         assert server.translate(LINES[:20]) == expected
+        assert server.stop() == 128 + signal.SIGTERM
+
+
+@pytest.mark.slow
+def test_the_process_of_an_engine_is_started_again(tiny_run: Path) -> None:
+    pytest.importorskip("ctranslate2")
+    with running(tiny_run, "--engine", "ctranslate2") as server:
+        expected = server.translate(LINES[:20])
         for each in server.workers():
             if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes():
                 os.kill(each, signal.SIGKILL)
         assert server.translate(LINES[:20]) == expected
-        assert server.stop() == 128 + signal.SIGTERM
 
 
 def test_libretranslates_client_works(server: Running) -> None:
