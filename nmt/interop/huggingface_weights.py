@@ -59,14 +59,13 @@ def huggingface_weights(
 
     length: positions of a table of sinusoids.
     """
-    if settings.norm == "post":
-        weights = with_epsilon(weights, settings)
     if settings.positions == "sinusoidal":
         weights = reordered(weights, settings.d_model)
     if settings.positions != "learned":
         table = sinusoids_in_halves(length, settings.d_model)
         names = (f"embeddings.{side}_positions.table" for side in ("source", "target"))
         weights = {**weights, **dict.fromkeys(names, table)}
+    weights = with_epsilon(weights, settings)
     found = embeddings(weights, settings, architecture)
     for name, array in weights.items():
         stack, number, rest = (*name.split(".", 2), "")[:3]
@@ -83,30 +82,51 @@ def huggingface_weights(
 
 
 def with_epsilon(weights: Weights, settings: ModelSettings) -> dict[str, Array]:
-    """Return the weights of a post-norm model with which norms may add transformers' epsilon.
+    """Return weights with which the norms may add transformers' epsilon instead of the model's.
 
-    A norm of c x with the epsilon c^2 e equals the norm of x with e. So all values between the
-    layers are c times as large, and what reads them divides by c. Those before the first norm of a
-    stack stay as they are, since the sinusoids have a fixed size: there the epsilons differ.
+    A norm of c x that adds c^2 e equals the norm of x that adds e. So the sums that the norms read
+    are c times as large, and what reads them otherwise divides by c.
     """
     factor = (EPSILON / settings.norm_epsilon) ** 0.5
+    scales = post_norm_scales if settings.norm == "post" else pre_norm_scales
     found = dict(weights)
-    for stack, count in (
-        ("encoder", settings.encoder_layers),
-        ("decoder", settings.decoder_layers),
-    ):
-        names = [f"{stack}.{number}.{each}" for number in range(count) for each in SUBLAYERS[stack]]
+    for name, scale in scales(settings, factor).items():
+        if name in found:
+            found[name] = found[name] * numpy.float32(scale)
+    return found
+
+
+def post_norm_scales(settings: ModelSettings, factor: float) -> dict[str, float]:
+    """Return the factor of each weight of a post-norm model.
+
+    The sums before the first norm of a stack stay as they are, since Marian's sinusoids have a
+    fixed size: there the epsilons differ.
+    """
+    scales: dict[str, float] = {}
+    for stack in SUBLAYERS:
+        names = sublayers(settings, stack)
         for name in names:
             before = 1.0 if name == names[0] else factor
             after = 1.0 if name == names[-1] else factor
-            scales = {
-                **{f"{name}.{each}": 1 / before for each in READERS},
-                **{f"{name}.{each}": before for each in WRITERS},
-                **{f"{name}_norm.norm.{each}": after for each in ("weight", "bias")},
-            }
-            for each in scales.keys() & found.keys():
-                found[each] = found[each] * numpy.float32(scales[each])
-    return found
+            scales |= {f"{name}.{each}": 1 / before for each in READERS}
+            scales |= {f"{name}.{each}": before for each in WRITERS}
+            scales |= {f"{name}_norm.norm.{each}": after for each in ("weight", "bias")}
+    return scales
+
+
+def pre_norm_scales(settings: ModelSettings, factor: float) -> dict[str, float]:
+    """Return the factor of each weight of a pre-norm model, whose file has its positions."""
+    scales = {f"embeddings.{side}_positions.table": factor for side in ("source", "target")}
+    scales["embeddings.weight"] = factor  # it is the matrix of the softmax, too
+    scales |= {f"decoder_norm.{each}": 1 / factor for each in ("weight", "bias")}
+    names = (name for stack in SUBLAYERS for name in sublayers(settings, stack))
+    return scales | {f"{name}.{each}": factor for name in names for each in WRITERS}
+
+
+def sublayers(settings: ModelSettings, stack: str) -> list[str]:
+    """Return the names of the sub-layers of a stack, in their order."""
+    count = settings.encoder_layers if stack == "encoder" else settings.decoder_layers
+    return [f"{stack}.{number}.{each}" for number in range(count) for each in SUBLAYERS[stack]]
 
 
 def reordered(weights: Weights, width: int) -> dict[str, Array]:

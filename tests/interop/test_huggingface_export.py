@@ -63,13 +63,6 @@ def load(model: TrainedModel, folder: Path) -> Any:
     return loaded.eval()
 
 
-def set_epsilon(loaded: Any, epsilon: float) -> None:
-    """Set the epsilon of all norms, which transformers cannot read from a file."""
-    for module in loaded.modules():
-        if isinstance(module, torch.nn.LayerNorm):
-            module.eps = epsilon
-
-
 def check_equal(model: TrainedModel, folder: Path) -> None:
     """Check logits and greedy outputs against ours."""
     loaded = load(model, folder)
@@ -79,14 +72,10 @@ def check_equal(model: TrainedModel, folder: Path) -> None:
         "attention_mask": torch.from_numpy(source != PAD).long(),
     }
     ours = logits_of(model, source, target)
-    tolerances = {1e-5: 1e-4, 1e-6: 5e-6}
-    if model.recipe.model.norm == "post":  # the weights make up for the other epsilon
-        tolerances = {1e-5: 2e-5}
-    for epsilon, tolerance in tolerances.items():
-        set_epsilon(loaded, epsilon)
-        with torch.inference_mode():
-            theirs = loaded(**given, decoder_input_ids=torch.from_numpy(target)).logits.numpy()
-        assert numpy.abs(ours - theirs).max() < tolerance
+    with torch.inference_mode():
+        theirs = loaded(**given, decoder_input_ids=torch.from_numpy(target)).logits.numpy()
+    # The norms of transformers add 1e-5, ours 1e-6; the weights make up for it.
+    assert numpy.abs(ours - theirs).max() < (2e-5 if model.recipe.model.norm == "post" else 1e-5)
     found = loaded.generate(**given, num_beams=1, max_length=12)
     for row, expected in zip(found.tolist(), greedy(model, source, 11), strict=True):
         assert row[: len(expected)] == expected
