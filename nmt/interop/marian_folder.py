@@ -29,6 +29,10 @@ FIXED = {
     "transformer-train-position-embeddings": False,
     "transformer-no-projection": False,
     "transformer-no-affine": False,
+    "transformer-no-bias": False,
+    "transformer-pool": False,
+    "output-omit-bias": False,
+    "input-types": [],
     "transformer-ffn-depth": 2,
     "transformer-tied-layers": [],
     "lemma-dim-emb": 0,
@@ -110,9 +114,6 @@ def check_fixed(found: dict[str, Any], file: Path) -> None:
     for name, other in SAME.items():
         if found.get(name, 0) not in (0, found.get(other, 0)):
             raise unsupported(file, name, found[name], f"the same {other}")
-    for name in ("factors-combine", "input-types"):
-        if name == "input-types" and found.get(name):
-            raise unsupported(file, name, found[name], "no other inputs")
 
 
 def unsupported(file: Path, name: str, value: object, wanted: str) -> NmtError:

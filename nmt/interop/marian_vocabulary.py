@@ -5,7 +5,7 @@ BOS: its decoder starts from another row of the embeddings, usually that of padd
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy
 
@@ -23,7 +23,7 @@ class Vocabulary:
     """The pieces of one side and their ids in the model."""
 
     ids: Mapping[str, int]
-    origin: str  # the file, for messages
+    origin: str = field(compare=False)  # the file, for messages
 
     def check(self, size: int) -> None:
         """Raise DamagedError unless the ids are those of `size` rows and include EOS and UNK."""
