@@ -103,8 +103,8 @@ engine_option = click.option(
     type=click.Choice(ENGINES),
     default="nmt",
     show_default=True,
-    help="Program that translates. ctranslate2 takes one model: a folder of `nmt export --to"
-    " ctranslate2`, or any model, which it converts first.",
+    help="Program that translates. With ctranslate2, --model may also be a folder of `nmt export"
+    " --to ctranslate2`; any other model is converted first. It has no ensembles.",
 )
 output_option = click.option(
     "--output",

@@ -35,7 +35,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. 127.0.0.1 is for this machine alone, 0.0.0.0 for every network.",
+    help="Address to listen on. 127.0.0.1: for this machine only; 0.0.0.0: for every network.",
 )
 @click.option(
     "--port",
@@ -100,7 +100,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     type=click.IntRange(0, 1024),
     default=0,
     metavar="N",
-    help="Processes that translate with each model; on a GPU and with another engine there is one."
+    help="Processes for each model; on a GPU and with --engine ctranslate2 there is one."
     "  [default: one for each core]",
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
@@ -128,15 +128,15 @@ def command(
 ) -> None:
     """Translate over HTTP, with the interface of LibreTranslate.
 
-    POST /translate translates a text or a list of texts, from and to a language that GET /languages
-    lists. The lines of all clients are translated together. The translations are those of `nmt
-    translate`. The address itself shows a page to try it.
+    POST /translate translates a text or a list of texts; GET /languages lists the languages. The
+    lines of all clients are translated together. The translations are the same as those of `nmt
+    translate`. Open the address in a browser to try the server.
 
-    The server listens on this machine alone, unless --host says otherwise. It has no encryption: on
-    a network, put a web server in front of it. It never logs a text.
+    Without --host, only this machine can reach the server. It has no encryption: on a network, put
+    a web server with TLS in front of it. It never logs a text.
 
-    SIGTERM and Ctrl-C stop it: it accepts no more requests, and answers those that it has accepted.
-    A second signal ends it at once.
+    SIGTERM or Ctrl-C stops the server. It then accepts no more requests, and answers those that it
+    has accepted. A second signal ends it at once.
 
     \b
     Examples:
