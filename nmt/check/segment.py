@@ -12,7 +12,7 @@ class Segment:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.words = WORD.findall(text.lower())  # its runs of letters, in lower case
+        self.words = WORD.findall(text.casefold())  # its runs of letters
         # The text without case, punctuation, the width of spaces and digits, which near duplicates
         # have in common. A text without letters stays as it is.
         self.folded = " ".join(self.words) or text

@@ -10,6 +10,7 @@ import torch
 
 from nmt.artifacts.model_languages import correct_languages
 from nmt.artifacts.run_folder import RunFolder
+from nmt.check.quick import lines_of, quick_look
 from nmt.config import Recipe
 from nmt.system.log import note
 from nmt.system.reading import is_present
@@ -37,6 +38,9 @@ def train(
         if finished is not None:
             return TrainingOutcome(**finished)
         setup = set_up_workers(recipe, data, run, note, device, workers)
+        if workers.is_first and not run.is_started():
+            for line in lines_of(quick_look(setup.prepared, setup.dev_pairs)):
+                note(line)
         pool = thread_pool_for(device) if workers.is_alone else workers
         dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         with repeatable(device, wanted=setup.recipe.train.deterministic):

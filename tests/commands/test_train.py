@@ -26,8 +26,10 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     lines = first.err.splitlines()
     assert lines[0] == "learning 40 BPE tokens from 240 lines"
     assert lines[1].startswith("train.src + train.tgt: 120 pairs kept; dropped 0 ")
-    assert "tiny (en-de): 120 pairs, " in lines[2]
-    assert lines[2].endswith("run folder runs/tiny")
+    assert lines[2].startswith("check: 120 pairs; ")
+    assert lines[3].startswith("check: ")
+    assert "tiny (en-de): 120 pairs, " in lines[4]
+    assert lines[4].endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
     assert lines[-4].startswith("average of 2 checkpoints: dev loss ")
     assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
