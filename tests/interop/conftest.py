@@ -1,5 +1,6 @@
 """Models of other programs, made once for all tests of import."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.interop.import_model import import_model
+from tests.conftest import WORDS
 from tests.interop.marian_models import Shape, write_folder
 
 
@@ -41,3 +43,27 @@ def imported(folder: Path, languages: str = "en-de") -> TrainedModel:
 def opus_model(opus: Path) -> TrainedModel:
     """Return the small model, imported."""
     return imported(opus)
+
+
+ODD = ["", "   ", "12 34", "SUN MOON", "sun \u2603 moon", "sun www.example.org moon", "rain\rsnow"]
+
+
+@pytest.fixture(scope="session")
+def ct2_folder(skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the exported folder of the model that translates words."""
+    from nmt.interop.export import export_model
+
+    path = tmp_path_factory.mktemp("exported") / "ct2"
+    export_model(skilled_run, path, "ctranslate2")
+    return path
+
+
+@pytest.fixture
+def mixed_lines(tmp_path: Path) -> Path:
+    """Return a file with ordinary, odd and long lines."""
+    draw = random.Random(5)
+    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 8))) for _ in range(30)]
+    lines += [*ODD, " ".join(draw.choices(WORDS, k=60))]
+    path = tmp_path / "in"
+    path.write_text("".join(f"{each}\n" for each in lines), encoding="utf-8", newline="\n")
+    return path

@@ -1,45 +1,24 @@
 """`nmt translate --engine ctranslate2`: results mean what those of this program mean."""
 
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import nmt as library
+from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.rules import SpecialIds, special_ids
 from nmt.errors import NmtError
 from nmt.interop.engines import ENGINES, load_for
 from nmt.text.tokenizer import Tokenizer
-from tests.conftest import WORDS, Run, train_skilled
+from tests.conftest import Run, train_skilled
+from tests.interop.marian_models import TEXTS
 
 pytest.importorskip("ctranslate2")
 
-ODD = ["", "   ", "12 34", "SUN MOON", "sun \u2603 moon", "sun www.example.org moon", "rain\rsnow"]
 NUMBERS = ["score", "log_prob"]
 ROOM = ["--set", "decode.max_extra_tokens=30"]  # few outputs reach their greatest length
-
-
-@pytest.fixture(scope="module")
-def folder(skilled_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the exported folder of the model that translates words."""
-    from nmt.interop.export import export_model
-
-    path = tmp_path_factory.mktemp("exported") / "ct2"
-    export_model(skilled_run, path, "ctranslate2")
-    return path
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """Return a file with ordinary, odd and long lines."""
-    draw = random.Random(5)
-    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 8))) for _ in range(30)]
-    lines += [*ODD, " ".join(draw.choices(WORDS, k=60))]
-    path = tmp_path / "in"
-    path.write_text("".join(f"{each}\n" for each in lines), encoding="utf-8", newline="\n")
-    return path
 
 
 def engines(nmt: Run, own: Path, other: Path, *arguments: object) -> tuple[str, str]:
@@ -65,9 +44,9 @@ def engines(nmt: Run, own: Path, other: Path, *arguments: object) -> tuple[str, 
     ids=["plain", "max_length", "min_length", "no_repeat_ngram", "split", "as_is"],
 )
 def test_greedy_outputs_are_equal(
-    options: list[object], nmt: Run, skilled_run: Path, folder: Path, source: Path
+    options: list[object], nmt: Run, skilled_run: Path, ct2_folder: Path, mixed_lines: Path
 ) -> None:
-    own, other = engines(nmt, skilled_run, folder, source, "--beam-size", 1, *options)
+    own, other = engines(nmt, skilled_run, ct2_folder, mixed_lines, "--beam-size", 1, *options)
     assert other == own
 
 
@@ -83,10 +62,10 @@ def test_greedy_outputs_are_equal(
     ids=["alpha_0", "gnmt", "beam_finished", "mbr", "no_repeat_ngram"],
 )
 def test_almost_all_outputs_of_a_beam_are_equal(
-    options: list[object], nmt: Run, skilled_run: Path, folder: Path, source: Path
+    options: list[object], nmt: Run, skilled_run: Path, ct2_folder: Path, mixed_lines: Path
 ) -> None:
     """This model is unsure; a model that can translate gives more equal outputs."""
-    own, other = engines(nmt, skilled_run, folder, source, *options, *ROOM)
+    own, other = engines(nmt, skilled_run, ct2_folder, mixed_lines, *options, *ROOM)
     pairs = [*zip(own.splitlines(), other.splitlines(), strict=True)]
     assert sum(one == two for one, two in pairs) >= 0.8 * len(pairs)
 
@@ -101,11 +80,11 @@ def test_almost_all_outputs_of_a_beam_are_equal(
     ids=["alpha_0", "gnmt", "min_length"],
 )
 def test_scores_mean_the_same(
-    options: list[object], nmt: Run, skilled_run: Path, folder: Path, source: Path
+    options: list[object], nmt: Run, skilled_run: Path, ct2_folder: Path, mixed_lines: Path
 ) -> None:
     own, other = (
         [json.loads(line)["translations"] for line in out.splitlines()]
-        for out in engines(nmt, skilled_run, folder, source, *options, *ROOM)
+        for out in engines(nmt, skilled_run, ct2_folder, mixed_lines, *options, *ROOM)
     )
     equal = compared = 0
     for ours, theirs in zip(own, other, strict=True):
@@ -128,11 +107,11 @@ def test_scores_mean_the_same(
     assert compared >= 0.7 * sum(map(len, own))
 
 
-def test_prefixes(nmt: Run, skilled_run: Path, folder: Path, tmp_path: Path) -> None:
+def test_prefixes(nmt: Run, skilled_run: Path, ct2_folder: Path, tmp_path: Path) -> None:
     lines = tmp_path / "in"
     lines.write_text("sun moon\tSTAR\nrain\t\nsnow wind tree\tWIND\n")
     own, other = engines(
-        nmt, skilled_run, folder, lines, "--prefix-column", "--n-best", 2, "--length-penalty", 0
+        nmt, skilled_run, ct2_folder, lines, "--prefix-column", "--n-best", 2, "--length-penalty", 0
     )
     for ours, theirs in zip(own.splitlines(), other.splitlines(), strict=True):
         (one, *_), (two, *_) = json.loads(ours)["translations"], json.loads(theirs)["translations"]
@@ -141,10 +120,10 @@ def test_prefixes(nmt: Run, skilled_run: Path, folder: Path, tmp_path: Path) -> 
     assert json.loads(other.splitlines()[0])["translations"][0]["text"].startswith("STAR")
 
 
-def test_alignments(nmt: Run, skilled_run: Path, folder: Path, tmp_path: Path) -> None:
+def test_alignments(nmt: Run, skilled_run: Path, ct2_folder: Path, tmp_path: Path) -> None:
     lines, links = tmp_path / "in", []
     lines.write_text("sun moon star\nseed\nroot leaf\n")
-    for engine, model in (("nmt", skilled_run), ("ctranslate2", folder)):
+    for engine, model in (("nmt", skilled_run), ("ctranslate2", ct2_folder)):
         path = tmp_path / engine
         options = ("--engine", engine, "--model", model, "--alignments", path)
         assert nmt("translate", lines, *options).code == 0
@@ -153,19 +132,21 @@ def test_alignments(nmt: Run, skilled_run: Path, folder: Path, tmp_path: Path) -
 
 
 def test_a_model_file_is_converted_first(
-    nmt: Run, skilled_run: Path, folder: Path, source: Path, tmp_path: Path
+    nmt: Run, skilled_run: Path, ct2_folder: Path, mixed_lines: Path, tmp_path: Path
 ) -> None:
     model = skilled_run / "model.safetensors"
-    result = nmt("translate", source, "--model", model, "--engine", "ctranslate2")
+    result = nmt("translate", mixed_lines, "--model", model, "--engine", "ctranslate2")
     assert result.err.startswith(f"model: {model} ")
-    expected = nmt("translate", source, "--model", folder, "--engine", "ctranslate2")
+    expected = nmt("translate", mixed_lines, "--model", ct2_folder, "--engine", "ctranslate2")
     assert result.out == expected.out
     assert [each.name for each in tmp_path.iterdir()] == ["in"]
 
 
-def test_outputs_do_not_depend_on_batches(nmt: Run, folder: Path, source: Path) -> None:
+def test_outputs_do_not_depend_on_batches(nmt: Run, ct2_folder: Path, mixed_lines: Path) -> None:
     outs = {
-        nmt("translate", source, "--model", folder, "--engine", "ctranslate2", *options).out
+        nmt(
+            "translate", mixed_lines, "--model", ct2_folder, "--engine", "ctranslate2", *options
+        ).out
         for options in (
             (),
             ("--set", "decode.batch_tokens=9"),
@@ -175,87 +156,35 @@ def test_outputs_do_not_depend_on_batches(nmt: Run, folder: Path, source: Path) 
     assert len(outs) == 1
 
 
-def test_parts_flags_and_resume(nmt: Run, folder: Path, source: Path, tmp_path: Path) -> None:
-    options = ("--model", folder, "--engine", "ctranslate2")
-    whole = nmt("translate", source, *options).out
-    parts = [nmt("translate", source, *options, "--part", f"{n}/2").out for n in (1, 2)]
+def test_parts_flags_and_resume(
+    nmt: Run, ct2_folder: Path, mixed_lines: Path, tmp_path: Path
+) -> None:
+    options = ("--model", ct2_folder, "--engine", "ctranslate2")
+    whole = nmt("translate", mixed_lines, *options).out
+    parts = [nmt("translate", mixed_lines, *options, "--part", f"{n}/2").out for n in (1, 2)]
     assert "".join(parts) == whole
     output, flags = tmp_path / "out", tmp_path / "flags"
-    given = ("translate", source, *options, "--output", output)
+    given = ("translate", mixed_lines, *options, "--output", output)
     assert nmt(*given, "--resume").code == 0
     assert output.read_bytes().decode() == whole
     assert nmt(*given, "--flags", flags).code == 0
     assert len(flags.read_text().splitlines()) == whole.count("\n")
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--sample"], "does not draw nmt's samples (--sample, decode.method=sample)"),
-        (["--glossary", "terms"], "cannot place the terms of a glossary (--glossary)"),
-        (["--model", "{model}"], "runs one model, not an ensemble"),
-        (["--set", "decode.max_segment_tokens=5000"], "has 1,024 positions, too few for"),
-        (["--n-best", 9], "n-best is 9 but must be from 1 to the beam size"),
-    ],
-    ids=["sample", "glossary", "ensemble", "positions", "n_best"],
-)
-def test_what_it_cannot_do_is_named(
-    options: list[str],
-    reason: str,
-    nmt: Run,
-    folder: Path,
-    skilled_run: Path,
-    source: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(source.parent)
-    Path("terms").write_text("sun\tMOON\n")
-    given = [str(each).format(model=skilled_run) for each in options]
-    result = nmt("translate", source, "--engine", "ctranslate2", "--model", folder, *given)
-    assert result.code in (1, 2)
-    assert reason in result.err
-    assert result.err.splitlines()[-1].startswith("nmt: ")
-    assert result.out == ""
-
-
-def test_folders_that_it_does_not_load(
-    nmt: Run, folder: Path, source: Path, tmp_path: Path
-) -> None:
-    foreign, broken = tmp_path / "foreign", tmp_path / "broken"
-    foreign.mkdir()
-    (foreign / "model.bin").touch()
-    result = nmt("translate", source, "--engine", "ctranslate2", "--model", foreign)
-    assert result.code == 1
-    assert "is not a folder of `nmt export --to ctranslate2`" in result.err
-    broken.mkdir()
-    for each in folder.iterdir():
-        (broken / each.name).write_bytes(
-            each.read_bytes()[: 200 if each.suffix == ".bin" else None]
-        )
-    result = nmt("translate", source, "--engine", "ctranslate2", "--model", broken)
-    assert result.code == 1
-    assert "CTranslate2 cannot load" in result.err
-    result = nmt("translate", source, "--model", folder)
-    assert result.code == 1
-    assert "add --engine ctranslate2" in result.err
-    result = nmt("score", source, source, "--model", folder)
-    assert result.code == 1
-
-
-def test_evaluate(nmt: Run, skilled_run: Path, folder: Path, tmp_path: Path) -> None:
+def test_evaluate(nmt: Run, skilled_run: Path, ct2_folder: Path, tmp_path: Path) -> None:
     source, reference = tmp_path / "a", tmp_path / "b"
     source.write_text("sun moon\nstar\n")
     reference.write_text("MOON SUN\nSTAR\n")
     given = ("evaluate", source, reference, "--beam-size", 1)
     own = nmt(*given, "--model", skilled_run)
-    other = nmt(*given, "--model", folder, "--engine", "ctranslate2")
+    other = nmt(*given, "--model", ct2_folder, "--engine", "ctranslate2")
     assert own.code == other.code == 0
     assert other.out == own.out != ""
 
 
-def test_python(folder: Path, skilled_run: Path) -> None:
+def test_python(ct2_folder: Path, skilled_run: Path) -> None:
     own = library.load(skilled_run, device="cpu", notify=lambda _: None)
-    other = library.load(folder, device="cpu", notify=lambda _: None, engine="ctranslate2")
+    other = library.load(ct2_folder, device="cpu", notify=lambda _: None, engine="ctranslate2")
     for settings in ({"beam_size": 1}, {"length_penalty": 0}):
         texts = ["sun moon star", "", "leaf"]
         found = other.translate(texts, settings=settings)
@@ -263,20 +192,33 @@ def test_python(folder: Path, skilled_run: Path) -> None:
     with pytest.raises(NmtError, match="which only translates"):
         other.score(["sun"], ["SUN"])
     with pytest.raises(NmtError, match="the engines are: nmt, ctranslate2"):
-        load_for("marian", [folder], "cpu", print)
+        load_for("marian", [ct2_folder], "cpu", print)
     assert set(ENGINES) == {"nmt", "ctranslate2"}
 
 
-def test_right_to_left(nmt: Run, right_to_left_run: Path, source: Path) -> None:
+def test_right_to_left(nmt: Run, right_to_left_run: Path, mixed_lines: Path) -> None:
     """Outputs are turned around, their token scores too."""
     options = ("--n-best", 1, "--beam-size", 1, "--token-scores")
-    own, other = engines(nmt, right_to_left_run, right_to_left_run, source, *options)
+    own, other = engines(nmt, right_to_left_run, right_to_left_run, mixed_lines, *options)
     for ours, theirs in zip(own.splitlines(), other.splitlines(), strict=True):
         (one,), (two,) = json.loads(ours)["translations"], json.loads(theirs)["translations"]
         assert two["text"] == one["text"]
         for token, want in zip(two["tokens"], one["tokens"], strict=True):
             assert token["piece"] == want["piece"]
             assert token["log_prob"] == pytest.approx(want["log_prob"], abs=1e-3)
+
+
+def test_an_imported_model(nmt: Run, opus_model: TrainedModel, tmp_path: Path) -> None:
+    """Its tokenizer travels with the folder; a package for Argos Translate is refused."""
+    lines, folder = tmp_path / "in", tmp_path / "ct2"
+    lines.write_text("\n".join(TEXTS["source"]) + "\n", encoding="utf-8")
+    assert nmt("export", opus_model.path, folder, "--to", "ctranslate2").code == 0
+    options = ("--beam-size", 1, "--max-length", 12)
+    own, other = engines(nmt, opus_model.path, folder, lines, *options)
+    assert other == own
+    refused = nmt("export", opus_model.path, tmp_path / "x.argosmodel", "--to", "argos")
+    assert refused.code == 1
+    assert "needs one SentencePiece model for both languages" in refused.err
 
 
 def test_tokens_that_are_no_text_are_never_chosen(
@@ -305,16 +247,16 @@ def test_tokens_that_are_no_text_are_never_chosen(
         {"model__norm": "pre", "model__norm_kind": "rms", "model__activation": "swiglu"},
         {"model__positions": "rotary"},
         {"model__positions": "learned", "model__tied": "none"},
-        {"model__d_k": 8, "model__attention_bias": True, "model__softmax_bias": True},
+        {"model__d_k": 8, "model__attention_bias": "true", "model__softmax_bias": "true"},
     ],
     ids=["pre_rms_swiglu", "rotary", "learned", "biases"],
 )
 def test_trained_variants(
-    settings: dict[str, object], nmt: Run, source: Path, tmp_path: Path
+    settings: dict[str, object], nmt: Run, mixed_lines: Path, tmp_path: Path
 ) -> None:
     run = train_skilled(tmp_path, **settings)
     for options in (("--beam-size", 1), ("--length-penalty", 0)):
-        own, other = engines(nmt, run, run, source, *options, *ROOM)
+        own, other = engines(nmt, run, run, mixed_lines, *options, *ROOM)
         pairs = [*zip(own.splitlines(), other.splitlines(), strict=True)]
         assert sum(one == two for one, two in pairs) >= (1 if "1" in str(options) else 0.9) * len(
             pairs
