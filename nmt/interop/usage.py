@@ -58,7 +58,7 @@ log-probability of an output by its length to the power of `length_penalty`, nmt
 
 ONNX = """\
 `onnxruntime` runs the two graphs, and `sentencepiece` splits text into subwords. The page "Export
-models" of nmt's manual has a complete program. `settings.json` has the ids and the names of inputs
+to ONNX" of nmt's manual has a complete program. `settings.json` has the ids and the names of inputs
 and outputs."""
 
 USAGES = {
