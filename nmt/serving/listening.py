@@ -34,12 +34,16 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
                     each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 each.bind((address[0], chosen, *address[2:]))
             except OSError as error:
-                reason = REASONS.get(error.errno or 0, "cannot listen on {host}: {error}")
-                message = reason.format(host=host, port=port, error=error.strerror)
-                raise NmtError(message) from error
+                raise listening_error(error, host, port) from error
             sockets.append(each)
         stack.pop_all()
         return sockets
+
+
+def listening_error(error: OSError, host: str, port: int) -> NmtError:
+    """Return the error for a socket that cannot be bound, or cannot listen."""
+    reason = REASONS.get(error.errno or 0, "cannot listen on {host}: {error}")
+    return NmtError(reason.format(host=host, port=port, error=error.strerror))
 
 
 def port_of(sockets: list[socket.socket]) -> int:

@@ -19,7 +19,7 @@ from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys
 from nmt.serving.line_translator import ModelSource, Ready, check_pairs
-from nmt.serving.listening import address_of, is_local, open_sockets, port_of
+from nmt.serving.listening import address_of, is_local, listening_error, open_sockets, port_of
 from nmt.serving.metrics import Metrics
 from nmt.serving.protocol import Connection, protocol_for
 from nmt.serving.state import Limits, State
@@ -204,8 +204,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        await super().startup(sockets)
         assert sockets is not None  # noqa: S101 (for the type checker)
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another server has bound the port at the same time
+            raise listening_error(error, self._host, port_of(sockets)) from error
         pairs = ", ".join(each.name for each in self.state.catalogue.models)
         address = address_of(self._host, port_of(sockets))
         note(f"serving {pairs} at {address} with {counted(self._processes, 'process', 'es')}")
