@@ -88,9 +88,14 @@ def test_other_runs_continue_when_one_diverges(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loss(
-        hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, pad_id: int
+        hidden: Tensor,
+        weight: Tensor,
+        labels: Tensor,
+        smoothing: float,
+        pad_id: int,
+        bias: Tensor | None,
     ) -> LossSums:
-        sums = projected_loss(hidden, weight, labels, smoothing, pad_id)
+        sums = projected_loss(hidden, weight, labels, smoothing, pad_id, bias)
         return LossSums(sums.smoothed * (math.nan if smoothing == 0.3 else 1), sums.plain)
 
     monkeypatch.setattr("nmt.training.updates.projected_loss", loss)
