@@ -44,6 +44,9 @@ SAME = {
     "transformer-decoder-dim-ffn": "transformer-dim-ffn",
     "transformer-decoder-ffn-depth": "transformer-ffn-depth",
 }
+# What PyYAML raises for values that do not fit their tags, such as `!!bool x`.
+MISREAD = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+LONGEST_ID = 12  # digits
 VOCABULARY = re.compile(r"vocab.*\.ya?ml$")
 
 
@@ -164,7 +167,11 @@ def read_vocabularies(folder: Path, decoder: Decoder) -> MarianTokenizer:
 def read_pieces(path: Path) -> Vocabulary:
     """Return a vocabulary, in which all keys are texts; raises NmtError unless it is one."""
     found = parse_yaml(read_text(path, "the vocabulary", most=MOST_BYTES), str(path), as_text=True)
-    numbers = {piece: int(each) for piece, each in found.items() if str(each).isdecimal()}
+    numbers = {
+        piece: int(each)
+        for piece, each in found.items()
+        if isinstance(each, str) and each.isdecimal() and len(each) <= LONGEST_ID
+    }
     vocabulary = Vocabulary(numbers, str(path))
     vocabulary.check(len(found))
     return vocabulary
@@ -173,8 +180,8 @@ def read_pieces(path: Path) -> Vocabulary:
 def parse_yaml(text: str, origin: str, *, as_text: bool = False) -> dict[str, Any]:
     """Return a YAML table; as_text: all values and keys are texts, even "no" and "1".
 
-    Only plain values are made. Raises NmtError if the text is no table, or if the package that
-    reads YAML is missing.
+    Only plain values are made. Raises NmtError if the text is no table or has aliases, whose
+    content may be without end, or if the package that reads YAML is missing.
     """
     try:
         import yaml
@@ -184,8 +191,12 @@ def parse_yaml(text: str, origin: str, *, as_text: bool = False) -> dict[str, An
         ) from error
     loader = yaml.CBaseLoader if as_text else yaml.CSafeLoader
     try:
+        if "*" in text and any(
+            isinstance(each, yaml.AliasEvent) for each in yaml.parse(text, yaml.CBaseLoader)
+        ):
+            raise DamagedError(f"{origin} has an alias of YAML, which Marian does not write")
         found = yaml.load(text, loader)  # noqa: S506 (both loaders are safe)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *MISREAD) as error:
         raise DamagedError(f"{origin} is damaged: {reason_of(error)}") from error
     if not isinstance(found, dict):
         raise DamagedError(f"{origin} is not a table of settings")

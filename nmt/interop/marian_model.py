@@ -47,7 +47,7 @@ class MarianModel:
 
     def weights(self) -> dict[str, Array]:
         """Read the weights as our network has them; raises DamagedError for unfit ones."""
-        with self.open_weights(self.file) as tensors:
+        with self.open_weights(self.file) as tensors, numpy.errstate(all="ignore"):
             return self._converted(tensors)
 
     def _converted(self, tensors: Tensors) -> dict[str, Array]:

@@ -4,11 +4,14 @@ Marian multiplies from the left, so its matrices are transposed here. Its names 
 Hugging Face.
 """
 
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy
@@ -21,6 +24,17 @@ from nmt.system.reading import check_regular
 
 SETTINGS = "special:model.yml"  # the array that holds the settings as text
 MOST_SETTINGS = 1_000_000  # bytes
+BYTES = ("int8", "uint8")  # the types of that array
+# What the packages raise for a damaged or an encrypted archive.
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+)
 FLOATS = ("float32", "float16", "float64")
 EMBEDDINGS = {
     "Wemb": SHARED,
@@ -92,7 +106,7 @@ class NpzFile:
         each = self.stored[name]
         try:
             array = self.arrays[each.name]
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        except UNREADABLE as error:
             raise DamagedError(
                 f"{self.file} is damaged: {each.name}: {reason_of(error)}"
             ) from error
@@ -134,8 +148,8 @@ def read_settings(file: Path) -> str:
     with opened(file) as (arrays, headers):
         if SETTINGS not in headers:
             raise NmtError(f"{file} has no {SETTINGS}, so it is not a model of Marian")
-        shape, _ = headers[SETTINGS]
-        if len(shape) != 1 or shape[0] > MOST_SETTINGS:
+        shape, kind = headers[SETTINGS]
+        if len(shape) != 1 or shape[0] > MOST_SETTINGS or kind not in BYTES:
             raise DamagedError(f"{file} is damaged: {SETTINGS} is not a text")
         content: bytes = arrays[SETTINGS].tobytes()
     return content.rstrip(b"\0").decode("utf-8", "replace")
@@ -155,7 +169,7 @@ def opened(file: Path) -> Iterator[tuple[Any, dict[str, tuple[tuple[int, ...], s
                 for member in archive.namelist()
             }
             yield arrays, headers
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+    except UNREADABLE as error:
         raise refusal(file, error) from error
 
 
@@ -163,10 +177,13 @@ def read_header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...],
     """Return the shape and the type of an array; raises ValueError if it is none."""
     with archive.open(member) as stream:
         version = array_format.read_magic(stream)
-        if version == (1, 0):
-            shape, _, kind = array_format.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, _, kind = array_format.read_array_header_2_0(stream)
-        else:
-            raise ValueError(f"{member} has an unknown version")
+        try:
+            if version == (1, 0):
+                shape, _, kind = array_format.read_array_header_1_0(stream)
+            elif version == (2, 0):
+                shape, _, kind = array_format.read_array_header_2_0(stream)
+            else:
+                raise ValueError(f"{member} has an unknown version")
+        except (TokenError, SyntaxError, MemoryError, RecursionError) as error:  # of its text
+            raise ValueError(f"{member} has a header that is no header") from error
     return shape, kind.name

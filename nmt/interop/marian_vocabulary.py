@@ -27,7 +27,7 @@ class Vocabulary:
 
     def check(self, size: int) -> None:
         """Raise DamagedError unless the ids are those of `size` rows and include EOS and UNK."""
-        if {*self.ids.values()} != {*range(size)} or len(self.ids) != size:
+        if len(self.ids) != size or {*self.ids.values()} != {*range(size)}:
             raise DamagedError(
                 f"{self.origin} does not fit the model: it has {len(self.ids):,} pieces, which"
                 f" need the ids 0 to {size - 1:,}, each once"
