@@ -289,6 +289,7 @@ RECOGNISERS: dict[str, Callable[[Path], bool]] = {
     # A zip file whose first entry says that it was exported (`nmt.artifacts.output_folder`).
     "export": begins_with(rb"PK\x03\x04.{26}[^/]{1,200}/nmt-export\.json"),
     "report": begins_with(page_of("report")),
+    "check": begins_with(page_of("check")),
     "import": model_by("import"),
     "rerank": begins_with(rb'\{\s*"rerank_weights":'),
     "ablate": begins_with(page_of("ablate"), rb'\{\s*"ablation":', rb"# Ablation of `[^\n]*\n\nCr"),

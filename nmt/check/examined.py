@@ -103,7 +103,7 @@ def examined_blocks(
         for chunk in chain(first, chunks):
             yield examine(*task(chunk))
         return
-    with encoding_pool(workers) as pool:
+    with encoding_pool(workers, "checks the corpus", "") as pool:
 
         def submit(chunk: Chunk) -> "Future[BlockFacts]":
             with deferred_interrupts():  # submitting may start a process

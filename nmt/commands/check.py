@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.artifacts.outputs import check_output, write_output
 from nmt.artifacts.run_folder import run_folder
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import data_dir_option
@@ -30,6 +31,14 @@ TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")
     "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
 )
 @click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as an HTML page too. Only an unchanged page of this command is"
+    " overwritten.",
+)
+@click.option(
     "--limit",
     "changes",
     multiple=True,
@@ -40,6 +49,7 @@ def command(
     names: tuple[str, ...],
     data_dir: Path,
     as_json: bool,
+    page: Path | None,
     changes: tuple[str, ...],
 ) -> None:
     """Report what is wrong with a corpus, before a training is spent on it.
@@ -61,13 +71,22 @@ def command(
       nmt check
       nmt check corpus.en corpus.de
       nmt check pairs.en-de.tsv --json
+      nmt check multi30k_en_de --html check.html
       nmt check mine.toml --limit max_deviation=5
     """
     from nmt.check.check_corpus import check_corpus
     from nmt.check.limits import limits_of
 
     limits = limits_of(changes)
-    report = check_corpus(task_of(names, data_dir), limits)
+    task = task_of(names, data_dir)
+    if page is not None:
+        sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
+        check_output(page, "check", sources, "--html")
+    report = check_corpus(task, limits)
+    if page is not None:
+        from nmt.studio.corpus_page.page import render_check
+
+        write_output(page, "check", render_check(report))
     if as_json:
         from nmt.system.json_data import json_text
 

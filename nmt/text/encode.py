@@ -70,9 +70,14 @@ def encode_pairs(
 
 
 @contextmanager
-def encoding_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def encoding_pool(
+    workers: int,
+    work: str = "encodes the corpus",
+    kept: str = ", which keeps the finished parts of a corpus",
+) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of processes that encode; its pending tasks are dropped at the end.
 
+    work, kept: for the message: what the processes do, and what is kept if it is done again.
     Raises NmtError if one of the processes is killed.
     """
     with ProcessPoolExecutor(
@@ -85,8 +90,8 @@ def encoding_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         except BrokenProcessPool as error:
             kill_children()
             raise NmtError(
-                "a process that encodes the corpus was killed, perhaps because memory ran out; run"
-                " the same command again, which keeps the finished parts of a corpus"
+                f"a process that {work} was killed, perhaps because memory ran out; run the same"
+                f" command again{kept}"
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

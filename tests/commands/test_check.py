@@ -1,6 +1,7 @@
 """`nmt check`: what is wrong with a corpus, on a terminal and as JSON."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,27 @@ def test_the_table_shows_the_same_and_hides_nothing(nmt: Run, tmp_path: Path) ->
     for word in ("400 pairs", "line 31", "U+200B", r"\u200b", r"\x07", "fix: ", "5 warnings"):
         assert word in result.out
     assert not {"\u200b", "\x07"} & {*result.out}
+
+
+def test_the_page_holds_the_report_and_no_markup_of_the_text(nmt: Run, tmp_path: Path) -> None:
+    pairs = with_faults(CLEAN)
+    pairs[20] = ("</script><b>bold</b> \u202e", "</script><b>bold</b> \u202e")
+    files = write(tmp_path, pairs)
+    page = tmp_path / "check.html"
+    report = check(nmt, *files, "--html", page)
+    text = page.read_text(encoding="utf-8")
+    assert "<b>bold" not in text
+    assert not {"\u202e", "\u200b", "\x07"} & {*text}
+    assert "c.en and c.de" in text
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert found
+    data = json.loads(found[1])
+    kinds = [each["kind"] for each in report["texts"][0]["findings"]]
+    assert [each["kind"] for each in data["texts"][0]["findings"]] == kinds
+    check(nmt, *files, "--html", page)  # its own page is replaced
+    result = nmt("check", *files, "--html", files[0])
+    assert (result.code, result.out) == (2, "")
+    assert "is an input of this command" in result.err
 
 
 def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:

@@ -1,0 +1,213 @@
+"""Measure what `nmt check` finds in corpora that were damaged on purpose.
+
+    python benchmarks/corpus_damage.py CORPORA --output results/corpus-damage.toml
+
+1 % of the pairs get each fault, all at once and each on lines of its own. Recall is the share of
+these lines that the right detector names. False alarms are the clean pairs that a detector of
+faults names. Then one line is dropped from one side, at ten places in turn.
+"""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from random import Random
+
+import click
+import numpy
+from damage import DAMAGES, Pair  # type: ignore[import-not-found] # in this folder
+from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
+
+from nmt.check.detectors import detectors, faults
+from nmt.check.evidence import Sides
+from nmt.check.examined import Usable, context_of, examine_text
+from nmt.check.limits import CheckLimits
+from nmt.check.overlap import Sources, overlaps
+from nmt.check.reading import Refused, Text, read_leniently, sample_of
+from nmt.check.repeats import Hashes, pair_hashes, repeats_of
+from nmt.check.segment import Segment
+from nmt.check.slips import follow
+from nmt.check.traits import Traits
+
+SHARE = 0.01  # of the pairs get each fault
+PLACES = 10  # at which a line is dropped
+NEAR = 20  # lines from the place that are near enough
+CORPORA = {"Multi30k": "multi30k/train", "Tatoeba": "tatoeba/train"}
+HELD_OUT = {"Multi30k": "multi30k/val", "Tatoeba": "tatoeba/valid"}
+LIMITS = CheckLimits()
+LANGUAGES = ("en", "de")
+
+
+def text_of(folder: Path, name: str) -> Text:
+    """Return the text with this name below a folder, compressed or not."""
+    found = [sorted(folder.glob(f"{name}.{language}*"))[0] for language in LANGUAGES]
+    return Text(name, tuple(found))
+
+
+def damaged(pairs: Sequence[Pair], draw: Random) -> tuple[list[Pair], dict[str, list[int]]]:
+    """Return damaged pairs, and the places of each fault."""
+    size = max(1, int(SHARE * len(pairs)))
+    places = draw.sample(range(len(pairs)), len(pairs))
+    kept = places[-len(pairs) // 4 :]  # never damaged, so that they can be put elsewhere
+    rest = iter(places[: -len(pairs) // 4])
+    result, where = [*pairs], defaultdict[str, list[int]](list)
+    for (name, _), damage in DAMAGES.items():
+        for place in rest:
+            others = [pairs[each] for each in draw.sample(kept, 4)]
+            if (pair := damage(pairs[place], others, draw)) is None:
+                continue
+            result[place] = pair
+            where[name].append(place)
+            if len(where[name]) == size:
+                break
+    return result, where
+
+
+def write_pairs(folder: Path, pairs: Sequence[Pair]) -> Text:
+    """Write pairs as two files, with bytes that are not UTF-8 as they are."""
+    paths = tuple(folder / f"text.{language}" for language in LANGUAGES)
+    for path, side in zip(paths, (0, 1), strict=True):
+        lines = "".join(f"{pair[side]}\n" for pair in pairs)
+        path.write_bytes(lines.encode("utf-8", "surrogateescape"))
+    return Text("train", paths)
+
+
+def kinds_by_place(text: Text) -> tuple[list[set[str]], Usable, Sides]:
+    """Return the kinds of faults that are found in each pair, hashes and traits of the text."""
+    rows = sample_of(text, LIMITS.sample_pairs)
+    context = context_of([(source, target) for _, source, target in rows], LIMITS)
+    examined = examine_text(text, context)
+    usable, refused = examined.usable(), Refused()
+    known = detectors(context.norms, LIMITS)
+    kinds = [
+        {*faults(Segment(source), Segment(target), known)}
+        for source, target in read_leniently(text, refused)
+    ]
+    for line in refused.unreadable:
+        kinds[line - 1] = {"encoding"}
+    for kind, hashes in (("duplicates", usable.exact), ("near_duplicates", usable.folded)):
+        # Of two equal pairs, the later one counts as the repetition, whichever was put there.
+        for place in repeated_places(hashes):
+            kinds[usable.lines[place] - 1].add(kind)
+    return kinds, usable, Sides(*examined.traits(), context.norms.ratio)
+
+
+def repeated_places(sides: Hashes) -> Iterator[int]:
+    """Yield the places of pairs that occur twice, both of them."""
+    found = repeats_of(pair_hashes(sides))
+    yield from map(int, found.places)
+    yield from map(int, found.firsts)
+
+
+def recall(kinds: Sequence[set[str]], where: dict[str, list[int]]) -> Iterator[tuple[str, float]]:
+    """Yield the share in percent of the places of each fault that were found."""
+    for name, kind in DAMAGES:
+        hits = sum(kind in kinds[place] for place in where[name])
+        yield name, 100 * hits / len(where[name])
+
+
+def false_alarms(kinds: Sequence[set[str]]) -> Iterator[tuple[str, float]]:
+    """Yield the share in percent of clean pairs with each kind of fault, and with any."""
+    notes = {"duplicates", "near_duplicates"}  # these are true in clean corpora too
+    counts = Counter(kind for each in kinds for kind in each - notes)
+    for kind, count in counts.items():
+        yield f"clean pairs: {kind}", 100 * count / len(kinds)
+    yield "clean pairs: any fault", 100 * sum(bool(each - notes) for each in kinds) / len(kinds)
+
+
+def without(traits: Traits, place: int) -> Traits:
+    """Return the traits of a side without one of its segments."""
+    columns = (getattr(traits, each.name) for each in fields(Traits))
+    return Traits(*(numpy.delete(column, place) for column in columns))
+
+
+def slip_distances(sides: Sides, draw: Random) -> list[int | None]:
+    """Drop a line at places in turn; return how far from it the slip is named, None if it is not.
+
+    A file with more than one slip counts as one in which the place is not named.
+    """
+    distances: list[int | None] = []
+    for number in range(PLACES):
+        place = draw.randrange(len(sides.source))
+        both = [sides.source, sides.target]
+        both[number % 2] = without(both[number % 2], place)
+        slips = follow(Sides(both[0], both[1], sides.ratio), LIMITS.slip_evidence).slips
+        distances.append(abs(slips[0].line - 1 - place) if len(slips) == 1 else None)
+    return distances
+
+
+def overlap_recall(train: Sources, pairs: list[Pair], known: list[Pair]) -> tuple[float, float]:
+    """Return the recall in percent, exact and near, of training pairs put into a dev set."""
+    size = max(1, int(SHARE * len(pairs)))
+    nearly = [(source.upper().rstrip("."), target) for source, target in known[size : 2 * size]]
+    with tempfile.TemporaryDirectory() as folder:
+        counts = []
+        for content in (pairs, [*known[:size], *nearly, *pairs[2 * size :]]):
+            text = write_pairs(Path(folder), content)
+            context = context_of(content, LIMITS)
+            held_out = examine_text(text, context).usable().sources("dev")
+            found = {each.kind: each.count for each in overlaps(held_out, [train], LIMITS)}
+            counts.append([found.get(kind, 0) for kind in ("overlap", "near_overlap")])
+    exact, near = (100 * (after - before) / size for before, after in zip(*counts, strict=True))
+    return exact, near
+
+
+def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
+    """Yield the figures of a corpus."""
+    draw = Random(seed)
+    text = text_of(folder, CORPORA[corpus])
+    pairs = [*read_leniently(text, Refused())]
+    clean, usable, sides = kinds_by_place(text)
+    for row, value in false_alarms(clean):
+        yield Cell(row, corpus, round(value, 3), "%", goal="under 1" if "any" in row else "")
+    content, where = damaged(pairs, draw)
+    with tempfile.TemporaryDirectory() as temporary:
+        kinds, _, _ = kinds_by_place(write_pairs(Path(temporary), content))
+    for row, value in recall(kinds, where):
+        yield Cell(f"found: {row}", corpus, round(value, 1), "%", goal="at least 95")
+    dev = [*read_leniently(text_of(folder, HELD_OUT[corpus]), Refused())]
+    shares = overlap_recall(usable.sources("train"), dev, draw.sample(pairs, len(dev)))
+    for row, value in zip(("equal", "in capitals"), shares, strict=True):
+        name = f"found: training pairs in the dev set, {row}"
+        yield Cell(name, corpus, round(value, 1), "%", goal="at least 95")
+    slips = len(follow(sides, LIMITS.slip_evidence).slips)
+    yield Cell("slips named in the clean corpus", corpus, slips, "slips", goal="0")
+    distances = slip_distances(sides, draw)
+    near = sum(each is not None and each <= NEAR for each in distances)
+    shown = ", ".join("none" if each is None else str(each) for each in distances)
+    yield Cell(
+        f"slips named within {NEAR} lines, of {PLACES}", corpus, near, "slips", shown, "at least 9"
+    )
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
+def command(folder: Path, seed: int, output: Path | None) -> None:
+    """Damage the corpora below FOLDER, multi30k/ and tatoeba/, and check them."""
+    cells: list[Cell] = []
+    for corpus, name in CORPORA.items():
+        if not sorted(folder.glob(f"{name}.*")):
+            click.echo(f"{corpus}: not below {folder}")
+            continue
+        for cell in measure(folder, corpus, seed):
+            # A table shows the goals of a row one after the other: one of them is enough.
+            cells.append(cell if not cells or corpus == cells[0].column else replace(cell, goal=""))
+            click.echo(f"{cell.column}: {cell.row}: {cell.value} {cell.unit} {cell.detail}")
+    if output:
+        made = describe(
+            what="what nmt check finds in damaged corpora",
+            command=f"python benchmarks/corpus_damage.py CORPORA --seed {seed}",
+            peer="none",
+            note=f"Training text of Multi30k and Tatoeba (English-German). {SHARE:.0%} of the pairs"
+            " get each fault, on lines of its own. In brackets: the distances in lines between the"
+            " dropped line and the slip that is named.",
+            rows="fault",
+        )
+        write(output, made, cells)
+
+
+if __name__ == "__main__":
+    command()

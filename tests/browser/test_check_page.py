@@ -1,0 +1,43 @@
+"""The page of `nmt check` in Chromium: findings with their examples, and contrast."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.check.check_corpus import Task, check_corpus
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Text
+from nmt.studio.corpus_page.page import render_check
+from tests.browser.audit import faint_texts
+from tests.browser.conftest import Browser
+from tests.check.corpora import corpus, write
+
+
+@pytest.fixture(scope="session")
+def check_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of a corpus with some faults."""
+    folder = tmp_path_factory.mktemp("check")
+    pairs = corpus(400)
+    pairs[10] = ("", pairs[10][1])
+    pairs[20] = ("<b>bold</b> \u200btext", "<b>bold</b> \u200btext")
+    pairs[40] = pairs[5]
+    task = Task((Text("train", write(folder, pairs)),), recipe="<i>mine</i>")
+    page = folder / "check.html"
+    page.write_text(render_check(check_corpus(task, CheckLimits(language_sample=0))), "utf-8")
+    return page
+
+
+def test_findings_have_examples(browser: Browser, check_page: Path) -> None:
+    browser.open(check_page)
+    assert browser.texts("h1") == ["<i>mine</i>"]
+    kinds = [each.get_attribute("data-kind") for each in browser.all(".finding")]
+    assert {*kinds} == {"empty", "invisible", "copied", "duplicates"}
+    assert "<b>bold</b> \\u200btext" in browser.texts(".example .target")
+    assert "line 21: target equal to source" in browser.texts(".example .facts")
+    assert len(browser.all(".lengths tbody tr")) >= 4
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_texts_have_contrast(browser: Browser, check_page: Path, dark: bool) -> None:
+    browser.open(check_page, dark=dark)
+    assert faint_texts(browser, 20) == {}
