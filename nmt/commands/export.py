@@ -37,12 +37,12 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 def command(model: Path, output: Path, to: str, quantization: str | None, licence: str) -> None:
     """Write MODEL as OUTPUT in the format of another program.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT is a folder, or a file for argos. It holds
-    all that the other program needs, the tokenizer too, and a model card, README.md. It is written
-    whole or not at all. An OUTPUT that exists is replaced only if this command wrote it and nobody
-    has changed it since.
+    MODEL is a run folder or a .safetensors file. OUTPUT is a folder, or a file for argos. It
+    contains everything that the other program needs, including the tokenizer, and a model card,
+    README.md. It is written completely or not at all. An existing OUTPUT is replaced only if this
+    command wrote it and nobody has changed it since.
 
-    What the other program cannot run is refused, with the setting that it lacks.
+    A model that the other program cannot run is refused; the message names the setting.
 
     \b
     Examples:
