@@ -30,32 +30,40 @@ class CheckLimits:
         (1, 1000),
     )
     foreign_share: float = setting(
-        0.5, "share of a segment's letters in a foreign script that is too much", (0, 1)
+        0.5,
+        "a segment is reported if this share of its letters is in scripts that are not usual there",
+        (0, 1),
     )
     usual_share: float = setting(
-        0.05, "a script with this share of a side's letters is one of its own", (0, 1)
+        0.05, "a script with this share of a side's letters is usual there", (0, 1)
     )
     repeated_share: float = setting(
-        0.1, "share of the pairs that may repeat others before the note is a warning", (0, 1)
+        0.1, "above this share of repeated pairs, the note becomes a warning", (0, 1)
     )
     overlap_share: float = setting(
-        0.5, "share of a dev or test set that makes its overlap with train an error", (0, 1)
+        0.5,
+        "above this share of a dev or test set, its overlap with the training text is an error",
+        (0, 1),
     )
     unknown_share: float = setting(
-        0.001, "share of the pairs with characters outside the vocabulary to warn of", (0, 1)
+        0.001,
+        "above this share of pairs with unknown characters, the note becomes a warning",
+        (0, 1),
     )
     most_pieces: float = setting(
         2.5,
-        "pieces for each word, in a script with spaces, above which a vocabulary is small",
+        "in scripts with spaces, a vocabulary with more pieces per word is reported as small",
         (1, 1000),
     )
     slip_evidence: float = setting(
         25.0,
-        "log of the odds at which a slip of the files against each other is believed",
+        "log of the odds above which a slip is reported",
         (1, 10_000),
     )
     sample_pairs: int = setting(
-        20_000, "pairs, spread over the corpus, that show what is usual in it", (100, 10_000_000)
+        20_000,
+        "number of pairs in the sample, which is spread over the corpus",
+        (100, 10_000_000),
     )
     language_probability: float = setting(
         0.9,
@@ -63,7 +71,9 @@ class CheckLimits:
         (0, 1),
     )
     language_sample: int = setting(
-        2_000, "pairs of the sample whose language a library names; 0 leaves it out", (0, 1_000_000)
+        2_000,
+        "number of pairs of the sample that py3langid examines; 0: none",
+        (0, 1_000_000),
     )
 
 

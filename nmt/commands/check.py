@@ -52,18 +52,18 @@ def command(
     page: Path | None,
     changes: tuple[str, ...],
 ) -> None:
-    """Report what is wrong with a corpus, before a training is spent on it.
+    """Report what is wrong with a corpus, before you spend time on a training.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". Its
     training text, dev and test sets are checked, and whether they overlap. SOURCE and TARGET are
     two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
     The report has the lengths of the segments, and for each fault its count, three examples with
-    their lines, and the setting or command that fixes it: lines that are not UTF-8, places where
-    the files slip against each other, empty sides, copied sources, lengths that do not fit, damaged
-    and invisible characters, wrong scripts and languages, duplicates.
+    their lines, and a way to fix it. Faults are: lines that are not UTF-8, places where one file
+    lacks a line, empty sides, copied sources, lengths that do not fit, damaged and invisible
+    characters, wrong scripts and languages, duplicates.
 
-    The exit code is 1 if there is an error: something that makes training fail or pointless.
+    The exit code is 1 if there is an error, which makes training fail or makes it useless.
     Warnings and notes do not change it.
 
     \b
