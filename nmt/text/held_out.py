@@ -7,6 +7,7 @@ depend on the order of the pairs, and memory does not grow with the corpus.
 
 import gzip
 import heapq
+import lzma
 import re
 import unicodedata
 from collections import Counter
@@ -26,6 +27,7 @@ MOST_HELD_OUT = 1000  # pairs in each of them; scores of 1,000 pairs are steady 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer piece
 HASH_BYTES = 8
+XZ_PRESET = 1  # higher presets save little space and take many times as long
 
 Pair = tuple[str, str]
 
@@ -208,15 +210,22 @@ def divided(pairs: Iterable[Pair], division: Division) -> Iterator[tuple[str, Pa
 
 
 @contextmanager
-def text_file(path: Path) -> Iterator[IO[str]]:
-    """Open a UTF-8 file to write, which is compressed if its name ends in .gz."""
-    if path.suffix == ".gz":
-        with (
-            path.open("wb") as raw,
-            gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,  # equal text, equal bytes
-            TextIOWrapper(packed, "utf-8", newline="\n") as stream,
-        ):
-            yield stream
-    else:
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
+def text_file(path: Path, ending: str = "") -> Iterator[IO[str]]:
+    """Open a UTF-8 file to write; equal texts become equal bytes.
+
+    ending: .gz and .xz compress the file. [default: the ending of its name]
+    """
+    match ending or path.suffix:
+        case ".gz":
+            with (
+                path.open("wb") as raw,
+                gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
+                TextIOWrapper(packed, "utf-8", newline="\n") as stream,
+            ):
+                yield stream
+        case ".xz":
+            with lzma.open(path, "wt", preset=XZ_PRESET, encoding="utf-8", newline="\n") as stream:
+                yield stream
+        case _:
+            with path.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream

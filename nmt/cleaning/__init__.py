@@ -1,0 +1,1 @@
+"""Make better corpora of given ones: `nmt split` and `nmt clean`."""

@@ -1,0 +1,80 @@
+"""Name and write the files of a corpus that a command makes of another one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nmt.artifacts.outputs import check_output, output_path
+from nmt.text.held_out import text_file
+from nmt.text.languages import language_of, languages_of_tsv
+from nmt.text.opening import MAGIC
+
+OPTION = "-o"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of new files: the beginning is given, the endings are those of the old ones."""
+
+    prefix: str  # the path of a folder ends in a slash
+    endings: tuple[str, str]  # of source and target, such as "en.gz"
+
+    @classmethod
+    def of(cls, prefix: str, paths: Sequence[Path]) -> "Names":
+        """Return the names of files made of two aligned files or of one TSV file."""
+        languages = (
+            (language_of(paths[0]), language_of(paths[1]))
+            if len(paths) == 2
+            else languages_of_tsv(paths[0])
+        )
+        if "" in languages or languages[0] == languages[1]:
+            languages = ("source", "target")
+        packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")
+        first, second = (f"{each}{packed}" for each in languages)
+        return cls(prefix, (first, second))
+
+    def path(self, ending: str) -> Path:
+        """Return the path of a file with an ending."""
+        return Path(f"{self.prefix}{'' if self.prefix.endswith('/') else '.'}{ending}")
+
+    def sides(self, kind: str = "") -> tuple[Path, Path]:
+        """Return the paths of source and target; kind: such as "train"."""
+        dot = "." if kind else ""
+        first, second = (self.path(f"{kind}{dot}{ending}") for ending in self.endings)
+        return first, second
+
+
+@contextmanager
+def text_outputs(
+    paths: Mapping[str, Sequence[Path]], command: str
+) -> Iterator[dict[str, list[IO[str]]]]:
+    """Yield streams to write files that a command makes, by the keys of `paths`.
+
+    A file that ends in .gz or .xz is compressed. No file is replaced if the block raises.
+    """
+    with ExitStack() as stack:
+        partials = {
+            key: [(path, stack.enter_context(output_path(path, command))) for path in each]
+            for key, each in paths.items()
+        }
+        with ExitStack() as streams:
+            yield {
+                key: [
+                    streams.enter_context(text_file(partial, path.suffix)) for path, partial in each
+                ]
+                for key, each in partials.items()
+            }
+
+
+def check_paths(paths: Mapping[str, Sequence[Path]], command: str, sources: Sequence[Path]) -> None:
+    """Raise UsageError unless a command may write these files; call it before work starts."""
+    for each in paths.values():
+        for path in each:
+            check_output(path, command, sources, OPTION)
+
+
+def row(*cells: object) -> str:
+    """Return a line of a TSV file; tabs become spaces."""
+    return "\t".join(str(cell).replace("\t", " ") for cell in cells) + "\n"

@@ -1,0 +1,71 @@
+"""`nmt split`: dev and test sets without near duplicates in the training text."""
+
+from pathlib import Path
+
+import click
+
+from nmt.commands.options import FILE
+
+prefix_option = click.option(
+    "-o",
+    "--output",
+    "prefix",
+    required=True,
+    metavar="PREFIX",
+    help="Beginning of the names of the files to write, or a folder that ends in a slash.",
+)
+
+
+@click.command("split")
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE, required=False)
+@prefix_option
+@click.option(
+    "--dev",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Pairs of the dev set; 0: none.  [default: a twentieth, at most 1,000]",
+)
+@click.option(
+    "--test",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Pairs of the test set; 0: none.  [default: a twentieth, at most 1,000]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Another seed draws other pairs.",
+)
+def command(
+    source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
+) -> None:
+    """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
+
+    No segment of the dev and test sets is in the training text, or in the other set, not even with
+    other case, punctuation, spaces or digits. Pairs that are connected through equal sources or
+    targets form a group. One pair of a drawn group is held out, and the others are removed. Pairs
+    with an empty side are removed, too.
+
+    The command writes PREFIX.train, .dev and .test, each with the endings of the two languages, in
+    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed. Files that end in
+    .gz or .xz are read and written so. The corpus is read twice, so it cannot be a pipe.
+
+    \b
+    Examples:
+      nmt split corpus.en corpus.de -o mine
+      nmt split corpus.en.gz corpus.de.gz -o data/mine/ --dev 2000 --test 0
+      nmt split pairs.en-de.tsv -o mine --seed 2
+    """
+    from nmt.cleaning.split import REMOVED, SplitTask, split
+    from nmt.system.log import note
+    from nmt.text.first_recipe import GivenText
+
+    result = split(SplitTask(GivenText(source, target), prefix, dev, test, seed))
+    sizes = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
+    note(f"{sum(result.pairs.values()):,} pairs: {sizes}")
+    if result.pairs[REMOVED]:
+        note("removed: pairs connected with a dev or test pair, and pairs with an empty side")
+    note(f"written: {', '.join(map(str, result.files))}")

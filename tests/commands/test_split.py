@@ -1,0 +1,132 @@
+"""`nmt split`: sets that share no near duplicate, with nothing lost."""
+
+import gzip
+import lzma
+from collections import Counter
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.check.segment import Segment
+from nmt.text.corpus import read_segments
+from tests.check.corpora import Pairs, corpus, write
+from tests.conftest import Run
+
+
+def read(folder: Path, kind: str, ending: str = "") -> Pairs:
+    sides = [read_segments(folder / f"{kind}.{side}{ending}") for side in ("en", "de")]
+    return [*zip(*sides, strict=True)]
+
+
+def removed(folder: Path) -> list[list[str]]:
+    lines = (folder / "removed.tsv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "line\treason\tsource\ttarget"
+    return [line.split("\t") for line in lines[1:]]
+
+
+def with_repetition(count: int) -> Pairs:
+    """Return pairs, some of them nearly alike in the source, in the target or in both."""
+    pairs = corpus(count)
+    again = [(source.upper() + " 7!", target) for source, target in pairs[: count // 3]]
+    other = [(source, f"  {target[:3]} xx {n * 'y'}") for n, (source, target) in enumerate(again)]
+    return [*pairs, *again, *other, *pairs[-9:], ("", "leer"), ("empty", " ")]
+
+
+def test_sets_share_no_near_duplicate_and_nothing_is_lost(nmt: Run, tmp_path: Path) -> None:
+    pairs = with_repetition(300)
+    files = write(tmp_path, pairs)
+    result = nmt("split", *files, "-o", f"{tmp_path}/mine/", "--dev", 30, "--test", 20)
+    assert (result.code, result.out) == (0, "")
+    train, dev, test = (read(tmp_path / "mine", kind) for kind in ("train", "dev", "test"))
+    gone = removed(tmp_path / "mine")
+    assert (len(dev), len(test)) == (30, 20)
+    assert f"{len(train):,} train, 30 dev, 20 test, {len(gone):,} removed" in result.err
+    assert Counter(pairs) == Counter([*train, *dev, *test, *((row[2], row[3]) for row in gone)])
+    for side in (0, 1):
+        folded = [{Segment(pair[side]).folded for pair in each} for each in (train, dev, test)]
+        assert len(set.union(*folded)) == sum(map(len, folded))
+    assert [row[1] for row in gone[-2:]] == ["empty side"] * 2
+    first = int(gone[0][1].removeprefix("in a group with line "))
+    assert pairs[first - 1] in [*dev, *test]
+    kept = {id(pair): pair for pair in pairs}.values()
+    order = {pair: place for place, pair in reversed([*enumerate(kept)])}
+    for each in (dev, test):
+        assert sorted(each, key=order.__getitem__) == each
+    rest = iter(pairs)
+    assert all(pair in rest for pair in train)  # in the same order
+
+
+def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path: Path) -> None:
+    def dev_of(pairs: Pairs, name: str, seed: int) -> Pairs:
+        files = write(tmp_path, pairs, name)
+        options = ["--dev", 25, "--test", 0, "--seed", seed]
+        assert nmt("split", *files, "-o", f"{tmp_path}/{name}/", *options).code == 0
+        assert not (tmp_path / name / "test.en").exists()
+        return read(tmp_path / name, "dev")
+
+    pairs = corpus(200)
+    first = dev_of(pairs, "a", 1)
+    assert dev_of(pairs, "a", 1) == first  # the command replaces its own files
+    assert sorted(dev_of(pairs[::-1], "b", 1)) == sorted(first)
+    assert sorted(dev_of(pairs, "c", 2)) != sorted(first)
+
+
+def test_a_large_group_stays_in_the_training_text(nmt: Run, tmp_path: Path) -> None:
+    yes = [("yes", f"ja {'x' * n}") for n in range(11)]
+    files = write(tmp_path, [*yes, *corpus(20)])
+    assert nmt("split", *files, "-o", f"{tmp_path}/m/", "--dev", 10, "--test", 10).code == 0
+    assert read(tmp_path / "m", "train") == yes
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress)])
+def test_packed_files_are_read_and_written(
+    nmt: Run, tmp_path: Path, ending: str, pack: Any
+) -> None:
+    pairs = corpus(60)
+    paths = []
+    for path in write(tmp_path, pairs):
+        paths.append(path.with_name(path.name + ending))
+        paths[-1].write_bytes(pack(path.read_bytes()))
+    contents = []
+    for _ in range(2):
+        assert nmt("split", *paths, "-o", f"{tmp_path}/m/").code == 0
+        sets = [read(tmp_path / "m", kind, ending) for kind in ("train", "dev", "test")]
+        assert sorted(chain(*sets)) == sorted(pairs)
+        assert [*map(len, sets)] == [54, 3, 3]
+        contents.append((tmp_path / "m" / f"train.en{ending}").read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_a_tsv_file_is_divided_into_files_of_both_languages(nmt: Run, tmp_path: Path) -> None:
+    pairs = corpus(40)
+    path = tmp_path / "pairs.en-de.tsv"
+    path.write_text("".join("\t".join(pair) + "\n" for pair in pairs), encoding="utf-8")
+    assert nmt("split", path, "-o", tmp_path / "m", "--dev", 1, "--test", 1).code == 0
+    sides = ((tmp_path / f"m.train.{side}").read_text().splitlines() for side in ("en", "de"))
+    assert {*zip(*sides, strict=True)} < {*pairs}
+
+
+def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, corpus(20))
+    prefix = ("-o", f"{tmp_path}/m/")
+    few = nmt("split", *files, *prefix, "--dev", 10, "--test", 10)
+    assert (few.code, "20 groups of near duplicates" in few.err) == (1, True)
+    assert nmt("split", *files).code == 2
+    assert nmt("split", *files, *prefix, "--dev", -1).code == 2
+    assert nmt("split", "-", files[1], *prefix).code == 2
+    assert nmt("split", tmp_path / "absent", files[1], *prefix).code == 1
+    files[0].write_text("only one line\n")
+    assert "must align" in nmt("split", *files, *prefix).err
+    assert not (tmp_path / "m").exists()
+
+
+def test_no_other_file_is_replaced(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, corpus(20))
+    other = tmp_path / "m.train.en"
+    other.write_text("mine\n")
+    result = nmt("split", *files, "-o", tmp_path / "m")
+    assert result.code == 2
+    assert f"{other} was not written by `nmt split`" in result.err
+    assert other.read_text() == "mine\n"
