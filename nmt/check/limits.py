@@ -31,7 +31,7 @@ class CheckLimits:
     )
     foreign_share: float = setting(
         0.5,
-        "a segment is reported if this share of its letters is in scripts that are not usual there",
+        "a segment is reported if more than this share of its letters is in unusual scripts",
         (0, 1),
     )
     usual_share: float = setting(
