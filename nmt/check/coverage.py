@@ -12,7 +12,7 @@ from nmt.text.tokenizer import UNK, Tokenizer
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a vocabulary makes of the pairs of a sample."""
+    """How a vocabulary covers the pairs of a sample."""
 
     pairs: int
     pieces_per_word: tuple[float, float]  # of source and target

@@ -1,4 +1,4 @@
-"""The detectors: each says of one pair whether it is bad, and why.
+"""Detectors: each says whether a pair is bad, and why.
 
 `nmt check` counts what they find. Each fault is defined here alone.
 """
@@ -103,7 +103,7 @@ def wrong_language(norms: Norms, limits: CheckLimits, source: Segment, target: S
 
 
 def odd_length(norms: Norms, limits: CheckLimits, source: Segment, target: Segment) -> str:
-    """Say whether a target is much longer or shorter than the source lets expect."""
+    """Say whether a target is much longer or shorter than expected from the source."""
     deviation = norms.deviation(source.text, target.text)
     if abs(deviation) <= limits.max_deviation:
         return ""

@@ -1,4 +1,4 @@
-"""Look at a prepared corpus in the time that a training has for it: a few seconds for millions.
+"""Check a prepared corpus quickly before a training: a few seconds for millions of pairs.
 
 Everything is read from token ids in arrays: repetition, copies, unknown characters, the overlap
 with the dev set, and stretches in which the sides do not belong together.
@@ -72,7 +72,7 @@ def quick_look(prepared: Prepared, dev_pairs: Sequence[tuple[str, str]]) -> Quic
 
 
 def lines_of(look: Quick) -> tuple[str, str]:
-    """Return two lines for the user: what there is, and whether that is good."""
+    """Return two lines for the user: counts, and what stands out."""
     facts = (
         f"check: {look.pairs:,} pairs; {look.repeated:,} repeat others, {look.copied:,} copy their"
         f" source, {look.unknown:,} of {look.tokens:,} tokens are unknown; {look.overlap:,} of"

@@ -1,4 +1,4 @@
-"""Read parallel text that may be damaged: what training refuses is recorded and passed over."""
+"""Read parallel text that may be damaged; lines that training refuses are recorded and skipped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """Find the lines where two parallel files slip against each other.
 
-If one file lacks a line, each later source belongs to the target one line above or below its own.
+If one file lacks a line, the target of each later source is one line above or below.
 The offset between the files is followed from line to line by dynamic programming: evidence that the
 segments at an offset are pairs counts for it, and a change of the offset costs what `slip_evidence`
 says. A further state stands for text whose sides do not belong together at all.
@@ -38,7 +38,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Course:
-    """How two files run beside each other."""
+    """How two files are aligned: slips and unrelated stretches."""
 
     slips: tuple[Slip, ...]
     unrelated: tuple[Stretch, ...]

@@ -46,7 +46,7 @@ class CTranslate2:
         *,
         has_glossary: bool,
     ) -> Searcher:
-        """Return what searches; arguments and errors are those of `Engine`.
+        """Return a searcher; arguments and errors are those of `Engine`.
 
         Raises NmtError for a precision that the processor lacks.
         """
@@ -98,7 +98,7 @@ class CTranslate2:
 
 
 def check_settings(settings: DecodeSettings, *, has_glossary: bool) -> None:
-    """Raise UsageError for what CTranslate2 cannot do as this program does it."""
+    """Raise UsageError for settings that CTranslate2 does not support."""
     if settings.method == "sample":
         raise UsageError(
             "CTranslate2 does not draw nmt's samples (--sample, decode.method=sample); leave them"
@@ -172,7 +172,7 @@ def of_folder(folder: Path, device: str) -> EngineModel:
 
 @contextmanager
 def exported(path: Path, settings: DecodeSettings) -> Iterator[Path]:
-    """Export a model for these settings into a temporary folder, which goes when the block ends."""
+    """Export a model for these settings into a temporary folder, which is deleted at the end."""
     model = load_model_file(find_model(path), "cpu")
     model = replace(model, recipe=replace(model.recipe, decode=settings))
     with tempfile.TemporaryDirectory(prefix="nmt-ctranslate2-") as name:

@@ -1,15 +1,16 @@
-"""Search with CTranslate2, so that results mean what those of this program mean.
+"""Search with CTranslate2; scores and limits have the same meaning as in our own search.
 
-Its beam search differs in four ways, and this is what becomes of each:
+CTranslate2's beam search differs from ours in four ways. This is how each difference is handled:
 
-- It divides a log-probability by length^p, we by GNMT's ((5 + length) / 6)^alpha. It gets a p that
-  is near, finds as many outputs as the beam is wide, and they are ranked by our formula.
-- It ends when patience * beam outputs are finished. With twice as many, almost all results equal
-  those of `decode.stopping=safe`; `beam_finished` is its own rule.
-- It has one greatest length for a batch. An output that reaches its own is searched again, alone.
-- It may choose tokens that are no text, such as the unknown one. If it does, the part is searched
-  again without them. Forbidding a token changes the probabilities of all others there, so this is
-  not done from the start.
+- It divides a log-probability by length^p; we divide by GNMT's ((5 + length) / 6)^alpha. We choose
+  a p that is close, ask for as many outputs as the beam is wide, and rank them by our formula.
+- It ends when patience * beam outputs are finished. With patience 2, almost all results equal those
+  of `decode.stopping=safe`; patience 1 is `beam_finished`.
+- It has one maximum length for a batch. If an output reaches the maximum length of its own part,
+  this part is searched again alone.
+- It may choose special tokens, such as the unknown one. If it does, the part is searched again
+  without them. They are not forbidden from the start, because in CTranslate2 this changes the
+  probabilities of all other tokens.
 
 Scores come from log-probabilities of the model, up to rounding. Where a limit has changed those of
 the search, the outputs are scored once more.
@@ -74,7 +75,7 @@ class CTranslate2Search:
         is_right_to_left: bool,
         language: str,
     ) -> None:
-        """Take what searches.
+        """Store the translator and how to search.
 
         Args:
             translator: CTranslate2's, with a model that it has loaded.

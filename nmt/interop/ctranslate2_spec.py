@@ -2,7 +2,7 @@
 
 Matrices are really copied, because CTranslate2 quantizes them in place.
 CTranslate2 has all that `model` settings can ask for. The order of an output's tokens
-(`model.target_order`) is no matter of the network.
+(`model.target_order`) does not affect the weights.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def empty_spec(recipe: Recipe) -> Any:
 
 
 def head_width(settings: ModelSettings) -> int:
-    """Return the width of a head, which CTranslate2 has one for: the narrower gets zeros."""
+    """Return the larger of d_k and d_v; CTranslate2 has one width, so the smaller is padded."""
     return max(settings.d_k, settings.d_v)
 
 

@@ -1,7 +1,7 @@
 """Engines: the programs that can translate with a model. One loader serves every command.
 
-`load_for` is what `nmt translate`, `nmt evaluate`, `nmt.load` and a server call. Whatever it
-returns goes to `nmt.decoding.translator.Translator.of`, which does not ask who searches. A new
+`nmt translate`, `nmt evaluate`, `nmt serve` and `nmt.load` call `load_for`. Its result goes to
+`nmt.decoding.translator.Translator.of`, which works the same for every engine. A new
 engine is a function that loads a model, like `ctranslate2_engine.load_ctranslate2`, and an entry of
 `ENGINES` here.
 """

@@ -114,7 +114,7 @@ def known_score(card: CardModel, result: CardResult, metric: str, score: CardSco
 def without_folder(name: str) -> str:
     """Return the name of a test set; of a file with a whole path, the file's name only.
 
-    A card is made to be published, and the folders of its author are nobody's business.
+    Cards are published, so they must not name folders of their author's machine.
     """
     return PurePath(name).name if PurePath(name).is_absolute() else name
 

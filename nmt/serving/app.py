@@ -160,7 +160,7 @@ NO_KEY = "this server needs an API key ('api_key')"
 
 
 async def disconnected(request: Request) -> None:
-    """Return when the client has gone."""
+    """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 

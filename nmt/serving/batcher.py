@@ -1,7 +1,7 @@
 """Batch the lines of all clients: whenever a process is free, it takes lines that wait.
 
-Nothing waits for a batch to be full. While a batch is translated, further lines arrive; they are
-the next batch. Requests take turns, so that a long text does not hold up a short one.
+No line waits until a batch is full. Lines that arrive while a batch is translated are for the next
+batch. Requests take turns, so that a long text does not delay a short one.
 """
 
 import asyncio
@@ -151,7 +151,7 @@ class Batcher:
             self._send(worker, items)
 
     def _gather(self) -> None:
-        """Give lines to processes soon, with those that arrive until then."""
+        """Wait a moment for more requests, then give lines to processes."""
         now = self._loop.time()
         self._quiet_at = now + QUIET_SECONDS
         if self._timer is None:

@@ -11,7 +11,7 @@ MOST_BYTES = 1_000_000  # of a file
 
 
 class ApiKeys:
-    """The keys that are accepted; without keys, everybody is."""
+    """The keys that are accepted; without keys, every client is accepted."""
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         """Take the keys."""
@@ -23,7 +23,7 @@ class ApiKeys:
         return bool(self._keys)
 
     def accept(self, key: str) -> bool:
-        """Return whether a key is accepted; the time does not tell how much of it is right."""
+        """Return whether a key is accepted, in a time that does not depend on the key."""
         given = key.encode("utf-8", "surrogatepass")
         found = [hmac.compare_digest(given, each) for each in self._keys]
         return any(found) or not self._keys

@@ -127,10 +127,9 @@ class OneProcess:
 def one_process_translator(
     model: "TrainedModel", settings: "DecodeSettings", n_best: int
 ) -> "Translator":
-    """Return a translator that works in the calling thread and tells nothing about lines.
+    """Return a translator that works in the calling thread and prints no notes about lines.
 
-    It has made all that a translator makes when it first translates, so that forked copies share
-    it.
+    It has translated before, so that forked copies share what the first translation creates.
     """
     from nmt.decoding.search_method import SearchMethod
     from nmt.decoding.translator import Translator

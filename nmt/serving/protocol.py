@@ -49,7 +49,7 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin; a connection too many is told so and closed."""
+        """Begin; if there are too many connections, answer 503 and close this one."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
             transport.write(BUSY)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 
 class RefusedError(Exception):
-    """A request that is not answered as its client wants."""
+    """A request that is refused with a status and a sentence."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         """Take the HTTP status, a sentence and the headers of the answer."""
@@ -15,7 +15,7 @@ class RefusedError(Exception):
 
 
 def bad_request(message: str) -> RefusedError:
-    """Return the refusal of a request that makes no sense: 400."""
+    """Return the refusal of an invalid request: 400."""
     return RefusedError(400, message)
 
 

@@ -94,7 +94,7 @@ def form_fields(body: bytes) -> Fields:
 
 
 def multipart_fields(content_type: str, body: bytes) -> Fields:
-    """Return the fields of a form in parts, as browsers send it; files have no place in it."""
+    """Return the fields of a multipart form, as browsers send it; files are not supported."""
     boundary = BOUNDARY.search(content_type)
     parts = body.split(b"--" + boundary[1].encode()) if boundary else []
     if not 2 < len(parts) <= MOST_FIELDS + 2:
@@ -144,7 +144,7 @@ class Asked:
 def asked_of(fields: Fields, most_characters: int) -> Asked:
     """Return what the fields ask for.
 
-    Raises RefusedError if a field is missing or has no meaning, or for too much text.
+    Raises RefusedError if a field is missing or invalid, or if the text is too long.
     """
     if fields.q is None:
         raise bad_request("'q' is missing: the text to translate")

@@ -57,7 +57,7 @@ class Loaded:
 def serve(sources: Sequence[ModelSource], options: ServerOptions) -> int:
     """Serve models until a signal, and return its number.
 
-    Raises NmtError if a model cannot be loaded, the port is taken, or processes that translate end
+    Raises NmtError if a model cannot be loaded, the port is in use, or translating processes end
     again and again.
     """
     processes = options.processes or core_count()
