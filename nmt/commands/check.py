@@ -104,20 +104,32 @@ def task_of(names: tuple[str, ...], data_dir: Path) -> "Task":
     """Return what the arguments name: a recipe, two files or a TSV file."""
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.text.first_recipe import GivenText
     from nmt.text.languages import language_of, languages_of_tsv
 
     if len(names) > 2:
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
-        GivenText(*paths).check()
+        check_paths(paths)
         first = paths[0]
         languages = (
             (language_of(first), language_of(paths[1])) if paths[1:] else languages_of_tsv(first)
         )
         return Task((Text("text", paths),), languages=languages)
     return recipe_task(names[0] if names else DEFAULT_RECIPE, data_dir)
+
+
+def check_paths(paths: tuple[Path, ...]) -> None:
+    """Raise NmtError or UsageError unless there are files that can be read, and twice."""
+    from nmt.system.reading import check_regular
+    from nmt.text.opening import STDIN_NAMES, TEXT
+
+    for path in paths:
+        if str(path) in STDIN_NAMES:
+            raise UsageError("a corpus is read twice, so it cannot be stdin (-); save it in a file")
+        check_regular(path, TEXT)
+    if len(paths) == 2 and paths[0].samefile(paths[1]):
+        raise UsageError(f"{paths[0]} is given as source and as target; give two files")
 
 
 def recipe_task(name: str, data_dir: Path) -> "Task":

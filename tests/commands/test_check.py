@@ -108,6 +108,17 @@ def test_errors_exit_with_1(nmt: Run, tmp_path: Path) -> None:
     assert found["line_counts"]["count"] == 1
 
 
+def test_a_file_in_another_encoding_is_reported_from_its_first_line_on(
+    nmt: Run, tmp_path: Path
+) -> None:
+    source, target = write(tmp_path, [(first, f"\u00e4 {second}") for first, second in CLEAN])
+    target.write_bytes(target.read_text(encoding="utf-8").encode("cp1252"))
+    found = findings(check(nmt, source, target, code=1))["encoding"]
+    assert (found["count"], found["of"]) == (400, 400)
+    assert [each["line"] for each in found["examples"]] == [1, 2, 3]
+    assert "iconv" in found["fix"]
+
+
 def test_a_tsv_file_may_lack_tabs(nmt: Run, tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     rows = ["\t".join(pair) for pair in CLEAN]
@@ -188,12 +199,21 @@ def test_processes_find_what_one_finds(
         (["pocket", "--limit", "max_deviation=x"], 2, "not a number"),
         (["pocket", "--limit", "max_deviation=0"], 2, "at least 1"),
         (["-", "b"], 2, "stdin"),
+        (["same.en", "same.en"], 2, "as source and as target"),
+        (["same.en", "."], 1, "is a folder"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
 def test_mistakes_are_explained(
-    nmt: Run, arguments: list[str], code: int, message: str, tmp_path: Path
+    nmt: Run,
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("same.en").touch()
     result = nmt("check", *arguments)
     assert (result.code, result.out) == (code, "")
     assert message in result.err
