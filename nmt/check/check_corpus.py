@@ -30,6 +30,7 @@ class Task:
     recipe: str = ""  # its name
     languages: tuple[str, str] = ("", "")  # codes that the recipe or the files' names state
     tokenizer: Path | None = None  # of the recipe's run
+    is_subwords: bool = True  # whether its tokens are parts of words, not characters
 
 
 def check_corpus(task: Task, limits: CheckLimits) -> Report:
@@ -73,7 +74,7 @@ class Checker:
         examined = examine_text(text, context)
         usable = examined.usable()
         sources = usable.sources(text.name)
-        coverage, findings = self._of_sample(rows)
+        coverage, findings = self._of_sample(rows, context.by_character)
         findings += findings_of(examined, usable, context.norms, self._limits)
         findings += overlaps(sources, training, self._limits) if training else []
         first, second = context.norms.scripts
@@ -91,15 +92,24 @@ class Checker:
         )
         return Checked(report, sources)
 
-    def _of_sample(self, rows: Sequence[Row]) -> tuple[Coverage | None, list[Finding]]:
+    def _of_sample(
+        self, rows: Sequence[Row], by_character: tuple[bool, bool]
+    ) -> tuple[Coverage | None, list[Finding]]:
         """Return the coverage by the vocabulary, and findings that need a library or a model."""
         coverage, findings = None, list[Finding]()
         if self._tokenizer and rows:
-            coverage, findings = coverage_of(rows, self._tokenizer, self._limits)
+            coverage, findings = coverage_of(
+                rows, self._tokenizer, self._limits, self._have_words(by_character)
+            )
         if self._identify and rows:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
             findings += other_languages(few, self._task.languages, self._identify, self._limits)
         return coverage, findings
+
+    def _have_words(self, by_character: tuple[bool, bool]) -> tuple[bool, bool]:
+        """Return which sides have words that a vocabulary should not spell in small pieces."""
+        first, second = (self._task.is_subwords and not each for each in by_character)
+        return first, second
 
 
 def tuple_of(values: Sequence[int] | Counts) -> tuple[int, int]:

@@ -19,9 +19,15 @@ class Coverage:
 
 
 def coverage_of(
-    rows: Sequence[Row], tokenizer: Tokenizer, limits: CheckLimits
+    rows: Sequence[Row],
+    tokenizer: Tokenizer,
+    limits: CheckLimits,
+    has_words: tuple[bool, bool] = (True, True),
 ) -> tuple[Coverage, list[Finding]]:
-    """Return the coverage of a sample, and what is wrong with it."""
+    """Return the coverage of a sample, and what is wrong with it.
+
+    has_words: whether a side has words that a vocabulary should not spell in small pieces.
+    """
     ratios = []
     unknown: dict[int, str] = {}  # by place in the sample
     for name, model, place in zip(("source", "target"), tokenizer.sides, (1, 2), strict=True):
@@ -42,8 +48,8 @@ def coverage_of(
     findings = found("unknown_characters", len(unknown), len(rows), examples, severity=severity)
     small = [
         Example(0, f"{ratio:.2f} pieces for each word of the {name}")
-        for name, ratio in zip(("source", "target"), ratios, strict=True)
-        if ratio > limits.most_pieces
+        for name, ratio, counts in zip(("source", "target"), ratios, has_words, strict=True)
+        if counts and ratio > limits.most_pieces
     ]
     findings += found("pieces", len(small), 2, small)
     return Coverage(len(rows), (ratios[0], ratios[1])), findings

@@ -161,4 +161,5 @@ def recipe_task(name: str, data_dir: Path) -> "Task":
         recipe.name,
         (recipe.data.source_language, recipe.data.target_language),
         run_folder(recipe).tokenizer,
+        recipe.tokenizer.kind != "char",
     )

@@ -1,0 +1,49 @@
+"""How well a vocabulary covers a sample of pairs."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from nmt.check.coverage import coverage_of
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Row
+from nmt.config import TokenizerSettings
+from nmt.text.tokenizer import Tokenizer, learn_subwords
+from tests.check.corpora import corpus
+
+LIMITS = CheckLimits()
+ROWS: list[Row] = [(number, *pair) for number, pair in enumerate(corpus(300), start=1)]
+
+
+@pytest.fixture(scope="module")
+def characters() -> Tokenizer:
+    """Return a vocabulary of characters."""
+
+    def segments() -> Iterator[str]:
+        for _, source, target in ROWS:
+            yield from (source, target)
+
+    learned = learn_subwords(segments(), TokenizerSettings(vocab_size=200, kind="char"))
+    return Tokenizer(learned.sentencepiece)
+
+
+def test_pieces_for_each_word_are_those_of_the_text(characters: Tokenizer) -> None:
+    coverage, findings = coverage_of(ROWS, characters, LIMITS)
+    spelled = sum(len(source) + 1 for _, source, _ in ROWS)  # a space before each word
+    words = sum(len(source.split()) for _, source, _ in ROWS)
+    assert coverage.pieces_per_word[0] == pytest.approx(spelled / words)
+    assert [(each.kind, each.count) for each in findings] == [("pieces", 2)]
+
+
+def test_text_without_words_has_no_small_pieces(characters: Tokenizer) -> None:
+    assert coverage_of(ROWS, characters, LIMITS, (False, False))[1] == []
+    (finding,) = coverage_of(ROWS, characters, LIMITS, (False, True))[1]
+    assert [each.detail[-6:] for each in finding.examples] == ["target"]
+
+
+def test_unknown_characters_are_named_with_their_lines(characters: Tokenizer) -> None:
+    rows = [*ROWS[:99], (777, "\u03b1\u03b2 man", "mann \u03b3")]
+    (finding,) = coverage_of(rows, characters, LIMITS, (False, False))[1]
+    assert (finding.kind, finding.severity, finding.count) == ("unknown_characters", "warning", 1)
+    (example,) = finding.examples
+    assert (example.line, example.detail) == (777, "\u03b1 \u03b2 in the source")
