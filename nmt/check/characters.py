@@ -15,6 +15,11 @@ INVISIBLE = re.compile(
     "|(?<=[A-Za-z\u00c0-\u052f])[\u200c\u200d](?=[A-Za-z\u00c0-\u052f])"
 )
 
+# Tags of HTML and XML, and character references.
+MARKUP = re.compile(
+    "</?[A-Za-z][^<>]{0,300}>|<!--|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
+)
+
 REPLACEMENT = "\ufffd"
 
 # Encodings that UTF-8 is often mistaken for.
@@ -40,6 +45,14 @@ def control_character(segment: Segment) -> str:
 def invisible_character(segment: Segment) -> str:
     """Return the name of the first zero-width or bidirectional character; "" if there is none."""
     return "" if segment.text.isascii() else name_of(INVISIBLE.search(segment.text))
+
+
+def markup(segment: Segment) -> str:
+    """Return the first tag or character reference; "" if there is none."""
+    if "<" not in segment.text and "&" not in segment.text:
+        return ""
+    found = MARKUP.search(segment.text)
+    return found[0] if found else ""
 
 
 def replacement_character(segment: Segment) -> str:

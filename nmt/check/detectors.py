@@ -11,6 +11,7 @@ from nmt.check.characters import (
     control_character,
     garbled_text,
     invisible_character,
+    markup,
     replacement_character,
 )
 from nmt.check.limits import CheckLimits
@@ -42,6 +43,8 @@ def detectors(norms: Norms, limits: CheckLimits) -> list[Detector]:
         Detector("control", partial(of_a_side, control_character)),
         Detector("invisible", partial(of_a_side, invisible_character)),
         Detector("mojibake", partial(of_a_side, garbled_text)),
+        Detector("markup", partial(of_a_side, markup)),
+        Detector("too_long", partial(too_long, limits)),
         Detector("copied", copied),
         Detector("script", partial(wrong_script, norms, limits)),
         Detector("language", partial(wrong_language, norms, limits)),
@@ -78,6 +81,14 @@ def copied(source: Segment, target: Segment) -> str:
         return ""
     first, second = (each.text.casefold().split() for each in (source, target))
     return "target equal to source" if first == second else ""
+
+
+def too_long(limits: CheckLimits, source: Segment, target: Segment) -> str:
+    """Say which side has too many characters."""
+    for side, segment in zip(SIDES, (source, target), strict=True):
+        if len(segment.text) > limits.most_characters:
+            return f"{len(segment.text):,} characters in the {side}"
+    return ""
 
 
 def wrong_script(norms: Norms, limits: CheckLimits, source: Segment, target: Segment) -> str:

@@ -1,10 +1,11 @@
 """Read a text once and examine its blocks, on all cores if it is large."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy
 
@@ -17,6 +18,7 @@ from nmt.check.repeats import Hashes, Places
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
 from nmt.system.log import progress_bar
+from nmt.system.parallel import Result
 from nmt.system.processes import deferred_interrupts
 from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
 
@@ -92,21 +94,31 @@ def examine_text(text: Text, context: Context) -> Examined:
 def examined_blocks(
     chunks: Iterator[Chunk], refused: Refused, context: Context
 ) -> Iterator[BlockFacts]:
-    """Yield the facts of chunks in order; many chunks are examined by one process a core."""
+    """Yield the facts of chunks in order."""
+    return in_processes(
+        examine,
+        ((chunk, refused.between(chunk.first_line, len(chunk.pairs)), context) for chunk in chunks),
+        "checks the corpus",
+    )
 
-    def task(chunk: Chunk) -> tuple[Chunk, frozenset[int], Context]:
-        return chunk, refused.between(chunk.first_line, len(chunk.pairs)), context
 
-    first = [*islice(chunks, CHUNKS_ALONE + 1)]
+def in_processes(
+    function: Callable[..., Result], tasks: Iterator[tuple[Any, ...]], what: str
+) -> Iterator[Result]:
+    """Yield the results of a function in the order of its tasks; many run in one process a core.
+
+    tasks: the arguments; only a few are taken ahead of the results. what: see `encoding_pool`.
+    """
+    first = [*islice(tasks, CHUNKS_ALONE + 1)]
     workers = os.cpu_count() or 1
     if len(first) <= CHUNKS_ALONE or workers == 1:
-        for chunk in chain(first, chunks):
-            yield examine(*task(chunk))
+        for task in chain(first, tasks):
+            yield function(*task)
         return
-    with encoding_pool(workers, "checks the corpus", "") as pool:
+    with encoding_pool(workers, what, "") as pool:
 
-        def submit(chunk: Chunk) -> "Future[BlockFacts]":
+        def submit(task: tuple[Any, ...]) -> "Future[Result]":
             with deferred_interrupts():  # submitting may start a process
-                return pool.submit(examine, *task(chunk))
+                return pool.submit(function, *task)
 
-        yield from in_order(map(submit, chain(first, chunks)), ahead=2 * workers)
+        yield from in_order(map(submit, chain(first, tasks)), ahead=2 * workers)

@@ -81,6 +81,17 @@ KINDS = {
         "pairs with UTF-8 that was read in another encoding",
         "repair the file, for example with `ftfy FILE` (pip install ftfy)",
     ),
+    "markup": Kind(
+        "warning",
+        "pairs with HTML: tags or character references",
+        "extract the text again with a parser of HTML, unless the model shall translate markup;"
+        f" or {DROP}",
+    ),
+    "too_long": Kind(
+        "warning",
+        "pairs with a very long side",
+        f"divide them into sentences, or {DROP}; `nmt prepare` drops those above data.max_length",
+    ),
     "copied": Kind(
         "warning",
         "pairs whose target equals the source",

@@ -24,6 +24,11 @@ class CheckLimits:
         "standard deviations by which a target's length may differ from the expected one",
         (1, 1000),
     )
+    most_characters: int = setting(
+        1500,
+        "characters of the longest segment; longer ones are mostly several sentences",
+        (1, 10**7),
+    )
     language_evidence: float = setting(
         6.0,
         "log of the odds at which a side's words are those of the other language; e^6 is 400 to 1",

@@ -26,6 +26,7 @@ from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, st
 COMMANDS = {
     "init": "Write a recipe for two files of your own.",
     "check": "Report what is wrong with a corpus.",
+    "clean": "Repair a corpus and remove its bad pairs.",
     "split": "Divide a corpus into training, dev and test text.",
     "prepare": "Learn a tokenizer and encode a corpus.",
     "train": "Train a model, or resume a training.",

@@ -111,6 +111,14 @@ output_option = click.option(
     type=click.Path(path_type=Path),
     help="File to write to.  [default: stdout]",
 )
+prefix_option = click.option(
+    "-o",
+    "--output",
+    "prefix",
+    required=True,
+    metavar="PREFIX",
+    help="Beginning of the names of the files to write, or a folder that ends in a slash.",
+)
 length_penalty_option = click.option(
     "--length-penalty",
     type=float,

@@ -4,16 +4,7 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import FILE
-
-prefix_option = click.option(
-    "-o",
-    "--output",
-    "prefix",
-    required=True,
-    metavar="PREFIX",
-    help="Beginning of the names of the files to write, or a folder that ends in a slash.",
-)
+from nmt.commands.options import FILE, prefix_option
 
 
 @click.command("split")

@@ -116,3 +116,13 @@ def test_corpus_check(nmt: Run, tmp_path: Path) -> None:
         for line in parts(REFERENCE / "corpus-check.md")[1]
         for cell in line[1].split("|")
     }
+
+
+def test_clean_report(nmt: Run, tmp_path: Path) -> None:
+    spans = documented("corpus-check.md")
+    (tmp_path / "c.en").write_text("the  sun\nthe moon\n")
+    (tmp_path / "c.de").write_text("die Sonne\nder Mond\n")
+    files = (tmp_path / "c.en", tmp_path / "c.de")
+    report = json.loads(nmt("clean", *files, "-o", tmp_path / "x", "--json").out)
+    assert {*report, *report["limits"], *report["repaired"]} <= spans
+    assert {*report["removed"]} - {"unreadable"} <= spans

@@ -1,0 +1,89 @@
+"""Clean a block of consecutive pairs; blocks are cleaned in several processes at once."""
+
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.check.block import hash_of
+from nmt.check.detectors import detectors, faults
+from nmt.check.repeats import Hashes, pair_hashes
+from nmt.check.segment import Segment
+from nmt.cleaning.repair import repaired
+from nmt.cleaning.rules import ALWAYS, UNREADABLE, Rules
+from nmt.text.encode import Chunk
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A pair that is removed."""
+
+    line: int  # from 1
+    kind: str  # a filter
+    reason: str
+    pair: Pair  # as it was
+
+
+@dataclass(frozen=True)
+class Repair:
+    """How a pair was repaired."""
+
+    original: Pair
+    names: tuple[str, ...]  # from `nmt.cleaning.repair.REPAIRS`
+
+
+@dataclass(frozen=True)
+class CleanBlock:
+    """A block of pairs after all filters but those of repetition."""
+
+    pairs: list[Pair]  # k pairs that are left, repaired
+    lines: NDArray[numpy.intp]  # (k,) from 1
+    exact: Hashes  # (k,)
+    folded: Hashes  # (k,) without case, punctuation, spaces and digits
+    rejected: list[Rejected]  # in order
+    repairs: dict[int, Repair]  # by place among `pairs`
+
+
+def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlock:
+    """Repair and filter a chunk. refused: places of pairs that cannot be read."""
+    known = [
+        each
+        for each in detectors(rules.norms, rules.limits)
+        if each.kind in ALWAYS or each.kind in rules.filters
+    ]
+    pairs: list[Pair] = []
+    lines: list[int] = []
+    hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
+    rejected: list[Rejected] = []
+    repairs: dict[int, Repair] = {}
+    for place, original in enumerate(chunk.pairs):
+        line = chunk.first_line + place
+        if place in refused:
+            rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))
+            continue
+        pair, names = repaired_pair(original, rules)
+        segments = Segment(pair[0]), Segment(pair[1])
+        if found := faults(*segments, known):
+            reason = "; ".join(found.values())
+            rejected.append(Rejected(line, next(iter(found)), reason, original))
+            continue
+        if names:
+            repairs[len(pairs)] = Repair(original, names)
+        pairs.append(pair)
+        lines.append(line)
+        hashes.append(
+            (*(hash_of(each.text) for each in segments), *(hash_of(s.folded) for s in segments))
+        )
+    sides = numpy.array(hashes, numpy.uint64).reshape(-1, 4).T
+    exact, folded = pair_hashes(sides[:2]), pair_hashes(sides[2:])
+    return CleanBlock(pairs, numpy.array(lines, numpy.intp), exact, folded, rejected, repairs)
+
+
+def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
+    """Return a pair after repair, and the names of what was repaired."""
+    if not rules.repair:
+        return pair, ()
+    (source, first), (target, second) = (repaired(text, with_ftfy=rules.with_ftfy) for text in pair)
+    return (source, target), tuple({*first, *second})

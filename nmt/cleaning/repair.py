@@ -1,0 +1,76 @@
+"""Repair the text of a segment: what can be mended need not be removed."""
+
+import re
+import unicodedata
+
+from nmt.check.characters import CONTROL, INVISIBLE, garbled_text
+from nmt.check.segment import Segment
+from nmt.errors import NmtError
+
+# What is repaired, in this order.
+REPAIRS = {
+    "mojibake": "UTF-8 that was read in another encoding (ftfy)",
+    "normal_form": "characters in several code points, now one (Unicode NFC)",
+    "control": "control characters",
+    "invisible": "zero-width or text-direction characters",
+    "spaces": "several spaces, other white space, or spaces at an end",
+}
+
+
+def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
+    """Return a repaired segment and the names of its repairs.
+
+    with_ftfy: repair mojibake, which needs the package ftfy; see `check_ftfy`.
+    """
+    plain = text.isascii() and text.isprintable()
+    steps = [] if plain else [("normal_form", normal_form), ("control", without_control)]
+    if not plain:
+        steps.append(("invisible", without_invisible))
+        if with_ftfy and garbled_text(Segment(text)):
+            steps.insert(0, ("mojibake", without_mojibake))
+    done = []
+    for name, step in [*steps, ("spaces", with_single_spaces)]:
+        before, text = text, step(text)
+        if text != before:
+            done.append(name)
+    return text, done
+
+
+def normal_form(text: str) -> str:
+    """Return a text in Unicode's normal form C, which unites a letter with its accent."""
+    return unicodedata.normalize("NFC", text)
+
+
+def without_control(text: str) -> str:
+    """Return a text without control characters; those that are white space become a space."""
+    return text if text.isprintable() else CONTROL.sub(space_for, text)
+
+
+def space_for(found: re.Match[str]) -> str:
+    """Return what stands for a control character."""
+    return " " if found[0].isspace() else ""
+
+
+def without_invisible(text: str) -> str:
+    """Return a text without zero-width and bidirectional characters."""
+    return INVISIBLE.sub("", text)
+
+
+def without_mojibake(text: str) -> str:
+    """Return a text whose bytes are read in the right encoding, as far as that can be known."""
+    import ftfy
+
+    return str(ftfy.fix_encoding(text))
+
+
+def with_single_spaces(text: str) -> str:
+    """Return a text whose white space is single spaces between words."""
+    return " ".join(text.split())
+
+
+def check_ftfy() -> None:
+    """Raise NmtError if the package ftfy is not installed."""
+    try:
+        import ftfy  # noqa: F401 (whether it can be imported)
+    except ImportError as error:
+        raise NmtError("--ftfy needs the package ftfy: pip install 'nmt[clean]'") from error

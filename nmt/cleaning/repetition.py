@@ -1,0 +1,86 @@
+"""Remove pairs that repeat an earlier one; hashes are kept in arrays, 8 bytes for each."""
+
+from dataclasses import replace
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.check.repeats import Hashes, repeats_of
+from nmt.cleaning.block import CleanBlock, Pair, Rejected, Repair
+
+# A near duplicate differs in case, punctuation, spaces or digits.
+REASONS = {
+    "duplicates": "repeats an earlier pair",
+    "near_duplicates": "nearly repeats an earlier pair",
+}
+
+
+class SeenHashes:
+    """The hashes that were seen so far, in sorted runs of growing lengths.
+
+    A run is merged with the one before it while that is not twice as long. So there are few runs to
+    search, and each hash is merged a few times only.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[Hashes] = []  # the longest first
+
+    def add(self, hashes: Hashes) -> NDArray[numpy.bool_]:
+        """Add hashes (n,), and return which of them were seen before, or earlier among them."""
+        repeated = numpy.zeros(len(hashes), numpy.bool_)
+        repeated[repeats_of(hashes).places] = True
+        for run in self._runs:
+            places = numpy.searchsorted(run, hashes).clip(max=len(run) - 1)
+            repeated |= run[places] == hashes
+        if len(new := hashes[~repeated]):
+            self._runs.append(numpy.sort(new))
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+            second = self._runs.pop()
+            self._runs[-1] = numpy.sort(numpy.concatenate([self._runs[-1], second]))
+        return repeated
+
+
+class Repetition:
+    """Removes the pairs of consecutive blocks that repeat earlier pairs."""
+
+    def __init__(self, filters: tuple[str, ...]) -> None:
+        """Apply those of `filters` that are in REASONS."""
+        self._seen = {name: SeenHashes() for name in REASONS if name in filters}
+
+    def without(self, block: CleanBlock) -> CleanBlock:
+        """Return a block without the pairs that repeat a pair of this or an earlier block."""
+        hashes = {"duplicates": block.exact, "near_duplicates": block.folded}
+        kinds: dict[int, str] = {}  # by place
+        for name, seen in self._seen.items():
+            for place in numpy.flatnonzero(seen.add(hashes[name])):
+                kinds.setdefault(int(place), name)
+        return without_places(block, kinds) if kinds else block
+
+
+def without_places(block: CleanBlock, kinds: dict[int, str]) -> CleanBlock:
+    """Return a block whose pairs at some places are rejected; kinds: the filters by place."""
+    repeated = [
+        Rejected(
+            int(block.lines[place]),
+            kind,
+            REASONS[kind],
+            block.repairs[place].original if place in block.repairs else block.pairs[place],
+        )
+        for place, kind in kinds.items()
+    ]
+    pairs, repairs = list[Pair](), dict[int, Repair]()
+    for place, pair in enumerate(block.pairs):
+        if place not in kinds:
+            if place in block.repairs:
+                repairs[len(pairs)] = block.repairs[place]
+            pairs.append(pair)
+    rest = numpy.delete(numpy.arange(len(block.pairs)), [*kinds])
+    return replace(
+        block,
+        pairs=pairs,
+        lines=block.lines[rest],
+        exact=block.exact[rest],
+        folded=block.folded[rest],
+        rejected=sorted([*block.rejected, *repeated], key=lambda each: each.line),
+        repairs=repairs,
+    )

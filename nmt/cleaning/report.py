@@ -1,0 +1,52 @@
+"""The report of `nmt clean`, in types that become JSON."""
+
+from dataclasses import dataclass
+
+from nmt.check.kinds import KINDS
+from nmt.check.limits import CheckLimits
+from nmt.cleaning.repair import REPAIRS
+from nmt.cleaning.rules import ALWAYS
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class CleanReport:
+    """What `nmt clean` did."""
+
+    corpus_clean: int  # version of the format
+    nmt: str  # version of the program
+    files: tuple[str, ...]  # that were read
+    outputs: tuple[str, ...]  # that were written
+    pairs: int  # that were read
+    kept: int
+    removed: dict[str, int]  # pairs by filter
+    repaired: dict[str, int]  # pairs that are kept, by repair
+    limits: CheckLimits
+
+
+def as_text(report: CleanReport) -> str:
+    """Return a report as a table."""
+    removed = report.pairs - report.kept
+    lines = [
+        f"{report.pairs:,} pairs: {report.kept:,} kept, {removed:,} removed",
+        *table("removed", report.removed, {**{k: v.title for k, v in KINDS.items()}, **ALWAYS}),
+    ]
+    if report.repaired:
+        lines += table("repaired", report.repaired, REPAIRS)
+    lines.append(f"written: {', '.join(report.outputs)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def table(title: str, counts: dict[str, int], meanings: dict[str, str]) -> list[str]:
+    """Return a table with a line for each count."""
+    width = max(len(title), *(len(f"{count:,}") for count in counts.values()))
+    name_width = max(map(len, counts))
+    head = f"  {title:>{width}}  {'':{name_width}}"
+    return [
+        head.rstrip(),
+        *(
+            f"  {count:{width},}  {name:{name_width}}  {meanings[name]}"
+            for name, count in counts.items()
+        ),
+    ]

@@ -1,0 +1,67 @@
+"""Choose what `nmt clean` removes and repairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nmt.check.kinds import KINDS
+from nmt.check.limits import CheckLimits
+from nmt.check.norms import Norms
+from nmt.errors import UsageError
+from nmt.recipe import suggestion
+
+UNREADABLE = "unreadable"
+ALWAYS = {
+    UNREADABLE: "pairs with a line that is not UTF-8, is longer than 10 MB or has no tab",
+    "empty": KINDS["empty"].title,
+}
+# In the order in which they are applied; a pair counts for the first one that removes it.
+FILTERS = (
+    "replacement",
+    "control",
+    "invisible",
+    "mojibake",
+    "markup",
+    "too_long",
+    "copied",
+    "script",
+    "language",
+    "length_ratio",
+    "duplicates",
+    "near_duplicates",
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is done with each pair."""
+
+    norms: Norms
+    limits: CheckLimits
+    filters: tuple[str, ...]  # from FILTERS, in order
+    repair: bool
+    with_ftfy: bool
+
+
+def chosen_filters(only: str | None, without: str | None) -> tuple[str, ...]:
+    """Return the filters to apply, in their order.
+
+    only, without: names with commas between them; None: all, and none. Raises UsageError for a name
+    that is no filter.
+    """
+    wanted = FILTERS if only is None else names_of(only, "--only")
+    unwanted = () if without is None else names_of(without, "--without")
+    return tuple(name for name in FILTERS if name in wanted and name not in unwanted)
+
+
+def names_of(text: str, option: str) -> Sequence[str]:
+    """Return the names of filters in an option's text; an empty text has none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name in ALWAYS:
+            raise UsageError(f"{option} {name}: pairs like this are always removed; leave it out")
+        if name not in FILTERS:
+            raise UsageError(
+                f"{option}: no filter {name!r}{suggestion(name, FILTERS)}; the filters are"
+                f" {', '.join(FILTERS)}"
+            )
+    return names
