@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from nmt.artifacts.model_file import find_model
-from nmt.artifacts.output_folder import MANIFEST, read_manifest
+from nmt.artifacts.output_folder import MANIFEST, FolderManifest, read_manifest
 from nmt.artifacts.trained_model import TrainedModel, load_model_file
 from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.engine import EngineModel, Searcher
 from nmt.decoding.wanted import Wanted
-from nmt.errors import NmtError, UsageError, reason_of
+from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
 from nmt.interop.ctranslate2_positions import position_count
 from nmt.recipe import parse_recipe
 from nmt.system.cores import core_count
+from nmt.system.digest import sha256_of
 from nmt.system.reading import is_present, read_text
 
 FORMAT = "ctranslate2"  # by the manifest
 WEIGHTS = "model.bin"
+EDITABLE = (RECIPE, "README.md")  # files of a folder that its user may change
 # The types that compute, by `decode.precision`; auto is that of the folder.
 COMPUTE_TYPES = {"auto": "default", "float32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
@@ -163,11 +165,26 @@ def of_folder(folder: Path, device: str) -> EngineModel:
                 f"={settings.max_segment_tokens} and decode.max_extra_tokens"
                 f"={settings.max_extra_tokens}; lower them, or name the model file (--model)"
             )
+        check_unchanged(folder, manifest)
         return nullcontext(folder)
 
     return EngineModel(
         {}, read_tokenizer(folder), recipe, folder / WEIGHTS, device, engine=CTranslate2(opened)
     )
+
+
+def check_unchanged(folder: Path, manifest: FolderManifest) -> None:
+    """Raise DamagedError unless CTranslate2's files are those that `nmt export` wrote.
+
+    It has no checks of its own: a damaged weight or another vocabulary would give other outputs.
+    The recipe may be edited.
+    """
+    for name, digest in manifest.files.items():
+        path = folder / Path(name).name
+        if path.name not in EDITABLE and sha256_of(path) != digest:
+            raise DamagedError(
+                f"{path} was changed after `nmt export` wrote it; export the model again"
+            )
 
 
 @contextmanager

@@ -51,6 +51,18 @@ async def answer_bug(request: Request, error: Exception) -> Response:
     return Answer({"error": "a bug in the server"}, 500)
 
 
+def has_two_lengths(scope: Scope) -> bool:
+    """Return whether a request states its length and that it has none: an attack on proxies."""
+    names = {name for name, _ in scope["headers"]}
+    return {b"content-length", b"transfer-encoding"} <= names
+
+
+async def refuse_two_lengths(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer such a request, and end its connection as RFC 9112, section 6.1 demands."""
+    message = "the request has both Content-Length and Transfer-Encoding"
+    await Answer({"error": message}, 400, {"Connection": "close"})(scope, receive, send)
+
+
 class Outermost:
     """Counts and logs answers and bugs; logs never have texts."""
 
@@ -65,6 +77,7 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         began, status = monotonic(), 0
+        app = refuse_two_lengths if has_two_lengths(scope) else self._app
 
         async def send_on(message: Message) -> None:
             nonlocal status
@@ -75,7 +88,7 @@ class Outermost:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_on)
+            await app(scope, receive, send_on)
         except Exception as error:  # Starlette raises it after `answer_bug`
             note(f"a bug: {type(error).__name__} while {scope['path'][:20]!r} was answered")
         finally:

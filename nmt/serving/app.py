@@ -57,7 +57,9 @@ class Interface:
             ClientDisconnect: refused_by_client,
             Exception: answer_bug,
         }
-        return Outermost(Starlette(routes=routes, exception_handlers=handlers), self.state, routes)
+        app = Starlette(routes=routes, exception_handlers=handlers)
+        app.router.redirect_slashes = False  # to the address in a header that a client chooses
+        return Outermost(app, self.state, routes)
 
     async def languages(self, request: Request) -> Response:
         """Answer `GET /languages`."""

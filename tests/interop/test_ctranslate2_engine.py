@@ -1,6 +1,7 @@
 """`nmt translate --engine ctranslate2`: results mean what those of this program mean."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -261,3 +262,19 @@ def test_trained_variants(
         assert sum(one == two for one, two in pairs) >= (1 if "1" in str(options) else 0.9) * len(
             pairs
         )
+
+
+@pytest.mark.parametrize("name", ["shared_vocabulary.json", "model.bin", "config.json"])
+def test_a_damaged_folder_is_refused(
+    nmt: Run, ct2_folder: Path, mixed_lines: Path, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(ct2_folder, tmp_path / "ct2"))
+    recipe = folder / "recipe.toml"
+    recipe.write_text(recipe.read_text() + "# mine\n")
+    arguments = ["translate", mixed_lines, "--model", folder, "--engine", "ctranslate2"]
+    assert nmt(*arguments).code == 0
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-9] + bytes(9))
+    result = nmt(*arguments)
+    assert result.code == 1
+    assert f"{name} was changed after `nmt export` wrote it; export the model again" in result.err

@@ -207,3 +207,16 @@ def test_key_files(key_file: Path) -> None:
         read_keys(key_file)
     with pytest.raises(NmtError, match="does not exist"):
         read_keys(key_file.with_name("none"))
+
+
+def test_no_client_chooses_where_others_are_sent() -> None:
+    answer = client().get("/languages/", headers={"Host": "evil.example"}, follow_redirects=False)
+    assert answer.status_code == 404
+    assert answer.json() == {"error": "there is no such path; see /languages and /translate"}
+
+
+def test_a_request_with_two_lengths_is_refused_and_its_connection_closed() -> None:
+    headers = {"Transfer-Encoding": "chunked", "Content-Length": "5"}
+    answer = client().post("/translate", content=b"hello", headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (400, "close")
+    assert "both Content-Length and Transfer-Encoding" in answer.json()["error"]
