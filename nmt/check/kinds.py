@@ -16,7 +16,7 @@ class Kind:
     fix: str  # a setting or a command
 
 
-DROP = "delete these pairs from both files"
+DROP = "remove these pairs with `nmt clean`"
 
 KINDS = {
     "encoding": Kind(
@@ -50,13 +50,15 @@ KINDS = {
     "overlap": Kind(
         "warning",
         "segments of a dev or test set that are in the training text",
-        "remove them from the training text; `nmt init SOURCE TARGET --dev ... --test ...` does so",
+        "remove them from the training text; `nmt init SOURCE TARGET --dev ... --test ...` does so;"
+        " `nmt split` makes sets without overlap",
     ),
     "near_overlap": Kind(
         "warning",
         "segments of a dev or test set that differ from a training source only in case,"
         " punctuation, spaces or digits",
-        "remove them from the training text, or from the set",
+        "remove them from the training text, or from the set; `nmt split` makes sets without"
+        " overlap",
     ),
     "empty": Kind(
         "warning", "pairs with an empty side", f"nothing: `nmt prepare` drops them; or {DROP}"
@@ -69,17 +71,18 @@ KINDS = {
     "control": Kind(
         "warning",
         "pairs with control characters",
-        "remove the characters, for example with `tr -d '\\000-\\010\\013\\014\\016-\\037\\177'`",
+        "`nmt clean` removes the characters",
     ),
     "invisible": Kind(
         "warning",
         "pairs with zero-width or text-direction characters",
-        "remove the characters: the same word with and without one is two words to a model",
+        "`nmt clean` removes the characters: the same word with and without one is two words to a"
+        " model",
     ),
     "mojibake": Kind(
         "warning",
         "pairs with UTF-8 that was read in another encoding",
-        "repair the file, for example with `ftfy FILE` (pip install ftfy)",
+        f"`nmt clean --ftfy` repairs the text; or {DROP}",
     ),
     "markup": Kind(
         "warning",
@@ -101,7 +104,9 @@ KINDS = {
     "language": Kind(
         "warning", "pairs with a side in the language of the other", f"swap their sides, or {DROP}"
     ),
-    "other_language": Kind("warning", "pairs of the sample in a third language", DROP),
+    "other_language": Kind(
+        "warning", "pairs of the sample in a third language", "delete such pairs from both files"
+    ),
     "declared_language": Kind(
         "warning",
         "sides whose language is not the one that the recipe states",

@@ -1,8 +1,20 @@
 """A segment with what several detectors ask about it, found once."""
 
 import re
+import unicodedata
 
-WORD = re.compile(r"[^\W\d_]+")  # runs of letters
+
+def combining_marks() -> str:
+    """Return a set of a regular expression: marks that are written over, under or after letters.
+
+    They are vowels in the scripts of India and South-East Asia, but `\\w` does not have them.
+    """
+    points = [n for n in range(0x300, 0xAC00) if unicodedata.category(chr(n)) in ("Mn", "Mc")]
+    return f"[{''.join(map(chr, points))}]"
+
+
+# Runs of letters with their marks.
+WORD = re.compile(rf"[^\W\d_]+(?:{combining_marks()}+[^\W\d_]*)*")
 
 
 class Segment:

@@ -107,3 +107,9 @@ def test_norms_of_nothing_find_nothing_but_empty_sides() -> None:
     norms = learn_norms([], CheckLimits())
     assert not found("the old man", "der alte mann", norms)
     assert found("", "", norms) == {"empty": "source and target empty"}
+
+
+def test_vowel_signs_belong_to_words() -> None:
+    first, second = Segment("\u0915\u0930\u0924\u093e 1"), Segment("\u0915\u0930\u0924\u0940 1")
+    assert first.words == ["\u0915\u0930\u0924\u093e"]
+    assert first.folded != second.folded
