@@ -1,5 +1,6 @@
 """`nmt fetch`: download the corpora of a recipe, or a trained model."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) ->
     from nmt.interop.opus_mt import fetch_model, is_revision
     from nmt.system.log import note
 
-    if not hub.startswith(("https://", "http://")):
+    if not re.match(r"https?://[^/]", hub):
         raise UsageError(f"--hub or HF_ENDPOINT is {shown(hub)}, which is not an http(s) address")
     if revision is not None and not is_revision(revision):
         raise UsageError(f"--revision {shown(revision)} is not a commit, a branch or a tag")

@@ -10,8 +10,9 @@ from nmt.serving.refusals import bad_request
 LINE_BREAK = re.compile(r"(\r?\n)")
 # Each expression takes a time that grows with the text, not with its square: clients choose texts.
 BEGINS_MARKUP = re.compile(r"<(?=/?[a-zA-Z]|!|\?)")
-# A declaration, an instruction, or a tag with quoted values; comments are found apart.
-MARKUP = re.compile(r"<[!?][^>]*>|</?[a-zA-Z](?:[^'\">]|\"[^\"]*\"|'[^']*')*>")
+# A declaration, an instruction, or a tag; comments are found apart. As in HTML, a quotation mark
+# begins a value only after "=", so that an apostrophe elsewhere does not swallow the text.
+MARKUP = re.compile(r"<[!?][^>]*>|</?[a-zA-Z](?>[^>=]|=\s*+(?:\"[^\"]*\"|'[^']*')?)*+>")
 COMMENT, COMMENT_END = "<!--", "-->"
 # Elements whose content is no text, or must not change.
 OPAQUE = re.compile(r"<(script|style|pre|code|textarea|svg|math|noscript)\b", re.IGNORECASE)

@@ -122,3 +122,19 @@ def test_long_texts_have_all_their_lines() -> None:
     draw = random.Random(1)
     lines = ["".join(draw.choices("ab c", k=9)).strip() + "x" for _ in range(999)]
     assert layout_of_text("\n".join(lines)).lines == tuple(lines)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["<p title=don't>", "<p a='1>2' b=\"x'>\" c>", '<a "x>', "<p a='it is open>", "<p a=b'c>"],
+)
+def test_a_quotation_mark_matters_only_where_a_value_begins(tag: str) -> None:
+    layout = layout_of_html(f"{tag}One</p> <b>two</b>")
+    assert layout.lines == ("One", "two")
+    assert layout.join(["A", "B"]) == f"{tag}A</p> <b>B</b>"
+
+
+def test_tags_that_never_end_take_linear_time() -> None:
+    for part in ('<a ="', "<a ='", '="" ', "=' ", '<a x="\'" '):
+        text = f"<a {part * 30_000}"
+        assert "".join(layout_of_html(text).lines)
