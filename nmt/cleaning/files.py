@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.artifacts.outputs import check_output, output_path
+from nmt.errors import UsageError
 from nmt.text.held_out import text_file
 from nmt.text.languages import language_of, languages_of_tsv
 from nmt.text.opening import MAGIC
@@ -23,7 +24,12 @@ class Names:
 
     @classmethod
     def of(cls, prefix: str, paths: Sequence[Path]) -> "Names":
-        """Return the names of files made of two aligned files or of one TSV file."""
+        """Return the names of files made of two aligned files or of one TSV file.
+
+        Raises UsageError for an empty prefix, with which the files would be hidden.
+        """
+        if not prefix:
+            raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
         languages = (
             (language_of(paths[0]), language_of(paths[1]))
             if len(paths) == 2

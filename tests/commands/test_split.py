@@ -114,6 +114,7 @@ def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path)
     few = nmt("split", *files, *prefix, "--dev", 10, "--test", 10)
     assert (few.code, "20 groups of near duplicates" in few.err) == (1, True)
     assert nmt("split", *files).code == 2
+    assert nmt("split", *files, "-o", "").code == 2
     assert nmt("split", *files, *prefix, "--dev", -1).code == 2
     assert nmt("split", "-", files[1], *prefix).code == 2
     assert nmt("split", tmp_path / "absent", files[1], *prefix).code == 1
