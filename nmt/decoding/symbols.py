@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy
+
 from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 from nmt.text.words import WORD
 
@@ -99,7 +101,8 @@ def insert(
         count: words that remain.
     """
     spans = [match.span() for match in WORD.finditer(text)]
-    places = [place_of(each, links, count, len(spans)) for each in symbols]
+    linked = Linked(links, count, len(spans))
+    places = [linked.place_of(each) for each in symbols]
     # From the last place to the first, so that those before stay where they are.
     order = {-1: 0, 1: 1, 0: 2}  # of what is at one word: attached before, attached after, alone
     ranked = [
@@ -110,30 +113,50 @@ def insert(
     return text
 
 
-def place_of(
-    symbol: Symbol, links: Sequence[tuple[int, int]], count: int, words: int
-) -> tuple[int, Symbol]:
-    """Return the word of a translation of so many words that a symbol is attached to or follows.
+class Linked:
+    """The words of a segment and of its translation, with their links."""
 
-    -1: it stands before the first word. A symbol between words stands where it crosses the fewest
-    links. A symbol whose word has no link stands alone.
-    """
-    if not words:
-        return -1, symbol
-    if symbol.side:
-        targets = [target for source, target in links if source == symbol.word and target < words]
-        if targets:
-            return (min(targets) if symbol.side < 0 else max(targets)), symbol
-        symbol = replace(symbol, side=0)
-    if symbol.word >= count:
-        return words - 1, symbol
-    if not symbol.word:
-        return -1, symbol
-    crossed = [
-        sum((source < symbol.word) != (target <= word) for source, target in links)
-        for word in range(words - 1)
-    ]
-    return crossed.index(min(crossed)) if crossed else 0, symbol
+    def __init__(self, links: Sequence[tuple[int, int]], count: int, words: int) -> None:
+        """`count`: words of the segment. words: those of its translation."""
+        self.count, self.words = count, words
+        self._links = numpy.array(links, numpy.int64).reshape(-1, 2)
+        self._targets: dict[int, list[int]] = {}  # of each source word
+        for source, target in links:
+            if target < words:
+                self._targets.setdefault(source, []).append(target)
+
+    def place_of(self, symbol: Symbol) -> tuple[int, Symbol]:
+        """Return the word of the translation that a symbol is attached to or follows.
+
+        -1: it stands before the first word. A symbol between words stands where it crosses the
+        fewest links. A symbol whose word has no link stands alone.
+        """
+        if not self.words:
+            return -1, symbol
+        if symbol.side:
+            targets = self._targets.get(symbol.word)
+            if targets:
+                return (min(targets) if symbol.side < 0 else max(targets)), symbol
+            symbol = replace(symbol, side=0)
+        if symbol.word >= self.count:
+            return self.words - 1, symbol
+        return self.place_between(symbol.word) if symbol.word else -1, symbol
+
+    def place_between(self, word: int) -> int:
+        """Return the first place that crosses the fewest links; `word`: the source word after it.
+
+        A link crosses if its source stands before `word` and its target after the place, or the
+        other way round.
+        """
+        if self.words == 1:
+            return 0
+        is_before = self._links[:, 0] < word
+        targets = numpy.minimum(self._links[:, 1], self.words)
+        before = numpy.bincount(targets[is_before], minlength=self.words + 1)
+        after = numpy.bincount(targets[~is_before], minlength=self.words + 1)
+        # Links before `word` cross until their target is passed; the others cross from there on.
+        crossed = numpy.cumsum(after - before)[: self.words - 1]
+        return int(crossed.argmin())
 
 
 def insert_one(text: str, spans: Sequence[tuple[int, int]], word: int, symbol: Symbol) -> str:

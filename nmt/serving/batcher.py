@@ -26,6 +26,7 @@ MOST_GATHER_SECONDS = 0.01
 TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
 LINE_CHARACTERS = 20  # that the work for a line costs beside its length
 MOST_ATTEMPTS = 3  # to translate a line whose process was killed; alone, from the second on
+ABANDONED_SECONDS = 5  # that a process may go on with lines nobody waits for
 MOST_RESTARTS = 10  # of processes, without a batch in between
 
 
@@ -115,6 +116,7 @@ class Batcher:
             if job.left:
                 with suppress(ValueError):
                     self._queues[candidates].remove(job)
+                self._loop.call_later(ABANDONED_SECONDS, self._end_abandoned, job)
         return [texts_of(each) for each in job.results]
 
     def give_up(self) -> None:
@@ -125,7 +127,8 @@ class Batcher:
 
     def close(self) -> None:
         """End the processes."""
-        for worker in self._items:
+        for worker, items in self._items.items():
+            items.clear()
             if not worker.connection.closed:  # a process that could not be started again
                 self._loop.remove_reader(worker.connection)
                 worker.close()
@@ -177,8 +180,10 @@ class Batcher:
 
     def _next_items(self) -> list[Item]:
         """Return the lines of the next batch; none if none waits."""
-        if self._again:
-            return [self._again.popleft()]  # alone: it may be the one that kills processes
+        while self._again:
+            item = self._again.popleft()
+            if item.job in self._jobs:
+                return [item]  # alone: it may be the one that kills processes
         for candidates, queue in self._queues.items():
             if queue:
                 waiting = sum(len(job.lines) - job.taken for job in queue)
@@ -215,10 +220,6 @@ class Batcher:
     def _replace(self, worker: Worker) -> None:
         """Start another process in place of one that was killed; its lines are tried again."""
         note("a translating process ended, perhaps because memory ran out; it is started again")
-        self._metrics.restarts += 1
-        self._loop.remove_reader(worker.connection)
-        worker.close()
-        worker.join()
         for item in self._items[worker]:
             if item.attempts == MOST_ATTEMPTS:
                 item.job.finish(
@@ -226,13 +227,32 @@ class Batcher:
                 )
             else:
                 self._again.append(Item(item.job, item.index, item.attempts + 1))
-        self._items[worker] = []
         self._restarts += 1
         if self._restarts > MOST_RESTARTS:
             self._on_failure(
                 NmtError("translating processes end again and again; is there enough memory?")
             )
-            return
+        self._restart(worker)
+
+    def _end_abandoned(self, job: Job) -> None:
+        """Start processes again that still work for a request nobody waits for, and for no other.
+
+        One such line may take minutes, and would keep a process from other clients.
+        """
+        for worker, items in self._items.items():
+            is_for_job = any(each.job is job for each in items)
+            if is_for_job and not any(each.job in self._jobs for each in items):
+                note("nobody waits for a long translation any more; its process is started again")
+                worker.kill()
+                self._restart(worker)
+
+    def _restart(self, worker: Worker) -> None:
+        """Start a process in place of one that has ended."""
+        self._metrics.restarts += 1
+        self._items[worker] = []
+        self._loop.remove_reader(worker.connection)
+        worker.close()
+        worker.join()
         try:
             worker.start()
         except OSError as error:

@@ -9,11 +9,13 @@ import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from nmt.errors import NmtError, UsageError, is_out_of_memory
@@ -22,6 +24,7 @@ from nmt.system.log import note
 from nmt.system.processes import deferred_interrupts
 
 STOP_SECONDS = 2  # for a process to end by itself
+PARENT_SECONDS = 1  # between two looks whether the server still runs
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,10 @@ class Worker:
         """End the process: it ends by itself when it waits, and is killed when it works."""
         self.connection.close()
 
+    def kill(self) -> None:
+        """End the process at once, while it works."""
+        self._process.kill()
+
     def join(self) -> None:
         """Wait until the process has ended; kill it if that takes too long."""
         self._process.join(STOP_SECONDS)
@@ -112,6 +119,7 @@ def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
     """Translate batches until the server ends; the body of a process."""
     signal.set_wakeup_fd(-1)
     keep_only(connection)
+    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
     try:
         translator = given.load(note) if isinstance(given, ModelSource) else given
     except NmtError as error:
@@ -121,6 +129,13 @@ def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
     with suppress(EOFError, OSError):  # the server has ended
         while True:
             connection.send(results_of(connection.recv(), translator))
+
+
+def end_with(server: int) -> None:
+    """End this process soon after the server's, which may be killed; the body of a thread."""
+    while os.getppid() == server:
+        time.sleep(PARENT_SECONDS)
+    os._exit(1)
 
 
 def keep_only(connection: Connection) -> None:

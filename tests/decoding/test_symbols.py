@@ -113,3 +113,18 @@ def test_every_symbol_is_in_every_translation() -> None:
         assert all(found.count(symbol.text) == 1 for symbol in symbols)
         rest = found.translate(dict.fromkeys(map(ord, "\u2665\u263a\u2603")))
         assert rest.split() == text.split() or "".join(rest.split()) == "".join(text.split())
+
+
+def test_a_symbol_between_words_stands_where_it_crosses_the_fewest_links() -> None:
+    draw = random.Random(1)
+    for _ in range(500):
+        count, words, word = draw.randint(2, 8), draw.randint(1, 8), draw.randint(1, 7)
+        links = [(draw.randrange(count), draw.randrange(words)) for _ in range(draw.randint(0, 9))]
+        crossed = [
+            sum((source < word) != (target <= place) for source, target in links)
+            for place in range(max(1, words - 1))
+        ]
+        text = " ".join("abcdefgh"[:words])
+        found = insert(text, [Symbol("!!", word)], links, count).split().index("!!") - 1
+        expected = crossed.index(min(crossed)) if word < count else words - 1
+        assert found == expected

@@ -41,6 +41,10 @@ class Puppet:
         """Close the server's end."""
         self.connection.close()
 
+    def kill(self) -> None:
+        """Close the process's end."""
+        self.die()
+
     def join(self) -> None:
         """Do nothing."""
 
@@ -133,6 +137,45 @@ def test_lines_of_a_client_that_went_are_dropped() -> None:
         puppets[0].say([["A"]])
         assert await puppets[0].answer() == ["c"]
         assert await stays == [["C"]]
+
+    assert play(scene) == []
+
+
+def test_a_process_that_works_for_nobody_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
+
+    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
+        for restarts in range(1, 10):  # a client cannot end the server
+            gone = begin(batcher, "a")
+            await puppets[0].batch()
+            waits = begin(batcher, "b")
+            await asyncio.sleep(0)
+            gone.cancel()
+            while puppets[0].started == restarts:
+                await asyncio.sleep(0.001)
+            puppets[0].say(Ready(("en", "de"), 1, 1))
+            assert await puppets[0].answer() == ["b"]
+            assert await waits == [["B"]]
+
+    assert play(scene) == []
+
+
+def test_a_process_that_works_for_others_too_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
+
+    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
+        first = begin(batcher, "a")
+        await puppets[0].batch()
+        gone, stays = begin(batcher, "b"), begin(batcher, "c")
+        await asyncio.sleep(0)
+        puppets[0].say([["A"]])
+        await first
+        assert (await puppets[0].batch()).lines == ["b", "c"]
+        gone.cancel()
+        await asyncio.sleep(0.05)
+        puppets[0].say([["B"], ["C"]])
+        assert await stays == [["C"]]
+        assert puppets[0].started == 1
 
     assert play(scene) == []
 
