@@ -26,7 +26,7 @@ MOST_GATHER_SECONDS = 0.01
 TURN_LINES = 16  # that a request gives to a batch before it is another request's turn
 LINE_CHARACTERS = 20  # that the work for a line costs beside its length
 MOST_ATTEMPTS = 3  # to translate a line whose process was killed; alone, from the second on
-ABANDONED_SECONDS = 5  # that a process may go on with lines nobody waits for
+ABANDONED_SECONDS = 2  # that a process may go on with lines nobody waits for
 MOST_RESTARTS = 10  # of processes, without a batch in between
 
 
