@@ -88,6 +88,11 @@ class SyntheticSubwords:
     def __len__(self) -> int:
         return self.vocabulary
 
+    @property
+    def language_tokens(self) -> tuple[str, ...]:
+        """Return no tokens."""
+        return ()
+
     def control_ids(self) -> list[int]:
         """Return no ids."""
         return []
