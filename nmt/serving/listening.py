@@ -26,7 +26,11 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
     with ExitStack() as stack:
         sockets: list[socket.socket] = []
         for family, address in dict.fromkeys((each[0], each[4]) for each in found):
-            each = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the body
+            # of an answer waits 40 ms, until the client acknowledges the head.
+            each = stack.enter_context(
+                socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            )
             chosen = port or (port_of(sockets) if sockets else 0)
             try:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
