@@ -75,9 +75,9 @@ def _handle_interrupts() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # for each test: CTranslate2 changes it, where a test makes its own
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
 from nmt.interop.ctranslate2_positions import position_count
 from nmt.recipe import parse_recipe
-from nmt.system.cores import core_count
+from nmt.system.cores import core_count, same_core_count
 from nmt.system.digest import sha256_of
 from nmt.system.reading import is_present, read_text
 
@@ -82,7 +82,7 @@ class CTranslate2:
             )
         key = compute_type, position_count(settings)
         if key not in self._loaded:
-            with self._opened(settings) as folder:
+            with self._opened(settings) as folder, same_core_count():
                 try:
                     self._loaded[key] = ctranslate2.Translator(
                         str(folder),

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"  # Linux
@@ -22,6 +24,21 @@ def core_count() -> int:
         if wanted.isdecimal() and int(wanted):
             return min(int(wanted), cores)
     return cores
+
+
+@contextmanager
+def same_core_count() -> Iterator[None]:
+    """Restore PyTorch's number of threads after a block.
+
+    Another library that loads OpenMP may reach PyTorch's copy of it, and change the number.
+    """
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch is not None else 0
+    try:
+        yield
+    finally:
+        if torch is not None:
+            torch.set_num_threads(before)
 
 
 def present_cores() -> int:

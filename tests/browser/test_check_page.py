@@ -31,7 +31,7 @@ def test_findings_have_examples(browser: Browser, check_page: Path) -> None:
     browser.open(check_page)
     assert browser.texts("h1") == ["<i>mine</i>"]
     kinds = [each.get_attribute("data-kind") for each in browser.all(".finding")]
-    assert {*kinds} == {"empty", "invisible", "copied", "duplicates"}
+    assert {*kinds} == {"empty", "invisible", "copied", "duplicates", "markup"}
     assert "<b>bold</b> \\u200btext" in browser.texts(".example .target")
     assert "line 21: target equal to source" in browser.texts(".example .facts")
     assert len(browser.all(".lengths tbody tr")) >= 4

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import nmt as library
 from nmt.artifacts.trained_model import TrainedModel
@@ -195,6 +196,12 @@ def test_python(ct2_folder: Path, skilled_run: Path) -> None:
     with pytest.raises(NmtError, match="the engines are: nmt, ctranslate2"):
         load_for("marian", [ct2_folder], "cpu", print)
     assert set(ENGINES) == {"nmt", "ctranslate2"}
+
+
+def test_pytorch_keeps_its_threads(ct2_folder: Path) -> None:
+    torch.set_num_threads(2)  # CTranslate2 would make it 1
+    library.load(ct2_folder, engine="ctranslate2").translate(["sun moon"])
+    assert torch.get_num_threads() == 2
 
 
 def test_right_to_left(nmt: Run, right_to_left_run: Path, mixed_lines: Path) -> None:

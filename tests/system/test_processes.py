@@ -126,6 +126,8 @@ def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> Non
 
     handled: list[int] = []
     before = signal.signal(signal.SIGTERM, handle)
+    # Tests that a shell started in the background inherit that SIGINT is ignored.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
             interrupted()
@@ -134,6 +136,7 @@ def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> Non
         assert not signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def test_an_error_of_the_function_is_raised_by_map() -> None:
