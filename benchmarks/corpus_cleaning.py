@@ -10,7 +10,7 @@ may be removed.
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -19,6 +19,7 @@ from corpus_damage import (  # type: ignore[import-not-found] # in this folder
     CORPORA,
     SHARE,
     damaged,
+    measured,
     text_of,
     write_pairs,
 )
@@ -97,14 +98,7 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
 def command(folder: Path, seed: int, output: Path | None) -> None:
     """Damage the corpora below FOLDER, multi30k/ and tatoeba/, and clean them."""
-    cells: list[Cell] = []
-    for corpus, name in CORPORA.items():
-        if not sorted(folder.glob(f"{name}.*")):
-            click.echo(f"{corpus}: not below {folder}")
-            continue
-        for cell in measure(folder, corpus, seed):
-            cells.append(cell if not cells or corpus == cells[0].column else replace(cell, goal=""))
-            click.echo(f"{cell.column}: {cell.row}: {cell.value} {cell.unit} {cell.detail}")
+    cells = measured(folder, partial(measure, folder, seed=seed))
     if output:
         made = describe(
             what="what nmt clean --ftfy removes or repairs in damaged corpora",

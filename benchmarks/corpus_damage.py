@@ -9,8 +9,9 @@ faults names. Then one line is dropped from one side, at ten places in turn.
 
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -181,21 +182,27 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
     )
 
 
+def measured(folder: Path, measure: Callable[[str], Iterator[Cell]]) -> list[Cell]:
+    """Print and return the figures that `measure` yields for each corpus that is below a folder."""
+    cells: list[Cell] = []
+    for corpus, name in CORPORA.items():
+        if not sorted(folder.glob(f"{name}.*")):
+            click.echo(f"{corpus}: not below {folder}")
+            continue
+        for cell in measure(corpus):
+            # A table shows the goals of a row one after the other: one of them is enough.
+            cells.append(cell if not cells or corpus == cells[0].column else replace(cell, goal=""))
+            click.echo(f"{cell.column}: {cell.row}: {cell.value} {cell.unit} {cell.detail}")
+    return cells
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
 def command(folder: Path, seed: int, output: Path | None) -> None:
     """Damage the corpora below FOLDER, multi30k/ and tatoeba/, and check them."""
-    cells: list[Cell] = []
-    for corpus, name in CORPORA.items():
-        if not sorted(folder.glob(f"{name}.*")):
-            click.echo(f"{corpus}: not below {folder}")
-            continue
-        for cell in measure(folder, corpus, seed):
-            # A table shows the goals of a row one after the other: one of them is enough.
-            cells.append(cell if not cells or corpus == cells[0].column else replace(cell, goal=""))
-            click.echo(f"{cell.column}: {cell.row}: {cell.value} {cell.unit} {cell.detail}")
+    cells = measured(folder, partial(measure, folder, seed=seed))
     if output:
         made = describe(
             what="what nmt check finds in damaged corpora",

@@ -32,7 +32,7 @@ ADDRESS = re.compile(r"at http://127\.0\.0\.1:([0-9]+)/")
 
 @dataclass(frozen=True)
 class Load:
-    """What so many clients measured."""
+    """Hold the figures that a number of clients measured."""
 
     clients: int
     seconds: float

@@ -24,7 +24,7 @@ Counts = NDArray[numpy.int64]
 
 @dataclass(frozen=True)
 class Context:
-    """What all blocks of a text are examined with."""
+    """Hold what every block of a text is examined with."""
 
     norms: Norms
     limits: CheckLimits
@@ -34,7 +34,7 @@ class Context:
 
 @dataclass(frozen=True)
 class BlockFacts:
-    """What was found in a block of n pairs."""
+    """Hold the findings of a block of n pairs."""
 
     counts: dict[str, int]  # pairs by kind of fault
     examples: dict[str, list[Example]]  # the first ones of each kind

@@ -23,7 +23,7 @@ from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 @dataclass(frozen=True)
 class Task:
-    """What to check."""
+    """Name the texts to check."""
 
     training: tuple[Text, ...]
     held_out: tuple[Text, ...] = ()  # dev and test sets

@@ -1,4 +1,4 @@
-"""What a check finds: counts and examples, in types that become JSON."""
+"""Hold the findings of a check: counts and examples, in types that become JSON."""
 
 from dataclasses import dataclass, replace
 

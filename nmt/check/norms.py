@@ -1,4 +1,4 @@
-"""What is usual in a corpus: lengths, scripts and words of each side, learned from a sample."""
+"""Learn the usual lengths, scripts and words of each side of a corpus from a sample."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Norms:
-    """What the pairs of a corpus are compared with."""
+    """Hold the usual values that the pairs of a corpus are compared with."""
 
     ratio: float  # characters of all targets / characters of all sources
     spread: float  # standard deviation of `deviation` around 0

@@ -32,7 +32,7 @@ Floats = NDArray[numpy.float64]
 
 @dataclass(frozen=True)
 class Quick:
-    """What a quick look at a training corpus of n pairs found."""
+    """Hold the findings of a quick look at a training corpus of n pairs."""
 
     pairs: int
     repeated: int  # pairs that repeat others

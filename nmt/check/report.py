@@ -13,7 +13,7 @@ FORMAT = 1  # of the JSON
 
 @dataclass(frozen=True)
 class TextReport:
-    """What is in one text."""
+    """Describe the content of one text."""
 
     name: str  # "train", "dev", or the name of a test set
     files: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What tells whether two segments belong together: length, numbers, punctuation and cognates.
+"""Compare two segments by their lengths, numbers, punctuation and cognates.
 
 The traits of a corpus are arrays, so that many pairings can be compared at once.
 """

@@ -12,7 +12,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class CleanReport:
-    """What `nmt clean` did."""
+    """Count what `nmt clean` did."""
 
     corpus_clean: int  # version of the format
     nmt: str  # version of the program

@@ -33,7 +33,7 @@ FILTERS = (
 
 @dataclass(frozen=True)
 class Rules:
-    """What is done with each pair."""
+    """Hold the repairs and filters for each pair."""
 
     norms: Norms
     limits: CheckLimits

@@ -42,7 +42,7 @@ class SplitTask:
 
 @dataclass(frozen=True)
 class SplitResult:
-    """What was written."""
+    """Count the pairs that were written."""
 
     pairs: dict[str, int]  # by set, and those that were removed
     files: tuple[Path, ...]
@@ -50,7 +50,7 @@ class SplitResult:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where each pair goes."""
+    """Assign each pair to a set."""
 
     places: Numbers  # (n,) indices of SETS; -1: removed
     firsts: Labels  # (n,) of each pair's group, from 0; -1: an empty side

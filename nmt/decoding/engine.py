@@ -1,4 +1,4 @@
-"""What a translator needs of a search, by this program or by another one, an engine.
+"""Define what a translator needs of a search, by this program or by another one, an engine.
 
 `search_method` has the search of this program. An engine has another: `nmt.interop` makes models
 that bring theirs.

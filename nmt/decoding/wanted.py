@@ -1,4 +1,4 @@
-"""What a user wants to know about translations, besides the best text."""
+"""Hold what a user wants to know about translations, besides the best text."""
 
 from dataclasses import dataclass
 

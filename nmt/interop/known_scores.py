@@ -34,7 +34,7 @@ class CardResult:
 
 @dataclass(frozen=True)
 class CardModel:
-    """What an evaluation card says about a model and its search."""
+    """Hold what an evaluation card says about a model and its search."""
 
     sha256: str
     results: tuple[CardResult, ...]

@@ -29,7 +29,7 @@ CLOSE = 1e-4  # between two computations of a table of positions
 
 @dataclass(frozen=True)
 class MarianModel:
-    """What is known of a model before its weights are read."""
+    """Describe a model before its weights are read."""
 
     file: Path  # that of the weights, for messages
     settings: ModelSettings
@@ -42,7 +42,7 @@ class MarianModel:
 
     @property
     def is_joint(self) -> bool:
-        """Whether both languages have one vocabulary."""
+        """True if both languages have one vocabulary."""
         return self.vocabulary.source == self.vocabulary.target
 
     def weights(self) -> dict[str, Array]:

@@ -66,7 +66,7 @@ class Interface:
         return Answer(self.state.catalogue.languages())
 
     async def health(self, request: Request) -> Response:
-        """Answer `GET /health`: 200, or 503 from the moment when the server is told to stop."""
+        """Answer `GET /health`: 200, or 503 once the server begins to stop."""
         if self.state.is_stopping:
             return Answer({"status": "stopping"}, 503)
         return Answer({"status": "ok"})

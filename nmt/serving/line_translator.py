@@ -28,7 +28,7 @@ FIRST_LINES = ("1", "\u2603 a b.", "a b")
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model is, and how it translates; another process can load it too."""
+    """Name a model and how it translates; another process can load it too."""
 
     path: Path
     languages: tuple[str, str] | None  # None: those of the model
@@ -81,7 +81,7 @@ def model_source(
 
 @dataclass(frozen=True)
 class Ready:
-    """What a process says when it has loaded its model."""
+    """Tell the server that a process has loaded its model."""
 
     languages: tuple[str, str]
     most_candidates: int

@@ -35,7 +35,7 @@ class Histogram:
 
 
 class Metrics:
-    """What the server has done since its start, and what it does now."""
+    """Count what the server has done since its start, and what it does now."""
 
     def __init__(self) -> None:
         """Begin to count."""

@@ -1,4 +1,4 @@
-"""What all requests to a server share, and its limits."""
+"""Hold what all requests to a server share, and its limits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Limits:
 
 @dataclass
 class State:
-    """What all requests share."""
+    """Hold what all requests share."""
 
     catalogue: Catalogue
     limits: Limits

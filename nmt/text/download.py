@@ -32,7 +32,7 @@ class AbsentError(NmtError):
 
 @dataclass(frozen=True)
 class Advice:
-    """What the messages about a download advise, and how large the file may be."""
+    """Hold the advice in messages about a download, and how large the file may be."""
 
     address: str = "correct the address in the recipe"  # if the server has no such file
     digest: str = "correct sha256 in the recipe"  # if another SHA-256 is expected

@@ -1,4 +1,4 @@
-"""What `nmt clean` leaves of corpora that are damaged on purpose."""
+"""Measure what `nmt clean` leaves of corpora that are damaged on purpose."""
 
 from importlib import import_module
 from pathlib import Path

@@ -48,7 +48,7 @@ def test_text_that_cannot_be_used_is_named_and_nothing_is_written(
 def test_a_failure_leaves_nothing_in_the_way(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: BaseException, place: str
 ) -> None:
-    """The same command works afterwards."""
+    """Run the same command again: it works."""
     paths = write(tmp_path, text(30))
 
     def fail(*arguments: object) -> None:

@@ -15,6 +15,13 @@ from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
 from nmt.text.tokenizer import PAD, Tokenizer, learn_subwords
 
+MARIAN = {  # the settings of Marian's models, but with three matrices
+    "model.positions": "sinusoidal_halves",
+    "model.activation": "silu",
+    "model.attention_bias": True,
+    "model.softmax_bias": True,
+    "model.tied": "none",
+}
 SHAPE = {
     "model.d_model": 16,
     "model.d_ff": 24,

@@ -1,4 +1,4 @@
-"""What CTranslate2 cannot do is named; folders that it does not load are, too."""
+"""Check that messages name what CTranslate2 cannot do, and folders that it does not load."""
 
 from pathlib import Path
 

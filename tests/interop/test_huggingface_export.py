@@ -14,6 +14,7 @@ from nmt.interop.huggingface_architecture import architecture_of
 from nmt.interop.huggingface_export import write
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.interop.models import (
+    MARIAN,
     batch,
     greedy,
     logits_of,
@@ -24,13 +25,6 @@ from tests.interop.models import (
 
 transformers = pytest.importorskip("transformers")
 
-MARIAN = {
-    "model.positions": "sinusoidal_halves",
-    "model.activation": "silu",
-    "model.attention_bias": True,
-    "model.softmax_bias": True,
-    "model.tied": "none",
-}
 SHAPES: list[dict[str, Any]] = [
     {},
     {"model.tied": "target"},

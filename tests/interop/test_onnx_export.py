@@ -13,6 +13,7 @@ from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.interop.models import (
+    MARIAN,
     batch,
     greedy,
     logits_of,
@@ -29,13 +30,6 @@ MODERN = {
     "model.norm_kind": "rms",
     "model.activation": "swiglu",
     "model.positions": "rotary",
-}
-MARIAN = {
-    "model.positions": "sinusoidal_halves",
-    "model.activation": "silu",
-    "model.attention_bias": True,
-    "model.softmax_bias": True,
-    "model.tied": "none",
 }
 SHAPES: list[dict[str, Any]] = [
     {},

@@ -39,7 +39,7 @@ def test_odd_width_ends_in_a_sine() -> None:
 
 
 def test_hand_worked_halves() -> None:
-    """The same angles: all sines, then all cosines; an odd width has one more sine."""
+    """Check all sines, then all cosines, of equal angles; an odd width has one more sine."""
     expected = [math.sin(2), math.sin(0.02), math.cos(2), math.cos(0.02)]
     assert sinusoids_in_halves(3, 4)[2].tolist() == pytest.approx(expected, abs=1e-7)
     last = 10_000 ** (-2 / 3)
