@@ -22,8 +22,9 @@ FLOORS = [
     {"api"},
     {"serving"},
     {"interop"},
-    {"studio"},
+    {"studio", "advice", "augmentation"},
     {"training", "reranking", "cleaning"},
+    {"diagnosis"},
     {"evaluation", "check"},
     {"decoding"},
     {"artifacts"},
@@ -32,7 +33,7 @@ FLOORS = [
     {"config", "setting", "errors", "system"},
 ]
 # Parts of the lowest floor may import each other; elsewhere neighbours may not.
-SHARED_FLOORS = {12}
+SHARED_FLOORS = {13}
 
 # What commands import only when they run.
 HEAVY = (
@@ -44,6 +45,9 @@ HEAVY = (
     "nmt.interop",
     "nmt.check",
     "nmt.cleaning",
+    "nmt.advice",
+    "nmt.augmentation",
+    "nmt.diagnosis",
     "nmt.serving",
     "nmt.studio.explain",
     "nmt.decoding",

@@ -1,0 +1,1 @@
+"""Advise on settings for a corpus of one's own: vocabulary, shape, batch, updates and hours."""

@@ -1,0 +1,1 @@
+"""Make more training text with models: `nmt augment`."""

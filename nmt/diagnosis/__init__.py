@@ -1,0 +1,1 @@
+"""Say in plain words what goes wrong in a training, and what to change."""
