@@ -13,7 +13,7 @@ from nmt.interop.huggingface_folder import CONFIG
 from nmt.interop.marian_model import MarianModel
 from nmt.recipe.rules import check_recipe
 from nmt.system.log import Notify
-from nmt.system.reading import entries, is_present
+from nmt.system.reading import check_regular, entries, is_present
 from nmt.text.languages import is_language
 from nmt.text.tokenizer import Tokenizer
 
@@ -49,6 +49,9 @@ def read_model(path: Path) -> MarianModel:
     """Return what the files at a path say about their model."""
     if not is_present(path):
         raise NmtError(f"{path} does not exist; name the folder of a model")
+    for each in entries(path) if path.is_dir() else [path]:
+        if each.exists() and not each.is_dir():
+            check_regular(each, "the file")  # reading a pipe could wait for ever
     if is_present(path / CONFIG):
         return huggingface_folder.read_folder(path)
     if file := marian_folder.find_npz(path):

@@ -202,7 +202,7 @@ def test_a_failed_output_is_not_marked(tmp_path: Path) -> None:
 
 
 def test_the_file_of_stdout_is_written_through(tmp_path: Path) -> None:
-    """What a shell has redirected to a file follows what is there: `>> FILE` loses nothing."""
+    """Append what a shell redirects with `>> FILE`: the file keeps its content."""
     log = tmp_path / "log"
     log.write_text("old\n")
     code = (

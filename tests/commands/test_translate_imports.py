@@ -1,4 +1,4 @@
-"""What `nmt translate` imports: PyTorch only if the translation needs it."""
+"""Imports of `nmt translate`: PyTorch only if the translation needs it."""
 
 import subprocess
 import sys

@@ -146,7 +146,7 @@ def test_known_text_is_translated_without_a_note(nmt: Run, tiny_run: Path, tmp_p
 def test_sentences_between_carriage_returns_are_kept(
     nmt: Run, skilled_run: Path, tmp_path: Path
 ) -> None:
-    """As in text of old Macintoshs, whose lines end so."""
+    """Text of old Macintoshes has such line ends."""
     (tmp_path / "apart").write_text("sun moon\nrain\nstar tree\n")
     sun, rain, star = translate(nmt, skilled_run, tmp_path / "apart").out.split("\n")[:-1]
     assert all((sun, rain, star))

@@ -126,7 +126,7 @@ def test_full_width_equals_exhaustive_search(case: str, seed: int) -> None:
 @pytest.mark.parametrize("width", [1, 2, 4])
 @pytest.mark.parametrize("case", CASES)
 def test_a_narrow_beam_places_the_terms(case: str, width: int) -> None:
-    """Where there is room for them, outputs have all terms, whatever the beam."""
+    """If there is room for them, outputs have all terms, whatever the beam."""
     for seed in range(3):
         found = search(Table(seed, 3.0), CASES[case], width, n_best=width, lengths=[9, 9, 9])
         for wanted, outputs in zip(CASES[case], found, strict=True):

@@ -115,6 +115,8 @@ POOLS: dict[str, list[str]] = {
     "init_from": MODELS,
     "runs": FOLDERS,
     "output": OUTPUTS,
+    "page": OUTPUTS,
+    "prefix": [*FOLDERS, *OUTPUTS],
     "cards": OUTPUTS,
     "card": OUTPUTS,
     "data_dir": [".", "folder", "none", "notes.txt", "runs"],

@@ -72,7 +72,7 @@ def file(tmp_path: Path) -> Path:
 @share
 @given(content=seeded(seal))
 def test_checkpoint_manifests(file: Path, content: bytes) -> None:
-    """What is read can be a progress: ranges hold and both files have a digest."""
+    """A file that is read holds a possible progress: ranges hold and both files have a digest."""
     file.write_bytes(content)
     manifest = value_or_error(lambda: read_manifest(file, 8))
     if manifest is not None:

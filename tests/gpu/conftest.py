@@ -1,4 +1,4 @@
-"""Where the tests of a GPU run: on a GPU, and on the CPU, so that they are known to work.
+"""Devices of the tests of a GPU: a GPU, and the CPU, so that they are known to work.
 
 `pretended` is the path of a GPU on tensors of the CPU (`benchmarks/pretend_device.py`).
 """

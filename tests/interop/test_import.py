@@ -1,6 +1,7 @@
 """`nmt import`: OPUS-MT models as Hugging Face lays them out, and what is refused."""
 
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable
@@ -234,6 +235,14 @@ def test_what_cannot_be_imported_is_named(name: str, copied: Path, nmt: Run) -> 
     assert found.err.count("\n") == 1
     assert not Path("new.safetensors").exists()
     assert not Path("executed").exists()
+
+
+def test_a_pipe_among_the_files_is_refused(copied: Path, nmt: Run) -> None:
+    """Reading it would wait for ever."""
+    (copied / "config.json").unlink()
+    os.mkfifo(copied / "config.json")
+    found = nmt("import", copied, "-o", "new.safetensors")
+    assert (found.code, "config.json is a pipe or a device" in found.err) == (1, True)
 
 
 def test_other_pickles_are_not_executed(copied: Path, nmt: Run) -> None:

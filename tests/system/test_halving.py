@@ -1,4 +1,4 @@
-"""What does not fit is halved until it does; other errors pass."""
+"""Work that does not fit is halved until it does; other errors pass."""
 
 from collections.abc import Sequence
 

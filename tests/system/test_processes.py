@@ -73,7 +73,7 @@ def test_a_process_killed_before_work_is_submitted_is_reported(
 
 
 def test_a_pool_that_is_no_longer_used_leaves_no_thread_and_no_process() -> None:
-    """What still ended in a thread while Python exits would close the pipes that Python writes."""
+    """A pool that ended in a thread while Python exits would close the pipes that Python writes."""
     before = threading.enumerate()
     pool = ProcessPool(2)
     list(pool.map(abs, [-1, -2, -3]))

@@ -1,4 +1,4 @@
-"""What a GPU is fed with, and how late its results are read, changes no result.
+"""The feed of a GPU, and how late its results are read, change no result.
 
 The pace of a GPU is tried on the CPU: batches come from a thread, results one update late, lengths
 in multiples.
