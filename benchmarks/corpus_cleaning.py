@@ -31,7 +31,7 @@ from nmt.check.reading import Refused, Text, read_leniently
 from nmt.check.segment import Segment
 from nmt.cleaning.clean import CleanTask, clean
 from nmt.cleaning.rules import FILTERS
-from nmt.text.first_recipe import GivenText
+from nmt.text.given_text import GivenText
 
 REPETITION = ("duplicates", "near_duplicates")
 

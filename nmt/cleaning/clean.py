@@ -18,7 +18,7 @@ from nmt.cleaning.rules import ALWAYS, Rules
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.text.encode import chunks_of
-from nmt.text.first_recipe import GivenText
+from nmt.text.given_text import GivenText
 
 COMMAND = "clean"
 REJECTED = "rejected"

@@ -15,8 +15,8 @@ from nmt.cleaning.files import Names, check_paths, row, text_outputs
 from nmt.cleaning.groups import Labels, groups_of
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
-from nmt.text.first_recipe import GivenText
-from nmt.text.held_out import HELD_OUT_SHARE, MOST_HELD_OUT, Pair
+from nmt.text.given_text import GivenText, Pair
+from nmt.text.held_out import HELD_OUT_SHARE, MOST_HELD_OUT
 
 COMMAND = "split"
 SETS = ("train", "dev", "test")

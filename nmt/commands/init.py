@@ -16,8 +16,8 @@ from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
 
 if TYPE_CHECKING:
+    from nmt.advice.first_recipe import FirstRecipe, Wish
     from nmt.recipe.fine_tuning import TrainedModel
-    from nmt.text.first_recipe import FirstRecipe, Wish
 
 
 def language_code(text: str) -> str:
@@ -112,9 +112,10 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
+    from nmt.advice.first_recipe import Wish, make_recipe
     from nmt.artifacts.outputs import check_new
     from nmt.system.log import note
-    from nmt.text.first_recipe import GivenText, Wish, make_recipe
+    from nmt.text.given_text import GivenText
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))

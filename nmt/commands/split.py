@@ -52,7 +52,7 @@ def command(
     """
     from nmt.cleaning.split import REMOVED, SplitTask, split
     from nmt.system.log import note
-    from nmt.text.first_recipe import GivenText
+    from nmt.text.given_text import GivenText
 
     result = split(SplitTask(GivenText(source, target), prefix, dev, test, seed))
     sizes = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())

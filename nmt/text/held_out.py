@@ -21,6 +21,7 @@ from typing import IO
 
 from nmt.errors import NmtError
 from nmt.recipe.choice import RARE_SHARE, CorpusFacts
+from nmt.text.given_text import Pair
 
 HELD_OUT_SHARE = 1 / 20  # of the sources go into the dev set, and as many into the test set
 MOST_HELD_OUT = 1000  # pairs in each of them; scores of 1,000 pairs are steady within a point
@@ -28,8 +29,6 @@ MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of m
 WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer piece
 HASH_BYTES = 8
 XZ_PRESET = 1  # higher presets save little space and take many times as long
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)

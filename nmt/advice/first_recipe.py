@@ -1,13 +1,12 @@
 """Make the first recipe for a corpus of one's own: divide the text and choose the settings."""
 
-import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from nmt.config import Recipe, TextFiles
+from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, parse_recipe
 from nmt.recipe.choice import (
@@ -24,58 +23,20 @@ from nmt.recipe.toml import toml_key, toml_value
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify, progress_bar
-from nmt.system.reading import check_file, entries
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.system.reading import entries
+from nmt.text.given_text import GivenText, Pair
 from nmt.text.held_out import (
     Division,
-    Pair,
     Survey,
     divided,
     source_hashes,
     survey,
     write_division,
 )
-from nmt.text.opening import STDIN
 from nmt.text.tokenizer import most_tokens
 
 FEW_PAIRS = 1000
 SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
-
-
-@dataclass(frozen=True)
-class GivenText:
-    """Aligned text that a user has: two files, or one TSV file."""
-
-    source: Path
-    target: Path | None = None
-
-    @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files."""
-        return (self.source, self.target) if self.target else (self.source,)
-
-    def check(self) -> None:
-        """Raise NmtError or UsageError unless there are files that can be read, and twice."""
-        for path in self.paths:
-            if path == STDIN:
-                raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
-            check_file(path, "the file")
-            if not path.is_file():
-                raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
-        if self.target and self.source.samefile(self.target):
-            raise UsageError(f"{self.source} is given as source and as target; give two files")
-        next(self.pairs(), None)
-
-    def pairs(self) -> Iterator[Pair]:
-        """Yield the pairs; raises NmtError, with the line, for text that does not align."""
-        names = [str(path) for path in self.paths]
-        files = TextFiles(names[0], names[1]) if self.target else TextFiles(tsv=names[0])
-        return read_pairs(files, DataFolder(Path()), Recipe("init"))
-
-    def entry(self, data_dir: Path) -> dict[str, str]:
-        """Return the table that names the files in a recipe."""
-        names = [name_below(path, data_dir) for path in self.paths]
-        return dict(zip(("source", "target") if self.target else ("tsv",), names, strict=True))
 
 
 @dataclass(frozen=True)
@@ -285,16 +246,3 @@ def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
         Choice("data.dev", [entry("dev", wish.dev)], dev),
         Choice(f"data.test.{toml_key(wish.name)}", entry("test", wish.test), test),
     ]
-
-
-def name_below(path: Path, data_dir: Path) -> str:
-    """Return the name by which a recipe finds a file: relative to the data folder, or absolute.
-
-    Raises UsageError for a name that a recipe cannot contain.
-    """
-    whole = Path(os.path.abspath(path))
-    folder = Path(os.path.abspath(data_dir))
-    name = (whole.relative_to(folder) if whole.is_relative_to(folder) else whole).as_posix()
-    if not name.isprintable():
-        raise UsageError(f"a recipe cannot contain the name {name!r}; rename the file or folder")
-    return name
