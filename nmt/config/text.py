@@ -17,6 +17,11 @@ class TextFiles:
     tsv: str = setting("", "instead of source and target: one file with a tab between them")
     labels: str = setting("", "labels, one per line; `nmt evaluate` counts exact matches by label")
     references: tuple[str, ...] = setting((), "files of further references of a test set")
+    tag: str = setting(
+        "",
+        "token before each source of a training corpus, such as <BT> for synthetic sources (Caswell"
+        " et al., 2019)",
+    )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -63,6 +68,11 @@ class DataSettings:
     max_ratio: float = setting(
         9.0, "longer side / shorter side, in tokens; pairs above it are dropped", (1, 65_000)
     )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Tags of the training corpora, each once, in the order of their first corpus."""
+        return tuple(dict.fromkeys(files.tag for files in self.train if files.tag))
 
     @property
     def file_names(self) -> tuple[str, ...]:

@@ -76,9 +76,13 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
     """Return the ids that the search treats specially.
 
     With two vocabularies, V is the size of the larger one. If that is the source's, the ids beyond
-    the target's have no meaning and are never an output. Nor are bytes that would end a line.
+    the target's have no meaning and are never an output. Nor are bytes that would end a line, and
+    tags of sources.
     """
-    meaningless = range(len(tokenizer.target), len(tokenizer))
+    target = tokenizer.target
+    meaningless = range(len(target), len(tokenizer))
     return SpecialIds(
-        BOS, EOS, never=(PAD, UNK, BOS, *tokenizer.target.control_ids(), *meaningless)
+        BOS,
+        EOS,
+        never=(PAD, UNK, BOS, *target.tag_ids(), *target.control_ids(), *meaningless),
     )

@@ -1,12 +1,17 @@
 """Rules for recipes: each setting is within its range, and settings work together."""
 
+import re
+
 from nmt.config import SECTIONS, Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import DECLARED, checked_value, get_setting
 from nmt.recipe.size import least_parameters
 from nmt.recipe.tables import check_recipe_name
 
 MOST_PARAMETERS = 10**11
+TAG = re.compile(r"<[^\s<>]{1,40}>")
+BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -60,6 +65,23 @@ def check_together(recipe: Recipe) -> None:
             " train.bpe_dropout to 0"
         )
     check_guided_alignment(recipe)
+    check_tags(recipe)
+
+
+def check_tags(recipe: Recipe) -> None:
+    """Raise NmtError for a tag that cannot be a token, or for one outside the training text."""
+    for tag in recipe.data.tags:
+        if not TAG.fullmatch(tag) or tag in SPECIAL_TOKENS or BYTE.fullmatch(tag):
+            raise NmtError(
+                f"recipe {recipe.name}: data.train has the tag {shown(tag)}, but a tag is a name in"
+                " angle brackets without spaces, such as <BT>, and no special token"
+            )
+    for files in (*recipe.data.dev, *recipe.data.test.values()):
+        if files.tag:
+            raise NmtError(
+                f"recipe {recipe.name}: {' + '.join(files.names)} has the tag {files.tag}, but only"
+                " training text has tags; leave it out"
+            )
 
 
 def check_guided_alignment(recipe: Recipe) -> None:

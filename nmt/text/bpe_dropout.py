@@ -90,7 +90,7 @@ class BpeDropout:
         ids = {
             piece: each
             for each, piece in enumerate(pieces)
-            if each > EOS and not vocabulary.is_byte(piece)
+            if each > EOS and not vocabulary.is_byte(piece) and not vocabulary.is_tag(each)
         }
         # A piece stays whole if one of its characters is not a piece; so do special pieces, and
         # bytes, whose names are spelled with ordinary characters.

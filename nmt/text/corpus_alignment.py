@@ -18,6 +18,7 @@ from nmt.system.log import Notify, progress_bar
 from nmt.text.aligner import Aligner, TokenPairs
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
 from nmt.text.shards import SMALL, WHAT, Shard, damaged, open_array
+from nmt.text.tokenizer import Tokenizer
 
 ALIGNMENT = "alignment"  # the ending of the files, and the name of the manifest's step
 FORMAT = 1  # changes with the aligner
@@ -33,12 +34,12 @@ def align_corpus(
     manifest: Manifest,
     names: Sequence[str],
     shards: Sequence[Shard],
-    vocab_size: int,
+    tokenizer: Tokenizer,
     notify: Notify,
 ) -> None:
     """Align the pairs of shards and write the results beside them, unless that is done.
 
-    names: of the shards.
+    names: of the shards. A tag before a source is aligned to nothing.
     """
     paths = [alignment_path(folder.shards, name) for name in names]
     corpora = sorted(name for name in manifest.steps if name.startswith("train-"))
@@ -46,14 +47,15 @@ def align_corpus(
     if not manifest.needs(ALIGNMENT, key, folder) and all(map(is_whole, paths, shards)):
         return
     manifest.forget(ALIGNMENT)
-    aligner = Aligner.learn(sample(shards), vocab_size)
+    tags = tokenizer.source.tag_ids()
+    aligner = Aligner.learn(sample(shards, tags), len(tokenizer))
     linked = total = 0
     with progress_bar(unit="pair", unit_scale=True, desc="align") as bar:
         for path, shard in zip(paths, shards, strict=True):
             with atomic_path(path) as partial, partial.open("wb") as stream:
                 for start in range(0, len(shard), CHUNK_PAIRS):
                     chosen = numpy.arange(start, min(start + CHUNK_PAIRS, len(shard)))
-                    places = places_of(shard, chosen, aligner)
+                    places = places_of(shard, chosen, aligner, tags)
                     stream.write(places.tobytes())
                     linked += int(numpy.count_nonzero(places))
                     bar.update(len(chosen))
@@ -74,7 +76,7 @@ def is_whole(path: Path, shard: Shard) -> bool:
     return path.is_file() and path.stat().st_size == PLACE.itemsize * len(shard.ids)
 
 
-def sample(shards: Sequence[Shard]) -> TokenPairs:
+def sample(shards: Sequence[Shard], tags: Sequence[int] = ()) -> TokenPairs:
     """Return every k-th pair of shards, with the smallest k that gives few enough cells."""
     cells = sum(
         int((source * target).sum()) for shard in shards for source, target in shard.lengths()
@@ -85,7 +87,7 @@ def sample(shards: Sequence[Shard]) -> TokenPairs:
     for shard in shards:
         indices = numpy.arange(-first % step, len(shard), step)
         first += len(shard)
-        chosen.append(token_pairs(shard, indices))
+        chosen.append(token_pairs(shard, indices, tags)[0])
     return TokenPairs(
         numpy.concatenate([each.source for each in chosen]),
         numpy.concatenate([each.target for each in chosen]),
@@ -94,12 +96,22 @@ def sample(shards: Sequence[Shard]) -> TokenPairs:
     )
 
 
-def token_pairs(shard: Shard, indices: Integers) -> TokenPairs:
-    """Return the pairs of a shard with these indices."""
+def token_pairs(
+    shard: Shard, indices: Integers, tags: Sequence[int]
+) -> tuple[TokenPairs, Integers]:
+    """Return the pairs of a shard with these indices, and how many tags each source has lost (m,).
+
+    tags: ids of tags. A source begins with one at most.
+    """
     shard.check_files()
     found, lengths = shard.pairs(indices)
     ids, is_source = found.astype(numpy.int64), sides(lengths)
-    return TokenPairs(ids[is_source], ids[~is_source], lengths[0::2], lengths[1::2])
+    sources, source_lengths = ids[is_source], lengths[0::2]
+    starts = source_lengths.cumsum() - source_lengths
+    tagged = numpy.isin(sources[starts], tags)
+    sources = numpy.delete(sources, starts[tagged])
+    lost = tagged.astype(numpy.int64)
+    return TokenPairs(sources, ids[~is_source], source_lengths - lost, lengths[1::2]), lost
 
 
 def sides(lengths: Integers) -> NDArray[numpy.bool_]:
@@ -107,12 +119,16 @@ def sides(lengths: Integers) -> NDArray[numpy.bool_]:
     return numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
 
 
-def places_of(shard: Shard, indices: Integers, aligner: Aligner) -> NDArray[numpy.uint16]:
+def places_of(
+    shard: Shard, indices: Integers, aligner: Aligner, tags: Sequence[int] = ()
+) -> NDArray[numpy.uint16]:
     """Return the content of the alignment's file for some pairs of a shard."""
-    pairs = token_pairs(shard, indices)
-    lengths = numpy.stack([pairs.source_lengths, pairs.target_lengths], 1).reshape(-1)
+    pairs, lost = token_pairs(shard, indices, tags)
+    lengths = numpy.stack([pairs.source_lengths + lost, pairs.target_lengths], 1).reshape(-1)
+    found = aligner.align(pairs)
     places = numpy.zeros(lengths.sum(), PLACE)
-    places[~sides(lengths)] = aligner.align(pairs) + 1
+    shifts = numpy.repeat(lost, pairs.target_lengths)
+    places[~sides(lengths)] = numpy.where(found < 0, 0, found + 1 + shifts)
     return places
 
 

@@ -84,7 +84,7 @@ def encode_corpus(
         if parts:
             if share.number == 1:
                 manifest.save()  # the other machines, and a later start, need not count lines
-            corpus = DividedCorpus(folder.shards, name, key, paths, parts, recipe.data)
+            corpus = DividedCorpus(folder.shards, name, key, paths, parts, recipe.data, files.tag)
             encoded = encode_parts(corpus, tokenizer.model, share, pool, verify)
             own = len(share.of(len(parts)))
             if share != ALL or encoded < own:
@@ -104,7 +104,8 @@ def encode_corpus(
         new_shard(folder.shards, name, len(tokenizer)) as writer,
         progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
     ):
-        for chunk in encode_pairs(read_pairs(files, data, recipe), tokenizer, recipe.data):
+        pairs = read_pairs(files, data, recipe)
+        for chunk in encode_pairs(pairs, tokenizer, recipe.data, files.tag):
             writer.add(chunk.pairs)
             counts.update(chunk.counts)
             bar.update(sum(chunk.counts.values()))
@@ -113,9 +114,10 @@ def encode_corpus(
 
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
+    name = " + ".join(files.names) + (f" with the tag {files.tag}" if files.tag else "")
     return (
-        f"{' + '.join(files.names)}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,}"
-        f" with an empty side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
+        f"{name}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,} with an empty side,"
+        f" {counts['too_long']:,} longer than {limits.max_length} tokens,"
         f" {counts['ratio']:,} beyond a length ratio of {limits.max_ratio:g}"
     )
 

@@ -20,7 +20,7 @@ from nmt.system.parallel import Result
 from nmt.system.processes import deferred_interrupts, kill_children, watch_parent
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.word_cache import WordCache
+from nmt.text.word_cache import EncodedSide, WordCache
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
@@ -47,11 +47,12 @@ class EncodedChunk:
 
 
 def encode_pairs(
-    pairs: Iterable[Pair], tokenizer: Tokenizer, limits: DataSettings
+    pairs: Iterable[Pair], tokenizer: Tokenizer, limits: DataSettings, tag: str = ""
 ) -> Iterator[EncodedChunk]:
     """Encode and clean pairs, and yield them in order.
 
-    limits: the maximum length and length ratio of a pair. A large corpus is encoded by one process
+    limits: the maximum length and length ratio of a pair. tag: a token of the vocabulary to put
+    before each source. A large corpus is encoded by one process
     a core. Raises NmtError if one of them is killed.
     """
     chunks = chunks_of(iter(pairs))
@@ -60,11 +61,11 @@ def encode_pairs(
     if len(first) <= CHUNKS_ALONE or workers == 1:
         encoder = Encoder(tokenizer)
         for chunk in chain(first, chunks):
-            yield encoder.encode(chunk, limits, threads=workers)
+            yield encoder.encode(chunk, limits, tag, threads=workers)
         return
     with encoding_pool(workers) as pool:
         yield from in_order(
-            (submit(pool, chunk, tokenizer.model, limits) for chunk in chain(first, chunks)),
+            (submit(pool, chunk, tokenizer.model, limits, tag) for chunk in chain(first, chunks)),
             ahead=2 * workers,
         )
 
@@ -124,7 +125,7 @@ def in_order(futures: Iterator["Future[Result]"], ahead: int) -> Iterator[Result
 
 
 def submit(
-    pool: ProcessPoolExecutor, chunk: Chunk, model: bytes, limits: DataSettings
+    pool: ProcessPoolExecutor, chunk: Chunk, model: bytes, limits: DataSettings, tag: str
 ) -> "Future[EncodedChunk]":
     """Submit a chunk to the pool, which may start a process for it.
 
@@ -133,7 +134,7 @@ def submit(
     killed.
     """
     with deferred_interrupts():
-        return pool.submit(encode_in_worker, chunk, model, limits)
+        return pool.submit(encode_in_worker, chunk, model, limits, tag)
 
 
 class Encoder:
@@ -143,16 +144,20 @@ class Encoder:
         source, target = tokenizer.sides
         first = WordCache(source)
         self.vocab_size = len(tokenizer)
+        self._tag_id = source.tag_id
         self._sides = first, first if source is target else WordCache(target)
 
-    def encode(self, chunk: Chunk, limits: DataSettings, threads: int) -> EncodedChunk:
-        """Encode a chunk and clean it."""
+    def encode(self, chunk: Chunk, limits: DataSettings, tag: str, threads: int) -> EncodedChunk:
+        """Encode a chunk and clean it; tag: as in `encode_pairs`."""
         source, target = (
             model.encode(side, threads)
             for model, side in zip(self._sides, zip(*chunk.pairs, strict=True), strict=True)
         )
         lengths = numpy.stack([source.lengths, target.lengths])  # (2, n)
-        verdicts = judge(lengths, limits)
+        verdicts = judge(lengths, limits, opening=bool(tag))
+        if tag:
+            source = with_opening(source, self._tag_id(tag))
+            lengths = numpy.stack([source.lengths, target.lengths])
         kept = numpy.flatnonzero(verdicts == VERDICTS.index("kept"))
         # Where each segment ends if all targets follow all sources; then source 0, target 0, ...
         ends = lengths.reshape(-1).cumsum().reshape(2, -1)[:, kept].T.reshape(-1)
@@ -166,23 +171,34 @@ class Encoder:
         )
 
 
-def judge(lengths: NDArray[numpy.int64], limits: DataSettings) -> NDArray[numpy.int64]:
+def with_opening(side: EncodedSide, token: int | None) -> EncodedSide:
+    """Return segments that each begin with a token more."""
+    assert token is not None  # noqa: S101 (`nmt.text.learning.check_tags` has found it)
+    starts = side.lengths.cumsum() - side.lengths
+    return EncodedSide(numpy.insert(side.ids, starts, token), side.lengths + 1)
+
+
+def judge(
+    lengths: NDArray[numpy.int64], limits: DataSettings, opening: int = 0
+) -> NDArray[numpy.int64]:
     """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
 
-    lengths (2, n): source and target lengths in tokens.
+    lengths (2, n): source and target lengths in tokens. opening: tokens to come before each source,
+    which count for its greatest length alone.
     """
     shorter, longer = lengths.min(0), lengths.max(0)
+    longest = numpy.maximum(longer, lengths[0] + opening)
     conditions: list[NDArray[numpy.bool_]] = [
         shorter == 0,
-        longer > limits.max_length,
+        longest > limits.max_length,
         longer > limits.max_ratio * shorter,
     ]
     return numpy.select(conditions, [numpy.int64(1), numpy.int64(2), numpy.int64(3)], 0)
 
 
-def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings) -> EncodedChunk:
+def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings, tag: str) -> EncodedChunk:
     """Encode and clean a chunk in a worker process."""
-    return worker_encoder(model).encode(chunk, limits, threads=1)
+    return worker_encoder(model).encode(chunk, limits, tag, threads=1)
 
 
 @lru_cache(maxsize=1)

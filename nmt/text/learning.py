@@ -35,12 +35,14 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     )
     if recipe.tokenizer.joint:
         segments = sample(training_segments(recipe, data), share)
-        return Tokenizer(learn_subwords(segments, recipe.tokenizer).model)
+        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.tags)
+        return Tokenizer(subwords.model)
     source, target = (
         learn_subwords(
             sample(training_segments(recipe, data, slice(side, side + 1)), share),
             recipe.tokenizer,
             f"the {name} side of this corpus",
+            recipe.data.tags if name == "source" else (),
         )
         for side, name in enumerate(("source", "target"))
     )
@@ -54,6 +56,17 @@ def check_learnable(recipe: Recipe) -> None:
             f"recipe {recipe.name}: tokenizer.kind={IMPORTED} is the tokenizer of an imported model"
             " and cannot be learned; name the model with --init-from, or set tokenizer.kind to bpe"
         )
+
+
+def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
+    """Raise NmtError unless the vocabulary of sources has the tags of the training corpora."""
+    for tag in recipe.data.tags:
+        if tokenizer.source.tag_id(tag) is None:
+            raise NmtError(
+                f"recipe {recipe.name}: data.train has the tag {tag}, which the vocabulary of the"
+                " initial model lacks; leave the tag out, or train without train.init_from, so that"
+                " a vocabulary with this tag is learned"
+            )
 
 
 def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDES) -> Iterator[str]:

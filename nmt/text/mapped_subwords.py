@@ -60,6 +60,14 @@ class MappedSubwords(SubwordModel):
         found = LANGUAGE.match(text) if self._languages else None
         return found[0] if found else ""
 
+    def tag_id(self, tag: str) -> int | None:
+        """Return None: a vocabulary that was not learned here has no tags."""
+        return None
+
+    def is_tag(self, piece_id: int) -> bool:
+        """Return False: a vocabulary that was not learned here has no tags."""
+        return False
+
     @property
     def eos_id(self) -> int:
         """Id of the token that ends a segment."""

@@ -51,6 +51,7 @@ class DividedCorpus:
     paths: tuple[Path, ...]  # source and target text
     parts: tuple[Part, ...]
     limits: DataSettings
+    tag: str = ""  # see `nmt.text.encode.encode_pairs`
 
 
 def part_names(name: str, count: int) -> list[str]:
@@ -164,7 +165,7 @@ def write_part(corpus: DividedCorpus, number: int, model: bytes, mark: str) -> i
     counts = Counter(dict.fromkeys(VERDICTS, 0))
     with new_shard(corpus.folder, name, encoder.vocab_size, mark) as writer:
         for chunk in chunks_of(read_part(corpus.paths, part), part.first_line):
-            encoded = encoder.encode(chunk, corpus.limits, threads=1)
+            encoded = encoder.encode(chunk, corpus.limits, corpus.tag, threads=1)
             writer.add(encoded.pairs)
             counts.update(encoded.counts)
     key = part_key(corpus.key, name, len(corpus.parts))

@@ -23,7 +23,7 @@ from nmt.text.corpus_step import (
     needs_encoding,
     shard_name,
 )
-from nmt.text.learning import check_learned, prepare_tokenizer, store_tokenizer
+from nmt.text.learning import check_learned, check_tags, prepare_tokenizer, store_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.parts import ALL, Share
 from nmt.text.shards import ENDINGS, Shard, open_shard
@@ -68,7 +68,7 @@ def prepare(
         )
     if not recipe.train.guided_alignment:
         return prepared
-    align_corpus(folder, manifest, shards, prepared.shards, len(prepared.tokenizer), notify)
+    align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify)
     return with_alignments(prepared, folder, shards)
 
 
@@ -93,7 +93,7 @@ def do_steps(
     dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [[manifest.hash_file(path) for path in files] for files in paths]
     if given_tokenizer is None:
-        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer))
+        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
     else:
         key = hash_of("given", sha256(given_tokenizer))
     if share.number > 1:
@@ -102,9 +102,12 @@ def do_steps(
         tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest, key)
+    check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
-        key = hash_of(sha256(tokenizer.model), hashes[index], limits)
+        # Without a tag the key is as it was before there were tags, so that old runs go on.
+        tag = filter(None, [files.tag])
+        key = hash_of(sha256(tokenizer.model), hashes[index], limits, *tag)
         name = shard_name(index)
         if needs_encoding(folder, manifest, name, key, notify, verify):
             if share == ALL:

@@ -1,6 +1,7 @@
 """A SentencePiece model: subwords of byte-pair encoding (section 5.1), characters or words."""
 
 from collections.abc import Sequence
+from itertools import count, takewhile
 from typing import Any
 
 from nmt.errors import DamagedError, NmtError
@@ -58,6 +59,19 @@ class SubwordModel:
     def language_token(self, text: str) -> str:
         """Return the language token that a text begins with; "" if there is none."""
         return ""
+
+    def tag_id(self, tag: str) -> int | None:
+        """Return the id of a tag of training corpora; None if the vocabulary does not have it."""
+        found = int(self._processor.piece_to_id(tag))
+        return found if self.is_tag(found) else None
+
+    def is_tag(self, piece_id: int) -> bool:
+        """Return whether an id is that of a tag of training corpora, which no text contains."""
+        return piece_id > EOS and bool(self._processor.is_control(piece_id))
+
+    def tag_ids(self) -> list[int]:
+        """Return the ids of all tags of training corpora."""
+        return [*takewhile(self.is_tag, count(EOS + 1))]  # SentencePiece puts them first
 
     def __len__(self) -> int:
         """Return the size of the vocabulary V, special tokens included."""

@@ -5,7 +5,7 @@ A recipe may choose characters or words instead, and one vocabulary for each lan
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from os import cpu_count
 from pathlib import Path
 
@@ -95,14 +95,17 @@ TOO_MANY = 1_000_000  # tokens: more than a small text has
 
 
 def learn_subwords(
-    segments: Iterable[str], settings: TokenizerSettings, name: str = "this corpus"
+    segments: Iterable[str],
+    settings: TokenizerSettings,
+    name: str = "this corpus",
+    tags: Sequence[str] = (),
 ) -> SubwordModel:
     """Learn a subword model from the segments of both languages, or of one.
 
     A BPE vocabulary has exactly `vocab_size` tokens. A vocabulary of characters or words has at
     most so many, the most frequent; all others are unknown, and so are words of more than
-    `LONGEST_WORD` characters. Text is normalised (SentencePiece's
-    NFKC), except that words keep all their characters.
+    `LONGEST_WORD` characters. Text is normalised (SentencePiece's NFKC), except that words keep all
+    their characters. Tags are tokens that no text contains; they count as part of the vocabulary.
 
     Raises NmtError if the text is too small for a BPE vocabulary of this size, or if the vocabulary
     is too small for the text's characters; `name` names the text in the message.
@@ -144,6 +147,7 @@ def learn_subwords(
             unk_id=UNK,
             bos_id=BOS,
             eos_id=EOS,
+            control_symbols=[*tags],
             minloglevel=2,
         )
     except RuntimeError as error:
