@@ -46,9 +46,11 @@ def text_of(folder: Path, name: str) -> Text:
     return Text(name, tuple(found))
 
 
-def damaged(pairs: Sequence[Pair], draw: Random) -> tuple[list[Pair], dict[str, list[int]]]:
-    """Return damaged pairs, and the places of each fault."""
-    size = max(1, int(SHARE * len(pairs)))
+def damaged(
+    pairs: Sequence[Pair], draw: Random, share: float = SHARE
+) -> tuple[list[Pair], dict[str, list[int]]]:
+    """Return damaged pairs, and the places of each fault; share: of the pairs, for each fault."""
+    size = max(1, int(share * len(pairs)))
     places = draw.sample(range(len(pairs)), len(pairs))
     kept = places[-len(pairs) // 4 :]  # never damaged, so that they can be put elsewhere
     rest = iter(places[: -len(pairs) // 4])
