@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.commands import main
 
 WORDS = ["sun", "moon", "star", "rain", "snow", "wind", "tree", "leaf", "root", "seed"]
@@ -133,6 +135,13 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(before)
     return folder / "runs" / "tiny"
+
+
+@pytest.fixture
+def run(tiny_run: Path, tmp_path: Path) -> RunFolder:
+    """Return a copy of the tiny run that a test may change."""
+    shutil.copytree(tiny_run, tmp_path / "copy", ignore=shutil.ignore_patterns("checkpoints"))
+    return RunFolder(tmp_path / "copy")
 
 
 @pytest.fixture(scope="session")

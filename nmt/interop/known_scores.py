@@ -7,9 +7,9 @@ from typing import Any
 
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, run_of
+from nmt.diagnosis.records import ValidationRecord, parse_record, score_measure
 from nmt.errors import DamagedError
 from nmt.studio.report.history import read_cards
-from nmt.studio.report.records import ValidationRecord, parse_record, score_measure
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import convert
 from nmt.system.log import note

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from nmt.diagnosis.records import Figures, score_measure
 from nmt.recipe.size import count_parameters
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.runs import PlannedRun, is_diverged
 from nmt.studio.ablation.variants import Change, Variant
 from nmt.studio.report.history import DEV_FIGURES, Curve, History, curves, read_history
-from nmt.studio.report.records import Figures, score_measure
 from nmt.text.tokenizer import load_tokenizer
 
 FINISHED = "finished"

@@ -17,11 +17,11 @@ import torch
 from nmt.artifacts.outputs import check_run_folder
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
+from nmt.diagnosis.records import Record, read_records, score_measure
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
 from nmt.studio.ablation.variants import Variant, with_seed
 from nmt.studio.report.page import try_write_report
-from nmt.studio.report.records import Record, read_records, score_measure
 from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder

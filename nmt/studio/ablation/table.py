@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable
 
+from nmt.diagnosis.records import Figures
 from nmt.evaluation.markdown import code, table
 from nmt.studio.ablation.results import (
     AblationResult,
@@ -11,7 +12,6 @@ from nmt.studio.ablation.results import (
     Spread,
     VariantResult,
 )
-from nmt.studio.report.records import Figures
 
 LOSS_DIGITS, PERPLEXITY_DIGITS, SCORE_DIGITS, MINUTES_DIGITS = 3, 2, 2, 1
 MISSING = "–"

@@ -6,6 +6,7 @@ from typing import Any
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.diagnosis.records import ValidationRecord
 from nmt.recipe import toml_value
 from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
@@ -18,7 +19,6 @@ from nmt.studio.report.history import (
     curves,
     read_history,
 )
-from nmt.studio.report.records import ValidationRecord
 from nmt.system.log import note
 
 Data = dict[str, Any]

@@ -8,15 +8,15 @@ from typing import Any
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.evaluation.scores import Measure
-from nmt.studio.report.records import (
+from nmt.diagnosis.records import (
     Record,
     TrainRecord,
     ValidationRecord,
     read_records,
     score_measure,
 )
+from nmt.errors import NmtError
+from nmt.evaluation.scores import Measure
 from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
 from nmt.system.reading import entries, read_bytes

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.evaluation.sample import Sample
-from nmt.evaluation.scores import Measure
-from nmt.studio.report.records import (
+from nmt.diagnosis.records import (
     Figures,
     Record,
     TrainRecord,
@@ -17,6 +15,8 @@ from nmt.studio.report.records import (
     read_records,
     score_measure,
 )
+from nmt.evaluation.sample import Sample
+from nmt.evaluation.scores import Measure
 
 
 @pytest.fixture
