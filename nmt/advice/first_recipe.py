@@ -1,11 +1,14 @@
 """Make the first recipe for a corpus of one's own: divide the text and choose the settings."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from nmt.advice.survey import Survey, survey
+from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, parse_recipe
@@ -25,15 +28,8 @@ from nmt.system.devices import pick_device
 from nmt.system.log import Notify, progress_bar
 from nmt.system.reading import entries
 from nmt.text.given_text import GivenText, Pair
-from nmt.text.held_out import (
-    Division,
-    Survey,
-    divided,
-    source_hashes,
-    survey,
-    write_division,
-)
 from nmt.text.tokenizer import most_tokens
+from nmt.text.writing import text_file
 
 FEW_PAIRS = 1000
 SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
@@ -86,7 +82,7 @@ class FirstRecipe:
     settings: ChosenSettings
     survey: Survey
     sets: dict[str, int]  # the numbers of pairs in the sets that were written
-    shared: int  # sources that are in both a given dev set and a given test set
+    shared: int  # pairs of a given test set with a side that is nearly in a given dev set
 
 
 def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
@@ -102,14 +98,18 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
         each.entry(wish.data_dir)  # its names can stand in a recipe
     if wish.held_out:
         check_folder(wish.folder)
-    known = [source_hashes(each.pairs()) for each in given]
-    found = survey(shown(wish.text.pairs(), "read"), frozenset().union(*known))
+    known, shared = read_given(given)
+    found = survey(shown(wish.text.pairs(), "read"), known)
     if not found.facts.pairs:
-        other = ", whose source is in no given dev or test set" if found.overlap else ""
+        other = ", unless it is in a given dev or test set" if found.overlap else ""
         raise NmtError(f"{wish.text.source} has no pair with text on both sides{other}")
-    shared = len(known[0] & known[1]) if len(known) > 1 else 0
-    division = found.divide(dev=wish.dev is None, test=wish.test is None)
-    settings = fitting_settings(wish, found, division)
+    plan = hold_out(
+        found.rows,
+        Sizes(dev=0 if wish.dev else None, test=0 if wish.test else None),
+        name=str(wish.text.source),
+        fix="give a dev and a test set with --dev and --test",
+    )
+    settings = fitting_settings(wish, found, plan)
     warn(wish, found, shared, notify)
     is_divided = bool(wish.held_out or found.overlap)
     data = data_choices(wish, is_divided=is_divided)
@@ -123,8 +123,18 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
         recipe = replace(recipe, model=base.model, tokenizer=base.tokenizer, decode=base.decode)
     check_together(recipe)
     text = commented_recipe(first_lines, data, settings, extends)
-    sets = write_files(wish, text, division if is_divided else None)
+    sets = write_files(wish, text, plan if is_divided else None)
     return FirstRecipe(recipe, settings, found, sets, shared)
+
+
+def read_given(given: Sequence[GivenText]) -> tuple[Sides, int]:
+    """Return the segments of given sets, and how many pairs are nearly in an earlier one."""
+    known, shared = Sides(), 0
+    for text in given:
+        hasher = hashed(text.pairs(), known)
+        shared += hasher.overlap
+        known |= hasher.segments()
+    return known, shared
 
 
 def check_folder(folder: Path) -> None:
@@ -136,7 +146,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def fitting_settings(wish: Wish, found: Survey, division: Division) -> ChosenSettings:
+def fitting_settings(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
     """Return the settings for a corpus; a vocabulary can be learned from the training text.
 
     Raises NmtError if a small training text allows no vocabulary.
@@ -147,7 +157,8 @@ def fitting_settings(wish: Wish, found: Survey, division: Division) -> ChosenSet
     settings = choose_settings(facts, has_gpu=is_gpu)
     if facts.characters > SMALL_TEXT:
         return settings
-    pairs = (pair for kind, pair in divided(wish.text.pairs(), division) if kind == "train")
+    every = placed(wish.text.pairs(), plan, str(wish.text.source))
+    pairs = (pair for kind, pair in every if kind == "train")
     coverage = settings.value("tokenizer.character_coverage")
     most = most_tokens(chain.from_iterable(pairs), coverage)
     least = DECLARED["tokenizer.vocab_size"].metadata["minimum"]
@@ -159,24 +170,40 @@ def fitting_settings(wish: Wish, found: Survey, division: Division) -> ChosenSet
     return choose_settings(replace(facts, most_tokens=most), has_gpu=is_gpu)
 
 
-def write_files(wish: Wish, text: str, division: Division | None) -> dict[str, int]:
+def write_files(wish: Wish, text: str, plan: Plan | None) -> dict[str, int]:
     """Write the recipe, and the sets if the text is divided: all or nothing.
 
     Returns the number of pairs by set.
     """
-    if division is None:
+    if plan is None:
         write_text(wish.output, text)
         return {}
     check_folder(wish.folder)
     with atomic_folder(wish.folder) as partial:
-        pairs = shown(wish.text.pairs(), "write")
-        sets = write_division(pairs, division, partial, wish.files)
+        sets = write_sets(wish, plan, partial)
     try:
         write_text(wish.output, text)
     except BaseException:
         shutil.rmtree(wish.folder, ignore_errors=True)
         raise
     return sets
+
+
+def write_sets(wish: Wish, plan: Plan, folder: Path) -> dict[str, int]:
+    """Write the pairs of the corpus into files of a folder; return the numbers of pairs by set."""
+    counts = dict.fromkeys(wish.files, 0)
+    pairs = shown(wish.text.pairs(), "write")
+    with ExitStack() as stack:
+        streams = {
+            kind: [stack.enter_context(text_file(folder / name)) for name in names]
+            for kind, names in wish.files.items()
+        }
+        for kind, pair in placed(pairs, plan, str(wish.text.source)):
+            if kind in counts:  # the others are removed
+                counts[kind] += 1
+                for stream, segment in zip(streams[kind], pair, strict=True):
+                    stream.write(f"{segment}\n")
+    return counts
 
 
 def shown(pairs: Iterable[Pair], what: str) -> Iterable[Pair]:
@@ -194,13 +221,13 @@ def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
         )
     if found.overlap:
         notify(
-            f"{found.overlap:,} more pairs are left out: their source is also in the given dev or"
-            " test set, and scores would be too high"
+            f"{found.overlap:,} more pairs are left out: their source or target is nearly in the"
+            " given dev or test set, and scores would be too high"
         )
     if shared:
         notify(
-            f"{shared:,} sources are in both the given dev set and the given test set: test scores"
-            " will be too high; remove them from one of the two"
+            f"{shared:,} pairs of the given test set have a source or target that is nearly in the"
+            " given dev set: test scores will be too high; remove them from one of the two"
         )
 
 
@@ -238,7 +265,7 @@ def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
     source, target = wish.languages
     train = "all pairs that are not in the dev and test sets" if is_divided else ""
     dev = "" if wish.dev else "held out; scored during training to choose the best model"
-    test = "" if wish.test else "held out; none of its sources is in the training text"
+    test = "" if wish.test else "held out; no near duplicate of it is in the training text"
     return [
         Choice("data.source_language", source),
         Choice("data.target_language", target),

@@ -17,6 +17,10 @@ class Kind:
 
 
 DROP = "remove these pairs with `nmt clean`"
+APART = (
+    "remove them from the training text; `nmt init SOURCE TARGET --dev ... --test ...` does so;"
+    " `nmt split` makes sets without overlap"
+)
 
 KINDS = {
     "encoding": Kind(
@@ -50,15 +54,13 @@ KINDS = {
     "overlap": Kind(
         "warning",
         "segments of a dev or test set that are in the training text",
-        "remove them from the training text; `nmt init SOURCE TARGET --dev ... --test ...` does so;"
-        " `nmt split` makes sets without overlap",
+        APART,
     ),
     "near_overlap": Kind(
         "warning",
         "segments of a dev or test set that differ from a training source only in case,"
         " punctuation, spaces or digits",
-        "remove them from the training text, or from the set; `nmt split` makes sets without"
-        " overlap",
+        APART,
     ),
     "empty": Kind(
         "warning", "pairs with an empty side", f"nothing: `nmt prepare` drops them; or {DROP}"

@@ -8,9 +8,9 @@ from typing import IO
 
 from nmt.artifacts.outputs import check_output, output_path
 from nmt.errors import UsageError
-from nmt.text.held_out import text_file
 from nmt.text.languages import language_of, languages_of_tsv
 from nmt.text.opening import MAGIC
+from nmt.text.writing import text_file
 
 OPTION = "-o"
 

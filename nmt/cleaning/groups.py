@@ -15,6 +15,26 @@ def groups_of(sides: Hashes) -> Labels:
     sources or their targets have equal hashes, or if a chain of such pairs connects them.
     """
     labels = numpy.arange(sides.shape[1])
+    # The other pairs, most of a usual corpus, are groups of their own.
+    members = numpy.flatnonzero(is_repeated(sides[0]) | is_repeated(sides[1]))
+    labels[members] = members[connected(sides[:, members])]
+    return labels
+
+
+def is_repeated(hashes: Hashes) -> NDArray[numpy.bool_]:
+    """Return which hashes occur more than once (n,)."""
+    order = hashes.argsort(kind="stable")
+    ordered = hashes[order]
+    is_equal = ordered[1:] == ordered[:-1]
+    found = numpy.zeros(len(hashes), numpy.bool_)
+    found[order[1:][is_equal]] = True
+    found[order[:-1][is_equal]] = True
+    return found
+
+
+def connected(sides: Hashes) -> Labels:
+    """Return the place of the first pair of each pair's group, as `groups_of` does."""
+    labels = numpy.arange(sides.shape[1])
     indexes = [numpy.unique(side, return_inverse=True)[1] for side in sides]
     orders = [index.argsort(kind="stable") for index in indexes]
     while True:

@@ -98,11 +98,14 @@ def command(
     Line N of TARGET is the translation of line N of SOURCE. Files may end in .gz or .xz. A TSV file
     has the source, a tab and the target on each line.
 
-    The command holds out pairs for a dev and a test set. No source of these sets is in the training
-    text, also if you give the sets yourself. The training text and the sets are written into a
-    folder with the recipe's name in the data folder. The sizes in the recipe suit the corpus;
-    comments give the reasons. With --init-from, the recipe fine-tunes a model. You can train with
-    the recipe as it is, or change any setting. The corpus is read twice, so it cannot be a pipe.
+    The command holds out pairs for a dev and a test set by the rule of `nmt split`: no segment of
+    these sets is in the training text, not even with other case, punctuation, spaces or digits. If
+    you give the sets yourself, such pairs of the training text are left out. The training text and
+    the sets are written into a folder with the recipe's name in the data folder.
+
+    The sizes in the recipe suit the corpus; comments give the reasons. With --init-from, the recipe
+    fine-tunes a model. You can train with the recipe as it is, or change any setting. The corpus is
+    read twice, so it cannot be a pipe.
 
     \b
     Examples:
@@ -214,9 +217,9 @@ def print_result(made: "FirstRecipe", wish: "Wish") -> None:
         sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
         repeated = facts.pairs - sum(made.sets.values())
         left_out = f", so {repeated:,} pairs are left out" if repeated else ""
-        clean = "no source is in two sets"
+        clean = "no two sets share a near duplicate"
         if made.shared:  # by the dev and the test set that the user gave
-            clean = "no source of the training text is in another set"
+            clean = "the training text has no near duplicate of another set"
         note(f"{wish.folder}: {sizes} pairs; {clean}{left_out}")
     note(
         f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"

@@ -50,11 +50,12 @@ def command(
       nmt split corpus.en.gz corpus.de.gz -o data/mine/ --dev 2000 --test 0
       nmt split pairs.en-de.tsv -o mine --seed 2
     """
-    from nmt.cleaning.split import REMOVED, SplitTask, split
+    from nmt.cleaning.held_out import REMOVED, Sizes
+    from nmt.cleaning.split import SplitTask, split
     from nmt.system.log import note
     from nmt.text.given_text import GivenText
 
-    result = split(SplitTask(GivenText(source, target), prefix, dev, test, seed))
+    result = split(SplitTask(GivenText(source, target), prefix, Sizes(dev, test, seed)))
     sizes = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())
     note(f"{sum(result.pairs.values()):,} pairs: {sizes}")
     if result.pairs[REMOVED]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nmt.check.segment import Segment
 from nmt.config import declared_settings
 from nmt.recipe import get_setting, load_recipe
 from nmt.setting import default_of
@@ -18,6 +19,11 @@ from tests.commands.parallel_text import sets, text, write
 from tests.conftest import Run
 
 pytestmark = pytest.mark.usefixtures("own_folder")
+
+
+def folded(text: str) -> str:
+    """Return what near duplicates have in common."""
+    return Segment(text).folded
 
 
 @pytest.mark.parametrize("count", [20, 200, 2000])
@@ -34,21 +40,34 @@ def test_a_recipe_of_any_size_prepares_and_trains_as_it_is(
     assert Path("runs/mine/model.safetensors").is_file()
 
 
-def test_no_source_is_in_two_of_the_sets_and_no_other_pair_is_lost(
+def test_no_near_duplicate_is_in_two_of_the_sets_and_no_other_pair_is_lost(
     nmt: Run, tmp_path: Path
 ) -> None:
     pairs = text(300)
-    again = [(source.upper().replace(" ", "  "), "x") for source, _ in pairs[:200]]
+    again = [(f"{source.upper()}  7!", f"x {target}") for source, target in pairs[:200]]
     given = [*pairs, *again, *pairs[100:]]
-    assert nmt("init", *write(tmp_path, given)).code == 0
+    result = nmt("init", *write(tmp_path, given))
+    assert result.code == 0
     train, dev, test = sets(load_recipe("mine.toml"))
-    sources = [{" ".join(s.lower().split()) for s, _ in each} for each in (train, dev, test)]
-    assert len(set.union(*sources)) == 300
-    assert sum(map(len, sources)) == 300  # none is in two
-    assert len(dev) == len(test) == len(sources[1]) == 15  # a twentieth of the sources, each once
-    held_out = sources[1] | sources[2]
-    assert train == [pair for pair in given if " ".join(pair[0].lower().split()) not in held_out]
-    assert {*dev, *test} <= set(given)
+    for side in (0, 1):
+        known = [{folded(pair[side]) for pair in each} for each in (train, dev, test)]
+        assert len(set.union(*known)) == sum(map(len, known))  # none is in two
+    # A twentieth of the groups, one pair of each; a few of the 300 differ only in their number.
+    assert len(dev) == len(test) == 14
+    held_out = {folded(pair[0]) for pair in (*dev, *test)}
+    assert train == [pair for pair in given if folded(pair[0]) not in held_out]
+    assert {*dev, *test} <= {*pairs}
+    left_out = len(given) - len(train) - 28
+    told = f"no two sets share a near duplicate, so {left_out} pairs are left out"
+    assert told in result.err
+
+
+def test_init_and_split_choose_the_same_pairs(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, [*text(100), ("", "x"), *text(30)])
+    assert nmt("init", *files).code == 0
+    assert nmt("split", *files, "-o", f"{tmp_path}/split/").code == 0
+    for kind in ("train.en", "train.de", "dev.en", "test.de"):
+        assert Path("data/mine", kind).read_bytes() == (tmp_path / "split" / kind).read_bytes()
 
 
 def test_the_choice_depends_neither_on_the_order_nor_on_the_day(nmt: Run, tmp_path: Path) -> None:
@@ -127,29 +146,32 @@ def test_a_given_dev_set_leaves_a_test_set_to_hold_out(nmt: Run, tmp_path: Path)
     train, dev = write(tmp_path, [*pairs, *pairs[:2]]), write(tmp_path, pairs[:60], "dev")
     result = nmt("init", *train, "--dev", *dev)
     assert result.code == 0
-    assert "62 more pairs are left out: their source is also in the given dev" in result.err
+    assert "62 more pairs are left out: their source or target is nearly in the given" in result.err
     assert "40 pairs, en to de" in result.err
-    assert "data/mine: 38 train, 2 test pairs; no source is in two sets\n" in result.err
+    assert "data/mine: 38 train, 2 test pairs; no two sets share a near duplicate\n" in result.err
     found = sets(load_recipe("mine.toml"))
     assert [len(each) for each in found] == [38, 60, 2]
     assert sorted(chain(*found)) == sorted(pairs)
 
 
-def test_sources_of_given_sets_are_left_out_of_the_training_text(nmt: Run, tmp_path: Path) -> None:
+def test_near_duplicates_of_given_sets_are_left_out_of_the_training_text(
+    nmt: Run, tmp_path: Path
+) -> None:
     pairs = text(100)
-    again = [(source.upper(), "x") for source, _ in pairs[:4]]
+    again = [(f"{source.upper()} 5", f"x {source}") for source, _ in pairs[:2]]
+    again += [(f"y {target}", f'"{target}"') for _, target in pairs[:2]]
     train = write(tmp_path, [*pairs, *again])
     dev, test = write(tmp_path, pairs[:7], "dev"), write(tmp_path, pairs[5:10], "test")
     result = nmt("init", *train, "--dev", *dev, "--test", *test)
     assert result.code == 0
     assert "14 more pairs are left out" in result.err
-    assert "2 sources are in both the given dev set and the given test set" in result.err
-    told = "data/mine: 90 train pairs; no source of the training text is in another set\n"
+    assert "2 pairs of the given test set have a source or target that is nearly in" in result.err
+    told = "data/mine: 90 train pairs; the training text has no near duplicate of another set\n"
     assert told in result.err
     assert sets(load_recipe("mine.toml"))[0] == pairs[10:]
     result = nmt("init", *train, "--dev", *train, "--test", *test, "-o", "none.toml")
     assert result.code == 1
-    assert "no pair with text on both sides, whose source is in no given dev or" in result.err
+    assert "no pair with text on both sides, unless it is in a given dev or test set" in result.err
 
 
 @pytest.mark.parametrize("count", range(1, 9))
@@ -157,12 +179,12 @@ def test_sources_of_given_sets_are_left_out_of_the_training_text(nmt: Run, tmp_p
 def test_the_vocabulary_of_a_tiny_corpus_can_be_learned(
     nmt: Run, tmp_path: Path, count: int, word: str
 ) -> None:
-    pairs = [(f"{word} {n}", f"{n} {word}") for n in range(count)]
+    pairs = [(f"{word} {letter}", f"{letter} {word}") for letter in "cdefghij"[:count]]
     paths = write(tmp_path, pairs)
     result = nmt("init", *paths)
     if count < 3:
         assert result.code == 1
-        assert "too few to hold some out" in result.err
+        assert "groups of near duplicates that can be held out, too few for" in result.err
         assert "the recipe works" not in result.err
         other = write(tmp_path, [("other", "text")], "other")
         result = nmt("init", *paths, "--dev", *other, "--test", *other)

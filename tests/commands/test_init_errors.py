@@ -24,7 +24,12 @@ def damaged() -> Iterator[Any]:
     yield "UTF-8", good, b"a\n\xff\n", "c.de, line 2: not valid UTF-8"
     yield "empty", b"", b"", "no pair with text on both sides"
     yield "blank", b"\n\n", b"\n\n", "no pair with text on both sides"
-    yield "one source", b"a\n" * 50, b"b\n" * 50, "too few to hold some out"
+    yield (
+        "one source",
+        b"a\n" * 50,
+        b"b\n" * 50,
+        "0 groups of near duplicates that can be held out, too few for",
+    )
 
 
 @pytest.mark.parametrize(
