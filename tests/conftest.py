@@ -4,7 +4,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,20 @@ def write_tiny_corpus(folder: Path) -> Path:
     return recipe
 
 
+def reverse_recipe(folder: Path) -> Path:
+    """Write the recipe of the tiny corpus from its target to its source; return its path."""
+    text = (folder / "tiny.toml").read_text()
+    for files in ("train", "dev"):
+        text = text.replace(
+            f'source = "{files}.src", target = "{files}.tgt"',
+            f'source = "{files}.tgt", target = "{files}.src"',
+        )
+    languages = '[data]\nsource_language = "de"\ntarget_language = "en"'
+    recipe = folder / "reverse.toml"
+    recipe.write_text(text.replace("[data]", languages))
+    return recipe
+
+
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Change to a new folder with the tiny corpus, and return the path of its recipe."""
@@ -183,9 +197,20 @@ def train_skilled(folder: Path, **others: object) -> Path:
 
     others: settings with two underscores for the point, such as model__norm="pre".
     """
-    recipe = write_tiny_corpus(folder)
+    return train_recipe(write_tiny_corpus(folder), others)
+
+
+def train_reverse_skilled(folder: Path) -> Path:
+    """Train a small model that translates back; return its run folder."""
+    write_tiny_corpus(folder)
+    return train_recipe(reverse_recipe(folder), {})
+
+
+def train_recipe(recipe: Path, others: Mapping[str, object]) -> Path:
+    """Train a model beside its recipe; others: as of `train_skilled`."""
     settings = SKILLED | {key.replace("__", "."): value for key, value in others.items()}
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    folder = recipe.parent
     run = folder / "runs" / "skilled"
     with pytest.raises(SystemExit) as end:
         main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run), *overrides])

@@ -1,6 +1,6 @@
 """Clean a block of consecutive pairs; blocks are cleaned in several processes at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 from numpy.typing import NDArray
@@ -87,3 +87,34 @@ def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:
         return pair, ()
     (source, first), (target, second) = (repaired(text, with_ftfy=rules.with_ftfy) for text in pair)
     return (source, target), tuple({*first, *second})
+
+
+def without_places(block: CleanBlock, reasons: dict[int, tuple[str, str]]) -> CleanBlock:
+    """Return a block whose pairs at some places are rejected; reasons: filter, reason by place."""
+    if not reasons:
+        return block
+    rejected = [
+        Rejected(
+            int(block.lines[place]),
+            kind,
+            reason,
+            block.repairs[place].original if place in block.repairs else block.pairs[place],
+        )
+        for place, (kind, reason) in reasons.items()
+    ]
+    pairs, repairs = list[Pair](), dict[int, Repair]()
+    for place, pair in enumerate(block.pairs):
+        if place not in reasons:
+            if place in block.repairs:
+                repairs[len(pairs)] = block.repairs[place]
+            pairs.append(pair)
+    rest = numpy.delete(numpy.arange(len(block.pairs)), [*reasons])
+    return replace(
+        block,
+        pairs=pairs,
+        lines=block.lines[rest],
+        exact=block.exact[rest],
+        folded=block.folded[rest],
+        rejected=sorted([*block.rejected, *rejected], key=lambda each: each.line),
+        repairs=repairs,
+    )

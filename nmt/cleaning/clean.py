@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from nmt import __version__
 from nmt.check.examined import in_processes
@@ -10,11 +11,11 @@ from nmt.check.limits import CheckLimits
 from nmt.check.norms import learn_norms
 from nmt.check.reading import Refused, Text, read_leniently, sample_of
 from nmt.cleaning.block import CleanBlock, clean_block
-from nmt.cleaning.files import Names, check_paths, row, text_outputs
+from nmt.cleaning.files import Names, check_paths, languages_of, row, text_outputs
 from nmt.cleaning.repair import REPAIRS, check_ftfy
 from nmt.cleaning.repetition import Repetition
 from nmt.cleaning.report import FORMAT, CleanReport
-from nmt.cleaning.rules import ALWAYS, Rules
+from nmt.cleaning.rules import ALWAYS, CROSS_ENTROPY, Models, Rules
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.text.encode import chunks_of
@@ -22,6 +23,7 @@ from nmt.text.given_text import GivenText
 
 COMMAND = "clean"
 REJECTED = "rejected"
+SCORES = "scores"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class CleanTask:
     limits: CheckLimits
     repair: bool = True
     with_ftfy: bool = False  # repair mojibake
+    models: Models | None = None  # that score pairs
 
 
 def clean(task: CleanTask) -> CleanReport:
@@ -41,23 +44,21 @@ def clean(task: CleanTask) -> CleanReport:
 
     Raises NmtError for files that cannot be read or have different numbers of lines, and if no pair
     is left; then nothing is written. The pairs are read twice: a sample first shows what is usual.
+    They are read three times if models score them and a share is kept.
     """
-    task.text.check()
+    task.text.check_files()
     if task.with_ftfy:
         check_ftfy()
     names = Names.of(task.prefix, task.text.paths)
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
+    if task.models and task.models.writes_scores:
+        files[SCORES] = (names.path(f"{SCORES}.tsv"),)
     check_paths(files, COMMAND, task.text.paths)
-    text = Text("text", task.text.paths)
-    sample = [each[1:] for each in sample_of(text, task.limits.sample_pairs)]
-    rules = Rules(
-        learn_norms(sample, task.limits), task.limits, task.filters, task.repair, task.with_ftfy
-    )
-    refused, repetition = Refused(), Repetition(task.filters)
+    cleaning = Cleaning(task)
     removed, repairs, kept = Counter[str](), Counter[str](), 0
     with text_outputs(files, COMMAND) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
-        for block in map(repetition.without, cleaned_blocks(text, refused, rules)):
+        for block in cleaning.filtered(streams[SCORES][0] if SCORES in files else None):
             kept += len(block.pairs)
             removed.update(each.kind for each in block.rejected)
             repairs.update(name for each in block.repairs.values() for name in each.names)
@@ -66,7 +67,7 @@ def clean(task: CleanTask) -> CleanReport:
             streams[REJECTED][0].writelines(
                 row(each.line, each.kind, each.reason, *each.pair) for each in block.rejected
             )
-        check_counts(text, refused, kept, removed.total())
+        check_counts(cleaning.text, cleaning.refused, kept, removed.total())
     return CleanReport(
         FORMAT,
         __version__,
@@ -74,26 +75,81 @@ def clean(task: CleanTask) -> CleanReport:
         tuple(str(path) for each in files.values() for path in each),
         kept + removed.total(),
         kept,
-        {name: removed[name] for name in (*ALWAYS, *task.filters)},
+        {name: removed[name] for name in (*ALWAYS, *task.filters, *cleaning.extra_filters)},
         {name: repairs[name] for name in REPAIRS if repairs[name]},
         task.limits,
+        *cleaning.scored,
     )
 
 
-def cleaned_blocks(text: Text, refused: Refused, rules: Rules) -> Iterator[CleanBlock]:
-    """Yield the blocks of a text in order, each cleaned by itself."""
+class Cleaning:
+    """Reads a text and yields its blocks, cleaned."""
+
+    def __init__(self, task: CleanTask) -> None:
+        """Learn what is usual in the text, and load the models."""
+        self.text = Text("text", task.text.paths)
+        self.refused = Refused()  # of the last reading
+        self._filters = task.filters
+        self._cross_entropy = None
+        if task.models:
+            # Imported only for models: it may import torch.
+            from nmt.cleaning.cross_entropy import CrossEntropy, load_scorers
+
+            scorers = load_scorers(task.models, languages_of(task.text.paths))
+            self._cross_entropy = CrossEntropy(task.models, scorers)
+        sample = [each[1:] for each in sample_of(self.text, task.limits.sample_pairs)]
+        norms = learn_norms(sample, task.limits)
+        self._rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy)
+
+    @property
+    def extra_filters(self) -> tuple[str, ...]:
+        """The filters that are not among those of the task."""
+        return (CROSS_ENTROPY,) if self._cross_entropy else ()
+
+    @property
+    def scored(self) -> tuple[int, float | None]:
+        """How many pairs models have scored, and the lowest score of a pair that is kept."""
+        if self._cross_entropy is None:
+            return 0, None
+        return self._cross_entropy.counts.scored, self._cross_entropy.counts.lowest_kept
+
+    def filtered(self, scores: IO[str] | None) -> Iterator[CleanBlock]:
+        """Yield the blocks of the text after all filters; scores: receives those of models."""
+        if self._cross_entropy is None:
+            return self._blocks()
+        return self._cross_entropy.filtered(self._blocks, scores.write if scores else None)
+
+    def _blocks(self) -> Iterator[CleanBlock]:
+        """Yield the blocks after all filters but that of models."""
+        self.refused = Refused()
+        # The processes that score are copies of this one, which must have no other threads then.
+        blocks = cleaned_blocks(self.text, self.refused, self._rules, alone=self._cross_entropy)
+        return map(Repetition(self._filters).without, blocks)
+
+
+def cleaned_blocks(
+    text: Text, refused: Refused, rules: Rules, *, alone: object = None
+) -> Iterator[CleanBlock]:
+    """Yield the blocks of a text in order, each cleaned by itself; alone: use no more processes."""
     chunks = chunks_of(read_leniently(text, refused))
     tasks = (
         (chunk, refused.between(chunk.first_line, len(chunk.pairs)), rules) for chunk in chunks
     )
     with progress_bar(unit="pair", unit_scale=True, desc=COMMAND) as bar:
-        for block in in_processes(clean_block, tasks, "cleans the corpus"):
+        blocks = (
+            (clean_block(*task) for task in tasks)
+            if alone
+            else in_processes(clean_block, tasks, "cleans the corpus")
+        )
+        for block in blocks:
             yield block
             bar.update(len(block.pairs) + len(block.rejected))
 
 
 def check_counts(text: Text, refused: Refused, kept: int, removed: int) -> None:
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
+    if not kept and refused.examples:
+        raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")
     first, second = refused.lines
     if first != second:
         raise NmtError(

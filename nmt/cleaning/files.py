@@ -30,11 +30,7 @@ class Names:
         """
         if not prefix:
             raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
-        languages = (
-            (language_of(paths[0]), language_of(paths[1]))
-            if len(paths) == 2
-            else languages_of_tsv(paths[0])
-        )
+        languages = languages_of(paths)
         if "" in languages or languages[0] == languages[1]:
             languages = ("source", "target")
         packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")
@@ -50,6 +46,13 @@ class Names:
         dot = "." if kind else ""
         first, second = (self.path(f"{kind}{dot}{ending}") for ending in self.endings)
         return first, second
+
+
+def languages_of(paths: Sequence[Path]) -> tuple[str, str]:
+    """Return the languages that two names, or the name of a TSV file, state; "" if unknown."""
+    if len(paths) == 1:
+        return languages_of_tsv(paths[0])
+    return language_of(paths[0]), language_of(paths[1])
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """Remove pairs that repeat an earlier one; hashes are kept in arrays, 8 bytes for each."""
 
-from dataclasses import replace
-
 import numpy
 from numpy.typing import NDArray
 
 from nmt.check.repeats import Hashes, repeats_of
-from nmt.cleaning.block import CleanBlock, Pair, Rejected, Repair
+from nmt.cleaning.block import CleanBlock, without_places
 
 # A near duplicate differs in case, punctuation, spaces or digits.
 REASONS = {
@@ -50,37 +48,8 @@ class Repetition:
     def without(self, block: CleanBlock) -> CleanBlock:
         """Return a block without the pairs that repeat a pair of this or an earlier block."""
         hashes = {"duplicates": block.exact, "near_duplicates": block.folded}
-        kinds: dict[int, str] = {}  # by place
+        reasons: dict[int, tuple[str, str]] = {}
         for name, seen in self._seen.items():
             for place in numpy.flatnonzero(seen.add(hashes[name])):
-                kinds.setdefault(int(place), name)
-        return without_places(block, kinds) if kinds else block
-
-
-def without_places(block: CleanBlock, kinds: dict[int, str]) -> CleanBlock:
-    """Return a block whose pairs at some places are rejected; kinds: the filters by place."""
-    repeated = [
-        Rejected(
-            int(block.lines[place]),
-            kind,
-            REASONS[kind],
-            block.repairs[place].original if place in block.repairs else block.pairs[place],
-        )
-        for place, kind in kinds.items()
-    ]
-    pairs, repairs = list[Pair](), dict[int, Repair]()
-    for place, pair in enumerate(block.pairs):
-        if place not in kinds:
-            if place in block.repairs:
-                repairs[len(pairs)] = block.repairs[place]
-            pairs.append(pair)
-    rest = numpy.delete(numpy.arange(len(block.pairs)), [*kinds])
-    return replace(
-        block,
-        pairs=pairs,
-        lines=block.lines[rest],
-        exact=block.exact[rest],
-        folded=block.folded[rest],
-        rejected=sorted([*block.rejected, *repeated], key=lambda each: each.line),
-        repairs=repairs,
-    )
+                reasons.setdefault(int(place), (name, REASONS[name]))
+        return without_places(block, reasons)

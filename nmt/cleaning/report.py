@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from nmt.check.kinds import KINDS
 from nmt.check.limits import CheckLimits
 from nmt.cleaning.repair import REPAIRS
-from nmt.cleaning.rules import ALWAYS
+from nmt.cleaning.rules import ALWAYS, CROSS_ENTROPY
 
 FORMAT = 1
+TITLES = {
+    **{name: kind.title for name, kind in KINDS.items()},
+    **ALWAYS,
+    CROSS_ENTROPY: "pairs that two models find improbable or disagree about",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class CleanReport:
     removed: dict[str, int]  # pairs by filter
     repaired: dict[str, int]  # pairs that are kept, by repair
     limits: CheckLimits
+    scored: int = 0  # pairs that models scored
+    lowest_score: float | None = None  # of a pair that is kept
 
 
 def as_text(report: CleanReport) -> str:
@@ -30,10 +37,15 @@ def as_text(report: CleanReport) -> str:
     removed = report.pairs - report.kept
     lines = [
         f"{report.pairs:,} pairs: {report.kept:,} kept, {removed:,} removed",
-        *table("removed", report.removed, {**{k: v.title for k, v in KINDS.items()}, **ALWAYS}),
+        *table("removed", report.removed, TITLES),
     ]
     if report.repaired:
         lines += table("repaired", report.repaired, REPAIRS)
+    if report.lowest_score is not None:
+        lines.append(
+            f"{report.scored:,} pairs scored by models; the lowest score of a pair that is kept is"
+            f" {report.lowest_score:.4f}"
+        )
     lines.append(f"written: {', '.join(report.outputs)}")
     return "".join(f"{line}\n" for line in lines)
 

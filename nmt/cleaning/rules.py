@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nmt.check.kinds import KINDS
 from nmt.check.limits import CheckLimits
@@ -14,6 +15,7 @@ ALWAYS = {
     UNREADABLE: "pairs with a line that is not UTF-8, is longer than 10 MB or has no tab",
     "empty": KINDS["empty"].title,
 }
+CROSS_ENTROPY = "cross_entropy"  # not among FILTERS, because it needs models
 # In the order in which they are applied; a pair counts for the first one that removes it.
 FILTERS = (
     "replacement",
@@ -40,6 +42,18 @@ class Rules:
     filters: tuple[str, ...]  # from FILTERS, in order
     repair: bool
     with_ftfy: bool
+
+
+@dataclass(frozen=True)
+class Models:
+    """Name two models that score pairs, and say which pairs to keep."""
+
+    model: Path  # from source to target: a run folder or a .safetensors file
+    reverse_model: Path
+    device: str = "auto"
+    keep_share: float | None = None  # of the pairs that other filters leave: the best ones
+    least_score: float | None = None  # of a pair to keep
+    writes_scores: bool = False
 
 
 def chosen_filters(only: str | None, without: str | None) -> tuple[str, ...]:

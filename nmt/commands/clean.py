@@ -1,10 +1,16 @@
 """`nmt clean`: repair a corpus and remove its bad pairs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from nmt.commands.options import FILE, prefix_option
+from nmt.commands.completion import complete_run
+from nmt.commands.options import FILE, device_option, prefix_option
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.cleaning.rules import Models
 
 
 @click.command("clean")
@@ -30,6 +36,34 @@ from nmt.commands.options import FILE, prefix_option
     metavar="NAME=VALUE",
     help="Change a threshold of `nmt check`, such as max_deviation=5. May be repeated.",
 )
+@click.option(
+    "--model",
+    type=FILE,
+    shell_complete=complete_run,
+    help="Model from the source to the target language, a run folder or a .safetensors file. It"
+    " scores the pairs that the other filters leave, together with --reverse-model."
+    "  [default: no scores]",
+)
+@click.option(
+    "--reverse-model",
+    type=FILE,
+    shell_complete=complete_run,
+    help="Model from the target to the source language.",
+)
+@click.option(
+    "--keep-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="With models: keep this share of the pairs that they score, the best ones.",
+)
+@click.option(
+    "--least-score",
+    type=click.FloatRange(0, 1),
+    help="With models: remove pairs with a lower score, between 0 and 1.",
+)
+@click.option(
+    "--scores", "writes_scores", is_flag=True, help="With models: write PREFIX.scores.tsv, too."
+)
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, too.")
 def command(
     source: Path,
@@ -40,6 +74,12 @@ def command(
     no_repair: bool,
     with_ftfy: bool,
     changes: tuple[str, ...],
+    model: Path | None,
+    reverse_model: Path | None,
+    keep_share: float | None,
+    least_score: float | None,
+    writes_scores: bool,
+    device: str,
     as_json: bool,
 ) -> None:
     """Remove the bad pairs of a corpus: SOURCE and TARGET, or one TSV file.
@@ -54,11 +94,17 @@ def command(
     what each filter removed. Files that end in .gz or .xz are read and written so. The corpus is
     read twice, so it cannot be a pipe.
 
+    Two models, one for each direction, can score the pairs that are left: a pair gets exp(-(|a - b|
+    + (a + b) / 2)), where a and b are the models' cross-entropies in nats for each token (dual
+    conditional cross-entropy: Junczys-Dowmunt, 2018). --keep-share and --least-score say what is
+    removed. PREFIX.scores.tsv has line, score, a and b.
+
     \b
     Examples:
       nmt clean corpus.en corpus.de -o clean
       nmt clean pairs.en-de.tsv -o clean/ --without copied,language
       nmt clean corpus.en.gz corpus.de.gz -o clean --only duplicates --no-repair
+      nmt clean c.en c.de -o clean --model runs/en_de --reverse-model runs/de_en --keep-share 0.8
     """
     from nmt.check.limits import limits_of
     from nmt.cleaning.clean import CleanTask, clean
@@ -69,10 +115,39 @@ def command(
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
     filters, limits = chosen_filters(only, without), limits_of(changes)
+    models = models_of(model, reverse_model, device, keep_share, least_score, writes_scores)
     text = GivenText(source, target)
-    report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy))
+    report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
         from nmt.system.json_data import json_text
 
         click.echo(json_text(report, indent=1))
+
+
+def models_of(
+    model: Path | None,
+    reverse_model: Path | None,
+    device: str,
+    keep_share: float | None,
+    least_score: float | None,
+    writes_scores: bool,
+) -> "Models | None":
+    """Return the models of the options, if there are any; raises UsageError for half of them."""
+    from nmt.cleaning.rules import Models
+
+    wishes = keep_share is not None or least_score is not None or writes_scores
+    if model is None and reverse_model is None:
+        if wishes:
+            raise UsageError(
+                "--keep-share, --least-score and --scores need --model and --reverse-model"
+            )
+        return None
+    if model is None or reverse_model is None:
+        raise UsageError("scores need two models: give --model and --reverse-model")
+    if not wishes:
+        raise UsageError(
+            "say which pairs to keep: --keep-share 0.8, or --least-score; or --scores, to write"
+            " the scores only"
+        )
+    return Models(model, reverse_model, device, keep_share, least_score, writes_scores)

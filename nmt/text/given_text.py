@@ -27,6 +27,11 @@ class GivenText:
         return (self.source, self.target) if self.target else (self.source,)
 
     def check(self) -> None:
+        """Raise NmtError or UsageError unless the files are text that can be read twice."""
+        self.check_files()
+        next(self.pairs(), None)
+
+    def check_files(self) -> None:
         """Raise NmtError or UsageError unless there are files that can be read, and twice."""
         for path in self.paths:
             if path == STDIN:
@@ -36,7 +41,6 @@ class GivenText:
                 raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
         if self.target and self.source.samefile(self.target):
             raise UsageError(f"{self.source} is given as source and as target; give two files")
-        next(self.pairs(), None)
 
     def pairs(self) -> Iterator[Pair]:
         """Yield the pairs; raises NmtError, with the line, for text that does not align."""

@@ -149,12 +149,23 @@ def test_processes_and_blocks_change_nothing(
 def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
     path = tmp_path / "pairs.en-de.tsv"
     lines = [f"{source}\t{target}".encode() for source, target in CLEAN]
-    lines[7], lines[9] = b"caf\xe9\tx", b"no tab"
+    lines[0], lines[7], lines[9] = b"\xe9\tfirst", b"caf\xe9\tx", b"no tab"
     path.write_bytes(b"\n".join(lines))
     result = nmt("clean", path, "-o", tmp_path / "out")
     assert result.code == 0, result.err
-    assert [row[:2] for row in rejected(tmp_path)] == [["8", "unreadable"], ["10", "unreadable"]]
-    assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (7, 9)]
+    assert [row[:2] for row in rejected(tmp_path)] == [
+        [line, "unreadable"] for line in ("1", "8", "10")
+    ]
+    assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (0, 7, 9)]
+
+
+def test_a_file_in_another_encoding_is_explained(nmt: Run, tmp_path: Path) -> None:
+    source, target = write(tmp_path, CLEAN)
+    target.write_text(target.read_text("utf-8"), encoding="utf-16")
+    result = nmt("clean", source, target, "-o", tmp_path / "out")
+    assert result.code == 1
+    assert "iconv -f UTF-16 -t UTF-8" in result.err
+    assert not [*tmp_path.glob("out*")]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from nmt.commands import main
 from tests.commands.conftest import give_stdin, leftovers
-from tests.conftest import Run, write_tiny_corpus
+from tests.conftest import Run, reverse_recipe, write_tiny_corpus
 from tests.docs.test_formats import documented
 
 
@@ -26,15 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reverse_run(folder: Path) -> Path:
     """A model from the target language to the source language."""
-    recipe = folder / "reverse.toml"
-    text = (folder / "tiny.toml").read_text()
-    for files in ("train", "dev"):
-        text = text.replace(
-            f'source = "{files}.src", target = "{files}.tgt"',
-            f'source = "{files}.tgt", target = "{files}.src"',
-        )
-    languages = '[data]\nsource_language = "de"\ntarget_language = "en"'
-    recipe.write_text(text.replace("[data]", languages))
+    recipe = reverse_recipe(folder)
     run = folder / "runs" / "reverse"
     with pytest.raises(SystemExit) as end:
         main(["train", str(recipe), "--data-dir", str(folder), "--run", str(run)])
