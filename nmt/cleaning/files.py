@@ -28,9 +28,15 @@ class Names:
 
         Raises UsageError for an empty prefix, with which the files would be hidden.
         """
+        return cls.of_languages(prefix, languages_of(paths), paths)
+
+    @classmethod
+    def of_languages(
+        cls, prefix: str, languages: tuple[str, str], paths: Sequence[Path]
+    ) -> "Names":
+        """Return the names of files in two languages, packed if one of the old files is."""
         if not prefix:
             raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
-        languages = languages_of(paths)
         if "" in languages or languages[0] == languages[1]:
             languages = ("source", "target")
         packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")

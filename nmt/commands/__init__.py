@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "Report what is wrong with a corpus.",
     "clean": "Repair a corpus and remove its bad pairs.",
     "split": "Divide a corpus into training, dev and test text.",
+    "augment": "Make training pairs with models.",
     "prepare": "Learn a tokenizer and encode a corpus.",
     "train": "Train a model, or resume a training.",
     "translate": "Translate a file or stdin.",

@@ -79,22 +79,12 @@ class QualityCheck:
         first_line: int,
     ) -> list[str]:
         """Return the JSON text of each line of a chunk, and count what is flagged."""
-        bodies = [split_token(request.text, "", source)[1] for request in requests]
-        sources = source.encode(bodies)
         texts = []
-        for number, (request, body, translation) in enumerate(
-            zip(requests, bodies, chunk, strict=True)
+        checked = checked_pairs(source, [request.text for request in requests], chunk)
+        for number, (request, translation, pair) in enumerate(
+            zip(requests, chunk, checked, strict=True)
         ):
             best = translation.candidates[0]
-            has_unknown = UNK in sources[number]
-            pair = Checked(
-                body,
-                best.text,
-                len(sources[number]) + 1 if sources[number] else 0,
-                best.length,
-                best.log_prob,
-                source.unknown(body) if has_unknown else (),
-            )
             flags = flags_of(pair)
             self._flagged += bool(flags)
             self._counts.update(each.name for each in flags)
@@ -122,6 +112,29 @@ class QualityCheck:
         if self._strict:
             raise NmtError(f"{text}; all translations are written")
         note(text)
+
+
+def checked_pairs(
+    subwords: SubwordModel, segments: Sequence[str], translations: Sequence[Translation]
+) -> list[Checked]:
+    """Return what the checks of quality see of segments and of their best translations.
+
+    subwords: those of the source language.
+    """
+    bodies = [split_token(segment, "", subwords)[1] for segment in segments]
+    return [
+        Checked(
+            body,
+            translation.text,
+            len(ids) + 1 if ids else 0,
+            translation.candidates[0].length,
+            translation.candidates[0].log_prob,
+            subwords.unknown(body) if UNK in ids else (),
+        )
+        for body, ids, translation in zip(
+            bodies, subwords.encode(bodies), translations, strict=True
+        )
+    ]
 
 
 def quality_check(

@@ -57,12 +57,14 @@ def record_path(output: Path) -> Path:
 class Resumption:
     """The progress of an output that may have been begun by an earlier process."""
 
-    def __init__(self, output: Path, job: str) -> None:
+    def __init__(self, output: Path, job: str, option: str = "--resume") -> None:
         """Read how far the output has come.
 
-        Raises UsageError if it was begun with other models or options, or without a record.
+        option: with which the command resumes; "" if it always does. Raises UsageError if the
+        output was begun with other models or options, or without a record.
         """
         self.output = output
+        self._option = option
         self._job = job
         self._digest = hashlib.sha256()
         self._begun = Record(0, 0, self._digest.hexdigest(), job)
@@ -78,9 +80,14 @@ class Resumption:
                 )
         elif is_present(kept) and kept.stat().st_size:
             raise UsageError(
-                f"{kept} has no record of what it holds, so --resume cannot continue it; move it"
-                " away first"
+                f"{kept} has no record of what it holds, so {option or 'this command'} cannot"
+                " continue it; move it away first"
             )
+
+    @property
+    def again(self) -> str:
+        """What continues the output, for messages."""
+        return f"the same command with {self._option}" if self._option else "the same command"
 
     @property
     def done(self) -> Done:
@@ -135,7 +142,32 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
     """
     output = resumption.output
     kept = kept_path(output)
-    with output_path(output, "translate") as partial, locked(kept) as stream:
+    with output_path(output, "translate") as partial, open_kept(resumption) as written:
+        yield written
+        written.sync()
+        # The lines keep their name until the output has its own: a kill in between loses nothing.
+        partial.unlink()
+        try:
+            os.link(kept, partial)
+        except OSError:  # a file system without links
+            shutil.copyfile(kept, partial)
+    forget(output)
+
+
+def forget(output: Path) -> None:
+    """Remove the lines of an output that is complete, and their record."""
+    record_path(output).unlink()
+    kept_path(output).unlink()
+
+
+@contextmanager
+def open_kept(resumption: Resumption) -> Iterator[Output]:
+    """Open the lines so far for more, and leave them where they are, whatever happens.
+
+    Raises UsageError if another process writes them.
+    """
+    kept = kept_path(resumption.output)
+    with locked(kept) as stream:
         resumption.check_size(kept.stat().st_size)
         os.truncate(kept, resumption.done.size)
         written = Output(stream, kept, resumption.done, synced(stream, resumption.save))
@@ -145,18 +177,9 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
         except BaseException:
             note(
                 f"the translations of the first {written.done.lines:,} lines are kept in {kept};"
-                " the same command with --resume continues after them"
+                f" {resumption.again} continues after them"
             )
             raise
-        os.fsync(stream.fileno())
-        # The lines keep their name until the output has its own: a kill in between loses nothing.
-        partial.unlink()
-        try:
-            os.link(kept, partial)
-        except OSError:  # a file system without links
-            shutil.copyfile(kept, partial)
-    record_path(output).unlink()
-    kept.unlink()
 
 
 @contextmanager

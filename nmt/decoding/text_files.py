@@ -128,6 +128,10 @@ class Output:
         if self._on_write is not None:
             self._on_write(self.done)
 
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        os.fsync(self._stream.fileno())
+
 
 @contextmanager
 def open_output(

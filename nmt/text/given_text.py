@@ -34,11 +34,7 @@ class GivenText:
     def check_files(self) -> None:
         """Raise NmtError or UsageError unless there are files that can be read, and twice."""
         for path in self.paths:
-            if path == STDIN:
-                raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
-            check_file(path, "the file")
-            if not path.is_file():
-                raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
+            check_lasting(path)
         if self.target and self.source.samefile(self.target):
             raise UsageError(f"{self.source} is given as source and as target; give two files")
 
@@ -52,6 +48,15 @@ class GivenText:
         """Return the table that names the files in a recipe."""
         names = [name_below(path, data_dir) for path in self.paths]
         return dict(zip(("source", "target") if self.target else ("tsv",), names, strict=True))
+
+
+def check_lasting(path: Path) -> None:
+    """Raise NmtError or UsageError unless there is a file that can be read, and twice."""
+    if path == STDIN:
+        raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
+    check_file(path, "the file")
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file; the text is read twice, so save it in one")
 
 
 def name_below(path: Path, data_dir: Path) -> str:

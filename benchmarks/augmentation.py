@@ -1,0 +1,214 @@
+"""Measure what tagged back-translation gains: half of Tatoeba parallel, half of it German alone.
+
+    python benchmarks/augmentation.py CORPORA --work WORK --output results/augmentation.toml
+
+Every second training pair is kept. Of the others, only the German side is used. Trained are the
+recipe `tatoeba_en_de` on the kept pairs; the same from German to English, whose model translates
+the German sentences; and the recipe on the kept pairs and those translations. Every step that is
+done is skipped, and a training that was stopped goes on, so that the same command can be repeated.
+"""
+
+import gzip
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from measurements import read_measurement  # type: ignore[import-not-found] # in this folder
+from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
+
+from nmt.recipe.toml import toml_value
+
+RECIPE = "tatoeba_en_de"
+FULL = Path(__file__).parent / "results" / "recipe-tatoeba.toml"
+TAG = "<BT>"
+LANGUAGES = ("en", "de")
+ALL = "en-de, all pairs"
+SCORES = ("BLEU", "chrF2", "TER")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the experiment reads and writes."""
+
+    corpora: Path
+    work: Path
+    updates: int
+    precision: str
+
+    def given(self, name: str, *, swapped: bool = False) -> dict[str, str]:
+        """Return the files of a set of Tatoeba, as a recipe names them."""
+        files = [str(self.corpora / "tatoeba" / f"{name}.{each}.gz") for each in LANGUAGES]
+        return pair_of(files, swapped=swapped)
+
+    def half(self, *, swapped: bool = False) -> dict[str, str]:
+        """Return the files of the kept pairs, as a recipe names them."""
+        files = [str(self.work / f"half.{each}.gz") for each in LANGUAGES]
+        return pair_of(files, swapped=swapped)
+
+    def recipe(self, name: str) -> Path:
+        """Return the path of a recipe."""
+        return self.work / f"{name}.toml"
+
+    def run(self, name: str) -> Path:
+        """Return the folder of a run."""
+        return self.work / "runs" / name
+
+
+def pair_of(files: Sequence[str], *, swapped: bool) -> dict[str, str]:
+    """Return two files as a recipe names them."""
+    source, target = reversed(files) if swapped else files
+    return {"source": source, "target": target}
+
+
+def divide(place: Place) -> None:
+    """Write the kept pairs, and the target side of the others."""
+    mono = place.work / "mono.de.gz"
+    if mono.exists():
+        return
+    sides = []
+    for language in LANGUAGES:
+        path = place.corpora / "tatoeba" / f"train.{language}.gz"
+        sides.append(gzip.decompress(path.read_bytes()).splitlines(keepends=True))
+        write_packed(place.work / f"half.{language}.gz", sides[-1][0::2])
+    write_packed(mono, sides[1][1::2])
+
+
+def write_packed(path: Path, lines: Sequence[bytes]) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(gzip.compress(b"".join(lines), mtime=0))
+    partial.replace(path)
+
+
+def write_recipe(place: Place, name: str, *, swapped: bool) -> None:
+    """Write a recipe for the kept pairs, from German to English if `swapped`."""
+    source, target = reversed(LANGUAGES) if swapped else LANGUAGES
+    lines = [
+        f"extends = {toml_value(RECIPE)}",
+        "[data]",
+        f"source_language = {toml_value(source)}",
+        f"target_language = {toml_value(target)}",
+        f"train = [{toml_value(place.half(swapped=swapped))}]",
+        f"dev = [{toml_value(place.given('valid', swapped=swapped))}]",
+        f"test = {{ tatoeba = {toml_value(place.given('test', swapped=swapped))} }}",
+        "[train]",
+        f"max_updates = {place.updates}",
+        f"precision = {toml_value(place.precision)}",
+    ]
+    place.recipe(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def nmt(*arguments: str | Path) -> str:
+    """Run a command of the program, and return what it prints on stdout."""
+    words = [*map(str, arguments)]
+    click.echo(f"nmt {' '.join(words)}", err=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "nmt", *words], stdout=subprocess.PIPE, check=False
+    )
+    if done.returncode:
+        sys.exit(done.returncode)
+    return done.stdout.decode()
+
+
+def train(place: Place, name: str) -> None:
+    """Train a recipe, or go on with its training."""
+    nmt("train", place.recipe(name), "--run", place.run(name))
+
+
+def augment(place: Place) -> dict[str, int]:
+    """Translate the monolingual side, write the recipe `augmented`, and return counts of pairs."""
+    report = place.work / "augment.json"
+    if not report.exists():
+        text = nmt(
+            *("augment", "back-translation", place.work / "mono.de.gz"),
+            *("--model", place.run("reverse"), "-o", f"{place.work}/bt/"),
+            *("--recipe", place.recipe("half"), "--write-recipe", place.recipe("augmented")),
+            *("--tag", TAG, "--json"),
+        )
+        report.write_text(text, encoding="utf-8")
+    content = json.loads(report.read_text(encoding="utf-8"))
+    return {"lines": content["lines"], "kept": content["models"][0]["kept"]}
+
+
+def without_tag(place: Place) -> None:
+    """Write the recipe `untagged`: `augmented` without the tag."""
+    text = place.recipe("augmented").read_text(encoding="utf-8")
+    place.recipe("untagged").write_text(text.replace(f', tag = "{TAG}"', ""), encoding="utf-8")
+
+
+def scores(place: Place, name: str) -> dict[str, float]:
+    """Return the scores of a run on its test set."""
+    path = place.work / f"{name}.json"
+    if not path.exists():
+        path.write_text(nmt("evaluate", "--model", place.run(name), "--json"), encoding="utf-8")
+    (result,) = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return {name: result["scores"][name]["value"] for name in SCORES}
+
+
+def figures(place: Place, rows: dict[str, str], pairs: dict[str, int]) -> Iterator[Cell]:
+    """Yield the cells of the table; rows: names of rows by run. pairs: of each run."""
+    for name, row in rows.items():
+        for column, value in scores(place, name).items():
+            yield Cell(row, column, round(value, 2), column)
+        yield Cell(row, "pairs", pairs[name], "pairs")
+        yield Cell(row, "updates", place.updates, "updates")
+    for each in read_measurement(FULL).figures:
+        if each.column in SCORES:
+            yield Cell(ALL, each.column, float(each.value), each.unit)
+        if each.column == "updates":
+            yield Cell(ALL, each.column, int(each.value), each.unit)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True))
+@click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@click.option("--updates", type=int, default=3500, show_default=True, help="Of each training.")
+@click.option("--precision", default="auto", show_default=True, help="Of each training.")
+@click.option("--untagged", is_flag=True, help="Train on the translations without a tag, too.")
+@click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
+def command(
+    folder: Path, work: Path, updates: int, precision: str, untagged: bool, output: Path | None
+) -> None:
+    """Train with back-translated pairs of the corpus in the folder tatoeba/ below FOLDER."""
+    place = Place(folder.absolute(), work.absolute(), updates, precision)
+    place.work.mkdir(parents=True, exist_ok=True)
+    divide(place)
+    for name in ("half", "reverse"):
+        write_recipe(place, name, swapped=name == "reverse")
+        train(place, name)
+    counts = augment(place)
+    train(place, "augmented")
+    rows = {"half": "en-de, half of the pairs", "augmented": "en-de, half and back-translations"}
+    if untagged:
+        without_tag(place)
+        train(place, "untagged")
+        rows["untagged"] = "en-de, half and back-translations without a tag"
+    rows["reverse"] = "de-en, half of the pairs"
+    half = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
+    pairs = dict.fromkeys(rows, half)
+    pairs |= dict.fromkeys(pairs.keys() & {"augmented", "untagged"}, half + counts["kept"])
+    cells = [*figures(place, rows, pairs)]
+    for cell in cells:
+        click.echo(f"{cell.row}: {cell.column} {cell.value:,}")
+    if output:
+        extra = " --untagged" if untagged else ""
+        made = describe(
+            what="Quality with tagged back-translation",
+            command=f"python benchmarks/augmentation.py CORPORA --work WORK --updates {updates}"
+            f"{extra} --output benchmarks/results/augmentation.toml",
+            peer="none",
+            note=f"Recipe `{RECIPE}`. Half of Tatoeba's training pairs are parallel; of the other"
+            f" half, the {counts['lines']:,} German sentences are translated by the model from"
+            f" German to English, and {counts['kept']:,} of these pairs are kept. The figures of"
+            " all pairs are those of `recipe-tatoeba.toml`, from a training of its own length.",
+            rows="training text",
+        )
+        write(output, made, cells)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,154 @@
+"""Make training pairs of text with models, in one job that continues where it was stopped."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nmt import __version__
+from nmt.augmentation.material import Material
+from nmt.augmentation.methods import Method
+from nmt.augmentation.next_recipe import NextRecipe, RecipeWish, next_recipe
+from nmt.augmentation.pairs import GIVEN, Made, made_pairs
+from nmt.augmentation.passes import (
+    Load,
+    Pass,
+    check_languages,
+    load_passes,
+    translate_passes,
+)
+from nmt.augmentation.report import FORMAT, AugmentReport, ModelReport
+from nmt.augmentation.verdicts import REASONS
+from nmt.cleaning.files import Names, check_paths, row, text_outputs
+from nmt.decoding.resumable import Resumption, forget, job_of, open_kept
+from nmt.errors import NmtError
+from nmt.system.log import Notify, progress_bar
+from nmt.text.manifest import hash_of
+
+COMMAND = "augment"
+REJECTED = "rejected"
+VERSION = 1  # of the verdicts; an output of another version is not continued
+
+
+@dataclass(frozen=True)
+class AugmentTask:
+    """The input of `nmt augment`."""
+
+    method: Method
+    paths: tuple[Path, ...]  # of the text
+    models: tuple[Path, ...]
+    reverse_models: tuple[Path, ...]  # that read the target of a parallel text
+    prefix: str  # of the files to write
+    recipe: RecipeWish | None = None
+    options: str = ""  # on which translations depend, beside the settings
+
+    @property
+    def material(self) -> Material:
+        """The text."""
+        return Material(self.method, self.paths)
+
+
+def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
+    """Translate a text with each model, and write the pairs.
+
+    The pairs appear when all are there. Until then, translations are kept, and the same task goes
+    on after the last of them.
+
+    load: loads a model. notify: receives what a user should know. Raises NmtError for text or
+    models that cannot be used, or if no pair is left, UsageError for models of the wrong direction
+    and for an output that was begun with other models, text or settings.
+    """
+    material = task.material
+    material.check()
+    passes = load_passes(task.models, task.reverse_models, task.method.side, load)
+    check_languages(passes, material, notify)
+    languages = passes[0].languages
+    names = Names.of_languages(task.prefix, languages, task.paths)
+    files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
+    check_paths(files, COMMAND, task.paths)
+    recipe = None
+    if task.recipe:
+        recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND)
+        files["recipe"] = (recipe.path,)
+    lines = material.count()
+    output = names.path("translations.jsonl")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    resumption = Resumption(output, job(task, passes), option="")
+    notify(
+        f"{lines:,} lines, {len(passes)} times to translate" if passes[1:] else f"{lines:,} lines"
+    )
+    with open_kept(resumption) as written:
+        translate_passes(passes, material, lines, resumption, written, notify)
+        report = write_pairs(task, passes, files, recipe, output, lines)
+    forget(output)
+    return report
+
+
+def job(task: AugmentTask, passes: Sequence[Pass]) -> str:
+    """Return a digest of all that the translations depend on, except for the text."""
+    jobs = [job_of([each.model.path], each.settings, {"side": each.side}) for each in passes]
+    return hash_of(VERSION, task.method.name, task.options, jobs)
+
+
+def write_pairs(
+    task: AugmentTask,
+    passes: Sequence[Pass],
+    files: dict[str, tuple[Path, ...]],
+    recipe: NextRecipe | None,
+    output: Path,
+    lines: int,
+) -> AugmentReport:
+    """Write the pairs, those that are left out, and the recipe: all or nothing.
+
+    output: the output whose kept lines hold the translations. lines: of the text. Raises NmtError
+    if no pair is left.
+    """
+    kept, removed = Counter[int](), Counter[str]()
+    with text_outputs(files, COMMAND) as streams:
+        streams[REJECTED][0].write(row("line", "model", "reason", "detail", "source", "target"))
+        made = made_pairs(task.material, [each.side for each in passes], output)
+        for each in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
+            if each.reason:
+                removed[each.reason] += 1
+                streams[REJECTED][0].write(rejected_row(each))
+            else:
+                kept[each.origin] += 1
+                write_pair(streams["pairs"], each)
+        if not any(kept[number] for number in range(1, len(passes) + 1)):
+            reason = removed.most_common(1)[0][0]
+            raise NmtError(
+                f"no translation of {task.material.title} is good enough; most are left out for"
+                f" {reason}: {REASONS[reason]}"
+            )
+        if recipe:
+            streams["recipe"][0].write(recipe.text)
+    data = [each.model.recipe.data for each in passes]
+    return AugmentReport(
+        FORMAT,
+        __version__,
+        task.method.name,
+        tuple(map(str, task.paths)),
+        tuple(str(path) for each in files.values() for path in each),
+        lines,
+        kept[GIVEN],
+        tuple(
+            ModelReport(
+                str(each.model.path), f"{pair.source_language}-{pair.target_language}", kept[number]
+            )
+            for number, (each, pair) in enumerate(zip(passes, data, strict=True), start=1)
+        ),
+        {name: removed[name] for name in REASONS if removed[name]},
+        recipe.tag if recipe else "",
+    )
+
+
+def write_pair(streams: Sequence[IO[str]], made: Made) -> None:
+    """Write a pair to the files of source and target."""
+    for stream, text in zip(streams, made.pair, strict=True):
+        stream.write(f"{text}\n")
+
+
+def rejected_row(made: Made) -> str:
+    """Return the line of the file of rejected pairs; model 0 is the text itself."""
+    return row(made.line, made.origin, made.reason, made.detail, *made.pair)

@@ -1,0 +1,305 @@
+"""`nmt augment`: pairs made by models, the same however often the command was stopped."""
+
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.artifacts.model_header import open_model
+from nmt.artifacts.model_languages import write_languages
+from nmt.artifacts.run_folder import RunFolder
+from nmt.decoding.resumable import Resumption
+from nmt.recipe import load_recipe
+from nmt.text.tokenizer import load_tokenizer
+from tests.commands.conftest import leftovers, translate
+from tests.conftest import WORDS, CommandResult, Run
+
+LINES = 200  # several chunks: 32, 128 and 40 lines
+
+
+@pytest.fixture
+def reverse(skilled_run: Path, tmp_path: Path) -> Path:
+    """Return a model that translates de to en; it writes words in capitals and turns them round."""
+    return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
+
+
+def in_languages(run: Path, path: Path, source: str, target: str) -> Path:
+    """Return a copy of a run's model that has other languages."""
+    shutil.copy(run / "model.safetensors", path)
+    with open_model(path, "np") as model:
+        recipe = model.header.recipe
+    write_languages(path, recipe, source, target)
+    return path
+
+
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    """Return a text of many lines, some of which are blank or not UTF-8."""
+    draw = random.Random(3)
+    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(LINES)]
+    lines[4], lines[90], lines[91] = "", " \t", lines[0]
+    path = tmp_path / "mono.de"
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(content + b"\xff\xfe sun\n")
+    return path
+
+
+def augment(nmt: Run, *arguments: object) -> dict[str, Any]:
+    """Run the command, which must succeed, and return its report."""
+    result = nmt("augment", *arguments, "--json")
+    assert result.code == 0, result.err
+    report: dict[str, Any] = json.loads(result.out)
+    made = report["given"] + sum(each["kept"] for each in report["models"])
+    texts = len(report["models"]) + (report["method"] == "diversification")
+    assert made + sum(report["removed"].values()) == texts * report["lines"]
+    return report
+
+
+def pairs(prefix: Path) -> list[tuple[str, str]]:
+    sides = [Path(f"{prefix}.{side}").read_text("utf-8").splitlines() for side in ("en", "de")]
+    return [*zip(*sides, strict=True)]
+
+
+def rejected(prefix: Path) -> list[list[str]]:
+    first, *rows = Path(f"{prefix}.rejected.tsv").read_text("utf-8").splitlines()
+    assert first.split("\t") == ["line", "model", "reason", "detail", "source", "target"]
+    return [row.split("\t") for row in rows]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("method", ["back-translation", "self-training"])
+def test_pairs_are_the_text_and_its_translations(
+    nmt: Run, method: str, reverse: Path, mono: Path, tmp_path: Path
+) -> None:
+    report = augment(nmt, method, mono, "--model", reverse, "-o", tmp_path / "out")
+    whole = mono.read_bytes()
+    mono.write_bytes(whole[: whole.index(b"\xff")])
+    lines = mono.read_text().splitlines()
+    outputs = translate(nmt, reverse, mono).out.splitlines()
+    swapped = method == "back-translation"
+    expected = [pair[::-1] if swapped else pair for pair in zip(lines, outputs, strict=True)]
+    bad = rejected(tmp_path / "out")
+    places = {int(row[0]) - 1 for row in bad}
+    kept = [pair for place, pair in enumerate(expected) if place not in places]
+    endings = ["en", "de"] if swapped else ["de", "en"]
+    sides = [Path(f"{tmp_path}/out.{each}").read_text().splitlines() for each in endings]
+    assert [*zip(*sides, strict=True)] == kept
+    assert report["removed"] == Counter(row[2] for row in bad)
+    reasons = {int(row[0]): row[2] for row in bad}
+    assert (reasons[5], reasons[91], reasons[92]) == ("empty", "empty", "duplicates")
+    assert reasons[LINES + 1] == "unreadable"
+    assert all(row[1] == "1" and row[3] for row in bad)
+    assert leftovers(tmp_path) == []
+
+
+def test_diversification_keeps_the_pairs_and_adds_each_models(
+    nmt: Run, skilled_run: Path, reverse: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    """The second forward model is a copy of the first, so that all of its pairs are repeats."""
+    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
+    again = in_languages(skilled_run, tmp_path / "again.safetensors", "en", "de")
+    texts = [tiny_run.parent.parent / f"dev.{each}" for each in ("src", "tgt")]
+    given = [*zip(*(text.read_text().splitlines() for text in texts), strict=True)]
+    report = augment(
+        nmt,
+        *("diversification", *texts, "--model", forward, "--model", again),
+        *("--reverse-model", reverse, "-o", tmp_path / "out"),
+    )
+    found = pairs(tmp_path / "out")
+    assert len(found) == len({*found})
+    assert found[: report["given"]] == [*dict.fromkeys(given)]
+    first, second, backward = (each["kept"] for each in report["models"])
+    assert second == 0
+    sources, targets = zip(*given, strict=True)
+    middle = found[report["given"] :]
+    assert {source for source, _ in middle[:first]} <= {*sources}
+    assert {target for _, target in middle[first:]} <= {*targets}
+    assert len(middle) == first + backward
+
+
+def test_a_text_that_does_not_align_is_refused_before_it_is_translated(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_text("sun\nmoon\n")
+    (tmp_path / "b").write_text("SUN\n")
+    texts = tmp_path / "a", tmp_path / "b"
+    result = nmt("augment", "diversification", *texts, "--model", skilled_run, "-o", tmp_path / "c")
+    assert result.code == 1
+    assert "a has 2 lines but" in result.err
+    assert leftovers(tmp_path) == []
+
+
+class KilledError(BaseException):
+    """Stands for SIGKILL."""
+
+
+def stop_after(
+    nmt: Run, patch: pytest.MonkeyPatch, chunks: int, arguments: tuple[object, ...]
+) -> None:
+    """Run the command until it has written so many chunks, but not the record of the last."""
+    save, left = Resumption.save, [chunks]
+
+    def stopping(self: Resumption, done: Any) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise KilledError
+        save(self, done)
+
+    with patch.context() as context:
+        context.setattr(Resumption, "save", stopping)
+        with pytest.raises(KilledError):
+            nmt("augment", *arguments)
+
+
+@pytest.mark.parametrize("options", [(), ("--sample", "--seed", 4)], ids=["beam", "sample"])
+def test_the_same_command_continues_to_the_same_bytes(
+    nmt: Run,
+    options: tuple[object, ...],
+    skilled_run: Path,
+    reverse: Path,
+    mono: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    second = in_languages(skilled_run, tmp_path / "second.safetensors", "de", "en")
+    job = ("back-translation", mono, "--model", reverse, "--model", second, *options)
+    for folder in ("whole", "stopped"):
+        (tmp_path / folder).mkdir()
+    augment(nmt, *job, "-o", tmp_path / "whole" / "out")
+    stopped = (*job, "-o", tmp_path / "stopped" / "out")
+    for chunks in (2, 1, 3):  # each start continues the one before; the last is in the second pass
+        stop_after(nmt, monkeypatch, chunks, stopped)
+        assert {*leftovers(tmp_path / "stopped")} == {
+            "out.translations.jsonl.partial",
+            "out.translations.jsonl.partial.json",
+        }
+    augment(nmt, *stopped)
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+
+
+def test_another_model_text_or_setting_is_not_continued(
+    nmt: Run,
+    reverse: Path,
+    skilled_run: Path,
+    mono: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prefix = ("-o", tmp_path / "out")
+    job = ("back-translation", mono, "--model", reverse, *prefix)
+    stop_after(nmt, monkeypatch, 2, job)
+    other = in_languages(skilled_run, tmp_path / "other.safetensors", "de", "fr")
+    before = mono.read_bytes()
+
+    def refused(result: CommandResult, reason: str) -> None:
+        assert result.code == 2
+        assert reason in result.err.splitlines()[-1]
+
+    refused(nmt("augment", *job, "--beam-size", 2), "another model or other options")
+    changed = ("back-translation", mono, "--model", other, *prefix)
+    refused(nmt("augment", *changed), "another model or other options")
+    mono.write_bytes(before.replace(b"sun", b"moon", 1))
+    refused(nmt("augment", *job), "no longer those of the source")
+    mono.write_bytes(before)
+    augment(nmt, *job, "--batch-tokens", 600)
+
+
+def test_a_model_of_the_wrong_direction_is_refused(
+    nmt: Run, skilled_run: Path, reverse: Path, mono: Path, tmp_path: Path
+) -> None:
+    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
+    wrong = nmt("augment", "back-translation", mono, "--model", forward, "-o", tmp_path / "out")
+    assert wrong.code == 2
+    assert "mono.de is de by its name, so back-translation needs a model that reads de" in wrong.err
+    both = ("--model", reverse, "--model", forward)
+    mixed = nmt("augment", "self-training", mono, *both, "-o", tmp_path / "out")
+    assert mixed.code == 2
+    assert "one makes pairs de to en, the other en to de" in mixed.err
+    french = mono.rename(tmp_path / "mono.fr")
+    odd = nmt("augment", "back-translation", french, "--model", reverse, "-o", tmp_path / "out")
+    assert odd.code == 0
+    assert "mono.fr is fr by its name, but the model reads de" in odd.err
+
+
+def test_the_recipe_trains_as_it_is_with_the_tag(
+    nmt: Run, tiny: Path, tiny_run: Path, reverse: Path, mono: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "more" / "tagged.toml"
+    made = augment(
+        nmt,
+        *("back-translation", mono, "--model", reverse, "-o", f"{tmp_path}/bt/"),
+        *("--recipe", tiny, "--write-recipe", new),
+    )
+    assert made["tag"] == "<BT>"
+    base, recipe = load_recipe(str(tiny)), load_recipe(str(new))
+    assert recipe.data.train[:-1] == base.data.train
+    assert recipe.data.train[-1].names == ("bt/en", "bt/de")
+    assert (recipe.data.train[-1].tag, recipe.train) == ("<BT>", base.train)
+    result = nmt("train", new, "--max-updates", 4)
+    assert result.code == 0, result.err
+    assert f"with the tag <BT>: {made['models'][0]['kept']} pairs kept" in result.err
+    assert load_tokenizer(RunFolder(Path("runs/tagged")).tokenizer).source.tag_id("<BT>")
+    start = tiny_run / "model.safetensors"
+    again = nmt("train", new, "--max-updates", 4, "--init-from", start, "--run", "other")
+    assert again.code == 1
+    assert "has the tag <BT>, which the vocabulary of the initial model lacks" in again.err
+
+
+def test_diversified_text_takes_the_place_of_the_text(
+    nmt: Run, tiny: Path, skilled_run: Path, tmp_path: Path
+) -> None:
+    forward = in_languages(skilled_run, tmp_path / "forward.safetensors", "en", "de")
+    texts = [tmp_path / "train.src", tmp_path / "train.tgt"]
+    options = ("--model", forward, "-o", tmp_path / "more", "--recipe", tiny)
+    new = tmp_path / "new.toml"
+    augment(nmt, "diversification", *texts, *options, "--write-recipe", new)
+    (corpus,) = load_recipe(str(new)).data.train
+    assert (corpus.names, corpus.tag) == (("more.en", "more.de"), "")
+
+
+def test_what_does_not_fit_is_one_sentence(
+    nmt: Run, tiny: Path, reverse: Path, mono: Path, tmp_path: Path
+) -> None:
+    out = ("-o", tmp_path / "out")
+    model = ("--model", reverse)
+    back = ("back-translation", mono, *out)
+    new = ("--write-recipe", tmp_path / "new.toml")
+    (tmp_path / "taken.toml").write_text("not a recipe")
+    (tmp_path / "out.en").write_text("mine\n")
+    cases = {
+        (*back,): "name a --model",
+        (*back, "--reverse-model", reverse): "name each with --model",
+        ("self-training", mono, mono, *model, *out): "takes one text",
+        ("diversification", mono, mono, *out): "nothing to translate with",
+        (*back, *model, "--recipe", tiny): "go together",
+        (*back, *model, "--tag", "<X>"): "add --recipe and --write-recipe",
+        (*back, *model, "--seed", 2): "add --sample",
+        (*back, *model): "was not written by `nmt augment`",
+        ("back-translation", "-", *model, *out): "cannot be stdin",
+        ("back-translation", mono, *model, "-o", ""): "-o is empty",
+    }
+    for arguments, reason in cases.items():
+        result = nmt("augment", *arguments)
+        assert result.code == 2, arguments
+        assert reason in result.err
+    (tmp_path / "out.en").unlink()
+    recipes = {
+        ("--write-recipe", tmp_path / "taken.toml"): "taken.toml",
+        (*new, "--tag", "BT"): "a tag is a name in angle brackets",
+        (*new, "--set", "data.max_length=3"): "only [decode] settings",
+    }
+    for options, reason in recipes.items():
+        result = nmt("augment", *back, *model, "--recipe", tiny, *options)
+        assert result.code in (1, 2)
+        assert reason in result.err
+    swapped = nmt("augment", "self-training", mono, *model, *out, "--recipe", tiny, *new)
+    assert swapped.code == 2
+    assert "trains a model en to de, but the new pairs are de to en" in swapped.err
+    assert leftovers(tmp_path) == []
