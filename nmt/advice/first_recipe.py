@@ -12,14 +12,9 @@ from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, parse_recipe
-from nmt.recipe.choice import (
-    LARGE,
-    Choice,
-    ChosenSettings,
-    choose_settings,
-    commented_recipe,
-    nearest_start,
-)
+from nmt.recipe.choice import choose_settings
+from nmt.recipe.chosen import Choice, ChosenSettings, commented_recipe
+from nmt.recipe.corpus_size import needs_gpu
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
 from nmt.recipe.settings import DECLARED
 from nmt.recipe.toml import toml_key, toml_value
@@ -235,7 +230,7 @@ def has_gpu(wish: Wish, found: Survey) -> bool:
     """Return whether the machine that will train has a GPU; looks only if that matters."""
     if wish.has_gpu is not None:
         return wish.has_gpu
-    return nearest_start(found.facts.pairs) is LARGE and pick_device().type == "cuda"
+    return needs_gpu(found.facts) and pick_device().type == "cuda"
 
 
 def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:

@@ -10,7 +10,8 @@ from itertools import islice
 import numpy
 
 from nmt.cleaning.held_out import PairHasher, Rows, Sides
-from nmt.recipe.choice import RARE_SHARE, CorpusFacts
+from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.vocabulary_choice import RARE_SHARE
 from nmt.text.given_text import Pair
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more

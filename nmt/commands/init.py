@@ -78,7 +78,7 @@ def language_code(text: str) -> str:
     "--gpu/--cpu",
     "has_gpu",
     default=None,
-    help="Whether you will train on a GPU. It matters only for corpora of about a million pairs or"
+    help="Whether you will train on a GPU. It matters only for corpora of about 100,000 pairs or"
     " more.  [default: whether this machine has one]",
 )
 def command(

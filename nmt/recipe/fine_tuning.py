@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe
-from nmt.recipe.choice import (
-    CHECKPOINTS,
-    PATIENCE,
-    Choice,
-    ChosenSettings,
-    CorpusFacts,
-    round_down,
-)
+from nmt.recipe.choice import CHECKPOINTS, PATIENCE
+from nmt.recipe.chosen import Choice, ChosenSettings
+from nmt.recipe.corpus_size import CorpusFacts, round_down
 from nmt.recipe.model_recipe import model_tables
 from nmt.recipe.tables import recipe_from_tables
 

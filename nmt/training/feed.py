@@ -13,11 +13,13 @@ from types import TracebackType
 
 import torch
 
+from nmt.config import TrainSettings
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.padding import Integers
-from nmt.text.plan import EpochPlan
+from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.rebatching import RebatchedPlan
 from nmt.training.pace import Pace
+from nmt.training.workers import Workers
 
 POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
 
@@ -149,3 +151,39 @@ class Feed:
             if isinstance(item, BaseException):
                 raise item
             yield item
+
+
+def feed_of(
+    settings: TrainSettings,
+    dataset: PairDataset,
+    pace: Pace,
+    device: torch.device,
+    workers: Workers,
+    *,
+    epoch: int,
+    batch: int,
+) -> Feed:
+    """Return the batches of a training from an epoch and a batch on; see `Feed`."""
+    return Feed(
+        dataset,
+        lambda number: dataset.rebatched(plan_of(settings, dataset, number), settings.seed, number),
+        epoch=epoch,
+        batch=batch,
+        rank=workers.rank,
+        workers=workers.count,
+        micro_batch_tokens=settings.micro_batch_tokens,
+        pace=pace,
+        device=device,
+    )
+
+
+def plan_of(settings: TrainSettings, dataset: PairDataset, epoch: int) -> EpochPlan:
+    """Return the batches of an epoch."""
+    return plan_epoch(
+        dataset.source_lengths,
+        dataset.target_lengths,
+        source_tokens=settings.batch_source_tokens,
+        target_tokens=settings.batch_target_tokens,
+        seed=settings.seed,
+        epoch=epoch,
+    )

@@ -61,16 +61,21 @@ def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
     should be compiled in the chosen precision only. All workers measure at the same time, as they
     will train; the first worker chooses. feed: a feed that the training does not use.
     """
+    choice, reason = measured_precision(updater, feed)
+    choice = workers.on_first_worker(lambda: choice)
+    note(f"train.precision=auto: {reason}; trains in {choice}")
+    return choice
+
+
+def measured_precision(updater: Updater, feed: Feed) -> tuple[str, str]:
+    """Return the precision that a measurement prefers, and its figures as a phrase."""
     with feed:
         batches = [each.share[0] for each in islice(feed, 1 + ROUNDS)]
     try:
         found = measure(lambda *each: pass_seconds(updater, *each), batches)
-        choice, reason = found.choice, str(found)
     except TooLittleMemoryError:
-        choice, reason = "bf16", "too little memory to measure"  # bf16 needs the least
-    choice = workers.on_first_worker(lambda: choice)
-    note(f"train.precision=auto: {reason}; trains in {choice}")
-    return choice
+        return "bf16", "too little memory to measure"  # bf16 needs the least
+    return found.choice, str(found)
 
 
 def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:

@@ -203,16 +203,25 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
         if recipe.decode.precision == "auto":
             decode = replace(recipe.decode, precision=kept.decode.precision)
             recipe = replace(recipe, decode=decode)
-    elif train.precision == "auto" and device is not None:
-        of_hardware = precision_of_hardware(recipe, device).train
-        if train.deterministic or of_hardware.precision == "float32":
-            train = of_hardware
+    elif device is not None:
+        train = unless_measured(recipe, device).train
     if train.precision == "tf32" and device is not None and device.type != "cuda":
         raise NmtError(
             f"train.precision=tf32 is for CUDA GPUs, not for {device.type}; set it to float32, or"
             " to auto"
         )
     return replace(recipe, train=train)
+
+
+def unless_measured(recipe: Recipe, device: "torch.device") -> Recipe:
+    """Return the recipe with a precision of "auto" replaced, if there is nothing to measure.
+
+    This is so without hardware for bf16, and with `train.deterministic`.
+    """
+    of_hardware = precision_of_hardware(recipe, device)
+    if recipe.train.deterministic or of_hardware.train.precision == "float32":
+        return of_hardware
+    return recipe
 
 
 def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:

@@ -12,13 +12,12 @@ from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import with_settings
 from nmt.text.padding import Integers
-from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoint_timer import CheckpointTimer
 from nmt.training.checkpoint_writer import CheckpointWriter
 from nmt.training.checkpoints import newest_checkpoint, resumable
 from nmt.training.divergence import check_divergence
-from nmt.training.feed import FedBatch, Feed
+from nmt.training.feed import FedBatch, Feed, feed_of, plan_of
 from nmt.training.initial import initial_network, training_pairs
 from nmt.training.memory_probe import check_memory
 from nmt.training.metrics_log import MetricsLog, has_average
@@ -188,29 +187,14 @@ class Trainer:
 
     def feed(self) -> Feed:
         """Return the batches from the progress on."""
-        settings = self.recipe.train
-        return Feed(
+        return feed_of(
+            self.recipe.train,
             self.dataset,
-            lambda epoch: self.dataset.rebatched(self.plan(epoch), settings.seed, epoch),
+            self.pace,
+            self.device,
+            self.workers,
             epoch=self.progress.epoch,
             batch=self.progress.batch,
-            rank=self.workers.rank,
-            workers=self.workers.count,
-            micro_batch_tokens=settings.micro_batch_tokens,
-            pace=self.pace,
-            device=self.device,
-        )
-
-    def plan(self, epoch: int) -> EpochPlan:
-        """Return the batches of an epoch."""
-        settings = self.recipe.train
-        return plan_epoch(
-            self.dataset.source_lengths,
-            self.dataset.target_lengths,
-            source_tokens=settings.batch_source_tokens,
-            target_tokens=settings.batch_target_tokens,
-            seed=settings.seed,
-            epoch=epoch,
         )
 
     def choose_settings(self, stop: StopRequest) -> bool:
@@ -228,7 +212,7 @@ class Trainer:
                 self.updater.set_up()
                 micro_batch_tokens = check_memory(
                     self.recipe,
-                    self.plan(self.progress.epoch),
+                    plan_of(self.recipe.train, self.dataset, self.progress.epoch),
                     self.dataset,
                     self.progress.epoch,
                     self.dev,

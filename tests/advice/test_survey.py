@@ -7,7 +7,8 @@ import pytest
 
 from nmt.advice.survey import survey
 from nmt.config import TokenizerSettings
-from nmt.recipe.choice import CorpusFacts, choose_settings
+from nmt.recipe.choice import choose_settings
+from nmt.recipe.corpus_size import CorpusFacts
 from nmt.text.tokenizer import learn_subwords
 
 

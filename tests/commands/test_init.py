@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import os
+import re
 import shutil
 import tomllib
 from itertools import chain
@@ -228,8 +229,8 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
         is_default = get_setting(recipe, name) == default_of(declared)
         assert section == "data" or (key in tables[section]) != is_default, name
     for part in ("vocab_size", "dropout", "max_updates", "patience", "length_penalty"):
-        (line,) = (line for line in written.splitlines() if line.startswith(f"{part} = "))
-        assert " # " in line
+        ((before, line),) = re.findall(rf"(.*)\n({part} = .*)", written)
+        assert " # " in line or before.startswith("# ")  # beside or above
     assert all(len(line) <= 120 for line in written.splitlines())
 
 

@@ -1,20 +1,20 @@
-"""Settings that suit a corpus: those of the nearest tuned recipe, with a length by the corpus."""
+"""Settings that suit a corpus: those of tuned recipes, or between two of them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from nmt.config import declared_settings
 from nmt.recipe import get_setting, load_recipe, parse_recipe
-from nmt.recipe.choice import (
+from nmt.recipe.choice import choose_settings
+from nmt.recipe.chosen import ChosenSettings, commented_recipe
+from nmt.recipe.corpus_size import (
     LARGE,
     MEDIUM,
     SMALL,
-    ChosenSettings,
     CorpusFacts,
     StartingPoint,
-    choose_settings,
-    commented_recipe,
     round_down,
 )
 
@@ -42,6 +42,65 @@ def test_the_tuned_corpora_get_what_was_tuned_for_them(
     for name in same:
         assert chosen.value(name) == get_setting(tuned, name), name
     assert chosen.value("train.max_updates") == pytest.approx(tuned.train.max_updates, rel=0.1)
+
+
+@pytest.mark.parametrize("facts", [MULTI30K, TATOEBA], ids=["multi30k", "tatoeba"])
+def test_a_part_held_out_changes_no_setting(facts: CorpusFacts) -> None:
+    share = 1 - 2_000 / facts.pairs
+    words, characters = int(share * facts.words), int(share * facts.characters)
+    less = replace(facts, pairs=facts.pairs - 2_000, words=words, characters=characters)
+    values = [[(each.name, each.value) for each in choose(of).choices] for of in (facts, less)]
+    assert values[0] == values[1]
+
+
+@pytest.mark.parametrize("has_gpu", [False, True], ids=["cpu", "gpu"])
+def test_settings_do_not_jump_between_neighbouring_sizes(has_gpu: bool) -> None:
+    """Each corpus has 4 % more pairs than the one before, below the size of the paper's base."""
+    sizes = [int(1_000 * 1.04**step) for step in range(200)]  # up to 2.4 million
+    facts = [CorpusFacts(n, 15 * n, 80 * n, 90, 80, 200_000) for n in sizes]
+    chosen = [choose(each, has_gpu=has_gpu) for each in facts if each.tokens < 100e6]
+    most = {
+        "model.d_model": 64,
+        "model.encoder_layers": 1,
+        "model.heads": 1,
+        "model.dropout": 0.051,
+    }
+    for name, step in most.items():
+        values = [each.value(name) for each in chosen]
+        assert max(abs(b - a) for a, b in pairwise(values)) <= step, name
+        assert values in (sorted(values), sorted(values, reverse=True)), name
+    for name in ("tokenizer.vocab_size", "train.max_updates", "train.batch_source_tokens"):
+        values = [each.value(name) for each in chosen]
+        assert max(max(a / b, b / a) for a, b in pairwise(values)) < 1.15, name
+
+
+def test_long_sentences_count_by_their_words() -> None:
+    """As few pairs as Multi30k's, but as many words as Tatoeba's, get a model of that width."""
+    assert choose(replace(MULTI30K, words=1_300_000)).value("model.d_model") == 256
+    assert choose(replace(MULTI30K, words=700_000)).value("model.d_model") == 192
+
+
+def test_reasons_name_what_is_true_for_the_corpus() -> None:
+    chosen = choose(MULTI30K)
+    assert "29,000 pairs" in chosen.reason("model.d_model")
+    epochs = round(chosen.value("train.max_updates") * 2048 / MULTI30K.tokens)
+    assert f"about {epochs} times" in chosen.reason("model.dropout")
+    assert f"about {epochs} epochs" in chosen.reason("train.max_updates")
+    few = choose(CorpusFacts(300, 3_600, 18_000, 50, 50, 1_000))
+    assert "few thousand updates" in few.reason("train.max_updates")
+    between = choose(replace(TATOEBA, words=600_000, characters=2_400_000, pairs=60_000))
+    assert "between Multi30k and Tatoeba" in between.reason("model.d_model")
+    assert "lie between" in between.notes[0]
+    # A setting that equals its default has a reason too, though it is not in the recipe.
+    assert "only about 8 times" in choose(TATOEBA).reason("model.dropout")
+
+
+def test_a_long_reason_is_wrapped_above_its_setting() -> None:
+    lines = commented_recipe([], [], choose(MULTI30K)).splitlines()
+    assert max(map(len, lines)) <= 100
+    place = lines.index("d_model = 128")
+    reason = choose(MULTI30K).reason("model.d_model")
+    assert reason in " ".join(line.removeprefix("# ") for line in lines[place - 2 : place])
 
 
 @pytest.mark.parametrize("pairs", [1, 300, 9_000, 50_000, 400_000, 3_000_000])
@@ -77,7 +136,9 @@ def test_a_small_text_gets_a_vocabulary_that_it_can_fill() -> None:
     few_words = CorpusFacts(20, 200, 1_000, 50, 50, 60)
     assert choose(few_words).value("tokenizer.vocab_size") == 4 + 50 + 30
     more = CorpusFacts(7_250, 80_000, 400_000, 90, 80, 9_000)  # a quarter of Multi30k
-    assert choose(more).value("tokenizer.vocab_size") == 2_000
+    assert choose(more).value("tokenizer.vocab_size") == 2_200  # a quarter of 8,000, over 0.9
+    long = replace(more, words=800_000, distinct_words=90_000)  # ten times as much text in them
+    assert choose(long).value("tokenizer.vocab_size") == 8_000
 
 
 def test_rare_characters_of_a_large_script_are_left_out() -> None:

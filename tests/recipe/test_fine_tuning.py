@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.recipe import get_setting, load_recipe
-from nmt.recipe.choice import CorpusFacts
+from nmt.recipe.corpus_size import CorpusFacts
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
 
 
