@@ -30,7 +30,7 @@ from nmt.check.limits import CheckLimits
 from nmt.check.reading import Refused, Text, read_leniently
 from nmt.check.segment import Segment
 from nmt.cleaning.clean import CleanTask, clean
-from nmt.cleaning.rules import FILTERS
+from nmt.cleaning.rules import DEFAULT_FILTERS
 from nmt.text.given_text import GivenText
 
 REPETITION = ("duplicates", "near_duplicates")
@@ -39,7 +39,7 @@ REPETITION = ("duplicates", "near_duplicates")
 def cleaned(text: Text, folder: Path) -> dict[int, Pair]:
     """Clean a text and return the pairs that are left, by their places."""
     task = CleanTask(
-        GivenText(*text.paths), f"{folder}/out", FILTERS, CheckLimits(), with_ftfy=True
+        GivenText(*text.paths), f"{folder}/out", DEFAULT_FILTERS, CheckLimits(), with_ftfy=True
     )
     report = clean(task)
     rejected = {

@@ -107,7 +107,9 @@ KINDS = {
         "warning", "pairs with a side in the language of the other", f"swap their sides, or {DROP}"
     ),
     "other_language": Kind(
-        "warning", "pairs of the sample in a third language", "delete such pairs from both files"
+        "warning",
+        "pairs of the sample in a third language",
+        "remove them with `nmt clean --also other_language`",
     ),
     "declared_language": Kind(
         "warning",

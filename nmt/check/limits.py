@@ -29,6 +29,14 @@ class CheckLimits:
         "characters of the longest segment; longer ones are mostly several sentences",
         (1, 10**7),
     )
+    most_word_characters: int = setting(
+        40, "characters of the longest word, for the filter long_word of `nmt clean`", (1, 10**7)
+    )
+    least_letters: float = setting(
+        0.5,
+        "least share of letters among the characters, for the filter few_letters of `nmt clean`",
+        (0, 1),
+    )
     language_evidence: float = setting(
         6.0,
         "log of the odds at which a side's words are those of the other language; e^6 is 400 to 1",
@@ -74,6 +82,11 @@ class CheckLimits:
         0.9,
         "probability, by py3langid, above which a segment counts as in a third language",
         (0, 1),
+    )
+    language_characters: int = setting(
+        20,
+        "shorter segments are not examined for a third language, which is uncertain in them",
+        (1, 10_000),
     )
     language_sample: int = setting(
         2_000,

@@ -59,15 +59,15 @@ def other_languages(
     rows: the sample. declared: the languages that the recipe or the names of the
     files state; "" if unknown.
     """
-    named = [[identify(source) for _, source, _ in rows], [identify(row[2]) for row in rows]]
-    usual = [Counter(code for code, _ in side).most_common(1)[0][0] for side in named]
+    named = named_languages(rows, identify)
+    usual = usual_languages(named)
     details: dict[int, str] = {}
-    for name, own, others, side in zip(
-        ("source", "target"), usual, reversed(usual), named, strict=True
-    ):
-        for place, (code, probability) in enumerate(side):
-            known = code in (own, others) or related(own, code)
-            if not known and probability > limits.language_probability:
+    texts = [row[1] for row in rows], [row[2] for row in rows]
+    for name, own, side, segments in zip(("source", "target"), usual, named, texts, strict=True):
+        for place, (language, text) in enumerate(zip(side, segments, strict=True)):
+            if len(text) < limits.language_characters:
+                continue
+            if code := foreign_language(language, own, usual, limits):
                 details.setdefault(place, f"{code} in the {name}, not {own}")
     examples = [
         Example(rows[place][0], detail).with_texts(*rows[place][1:])
@@ -82,6 +82,35 @@ def other_languages(
         *found("other_language", len(details), len(rows), examples),
         *found("declared_language", len(wrong), 2, [Example(0, each) for each in wrong]),
     ]
+
+
+def named_languages(
+    rows: Sequence[Row], identify: Identify
+) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
+    """Return what the identifier says about the sources, and about the targets."""
+    return [identify(row[1]) for row in rows], [identify(row[2]) for row in rows]
+
+
+def usual_languages(
+    named: tuple[list[tuple[str, float]], list[tuple[str, float]]],
+) -> tuple[str, str]:
+    """Return the most frequent language of each side; "" for an empty side."""
+    source, target = (
+        Counter(code for code, _ in side).most_common(1)[0][0] if side else "" for side in named
+    )
+    return source, target
+
+
+def foreign_language(
+    language: tuple[str, float], own: str, usual: tuple[str, str], limits: CheckLimits
+) -> str:
+    """Return the code of a language that is probable and usual on neither side; else "".
+
+    language: what the identifier says. own: the usual language of this side.
+    """
+    code, probability = language
+    is_known = code in usual or related(own, code)
+    return code if not is_known and probability > limits.language_probability else ""
 
 
 def related(first: str, second: str) -> bool:

@@ -53,6 +53,7 @@ def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlo
         for each in detectors(rules.norms, rules.limits)
         if each.kind in ALWAYS or each.kind in rules.filters
     ]
+    known += rules.more
     pairs: list[Pair] = []
     lines: list[int] = []
     hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides

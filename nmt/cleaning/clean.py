@@ -12,6 +12,7 @@ from nmt.check.norms import learn_norms
 from nmt.check.reading import Refused, Text, read_leniently, sample_of
 from nmt.cleaning.block import CleanBlock, clean_block
 from nmt.cleaning.files import Names, check_paths, languages_of, row, text_outputs
+from nmt.cleaning.optional import optional_detectors
 from nmt.cleaning.repair import REPAIRS, check_ftfy
 from nmt.cleaning.repetition import Repetition
 from nmt.cleaning.report import FORMAT, CleanReport
@@ -97,9 +98,10 @@ class Cleaning:
 
             scorers = load_scorers(task.models, languages_of(task.text.paths))
             self._cross_entropy = CrossEntropy(task.models, scorers)
-        sample = [each[1:] for each in sample_of(self.text, task.limits.sample_pairs)]
-        norms = learn_norms(sample, task.limits)
-        self._rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy)
+        sample = sample_of(self.text, task.limits.sample_pairs)
+        norms = learn_norms([each[1:] for each in sample], task.limits)
+        more = tuple(optional_detectors(task.filters, task.limits, sample))
+        self._rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy, more)
 
     @property
     def extra_filters(self) -> tuple[str, ...]:

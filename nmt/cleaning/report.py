@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from nmt.check.kinds import KINDS
 from nmt.check.limits import CheckLimits
+from nmt.cleaning.optional import OPTIONAL
 from nmt.cleaning.repair import REPAIRS
 from nmt.cleaning.rules import ALWAYS, CROSS_ENTROPY
 
 FORMAT = 1
 TITLES = {
     **{name: kind.title for name, kind in KINDS.items()},
+    **OPTIONAL,
     **ALWAYS,
     CROSS_ENTROPY: "pairs that two models find improbable or disagree about",
 }

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.check.detectors import Detector
 from nmt.check.kinds import KINDS
 from nmt.check.limits import CheckLimits
 from nmt.check.norms import Norms
+from nmt.cleaning.optional import OPTIONAL
 from nmt.errors import UsageError
 from nmt.recipe import suggestion
 
@@ -17,7 +19,7 @@ ALWAYS = {
 }
 CROSS_ENTROPY = "cross_entropy"  # not among FILTERS, because it needs models
 # In the order in which they are applied; a pair counts for the first one that removes it.
-FILTERS = (
+DEFAULT_FILTERS = (
     "replacement",
     "control",
     "invisible",
@@ -31,6 +33,7 @@ FILTERS = (
     "duplicates",
     "near_duplicates",
 )
+FILTERS = (*DEFAULT_FILTERS[:-2], *OPTIONAL, *DEFAULT_FILTERS[-2:])
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Rules:
     filters: tuple[str, ...]  # from FILTERS, in order
     repair: bool
     with_ftfy: bool
+    more: tuple[Detector, ...] = ()  # those of OPTIONAL that are asked for
 
 
 @dataclass(frozen=True)
@@ -56,15 +60,18 @@ class Models:
     writes_scores: bool = False
 
 
-def chosen_filters(only: str | None, without: str | None) -> tuple[str, ...]:
+def chosen_filters(
+    only: str | None, without: str | None = None, also: str | None = None
+) -> tuple[str, ...]:
     """Return the filters to apply, in their order.
 
-    only, without: names with commas between them; None: all, and none. Raises UsageError for a name
-    that is no filter.
+    only, without, also: names with commas between them; None: the default ones, and none. Raises
+    UsageError for a name that is no filter.
     """
-    wanted = FILTERS if only is None else names_of(only, "--only")
+    wanted = DEFAULT_FILTERS if only is None else names_of(only, "--only")
     unwanted = () if without is None else names_of(without, "--without")
-    return tuple(name for name in FILTERS if name in wanted and name not in unwanted)
+    more = () if also is None else names_of(also, "--also")
+    return tuple(name for name in FILTERS if name in (*wanted, *more) and name not in unwanted)
 
 
 def names_of(text: str, option: str) -> Sequence[str]:

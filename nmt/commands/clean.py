@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     "--only", metavar="FILTERS", help="Apply only these filters, with commas between them."
 )
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
+@click.option(
+    "--also",
+    metavar="FILTERS",
+    help="Also apply these filters, which are off by default: other_language, numbers, question,"
+    " long_word, few_letters, repetitive.",
+)
 @click.option("--no-repair", is_flag=True, help="Remove pairs, but change no text.")
 @click.option(
     "--ftfy",
@@ -71,6 +77,7 @@ def command(
     prefix: str,
     only: str | None,
     without: str | None,
+    also: str | None,
     no_repair: bool,
     with_ftfy: bool,
     changes: tuple[str, ...],
@@ -88,6 +95,12 @@ def command(
     too_long, copied, script, language, length_ratio, duplicates, near_duplicates. Pairs with an
     empty side or an unreadable line are always removed. Before that, text is repaired: characters
     in Unicode's normal form C, without control and invisible characters, single spaces.
+
+    Filters that are off by default, because they also remove good pairs or take long:
+    other_language (a third language, by py3langid: pip install 'nmt[check]'; a minute or two for a
+    million pairs on each of two cores; unreliable for short segments, which are left alone),
+    numbers (3 digits or more on one side only, or different ones on both), question (only one side
+    ends as a question), long_word, few_letters, repetitive.
 
     The pairs that are left are written to PREFIX with the endings of the two languages, in order.
     PREFIX.rejected.tsv has the others: line, filter, reason, source, target. A table on stderr says
@@ -114,7 +127,7 @@ def command(
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
-    filters, limits = chosen_filters(only, without), limits_of(changes)
+    filters, limits = chosen_filters(only, without, also), limits_of(changes)
     models = models_of(model, reverse_model, device, keep_share, least_score, writes_scores)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))

@@ -10,7 +10,7 @@ from nmt.check.reading import Row
 from nmt.check.third_language import load_identifier, other_languages, related
 from nmt.errors import NmtError
 
-LIMITS = CheckLimits()
+LIMITS = CheckLimits(language_characters=1)
 
 
 def identify(text: str) -> tuple[str, float]:
@@ -47,6 +47,13 @@ def test_a_side_in_another_language_than_declared_is_named() -> None:
     details = [each.detail for each in found(given)["declared_language"].examples]
     assert details == ["the source is de, not en", "the target is en, not de"]
     assert not found(given, ("", ""))
+
+
+def test_short_segments_are_left_alone() -> None:
+    given = rows(*[("en a 1", "de a 1")] * 5, ("en a 1", "fr a 0.95"), ("en a 1", "fr ab 0.95"))
+    limits = CheckLimits(language_characters=len("fr ab 0.95"))
+    (finding,) = other_languages(given, ("", ""), identify, limits)
+    assert [each.line for each in finding.examples] == [70]
 
 
 def test_languages_that_nobody_can_tell_apart_are_related() -> None:

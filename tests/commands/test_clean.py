@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nmt.check import examined
-from nmt.cleaning.rules import ALWAYS, FILTERS
+from nmt.cleaning.rules import ALWAYS, DEFAULT_FILTERS
 from nmt.text import encode
 from tests.check.corpora import Pairs, corpus, write
 from tests.conftest import Run
@@ -78,7 +78,7 @@ def test_each_fault_is_removed_with_its_reason_and_the_others_are_kept(
     assert all(reason for _, _, reason, *_ in bad)
     assert Counter(pairs) == Counter([*read(tmp_path), *((row[3], row[4]) for row in bad)])
     assert read(tmp_path) == [pair for n, pair in enumerate(pairs) if n % 20 != 10 or n > 190]
-    assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *FILTERS)}
+    assert report["removed"] == {name: int(name in KINDS) for name in (*ALWAYS, *DEFAULT_FILTERS)}
 
 
 def test_the_table_counts_what_each_filter_removed(nmt: Run, tmp_path: Path) -> None:
@@ -101,6 +101,18 @@ def test_filters_are_chosen(nmt: Run, tmp_path: Path) -> None:
     ]
     clean(nmt, tmp_path, pairs, "--only", "")
     assert [row[1] for row in rejected(tmp_path)] == ["empty"]
+
+
+def test_filters_that_are_off_by_default_can_be_added(nmt: Run, tmp_path: Path) -> None:
+    pairs = [*CLEAN]
+    for place, (source, target) in {7: ("room 101", "zimmer 102"), 9: ("who?", "wer.")}.items():
+        pairs[place] = (f"{pairs[place][0]} {source}", f"{pairs[place][1]} {target}")
+    clean(nmt, tmp_path, pairs)
+    assert rejected(tmp_path) == []
+    clean(nmt, tmp_path, pairs, "--also", "question,numbers")
+    assert [row[1] for row in rejected(tmp_path)] == ["numbers", "question"]
+    clean(nmt, tmp_path, pairs, "--only", "numbers")
+    assert [row[1] for row in rejected(tmp_path)] == ["numbers"]
 
 
 def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> None:
@@ -191,6 +203,7 @@ def test_packed_files_are_read_and_written(
     [
         (["--only", "copeid"], 2, "copied"),
         (["--without", "empty"], 2, "always removed"),
+        (["--also", "number"], 2, "numbers"),
         (["--no-repair", "--ftfy"], 2, "--no-repair forbids it"),
         (["--limit", "max_deviaton=2"], 2, "max_deviation"),
     ],

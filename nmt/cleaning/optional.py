@@ -1,0 +1,124 @@
+"""Detectors that only `nmt clean` has, and only if they are asked for.
+
+Each of them also removes good pairs of some kinds of text.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+from nmt.check.detectors import SIDES, Detector, of_a_side
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Row
+from nmt.check.segment import Segment
+from nmt.check.third_language import (
+    Identify,
+    foreign_language,
+    load_identifier,
+    named_languages,
+    usual_languages,
+)
+from nmt.decoding.number_differences import number_differences
+
+LONG_NUMBER = 3  # digits; smaller numbers are often spelled out on one side only
+QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
+CLOSING = " \"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)]"  # may follow a question mark
+FEWEST_WORDS = 9  # of a side that repeats its words
+OTHER_LANGUAGE = "other_language"
+
+# In the order in which they are applied, after those of `nmt check`.
+OPTIONAL = {
+    OTHER_LANGUAGE: "pairs with a side in a third language",
+    "numbers": "pairs whose numbers differ",
+    "question": "pairs of which only one side ends as a question",
+    "long_word": "pairs with a very long word, such as a web address",
+    "few_letters": "pairs with a side that is mostly digits and signs",
+    "repetitive": "pairs with a side that repeats a few words",
+}
+
+
+def optional_detectors(
+    names: Sequence[str], limits: CheckLimits, sample: Sequence[Row]
+) -> list[Detector]:
+    """Return the detectors with these names.
+
+    sample: of the corpus; it shows the usual languages. Raises NmtError if `other_language` is
+    among the names and py3langid is not installed.
+    """
+    reasons: dict[str, Callable[[Segment, Segment], str]] = {
+        "numbers": other_numbers,
+        "question": one_question,
+        "long_word": partial(of_a_side, partial(long_word, limits)),
+        "few_letters": partial(of_a_side, partial(few_letters, limits)),
+        "repetitive": partial(of_a_side, repetitive),
+    }
+    if OTHER_LANGUAGE in names:
+        few = sample[:: -(-len(sample) // max(1, limits.language_sample)) or 1]
+        usual = usual_languages(named_languages(few, load_identifier()))
+        reasons[OTHER_LANGUAGE] = partial(third_language, usual, limits)
+    return [Detector(name, reasons[name]) for name in OPTIONAL if name in names]
+
+
+@cache
+def identifier() -> Identify:
+    """Return the identifier of languages, loaded once in each process."""
+    return load_identifier()
+
+
+def third_language(
+    usual: tuple[str, str], limits: CheckLimits, source: Segment, target: Segment
+) -> str:
+    """Say which side is in a language that is usual on neither side."""
+    for name, own, segment in zip(SIDES, usual, (source, target), strict=True):
+        if len(segment.text) < limits.language_characters:
+            continue
+        if code := foreign_language(identifier()(segment.text), own, usual, limits):
+            return f"{code} in the {name}, not {own}"
+    return ""
+
+
+def other_numbers(source: Segment, target: Segment) -> str:
+    """Say which numbers differ: on both sides, or long ones on one side."""
+    if not any(each.isdigit() for each in source.text + target.text):
+        return ""
+    missing, added = number_differences(source.text, target.text)
+    is_long = any(sum(map(str.isdigit, each)) >= LONG_NUMBER for each in (*missing, *added))
+    if not (is_long or (missing and added)):
+        return ""
+    sides = zip(SIDES, (missing, added), strict=True)
+    return "; ".join(f"{', '.join(each)} only in the {side}" for side, each in sides if each)
+
+
+def one_question(source: Segment, target: Segment) -> str:
+    """Say which side alone ends with a question mark."""
+    first, second = (
+        each.text.rstrip(CLOSING).endswith(QUESTION_MARKS) for each in (source, target)
+    )
+    if first == second:
+        return ""
+    return f"only the {SIDES[0] if first else SIDES[1]} ends as a question"
+
+
+def long_word(limits: CheckLimits, segment: Segment) -> str:
+    """Return the size of a word that is too long; "" if there is none."""
+    most = limits.most_word_characters
+    if len(segment.text) <= most:
+        return ""
+    longest = max(map(len, segment.text.split()), default=0)
+    return f"a word of {longest:,} characters" if longest > most else ""
+
+
+def few_letters(limits: CheckLimits, segment: Segment) -> str:
+    """Return the share of letters among the characters if it is too small; else ""."""
+    characters = "".join(segment.text.split())
+    letters = sum(map(len, segment.words))
+    if not characters or letters >= limits.least_letters * len(characters):
+        return ""
+    return f"{100 * letters / len(characters):.0f} % letters"
+
+
+def repetitive(segment: Segment) -> str:
+    """Return how many words are different if they are less than a third; else ""."""
+    words, different = len(segment.words), len({*segment.words})
+    if words < FEWEST_WORDS or 3 * different >= words:
+        return ""
+    return f"{different} different words among {words}"

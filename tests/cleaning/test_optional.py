@@ -1,0 +1,65 @@
+"""Filters of `nmt clean` that are off by default."""
+
+import pytest
+
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Row
+from nmt.check.segment import Segment
+from nmt.cleaning.optional import OPTIONAL, optional_detectors
+
+SAMPLE: list[Row] = [
+    (1, "Two men are walking through the park.", "Zwei Männer gehen durch den Park."),
+    (2, "The children play in the garden.", "Die Kinder spielen im Garten."),
+    (3, "She goes home in the evening.", "Sie geht am Abend nach Hause."),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "target", "reason"),
+    [
+        ("numbers", "in 2011", "2012", "2011 only in the source; 2012 only in the target"),
+        ("numbers", "room 101", "Zimmer", "101 only in the source"),
+        ("numbers", "1,000.5 m", "1.000,5 m", ""),
+        ("numbers", "at 6:30", "um 6.30 Uhr", ""),
+        ("numbers", "four years", "4 Jahre", ""),  # small numbers are often spelled out
+        ("numbers", "3 of 4", "4 von 5", "3 only in the source; 5 only in the target"),
+        ("question", "Who?", "Wer.", "only the source ends as a question"),
+        ("question", "Who.", "Wer\uff1f", "only the target ends as a question"),
+        ("question", 'He asked: "Who?"', "Er fragte: \u201eWer?\u201c", ""),
+        ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),
+        ("long_word", "a " * 30, f"b {'c' * 40} d", ""),
+        ("few_letters", "ab 12 -- 3", "eins", "29 % letters in the source"),
+        ("few_letters", "ab 12", "@@", "0 % letters in the target"),
+        ("few_letters", "ab 12", "\u0915\u093f 12", ""),  # a vowel sign belongs to a letter
+        ("repetitive", "a", "Kauf jetzt " * 5, "2 different words among 10 in the target"),
+        ("repetitive", "no no no no", "nein nein nein nein", ""),
+    ],
+    ids=lambda value: value.strip() if value.isascii() else None,
+)
+def test_a_fault_is_found_with_its_reason(name: str, source: str, target: str, reason: str) -> None:
+    (detector,) = optional_detectors([name], CheckLimits(), [])
+    assert detector.kind == name
+    assert detector.reason(Segment(source), Segment(target)) == reason
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "reason"),
+    [
+        ("A woman reads a book in the garden.", "Une femme lit un livre dans le jardin.", "target"),
+        ("Une femme lit un livre dans le jardin.", "Eine Frau liest ein Buch.", "source"),
+        ("A woman reads.", "Une femme lit.", ""),  # too short to tell
+        ("A woman reads a book in the garden.", "Eine Frau liest im Garten ein Buch.", ""),
+    ],
+    ids=["target", "source", "short", "good"],
+)
+def test_third_languages_are_named(source: str, target: str, reason: str) -> None:
+    pytest.importorskip("py3langid")
+    (detector,) = optional_detectors(["other_language"], CheckLimits(), SAMPLE)
+    found = detector.reason(Segment(source), Segment(target))
+    expected = {"target": "fr in the target, not de", "source": "fr in the source, not en"}
+    assert found == expected.get(reason, "")
+
+
+def test_an_empty_sample_has_no_usual_language() -> None:
+    pytest.importorskip("py3langid")
+    assert len(optional_detectors([*OPTIONAL], CheckLimits(), [])) == len(OPTIONAL)
