@@ -7,7 +7,13 @@ from pathlib import Path
 from nmt import __version__
 from nmt.check.block import Counts
 from nmt.check.check_text import findings_of, ordered, with_segments
-from nmt.check.coverage import Coverage, coverage_of
+from nmt.check.coverage import (
+    Coverage,
+    coverage_of,
+    learned_coverage,
+    learned_tokenizer,
+    rare_characters,
+)
 from nmt.check.examined import context_of, examine_text
 from nmt.check.finding import Finding
 from nmt.check.histogram import histogram_of
@@ -38,7 +44,7 @@ def check_corpus(task: Task, limits: CheckLimits) -> Report:
     skipped: list[Skipped] = []
     tokenizer = usable_tokenizer(task, skipped)
     identify = usable_identifier(limits, skipped)
-    checker = Checker(task, limits, tokenizer, identify)
+    checker = Checker(task, limits, tokenizer, identify, skipped)
     training = [checker.check(text) for text in task.training]
     known = [each.sources for each in training]
     held_out = [checker.check(text, known) for text in task.held_out]
@@ -63,9 +69,13 @@ class Checker:
         limits: CheckLimits,
         tokenizer: Tokenizer | None,
         identify: Identify | None,
+        skipped: list[Skipped],
     ) -> None:
+        """Take what `usable_tokenizer` and `usable_identifier` return; skipped: is added to."""
         self._task, self._limits = task, limits
         self._tokenizer, self._identify = tokenizer, identify
+        self._skipped = skipped
+        self._learned: Tokenizer | None = None  # from a sample of the first text
 
     def check(self, text: Text, training: Sequence[Sources] = ()) -> Checked:
         """Check a text; training: the sources that it should not contain."""
@@ -75,6 +85,8 @@ class Checker:
         usable = examined.usable()
         sources = usable.sources(text.name)
         coverage, findings = self._of_sample(rows, context.by_character)
+        if self._task.tokenizer is None and not training:
+            findings += rare_characters(rows)
         findings += findings_of(examined, usable, context.norms, self._limits)
         findings += overlaps(sources, training, self._limits) if training else []
         first, second = context.norms.scripts
@@ -101,10 +113,22 @@ class Checker:
             coverage, findings = coverage_of(
                 rows, self._tokenizer, self._limits, self._have_words(by_character)
             )
+        if self._task.tokenizer is None and rows:
+            coverage = self._coverage_without_vocabulary(rows)
         if self._identify and rows:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
             findings += other_languages(few, self._task.languages, self._identify, self._limits)
         return coverage, findings
+
+    def _coverage_without_vocabulary(self, rows: Sequence[Row]) -> Coverage | None:
+        """Return the coverage by a vocabulary learned from the first sample."""
+        if self._learned is None:
+            try:
+                self._learned = learned_tokenizer(rows)
+            except NmtError as error:
+                self._skipped.append(Skipped("pieces for each word", str(error)))
+                return None
+        return learned_coverage(rows, self._learned, self._limits)
 
     def _have_words(self, by_character: tuple[bool, bool]) -> tuple[bool, bool]:
         """Return which sides have words that a vocabulary should not spell in small pieces."""
@@ -119,10 +143,12 @@ def tuple_of(values: Sequence[int] | Counts) -> tuple[int, int]:
 
 
 def usable_tokenizer(task: Task, skipped: list[Skipped]) -> Tokenizer | None:
-    """Return the tokenizer of a recipe's run, if there is one; else add the reason."""
+    """Return the tokenizer of a recipe's run; None for files, and if it is missing.
+
+    Then the reason is added to `skipped`. For files, `Checker` learns a vocabulary.
+    """
     what = "characters outside the vocabulary, pieces for each word"
     if task.tokenizer is None:
-        skipped.append(Skipped(what, "two files have no vocabulary; check a recipe"))
         return None
     if not is_present(task.tokenizer):
         why = f"{task.tokenizer} does not exist yet; `nmt prepare {task.recipe}` learns it"

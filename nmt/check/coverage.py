@@ -1,13 +1,23 @@
-"""How well a vocabulary covers a text: unknown characters, and pieces for each word."""
+"""How well a vocabulary covers a text: unknown and rare characters, and pieces for each word."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from nmt.check.finding import SHOWN, Example, Finding, found
 from nmt.check.kinds import Severity
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Row
-from nmt.text.tokenizer import UNK, Tokenizer
+from nmt.config import TokenizerSettings
+from nmt.errors import NmtError
+from nmt.recipe.vocabulary_choice import RARE_SHARE
+from nmt.text.tokenizer import UNK, Tokenizer, learn_subwords, most_tokens
+
+LEARNED_TOKENS = 8_000  # for text without a vocabulary: that of the tuned recipes for small corpora
+LEARNED_PAIRS = 50_000  # of the sample, to learn them from: 2 seconds
+RARE_PAIRS = 2  # of the sample: a character in so few of them is rare
+LEAST_SAMPLE = 1_000  # pairs; in a smaller sample, many characters are rare by chance
 
 
 @dataclass(frozen=True)
@@ -16,6 +26,7 @@ class Coverage:
 
     pairs: int
     pieces_per_word: tuple[float, float]  # of source and target
+    learned_tokens: int = 0  # of a vocabulary learned from a sample of the text; 0: the recipe's
 
 
 def coverage_of(
@@ -53,3 +64,45 @@ def coverage_of(
     ]
     findings += found("pieces", len(small), 2, small)
     return Coverage(len(rows), (ratios[0], ratios[1])), findings
+
+
+def learned_tokenizer(rows: Sequence[Row]) -> Tokenizer:
+    """Return a vocabulary of LEARNED_TOKENS, or as many as the sample allows.
+
+    Raises NmtError if the sample is too small for any, or has too many distinct characters.
+    """
+    few = rows[:: -(-len(rows) // LEARNED_PAIRS)]
+    segments = [text for row in few for text in row[1:]]
+    settings = TokenizerSettings(LEARNED_TOKENS, character_coverage=1 - RARE_SHARE)
+    try:
+        subwords = learn_subwords(segments, settings)
+    except NmtError:
+        most = most_tokens(segments, settings.character_coverage)
+        if most >= LEARNED_TOKENS:
+            raise  # the text has more distinct characters than that
+        subwords = learn_subwords(segments, replace(settings, vocab_size=most))
+    return Tokenizer(subwords.model)
+
+
+def learned_coverage(rows: Sequence[Row], tokenizer: Tokenizer, limits: CheckLimits) -> Coverage:
+    """Return the coverage by a vocabulary of `learned_tokenizer`, which has no faults of a text."""
+    coverage, _ = coverage_of(rows, tokenizer, limits)
+    return replace(coverage, learned_tokens=len(tokenizer))
+
+
+def rare_characters(rows: Sequence[Row]) -> list[Finding]:
+    """Return the finding about characters that are in RARE_PAIRS pairs of a sample or fewer."""
+    if len(rows) < LEAST_SAMPLE:
+        return []
+    counts = Counter(chain.from_iterable({*source, *target} for _, source, target in rows))
+    rare = {character for character, count in counts.items() if count <= RARE_PAIRS}
+    details = {
+        place: " ".join(sorted(rare.intersection((*row[1], *row[2]))))
+        for place, row in enumerate(rows)
+        if not rare.isdisjoint(row[1]) or not rare.isdisjoint(row[2])
+    }
+    examples = [
+        Example(rows[place][0], details[place]).with_texts(*rows[place][1:])
+        for place in [*details][:SHOWN]
+    ]
+    return found("rare_characters", len(details), len(rows), examples)

@@ -127,6 +127,12 @@ KINDS = {
         "pairs with characters outside the vocabulary",
         "set tokenizer.byte_fallback = true, or raise tokenizer.character_coverage",
     ),
+    "rare_characters": Kind(
+        "note",
+        "pairs of the sample with a character that is in one or two of them",
+        "nothing if they are names; with tokenizer.byte_fallback = true, rare characters take no"
+        " place in the vocabulary",
+    ),
     "duplicates": Kind(
         "note", "pairs that repeat an earlier pair", f"nothing if they are few; or {DROP}"
     ),

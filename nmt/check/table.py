@@ -49,7 +49,9 @@ def facts(text: TextReport) -> str:
     coverage = ""
     if text.coverage:
         pieces = " and ".join(f"{each:.2f}" for each in text.coverage.pieces_per_word)
-        coverage = f"; {pieces} pieces for each word"
+        tokens = text.coverage.learned_tokens
+        vocabulary = f" with {tokens:,} tokens learned from a sample" if tokens else ""
+        coverage = f"; {pieces} pieces for each word{vocabulary}"
     return (
         f"{text.pairs:,} pairs; on average {source:.1f} and {target:.1f} {units} in source and"
         f" target; {scripts} script{coverage}"

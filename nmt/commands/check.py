@@ -1,6 +1,7 @@
 """`nmt check`: look at parallel text before training."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 from nmt.artifacts.outputs import check_output, write_output
 from nmt.artifacts.run_folder import run_folder
 from nmt.commands.completion import complete_recipe
-from nmt.commands.options import data_dir_option
+from nmt.commands.options import FILE, data_dir_option
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
 
@@ -27,6 +28,20 @@ TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")
     shell_complete=complete_recipe,
 )
 @data_dir_option
+@click.option(
+    "--dev",
+    nargs=2,
+    type=FILE,
+    metavar="SOURCE TARGET",
+    help="With files: a dev set to check, and to compare with the text.  [default: none]",
+)
+@click.option(
+    "--test",
+    nargs=2,
+    type=FILE,
+    metavar="SOURCE TARGET",
+    help="With files: a test set to check, and to compare with the text.  [default: none]",
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
 )
@@ -48,6 +63,8 @@ TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")
 def command(
     names: tuple[str, ...],
     data_dir: Path,
+    dev: tuple[Path, Path] | None,
+    test: tuple[Path, Path] | None,
     as_json: bool,
     page: Path | None,
     changes: tuple[str, ...],
@@ -70,6 +87,7 @@ def command(
     Examples:
       nmt check
       nmt check corpus.en corpus.de
+      nmt check corpus.en corpus.de --dev dev.en dev.de --test test.en test.de
       nmt check pairs.en-de.tsv --json
       nmt check multi30k_en_de --html check.html
       nmt check mine.toml --limit max_deviation=5
@@ -78,7 +96,8 @@ def command(
     from nmt.check.limits import limits_of
 
     limits = limits_of(changes)
-    task = task_of(names, data_dir)
+    given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
+    task = task_of(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_output(page, "check", sources, "--html")
@@ -100,8 +119,13 @@ def command(
         sys.exit(1)
 
 
-def task_of(names: tuple[str, ...], data_dir: Path) -> "Task":
-    """Return what the arguments name: a recipe, two files or a TSV file."""
+def task_of(
+    names: tuple[str, ...], data_dir: Path, given: Mapping[str, tuple[Path, Path]]
+) -> "Task":
+    """Return what the arguments name: a recipe, two files or a TSV file.
+
+    given: dev and test sets, which only files may have.
+    """
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
     from nmt.text.languages import language_of, languages_of_tsv
@@ -110,12 +134,16 @@ def task_of(names: tuple[str, ...], data_dir: Path) -> "Task":
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
-        check_paths(paths)
+        for each in (paths, *given.values()):
+            check_paths(each)
         first = paths[0]
         languages = (
             (language_of(first), language_of(paths[1])) if paths[1:] else languages_of_tsv(first)
         )
-        return Task((Text("text", paths),), languages=languages)
+        held_out = tuple(Text(name, each) for name, each in given.items())
+        return Task((Text("text", paths),), held_out, languages=languages)
+    if given:
+        raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
     return recipe_task(names[0] if names else DEFAULT_RECIPE, data_dir)
 
 

@@ -4,10 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.check.coverage import coverage_of
+from nmt.check.coverage import (
+    LEAST_SAMPLE,
+    coverage_of,
+    learned_coverage,
+    learned_tokenizer,
+    rare_characters,
+)
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Row
 from nmt.config import TokenizerSettings
+from nmt.errors import NmtError
 from nmt.text.tokenizer import Tokenizer, learn_subwords
 from tests.check.corpora import corpus
 
@@ -47,3 +54,33 @@ def test_unknown_characters_are_named_with_their_lines(characters: Tokenizer) ->
     assert (finding.kind, finding.severity, finding.count) == ("unknown_characters", "warning", 1)
     (example,) = finding.examples
     assert (example.line, example.detail) == (777, "\u03b1 \u03b2 in the source")
+
+
+def test_a_vocabulary_is_learned_from_a_sample() -> None:
+    tokenizer = learned_tokenizer(ROWS)
+    coverage = learned_coverage(ROWS, tokenizer, LIMITS)
+    assert 100 < len(tokenizer) == coverage.learned_tokens < 8000
+    assert all(1 <= each < 3 for each in coverage.pieces_per_word)
+
+
+def test_text_with_more_characters_than_tokens_has_no_learned_vocabulary() -> None:
+    rows = [
+        (n, "".join(chr(0x4E00 + (7 * n + 13 * m) % 9000) for m in range(20)), "x y")
+        for n in range(2000)
+    ]
+    with pytest.raises(NmtError, match="distinct characters"):
+        learned_tokenizer(rows)
+
+
+def test_rare_characters_are_named_with_their_lines() -> None:
+    rows: list[Row] = [(n, f"abc {n % 10}", "\u00e4bc") for n in range(LEAST_SAMPLE)]
+    assert rare_characters(rows) == []
+    rows[5] = (6, "a\u2603\u2603", "b\u2604")
+    rows[7] = (8, "a", "b\u2604")
+    (finding,) = rare_characters(rows)
+    assert (finding.kind, finding.severity, finding.count) == ("rare_characters", "note", 2)
+    assert [(each.line, each.detail) for each in finding.examples] == [
+        (6, "\u2603 \u2604"),
+        (8, "\u2604"),
+    ]
+    assert rare_characters(rows[1:]) == []  # too few pairs to tell

@@ -157,6 +157,19 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
     assert "nmt prepare mine" in " ".join(each["why"] for each in report["skipped"])
 
 
+def test_given_sets_are_compared_with_files(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, CLEAN, "train")
+    dev = write(tmp_path, [*CLEAN[:3], *corpus(20, seed=5)], "dev")
+    test = write(tmp_path, corpus(20, seed=6), "test")
+    report = check(nmt, *files, "--dev", *dev, "--test", *test)
+    assert [each["name"] for each in report["texts"]] == ["text", "dev", "test"]
+    assert findings(report, 1)["overlap"]["count"] == 3
+    assert "overlap" not in findings(report, 2)
+    tokens = [each["coverage"]["learned_tokens"] for each in report["texts"]]
+    assert tokens[0] > 100
+    assert {*tokens} == {tokens[0]}
+
+
 def test_the_vocabulary_of_a_run_is_looked_at(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +209,7 @@ def test_processes_find_what_one_finds(
         (["pokcet"], 2, "pocket"),
         (["pocket", "--limit", "max_deviaton=2"], 2, "max_deviation"),
         (["pocket", "--limit", "max_deviation"], 2, "NAME=VALUE"),
+        (["pocket", "--dev", "a.en", "a.de"], 2, "leave out --dev"),
         (["pocket", "--limit", "max_deviation=x"], 2, "not a number"),
         (["pocket", "--limit", "max_deviation=0"], 2, "at least 1"),
         (["-", "b"], 2, "stdin"),

@@ -38,7 +38,11 @@ function facts({ pairs, words, histogram, scripts, coverage }) {
   const pieces = coverage
     ? ` ${
       coverage.pieces_per_word.map((each) => each.toFixed(2)).join(" and ")
-    } pieces for each word.`
+    } pieces for each word${
+      coverage.learned_tokens
+        ? ` with ${grouped(coverage.learned_tokens)} tokens learned from a sample`
+        : ""
+    }.`
     : "";
   return el(
     "p",
