@@ -1,6 +1,6 @@
 """Measure what tagged back-translation gains: half of Tatoeba parallel, half of it German alone.
 
-    python benchmarks/augmentation.py CORPORA --work WORK --output results/augmentation.toml
+    OMP_NUM_THREADS=1 python benchmarks/augmentation.py CORPORA --work WORK
 
 Every second training pair is kept. Of the others, only the German side is used. Trained are the
 recipe `tatoeba_en_de` on the kept pairs; the same from German to English, whose model translates
@@ -10,15 +10,19 @@ done is skipped, and a training that was stopped goes on, so that the same comma
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from measurements import read_measurement  # type: ignore[import-not-found] # in this folder
-from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
+from results import (  # type: ignore[import-not-found] # in this folder
+    NOT_MEASURED,
+    Cell,
+    describe,
+    write,
+)
+from short_training import nmt, short_schedule  # type: ignore[import-not-found] # in this folder
 
 from nmt.recipe.toml import toml_value
 
@@ -26,7 +30,7 @@ RECIPE = "tatoeba_en_de"
 FULL = Path(__file__).parent / "results" / "recipe-tatoeba.toml"
 TAG = "<BT>"
 LANGUAGES = ("en", "de")
-ALL = "en-de, all pairs"
+ALL, ALL_PAIRS = "en-de, all pairs", 165_813
 SCORES = ("BLEU", "chrF2", "TER")
 
 
@@ -37,7 +41,6 @@ class Place:
     corpora: Path
     work: Path
     updates: int
-    precision: str
 
     def given(self, name: str, *, swapped: bool = False) -> dict[str, str]:
         """Return the files of a set of Tatoeba, as a recipe names them."""
@@ -95,23 +98,9 @@ def write_recipe(place: Place, name: str, *, swapped: bool) -> None:
         f"train = [{toml_value(place.half(swapped=swapped))}]",
         f"dev = [{toml_value(place.given('valid', swapped=swapped))}]",
         f"test = {{ tatoeba = {toml_value(place.given('test', swapped=swapped))} }}",
-        "[train]",
-        f"max_updates = {place.updates}",
-        f"precision = {toml_value(place.precision)}",
+        *short_schedule(RECIPE, place.updates),
     ]
     place.recipe(name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def nmt(*arguments: str | Path) -> str:
-    """Run a command of the program, and return what it prints on stdout."""
-    words = [*map(str, arguments)]
-    click.echo(f"nmt {' '.join(words)}", err=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "nmt", *words], stdout=subprocess.PIPE, check=False
-    )
-    if done.returncode:
-        sys.exit(done.returncode)
-    return done.stdout.decode()
 
 
 def train(place: Place, name: str) -> None:
@@ -124,7 +113,8 @@ def augment(place: Place) -> dict[str, int]:
     report = place.work / "augment.json"
     if not report.exists():
         text = nmt(
-            *("augment", "back-translation", place.work / "mono.de.gz"),
+            "augment",
+            *("back-translation", place.work / "mono.de.gz"),
             *("--model", place.run("reverse"), "-o", f"{place.work}/bt/"),
             *("--recipe", place.recipe("half"), "--write-recipe", place.recipe("augmented")),
             *("--tag", TAG, "--json"),
@@ -149,65 +139,82 @@ def scores(place: Place, name: str) -> dict[str, float]:
     return {name: result["scores"][name]["value"] for name in SCORES}
 
 
-def figures(place: Place, rows: dict[str, str], pairs: dict[str, int]) -> Iterator[Cell]:
-    """Yield the cells of the table; rows: names of rows by run. pairs: of each run."""
-    for name, row in rows.items():
-        for column, value in scores(place, name).items():
-            yield Cell(row, column, round(value, 2), column)
-        yield Cell(row, "pairs", pairs[name], "pairs")
-        yield Cell(row, "updates", place.updates, "updates")
-    for each in read_measurement(FULL).figures:
-        if each.column in SCORES:
-            yield Cell(ALL, each.column, float(each.value), each.unit)
-        if each.column == "updates":
-            yield Cell(ALL, each.column, int(each.value), each.unit)
+def rows(*, untagged: bool) -> dict[str, str]:
+    """Return the names of rows by run, in the order of the trainings."""
+    found = {
+        "half": "en-de, half of the pairs",
+        "reverse": "de-en, half of the pairs",
+        "augmented": "en-de, half of the pairs and back-translations",
+    }
+    if untagged:
+        found["untagged"] = "en-de, half of the pairs and back-translations, without a tag"
+    return found
+
+
+def figures(place: Place, row: str, name: str, pairs: int) -> Iterator[Cell]:
+    """Yield the cells of a trained run."""
+    for column, value in scores(place, name).items():
+        yield Cell(row, column, round(value, 2), column)
+    yield Cell(row, "training pairs", pairs, "pairs")
+    yield Cell(row, "updates", place.updates, "updates")
+
+
+def save(output: Path, place: Place, cells: Sequence[Cell], *, untagged: bool, note: str) -> None:
+    """Write the figures that are known, and "not measured" for the others."""
+    known = {cell.row for cell in cells}
+    missing = [row for row in rows(untagged=untagged).values() if row not in known]
+    extra = " --untagged" if untagged else ""
+    fields = describe(
+        what="Quality with tagged back-translation",
+        command="OMP_NUM_THREADS=1 python benchmarks/augmentation.py CORPORA --work WORK"
+        f" --updates {place.updates}{extra}",
+        peer="none",
+        note=f"Recipe `{RECIPE}`, its schedule shortened in proportion.{note} The figures of all"
+        " pairs are those of `recipe-tatoeba.toml`, from a longer training.",
+        rows="direction, training text",
+    )
+    full = [
+        Cell(ALL, each.column, (int if each.column == "updates" else float)(each.value), each.unit)
+        for each in read_measurement(FULL).figures
+        if each.column in (*SCORES, "updates")
+    ]
+    full.append(Cell(ALL, "training pairs", ALL_PAIRS, "pairs"))
+    unknown = [Cell(row, "BLEU", NOT_MEASURED, "BLEU") for row in missing]
+    write(output, fields, [*cells, *full, *unknown])
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--updates", type=int, default=3500, show_default=True, help="Of each training.")
-@click.option("--precision", default="auto", show_default=True, help="Of each training.")
 @click.option("--untagged", is_flag=True, help="Train on the translations without a tag, too.")
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
-def command(
-    folder: Path, work: Path, updates: int, precision: str, untagged: bool, output: Path | None
-) -> None:
+def command(folder: Path, work: Path, updates: int, untagged: bool, output: Path | None) -> None:
     """Train with back-translated pairs of the corpus in the folder tatoeba/ below FOLDER."""
-    place = Place(folder.absolute(), work.absolute(), updates, precision)
+    place = Place(folder.absolute(), work.absolute(), updates)
     place.work.mkdir(parents=True, exist_ok=True)
     divide(place)
-    for name in ("half", "reverse"):
-        write_recipe(place, name, swapped=name == "reverse")
+    pairs = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
+    cells, note = list[Cell](), ""
+    for name, row in rows(untagged=untagged).items():
+        if name in ("half", "reverse"):
+            write_recipe(place, name, swapped=name == "reverse")
+        elif name == "augmented":
+            counts = augment(place)
+            pairs += counts["kept"]
+            note = (
+                " Every second training pair is kept, and of the others the"
+                f" {counts['lines']:,} German sentences. The model from German to English"
+                f" translates them, and {counts['kept']:,} of these pairs are good enough."
+            )
+        else:
+            without_tag(place)
         train(place, name)
-    counts = augment(place)
-    train(place, "augmented")
-    rows = {"half": "en-de, half of the pairs", "augmented": "en-de, half and back-translations"}
-    if untagged:
-        without_tag(place)
-        train(place, "untagged")
-        rows["untagged"] = "en-de, half and back-translations without a tag"
-    rows["reverse"] = "de-en, half of the pairs"
-    half = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
-    pairs = dict.fromkeys(rows, half)
-    pairs |= dict.fromkeys(pairs.keys() & {"augmented", "untagged"}, half + counts["kept"])
-    cells = [*figures(place, rows, pairs)]
+        cells += figures(place, row, name, pairs)
+        if output:
+            save(output, place, cells, untagged=untagged, note=note)
     for cell in cells:
         click.echo(f"{cell.row}: {cell.column} {cell.value:,}")
-    if output:
-        extra = " --untagged" if untagged else ""
-        made = describe(
-            what="Quality with tagged back-translation",
-            command=f"python benchmarks/augmentation.py CORPORA --work WORK --updates {updates}"
-            f"{extra} --output benchmarks/results/augmentation.toml",
-            peer="none",
-            note=f"Recipe `{RECIPE}`. Half of Tatoeba's training pairs are parallel; of the other"
-            f" half, the {counts['lines']:,} German sentences are translated by the model from"
-            f" German to English, and {counts['kept']:,} of these pairs are kept. The figures of"
-            " all pairs are those of `recipe-tatoeba.toml`, from a training of its own length.",
-            rows="training text",
-        )
-        write(output, made, cells)
 
 
 if __name__ == "__main__":

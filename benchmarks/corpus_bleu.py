@@ -12,8 +12,6 @@ training resumes.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +31,9 @@ from results import (  # type: ignore[import-not-found] # in this folder
     describe,
     write,
 )
+from short_training import nmt, short_schedule  # type: ignore[import-not-found] # in this folder
 
 from nmt.check.reading import Refused, Text, read_leniently
-from nmt.config import Recipe
 from nmt.recipe import load_recipe
 from nmt.recipe.toml import toml_value
 from nmt.system.atomic import atomic_folder, write_text
@@ -94,22 +92,11 @@ class Trial:
 
     def recipe(self, variant: Variant, text: Text) -> Path:
         """Write a variant's recipe, whose schedule is that of RECIPE in shorter time."""
-        base: Recipe = load_recipe(RECIPE)
-        train, ratio = base.train, self.updates / base.train.max_updates
-        settings = {
-            "max_updates": self.updates,
-            "warmup_updates": max(1, round(ratio * train.warmup_updates)),
-            # The learning rate still rises to the same peak.
-            "learning_rate_scale": round(train.learning_rate_scale * ratio**0.5, 4),
-            "checkpoint_updates": max(1, round(ratio * train.checkpoint_updates)),
-            "validate_updates": self.updates,
-            "precision": "bf16",  # "auto" could choose differently for two variants
-        }
         source, target = (toml_value(str(path.resolve())) for path in text.paths)
         lines = [
             f'extends = "{RECIPE}"\n[data]',
-            f"train = [{{ source = {source}, target = {target} }}]\n[train]",
-            *(f"{name} = {toml_value(value)}" for name, value in settings.items()),
+            f"train = [{{ source = {source}, target = {target} }}]",
+            *short_schedule(RECIPE, self.updates),
         ]
         path = self.work / "recipes" / f"{variant.name}.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,13 +126,6 @@ class Trial:
             values = [each[name] for each in found]
             detail = ", ".join(f"{value:.1f}" for value in values) if len(values) > 1 else ""
             yield Cell(variant.row, name, round(sum(values) / len(values), 2), "BLEU", detail)
-
-
-def nmt(command: str, *arguments: object) -> str:
-    """Run a command of this project and return what it prints on stdout."""
-    words = [sys.executable, "-m", "nmt", command, *map(str, arguments)]
-    click.echo(f"$ nmt {command} {' '.join(map(str, arguments))}", err=True)
-    return subprocess.run(words, check=True, stdout=subprocess.PIPE, encoding="utf-8").stdout
 
 
 def variants(percents: Sequence[int]) -> Iterator[Variant]:

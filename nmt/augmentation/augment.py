@@ -31,6 +31,10 @@ REJECTED = "rejected"
 VERSION = 1  # of the verdicts; an output of another version is not continued
 
 
+class NothingLeftError(NmtError):
+    """A text none of whose translations is good enough; to continue would change nothing."""
+
+
 @dataclass(frozen=True)
 class AugmentTask:
     """The input of `nmt augment`."""
@@ -78,11 +82,17 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     notify(
         f"{lines:,} lines, {len(passes)} times to translate" if passes[1:] else f"{lines:,} lines"
     )
+    result: AugmentReport | NothingLeftError
     with open_kept(resumption) as written:
         translate_passes(passes, material, lines, resumption, written, notify)
-        report = write_pairs(task, passes, files, recipe, output, lines)
+        try:
+            result = write_pairs(task, passes, files, recipe, output, lines)
+        except NothingLeftError as error:
+            result = error
     forget(output)
-    return report
+    if isinstance(result, NothingLeftError):
+        raise result
+    return result
 
 
 def job(task: AugmentTask, passes: Sequence[Pass]) -> str:
@@ -101,8 +111,8 @@ def write_pairs(
 ) -> AugmentReport:
     """Write the pairs, those that are left out, and the recipe: all or nothing.
 
-    output: the output whose kept lines hold the translations. lines: of the text. Raises NmtError
-    if no pair is left.
+    output: the output whose kept lines hold the translations. lines: of the text. Raises
+    NothingLeftError if no pair is left.
     """
     kept, removed = Counter[int](), Counter[str]()
     with text_outputs(files, COMMAND) as streams:
@@ -117,7 +127,7 @@ def write_pairs(
                 write_pair(streams["pairs"], each)
         if not any(kept[number] for number in range(1, len(passes) + 1)):
             reason = removed.most_common(1)[0][0]
-            raise NmtError(
+            raise NothingLeftError(
                 f"no translation of {task.material.title} is good enough; most are left out for"
                 f" {reason}: {REASONS[reason]}"
             )

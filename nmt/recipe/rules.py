@@ -7,9 +7,10 @@ from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import DECLARED, checked_value, get_setting
 from nmt.recipe.size import least_parameters
 from nmt.recipe.tables import check_recipe_name
+from nmt.setting import UNWRITABLE
 
 MOST_PARAMETERS = 10**11
-TAG = re.compile(r"<[^\s<>]{1,40}>")
+TAG = re.compile(rf"<[^\s<>{UNWRITABLE}]{{1,40}}>")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 

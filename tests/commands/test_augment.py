@@ -136,6 +136,17 @@ def test_a_text_that_does_not_align_is_refused_before_it_is_translated(
     assert leftovers(tmp_path) == []
 
 
+def test_if_no_translation_is_good_nothing_is_written(
+    nmt: Run, reverse: Path, tmp_path: Path
+) -> None:
+    text = tmp_path / "blank.de"
+    text.write_text("\n \n")
+    result = nmt("augment", "back-translation", text, "--model", reverse, "-o", f"{tmp_path}/new/")
+    assert result.code == 1
+    assert result.err.endswith("most are left out for empty: lines with an empty side\n")
+    assert [*(tmp_path / "new").iterdir()] == []
+
+
 class KilledError(BaseException):
     """Stands for SIGKILL."""
 

@@ -150,7 +150,9 @@ def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
         assert [each + (each > 0) for each in places] == shifted
 
 
-@pytest.mark.parametrize("tag", ["BT", "<B T>", "<>", "<s>", "<unk>", "<0x0A>", f"<{'x' * 41}>"])
+@pytest.mark.parametrize(
+    "tag", ["BT", "<B T>", "<>", "<s>", "<unk>", "<0x0A>", f"<{'x' * 41}>", "<\x1b>"]
+)
 def test_a_tag_has_angle_brackets(tiny: Path, tag: str) -> None:
     recipe = load_recipe(str(tiny))
     train = (replace(recipe.data.train[0], tag=tag),)
