@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from nmt.advice.origin import Origin
 from nmt.advice.survey import Survey, survey
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
@@ -42,6 +43,7 @@ class Wish:
     test: GivenText | None = None
     has_gpu: bool | None = None  # of the machine that will train; None: look at this one
     start: TrainedModel | None = None  # the model that training starts from
+    command: str = "nmt init"  # that writes the recipe
 
     @property
     def name(self) -> str:
@@ -93,6 +95,7 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
         each.entry(wish.data_dir)  # its names can stand in a recipe
     if wish.held_out:
         check_folder(wish.folder)
+    origin = Origin.of(wish.text, wish.start)
     known, shared = read_given(given)
     found = survey(shown(wish.text.pairs(), "read"), known)
     if not found.facts.pairs:
@@ -118,7 +121,7 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
         recipe = replace(recipe, model=base.model, tokenizer=base.tokenizer, decode=base.decode)
     check_together(recipe)
     text = commented_recipe(first_lines, data, settings, extends)
-    sets = write_files(wish, text, plan if is_divided else None)
+    sets = write_files(wish, text, origin, plan if is_divided else None)
     return FirstRecipe(recipe, settings, found, sets, shared)
 
 
@@ -165,8 +168,8 @@ def fitting_settings(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
     return choose_settings(replace(facts, most_tokens=most), has_gpu=is_gpu)
 
 
-def write_files(wish: Wish, text: str, plan: Plan | None) -> dict[str, int]:
-    """Write the recipe, and the sets if the text is divided: all or nothing.
+def write_files(wish: Wish, text: str, origin: Origin, plan: Plan | None) -> dict[str, int]:
+    """Write the recipe, and the sets with their origin if the text is divided: all or nothing.
 
     Returns the number of pairs by set.
     """
@@ -176,6 +179,7 @@ def write_files(wish: Wish, text: str, plan: Plan | None) -> dict[str, int]:
     check_folder(wish.folder)
     with atomic_folder(wish.folder) as partial:
         sets = write_sets(wish, plan, partial)
+        origin.write(partial)
     try:
         write_text(wish.output, text)
     except BaseException:
@@ -241,7 +245,7 @@ def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
     rest = "the model's value" if wish.start else "its default"
     left_out = f" {found.blank:,} pairs with an empty side do not count." if found.blank else ""
     return [
-        f"Recipe for {files}, written by `nmt init`.",
+        f"Recipe for {files}, written by `{wish.command}`.",
         f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
         *settings.notes,
         f"A setting that is not here has {rest}; `nmt train --help` lists them all.",

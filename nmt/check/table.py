@@ -1,5 +1,7 @@
 """Print a report on a terminal."""
 
+from dataclasses import replace
+
 from nmt.check.finding import Example, Finding
 from nmt.check.histogram import Histogram
 from nmt.check.report import Report, TextReport
@@ -13,6 +15,17 @@ def as_text(report: Report) -> str:
     lines = [line for text in report.texts for line in text_lines(text)]
     lines += [f"not checked: {each.what} ({each.why})" for each in report.skipped]
     return "".join(f"{printable(line)}\n" for line in [*lines, summary(report)])
+
+
+def brief_lines(report: Report) -> list[str]:
+    """Return the errors and warnings as lines, each with its first example and what to do."""
+    lines = []
+    for text in report.texts:
+        lines.append(f"checked {' and '.join(text.files)}: {text.pairs:,} pairs, {summary(report)}")
+        for finding in text.findings:
+            if finding.severity != "note":
+                lines += finding_lines(replace(finding, examples=finding.examples[:1]))
+    return [printable(line) for line in lines]
 
 
 def summary(report: Report) -> str:

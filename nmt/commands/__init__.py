@@ -99,7 +99,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with `nmt train`, then `nmt translate FILE` and `nmt evaluate`; no options are"
-    " needed. For text of your own, start with `nmt init SOURCE TARGET`. `nmt COMMAND --help` shows"
+    " needed. `nmt train SOURCE TARGET` trains on text of your own. `nmt COMMAND --help` shows"
     " examples.",
 )
 @click.version_option(__version__, prog_name="nmt")

@@ -11,13 +11,12 @@ from nmt.artifacts.outputs import check_output, write_output
 from nmt.artifacts.run_folder import run_folder
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, data_dir_option
+from nmt.commands.own_text import TEXT_ENDINGS
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
 
 if TYPE_CHECKING:
     from nmt.check.check_corpus import Task
-
-TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")
 
 
 @click.command("check")

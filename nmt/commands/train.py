@@ -1,6 +1,5 @@
 """`nmt train`: train a model on parallel text."""
 
-import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,26 +9,43 @@ import click
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.runs import newest_model
+from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.options import (
     device_option,
     flags_as_overrides,
     recipe_and_run,
-    recipe_or_run_argument,
     run_data_dir_option,
     run_option,
     set_option,
     settings_help,
 )
+from nmt.commands.own_text import (
+    check_no_language,
+    choose_languages,
+    language_options,
+    next_commands,
+    print_next,
+    text_of,
+    trained_model,
+    training_wish,
+    write_recipe,
+)
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError
+from nmt.recipe import DEFAULT_RECIPE
 from nmt.system.reading import is_present
 
 if TYPE_CHECKING:
     from nmt.training.outcome import TrainingOutcome
 
 
-@click.command("train", context_settings={"allow_extra_args": True}, epilog=settings_help())
-@recipe_or_run_argument
+@click.command("train", epilog=settings_help())
+@click.argument(
+    "names",
+    nargs=-1,
+    metavar="[RECIPE | RUN | SOURCE TARGET]",
+    shell_complete=complete_recipe_or_run,
+)
 @run_option
 @run_data_dir_option
 @device_option
@@ -49,8 +65,9 @@ if TYPE_CHECKING:
     help="Model to start from: its weights and its tokenizer.  [default: random weights]",
 )
 @set_option
+@language_options
 def command(
-    recipe: str,
+    names: tuple[str, ...],
     run: Path | None,
     data_dir: Path | None,
     device: str,
@@ -58,13 +75,20 @@ def command(
     max_updates: int | None,
     init_from: str | None,
     overrides: tuple[str, ...],
+    source_language: str | None,
+    target_language: str | None,
 ) -> None:
-    """Train the model of RECIPE, or resume the training of RUN.
+    """Train the model of RECIPE, or on the text of SOURCE and TARGET, or resume RUN.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
     whose corpus is included. The corpus is prepared if needed. The run folder receives the
     checkpoints, the best model (best.safetensors), the average of the last checkpoints
     (model.safetensors), the metrics and a report.
+
+    SOURCE and TARGET are two aligned files; one TSV file has both. The text is checked as by `nmt
+    check`; errors end the command. Then a recipe is written as by `nmt init`, with sets held out of
+    the text: for corpus.en and corpus.de, corpus_en_de.toml in the current folder, and the folder
+    corpus_en_de in the data folder. --source-language and --target-language belong to it.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings
@@ -73,15 +97,27 @@ def command(
     \b
     Examples:
       nmt train
+      nmt train corpus.en corpus.de
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
       nmt train runs/my --max-updates 4000
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
-    check_one_argument(recipe)
-    flags = flags_as_overrides("train", seed=seed, max_updates=max_updates, init_from=init_from)
-    resolved, folder = recipe_and_run(recipe, run, [*overrides, *flags])
+    text = text_of(names)
+    given = [*overrides, *flags_as_overrides("train", seed=seed, max_updates=max_updates)]
+    if text is None:
+        name = names[0] if names else DEFAULT_RECIPE
+        check_no_language(source_language, target_language)
+        given += flags_as_overrides("train", init_from=init_from)
+    else:
+        text.check_files()
+        start = trained_model(Path(init_from)) if init_from else None
+        languages = choose_languages(text, (source_language, target_language), start)
+        wish = training_wish(text, languages, start, run, data_dir, device)
+        write_recipe(wish, run, given)
+        name, data_dir = str(wish.output), wish.data_dir
+    resolved, folder = recipe_and_run(name, run, given)
 
     from nmt.api import train
 
@@ -94,16 +130,8 @@ def command(
     )
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
-
-
-def check_one_argument(recipe: str) -> None:
-    """Raise UsageError for further arguments; two files are probably parallel text."""
-    more = click.get_current_context().args
-    if len(more) == 1 and is_present(Path(recipe)) and is_present(Path(more[0])):
-        files = f"{shlex.quote(recipe)} {shlex.quote(more[0])}"
-        raise UsageError(f"train takes a recipe; `nmt init {files}` writes one for two text files")
-    if more:
-        raise UsageError(f"train takes one recipe, but {len(more) + 1} names were given")
+    if text is not None:
+        print_next(next_commands(folder.path))
 
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:

@@ -17,6 +17,7 @@ TWO_LETTERS = frozenset(ISO_639_1.split())
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
 CODE = re.compile(r"[a-z]{2,3}")
 ENDING = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})*")  # such as de and zh-Hans-CN
+CODE_PAIR = re.compile(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$")  # as in pairs.en-de.tsv
 PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
 
@@ -46,7 +47,7 @@ def languages_of_tsv(path: Path) -> tuple[str, str]:
     name = path.name
     for ending in PACKED:
         name = name.removesuffix(ending)
-    match = re.search(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$", name)
+    match = CODE_PAIR.search(name)
     if match and {*match.groups()} <= TWO_LETTERS:
         return match[1], match[2]
     return "", ""

@@ -133,15 +133,6 @@ def test_a_mistake_is_one_sentence(
     assert sorted(os.listdir()) == ["c.de", "c.en"]
 
 
-def test_train_with_two_text_files_hints_at_init(nmt: Run, tmp_path: Path) -> None:
-    write(tmp_path, text(30))
-    assert outcome(nmt("train", "c.en", "c.de")) == (
-        2,
-        "nmt: train takes a recipe; `nmt init c.en c.de` writes one for two text files\n",
-    )
-    assert "train takes one recipe" in outcome(nmt("train", "pocket", "pocket"))[1]
-
-
 @pytest.mark.parametrize("command", ["train", "prepare"])
 @pytest.mark.parametrize(
     ("content", "reason"),

@@ -19,7 +19,7 @@ import pytest
 from nmt.commands import cli
 from nmt.errors import NmtError
 from nmt.interop.opus_names import model_name
-from nmt.recipe import load_recipe
+from nmt.recipe import DEFAULT_RECIPE, load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.variants import parse_seeds, plan_variants
 from tests.conftest import Run, write_tiny_corpus
@@ -65,6 +65,8 @@ def test_our_commands_parse(
     context = parse(argument_list(command))
     values = {} if context is None else context.params
     name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
+    if context is not None and context.info_name == "train" and len(values["names"]) < 2:
+        name = (*values["names"], DEFAULT_RECIPE)[0]
     if name is None or model_name(name):
         return
     monkeypatch.chdir(tmp_path)

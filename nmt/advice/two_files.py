@@ -1,0 +1,153 @@
+"""Check the text of `nmt train SOURCE TARGET` and write its recipe, once."""
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
+from nmt.advice.origin import NAME, Origin
+from nmt.artifacts.outputs import check_new, check_output, check_run_folder
+from nmt.artifacts.run_folder import RunFolder
+from nmt.check.check_corpus import Task, check_corpus
+from nmt.check.limits import CheckLimits
+from nmt.check.reading import Text
+from nmt.check.table import brief_lines
+from nmt.cleaning.files import Names
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import recipe_from_tables
+from nmt.system.log import Notify
+from nmt.system.reading import entries, is_present
+from nmt.text.given_text import GivenText
+from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TEXT, language_of
+
+CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
+
+
+def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
+    """Return the path of the recipe for a text: corpus_en_de.toml for corpus.en and corpus.de.
+
+    It is in the current folder, whatever the folder of the text. Raises UsageError for a name that
+    no recipe can have.
+    """
+    path = Path(f"{'_'.join((stem(text), *languages))}.toml")
+    try:
+        recipe_from_tables({}, path.stem, str(path))
+    except NmtError as error:
+        name = repr(text.source.name)
+        raise UsageError(f"a recipe cannot be named after {name}; rename the file") from error
+    return path
+
+
+def stem(text: GivenText) -> str:
+    """Return the name of a text's first file without its endings."""
+    name = text.source.name
+    for endings in (PACKED, (".tsv", *TEXT)):
+        for ending in endings:
+            name = name.removesuffix(ending)
+    if text.target is None:
+        name = CODE_PAIR.sub("", name)
+    elif language_of(text.source):
+        name = re.sub(rf"\.?{ENDING.pattern}$", "", name)
+    return name.strip(".") or "text"
+
+
+def recipe_of_files(wish: Wish, run: RunFolder, notify: Notify) -> FirstRecipe | None:
+    """Check a text and write its recipe; return None if an earlier call has written it.
+
+    run: the run folder of the training. Raises NmtError if the check finds errors, or as
+    `make_recipe` does, and UsageError if the recipe, its data or its run belong to something else.
+    In either case nothing is written.
+    """
+    if is_present(wish.output):
+        check_origin(wish, run)
+        return None
+    check_places(wish, run)
+    check_alone(wish)
+    check_text(wish, notify)
+    return make_recipe(wish, notify)
+
+
+def check_origin(wish: Wish, run: RunFolder) -> None:
+    """Raise UsageError unless the recipe that exists was made of these files as they are."""
+    known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
+    recipe = shlex.quote(str(wish.output))
+    if known is None:
+        raise UsageError(
+            f"{wish.output} exists, but {wish.folder / NAME} does not name its files; train it with"
+            f" `nmt train {recipe}`, name its data folder (--data-dir), or move it away"
+        )
+    changed = known.changed(now)
+    if changed and known.files != now.files:
+        raise UsageError(
+            f"{wish.output} belongs to other files, {' and '.join(known.files)}; write a recipe of"
+            f" another name: `nmt init {files_of(wish)} --output NAME.toml`"
+        )
+    if changed:
+        raise UsageError(
+            f"{' and '.join(changed)} changed since {wish.output} was written; `nmt train {recipe}`"
+            f" trains on the old text; to start anew, move {wish.output}, {wish.folder} and"
+            f" {run.path} away"
+        )
+    if known.init_from != now.init_from:
+        raise UsageError(
+            f"{wish.output} was written to start from {known.init_from or 'random weights'}, not"
+            f" from {now.init_from or 'random weights'} (--init-from); write a recipe of another"
+            f" name: `nmt init {files_of(wish)} --output NAME.toml`"
+        )
+
+
+def check_places(wish: Wish, run: RunFolder) -> None:
+    """Raise UsageError unless the recipe, its sets and its run can be written to new places."""
+    if run.is_in_use() or is_present(run.recipe):
+        raise UsageError(
+            f"{run.path} holds a training, but its recipe is not {wish.output}, which does not"
+            f" exist; resume it with `nmt train {shlex.quote(str(run.path))}`, or name another"
+            " folder (--run)"
+        )
+    check_run_folder(run.path)
+    if entries(wish.folder):
+        raise UsageError(
+            f"the folder {wish.folder} exists, but not its recipe {wish.output}; move the folder"
+            " away, or name another data folder (--data-dir)"
+        )
+    check_output(wish.output, "train", wish.text.paths)
+    check_new(wish.folder / wish.files["train"][0], "--data-dir")
+
+
+def check_alone(wish: Wish) -> None:
+    """Raise UsageError if torchrun started several workers, which would all write the recipe."""
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+        raise UsageError(
+            f"several workers cannot write {wish.output} together; write it first with `nmt init"
+            f" {files_of(wish)} --output {shlex.quote(str(wish.output))}`, then train it"
+        )
+
+
+def check_text(wish: Wish, notify: Notify) -> None:
+    """Check a text and print what was found in short; raises NmtError for errors."""
+    task = Task((Text("text", wish.text.paths),), languages=wish.languages)
+    report = check_corpus(task, CheckLimits())
+    for line in brief_lines(report):
+        notify(line)
+    files = files_of(wish)
+    findings = [finding for text in report.texts for finding in text.findings]
+    errors = {finding.kind for finding in findings if finding.severity == "error"}
+    if not errors:
+        if findings:
+            notify(
+                f"`nmt check {files}` prints the full report, and `nmt clean {files} -o clean`"
+                " removes bad pairs"
+            )
+        return
+    fix = "correct the files as the report says"
+    if errors <= CLEANABLE:
+        cleaned = shlex.join(map(str, Names.of("clean", wish.text.paths).sides()))
+        fix = f"leave these lines out: `nmt clean {files} -o clean`, then `nmt train {cleaned}`"
+    title = " and ".join(map(str, wish.text.paths))
+    raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {files}` says more")
+
+
+def files_of(wish: Wish) -> str:
+    """Return the files as arguments of a command."""
+    return shlex.join(map(str, wish.text.paths))

@@ -1,0 +1,206 @@
+"""Turn a user's own text into a recipe, for `nmt init` and `nmt train SOURCE TARGET`."""
+
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nmt.artifacts.run_folder import run_folder
+from nmt.config import Recipe
+from nmt.errors import UsageError
+from nmt.recipe import parse_overrides, with_settings
+from nmt.system.reading import is_present
+
+if TYPE_CHECKING:
+    from nmt.advice.first_recipe import FirstRecipe, Wish
+    from nmt.recipe.fine_tuning import TrainedModel
+    from nmt.text.given_text import GivenText
+
+TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")  # of a text, where it could be a recipe
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def language_code(text: str) -> str:
+    """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
+    from nmt.text.languages import is_language
+
+    if not is_language(text):
+        raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
+    return text
+
+
+def language_options(function: Function) -> Function:
+    """Add the options --source-language and --target-language."""
+    for side in ("target", "source"):
+        function = click.option(
+            f"--{side}-language",
+            type=language_code,
+            metavar="CODE",
+            help=f"ISO 639 code of the {side} language.  [default: the ending of the file's name]",
+        )(function)
+    return function
+
+
+def trained_model(path: Path) -> "TrainedModel":
+    """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
+    from nmt.artifacts.model_file import find_model
+    from nmt.recipe.fine_tuning import read_trained
+
+    return read_trained(find_model(path))
+
+
+def choose_languages(
+    text: "GivenText", given: tuple[str | None, str | None], start: "TrainedModel | None"
+) -> tuple[str, str]:
+    """Return the languages that were given, else those of the file names, else ask on a terminal.
+
+    start: the model to start from, whose languages are taken before anyone is asked; a note says so
+    if the text has others. Raises UsageError, without a terminal, for a language that nothing
+    states.
+    """
+    from nmt.system.log import note
+
+    known = ("", "")
+    if start is not None:
+        known = start.recipe.data.source_language, start.recipe.data.target_language
+    named = named_languages(text)
+    sides = [
+        first or second or third for first, second, third in zip(given, named, known, strict=True)
+    ]
+    found = dict(zip(("source", "target"), sides, strict=True))
+    missing = [side for side, language in found.items() if not language]
+    if missing and not is_terminal():
+        raise UsageError(
+            f"the file names have no code for the {' and the '.join(missing)} language; give"
+            f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
+            f" --{missing[0]}-language fr"
+        )
+    for side in missing:
+        question = f"{side.title()} language (a code such as fr)"
+        found[side] = click.prompt(question, value_proc=language_code, err=True)
+    languages = found["source"], found["target"]
+    if start and languages != known:
+        note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
+    return languages
+
+
+def named_languages(text: "GivenText") -> tuple[str, str]:
+    """Return the languages that the names of the files state, or empty texts."""
+    from nmt.text.languages import language_of, languages_of_tsv
+
+    if text.target is None:
+        named = languages_of_tsv(text.source)
+    else:
+        named = language_of(text.source), language_of(text.target)
+    return ("", "") if named[0] == named[1] else named  # one of two equal names must be wrong
+
+
+def is_terminal() -> bool:
+    """Return whether someone can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def text_of(names: Sequence[str]) -> "GivenText | None":
+    """Return the text that the arguments name; None if they name a recipe, a run or nothing.
+
+    Raises UsageError for more names, or for two that are not files.
+    """
+    from nmt.text.given_text import GivenText
+
+    paths = [Path(name) for name in names]
+    missing = [str(path) for path in paths if not is_present(path)]
+    if len(paths) > 2 or (len(paths) == 2 and len(missing) == 2):
+        raise UsageError(
+            f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
+            f" given{' that are no files' if missing else ''}"
+        )
+    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
+        return GivenText(*paths)
+    return None
+
+
+def check_no_language(*languages: str | None) -> None:
+    """Raise UsageError if a language is given beside a recipe."""
+    if any(languages):
+        raise UsageError(
+            "--source-language and --target-language are for SOURCE and TARGET; a recipe has its"
+            " own languages, which --set data.source_language=CODE corrects"
+        )
+
+
+def training_wish(
+    text: "GivenText",
+    languages: tuple[str, str],
+    start: "TrainedModel | None",
+    run: Path | None,
+    data_dir: Path | None,
+    device: str,
+) -> "Wish":
+    """Return the recipe that `nmt train` needs for a text.
+
+    run, data_dir, device: as the user gave them. Raises UsageError for a device that cannot be
+    used.
+    """
+    from nmt.advice.first_recipe import Wish
+    from nmt.advice.two_files import recipe_path
+    from nmt.system.devices import choose_device
+
+    path = recipe_path(text, languages)
+    folder = run_folder(Recipe(path.stem), run).data_dir(data_dir)
+    has_gpu = choose_device(device).startswith("cuda")
+    return Wish(text, languages, path, folder, has_gpu=has_gpu, start=start, command="nmt train")
+
+
+def write_recipe(wish: "Wish", run: Path | None, settings: Sequence[str]) -> None:
+    """Check a text and write its recipe, unless that is done, and print notes.
+
+    settings: of the training, as `section.key=value`; errors in them are raised before any work.
+    """
+    from nmt.advice.two_files import recipe_of_files
+    from nmt.system.log import note
+
+    recipe = with_settings(Recipe(wish.name), parse_overrides(settings))
+    made = recipe_of_files(wish, run_folder(recipe, run), note)
+    if made is not None:
+        print_made(made, wish)
+
+
+def print_made(made: "FirstRecipe", wish: "Wish") -> None:
+    """Print on stderr what was found in the text and what was written."""
+    from nmt.system.log import note
+
+    facts, model = made.survey.facts, made.recipe.model
+    source, target = wish.languages
+    blank = f", {made.survey.blank:,} more with an empty side" if made.survey.blank else ""
+    note(f"{facts.pairs:,} pairs, {source} to {target}{blank}")
+    if made.sets:
+        sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
+        repeated = facts.pairs - sum(made.sets.values())
+        left_out = f", so {repeated:,} pairs are left out" if repeated else ""
+        clean = "no two sets share a near duplicate"
+        if made.shared:  # by the dev and the test set that the user gave
+            clean = "the training text has no near duplicate of another set"
+        note(f"{wish.folder}: {sizes} pairs; {clean}{left_out}")
+    note(
+        f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
+        f" d_model {model.d_model}, {made.recipe.tokenizer.vocab_size:,} tokens, at most"
+        f" {made.recipe.train.max_updates:,} updates; its comments say why"
+    )
+    for line in made.settings.notes:
+        note(line)
+
+
+def next_commands(run: Path) -> list[str]:
+    """Return the commands to run when a training has ended in a run folder."""
+    folder = shlex.quote(str(run))
+    return [f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"]
+
+
+def print_next(commands: Iterable[str]) -> None:
+    """Print on stderr what to run next."""
+    from nmt.system.log import note
+
+    note("next:\n" + "\n".join(f"  {command}" for command in commands))

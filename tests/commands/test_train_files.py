@@ -1,0 +1,255 @@
+"""`nmt train SOURCE TARGET`: check, recipe and training in one command."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.recipe import load_recipe
+from tests.check.corpora import corpus, write
+from tests.conftest import CommandResult, Run
+
+pytestmark = pytest.mark.usefixtures("own_folder")
+TINY = {
+    "tokenizer.vocab_size": 60,
+    "model.encoder_layers": 1,
+    "model.decoder_layers": 1,
+    "model.d_model": 8,
+    "model.d_ff": 8,
+    "model.heads": 1,
+    "model.d_k": 8,
+    "model.d_v": 8,
+    "train.precision": "float32",
+    "train.batch_source_tokens": 300,
+    "train.batch_target_tokens": 300,
+    "train.micro_batch_tokens": 300,
+    "decode.beam_size": 1,
+    "decode.max_extra_tokens": 1,
+}
+SETTINGS = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
+PAIRS = corpus(60)
+
+
+def train(nmt: Run, *arguments: object, updates: int = 1) -> CommandResult:
+    """Train a tiny model for a moment."""
+    return nmt("train", *arguments, *SETTINGS, "--max-updates", updates)
+
+
+def interrupt(*arguments: object) -> None:
+    """Do what Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def contents() -> dict[str, bytes]:
+    """Return the content of every file in the current folder."""
+    files = (path for path in Path().rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+def message(result: CommandResult, code: int = 2) -> str:
+    """Return the error of a command, which must be one line."""
+    assert (result.code, result.err.count("\n")) == (code, 1), result.err
+    return result.err
+
+
+def test_two_files_are_checked_and_become_a_recipe_and_a_model(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, [*PAIRS, ("leer", "")])
+    result = train(nmt, *files)
+    assert (result.code, result.out) == (0, ""), result.err
+    lines = result.err.splitlines()
+    title = f"{files[0]} and {files[1]}"
+    assert lines[0] == f"checked {title}: 61 pairs, 0 errors, 2 warnings, 0 notes"
+    empty = lines.index("  warning: pairs with an empty side: 1 (1.6 % of 61)")
+    assert lines[empty + 1] == "    line 61: target empty"
+    assert lines[empty + 4].startswith("    fix: ")
+    assert f"`nmt check {files[0]} {files[1]}` prints the full report" in lines[empty + 5]
+    assert "60 pairs, en to de, 1 more with an empty side" in lines
+    assert result.err.endswith(
+        "next:\n  nmt evaluate --model runs/c_en_de\n  nmt translate FILE --model runs/c_en_de\n"
+    )
+    for command in ("evaluate", "translate"):
+        given = [files[0]] if command == "translate" else []
+        assert nmt(command, *given, "--model", "runs/c_en_de").code == 0
+    assert nmt("init", *files).code == 0
+    written = Path("c_en_de.toml").read_text(encoding="utf-8")
+    same = Path("mine.toml").read_text(encoding="utf-8").replace("mine", "c_en_de")
+    assert written == same.replace("written by `nmt init`", "written by `nmt train`")
+    for path in Path("data/mine").iterdir():
+        assert (Path("data/c_en_de") / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_same_command_resumes_and_writes_nothing_again(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, PAIRS)
+    assert train(nmt, *files).code == 0
+    before = contents()
+    result = train(nmt, *files, updates=2)
+    assert result.code == 0
+    assert "resumed at update 1 of 2" in result.err
+    assert "checked" not in result.err
+    after = contents()
+    unchanged = [name for name in before if not name.startswith("runs/")]
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+    moved = [path.rename(path.with_name(f"d{path.suffix}")) for path in files]
+    assert "checked" in train(nmt, *moved).err  # another recipe: d_en_de
+
+
+def test_changed_text_and_other_files_are_not_taken_for_the_old(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, PAIRS)
+    assert train(nmt, *files).code == 0
+    (tmp_path / "other").mkdir()
+    other = write(tmp_path / "other", PAIRS[1:])
+    error = message(train(nmt, *other))
+    assert f"c_en_de.toml belongs to other files, {files[0]} and {files[1]}" in error
+    assert f"`nmt init {other[0]} {other[1]} --output NAME.toml`" in error
+    same = write(tmp_path / "other", PAIRS)
+    assert train(nmt, *same).code == 0  # a copy of the same text
+    error = message(train(nmt, *files, "--init-from", "runs/c_en_de"))
+    assert "c_en_de.toml was written to start from random weights, not from" in error
+    with files[1].open("a") as stream:
+        stream.write("mehr\n")
+    error = message(train(nmt, *files))
+    assert f"{files[1]} changed since c_en_de.toml was written" in error
+    assert "`nmt train c_en_de.toml` trains on the old text" in error
+
+
+def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, PAIRS)
+    lines = files[1].read_bytes().splitlines(keepends=True)
+    files[1].write_bytes(b"".join([*lines[:30], b"\xff\n", *lines[31:]]))
+    before = contents()
+    result = train(nmt, *files)
+    assert result.code == 1
+    assert "  ERROR: lines that are not UTF-8: 1 (1.7 % of 60)\n    line 31: " in result.err
+    assert contents() == before
+    clean = f"nmt clean {files[0]} {files[1]} -o clean"
+    last = result.err.splitlines()[-1]
+    assert f"leave these lines out: `{clean}`, then `nmt train clean.en clean.de`" in last
+    assert nmt(*shlex.split(clean)[1:]).code == 0
+    assert train(nmt, "clean.en", "clean.de").code == 0
+    files[1].write_bytes(b"".join(lines[:30]))
+    result = train(nmt, *files)
+    assert result.code == 1
+    assert "lines without a counterpart: 30" in result.err
+    last = result.err.splitlines()[-1]
+    assert "cannot be trained on; correct the files as the report says" in last
+
+
+def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: Path) -> None:
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join("\t".join(pair) + "\n" for pair in PAIRS), encoding="utf-8")
+    languages = ["--source-language", "nl", "--target-language", "fr"]
+    places = ["--run", "runs/own", "--data-dir", "texts", "--device", "cpu"]
+    result = train(nmt, path, *languages, *places, "--seed", 5)
+    assert result.code == 0, result.err
+    recipe = load_recipe("pairs_nl_fr.toml")
+    assert (recipe.data.source_language, recipe.data.target_language) == ("nl", "fr")
+    assert Path("texts/pairs_nl_fr/test.nl").is_file()
+    trained = RunFolder(Path("runs/own")).load_recipe()
+    assert (trained.train.seed, trained.model.d_model) == (5, 8)
+    result = train(nmt, path, *languages, "--run", "runs/own", "--seed", 5, updates=2)
+    assert result.code == 0  # the run remembers the data folder
+    assert "resumed at update 1 of 2" in result.err
+    other = write(tmp_path, PAIRS, "f")
+    result = nmt("train", *other, "--init-from", tiny_run, "--max-updates", 1)
+    assert result.code == 0, result.err
+    tuned = load_recipe("f_en_de.toml")
+    assert tuned.model == load_recipe(str(tiny_run / "recipe.toml")).model
+    assert tuned.train.init_from == str(tiny_run / "model.safetensors")
+    assert nmt("train", *other, "--init-from", tiny_run, "--max-updates", 1).code == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "recipe"),
+    [
+        (("a.en", "a.de"), "a_en_de"),
+        (("news.v2.en.txt", "deutsch.de.txt"), "news.v2_en_de"),
+        (("x.en-US", "x.de"), "x_en_de"),
+        (("en.txt", "de.txt"), "text_en_de"),
+    ],
+)
+def test_the_recipe_is_named_after_the_files(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Sequence[str], recipe: str
+) -> None:
+    monkeypatch.setattr("nmt.training.train.set_up_workers", interrupt)
+    for path, name in zip(write(tmp_path, PAIRS), names, strict=True):
+        path.rename(tmp_path / name)
+    assert nmt("train", *names).code == 130
+    assert Path(f"{recipe}.toml").is_file()
+
+
+def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, PAIRS)
+    before = contents()
+    for arguments, fact in (
+        ([*files, "--set", "model.dropout=7"], "model.dropout is 7"),
+        ([*files, "--set", "model.nothing=7"], "model.nothing"),
+        ([*files, "--device", "cuda:77"], "is not on this machine"),
+        ([*files, files[0]], "but 3 names were given"),
+        (["pocket", "pocket"], "but 2 names were given that are no files"),
+        ([files[0], files[0]], "is given as source and as target"),
+        (["pocket", "--source-language", "en"], "are for SOURCE and TARGET"),
+        ([*files, "--run", "c.en"], "is a file; name a folder"),
+    ):
+        assert fact in message(nmt("train", *arguments))
+    assert "does not exist" in message(nmt("train", files[0], "absent.de"), 1)
+    assert contents() == before
+    files[1].rename("c.tgt")
+    assert "--target-language" in message(nmt("train", files[0], "c.tgt"))
+
+
+def test_what_is_in_the_way_stays(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, PAIRS)
+    own = Path("c_en_de.toml")
+    own.write_text('extends = "pocket"\n')
+    error = message(train(nmt, *files))
+    assert "c_en_de.toml exists, but data/c_en_de/origin.json does not name its files" in error
+    own.unlink()
+    Path("data/c_en_de").mkdir(parents=True)
+    Path("data/c_en_de/note").touch()
+    assert "the folder data/c_en_de exists, but not its recipe" in message(train(nmt, *files))
+    Path("data/c_en_de/note").rename("note")
+    Path("runs/c_en_de").mkdir(parents=True)
+    Path("runs/c_en_de/note").touch()
+    assert "is not a run folder" in message(train(nmt, *files))
+    Path("runs/c_en_de/note").unlink()
+    assert train(nmt, *files).code == 0
+    own.unlink()
+    error = message(train(nmt, *files))
+    assert "runs/c_en_de holds a training" in error
+    assert "resume it with `nmt train runs/c_en_de`" in error
+
+
+def test_several_workers_need_a_recipe_first(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write(tmp_path, PAIRS)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    error = message(train(nmt, *files))
+    command = f"nmt init {files[0]} {files[1]} --output c_en_de.toml"
+    assert f"write it first with `{command}`, then train it" in error
+    monkeypatch.delenv("WORLD_SIZE")
+    assert nmt(*shlex.split(command)[1:]).code == 0
+    assert train(nmt, *files).code == 0  # takes the recipe of `nmt init`
+
+
+@pytest.mark.parametrize(
+    ("step", "left"),
+    [
+        ("nmt.advice.two_files.check_corpus", False),
+        ("nmt.advice.first_recipe.write_sets", False),
+        ("nmt.advice.first_recipe.write_text", False),
+        ("nmt.training.train.set_up_workers", True),
+    ],
+)
+def test_ctrl_c_leaves_nothing_half_written(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, left: bool
+) -> None:
+    files = write(tmp_path, PAIRS)
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupt)
+        assert train(nmt, *files).code == 130
+    made = {name.split("/")[0] for name in contents()} - {"c.de", "c.en"}
+    assert made == ({"c_en_de.toml", "data", "runs"} if left else set())
+    assert train(nmt, *files).code == 0
