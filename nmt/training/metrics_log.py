@@ -10,9 +10,11 @@ from typing import Any
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
+from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import NmtError
 from nmt.system.atomic import write_text
 from nmt.system.log import note
+from nmt.training.live_diagnosis import LiveDiagnosis
 from nmt.training.progress import Progress, Window
 from nmt.training.progress_report import ProgressReport, clock
 from nmt.training.updates import UpdateResult
@@ -27,11 +29,17 @@ class MetricsLog:
     """
 
     def __init__(
-        self, run: RunFolder, recipe: Recipe, progress: Progress, *, writes: bool = True
+        self,
+        run: RunFolder,
+        recipe: Recipe,
+        progress: Progress,
+        facts: TokenFacts | None = None,
+        *,
+        writes: bool = True,
     ) -> None:
         """Open the metrics and drop the lines of updates that will be repeated.
 
-        writes: False on workers that only count.
+        facts: of the prepared text, for the diagnosis. writes: False on workers that only count.
         """
         self._run = run
         self._settings = recipe.train
@@ -41,13 +49,15 @@ class MetricsLog:
         self._open.callback(self._report.close)
         self._stream = None
         self._events = None
+        self._diagnosis = None
         if writes:
-            self._drop_repeated_lines()
+            kept = self._drop_repeated_lines()
             # Unbuffered: closing must not try again to write what a full disk has refused.
             self._stream = self._open.enter_context(run.metrics.open("ab", buffering=0))
             if self._settings.tensorboard:
                 self._events = event_writer(run, progress.update)
                 self._open.callback(self._events.close)
+            self._diagnosis = LiveDiagnosis(run, recipe, facts, kept)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -60,17 +70,18 @@ class MetricsLog:
     ) -> None:
         self._open.close()
 
-    def _drop_repeated_lines(self) -> None:
-        """Remove damaged lines and those of updates after the progress."""
+    def _drop_repeated_lines(self) -> list[dict[str, Any]]:
+        """Remove damaged lines and those of updates after the progress; return the others."""
         path = self._run.metrics
         if path.is_fifo():  # opening it would wait for a reader
             raise NmtError(f"the metrics {path} is a pipe, not a file; remove it")
         if not path.is_file():
-            return
+            return []
         kept = [line for line in self._run.read_metrics(note) if self._is_kept(line)]
         content = "".join(map(as_json_line, kept))
         if content.encode() != path.read_bytes():
             write_text(path, content)
+        return kept
 
     def _is_kept(self, line: dict[str, Any]) -> bool:
         """Return True unless the training will write this line again."""
@@ -132,6 +143,8 @@ class MetricsLog:
             f" {figures(validation)}{' (best)' if improved else ''}"
         )
         self._write("dev", progress.update, **describe(validation))
+        if self._diagnosis is not None:
+            self._diagnosis.tell()
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
         """Write the validation of the average; updates: those of the averaged checkpoints."""
@@ -140,6 +153,8 @@ class MetricsLog:
         )
         update = self._progress.update
         self._write("average", update, averaged_updates=updates, **describe(validation))
+        if self._diagnosis is not None:
+            self._diagnosis.summarise()
 
     def _write(self, kind: str, update: int, **values: Any) -> None:
         """Write a line about an update to metrics.jsonl and its numbers to TensorBoard."""
@@ -162,6 +177,8 @@ class MetricsLog:
                 f"cannot write {self._run.metrics}: {error.strerror}; free some space, then the"
                 " same command resumes from the last checkpoint"
             ) from error
+        if self._diagnosis is not None:
+            self._diagnosis.add(line)
         if self._events is not None:
             for name, value in values.items():
                 if isinstance(value, (int, float)) and is_finite(value):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # `nmt prepare` needs neither
     import torch
 
     from nmt.artifacts.model_file import ModelFile
+    from nmt.diagnosis.token_facts import TokenFacts
     from nmt.training.workers import Workers
 
 
@@ -59,6 +60,7 @@ class Setup:
     prepared: Prepared  # the tokenizer and the encoded training corpus
     dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
+    facts: "TokenFacts | None" = None  # for the diagnosis
 
 
 def set_up(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from nmt.artifacts.model_languages import correct_languages
 from nmt.artifacts.run_folder import RunFolder
 from nmt.check.quick import lines_of, quick_look
 from nmt.config import Recipe
+from nmt.diagnosis.token_facts import token_facts
 from nmt.system.log import note
 from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for
@@ -41,6 +42,10 @@ def train(
         if workers.is_first and not run.is_started():
             for line in lines_of(quick_look(setup.prepared, setup.dev_pairs)):
                 note(line)
+        if workers.is_first:
+            prepared = setup.prepared
+            facts = token_facts(prepared.shards, prepared.tokenizer, setup.dev_pairs)
+            setup = replace(setup, facts=facts)
         pool = thread_pool_for(device) if workers.is_alone else workers
         dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         with repeatable(device, wanted=setup.recipe.train.deterministic):

@@ -45,7 +45,7 @@ class Trainer:
         Raises NmtError if the run's checkpoints cannot be used.
         """
         self.recipe = setup.recipe
-        self.prepared = setup.prepared
+        self.prepared, self.facts = setup.prepared, setup.facts
         self.dev = dev
         self.run = run
         self.device = device
@@ -74,7 +74,7 @@ class Trainer:
         prints, single = self.workers.is_first, self.workers.is_alone
         with (
             StopRequest(prints=prints, single_process=single) as stop,
-            MetricsLog(self.run, self.recipe, self.progress, writes=prints) as log,
+            MetricsLog(self.run, self.recipe, self.progress, self.facts, writes=prints) as log,
             self.writer,
         ):
             if not self.is_finished() and not self.choose_settings(stop):

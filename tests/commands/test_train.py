@@ -31,7 +31,8 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     assert "tiny (en-de): 120 pairs, " in lines[4]
     assert lines[4].endswith("run folder runs/tiny")
     assert sum(line.startswith("update ") and "dev loss" in line for line in lines) == 2
-    assert lines[-4].startswith("average of 2 checkpoints: dev loss ")
+    assert lines[-5].startswith("average of 2 checkpoints: dev loss ")
+    assert lines[-4] == "diagnosis: nothing stands out"
     assert lines[-3].startswith("model: runs/tiny/model.safetensors, dev BLEU ")
     assert lines[-2].startswith("best: runs/tiny/best.safetensors, dev BLEU ")
     assert lines[-1] == "report: runs/tiny/report.html"

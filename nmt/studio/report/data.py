@@ -10,6 +10,7 @@ from nmt.diagnosis.records import ValidationRecord
 from nmt.recipe import toml_value
 from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
+from nmt.studio.report.findings import find_faults
 from nmt.studio.report.history import (
     DEV_FIGURES,
     TRAIN_FIGURES,
@@ -41,6 +42,9 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "measure": history.measure.name,
         "languages": [recipe.data.source_language, recipe.data.target_language],
         **progress_data(history),
+        "findings": [
+            {**asdict(each), "heading": each.heading} for each in find_faults(run, history)
+        ],
         "curves": {
             "train": curve_data(curves(history.train_records, TRAIN_FIGURES)),
             "dev": curve_data(curves(history.validations, DEV_FIGURES)),

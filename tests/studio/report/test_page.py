@@ -44,6 +44,7 @@ def test_data_has_the_documented_form(run: RunFolder) -> None:
     assert data["curves"]["dev"]["loss"]["values"] == pytest.approx(
         [line["loss"] for line in dev], rel=1e-5
     )
+    assert data["findings"] == []
     assert data["samples"] == [
         {"update": line["update"], "kind": line["kind"], "samples": line["samples"]}
         for line in lines

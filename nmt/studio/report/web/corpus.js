@@ -1,4 +1,4 @@
-/** The fourth section: statistics of the training text. */
+/** The fifth section: statistics of the training text. */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";

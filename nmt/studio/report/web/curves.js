@@ -1,4 +1,4 @@
-/** The first section: curves of training and of validations. */
+/** The second section: curves of training and of validations. */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";

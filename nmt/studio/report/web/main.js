@@ -7,6 +7,7 @@ import { followPointer } from "../../pages/reading.js";
 import { nthColour } from "../../pages/scheme.js";
 import { showCorpus } from "./corpus.js";
 import { showCurves } from "./curves.js";
+import { showFindings } from "./findings.js";
 import { showRecipe } from "./recipe.js";
 import { showSamples } from "./samples.js";
 import { showScores } from "./scores.js";
@@ -58,6 +59,7 @@ function summary(run, place) {
 
 byId("summary").append(...runs.map(summary));
 byId("made").textContent = `Created by nmt ${data.nmt}. Curves are drawn by uPlot (MIT).`;
+showFindings(byId("findings-view"), runs);
 showCurves(byId("curves-view"), runs);
 showSamples(byId("samples-view"), runs);
 showRecipe(byId("recipe-view"), runs);

@@ -1,4 +1,4 @@
-/** The third section: settings compared with the paper's and with those of other runs. */
+/** The fourth section: settings compared with the paper's and with those of other runs. */
 
 import { el } from "../../pages/dom.js";
 

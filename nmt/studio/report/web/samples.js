@@ -1,4 +1,4 @@
-/** The second section: translations of fixed dev segments at every validation. */
+/** The third section: translations of fixed dev segments at every validation. */
 
 import { el, slider } from "../../pages/dom.js";
 

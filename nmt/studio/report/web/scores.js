@@ -1,4 +1,4 @@
-/** The fifth section: results on the dev set, and evaluation cards (`nmt evaluate --card`). */
+/** The sixth section: results on the dev set, and evaluation cards (`nmt evaluate --card`). */
 
 import { el } from "../../pages/dom.js";
 import { fixed, grouped } from "../../pages/numbers.js";

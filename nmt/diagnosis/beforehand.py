@@ -1,0 +1,122 @@
+"""Find faults that are known before the first update: warm-up, vocabulary and dev set."""
+
+import math
+from collections.abc import Iterator
+
+from nmt.diagnosis.figures import Training
+from nmt.diagnosis.finding import Finding
+from nmt.diagnosis.rates import scale_for, two_digits
+from nmt.diagnosis.token_facts import RARE, DevFacts, SideFacts
+
+# Share of a run that the suggested warm-up takes. Those of the shipped recipes are 4 to 24 %.
+WARMUP_SHARE = 0.1
+# Share of the vocabulary that is seen less than RARE times. Tuned vocabularies: 16 % (8,000 tokens
+# for Multi30k, 2,000 for pocket) and 5 % (8,000 for Tatoeba). Twice Multi30k's has 64 %, four times
+# Tatoeba's 61 %, and 8,000 for a quarter of Multi30k's pairs 69 %.
+MOST_RARE = 0.4
+# Nats by which dev tokens are rarer in the training text than its own. Dev sets of the same kind
+# have up to 0.23 (newstest), and 0.65 with 2,000 pairs and 8,000 tokens; those of another kind
+# 1.2 to 2.0 (Tatoeba or newstest for Multi30k, Multi30k or newstest for Tatoeba).
+MOST_SURPRISE = 1.0
+# Ratio of tokens a segment, dev to train, or train to dev. It is at most 1.2 for dev sets of the
+# same kind (newstest), and 2.5 to 3.5 for newstest with the other two.
+MOST_LENGTH_RATIO = 2.0
+# Share of dev tokens outside the vocabulary. It is at most 0.7 % above, with newstest of 2014 for a
+# vocabulary of 3,000 other pairs.
+MOST_UNKNOWN = 0.02
+
+
+def before_training(training: Training) -> Iterator[Finding]:
+    """Yield what the settings and the text show by themselves."""
+    yield from long_warmup(training)
+    yield from large_vocabulary(training)
+    yield from unlike_dev_text(training)
+
+
+def long_warmup(training: Training) -> Iterator[Finding]:
+    """Yield a finding if the training ends before the learning rate reaches its peak."""
+    train = training.recipe.train
+    if train.warmup_updates < train.max_updates or train.max_updates < 2:
+        return
+    highest = training.peak_rate * train.max_updates / train.warmup_updates
+    warmup = max(1, two_digits(WARMUP_SHARE * train.max_updates))
+    scale = scale_for(training, training.peak_rate, warmup)
+    yield Finding(
+        "long_warmup",
+        "warning",
+        "the warm-up is longer than the training",
+        None,
+        f"train.warmup_updates={train.warmup_updates} is not below"
+        f" train.max_updates={train.max_updates}: the learning rate rises to {highest:.2g} of"
+        f" {training.peak_rate:.2g} and never falls",
+        "most of the training has a learning rate that is too low, and no part of it lets the"
+        " weights settle",
+        f"train.warmup_updates={warmup} with train.learning_rate_scale={scale}, which keeps the"
+        " peak; or more updates (train.max_updates)",
+    )
+
+
+def large_vocabulary(training: Training) -> Iterator[Finding]:
+    """Yield a finding if the training text shows too few examples of most of a vocabulary."""
+    facts, tokenizer = training.facts, training.recipe.tokenizer
+    if facts is None or tokenizer.kind != "bpe" or training.recipe.train.init_from:
+        return  # another tokenizer has no rare merges; a given one cannot be changed
+    for each in facts.vocabularies:
+        share = each.rare / each.size
+        if share <= MOST_RARE:
+            continue
+        which = f"the {each.side} vocabulary" if each.side else "the vocabulary"
+        yield Finding(
+            "large_vocabulary",
+            "warning",
+            f"{which} is too large for the text",
+            None,
+            f"{each.rare:,} of its {each.size:,} tokens ({share:.0%}) occur less than {RARE} times"
+            " in the training text",
+            "the model cannot learn such tokens, and they take memory and time",
+            f"tokenizer.vocab_size={max(100, two_digits(each.size - each.rare))}, about the number"
+            " of tokens that occur more often; or more text",
+        )
+        return
+
+
+def unlike_dev_text(training: Training) -> Iterator[Finding]:
+    """Yield a finding if the dev set's tokens differ from those of the training text."""
+    facts = training.facts
+    if facts is None or facts.dev is None:
+        return
+    differences = [
+        difference
+        for name, train, dev in zip(("sources", "targets"), facts.sides, facts.dev, strict=True)
+        for difference in text_differences(name, train, dev)
+    ]
+    if differences:
+        yield Finding(
+            "unlike_dev_set",
+            "warning",
+            "the dev set is unlike the training text",
+            None,
+            "; ".join(differences),
+            "dev scores say little about text like the training text, and the model translates text"
+            " like the dev set badly",
+            "hold out the dev set from the training text (`nmt split`), or add training text like"
+            " the dev set; `nmt check` with the recipe looks closer",
+        )
+
+
+def text_differences(name: str, train: SideFacts, dev: DevFacts) -> Iterator[str]:
+    """Yield a phrase for each way in which one side of the dev set differs."""
+    if not train.tokens or not dev.tokens:
+        return
+    surprise = dev.cross_entropy - train.entropy
+    if surprise > MOST_SURPRISE:
+        yield (
+            f"tokens of dev {name} are {math.exp(surprise):.1f} times as rare in the training text"
+            " as its own tokens"
+        )
+    means = [dev.tokens / dev.segments, train.tokens / train.segments]
+    if max(means) > MOST_LENGTH_RATIO * min(means):
+        yield f"dev {name} have {means[0]:.1f} tokens on average, training {name} {means[1]:.1f}"
+    unknown, usual = dev.unknown / dev.tokens, train.unknown / train.tokens
+    if unknown > MOST_UNKNOWN and unknown > 2 * usual:
+        yield f"{unknown:.1%} of the tokens in dev {name} are unknown"

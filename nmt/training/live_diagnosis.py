@@ -1,0 +1,83 @@
+"""Print what goes wrong in a training when it first shows, and a summary at the end."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.config import Recipe
+from nmt.diagnosis.diagnose import diagnose
+from nmt.diagnosis.figures import Training
+from nmt.diagnosis.finding import Finding
+from nmt.diagnosis.records import Record, parse_record, score_measure
+from nmt.diagnosis.token_facts import TokenFacts
+from nmt.errors import DamagedError
+from nmt.system.log import note
+
+
+class LiveDiagnosis:
+    """Collects the lines of metrics.jsonl, and looks at them after each validation.
+
+    Each kind of warning is printed once. A resumed run does not print again what its figures
+    showed before it stopped.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        recipe: Recipe,
+        facts: TokenFacts | None,
+        lines: Iterable[dict[str, Any]] = (),
+    ) -> None:
+        """Take up a training.
+
+        facts: of the prepared text; None if it is not at hand. lines: those that metrics.jsonl has
+        already. Without any, what is known before the first update is printed.
+        """
+        self._recipe = recipe
+        self._measure = score_measure(recipe)
+        self._facts = facts
+        self._name = str(run.path)
+        self._records: list[Record] = []
+        self._told: set[str] = set()
+        for line in lines:
+            self.add(line)
+        if self._records:
+            self._told = {each.kind for each in self._findings()}
+        else:
+            self.tell()
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Collect a line of metrics.jsonl."""
+        with suppress(DamagedError):  # a line that another program changed
+            self._records.append(parse_record(line, self._measure.key))
+
+    def tell(self) -> None:
+        """Print the warnings that were not printed before."""
+        for each in self._findings():
+            if each.severity == "warning" and each.kind not in self._told:
+                self._told.add(each.kind)
+                print_finding(each)
+
+    def summarise(self) -> None:
+        """Print all warnings at the end of a training, and what more updates may gain."""
+        found = self._findings()
+        warnings = [each for each in found if each.severity == "warning"]
+        self.tell()
+        if not warnings:
+            note("diagnosis: nothing stands out")
+        else:
+            note(f"diagnosis: {'; '.join(each.heading for each in warnings)}")
+        for each in found:
+            if each.severity == "note":
+                note(f"diagnosis: {each.title}; {each.seen}; to do: {each.change}")
+
+    def _findings(self) -> tuple[Finding, ...]:
+        records = self._records
+        return diagnose(Training.of(self._recipe, self._measure, records, self._facts, self._name))
+
+
+def print_finding(finding: Finding) -> None:
+    """Print a finding on stderr."""
+    for line in finding.lines():
+        note(line)

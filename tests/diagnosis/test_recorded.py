@@ -1,0 +1,84 @@
+"""The figures of shipped recipes' own trainings: the diagnosis warns of nothing.
+
+`recorded/` has figures only: updates, losses and scores, but no text.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from nmt.diagnosis.diagnose import diagnose
+from nmt.diagnosis.figures import Training
+from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord, score_measure
+from nmt.diagnosis.token_facts import TokenFacts
+from nmt.recipe import load_recipe
+from tests.conftest import Run
+
+RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
+CURVES = sorted((Path(__file__).parents[2] / "benchmarks" / "results").glob("quality-curve-*.toml"))
+
+
+def records_of(content: dict[str, Any]) -> list[Record]:
+    """Return the records of a recorded training in the order of updates."""
+    train = [
+        TrainRecord("train", update, loss=loss, perplexity=perplexity, gradient_norm=norm)
+        for update, loss, perplexity, norm in content["train"]
+    ]
+    dev = [
+        ValidationRecord("dev", update, epoch=epoch, loss=loss, perplexity=perplexity, score=score)
+        for update, epoch, loss, perplexity, score in content["dev"]
+    ]
+    return sorted([*train, *dev], key=lambda each: each.update)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_a_recorded_training_of_a_shipped_recipe_has_no_fault(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    recipe = load_recipe(content["recipe"])
+    facts = msgspec.convert(content["facts"], TokenFacts)
+    records = records_of(content)
+    for end in range(len(records) + 1):
+        training = Training.of(recipe, score_measure(recipe), records[:end], facts)
+        assert [each for each in diagnose(training) if each.severity == "warning"] == []
+
+
+def test_trainings_are_recorded() -> None:
+    assert {"pocket", "multi30k_en_de", "multi30k_en_de_paper"} <= {each.stem for each in RECORDED}
+
+
+@pytest.mark.parametrize("path", CURVES, ids=lambda path: path.stem)
+def test_recorded_scores_give_a_note_on_the_gain_alone(path: Path) -> None:
+    recipe = load_recipe("multi30k_en_de")
+    for curve in tomllib.loads(path.read_text(encoding="utf-8"))["curves"]:
+        points = [each for each in curve["points"] if "updates" in each]
+        records = [ValidationRecord("dev", each["updates"], score=each["bleu"]) for each in points]
+        found = diagnose(Training.of(recipe, score_measure(recipe), records))
+        assert [each.kind for each in found] == ["expected_gain"] * (len(records) >= 3)
+
+
+def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
+    """Multi30k's dev BLEU rose from 35.23 to 39.19 between updates 2,000 and 5,000."""
+    curve = tomllib.loads((CURVES[0].parent / "quality-curve-bf16.toml").read_text())["curves"][0]
+    recipe = load_recipe("multi30k_en_de")
+    records = [
+        ValidationRecord("dev", each["updates"], score=each["bleu"])
+        for each in curve["points"]
+        if each["updates"] <= 2000
+    ]
+    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records, name="runs/mine"))
+    assert found.severity == "note"
+    assert "rose by about 15.3 per 1,000 updates, from 19.89" in found.seen
+    assert found.change.endswith("`nmt train runs/mine --max-updates 3000`")
+
+
+@pytest.mark.slow
+def test_pocket_trains_without_a_fault(tmp_path: Path, nmt: Run) -> None:
+    result = nmt("train", "pocket", "--run", tmp_path / "pocket")
+    assert result.code == 0
+    assert "warning:" not in result.err
+    assert "diagnosis: nothing stands out\n" in result.err
+    assert result.err.count("diagnosis: ") == 2

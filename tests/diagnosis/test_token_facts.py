@@ -1,0 +1,56 @@
+"""Counts of tokens in prepared text, by hand."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from nmt.artifacts.run_folder import RunFolder
+from nmt.diagnosis.token_facts import RARE, token_facts
+from nmt.text.prepare import Prepared, open_prepared
+from tests.conftest import Run
+from tests.diagnosis.trainings import arguments, write_text
+
+
+@pytest.fixture
+def prepared(nmt: Run, tmp_path: Path) -> Prepared:
+    """Return 12 pairs of words: `sun` is "sole" 8 times, and `moon` is "luna luna" 4 times."""
+    pairs = [("sun", "sole")] * 8 + [("moon", "luna luna")] * 4
+    recipe = write_text(tmp_path, pairs, pairs[:1])
+    run = tmp_path / "run"
+    changes = {"train.max_updates": 1}
+    assert nmt(*arguments(recipe, run, dict(changes))).code == 0
+    folder = RunFolder(run)
+    return open_prepared(folder.load_recipe(), folder.prepared_folder())
+
+
+def entropy(*counts: int) -> float:
+    """Return the entropy of tokens with these counts."""
+    return -sum(each / sum(counts) * math.log(each / sum(counts)) for each in counts)
+
+
+def test_tokens_are_counted_on_each_side_with_their_ends(prepared: Prepared) -> None:
+    facts = token_facts(prepared.shards, prepared.tokenizer)
+    source, target = facts.sides
+    assert (source.segments, source.tokens, source.unknown) == (12, 12, 0)
+    assert (target.segments, target.tokens, target.unknown) == (12, 16, 0)
+    assert source.entropy == pytest.approx(entropy(8, 4, 12))
+    assert target.entropy == pytest.approx(entropy(8, 8, 12))
+    (vocabulary,) = facts.vocabularies
+    assert vocabulary.size == len(prepared.tokenizer)
+    assert vocabulary.rare == vocabulary.size - 1  # only the end occurs RARE times
+    assert RARE == 10
+    assert facts.dev is None
+
+
+def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> None:
+    facts = token_facts(prepared.shards, prepared.tokenizer, [("moon cloud", "luna")])
+    assert facts.dev is not None
+    source, target = facts.dev
+    size = len(prepared.tokenizer)
+    assert (source.segments, source.tokens, source.unknown) == (1, 2, 1)
+    assert (target.segments, target.tokens, target.unknown) == (1, 1, 0)
+    half, everything = 0.5, 24 + size / 2
+    seen = [4 + half, half, 12 + half]  # moon, unknown, the end
+    surprise = -sum(math.log(each / everything) for each in seen) / 3
+    assert source.cross_entropy == pytest.approx(surprise)
