@@ -1,7 +1,7 @@
 """Find the runs in a folder, and the model that is used if none is named."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,3 +138,12 @@ def find_recipe_and_run(
     recipe = with_settings(resumed.load_recipe(), settings)
     check_together(recipe)
     return recipe, resumed
+
+
+def check_named_once(models: Mapping[str, Sequence[Path]]) -> None:
+    """Raise UsageError if an option names a model twice; models: by the option."""
+    for option, paths in models.items():
+        resolved = [*map(os.path.realpath, paths)]
+        for index, path in enumerate(paths):
+            if resolved[index] in resolved[:index]:
+                raise UsageError(f"{option} {path} is named twice; name each model once")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from nmt.artifacts.runs import check_named_once
 from nmt.commands.completion import complete_recipe, complete_run
 from nmt.commands.options import (
     FILE,
@@ -158,6 +159,7 @@ def check_models(
     reverse_models: tuple[Path, ...],
 ) -> None:
     """Raise UsageError unless there are the files and models that a method needs."""
+    check_named_once({"--model": models, "--reverse-model": reverse_models})
     if method == "diversification":
         if not models and not reverse_models:
             raise UsageError("nothing to translate with: name a --model or a --reverse-model")

@@ -1,11 +1,11 @@
 """`nmt rerank`: rerank n-best lists by other models, and tune the weights of the models."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from nmt.artifacts.runs import check_named_once
 from nmt.commands.completion import complete_run
 from nmt.commands.options import (
     FILE,
@@ -149,11 +149,7 @@ def check_models(models: Sequence[Path], reverse_models: Sequence[Path]) -> None
     """Raise UsageError unless there is a model, and each is named once."""
     if not models and not reverse_models:
         raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
-    for option, paths in (("--model", models), ("--reverse-model", reverse_models)):
-        resolved = [*map(os.path.realpath, paths)]
-        for index, path in enumerate(paths):
-            if resolved[index] in resolved[:index]:
-                raise UsageError(f"{option} {path} is named twice; name each model once")
+    check_named_once({"--model": models, "--reverse-model": reverse_models})
 
 
 def check_options(

@@ -28,6 +28,11 @@ class TextFiles:
         """Names of the files that hold the segments."""
         return (self.tsv,) if self.tsv else (self.source, self.target)
 
+    @property
+    def title(self) -> str:
+        """Names of the files that hold the segments, and the tag, as one text."""
+        return " + ".join(self.names) + (f" with the tag {self.tag}" if self.tag else "")
+
 
 @dataclass(frozen=True)
 class Download:

@@ -18,7 +18,6 @@ from nmt.interop.known_scores import KnownScores, known_scores
 from nmt.interop.usage import USAGES, Usage
 from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.deviations import compare
-from nmt.studio.report.corpus import corpus_name
 from nmt.system.log import note
 
 # The Hub's names of metrics.
@@ -160,8 +159,8 @@ def corpus_parts(recipe: Recipe) -> list[str]:
     """Return the section of the texts that the model was trained on; none if they are unknown."""
     if not recipe.data.train:
         return []
-    rows = [("training", code(corpus_name(each))) for each in recipe.data.train]
-    rows += [("validation", code(corpus_name(each))) for each in recipe.data.dev]
+    rows = [("training", code(each.title)) for each in recipe.data.train]
+    rows += [("validation", code(each.title)) for each in recipe.data.dev]
     parts = ["## Text", table(("used for", "files"), rows)]
     if recipe.data.downloads:
         urls = [f"- {code(each.url)}" for each in recipe.data.downloads]

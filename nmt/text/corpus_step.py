@@ -114,10 +114,9 @@ def encode_corpus(
 
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
-    name = " + ".join(files.names) + (f" with the tag {files.tag}" if files.tag else "")
     return (
-        f"{name}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,} with an empty side,"
-        f" {counts['too_long']:,} longer than {limits.max_length} tokens,"
+        f"{files.title}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,} with an empty"
+        f" side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
         f" {counts['ratio']:,} beyond a length ratio of {limits.max_ratio:g}"
     )
 

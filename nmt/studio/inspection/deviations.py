@@ -116,6 +116,8 @@ def text_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
     if not all(named) or {corpus for each in named for corpus in each} != {*wanted}:
         paper = f"WMT 2014 English-{LANGUAGES[row.language]} ({', '.join(wanted)})"
         yield Deviation("data.train", corpora_names(data.train), paper, "section 5.1")
+    if data.tags:
+        yield Deviation("data.train.tag", ", ".join(data.tags), "none", None)
     if not data.dev or not all(DEV_SET in name for files in data.dev for name in files.names):
         yield Deviation("data.dev", corpora_names(data.dev), DEV_SET, "section 6.2")
     tests = data.test.values()

@@ -7,7 +7,7 @@ from itertools import chain
 import numpy
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe, TextFiles
+from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.text.corpus_step import shard_name
 from nmt.text.manifest import Manifest
@@ -54,18 +54,13 @@ def read_training_text(recipe: Recipe, run: RunFolder) -> TrainingText:
         try:
             shards = open_corpus(run.prepared, manifest, index, vocab_size)
             dropped = dropped_pairs(manifest, name)
-            corpora.append(count_corpus(corpus_name(files), dropped, shards))
+            corpora.append(count_corpus(files.title, dropped, shards))
         except NmtError as error:
-            problems.append(f"no statistics of {corpus_name(files)}: {error}")
+            problems.append(f"no statistics of {files.title}: {error}")
         except ValueError:
             path = run.prepared / f"{name}.offsets"
-            problems.append(f"no statistics of {corpus_name(files)}: {path} is damaged")
+            problems.append(f"no statistics of {files.title}: {path} is damaged")
     return TrainingText(tuple(corpora), tuple(problems))
-
-
-def corpus_name(files: TextFiles) -> str:
-    """Return the names of a corpus's files as one text."""
-    return " + ".join(files.names)
 
 
 def dropped_pairs(manifest: Manifest, name: str) -> dict[str, int]:

@@ -119,6 +119,12 @@ def test_a_setting_of_the_paper_names_its_section(name: str) -> None:
         ),
         (
             "wmt14_en_de_base",
+            'data.train=[{ source = "europarl-v7.commoncrawl.news-commentary-v9.en",'
+            ' target = "europarl-v7.commoncrawl.news-commentary-v9.de", tag = "<BT>" }]',
+            "data.train.tag = <BT>, not in the paper",
+        ),
+        (
+            "wmt14_en_de_base",
             "data.test={}",
             "data.test = none, paper: newstest2014, table 2",
         ),
