@@ -1,34 +1,30 @@
 """Make the first recipe for a corpus of one's own: divide the text and choose the settings."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
+from nmt.advice.fitting import fitting_settings
 from nmt.advice.origin import Origin
 from nmt.advice.survey import Survey, survey
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, parse_recipe
-from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import Choice, ChosenSettings, commented_recipe
 from nmt.recipe.corpus_size import needs_gpu
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
-from nmt.recipe.settings import DECLARED
 from nmt.recipe.toml import toml_key, toml_value
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify, progress_bar
 from nmt.system.reading import entries
 from nmt.text.given_text import GivenText, Pair
-from nmt.text.tokenizer import most_tokens
 from nmt.text.writing import text_file
 
 FEW_PAIRS = 1000
-SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
 
 
 @dataclass(frozen=True)
@@ -82,12 +78,12 @@ class FirstRecipe:
     shared: int  # pairs of a given test set with a side that is nearly in a given dev set
 
 
-def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
+def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> FirstRecipe:
     """Read a corpus, hold out dev and test sets as needed, and write a recipe.
 
-    notify: receives warnings. Raises NmtError for text that cannot be read or does not align, or is
-    too small to hold something out, UsageError for files that exist already or cannot be used. In
-    either case nothing is written.
+    notify: receives warnings. remarks: more comments for the head of the recipe. Raises NmtError
+    for text that cannot be read or does not align, or is too small to hold something out,
+    UsageError for files that exist already or cannot be used. In either case nothing is written.
     """
     given = [each for each in (wish.dev, wish.test) if each]
     for each in (wish.text, *given):
@@ -107,11 +103,11 @@ def make_recipe(wish: Wish, notify: Notify) -> FirstRecipe:
         name=str(wish.text.source),
         fix="give a dev and a test set with --dev and --test",
     )
-    settings = fitting_settings(wish, found, plan)
+    settings = settings_for(wish, found, plan)
     warn(wish, found, shared, notify)
     is_divided = bool(wish.held_out or found.overlap)
     data = data_choices(wish, is_divided=is_divided)
-    first_lines = heading(wish, found, settings)
+    first_lines = [*heading(wish, found, settings), *remarks]
     recipe = parse_recipe(
         commented_recipe(first_lines, data, settings), wish.name, str(wish.output)
     )
@@ -140,32 +136,20 @@ def check_folder(folder: Path) -> None:
     if names := [path.name for path in entries(folder)]:
         raise UsageError(
             f"the folder {folder} exists already and holds {names[0]}; choose another name for the"
-            " recipe with --output"
+            " recipe"
         )
 
 
-def fitting_settings(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
-    """Return the settings for a corpus; a vocabulary can be learned from the training text.
-
-    Raises NmtError if a small training text allows no vocabulary.
-    """
+def settings_for(wish: Wish, found: Survey, plan: Plan) -> ChosenSettings:
+    """Return the settings for a corpus, or for the model to fine-tune; see `fitting_settings`."""
     if wish.start:
         return fine_tuning_settings(found.facts, wish.start)
-    facts, is_gpu = found.facts, has_gpu(wish, found)
-    settings = choose_settings(facts, has_gpu=is_gpu)
-    if facts.characters > SMALL_TEXT:
-        return settings
-    every = placed(wish.text.pairs(), plan, str(wish.text.source))
-    pairs = (pair for kind, pair in every if kind == "train")
-    coverage = settings.value("tokenizer.character_coverage")
-    most = most_tokens(chain.from_iterable(pairs), coverage)
-    least = DECLARED["tokenizer.vocab_size"].metadata["minimum"]
-    if most < least:
-        raise NmtError(
-            f"the training text is too small: it allows a vocabulary of {most} tokens, and a model"
-            f" needs {least}; give more text"
-        )
-    return choose_settings(replace(facts, most_tokens=most), has_gpu=is_gpu)
+
+    def training() -> Iterator[Pair]:
+        every = placed(wish.text.pairs(), plan, str(wish.text.source))
+        return (pair for kind, pair in every if kind == "train")
+
+    return fitting_settings(found.facts, training, has_gpu=has_gpu(wish, found))
 
 
 def write_files(wish: Wish, text: str, origin: Origin, plan: Plan | None) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nmt.check.advised import Advice
 from nmt.check.coverage import Coverage
 from nmt.check.finding import Finding
 from nmt.check.histogram import Histogram
@@ -45,6 +46,7 @@ class Report:
     limits: CheckLimits
     texts: tuple[TextReport, ...]
     skipped: tuple[Skipped, ...]
+    advice: Advice | None = None  # None: it was not asked for, or there is none
 
     def count(self, severity: Severity) -> int:
         """Return the number of findings of a severity."""

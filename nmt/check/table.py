@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from nmt.check.advised import advice_lines
 from nmt.check.finding import Example, Finding
 from nmt.check.histogram import Histogram
 from nmt.check.report import Report, TextReport
@@ -13,6 +14,8 @@ LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 def as_text(report: Report) -> str:
     """Return a report as lines of text."""
     lines = [line for text in report.texts for line in text_lines(text)]
+    if report.advice:
+        lines += [*advice_lines(report.advice), ""]
     lines += [f"not checked: {each.what} ({each.why})" for each in report.skipped]
     return "".join(f"{printable(line)}\n" for line in [*lines, summary(report)])
 

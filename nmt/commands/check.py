@@ -9,6 +9,7 @@ import click
 
 from nmt.artifacts.outputs import check_output, write_output
 from nmt.artifacts.run_folder import run_folder
+from nmt.commands.advising import OPTION, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import TEXT_ENDINGS
@@ -59,6 +60,20 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="Change a threshold, such as max_deviation=5. May be repeated.",
 )
+@click.option(
+    "--advise",
+    is_flag=True,
+    help="Suggest settings with reasons, and measure how long the training takes on this machine."
+    " This takes up to a minute more.",
+)
+@click.option(
+    OPTION,
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.toml",
+    help="Write the suggested settings as a recipe that trains as it is, like `nmt init`. Only for"
+    " two files or a TSV file. Implies --advise.",
+)
 def command(
     names: tuple[str, ...],
     data_dir: Path,
@@ -67,6 +82,8 @@ def command(
     as_json: bool,
     page: Path | None,
     changes: tuple[str, ...],
+    advise: bool,
+    output: Path | None,
 ) -> None:
     """Report what is wrong with a corpus, before you spend time on a training.
 
@@ -82,6 +99,10 @@ def command(
     The exit code is 1 if there is an error, which makes training fail or makes it useless.
     Warnings and notes do not change it.
 
+    With --advise, the report suggests vocabulary, model, dropout, batch and updates for the
+    training text, says why, and measures the time in a trial. For a recipe, it says which of its
+    settings differ. A trial changes nothing.
+
     \b
     Examples:
       nmt check
@@ -90,6 +111,8 @@ def command(
       nmt check pairs.en-de.tsv --json
       nmt check multi30k_en_de --html check.html
       nmt check mine.toml --limit max_deviation=5
+      nmt check corpus.en corpus.de --advise
+      nmt check corpus.en corpus.de --write-recipe mine.toml
     """
     from nmt.check.check_corpus import check_corpus
     from nmt.check.limits import limits_of
@@ -100,7 +123,11 @@ def command(
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_output(page, "check", sources, "--html")
+    wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
+    if advise or wish:
+        recipe = load_recipe(recipe_argument(names)) if task.recipe else None
+        report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
 
@@ -113,6 +140,11 @@ def command(
         from nmt.check.table import as_text
 
         click.echo(as_text(report), nl=False)
+        if not (advise or wish):
+            click.echo("--advise suggests settings and measures how long the training takes")
+    if wish:
+        sys.stdout.flush()
+        write_recipe(wish, report)
     if report.count("error"):
         sys.stdout.flush()
         sys.exit(1)
@@ -143,7 +175,12 @@ def task_of(
         return Task((Text("text", paths),), held_out, languages=languages)
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
-    return recipe_task(names[0] if names else DEFAULT_RECIPE, data_dir)
+    return recipe_task(recipe_argument(names), data_dir)
+
+
+def recipe_argument(names: tuple[str, ...]) -> str:
+    """Return the recipe that is named, or the default one."""
+    return names[0] if names else DEFAULT_RECIPE
 
 
 def check_paths(paths: tuple[Path, ...]) -> None:

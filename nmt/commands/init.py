@@ -113,25 +113,29 @@ def command(
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     made = make_recipe(wish, note)
     print_made(made, wish)
-    folder = click.get_current_context().get_parameter_source("data_dir")
-    is_typed = folder is ParameterSource.COMMANDLINE  # neither the default nor NMT_DATA_DIR
-    data = f" --data-dir {shlex.quote(str(data_dir))}" if is_typed else ""
-    train = f"nmt train {shlex.quote(str(output))}{data}"
+    train = f"nmt train {shlex.quote(str(output))}{data_option(data_dir)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])
 
 
-def check_recipe_path(path: Path) -> None:
-    """Raise UsageError unless a new recipe can be written at a path."""
+def data_option(data_dir: Path) -> str:
+    """Return the option --data-dir for another command, if this one was given it."""
+    folder = click.get_current_context().get_parameter_source("data_dir")
+    is_typed = folder is ParameterSource.COMMANDLINE  # neither the default nor NMT_DATA_DIR
+    return f" --data-dir {shlex.quote(str(data_dir))}" if is_typed else ""
+
+
+def check_recipe_path(path: Path, option: str = "--output") -> None:
+    """Raise UsageError unless a new recipe can be written at the path that an option names."""
     from nmt.artifacts.outputs import check_output
     from nmt.errors import NmtError
     from nmt.system.reading import is_present
 
     if path.suffix != ".toml":
-        raise UsageError(f"--output {path} must end in .toml, because it is a recipe")
+        raise UsageError(f"{option} {path} must end in .toml, because it is a recipe")
     try:
         recipe_from_tables({}, path.stem, str(path))
     except NmtError as error:
-        raise UsageError(f"--output {str(path)!r} cannot name a recipe") from error
+        raise UsageError(f"{option} {str(path)!r} cannot name a recipe") from error
     if path.is_file() and is_present(path):
-        raise UsageError(f"{path} exists already; name another recipe with --output")
-    check_output(path, "init")
+        raise UsageError(f"{path} exists already; name another recipe with {option}")
+    check_output(path, "init", option=option)

@@ -224,7 +224,7 @@ def training(facts: CorpusFacts, place: Place, length: Length) -> list[Choice]:
         Choice("train.learning_rate_scale", scale, f"maximum {peak:.4f}"),
     ]
     if is_paper(place):
-        return chosen
+        return [*chosen, Choice("train.max_updates", length.updates, "as many as in the paper")]
     return [
         *chosen,
         Choice("train.max_updates", length.updates, length_reason(place, length)),

@@ -49,7 +49,7 @@ def commented_recipe(
     heading: the first lines, as sentences. data: the [data] settings; a name may have a third part,
     as in `data.test.mine`. extends: what the recipe extends, or "".
     """
-    lines = [f"# {line}" for line in heading]
+    lines = [f"# {part}" for line in heading for part in wrapped(line)]
     if extends:
         lines += ["", f"extends = {toml_value(extends)}"]
     section = ""

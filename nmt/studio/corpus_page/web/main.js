@@ -6,6 +6,7 @@ import { grouped, percent } from "../../pages/numbers.js";
 const data = JSON.parse(byId("data").textContent);
 
 byId("texts").append(...data.texts.map((text, place) => section(text, place + 1)));
+if (data.advice) byId("texts").append(advice(data.advice));
 byId("skipped").append(
   ...data.skipped.map(({ what, why }) => el("li", {}, `Not checked: ${what} (${why})`)),
 );
@@ -116,5 +117,36 @@ function example({ line, detail, source, target }) {
     el("p", { class: "facts" }, [place, detail].filter(Boolean).join(": ")),
     shown ? el("p", { class: "source", dir: "auto" }, source) : null,
     shown ? el("p", { class: "target", dir: "auto" }, target) : null,
+  );
+}
+
+function advice({ pairs, advised, notes, differences }) {
+  const row = ({ topic, advice, reason }) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, topic),
+      el("td", {}, advice),
+      el("td", { class: "reason" }, reason),
+    );
+  const difference = ({ name, recipe, advice }) =>
+    el("li", {}, `The recipe has ${name}=${recipe}, not ${advice}.`);
+  return el(
+    "details",
+    { open: true, id: "advice" },
+    el(
+      "summary",
+      {},
+      el("h2", {}, "advice"),
+      el("span", { class: "ref" }, `${grouped(pairs)} pairs`),
+    ),
+    el(
+      "p",
+      { class: "lead" },
+      "Settings for this corpus, and the time on the machine that checked it",
+    ),
+    el("div", { class: "scroll" }, el("table", {}, el("tbody", {}, ...advised.map(row)))),
+    ...notes.map((note) => el("p", { class: "facts" }, note)),
+    differences.length ? el("ul", {}, ...differences.map(difference)) : null,
   );
 }

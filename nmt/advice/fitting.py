@@ -1,0 +1,37 @@
+"""Choose settings for a corpus that has been read."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import chain
+
+from nmt.errors import NmtError
+from nmt.recipe.choice import choose_settings
+from nmt.recipe.chosen import ChosenSettings
+from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.settings import DECLARED
+from nmt.text.given_text import Pair
+from nmt.text.tokenizer import most_tokens
+
+SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
+
+
+def fitting_settings(
+    facts: CorpusFacts, training: Callable[[], Iterable[Pair]], *, has_gpu: bool
+) -> ChosenSettings:
+    """Return the settings for a corpus; a vocabulary can be learned from the training text.
+
+    training: returns the pairs that are not held out; they are read only if they are few. Raises
+    NmtError if a small training text allows no vocabulary.
+    """
+    settings = choose_settings(facts, has_gpu=has_gpu)
+    if facts.characters > SMALL_TEXT:
+        return settings
+    coverage = settings.value("tokenizer.character_coverage")
+    most = most_tokens(chain.from_iterable(training()), coverage)
+    least = DECLARED["tokenizer.vocab_size"].metadata["minimum"]
+    if most < least:
+        raise NmtError(
+            f"the training text is too small: it allows a vocabulary of {most} tokens, and a model"
+            f" needs {least}; give more text"
+        )
+    return choose_settings(replace(facts, most_tokens=most), has_gpu=has_gpu)

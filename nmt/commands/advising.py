@@ -1,0 +1,85 @@
+"""Advice as a part of `nmt check`: ask for it, and write a recipe from it."""
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.artifacts.run_folder import run_folder
+from nmt.commands.init import check_recipe_path, data_option
+from nmt.commands.own_text import choose_languages, next_commands, print_made, print_next
+from nmt.config import Recipe
+from nmt.errors import NmtError, UsageError
+
+if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
+    from nmt.check.check_corpus import Task
+    from nmt.check.report import Report
+
+OPTION = "--write-recipe"
+
+
+def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
+    """Return a report with advice for the training text, or with the reason why there is none."""
+    from nmt.advice.advise import Question, advise
+    from nmt.check.report import Skipped
+    from nmt.system.log import note
+
+    question = Question(task.training, task.held_out, recipe, task.languages)
+    try:
+        advice = advise(question, note)
+    except NmtError as error:
+        return replace(report, skipped=(*report.skipped, Skipped("advice", str(error))))
+    return replace(report, advice=advice)
+
+
+def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
+    """Return the wish for a recipe that trains on two files, or on a TSV file.
+
+    Raises UsageError, before anything is read, if it could not be written.
+    """
+    from nmt.advice.first_recipe import Wish, check_folder
+    from nmt.text.given_text import GivenText
+
+    if task.recipe:
+        raise UsageError(
+            f"{OPTION} writes a recipe for two files or a TSV file, but {task.recipe} is a recipe"
+            " already; leave the option out, and change what the advice says"
+        )
+    check_recipe_path(output, OPTION)
+    text = GivenText(*task.training[0].paths)
+    try:
+        languages = choose_languages(text, (None, None), None)
+    except UsageError as error:
+        raise UsageError(
+            f"{OPTION} needs files whose names end in the codes of two languages, such as"
+            " corpus.en and corpus.de; `nmt init` takes --source-language and --target-language,"
+            " and writes the same recipe"
+        ) from error
+    given = {each.name: GivenText(*each.paths) for each in task.held_out}
+    wish = Wish(text, languages, output, data_dir, given.get("dev"), given.get("test"))
+    if wish.held_out:
+        check_folder(wish.folder)
+    return wish
+
+
+def write_recipe(wish: "Wish", report: "Report") -> None:
+    """Write the recipe that `nmt init` writes, with the time as a comment.
+
+    Raises NmtError if the corpus has errors, because training would be useless.
+    """
+    from nmt.advice.first_recipe import make_recipe
+    from nmt.advice.words import time_remark
+    from nmt.system.log import note
+
+    if report.count("error"):
+        raise NmtError(
+            f"{wish.output} is not written, because the corpus has errors; fix them, or write the"
+            " recipe with `nmt init`"
+        )
+    advised = report.advice.advised if report.advice else ()
+    remarks = [time_remark(each) for each in advised if each.topic == "time"]
+    made = make_recipe(wish, note, remarks)
+    print_made(made, wish)
+    train = f"nmt train {shlex.quote(str(wish.output))}{data_option(wish.data_dir)}"
+    print_next([train, *next_commands(run_folder(made.recipe).path)])
