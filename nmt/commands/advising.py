@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nmt.check.report import Report
 
 OPTION = "--write-recipe"
+LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leaves such pairs out
 
 
 def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
@@ -72,7 +73,8 @@ def write_recipe(wish: "Wish", report: "Report") -> None:
     from nmt.advice.words import time_remark
     from nmt.system.log import note
 
-    if report.count("error"):
+    findings = [finding for text in report.texts for finding in text.findings]
+    if any(each.severity == "error" and each.kind not in LEFT_OUT for each in findings):
         raise NmtError(
             f"{wish.output} is not written, because the corpus has errors; fix them, or write the"
             " recipe with `nmt init`"
