@@ -39,15 +39,15 @@ def train(
         if finished is not None:
             return TrainingOutcome(**finished)
         setup = set_up_workers(recipe, data, run, note, device, workers)
-        if workers.is_first and not run.is_started():
-            for line in lines_of(quick_look(setup.prepared, setup.dev_pairs)):
-                note(line)
         if workers.is_first:
             prepared = setup.prepared
             facts = token_facts(prepared.shards, prepared.tokenizer, setup.dev_pairs)
             setup = replace(setup, facts=facts)
         pool = thread_pool_for(device) if workers.is_alone else workers
         dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
+        if workers.is_first and not run.is_started():
+            for line in lines_of(quick_look(setup.prepared, dev.source_ids)):
+                note(line)
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers)
             if workers.is_first:

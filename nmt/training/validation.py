@@ -104,6 +104,11 @@ class DevSet:
         return encoded
 
     @property
+    def source_ids(self) -> list[list[int]]:
+        """The ids of the sources of the pairs that count for the loss."""
+        return [source for source, _ in self._encoded]
+
+    @property
     def measure(self) -> Measure:
         """The measure that scores the translations."""
         return self._metrics.measures[0]

@@ -33,7 +33,8 @@ def look(folder: Path, pairs: Pairs, dev: Pairs = DEV) -> Quick:
     )
     loaded, run = load_recipe(str(recipe)), RunFolder(folder / "run")
     prepared = prepare(loaded, DataFolder(folder), run.prepared_folder(), lambda note: None)
-    return quick_look(prepared, dev)
+    sources = prepared.tokenizer.sides[0].encode([source for source, _ in dev])
+    return quick_look(prepared, sources)
 
 
 def test_equal_segments_have_equal_hashes_and_others_do_not() -> None:
