@@ -35,6 +35,8 @@ from nmt.training.workers import Workers
 WARM_UP_UPDATES, WARM_UP_SECONDS = 3, 2.0  # the first updates are slow; whichever ends later
 SLOW_SECONDS = 5.0  # an update that takes as long needs no more warm-up
 MOST_UPDATES, MOST_SECONDS = 200, 20.0  # to measure; whichever ends first
+FEWEST_UPDATES = 3  # to measure, even if the machine is so slow that no time is left
+TRIAL_SECONDS = 50.0  # from the start of the trial to the last update
 FIRST_SEGMENTS, ENOUGH_SECONDS = 64, 1.0  # of a validation; four times as many until it is enough
 
 
@@ -54,6 +56,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
     """
     if device.type == "cpu":
         check_model_fits(recipe)
+    deadline = perf_counter() + TRIAL_SECONDS
     recipe = unless_measured(recipe, device)
     workers, pace = Workers(), pace_of(device)
     with torch.random.fork_rng(devices=[]):
@@ -65,7 +68,9 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)
-        dev = DevSet(recipe, text.dev, tokenizer, thread_pool_for(device))
+        # An untrained model writes all that it may: in this check, as much as its sources.
+        brief = with_settings(recipe, {"decode.max_extra_tokens": 1})
+        dev = DevSet(brief, text.dev, tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
             return feed_of(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
@@ -80,9 +85,9 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         )
         recipe = with_settings(recipe, {"train.micro_batch_tokens": micro_batch_tokens})
         with feed() as batches:
-            speed = measure_updates(updater, batches, pace)
-        longest = round(float(dataset.target_lengths.mean()))
-        validation = validation_seconds(setup, text, network, longest)
+            speed = measure_updates(updater, batches, pace, deadline)
+        mean_tokens = round(float(dataset.target_lengths.mean()))
+        validation = validation_seconds(setup, text, network, mean_tokens)
     return whole(recipe, speed, validation, updater.precision, device)
 
 
@@ -94,8 +99,11 @@ class Speed:
     processor_share: float  # of the time of this process's threads on a CPU; 1 if there is a GPU
 
 
-def measure_updates(updater: Updater, batches: Feed, pace: Pace) -> Speed:
-    """Measure updates, one after the other as in a training, after a warm-up."""
+def measure_updates(updater: Updater, batches: Feed, pace: Pace, deadline: float) -> Speed:
+    """Measure updates, one after the other as in a training, after a warm-up.
+
+    deadline: as `perf_counter` counts, when to end after the fewest updates.
+    """
     started: deque[StartedUpdate] = deque()
     seconds: list[float] = []
     begun = since = perf_counter()
@@ -109,7 +117,8 @@ def measure_updates(updater: Updater, batches: Feed, pace: Pace) -> Speed:
         last, since = now - since, now
         if warm_since:
             seconds.append(last)
-            if len(seconds) >= MOST_UPDATES or now - warm_since >= MOST_SECONDS:
+            is_enough = len(seconds) >= MOST_UPDATES or now - warm_since >= MOST_SECONDS
+            if is_enough or (len(seconds) >= FEWEST_UPDATES and now >= deadline):
                 break
         elif last >= SLOW_SECONDS or (number >= WARM_UP_UPDATES and now - begun >= WARM_UP_SECONDS):
             warm_since, worked = now, process_time()

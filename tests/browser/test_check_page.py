@@ -1,9 +1,11 @@
 """The page of `nmt check` in Chromium: findings with their examples, and contrast."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nmt.check.advised import Advice, Advised, Difference
 from nmt.check.check_corpus import Task, check_corpus
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Text
@@ -22,8 +24,12 @@ def check_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pairs[20] = ("<b>bold</b> \u200btext", "<b>bold</b> \u200btext")
     pairs[40] = pairs[5]
     task = Task((Text("train", write(folder, pairs)),), recipe="<i>mine</i>")
+    advised = [Advised(each, "8,000 <b>", "a reason", {}) for each in ("vocabulary", "time")]
+    differences = (Difference("model.dropout", 0.1, 0.3),)
+    advice = Advice(400, tuple(advised), None, differences, ("A note.",))
+    report = replace(check_corpus(task, CheckLimits(language_sample=0)), advice=advice)
     page = folder / "check.html"
-    page.write_text(render_check(check_corpus(task, CheckLimits(language_sample=0))), "utf-8")
+    page.write_text(render_check(report), "utf-8")
     return page
 
 
@@ -35,6 +41,13 @@ def test_findings_have_examples(browser: Browser, check_page: Path) -> None:
     assert "<b>bold</b> \\u200btext" in browser.texts(".example .target")
     assert "line 21: target equal to source" in browser.texts(".example .facts")
     assert len(browser.all(".lengths tbody tr")) >= 4
+
+
+def test_advice_is_a_table_with_differences(browser: Browser, check_page: Path) -> None:
+    browser.open(check_page)
+    assert browser.texts("#advice th") == ["vocabulary", "time"]
+    assert browser.texts("#advice td")[:2] == ["8,000 <b>", "a reason"]
+    assert browser.texts("#advice li") == ["The recipe has model.dropout=0.1, not 0.3."]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
