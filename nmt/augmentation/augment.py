@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt import __version__
+from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.augmentation.methods import Method
 from nmt.augmentation.next_recipe import NextRecipe, RecipeWish, next_recipe
@@ -32,7 +33,7 @@ VERSION = 1  # of the verdicts; an output of another version is not continued
 
 
 class NothingLeftError(NmtError):
-    """A text none of whose translations is good enough; to continue would change nothing."""
+    """A text of which no pair can be made; to continue would change nothing."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     check_paths(files, COMMAND, task.paths)
     recipe = None
     if task.recipe:
-        recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND)
+        recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND, notify)
         files["recipe"] = (recipe.path,)
     lines = material.count()
     output = names.path("translations.jsonl")
@@ -117,7 +118,8 @@ def write_pairs(
     kept, removed = Counter[int](), Counter[str]()
     with text_outputs(files, COMMAND) as streams:
         streams[REJECTED][0].write(row("line", "model", "reason", "detail", "source", "target"))
-        made = made_pairs(task.material, [each.side for each in passes], output)
+        held_out = recipe.held_out if recipe else HeldOut()
+        made = made_pairs(task.material, [each.side for each in passes], output, held_out)
         for each in progress_bar(iterable=made, unit="pair", unit_scale=True, desc="write"):
             if each.reason:
                 removed[each.reason] += 1
@@ -128,8 +130,8 @@ def write_pairs(
         if not any(kept[number] for number in range(1, len(passes) + 1)):
             reason = removed.most_common(1)[0][0]
             raise NothingLeftError(
-                f"no translation of {task.material.title} is good enough; most are left out for"
-                f" {reason}: {REASONS[reason]}"
+                f"no pair can be made of {task.material.title}; most are left out for {reason}:"
+                f" {REASONS[reason]}"
             )
         if recipe:
             streams["recipe"][0].write(recipe.text)

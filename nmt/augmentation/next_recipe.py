@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nmt.artifacts.model_file import read_model
 from nmt.artifacts.outputs import check_output
+from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.config import Recipe, TextFiles
 from nmt.errors import UsageError
@@ -13,6 +14,7 @@ from nmt.recipe import check_together, read_recipe
 from nmt.recipe.files import check_replaceable, find_recipe, shipped_recipes
 from nmt.recipe.toml import toml_value
 from nmt.setting import default_of
+from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder
 from nmt.text.given_text import name_below
 from nmt.text.learning import check_tags
@@ -27,6 +29,7 @@ class NextRecipe:
     path: Path
     text: str
     tag: str
+    held_out: HeldOut  # of its dev and test sets
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def next_recipe(
     pairs: tuple[Path, Path],
     languages: tuple[str, str],
     command: str,
+    notify: Notify,
 ) -> NextRecipe:
     """Return a recipe that extends another by a corpus.
 
@@ -56,6 +60,7 @@ def next_recipe(
         pairs: the files of the corpus.
         languages: those of the corpus.
         command: that writes the recipe.
+        notify: receives what a user should know.
 
     Raises:
         UsageError: if the recipe cannot be written or is for other languages.
@@ -86,7 +91,8 @@ def next_recipe(
         *(f"    {toml_value(given_keys(each))}," for each in train),
         "]",
     ]
-    return NextRecipe(wish.path, "\n".join(lines) + "\n", tag)
+    held_out = HeldOut.of(base, DataFolder(wish.data_dir), notify)
+    return NextRecipe(wish.path, "\n".join(lines) + "\n", tag, held_out)
 
 
 def is_text(files: TextFiles, recipe: Recipe, wish: RecipeWish, material: Material) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy
 
+from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material, Pair
-from nmt.augmentation.verdicts import DUPLICATES, EMPTY, REASONS, Verdict
+from nmt.augmentation.verdicts import DUPLICATES, EMPTY, HELD_OUT, REASONS, Verdict
 from nmt.check.block import hash_of
 from nmt.check.reading import Refused
 from nmt.check.repeats import pair_hashes
@@ -32,12 +33,15 @@ class Made:
     detail: str = ""
 
 
-def made_pairs(material: Material, sides: Sequence[int], translations: Path) -> Iterator[Made]:
+def made_pairs(
+    material: Material, sides: Sequence[int], translations: Path, held_out: HeldOut
+) -> Iterator[Made]:
     """Yield the pairs of a parallel text, then those that each model makes of it, without repeats.
 
     sides: those that the models read. translations: the output whose kept lines hold the verdicts.
+    held_out: lines of which no pair is made.
     """
-    found = in_blocks(all_pairs(material, sides, kept_path(translations)))
+    found = in_blocks(all_pairs(material, sides, kept_path(translations), held_out))
     seen = SeenHashes()
     for block in found:
         good = [place for place, each in enumerate(block) if not each.reason]
@@ -56,7 +60,9 @@ def in_blocks(pairs: Iterable[Made]) -> Iterator[list[Made]]:
         yield block
 
 
-def all_pairs(material: Material, sides: Sequence[int], kept: Path) -> Iterator[Made]:
+def all_pairs(
+    material: Material, sides: Sequence[int], kept: Path, held_out: HeldOut
+) -> Iterator[Made]:
     """Yield the pairs of a parallel text, then those that each model makes, with repeats.
 
     kept: a file with the verdicts on the translations of all models, one after the other.
@@ -72,11 +78,11 @@ def all_pairs(material: Material, sides: Sequence[int], kept: Path) -> Iterator[
             for line, pair, is_unreadable in lines_of(material):
                 verdict = next_verdict(stream, kept)
                 text = (pair[0], verdict.text) if side == 0 else (verdict.text, pair[1])
-                if is_unreadable:
-                    yield Made(origin, line, text, UNREADABLE, REASONS[UNREADABLE])
-                else:
-                    detail = verdict.detail or REASONS.get(verdict.reason, "")
-                    yield Made(origin, line, text, verdict.reason, detail)
+                reason = UNREADABLE if is_unreadable else verdict.reason
+                if not reason and pair[side] in held_out:
+                    reason = HELD_OUT
+                detail = verdict.detail or REASONS.get(reason, "")
+                yield Made(origin, line, text, reason, detail)
 
 
 def lines_of(material: Material) -> Iterator[tuple[int, Pair, bool]]:

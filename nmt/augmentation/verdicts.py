@@ -12,7 +12,7 @@ from nmt.errors import DamagedError
 from nmt.system.json_data import parse_json
 from nmt.text.tokenizer import SubwordModel
 
-EMPTY, UNTRANSLATED, DUPLICATES = "empty", "untranslated", "duplicates"
+EMPTY, UNTRANSLATED, HELD_OUT, DUPLICATES = "empty", "untranslated", "held_out", "duplicates"
 # Why a pair is left out, in the order in which it is looked for. Those in the middle are flags of
 # `nmt translate --flags`.
 REASONS = {
@@ -23,6 +23,7 @@ REASONS = {
     "repetition": "translations that repeat words or characters in a loop",
     "copy": "translations that copy most words of the text",
     "unknown": "translations that lose characters which the vocabulary lacks",
+    HELD_OUT: "lines that are in a dev or test set of the recipe",
     DUPLICATES: "pairs that repeat an earlier one",
 }
 

@@ -103,7 +103,8 @@ def command(
 
     The pairs are written to PREFIX with the endings of the two languages. Left out are lines
     without text, translations that are empty, repeat themselves, copy the text or have an odd
-    length, and pairs that repeat an earlier one. PREFIX.rejected.tsv lists them with the reasons,
+    length, and pairs that repeat an earlier one; with --recipe, lines that are in its dev and test
+    sets, too. PREFIX.rejected.tsv lists them with the reasons,
     and a table on stderr counts them.
 
     If the command is stopped or killed, the same command continues where it was. The result is the

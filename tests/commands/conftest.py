@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands.augmentations import LINES, in_languages
 from tests.commands.downloads import Case, Server, serving
 from tests.conftest import WORDS, CommandResult, Run
 
@@ -105,3 +106,21 @@ def evaluation(nmt: Run, *arguments: object) -> dict[str, Any]:
     assert result.code == 0, result.err
     found: dict[str, Any] = json.loads(result.out)
     return found
+
+
+@pytest.fixture
+def reverse(skilled_run: Path, tmp_path: Path) -> Path:
+    """Return a model that translates de to en; it writes words in capitals and turns them round."""
+    return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
+
+
+@pytest.fixture
+def mono(tmp_path: Path) -> Path:
+    """Return a text of many lines, some of which are blank or not UTF-8."""
+    draw = random.Random(3)
+    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(LINES)]
+    lines[4], lines[90], lines[91] = "", " \t", lines[0]
+    path = tmp_path / "mono.de"
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(content + b"\xff\xfe sun\n")
+    return path

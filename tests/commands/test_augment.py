@@ -1,62 +1,16 @@
-"""`nmt augment`: pairs made by models, the same however often the command was stopped."""
+"""`nmt augment`: pairs made by models, what is left out, and the recipe that trains with them."""
 
-import json
-import random
-import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.model_languages import write_languages
 from nmt.artifacts.run_folder import RunFolder
-from nmt.decoding.resumable import Resumption
 from nmt.recipe import load_recipe
 from nmt.text.tokenizer import load_tokenizer
+from tests.commands.augmentations import LINES, augment, in_languages
 from tests.commands.conftest import leftovers, translate
-from tests.conftest import WORDS, CommandResult, Run
-
-LINES = 200  # several chunks: 32, 128 and 40 lines
-
-
-@pytest.fixture
-def reverse(skilled_run: Path, tmp_path: Path) -> Path:
-    """Return a model that translates de to en; it writes words in capitals and turns them round."""
-    return in_languages(skilled_run, tmp_path / "reverse.safetensors", "de", "en")
-
-
-def in_languages(run: Path, path: Path, source: str, target: str) -> Path:
-    """Return a copy of a run's model that has other languages."""
-    shutil.copy(run / "model.safetensors", path)
-    with open_model(path, "np") as model:
-        recipe = model.header.recipe
-    write_languages(path, recipe, source, target)
-    return path
-
-
-@pytest.fixture
-def mono(tmp_path: Path) -> Path:
-    """Return a text of many lines, some of which are blank or not UTF-8."""
-    draw = random.Random(3)
-    lines = [" ".join(draw.choices(WORDS, k=draw.randint(1, 5))) for _ in range(LINES)]
-    lines[4], lines[90], lines[91] = "", " \t", lines[0]
-    path = tmp_path / "mono.de"
-    content = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(content + b"\xff\xfe sun\n")
-    return path
-
-
-def augment(nmt: Run, *arguments: object) -> dict[str, Any]:
-    """Run the command, which must succeed, and return its report."""
-    result = nmt("augment", *arguments, "--json")
-    assert result.code == 0, result.err
-    report: dict[str, Any] = json.loads(result.out)
-    made = report["given"] + sum(each["kept"] for each in report["models"])
-    texts = len(report["models"]) + (report["method"] == "diversification")
-    assert made + sum(report["removed"].values()) == texts * report["lines"]
-    return report
+from tests.conftest import Run
 
 
 def pairs(prefix: Path) -> list[tuple[str, str]]:
@@ -70,8 +24,8 @@ def rejected(prefix: Path) -> list[list[str]]:
     return [row.split("\t") for row in rows]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def read_lines(path: str) -> list[str]:
+    return Path(path).read_text("utf-8").splitlines()
 
 
 @pytest.mark.parametrize("method", ["back-translation", "self-training"])
@@ -147,81 +101,6 @@ def test_if_no_translation_is_good_nothing_is_written(
     assert [*(tmp_path / "new").iterdir()] == []
 
 
-class KilledError(BaseException):
-    """Stands for SIGKILL."""
-
-
-def stop_after(
-    nmt: Run, patch: pytest.MonkeyPatch, chunks: int, arguments: tuple[object, ...]
-) -> None:
-    """Run the command until it has written so many chunks, but not the record of the last."""
-    save, left = Resumption.save, [chunks]
-
-    def stopping(self: Resumption, done: Any) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise KilledError
-        save(self, done)
-
-    with patch.context() as context:
-        context.setattr(Resumption, "save", stopping)
-        with pytest.raises(KilledError):
-            nmt("augment", *arguments)
-
-
-@pytest.mark.parametrize("options", [(), ("--sample", "--seed", 4)], ids=["beam", "sample"])
-def test_the_same_command_continues_to_the_same_bytes(
-    nmt: Run,
-    options: tuple[object, ...],
-    skilled_run: Path,
-    reverse: Path,
-    mono: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    second = in_languages(skilled_run, tmp_path / "second.safetensors", "de", "en")
-    job = ("back-translation", mono, "--model", reverse, "--model", second, *options)
-    for folder in ("whole", "stopped"):
-        (tmp_path / folder).mkdir()
-    augment(nmt, *job, "-o", tmp_path / "whole" / "out")
-    stopped = (*job, "-o", tmp_path / "stopped" / "out")
-    for chunks in (2, 1, 3):  # each start continues the one before; the last is in the second pass
-        stop_after(nmt, monkeypatch, chunks, stopped)
-        assert {*leftovers(tmp_path / "stopped")} == {
-            "out.translations.jsonl.partial",
-            "out.translations.jsonl.partial.json",
-        }
-    augment(nmt, *stopped)
-    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
-
-
-def test_another_model_text_or_setting_is_not_continued(
-    nmt: Run,
-    reverse: Path,
-    skilled_run: Path,
-    mono: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    prefix = ("-o", tmp_path / "out")
-    job = ("back-translation", mono, "--model", reverse, *prefix)
-    stop_after(nmt, monkeypatch, 2, job)
-    other = in_languages(skilled_run, tmp_path / "other.safetensors", "de", "fr")
-    before = mono.read_bytes()
-
-    def refused(result: CommandResult, reason: str) -> None:
-        assert result.code == 2
-        assert reason in result.err.splitlines()[-1]
-
-    refused(nmt("augment", *job, "--beam-size", 2), "another model or other options")
-    changed = ("back-translation", mono, "--model", other, *prefix)
-    refused(nmt("augment", *changed), "another model or other options")
-    mono.write_bytes(before.replace(b"sun", b"moon", 1))
-    refused(nmt("augment", *job), "no longer those of the source")
-    mono.write_bytes(before)
-    augment(nmt, *job, "--batch-tokens", 600)
-
-
 def test_a_model_of_the_wrong_direction_is_refused(
     nmt: Run, skilled_run: Path, reverse: Path, mono: Path, tmp_path: Path
 ) -> None:
@@ -249,6 +128,9 @@ def test_the_recipe_trains_as_it_is_with_the_tag(
         *("--recipe", tiny, "--write-recipe", new),
     )
     assert made["tag"] == "<BT>"
+    dev = {line.casefold() for name in ("src", "tgt") for line in read_lines(f"dev.{name}")}
+    assert dev.isdisjoint(line.casefold() for line in read_lines("bt/de"))
+    assert made["removed"]["held_out"] > 0
     base, recipe = load_recipe(str(tiny)), load_recipe(str(new))
     assert recipe.data.train[:-1] == base.data.train
     assert recipe.data.train[-1].names == ("bt/en", "bt/de")

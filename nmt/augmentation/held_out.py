@@ -1,0 +1,39 @@
+"""Know the segments that a model is tested with, so that no pair is made of them."""
+
+from collections.abc import Set
+
+from nmt.check.block import hash_of
+from nmt.check.segment import Segment
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.system.log import Notify
+from nmt.text.corpus import DataFolder, read_pairs
+
+
+class HeldOut:
+    """The segments of dev and test sets, apart from case, punctuation, spaces and digits."""
+
+    def __init__(self, hashes: Set[int] = frozenset()) -> None:
+        """`hashes`: those of the segments of both sides."""
+        self._hashes = hashes
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: DataFolder, notify: Notify) -> "HeldOut":
+        """Return the segments of a recipe's sets; notify: receives which set cannot be read."""
+        hashes = set[int]()
+        for files in (*recipe.data.dev, *recipe.data.test.values()):
+            try:
+                for pair in read_pairs(files, data, recipe):
+                    hashes.update(map(near_hash, pair))
+            except NmtError as error:
+                notify(f"the text is not compared with {files.title}: {error}")
+        return cls(hashes)
+
+    def __contains__(self, text: str) -> bool:
+        """Return whether a text is that of a segment, nearly."""
+        return bool(self._hashes) and near_hash(text) in self._hashes
+
+
+def near_hash(text: str) -> int:
+    """Return a hash that near duplicates share."""
+    return hash_of(Segment(text).folded)
