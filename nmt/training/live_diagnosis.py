@@ -9,10 +9,12 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import Record, parse_record, score_measure
+from nmt.diagnosis.records import Record, TrainRecord, parse_record, score_measure
 from nmt.diagnosis.token_facts import TokenFacts
-from nmt.errors import DamagedError
+from nmt.errors import DamagedError, reason_of
 from nmt.system.log import note
+
+MOST_RECORDS = 20_000  # in memory; with a line every 50 updates, those of a million updates
 
 
 class LiveDiagnosis:
@@ -51,6 +53,8 @@ class LiveDiagnosis:
         """Collect a line of metrics.jsonl."""
         with suppress(DamagedError):  # a line that another program changed
             self._records.append(parse_record(line, self._measure.key))
+        if len(self._records) > MOST_RECORDS:
+            self._records = thinned(self._records)
 
     def tell(self) -> None:
         """Print the warnings that were not printed before."""
@@ -73,8 +77,22 @@ class LiveDiagnosis:
                 note(f"diagnosis: {each.title}; {each.seen}; to do: {each.change}")
 
     def _findings(self) -> tuple[Finding, ...]:
+        """Return what stands out so far; a bug in the diagnosis must not end a training."""
         records = self._records
-        return diagnose(Training.of(self._recipe, self._measure, records, self._facts, self._name))
+        training = Training.of(self._recipe, self._measure, records, self._facts, self._name)
+        try:
+            return diagnose(training)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {reason_of(error)}"
+            note(f"no diagnosis because of a bug in this program: {reason}")
+            return ()
+
+
+def thinned(records: list[Record]) -> list[Record]:
+    """Return records without every second one of the older half of the train lines."""
+    older = [place for place, each in enumerate(records) if isinstance(each, TrainRecord)]
+    dropped = set(older[: len(older) // 2 : 2])
+    return [each for place, each in enumerate(records) if place not in dropped]
 
 
 def print_finding(finding: Finding) -> None:

@@ -21,7 +21,7 @@ def test_tab_visits_the_controls_with_a_visible_focus(browser: Browser, report_p
     browser.open(report_page)
     stops = tab_stops(browser)
     assert [stop for stop in stops if not stop[1] or not stop[2]] == []
-    assert stops[0][1] == "Curves"
+    assert stops[0][1] == "Diagnosis"
 
 
 def test_deviations_are_one_column_on_a_small_screen(browser: Browser, report_page: Path) -> None:

@@ -76,6 +76,7 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_pocket_trains_without_a_fault(tmp_path: Path, nmt: Run) -> None:
     result = nmt("train", "pocket", "--run", tmp_path / "pocket")
     assert result.code == 0

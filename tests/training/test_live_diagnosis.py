@@ -3,8 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from nmt.artifacts.run_folder import RunFolder
+from nmt.diagnosis.figures import Training
+from nmt.diagnosis.finding import Finding
+from nmt.diagnosis.records import TrainRecord, ValidationRecord
 from nmt.studio.report.page import render_report
+from nmt.training.live_diagnosis import thinned
 from tests.conftest import Run
 from tests.diagnosis.trainings import arguments, drawn, write_text
 
@@ -46,3 +52,22 @@ def test_the_report_escapes_what_a_finding_quotes(run: RunFolder) -> None:
     page = render_report([run])
     assert "translations copy their sources" in page
     assert markup not in page
+
+
+def test_a_bug_in_the_diagnosis_does_not_end_a_training(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(training: Training) -> tuple[Finding, ...]:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("nmt.training.live_diagnosis.diagnose", broken)
+    result = nmt("train", tiny, "--max-updates", 6)
+    assert result.code == 0
+    assert "no diagnosis because of a bug in this program: ZeroDivisionError: oh" in result.err
+
+
+def test_records_are_thinned_but_validations_and_the_last_lines_stay() -> None:
+    train = [TrainRecord("train", update) for update in range(10)]
+    dev = [ValidationRecord("dev", 4), ValidationRecord("dev", 9)]
+    kept = thinned([*train[:5], dev[0], *train[5:], dev[1]])
+    assert [each.update for each in kept] == [1, 3, 4, 5, 6, 7, 8, 9, 9]

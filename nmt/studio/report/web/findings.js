@@ -12,9 +12,7 @@ export function showFindings(view, runs) {
 function findingsOf(run, many) {
   const name = many ? `${run.name}: ` : "";
   const warnings = run.findings.filter((each) => each.severity === "warning");
-  const none = warnings.length === 0
-    ? [el("p", {}, `${name}no fault was found in this training.`)]
-    : [];
+  const none = warnings.length === 0 ? [el("p", {}, `${name}No fault was found.`)] : [];
   return [...none, ...run.findings.map((each) => finding(each, name))];
 }
 
