@@ -64,6 +64,12 @@ def blocks(language: str) -> list[Block]:
     return [each for page in pages() for each in parts(page)[0] if each.language == language]
 
 
+def shell_lines(page: Path) -> list[str]:
+    """Return the lines of a page's shell blocks."""
+    shell = [each.text for each in parts(page)[0] if each.language == "sh"]
+    return [line for text in shell for line in text.splitlines()]
+
+
 def anchors(page: Path) -> set[str]:
     """Return what a link may name after `#` in a page: slugs of headings and explicit targets."""
     found: set[str] = set()

@@ -15,7 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.docs.markdown import DOCS, ROOT, parts
+from tests.docs.markdown import DOCS, ROOT, parts, shell_lines
 
 PAGE = DOCS / "tutorials" / "import-to-server.md"
 LEFT_OUT = ("pip ", "nmt fetch ", "nmt train mine.toml", "nmt serve ", "curl ")
@@ -37,16 +37,6 @@ nmt() {{
 """
 
 
-def lines() -> list[str]:
-    """Return the lines of the page's shell blocks."""
-    return [
-        line
-        for block in parts(PAGE)[0]
-        if block.language == "sh"
-        for line in block.text.splitlines()
-    ]
-
-
 def write_recipes(folder: Path) -> None:
     """Write the recipes that the page shows in full; `nmt init` writes mine.toml itself."""
     for block in parts(PAGE)[0]:
@@ -63,7 +53,7 @@ def test_every_line_works(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "pocket").symlink_to(ROOT / "data" / "pocket")
     write_recipes(tmp_path)
-    kept = [each for each in lines() if not each.startswith(LEFT_OUT)]
+    kept = [each for each in shell_lines(PAGE) if not each.startswith(LEFT_OUT)]
     assert any("nmt import" in each for each in kept)
     script = SHELL + "\n".join(kept)
     done = subprocess.run(
@@ -75,8 +65,8 @@ def test_every_line_works(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    (serving,) = [each for each in lines() if each.startswith("nmt serve ")]
-    asked = [shlex.split(each) for each in lines() if each.startswith("curl ")]
+    (serving,) = [each for each in shell_lines(PAGE) if each.startswith("nmt serve ")]
+    asked = [shlex.split(each) for each in shell_lines(PAGE) if each.startswith("curl ")]
     assert asked
     command = [sys.executable, "-m", *shlex.split(serving), "--port", "0"]
     with subprocess.Popen(
