@@ -52,7 +52,8 @@ def optional_detectors(
         "repetitive": partial(of_a_side, repetitive),
     }
     if OTHER_LANGUAGE in names:
-        few = sample[:: -(-len(sample) // max(1, limits.language_sample)) or 1]
+        most = limits.language_sample or len(sample)
+        few = sample[:: -(-len(sample) // most)] if sample else ()
         usual = usual_languages(named_languages(few, load_identifier()))
         reasons[OTHER_LANGUAGE] = partial(third_language, usual, limits)
     return [Detector(name, reasons[name]) for name in OPTIONAL if name in names]

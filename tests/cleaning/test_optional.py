@@ -54,7 +54,8 @@ def test_a_fault_is_found_with_its_reason(name: str, source: str, target: str, r
 )
 def test_third_languages_are_named(source: str, target: str, reason: str) -> None:
     pytest.importorskip("py3langid")
-    (detector,) = optional_detectors(["other_language"], CheckLimits(), SAMPLE)
+    limits = CheckLimits(language_sample=0)  # for `nmt check`; here the whole sample is examined
+    (detector,) = optional_detectors(["other_language"], limits, SAMPLE)
     found = detector.reason(Segment(source), Segment(target))
     expected = {"target": "fr in the target, not de", "source": "fr in the source, not en"}
     assert found == expected.get(reason, "")
