@@ -80,8 +80,8 @@ def check_tags(recipe: Recipe) -> None:
     for files in (*recipe.data.dev, *recipe.data.test.values()):
         if files.tag:
             raise NmtError(
-                f"recipe {recipe.name}: {' + '.join(files.names)} has the tag {files.tag}, but only"
-                " training text has tags; leave it out"
+                f"recipe {recipe.name}: {shown(files.names[0])} has the tag {shown(files.tag)}, but"
+                " it is no training text; leave the tag out"
             )
 
 

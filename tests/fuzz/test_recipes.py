@@ -31,7 +31,7 @@ WHOLE = to_toml(Recipe("whole"))
 EXAMPLE = """extends = "pocket"
 tokenizer.vocab_size = 8_000 # comment
 [data]
-train = [{ source = "a.en", target = 'a.de' }, { tsv = "b.tsv" }]
+train = [{ source = "a.en", target = 'a.de' }, { tsv = "b.tsv", tag = "<BT>" }]
 dev = [{ source = "dev.en.gz", target = "dev.de.gz", references = ["r.de"] }]
 [data.test.held-out]
 source = "test.en"
@@ -101,7 +101,7 @@ texts = st.one_of(
 scalars = st.one_of(numbers, texts, st.booleans(), st.none(), st.binary(max_size=3))
 files = st.dictionaries(
     st.sampled_from(
-        ["source", "target", "tsv", "labels", "references", "url", "to", "unpack", "x"]
+        ["source", "target", "tsv", "labels", "references", "tag", "url", "to", "unpack", "x"]
     ),
     st.one_of(texts, st.lists(texts, max_size=2), numbers),
     max_size=4,

@@ -167,5 +167,5 @@ def test_dev_and_test_sets_have_no_tag(tiny: Path, name: str) -> None:
         data = replace(recipe.data, dev=(SYNTHETIC,))
     else:
         data = replace(recipe.data, test={"tiny": SYNTHETIC})
-    with pytest.raises(NmtError, match=r"dev\.src \+ dev\.tgt has the tag <BT>, but only training"):
+    with pytest.raises(NmtError, match=r"'dev\.src' has the tag '<BT>', but it is no training"):
         check_together(replace(recipe, data=data))
