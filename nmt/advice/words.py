@@ -65,8 +65,8 @@ def advised_time(forecast: Forecast | None, problem: str) -> Advised:
     if forecast is None:
         return Advised("time", "not measured", problem, {})
     reason = (
-        f"{forecast.updates:,} updates of {forecast.seconds_per_update:.2g} s and"
-        f" {forecast.validations} validations of {forecast.seconds_per_validation:.2g} s, by a"
+        f"{forecast.updates:,} updates of {figure(forecast.seconds_per_update)} s and"
+        f" {forecast.validations} validations of {figure(forecast.seconds_per_validation)} s, by a"
         f" trial of {forecast.measured_updates} updates ({forecast.device}, {forecast.precision})"
     )
     if forecast.processor_share < BUSY:
@@ -76,6 +76,11 @@ def advised_time(forecast: Forecast | None, problem: str) -> Advised:
             f"; other programs took {taken:.0f} % of the processor, without them it may be {alone}"
         )
     return Advised("time", f"at most {duration(forecast.seconds)}", reason, {})
+
+
+def figure(number: float) -> str:
+    """Return a number with two digits, or more before the decimal point."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def duration(seconds: float) -> str:
