@@ -72,8 +72,8 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
             "warning",
             f"{which} is too large for the text",
             None,
-            f"{each.rare:,} of its {each.size:,} tokens ({share:.0%}) occur less than {RARE} times"
-            " in the training text",
+            f"{each.rare:,} of its {each.size:,} tokens ({100 * share:.0f} %) occur less than"
+            f" {RARE} times in the training text",
             "the model cannot learn such tokens, and they take memory and time",
             f"tokenizer.vocab_size={max(100, two_digits(each.size - each.rare))}, about the number"
             " of tokens that occur more often; or more text",
@@ -120,4 +120,4 @@ def text_differences(name: str, train: SideFacts, dev: DevFacts) -> Iterator[str
         yield f"dev {name} have {means[0]:.1f} tokens on average, training {name} {means[1]:.1f}"
     unknown, usual = dev.unknown / dev.tokens, train.unknown / train.tokens
     if unknown > MOST_UNKNOWN and unknown > 2 * usual:
-        yield f"{unknown:.1%} of the tokens in dev {name} are unknown"
+        yield f"{100 * unknown:.1f} % of the tokens in dev {name} are unknown"

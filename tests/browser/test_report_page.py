@@ -221,3 +221,24 @@ def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
     browser.focus(LOSS)
     browser.press(END)
     assert float(legend(browser, "score")["dev"]) > 10
+
+
+def test_findings_are_shown_with_what_to_do(
+    browser: Browser, run: RunFolder, tmp_path: Path
+) -> None:
+    """What a finding quotes from a translation is text, never markup."""
+    lines = run.read_metrics()
+    for line in lines:
+        for sample in line.get("samples", []):
+            sample.update(source="<b>sun</b>", references=["luna"], translation="<b>sun</b>")
+    page = tmp_path / "report.html"
+    page.write_text(render_report([changed(run, tmp_path / "copies", "bleu", lines)]))
+    browser.open(page)
+    assert browser.texts("#findings h3") == [
+        "warning translations copy their sources, since update 6"
+    ]
+    assert browser.texts("#findings dt") == ["Seen", "Meaning", "To do"]
+    seen, _, change = browser.texts("#findings dd")
+    assert seen.endswith("such as '<b>sun</b>'")
+    assert "nmt clean" in change
+    browser.shoot("report-findings")

@@ -109,7 +109,7 @@ FAULTS = {
     ),
     "dev words unknown": Fault(
         "warning: the dev set is unlike the training text\n",
-        "5.3% of the tokens in dev sources are unknown",
+        "5.3 % of the tokens in dev sources are unknown",
         "`nmt check` with the recipe looks closer",
         dev=[(source.replace("sun", "son"), target) for source, target in DEV],
         settings=SHORT,
@@ -123,7 +123,7 @@ FAULTS = {
     ),
     "vocabulary": Fault(
         "warning: the vocabulary is too large for the text\n",
-        "845 of its 900 tokens (94%) occur less than 10 times",
+        "845 of its 900 tokens (94 %) occur less than 10 times",
         "to do: tokenizer.vocab_size=100",
         train=made_of_rare_words(150),
         dev=made_of_rare_words(5),
