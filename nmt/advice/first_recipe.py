@@ -101,7 +101,7 @@ def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> Firs
         found.rows,
         Sizes(dev=0 if wish.dev else None, test=0 if wish.test else None),
         name=str(wish.text.source),
-        fix="give a dev and a test set with --dev and --test",
+        fix="give `nmt init` a dev and a test set with --dev and --test",
     )
     settings = settings_for(wish, found, plan)
     warn(wish, found, shared, notify)

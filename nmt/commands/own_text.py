@@ -111,11 +111,11 @@ def text_of(names: Sequence[str]) -> "GivenText | None":
     from nmt.text.given_text import GivenText
 
     paths = [Path(name) for name in names]
-    missing = [str(path) for path in paths if not is_present(path)]
-    if len(paths) > 2 or (len(paths) == 2 and len(missing) == 2):
+    are_files = any(map(is_present, paths))
+    if len(paths) > 2 or (len(paths) == 2 and not are_files):
         raise UsageError(
             f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
-            f" given{' that are no files' if missing else ''}"
+            f" given{'' if are_files else ' that are no files'}"
         )
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
         return GivenText(*paths)
