@@ -204,13 +204,14 @@ def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
         )
     if found.overlap:
         notify(
-            f"{found.overlap:,} more pairs are left out: their source or target is nearly in the"
-            " given dev or test set, and scores would be too high"
+            f"{found.overlap:,} more pairs are left out: their source or target is nearly equal to"
+            " one in the given dev or test set, which would make scores too high"
         )
     if shared:
         notify(
-            f"{shared:,} pairs of the given test set have a source or target that is nearly in the"
-            " given dev set: test scores will be too high; remove them from one of the two"
+            f"{shared:,} pairs of the given test set have a source or target that is nearly equal"
+            " to one in the given dev set: test scores will be too high; remove these pairs from"
+            " one of the two sets"
         )
 
 

@@ -101,9 +101,9 @@ def check_places(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe, its sets and its run can be written to new places."""
     if run.is_in_use() or is_present(run.recipe):
         raise UsageError(
-            f"{run.path} holds a training, but its recipe is not {wish.output}, which does not"
-            f" exist; resume it with `nmt train {shlex.quote(str(run.path))}`, or name another"
-            " folder (--run)"
+            f"{run.path} holds a training already, but the recipe {wish.output} does not exist;"
+            f" resume it with `nmt train {shlex.quote(str(run.path))}`, or name another folder"
+            " (--run)"
         )
     check_run_folder(run.path)
     if entries(wish.folder):

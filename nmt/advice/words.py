@@ -73,7 +73,8 @@ def advised_time(forecast: Forecast | None, problem: str) -> Advised:
         alone = duration(forecast.seconds * forecast.processor_share)
         taken = 100 * (1 - forecast.processor_share)
         reason += (
-            f"; other programs took {taken:.0f} % of the processor, without them it may be {alone}"
+            f"; other programs took {taken:.0f} % of the processor; without them, the training may"
+            f" take {alone}"
         )
     return Advised("time", f"at most {duration(forecast.seconds)}", reason, {})
 

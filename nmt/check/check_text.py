@@ -80,10 +80,13 @@ def faulty_pairs(examined: Examined) -> list[Finding]:
 
 
 def slips(examined: Examined, norms: Norms, limits: CheckLimits) -> list[Finding]:
-    """Return the findings about where the files run beside each other."""
+    """Return the findings about lines whose translations stand on other lines, or nowhere."""
     course: Course = follow(Sides(*examined.traits(), norms.ratio), limits.slip_evidence)
     examples = [
-        Example(slip.line, f"the target is {place(slip.after)}, before it was {place(slip.before)}")
+        Example(
+            slip.line,
+            f"from here on, the target is {place(slip.after)}; before, it was {place(slip.before)}",
+        )
         for slip in course.slips
     ]
     stretches = [Example(each.first, f"to line {each.last:,}") for each in course.unrelated]

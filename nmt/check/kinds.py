@@ -49,7 +49,7 @@ KINDS = {
     "unrelated": Kind(
         "warning",
         "pairs in stretches where the sides do not seem to belong together",
-        "compare the files there; delete the stretches that are no translations",
+        "compare the files there; delete the stretches that are not translations",
     ),
     "overlap": Kind(
         "warning",
@@ -78,8 +78,8 @@ KINDS = {
     "invisible": Kind(
         "warning",
         "pairs with zero-width or text-direction characters",
-        "`nmt clean` removes the characters: the same word with and without one is two words to a"
-        " model",
+        "`nmt clean` removes the characters; to a model, a word with such a character is another"
+        " word",
     ),
     "mojibake": Kind(
         "warning",
@@ -89,7 +89,7 @@ KINDS = {
     "markup": Kind(
         "warning",
         "pairs with HTML: tags or character references",
-        "extract the text again with a parser of HTML, unless the model shall translate markup;"
+        "extract the text again with an HTML parser, unless the model should translate markup;"
         f" or {DROP}",
     ),
     "too_long": Kind(
@@ -104,7 +104,7 @@ KINDS = {
     ),
     "script": Kind("warning", "pairs with a side in another script", DROP),
     "language": Kind(
-        "warning", "pairs with a side in the language of the other", f"swap their sides, or {DROP}"
+        "warning", "pairs with a side in the other side's language", f"swap their sides, or {DROP}"
     ),
     "other_language": Kind(
         "warning",
@@ -119,7 +119,7 @@ KINDS = {
     "length_ratio": Kind(
         "warning",
         "pairs whose lengths do not fit",
-        "lower data.max_ratio to drop the worst of them, from 9 to 3 perhaps;"
+        "lower data.max_ratio, for example from 9 to 3, to drop the worst of them;"
         f" or {DROP}; --limit max_deviation=VALUE changes what is found",
     ),
     "unknown_characters": Kind(
@@ -138,7 +138,7 @@ KINDS = {
     ),
     "near_duplicates": Kind(
         "note",
-        "pairs that repeat an earlier pair but for case, punctuation, spaces and digits",
+        "pairs that repeat an earlier pair, apart from case, punctuation, spaces and digits",
         f"nothing if they are few; or {DROP}",
     ),
     "several_targets": Kind(

@@ -1,6 +1,6 @@
 """Name the languages of a sample with py3langid, an optional package (BSD-3-Clause).
 
-Which side is in the language of the other one is found without it, in every pair
+A side in the other side's language is found without the package, in every pair
 (`nmt.check.detectors.wrong_language`).
 """
 
@@ -14,7 +14,7 @@ from nmt.errors import NmtError
 
 Identify = Callable[[str], tuple[str, float]]  # the code of a text's language, its probability
 
-# Pairs of languages whose short sentences nobody can tell apart; codes of the ISO 639.
+# ISO 639 codes of languages that the package confuses in short sentences.
 RELATED = [
     {"bs", "hr", "sr", "sl"},
     {"da", "no", "nn", "nb", "sv", "fo"},

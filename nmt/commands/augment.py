@@ -179,6 +179,8 @@ def check_models(
 def check_recipes(recipe: str | None, new_recipe: Path | None, tag: str | None) -> None:
     """Raise UsageError unless a recipe is both read and written, or neither."""
     if (recipe is None) != (new_recipe is None):
-        raise UsageError("--recipe and --write-recipe go together: one is read, one is written")
+        raise UsageError(
+            "--recipe and --write-recipe need each other: the first is read, the second is written"
+        )
     if recipe is None and tag is not None:
         raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")

@@ -73,8 +73,8 @@ def stuck(training: Training, last: Point) -> list[Finding]:
             since,
             f"{seen}; the highest learning rate is {training.peak_rate:.2g}",
             "steps are so small that the training needs many times as many updates",
-            f"train.learning_rate_scale={scale}, whose peak {usual_peak(training):.2g} is usual for"
-            f" a model of width {training.recipe.model.d_model}",
+            f"train.learning_rate_scale={scale}; its peak, {usual_peak(training):.2g}, is usual for"
+            f" d_model {training.recipe.model.d_model}",
         )
     ]
 
@@ -102,7 +102,7 @@ def too_high(
     train = recipe.train
     peak = min(training.peak_rate / 2, usual_peak(training))
     scale = scale_for(training, peak, train.warmup_updates)
-    norm = "; or model.norm=pre, which bears a higher one" if recipe.model.norm == "post" else ""
+    norm = "; or model.norm=pre, which allows a higher peak" if recipe.model.norm == "post" else ""
     return [
         Finding(
             "high_learning_rate",
@@ -111,7 +111,7 @@ def too_high(
             since,
             seen,
             meaning,
-            f"train.learning_rate_scale={scale}, whose peak is {peak:.2g} instead of"
-            f" {training.peak_rate:.2g}, or a longer train.warmup_updates{norm}{others}",
+            f"train.learning_rate_scale={scale}, for a peak of {peak:.2g} instead of"
+            f" {training.peak_rate:.2g}; or a longer train.warmup_updates{norm}{others}",
         )
     ]

@@ -42,9 +42,9 @@ def alike(training: Training) -> Iterator[Finding]:
         f"since update {streak[0].update:,}, validations have few different translations; the last"
         f" one has {number} of {len(sources)} different sources, such as {shown(outputs[0])}",
         "the decoder ignores the source and writes what is frequent",
-        "see that the lines of source and target belong together (`nmt check` with the recipe);"
-        " if they do, lower train.learning_rate_scale or set model.norm=pre if the loss no longer"
-        " falls, else train longer",
+        "check that each target line translates its source line (`nmt check` with the recipe); if"
+        " the loss still falls, train longer; if not, lower train.learning_rate_scale or set"
+        " model.norm=pre",
     )
 
 

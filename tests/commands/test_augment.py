@@ -191,7 +191,7 @@ def test_what_does_not_fit_is_one_sentence(
         ("self-training", mono, mono, *model, *out): "takes one text",
         ("diversification", mono, mono, *out): "nothing to translate with",
         (*back, *model, *model): "is named twice",
-        (*back, *model, "--recipe", tiny): "go together",
+        (*back, *model, "--recipe", tiny): "need each other",
         (*back, *model, "--tag", "<X>"): "add --recipe and --write-recipe",
         (*back, *model, "--seed", 2): "add --sample",
         (*back, *model): "was not written by `nmt augment`",

@@ -61,19 +61,19 @@ FAULTS = {
     "high": Fault(
         "warning: the learning rate is too high, since update 15\n",
         "the training loss rose from",
-        "to do: train.learning_rate_scale=0.48, whose peak is 0.016 instead of 6.5",
+        "to do: train.learning_rate_scale=0.48, for a peak of 0.016 instead of 6.5",
         settings={"train.learning_rate_scale": 200, "train.max_updates": 60},
     ),
     "high from the start": Fault(
         "warning: the learning rate is too high, since update 30\n",
         "a model that only knows how frequent each token is has 2.06",
-        "to do: train.learning_rate_scale=0.48, whose peak is 0.016 instead of 0.65",
+        "to do: train.learning_rate_scale=0.48, for a peak of 0.016 instead of 0.65",
         settings={"train.learning_rate_scale": 20, "train.max_updates": 60},
     ),
     "low": Fault(
         "warning: the learning rate is too low, since update 30\n",
         "the highest learning rate is 9.7e-05",
-        "to do: train.learning_rate_scale=0.48, whose peak 0.016 is usual for a model of width 32",
+        "to do: train.learning_rate_scale=0.48; its peak, 0.016, is usual for d_model 32",
         settings={"train.learning_rate_scale": 0.003, "train.max_updates": 60},
     ),
     "overfitting": Fault(
@@ -88,7 +88,7 @@ FAULTS = {
     "alike": Fault(
         "warning: translations are all alike, since update",
         "of 6 different sources, such as 'sole sole'",
-        "to do: see that the lines of source and target belong together (`nmt check`",
+        "to do: check that each target line translates its source line (`nmt check`",
         train=[
             (source, random.Random(place).choice(["sole sole", "sole sole", target]))
             for place, (source, target) in enumerate(drawn(900, 1, at_random(5)))
