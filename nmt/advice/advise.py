@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from nmt.advice.fitting import fitting_settings
+from nmt.advice.fitting import few_pairs_notes, fitting_settings
 from nmt.advice.sample import Sampler
 from nmt.advice.survey import Survey, survey
 from nmt.advice.words import advised_settings, advised_time
@@ -81,7 +81,7 @@ def advise(question: Question, notify: Notify) -> Advice:
         (*advised_settings(recipe, settings), advised_time(forecast, problem)),
         forecast,
         differences(question.recipe, recipe, settings),
-        settings.notes,
+        (*few_pairs_notes(found.facts.pairs), *settings.notes),
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nmt.advice.fitting import fitting_settings
+from nmt.advice.fitting import few_pairs_notes, fitting_settings
 from nmt.advice.origin import Origin
 from nmt.advice.survey import Survey, survey
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
@@ -23,8 +23,6 @@ from nmt.system.log import Notify, progress_bar
 from nmt.system.reading import entries
 from nmt.text.given_text import GivenText, Pair
 from nmt.text.writing import text_file
-
-FEW_PAIRS = 1000
 
 
 @dataclass(frozen=True)
@@ -196,12 +194,9 @@ def shown(pairs: Iterable[Pair], what: str) -> Iterable[Pair]:
 
 def warn(wish: Wish, found: Survey, shared: int, notify: Notify) -> None:
     """Print notes that a user should read before training."""
-    pairs = found.facts.pairs
-    if pairs < FEW_PAIRS and not wish.start:
-        notify(
-            f"{pairs:,} pairs are too few to learn to translate; the recipe works, but a useful"
-            " model needs about 10,000 pairs"
-        )
+    if not wish.start:
+        for line in few_pairs_notes(found.facts.pairs):
+            notify(line)
     if found.overlap:
         notify(
             f"{found.overlap:,} more pairs are left out: their source or target is nearly equal to"

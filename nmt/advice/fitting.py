@@ -12,6 +12,7 @@ from nmt.recipe.settings import DECLARED
 from nmt.text.given_text import Pair
 from nmt.text.tokenizer import most_tokens
 
+FEW_PAIRS = 1000
 SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once
 
 
@@ -35,3 +36,13 @@ def fitting_settings(
             f" needs {least}; give more text"
         )
     return choose_settings(replace(facts, most_tokens=most), has_gpu=has_gpu)
+
+
+def few_pairs_notes(pairs: int) -> list[str]:
+    """Return a note if a corpus is too small for a useful model."""
+    if pairs >= FEW_PAIRS:
+        return []
+    return [
+        f"{pairs:,} pairs are too few to learn to translate; the recipe works, but a useful model"
+        " needs about 10,000 pairs"
+    ]

@@ -205,9 +205,10 @@ def training(facts: CorpusFacts, place: Place, length: Length) -> list[Choice]:
     """Return the training settings: those of a tuned recipe, and a length that suits the corpus."""
     near, tokens = recipe_of(place.nearest).train, length.batch_tokens
     at_once = max(1, round(facts.pairs / length.per_epoch))
+    passes = math.ceil(length.per_epoch)
     batch = (
         f"tokens of each side in an update: about {min(facts.pairs, at_once):,} pairs,"
-        f" {math.ceil(length.per_epoch):,} updates for each pass over the corpus"
+        f" {passes:,} update{'s' * (passes > 1)} for each pass over the corpus"
     )
     warmup, peak, scale = learning_rate(place)
     rise = f"{100 * warmup / length.updates:.2g} %"

@@ -74,6 +74,7 @@ def test_advice_has_settings_reasons_and_the_time(
     assert "10,000 updates of 0.5 s" in topics["time"]["reason"]
     assert advice["forecast"]["seconds"] == 5400
     assert advice["differences"] == []
+    assert "400 pairs are too few to learn to translate" in advice["notes"][0]
     (tried,) = forecast.recipes  # with these settings
     for each in advice["advised"]:
         for name, value in each["settings"].items():
