@@ -235,10 +235,11 @@ def test_findings_are_shown_with_what_to_do(
     page.write_text(render_report([changed(run, tmp_path / "copies", "bleu", lines)]))
     browser.open(page)
     assert browser.texts("#findings h3") == [
-        "warning translations copy their sources, since update 6"
+        "warning: translations copy their sources, since update 6"
     ]
     assert browser.texts("#findings dt") == ["Seen", "Meaning", "To do"]
     seen, _, change = browser.texts("#findings dd")
     assert seen.endswith("such as '<b>sun</b>'")
-    assert "nmt clean" in change
+    assert "remove them with nmt clean, and" in change
+    assert "nmt clean" in browser.texts("#findings dd code")
     browser.shoot("report-findings")

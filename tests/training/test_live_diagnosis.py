@@ -11,10 +11,11 @@ from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.records import TrainRecord, ValidationRecord
 from nmt.studio.report.page import render_report
 from nmt.training.live_diagnosis import thinned
-from tests.conftest import Run
+from tests.conftest import SKILLED, Run
 from tests.diagnosis.trainings import arguments, drawn, write_text
 
 HEADING = "warning: the learning rate is too high"
+FEW: dict[str, object] = {"tokenizer.kind": "bpe", "train.validate_updates": 10}
 SETTINGS: dict[str, object] = {"train.learning_rate_scale": 200, "train.max_updates": 40}
 
 
@@ -71,3 +72,23 @@ def test_records_are_thinned_but_validations_and_the_last_lines_stay() -> None:
     dev = [ValidationRecord("dev", 4), ValidationRecord("dev", 9)]
     kept = thinned([*train[:5], dev[0], *train[5:], dev[1]])
     assert [each.update for each in kept] == [1, 3, 4, 5, 6, 7, 8, 9, 9]
+
+
+def test_fine_tuning_with_r_drop_that_patience_ends_has_no_fault(
+    nmt: Run, tmp_path: Path, skilled_run: Path
+) -> None:
+    recipe = skilled_run.parent.parent / "tiny.toml"
+    settings: dict[str, object] = {
+        "train.init_from": skilled_run / "model.safetensors",
+        "train.r_drop": 1,
+        "train.learning_rate_scale": 0.001,
+        "train.patience": 2,
+        "train.max_updates": 200,
+    }
+    result = nmt(*arguments(recipe, tmp_path / "run", SKILLED | settings | FEW))
+    assert result.code == 0, result.err
+    assert "of 200" in result.err
+    assert "update 200, " not in result.err
+    assert "warning:" not in result.err
+    assert "diagnosis: nothing stands out\n" in result.err
+    assert "expected gain of continuing: none" in result.err

@@ -20,11 +20,19 @@ function finding(each, name) {
   return el(
     "section",
     { class: `finding ${each.severity}` },
-    el("h3", {}, el("b", { class: "severity" }, each.severity), ` ${name}${each.heading}`),
+    el("h3", {}, `${each.severity}: ${name}${each.heading}`),
     el(
       "dl",
       {},
-      ...PARTS.flatMap(([key, title]) => [el("dt", {}, title), el("dd", {}, each[key])]),
+      ...PARTS.flatMap(([key, title]) => [
+        el("dt", {}, title),
+        el("dd", {}, ...withCode(each[key])),
+      ]),
     ),
   );
+}
+
+/** Return a text in which what stands between backticks is code. */
+function withCode(text) {
+  return text.split("`").map((part, place) => place % 2 ? el("code", {}, part) : part);
 }
