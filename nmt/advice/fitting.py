@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 
+from nmt.advice.long_pairs import with_length
 from nmt.errors import NmtError
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings
@@ -25,8 +26,19 @@ def fitting_settings(
     NmtError if a small training text allows no vocabulary.
     """
     settings = choose_settings(facts, has_gpu=has_gpu)
-    if facts.characters > SMALL_TEXT:
-        return settings
+    if facts.characters <= SMALL_TEXT:
+        settings = for_small_text(facts, settings, training, has_gpu=has_gpu)
+    return with_length(facts, settings, training)
+
+
+def for_small_text(
+    facts: CorpusFacts,
+    settings: ChosenSettings,
+    training: Callable[[], Iterable[Pair]],
+    *,
+    has_gpu: bool,
+) -> ChosenSettings:
+    """Return settings with a vocabulary that can be learned; see `fitting_settings`."""
     coverage = settings.value("tokenizer.character_coverage")
     most = most_tokens(chain.from_iterable(training()), coverage)
     least = DECLARED["tokenizer.vocab_size"].metadata["minimum"]

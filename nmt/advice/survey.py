@@ -11,11 +11,14 @@ import numpy
 
 from nmt.cleaning.held_out import PairHasher, Rows, Sides
 from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.settings import DECLARED
 from nmt.recipe.vocabulary_choice import RARE_SHARE
+from nmt.setting import default_of
 from nmt.text.given_text import Pair
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 BLOCK_PAIRS = 1000  # that are counted at once
+MOST_TOKENS: int = default_of(DECLARED["data.max_length"])  # of a side; longer pairs are dropped
 WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer piece
 
 
@@ -34,7 +37,7 @@ def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
 
     given: the segments of dev and test sets that exist already.
     """
-    count = 0
+    count = long_pairs = 0
     words, characters = [0, 0], [0, 0]
     alphabet: Counter[int] = Counter()
     distinct: set[str] = set()
@@ -42,6 +45,7 @@ def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
     usable = (pair for pair in pairs if hasher.add(pair))
     while block := list(islice(usable, BLOCK_PAIRS)):
         count += len(block)
+        long_pairs += sum(max(map(len, pair)) > MOST_TOKENS for pair in block)
         for side, segments in enumerate(zip(*block, strict=True)):
             # As SentencePiece normalises it; a line feed combines with no other character.
             text = unicodedata.normalize("NFKC", "\n".join(segments))
@@ -58,6 +62,7 @@ def survey(pairs: Iterable[Pair], given: Sides | None = None) -> Survey:
         len(alphabet),
         frequent_characters(alphabet),
         len(distinct),
+        long_pairs=long_pairs,
     )
     return Survey(facts, hasher.blank, hasher.overlap, hasher.rows())
 

@@ -113,8 +113,9 @@ KINDS = {
     ),
     "declared_language": Kind(
         "warning",
-        "sides whose language is not the one that the recipe states",
-        "correct data.source_language and data.target_language, or swap the files",
+        "sides whose language is not the stated one",
+        "swap the files, or correct their names, or data.source_language and data.target_language"
+        " of the recipe",
     ),
     "length_ratio": Kind(
         "warning",

@@ -8,6 +8,7 @@ from nmt.check.histogram import Histogram
 from nmt.check.report import Report, TextReport
 
 BAR = 24  # characters of the longest bar
+TEN = 10  # percent; more have no decimals
 LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
 
@@ -104,7 +105,9 @@ def finding_lines(finding: Finding) -> list[str]:
 
 def share(finding: Finding) -> str:
     """Return a finding's share of what was looked at."""
-    return f"{finding.percent:.2g} % of {finding.of:,}"
+    percent = finding.percent
+    digits = f"{percent:.0f}" if percent >= TEN else f"{percent:.2g}"
+    return f"{digits} % of {finding.of:,}"
 
 
 def example_lines(example: Example) -> list[str]:

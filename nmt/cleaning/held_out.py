@@ -142,8 +142,8 @@ def hold_out(rows: Rows, sizes: Sizes, *, name: str, fix: str) -> Plan:
     dev, test = (share if size is None else size for size in (sizes.dev, sizes.test))
     if dev + test > len(drawn) or dev + test >= count:
         raise NmtError(
-            f"{name} has {len(drawn):,} groups of near duplicates that can be held out, too few for"
-            f" {dev + test:,} pairs and a training text; {fix}"
+            f"{name} has {len(drawn):,} group{'s' * (len(drawn) != 1)} of near duplicates that can"
+            f" be held out, too few for {dev + test:,} pairs and a training text; {fix}"
         )
     sets = numpy.zeros(len(rows.usable), numpy.int8)
     sets[drawn[:dev]] = SETS.index("dev")

@@ -18,6 +18,7 @@ class CorpusFacts:
     frequent_alphabet: int  # the most frequent of them, all but RARE_SHARE of the text
     distinct_words: int  # of 2 to 15 letters; a text with very many may have more
     most_tokens: int | None = None  # that the text allows, if that is known exactly
+    long_pairs: int = 0  # with a side of more characters than data.max_length allows tokens
 
     @property
     def tokens(self) -> float:

@@ -136,6 +136,8 @@ def test_a_text_without_pairs_is_an_error(nmt: Run, tmp_path: Path, content: str
     for name in ("a.en", "a.de"):
         (tmp_path / name).write_text(content)
     assert "no_pairs" in findings(check(nmt, tmp_path / "a.en", tmp_path / "a.de", code=1))
+    table = nmt("check", tmp_path / "a.en", tmp_path / "a.de").out
+    assert "no pair with text on both sides: 1 (100 % of 1)" in table
 
 
 def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:

@@ -54,6 +54,16 @@ def message(result: CommandResult, code: int = 2) -> str:
     return result.err
 
 
+def test_a_text_that_is_too_small_to_hold_out_sets_names_a_command_that_takes_them(
+    nmt: Run, tmp_path: Path
+) -> None:
+    result = train(nmt, *write(tmp_path, PAIRS[:1]))
+    assert result.code == 1
+    assert "has 1 group of near duplicates" in result.err
+    assert result.err.endswith("give `nmt init` a dev and a test set with --dev and --test\n")
+    assert not Path("data").exists()
+
+
 def test_two_files_are_checked_and_become_a_recipe_and_a_model(nmt: Run, tmp_path: Path) -> None:
     files = write(tmp_path, [*PAIRS, ("leer", "")])
     result = train(nmt, *files)
