@@ -101,18 +101,18 @@ def command(
       diversification   TEXT and TARGET are parallel, or TEXT is a TSV file. Each model
                         translates one side. The pairs of the text are written, too.
 
-    The pairs are written to PREFIX with the endings of the two languages. Left out are lines
-    without text, translations that are empty, repeat themselves, copy the text or have an odd
-    length, and pairs that repeat an earlier one; with --recipe, lines that are in its dev and test
-    sets, too. PREFIX.rejected.tsv lists them with the reasons,
-    and a table on stderr counts them.
+    The pairs are written to PREFIX with the endings of the two languages. The command leaves out
+    lines without text, translations that are empty, repeat themselves, copy the text or have an odd
+    length, and pairs that repeat an earlier one. With --recipe, it also leaves out lines of the
+    recipe's dev and test sets. PREFIX.rejected.tsv lists what is left out with the reasons, and a
+    table on stderr counts it.
 
     If the command is stopped or killed, the same command continues where it was. The result is the
     same as without a stop.
 
-    With --recipe and --write-recipe, a recipe is written that trains with the new pairs, too. Their
-    tag is a token before each source, which tells the model that they are synthetic. In the text
-    files, there is no tag.
+    With --recipe and --write-recipe, a recipe is written that also trains with the new pairs. It
+    gives them a tag: a token before each source, which tells the model that they are synthetic. The
+    text files contain no tag.
 
     \b
     Examples:

@@ -96,21 +96,26 @@ def command(
     empty side or an unreadable line are always removed. Before that, text is repaired: characters
     in Unicode's normal form C, without control and invisible characters, single spaces.
 
-    Filters that are off by default, because they also remove good pairs or take long:
-    other_language (a third language, by py3langid: pip install 'nmt[check]'; a minute or two for a
-    million pairs on each of two cores; unreliable for short segments, which are left alone),
-    numbers (3 digits or more on one side only, or different ones on both), question (only one side
-    ends as a question), long_word, few_letters, repetitive.
+    --also adds filters that are off by default, because they also remove good pairs:
+
+    \b
+      other_language  a side in a third language; needs pip install 'nmt[check]';
+                      takes minutes for a million pairs
+      numbers         numbers that differ between the sides
+      question        only one side ends as a question
+      long_word       a very long word, such as a web address
+      few_letters     a side that is mostly digits and signs
+      repetitive      a side that repeats a few words
 
     The pairs that are left are written to PREFIX with the endings of the two languages, in order.
     PREFIX.rejected.tsv has the others: line, filter, reason, source, target. A table on stderr says
-    what each filter removed. Files that end in .gz or .xz are read and written so. The corpus is
-    read twice, so it cannot be a pipe.
+    what each filter removed. If the corpus is compressed (.gz, .xz), the output is compressed too.
+    The corpus is read twice, so it cannot be a pipe.
 
     Two models, one for each direction, can score the pairs that are left: a pair gets exp(-(|a - b|
     + (a + b) / 2)), where a and b are the models' cross-entropies in nats for each token (dual
-    conditional cross-entropy: Junczys-Dowmunt, 2018). --keep-share and --least-score say what is
-    removed. PREFIX.scores.tsv has line, score, a and b.
+    conditional cross-entropy: Junczys-Dowmunt, 2018). Use --keep-share or --least-score to remove
+    pairs with low scores. PREFIX.scores.tsv has line, score, a and b.
 
     \b
     Examples:

@@ -81,8 +81,8 @@ def command(
 
     The command holds out pairs for a dev and a test set by the rule of `nmt split`: no segment of
     these sets is in the training text, not even with other case, punctuation, spaces or digits. If
-    you give the sets yourself, such pairs of the training text are left out. The training text and
-    the sets are written into a folder with the recipe's name in the data folder.
+    you give the sets yourself, training pairs that break this rule are left out. The training text
+    and the sets are written into a folder with the recipe's name in the data folder.
 
     The sizes in the recipe suit the corpus; comments give the reasons. With --init-from, the recipe
     fine-tunes a model. You can train with the recipe as it is, or change any setting. The corpus is

@@ -35,14 +35,15 @@ def command(
 ) -> None:
     """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
 
-    No segment of the dev and test sets is in the training text, or in the other set, not even with
-    other case, punctuation, spaces or digits. Pairs that are connected through equal sources or
-    targets form a group. One pair of a drawn group is held out, and the others are removed. Pairs
-    with an empty side are removed, too.
+    The three share no segment, not even one that differs only in case, punctuation, spaces or
+    digits. Pairs that are connected through equal sources or targets form a group. Groups are drawn
+    at random: one pair of a group is held out, and the others are removed. Pairs with an empty side
+    are removed, too.
 
     The command writes PREFIX.train, .dev and .test, each with the endings of the two languages, in
-    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed. Files that end in
-    .gz or .xz are read and written so. The corpus is read twice, so it cannot be a pipe.
+    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed. If the corpus is
+    compressed (.gz, .xz), the output is compressed too. The corpus is read twice, so it cannot be a
+    pipe.
 
     \b
     Examples:

@@ -85,10 +85,10 @@ def command(
     checkpoints, the best model (best.safetensors), the average of the last checkpoints
     (model.safetensors), the metrics and a report.
 
-    SOURCE and TARGET are two aligned files; one TSV file has both. The text is checked as by `nmt
-    check`; errors end the command. Then a recipe is written as by `nmt init`, with sets held out of
-    the text: for corpus.en and corpus.de, corpus_en_de.toml in the current folder, and the folder
-    corpus_en_de in the data folder. --source-language and --target-language belong to it.
+    SOURCE and TARGET are two aligned files; one TSV file has both. First, the text is checked as by
+    `nmt check`; an error ends the command. Then dev and test sets are held out and a recipe is
+    written, as by `nmt init`. For corpus.en and corpus.de, this is corpus_en_de.toml in the current
+    folder, and the folder corpus_en_de in the data folder. Then the training starts.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings
