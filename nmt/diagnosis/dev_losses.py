@@ -13,7 +13,9 @@ WORSE_VALIDATIONS = 2  # in loss and in score; one alone may be chance
 # Nats by which the dev loss is above the training loss. In the shipped recipes' trainings it is
 # between 0.3 below (dropout is off) and 0.4 above, after 30 epochs.
 MOST_GAP = 1.0
-FIRST_EPOCHS = 5  # in which a model has not yet learned its text by heart
+# In which a model has not yet learned its text by heart. Without dropout, on 1,500 pairs of
+# Multi30k, the gap is 0.5 in epoch 4 and 2.4 in epoch 7.
+FIRST_EPOCHS = 3
 HIGHEST_DROPOUT = 0.5
 PATIENCE = 4  # validations
 
