@@ -48,10 +48,10 @@ def long_warmup(training: Training) -> Iterator[Finding]:
         "the warm-up is longer than the training",
         None,
         f"train.warmup_updates={train.warmup_updates} is not below"
-        f" train.max_updates={train.max_updates}: the learning rate rises to {highest:.2g} of"
-        f" {training.peak_rate:.2g} and never falls",
-        "most of the training has a learning rate that is too low, and no part of it lets the"
-        " weights settle",
+        f" train.max_updates={train.max_updates}: the learning rate only rises, to {highest:.2g},"
+        f" and does not reach its peak of {training.peak_rate:.2g}",
+        "the learning rate is too low for most of the training; it never falls, so the weights"
+        " cannot settle",
         f"train.warmup_updates={warmup} with train.learning_rate_scale={scale}, which keeps the"
         " peak; or more updates (train.max_updates)",
     )
@@ -112,8 +112,8 @@ def text_differences(name: str, train: SideFacts, dev: DevFacts) -> Iterator[str
     surprise = dev.cross_entropy - train.entropy
     if surprise > MOST_SURPRISE:
         yield (
-            f"tokens of dev {name} are {math.exp(surprise):.1f} times as rare in the training text"
-            " as its own tokens"
+            f"in the training text, the tokens of dev {name} are {math.exp(surprise):.1f} times as"
+            " rare as its own tokens"
         )
     means = [dev.tokens / dev.segments, train.tokens / train.segments]
     if max(means) > MOST_LENGTH_RATIO * min(means):

@@ -82,9 +82,8 @@ def unlike_dev_losses(training: Training) -> Iterator[Finding]:
         gaps[0][0].update,
         f"at update {dev.update:,}, in epoch {first[-1].epoch:.0f}, the dev loss is {dev.loss:.2f}"
         f" and the training loss {train.loss:.2f} (unsmoothed)",
-        "this is too early for overfitting: what the model learns from the training text helps"
-        " little on the dev set, which is another kind of text, or has pairs that do not belong"
-        " together",
+        "this is too early for overfitting; the dev set is another kind of text, or its pairs are"
+        " not translations of each other",
         "check both with `nmt check` and the recipe; hold out the dev set from the training text"
         " (`nmt split`), or add training text like the dev set",
     )

@@ -40,7 +40,7 @@ def alike(training: Training) -> Iterator[Finding]:
         "translations are all alike",
         streak[0].update,
         f"since update {streak[0].update:,}, validations have few different translations; the last"
-        f" one has {number} of {len(sources)} different sources, such as {shown(outputs[0])}",
+        f" one has {number} for {len(sources)} different sources, such as {shown(outputs[0])}",
         "the decoder ignores the source and writes what is frequent",
         "check that each target line translates its source line (`nmt check` with the recipe); if"
         " the loss still falls, train longer; if not, lower train.learning_rate_scale or set"
@@ -60,7 +60,7 @@ def copied(training: Training) -> Iterator[Finding]:
         "warning",
         "translations copy their sources",
         streak[0].update,
-        f"in the last {len(streak)} validations, most samples were copies, in the last one"
+        f"in the last {len(streak)} validations, most samples were copies; in the last one,"
         f" {len(copies)} of {len(last.samples)}, such as {shown(copies[0].translation)}",
         "many targets of the training text are copies of their sources, or texts in the wrong"
         " language",

@@ -54,7 +54,7 @@ SHORT: dict[str, object] = {"train.max_updates": 2, "train.warmup_updates": 1}
 FAULTS = {
     "warm-up": Fault(
         "warning: the warm-up is longer than the training\n",
-        "train.warmup_updates=4000 is not below train.max_updates=8: the learning rate rises to",
+        "train.warmup_updates=4000 is not below train.max_updates=8: the learning rate only rises",
         "to do: train.warmup_updates=1 with train.learning_rate_scale=0.0079, which keeps the peak",
         settings={"train.max_updates": 8, "train.warmup_updates": 4000},
     ),
@@ -87,7 +87,7 @@ FAULTS = {
     ),
     "alike": Fault(
         "warning: translations are all alike, since update",
-        "of 6 different sources, such as 'sole sole'",
+        "for 6 different sources, such as 'sole sole'",
         "to do: check that each target line translates its source line (`nmt check`",
         train=[
             (source, random.Random(place).choice(["sole sole", "sole sole", target]))
