@@ -18,6 +18,7 @@ import click
 from corpus_damage import (  # type: ignore[import-not-found] # in this folder
     CORPORA,
     SHARE,
+    corpora_options,
     damaged,
     measured,
     text_of,
@@ -93,9 +94,7 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
+@corpora_options  # type: ignore[untyped-decorator] # from this folder
 def command(folder: Path, seed: int, output: Path | None) -> None:
     """Damage the corpora below FOLDER, multi30k/ and tatoeba/, and clean them."""
     cells = measured(folder, partial(measure, folder, seed=seed))

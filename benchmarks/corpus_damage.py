@@ -198,10 +198,21 @@ def measured(folder: Path, measure: Callable[[str], Iterator[Cell]]) -> list[Cel
     return cells
 
 
+def corpora_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the arguments of a measurement of the corpora below a folder."""
+    for add in (
+        click.option(
+            "--output", type=click.Path(path_type=Path), help="Data file.  [default: none]"
+        ),
+        click.option("--seed", type=int, default=1, show_default=True),
+        click.argument("folder", type=click.Path(path_type=Path, exists=True)),
+    ):
+        command = add(command)
+    return command
+
+
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
+@corpora_options
 def command(folder: Path, seed: int, output: Path | None) -> None:
     """Damage the corpora below FOLDER, multi30k/ and tatoeba/, and check them."""
     cells = measured(folder, partial(measure, folder, seed=seed))

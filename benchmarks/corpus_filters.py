@@ -16,6 +16,7 @@ from random import Random
 import click
 from corpus_damage import (  # type: ignore[import-not-found] # in this folder
     CORPORA,
+    corpora_options,
     measured,
     text_of,
 )
@@ -102,9 +103,7 @@ def measure(folder: Path, corpus: str, seed: int) -> Iterator[Cell]:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True))
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
+@corpora_options  # type: ignore[untyped-decorator] # from this folder
 def command(folder: Path, seed: int, output: Path | None) -> None:
     """Apply the optional filters to the corpora below FOLDER, multi30k/ and tatoeba/."""
     cells = measured(folder, partial(measure, folder, seed=seed))

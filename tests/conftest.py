@@ -175,6 +175,20 @@ def ablation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+# Settings of a model that trains and searches in no time, and learns nothing.
+SMALLEST = {
+    "model.encoder_layers": 1,
+    "model.decoder_layers": 1,
+    "model.d_model": 8,
+    "model.d_ff": 8,
+    "model.heads": 1,
+    "model.d_k": 8,
+    "model.d_v": 8,
+    "train.precision": "float32",
+    "decode.beam_size": 1,
+    "decode.max_extra_tokens": 1,
+}
+
 SKILLED = {
     "model.d_model": 32,
     "model.d_ff": 64,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.artifacts.runs import check_named_once
-from nmt.commands.completion import complete_recipe, complete_run
+from nmt.commands.completion import complete_recipe
 from nmt.commands.options import (
     FILE,
     check_sampling,
@@ -14,6 +14,7 @@ from nmt.commands.options import (
     device_option,
     engine_option,
     flags_as_overrides,
+    models_option_of,
     prefix_option,
     sampling_options,
     set_decode_option,
@@ -29,22 +30,16 @@ METHODS = ("back-translation", "self-training", "diversification")
 @click.argument("method_name", metavar="METHOD", type=click.Choice(METHODS))
 @click.argument("text", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@click.option(
+@models_option_of(
     "--model",
     "models",
-    multiple=True,
-    type=FILE,
-    shell_complete=complete_run,
-    help="Model that translates TEXT: a run folder or a .safetensors file. Repeat it for further"
+    "Model that translates TEXT: a run folder or a .safetensors file. Repeat it for further"
     " models, which translate the text again.",
 )
-@click.option(
+@models_option_of(
     "--reverse-model",
     "reverse_models",
-    multiple=True,
-    type=FILE,
-    shell_complete=complete_run,
-    help="For diversification: model that translates the target side. May be repeated.",
+    "For diversification: model that translates the target side. May be repeated.",
 )
 @prefix_option
 @click.option(

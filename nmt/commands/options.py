@@ -88,13 +88,19 @@ device_option = click.option(
     help="Device to run on: cpu, cuda, cuda:1, mps or auto. auto is the first CUDA GPU, or the CPU"
     " if there is none.",
 )
-models_option = click.option(
+
+
+def models_option_of(flag: str, name: str, help_text: str) -> Callable[[Function], Function]:
+    """Return an option that names models and may be repeated."""
+    return click.option(
+        flag, name, multiple=True, type=FILE, shell_complete=complete_run, help=help_text
+    )
+
+
+models_option = models_option_of(
     "--model",
     "models",
-    multiple=True,
-    type=FILE,
-    shell_complete=complete_run,
-    help="Model: a run folder or a .safetensors file. Repeat it for an ensemble."
+    "Model: a run folder or a .safetensors file. Repeat it for an ensemble."
     "  [default: the newest finished model under runs/]",
 )
 ENGINES = ("nmt", "ctranslate2")  # the names in `nmt.interop.engines`, which imports more

@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from nmt.artifacts.runs import check_named_once
-from nmt.commands.completion import complete_run
 from nmt.commands.options import (
     FILE,
     device_option,
+    models_option_of,
     output_option,
     set_decode_option,
     settings_help,
@@ -25,22 +25,16 @@ SEED = 1
 @click.option(
     "--source", required=True, type=FILE, help="File with the segments that were translated."
 )
-@click.option(
+@models_option_of(
     "--model",
     "models",
-    multiple=True,
-    type=FILE,
-    shell_complete=complete_run,
-    help="Model that scores each candidate, given its source: a run folder or a .safetensors file."
+    "Model that scores each candidate, given its source: a run folder or a .safetensors file."
     " May be repeated.  [default: none]",
 )
-@click.option(
+@models_option_of(
     "--reverse-model",
     "reverse_models",
-    multiple=True,
-    type=FILE,
-    shell_complete=complete_run,
-    help="Model from the target to the source language, which scores the source, given each"
+    "Model from the target to the source language, which scores the source, given each"
     " candidate. May be repeated.  [default: none]",
 )
 @click.option(

@@ -9,24 +9,14 @@ import pytest
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
 from tests.check.corpora import corpus, write
-from tests.conftest import CommandResult, Run
+from tests.conftest import SMALLEST, CommandResult, Run
 
 pytestmark = pytest.mark.usefixtures("own_folder")
-TINY = {
+TINY = SMALLEST | {
     "tokenizer.vocab_size": 60,
-    "model.encoder_layers": 1,
-    "model.decoder_layers": 1,
-    "model.d_model": 8,
-    "model.d_ff": 8,
-    "model.heads": 1,
-    "model.d_k": 8,
-    "model.d_v": 8,
-    "train.precision": "float32",
     "train.batch_source_tokens": 300,
     "train.batch_target_tokens": 300,
     "train.micro_batch_tokens": 300,
-    "decode.beam_size": 1,
-    "decode.max_extra_tokens": 1,
 }
 SETTINGS = [part for name, value in TINY.items() for part in ("--set", f"{name}={value}")]
 PAIRS = corpus(60)

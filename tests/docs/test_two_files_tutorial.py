@@ -8,24 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import SMALLEST, Run
 from tests.docs.markdown import DOCS, ROOT, shell_lines
 
 PAGE = DOCS / "tutorials" / "two-files.md"
 PAIRS = 3000  # of the corpus that comes with the program
 FAILING = "nmt check own.en own.de"  # the text has an error on purpose
-TINY = {
-    "model.encoder_layers": 1,
-    "model.decoder_layers": 1,
-    "model.d_model": 8,
-    "model.d_ff": 8,
-    "model.heads": 1,
-    "model.d_k": 8,
-    "model.d_v": 8,
-    "train.precision": "float32",
-    "decode.beam_size": 1,
-    "decode.max_extra_tokens": 1,
-}
 
 
 def write_text(folder: Path) -> None:
@@ -49,7 +37,9 @@ def test_every_line_works(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _, *arguments = shlex.split(line)
         if arguments[0] == "train":
             arguments = [part if part != "1000" else "2" for part in arguments]
-            arguments += [part for name in TINY for part in ("--set", f"{name}={TINY[name]}")]
+            arguments += [
+                part for name in SMALLEST for part in ("--set", f"{name}={SMALLEST[name]}")
+            ]
         result = nmt(*arguments)
         assert result.code == (line == FAILING), f"{line}: {result.err}"
         if line == FAILING:
