@@ -71,7 +71,8 @@ def advise(question: Question, notify: Notify) -> Advice:
     given = None if question.recipe else hashed(read_all(question.held_out)).segments()
     found = survey(sampler.watch(question.pairs()), given)
     if not found.facts.pairs:
-        raise NmtError(f"{question.name} has no pair with text on both sides")
+        other = ", unless it is in a given dev or test set" if found.overlap else ""
+        raise NmtError(f"{question.name} has no pair with text on both sides{other}")
     dev_pairs, settings = chosen(question, found, has_gpu=device.type == "cuda")
     recipe = recipe_of(settings, question)
     notify("advice: a trial measures the speed of this machine; it takes up to a minute")

@@ -68,7 +68,7 @@ def clean(task: CleanTask) -> CleanReport:
             streams[REJECTED][0].writelines(
                 row(each.line, each.kind, each.reason, *each.pair) for each in block.rejected
             )
-        check_counts(cleaning.text, cleaning.refused, kept, removed.total())
+        check_counts(cleaning.text, cleaning.refused, kept, removed)
     return CleanReport(
         FORMAT,
         __version__,
@@ -148,7 +148,7 @@ def cleaned_blocks(
             bar.update(len(block.pairs) + len(block.rejected))
 
 
-def check_counts(text: Text, refused: Refused, kept: int, removed: int) -> None:
+def check_counts(text: Text, refused: Refused, kept: int, removed: Counter[str]) -> None:
     """Raise NmtError if files do not align, lines were lost or nothing is left."""
     if not kept and refused.examples:
         raise NmtError(f"no pair of {text.title} is left; {refused.examples[0].detail}")
@@ -158,7 +158,12 @@ def check_counts(text: Text, refused: Refused, kept: int, removed: int) -> None:
             f"{text.paths[0]} has {first:,} lines but {text.paths[1]} has {second:,}; run"
             " `nmt check`, which names the lines where files slip against each other"
         )
-    if kept + removed != first:
-        raise NmtError(f"{kept:,} pairs kept and {removed:,} removed, but {first:,} were read")
+    total = removed.total()
+    if kept + total != first:
+        raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {first:,} were read")
     if not kept:
-        raise NmtError(f"no pair of {text.title} is left; apply fewer filters with --only")
+        most = removed.most_common(1)[0][0] if removed else ""
+        fix = "apply fewer filters with --only"
+        if most == CROSS_ENTROPY:
+            fix = "give another --least-score or --keep-share; --scores writes the scores"
+        raise NmtError(f"no pair of {text.title} is left; {fix}")

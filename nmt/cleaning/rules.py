@@ -81,8 +81,5 @@ def names_of(text: str, option: str) -> Sequence[str]:
         if name in ALWAYS:
             raise UsageError(f"{option} {name}: pairs like this are always removed; leave it out")
         if name not in FILTERS:
-            raise UsageError(
-                f"{option}: no filter {name!r}{suggestion(name, FILTERS)}; the filters are"
-                f" {', '.join(FILTERS)}"
-            )
+            raise UsageError(f"{option}: no filter {name!r}{suggestion(name, FILTERS)}")
     return names

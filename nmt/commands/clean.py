@@ -7,6 +7,7 @@ import click
 
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, device_option, prefix_option
+from nmt.commands.ranges import Range
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,12 +59,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Range(0, 1, min_open=True),
     help="With models: keep this share of the pairs that they score, the best ones.",
 )
 @click.option(
     "--least-score",
-    type=click.FloatRange(0, 1),
+    type=Range(0, 1),
     help="With models: remove pairs with a lower score, between 0 and 1.",
 )
 @click.option(

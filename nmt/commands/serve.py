@@ -15,6 +15,7 @@ from nmt.commands.options import (
     set_decode_option,
     settings_help,
 )
+from nmt.commands.ranges import Range
 from nmt.errors import NmtError
 
 MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
@@ -73,7 +74,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.01, 3600),
+    type=Range(0.01, 3600),
     default=30,
     show_default=True,
     metavar="SECONDS",
@@ -81,7 +82,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
 )
 @click.option(
     "--read-timeout",
-    type=click.FloatRange(0.01, 3600),
+    type=Range(0.01, 3600),
     default=20,
     show_default=True,
     metavar="SECONDS",
@@ -89,7 +90,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(0, 3600),
+    type=Range(0, 3600),
     default=30,
     show_default=True,
     metavar="SECONDS",

@@ -174,6 +174,8 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
         resumption.save_begun()
         try:
             yield written
+        except UsageError:  # nothing was written, and the same command would not continue
+            raise
         except BaseException:
             note(
                 f"the translations of the first {written.done.lines:,} lines are kept in {kept};"

@@ -106,6 +106,7 @@ def test_another_model_text_or_setting_is_not_continued(
     def refused(result: CommandResult, reason: str) -> None:
         assert result.code == 2
         assert reason in result.err.splitlines()[-1]
+        assert "are kept in" not in result.err  # the same command would not continue
 
     refused(nmt("augment", *job, "--beam-size", 2), "another model or other options")
     changed = ("back-translation", mono, "--model", other, *prefix)

@@ -54,7 +54,7 @@ def test_pairs_that_do_not_belong_together_have_lower_scores(
     assert (tmp_path / "x.en").read_text().splitlines() == kept
 
 
-def test_models_of_other_languages_are_refused(
+def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
     nmt: Run, tmp_path: Path, pairs: Pairs, skilled_run: Path, reverse_run: Path
 ) -> None:
     files = write(tmp_path, pairs)
@@ -65,6 +65,10 @@ def test_models_of_other_languages_are_refused(
     result = nmt("clean", *files, *wish, "--model", reverse_run, "--reverse-model", skilled_run)
     assert result.code == 1
     assert "translates de-en, but --model must translate en-de" in result.err
+    wish = ["-o", tmp_path / "out", "--least-score", 1]
+    result = nmt("clean", *files, *wish, "--model", skilled_run, "--reverse-model", reverse_run)
+    assert result.code == 1
+    assert "is left; give another --least-score" in result.err
     assert not [*tmp_path.glob("out*")]
 
 
@@ -75,8 +79,10 @@ def test_models_of_other_languages_are_refused(
         (["--model", "x", "--keep-share", "0.5"], "two models"),
         (["--model", "x", "--reverse-model", "y"], "--keep-share 0.8"),
         (["--keep-share", "0"], "0<x<=1"),
+        (["--keep-share", "nan"], "'nan' is not a number"),
+        (["--also", "nonsense"], "no filter 'nonsense'; known: "),
     ],
-    ids=["no-models", "one-model", "no-wish", "nothing-to-keep"],
+    ids=["no-models", "one-model", "no-wish", "nothing-to-keep", "not-a-number", "no-filter"],
 )
 def test_half_of_the_options_is_explained(
     nmt: Run, tmp_path: Path, options: list[str], message: str
