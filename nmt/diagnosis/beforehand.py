@@ -48,8 +48,8 @@ def long_warmup(training: Training) -> Iterator[Finding]:
         "the warm-up is longer than the training",
         None,
         f"train.warmup_updates={train.warmup_updates} is not below"
-        f" train.max_updates={train.max_updates}: the learning rate only rises, to {highest:.2g},"
-        f" and does not reach its peak of {training.peak_rate:.2g}",
+        f" train.max_updates={train.max_updates}: the learning rate only rises, to {highest:.2g} at"
+        f" the end; its peak is {training.peak_rate:.2g}",
         "the learning rate is too low for most of the training; it never falls, so the weights"
         " cannot settle",
         f"train.warmup_updates={warmup} with train.learning_rate_scale={scale}, which keeps the"

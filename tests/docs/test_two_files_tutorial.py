@@ -36,7 +36,7 @@ def test_every_line_works(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
             continue
         _, *arguments = shlex.split(line)
         if arguments[0] == "train":
-            arguments = [part if part != "1000" else "2" for part in arguments]
+            arguments = [part if part != "1500" else "2" for part in arguments]
             arguments += [
                 part for name in SMALLEST for part in ("--set", f"{name}={SMALLEST[name]}")
             ]
