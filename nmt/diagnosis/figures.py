@@ -44,8 +44,11 @@ class Training:
         facts: TokenFacts | None = None,
         name: str = "RUN",
     ) -> "Training":
-        """Return a training; of records of one kind for one update, the last one counts."""
-        kept = {(each.kind, each.update): each for each in records}
+        """Return a training; of records of one kind for one update, the last one counts.
+
+        Records of no update at all, which only a changed file has, do not count.
+        """
+        kept = {(each.kind, each.update): each for each in records if each.update > 0}
         ordered = sorted(kept.values(), key=lambda each: each.update)
         return cls(recipe, measure, tuple(ordered), facts, name)
 
@@ -91,7 +94,11 @@ class Training:
     @cached_property
     def scored(self) -> list[tuple[int, float]]:
         """Return updates and scores of the validations that have a score."""
-        return [(each.update, each.score) for each in self.validations if each.score is not None]
+        return [
+            (each.update, each.score)
+            for each in self.validations
+            if each.score is not None and math.isfinite(each.score)
+        ]
 
     @cached_property
     def best(self) -> tuple[int, float] | None:

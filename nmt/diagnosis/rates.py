@@ -21,6 +21,12 @@ def scale_for(training: Training, peak: float, warmup_updates: int) -> float:
     return float(f"{scale:.2g}")
 
 
+def rounded_up(number: int) -> int:
+    """Return a positive whole number with two digits at most, such as 480 for 471."""
+    unit = int(10 ** max(0, len(str(number)) - 2))
+    return -(-number // unit) * unit
+
+
 def two_digits(number: float) -> int:
     """Return a positive number rounded to two digits, such as 480 for 478.2."""
     return round(float(f"{number:.2g}"))

@@ -8,7 +8,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.text.shards import Shard
-from nmt.text.tokenizer import EOS, UNK, Tokenizer
+from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 BLOCK_PAIRS = 1 << 16  # pairs that are counted at once, to bound memory
 RARE = 10  # a token that is seen less often is rare
@@ -42,7 +42,7 @@ class Vocabulary:
 
     side: str  # "source", "target", or "" if both sides share it
     size: int  # V
-    rare: int  # tokens that are seen less than `RARE` times
+    rare: int  # tokens of several characters that are seen less than `RARE` times
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,18 @@ def dev_facts(segments: Sequence[Sequence[int]], counts: Counts) -> DevFacts:
 def vocabularies(counts: Counts, tokenizer: Tokenizer) -> tuple[Vocabulary, ...]:
     """Return each vocabulary with its rare tokens; counts (2, V)."""
     if tokenizer.is_joint:
-        used = counts.sum(0)
-        return (Vocabulary("", len(used), int((used < RARE).sum())),)
+        return (vocabulary("", tokenizer.source, counts.sum(0)),)
     return tuple(
-        Vocabulary(side, len(subwords), int((used[: len(subwords)] < RARE).sum()))
+        vocabulary(side, subwords, used)
         for side, subwords, used in zip(("source", "target"), tokenizer.sides, counts, strict=True)
     )
+
+
+def vocabulary(side: str, subwords: SubwordModel, counts: Counts) -> Vocabulary:
+    """Return a vocabulary with its rare tokens; counts (V,).
+
+    A rare character is none of these tokens: a smaller vocabulary must have it, too.
+    """
+    size = len(subwords)
+    rare = numpy.flatnonzero(counts[:size] < RARE)
+    return Vocabulary(side, size, sum(len(subwords.piece(int(each))) > 1 for each in rare))

@@ -194,3 +194,8 @@ def test_r_drop_does_not_count_in_the_training_loss() -> None:
     """The line's loss has R-Drop's part in it, its perplexity has not."""
     dropped = [replace(each, loss=each.loss + 3 if each.loss else None) for each in LEARNED]
     assert kinds(*dropped, dev(1000, 2.1, 30.0, epoch=4)) == []
+
+
+def test_lines_that_no_training_writes_are_no_exception() -> None:
+    odd = [dev(0, 4.0, 20.0), dev(-5, 4.0, 21.0), dev(100, 3.0, math.nan)]
+    assert kinds(*odd, *LEARNED, dev(500, 2.5, 22.0), dev(1000, 2.0, 23.0)) == []

@@ -54,3 +54,18 @@ def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> N
     seen = [4 + half, half, 12 + half]  # moon, unknown, the end
     surprise = -sum(math.log(each / everything) for each in seen) / 3
     assert source.cross_entropy == pytest.approx(surprise)
+
+
+def test_rare_characters_do_not_make_a_vocabulary_too_large(nmt: Run, tmp_path: Path) -> None:
+    letters = [chr(0x4E00 + place) for place in range(60)]
+    pairs = [("".join(letters[first : first + 6]), "sun") for first in range(0, 60, 6)]
+    recipe = write_text(tmp_path, pairs, pairs[:1])
+    run = tmp_path / "run"
+    changes = {"train.max_updates": 1, "tokenizer.kind": "bpe", "tokenizer.vocab_size": 70}
+    result = nmt(*arguments(recipe, run, changes))
+    assert result.code == 0, result.err
+    assert "the vocabulary is too large" not in result.err
+    folder = RunFolder(run)
+    prepared = open_prepared(folder.load_recipe(), folder.prepared_folder())
+    (vocabulary,) = token_facts(prepared.shards, prepared.tokenizer).vocabularies
+    assert (vocabulary.size, vocabulary.rare <= 70 - 60) == (70, True)
