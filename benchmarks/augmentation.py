@@ -36,7 +36,7 @@ SCORES = ("BLEU", "chrF2", "TER")
 
 @dataclass(frozen=True)
 class Place:
-    """Where the experiment reads and writes."""
+    """Name the folders that the experiment reads and writes."""
 
     corpora: Path
     work: Path

@@ -38,7 +38,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """The names of the training files."""
+        """Return the names of the training files."""
         return ", ".join(text.title for text in self.training)
 
     def has(self, name: str) -> bool:

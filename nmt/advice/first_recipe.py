@@ -27,7 +27,7 @@ from nmt.text.writing import text_file
 
 @dataclass(frozen=True)
 class Wish:
-    """The input of `nmt init`."""
+    """Hold the input of `nmt init`."""
 
     text: GivenText
     languages: tuple[str, str]  # of source and target
@@ -41,22 +41,22 @@ class Wish:
 
     @property
     def name(self) -> str:
-        """Name of the recipe."""
+        """Return the name of the recipe."""
         return self.output.stem
 
     @property
     def folder(self) -> Path:
-        """Folder of the sets that are written."""
+        """Return the folder of the sets that are written."""
         return self.data_dir / self.name
 
     @property
     def held_out(self) -> list[str]:
-        """The sets to hold out of the text."""
+        """Return the names of the sets to hold out of the text."""
         return [kind for kind in ("dev", "test") if getattr(self, kind) is None]
 
     @property
     def files(self) -> dict[str, tuple[str, str]]:
-        """Names of the files of source and target, by set, if the text is divided."""
+        """Return the names of the files by set: source, target. They are for a divided text."""
         source, target = self.languages
         sides = (source, target) if source != target else ("source", "target")
         packed = ".gz" if any(path.suffix in (".gz", ".xz") for path in self.text.paths) else ""
@@ -67,7 +67,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class FirstRecipe:
-    """A recipe that was written, and its content."""
+    """Describe a recipe that was written, and what was found in the text."""
 
     recipe: Recipe
     settings: ChosenSettings

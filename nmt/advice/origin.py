@@ -18,7 +18,7 @@ LARGEST = 1_000_000  # bytes; it has two paths and hashes
 
 @dataclass(frozen=True)
 class Origin:
-    """The files that sets were made of."""
+    """Name the files that sets were made of."""
 
     files: tuple[str, ...]  # absolute paths
     sha256: tuple[str, ...]  # of each file

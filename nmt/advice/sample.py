@@ -16,7 +16,7 @@ MOST_CHARACTERS = 8_000_000  # of a sample: SentencePiece learns from them in a 
 
 
 class Sampler:
-    """A sample of a stream of pairs, spread evenly over it.
+    """Sample a stream of pairs evenly.
 
     It holds every k-th pair with text on both sides. Whenever it is full, every other pair is
     dropped and k doubles.

@@ -24,7 +24,7 @@ WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer p
 
 @dataclass(frozen=True)
 class Survey:
-    """The facts that one reading of a corpus finds."""
+    """Hold the facts that one reading of a corpus finds."""
 
     facts: CorpusFacts
     blank: int  # pairs with an empty side, which are not counted in the facts

@@ -42,7 +42,7 @@ FIRST_SEGMENTS, ENOUGH_SECONDS = 64, 1.0  # of a validation; four times as many 
 
 @dataclass(frozen=True)
 class TrialText:
-    """The text for a trial: a sample."""
+    """Hold the text for a trial: a sample."""
 
     pairs: Sequence[Pair]  # to train on
     dev: Sequence[Pair]  # a part of the dev set, or pairs like them
@@ -93,7 +93,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
 
 @dataclass(frozen=True)
 class Speed:
-    """Measured updates."""
+    """Hold the time of measured updates."""
 
     seconds: list[float]  # of each
     processor_share: float  # of the time of this process's threads on a CPU; 1 if there is a GPU

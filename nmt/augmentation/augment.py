@@ -33,12 +33,12 @@ VERSION = 1  # of the verdicts; an output of another version is not continued
 
 
 class NothingLeftError(NmtError):
-    """A text of which no pair can be made; to continue would change nothing."""
+    """Report that no pair can be made of a text, so that its translations are not kept."""
 
 
 @dataclass(frozen=True)
 class AugmentTask:
-    """The input of `nmt augment`."""
+    """Hold the input of `nmt augment`."""
 
     method: Method
     paths: tuple[Path, ...]  # of the text
@@ -50,7 +50,7 @@ class AugmentTask:
 
     @property
     def material(self) -> Material:
-        """The text."""
+        """Return the text."""
         return Material(self.method, self.paths)
 
 

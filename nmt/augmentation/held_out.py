@@ -1,4 +1,4 @@
-"""Know the segments that a model is tested with, so that no pair is made of them."""
+"""Find text that is in a dev or test set, so that no model trains on it."""
 
 from collections.abc import Set
 
@@ -11,10 +11,10 @@ from nmt.text.corpus import DataFolder, read_pairs
 
 
 class HeldOut:
-    """The segments of dev and test sets, apart from case, punctuation, spaces and digits."""
+    """Hold the segments of dev and test sets, without case, punctuation, spaces and digits."""
 
     def __init__(self, hashes: Set[int] = frozenset()) -> None:
-        """`hashes`: those of the segments of both sides."""
+        """Take the hashes of the segments of both sides."""
         self._hashes = hashes
 
     @classmethod

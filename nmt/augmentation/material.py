@@ -1,4 +1,4 @@
-"""The text that new pairs are made of: monolingual or parallel."""
+"""Read the text that new pairs are made of: monolingual or parallel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Material:
-    """Text to make pairs of; a monolingual one is pairs whose other side is empty."""
+    """Name the text to make pairs of; a monolingual text is read as pairs with an empty side."""
 
     method: Method
     paths: tuple[Path, ...]
 
     @property
     def title(self) -> str:
-        """The names of the files."""
+        """Return the names of the files."""
         return " + ".join(map(str, self.paths))
 
     def check(self) -> None:

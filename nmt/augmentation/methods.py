@@ -1,4 +1,4 @@
-"""The ways to make training pairs with models."""
+"""List the ways to make training pairs with models."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ SOURCE, TARGET = 0, 1  # sides of a pair
 
 @dataclass(frozen=True)
 class Method:
-    """A way to make training pairs with models."""
+    """Describe a way to make training pairs with models."""
 
     name: str
     side: int | None  # of a pair, that the text is; None: it is parallel

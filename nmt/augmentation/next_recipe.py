@@ -24,7 +24,7 @@ from nmt.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class NextRecipe:
-    """A recipe to write."""
+    """Hold a recipe to write."""
 
     path: Path
     text: str
@@ -34,7 +34,7 @@ class NextRecipe:
 
 @dataclass(frozen=True)
 class RecipeWish:
-    """The recipe to extend, and the one to write."""
+    """Name the recipe to extend, and the one to write."""
 
     base: str  # the name or the file of a recipe
     path: Path

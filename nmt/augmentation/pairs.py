@@ -24,7 +24,7 @@ BLOCK_PAIRS = 20_000  # whose hashes are compared at once
 
 @dataclass(frozen=True)
 class Made:
-    """A pair, and why it is left out; no reason: it is kept."""
+    """Hold a pair, and why it is left out; no reason: it is kept."""
 
     origin: int  # GIVEN, or the number of the model, from 1
     line: int  # of the text, from 1

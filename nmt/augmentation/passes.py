@@ -1,4 +1,4 @@
-"""Passes over a text: each model translates all of one side."""
+"""Translate a text once with each model: all of one side."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Load = Callable[[Path], tuple[TrainedModel, DecodeSettings]]
 
 @dataclass(frozen=True)
 class Pass:
-    """A model that translates one side of a text."""
+    """Hold a model, and the side of a text that it translates."""
 
     model: TrainedModel
     settings: DecodeSettings
@@ -32,7 +32,7 @@ class Pass:
 
     @property
     def languages(self) -> tuple[str, str]:
-        """The languages of the source and of the target of the pairs that it makes."""
+        """Return the languages of source and target of the pairs that it makes."""
         data = self.model.recipe.data
         pair = data.source_language, data.target_language
         return pair if self.side == SOURCE else (pair[1], pair[0])
@@ -84,7 +84,7 @@ def check_languages(passes: Sequence[Pass], material: Material, notify: Notify) 
 
 
 class Asked:
-    """The requests of all passes in chunks, and where in the text each chunk is."""
+    """Iterate over the requests of all passes in chunks, and know the place of each chunk."""
 
     def __init__(self, passes: Sequence[Pass], material: Material) -> None:
         self._chunks = (

@@ -1,4 +1,4 @@
-"""The report of `nmt augment`, in types that become JSON."""
+"""Report what `nmt augment` did, in types that become JSON."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class AugmentReport:
 
     @property
     def pairs(self) -> int:
-        """Pairs that were written."""
+        """Return the number of pairs that were written."""
         return self.given + sum(each.kept for each in self.models)
 
 

@@ -30,7 +30,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A translation, and why it is left out; no reason: it is good."""
+    """Hold a translation, and why it is left out; no reason: it is good."""
 
     text: str
     reason: str = ""

@@ -1,4 +1,4 @@
-"""How well a vocabulary covers a text: unknown and rare characters, and pieces for each word."""
+"""Measure how well a vocabulary covers a text: unknown characters, pieces for each word."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ LEAST_SAMPLE = 1_000  # pairs; in a smaller sample, many characters are rare by 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How a vocabulary covers the pairs of a sample."""
+    """Describe how a vocabulary covers the pairs of a sample."""
 
     pairs: int
     pieces_per_word: tuple[float, float]  # of source and target

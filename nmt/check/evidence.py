@@ -1,4 +1,4 @@
-"""How much the traits of two segments say that the segments are a pair.
+"""Measure how much the traits of two segments say that the segments are a pair.
 
 A trait of a pairing is one of a few categories. Its evidence is the log of the category's share
 among pairs divided by its share among unrelated segments, both counted in the corpus itself.

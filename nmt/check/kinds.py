@@ -1,4 +1,4 @@
-"""The kinds of findings: what each means, how bad it is, and what to do about it."""
+"""List the kinds of findings: what each means, how bad it is, and what to do about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding."""
+    """Describe a kind of finding."""
 
     severity: Severity
     title: str

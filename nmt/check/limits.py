@@ -1,4 +1,4 @@
-"""The thresholds of the checks, each with its source."""
+"""Declare the thresholds of the checks, each with its source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,12 +11,12 @@ from nmt.setting import check_value, setting
 
 @dataclass(frozen=True)
 class CheckLimits:
-    """When something counts as a fault.
+    """Say when something counts as a fault.
 
     The values come from clean text: Multi30k and Tatoeba (English-German) and WMT's newstest.
     `benchmarks/corpus_damage.py` measures what they find and which clean pairs they take for
-    faults. Of the clean pairs, 0.3 % exceed `max_deviation`; none of 8,000 segments exceeds
-    `language_probability`; no slip is found.
+    faults. In clean text, 0.3 % of the pairs exceed `max_deviation`, none of 8,000 segments exceeds
+    `language_probability`, and no slip is found.
     """
 
     max_deviation: float = setting(

@@ -1,4 +1,4 @@
-"""The report of a check: its texts, findings and what was left out."""
+"""Hold the report of a check: its texts, findings and what was left out."""
 
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ class TextReport:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A part of the check that was left out."""
+    """Name a part of the check that was left out."""
 
     what: str
     why: str
@@ -38,7 +38,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Report:
-    """The result of `nmt check`."""
+    """Hold the result of `nmt check`."""
 
     corpus_check: int  # the format of this JSON
     nmt: str  # version of the program

@@ -38,7 +38,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Course:
-    """How two files are aligned: slips and unrelated stretches."""
+    """Describe how two files are aligned: slips and unrelated stretches."""
 
     slips: tuple[Slip, ...]
     unrelated: tuple[Stretch, ...]

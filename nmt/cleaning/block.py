@@ -18,7 +18,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Rejected:
-    """A pair that is removed."""
+    """Hold a pair that is removed, and the reason."""
 
     line: int  # from 1
     kind: str  # a filter
@@ -28,7 +28,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Repair:
-    """How a pair was repaired."""
+    """Describe how a pair was repaired."""
 
     original: Pair
     names: tuple[str, ...]  # from `nmt.cleaning.repair.REPAIRS`
@@ -36,7 +36,7 @@ class Repair:
 
 @dataclass(frozen=True)
 class CleanBlock:
-    """A block of pairs after all filters but those of repetition."""
+    """Hold a block of pairs after all filters except those of repetition."""
 
     pairs: list[Pair]  # k pairs that are left, repaired
     lines: NDArray[numpy.intp]  # (k,) from 1

@@ -29,7 +29,7 @@ SCORES = "scores"
 
 @dataclass(frozen=True)
 class CleanTask:
-    """The input of `nmt clean`."""
+    """Hold the input of `nmt clean`."""
 
     text: GivenText
     prefix: str  # of the files to write
@@ -105,12 +105,12 @@ class Cleaning:
 
     @property
     def extra_filters(self) -> tuple[str, ...]:
-        """The filters that are not among those of the task."""
+        """Return the filters that are not among those of the task."""
         return (CROSS_ENTROPY,) if self._cross_entropy else ()
 
     @property
     def scored(self) -> tuple[int, float | None]:
-        """How many pairs models have scored, and the lowest score of a pair that is kept."""
+        """Return how many pairs were scored, and the lowest score of a pair that is kept."""
         if self._cross_entropy is None:
             return 0, None
         return self._cross_entropy.counts.scored, self._cross_entropy.counts.lowest_kept

@@ -17,7 +17,7 @@ OPTION = "-o"
 
 @dataclass(frozen=True)
 class Names:
-    """The names of new files: the beginning is given, the endings are those of the old ones."""
+    """Name new files: the beginning is given, and the endings are those of the old files."""
 
     prefix: str  # the path of a folder ends in a slash
     endings: tuple[str, str]  # of source and target, such as "en.gz"

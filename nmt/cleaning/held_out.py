@@ -34,7 +34,7 @@ Numbers = NDArray[numpy.int8]
 
 @dataclass(frozen=True)
 class Sides:
-    """The hashes of the segments of dev and test sets that exist already, by side."""
+    """Hold the hashes of the segments of dev and test sets that exist already, by side."""
 
     sources: frozenset[int] = frozenset()
     targets: frozenset[int] = frozenset()
@@ -46,7 +46,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class Rows:
-    """The pairs of a corpus as hashes that near duplicates share."""
+    """Hold the pairs of a corpus as hashes that near duplicates share."""
 
     sides: Hashes  # (2, n): of source and target
     usable: NDArray[numpy.bool_]  # (n,): whether both sides have text that no given set has
@@ -54,7 +54,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Sizes:
-    """The numbers of pairs to hold out; None: chosen by the size of the corpus."""
+    """Hold the numbers of pairs to hold out; None: chosen by the size of the corpus."""
 
     dev: int | None = None
     test: int | None = None
@@ -70,7 +70,7 @@ class Plan:
 
 
 class PairHasher:
-    """Hashes the pairs of a corpus, of which 16 bytes each stay in memory."""
+    """Hashes the pairs of a corpus; 16 bytes stay in memory for each pair."""
 
     def __init__(self, given: Sides | None = None) -> None:
         """Start; given: segments whose near duplicates are left out of the corpus."""

@@ -14,10 +14,10 @@ REASONS = {
 
 
 class SeenHashes:
-    """The hashes that were seen so far, in sorted runs of growing lengths.
+    """Hold the hashes that were seen so far, in sorted runs.
 
-    A run is merged with the one before it while that is not twice as long. So there are few runs to
-    search, and each hash is merged a few times only.
+    A run is merged with the run before it unless that one is at least twice as long. So there are
+    few runs to search, and each hash is merged only a few times.
     """
 
     def __init__(self) -> None:

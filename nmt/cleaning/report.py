@@ -1,4 +1,4 @@
-"""The report of `nmt clean`, in types that become JSON."""
+"""Report what `nmt clean` did, in types that become JSON."""
 
 from dataclasses import dataclass
 

@@ -14,7 +14,7 @@ COMMAND = "split"
 
 @dataclass(frozen=True)
 class SplitTask:
-    """The input of `nmt split`."""
+    """Hold the input of `nmt split`."""
 
     text: GivenText
     prefix: str  # of the files to write

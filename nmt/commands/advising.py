@@ -1,4 +1,4 @@
-"""Advice as a part of `nmt check`: ask for it, and write a recipe from it."""
+"""Add advice to `nmt check`, and write a recipe from it."""
 
 import shlex
 from dataclasses import replace

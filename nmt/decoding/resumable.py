@@ -86,7 +86,7 @@ class Resumption:
 
     @property
     def again(self) -> str:
-        """What continues the output, for messages."""
+        """Return what continues the output, for messages."""
         return f"the same command with {self._option}" if self._option else "the same command"
 
     @property

@@ -8,8 +8,8 @@ from nmt.diagnosis.gain import expected_gain
 from nmt.diagnosis.learning_rate import learning_rates
 from nmt.diagnosis.outputs import alike, copied
 
-# In the order in which they are reported; a stage that finds something ends the diagnosis, as later
-# stages would see the same fault again.
+# In the order in which they are reported. A stage that finds something ends the diagnosis, because
+# later stages would see the consequences of the same fault.
 STAGES = (
     (learning_rates,),
     (alike, copied),

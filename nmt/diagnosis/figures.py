@@ -44,9 +44,9 @@ class Training:
         facts: TokenFacts | None = None,
         name: str = "RUN",
     ) -> "Training":
-        """Return a training; of records of one kind for one update, the last one counts.
+        """Return a training; if records have the same kind and update, the last one counts.
 
-        Records of no update at all, which only a changed file has, do not count.
+        Records without an update, which only a changed file has, do not count.
         """
         kept = {(each.kind, each.update): each for each in records if each.update > 0}
         ordered = sorted(kept.values(), key=lambda each: each.update)

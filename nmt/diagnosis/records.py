@@ -16,7 +16,7 @@ from nmt.system.json_data import convert
 
 @dataclass(frozen=True)
 class Record:
-    """One line of metrics.jsonl; a figure is None if the line has none or it was not finite."""
+    """Hold a line of metrics.jsonl; a figure is None if it is missing or was not finite."""
 
     kind: str  # "train", "dev", "average" or "skipped"
     update: int
@@ -26,7 +26,7 @@ class Record:
 
 @dataclass(frozen=True)
 class TrainRecord(Record):
-    """Means over the updates since the previous record of this kind."""
+    """Hold means over the updates since the previous record of this kind."""
 
     loss: float | None = None  # a token, smoothed
     perplexity: float | None = None
@@ -37,7 +37,7 @@ class TrainRecord(Record):
 
 @dataclass(frozen=True)
 class Figures:
-    """Results of one validation."""
+    """Hold the results of one validation."""
 
     update: int
     loss: float | None  # a token, smoothed
@@ -47,7 +47,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class ValidationRecord(Record):
-    """A validation on the dev set, of the weights in training or of the average."""
+    """Hold a validation on the dev set, of the weights in training or of the average."""
 
     loss: float | None = None
     perplexity: float | None = None

@@ -40,7 +40,7 @@ PATIENCE = 5  # validations; the checkpoints since the best one are then those t
 def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
     """Return the settings that suit a corpus and the machine that will train on it."""
     place = place_of(facts.tokens, MEDIUM, LARGE)
-    # There is a GPU to gain from only if the model for it is wider.
+    # A GPU helps only if the model for it is wider.
     is_too_large = not has_gpu and model_at(place).d_model > model_of(MEDIUM).d_model
     if not has_gpu or not place.share:
         place = place_of(facts.tokens, SMALL, MEDIUM)
@@ -115,7 +115,7 @@ def model_at(place: Place) -> ModelSettings:
 
 @dataclass(frozen=True)
 class Length:
-    """The length of a training."""
+    """Describe the length of a training."""
 
     batch_tokens: int  # of each side
     updates: int
@@ -125,7 +125,7 @@ class Length:
 
     @property
     def epochs(self) -> int:
-        """How often each pair is seen."""
+        """Return how often each pair is seen."""
         return max(1, round(self.updates / self.per_epoch))
 
 

@@ -15,7 +15,7 @@ LONGEST_LINE = 100  # of a recipe; a comment that is too long stands above its s
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting, its value, and the reason for it as a comment."""
+    """Hold a setting, its value, and the reason for it as a comment."""
 
     name: str  # section.key
     value: Any
@@ -24,7 +24,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class ChosenSettings:
-    """The settings that differ from the defaults, in the order of a recipe."""
+    """Hold the settings that differ from the defaults, in the order of a recipe."""
 
     start: StartingPoint | None  # the nearest tuned recipe; None: a model
     choices: tuple[Choice, ...]

@@ -9,7 +9,7 @@ MARGIN = 0.05
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """The properties of a corpus that the choice depends on."""
+    """Hold the properties of a corpus that the choice depends on."""
 
     pairs: int  # training pairs with text on both sides
     words: int  # between spaces, on the side that has more
@@ -22,13 +22,13 @@ class CorpusFacts:
 
     @property
     def tokens(self) -> float:
-        """About how many tokens the longer side has, in a vocabulary of some thousands."""
+        """Return about how many tokens the longer side has, in a vocabulary of some thousands."""
         return max(1.4 * self.words, self.characters / 4) + self.pairs
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A recipe that was tuned, here or by the paper, on a corpus of a certain size."""
+    """Name a recipe that was tuned, here or by the paper, and the size of its corpus."""
 
     recipe: str
     title: str  # of the corpus
@@ -45,7 +45,7 @@ LARGE = StartingPoint("wmt14_en_de_base", "WMT14", 4_500_000, 165e6, 15, (7_000,
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a corpus between two starting points, by the logarithm of its tokens."""
+    """Place a corpus between two starting points, by the logarithm of its tokens."""
 
     lower: StartingPoint
     upper: StartingPoint
@@ -53,12 +53,12 @@ class Place:
 
     @property
     def is_between(self) -> bool:
-        """True unless the settings are those of one starting point."""
+        """Return True unless the settings are those of one starting point."""
         return 0 < self.share < 1
 
     @property
     def nearest(self) -> StartingPoint:
-        """The nearer starting point."""
+        """Return the nearer starting point."""
         return self.upper if self.share > 0.5 else self.lower
 
     def mean(self, lower: float, upper: float) -> float:

@@ -16,14 +16,14 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class GivenText:
-    """Aligned text that a user has: two files, or one TSV file."""
+    """Name aligned text that a user has: two files, or one TSV file."""
 
     source: Path
     target: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files."""
+        """Return the files."""
         return (self.source, self.target) if self.target else (self.source,)
 
     def check(self) -> None:

@@ -31,10 +31,10 @@ class LiveDiagnosis:
         facts: TokenFacts | None,
         lines: Iterable[dict[str, Any]] = (),
     ) -> None:
-        """Take up a training.
+        """Start with the lines that a training has written already.
 
-        facts: of the prepared text; None if it is not at hand. lines: those that metrics.jsonl has
-        already. Without any, what is known before the first update is printed.
+        facts: of the prepared text; None if it is not at hand. lines: of metrics.jsonl. If there
+        are none, faults that are known before the first update are printed.
         """
         self._recipe = recipe
         self._measure = score_measure(recipe)

@@ -75,7 +75,7 @@ def test_settings_do_not_jump_between_neighbouring_sizes(has_gpu: bool) -> None:
 
 
 def test_long_sentences_count_by_their_words() -> None:
-    """As few pairs as Multi30k's, but as many words as Tatoeba's, get a model of that width."""
+    """Use few pairs, as Multi30k, but as many words as Tatoeba."""
     assert choose(replace(MULTI30K, words=1_300_000)).value("model.d_model") == 256
     assert choose(replace(MULTI30K, words=700_000)).value("model.d_model") == 192
 
