@@ -161,7 +161,7 @@ def read_tables(path: Path) -> dict[str, Any]:
                 raise
             raise UsageError(
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
-                " for two text files"
+                " for two text files; `nmt train SOURCE TARGET` also trains with it"
             ) from error
         found = extended_recipe(chain[-1].pop("extends", None), path, places)
     merged: dict[str, Any] = {}
