@@ -87,21 +87,21 @@ def command(
 ) -> None:
     """Report what is wrong with a corpus, before you spend time on a training.
 
-    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". Its
-    training text, dev and test sets are checked, and whether they overlap. SOURCE and TARGET are
-    two aligned files; one TSV file has both. Files may end in .gz or .xz.
+    RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". The
+    command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
+    are two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
-    The report has the lengths of the segments, and for each fault its count, three examples with
-    their lines, and a way to fix it. Faults are: lines that are not UTF-8, places where one file
-    lacks a line, empty sides, copied sources, lengths that do not fit, damaged and invisible
+    The report shows the lengths of the segments. For each fault, it shows the count, three examples
+    with their lines, and a way to fix it. Faults are: lines that are not UTF-8, places where one
+    file lacks a line, empty sides, copied sources, lengths that do not fit, damaged and invisible
     characters, wrong scripts and languages, duplicates.
 
     The exit code is 1 if there is an error, which makes training fail or makes it useless.
     Warnings and notes do not change it.
 
     With --advise, the report suggests vocabulary, model, dropout, batch and updates for the
-    training text, says why, and measures the time in a trial. For a recipe, it says which of its
-    settings differ. A trial changes nothing.
+    training text, and says why. A trial of a minute measures how long the training will take. For a
+    recipe, the report says which of its settings differ.
 
     \b
     Examples:
