@@ -111,7 +111,7 @@ def check_places(wish: Wish, run: RunFolder) -> None:
             f"the folder {wish.folder} exists, but not its recipe {wish.output}; move the folder"
             " away, or name another data folder (--data-dir)"
         )
-    check_output(wish.output, "train", wish.text.paths)
+    check_output(wish.output, "train", wish.text.paths, "the recipe")
     check_new(wish.folder / wish.files["train"][0], "--data-dir")
 
 

@@ -89,12 +89,12 @@ def sorted_header(header: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
-def find_model(path: Path) -> Path:
+def find_model(path: Path, option: str = "--model") -> Path:
     """Return the model file at a path: the path itself, or the model of a run folder.
 
-    Raises NmtError if there is no file to read.
+    option: with which a user names it. Raises NmtError if there is no file to read.
     """
-    what, fix = "the model", "name another with --model"
+    what, fix = "the model", f"name another with {option}"
     try:
         if stat.S_ISDIR(path.stat().st_mode):
             if is_present(path / MANIFEST):

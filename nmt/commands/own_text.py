@@ -49,7 +49,7 @@ def trained_model(path: Path) -> "TrainedModel":
     from nmt.artifacts.model_file import find_model
     from nmt.recipe.fine_tuning import read_trained
 
-    return read_trained(find_model(path))
+    return read_trained(find_model(path, "--init-from"))
 
 
 def choose_languages(

@@ -120,9 +120,17 @@ class Output:
         self._on_write = on_write
 
     def write(self, texts: Sequence[str], lines: int) -> None:
-        """Write the texts of so many further lines of the source, for a reader to see them now."""
-        self._stream.writelines(texts)
-        self._stream.flush()
+        """Write the texts of so many further lines of the source, for a reader to see them now.
+
+        Raises NmtError if the file cannot be written.
+        """
+        try:
+            self._stream.writelines(texts)
+            self._stream.flush()
+        except OSError as error:
+            if self._path is None:
+                raise  # stdout, perhaps closed by its reader
+            raise NmtError(f"cannot write {self._path}: {error.strerror}") from error
         size = self._path.stat().st_size if self._path else 0
         self.done = Done(self.done.lines + lines, size)
         if self._on_write is not None:

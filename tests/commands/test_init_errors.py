@@ -155,3 +155,10 @@ def test_text_in_place_of_a_recipe_hints_at_init(
     code, message = outcome(nmt(command, "c.toml"))  # a recipe with a mistake
     assert code == 1
     assert "nmt init" not in message
+
+
+def test_a_missing_model_is_named_with_its_option(nmt: Run, tmp_path: Path) -> None:
+    files = write(tmp_path, text(30))
+    for command in ("init", "train"):
+        found = outcome(nmt(command, *files, "--init-from", "nosuch"))
+        assert found == (1, "nmt: the model nosuch does not exist; name another with --init-from\n")
