@@ -118,6 +118,7 @@ def text_differences(name: str, train: SideFacts, dev: DevFacts) -> Iterator[str
     means = [dev.tokens / dev.segments, train.tokens / train.segments]
     if max(means) > MOST_LENGTH_RATIO * min(means):
         yield f"dev {name} have {means[0]:.1f} tokens on average, training {name} {means[1]:.1f}"
-    unknown, usual = dev.unknown / dev.tokens, train.unknown / train.tokens
+    unknown = dev.unknown / dev.tokens
+    usual = max(train.unknown, train.once) / train.tokens  # in a small text, much is new
     if unknown > MOST_UNKNOWN and unknown > 2 * usual:
         yield f"{100 * unknown:.1f} % of the tokens in dev {name} are unknown"

@@ -24,6 +24,9 @@ class SideFacts:
     tokens: int  # without EOS
     unknown: int  # tokens outside the vocabulary
     entropy: float  # nats a token with EOS: the loss of a model that knows only frequencies
+    once: int = (
+        0  # tokens that occur once; by Good and Turing, as many new ones come in such a text
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def side_facts(counts: Counts, segments: int) -> SideFacts:
     total = int(counts.sum())
     seen = counts[counts > 0]
     entropy = float(numpy.log(total) - (seen * numpy.log(seen)).sum() / total) if total else 0.0
-    return SideFacts(segments, total - segments, int(counts[UNK]), entropy)
+    once = int((counts == 1).sum())
+    return SideFacts(segments, total - segments, int(counts[UNK]), entropy, once)
 
 
 def dev_facts(segments: Sequence[Sequence[int]], counts: Counts) -> DevFacts:

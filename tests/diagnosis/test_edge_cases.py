@@ -199,3 +199,12 @@ def test_r_drop_does_not_count_in_the_training_loss() -> None:
 def test_lines_that_no_training_writes_are_no_exception() -> None:
     odd = [dev(0, 4.0, 20.0), dev(-5, 4.0, 21.0), dev(100, 3.0, math.nan)]
     assert kinds(*odd, *LEARNED, dev(500, 2.5, 22.0), dev(1000, 2.0, 23.0)) == []
+
+
+def test_new_characters_of_a_small_text_are_usual() -> None:
+    unknown = replace(DEV, unknown=4)
+    assert kinds(facts=replace(FACTS, dev=(unknown, DEV))) == ["unlike_dev_set"]
+    small = replace(
+        SIDE, once=30
+    )  # 3 % of the tokens occur once, and 4 % of the dev tokens are new
+    assert kinds(facts=replace(FACTS, sides=(small, SIDE), dev=(unknown, DEV))) == []
