@@ -158,7 +158,7 @@ def check_models(
     check_named_once({"--model": models, "--reverse-model": reverse_models})
     if method == "diversification":
         if not models and not reverse_models:
-            raise UsageError("nothing to translate with: name a --model or a --reverse-model")
+            raise UsageError("no model is given; name one with --model or --reverse-model")
         return
     if target is not None:
         raise UsageError(f"{method} takes one text, but {target} is given, too; leave it out")
@@ -168,7 +168,7 @@ def check_models(
             " --reverse-model"
         )
     if not models:
-        raise UsageError(f"nothing to translate {text} with: name a --model")
+        raise UsageError(f"no model is given to translate {text}; name one with --model")
 
 
 def check_recipes(recipe: str | None, new_recipe: Path | None, tag: str | None) -> None:

@@ -186,10 +186,10 @@ def test_what_does_not_fit_is_one_sentence(
     (tmp_path / "taken.toml").write_text("not a recipe")
     (tmp_path / "out.en").write_text("mine\n")
     cases = {
-        (*back,): "name a --model",
+        (*back,): "name one with --model",
         (*back, "--reverse-model", reverse): "name each with --model",
         ("self-training", mono, mono, *model, *out): "takes one text",
-        ("diversification", mono, mono, *out): "nothing to translate with",
+        ("diversification", mono, mono, *out): "no model is given",
         (*back, *model, *model): "is named twice",
         (*back, *model, "--recipe", tiny): "need each other",
         (*back, *model, "--tag", "<X>"): "add --recipe and --write-recipe",
