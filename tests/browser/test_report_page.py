@@ -226,7 +226,7 @@ def test_a_page_of_a_real_run(browser: Browser, demo: Path) -> None:
 def test_findings_are_shown_with_what_to_do(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
-    """What a finding quotes from a translation is text, never markup."""
+    """Text that a finding quotes from a translation is never markup."""
     lines = run.read_metrics()
     for line in lines:
         for sample in line.get("samples", []):
