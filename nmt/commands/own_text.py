@@ -106,7 +106,7 @@ def is_terminal() -> bool:
 def text_of(names: Sequence[str]) -> "GivenText | None":
     """Return the text that the arguments name; None if they name a recipe, a run or nothing.
 
-    Raises UsageError for more names, or for two that are not files.
+    Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
     """
     from nmt.text.given_text import GivenText
 
@@ -116,6 +116,12 @@ def text_of(names: Sequence[str]) -> "GivenText | None":
         raise UsageError(
             f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
             f" given{'' if are_files else ' that are no files'}"
+        )
+    recipes = [str(path) for path in paths if path.suffix == ".toml"]
+    if len(paths) == 2 and recipes:
+        raise UsageError(
+            f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
+            " texts"
         )
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
         return GivenText(*paths)
@@ -179,7 +185,8 @@ def print_made(made: "FirstRecipe", wish: "Wish") -> None:
     if made.sets:
         sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
         repeated = facts.pairs - sum(made.sets.values())
-        left_out = f", so {repeated:,} pairs are left out" if repeated else ""
+        more = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
+        left_out = f", so {more} left out" if repeated else ""
         clean = "no two sets share a near duplicate"
         if made.shared:  # by the dev and the test set that the user gave
             clean = "the training text has no near duplicate of another set"

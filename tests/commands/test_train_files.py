@@ -189,6 +189,7 @@ def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
         ([*files, files[0]], "but 3 names were given"),
         (["pocket", "pocket"], "but 2 names were given that are no files"),
         ([files[0], files[0]], "is given as source and as target"),
+        (["mine.toml", files[1]], "mine.toml is a recipe by its name"),
         (["pocket", "--source-language", "en"], "are for SOURCE and TARGET"),
         ([*files, "--run", "c.en"], "is a file; name a folder"),
     ):
