@@ -97,6 +97,10 @@ class SyntheticSubwords:
         """Return no ids."""
         return []
 
+    def tag_ids(self) -> list[int]:
+        """Return no ids."""
+        return []
+
 
 class SyntheticTokenizer(SimpleNamespace):
     """Stand in for a tokenizer where a `Translator` is given ids."""

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy
 import pytest
@@ -20,7 +21,8 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", "data")
     for side, name in (("source", "train.en"), ("target", "train.de")):
-        lines = [f"{line} {number}" for number in range(20) for line in TEXTS[side]]
+        # Letters: pairs that differ in digits only are near duplicates.
+        lines = [f"{line} {letter}" for letter in ascii_lowercase[:20] for line in TEXTS[side]]
         (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tmp_path
 
