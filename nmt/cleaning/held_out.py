@@ -142,8 +142,9 @@ def hold_out(rows: Rows, sizes: Sizes, *, name: str, fix: str) -> Plan:
     dev, test = (share if size is None else size for size in (sizes.dev, sizes.test))
     if dev + test > len(drawn) or dev + test >= count:
         raise NmtError(
-            f"{name} has {len(drawn):,} group{'s' * (len(drawn) != 1)} of near duplicates that can"
-            f" be held out, too few for {dev + test:,} pairs and a training text; {fix}"
+            f"{name} has {len(drawn):,} pair{'s' * (len(drawn) != 1)} that can be held out, too few"
+            f" for {dev + test:,} and a training text: near duplicates count as one pair, and more"
+            f" than {LARGEST_GROUP} of them are never held out; {fix}"
         )
     sets = numpy.zeros(len(rows.usable), numpy.int8)
     sets[drawn[:dev]] = SETS.index("dev")

@@ -28,7 +28,7 @@ def damaged() -> Iterator[Any]:
         "one source",
         b"a\n" * 50,
         b"b\n" * 50,
-        "0 groups of near duplicates that can be held out, too few for",
+        "0 pairs that can be held out, too few for",
     )
 
 

@@ -112,7 +112,7 @@ def test_mistakes_are_explained_and_nothing_is_written(nmt: Run, tmp_path: Path)
     files = write(tmp_path, corpus(20))
     prefix = ("-o", f"{tmp_path}/m/")
     few = nmt("split", *files, *prefix, "--dev", 10, "--test", 10)
-    assert (few.code, "20 groups of near duplicates" in few.err) == (1, True)
+    assert (few.code, "20 pairs that can be held out" in few.err) == (1, True)
     assert nmt("split", *files).code == 2
     assert nmt("split", *files, "-o", "").code == 2
     assert nmt("split", *files, *prefix, "--dev", -1).code == 2
