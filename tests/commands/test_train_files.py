@@ -49,7 +49,7 @@ def test_a_text_that_is_too_small_to_hold_out_sets_names_a_command_that_takes_th
 ) -> None:
     result = train(nmt, *write(tmp_path, PAIRS[:1]))
     assert result.code == 1
-    assert "has 1 group of near duplicates" in result.err
+    assert "has 1 pair that can be held out" in result.err
     assert result.err.endswith("give `nmt init` a dev and a test set with --dev and --test\n")
     assert not Path("data").exists()
 
