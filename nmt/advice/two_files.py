@@ -86,7 +86,7 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
     if changed:
         raise UsageError(
             f"{' and '.join(changed)} changed since {wish.output} was written; `nmt train {recipe}`"
-            f" trains on the old text; to start anew, move {wish.output}, {wish.folder} and"
+            f" trains on the old text; to start again, move {wish.output}, {wish.folder} and"
             f" {run.path} away"
         )
     if known.init_from != now.init_from:

@@ -11,6 +11,7 @@ from nmt.text.shards import Shard
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 BLOCK_PAIRS = 1 << 16  # pairs that are counted at once, to bound memory
+MOST_BLOCKS = 16  # a million pairs: more would delay the start and change no finding
 RARE = 10  # a token that is seen less often is rare
 
 Counts = NDArray[numpy.int64]
@@ -18,7 +19,7 @@ Counts = NDArray[numpy.int64]
 
 @dataclass(frozen=True)
 class SideFacts:
-    """Describe the tokens of one side of the training text."""
+    """Describe the tokens of one side of the training text, or of the part that was counted."""
 
     segments: int
     tokens: int  # without EOS
@@ -62,9 +63,8 @@ def token_facts(
     tokenizer: Tokenizer,
     dev_pairs: Sequence[tuple[str, str]] = (),
 ) -> TokenFacts:
-    """Return the facts of prepared text, which is read once, block by block."""
-    counts = count_tokens(shards, len(tokenizer))  # (2, V)
-    pairs = sum(map(len, shards))
+    """Return the facts of prepared text; of a large text, about a million pairs are read."""
+    counts, pairs = count_tokens(shards, len(tokenizer))
     sides = [side_facts(each, pairs) for each in counts]
     dev = None
     if dev_pairs:
@@ -80,20 +80,25 @@ def token_facts(
     return TokenFacts((sides[0], sides[1]), vocabularies(counts, tokenizer), dev)
 
 
-def count_tokens(shards: Sequence[Shard], vocab_size: int) -> Counts:
-    """Return how often each token occurs on each side (2, V), EOS included."""
+def count_tokens(shards: Sequence[Shard], vocab_size: int) -> tuple[Counts, int]:
+    """Return how often each token occurs on each side (2, V), EOS included, and in how many pairs.
+
+    If the text has more than MOST_BLOCKS blocks of pairs, blocks at equal distances are counted.
+    """
     counts = numpy.zeros(2 * vocab_size, numpy.int64)
-    for shard in shards:
-        for first in range(0, len(shard), BLOCK_PAIRS):
-            last = min(first + BLOCK_PAIRS, len(shard))
-            offsets = shard.offsets[2 * first : 2 * last + 1]
-            ids = shard.ids[offsets[0] : offsets[-1]].astype(numpy.int64)
-            shift = numpy.tile([0, vocab_size], last - first)  # the target counts follow
-            ids += numpy.repeat(shift, numpy.diff(offsets))
-            counts += numpy.bincount(ids, minlength=2 * vocab_size)
+    blocks = [(each, first) for each in shards for first in range(0, len(each), BLOCK_PAIRS)]
+    pairs = 0
+    for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
+        last = min(first + BLOCK_PAIRS, len(shard))
+        offsets = shard.offsets[2 * first : 2 * last + 1]
+        ids = shard.ids[offsets[0] : offsets[-1]].astype(numpy.int64)
+        shift = numpy.tile([0, vocab_size], last - first)  # the target counts follow
+        ids += numpy.repeat(shift, numpy.diff(offsets))
+        counts += numpy.bincount(ids, minlength=2 * vocab_size)
+        pairs += last - first
     sides = counts.reshape(2, vocab_size)
-    sides[:, EOS] += sum(map(len, shards))
-    return sides
+    sides[:, EOS] += pairs
+    return sides, pairs
 
 
 def side_facts(counts: Counts, segments: int) -> SideFacts:

@@ -43,6 +43,17 @@ def test_tokens_are_counted_on_each_side_with_their_ends(prepared: Prepared) -> 
     assert facts.dev is None
 
 
+def test_blocks_at_equal_distances_stand_for_a_large_text(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs 1 and 2, 5 and 6, 9 and 10 are counted: four of "sun", two of "moon"."""
+    monkeypatch.setattr("nmt.diagnosis.token_facts.BLOCK_PAIRS", 2)
+    monkeypatch.setattr("nmt.diagnosis.token_facts.MOST_BLOCKS", 3)
+    source, target = token_facts(prepared.shards, prepared.tokenizer).sides
+    assert (source.segments, source.tokens, target.tokens) == (6, 6, 8)
+    assert source.entropy == pytest.approx(entropy(4, 2, 6))
+
+
 def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> None:
     facts = token_facts(prepared.shards, prepared.tokenizer, [("moon cloud", "luna")])
     assert facts.dev is not None
