@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from nmt.decoding.marked import Mark
 from nmt.errors import UsageError
 from nmt.system.reading import check_file
 from nmt.text.corpus import read_lines
@@ -17,6 +18,7 @@ class Request(NamedTuple):
 
     text: str
     prefix: str = ""  # the translation must begin with it
+    marks: tuple[Mark, ...] = ()  # of the text; each candidate has them too, at their places
 
 
 RequestsOf = Callable[[Sequence[str]], list[Request]]  # of the next lines of the source

@@ -6,6 +6,7 @@ from itertools import chain, zip_longest
 from typing import NamedTuple
 
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.marked import Mark
 from nmt.text.tokenizer import EOS, SubwordModel
 
 
@@ -34,6 +35,7 @@ class Candidate:
     tokens: tuple[Token, ...] = ()  # if their scores are wanted
     # What `decode.mbr` chooses by: the mean score, from 0 to 100, with the candidates as references
     utility: float | None = None
+    marks: tuple[Mark, ...] = ()  # of the text, if the segment has some
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""Texts with marks: the parts that no model translates, such as tags, placeholders and addresses.
+
+A format finds the marks of a segment; `marks` places them in its translation.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+
+class Kind(Enum):
+    """How a mark belongs to the words beside it."""
+
+    OPEN = "open"  # begins what the next unpaired CLOSE ends, as <b> does
+    CLOSE = "close"
+    ALONE = "alone"  # stands for itself, as %s, <br/> and an address do
+
+
+class Mark(NamedTuple):
+    """A part of a text that is not translated."""
+
+    begin: int  # of its characters in the text
+    end: int
+    kind: Kind = Kind.ALONE
+
+
+class Marked(NamedTuple):
+    """A text and its marks, in order and apart from each other."""
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+
+    def parts(self) -> Iterator[tuple[str, bool]]:
+        """Yield the parts of the text in order, each with whether it is a mark; none is empty."""
+        end = 0
+        for mark in self.marks:
+            if mark.begin > end:
+                yield self.text[end : mark.begin], False
+            yield self.text[mark.begin : mark.end], True
+            end = mark.end
+        if len(self.text) > end:
+            yield self.text[end:], False
+
+    def mark_texts(self) -> list[str]:
+        """Return the texts of the marks."""
+        return [self.text[each.begin : each.end] for each in self.marks]
+
+    def without_marks(self) -> str:
+        """Return the text between the marks, as a whole."""
+        return "".join(part for part, is_mark in self.parts() if not is_mark)
+
+    def slice(self, begin: int, end: int) -> "Marked":
+        """Return a part of the text with the marks in it; no mark may cross its ends."""
+        inside = (each for each in self.marks if begin <= each.begin and each.end <= end)
+        moved = tuple(Mark(each.begin - begin, each.end - begin, each.kind) for each in inside)
+        return Marked(self.text[begin:end], moved)
+
+
+def joined(texts: "list[Marked]") -> Marked:
+    """Return several texts as one, with the marks of all."""
+    marks: list[Mark] = []
+    begin = 0
+    for text in texts:
+        marks += [Mark(begin + each.begin, begin + each.end, each.kind) for each in text.marks]
+        begin += len(text.text)
+    return Marked("".join(each.text for each in texts), tuple(marks))

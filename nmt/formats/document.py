@@ -1,0 +1,120 @@
+"""What a format makes of a file: segments to translate, and everything that stays as it is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from nmt.decoding.marked import Marked
+from nmt.formats.encoding import Encoding
+
+NO_SYNTAX: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says about the files, and the languages of the model."""
+
+    source_language: str = ""  # ISO 639 codes, such as "en"; "": not known
+    target_language: str = ""
+    columns: tuple[str, ...] = ()  # of a table: names, or numbers from 1; empty: all
+    translates_all: bool = False  # entries too that are translated already
+
+
+DEFAULTS = Options()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A text of a file that is translated by itself: a paragraph, a cell, a message."""
+
+    source: Marked  # without the escapes of the format; its marks are those that the format knows
+    place: str = ""  # where it is in the file, for messages, such as "line 12"
+    context: str = ""  # what tells equal texts apart, such as a key or a message context
+    is_heading: bool = False
+    is_one: bool = False  # never split into sentences: a label, a subtitle
+    # The placeholders that may stand in it: names of `placeholders.SYNTAXES`.
+    syntax: frozenset[str] = NO_SYNTAX
+
+
+class Finding(NamedTuple):
+    """What a user should look at in a translated file."""
+
+    place: str  # as that of a segment
+    message: str  # a sentence without its end, such as "the subtitle has 21 characters a second"
+
+
+class Joined(NamedTuple):
+    """The content of a translated file, and what a user should look at."""
+
+    content: bytes
+    findings: tuple[Finding, ...] = ()
+
+
+class Document(Protocol):
+    """A file that was read."""
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        """Texts to translate, in the order of the file."""
+        ...
+
+    def join(self, translations: Sequence[Marked | None]) -> Joined:
+        """Return the file with a translation of each segment; None leaves one as it is.
+
+        If every translation equals its source, the content is that of the file, byte for byte.
+        """
+        ...
+
+
+# Returns what is written for a translation: escaped as the format demands, the marks as they are.
+Write = Callable[[Marked], str]
+
+
+def escaped(translation: Marked, escape: Callable[[str], str]) -> str:
+    """Return a translation with everything but its marks escaped."""
+    return "".join(part if is_mark else escape(part) for part, is_mark in translation.parts())
+
+
+class Hole(NamedTuple):
+    """A place in a file that holds the text of a segment."""
+
+    segment: int
+    raw: str  # what the file has there
+    write: Write
+
+
+@dataclass
+class Skeleton:
+    """A text file: what stays as it is, and holes for translations. Formats fill it in order."""
+
+    encoding: Encoding
+    segments: list[Segment] = field(default_factory=list)
+    _parts: list[str | Hole] = field(default_factory=list)
+
+    def keep(self, raw: str) -> None:
+        """Add a text that stays as it is."""
+        self._parts.append(raw)
+
+    def translate(self, raw: str, segment: Segment, write: Write) -> None:
+        """Add the text of a segment, which `write` encodes again."""
+        self._parts.append(Hole(len(self.segments), raw, write))
+        self.segments.append(segment)
+
+    def repeat(self, raw: str, segment: int, write: Write) -> None:
+        """Add one more place for the translation of a segment that was added before."""
+        self._parts.append(Hole(segment, raw, write))
+
+    def join(self, translations: Sequence[Marked | None]) -> Joined:
+        """Return the file with a translation of each segment; see `Document.join`."""
+        return Joined(self.encoding.encode(self.text(translations)))
+
+    def text(self, translations: Sequence[Marked | None]) -> str:
+        """Return the text of the file with a translation of each segment."""
+        return "".join(
+            part if isinstance(part, str) else self._filled(part, translations[part.segment])
+            for part in self._parts
+        )
+
+    def _filled(self, hole: Hole, translation: Marked | None) -> str:
+        is_same = translation is None or translation == self.segments[hole.segment].source
+        return hole.raw if is_same or translation is None else hole.write(translation)

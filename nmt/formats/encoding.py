@@ -1,0 +1,72 @@
+"""Decode the content of text files, and encode it again in the same way."""
+
+import codecs
+from typing import NamedTuple
+
+from nmt.errors import NmtError
+
+# Longer marks first: that of UTF-32 begins with that of UTF-16.
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class Encoding(NamedTuple):
+    """How a text file is encoded."""
+
+    name: str = "utf-8"
+    mark: bytes = b""  # the byte order mark that the file begins with
+
+    def encode(self, text: str) -> bytes:
+        """Return the bytes of a text; raises NmtError for a character that it cannot write."""
+        try:
+            return self.mark + text.encode(self.name)
+        except UnicodeEncodeError as error:
+            character = text[error.start]
+            raise NmtError(
+                f"the encoding {self.name} of the file has no {character!r} (U+"
+                f"{ord(character):04X}), which the translation needs; save the file in UTF-8"
+            ) from error
+
+
+UTF_8 = Encoding()
+
+
+def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
+    """Return the text of a file and its encoding: by its byte order mark, else as declared.
+
+    declared: the name that the file gives, or "" for UTF-8. Line ends stay as they are.
+
+    Raises:
+        NmtError: for bytes that are not in the encoding, or an unknown encoding.
+    """
+    for mark, name in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return decode_as(content, Encoding(name, mark))
+    try:
+        name = codecs.lookup(declared or "utf-8").name
+        is_text = codecs.lookup(name)._is_text_encoding
+    except LookupError:
+        is_text = False
+    if not is_text:
+        raise NmtError(
+            f"there is no encoding {declared!r}; save the file in UTF-8 and say so in it"
+        )
+    return decode_as(content, Encoding(name))
+
+
+def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
+    """Return the text of a file in a known encoding; raises NmtError, with the line, if it isn't."""
+    try:
+        return content[len(encoding.mark) :].decode(encoding.name), encoding
+    except UnicodeDecodeError as error:
+        begin = len(encoding.mark) + error.start
+        line = content.count(b"\n", 0, begin) + 1
+        raise NmtError(
+            f"line {line}: the bytes at offset {begin:,} are not {encoding.name}; save the file in"
+            " UTF-8"
+        ) from error

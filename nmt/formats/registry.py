@@ -1,0 +1,60 @@
+"""The formats by name: which files they are for, and where they are read."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nmt.errors import UsageError
+from nmt.formats.document import Document, Options
+
+Read = Callable[[bytes, Options], Document]
+
+LINES = "lines"  # each line of a plain text file is a segment, as for every other command
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of files; its module in `kinds` has `read`."""
+
+    name: str
+    suffixes: tuple[str, ...]  # of the names of its files, in lower case
+    title: str  # for help texts
+    module: str = ""  # in `nmt.formats.kinds`; "": as the name
+    is_binary: bool = False  # no terminal can show it
+    package: str = ""  # that must be installed, by its name for `import`
+
+    def read(self, content: bytes, options: Options) -> Document:
+        """Return the document of a file's content.
+
+        Raises:
+            NmtError: if the content is not of this format, without the name of the file; or if the
+                package is missing.
+        """
+        module = importlib.import_module(f"nmt.formats.kinds.{self.module or self.name}")
+        read: Read = module.read
+        return read(content, options)
+
+
+FORMATS = {each.name: each for each in (Format("text", (), "prose: paragraphs of sentences"),)}
+
+
+def format_of(path: Path, name: str | None) -> Format | None:
+    """Return the format of a file: the one with this name, else by the path; None for lines.
+
+    Raises UsageError for an unknown name.
+    """
+    if name is not None:
+        if name != LINES and name not in FORMATS:
+            known = ", ".join([LINES, *FORMATS])
+            raise UsageError(f"there is no format {name!r}; the formats are: {known}")
+        return FORMATS.get(name)
+    # The longest suffix counts: page.strings.xml is not what strings.xml is.
+    lowered = path.name.lower()
+    found = [
+        (len(suffix), each)
+        for each in FORMATS.values()
+        for suffix in each.suffixes
+        if lowered.endswith(suffix)
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
