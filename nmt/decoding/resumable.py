@@ -122,7 +122,9 @@ class Resumption:
     def add(self, requests: Sequence[Request]) -> None:
         """Take notice of requests whose translations follow."""
         for request in requests:
-            self._digest.update("\n".join((*request, "")).encode(errors="surrogatepass"))
+            self._digest.update(
+                "\n".join((request.text, request.prefix, "")).encode(errors="surrogatepass")
+            )
 
     def save_begun(self) -> None:
         """Write the record of earlier processes again: what they did is not read yet."""

@@ -60,7 +60,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
 
 
 def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
-    """Return the text of a file in a known encoding; raises NmtError, with the line, if it isn't."""
+    """Return the text of a file in a known encoding; raises NmtError with the line if not."""
     try:
         return content[len(encoding.mark) :].decode(encoding.name), encoding
     except UnicodeDecodeError as error:
