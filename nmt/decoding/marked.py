@@ -22,6 +22,12 @@ class Mark(NamedTuple):
     begin: int  # of its characters in the text
     end: int
     kind: Kind = Kind.ALONE
+    # Found in a text that the format escapes, as %s and addresses are; False: the format's own.
+    is_text: bool = False
+
+    def moved(self, places: int) -> "Mark":
+        """Return the mark so many characters later."""
+        return self._replace(begin=self.begin + places, end=self.end + places)
 
 
 class Marked(NamedTuple):
@@ -52,8 +58,11 @@ class Marked(NamedTuple):
     def slice(self, begin: int, end: int) -> "Marked":
         """Return a part of the text with the marks in it; no mark may cross its ends."""
         inside = (each for each in self.marks if begin <= each.begin and each.end <= end)
-        moved = tuple(Mark(each.begin - begin, each.end - begin, each.kind) for each in inside)
-        return Marked(self.text[begin:end], moved)
+        return Marked(self.text[begin:end], tuple(each.moved(-begin) for each in inside))
+
+    def of_format(self) -> "Marked":
+        """Return the text with the marks of the format alone; the others are text like any."""
+        return Marked(self.text, tuple(each for each in self.marks if not each.is_text))
 
 
 def joined(texts: "list[Marked]") -> Marked:
@@ -61,6 +70,6 @@ def joined(texts: "list[Marked]") -> Marked:
     marks: list[Mark] = []
     begin = 0
     for text in texts:
-        marks += [Mark(begin + each.begin, begin + each.end, each.kind) for each in text.marks]
+        marks += [each.moved(begin) for each in text.marks]
         begin += len(text.text)
     return Marked("".join(each.text for each in texts), tuple(marks))
