@@ -15,6 +15,10 @@ BYTE_ORDER_MARKS = (
 )
 
 
+# Python has these for other purposes; some take quadratic time.
+NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+
+
 class Encoding(NamedTuple):
     """How a text file is encoded."""
 
@@ -49,7 +53,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
             return decode_as(content, Encoding(name, mark))
     try:
         name = codecs.lookup(declared or "utf-8").name
-        is_text = codecs.lookup(name)._is_text_encoding
+        is_text = codecs.lookup(name)._is_text_encoding and name not in NOT_OF_FILES
     except LookupError:
         is_text = False
     if not is_text:
