@@ -3,8 +3,10 @@
 A format finds the marks of a segment; `marks` places them in its translation.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from enum import Enum
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 
@@ -57,7 +59,8 @@ class Marked(NamedTuple):
 
     def slice(self, begin: int, end: int) -> "Marked":
         """Return a part of the text with the marks in it; no mark may cross its ends."""
-        inside = (each for each in self.marks if begin <= each.begin and each.end <= end)
+        first = bisect_left(self.marks, begin, key=lambda each: each.begin)
+        inside = takewhile(lambda each: each.end <= end, islice(self.marks, first, None))
         return Marked(self.text[begin:end], tuple(each.moved(-begin) for each in inside))
 
     def of_format(self) -> "Marked":

@@ -15,11 +15,25 @@ ISO_639_1 = (
 TWO_LETTERS = frozenset(ISO_639_1.split())
 # Languages without spaces between words need sacreBLEU's own segmentation.
 BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
+# Neither between words nor between sentences. Thai, Lao, Khmer and Burmese have none between words,
+# but some after a sentence.
+WITHOUT_SPACES = frozenset({"zh", "ja", "yue", "wuu", "lzh"})
+SEPARATOR = re.compile("[-_]")
 CODE = re.compile(r"[a-z]{2,3}")
 ENDING = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})*")  # such as de and zh-Hans-CN
 CODE_PAIR = re.compile(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$")  # as in pairs.en-de.tsv
 PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
+
+
+def primary(code: str) -> str:
+    """Return the language of a code with a script or a country: zh for zh-Hans and zh_TW."""
+    return SEPARATOR.split(code, maxsplit=1)[0].lower()
+
+
+def writes_spaces(code: str) -> bool:
+    """Return whether a language has spaces between its sentences; True for an unknown one."""
+    return primary(code) not in WITHOUT_SPACES
 
 
 def bleu_tokenizer(language: str) -> str:

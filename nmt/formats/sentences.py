@@ -1,0 +1,208 @@
+"""Split a paragraph into sentences, and join their translations with the target's spacing.
+
+The package sentencex finds the ends of sentences. It knows the abbreviations of many languages; an
+unknown language has the rules of English. It reads the text without its tags, and with a word in
+place of other marks.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.odd_input import has_words
+from nmt.formats.packages import missing
+from nmt.text.languages import primary, writes_spaces
+
+UNKNOWN = "en"  # the language whose rules hold where none is known
+# Read in place of a mark that stands alone. A word with a capital may begin a sentence.
+WORD, NUMBER, BREAK = "Xx", "1", "\n"
+NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
+BREAK_MARK = re.compile(r"\s*\n\s*|<br\b[^>]*>", re.IGNORECASE)
+
+
+class Paragraph(NamedTuple):
+    """A text and its sentences; spaces and line breaks stand before, between and after them."""
+
+    texts: tuple[Marked, ...]
+    gaps: tuple[Marked, ...]  # one more than texts
+
+    @property
+    def sentences(self) -> list[Marked]:
+        """Sentences that have words; a tag whose partner is in another one is a mark alone."""
+        return [with_lone_tags(each) for each in self.texts if is_translated(each)]
+
+    def join(self, translations: Sequence[Marked], source: str, target: str) -> Marked:
+        """Return the translation of the paragraph.
+
+        translations: one of each of `sentences`. source, target: their languages. If only one of
+        them has spaces between sentences, those of the paragraph are left out, or one is added
+        where there is none. A line break stays.
+        """
+        remaining = iter(translations)
+        texts = [self.gaps[0]]
+        was_translated = False
+        for text, gap in zip(self.texts, self.gaps[1:], strict=True):
+            is_now = is_translated(text)
+            if was_translated and is_now:
+                texts[-1] = respaced(texts[-1], source, target)
+            texts += [with_kinds_of(text, next(remaining)) if is_now else text, gap]
+            was_translated = is_now
+        return joined(texts)
+
+
+def split(source: Marked, language: str, *, is_one: bool = False) -> Paragraph:
+    """Return the sentences of a paragraph, and what stands between them.
+
+    No mark is cut. An opening tag belongs to the sentence after it, a closing tag to the sentence
+    before it. The time is linear in the length. is_one: there is one sentence.
+
+    Raises:
+        NmtError: if sentencex is not installed.
+    """
+    read = readable(source)
+    if not read.text.strip():
+        return Paragraph((), (source,))
+    ends = [] if is_one or not is_translated(source) else sentence_ends(read.text, language)
+    spans = read.spans(ends)
+    tags = [each for each in source.marks if each.kind is not Kind.ALONE]
+    begin, end = spans[0].begin, spans[-1].end
+    before = tags_within(tags, 0, begin)
+    after = tags_within(tags, end, len(source.text))
+    gaps = [
+        Span(0, before[0].begin if before else begin),
+        *(inner_gap(tags, each.end, following.begin) for each, following in pairwise(spans)),
+        Span(after[-1].end if after else end, len(source.text)),
+    ]
+    texts = (source.slice(gap.end, following.begin) for gap, following in pairwise(gaps))
+    return Paragraph(tuple(texts), tuple(source.slice(*gap) for gap in gaps))
+
+
+def is_translated(text: Marked) -> bool:
+    """Return whether a text has words outside its marks."""
+    return has_words(text.without_marks())
+
+
+class Span(NamedTuple):
+    """A part of a text."""
+
+    begin: int
+    end: int
+
+
+class Readable(NamedTuple):
+    """A text as sentencex reads it, and which part of the source each character stands for."""
+
+    text: str
+    begins: list[int]
+    ends: list[int]
+
+    def spans(self, ends: Sequence[int]) -> list[Span]:
+        """Return the sentences in the source, from their ends in the text, without outer spaces."""
+        spans, begin = [], 0
+        for end in [*ends, len(self.text)]:
+            sentence = self.text[begin:end]
+            if sentence.strip():
+                first = begin + len(sentence) - len(sentence.lstrip())
+                last = begin + len(sentence.rstrip()) - 1
+                spans.append(Span(self.begins[first], self.ends[last]))
+            begin = end
+        return spans
+
+
+def readable(source: Marked) -> Readable:
+    """Return a text without tags, and with a word in place of other marks."""
+    read: list[str] = []
+    begins: list[int] = []
+    ends: list[int] = []
+    marks = {each.begin: each for each in source.marks}
+    end = 0
+    for part, is_mark in source.parts():
+        begin, end = end, end + len(part)
+        if not is_mark:
+            read.append(part)
+            begins += range(begin, end)
+            ends += range(begin + 1, end + 1)
+        elif marks[begin].kind is Kind.ALONE:
+            read.append(stand_in(part))
+            begins += [begin] * len(read[-1])
+            ends += [end] * len(read[-1])
+    return Readable("".join(read), begins, ends)
+
+
+def stand_in(mark: str) -> str:
+    """Return what is read in place of a mark that stands alone."""
+    if BREAK_MARK.fullmatch(mark):
+        return BREAK
+    is_number = any(map(str.isdigit, mark)) and not any(map(str.isalpha, mark))
+    return NUMBER if is_number or NUMBER_MARK.fullmatch(mark) else WORD
+
+
+def sentence_ends(text: str, language: str) -> list[int]:
+    """Return where sentences end in a text, in order; the space after them belongs to them."""
+    try:
+        from sentencex import get_sentence_boundaries
+    except ImportError as error:
+        raise missing("splitting sentences", "sentencex") from error
+    # Half of a surrogate pair, which JSON may hold, cannot be encoded. "?" is as long.
+    text = text.encode("utf-8", "replace").decode()
+    found = get_sentence_boundaries(primary(language) or UNKNOWN, text)
+    return sorted(int(each["end_index"]) for each in found)
+
+
+def inner_gap(tags: Sequence[Mark], begin: int, end: int) -> Span:
+    """Return what is between two sentences: all between two words, without the tags."""
+    found = tags_within(tags, begin, end)
+    begin = max((each.end for each in found if each.kind is Kind.CLOSE), default=begin)
+    return Span(begin, min((each.begin for each in found if each.begin >= begin), default=end))
+
+
+def tags_within(tags: Sequence[Mark], begin: int, end: int) -> Sequence[Mark]:
+    """Return the tags in a part of a text, from those of the text."""
+    first = bisect_left(tags, begin, key=lambda each: each.begin)
+    return tags[first : bisect_left(tags, end, first, key=lambda each: each.begin)]
+
+
+def respaced(gap: Marked, source: str, target: str) -> Marked:
+    """Return the gap between two translated sentences from that of their sources."""
+    has_spaces = writes_spaces(target)
+    if has_spaces == writes_spaces(source) or gap.marks or "\n" in gap.text:
+        return gap
+    return Marked(gap.text or " ") if has_spaces else Marked("")
+
+
+def lone_tags(text: Marked) -> set[Mark]:
+    """Return the tags of a text whose partners are not in it."""
+    opened: list[Mark] = []
+    lone: set[Mark] = set()
+    for mark in text.marks:
+        if mark.kind is Kind.OPEN:
+            opened.append(mark)
+        elif mark.kind is Kind.CLOSE and opened:
+            opened.pop()
+        elif mark.kind is Kind.CLOSE:
+            lone.add(mark)
+    return lone.union(opened)
+
+
+def with_lone_tags(text: Marked) -> Marked:
+    """Return a sentence whose tags without a partner are marks alone."""
+    lone = lone_tags(text)
+    marks = (each._replace(kind=Kind.ALONE) if each in lone else each for each in text.marks)
+    return Marked(text.text, tuple(marks))
+
+
+def with_kinds_of(source: Marked, translation: Marked) -> Marked:
+    """Return the translation of a sentence whose lone tags are tags again."""
+    lone = {source.text[each.begin : each.end]: each.kind for each in lone_tags(source)}
+    if not lone:
+        return translation
+    marks = (
+        each._replace(kind=lone.get(translation.text[each.begin : each.end], each.kind))
+        if each.kind is Kind.ALONE
+        else each
+        for each in translation.marks
+    )
+    return Marked(translation.text, tuple(marks))
