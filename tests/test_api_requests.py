@@ -52,7 +52,14 @@ def test_what_is_asked_is_what_the_command_gives(
     write_lines(tiny.with_name("terms"), GLOSSARY)
     models = [skilled_run, skilled_run / "best.safetensors"][: 1 + ensemble]
     chosen = [each for model in models for each in ("--model", model)]
-    more = ["--format", "json", "--set", "decode.max_extra_tokens=20", "--alignments", "aligned"]
+    more = [
+        "--output-format",
+        "json",
+        "--set",
+        "decode.max_extra_tokens=20",
+        "--alignments",
+        "aligned",
+    ]
     ended = run_nmt("translate", source, *chosen, *flags, *more)
     asked = {**asked, "settings": {"max_extra_tokens": 20, **asked.get("settings", {})}}
     found = nmt.load(models).translate(SEGMENTS, **asked, alignments=True)

@@ -45,8 +45,7 @@ def columns_of(
     help="Columns of source and target, if one file has both.  [default: 1,2]",
 )
 @click.option(
-    "--format",
-    "format_name",
+    "--output-format",
     type=click.Choice(("tsv", "json")),
     help="Format of the output.  [default: json with --tokens, else tsv]",
 )
@@ -72,7 +71,7 @@ def command(
     models: tuple[Path, ...],
     output: Path | None,
     columns: tuple[int, int] | None,
-    format_name: str | None,
+    output_format: str | None,
     tokens: bool,
     pieces: bool,
     on_bad_line: str,
@@ -91,7 +90,7 @@ def command(
     A line has four columns. log_prob is the natural logarithm of the target's probability.
     mean_log_prob is log_prob divided by length. score is log_prob divided by the length penalty, as
     in `nmt translate`. length is the number of tokens, the end of the sentence counted. With
-    --format json, a line is an object with these names. --tokens adds "tokens": [{"piece",
+    --output-format json, a line is an object with these names. --tokens adds "tokens": [{"piece",
     "log_prob"}, ...]. A blank pair has 0 everywhere.
 
     A character of a target that is not in the vocabulary counts as the unknown token. Long segments
@@ -113,7 +112,7 @@ def command(
     from nmt.decoding.pair_scores import choose_line
     from nmt.decoding.pairs import check_pairs
 
-    line_of = choose_line(format_name, tokens=tokens)
+    line_of = choose_line(output_format, tokens=tokens)
     check_pairs(source, target, columns, output)
 
     from nmt.decoding.models import load_models

@@ -82,12 +82,11 @@ if TYPE_CHECKING:
     "--n-best",
     type=int,
     help="Write the N best translations of each line, or N samples, with scores, as JSON or as"
-    " --format says."
+    " --output-format says."
     "  [default: the best translation]",
 )
 @click.option(
-    "--format",
-    "format_name",
+    "--output-format",
     type=click.Choice(("text", "json", "moses", "tsv")),
     help="Format of the output.  [default: json with --n-best or --token-scores, else text]",
 )
@@ -136,7 +135,7 @@ def command(
     prefix_column: bool,
     glossary: Path | None,
     n_best: int | None,
-    format_name: str | None,
+    output_format: str | None,
     token_scores: bool,
     flags_file: Path | None,
     strict: bool,
@@ -185,7 +184,7 @@ def command(
       echo "The old woman reads a letter." | nmt translate
       nmt translate in.en --model runs/multi30k_en_de --output out.de --beam-size 8
       nmt translate in.en --model runs/one --model runs/other
-      nmt translate in.en --n-best 4 --format moses
+      nmt translate in.en --n-best 4 --output-format moses
       nmt translate in.en --output out.de --alignments out.align
       nmt translate in.en --output out.de --on-bad-line blank --keep-partial
       nmt translate in.en --sample --top-p 0.9 --n-best 5
@@ -206,7 +205,7 @@ def command(
 
     if interactive:
         check_interactive(options_beside(*SEARCH_OPTIONS))
-    lines_of = choose_format(format_name, n_best, token_scores=token_scores)
+    lines_of = choose_format(output_format, n_best, token_scores=token_scores)
     requests = requests_of(file, prefix, prefix_column=prefix_column, is_whole=part is None)
     terms = read_glossary(glossary, beside=(file, prefix))
     check_text_files(file, output, keep_partial=keep_partial, resume=resume, alignments=alignments)

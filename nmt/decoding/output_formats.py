@@ -91,11 +91,13 @@ def choose_format(name: str | None, n_best: int | None, *, token_scores: bool) -
     """
     if name == "text" and (n_best or 1) > 1:
         raise UsageError(
-            f"--format text holds one translation but --n-best asks for {n_best}; add --format"
-            " json, moses or tsv"
+            f"--output-format text holds one translation but --n-best asks for {n_best}; add"
+            " --output-format json, moses or tsv"
         )
     if name not in (None, "json") and token_scores:
-        raise UsageError(f"--format {name} cannot hold --token-scores; use --format json")
+        raise UsageError(
+            f"--output-format {name} cannot hold --token-scores; use --output-format json"
+        )
     if token_scores:
         return partial(json_line, with_tokens=True)
     return FORMATS[name or ("text" if n_best is None else "json")]

@@ -61,7 +61,7 @@ def choose_line(name: str | None, *, tokens: bool) -> LineOf:
     Raises UsageError if the format cannot hold them.
     """
     if name == "tsv" and tokens:
-        raise UsageError("--format tsv cannot hold --tokens; use --format json")
+        raise UsageError("--output-format tsv cannot hold --tokens; use --output-format json")
     if name == "json" or tokens:
         return partial(json_line, with_tokens=tokens)
     return tsv_line

@@ -160,7 +160,9 @@ def test_tokens_as_json(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
     source, target, _ = write_pairs(tmp_path)
     plain = numbers(score(nmt, skilled_run, source, target, "--length-penalty", 0))
     found = score(nmt, skilled_run, source, target, "--tokens", "--length-penalty", 0).out
-    brief = score(nmt, skilled_run, source, target, "--format", "json", "--length-penalty", 0).out
+    brief = score(
+        nmt, skilled_run, source, target, "--output-format", "json", "--length-penalty", 0
+    ).out
     for line, short, row in zip(found.splitlines(), brief.splitlines(), plain, strict=True):
         each = json.loads(line)
         tokens = each.pop("tokens")
@@ -288,7 +290,10 @@ def test_pairs_are_scored_as_they_arrive(tiny_run: Path) -> None:
     [
         (["in.src", "in.tgt", "--columns", "1,2"], "--columns is for one file with columns"),
         (["in.tsv", "--columns", "1"], "'1' is not two numbers of columns, such as 1,2"),
-        (["in.tsv", "--tokens", "--format", "tsv"], "--format tsv cannot hold --tokens"),
+        (
+            ["in.tsv", "--tokens", "--output-format", "tsv"],
+            "--output-format tsv cannot hold --tokens",
+        ),
         (["-", "-"], "stdin (-) is named twice"),
         (["in.src", "in.tgt", "--output", "in.tgt"], "in.tgt is an input of this command"),
     ],

@@ -1,4 +1,4 @@
-"""`nmt translate --format`: n-best lists as JSON, for Moses's tools and as tab-separated values."""
+"""`nmt translate --output-format`: n-best lists as JSON, for Moses's tools and as tab-separated values."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def translate(nmt: Run, run: Path, *options: object) -> CommandResult:
 
 
 def json_of(nmt: Run, run: Path, *options: object) -> list[list[dict[str, Any]]]:
-    out = translate(nmt, run, *options, "--format", "json").out
+    out = translate(nmt, run, *options, "--output-format", "json").out
     return [json.loads(line)["translations"] for line in out.splitlines()]
 
 
@@ -36,7 +36,7 @@ def test_the_formats_hold_the_same(nmt: Run, skilled_run: Path, source: Path) ->
     """The fields of each line, with the numbers of JSON in six decimals."""
     expected = json_of(nmt, skilled_run, source, "--n-best", 3)
     moses, tsv = (
-        translate(nmt, skilled_run, source, "--n-best", 3, "--format", name).out.splitlines()
+        translate(nmt, skilled_run, source, "--n-best", 3, "--output-format", name).out.splitlines()
         for name in ("moses", "tsv")
     )
     every = [
@@ -61,8 +61,8 @@ def test_the_formats_hold_the_same(nmt: Run, skilled_run: Path, source: Path) ->
 @pytest.mark.parametrize("name", ["json", "moses", "tsv"])
 def test_one_candidate_by_default(nmt: Run, skilled_run: Path, source: Path, name: str) -> None:
     best = translate(nmt, skilled_run, source).out
-    assert translate(nmt, skilled_run, source, "--format", "text", "--n-best", 1).out == best
-    lines = translate(nmt, skilled_run, source, "--format", name).out.splitlines()
+    assert translate(nmt, skilled_run, source, "--output-format", "text", "--n-best", 1).out == best
+    lines = translate(nmt, skilled_run, source, "--output-format", name).out.splitlines()
     assert len(lines) == len(LINES)
     for line, text in zip(lines, best.splitlines(), strict=True):
         assert text in line
@@ -88,7 +88,7 @@ def test_utility_is_a_feature(nmt: Run, skilled_run: Path, source: Path) -> None
         for each in candidates
         if each["text"]
     ]
-    lines = translate(nmt, skilled_run, *options, "--format", "moses").out.splitlines()
+    lines = translate(nmt, skilled_run, *options, "--output-format", "moses").out.splitlines()
     texts = [line for line in lines if line.split(" ||| ")[1]]
     assert len(texts) == len(utilities) == 8
     assert all(one in other for one, other in zip(utilities, texts, strict=True))
@@ -133,7 +133,7 @@ def test_lines_that_cannot_be_read(nmt: Run, skilled_run: Path, tmp_path: Path) 
     source = tmp_path / "in.src"
     source.write_bytes(b"sun\n\xff\nmoon\n")
     for action, expected in (("skip", "000222"), ("blank", "0001222")):
-        options = [source, "--n-best", 3, "--format", "moses", "--on-bad-line", action]
+        options = [source, "--n-best", 3, "--output-format", "moses", "--on-bad-line", action]
         lines = translate(nmt, skilled_run, *options).out.splitlines()
         assert "".join(line.split(" ")[0] for line in lines) == expected
     assert "1 |||  ||| LogProb0= 0.000000 Length0= 0 ||| 0.000000" in lines
@@ -142,10 +142,19 @@ def test_lines_that_cannot_be_read(nmt: Run, skilled_run: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--format", "text", "--n-best", 2], "--format text holds one translation"),
-        (["--format", "text", "--token-scores"], "--format text cannot hold --token-scores"),
-        (["--format", "moses", "--token-scores"], "--format moses cannot hold --token-scores"),
-        (["--format", "tsv", "--n-best", 5], "n-best is 5 but must be from 1 to the beam size, 4"),
+        (["--output-format", "text", "--n-best", 2], "--output-format text holds one translation"),
+        (
+            ["--output-format", "text", "--token-scores"],
+            "--output-format text cannot hold --token-scores",
+        ),
+        (
+            ["--output-format", "moses", "--token-scores"],
+            "--output-format moses cannot hold --token-scores",
+        ),
+        (
+            ["--output-format", "tsv", "--n-best", 5],
+            "n-best is 5 but must be from 1 to the beam size, 4",
+        ),
     ],
 )
 def test_flags_that_contradict_each_other(

@@ -145,7 +145,7 @@ def test_a_translation_that_stops_twice_at_one_place_is_continued(
 
 
 @pytest.mark.parametrize(
-    "flags", [["--format", "moses"], ["--token-scores"], ["--sample"], ["--mbr", "chrf"]]
+    "flags", [["--output-format", "moses"], ["--token-scores"], ["--sample"], ["--mbr", "chrf"]]
 )
 def test_scores_do_not_depend_on_where_a_translation_was_stopped(
     nmt: Run, skilled_run: Path, big: Path, flags: list[str]

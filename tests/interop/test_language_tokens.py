@@ -158,7 +158,9 @@ def test_scores_are_those_of_the_text_with_its_token(
     pairs = tmp_path / "pairs.tsv"
     pairs.write_text(f"{TEXT}\tEin Brief.\n>>nld<< {TEXT}\tEin Brief.\n")
     found = [
-        nmt("score", pairs, "--model", model.path, "--format", "json", *options).out.splitlines()
+        nmt(
+            "score", pairs, "--model", model.path, "--output-format", "json", *options
+        ).out.splitlines()
         for options in (("--target-token", "nld"), ("--target-token", "deu"), ())
     ]
     scores = [[json.loads(line)["log_prob"] for line in lines] for lines in found]
