@@ -1,4 +1,4 @@
-"""`nmt translate --output-format`: n-best lists as JSON, for Moses's tools and as tab-separated values."""
+"""`nmt translate --output-format`: n-best lists as JSON, for Moses's tools, and as tables."""
 
 import json
 import math
