@@ -17,6 +17,7 @@ from nmt.formats.packages import missing
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
+WINDOW = 4000  # characters that sentencex reads at a time
 # Read in place of a mark that stands alone. A word with a capital may begin a sentence.
 WORD, NUMBER, BREAK = "Xx", "1", "\n"
 NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
@@ -141,15 +142,26 @@ def stand_in(mark: str) -> str:
 
 
 def sentence_ends(text: str, language: str) -> list[int]:
-    """Return where sentences end in a text, in order; the space after them belongs to them."""
+    """Return where sentences end in a text, in order; the space after them belongs to them.
+
+    The time of sentencex is quadratic in the length of a text without spaces, so that it reads a
+    window at a time. The next window begins with the last sentence of the one before.
+    """
     try:
         from sentencex import get_sentence_boundaries
     except ImportError as error:
         raise missing("splitting sentences", "sentencex") from error
     # Half of a surrogate pair, which JSON may hold, cannot be encoded. "?" is as long.
     text = text.encode("utf-8", "replace").decode()
-    found = get_sentence_boundaries(primary(language) or UNKNOWN, text)
-    return sorted(int(each["end_index"]) for each in found)
+    code = primary(language) or UNKNOWN
+    ends, begin = [], 0
+    while begin < len(text):
+        window = get_sentence_boundaries(code, text[begin : begin + WINDOW])
+        inner = [begin + int(each["end_index"]) for each in window[:-1]]
+        ends += inner
+        is_last = begin + WINDOW >= len(text)
+        begin = inner[-1] if inner and not is_last else begin + WINDOW
+    return ends
 
 
 def inner_gap(tags: Sequence[Mark], begin: int, end: int) -> Span:

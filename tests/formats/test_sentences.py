@@ -31,6 +31,12 @@ def test_sentences_end_at_marks_but_not_after_abbreviations() -> None:
     ]
 
 
+@pytest.mark.parametrize("sentence", ["你好。", "It is Dr. Smith. ", "a" * 9_999 + ". "])
+def test_a_long_paragraph_has_the_sentences_of_its_parts(sentence: str) -> None:
+    count = 30_000 // len(sentence)
+    assert texts_of(Marked(sentence * count)) == [sentence.strip()] * count
+
+
 def test_an_unknown_language_has_the_rules_of_english() -> None:
     text = Marked("Ask Dr. Smith. 你好。世界！")
     assert texts_of(text, "") == texts_of(text, "en") == ["Ask Dr. Smith.", "你好。", "世界！"]
