@@ -2,14 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.formats.document import Joined, Segment, Write
 from nmt.formats.encoding import BYTE_ORDER_MARKS, Encoding, decode
 from nmt.formats.xml_text import escape_attribute
 from nmt.formats.xml_tree import Element, Ended, parse
@@ -128,56 +126,3 @@ def declared_encoding(content: bytes) -> str:
     name = found[1].decode("ascii", "replace") if found else ""
     # Programs of .NET declare UTF-16 in what they save as UTF-8; here the name is no UTF-16.
     return "" if UNICODE.match(name) else name
-
-
-class Hole(NamedTuple):
-    """A part of an XML file that holds the text of a segment."""
-
-    begin: int
-    end: int
-    segment: int
-    write: Write  # returns XML
-
-
-@dataclass
-class XmlDocument:
-    """An XML file with places for translations. Formats fill it in any order."""
-
-    xml: XmlFile
-    segments: list[Segment] = field(default_factory=list)
-    _holes: list[Hole] = field(default_factory=list)
-    _following: list[tuple[Edit, int | None]] = field(default_factory=list)
-
-    def translate(self, begin: int, end: int, segment: Segment, write: Write) -> int:
-        """Put the translation of a segment in place of a part; return the segment's number."""
-        self._holes.append(Hole(begin, end, len(self.segments), write))
-        self.segments.append(segment)
-        return len(self.segments) - 1
-
-    def follow(self, edit: Edit, segment: int | None = None) -> None:
-        """Make an edit too if this segment is translated; if None, if any is.
-
-        This is for what tells about the translation: the language of the file, its state.
-        """
-        self._following.append((edit, segment))
-
-    def join(self, translations: Sequence[Marked | None]) -> Joined:
-        """Return the file with a translation of each segment; see `Document.join`."""
-        changed = {
-            number: translation
-            for number, (segment, translation) in enumerate(
-                zip(self.segments, translations, strict=True)
-            )
-            if translation is not None and translation != segment.source
-        }
-        edits = [
-            Edit(hole.begin, hole.end, hole.write(changed[hole.segment]))
-            for hole in self._holes
-            if hole.segment in changed
-        ]
-        edits += [
-            edit
-            for edit, segment in self._following
-            if (changed if segment is None else segment in changed)
-        ]
-        return Joined(self.xml.edited(edits))

@@ -5,19 +5,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.formats.document import Segment
-from nmt.formats.xml_file import Edit, XmlDocument, XmlFile, read_xml
-from nmt.formats.xml_text import escape_text
+from nmt.formats.xml_file import Edit, XmlFile, read_xml
 
 XML = (
     "<?xml version='1.0' encoding='{}'?>\r\n<a b = 'ü'  xmlns:v='w' v:b=\"x>\" ><c>größer</c></a>\n"
 )
-
-
-def written(translation: Marked) -> str:
-    return escape_text(translation.text)
 
 
 @pytest.mark.parametrize(
@@ -78,24 +71,6 @@ def test_edits_may_not_overlap(xml: XmlFile) -> None:
     assert xml.edited([Edit(60, 60, "1"), Edit(60, 60, "2")]).count(b"12") == 1
     with pytest.raises(ValueError, match="two edits of byte 61"):
         xml.edited([Edit(61, 64, ""), Edit(60, 62, "")])
-
-
-def test_a_document_changes_only_what_is_translated(xml: XmlFile) -> None:
-    (c,) = xml.root.elements()
-    document = XmlDocument(xml)
-    place = xml.attribute(xml.root, "b")
-    assert place
-    first = document.translate(*place, Segment(Marked("ü"), xml.place(place[0])), written)
-    second = document.translate(c.inner_begin, c.inner_end, Segment(Marked("größer")), written)
-    document.follow(xml.set_attribute(c, "state", "state", "new"), second)
-    document.follow(xml.set_attribute(xml.root, "lang", "lang", "de"))
-    assert (first, second) == (0, 1)
-    assert document.segments[0].place == "line 2"
-    assert document.join([None, Marked("größer")]).content == xml.content
-    assert document.join([Marked("<"), None]).content == xml.content.replace(
-        "<a b = 'ü'".encode(), b"<a lang=\"de\" b = '&lt;'"
-    )
-    assert b'<c state="new">1</c>' in document.join([None, Marked("1")]).content
 
 
 @pytest.mark.parametrize(
