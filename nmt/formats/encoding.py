@@ -64,9 +64,12 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
 
 
 def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
-    """Return the text of a file in a known encoding; raises NmtError with the line if not."""
+    """Return the text of a file in a known encoding; raises NmtError with the line if not.
+
+    A text has no NUL character: expat and editors end there.
+    """
     try:
-        return content[len(encoding.mark) :].decode(encoding.name), encoding
+        text = content[len(encoding.mark) :].decode(encoding.name)
     except UnicodeDecodeError as error:
         begin = len(encoding.mark) + error.start
         line = content.count(b"\n", 0, begin) + 1
@@ -74,3 +77,10 @@ def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
             f"line {line}: the bytes at offset {begin:,} are not {encoding.name}; save the file in"
             " UTF-8"
         ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise NmtError(
+            f"line {line}: there is a NUL character, which no text has; if the file is UTF-16"
+            " without a byte order mark, save it in UTF-8"
+        )
+    return text, encoding

@@ -36,7 +36,14 @@ class Format:
         return read(content, options)
 
 
-FORMATS = {each.name: each for each in (Format("text", (), "prose: paragraphs of sentences"),)}
+FORMATS = {
+    each.name: each
+    for each in (
+        Format("text", (), "prose: paragraphs of sentences"),
+        Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
+        Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
+    )
+}
 
 
 def format_of(path: Path, name: str | None) -> Format | None:

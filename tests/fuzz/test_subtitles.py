@@ -1,0 +1,24 @@
+"""Subtitles: any content is a document that keeps its bytes and its times, or an error."""
+
+import pytest
+from hypothesis import given
+
+from nmt.formats.kinds.subtitles import TIMES, read
+from tests.formats.kinds.test_subtitles import SRT, VTT
+from tests.fuzz import fuzz
+from tests.fuzz.documents import check, spoiled, twice
+
+pytestmark = pytest.mark.slow
+
+
+def times(content: bytes) -> list[bytes]:
+    return [line for line in content.splitlines() if TIMES.fullmatch(line.decode("latin-1"))]
+
+
+@given(content=spoiled(SRT, VTT))
+@fuzz
+def test_subtitles(content: bytes) -> None:
+    document = check(read, content)
+    if document and not any("-->" in each.source.text for each in document.segments):
+        written = document.join([twice(each.source) for each in document.segments]).content
+        assert times(written) == times(content)
