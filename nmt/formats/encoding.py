@@ -68,8 +68,9 @@ def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
 
     A text has no NUL character: expat and editors end there.
     """
+    body = content[len(encoding.mark) :]
     try:
-        text = content[len(encoding.mark) :].decode(encoding.name)
+        text = body.decode(encoding.name)
     except UnicodeDecodeError as error:
         begin = len(encoding.mark) + error.start
         line = content.count(b"\n", 0, begin) + 1
@@ -82,5 +83,10 @@ def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
         raise NmtError(
             f"line {line}: there is a NUL character, which no text has; if the file is UTF-16"
             " without a byte order mark, save it in UTF-8"
+        )
+    # Some encodings have several forms of a character, of which one is lost.
+    if encoding.name != UTF_8.name and text.encode(encoding.name, "replace") != body:
+        raise NmtError(
+            f"the bytes are not as {encoding.name} writes their text; save the file in UTF-8"
         )
     return text, encoding

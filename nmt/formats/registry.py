@@ -42,6 +42,7 @@ FORMATS = {
         Format("text", (), "prose: paragraphs of sentences"),
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
+        Format("html", (".html", ".htm", ".xhtml"), "web pages"),
     )
 }
 

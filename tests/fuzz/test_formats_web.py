@@ -1,0 +1,77 @@
+"""Pages and Markdown: any content gives its own bytes again, or an error of one sentence."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.formats.document import DEFAULTS, Document
+from nmt.formats.kinds import html
+from nmt.formats.registry import Read
+from tests.formats.reading import changed, same
+from tests.fuzz import fuzz, value_or_error
+from tests.fuzz.mutations import changed_bytes
+
+pytestmark = pytest.mark.slow
+
+PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>A &amp; b</title>
+<meta name="description" content='It "is"'><script>if (a<b) c</script></head><body><h1 id=a>One
+<a href="#a" title="Link">¶</a></h1><p>Two <b>bold <i>and</b> ital</i>, <code>x &lt; y</code> <img
+src=a alt='A cat'> more<br>line<br><br>and<!-- c --> <?php e ?><![CDATA[ x ]]>&nbsp;<ul><li>1
+<li>Three</ul>
+<input type=submit value=Send><textarea placeholder="Type">a</textarea><p translate=no>b</p>
+<pre>c</pre><p class="x notranslate">d</p>a < b</body></html>""".encode()
+PIECES = [
+    *(
+        b"<p>",
+        b"</p>",
+        b"<b>",
+        b"</b>",
+        b"<i title='a'>",
+        b"</i>",
+        b"<br>",
+        b"<title>",
+        b"</title>",
+    ),
+    *(
+        b"<!--",
+        b"-->",
+        b"<![CDATA[",
+        b"]]>",
+        b"<?php ",
+        b"?>",
+        b"<script>",
+        b"</script>",
+        b"<code>",
+    ),
+    *(b"</code>", b"<p translate=no>", b"<meta charset=", b"<html lang=en>", b"<img alt='", b"/>"),
+    *(b"<", b">", b"'", b'"', b"=", b"&", b"&amp;", b"&#", b"&#x41;", b"&#99999999;", b"&nbsp;"),
+    *(b" ", b"\n", b"\r\n", b"\t", b"\0", b"a", b"One two.", "größer".encode(), b"1", b"\xff"),
+    *(b"latin1", b"utf-16", b"koi8-r", b"idna", b"\xef\xbb\xbf", b"\xff\xfe"),
+]
+
+
+def contents(page: bytes, pieces: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Return a strategy of a file with some changes, and of pieces in any order."""
+    seeds = st.integers(0, 2**32)
+    return st.one_of(
+        seeds.map(lambda seed: changed_bytes(Random(seed), page, 4)),
+        st.lists(st.sampled_from(pieces), max_size=20).map(b"".join),
+    )
+
+
+def check(read: Read, content: bytes) -> None:
+    """Read a content; it stays as it is, and any translation can be written."""
+    document: Document | None = value_or_error(lambda: read(content, DEFAULTS))
+    if document is None:
+        return
+    assert same(document) == content
+    odd = [changed(each.source, lambda part: f"{part}<&'\"Ж>") for each in document.segments]
+    value_or_error(lambda: document.join(odd))
+
+
+@fuzz
+@given(contents(PAGE, PIECES))
+def test_any_page_is_kept_or_refused(content: bytes) -> None:
+    check(html.read, content)
