@@ -43,6 +43,7 @@ FORMATS = {
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
+        Format("po", (".po", ".pot"), "messages of GNU gettext"),
     )
 }
 

@@ -1,0 +1,26 @@
+"""Fill the documents of bilingual formats in tests."""
+
+from collections.abc import Mapping
+
+from nmt.decoding.marked import Marked
+from nmt.formats.document import Document, Joined
+
+
+def filled(document: Document, translations: Mapping[str, str]) -> Joined:
+    """Return a document with translations by source text; a source that is not there is left."""
+    found = [translations.get(each.source.text) for each in document.segments]
+    return document.join([None if each is None else Marked(each) for each in found])
+
+
+def shouted(document: Document) -> Joined:
+    """Return a document with its texts in capitals, as far as no mark or placeholder is there."""
+    return document.join([shout(each.source) for each in document.segments])
+
+
+def shout(source: Marked) -> Marked:
+    """Return a text in capitals; what stands beside signs of placeholders stays as it is."""
+    parts = [
+        part if is_mark or any(sign in part for sign in "%{$&") else part.upper()
+        for part, is_mark in source.parts()
+    ]
+    return Marked("".join(parts), source.marks)
