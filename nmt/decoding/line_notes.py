@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Iterable
 
-from nmt.decoding.odd_input import OddSegment
 from nmt.system.log import Notify
 from nmt.text.lines import LineNumbers
 
@@ -65,11 +64,11 @@ class LineNotes:
         """Remember unknown characters, or words if the vocabulary is one of words."""
         (self._copied if is_copied else self._unknown).add_symbols(symbols)
 
-    def add_odd(self, line: int, odd: OddSegment) -> None:
-        """Count a line that is copied or translated in lower case."""
-        if odd.copied:
+    def add_odd(self, line: int, *, is_copied: bool, is_capitals: bool) -> None:
+        """Count a line that is copied or translated in lower case, if it is one."""
+        if is_copied:
             self._wordless.add(line)
-        if odd.is_capitals:
+        if is_capitals:
             self._capitals.add(line)
 
     def add_returns(self, line: int) -> None:

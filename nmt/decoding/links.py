@@ -3,6 +3,7 @@
 `alignment` finds which source token each token of an output is aligned to, with PyTorch.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import words_of_ids
+from nmt.text.words import WORD, words_of_ids
 
 GUIDED_HEAD = 0  # of the aligning layer, which guided alignment trains
 
@@ -67,35 +68,45 @@ def with_links(
     outputs: Sequence[Hypothesis],
     tokenizer: Tokenizer,
 ) -> Translation:
-    """Return a translation with the links of its words, in order.
+    """Return a translation with the links of its words; arguments are as in `links_of`."""
+    return replace(translation, links=links_of(segment, parts, outputs, tokenizer))
 
-    Two words are linked if any of their tokens are (Zenkel et al., 2019). The words of a text are
-    those of `str.split`.
+
+def links_of(
+    segment: str,
+    parts: Sequence[Part],
+    outputs: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+    word: re.Pattern[str] = WORD,
+) -> tuple[Link, ...]:
+    """Return the links of the words of a segment and its translation, in order.
+
+    Two words are linked if any of their tokens are (Zenkel et al., 2019).
 
     Args:
-        translation: that of the segment.
         segment: the text that was translated.
         parts: those of the segment.
         outputs: the best hypothesis of each part, with `aligned_places`.
         tokenizer: that of the models.
+        word: matches a word of either text; by default the words are those of `str.split`.
     """
-    source_words = words_of_segment(segment, tokenizer.source)
+    source_words = words_of_segment(segment, tokenizer.source, word)
     if tokenizer.source.language_token(segment):  # it stands before each part, and has no link
         source_words = source_words[1:]
     links: set[Link] = set()
     first_token = first_word = 0
     for part, output in zip(parts, outputs, strict=True):
-        words = words_of_ids(output.ids, tokenizer.target)
+        words = words_of_ids(output.ids, tokenizer.target, word)
         for place, own in zip(output.aligned_places, words.of_tokens, strict=True):
             if place >= part.opening:
                 links.update(
-                    (each, first_word + word)
+                    (each, first_word + own_word)
                     for each in source_words[first_token + place - part.opening]
-                    for word in own
+                    for own_word in own
                 )
         first_token += len(part) - part.opening
         first_word += words.count
-    return replace(translation, links=tuple(sorted(links)))
+    return tuple(sorted(links))
 
 
 def pharaoh_line(translation: Translation) -> str:

@@ -14,6 +14,7 @@ from nmt.decoding.repetition import most_repeats
 from nmt.decoding.symbols import ADDRESS, Symbol, cut, has_address, insert
 from nmt.decoding.translation import Translation
 from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.words import WORD
 
 LETTER = re.compile(r"[^\W\d_]")
 TWO_LETTERS = re.compile(rf"{LETTER.pattern}.*?{LETTER.pattern}", re.DOTALL)
@@ -30,6 +31,11 @@ class OddSegment:
     copied: str = ""  # the translation, if the model reads nothing
     symbols: tuple[Symbol, ...] = ()
     is_capitals: bool = False
+
+    @property
+    def linked(self) -> re.Pattern[str] | None:
+        """What matches a word, if links of words are needed to finish a translation."""
+        return WORD if self.symbols else None
 
     def finish(
         self, translation: Translation, links: Sequence[Sequence[tuple[int, int]]]

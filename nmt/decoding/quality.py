@@ -10,6 +10,7 @@ from typing import Any
 
 from nmt.decoding.number_differences import number_differences
 from nmt.decoding.repetition import Loop, bare, piece_loop, word_loop
+from nmt.text.words import UNSPACED
 
 # The limits of lengths, repetitions and copies are beyond all 32,014 human translations of Multi30k
 # (English-German) but two, of which only "@@" is left.
@@ -23,8 +24,6 @@ FEWEST_COPIED = 3  # distinct words: fewer may be the same in two languages
 LOW_LOG_PROB = -1.0  # mean of a token; the worst 2 % of a weak model's translations, all wrong
 UNKNOWN = "\u2047"  # how SentencePiece writes an unknown token
 
-# Scripts that write no spaces: Thai, Lao, Burmese, Khmer, kana and Chinese characters.
-UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 NO_WORD = re.compile(r"[\d./:@_\\]")  # in numbers, addresses, names of files
 

@@ -1,14 +1,15 @@
 """Repair the translations of odd segments, with the models that made them."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import with_links
+from nmt.decoding.links import links_of
 from nmt.decoding.runaway import is_runaway, is_unusual
 from nmt.decoding.segments import EncodedSegments, Part
-from nmt.decoding.translation import BLANK, Link, Translation
+from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
 
 
@@ -62,21 +63,25 @@ class Repair:
         found: Sequence[Sequence[Hypothesis]],
         translations: list[Translation],
     ) -> None:
-        """Replace the translations of odd segments; found: the hypotheses of each part."""
+        """Replace the translations of odd and marked segments; found: hypotheses of each part."""
         for index, odd in encoded.odd.items():
             links: list[tuple[Link, ...]] = []
-            if odd.symbols:
+            if odd.linked is not None:
                 parts = [encoded.parts[each] for each in encoded.segments[index]]
                 ranks = zip(*(found[each] for each in encoded.segments[index]), strict=False)
-                links = [self._links(odd.text, parts, rank) for rank in ranks]
+                links = [self._links(odd.text, parts, rank, odd.linked) for rank in ranks]
             translations[index] = odd.finish(translations[index], links)
 
     def _links(
-        self, text: str, parts: Sequence[Part], outputs: Sequence[Hypothesis]
+        self,
+        text: str,
+        parts: Sequence[Part],
+        outputs: Sequence[Hypothesis],
+        word: re.Pattern[str],
     ) -> tuple[Link, ...]:
         """Return the aligned words of a text and its translation, from those of its parts."""
         aligned = [
             replace(output, aligned_places=tuple(self._method.places(part, output.ids)))
             for part, output in zip(parts, outputs, strict=True)
         ]
-        return with_links(BLANK, text, parts, aligned, self._tokenizer).links
+        return links_of(text, parts, aligned, self._tokenizer, word)

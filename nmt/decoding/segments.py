@@ -2,26 +2,32 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.glossary import Glossary, words_of
 from nmt.decoding.language_tokens import split_token
 from nmt.decoding.line_notes import LineNotes
+from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import OddSegment, odd_segment
+from nmt.decoding.splitting import split_long
 from nmt.decoding.terms import Term
 from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
-from nmt.text.tokenizer import SPACE, UNK, SubwordModel
-from nmt.text.words import words_of_text
+from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.words import WORD, words_of_text
 
-SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
+if TYPE_CHECKING:
+    from nmt.decoding.marked_segment import MarkedSegment
+
 LONE_RETURN = re.compile(r"\r(?!\n)")  # a line end of old Macintosh text
-LATER_BYTE = re.compile("<0x[89AB][0-9A-F]>")  # the piece of a byte inside a character, in UTF-8
-CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"  # may follow the end of a sentence
+Marks = Mapping[int, tuple[Mark, ...]]  # of some segments, by their index
+NO_MARKS: Marks = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class EncodedSegments:
     segments: list[range]  # for each segment the indices of its parts; none if it is blank
     # For a segment with carriage returns inside, what stands before, between and after its parts.
     separators: dict[int, list[str]]
-    odd: dict[int, OddSegment]  # by the index of the segment
+    odd: dict[int, "OddSegment | MarkedSegment"]  # by the index of the segment
 
 
 class SegmentEncoder:
@@ -130,6 +136,7 @@ class SegmentEncoder:
         first_line: int,
         notes: LineNotes,
         prefixes: Sequence[tuple[int, ...]] = (),
+        marks: Marks = NO_MARKS,
     ) -> EncodedSegments:
         """Encode segments.
 
@@ -138,32 +145,36 @@ class SegmentEncoder:
                 that the parts between carriage returns are encoded as segments of their own.
             first_line: the line number of the first one.
             notes: receives the lines that a user should look at.
-            prefixes: for each segment the token ids that its translation must begin with, or
-                nothing at all. They go with a segment's first part.
+            prefixes: for each segment the ids that its translation begins with, or nothing at all.
+            marks: those of some segments, by their index. They do not reach the model.
 
         Raises:
             UsageError: if a segment has half of a surrogate pair.
         """
         encoded = EncodedSegments([], [], {}, {})
         parts = encoded.parts
-        tokens, bodies = self._split_tokens(segments)
+        pairs = [split_token(segment, self.token, self.subwords) for segment in segments]
+        tokens, bodies = [token for token, _ in pairs], [body for _, body in pairs]
+        marked = self._cut_marks(segments, bodies, marks, first_line) if marks else {}
         # SentencePiece drops some of the separators and does not know others.
         texts = [" ".join(body.splitlines()) for body in bodies]
         for index, ids in enumerate(self._encode_whole(texts, first_line)):
             line, begin = first_line + index, len(parts)
             has_return = ids and "\r" in bodies[index] and LONE_RETURN.search(bodies[index])
-            odd = None
+            own = marked.get(index)
+            odd: OddSegment | MarkedSegment | None = own
+            is_repaired = False
             if self.repairs and ids and not has_return and not (prefixes and prefixes[index]):
-                odd = self._odd(texts[index], ids)
-            if UNK in ids and notes.add_unknown(line, texts[index], is_copied=odd is not None):
-                notes.add_symbols(self.subwords.unknown(texts[index]), is_copied=odd is not None)
+                odd, is_repaired = self._odd(texts[index], ids, own)
+            if UNK in ids and notes.add_unknown(line, texts[index], is_copied=is_repaired):
+                notes.add_symbols(self.subwords.unknown(texts[index]), is_copied=is_repaired)
             if has_return:
                 notes.add_returns(line)
                 encoded.separators[index] = self._split_at_returns(bodies[index], line, parts)
             elif odd is not None:
                 encoded.odd[index] = odd
-                notes.add_odd(line, odd)
-                parts += map(Part, self._split_odd(odd, line))
+                notes.add_odd(line, is_copied=bool(odd.copied), is_capitals=odd.is_capitals)
+                parts += self._parts_of_odd(odd, line)
             elif ids:
                 parts += self._parts(texts[index], ids, line)
             if len(parts) > begin and self.subwords.language_tokens:
@@ -172,11 +183,6 @@ class SegmentEncoder:
                 parts[begin] = replace(parts[begin], prefix=prefixes[index])
             encoded.segments.append(range(begin, len(parts)))
         return encoded
-
-    def _split_tokens(self, segments: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the language token of each segment, or "", and the segments without it."""
-        pairs = [split_token(segment, self.token, self.subwords) for segment in segments]
-        return [token for token, _ in pairs], [body for _, body in pairs]
 
     def _open(self, parts: list[Part], begin: int, token: str, line: int, notes: LineNotes) -> None:
         """Put a language token before each part from `begin` on, and note if there is none."""
@@ -208,14 +214,44 @@ class SegmentEncoder:
             parts += split
         return separators
 
-    def _odd(self, text: str, ids: list[int]) -> OddSegment | None:
-        """Return how a text is translated if it is odd; a term of the glossary must be read."""
-        odd = odd_segment(text, ids, self.subwords)
-        return None if odd and self.glossary and any(self.glossary.find(text)) else odd
+    def _cut_marks(
+        self, segments: Sequence[str], bodies: list[str], marks: Marks, first_line: int
+    ) -> dict[int, "MarkedSegment"]:
+        """Cut marks out of bodies, the segments without language tokens; return what was cut."""
+        from nmt.decoding.marked_segment import marked_segment  # needed for marks only
 
-    def _split_odd(self, odd: OddSegment, line: int) -> list[list[int]]:
+        marked = {}
+        for index, each in marks.items():
+            segment, body = segments[index], bodies[index]
+            check_surrogates(segment, f"segment {first_line + index}")
+            source = Marked(segment, each).slice(len(segment) - len(body), len(segment))
+            marked[index] = marked_segment(source)
+            bodies[index] = marked[index].text
+        return marked
+
+    def _odd(
+        self, text: str, ids: list[int], marked: "MarkedSegment | None"
+    ) -> tuple["OddSegment | MarkedSegment | None", bool]:
+        """Return how a text is translated if it is odd or has marks, and whether it is odd.
+
+        A term of the glossary must be read.
+        """
+        has_terms = self.glossary is not None and any(self.glossary.find(text))
+        if marked is None:
+            odd = None if has_terms else odd_segment(text, ids, self.subwords)
+            return odd, odd is not None
+        from nmt.decoding.marked_segment import repaired
+
+        changed = marked if has_terms else repaired(marked, ids, self.subwords)
+        return changed, changed is not marked
+
+    def _parts_of_odd(self, odd: "OddSegment | MarkedSegment", line: int) -> list[Part]:
         (ids,) = self.subwords.encode([odd.text])
-        return self._split(ids, line) if ids else []
+        if not ids:
+            return []
+        if isinstance(odd, OddSegment):  # without terms
+            return [*map(Part, self._split(ids, line))]
+        return self._parts(odd.text, ids, line)
 
     def _parts(self, text: str, ids: list[int], line: int) -> list[Part]:
         """Return the parts of a text; a term goes with the part that holds its beginning."""
@@ -248,41 +284,17 @@ def texts_between_returns(segment: str) -> list[str]:
     return [" ".join(each.splitlines()) for each in LONE_RETURN.split(segment)]
 
 
-def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:
-    """Split ids into parts of at most `max_tokens`, without losing any.
-
-    Each split is after the last sentence end that fits; if there is none, before the last word that
-    fits; if a word is longer than a part, within that word.
-    """
-    parts, begin = [], 0
-    while len(ids) - begin > max_tokens:
-        end = begin + split_place(ids[begin : begin + max_tokens + 1], subwords)
-        parts.append(ids[begin:end])
-        begin = end
-    return [*parts, ids[begin:]]
-
-
-def split_place(window: list[int], subwords: SubwordModel) -> int:
-    """Return where to split a window that is one token longer than a part may be."""
-    texts = [subwords.piece(each) for each in window]
-    words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
-    sentences = [
-        place for place in words if texts[place - 1].rstrip(CLOSERS).endswith(SENTENCE_ENDS)
-    ]
-    # Bytes of one character stay together.
-    inside = [place for place in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[place])]
-    return (sentences or words or inside or [len(window) - 1])[-1]
-
-
-def words_of_segment(segment: str, subwords: SubwordModel) -> list[range]:
+def words_of_segment(
+    segment: str, subwords: SubwordModel, word: re.Pattern[str] = WORD
+) -> list[range]:
     """Return, for each token of a segment's parts, the words of the segment that it is part of.
 
-    The words are those of `str.split`.
+    word: matches one; by default the words are those of `str.split`.
     """
     found: list[range] = []
     first = 0
     for text in texts_between_returns(segment):
-        words = words_of_text(text, subwords)
+        words = words_of_text(text, subwords, word)
         found += [range(first + each.start, first + each.stop) for each in words.of_tokens]
         first += words.count
     return found

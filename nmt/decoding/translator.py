@@ -151,7 +151,13 @@ class Translator:
                     " writes the last token first; use no prefixes, or another model (--model)"
                 )
             texts = [request.text for request in chunk]
-            encoded = self.encoder.encode(texts, first_line, notes, prefixes)
+            marks = {number: each.marks for number, each in enumerate(chunk) if each.marks}
+            if marks and self.wanted.alignment:
+                raise UsageError(
+                    "segments with marks, such as tags, have no alignments, because the model does"
+                    " not read the marks; leave out the alignments (--alignment) or the marks"
+                )
+            encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
             check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
             if self.method.changes_form(encoded.parts):
                 self.scheduler.copy_again()

@@ -13,6 +13,8 @@ from itertools import groupby
 from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 
 WORD = re.compile(r"\S+")  # as `str.split` finds them
+# Scripts that write no spaces: Thai, Lao, Burmese, Khmer, kana and Chinese characters.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
 UNKNOWN = " \u2047 "  # the text of an unknown token in an output
 
 Spans = list[tuple[int, int]]  # begin and end of each token, in characters
@@ -26,18 +28,20 @@ class TokenWords:
     count: int  # words of the text
 
 
-def words_of_text(text: str, subwords: SubwordModel) -> TokenWords:
-    """Return the words of the tokens that a text is encoded as."""
+def words_of_text(text: str, subwords: SubwordModel, word: re.Pattern[str] = WORD) -> TokenWords:
+    """Return the words of the tokens that a text is encoded as; `word` matches one."""
     places = subwords.origins(text)
     spans = spans_of(subwords.pieces(text), subwords)[1]
-    return words_of_spans([(places[begin], places[end]) for begin, end in spans], text)
+    return words_of_spans([(places[begin], places[end]) for begin, end in spans], text, word)
 
 
-def words_of_ids(ids: Sequence[int], subwords: SubwordModel) -> TokenWords:
-    """Return the words of the text that token ids are decoded to."""
+def words_of_ids(
+    ids: Sequence[int], subwords: SubwordModel, word: re.Pattern[str] = WORD
+) -> TokenWords:
+    """Return the words of the text that token ids are decoded to; `word` matches one."""
     pieces = [UNKNOWN if each == UNK else subwords.piece(each) for each in ids]
     text, spans = spans_of(pieces, subwords)
-    return words_of_spans(spans, text)
+    return words_of_spans(spans, text, word)
 
 
 def spans_of(pieces: Iterable[str], subwords: SubwordModel) -> tuple[str, Spans]:
@@ -63,9 +67,9 @@ def spelled(byte_pieces: Iterable[str]) -> str:
     return bytes(int(piece[3:5], 16) for piece in byte_pieces).decode("utf-8", "replace")
 
 
-def words_of_spans(spans: Spans, text: str) -> TokenWords:
+def words_of_spans(spans: Spans, text: str, word: re.Pattern[str] = WORD) -> TokenWords:
     """Return the words of a text and of each span; white space belongs to the word after it."""
-    words = [found.span() for found in WORD.finditer(text)]
+    words = [found.span() for found in word.finditer(text)]
     starts, ends = [begin for begin, _ in words], [end for _, end in words]
     if not words:
         return TokenWords([range(0)] * len(spans), 0)

@@ -9,6 +9,7 @@ import pytest
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.line_notes import LineNotes
+from nmt.decoding.odd_input import OddSegment
 from nmt.decoding.segments import EncodedSegments, SegmentEncoder, segment_limit
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
@@ -80,6 +81,7 @@ def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
     )
     assert found.segments[0] == range(0)
     assert found.odd[0].copied == "12:45"
+    assert isinstance(found.odd[1], OddSegment)
     assert [symbol.text for symbol in found.odd[1].symbols] == ["\u2603", "www.example.org"]
     assert found.odd[2].copied == "THE GARDEN"  # all its letters are unknown
     assert first_ids(found) == [DEU]

@@ -7,7 +7,7 @@ import pytest
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.rules import special_ids
-from nmt.decoding.segments import split_long
+from nmt.decoding.splitting import split_long
 from nmt.errors import NmtError
 from nmt.recipe import check_recipe, with_settings
 from nmt.text.bpe_dropout import BpeDropout

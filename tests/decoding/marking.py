@@ -1,0 +1,21 @@
+"""Make texts with marks for tests: tags, placeholders and line breaks are found by their form."""
+
+import re
+
+from nmt.decoding.marked import Kind, Mark, Marked
+
+MARK = re.compile(r"%\w|<br/>|\{\w+\}|</?\w>")
+
+
+def marked(text: str) -> Marked:
+    """Return a text with its marks."""
+    return Marked(
+        text, tuple(Mark(*found.span(), kind_of(found[0])) for found in MARK.finditer(text))
+    )
+
+
+def kind_of(mark: str) -> Kind:
+    """Return the kind of a mark by its text."""
+    if not mark.startswith("<") or mark.endswith("/>"):
+        return Kind.ALONE
+    return Kind.CLOSE if mark.startswith("</") else Kind.OPEN

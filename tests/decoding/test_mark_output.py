@@ -1,0 +1,178 @@
+"""Marks are placed by the links of words: each is there once, and pairs stay nested."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from nmt.decoding.mark_output import with_marks
+from nmt.decoding.mark_reader import DEEPEST, partners, tree_of
+from nmt.decoding.marked import Kind, Mark, Marked
+from tests.decoding.marking import marked
+
+STRAIGHT = [(each, each) for each in range(9)]
+ALL_TO_ONE = [(each, 0) for each in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Open %s.", "Open."),  # punctuation of the sentence stays with its words
+        ("Hello, %s!", "Hello!"),  # but two signs in a row are too many
+        ("In %s, look here", "In, look here"),
+        ("(%s files)", "(files)"),
+        ("Count (%d).", "Count."),
+        ("#%d now", "now"),
+        ("%s: not found", "not found"),
+        ("%s, %s, and %s", "and "),
+        ("one<br/>two %s three", "one two three"),
+        ("un<b>believ</b>able", "unbelievable"),
+        ("<b>%s</b> files\r\nfound", "files  found"),
+        ("<b>now %s</b>.", "now."),
+        ("%s-based, %s's", "based, 's"),
+        ("\u8bbf\u95ee%s\u3002", "\u8bbf\u95ee\u3002"),
+    ],
+)
+def test_what_is_read(text: str, read: str) -> None:
+    assert tree_of(marked(text)).text == read
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "links", "expected"),
+    [
+        # A pair encloses what is linked to its words.
+        ("The <b>red</b> house.", "Das rote Haus.", STRAIGHT, "Das <b>rote</b> Haus."),
+        ("The <b>red house</b>.", "Das rote Haus.", STRAIGHT, "Das <b>rote Haus</b>."),
+        ("<b>The red house.</b>", "Das rote Haus.", STRAIGHT, "<b>Das rote Haus.</b>"),
+        ("The red <b>house.</b>", "Das rote Haus.", STRAIGHT, "Das rote <b>Haus.</b>"),
+        ("un<b>believ</b>able tale", "tolle Sage", STRAIGHT, "<b>tolle</b> Sage"),
+        (
+            "He: \u201c<i>yes</i>\u201d!",
+            "Er: \u201eja\u201c!",
+            STRAIGHT,
+            "Er: \u201e<i>ja</i>\u201c!",
+        ),
+        # The smallest span with both parts of a verb; one that is far away is left out.
+        ("<b>call</b> me", "ruf mich an", [(0, 0), (1, 1), (0, 2)], "<b>ruf mich an</b>"),
+        (
+            "<b>a</b> b c d e",
+            "A B C D E X",
+            [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (0, 5)],
+            "<b>A</b> B C D E X",
+        ),
+        # Pairs change their order with the words, stay nested, and never cross.
+        ("<i>red</i> <b>rose</b>", "rose rouge", [(0, 1), (1, 0)], "<b>rose</b> <i>rouge</i>"),
+        ("The <b>red <i>house</i></b>", "A B C", STRAIGHT, "A <b>B <i>C</i></b>"),
+        (
+            "<i>a b</i> <b>c d</b>",
+            "A B C D",
+            [(0, 0), (1, 2), (2, 1), (3, 3)],
+            "<i>A</i> <b>B C D</b>",
+        ),
+        ("<b>foot</b> <i>ball</i>", "Fu\u00dfball", ALL_TO_ONE, "<b><i>Fu\u00dfball</i></b>"),
+        # Without links, by the place in the text.
+        ("a b <i>c</i> d", "A B C D", [], "A B <i>C</i> D"),
+        ("a <b>b</b>", "A", [(0, 0)], "<b>A</b>"),
+        # What stands alone crosses the fewest links.
+        ("Find %d files now", "Dateien findet", [(0, 1), (1, 0)], "%d Dateien findet"),
+        ("a %s b c", "A B C", STRAIGHT, "A %s B C"),
+        ("a %s b", "A B", [], "A %s B"),
+        ("Open %s.", "\u00d6ffnen Sie.", [(0, 0), (0, 1)], "\u00d6ffnen Sie %s."),
+        ("Hello, %s!", "Hallo!", STRAIGHT, "Hallo, %s!"),
+        ("%s: lost", "verloren", STRAIGHT, "%s: verloren"),
+        ("(%s files)", "(Dateien)", STRAIGHT, "(%s Dateien)"),
+        ("a %s-made b", "B machte A", [(0, 2), (1, 1), (2, 0)], "B %s-machte A"),
+        ("a 5%s b", "B 5 A", [(0, 2), (1, 1), (2, 0)], "B 5%s A"),
+        ("one<br/>two", "eins zwei", STRAIGHT, "eins<br/>zwei"),
+        # In a pair it stays there.
+        ("a <b>%s b</b> c", "C B A", [(0, 2), (1, 1), (2, 0)], "C <b>%s B</b> A"),
+        ("a <b>b</b> %s c", "A X B", [(1, 0), (1, 2), (2, 1)], "<b>A X B</b> %s"),
+        ("in <b>%s</b> now", "nun in", [(0, 1), (1, 0)], "<b>%s</b> nun in"),
+        # Marks without a partner.
+        ("a b</b> c <i>d", "A B C D", STRAIGHT, "A B</b> C <i>D"),
+        ("a <b>b c.", "A B C.", STRAIGHT, "A <b>B C."),
+        # Spaces are inside or outside as in the source.
+        ("a<b> b </b>c", "A B C", STRAIGHT, "A<b> B </b>C"),
+        ("a <b> b </b> c", "A B C", STRAIGHT, "A <b> B </b> C"),
+        # Scripts without spaces.
+        (
+            "See <b>the world</b> %s.",
+            "\u770b\u4e16\u754c\u3002",
+            [(0, 0), (1, 1), (1, 2), (2, 1), (2, 2)],
+            "\u770b<b>\u4e16\u754c</b>%s\u3002",
+        ),
+        ("\u8bbf\u95ee%s\u3002", "Visit.", [(0, 0), (1, 0)], "Visit %s."),
+        ("<b>a</b> %s", "", [], "<b></b>%s"),
+    ],
+)
+def test_where_marks_stand(
+    source: str, translation: str, links: Sequence[tuple[int, int]], expected: str
+) -> None:
+    assert with_marks(tree_of(marked(source)), translation, links) == marked(expected)
+
+
+def random_marked(draw: random.Random) -> Marked:
+    """Return a text with marks of all kinds, which may lack their partners."""
+    pieces = ["a", "bb", "5", " ", " ", ", ", ".", "(", ")", "-", "\u4e16", "\u3002", "\n"]
+    pieces += ["%s", "<b>", "</b>", "<br/>"] * draw.randrange(4)
+    return marked("".join(draw.choices(pieces, k=draw.randrange(15))))
+
+
+def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
+    """Whatever is linked to what."""
+    draw = random.Random(1)
+    for _ in range(1500):
+        source = random_marked(draw)
+        tree = tree_of(source)
+        text = " ".join(draw.choices(["x", "y.", "(z)", "\u4e16\u754c"], k=draw.randrange(6)))
+        links = [(draw.randrange(6), draw.randrange(9)) for _ in range(draw.randrange(9))]
+        found = with_marks(tree, text, links)
+        assert sorted(found.mark_texts()) == sorted(source.mark_texts())
+        assert len(partners(found.marks)) == len(partners(source.marks))
+        assert [each.begin for each in found.marks] == sorted(each.begin for each in found.marks)
+        assert all(marked(found.text[each.begin : each.end]).marks for each in found.marks)
+        words = "".join(found.without_marks().split())
+        rest = iter(words)
+        assert all(each in rest for each in "".join(text.split()))  # nothing is lost
+
+
+def test_pairs_keep_their_words() -> None:
+    """A pair that encloses words of the source encloses some of the translation."""
+    draw = random.Random(2)
+    for _ in range(500):
+        source = marked("a <b>b <i>c</i> %s</b> <b>d</b> e <i>f</i> g")
+        text = " ".join("tuvwxyz"[: draw.randint(1, 7)])
+        links = [(draw.randrange(7), draw.randrange(7)) for _ in range(draw.randrange(12))]
+        found = with_marks(tree_of(source), text, links)
+        for opening, closing in partners(found.marks).items():
+            if opening < closing:
+                inside = found.slice(found.marks[opening].begin, found.marks[closing].end)
+                assert set(inside.without_marks()) & set(text)
+
+
+def test_a_copy_keeps_all() -> None:
+    """If the translation is the source, marks stand where they did, up to signs and spaces."""
+    for text in (
+        "a <b>b</b> c, %s d.",
+        "<b>All <i>of</i> it.</b>",
+        "Go to %s: see <i>this</i>!",
+        "a (%s), b",
+        "a<br/>b <b>c %s</b>",
+    ):
+        tree = tree_of(marked(text))
+        links = [(each, each) for each in range(len(tree.units))]
+        assert with_marks(tree, tree.text, links) == marked(text)
+
+
+def test_what_is_nested_too_deeply_is_copied() -> None:
+    count = 20 * DEEPEST
+    text = "a " + "<b>x " * count + "</b>" * count
+    found = with_marks(tree_of(marked(text)), "y", [(0, 0)])
+    assert found.text.count("<b>") == found.text.count("</b>") == count
+
+
+def test_hidden_parts_are_copied_but_are_no_marks() -> None:
+    source = marked("a \u2665 %s b")
+    tree = tree_of(source, [Mark(2, 3, Kind.ALONE)])
+    found = with_marks(tree, "A B", STRAIGHT)
+    assert (found, tree.text) == (marked("A \u2665 %s B"), "a b")
