@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from nmt.decoding.mark_places import Placed, Places
 from nmt.decoding.mark_tree import Atom, Edge, Pair, Touch, Tree
-from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marked import Kind, Marked, joined
 from nmt.decoding.translation import Link
 from nmt.decoding.units import CHUNKS, Units
 
@@ -90,7 +90,7 @@ def with_space(edges: Sequence[Edge], space: str) -> Iterator[Marked]:
         is_double = edge.has_space_inside and edge.has_space_outside
         if is_double and edge.kind is Kind.CLOSE:
             yield Marked(" ")
-        yield Marked(edge.text, (Mark(0, len(edge.text), edge.kind),))
+        yield edge.mark
         if is_double and edge.kind is Kind.OPEN:
             yield Marked(" ")
     if place == len(edges) and space:

@@ -132,8 +132,7 @@ class MarkReader:
         inside = self.text[mark.end : mark.end + 1] if is_open else self.text[: mark.begin][-1:]
         outside = self._before(index, mark.begin) if is_open else self._after(index, mark.end)
         edge = Edge(
-            self.text[mark.begin : mark.end],
-            mark.kind,
+            Marked(self.text[mark.begin : mark.end], (mark.moved(-mark.begin),)),
             index,
             len(self.read),
             is_at_end=not outside,
@@ -198,12 +197,8 @@ class MarkReader:
         return found.tail_end
 
     def _part(self, begin: int, end: int, marks: Iterable[Mark]) -> Marked:
-        moved = (
-            Mark(each.begin - begin, each.end - begin, each.kind)
-            for each in marks
-            if each not in self._hidden
-        )
-        return Marked(self.text[begin:end], (*moved,))
+        visible = (each.moved(-begin) for each in marks if each not in self._hidden)
+        return Marked(self.text[begin:end], (*visible,))
 
     def settle(self) -> None:
         """Find the units of what was read, and count places in them."""

@@ -32,14 +32,18 @@ class Atom:
 class Edge:
     """A mark that opens or closes, alone or one side of a pair."""
 
-    text: str
-    kind: Kind
+    mark: Marked  # it alone
     number: int  # in the order of the source
     place: int  # number of units before it
     is_outside: bool = False  # punctuation of its unit is enclosed too
     is_at_end: bool = False  # nothing but marks stands outside of it
     has_space_inside: bool = False
     has_space_outside: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of the mark."""
+        return self.mark.marks[0].kind
 
 
 @dataclass
