@@ -4,7 +4,7 @@ A format finds the marks of a segment; `marks` places them in its translation.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from itertools import islice, takewhile
 from typing import NamedTuple
@@ -30,6 +30,14 @@ class Mark(NamedTuple):
     def moved(self, places: int) -> "Mark":
         """Return the mark so many characters later."""
         return self._replace(begin=self.begin + places, end=self.end + places)
+
+
+class Edit(NamedTuple):
+    """What is written in place of a part of a text; an empty part is a place between characters."""
+
+    begin: int
+    end: int
+    text: str
 
 
 class Marked(NamedTuple):
@@ -62,6 +70,28 @@ class Marked(NamedTuple):
         first = bisect_left(self.marks, begin, key=lambda each: each.begin)
         inside = takewhile(lambda each: each.end <= end, islice(self.marks, first, None))
         return Marked(self.text[begin:end], tuple(each.moved(-begin) for each in inside))
+
+    def edited(self, edits: Iterable[Edit]) -> "Marked":
+        """Return the text after edits, and the marks at their new places.
+
+        edits: in order and apart from each other and from the marks. What is written between two
+        characters is before a mark that begins there, and after a mark that ends there.
+        """
+        texts: list[str] = []
+        marks: list[Mark] = []
+        waiting = iter(self.marks)
+        mark = next(waiting, None)
+        end = moved = 0
+        for edit in edits:
+            while mark is not None and mark.begin < edit.begin:
+                marks.append(mark.moved(moved))
+                mark = next(waiting, None)
+            texts += self.text[end : edit.begin], edit.text
+            end = edit.end
+            moved += len(edit.text) - (edit.end - edit.begin)
+        if mark is not None:
+            marks += [each.moved(moved) for each in (mark, *waiting)]
+        return Marked("".join(texts) + self.text[end:], tuple(marks))
 
     def of_format(self) -> "Marked":
         """Return the text with the marks of the format alone; the others are text like any."""

@@ -5,7 +5,6 @@ unknown language has the rules of English. It reads the text without its tags, a
 place of other marks.
 """
 
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,14 +13,11 @@ from typing import NamedTuple
 from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.decoding.odd_input import has_words
 from nmt.formats.packages import missing
+from nmt.formats.readable import Span, readable
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
 WINDOW = 4000  # characters that sentencex reads at a time
-# Read in place of a mark that stands alone. A word with a capital may begin a sentence.
-WORD, NUMBER, BREAK = "Xx", "1", "\n"
-NUMBER_MARK = re.compile(r"%[\d.]*[dif]")
-BREAK_MARK = re.compile(r"\s*\n\s*|<br\b[^>]*>", re.IGNORECASE)
 
 
 class Paragraph(NamedTuple):
@@ -84,61 +80,6 @@ def split(source: Marked, language: str, *, is_one: bool = False) -> Paragraph:
 def is_translated(text: Marked) -> bool:
     """Return whether a text has words outside its marks."""
     return has_words(text.without_marks())
-
-
-class Span(NamedTuple):
-    """A part of a text."""
-
-    begin: int
-    end: int
-
-
-class Readable(NamedTuple):
-    """A text as sentencex reads it, and which part of the source each character stands for."""
-
-    text: str
-    begins: list[int]
-    ends: list[int]
-
-    def spans(self, ends: Sequence[int]) -> list[Span]:
-        """Return the sentences in the source, from their ends in the text, without outer spaces."""
-        spans, begin = [], 0
-        for end in [*ends, len(self.text)]:
-            sentence = self.text[begin:end]
-            if sentence.strip():
-                first = begin + len(sentence) - len(sentence.lstrip())
-                last = begin + len(sentence.rstrip()) - 1
-                spans.append(Span(self.begins[first], self.ends[last]))
-            begin = end
-        return spans
-
-
-def readable(source: Marked) -> Readable:
-    """Return a text without tags, and with a word in place of other marks."""
-    read: list[str] = []
-    begins: list[int] = []
-    ends: list[int] = []
-    marks = {each.begin: each for each in source.marks}
-    end = 0
-    for part, is_mark in source.parts():
-        begin, end = end, end + len(part)
-        if not is_mark:
-            read.append(part)
-            begins += range(begin, end)
-            ends += range(begin + 1, end + 1)
-        elif marks[begin].kind is Kind.ALONE:
-            read.append(stand_in(part))
-            begins += [begin] * len(read[-1])
-            ends += [end] * len(read[-1])
-    return Readable("".join(read), begins, ends)
-
-
-def stand_in(mark: str) -> str:
-    """Return what is read in place of a mark that stands alone."""
-    if BREAK_MARK.fullmatch(mark):
-        return BREAK
-    is_number = any(map(str.isdigit, mark)) and not any(map(str.isalpha, mark))
-    return NUMBER if is_number or NUMBER_MARK.fullmatch(mark) else WORD
 
 
 def sentence_ends(text: str, language: str) -> list[int]:
