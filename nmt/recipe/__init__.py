@@ -15,6 +15,7 @@ from nmt.recipe.files import (
     shipped_recipes,
     write_recipe,
 )
+from nmt.recipe.marks import knows_marks
 from nmt.recipe.rules import check_decode, check_recipe, check_together
 from nmt.recipe.settings import (
     FIXED_SETTINGS,
@@ -37,6 +38,7 @@ __all__ = [
     "check_together",
     "find_recipe",
     "get_setting",
+    "knows_marks",
     "load_recipe",
     "override",
     "parse_overrides",

@@ -5,7 +5,7 @@ changed.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -23,7 +23,14 @@ from nmt.text.corpus_step import (
     needs_encoding,
     shard_name,
 )
-from nmt.text.learning import check_learned, check_tags, prepare_tokenizer, store_tokenizer
+from nmt.text.learning import (
+    check_learned,
+    check_tags,
+    note_missing_characters,
+    prepare_tokenizer,
+    store_tokenizer,
+    tokenizer_key,
+)
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.parts import ALL, Share
 from nmt.text.shards import ENDINGS, Shard, open_shard
@@ -41,7 +48,7 @@ class Prepared:
     shards: tuple[Shard, ...]
     names: tuple[str, ...]  # the text files of each shard, for messages; a corpus may be several
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
-    alignments: tuple[Shard, ...] = ()  # of each shard, for guided alignment
+    alignments: tuple[Shard, ...] = ()  # of each shard, if the training needs them
 
 
 def prepare(
@@ -66,7 +73,7 @@ def prepare(
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
-    if not recipe.train.guided_alignment:
+    if not recipe.train.needs_alignment:
         return prepared
     align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify)
     return with_alignments(prepared, folder, shards)
@@ -93,7 +100,7 @@ def do_steps(
     dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [[manifest.hash_file(path) for path in files] for files in paths]
     if given_tokenizer is None:
-        key = hash_of(hash_of(hashes), asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
+        key = tokenizer_key(recipe, hash_of(hashes))
     else:
         key = hash_of("given", sha256(given_tokenizer))
     if share.number > 1:
@@ -102,6 +109,7 @@ def do_steps(
         tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest, key)
+        note_missing_characters(recipe, tokenizer, notify)
     check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
@@ -138,7 +146,7 @@ def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
     manifest = Manifest(folder.manifest)
     prepared = open_shards(recipe, folder, manifest)
-    if not recipe.train.guided_alignment:
+    if not recipe.train.needs_alignment:
         return prepared
     names = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
     return with_alignments(prepared, folder, names)

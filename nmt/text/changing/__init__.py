@@ -1,0 +1,1 @@
+"""Change training pairs on the fly (`train.augment_*`): case, typos, placeholders and tags."""
