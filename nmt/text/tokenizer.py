@@ -121,11 +121,7 @@ def learn_subwords(
         # SentencePiece's iterator passes no exception on, not even that of Ctrl-C: keep it.
         try:
             for segment in segments:
-                text = segment
-                if settings.kind == "word" and len(text) > LONGEST_WORD:
-                    text = " ".join(word for word in text.split(" ") if len(word) <= LONGEST_WORD)
-                for start in range(0, len(text), LONGEST_LINE):
-                    yield text[start : start + LONGEST_LINE]
+                yield from learnable(segment, settings.kind)
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -163,6 +159,14 @@ def learn_subwords(
     if failures:
         raise failures[0]
     return SubwordModel(model.getvalue())
+
+
+def learnable(segment: str, kind: str) -> Iterator[str]:
+    """Yield the parts of a segment that SentencePiece can learn from, for a kind of vocabulary."""
+    if kind == "word" and len(segment) > LONGEST_WORD:
+        segment = " ".join(word for word in segment.split(" ") if len(word) <= LONGEST_WORD)
+    for start in range(0, len(segment), LONGEST_LINE):
+        yield segment[start : start + LONGEST_LINE]
 
 
 def most_tokens(segments: Iterable[str], character_coverage: float) -> int:
