@@ -1,0 +1,111 @@
+"""Check that a translation keeps the marks and the numbers of its source."""
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterable
+
+from nmt.decoding.mark_reader import partners
+from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.number_differences import number_differences
+
+WORDLIKE = re.compile(r"\w")
+
+
+def found_in(text: str, source: Marked) -> Marked | None:
+    """Return a text with the marks of its source, which it has as text; None: not each one once."""
+    marks: dict[str, deque[Mark]] = {}
+    for mark_text, mark in zip(source.mark_texts(), source.marks, strict=True):
+        marks.setdefault(mark_text, deque()).append(mark)
+    marks.pop("", None)
+    if not marks:
+        return Marked(text)
+    found: list[Mark] = []
+    for each in pattern_of(marks).finditer(text):
+        if not marks[each[0]]:
+            return None
+        mark = marks[each[0]].popleft()
+        found.append(mark._replace(begin=each.start(), end=each.end()))
+    return None if any(marks.values()) else Marked(text, tuple(found))
+
+
+def pattern_of(texts: Iterable[str]) -> re.Pattern[str]:
+    """Return what matches each of some texts; the longest first."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=lambda each: (-len(each), each)))))
+
+
+def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
+    """Return what is wrong with the marks of a translation, as sentences without their ends."""
+    problems = []
+    if source.without_marks().strip() and not translation.without_marks().strip():
+        problems.append("the translation is empty")
+    asked, given = Counter(source.mark_texts()), Counter(translation.mark_texts())
+    problems += [f"{mark} is missing" for mark in asked - given]
+    problems += [f"{mark} is there too often" for mark in given - asked]
+    problems += [f"{mark} is there too often" for mark in repeated(source, translation)]
+    if asked == given and pairs_of(source) != pairs_of(translation):
+        problems.append("the tags are not paired as in the source")
+    problems += [f"{tag} encloses nothing" for tag in hollow(translation) - hollow(source)]
+    return tuple(problems)
+
+
+def repeated(source: Marked, translation: Marked) -> list[str]:
+    """Return the marks that a translation has once more, as text, than its source."""
+    texts = {each for each in source.mark_texts() if each}
+    if not texts:
+        return []
+    pattern = pattern_of(texts)
+    own, theirs = (
+        Counter(
+            found[0]
+            for part, is_mark in each.parts()
+            if not is_mark
+            for found in pattern.finditer(part)
+        )
+        for each in (source, translation)
+    )
+    return [*(theirs - own)]
+
+
+def pairs_of(text: Marked) -> Counter[tuple[str, str]]:
+    """Return the texts of paired marks, and with "" those of tags that have no partner."""
+    texts = text.mark_texts()
+    found = partners(text.marks)
+    pairs: Counter[tuple[str, str]] = Counter()
+    for number, mark in enumerate(text.marks):
+        partner = found.get(number)
+        if mark.kind is Kind.OPEN:
+            pairs[texts[number], "" if partner is None else texts[partner]] += 1
+        elif mark.kind is Kind.CLOSE and partner is None:
+            pairs["", texts[number]] += 1
+    return pairs
+
+
+def hollow(text: Marked) -> Counter[str]:
+    """Return the opening marks of pairs with nothing but white space and other tags inside."""
+    texts = text.mark_texts()
+    found = partners(text.marks)
+    hollow: Counter[str] = Counter()
+    for number, mark in enumerate(text.marks):
+        partner = found.get(number, -1)
+        if partner > number:
+            inside = text.slice(mark.end, text.marks[partner].begin)
+            alone = any(each.kind is Kind.ALONE for each in inside.marks)
+            if not alone and not inside.without_marks().strip():
+                hollow[texts[number]] += 1
+    return hollow
+
+
+def number_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
+    """Return which numbers only one side has, as sentences without their ends."""
+    missing, added = number_differences(apart(source), apart(translation))
+    problems = [f"the number {each} is missing" for each in missing]
+    return (*problems, *(f"the number {each} is not in the source" for each in added))
+
+
+def apart(text: Marked) -> str:
+    """Return the text between the marks, with a space in place of each that stands alone."""
+    begin, parts = 0, []
+    for mark in text.marks:
+        parts += [text.text[begin : mark.begin], " " if mark.kind is Kind.ALONE else ""]
+        begin = mark.end
+    return "".join([*parts, text.text[begin:]])
