@@ -62,7 +62,7 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
     free = [
         each.start()
         for each in BEFORE_LETTER.finditer(text)
-        if not in_mark(translation, each.start())
+        if (each[0].isalpha() or each[0] == letter) and not in_mark(translation, each.start())
     ]
     if not free:
         return translation

@@ -18,6 +18,7 @@ from nmt.text.language_names import name_of_language
 class Slot:
     """A text that a target is made of: its segments are consecutive."""
 
+    source: Marked
     message: Message
     first: int  # number of its first segment
     accelerator: Accelerator | None
@@ -52,7 +53,7 @@ class Slots:
         accelerator = labelled.accelerator if len(message.parts) == 1 else None
         if accelerator is None:
             message = Message.of(source)
-        slot = Slot(message, len(self.segments), accelerator, self.options.target_language)
+        slot = Slot(source, message, len(self.segments), accelerator, self.options.target_language)
         for text in message.texts():
             self.segments.append(Segment(text, place, context, syntax=syntax))
         return slot

@@ -44,6 +44,8 @@ FORMATS = {
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),
+        Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),
+        Format("qt", (".ts",), "messages of Qt Linguist"),
     )
 }
 

@@ -72,6 +72,15 @@ class XmlFile:
         begin = next(NAME_END.finditer(self.source, element.begin)).start()
         return Edit(begin, begin, f' {written_name}="{escaped}"')
 
+    def without_attribute(self, element: Element, name: str) -> list[Edit]:
+        """Return the edit that removes an attribute, and none if the element does not have it."""
+        place = self.attribute(element, name)
+        if place is None:
+            return []
+        before = self.source[element.begin : place[0] - 1]  # to the quotation mark
+        kept = before.rstrip(b"= \t\r\n").removesuffix(name.encode()).rstrip()
+        return [Edit(element.begin + len(kept), place[1] + 1, "")]
+
     def edited(self, edits: Iterable[Edit]) -> bytes:
         """Return the file with some parts replaced; without edits, the content as it was read.
 

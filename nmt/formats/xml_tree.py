@@ -25,6 +25,9 @@ NO_ATTRIBUTES: dict[str, str] = {}
 TAG = re.compile(rb"<[^\"'>]*(?:(?:\"[^\"]*\"|'[^']*')[^\"'>]*)*>")
 
 
+NO_DECLARATIONS = re.compile(rb"\[\s*\]")  # as Qt Linguist 4 wrote it
+
+
 @dataclass(slots=True, eq=False)
 class Text:
     """A run of characters, without entities; or the content of one CDATA section."""
@@ -197,7 +200,9 @@ class Builder:
     def _start_doctype(
         self, _name: str, _system: str | None, _public: str | None, has_declarations: int
     ) -> None:
-        if has_declarations:
+        if has_declarations and not NO_DECLARATIONS.match(
+            self._source, self._parser.CurrentByteIndex
+        ):
             raise self._refused("the DOCTYPE has declarations between [ and ]; remove them")
         self._is_in_doctype = True
 

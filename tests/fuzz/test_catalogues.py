@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 
 from nmt.formats.document import Options
-from nmt.formats.kinds import po
+from nmt.formats.kinds import po, qt, xliff
 from tests.formats.kinds.test_po import MENU, TEMPLATE
+from tests.formats.kinds.test_qt import EDITOR
+from tests.formats.kinds.test_xliff import NEW, OLD
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, first, spoiled
 
@@ -21,3 +23,21 @@ def test_catalogues(content: bytes) -> None:
     if document:  # what was written is a catalogue too
         made = document.join([first(each.source) for each in document.segments]).content
         assert len(po.read(made, ALL).segments) >= len(document.segments)
+
+
+@given(content=spoiled(EDITOR))
+@fuzz
+def test_files_of_qt(content: bytes) -> None:
+    document = check(qt.read, content, ALL, is_bilingual=True)
+    if document:
+        made = document.join([first(each.source) for each in document.segments]).content
+        assert len(qt.read(made, ALL).segments) == len(document.segments)
+
+
+@given(content=spoiled(OLD, NEW))
+@fuzz
+def test_xliff(content: bytes) -> None:
+    document = check(xliff.read, content, ALL, is_bilingual=True)
+    if document:
+        made = document.join([first(each.source) for each in document.segments]).content
+        assert len(xliff.read(made, ALL).segments) == len(document.segments)
