@@ -8,8 +8,24 @@ from nmt.formats.document import Document, Joined
 
 def filled(document: Document, translations: Mapping[str, str]) -> Joined:
     """Return a document with translations by source text; a source that is not there is left."""
-    found = [translations.get(each.source.text) for each in document.segments]
-    return document.join([None if each is None else Marked(each) for each in found])
+    sources = [each.source for each in document.segments]
+    return document.join(
+        [
+            with_marks(translations[each.text], each) if each.text in translations else None
+            for each in sources
+        ]
+    )
+
+
+def with_marks(translation: str, source: Marked) -> Marked:
+    """Return a translation with the marks of its source, which are in the same order."""
+    marks = []
+    end = 0
+    for mark, text in zip(source.marks, source.mark_texts(), strict=True):
+        begin = translation.index(text, end)
+        end = begin + len(text)
+        marks.append(mark._replace(begin=begin, end=end))
+    return Marked(translation, tuple(marks))
 
 
 def shouted(document: Document) -> Joined:
