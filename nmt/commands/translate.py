@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.artifacts.outputs import check_outputs
+from nmt.commands.documents import documents_too
 from nmt.commands.options import (
     FILE,
     bad_line_option,
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
 
 
 @click.command("translate", epilog=settings_help("decode"))
-@click.argument("file", default="-", type=FILE)
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
+@documents_too
 @models_option
 @output_option
 @bad_line_option("a line that is not UTF-8 or is longer than 10 MB")
@@ -148,7 +150,12 @@ def command(
 ) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
-    The command writes one line for each line it reads, in the same order. A blank line stays blank.
+    The name of FILE tells its format: pages, documents, subtitles, catalogues of messages and other
+    files keep their structure; only their text changes. Several files and folders are translated
+    into --output-dir. All other files are plain lines.
+
+    For plain lines, the command writes one line for each line it reads, in the same order. A blank
+    line stays blank.
     Lines from a pipe or a terminal are translated as they arrive. If a line contains carriage
     returns, the parts between them are translated one by one. A line without words is copied. In
     other lines, addresses and unknown characters are copied (decode.odd_input).
@@ -191,10 +198,11 @@ def command(
       nmt translate in.en --sample --mbr chrf --candidates 50
       nmt translate in.en --output out.de --flags flags.jsonl --strict
       nmt translate in.en --output out.de --engine ctranslate2
+      nmt translate page.html --output seite.html
+      nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
     flags = flags_as_overrides("decode", **decoding)
     check_sampling(overrides, flags)
-
     from nmt.decoding.glossary import read_glossary
     from nmt.decoding.interactive import check_interactive, interact
     from nmt.decoding.output_formats import choose_format
@@ -209,7 +217,8 @@ def command(
     requests = requests_of(file, prefix, prefix_column=prefix_column, is_whole=part is None)
     terms = read_glossary(glossary, beside=(file, prefix))
     check_text_files(file, output, keep_partial=keep_partial, resume=resume, alignments=alignments)
-    check_files(file, prefix, glossary, output, flags_file, alignments)
+    outputs = {"--output": output, "--flags": flags_file, "--alignments": alignments}
+    check_outputs(outputs, "translate", [file, prefix, glossary])
     quality = quality_check(flags_file, strict, keep_partial=keep_partial, resume=resume)
     span = span_of(file, part)
 
@@ -244,19 +253,6 @@ def command(
     )
 
 
-def check_files(
-    file: Path,
-    prefix: Path | None,
-    glossary: Path | None,
-    output: Path | None,
-    flags: Path | None,
-    alignments: Path | None,
-) -> None:
-    """Raise UsageError unless what is written are other files than what is read."""
-    outputs = {"--output": output, "--flags": flags, "--alignments": alignments}
-    check_outputs(outputs, "translate", [file, prefix, glossary])
-
-
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
     *(each.name for each in fields(DecodeSettings)),
@@ -264,7 +260,7 @@ SEARCH_OPTIONS = {
 }
 
 # Options on which an output does not depend; settings and models are compared by themselves.
-PASSING = {"file", "output", "device", "resume", "models", "overrides", "batch_tokens"}
+PASSING = {"files", "output", "device", "resume", "models", "overrides", "batch_tokens"}
 
 
 def lasting_options() -> dict[str, str]:

@@ -39,6 +39,7 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
+        Format(LINES, (), "plain lines: each is a segment"),
         Format("text", (), "prose: paragraphs of sentences"),
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
@@ -51,15 +52,15 @@ FORMATS = {
 
 
 def format_of(path: Path, name: str | None) -> Format | None:
-    """Return the format of a file: the one with this name, else by the path; None for lines.
+    """Return the format of a file: the one with this name, else by the path; None if there is none.
 
     Raises UsageError for an unknown name.
     """
     if name is not None:
-        if name != LINES and name not in FORMATS:
-            known = ", ".join([LINES, *FORMATS])
+        if name not in FORMATS:
+            known = ", ".join(FORMATS)
             raise UsageError(f"there is no format {name!r}; the formats are: {known}")
-        return FORMATS.get(name)
+        return FORMATS[name]
     # The longest suffix counts: page.strings.xml is not what strings.xml is.
     lowered = path.name.lower()
     found = [

@@ -1,0 +1,288 @@
+"""Options and steps of `nmt translate` for files with a format, such as pages and catalogues."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nmt.commands.options import (
+    Function,
+    check_sampling,
+    flags_as_overrides,
+    options_beside,
+)
+from nmt.config import DecodeSettings
+from nmt.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmt.formats.files import Job
+    from nmt.formats.translate import DocumentTranslator
+
+# Options that are for plain lines only.
+OF_LINES = (
+    *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
+    *("--n-best", "--output-format", "--token-scores", "--interactive", "--alignments", "--sample"),
+)
+STDIN = Path("-")
+
+
+@dataclass(frozen=True)
+class DocumentRequest:
+    """What the options say about files with a format."""
+
+    format_name: str | None
+    output_dir: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    others: str
+    columns: tuple[str, ...]
+    translates_all: bool
+    memory: tuple[Path, ...]
+    memory_threshold: float
+    write_memory: Path | None
+
+
+def documents_too(function: Function) -> Callable[..., Any]:
+    """Add options to `nmt translate`, and translate files with a format in its place.
+
+    The command itself receives the one `file` that is translated line by line.
+    """
+    names = [each.name for each in fields(DocumentRequest)]
+
+    @functools.wraps(function)
+    def command(files: tuple[Path, ...], **given: Any) -> Any:
+        request = DocumentRequest(**{name: given.pop(name) for name in names})
+        if not are_documents(files, request):
+            return function(file=files[0] if files else STDIN, **given)
+        settings = {each.name for each in fields(DecodeSettings)} & {*given}
+        flags = flags_as_overrides("decode", **{name: given[name] for name in settings})
+        check_sampling(given["overrides"], flags)
+        chosen = Chosen(
+            given["models"],
+            given["engine"],
+            given["device"],
+            (*given["overrides"], *flags),
+            given["glossary"],
+        )
+        output, flags_file = given["output"], given["flags_file"]
+        translate_documents(files, output, request, chosen, flags_file, is_strict=given["strict"])
+        return None
+
+    found: Callable[..., Any] = command
+    for option in reversed(OPTIONS):
+        found = option(found)
+    return found
+
+
+OPTIONS = (
+    click.option(
+        "--format",
+        "format_name",
+        metavar="NAME",
+        help="Format of FILE: lines, text, or one of those in the table of formats."
+        "  [default: by the name of FILE; lines for other names]",
+    ),
+    click.option(
+        "--output-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder for the translations of several files, of folders and of patterns such as"
+        " 'docs/**/*.md'. The same command continues if it was stopped.",
+    ),
+    click.option(
+        "--include",
+        multiple=True,
+        metavar="PATTERN",
+        help="Take only files of folders whose name, or path with a slash, is like PATTERN.",
+    ),
+    click.option(
+        "--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders like this."
+    ),
+    click.option(
+        "--others",
+        type=click.Choice(("copy", "list")),
+        default="copy",
+        show_default=True,
+        help="Copy or only list the files of a folder that have no known format.",
+    ),
+    click.option(
+        "--columns",
+        metavar="NAMES",
+        callback=lambda context, option, value: tuple(filter(None, (value or "").split(","))),
+        help="Columns of a .csv or .tsv file to translate: names of its first line, or numbers from"
+        " 1, with commas between them.",
+    ),
+    click.option(
+        "--all",
+        "translates_all",
+        is_flag=True,
+        help="Translate messages of catalogues too that are translated already.",
+    ),
+    click.option(
+        "--memory",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Translation memory (.tmx) whose translations are used again; repeat for several.",
+    ),
+    click.option(
+        "--memory-threshold",
+        type=click.FloatRange(0.5, 1),
+        default=0.85,
+        show_default=True,
+        help="Least similarity of a segment in the memory that is used; 1: equal segments only.",
+    ),
+    click.option(
+        "--write-memory",
+        type=click.Path(path_type=Path),
+        help="File (.tmx) to write the segments and their translations to.",
+    ),
+)
+
+
+def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
+    """Return whether files are translated by their format rather than line by line.
+
+    Raises UsageError for options that do not go together.
+    """
+    from nmt.formats.registry import LINES, format_of
+
+    if request.output_dir is not None:
+        if not files:
+            raise UsageError("--output-dir needs files or folders to translate; name them first")
+        return True
+    if len(files) > 1:
+        raise UsageError(f"{len(files)} files need --output-dir, the folder for their translations")
+    has_columns = bool({"--prefix-column", "--interactive"} & {*options_beside()})
+    file = files[0] if files else STDIN
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
+    name = LINES if has_columns and request.format_name is None else request.format_name
+    found = format_of(file, name)
+    if found is not None and found.name != LINES:
+        return True
+    if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
+        raise UsageError(
+            f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
+            " --format"
+        )
+    return False
+
+
+DOCUMENT_FLAGS = {
+    *("--include", "--exclude", "--others", "--columns", "--all"),
+    *("--memory", "--memory-threshold", "--write-memory"),
+}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What translates: models, and how they search."""
+
+    models: tuple[Path, ...]
+    engine: str
+    device: str
+    overrides: tuple[str, ...]
+    glossary: Path | None
+
+
+def translate_documents(
+    files: Sequence[Path],
+    output: Path | None,
+    request: DocumentRequest,
+    chosen: Chosen,
+    flags_file: Path | None,
+    *,
+    is_strict: bool,
+) -> None:
+    """Translate files by their formats: one, or several into a folder."""
+    from nmt.artifacts.outputs import check_outputs
+    from nmt.formats.report import open_report
+    from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
+    from nmt.system.log import note, progress_bar
+
+    check_document_options(files[0] if files else STDIN)
+    jobs = jobs_for(files, output, request)
+    outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
+    inputs = [job.source for job in jobs] + [*request.memory]
+    check_outputs(outputs, "translate", [*inputs, chosen.glossary])
+    if request.output_dir is None and output is None:
+        check_stdout(jobs[0])
+    with progress_bar(unit="sentence", desc="translate") as bar:
+        translator, work = prepare(request, chosen, bar.update)
+        with open_report(flags_file, note) as report:
+            if request.output_dir is None:
+                summary = translate_to_stream(jobs[0], translator, report.add)
+            else:
+                folder = request.output_dir
+                summary = translate_to_folder(jobs, folder, work, translator, note, report.add)
+            if request.write_memory is not None and translator.memory is not None:
+                translator.memory.write(request.write_memory)
+    report.tell(summary, flags_file, is_strict=is_strict)
+
+
+def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentRequest) -> "list[Job]":
+    """Return the files to translate; raises UsageError for files that cannot be."""
+    from nmt.formats.files import Job, Selection, jobs_of
+    from nmt.formats.registry import format_of
+    from nmt.system.log import note
+
+    if request.output_dir is None:
+        file = files[0] if files else STDIN
+        return [Job(file, output or STDIN, format_of(file, request.format_name))]
+    if output is not None:
+        raise UsageError("--output names one file and --output-dir a folder; use one of them")
+    selection = Selection(request.include, request.exclude)
+    jobs = jobs_of(files, request.output_dir, request.format_name, selection)
+    others = [job for job in jobs if job.format is None]
+    if others and request.others == "list":
+        names = ", ".join(str(job.source) for job in others)
+        note(f"not of a known format, and left out: {names}")
+        return [job for job in jobs if job.format is not None]
+    return jobs
+
+
+def prepare(
+    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int], object]
+) -> "tuple[DocumentTranslator, str]":
+    """Load the model; return what translates, and a digest of all that translations depend on."""
+    from nmt.decoding.glossary import read_glossary
+    from nmt.decoding.resumable import job_of
+    from nmt.formats.document import Options
+    from nmt.formats.memory import Memory
+    from nmt.formats.of_model import document_translator
+    from nmt.interop.engines import load_for
+    from nmt.system.digest import sha256_of
+    from nmt.system.log import note
+
+    terms = read_glossary(chosen.glossary)
+    model, settings = load_for(chosen.engine, chosen.models, chosen.device, note, chosen.overrides)
+    data = model.recipe.data
+    languages = data.source_language, data.target_language
+    options = Options(*languages, request.columns, request.translates_all)
+    memory = None
+    if request.memory or request.write_memory:
+        memory = Memory.of(request.memory, *languages, threshold=request.memory_threshold)
+    translator = document_translator(
+        model, settings, options, glossary=terms, memory=memory, on_progress=on_progress
+    )
+    used = {
+        "options": repr(options),
+        "glossary": str(terms),
+        "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
+        "format": request.format_name,
+        "engine": chosen.engine,
+    }
+    paths = [each.path for each in (model, *model.ensemble)]
+    return translator, job_of(paths, settings, used)
+
+
+def check_document_options(file: Path) -> None:
+    """Raise UsageError for an option that is for plain lines only."""
+    for each in options_beside():
+        if each in OF_LINES:
+            raise UsageError(
+                f"{each} is for plain lines, but {file} is translated by its format; leave it out,"
+                " or add --format lines"
+            )

@@ -1,0 +1,151 @@
+"""Find the files to translate, and where their translations go."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from nmt.errors import UsageError
+from nmt.formats.registry import FORMATS, Format, format_of
+from nmt.system.reading import is_present
+
+PATTERN = frozenset("*?[")  # characters that make a name a pattern
+PROSE = ".txt"  # what such a file of a folder is, whose lines are no segments of a corpus
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to translate."""
+
+    source: Path
+    output: Path
+    format: Format | None  # None: the file is not translated
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Patterns of names: a file is taken if one includes it, or none is given, and none excludes.
+
+    A pattern without a slash is for the name, another one for the path in its folder.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: Path) -> bool:
+        """Return whether a file is taken; path: in the folder that was named."""
+        is_included = not self.include or any(matches(path, each) for each in self.include)
+        return is_included and not any(matches(path, each) for each in self.exclude)
+
+
+ALL = Selection()
+
+
+def matches(path: Path, pattern: str) -> bool:
+    """Return whether a file, or a folder that it is in, has a name or a path like a pattern."""
+    if "/" in pattern.rstrip("/"):
+        return fnmatch(path.as_posix(), pattern)
+    return any(fnmatch(part, pattern.rstrip("/")) for part in path.parts)
+
+
+def jobs_of(
+    given: Sequence[Path], folder: Path, name: str | None = None, selection: Selection = ALL
+) -> list[Job]:
+    """Return the files to translate into a folder, in the order of their paths.
+
+    A file goes into the folder under its own name; a tree of files keeps its shape. Hidden files
+    and folders, links to folders, and the output folder itself are left out.
+
+    Args:
+        given: files, folders, and patterns such as docs/**/*.md.
+        folder: where translations go.
+        name: of a format for all files; by default each file's name tells.
+        selection: which files of folders and patterns to take.
+
+    Raises:
+        UsageError: if there is no such file, if two files have the same output, or if an output
+            is a source.
+    """
+    jobs: dict[Path, Job] = {}
+    for path in given:
+        for source, relative in sources_of(path, folder, selection):
+            output = folder / relative
+            other = jobs.setdefault(output, Job(source, output, format_in_folder(source, name)))
+            if not is_same_file(other.source, source):
+                raise UsageError(
+                    f"{other.source} and {source} would both be written to {output}; translate"
+                    " them into two folders"
+                )
+    if not jobs:
+        raise UsageError(f"there is no file to translate in {', '.join(map(str, given))}")
+    check_sources_stay(list(jobs.values()))
+    return list(jobs.values())
+
+
+def format_in_folder(source: Path, name: str | None) -> Format | None:
+    """Return the format of a file in a folder: text files hold prose, unless `name` is given."""
+    if name is None and source.suffix.lower() == PROSE:
+        return FORMATS["text"]
+    return format_of(source, name)
+
+
+def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
+    """Yield files that were named, with their paths in the folder that was named.
+
+    Raises UsageError if there are none.
+    """
+    if path.is_dir():
+        yield from files_in(path, output, selection)
+    elif is_present(path):
+        yield path, Path(path.name)
+    elif not PATTERN & set(str(path)):
+        raise UsageError(f"there is no file or folder {path}")
+    else:
+        root = root_of(path)
+        found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
+        if not found:
+            raise UsageError(f"no file fits the pattern {path}")
+        for each in found:
+            relative = each.relative_to(root)
+            if selection.takes(relative):
+                yield each, relative
+
+
+def root_of(pattern: Path) -> Path:
+    """Return the folder that a pattern searches: its path up to the first part with a wildcard."""
+    count = next(n for n, part in enumerate(pattern.parts) if PATTERN & set(part))
+    return Path(*pattern.parts[:count])
+
+
+def files_in(folder: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of a folder and its folders, sorted; hidden ones and the output are left."""
+    left_out = os.path.realpath(output)
+    for root, folders, names in os.walk(folder):
+        here = Path(root)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(here / name) != left_out
+        )
+        for name in sorted(names):
+            relative = (here / name).relative_to(folder)
+            if not name.startswith(".") and selection.takes(relative):
+                yield here / name, relative
+
+
+def check_sources_stay(jobs: Iterable[Job]) -> None:
+    """Raise UsageError if a translation would replace a file that is translated."""
+    jobs = list(jobs)
+    sources = {os.path.realpath(job.source) for job in jobs}
+    for job in jobs:
+        if os.path.realpath(job.output) in sources:
+            raise UsageError(
+                f"{job.output} is a file to translate; name another --output-dir, because sources"
+                " are never overwritten"
+            )
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same file."""
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -1,0 +1,102 @@
+"""Remember which files of an output folder are translated, so that the same command continues."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from nmt.errors import NmtError
+from nmt.formats.files import Job
+from nmt.system.digest import sha256_of
+from nmt.system.json_data import json_text, parse_json
+
+RECORD = ".nmt-translated.jsonl"  # in the output folder
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A translated file: a line of the record."""
+
+    file: str  # the path of the translation in the folder
+    source: str  # SHA-256 of what was translated
+    work: str  # digest of the model and of all settings
+
+
+class Progress:
+    """The translated files of a folder, those of earlier commands too."""
+
+    def __init__(self, folder: Path, work: str, stream: IO[str]) -> None:
+        """Continue a record; work: a digest of all that translations depend on but sources."""
+        self._folder, self._work, self._stream = folder, work, stream
+        stream.seek(0)
+        entries = map(entry_of, stream)
+        self._entries = {each.file: each for each in entries if each is not None}
+
+    def has(self, job: Job) -> bool:
+        """Return whether a file is translated as it is now, by this model and these settings."""
+        entry = self._entries.get(self._name(job))
+        return (
+            entry is not None
+            and entry.work == self._work
+            and job.output.is_file()
+            and entry.source == sha256_of(job.source)
+        )
+
+    def add(self, job: Job, source: str) -> None:
+        """Record a file whose translation is on the disk; source: SHA-256 of what was translated.
+
+        Raises NmtError if the record cannot be written.
+        """
+        entry = Entry(self._name(job), source, self._work)
+        try:
+            self._stream.write(f"{json_text(asdict(entry))}\n")
+            self._stream.flush()
+        except OSError as error:
+            raise NmtError(f"cannot write {self._folder / RECORD}: {error.strerror}") from error
+        self._entries[entry.file] = entry
+
+    def _name(self, job: Job) -> str:
+        return job.output.relative_to(self._folder).as_posix()
+
+
+def entry_of(line: str) -> Entry | None:
+    """Return the entry of a line; None if a killed command left the line unfinished."""
+    with suppress(NmtError):
+        return parse_json(line.encode(), Entry, RECORD)
+    return None
+
+
+@contextmanager
+def open_progress(folder: Path, work: str) -> Iterator[Progress]:
+    """Open the record of a folder, which is made if it is missing.
+
+    Raises NmtError if another command translates into the folder, or if it cannot be written.
+    """
+    path = folder / RECORD
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a+", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror}; name another folder") from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NmtError(
+                f"another command translates into {folder}; wait until it ends"
+            ) from error
+        end_last_line(path, stream)
+        yield Progress(folder, work, stream)
+
+
+def end_last_line(path: Path, stream: IO[str]) -> None:
+    """Begin a new line if a killed command left the last one unfinished."""
+    size = os.fstat(stream.fileno()).st_size
+    with path.open("rb") as content:
+        content.seek(max(0, size - 1))
+        if content.read(1) not in (b"", b"\n"):
+            stream.write("\n")
+            stream.flush()

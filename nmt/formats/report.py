@@ -1,0 +1,105 @@
+"""Tell what was done with files: a line for each flagged segment, and a summary."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from nmt.artifacts.outputs import output_path
+from nmt.errors import NmtError
+from nmt.formats.document import Finding
+from nmt.formats.files import Job
+from nmt.formats.translate import Result
+from nmt.formats.translate_files import Summary
+from nmt.system.log import Notify
+
+MOST_TOLD = 10  # findings that are printed; the file of flags has all
+
+
+class Report:
+    """Collects what a user should look at, and tells it at the end."""
+
+    def __init__(self, stream: IO[str] | None, notify: Notify) -> None:
+        """`stream`: receives a JSON object for each flagged segment and each finding."""
+        self._stream, self._notify = stream, notify
+        self._findings = 0
+        self.summary = Summary()
+
+    def add(self, job: Job, results: Sequence[Result], findings: Sequence[Finding]) -> None:
+        """Take notice of a file that is written."""
+        for each in results:
+            if each.flags:
+                self._write(
+                    job,
+                    place=each.segment.place,
+                    context=each.segment.context,
+                    origin=each.origin,
+                    source=each.segment.source.text,
+                    translation=each.text.text,
+                    flags=each.flags,
+                )
+        for finding in findings:
+            self._findings += 1
+            self._write(job, place=finding.place, finding=finding.message)
+            if self._findings <= MOST_TOLD:
+                where = f", {finding.place}" if finding.place else ""
+                self._notify(f"{job.output}{where}: {finding.message}")
+
+    def _write(self, job: Job, **row: object) -> None:
+        if self._stream is not None:
+            shown = {"file": str(job.source), **{key: row[key] for key in row if row[key] != ""}}
+            self._stream.write(json.dumps(shown, ensure_ascii=False) + "\n")
+
+    def tell(self, summary: Summary, flags_file: Path | None, *, is_strict: bool) -> None:
+        """Print a summary.
+
+        Raises NmtError if a file could not be translated, or if a segment is flagged and the check
+        is strict.
+        """
+        counts = ", ".join(
+            f"{count:,} {ORIGINS.get(origin, f'from the {origin}')}"
+            for origin, count in summary.segments.most_common()
+        )
+        hidden = self._findings - MOST_TOLD
+        place = f"{flags_file} has them" if flags_file else "--flags FILE lists them"
+        if hidden > 0:
+            self._notify(f"{hidden:,} more remarks like these; {place}")
+        files = f"{summary.files:,} file{'s' if summary.files != 1 else ''} translated"
+        if summary.copied:
+            files += f", {summary.copied:,} copied"
+        if summary.done_before:
+            files += f", {summary.done_before:,} done before"
+        self._notify(f"{files}; segments: {counts or 'none'}")
+        self._tell_flags(summary, place, is_strict=is_strict)
+
+    def _tell_flags(self, summary: Summary, place: str, *, is_strict: bool) -> None:
+        text = ""
+        if summary.flags:
+            found = ", ".join(f"{count:,} {name}" for name, count in summary.flags.most_common())
+            text = f"flagged: {found}; {place}"
+        if summary.failed:
+            raise NmtError(
+                f"{len(summary.failed):,} of the files could not be translated; the first:"
+                f" {summary.failed[0]}" + (f"; {text}" if text else "")
+            )
+        if text and is_strict:
+            raise NmtError(f"{text}; all translations are written")
+        if text:
+            self._notify(text)
+
+
+ORIGINS = {"model": "translated", "unchanged": "without words"}
+
+
+@contextmanager
+def open_report(path: Path | None, notify: Notify) -> Iterator[Report]:
+    """Open a report, whose file of flags appears when the block ends; None: no such file."""
+    if path is None:
+        yield Report(None, notify)
+        return
+    with (
+        output_path(path, "translate") as partial,
+        partial.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        yield Report(stream, notify)

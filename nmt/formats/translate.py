@@ -1,0 +1,155 @@
+"""Translate documents: segments, their sentences, translations with marks, and segments again."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+from nmt.decoding.marked import Marked
+from nmt.formats.document import Document, Options, Segment
+from nmt.formats.marks import Placed
+from nmt.formats.memory import Match, Memory
+from nmt.formats.placeholders import with_placeholders
+from nmt.formats.sentences import Paragraph, split
+from nmt.formats.typography import after, before
+
+CHUNK = 512  # sentences that are translated at once: enough for full batches
+MOST_KEPT = 100_000  # translations that are kept for equal sentences of later files
+
+Place = Callable[[Sequence[Marked]], Sequence[Placed]]  # translates sentences with their marks
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The translation of a segment."""
+
+    segment: Segment
+    text: Marked  # with the marks of the format
+    origin: str  # "model", "unchanged", or what the memory says
+    flags: tuple[str, ...] = ()  # what is wrong with it
+
+
+@dataclass(frozen=True)
+class Translated(Generic[Item]):
+    """A document with the translations of its segments."""
+
+    item: Item
+    document: Document
+    results: list[Result]
+
+
+class Plan:
+    """How a segment is translated: by the memory as a whole, or sentence by sentence."""
+
+    def __init__(self, segment: Segment, options: Options, memory: Memory | None) -> None:
+        """Look into the memory, and split the segment if that has nothing."""
+        self.segment = segment
+        self.read = with_placeholders(before(segment.source, segment, options), segment.syntax)
+        self.match = memory.find(self.read, segment.context) if memory else None
+        self.paragraph: Paragraph | None = None
+        self.matches: list[Match | None] = []  # of the sentences
+        if self.match is None:
+            language = options.source_language
+            self.paragraph = split(self.read, language, is_one=segment.is_one)
+            found = self.paragraph.sentences
+            is_whole = len(found) == 1 and found[0] == self.read
+            lookup = memory if memory and not is_whole else None
+            self.matches = [lookup.find(each, "") if lookup else None for each in found]
+
+    @property
+    def sentences(self) -> list[Marked]:
+        """Sentences that a model translates."""
+        found = self.paragraph.sentences if self.paragraph else []
+        return [each for each, match in zip(found, self.matches, strict=True) if match is None]
+
+    def result(self, placed: Callable[[Marked], Placed], options: Options) -> Result:
+        """Return the translation; placed: gives those of the sentences."""
+        if self.paragraph is None:
+            assert self.match is not None  # noqa: S101 (one of the two is there)
+            return self._finished(self.match.target, self.match.origin, (), options)
+        texts: list[Marked] = []
+        flags: list[str] = []
+        origins: Counter[str] = Counter()
+        for sentence, match in zip(self.paragraph.sentences, self.matches, strict=True):
+            if match is not None:
+                texts.append(match.target)
+                origins[match.origin] += 1
+                continue
+            found = placed(sentence)
+            texts.append(found.text)
+            flags += found.flags
+            origins["model"] += 1
+        text = self.paragraph.join(texts, options.source_language, options.target_language)
+        origin = ", ".join(origins) or "unchanged"
+        return self._finished(text, origin, (*dict.fromkeys(flags),), options)
+
+    def _finished(
+        self, text: Marked, origin: str, flags: tuple[str, ...], options: Options
+    ) -> Result:
+        if origin != "unchanged":
+            text = after(self.read, text, self.segment, options)
+        elif text == self.read:
+            return Result(self.segment, self.segment.source, origin, flags)
+        return Result(self.segment, text.of_format(), origin, flags)
+
+
+class DocumentTranslator:
+    """Translates the segments of documents, many at once. Equal sentences are translated once."""
+
+    def __init__(
+        self,
+        place: Place,
+        options: Options,
+        memory: Memory | None = None,
+        on_progress: Callable[[int], object] = lambda count: None,
+    ) -> None:
+        """Prepare to translate.
+
+        Args:
+            place: translates sentences; tests and other models may give their own.
+            options: the languages, and what else the user says.
+            memory: what was translated before.
+            on_progress: called with the number of sentences that were translated.
+        """
+        self.options, self.memory = options, memory
+        self._place, self._on_progress = place, on_progress
+        self._kept: dict[Marked, Placed] = {}
+
+    def translate(self, documents: Iterable[tuple[Item, Document]]) -> Iterator[Translated[Item]]:
+        """Translate documents, in order; several small ones wait for each other to fill batches.
+
+        documents: pairs of a document and what the caller knows it by.
+        """
+        waiting: list[tuple[Item, Document, list[Plan]]] = []
+        count = 0
+        for item, document in documents:
+            plans = [Plan(each, self.options, self.memory) for each in document.segments]
+            waiting.append((item, document, plans))
+            count += sum(len(each.sentences) for each in plans)
+            if count >= CHUNK:
+                yield from self._finish(waiting)
+                waiting, count = [], 0
+        yield from self._finish(waiting)
+
+    def _finish(
+        self, waiting: Sequence[tuple[Item, Document, list[Plan]]]
+    ) -> Iterator[Translated[Item]]:
+        """Translate what is not yet known, and yield the documents with their translations."""
+        if len(self._kept) > MOST_KEPT:
+            self._kept.clear()
+        needed = dict.fromkeys(
+            sentence
+            for _, _, plans in waiting
+            for plan in plans
+            for sentence in plan.sentences
+            if sentence not in self._kept
+        )
+        remaining = iter(needed)
+        while chunk := [*islice(remaining, CHUNK)]:
+            self._kept.update(zip(chunk, self._place(chunk), strict=True))
+            self._on_progress(len(chunk))
+        for item, document, plans in waiting:
+            results = [plan.result(self._kept.__getitem__, self.options) for plan in plans]
+            yield Translated(item, document, results)

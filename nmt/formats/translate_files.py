@@ -1,0 +1,203 @@
+"""Translate files into files: read, translate many at once, write each as soon as it is done."""
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from nmt.artifacts.outputs import check_output, output_path
+from nmt.errors import NmtError, UsageError
+from nmt.formats.document import Document, Finding, Joined, Options
+from nmt.formats.files import Job
+from nmt.formats.progress import Progress, open_progress
+from nmt.formats.translate import DocumentTranslator, Result, Translated
+from nmt.system.log import Notify
+from nmt.system.reading import read_bytes
+from nmt.text.opening import STDIN, name_of, open_raw
+
+MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory
+
+
+class Source(NamedTuple):
+    """A file that was read."""
+
+    job: Job
+    digest: str  # SHA-256 of its content
+
+
+# Receives what was done with a file: its results, and what a user should look at.
+OnFile = Callable[[Job, Sequence[Result], Sequence[Finding]], None]
+
+
+@dataclass
+class Summary:
+    """Counts of what was done with files."""
+
+    files: int = 0
+    copied: int = 0
+    done_before: int = 0
+    segments: Counter[str] = field(default_factory=Counter)  # by origin
+    flags: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)  # messages, each of a file
+
+    def count(self, results: Sequence[Result]) -> None:
+        """Count a translated file."""
+        self.files += 1
+        for each in results:
+            self.segments[each.origin] += 1
+            self.flags.update(each.flags)
+
+
+def document_of(content: bytes, job: Job, options: Options) -> Document:
+    """Return the document of a file's content; raises NmtError with the name of the file."""
+    assert job.format is not None  # noqa: S101 (others are copied)
+    try:
+        return job.format.read(content, options)
+    except RecursionError as error:
+        raise NmtError(f"{name_of(job.source)} is nested too deeply; simplify it") from error
+    except NmtError as error:
+        raise type(error)(f"{name_of(job.source)}: {error}") from error
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a regular file; raises NmtError if that is impossible."""
+    if path.is_file() and (size := path.stat().st_size) > MOST_BYTES:
+        raise NmtError(
+            f"{path} has {size:,} bytes, and files with a format are translated in memory, up to"
+            f" {MOST_BYTES:,}; split it"
+        )
+    return read_bytes(path, "the file")
+
+
+def translate_to_folder(
+    jobs: Sequence[Job],
+    folder: Path,
+    work: str,
+    translator: DocumentTranslator,
+    notify: Notify,
+    on_file: OnFile,
+) -> Summary:
+    """Translate files that are not translated yet, and copy those without a format.
+
+    A file that cannot be read or written is told and left out; the others are translated.
+
+    Args:
+        jobs: the files, whose outputs are in the folder.
+        folder: remembers what is done.
+        work: a digest of all that translations depend on but the files.
+        translator: translates their documents.
+        notify: receives why a file is left out.
+        on_file: receives what was done with each file.
+
+    Raises:
+        NmtError: if another command translates into the folder.
+        UsageError: before any work, if an output is not this command's to replace.
+    """
+    with open_progress(folder, work) as progress:
+        left = [job for job in jobs if not progress.has(job)]
+        for job in left:
+            check_output(job.output, "translate", [job.source], "the output")
+        summary = Summary(done_before=len(jobs) - len(left))
+
+        def fail(error: NmtError) -> None:
+            summary.failed.append(str(error))
+            notify(str(error))
+
+        documents = documents_of(left, translator.options, progress, summary, fail)
+        for translated in translator.translate(documents):
+            job, digest = translated.item
+            try:
+                joined = join(translated, job.source)
+                write_content(job.output, joined.content)
+            except NmtError as error:
+                fail(error)
+                continue
+            progress.add(job, digest)
+            summary.count(translated.results)
+            on_file(job, translated.results, joined.findings)
+    return summary
+
+
+def documents_of(
+    jobs: Sequence[Job],
+    options: Options,
+    progress: Progress,
+    summary: Summary,
+    fail: Callable[[NmtError], None],
+) -> Iterator[tuple[Source, Document]]:
+    """Yield the documents of files; copy files without a format on the way."""
+    for job in jobs:
+        try:
+            content = read_content(job.source)
+            digest = hashlib.sha256(content).hexdigest()
+            if job.format is None:
+                write_content(job.output, content)
+                progress.add(job, digest)
+                summary.copied += 1
+            else:
+                yield Source(job, digest), document_of(content, job, options)
+        except NmtError as error:
+            fail(error)
+
+
+def translate_to_stream(job: Job, translator: DocumentTranslator, on_file: OnFile) -> Summary:
+    """Translate one file, or stdin, into a file or to stdout; both are `-`.
+
+    Raises:
+        NmtError: if it cannot be read or written, or is not of its format.
+    """
+    if job.source == STDIN:
+        with open_raw(STDIN) as stream:
+            content = stream.read(MOST_BYTES)
+    else:
+        content = read_content(job.source)
+    document = document_of(content, job, translator.options)
+    summary = Summary()
+    for translated in translator.translate([(Source(job, ""), document)]):
+        joined = join(translated, job.source)
+        if job.output == STDIN:
+            write_stdout(joined.content)
+        else:
+            write_content(job.output, joined.content)
+        summary.count(translated.results)
+        on_file(job, translated.results, joined.findings)
+    return summary
+
+
+def check_stdout(job: Job) -> None:
+    """Raise UsageError if a file's translation would be written to a terminal that can't show it.
+
+    Raises NmtError if stdout is closed.
+    """
+    if sys.stdout is None:
+        raise NmtError("stdout is closed; name a file with --output")
+    if job.format and job.format.is_binary and sys.stdout.isatty():
+        raise UsageError(f"{job.source} is no text; name a file for its translation with --output")
+
+
+def write_stdout(content: bytes) -> None:
+    """Write bytes to stdout."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def join(translated: Translated[Source], source: Path) -> Joined:
+    """Return the translated file; raises NmtError with the name of its source if that fails."""
+    try:
+        return translated.document.join([each.text for each in translated.results])
+    except NmtError as error:
+        raise type(error)(f"{name_of(source)}: {error}") from error
+
+
+def write_content(path: Path, content: bytes) -> None:
+    """Write the bytes of a file, whole or not at all; its folder is made if it is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NmtError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    with output_path(path, "translate") as partial:
+        partial.write_bytes(content)

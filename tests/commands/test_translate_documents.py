@@ -1,0 +1,185 @@
+"""`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from nmt.formats.progress import RECORD
+from tests.commands.conftest import give_stdin, leftovers, translate
+from tests.conftest import Run
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder with prose in two folders, a picture, and hidden files."""
+    folder = tmp_path / "docs"
+    (folder / "more").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
+    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
+    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
+    (folder / ".git" / "config").write_text("sun")
+    (folder / ".hidden.txt").write_text("sun")
+    return folder
+
+
+def paths_in(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def test_a_file_goes_to_stdout_or_to_a_file(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    out = translate(nmt, skilled_run, tree / "a.txt", "--format", "text").out
+    first, blank, last = out.splitlines()
+    assert (first, blank, last) == (first.upper(), "", last)
+    assert len(first.split()) == 3
+    assert "12" in last
+    path = tmp_path / "new" / "a.txt"
+    translate(nmt, skilled_run, tree / "a.txt", "--format", "text", "--output", path)
+    assert path.read_text() == out
+
+
+def test_stdin_has_the_format_that_is_named(
+    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, tree / "a.txt")
+    piped = translate(nmt, skilled_run, "--format", "text").out
+    assert piped == translate(nmt, skilled_run, tree / "a.txt", "--format", "text").out
+
+
+def test_a_text_file_alone_is_plain_lines(nmt: Run, skilled_run: Path, tree: Path) -> None:
+    assert translate(nmt, skilled_run, tree / "a.txt").out.count("\n") == 4
+
+
+def test_a_folder_is_mirrored(nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "de"
+    err = translate(nmt, skilled_run, tree, "--output-dir", output).err
+    assert "2 files translated, 1 copied" in err
+    assert paths_in(output) == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
+    assert (output / "more" / "picture.png").read_bytes() == b"\x89PNG\r\n"
+    alone = translate(nmt, skilled_run, tree / "a.txt", "--format", "text").out
+    assert (output / "a.txt").read_text() == alone
+    assert (output / "more" / "b.txt").read_text().startswith("\n\n  ")
+
+
+def test_the_output_may_lie_in_the_folder(nmt: Run, skilled_run: Path, tree: Path) -> None:
+    for _ in range(2):
+        translate(nmt, skilled_run, tree, "--output-dir", tree / "de")
+    assert not (tree / "de" / "de").exists()
+
+
+def test_files_and_patterns_are_chosen(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "de"
+    translate(nmt, skilled_run, tree / "**" / "b.*", "--output-dir", output)
+    assert paths_in(output) == [RECORD, "more/b.txt"]
+    options = ["--include", "*.txt", "--exclude", "more", "--output-dir", tmp_path / "two"]
+    translate(nmt, skilled_run, tree, *options)
+    assert paths_in(tmp_path / "two") == [RECORD, "a.txt"]
+    err = translate(nmt, skilled_run, tree, "--others", "list", "--output-dir", tmp_path / "3").err
+    assert "left out: " in err
+    assert "picture.png" in err
+    assert paths_in(tmp_path / "3") == [RECORD, "a.txt", "more/b.txt"]
+
+
+def test_the_same_command_continues(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    """A file that is missing or changed is translated again, and no other."""
+    output = tmp_path / "de"
+    translate(nmt, skilled_run, tree, "--output-dir", output)
+    assert (
+        "0 files translated, 3 done before"
+        in translate(nmt, skilled_run, tree, "--output-dir", output).err
+    )
+    with (output / RECORD).open("a") as record:
+        record.write('{"file": "a.tx')  # as if the command had been killed
+    (output / "a.txt").unlink()
+    (tree / "more" / "b.txt").write_text("tree\n")
+    err = translate(nmt, skilled_run, tree, "--output-dir", output).err
+    assert "2 files translated, 1 done before" in err
+    assert "0 files" in translate(nmt, skilled_run, tree, "--output-dir", output).err
+    err = translate(nmt, skilled_run, tree, "--output-dir", output, "--beam-size", 1).err
+    assert "2 files translated, 1 copied" in err  # the work is another
+
+
+def test_an_edited_translation_stays(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "de"
+    translate(nmt, skilled_run, tree, "--output-dir", output)
+    (output / "a.txt").write_text("edited")
+    assert "3 done before" in translate(nmt, skilled_run, tree, "--output-dir", output).err
+    (tree / "a.txt").write_text("moon")
+    result = nmt("translate", tree, "--output-dir", output, "--model", skilled_run)
+    assert result.code == 2
+    assert "a.txt" in result.err
+    assert (output / "a.txt").read_text() == "edited"
+
+
+def test_a_damaged_file_does_not_stop_the_others(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    (tree / "a.txt").write_bytes(b"sun\nmo\xffon\n")
+    result = nmt("translate", tree, "--output-dir", tmp_path / "de", "--model", skilled_run)
+    assert result.code == 1
+    assert f"{tree / 'a.txt'}: line 2: the bytes at offset 6 are not utf-8" in result.err
+    assert "1 of the files could not be translated" in result.err
+    assert paths_in(tmp_path / "de") == [RECORD, "more/b.txt", "more/picture.png"]
+    assert not leftovers(tmp_path)
+
+
+def test_sources_are_never_overwritten(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    before = (tree / "a.txt").read_bytes()
+    for given in ([tree], [tree / "a.txt"], [tree / "*.txt"]):
+        result = nmt("translate", *given, "--output-dir", tree, "--model", skilled_run)
+        assert result.code == 2
+        assert "sources are never overwritten" in result.err
+    two = tmp_path / "two"
+    shutil.copytree(tree, two)
+    result = nmt("translate", tree, two, "--output-dir", tmp_path / "x", "--model", skilled_run)
+    assert "would both be written to" in result.err
+    assert (tree / "a.txt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["{tree}"], "is a folder; add --output-dir"),
+        (["{tree}/a.txt", "{tree}/more/b.txt"], "2 files need --output-dir"),
+        (["--output-dir", "{tree}/x"], "--output-dir needs files"),
+        (["{tree}/none.md", "--output-dir", "{tree}/x"], "there is no file or folder"),
+        (["{tree}/*.md", "--output-dir", "{tree}/x"], "no file fits the pattern"),
+        (["{tree}/a.txt", "--format", "text", "--n-best", "2"], "--n-best is for plain lines"),
+        (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
+        (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
+        (["{tree}", "--output", "o", "--output-dir", "{tree}/x"], "use one of them"),
+    ],
+)
+def test_mistakes_are_told(
+    nmt: Run, skilled_run: Path, tree: Path, options: list[str], message: str
+) -> None:
+    given = [option.format(tree=tree) for option in options]
+    result = nmt("translate", *given, "--model", skilled_run)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_flags_tell_the_file_and_the_place(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    """An empty translation cannot be had from this model, but a character that it cannot read."""
+    source, flags = tmp_path / "a.txt", tmp_path / "flags.jsonl"
+    source.write_text("sun moon\n\nsun \u2603\u2603 zebra qqq\n")
+    options = ["--format", "text", "--flags", flags]
+    translate(nmt, skilled_run, source, *options)
+    rows = [json.loads(line) for line in flags.read_text().splitlines()]
+    assert all(row["file"] == str(source) and row["flags"] for row in rows)
+    assert {row["place"] for row in rows} <= {"line 1", "line 3"}
