@@ -11,19 +11,12 @@ from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("none.src", "does not exist; name another, or - for stdin"),
-        (".", "is a folder, not a file"),
-    ],
-)
-def test_an_input_that_is_not_a_file_is_refused(
-    nmt: Run, tiny_run: Path, tmp_path: Path, name: str, reason: str
-) -> None:
-    result = nmt("translate", tmp_path / name, "--model", tiny_run)
+def test_an_input_that_is_missing_is_refused(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "none.src"
+    result = nmt("translate", path, "--model", tiny_run)
     assert (result.code, result.out) == (1, "")
-    assert result.err.startswith(f"nmt: the text file {tmp_path / name} {reason}")
+    reason = "does not exist; name another, or - for stdin"
+    assert result.err.startswith(f"nmt: the text file {path} {reason}")
     assert result.err.count("\n") == 1
 
 
