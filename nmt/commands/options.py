@@ -264,7 +264,9 @@ def options_beside(*names: str) -> list[str]:
     """
     context = click.get_current_context()
     return [
-        option.human_readable_name.strip("[].") if isinstance(option, click.Argument) else option.opts[-1]
+        option.human_readable_name.strip("[].")
+        if isinstance(option, click.Argument)
+        else option.opts[-1]
         for option in context.command.params
         if option.name
         and option.name not in names
