@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from nmt.decoding.marked import Marked
+from nmt.errors import NmtError
 from nmt.formats.encoding import Encoding
 
 NO_SYNTAX: frozenset[str] = frozenset()
@@ -83,20 +84,38 @@ class Hole(NamedTuple):
     write: Write
 
 
+class Following(NamedTuple):
+    """A place in a file that changes if any segment is translated, such as a language's code."""
+
+    raw: str
+    changed: str
+
+
+MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
+
+
 @dataclass
 class Skeleton:
     """A text file: what stays as it is, and holes for translations. Formats fill it in order."""
 
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
-    _parts: list[str | Hole] = field(default_factory=list)
+    _parts: list[str | Hole | Following] = field(default_factory=list)
 
     def keep(self, raw: str) -> None:
         """Add a text that stays as it is."""
         self._parts.append(raw)
 
     def translate(self, raw: str, segment: Segment, write: Write) -> None:
-        """Add the text of a segment, which `write` encodes again."""
+        """Add the text of a segment, which `write` encodes again.
+
+        Raises:
+            NmtError: if the file has too many texts.
+        """
+        if len(self.segments) == MOST_TEXTS:
+            raise NmtError(
+                f"{segment.place}: the file has more than {MOST_TEXTS:,} texts; split it"
+            )
         self._parts.append(Hole(len(self.segments), raw, write))
         self.segments.append(segment)
 
@@ -104,17 +123,29 @@ class Skeleton:
         """Add one more place for the translation of a segment that was added before."""
         self._parts.append(Hole(segment, raw, write))
 
+    def follow(self, raw: str, changed: str) -> None:
+        """Add a text that is replaced if any segment is translated."""
+        self._parts.append(Following(raw, changed))
+
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
         return Joined(self.encoding.encode(self.text(translations)))
 
     def text(self, translations: Sequence[Marked | None]) -> str:
         """Return the text of the file with a translation of each segment."""
-        return "".join(
-            part if isinstance(part, str) else self._filled(part, translations[part.segment])
-            for part in self._parts
-        )
+        own = [each and each.of_format() for each in translations]
+        new = [
+            None if each is None or each == segment.source else each
+            for segment, each in zip(self.segments, own, strict=True)
+        ]
+        is_changed = any(each is not None for each in new)
+        return "".join(_filled(part, new, is_changed) for part in self._parts)
 
-    def _filled(self, hole: Hole, translation: Marked | None) -> str:
-        is_same = translation is None or translation == self.segments[hole.segment].source
-        return hole.raw if is_same or translation is None else hole.write(translation)
+
+def _filled(part: str | Hole | Following, new: list[Marked | None], is_changed: bool) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Following):
+        return part.changed if is_changed else part.raw
+    translation = new[part.segment]
+    return part.raw if translation is None else part.write(translation)

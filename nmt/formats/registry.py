@@ -42,6 +42,7 @@ FORMATS = {
         Format(LINES, (), "plain lines: each is a segment"),
         Format("text", (), "prose: paragraphs of sentences"),
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
+        Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),

@@ -1,0 +1,22 @@
+"""Files of messages: any content is a document that keeps its bytes, or an error.
+
+What is written for a translation is read again as this translation.
+"""
+
+import pytest
+from hypothesis import given
+
+from nmt.formats.kinds import json_messages
+from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
+from tests.fuzz import fuzz
+from tests.fuzz.documents import check, rereads, spoiled, strange
+
+pytestmark = pytest.mark.slow
+
+
+@given(content=spoiled(NESTED, CHROME, FORMATJS, ARB))
+@fuzz
+def test_json(content: bytes) -> None:
+    document = check(json_messages.read, content)
+    if document:
+        rereads(json_messages.read, document, strange)
