@@ -48,6 +48,7 @@ FORMATS = {
         Format("po", (".po", ".pot"), "messages of GNU gettext"),
         Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),
         Format("qt", (".ts",), "messages of Qt Linguist"),
+        Format("docx", (".docx", ".docm", ".dotx"), "documents of Microsoft Word", is_binary=True),
     )
 }
 

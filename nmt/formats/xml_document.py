@@ -8,6 +8,8 @@ from typing import NamedTuple
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Joined, Segment
 from nmt.formats.xml_file import Edit, XmlFile
+from nmt.formats.xml_text import escape_text
+from nmt.formats.xml_tree import Element
 
 
 class Span(NamedTuple):
@@ -69,6 +71,12 @@ class XmlDocument:
         """
         self._following.append((edit, segment))
 
+    def follow_text(self, element: Element, text: str, segment: int | None = None) -> None:
+        """Give an element another text if this segment is translated; see `follow`."""
+        if not element.is_empty_tag:
+            edit = Edit(element.inner_begin, element.inner_end, escape_text(text))
+            self.follow(edit, segment)
+
     def join(self, translations: Sequence[Marked | None], is_changed: bool = False) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`.
 
@@ -106,30 +114,34 @@ class Changes:
 
     def outermost(self) -> list[Edit]:
         """Return edits for the whole file, apart from each other."""
-        return list(self._edits(Span(0, len(self._xml.source))))
+        return list(self._edits(Span(0, len(self._xml.source)), 0))
 
-    def _edits(self, span: Span) -> Iterator[Edit]:
-        """Yield the edits of a part, without those that are within another one."""
+    def _edits(self, span: Span, first: int) -> Iterator[Edit]:
+        """Yield the edits within a part, without those that are within another one.
+
+        first: the first change that counts: those before it are around the part.
+        """
         end = span.begin
-        for number in range(bisect_left(self._begins, span.begin), len(self._changes)):
+        begin = max(first, bisect_left(self._begins, span.begin))
+        for number in range(begin, len(self._changes)):
             change = self._changes[number]
             if change.begin >= span.end:
                 return
-            if change.begin >= end:
-                yield Edit(change.begin, change.end, self._written(change.xml))
+            if change.begin >= end and change.end <= span.end:
+                yield Edit(change.begin, change.end, self._written(change.xml, number + 1))
                 end = change.end
 
-    def _written(self, xml: Xml) -> str:
+    def _written(self, xml: Xml, first: int) -> str:
         pieces = [xml] if isinstance(xml, str) else xml
         return "".join(
-            piece if isinstance(piece, str) else self._rendered(piece) for piece in pieces
+            piece if isinstance(piece, str) else self._rendered(piece, first) for piece in pieces
         )
 
-    def _rendered(self, span: Span) -> str:
+    def _rendered(self, span: Span, first: int) -> str:
         """Return a part of the source with what is translated within it."""
         parts = []
         end = span.begin
-        for edit in self._edits(span):
+        for edit in self._edits(span, first):
             parts += [self._xml.raw(end, edit.begin), edit.raw]
             end = edit.end
         parts.append(self._xml.raw(end, span.end))

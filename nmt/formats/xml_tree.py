@@ -16,7 +16,7 @@ from xml.parsers import expat
 
 from nmt.errors import NmtError
 
-DEEPEST = 500  # elements within each other
+DEEPEST = 300  # elements within each other
 MOST_PARTS = 3_000_000  # elements and texts; they take about 1 GB
 MOST_SHARED = 10_000  # different attributes of elements, of which one copy is kept
 NO_ATTRIBUTES: dict[str, str] = {}

@@ -94,18 +94,18 @@ def bomb(megabytes: int) -> bytes:
 
 
 def test_bombs_are_refused_before_they_are_decompressed() -> None:
-    content = bomb(400)
+    content = bomb(40)
     tracemalloc.start()
-    with pytest.raises(NmtError, match=r"content.xml has 400 MB when it is decompressed"):
+    with pytest.raises(NmtError, match=r"content.xml has 40 MB when it is decompressed"):
         Container(content).read("content.xml")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(content) < 10e6
+    assert len(content) < 1e6
     assert peak < 10e6
 
 
 def test_sizes_that_lie_do_not_help_a_bomb() -> None:
-    content = bomb(100).replace(struct.pack("<L", 100 * 2**20), struct.pack("<L", 2**20))
+    content = bomb(40).replace(struct.pack("<L", 40 * 2**20), struct.pack("<L", 2**20))
     tracemalloc.start()
     with pytest.raises(DamagedError, match=r"content.xml cannot be decompressed"):
         Container(content).read("content.xml")
