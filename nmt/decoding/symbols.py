@@ -6,7 +6,7 @@ It is inserted beside the translation of its neighbour, or into the word that it
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy
@@ -62,6 +62,23 @@ def cut(text: str, ids: Sequence[int], subwords: SubwordModel) -> Cut:
 def has_address(text: str) -> bool:
     """Return whether a text may have an address of the web or of a mailbox."""
     return any(mark in text for mark in ADDRESS_MARKS)
+
+
+def addresses(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of the addresses in a text, without the signs of the sentence after them."""
+    if not has_address(text):
+        return
+    for found in ADDRESS.finditer(text):
+        address = found[0]
+        end = len(address)
+        brackets = address.count("(") - address.count(")")
+        while end and address[end - 1] in CLOSERS:
+            # "https://x.org/a_(b)" has its own bracket.
+            if address[end - 1] == ")" and brackets >= 0:
+                break
+            brackets += address[end - 1] == ")"
+            end -= 1
+        yield found.start(), found.start() + end
 
 
 def cut_word(units: Sequence[tuple[str, bool]], found: Cut) -> None:
