@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nmt.decoding.translation import Candidate, Token, Translation
     from nmt.errors import NmtError, UsageError
     from nmt.evaluation.results import Evaluation
+    from nmt.formats.translate import TranslatedSegment
     from nmt.recipe import read_recipe, write_recipe
     from nmt.training.outcome import TrainingOutcome
 
@@ -33,6 +34,7 @@ __all__ = [
     "Recipe",
     "Token",
     "TrainingOutcome",
+    "TranslatedSegment",
     "Translation",
     "UsageError",
     "__version__",
@@ -53,6 +55,7 @@ _MODULES = {
     "Recipe": "nmt.config",
     "Token": "nmt.decoding.translation",
     "TrainingOutcome": "nmt.training.outcome",
+    "TranslatedSegment": "nmt.formats.translate",
     "Translation": "nmt.decoding.translation",
     "UsageError": "nmt.errors",
     "evaluate": "nmt.api",

@@ -217,3 +217,18 @@ def test_a_recipe_is_trained_and_evaluated(tiny: Path) -> None:
     score = result.test_sets[0].systems[0].scores[0]
     assert score.name == "BLEU"
     assert score.signature
+
+
+def test_a_file_is_translated_as_by_the_command(
+    run_nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    page, output = tmp_path / "page.html", tmp_path / "new.html"
+    page.write_text("<html><p>sun <b>moon</b></p><p>12</p></html>")
+    found = nmt.load(skilled_run).translate_file(page, output)
+    assert [each.segment.source.text for each in found] == ["sun <b>moon</b>"]
+    assert found[0].text.mark_texts() == ["<b>", "</b>"]
+    assert run_nmt("translate", page, "--model", skilled_run).out == output.read_text()
+    with pytest.raises(nmt.UsageError, match="has no known format"):
+        nmt.load(skilled_run).translate_file(tmp_path / "page.none", output)
+    with pytest.raises(nmt.UsageError, match="is an input"):
+        nmt.load(skilled_run).translate_file(page, page)

@@ -1,18 +1,24 @@
 """Make a translator of documents from a loaded model."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.glossary import Entry
+from nmt.decoding.marked import Marked
+from nmt.decoding.quality import flags_of
+from nmt.decoding.quality_file import checked_pairs
 from nmt.decoding.requests import Request
-from nmt.decoding.translation import Translation
+from nmt.decoding.translation import Candidate, Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.formats.document import Options
-from nmt.formats.marks import Placer
+from nmt.formats.marks import Placed, Placer
 from nmt.formats.memory import Memory
 from nmt.formats.translate import DocumentTranslator
+from nmt.system.json_data import json_text
+from nmt.text.tokenizer import SubwordModel
 
 CANDIDATES = 4  # of a sentence with marks: the first that keeps them all is taken
 
@@ -47,7 +53,39 @@ def document_translator(
         return [each for chunk in translator.chunks([requests]) for each in chunk]
 
     placer = Placer(translate, knows_marks=False)
-    return DocumentTranslator(placer.translate, options, memory, on_progress)
+    subwords = translator.tokenizer.source
+
+    def place(sentences: Sequence[Marked]) -> list[Placed]:
+        return with_quality_flags(subwords, sentences, placer.translate(sentences))
+
+    return DocumentTranslator(place, options, memory, on_progress)
+
+
+def with_quality_flags(
+    subwords: SubwordModel, sentences: Sequence[Marked], placed: Sequence[Placed]
+) -> list[Placed]:
+    """Return translated sentences, flagged too if their translations are probably wrong.
+
+    subwords: those of the source language. Numbers are left out: they are checked with the marks.
+    """
+    texts = [" ".join(each.without_marks().split()) for each in sentences]
+    chosen = [candidate_of(each) for each in placed]
+    pairs = checked_pairs(subwords, texts, [Translation((each,)) for each in chosen])
+    found = []
+    for each, pair in zip(placed, pairs, strict=True):
+        flags = flags_of(pair) if each.candidates else []
+        kept = [
+            f"{flag.name}: {json_text(flag.values)}" for flag in flags if flag.name != "numbers"
+        ]
+        found.append(each._replace(flags=(*each.flags, *kept)))
+    return found
+
+
+def candidate_of(placed: Placed) -> Candidate:
+    """Return the candidate that was chosen, without its marks."""
+    text = placed.text.without_marks()
+    own = next((each for each in placed.candidates if each.text == placed.text.text), None)
+    return replace(own, text=text, marks=()) if own else Candidate(text, 0.0, 0.0)
 
 
 def drop(message: str) -> None:

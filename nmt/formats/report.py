@@ -10,7 +10,7 @@ from nmt.artifacts.outputs import output_path
 from nmt.errors import NmtError
 from nmt.formats.document import Finding
 from nmt.formats.files import Job
-from nmt.formats.translate import Result
+from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
 from nmt.system.log import Notify
 
@@ -26,7 +26,9 @@ class Report:
         self._findings = 0
         self.summary = Summary()
 
-    def add(self, job: Job, results: Sequence[Result], findings: Sequence[Finding]) -> None:
+    def add(
+        self, job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
+    ) -> None:
         """Take notice of a file that is written."""
         for each in results:
             if each.flags:
@@ -74,10 +76,9 @@ class Report:
         self._tell_flags(summary, place, is_strict=is_strict)
 
     def _tell_flags(self, summary: Summary, place: str, *, is_strict: bool) -> None:
-        text = ""
-        if summary.flags:
-            found = ", ".join(f"{count:,} {name}" for name, count in summary.flags.most_common())
-            text = f"flagged: {found}; {place}"
+        count = summary.flagged
+        verb = "segment is" if count == 1 else "segments are"
+        text = f"{count:,} {verb} flagged; {place}" if count else ""
         if summary.failed:
             raise NmtError(
                 f"{len(summary.failed):,} of the files could not be translated; the first:"

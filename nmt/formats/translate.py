@@ -22,10 +22,10 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Result:
-    """The translation of a segment."""
+class TranslatedSegment:
+    """A segment of a file, with its translation."""
 
-    segment: Segment
+    segment: Segment  # its `source`, and its `place` in the file
     text: Marked  # with the marks of the format
     origin: str  # "model", "unchanged", or what the memory says
     flags: tuple[str, ...] = ()  # what is wrong with it
@@ -37,7 +37,7 @@ class Translated(Generic[Item]):
 
     item: Item
     document: Document
-    results: list[Result]
+    results: list[TranslatedSegment]
 
 
 class Plan:
@@ -64,7 +64,7 @@ class Plan:
         found = self.paragraph.sentences if self.paragraph else []
         return [each for each, match in zip(found, self.matches, strict=True) if match is None]
 
-    def result(self, placed: Callable[[Marked], Placed], options: Options) -> Result:
+    def result(self, placed: Callable[[Marked], Placed], options: Options) -> TranslatedSegment:
         """Return the translation; placed: gives those of the sentences."""
         if self.paragraph is None:
             assert self.match is not None  # noqa: S101 (one of the two is there)
@@ -87,12 +87,12 @@ class Plan:
 
     def _finished(
         self, text: Marked, origin: str, flags: tuple[str, ...], options: Options
-    ) -> Result:
+    ) -> TranslatedSegment:
         if origin != "unchanged":
             text = after(self.read, text, self.segment, options)
         elif text == self.read:
-            return Result(self.segment, self.segment.source, origin, flags)
-        return Result(self.segment, text.of_format(), origin, flags)
+            return TranslatedSegment(self.segment, self.segment.source, origin, flags)
+        return TranslatedSegment(self.segment, text.of_format(), origin, flags)
 
 
 class DocumentTranslator:

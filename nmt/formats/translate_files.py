@@ -13,7 +13,8 @@ from nmt.errors import NmtError, UsageError
 from nmt.formats.document import Document, Finding, Joined, Options
 from nmt.formats.files import Job
 from nmt.formats.progress import Progress, open_progress
-from nmt.formats.translate import DocumentTranslator, Result, Translated
+from nmt.formats.registry import FORMATS, format_of
+from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.system.log import Notify
 from nmt.system.reading import read_bytes
 from nmt.text.opening import STDIN, name_of, open_raw
@@ -29,7 +30,7 @@ class Source(NamedTuple):
 
 
 # Receives what was done with a file: its results, and what a user should look at.
-OnFile = Callable[[Job, Sequence[Result], Sequence[Finding]], None]
+OnFile = Callable[[Job, Sequence[TranslatedSegment], Sequence[Finding]], None]
 
 
 @dataclass
@@ -40,15 +41,15 @@ class Summary:
     copied: int = 0
     done_before: int = 0
     segments: Counter[str] = field(default_factory=Counter)  # by origin
-    flags: Counter[str] = field(default_factory=Counter)
+    flagged: int = 0  # segments
     failed: list[str] = field(default_factory=list)  # messages, each of a file
 
-    def count(self, results: Sequence[Result]) -> None:
+    def count(self, results: Sequence[TranslatedSegment]) -> None:
         """Count a translated file."""
         self.files += 1
         for each in results:
             self.segments[each.origin] += 1
-            self.flags.update(each.flags)
+            self.flagged += bool(each.flags)
 
 
 def document_of(content: bytes, job: Job, options: Options) -> Document:
@@ -165,6 +166,27 @@ def translate_to_stream(job: Job, translator: DocumentTranslator, on_file: OnFil
         summary.count(translated.results)
         on_file(job, translated.results, joined.findings)
     return summary
+
+
+def translate_one(
+    source: Path, output: Path, name: str | None, translator: DocumentTranslator
+) -> list[TranslatedSegment]:
+    """Translate one file into another, and return the translations of its segments.
+
+    name: of its format; by default its name tells. Raises UsageError if none is known, or if the
+    output is not a file of `nmt translate`, NmtError as `translate_to_stream` does.
+    """
+    form = format_of(source, name)
+    if form is None:
+        raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
+    check_output(output, "translate", [source], "the output")
+    found: list[TranslatedSegment] = []
+
+    def take(job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]) -> None:
+        found.extend(results)
+
+    translate_to_stream(Job(source, output, form), translator, take)
+    return found
 
 
 def check_stdout(job: Job) -> None:

@@ -59,6 +59,7 @@ def test_examples_run(
         if f'"{folder}"' in code:
             export_model(tiny_run, tmp_path / folder, to)
     (tmp_path / "terms.tsv").write_text("sun\tMOON\n")
+    (tmp_path / "page.html").write_text("<p>sun <b>moon</b></p>")
     for match in TEXTS.finditer(code):
         source = "dev.src" if match[1].endswith(("en", "src")) else "dev.tgt"
         if not (tmp_path / match[1]).exists():

@@ -1,22 +1,14 @@
-"""The Python interface: load models and translate, train recipes, evaluate.
+"""Models that are loaded to translate and to score."""
 
-`import nmt` makes everything here available and imports PyTorch only when it is needed.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.artifacts.outputs import check_run_folder
-from nmt.artifacts.run_folder import run_folder, run_of
-from nmt.artifacts.runs import find_recipe_and_run
 from nmt.config import DecodeSettings, Recipe
-from nmt.errors import UsageError
-from nmt.recipe import check_decode, check_recipe, with_settings
+from nmt.recipe import check_decode, with_settings
 from nmt.system.arguments import AnyPath, check_path, check_paths, check_segments, check_type
-from nmt.system.devices import AUTO, pick_device
+from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note
-from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.artifacts.trained_model import TrainedModel
@@ -26,8 +18,7 @@ if TYPE_CHECKING:
     from nmt.decoding.translation import Translation
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
-    from nmt.evaluation.results import Evaluation
-    from nmt.training.outcome import TrainingOutcome
+    from nmt.formats.translate import TranslatedSegment
 
 Settings = Mapping[str, Any]
 
@@ -102,6 +93,54 @@ class Model:
         translator = self._translator_for(chosen, wanted, glossary_of(glossary))
         requests_of = plain if prefixes is None else with_prefixes(given[1])
         return list(translator.translate(given[0], requests_of))
+
+    def translate_file(
+        self,
+        source: AnyPath,
+        output: AnyPath,
+        *,
+        format_name: str | None = None,
+        columns: Iterable[str] = (),
+        translates_all: bool = False,
+        glossary: Mapping[str, str | Iterable[str]] | AnyPath | None = None,
+        settings: Settings | None = None,
+    ) -> "list[TranslatedSegment]":
+        """Translate a file by its format, as `nmt translate FILE --output OUTPUT` does.
+
+        Args:
+            source: a page, a document, subtitles, a catalogue of messages, or prose.
+            output: the file to write, whole or not at all.
+            format_name: the name of the format, such as "html"; by default the file's name tells.
+            columns: those of a table to translate: names, or numbers from "1".
+            translates_all: translate messages too that are translated already.
+            glossary, settings: as in `translate`.
+
+        Returns:
+            The translation of each segment of the file, with where it stands, and its flags.
+
+        Raises:
+            TypeError: for an argument of a wrong type.
+            UsageError: if no format is known, for a bad setting, or an output that is not a file
+                that this function or `nmt translate` wrote.
+            NmtError: if the file cannot be read or is not of its format, or as in `translate`.
+        """
+        check_type("format_name", format_name, str, type(None))
+        check_type("translates_all", translates_all, bool)
+        paths = check_path("source", source), check_path("output", output)
+
+        from nmt.decoding.glossary import glossary_of
+        from nmt.formats.document import Options
+        from nmt.formats.of_model import document_translator
+        from nmt.formats.translate_files import translate_one
+
+        data = self.recipe.data
+        options = Options(
+            data.source_language, data.target_language, tuple(columns), translates_all
+        )
+        chosen = self.decode_settings(settings)
+        terms = glossary_of(glossary)
+        translator = document_translator(self._trained, chosen, options, glossary=terms)
+        return translate_one(*paths, format_name, translator)
 
     def score(
         self,
@@ -203,98 +242,3 @@ def load(
     check_type("engine", engine, str)
     trained, _ = load_for(engine, check_paths("model", model), device, notify)
     return Model(trained, notify)
-
-
-def train(
-    recipe: Recipe | AnyPath,
-    *,
-    run: AnyPath | None = None,
-    data_dir: AnyPath | None = None,
-    device: str = AUTO,
-    on_end: "Callable[[TrainingOutcome], None] | None" = None,
-) -> "TrainingOutcome":
-    """Train a recipe, as `nmt train` does; the same call resumes a training that was stopped.
-
-    It prepares the corpus if needed and leaves the models, the metrics and the report in the run
-    folder. Progress is printed on stderr. Started by torchrun, several processes train together.
-    In the main thread, a signal (Ctrl-C, SIGTERM) stops it with a checkpoint at an update's end.
-
-    Args:
-        recipe: a recipe, the name of a shipped one, the path of a file, or a run folder to resume
-            with its own settings.
-        run: the run folder; by default runs/RECIPE.
-        data_dir: folder of the recipe's files; by default that of the run's training, or "data".
-        device: as in `load`.
-        on_end: called with the outcome before the report is written.
-
-    Raises:
-        TypeError: for an argument of a wrong type.
-        NmtError: for a corpus or a run folder that cannot be used.
-        UsageError: for an unknown recipe, a setting out of range, or a device that cannot be used.
-    """
-    check_type("recipe", recipe, Recipe, str, Path)
-    check_type("device", device, str)
-    given = None if run is None else check_path("run", run)
-    if isinstance(recipe, Recipe):
-        check_recipe(recipe)
-        folder = run_folder(recipe, given)
-    else:
-        recipe, folder = find_recipe_and_run(recipe, given, {})
-    check_run_folder(folder.path)
-    chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
-    data = DataFolder(folder.data_dir(chosen_data))
-
-    from nmt.studio.report.page import try_write_report
-    from nmt.training.process_group import join_workers, local_device
-    from nmt.training.train import train as train_with
-
-    chosen = pick_device(local_device(device))
-    with join_workers(chosen) as workers:
-        outcome = train_with(recipe, data, folder, chosen, workers)
-    if on_end is not None:
-        on_end(outcome)
-    if outcome.stopped_by is None and workers.is_first:
-        try_write_report(folder)
-    return outcome
-
-
-def evaluate(
-    model: Model,
-    source: AnyPath | None = None,
-    references: AnyPath | Sequence[AnyPath] = (),
-    *,
-    settings: Settings | None = None,
-    data_dir: AnyPath | None = None,
-) -> "Evaluation":
-    """Translate and score test sets: by BLEU, chrF and TER, or by error rates.
-
-    Args:
-        model: its recipe gives the language, the metric and the test sets.
-        source: a file of source segments to use instead of the test sets.
-        references: the file of references for `source`, or a list of such files.
-        settings, data_dir: as in `Model.translate` and in `train`.
-
-    Returns:
-        The scores; `test_sets[0].systems[0].scores[0]` is the main score of the first test set.
-
-    Raises:
-        TypeError: for an argument of a wrong type.
-        NmtError: if a test set is missing or does not fit.
-        UsageError: for an unknown setting, or if `source` has no references.
-    """
-    from nmt.evaluation.evaluate import evaluate_model
-
-    check_type("model", model, Model)
-    files = check_paths("references", references)
-    if (source is None) != (not files):
-        raise UsageError("evaluate takes a source and its references, or neither of them")
-    if source is not None:
-        files.insert(0, check_path("source", source))
-    given = None if data_dir is None else check_path("data_dir", data_dir)
-    return evaluate_model(
-        model._trained,
-        model.decode_settings(settings),
-        DataFolder(run_of(model.paths[0]).data_dir(given)),
-        model._notify,
-        files=files,
-    )
