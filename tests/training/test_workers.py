@@ -145,7 +145,8 @@ def test_many_workers_take_the_updates_of_one(
 
 def test_a_batch_with_fewer_pairs_than_workers(nmt: Run, tiny: Path) -> None:
     """Each update has one pair for two workers: one worker has no pair."""
-    single = [*SAME, "--set", "train.batch_source_tokens=1", "--set", "train.bpe_dropout=0.2"]
+    changes = ["--set", "train.bpe_dropout=0.2", "--set", "train.augment_upper_case=0.5"]
+    single = [*SAME, "--set", "train.batch_source_tokens=1", *changes]
     assert nmt("train", tiny, "--run", "one", *single).code == 0
     code, errors = finish(torchrun(2, "train", tiny, "--run", "many", *single))
     assert code == 0, errors

@@ -5,7 +5,7 @@ prepared ids are spelled out, the text is changed, and the result is encoded.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -22,6 +22,8 @@ from nmt.text.shards import FlatSegments
 from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel, Tokenizer
 
 Integers = NDArray[numpy.int64]
+EncodedPair = tuple[Integers, Integers]  # ids of source and target
+MOST_KNOWN = 60_000  # pairs; with 60 tokens each, they take 80 MB
 PURPOSE = 0x6175676D  # sets these draws apart from those of BPE-dropout
 
 
@@ -90,6 +92,8 @@ class PairChanger:
         self._limits = recipe.data
         self._seed = recipe.train.seed
         found = [math.ceil(each * 2**53) for each in probabilities(recipe.train)]
+        # Batches are regrouped by their lengths before they are made: each pair is needed twice.
+        self._known: dict[tuple[int, int], EncodedPair | None] = {}  # by epoch and key
         self._thresholds = numpy.array(found, numpy.uint64)  # of draws of 53 bits
 
     def change(
@@ -106,26 +110,24 @@ class PairChanger:
         by their keys: of each target token the place of a source token from 1, or 0. A pair that
         cleaning would drop after the change, or that has unknown tokens, stays as it is.
         """
-        unchanged = ChangedPairs(source, target, numpy.zeros(len(keys), numpy.bool_))
         streams = self._streams(keys, epoch)
         ways = self._draw(streams)
-        rows = numpy.flatnonzero(ways.any(1))
-        if not len(rows):
-            return unchanged
-        starts = bounds(source.lengths), bounds(target.lengths)
-        chosen = {int(row): Ways(*ways[row].tolist()) for row in rows}
+        names = {row: (epoch, int(keys[row])) for row in numpy.flatnonzero(ways.any(1)).tolist()}
+        found = {row: self._known[name] for row, name in names.items() if name in self._known}
+        chosen = {row: Ways(*ways[row].tolist()) for row in names if row not in found}
         places = self._places(chosen, keys, places_of)
+        sides = rows_of(source, chosen), rows_of(target, chosen)
         drafts = []
-        for row, own in chosen.items():
-            ids = [
-                side.ids[first[row] : first[row + 1]].tolist()
-                for side, first in zip((source, target), starts, strict=True)
-            ]
+        for row, own, *ids in zip(chosen, chosen.values(), *sides, strict=True):
             random = Random(int(streams[row]))  # noqa: S311 (not for secrets)
             draft = self._draft(row, ids, own, random, places.get(row, []))
             if draft is not None:
                 drafts.append(draft)
-        return self._encoded(unchanged, drafts) if drafts else unchanged
+        new = self._encoded(drafts)
+        if len(self._known) + len(chosen) > MOST_KNOWN:
+            self._known.clear()
+        self._known |= {names[row]: new.get(row) for row in chosen}
+        return with_changes(source, target, {**found, **new})
 
     def _streams(self, keys: Integers, epoch: int) -> "NDArray[numpy.uint64]":
         seeds = split_mix(unsigned(self._seed), unsigned(PURPOSE))
@@ -173,29 +175,18 @@ class PairChanger:
             return None
         return Draft(row, opening, *changed)
 
-    def _encoded(self, pairs: ChangedPairs, drafts: list[Draft]) -> ChangedPairs:
-        """Return the pairs with those drafts that a training may see."""
+    def _encoded(self, drafts: list[Draft]) -> dict[int, EncodedPair]:
+        """Return those of the drafts that a training may see, by row."""
         sources = self._sides[0].encode([each.source for each in drafts])
         targets = self._sides[1].encode([each.target for each in drafts])
-        lengths = numpy.array([[*map(len, sources)], [*map(len, targets)]])
-        opening = numpy.array([len(each.opening) for each in drafts])
-        verdicts = judge(lengths, self._limits, opening)
-        kept = [
-            (draft.row, [*draft.opening, *source], target)
-            for draft, source, target, verdict in zip(
-                drafts, sources, targets, verdicts, strict=True
-            )
-            if verdict == VERDICTS.index("kept") and UNK not in source and UNK not in target
-        ]
-        if not kept:
-            return pairs
-        rows, sources, targets = (list(each) for each in zip(*kept, strict=True))
-        pairs.changed[rows] = True
-        return ChangedPairs(
-            replaced(pairs.source, rows, sources),
-            replaced(pairs.target, rows, targets),
-            pairs.changed,
-        )
+        lengths = numpy.array([[*map(len, sources)], [*map(len, targets)]], numpy.int64)
+        opening = numpy.array([len(each.opening) for each in drafts], numpy.int64)
+        is_kept = judge(lengths, self._limits, opening) == VERDICTS.index("kept")
+        return {
+            draft.row: (numpy.array([*draft.opening, *source]), numpy.array(target))
+            for draft, source, target, kept in zip(drafts, sources, targets, is_kept, strict=True)
+            if kept and UNK not in source and UNK not in target
+        }
 
 
 def links_of(
@@ -218,16 +209,36 @@ def links_of(
     )
 
 
+def rows_of(segments: FlatSegments, rows: Iterable[int]) -> Iterator[list[int]]:
+    """Yield the ids of the segments in some rows."""
+    starts = bounds(segments.lengths).tolist()
+    for row in rows:
+        yield segments.ids[starts[row] : starts[row + 1]].tolist()
+
+
+def with_changes(
+    source: FlatSegments, target: FlatSegments, found: Mapping[int, EncodedPair | None]
+) -> ChangedPairs:
+    """Return pairs with the changed ones in their rows; None stands for an unchanged one."""
+    new = {row: pair for row, pair in sorted(found.items()) if pair is not None}
+    is_changed = numpy.zeros(len(source.lengths), numpy.bool_)
+    is_changed[[*new]] = True
+    if not new:
+        return ChangedPairs(source, target, is_changed)
+    sources, targets = zip(*new.values(), strict=True)
+    return ChangedPairs(
+        replaced(source, is_changed, sources), replaced(target, is_changed, targets), is_changed
+    )
+
+
 def replaced(
-    segments: FlatSegments, rows: Sequence[int], contents: Sequence[Sequence[int]]
+    segments: FlatSegments, is_changed: NDArray[numpy.bool_], contents: Sequence[Integers]
 ) -> FlatSegments:
-    """Return segments of which those in some rows, in ascending order, have other ids."""
+    """Return segments of which some have other ids."""
     lengths = segments.lengths.copy()
-    lengths[rows] = [len(each) for each in contents]
-    is_changed = numpy.zeros(len(lengths), numpy.bool_)
-    is_changed[rows] = True
+    lengths[is_changed] = [len(each) for each in contents]
     ids = numpy.empty(lengths.sum(), numpy.int64)
     is_new = numpy.repeat(is_changed, lengths)
     ids[~is_new] = segments.ids[~numpy.repeat(is_changed, segments.lengths)]
-    ids[is_new] = [each for content in contents for each in content]
+    ids[is_new] = numpy.concatenate(contents)
     return FlatSegments(ids, lengths)

@@ -32,22 +32,17 @@ class Edits:
 
     def apply(self, text: Units) -> str:
         """Return the text with the marks."""
-        # The mark of a span stands inside those of longer spans.
-        inwards = sorted(self.spans, key=lambda each: each[0] - each[1])
-        parts = []
-        for place in range(len(text) + 1):
-            before, after = text.gaps[place], ""
-            if place in self.inserted:
-                before, after = spaces_at(text, place) or ("", "")
-                parts.append(before + self.inserted[place] + after)
-            else:
-                parts.append(before)
-            if place == len(text):
-                break
-            parts += [begin for first, _, begin, _ in inwards if first == place]
-            parts.append(self.replaced.get(place, text.units[place]))
-            parts += [close for _, end, _, close in reversed(inwards) if end == place + 1]
-        return "".join(parts)
+        units, gaps = [*text.units], [*text.gaps]
+        for unit, mark in self.replaced.items():
+            units[unit] = mark
+        for gap, mark in self.inserted.items():
+            before, after = spaces_at(text, gap) or ("", "")
+            gaps[gap] = before + mark + after
+        # Shorter spans first, so that their marks stand inside those of longer ones.
+        for first, end, begin, close in sorted(self.spans, key=lambda each: each[1] - each[0]):
+            units[first] = begin + units[first]
+            units[end - 1] += close
+        return Units(tuple(units), tuple(gaps)).text
 
 
 def put_marks(

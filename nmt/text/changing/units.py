@@ -1,8 +1,10 @@
 """Divide a text into units: words, characters of unspaced scripts, and runs of other symbols."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from nmt.text.words import UNSPACED
 
@@ -65,26 +67,11 @@ def units_of_tokens(units: Units, lengths: Sequence[int]) -> list[range]:
     lengths: characters of each token; together they are the text. A token that is white space
     alone stands in none.
     """
-    first_of: list[int] = []  # for each character and the end: units that end before it
-    for number, (gap, unit) in enumerate(zip(units.gaps, units.units, strict=False)):
-        first_of += [number] * (len(gap) + len(unit))
-    first_of += [len(units)] * (len(units.gaps[-1]) + 1)
-    starts = first_starts(units)
-    found, begin = [], 0
-    for length in lengths:
-        end, first = begin + length, first_of[begin]
-        last = first_of[end - 1] if length else first
-        if last < len(units) and starts[last] >= end:  # the token ends before this unit begins
-            last -= 1
-        found.append(range(first, min(last + 1, len(units))))
-        begin = end
-    return found
-
-
-def first_starts(units: Units) -> list[int]:
-    """Return the place in the text at which each unit begins."""
-    starts, place = [], 0
-    for gap, unit in zip(units.gaps, units.units, strict=False):
-        starts.append(place + len(gap))
-        place += len(gap) + len(unit)
-    return starts
+    parts = [len(part) for both in zip(units.gaps, units.units, strict=False) for part in both]
+    places = [*accumulate(parts)]  # where gaps and units end, in turn
+    starts, ends = places[0::2], places[1::2]
+    token_ends = [*accumulate(lengths)]
+    return [
+        range(bisect_right(ends, end - length), bisect_left(starts, end))
+        for end, length in zip(token_ends, lengths, strict=True)
+    ]
