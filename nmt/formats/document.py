@@ -84,13 +84,6 @@ class Hole(NamedTuple):
     write: Write
 
 
-class Following(NamedTuple):
-    """A place in a file that changes if any segment is translated, such as a language's code."""
-
-    raw: str
-    changed: str
-
-
 MOST_TEXTS = 1_000_000  # of a file; they take about 1 GB
 
 
@@ -100,7 +93,7 @@ class Skeleton:
 
     encoding: Encoding
     segments: list[Segment] = field(default_factory=list)
-    _parts: list[str | Hole | Following] = field(default_factory=list)
+    _parts: list[str | Hole] = field(default_factory=list)
 
     def keep(self, raw: str) -> None:
         """Add a text that stays as it is."""
@@ -123,10 +116,6 @@ class Skeleton:
         """Add one more place for the translation of a segment that was added before."""
         self._parts.append(Hole(segment, raw, write))
 
-    def follow(self, raw: str, changed: str) -> None:
-        """Add a text that is replaced if any segment is translated."""
-        self._parts.append(Following(raw, changed))
-
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
         return Joined(self.encoding.encode(self.text(translations)))
@@ -138,14 +127,11 @@ class Skeleton:
             None if each is None or each == segment.source else each
             for segment, each in zip(self.segments, own, strict=True)
         ]
-        is_changed = any(each is not None for each in new)
-        return "".join(_filled(part, new, is_changed) for part in self._parts)
+        return "".join(_filled(part, new) for part in self._parts)
 
 
-def _filled(part: str | Hole | Following, new: list[Marked | None], is_changed: bool) -> str:
+def _filled(part: str | Hole, new: list[Marked | None]) -> str:
     if isinstance(part, str):
         return part
-    if isinstance(part, Following):
-        return part.changed if is_changed else part.raw
     translation = new[part.segment]
     return part.raw if translation is None else part.write(translation)

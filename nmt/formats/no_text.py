@@ -3,7 +3,7 @@
 import re
 
 from nmt.decoding.odd_input import has_words
-from nmt.formats.messages import message
+from nmt.formats.values import message
 
 LONGEST_TOKEN = 100  # characters without a space; longer ones are encoded data
 

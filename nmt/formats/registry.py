@@ -43,6 +43,7 @@ FORMATS = {
         Format("text", (), "prose: paragraphs of sentences"),
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
         Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
+        Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),

@@ -6,10 +6,11 @@ What is written for a translation is read again as this translation.
 import pytest
 from hypothesis import given
 
-from nmt.formats.kinds import json_messages
+from nmt.formats.kinds import json_messages, yaml_messages
 from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
+from tests.formats.kinds.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
 from tests.fuzz import fuzz
-from tests.fuzz.documents import check, rereads, spoiled, strange
+from tests.fuzz.documents import check, rereads, spoiled
 
 pytestmark = pytest.mark.slow
 
@@ -19,4 +20,12 @@ pytestmark = pytest.mark.slow
 def test_json(content: bytes) -> None:
     document = check(json_messages.read, content)
     if document:
-        rereads(json_messages.read, document, strange)
+        rereads(json_messages.read, document)
+
+
+@given(content=spoiled(RAILS.encode(), DOCUMENTS, EXPLICIT))
+@fuzz
+def test_yaml(content: bytes) -> None:
+    document = check(yaml_messages.read, content)
+    if document:
+        rereads(yaml_messages.read, document)

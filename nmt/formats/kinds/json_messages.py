@@ -7,8 +7,7 @@ stay, and so does the layout.
 from collections.abc import Iterator
 from functools import lru_cache
 
-from nmt.decoding.marked import Marked
-from nmt.formats.document import Document, Options, Segment, Skeleton, Write
+from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode
 from nmt.formats.json_strings import (
     Escapes,
@@ -18,10 +17,9 @@ from nmt.formats.json_strings import (
     strings,
     unescaped,
 )
-from nmt.formats.messages import message, path_of
 from nmt.formats.no_text import is_text
+from nmt.formats.values import ValueDocument, WriteValue, message, path_of
 
-SYNTAX = frozenset({"brace", "icu", "printf", "dollar", "percent-brace"})
 METADATA = ("@", "$", "//")  # keys of ARB, JSON Schema and comments begin so
 COMMENTS = {"_comment", "__comment__"}
 LOCALE = "@@locale"  # of ARB
@@ -38,7 +36,7 @@ def read(content: bytes, options: Options) -> Document:
     """
     text, encoding = decode(content)
     check_json(text)
-    skeleton = Skeleton(encoding)
+    document = ValueDocument(encoding)
     only = _message_key(text)
     escapes = escapes_of(text)
     kept, line = 0, 1
@@ -51,16 +49,17 @@ def read(content: bytes, options: Options) -> Document:
         value = unescaped(raw)
         if not is_locale and not is_text(value):
             continue
-        skeleton.keep(text[kept:begin])
+        document.keep(text[kept:begin])
         line += text.count("\n", kept, begin)
         kept = end
         if is_locale:
-            skeleton.follow(raw, options.target_language)
+            document.follow(raw, options.target_language)
             continue
-        segment = Segment(message(value), f"line {line}", path_of(string.keys), syntax=SYNTAX)
-        skeleton.translate(raw, segment, _write(escapes.of(raw)))
-    skeleton.keep(text[kept:])
-    return skeleton
+        write = _writers(escapes.of(raw))
+        place, context = f"line {line}", path_of(string.keys)
+        document.translate(raw, message(value), write, place=place, context=context)
+    document.keep(text[kept:])
+    return document
 
 
 def _is_translated(string: String, only: str) -> bool:
@@ -93,8 +92,5 @@ def _is_in_all(found: Iterator[String], key: str, others: set[str] | None) -> bo
 
 
 @lru_cache(maxsize=64)
-def _write(escapes: Escapes) -> Write:
-    def write(translation: Marked) -> str:
-        return escapes.write(translation.text)
-
-    return write
+def _writers(escapes: Escapes) -> WriteValue:
+    return escapes.write  # one method for many strings
