@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nmt.decoding.marked import Kind
 from nmt.formats.document import Options, Segment
 from nmt.formats.office import Package, local, prefix, translate_descriptions
-from nmt.formats.rich_parts import BREAK, Look, Part
+from nmt.formats.rich_parts import BREAK, Look, Part, Pieces
 from nmt.formats.rich_text import inline
 from nmt.formats.word_parts import escape, spans
 from nmt.formats.xml_document import Span, XmlDocument
@@ -18,6 +18,7 @@ DRAWING = (
 PARAGRAPHS = tuple(f"{each}p" for each in DRAWING)
 # Attributes that do not change how a text looks.
 INVISIBLE = frozenset({"lang", "altLang", "dirty", "err", "noProof", "smtClean", "smtId", "bmk"})
+LINKS = frozenset({"hlinkClick", "hlinkMouseOver"})
 HEADINGS = frozenset({"title", "ctrTitle", "subTitle"})  # types of placeholders
 
 
@@ -54,7 +55,7 @@ class DrawingText:
 
     def _add(self, paragraph: Element, is_heading: bool) -> None:
         self._count += 1
-        content = inline(self._parts(paragraph))
+        content = inline(self._parts(paragraph), escape)
         if content is None:
             return
         children = list(paragraph.elements())
@@ -65,7 +66,7 @@ class DrawingText:
             end = children[-1].begin
         place = f"{self._name}, paragraph {self._count}"
         segment = Segment(content.source, place, is_heading=is_heading)
-        number = self._document.translate(begin, end, segment, content.writer(escape))
+        number = self._document.translate(begin, end, segment, content.written)
         for run in paragraph.all():
             if "lang" in run.attributes and self._options.target_language:
                 target = self._options.target_language
@@ -93,7 +94,9 @@ class DrawingText:
             raw = self._document.xml.raw(properties.inner_begin, properties.inner_end)
             key = f"{sorted(seen.items())}{raw.strip()}" if seen or raw.strip() else ""
         a = prefix(self._document, run)
-        return Look(key, (f"<{a}r>", *spans(properties), f"<{a}t>"), (f"</{a}t></{a}r>",))
+        before: Pieces = (f"<{a}r>", *spans(properties), f"<{a}t>")
+        links = properties and any(local(each.name) in LINKS for each in properties.elements())
+        return Look(key, before, (f"</{a}t></{a}r>",), bool(links))
 
 
 def is_property(element: Element) -> bool:

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from nmt.decoding.marked import Kind
+from nmt.decoding.odd_input import has_words
 from nmt.formats.xml_document import Span
 
 Pieces = tuple[str | Span, ...]
@@ -17,6 +18,7 @@ class Look(NamedTuple):
     key: str
     before: Pieces = ()
     after: Pieces = ()
+    is_link: bool = False  # what is not linked never looks like it
 
 
 class Part(NamedTuple):
@@ -40,15 +42,14 @@ class Part(NamedTuple):
         return self.text in {BREAK, TAB} and self.kind is Kind.ALONE
 
 
-def stripped(part: Part, is_left: bool) -> tuple[Pieces, Part]:
-    """Return the spaces at one edge of a text, as XML, and the text without them."""
+def stripped(part: Part, is_left: bool) -> tuple[str, Part]:
+    """Return the spaces at one edge of a text, and the text without them."""
     text = part.text
-    if part.kind is not None or text.strip() == text:
-        return (), part
+    if part.kind is not None:
+        return "", part
     kept = text.lstrip() if is_left else text.rstrip()
     spaces = text[: len(text) - len(kept)] if is_left else text[len(kept) :]
-    xml = (*part.look.before, spaces, *part.look.after) if spaces else ()
-    return xml, part._replace(text=kept)
+    return spaces, part._replace(text=kept)
 
 
 def xml_of(parts: Iterable[Part]) -> Pieces:
@@ -102,18 +103,18 @@ def edges(parts: Sequence[Part]) -> tuple[int, int]:
 
 
 def leading(parts: Sequence[Part]) -> int:
-    """Return how many parts before the words do not belong to them."""
+    """Return how many parts before the words do not belong to them; 0 if no part has words."""
     count = 0
     is_edge = True
     for number, part in enumerate(parts):
-        if part.kind not in {None, Kind.ALONE} or (part.kind is None and not part.is_space):
-            break
-        is_edge = is_edge and (part.is_edge or part.is_space)
+        if part.kind not in {None, Kind.ALONE} or (part.kind is None and has_words(part.text)):
+            return count
+        is_edge = is_edge and (part.is_space if part.kind is None else part.is_edge)
         # What a tab or a line break separates from the words is none of theirs: a page number.
         if is_edge or part.is_separator:
             is_edge = True
             count = number + 1
-    return count
+    return 0
 
 
 def partner(parts: Sequence[Part], begin: int) -> int:

@@ -9,7 +9,6 @@ is left out of the segment.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from nmt.decoding.marked import Kind, Mark, Marked
@@ -25,7 +24,9 @@ from nmt.formats.rich_parts import (
     with_looks_of_neighbours,
     xml_of,
 )
-from nmt.formats.xml_document import Span, WriteXml
+from nmt.formats.xml_document import Span
+
+Escape = Callable[[str], str]  # returns a text as XML
 
 
 class Opened(NamedTuple):
@@ -52,16 +53,13 @@ class Inline:
     """A paragraph: the segment, and what is needed to write its translation."""
 
     source: Marked
+    escape: Escape
     shown: dict[str, list[Shown]] = field(default_factory=dict)
     base: Look = Look("")
     before: Pieces = ()
     after: Pieces = ()
 
-    def writer(self, escape: Callable[[str], str]) -> WriteXml:
-        """Return what writes the XML of a translation; `escape` is for its text."""
-        return partial(self.written, escape)
-
-    def written(self, escape: Callable[[str], str], translation: Marked) -> list[str | Span]:
+    def written(self, translation: Marked) -> list[str | Span]:
         """Return the XML of a translation: well-formed, even if marks are lost or in disorder.
 
         A mark that stands alone and is not in the translation is written at the end.
@@ -72,7 +70,7 @@ class Inline:
         for part, is_mark in translation.of_format().parts():
             look = opened[-1].look
             if not is_mark:
-                xml += [*look.before, escape(part), *look.after]
+                xml += [*look.before, self.escape(part), *look.after]
             elif left.get(part):
                 mark = left[part].pop(0)
                 xml += mark.xml
@@ -89,16 +87,24 @@ class Inline:
         return [*xml, *self.after]
 
 
-def inline(parts: Iterable[Part]) -> Inline | None:
+def inline(parts: Iterable[Part], escape: Escape) -> Inline | None:
     """Return the paragraph of some parts, whose pairs are balanced; None without words."""
     texts = with_looks_of_neighbours(united(parts))
     if not has_words("".join(each.text for each in texts if each.kind is None)):
         return None
     begin, end = edges(texts)
     inner = texts[begin:end]
-    before, inner[0] = stripped(inner[0], is_left=True)
-    after, inner[-1] = stripped(inner[-1], is_left=False)
-    return build(inner, (*xml_of(texts[:begin]), *before), (*after, *xml_of(texts[end:])))
+    first, inner[0] = stripped(inner[0], is_left=True)
+    last, inner[-1] = stripped(inner[-1], is_left=False)
+    content = build(inner, escape)
+    content.before = (*xml_of(texts[:begin]), *space(first, inner[0].look, escape))
+    content.after = (*space(last, inner[-1].look, escape), *xml_of(texts[end:]))
+    return content
+
+
+def space(spaces: str, look: Look, escape: Escape) -> Pieces:
+    """Return the XML of spaces."""
+    return (*look.before, escape(spaces), *look.after) if spaces else ()
 
 
 def with_bases(parts: Sequence[Part]) -> tuple[list[Part], Look]:
@@ -108,7 +114,9 @@ def with_bases(parts: Sequence[Part]) -> tuple[list[Part], Look]:
     result = list(parts)
 
     def base(count: Counter[str]) -> Look:
-        return looks[count.most_common(1)[0][0]] if count else Look("")
+        # The most frequent look; at the same frequency, the first one.
+        keys = sorted(count, key=lambda key: (looks[key].is_link, -count[key]))
+        return looks[keys[0]] if keys else Look("")
 
     for number, part in enumerate(parts):
         if part.kind is Kind.OPEN:
@@ -166,7 +174,7 @@ def paired(parts: Sequence[Part], look: Look) -> Iterator[Part]:
     yield Part((), None, last[len(last.rstrip()) :])
 
 
-def build(parts: Sequence[Part], before: Pieces, after: Pieces) -> Inline:
+def build(parts: Sequence[Part], escape: Escape) -> Inline:
     """Return the paragraph of parts that begin and end with words."""
     based, base = with_bases(parts)
     paired_parts = list(with_looks(based, base))
@@ -193,4 +201,4 @@ def build(parts: Sequence[Part], before: Pieces, after: Pieces) -> Inline:
             marks.append(Mark(characters, characters + len(text), part.kind))
         texts.append(text)
         characters += len(text)
-    return Inline(Marked("".join(texts), tuple(marks)), shown, base, before, after)
+    return Inline(Marked("".join(texts), tuple(marks)), escape, shown, base)

@@ -126,21 +126,20 @@ class Story:
 
     def _add(self, paragraph: Element, copies: dict[Marked, int] | None) -> None:
         self._count += 1
-        content = inline(self._parts.parts(paragraph))
+        content = inline(self._parts.parts(paragraph), escape)
         if content is None:
             return
         first = next(paragraph.elements(), None)
         properties = first if first and local(first.name) == "pPr" else None
         begin = properties.end if properties else paragraph.inner_begin
         end = paragraph.inner_end
-        write = content.writer(escape)
         if copies is not None and content.source in copies:
             segment = copies[content.source]
-            self._document.repeat(begin, end, segment, write)
+            self._document.repeat(begin, end, segment, content.written)
         else:
             is_heading = properties is not None and self._is_heading(properties)
             added = Segment(content.source, self._place(), is_heading=is_heading)
-            segment = self._document.translate(begin, end, added, write)
+            segment = self._document.translate(begin, end, added, content.written)
         for each in paragraph.all(f"{self._w}lang"):
             follow_language(self._document, each, self._options, segment)
 
