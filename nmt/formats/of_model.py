@@ -17,6 +17,7 @@ from nmt.formats.document import Options
 from nmt.formats.marks import Placed, Placer
 from nmt.formats.memory import Memory
 from nmt.formats.translate import DocumentTranslator
+from nmt.recipe import knows_marks
 from nmt.system.json_data import json_text
 from nmt.text.tokenizer import SubwordModel
 
@@ -52,7 +53,8 @@ def document_translator(
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [each for chunk in translator.chunks([requests]) for each in chunk]
 
-    placer = Placer(translate, knows_marks=False)
+    trained_with_marks = all(knows_marks(each.recipe) for each in (model, *model.ensemble))
+    placer = Placer(translate, knows_marks=trained_with_marks)
     subwords = translator.tokenizer.source
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:

@@ -9,6 +9,7 @@ import click
 
 from nmt.interop.export import export_model
 from nmt.training.checkpoint_manifest import read_manifest, write_manifest
+from tests.docs.document_samples import sample
 
 SOURCES = {".en", ".src", ".txt", ""}
 PAIRS = {"pairs.tsv", "pieces.tsv"}  # have columns
@@ -29,6 +30,8 @@ class Sandbox:
             several = given if isinstance(given, tuple) else (given,)
             if parameter.name not in (
                 "output",
+                "output_dir",
+                "write_memory",
                 "flags_file",
                 "alignments",
                 "cards",
@@ -47,8 +50,12 @@ class Sandbox:
         """Create a model, a run folder or a text, by what a path's name suggests."""
         if path.exists() or str(path) == "-":
             return
+        if "*" in str(path) or (not path.suffix and path.name == "docs"):
+            path = Path("docs", "index.md")
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".safetensors":
+        if (content := sample(path)) is not None:
+            path.write_bytes(content)
+        elif path.suffix == ".safetensors":
             shutil.copy(self.model / "model.safetensors", path)
         elif path.parts[0] == "runs":
             shutil.copytree(self.model, path)

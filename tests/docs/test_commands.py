@@ -190,7 +190,8 @@ def test_commands_run(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given.open("rb"), encoding="utf-8"))
     result = nmt(*(each for each in argument_list(command) if each != "--open"))
     assert result.code == 0, result.err
-    assert result.out or context.params.get("output") or context.info_name == "average"
+    outputs = context.params.get("output") or context.params.get("output_dir")
+    assert result.out or outputs or context.info_name == "average"
 
 
 def trainings() -> list[Command]:
