@@ -45,6 +45,7 @@ FORMATS = {
         Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
         Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
+        Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),
         Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),

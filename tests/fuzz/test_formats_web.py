@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.formats.document import DEFAULTS, Document
-from nmt.formats.kinds import html
+from nmt.formats.kinds import html, markdown
 from nmt.formats.registry import Read
 from tests.formats.reading import changed, same
 from tests.fuzz import fuzz, value_or_error
@@ -51,6 +51,77 @@ PIECES = [
     *(b"latin1", b"utf-16", b"koi8-r", b"idna", b"\xef\xbb\xbf", b"\xff\xfe"),
 ]
 
+TEXT = b"""---
+title: A page
+---
+# Title *here* {#id}
+
+Some **bold *both*** and `code` over
+two lines, a [link](http://a.b "Title") and ![a picture](a.png).\\
+After a break: snake_case & 2 * 3 <kbd>Ctrl</kbd> [ref] $x$ {ref}`a`[^1]
+
+- [ ] Task
+- item
+  1. more
+
+  > [!NOTE]
+  > Quoted text
+
+[ref]: http://x.y "T"
+[^1]: A footnote.
+
+| A **x** | B |
+|---|:-:|
+| `a\\|b` c | d |
+
+<p align="center"><img alt="Logo"> Text
+</p>
+
+```{note}
+:class: x
+Inner *text*.
+```
+
+Term
+: Definition
+
+Setext
+======
+"""
+SIGNS = [
+    *(
+        b"# ",
+        b"> ",
+        b"- ",
+        b"1. ",
+        b"    ",
+        b"\n",
+        b"\n\n",
+        b"\r\n",
+        b"\r",
+        b"**",
+        b"*",
+        b"_",
+        b"~~",
+    ),
+    *(b"`", b"```\n", b"```{note}\n", b":::{tip}\n", b":::\n", b"[", b"](", b"](x 't')", b"[ref]"),
+    *(b"[ref]: /u\n", b"[^1]", b"[^1]: ", b"![a](x)", b"<b>", b"</b>", b"<p>", b"<kbd>", b"</kbd>"),
+    *(b"|", b"| a | b |\n|---|---|\n", b"\\", b"&amp;", b"{ref}`a`", b"$x$", b"$$\n", b"(t)=\n"),
+    *(
+        b"% c\n",
+        b"+++\n",
+        b"---\n",
+        b"===\n",
+        b": def\n",
+        b"a",
+        b"One two.",
+        b"  \n",
+        b"\\\n",
+        b"\t",
+    ),
+    *(b"[ ] ", b"[!NOTE]\n", b" {#id}", b"<http://a.b>", b"!", b"---\ntitle: a b\n---\n", b"\xff"),
+]
+
 
 def contents(page: bytes, pieces: list[bytes]) -> st.SearchStrategy[bytes]:
     """Return a strategy of a file with some changes, and of pieces in any order."""
@@ -75,3 +146,9 @@ def check(read: Read, content: bytes) -> None:
 @given(contents(PAGE, PIECES))
 def test_any_page_is_kept_or_refused(content: bytes) -> None:
     check(html.read, content)
+
+
+@fuzz
+@given(contents(TEXT, SIGNS))
+def test_any_markdown_is_kept_or_refused(content: bytes) -> None:
+    check(markdown.read, content)

@@ -103,14 +103,14 @@ class HtmlReader:
     def _parts(self, token: Token, raw: str, line: int) -> tuple[Part, ...]:
         """Return a tag or an element with spots for the attributes that people read."""
         if token.what is What.START:
-            return self._tag(raw, token.name, line)
+            return self.tag(raw, token.name, line)
         if token.what is What.ELEMENT and token.tag_end:
             end = token.tag_end - token.begin
-            return (*self._tag(raw[:end], token.name, line), raw[end:])
+            return (*self.tag(raw[:end], token.name, line), raw[end:])
         return (raw,)
 
-    def _tag(self, tag: str, name: str, line: int) -> tuple[Part, ...]:
-        """Return a start tag as parts."""
+    def tag(self, tag: str, name: str, line: int) -> tuple[Part, ...]:
+        """Return a start tag as parts, with spots for the attributes that people read."""
         if "=" not in tag:
             return (tag,)
         found = attributes(tag)

@@ -1,0 +1,50 @@
+"""Markdown: pages of documentation, README files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from nmt.decoding.marked import Marked
+from nmt.formats.document import Document, Finding, Joined, Options
+from nmt.formats.encoding import decode
+from nmt.formats.markdown.blocks import Block, BlockReader, blocks_of
+from nmt.formats.markdown.places import lines_of
+from nmt.formats.nested import NestedDocument
+
+
+@dataclass
+class MarkdownDocument(NestedDocument):
+    """A page whose blocks are compared with those of its translation."""
+
+    blocks: list[Block] = field(default_factory=list)
+
+    def join(self, translations: Sequence[Marked | None]) -> Joined:
+        """Return the page with a translation of each segment; see `Document.join`.
+
+        Each text is read again when it is written, but alone. What it makes of the lines before and
+        after it is found here.
+        """
+        joined = super().join(translations)
+        text, _ = decode(joined.content, self.encoding.name)
+        for before, after in zip_longest(self.blocks, blocks_of(lines_of(text))):
+            if before is None or after is None or before.name != after.name:
+                line = (before or after).line
+                message = "the translated page has another block here; compare it with the source"
+                return joined._replace(
+                    findings=(*joined.findings, Finding(f"line {line}", message))
+                )
+        return joined
+
+
+def read(content: bytes, options: Options) -> Document:
+    """Return the document of a page; the text of a block is a segment.
+
+    Raises NmtError if the packages that parse Markdown are not installed.
+    """
+    text, encoding = decode(content)
+    lines = lines_of(text)
+    document = MarkdownDocument(encoding, blocks=blocks_of(lines))
+    reader = BlockReader(text, document, options)
+    reader.read(lines)
+    reader.keep_to(len(text))
+    return document
