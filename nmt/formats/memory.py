@@ -1,32 +1,146 @@
-"""Stand-in until the real module lands: replace this file."""
+"""Translation memories: texts that are translated already, looked up by equal and similar ones."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from nmt.decoding.marked import Marked
+from nmt.formats.reuse import fitted, folded
+from nmt.formats.similarity import WORD_COST, Sort, Token, similarity, tokens_of, weight
+from nmt.formats.tmx import Unit, read_units
+
+# A word of a sentence of ten is more than the twentieth part; a comma or a capital is less.
+THRESHOLD = 0.95
+LEAST_THRESHOLD = 0.5
+ALMOST = 0.99  # the similarity of texts that differ in numbers or marks alone
+MOST_TOKENS = 400  # of a text that similar ones are searched for
+MOST_MARKS = 200  # of a text that is looked up
+MOST_CANDIDATES = 1000  # of similar texts, after the first choice by rare words
 
 
 class Match(NamedTuple):
-    """A translation of the memory."""
+    """A translation of a memory for a text."""
 
-    target: Marked
-    origin: str  # such as "memory 86 %"
+    target: Marked  # with the marks of the text
+    similarity: float  # 1.0: the text itself
+
+    @property
+    def origin(self) -> str:
+        """Return where the translation comes from, such as "memory 96 %"."""
+        return f"memory {int(self.similarity * 100 + 1e-9)} %"
 
 
 class Memory:
-    """Translations of earlier texts."""
+    """Units that are looked up by their sources."""
 
-    @classmethod
+    def __init__(self, units: Iterable[Unit] = (), threshold: float = THRESHOLD) -> None:
+        """Keep units; threshold: least similarity of a match, 1.0 for equal texts alone."""
+        self.threshold = threshold
+        self._units: list[Unit] = []
+        self._numbers: dict[str, list[int]] = {}  # of the units with a text
+        self._words: dict[str, array[int]] = {}  # the numbers of the units with a word
+        self._weights = array("I")  # of the units that are indexed by their words
+        for unit in units:
+            self.add(unit)
+
+    @staticmethod
     def of(
-        cls, paths: Sequence[Path], source: str, target: str, threshold: float = 1.0
+        paths: Sequence[Path],
+        source_language: str,
+        target_language: str,
+        threshold: float = THRESHOLD,
     ) -> "Memory":
-        """Read memories."""
-        return cls()
+        """Return the memory in some TMX files; of equal texts, the first one counts.
 
-    def find(self, source: Marked, context: str) -> Match | None:
-        """Return the translation of a text."""
+        Raises:
+            NmtError: with the name of the file and the line, for what is not TMX or is refused.
+        """
+        units = (
+            unit for path in paths for unit in read_units(path, source_language, target_language)
+        )
+        return Memory(units, threshold)
+
+    def __len__(self) -> int:
+        """Return the number of units."""
+        return len(self._units)
+
+    def add(self, unit: Unit) -> None:
+        """Add a unit, unless the same one is there."""
+        numbers = self._numbers.setdefault(folded(unit.source.text), [])
+        known = (self._units[number] for number in numbers)
+        if all((each.target, each.context) != (unit.target, unit.context) for each in known):
+            numbers.append(len(self._units))
+            self._units.append(unit)
+
+    def find(self, source: Marked, context: str = "") -> Match | None:
+        """Return the translation of a text, or of the most similar one above the threshold.
+
+        Among equal texts, one with the same context comes first. Numbers and marks that alone
+        differ are replaced. If they cannot be replaced for certain, there is no match.
+        """
+        if len(source.marks) > MOST_MARKS:
+            return None
+        numbers = self._numbers.get(folded(source.text), ())
+        for number in sorted(numbers, key=lambda each: self._units[each].context != context):
+            target = fitted(source, self._units[number])
+            if target is not None:
+                return Match(target, 1.0)
+        if self.threshold >= 1.0:
+            return None
+        for share, number in self._similar(source, context):
+            target = fitted(source, self._units[number])
+            if target is not None:
+                return Match(target, min(share, ALMOST))
         return None
 
-    def write(self, path: Path) -> None:
-        """Write all that was added."""
+    def _similar(self, source: Marked, context: str) -> list[tuple[float, int]]:
+        """Return similar units, the best first, each with its similarity."""
+        tokens = tokens_of(source)
+        if len(tokens) > MOST_TOKENS:
+            return []
+        shape = shape_of(tokens)
+        found = []
+        for number in self._candidates(tokens):
+            others = tokens_of(self._units[number].source)
+            if shape_of(others) == shape:
+                share = similarity(tokens, others, self.threshold)
+                if share >= self.threshold:
+                    found.append((share, number))
+        return sorted(
+            found, key=lambda each: (-each[0], self._units[each[1]].context != context, each[1])
+        )
+
+    def _candidates(self, tokens: Sequence[Token]) -> list[int]:
+        """Return units that may be similar enough: all of them, up to a limit.
+
+        If a similar unit may lack n words of a text, it has at least one of the n + 1 rarest.
+        """
+        self._index()
+        total = weight(tokens)
+        most = total / self.threshold  # weight of a unit
+        lacking = int((1 - self.threshold) * most / WORD_COST + 1e-9)
+        words = {each.text.casefold() for each in tokens if each.sort is Sort.WORD}
+        rarest = sorted(words, key=lambda word: (len(self._words.get(word, ())), word))
+        found: dict[int, None] = {}
+        for word in rarest[: lacking + 1]:
+            found |= dict.fromkeys(self._words.get(word, ()))
+        least = total * self.threshold - 1e-9
+        near = [each for each in found if least <= self._weights[each] <= most + 1e-9]
+        return near[:MOST_CANDIDATES]
+
+    def _index(self) -> None:
+        """Index the words of the units that were added since the last time."""
+        for number in range(len(self._weights), len(self._units)):
+            tokens = tokens_of(self._units[number].source)
+            self._weights.append(weight(tokens))
+            if len(tokens) <= MOST_TOKENS:
+                words = {each.text.casefold() for each in tokens if each.sort is Sort.WORD}
+                for word in words:
+                    self._words.setdefault(word, array("I")).append(number)
+
+
+def shape_of(tokens: Sequence[Token]) -> tuple[int, tuple[str, ...]]:
+    """Return the count of numbers and the kinds of marks, which similar texts must share."""
+    numbers = sum(each.sort is Sort.NUMBER for each in tokens)
+    return numbers, tuple(each.text for each in tokens if each.sort is Sort.MARK)

@@ -14,6 +14,7 @@ from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.decoding.odd_input import has_words
 from nmt.formats.packages import missing
 from nmt.formats.readable import Span, readable
+from nmt.formats.tags import partners
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
@@ -128,16 +129,12 @@ def respaced(gap: Marked, source: str, target: str) -> Marked:
 
 def lone_tags(text: Marked) -> set[Mark]:
     """Return the tags of a text whose partners are not in it."""
-    opened: list[Mark] = []
-    lone: set[Mark] = set()
-    for mark in text.marks:
-        if mark.kind is Kind.OPEN:
-            opened.append(mark)
-        elif mark.kind is Kind.CLOSE and opened:
-            opened.pop()
-        elif mark.kind is Kind.CLOSE:
-            lone.add(mark)
-    return lone.union(opened)
+    pairs = partners(text)
+    return {
+        mark
+        for number, mark in enumerate(text.marks)
+        if mark.kind is not Kind.ALONE and number not in pairs
+    }
 
 
 def with_lone_tags(text: Marked) -> Marked:
