@@ -129,7 +129,7 @@ OPTIONS = (
     click.option(
         "--memory-threshold",
         type=click.FloatRange(0.5, 1),
-        default=0.85,
+        default=0.95,  # one word of ten would be 0.9, and may turn the meaning
         show_default=True,
         help="Least similarity of a segment in the memory that is used; 1: equal segments only.",
     ),
@@ -263,7 +263,12 @@ def prepare(
     options = Options(*languages, request.columns, request.translates_all)
     memory = None
     if request.memory or request.write_memory:
-        memory = Memory.of(request.memory, *languages, threshold=request.memory_threshold)
+        memory = Memory.of(
+            request.memory,
+            *languages,
+            threshold=request.memory_threshold,
+            keeps_new=request.write_memory is not None,
+        )
     translator = document_translator(
         model, settings, options, glossary=terms, memory=memory, on_progress=on_progress
     )

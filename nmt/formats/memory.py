@@ -9,10 +9,8 @@ from nmt.decoding.marked import Marked
 from nmt.formats.reuse import fitted, folded
 from nmt.formats.similarity import WORD_COST, Sort, Token, similarity, tokens_of, weight
 from nmt.formats.tmx import Unit, read_units
+from nmt.formats.tmx_writing import write_units
 
-# A word of a sentence of ten is more than the twentieth part; a comma or a capital is less.
-THRESHOLD = 0.95
-LEAST_THRESHOLD = 0.5
 ALMOST = 0.99  # the similarity of texts that differ in numbers or marks alone
 MOST_TOKENS = 400  # of a text that similar ones are searched for
 MOST_MARKS = 200  # of a text that is looked up
@@ -32,40 +30,57 @@ class Match(NamedTuple):
 
 
 class Memory:
-    """Units that are looked up by their sources."""
+    """Units that are looked up by their sources, and new ones to be written."""
 
-    def __init__(self, units: Iterable[Unit] = (), threshold: float = THRESHOLD) -> None:
+    def __init__(self, units: Iterable[Unit], threshold: float) -> None:
         """Keep units; threshold: least similarity of a match, 1.0 for equal texts alone."""
-        self.threshold = threshold
+        self._threshold = threshold
         self._units: list[Unit] = []
         self._numbers: dict[str, list[int]] = {}  # of the units with a text
         self._words: dict[str, array[int]] = {}  # the numbers of the units with a word
         self._weights = array("I")  # of the units that are indexed by their words
+        self._languages = ("", "")
+        self._new: dict[Unit, None] | None = None
         for unit in units:
-            self.add(unit)
+            self._add(unit)
 
     @staticmethod
     def of(
         paths: Sequence[Path],
         source_language: str,
         target_language: str,
-        threshold: float = THRESHOLD,
+        threshold: float,
+        *,
+        keeps_new: bool = False,
     ) -> "Memory":
         """Return the memory in some TMX files; of equal texts, the first one counts.
+
+        keeps_new: new translations are kept for `write`.
 
         Raises:
             NmtError: with the name of the file and the line, for what is not TMX or is refused.
         """
-        units = (
-            unit for path in paths for unit in read_units(path, source_language, target_language)
-        )
-        return Memory(units, threshold)
+        languages = source_language, target_language
+        units = (unit for path in paths for unit in read_units(path, *languages))
+        memory = Memory(units, threshold)
+        memory._languages = languages
+        memory._new = {} if keeps_new else None
+        return memory
+
+    def record(self, unit: Unit) -> None:
+        """Keep a new translation for `write`, if wanted; it is not looked up."""
+        if self._new is not None:
+            self._new[unit] = None
+
+    def write(self, path: Path) -> None:
+        """Write the translations that were recorded, whole or not at all."""
+        write_units(path, self._new or (), *self._languages)
 
     def __len__(self) -> int:
         """Return the number of units."""
         return len(self._units)
 
-    def add(self, unit: Unit) -> None:
+    def _add(self, unit: Unit) -> None:
         """Add a unit, unless the same one is there."""
         numbers = self._numbers.setdefault(folded(unit.source.text), [])
         known = (self._units[number] for number in numbers)
@@ -86,7 +101,7 @@ class Memory:
             target = fitted(source, self._units[number])
             if target is not None:
                 return Match(target, 1.0)
-        if self.threshold >= 1.0:
+        if self._threshold >= 1.0:
             return None
         for share, number in self._similar(source, context):
             target = fitted(source, self._units[number])
@@ -104,8 +119,8 @@ class Memory:
         for number in self._candidates(tokens):
             others = tokens_of(self._units[number].source)
             if shape_of(others) == shape:
-                share = similarity(tokens, others, self.threshold)
-                if share >= self.threshold:
+                share = similarity(tokens, others, self._threshold)
+                if share >= self._threshold:
                     found.append((share, number))
         return sorted(
             found, key=lambda each: (-each[0], self._units[each[1]].context != context, each[1])
@@ -118,14 +133,14 @@ class Memory:
         """
         self._index()
         total = weight(tokens)
-        most = total / self.threshold  # weight of a unit
-        lacking = int((1 - self.threshold) * most / WORD_COST + 1e-9)
+        most = total / self._threshold  # weight of a unit
+        lacking = int((1 - self._threshold) * most / WORD_COST + 1e-9)
         words = {each.text.casefold() for each in tokens if each.sort is Sort.WORD}
         rarest = sorted(words, key=lambda word: (len(self._words.get(word, ())), word))
         found: dict[int, None] = {}
         for word in rarest[: lacking + 1]:
             found |= dict.fromkeys(self._words.get(word, ()))
-        least = total * self.threshold - 1e-9
+        least = total * self._threshold - 1e-9
         near = [each for each in found if least <= self._weights[each] <= most + 1e-9]
         return near[:MOST_CANDIDATES]
 

@@ -7,14 +7,17 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from nmt.decoding.marked import Marked
+from nmt.formats.casing import names_of
 from nmt.formats.document import Document, Options, Segment
 from nmt.formats.marks import Placed
 from nmt.formats.memory import Match, Memory
 from nmt.formats.placeholders import with_placeholders
 from nmt.formats.sentences import Paragraph, split
+from nmt.formats.tmx import Unit
 from nmt.formats.typography import after, before
 
 CHUNK = 512  # sentences that are translated at once: enough for full batches
+MODEL, UNCHANGED = "model", "unchanged"  # origins of translations
 MOST_KEPT = 100_000  # translations that are kept for equal sentences of later files
 
 Place = Callable[[Sequence[Marked]], Sequence[Placed]]  # translates sentences with their marks
@@ -27,7 +30,7 @@ class TranslatedSegment:
 
     segment: Segment  # its `source`, and its `place` in the file
     text: Marked  # with the marks of the format
-    origin: str  # "model", "unchanged", or what the memory says
+    origin: str  # MODEL, UNCHANGED, or what the memory says
     flags: tuple[str, ...] = ()  # what is wrong with it
 
 
@@ -43,18 +46,27 @@ class Translated(Generic[Item]):
 class Plan:
     """How a segment is translated: by the memory as a whole, or sentence by sentence."""
 
-    def __init__(self, segment: Segment, options: Options, memory: Memory | None) -> None:
-        """Look into the memory, and split the segment if that has nothing."""
+    def __init__(
+        self,
+        segment: Segment,
+        options: Options,
+        memory: Memory | None,
+        names: frozenset[str],
+    ) -> None:
+        """Look into the memory, and split the segment if that has nothing.
+
+        names: words that keep their capitals in headings.
+        """
         self.segment = segment
-        self.read = with_placeholders(before(segment.source, segment, options), segment.syntax)
-        self.match = memory.find(self.read, segment.context) if memory else None
+        self.source = with_placeholders(segment.source, segment.syntax)
+        self.match = memory.find(self.source, segment.context) if memory else None
         self.paragraph: Paragraph | None = None
         self.matches: list[Match | None] = []  # of the sentences
         if self.match is None:
-            language = options.source_language
-            self.paragraph = split(self.read, language, is_one=segment.is_one)
+            read = before(self.source, segment, options, names)
+            self.paragraph = split(read, options.source_language, is_one=segment.is_one)
             found = self.paragraph.sentences
-            is_whole = len(found) == 1 and found[0] == self.read
+            is_whole = len(found) == 1 and found[0] == self.source
             lookup = memory if memory and not is_whole else None
             self.matches = [lookup.find(each, "") if lookup else None for each in found]
 
@@ -64,35 +76,43 @@ class Plan:
         found = self.paragraph.sentences if self.paragraph else []
         return [each for each, match in zip(found, self.matches, strict=True) if match is None]
 
-    def result(self, placed: Callable[[Marked], Placed], options: Options) -> TranslatedSegment:
-        """Return the translation; placed: gives those of the sentences."""
-        if self.paragraph is None:
-            assert self.match is not None  # noqa: S101 (one of the two is there)
-            return self._finished(self.match.target, self.match.origin, (), options)
+    def result(
+        self,
+        placed: Callable[[Marked], Placed],
+        options: Options,
+        record: Callable[[Unit], object],
+    ) -> TranslatedSegment:
+        """Return the translation.
+
+        placed: gives those of the sentences. record: receives texts and their translations.
+        """
+        if self.match is not None:
+            record(Unit(self.source, self.match.target, self.segment.context, self.match.origin))
+            return TranslatedSegment(self.segment, self.match.target.of_format(), self.match.origin)
+        assert self.paragraph is not None  # noqa: S101 (one of the two is there)
         texts: list[Marked] = []
         flags: list[str] = []
         origins: Counter[str] = Counter()
         for sentence, match in zip(self.paragraph.sentences, self.matches, strict=True):
-            if match is not None:
-                texts.append(match.target)
-                origins[match.origin] += 1
-                continue
-            found = placed(sentence)
-            texts.append(found.text)
-            flags += found.flags
-            origins["model"] += 1
+            if match is None:
+                found = placed(sentence)
+                target, wrong, origin = found.text, found.flags, MODEL
+            else:
+                target, wrong, origin = match.target, (), match.origin
+            texts.append(target)
+            flags += wrong
+            origins[origin] += 1
+            if not wrong and len(self.matches) > 1:
+                record(Unit(sentence, target, "", origin))
+        if not texts:
+            return TranslatedSegment(self.segment, self.segment.source, UNCHANGED)
         text = self.paragraph.join(texts, options.source_language, options.target_language)
-        origin = ", ".join(origins) or "unchanged"
-        return self._finished(text, origin, (*dict.fromkeys(flags),), options)
-
-    def _finished(
-        self, text: Marked, origin: str, flags: tuple[str, ...], options: Options
-    ) -> TranslatedSegment:
-        if origin != "unchanged":
-            text = after(self.read, text, self.segment, options)
-        elif text == self.read:
-            return TranslatedSegment(self.segment, self.segment.source, origin, flags)
-        return TranslatedSegment(self.segment, text.of_format(), origin, flags)
+        text = after(self.source, text, self.segment, options)
+        if not flags:
+            record(Unit(self.source, text, self.segment.context, ", ".join(origins)))
+        return TranslatedSegment(
+            self.segment, text.of_format(), ", ".join(origins), (*dict.fromkeys(flags),)
+        )
 
 
 class DocumentTranslator:
@@ -125,7 +145,8 @@ class DocumentTranslator:
         waiting: list[tuple[Item, Document, list[Plan]]] = []
         count = 0
         for item, document in documents:
-            plans = [Plan(each, self.options, self.memory) for each in document.segments]
+            names = names_in(document)
+            plans = [Plan(each, self.options, self.memory, names) for each in document.segments]
             waiting.append((item, document, plans))
             count += sum(len(each.sentences) for each in plans)
             if count >= CHUNK:
@@ -150,6 +171,18 @@ class DocumentTranslator:
         while chunk := [*islice(remaining, CHUNK)]:
             self._kept.update(zip(chunk, self._place(chunk), strict=True))
             self._on_progress(len(chunk))
+        record = drop if self.memory is None else self.memory.record
         for item, document, plans in waiting:
-            results = [plan.result(self._kept.__getitem__, self.options) for plan in plans]
+            results = [plan.result(self._kept.__getitem__, self.options, record) for plan in plans]
             yield Translated(item, document, results)
+
+
+def names_in(document: Document) -> frozenset[str]:
+    """Return the words of a document that keep their capitals in its headings."""
+    if not any(each.is_heading for each in document.segments):
+        return frozenset()
+    return names_of(each.source for each in document.segments if not each.is_heading)
+
+
+def drop(unit: Unit) -> None:
+    """Keep nothing of a translation."""

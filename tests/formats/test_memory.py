@@ -37,7 +37,7 @@ def found(memory: Memory, source: str, context: str = "") -> tuple[str, str] | N
 
 
 def test_equal_texts_prefer_the_same_context() -> None:
-    memory = Memory([unit("Open", "Offen", "state"), unit("Open", "Öffnen", "menu")])
+    memory = Memory([unit("Open", "Offen", "state"), unit("Open", "Öffnen", "menu")], 0.95)
     assert found(memory, "Open", "menu") == ("Öffnen", "memory 100 %")
     assert found(memory, "Open", "other") == ("Offen", "memory 100 %")
     assert found(memory, " Open\n") == (" Offen\n", "memory 100 %")
@@ -45,31 +45,31 @@ def test_equal_texts_prefer_the_same_context() -> None:
 
 
 def test_other_numbers_and_marks_are_replaced() -> None:
-    memory = Memory([unit("Use <b>1.5</b> of `x`", "Nutze `x` zu <b>1,5</b>")])
+    memory = Memory([unit("Use <b>1.5</b> of `x`", "Nutze `x` zu <b>1,5</b>")], 0.95)
     assert found(memory, "Use <i>2.5</i> of `y`") == ("Nutze `y` zu <i>2,5</i>", "memory 99 %")
     assert found(memory, "Use <b>1.5</b> of `x`") == ("Nutze `x` zu <b>1,5</b>", "memory 100 %")
     assert found(memory, "Use 1.5 of `x`") is None  # a pair of tags is missing
 
 
 def test_a_number_that_cannot_be_replaced_is_no_match() -> None:
-    memory = Memory([unit("Take 1 pill", "Nimm eine Tablette"), unit("1 of 1", "1 von 1")])
+    memory = Memory([unit("Take 1 pill", "Nimm eine Tablette"), unit("1 of 1", "1 von 1")], 0.95)
     assert found(memory, "Take 2 pills") is None
     assert found(memory, "Take 2 pill") is None
     assert found(memory, "1 of 2") is None
 
 
 def test_marks_of_texts_are_found_in_the_translation() -> None:
-    memory = Memory([Unit(Marked("Copy %s to 5 km"), Marked("Kopiere %s nach 5 Kilometern"))])
+    memory = Memory([Unit(Marked("Copy %s to 5 km"), Marked("Kopiere %s nach 5 Kilometern"))], 0.95)
     marks = Mark(5, 7, is_text=True), Mark(11, 15, is_text=True)
     match = memory.find(Marked("Copy %s to 5 km", marks))
     assert match == Match(Marked("Kopiere %s nach 5 Kilometern", (Mark(8, 10, is_text=True),)), 1.0)
-    lost = Memory([Unit(Marked("Copy %s"), Marked("Kopiere"))])
+    lost = Memory([Unit(Marked("Copy %s"), Marked("Kopiere"))], 0.95)
     assert lost.find(Marked("Copy %s", (Mark(5, 7, is_text=True),))) is None
 
 
 def test_similar_texts_are_found_above_the_threshold() -> None:
     units = [unit("The file was not found, try again", "Datei fehlt")]
-    memory = Memory(units)
+    memory = Memory(units, 0.95)
     # 7 words and a comma: 29. A sign costs 1, a word 4.
     assert found(memory, "The file was not found; try again") == ("Datei fehlt", "memory 96 %")
     assert found(memory, "The file was not found try again") == ("Datei fehlt", "memory 96 %")
@@ -135,3 +135,14 @@ def test_a_large_memory_is_read_from_several_files(tmp_path: Path) -> None:
     changed = lines[5].split()
     changed[3] = "else"
     assert found(memory, " ".join(changed)) == (lines[5].upper(), "memory 91 %")
+
+
+def test_what_is_recorded_is_written(tmp_path: Path) -> None:
+    memory = Memory.of([], "en", "de", 1.0, keeps_new=True)
+    for _ in range(2):
+        memory.record(Unit(Marked("One"), Marked("Eins"), "key", "model"))
+    assert memory.find(Marked("One"), "key") is None
+    memory.write(tmp_path / "new.tmx")
+    again = Memory.of([tmp_path / "new.tmx"], "en", "de", 1.0)
+    assert len(again) == 1
+    assert again.find(Marked("One"), "") == Match(Marked("Eins"), 1.0)
