@@ -91,8 +91,11 @@ class MetricsLog:
         last = progress.validated_update if line["kind"] == "dev" else progress.update
         return bool(line["update"] <= last)
 
-    def add(self, result: UpdateResult) -> None:
-        """Count an update and write a `train` line if it is due."""
+    def add(self, result: UpdateResult, epoch: int) -> None:
+        """Count an update and write a `train` line if it is due.
+
+        epoch: that of the update, from 0; results come late, when the next epoch may have begun.
+        """
         self._report.add(result)
         window = self._progress.window
         if result.is_finite:
@@ -105,10 +108,10 @@ class MetricsLog:
         if result.number % self._settings.report_updates:
             return
         if window.updates:
-            self._write_window(window, result)
+            self._write_window(window, result, epoch)
         self._progress.window = Window(start_seconds=self._progress.seconds)
 
-    def _write_window(self, window: Window, last: UpdateResult) -> None:
+    def _write_window(self, window: Window, last: UpdateResult, epoch: int) -> None:
         """Write the means over the updates of a window."""
         seconds = max(self._progress.seconds - window.start_seconds, 1e-9)
         loss = window.smoothed_loss / window.target_tokens
@@ -116,6 +119,7 @@ class MetricsLog:
         self._write(
             "train",
             last.number,
+            epoch,
             loss=loss,
             perplexity=perplexity(window.plain_loss / window.target_tokens),
             learning_rate=last.learning_rate,
@@ -124,7 +128,7 @@ class MetricsLog:
             skipped=self._progress.skipped,
         )
 
-    def write_skipped(self, result: UpdateResult, lines: dict[str, list[int]]) -> None:
+    def write_skipped(self, result: UpdateResult, epoch: int, lines: dict[str, list[int]]) -> None:
         """Write a skipped update; lines: the line numbers of its pairs by text file."""
         progress = self._progress
         what = "loss" if not math.isfinite(result.smoothed_loss) else "gradient"
@@ -133,7 +137,9 @@ class MetricsLog:
             f" ({progress.skipped:,} skipped so far); {self._run.metrics} names the lines of"
             " its batch"
         )
-        self._write("skipped", result.number, reason=what, lines=lines, skipped=progress.skipped)
+        self._write(
+            "skipped", result.number, epoch, reason=what, lines=lines, skipped=progress.skipped
+        )
 
     def write_validation(self, validation: Validation, *, improved: bool) -> None:
         """Write a validation; improved: it is the best so far."""
@@ -142,7 +148,7 @@ class MetricsLog:
             f"update {progress.update:,}, epoch {progress.epoch + 1}, {clock(progress.seconds)}:"
             f" {figures(validation)}{' (best)' if improved else ''}"
         )
-        self._write("dev", progress.update, **describe(validation))
+        self._write("dev", progress.update, progress.epoch, **describe(validation))
         if self._diagnosis is not None:
             self._diagnosis.tell()
 
@@ -151,12 +157,12 @@ class MetricsLog:
         note(
             f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}: {figures(validation)}"
         )
-        update = self._progress.update
-        self._write("average", update, averaged_updates=updates, **describe(validation))
+        update, epoch = self._progress.update, self._progress.epoch
+        self._write("average", update, epoch, averaged_updates=updates, **describe(validation))
         if self._diagnosis is not None:
             self._diagnosis.summarise()
 
-    def _write(self, kind: str, update: int, **values: Any) -> None:
+    def _write(self, kind: str, update: int, epoch: int, **values: Any) -> None:
         """Write a line about an update to metrics.jsonl and its numbers to TensorBoard."""
         progress = self._progress
         if self._stream is None:
@@ -164,7 +170,7 @@ class MetricsLog:
         line = {
             "kind": kind,
             "update": update,
-            "epoch": progress.epoch + 1,
+            "epoch": epoch + 1,
             "seconds": round(progress.seconds, 2),
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             # JSON has no NaN.

@@ -60,7 +60,8 @@ class Trainer:
         )
         if workers.watch is not None:  # a checkpoint is worth more than to end at once
             workers.watch.before_exit = self.writer.finish
-        self.started: deque[tuple[StartedUpdate, Integers]] = deque()  # with the pairs' indices
+        # With the epoch and the indices of the pairs.
+        self.started: deque[tuple[StartedUpdate, int, Integers]] = deque()
         self.updater = Updater(self.recipe, self.network, workers, device)
         fingerprint = setup.prepared.fingerprint
         update = workers.on_first_worker(lambda: newest_checkpoint(run, fingerprint))
@@ -115,7 +116,7 @@ class Trainer:
         started = self.updater.start(
             batch.share, progress.update, batch.counts, received, self.timer.is_due()
         )
-        self.started.append((started, batch.indices))
+        self.started.append((started, batch.epoch, batch.indices))
         is_due = self.is_checkpoint_due() or self.is_validation_due() or self.is_finished()
         results = self.finish_started(log, leave=0 if is_due else self.pace.late_results)
         if any(each.wants_checkpoint for each in results):
@@ -129,15 +130,15 @@ class Trainer:
         """Wait for started updates, except for the last ones, and record their results."""
         results = []
         while len(self.started) > leave:
-            update, indices = self.started.popleft()
+            update, epoch, indices = self.started.popleft()
             result = update.result()
             now = time.perf_counter()
             seconds, self.since = now - self.since, now
             self.progress.count_update(skipped=not result.is_finite, seconds=seconds)
-            log.add(result)
+            log.add(result, epoch)
             if not result.is_finite:
                 lines = self.dataset.lines(indices)
-                log.write_skipped(result, lines)
+                log.write_skipped(result, epoch, lines)
                 check_divergence(self.progress, self.run, lines)
             results.append(result)
         return results
