@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nmt.errors import NmtError
 
+LONGEST_SHOWN = 80  # characters of a rule in an error
 MOST_FORMS = 10  # no language has more than six
 EXAMPLES = range(201)  # numbers by which forms are told apart
 HEADER = re.compile(r"\s*nplurals\s*=\s*(\d{1,4})\s*;\s*plural\s*=\s*([^;]{1,1000});?\s*")
@@ -30,15 +31,14 @@ class PluralRule(NamedTuple):
 
     def form_of(self) -> Callable[[int], int]:
         """Return a function that gives the form for a number; raises NmtError if it is no rule."""
+        shown = self.header()[:LONGEST_SHOWN]
         try:
             form = c2py(self.expression)
             wrong = [each for each in EXAMPLES if not 0 <= form(each) < self.forms]
         except (ValueError, ZeroDivisionError, RecursionError, OverflowError) as error:
-            raise NmtError(f"the plural rule {self.header()!r} cannot be read: {error}") from error
+            raise NmtError(f"the plural rule {shown!r} cannot be read") from error
         if wrong:
-            raise NmtError(
-                f"the plural rule {self.header()!r} gives {wrong[0]} the form {form(wrong[0])}"
-            )
+            raise NmtError(f"the plural rule {shown!r} gives {wrong[0]} the form {form(wrong[0])}")
         return form
 
 

@@ -8,7 +8,8 @@ from nmt.formats.po_strings import unescaped, written
 from nmt.formats.po_syntax import Entry
 
 CHARSET = re.compile(
-    rb'^"Content-Type:[^"\n]{0,80}charset=([\w.:-]+)', re.IGNORECASE | re.MULTILINE
+    rb"^(?!#)[^\n]{0,1000}?Content-Type:[^\"\n]{0,80}?charset=([\w.:-]{1,40})(?![\w.:-])",
+    re.IGNORECASE | re.MULTILINE,
 )
 TEMPLATE_CHARSET = "CHARSET"  # what xgettext writes if the messages are ASCII
 NEW_HEADER = (
@@ -45,7 +46,7 @@ class Header:
         if rule is not None and self.rule() is None:
             new["Plural-Forms"] = rule.header()
         content_type = self.fields.get("content-type", "")
-        if TEMPLATE_CHARSET in content_type:
+        if content_type.endswith(f"charset={TEMPLATE_CHARSET}"):
             new["Content-Type"] = content_type.replace(TEMPLATE_CHARSET, "UTF-8")
         return new
 

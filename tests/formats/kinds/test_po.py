@@ -199,6 +199,21 @@ def test_the_encoding_of_the_header_counts() -> None:
     assert "Drücken" in joined.content.decode("latin-1")
 
 
+def test_an_encoding_on_the_line_of_msgstr_counts() -> None:
+    content = entry('msgid "Prüfen"', 'msgstr ""').replace(b"UTF-8", b"cp1252")
+    content = content.replace("ü".encode(), "ü".encode("cp1252"))
+    assert read(content, GERMAN).segments[0].source.text == "Prüfen"
+
+
+def test_domains_have_their_own_headers() -> None:
+    content = MENU + b'\ndomain "other"\n' + TEMPLATE + b'\ndomain "third"\nmsgid "a"\nmsgstr ""\n'
+    joined = filled(read(content, RUSSIAN), {"%(count)d files": "%(count)d X", "a": "b"})
+    text = joined.content.decode()
+    assert text.startswith(MENU.decode())
+    assert text.count("Language: ru") == 2
+    assert text.index('domain "third"') < text.rindex("MIME-Version") < text.rindex('msgid "a"')
+
+
 def test_line_ends_and_the_flag_no_wrap_are_kept() -> None:
     content = entry("#, no-wrap", 'msgid "Print"', 'msgstr ""').replace(b"\n", b"\r\n")
     made = filled(read(content, GERMAN), {"Print": "lang " * 30 + "Wort"}).content
