@@ -11,6 +11,7 @@ from nmt.decoding.marked import Marked
 from nmt.formats.accelerators import Accelerator, put_in, taken_out
 from nmt.formats.document import NO_SYNTAX, Finding, Options, Segment
 from nmt.formats.message import Message
+from nmt.formats.placeholders import with_placeholders
 from nmt.text.language_names import name_of_language
 
 
@@ -22,6 +23,7 @@ class Slot:
     message: Message
     first: int  # number of its first segment
     accelerator: Accelerator | None
+    syntax: frozenset[str]  # of its placeholders
     language: str  # of the translations
 
     def filled(self, translations: Sequence[Marked | None]) -> Marked | None:
@@ -30,7 +32,10 @@ class Slot:
         if all(each is None for each in own):
             return None
         text = self.message.join(own)
-        return put_in(text, self.accelerator, self.language) if self.accelerator else text
+        if self.accelerator is None:
+            return text
+        known = with_placeholders(text.of_format(), self.syntax)  # no letter of theirs
+        return put_in(known, self.accelerator, self.language)
 
 
 @dataclass
@@ -53,7 +58,8 @@ class Slots:
         accelerator = labelled.accelerator if len(message.parts) == 1 else None
         if accelerator is None:
             message = Message.of(source)
-        slot = Slot(source, message, len(self.segments), accelerator, self.options.target_language)
+        language = self.options.target_language
+        slot = Slot(source, message, len(self.segments), accelerator, syntax, language)
         for text in message.texts():
             self.segments.append(Segment(text, place, context, syntax=syntax))
         return slot

@@ -5,7 +5,6 @@ the program shows them. All other bytes of the file stay. Plural forms follow th
 the rule of the target language if the header has none.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +14,7 @@ from nmt.formats.bilingual import Slot, Slots, wrong_language
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
 from nmt.formats.edits import Edit, edited
 from nmt.formats.encoding import Encoding, decode
+from nmt.formats.placeholders import with_placeholders
 from nmt.formats.plural_rules import FALLBACK, FormsOfOne, PluralRule, forms_of_one, rule_of
 from nmt.formats.po_header import Header, declared_charset, new_header
 from nmt.formats.po_strings import columns_of, written
@@ -23,6 +23,9 @@ from nmt.formats.po_syntax import FLAGS, Entry, entries_of
 FUZZY = "fuzzy"
 PREVIOUS = "#|"
 NO_WRAP = "no-wrap"
+TAGS = "tags"
+PERCENT = frozenset({"python"})
+UNSTATED = frozenset({"python", "brace"})
 # Names of placeholders in `placeholders.SYNTAXES` by flag, without "-format".
 SYNTAXES = {
     **dict.fromkeys(("c", "perl", "php", "lua", "go", "tcl", "awk", "javascript"), "printf"),
@@ -212,7 +215,7 @@ def add(catalogue: Catalogue, entry: Entry, domain: Domain) -> None:
     if not is_new and not any(empty):
         return
     syntax = syntax_of(flags)
-    sources = sources_of(entry, domain)
+    sources = sources_of(entry, domain, syntax)
     added = {
         source: catalogue.slots.add(Marked(source), place, context or "", syntax)
         for source in dict.fromkeys(
@@ -226,7 +229,7 @@ def add(catalogue: Catalogue, entry: Entry, domain: Domain) -> None:
     catalogue.messages.append(Message(entry, domain, slots))
 
 
-def sources_of(entry: Entry, domain: Domain) -> list[str]:
+def sources_of(entry: Entry, domain: Domain, syntax: frozenset[str]) -> list[str]:
     """Return the text that each form of a message is a translation of.
 
     The singular is that of the form for 1. If it has no number and its form stands for other
@@ -237,7 +240,8 @@ def sources_of(entry: Entry, domain: Domain) -> list[str]:
         return [singular]
     plural = entry.plural.text()
     one = domain.one()
-    uses_singular = one.is_exact or re.search(r"[%{$]", singular) is not None
+    has_number = any(each.is_text for each in with_placeholders(Marked(singular), syntax).marks)
+    uses_singular = one.is_exact or has_number
     return [
         singular if form == one.form and uses_singular else plural
         for form in range(domain.rule.forms)
@@ -245,6 +249,11 @@ def sources_of(entry: Entry, domain: Domain) -> list[str]:
 
 
 def syntax_of(flags: set[str]) -> frozenset[str]:
-    """Return the names of the placeholders that flags such as c-format state."""
+    """Return the names of the placeholders that flags such as c-format state.
+
+    Without such a flag, a message may have those that programs often forget to state.
+    """
     names = {each.removesuffix("-format") for each in flags if each.endswith("-format")}
-    return frozenset(SYNTAXES[each] for each in names if each in SYNTAXES)
+    stated = {SYNTAXES[each] for each in names if each in SYNTAXES}
+    has_none = any(each.startswith("no-") for each in names)
+    return frozenset({TAGS, *(stated or UNSTATED - (PERCENT if has_none else frozenset()))})

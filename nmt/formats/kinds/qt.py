@@ -16,7 +16,7 @@ from nmt.formats.xml_file import Edit, XmlFile, read_xml
 from nmt.formats.xml_text import escape_text
 from nmt.formats.xml_tree import Element
 
-SYNTAX = frozenset({"qt"})
+SYNTAX = frozenset({"qt", "tags"})
 NOT_IN_USE = ("vanished", "obsolete")
 UNFINISHED = "unfinished"
 FEW_FORMS = 2  # of a message in a file whose language is not known

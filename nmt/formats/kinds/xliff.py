@@ -16,6 +16,7 @@ from nmt.formats.bilingual_xml import (
 )
 from nmt.formats.codes import Code, Role, marked
 from nmt.formats.document import Document, Options
+from nmt.formats.icu import HEAD
 from nmt.formats.xml_file import Edit, XmlFile, read_xml
 from nmt.formats.xml_text import escape_text
 from nmt.formats.xml_tree import Element
@@ -29,6 +30,9 @@ BY_MACHINE = "mt-suggestion"
 INITIAL, TRANSLATED = "initial", "translated"  # states of a segment of version 2
 PAIRS = ("g", "pc", "mrk")
 BEGINS = ("bx", "bpt", "sc", "sm")
+# XLIFF does not say which programs read the texts.
+SYNTAX = frozenset({"python", "objc", "brace", "tags"})
+ICU = frozenset({"icu", "tags"})
 ENDS = ("ex", "ept", "ec", "em")
 KEYS = ("rid", "startRef", "id")  # what a BEGIN and its END have in common
 
@@ -119,7 +123,8 @@ class Reader:
                 continue  # in a segment
             yield self.xml.raw(end, each.inner_begin)
             text = marked(self.xml, each, code_of, keeps_lines)
-            yield self.document.slots.add(text, self.xml.place(each.begin), context)
+            syntax = ICU if HEAD.search(text.text) else SYNTAX
+            yield self.document.slots.add(text, self.xml.place(each.begin), context, syntax)
             end = each.inner_end
         yield self.xml.raw(end, source.inner_end)
 

@@ -61,14 +61,15 @@ def test_untranslated_and_fuzzy_messages_are_segments() -> None:
         ),
         ("open a new window", "line 46", ""),
     ]
-    assert document.segments[0].syntax == {"printf"}
-    assert document.segments[1].syntax == frozenset()
+    assert document.segments[0].syntax == {"printf", "tags"}
+    assert document.segments[1].syntax == {"python", "brace", "tags"}  # as nothing is stated
 
 
 def test_all_messages_are_segments_on_demand() -> None:
     texts = [each.source.text for each in read(MENU, Options(translates_all=True)).segments]
     assert texts[0] == "File"  # without its accelerator
     assert texts[-1] == "100% of the disk is used"
+    assert read(MENU, Options(translates_all=True)).segments[-1].syntax == {"brace", "tags"}
 
 
 @pytest.mark.parametrize("translates_all", [False, True], ids=["new", "all"])

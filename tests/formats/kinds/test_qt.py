@@ -25,7 +25,7 @@ def test_unfinished_messages_are_segments() -> None:
     first = document.segments[0]
     assert (first.place, first.context) == ("line 8", "MainWindow\na menu")
     assert document.segments[2].source.mark_texts() == ['<byte value="x9"/>']
-    assert {each.syntax for each in document.segments} == {frozenset({"qt"})}
+    assert {each.syntax for each in document.segments} == {frozenset({"qt", "tags"})}
     everything = read(EDITOR, Options("en", "de", translates_all=True))
     texts = [each.source.text for each in everything.segments]
     assert "Close" in texts

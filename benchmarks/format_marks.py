@@ -1,0 +1,250 @@
+"""Measure how many marks of real files survive a translation, through the whole pipeline.
+
+    make docs
+    python benchmarks/format_marks.py MODEL --pages build/docs --read side-by-side.md \\
+        --output benchmarks/results/format-marks.toml
+
+500 messages with placeholders come from the catalogues of installed packages, 300 paragraphs with
+tags from HTML pages. Both are always the same for the same packages and pages. They are written as
+one catalogue and one page, which are translated as `nmt translate` does. Then this script looks for
+the placeholders and tags in its own way: it does not use that of the program.
+"""
+
+import hashlib
+import html
+import re
+import sysconfig
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+import click
+import polib
+import torch
+from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
+
+from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.decoding.marked import Kind
+from nmt.formats.document import Options, escaped
+from nmt.formats.of_model import document_translator
+from nmt.formats.registry import FORMATS
+from nmt.formats.translate import TranslatedSegment
+from nmt.system.atomic import write_text
+
+MESSAGES = 500
+PARAGRAPHS = 300
+READ = 50  # paragraphs that a person reads
+LONGEST_MARK = 99  # characters; a longer one is shown shortened
+PLACEHOLDER = re.compile(
+    r"%%"
+    r"|%(?:\(\w+\)|\d+\$)?[-+0#]*\d*(?:\.\d+)?[hlzjqL]{0,2}[diouxXeEfFgGcrsap]"
+    r"|\{[\w.]*(?:![rsa])?(?::[^{}]*)?\}"
+)
+FORMAT_FLAGS = ("python-format", "python-brace-format", "c-format")
+FILE = click.Path(path_type=Path, exists=True)
+
+
+def placeholders(text: str) -> Counter[str]:
+    """Return the placeholders of a text."""
+    return Counter(PLACEHOLDER.findall(text))
+
+
+def order(text: str) -> str:
+    """Return a key by which texts are in an order without meaning, always the same."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def messages(folder: Path, wanted: int) -> list[polib.POEntry]:
+    """Return messages with placeholders of the catalogues in a folder, in an arbitrary order."""
+    found: dict[str, polib.POEntry] = {}
+    for path in sorted(each for each in folder.rglob("*.po*") if each.suffix in (".po", ".pot")):
+        for entry in polib.pofile(str(path)):
+            flags = [flag for flag in entry.flags if flag in FORMAT_FLAGS]
+            if flags and placeholders(entry.msgid) and not entry.msgid_plural:
+                found.setdefault(entry.msgid, polib.POEntry(msgid=entry.msgid, flags=flags))
+    return [found[each] for each in sorted(found, key=order)[:wanted]]
+
+
+def catalogue(entries: Iterable[polib.POEntry]) -> bytes:
+    """Return a catalogue of messages without translations."""
+    made = polib.POFile(wrapwidth=79)
+    made.metadata = {"Language": "", "Content-Type": "text/plain; charset=UTF-8"}
+    made.extend(entries)
+    return f"{made}\n".encode()
+
+
+def paragraphs(folder: Path, wanted: int) -> list[str]:
+    """Return the HTML of paragraphs with tags in them, in an arbitrary order."""
+    found: dict[str, None] = {}
+    options = Options()
+    for path in sorted(folder.rglob("*.html")):
+        for segment in FORMATS["html"].read(path.read_bytes(), options).segments:
+            source = segment.source
+            has_pair = any(mark.kind is Kind.OPEN for mark in source.marks)
+            if has_pair and max(map(len, source.mark_texts())) <= LONGEST_MARK:
+                found.setdefault(escaped(source, lambda text: html.escape(text, quote=False)))
+    return sorted(found, key=order)[:wanted]
+
+
+def page(texts: Iterable[str]) -> bytes:
+    """Return a page of paragraphs."""
+    body = "\n".join(f"<p>{each}</p>" for each in texts)
+    head = '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"></head><body>\n'
+    return f"{head}{body}\n</body></html>\n".encode()
+
+
+class Tags(HTMLParser):
+    """The tags of each paragraph of a page, and which paragraphs are not balanced."""
+
+    def __init__(self, content: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.found: list[Counter[str]] = []
+        self.unbalanced: set[int] = set()
+        self._open: list[str] = []
+        self.feed(content)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a start tag with its attributes."""
+        if tag == "p":
+            self.found.append(Counter())
+            self._open = []
+        elif self.found:
+            self.found[-1][f"{tag} {attrs}"] += 1
+            if tag not in ("br", "img", "wbr", "input"):
+                self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note an end tag; it must be that of the innermost open one."""
+        if tag == "p":
+            if self._open:
+                self.unbalanced.add(len(self.found) - 1)
+        elif self._open and self._open.pop() == tag:
+            return
+        elif self.found and tag not in ("body", "html"):
+            self.unbalanced.add(len(self.found) - 1)
+
+
+def translated(
+    model: TrainedModel, name: str, content: bytes, options: Options
+) -> tuple[str, Sequence[TranslatedSegment]]:
+    """Return the translation of a file's content and the results of its segments."""
+    translator = document_translator(model, model.recipe.decode, options)
+    document = FORMATS[name].read(content, options)
+    (done,) = translator.translate([(name, document)])
+    joined = document.join([each.text for each in done.results])
+    return joined.content.decode(), done.results
+
+
+def flagged(results: Iterable[TranslatedSegment], key: str) -> set[str]:
+    """Return the contexts or the places of the segments that are flagged."""
+    return {str(getattr(each.segment, key)) for each in results if each.flags}
+
+
+def message_cells(model: TrainedModel, folder: Path, options: Options) -> Iterator[Cell]:
+    """Translate messages and yield what became of their placeholders."""
+    entries = messages(folder, MESSAGES)
+    for number, entry in enumerate(entries):
+        entry.msgctxt = str(number)
+    began = time.perf_counter()
+    content, results = translated(model, "po", catalogue(entries), options)
+    seconds = time.perf_counter() - began
+    told = flagged(results, "context")
+    outcomes = Counter(
+        outcome(placeholders(each.msgid) == placeholders(each.msgstr), each.msgctxt in told)
+        for each in polib.pofile(content)
+    )
+    yield from cells("messages with placeholders", outcomes, seconds)
+
+
+def outcome(is_kept: bool, is_flagged: bool) -> str:
+    """Return what became of a text."""
+    if is_kept:
+        return "kept, flagged for something else" if is_flagged else "kept"
+    return "not kept, flagged" if is_flagged else "not kept, not flagged"
+
+
+def cells(row: str, outcomes: Counter[str], seconds: float) -> Iterator[Cell]:
+    """Yield the figures of one kind of texts."""
+    yield Cell(row, "all", sum(outcomes.values()), "texts")
+    for name in ("kept", "kept, flagged for something else", "not kept, flagged"):
+        yield Cell(row, name, outcomes[name], "texts")
+    name = "not kept, not flagged"
+    yield Cell(row, name, outcomes[name], "texts", goal="0")
+    yield Cell(row, "seconds", round(seconds, 1), "s")
+
+
+def paragraph_cells(
+    model: TrainedModel, folder: Path, options: Options, read: Path | None
+) -> Iterator[Cell]:
+    """Translate paragraphs and yield what became of their tags; write some for a person."""
+    texts = paragraphs(folder, PARAGRAPHS)
+    given = page(texts)
+    began = time.perf_counter()
+    content, results = translated(model, "html", given, options)
+    seconds = time.perf_counter() - began
+    before, after = Tags(given.decode()), Tags(content)
+    first = given.decode().splitlines().index(f"<p>{texts[0]}</p>") + 1
+    told = flagged(results, "place")
+    outcomes = Counter(
+        outcome(
+            number not in after.unbalanced and before.found[number] == after.found[number],
+            f"line {first + number}" in told,
+        )
+        for number in range(len(texts))
+    )
+    yield from cells("paragraphs with tags", outcomes, seconds)
+    if read is not None:
+        write_text(read, "\n".join(side_by_side(texts, content.splitlines()[first - 1 :])))
+
+
+def side_by_side(texts: Sequence[str], translations: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a text with paragraphs and their translations."""
+    pairs = zip(texts[:READ], translations, strict=False)
+    for number, (text, translation) in enumerate(pairs, 1):
+        inner = translation.removeprefix("<p>").removesuffix("</p>")
+        yield from (f"{number}. {text}", f"   {inner}", "")
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@click.option("--pages", type=FILE, required=True, help="Folder with HTML pages.")
+@click.option("--packages", type=FILE, help="Folder with catalogues; default: those installed.")
+@click.option("--read", type=click.Path(path_type=Path), help="File for paragraphs to read.")
+@click.option("--note", default="", help="Which model it was.")
+@click.option("--output", type=click.Path(path_type=Path), help="Data file.")
+def command(
+    model: Path,
+    pages: Path,
+    packages: Path | None,
+    read: Path | None,
+    note: str,
+    output: Path | None,
+) -> None:
+    """Translate messages and paragraphs, and count how many keep their marks."""
+    torch.set_num_threads(1)
+    loaded = load_model(model, "cpu")
+    data = loaded.recipe.data
+    options = Options(data.source_language, data.target_language)
+    folder = packages or Path(sysconfig.get_path("purelib"))
+    found = [
+        *message_cells(loaded, folder, options),
+        *paragraph_cells(loaded, pages, options, read),
+    ]
+    for each in found:
+        click.echo(f"{each.row}: {each.column}: {each.value} {each.unit}")
+    if output is not None:
+        fields = describe(
+            what="marks of real files in their translations",
+            command=f"python benchmarks/format_marks.py MODEL --pages {pages}",
+            peer="none",
+            note=note,
+            rows="texts",
+        )
+        write(output, fields, found)
+
+
+if __name__ == "__main__":
+    command()
