@@ -1,13 +1,15 @@
 """Measure how many marks of real files survive a translation, through the whole pipeline.
 
     make docs
-    python benchmarks/format_marks.py MODEL --pages build/docs --read side-by-side.md \\
-        --output benchmarks/results/format-marks.toml
+    python benchmarks/format_marks.py MODEL --pages build/docs --sentences test.en \\
+        --read side-by-side.txt --output benchmarks/results/format-marks.toml
 
-500 messages with placeholders come from the catalogues of installed packages, 300 paragraphs with
-tags from HTML pages. Both are always the same for the same packages and pages. They are written as
-one catalogue and one page, which are translated as `nmt translate` does. Then this script looks for
-the placeholders and tags in its own way: it does not use that of the program.
+500 messages with placeholders come from the catalogues of installed packages and of folders with
+unpacked ones, 300 paragraphs with tags from HTML pages. Both are always the same for the same
+packages and pages. They are written as one catalogue and one page, which are translated as
+`nmt translate` does. Then this script looks for the placeholders and tags in its own way: it does
+not use that of the program. With `--sentences`, a tag is put around words of the first 50 lines,
+for a person who reads whether it encloses the right words of the translation.
 """
 
 import hashlib
@@ -18,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html.parser import HTMLParser
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -32,10 +35,13 @@ from nmt.formats.of_model import document_translator
 from nmt.formats.registry import FORMATS
 from nmt.formats.translate import TranslatedSegment
 from nmt.system.atomic import write_text
+from nmt.text.corpus import read_segments
 
 MESSAGES = 500
 PARAGRAPHS = 300
-READ = 50  # paragraphs that a person reads
+READ = 50  # sentences that a person reads
+FEWEST_WORDS = 5  # of a paragraph; signatures of functions have fewer
+SHOWN = {"title", "alt", "aria-label", "placeholder"}  # attributes that are translated themselves
 LONGEST_MARK = 99  # characters; a longer one is shown shortened
 PLACEHOLDER = re.compile(
     r"%%"
@@ -56,10 +62,11 @@ def order(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def messages(folder: Path, wanted: int) -> list[polib.POEntry]:
-    """Return messages with placeholders of the catalogues in a folder, in an arbitrary order."""
+def messages(folders: Sequence[Path], wanted: int) -> list[polib.POEntry]:
+    """Return messages with placeholders of the catalogues in folders, in an arbitrary order."""
     found: dict[str, polib.POEntry] = {}
-    for path in sorted(each for each in folder.rglob("*.po*") if each.suffix in (".po", ".pot")):
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.po*"))]
+    for path in (each for each in paths if each.suffix in (".po", ".pot")):
         for entry in polib.pofile(str(path)):
             flags = [flag for flag in entry.flags if flag in FORMAT_FLAGS]
             if flags and placeholders(entry.msgid) and not entry.msgid_plural:
@@ -83,7 +90,8 @@ def paragraphs(folder: Path, wanted: int) -> list[str]:
         for segment in FORMATS["html"].read(path.read_bytes(), options).segments:
             source = segment.source
             has_pair = any(mark.kind is Kind.OPEN for mark in source.marks)
-            if has_pair and max(map(len, source.mark_texts())) <= LONGEST_MARK:
+            is_sentence = len(source.without_marks().split()) >= FEWEST_WORDS
+            if has_pair and is_sentence and max(map(len, source.mark_texts())) <= LONGEST_MARK:
                 found.setdefault(escaped(source, lambda text: html.escape(text, quote=False)))
     return sorted(found, key=order)[:wanted]
 
@@ -112,7 +120,8 @@ class Tags(HTMLParser):
             self.found.append(Counter())
             self._open = []
         elif self.found:
-            self.found[-1][f"{tag} {attrs}"] += 1
+            kept = [(name, value) for name, value in attrs if name not in SHOWN]
+            self.found[-1][f"{tag} {kept}"] += 1
             if tag not in ("br", "img", "wbr", "input"):
                 self._open.append(tag)
 
@@ -143,9 +152,9 @@ def flagged(results: Iterable[TranslatedSegment], key: str) -> set[str]:
     return {str(getattr(each.segment, key)) for each in results if each.flags}
 
 
-def message_cells(model: TrainedModel, folder: Path, options: Options) -> Iterator[Cell]:
+def message_cells(model: TrainedModel, folders: Sequence[Path], options: Options) -> Iterator[Cell]:
     """Translate messages and yield what became of their placeholders."""
-    entries = messages(folder, MESSAGES)
+    entries = messages(folders, MESSAGES)
     for number, entry in enumerate(entries):
         entry.msgctxt = str(number)
     began = time.perf_counter()
@@ -176,11 +185,8 @@ def cells(row: str, outcomes: Counter[str], seconds: float) -> Iterator[Cell]:
     yield Cell(row, "seconds", round(seconds, 1), "s")
 
 
-def paragraph_cells(
-    model: TrainedModel, folder: Path, options: Options, read: Path | None
-) -> Iterator[Cell]:
-    """Translate paragraphs and yield what became of their tags; write some for a person."""
-    texts = paragraphs(folder, PARAGRAPHS)
+def paragraph_cells(model: TrainedModel, texts: Sequence[str], options: Options) -> Iterator[Cell]:
+    """Translate paragraphs and yield what became of their tags."""
     given = page(texts)
     began = time.perf_counter()
     content, results = translated(model, "html", given, options)
@@ -196,29 +202,42 @@ def paragraph_cells(
         for number in range(len(texts))
     )
     yield from cells("paragraphs with tags", outcomes, seconds)
-    if read is not None:
-        write_text(read, "\n".join(side_by_side(texts, content.splitlines()[first - 1 :])))
 
 
-def side_by_side(texts: Sequence[str], translations: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a text with paragraphs and their translations."""
-    pairs = zip(texts[:READ], translations, strict=False)
-    for number, (text, translation) in enumerate(pairs, 1):
-        inner = translation.removeprefix("<p>").removesuffix("</p>")
-        yield from (f"{number}. {text}", f"   {inner}", "")
+def tagged(sentence: str) -> str:
+    """Return a sentence with a tag around one to three of its words, always the same ones."""
+    words = html.escape(sentence, quote=False).split()
+    number = int(order(sentence)[:8], 16)
+    count = 1 + number % 3
+    begin = number // 3 % max(1, len(words) - count)
+    inner = " ".join(words[begin : begin + count])
+    return " ".join([*words[:begin], f"<b>{inner}</b>", *words[begin + count :]])
+
+
+def side_by_side(model: TrainedModel, sentences: Iterable[str], options: Options) -> Iterator[str]:
+    """Translate sentences with a tag, and yield the lines of a text for a person to read."""
+    texts = [tagged(each) for each in sentences]
+    content, _ = translated(model, "html", page(texts), options)
+    shown = re.findall("<p>(.*?)</p>", content)
+    for number, (text, translation) in enumerate(zip(texts, shown, strict=True), 1):
+        yield from (f"{number}. {text}", f"   {translation}", "")
 
 
 @click.command()
 @click.argument("model", type=FILE)
 @click.option("--pages", type=FILE, required=True, help="Folder with HTML pages.")
-@click.option("--packages", type=FILE, help="Folder with catalogues; default: those installed.")
-@click.option("--read", type=click.Path(path_type=Path), help="File for paragraphs to read.")
+@click.option("--packages", type=FILE, multiple=True, help="Folder with more catalogues.")
+@click.option("--sentences", type=FILE, help="Text of the kind that the model was trained with.")
+@click.option(
+    "--read", type=click.Path(path_type=Path), help="File for its first lines, with tags."
+)
 @click.option("--note", default="", help="Which model it was.")
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.")
 def command(
     model: Path,
     pages: Path,
-    packages: Path | None,
+    packages: Sequence[Path],
+    sentences: Path | None,
     read: Path | None,
     note: str,
     output: Path | None,
@@ -228,11 +247,14 @@ def command(
     loaded = load_model(model, "cpu")
     data = loaded.recipe.data
     options = Options(data.source_language, data.target_language)
-    folder = packages or Path(sysconfig.get_path("purelib"))
+    folders = [Path(sysconfig.get_path("purelib")), *packages]
     found = [
-        *message_cells(loaded, folder, options),
-        *paragraph_cells(loaded, pages, options, read),
+        *message_cells(loaded, folders, options),
+        *paragraph_cells(loaded, paragraphs(pages, PARAGRAPHS), options),
     ]
+    if sentences is not None and read is not None:
+        lines = [*islice(read_segments(sentences), READ)]
+        write_text(read, "\n".join(side_by_side(loaded, lines, options)))
     for each in found:
         click.echo(f"{each.row}: {each.column}: {each.value} {each.unit}")
     if output is not None:

@@ -25,9 +25,10 @@ BRACE = (
     rf"|\{{{NAME}(?:\[[^\[\]{{}}\n]{{1,50}}\])?(?:![rsa])?"
     r"(?:[:,](?:[^{}\n]|\{[\w.$]{0,50}\}){0,100})?\}"
 )
+OF_PYTHON = r"[-+#0]{0,5}\d{0,5}(?:\.\d{0,5})?"  # flags, width and precision
 SYNTAXES = {
     "printf": PRINTF,
-    "python": rf"%\([^()\n]{{1,100}}\)[-+#0]{{0,5}}\d{{0,5}}(?:\.\d{{0,5}})?[a-zA-Z]|{PRINTF}",
+    "python": rf"%\([^()\n]{{1,100}}\){OF_PYTHON}[a-zA-Z]|%{OF_PYTHON}r|{PRINTF}",
     "brace": BRACE,
     "icu": "",  # its braces are nested; see `icu`
     "dollar": r"\$\{[^{}\n]{1,100}\}|\$[A-Za-z_]\w{0,100}\$?",

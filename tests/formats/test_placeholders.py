@@ -25,6 +25,7 @@ def found(text: str, *syntax: str) -> list[str]:
         ("printf", "50 % de, 100% of it, 5 %", []),
         ("printf", "%@ {count} ${x} %(name)s", []),
         ("python", "%(name)s has %(size).1f and %s", ["%(name)s", "%(size).1f", "%s"]),
+        ("python", "%r is no %20r", ["%r", "%20r"]),
         ("brace", "{} {0} {count} {0:.2f}", ["{}", "{0}", "{count}", "{0:.2f}"]),
         ("brace", "{a.b[0]!r:>10} {{", ["{a.b[0]!r:>10}", "{{"]),
         ("brace", "{{x}} {0:{width}}", ["{{x}}", "{0:{width}}"]),
