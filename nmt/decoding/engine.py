@@ -43,8 +43,11 @@ class Searcher(Protocol):
         """
         ...
 
-    def places(self, part: Part, ids: Sequence[int], /) -> list[int]:
-        """Return the place of the source token that each token of an output is aligned to."""
+    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]], /) -> list[list[int]]:
+        """Return the places of the source tokens that tokens are aligned to.
+
+        outputs: the ids of one of each part.
+        """
         ...
 
     def changes_form(self, parts: Sequence[Part], /) -> bool:

@@ -10,6 +10,7 @@ from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
+from nmt.decoding.links import AligningAttention, aligning_attention, aligning_layer
 from nmt.decoding.search_model import SearchModel
 from nmt.text.tokenizer import PAD
 
@@ -28,6 +29,7 @@ class Models:
     networks: Callable[[], "Sequence[Transformer]"]
     weights: Weights | None = None  # of a single model; None: only its network has them
     loaded: EngineModel | None = None  # by another program, which then searches
+    own_attentions: tuple[AligningAttention, ...] = ()  # that align; by default all heads do
 
     @classmethod
     def of(cls, model: TrainedModel) -> "Models":
@@ -40,7 +42,14 @@ class Models:
             lambda: [each.network for each in every],
             None if model.ensemble or loaded else model.weights,
             loaded,
+            tuple(aligning_attention(each.recipe) for each in every),
         )
+
+    @property
+    def attentions(self) -> tuple[AligningAttention, ...]:
+        """What aligns in each model."""
+        every = (AligningAttention(aligning_layer(each), None) for each in self.settings)
+        return self.own_attentions or tuple(every)
 
     @classmethod
     def of_networks(cls, networks: "Sequence[Transformer]") -> "Models":

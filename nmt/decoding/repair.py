@@ -1,8 +1,8 @@
 """Repair the translations of odd segments, with the models that made them."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
@@ -11,6 +11,8 @@ from nmt.decoding.runaway import is_runaway, is_unusual
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
+
+ALIGNED_AT_ONCE = 32  # outputs
 
 
 class Repair:
@@ -64,24 +66,42 @@ class Repair:
         translations: list[Translation],
     ) -> None:
         """Replace the translations of odd and marked segments; found: hypotheses of each part."""
+        linked = {
+            index: [encoded.parts[each] for each in encoded.segments[index]]
+            for index, odd in encoded.odd.items()
+            if odd.linked is not None
+        }
+        outputs = {  # of each segment, by rank: the hypotheses of its parts
+            index: [*zip(*(found[each] for each in encoded.segments[index]), strict=False)]
+            for index in linked
+        }
+        pairs = [
+            pair
+            for index, parts in linked.items()
+            for rank in outputs[index]
+            for pair in zip(parts, rank, strict=True)
+        ]
+        aligned = iter(self._aligned(pairs))
         for index, odd in encoded.odd.items():
             links: list[tuple[Link, ...]] = []
             if odd.linked is not None:
-                parts = [encoded.parts[each] for each in encoded.segments[index]]
-                ranks = zip(*(found[each] for each in encoded.segments[index]), strict=False)
-                links = [self._links(odd.text, parts, rank, odd.linked) for rank in ranks]
+                parts = linked[index]
+                links = [
+                    links_of(
+                        odd.text, parts, [*islice(aligned, len(parts))], self._tokenizer, odd.linked
+                    )
+                    for _ in outputs[index]
+                ]
             translations[index] = odd.finish(translations[index], links)
 
-    def _links(
-        self,
-        text: str,
-        parts: Sequence[Part],
-        outputs: Sequence[Hypothesis],
-        word: re.Pattern[str],
-    ) -> tuple[Link, ...]:
-        """Return the aligned words of a text and its translation, from those of its parts."""
-        aligned = [
-            replace(output, aligned_places=tuple(self._method.places(part, output.ids)))
-            for part, output in zip(parts, outputs, strict=True)
-        ]
-        return links_of(text, parts, aligned, self._tokenizer, word)
+    def _aligned(self, pairs: Sequence[tuple[Part, Hypothesis]]) -> list[Hypothesis]:
+        """Return the hypotheses of pairs with `aligned_places`; similar lengths go together."""
+        order = sorted(range(len(pairs)), key=lambda each: len(pairs[each][0]))
+        aligned = [hypothesis for _, hypothesis in pairs]
+        for first in range(0, len(order), ALIGNED_AT_ONCE):
+            chosen = order[first : first + ALIGNED_AT_ONCE]
+            parts, outputs = [pairs[each][0] for each in chosen], [aligned[each] for each in chosen]
+            places = self._method.places(parts, [each.ids for each in outputs])
+            for each, output, own in zip(chosen, outputs, places, strict=True):
+                aligned[each] = replace(output, aligned_places=tuple(own))
+        return aligned

@@ -11,7 +11,6 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.constraints import Constraint, constraints_of
 from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.engine import Found, Searcher
-from nmt.decoding.links import AligningAttention, aligning_layer
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.model_forms import ModelForms, Models
 from nmt.decoding.rules import special_ids
@@ -99,9 +98,7 @@ class SearchMethod:
         self._device = models.device
         self._is_gpu = models.device.startswith("cuda")
         self._is_right_to_left = models.settings[0].is_right_to_left
-        self._attentions = [
-            AligningAttention(aligning_layer(each), None) for each in models.settings
-        ]
+        self._attentions = models.attentions
         self._special = special_ids(tokenizer)
         self._edges: Any = None
         if has_glossary:
@@ -140,15 +137,15 @@ class SearchMethod:
         if self._is_large and self.forms.are_arrays:
             self.forms.use_pytorch()
 
-    def places(self, part: Part, ids: Sequence[int]) -> list[int]:
-        """Return the place of the source token that each token of an output is aligned to.
+    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Return the places of the source tokens that the tokens of outputs are aligned to.
 
-        The attention of all heads aligns, in PyTorch.
+        The attention of all heads aligns, or the one that was trained to, in PyTorch.
         """
         from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
 
-        (places,) = aligned_places(self.forms.decoders, self._attentions, [part.ids], [ids])
-        return places
+        sources = [part.ids for part in parts]
+        return aligned_places(self.forms.decoders, self._attentions, sources, outputs)
 
     def keep_first_form(self) -> None:
         """Never change the form: the batches of a server are small, however much work there is."""

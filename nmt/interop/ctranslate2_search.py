@@ -125,17 +125,12 @@ class CTranslate2Search:
         for chooser in self._choosers:
             found = chooser.annotate(parts, found)
         if self._wanted.alignment:
-            places = self._places(parts, [best.ids for best, *_ in found])
+            places = self.places(parts, [best.ids for best, *_ in found])
             found = [
                 [replace(best, aligned_places=tuple(own)), *others]
                 for (best, *others), own in zip(found, places, strict=True)
             ]
         return found
-
-    def places(self, part: Part, ids: Sequence[int]) -> list[int]:
-        """Return the place of the source token that each token of an output is aligned to."""
-        (places,) = self._places([part], [ids])
-        return places
 
     def changes_form(self, parts: Sequence[Part]) -> bool:
         """Return False: there is one form."""
@@ -223,7 +218,7 @@ class CTranslate2Search:
                 scored = self._hypothesis(self._target.texts(each.ids), math.fsum(log_probs))
                 row[index] = replace(scored, token_log_probs=log_probs if keeps_tokens else ())
 
-    def _places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
         """Return the places that the tokens of outputs, in natural order, are aligned to.
 
         The search is forced to write the outputs again.

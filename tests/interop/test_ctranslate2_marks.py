@@ -1,0 +1,28 @@
+"""CTranslate2 aligns too, so that marks are placed with it as with this program."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nmt.decoding.marked import Marked
+from nmt.decoding.requests import Request
+from nmt.decoding.translator import Translator
+from nmt.interop.engines import load_for
+from tests.decoding.marking import marked
+
+pytest.importorskip("ctranslate2")
+
+
+def test_marks_are_placed_as_by_this_program(skilled_run: Path, ct2_folder: Path) -> None:
+    sources = [*map(marked, ("sun <b>moon star</b> rain", "%s: <b>sun</b>, wind", "{a}"))]
+    requests = [Request(each.text, marks=each.marks) for each in sources]
+    found = []
+    for engine, path in (("nmt", skilled_run), ("ctranslate2", ct2_folder)):
+        model, _ = load_for(engine, [path], "cpu", lambda _: None)
+        settings = replace(model.recipe.decode, beam_size=1)
+        translator = Translator.of(model, settings, lambda _: None)
+        (translations,) = translator.chunks([requests])
+        found.append([(each.text, each.candidates[0].marks) for each in translations])
+    assert found[0] == found[1]
+    assert [Marked(*each) for each in found[0]] == [marked(text) for text, _ in found[0]]
