@@ -1,7 +1,8 @@
 """Documents that are zip files: each translated member is a document of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -32,10 +33,14 @@ class ContainerDocument:
         """Translate a member, too; `content` is what was read of it."""
         self._parts.append(Part(name, content, document))
 
-    @property
+    @cached_property
     def segments(self) -> Sequence[Segment]:
         """Return the segments of all members, in the order in which they were added."""
-        return [segment for part in self._parts for segment in part.document.segments]
+        return [
+            replace(segment, place=f"{part.name}, {segment.place}")
+            for part in self._parts
+            for segment in part.document.segments
+        ]
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
@@ -56,5 +61,5 @@ class ContainerDocument:
                 joined = document.join(own)
             if joined.content != content:
                 changes[name] = joined.content
-            findings += joined.findings
+            findings += (each._replace(place=f"{name}, {each.place}") for each in joined.findings)
         return Joined(self.container.changed(changes), tuple(findings))

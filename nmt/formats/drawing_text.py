@@ -25,15 +25,14 @@ HEADINGS = frozenset({"title", "ctrTitle", "subTitle"})  # types of placeholders
 def translate_drawing_parts(package: Package, names: list[str], options: Options) -> None:
     """Translate parts that hold text in shapes."""
     for name in names:
-        DrawingText(package.add(name), name, options).translate()
+        DrawingText(package.add(name), options).translate()
 
 
 class DrawingText:
     """Translate one part of a file whose text is in shapes, tables or titles."""
 
-    def __init__(self, document: XmlDocument, name: str, options: Options) -> None:
+    def __init__(self, document: XmlDocument, options: Options) -> None:
         self._document = document
-        self._name = name
         self._options = options
         self._count = 0
 
@@ -47,7 +46,7 @@ class DrawingText:
             if name == "sp":
                 is_heading = is_title(child)
             elif name == "cNvPr":
-                translate_descriptions(self._document, child, self._name)
+                translate_descriptions(self._document, child, self._place())
             if child.name in PARAGRAPHS:
                 self._add(child, is_heading)
             else:
@@ -64,14 +63,16 @@ class DrawingText:
             begin = children[0].end
         if local(children[-1].name) == "endParaRPr":
             end = children[-1].begin
-        place = f"{self._name}, paragraph {self._count}"
-        segment = Segment(content.source, place, is_heading=is_heading)
+        segment = Segment(content.source, self._place(), is_heading=is_heading)
         number = self._document.translate(begin, end, segment, content.written)
         for run in paragraph.all():
             if "lang" in run.attributes and self._options.target_language:
                 target = self._options.target_language
                 edit = self._document.xml.set_attribute(run, "lang", "lang", target)
                 self._document.follow(edit, number)
+
+    def _place(self) -> str:
+        return f"paragraph {self._count}"
 
     def _parts(self, paragraph: Element) -> Iterator[Part]:
         for child in paragraph.elements():

@@ -91,7 +91,7 @@ class Package:
         for name in self.parts(CORE):
             document = self.add(name)
             for element in document.xml.root.elements(f"{DUBLIN_CORE}title"):
-                translate_text(document, element, Segment(Marked(element.text()), name))
+                translate_text(document, element, Segment(Marked(element.text()), "title"))
             language = document.xml.root.child(f"{DUBLIN_CORE}language")
             if language and options.target_language and language.text().strip():
                 document.follow_text(language, options.target_language)

@@ -52,6 +52,7 @@ FORMATS = {
         Format("qt", (".ts",), "messages of Qt Linguist"),
         Format("docx", (".docx", ".docm", ".dotx"), "documents of Microsoft Word", is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), "documents of LibreOffice", is_binary=True),
+        Format("epub", (".epub",), "electronic books", is_binary=True),
         Format("pptx", (".pptx", ".pptm", ".ppsx"), "presentations", is_binary=True),
     )
 }

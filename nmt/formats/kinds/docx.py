@@ -41,7 +41,7 @@ def read(content: bytes, options: Options) -> Document:
     main = package.main(*MAIN)
     headings = read_styles(package, options)
     for name in (main, *package.parts(*TEXTS)):
-        Story(package.add(name), name, options, headings).translate()
+        Story(package.add(name), options, headings).translate()
     translate_drawing_parts(package, package.parts(*DRAWING_PARTS), options)
     package.add_properties(options)
     return package.document
@@ -80,11 +80,8 @@ def follow_language(
 class Story:
     """Translate one part of the file that has paragraphs."""
 
-    def __init__(
-        self, document: XmlDocument, name: str, options: Options, headings: set[str]
-    ) -> None:
+    def __init__(self, document: XmlDocument, options: Options, headings: set[str]) -> None:
         self._document = document
-        self._name = name
         self._options = options
         self._headings = headings
         self._w = namespace(document.xml.root.name)
@@ -122,7 +119,7 @@ class Story:
                 copies = {each.source: known + number for number, each in enumerate(segments)}
 
     def _place(self) -> str:
-        return f"{self._name}, paragraph {self._count}"
+        return f"paragraph {self._count}"
 
     def _add(self, paragraph: Element, copies: dict[Marked, int] | None) -> None:
         self._count += 1

@@ -44,16 +44,15 @@ def read(content: bytes, options: Options) -> Document:
             member = container.read(name)
             part = XmlDocument(read_xml(member))
             document.add(name, member, part)
-            Story(part, name, options).translate()
+            Story(part, options).translate()
     return document
 
 
 class Story:
     """Translate one XML file of a document."""
 
-    def __init__(self, document: XmlDocument, name: str, options: Options) -> None:
+    def __init__(self, document: XmlDocument, options: Options) -> None:
         self._document = document
-        self._name = name
         self._options = options
         self._parts = OpenDocumentParts(document)
         self._parents = {
@@ -73,7 +72,7 @@ class Story:
             self._state_language(root)
         for part in root.elements(f"{OFFICE}meta"):
             for title in part.elements(f"{DUBLIN_CORE}title"):
-                translate_text(self._document, title, Segment(Marked(title.text()), self._name))
+                translate_text(self._document, title, Segment(Marked(title.text()), "title"))
 
     def _visit(self, parent: Element) -> None:
         for child in parent.elements():
@@ -92,7 +91,7 @@ class Story:
             translate_text(self._document, element, Segment(Marked(text), self._place()))
 
     def _place(self) -> str:
-        return f"{self._name}, paragraph {self._count}"
+        return f"paragraph {self._count}"
 
     def _add(self, paragraph: Element) -> None:
         self._count += 1
