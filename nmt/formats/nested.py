@@ -65,9 +65,13 @@ class NestedDocument:
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with a translation of each segment; see `Document.join`."""
+        text, findings = self.text(translations)
+        return Joined(self.encoding.encode(text), findings)
+
+    def text(self, translations: Sequence[Marked | None]) -> tuple[str, tuple[Finding, ...]]:
+        """Return the text of the file with translations, and what a user should look at."""
         joining = Joining(self.segments, translations)
-        text = "".join(map(joining.text, self._parts))
-        return Joined(self.encoding.encode(text), tuple(joining.findings))
+        return "".join(map(joining.text, self._parts)), tuple(joining.findings)
 
 
 class Joining:

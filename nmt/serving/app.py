@@ -21,7 +21,8 @@ from nmt.serving.answers import (
     refused_by_router,
 )
 from nmt.serving.catalogue import AUTO, Served
-from nmt.serving.layout import Layout, layout_of_html, layout_of_text
+from nmt.serving.html_layout import HtmlLayout
+from nmt.serving.layout import Layout, Line, layout_of_text
 from nmt.serving.metrics import CONTENT_TYPE
 from nmt.serving.refusals import RefusedError, stopping, too_busy, too_large, too_late
 from nmt.serving.requests import Asked, Fields, asked_of, most_bytes, read_fields
@@ -136,8 +137,10 @@ class Interface:
 
     async def _translated(self, asked: Asked, served: Served, request: Request) -> list[list[str]]:
         """Return the translations of each text, best first; at least one of each."""
-        make = layout_of_html if asked.is_html else layout_of_text
-        layouts = [make(text) for text in asked.texts]
+        layouts: list[Layout] = [
+            HtmlLayout(text, served.pair) if asked.is_html else layout_of_text(text)
+            for text in asked.texts
+        ]
         most = min(asked.alternatives + 1, served.most_candidates)
         # There is one search for all numbers of alternatives, so that requests share batches.
         candidates = 1 if most == 1 else served.most_candidates
@@ -167,7 +170,7 @@ async def disconnected(request: Request) -> None:
         pass
 
 
-def texts_of(layouts: list[Layout], found: list[list[str]], most: int) -> list[list[str]]:
+def texts_of(layouts: list[Layout], found: list[list[Line]], most: int) -> list[list[str]]:
     """Return up to `most` translations of each text; found: those of all lines, in order."""
     rest = iter(found)
     return [layout.candidates([next(rest) for _ in layout.lines], most) for layout in layouts]

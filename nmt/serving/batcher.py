@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from nmt.errors import NmtError
+from nmt.serving.layout import Line, text_of
 from nmt.serving.line_translator import Ready
 from nmt.serving.metrics import Metrics
 from nmt.serving.refusals import RefusedError, stopping
@@ -34,7 +35,7 @@ MOST_RESTARTS = 10  # of processes, without a batch in between
 class Job:
     """The lines of one request for one model."""
 
-    lines: Sequence[str]
+    lines: Sequence[Line]
     candidates: int
     done: "asyncio.Future[None]"
     results: list[Result | None] = field(default_factory=list)
@@ -58,7 +59,7 @@ class Item:
     attempts: int = 1
 
     @property
-    def line(self) -> str:
+    def line(self) -> Line:
         """The line."""
         return self.job.lines[self.index]
 
@@ -93,7 +94,7 @@ class Batcher:
         for worker in workers:
             self._watch(worker)
 
-    async def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
+    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
         """Return up to so many translations of each line; lines must not be blank.
 
         If the caller is cancelled, its lines that wait are dropped. Raises RefusedError if a line
@@ -276,7 +277,7 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
             if job.taken == len(job.lines) or (items and characters >= most_characters):
                 break
             items.append(Item(job, job.taken))
-            characters += len(job.lines[job.taken]) + LINE_CHARACTERS
+            characters += len(text_of(job.lines[job.taken])) + LINE_CHARACTERS
             job.taken += 1
         if job.taken == len(job.lines):
             queue.popleft()
@@ -285,7 +286,7 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
     return items
 
 
-def texts_of(result: Result | None) -> list[str]:
+def texts_of(result: Result | None) -> list[Line]:
     """Return the translations of a line; raises RefusedError if there are none."""
     if isinstance(result, list):
         return result

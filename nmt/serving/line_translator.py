@@ -2,15 +2,17 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.decoding.engine import engine_of
+from nmt.decoding.marked import Marked
 from nmt.errors import UsageError, shown
 from nmt.interop.engines import OWN, load_for
 from nmt.recipe import toml_value
+from nmt.serving.layout import Line
 from nmt.system.log import Notify
 from nmt.text.languages import is_language
 
@@ -99,6 +101,8 @@ class LineTranslator:
     ) -> None:
         """Take a loaded model; languages: those to serve it for, if not its recipe's."""
         data = model.recipe.data
+        self._model = model
+        self._computes_in_one_thread = not engine_of(model) and model.device == "cpu"
         is_beam = settings.method == "beam" and settings.mbr == "none"
         most = settings.beam_size if is_beam else 1
         self._best = one_process_translator(model, settings, 1)
@@ -108,13 +112,33 @@ class LineTranslator:
         pair = languages or (data.source_language, data.target_language)
         self.ready = Ready(pair, most, TOKEN_CHARACTERS * tokens)
 
-    def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
-        """Return up to so many translations of each line, as `nmt translate` writes them."""
+    def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
+        """Return up to so many translations of each line, as `nmt translate` writes them.
+
+        Those of a line with marks have these marks.
+        """
         translator = self._best if candidates == 1 else self._several
-        return [
+        texts = [each for each in lines if isinstance(each, str)]
+        plain: Iterator[list[Line]] = (
             [each.text for each in found.candidates[:candidates]]
-            for found in translator.translate(lines)
-        ]
+            for found in translator.translate(texts)
+        )
+        marked = iter(
+            self._translated_marked(
+                [each for each in lines if isinstance(each, Marked)], candidates
+            )
+        )
+        return [next(plain) if isinstance(each, str) else [*next(marked)] for each in lines]
+
+    def _translated_marked(self, lines: Sequence[Marked], candidates: int) -> list[list[Marked]]:
+        """Return up to so many translations of each line with marks."""
+        if not lines:
+            return []
+        from nmt.serving.marked_lines import MarkedLines
+
+        if self._computes_in_one_thread:
+            compute_in_one_thread()  # PyTorch finds the places of marks
+        return MarkedLines(self._model, self._several).translate(lines, candidates)
 
 
 class OneProcess:

@@ -19,6 +19,7 @@ from threading import Thread
 from typing import Any
 
 from nmt.errors import NmtError, UsageError, is_out_of_memory
+from nmt.serving.layout import Line
 from nmt.serving.line_translator import LineTranslator, ModelSource, Ready
 from nmt.system.log import note
 from nmt.system.processes import deferred_interrupts
@@ -31,7 +32,7 @@ PARENT_SECONDS = 1  # between two looks whether the server still runs
 class Batch:
     """Lines to translate together."""
 
-    lines: list[str]
+    lines: list[Line]
     candidates: int  # most translations of each line
 
 
@@ -42,7 +43,7 @@ class Failure:
     message: str
 
 
-Result = list[str] | Failure  # of a line: its translations, best first
+Result = list[Line] | Failure  # of a line: its translations, best first
 
 
 @dataclass(frozen=True)

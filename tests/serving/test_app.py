@@ -10,13 +10,16 @@ from typing import Any, cast
 import pytest
 from starlette.testclient import TestClient
 
+from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.serving.app import Interface
 from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys, read_keys
+from nmt.serving.layout import Line
 from nmt.serving.refusals import RefusedError
 from nmt.serving.state import Limits, State
+from tests.formats.reading import changed
 
 EN_DE, FR_DE = ("en", "de"), ("fr", "de")
 GOOD = {"q": "sun", "source": "en", "target": "de"}
@@ -27,9 +30,9 @@ class Shouting:
 
     def __init__(self, mark: str = "!") -> None:
         self.mark = mark
-        self.asked: list[tuple[str, ...]] = []
+        self.asked: list[tuple[Line, ...]] = []
 
-    async def translate(self, lines: Sequence[str], candidates: int) -> list[list[str]]:
+    async def translate(self, lines: Sequence[Line], candidates: int) -> list[list[Line]]:
         """Return the translations; a line with "slow" takes for ever, one with "fail" fails."""
         self.asked.append(tuple(lines))
         if "slow" in lines:
@@ -38,7 +41,17 @@ class Shouting:
             raise RefusedError(500, "the translation failed: x")
         if "bug" in lines:
             raise ZeroDivisionError("secret")
-        return [[line.upper() + self.mark * rank for rank in range(candidates)] for line in lines]
+        return [[self.shout(line, rank) for rank in range(candidates)] for line in lines]
+
+    def shout(self, line: Line, rank: int) -> Line:
+        """Return a line in capitals, with marks for its rank."""
+        end = self.mark * rank
+        return line.upper() + end if isinstance(line, str) else louder(line, end)
+
+
+def louder(line: Marked, end: str) -> Marked:
+    """Return a text in capitals; if it has a word alone, marks follow it."""
+    return changed(line, lambda part: part.upper() + ("" if " " in part else end))
 
 
 def client(*pairs: tuple[str, str], **changes: Any) -> TestClient:
@@ -63,8 +76,12 @@ def test_lists_html_and_alternatives() -> None:
     assert one.post("/translate", json={**GOOD, "q": ["a\nb", "", "c"]}).json() == {
         "translatedText": ["A\nB", "", "C"]
     }
-    found = one.post("/translate", json={**GOOD, "q": "<b>a</b>", "format": "html"}).json()
-    assert found == {"translatedText": "<b>A</b>"}
+    found = one.post("/translate", json={**GOOD, "q": "<b>sun</b>", "format": "html"}).json()
+    assert found == {"translatedText": "<b>SUN</b>"}
+    page = {**GOOD, "q": "<p>The <b>sun</b> shines.</p>", "format": "html", "alternatives": 1}
+    found = one.post("/translate", json=page).json()
+    assert found["translatedText"] == "<p>THE <b>SUN</b> SHINES.</p>"
+    assert found["alternatives"] == ["<p>THE <b>SUN!</b> SHINES.</p>"]
     found = one.post("/translate", json={**GOOD, "alternatives": 2}).json()
     assert found == {"translatedText": "SUN", "alternatives": ["SUN!", "SUN!!"]}
     found = one.post("/translate", json={**GOOD, "q": ["a"], "alternatives": 99}).json()

@@ -12,6 +12,7 @@ import pytest
 
 from nmt.errors import NmtError
 from nmt.serving.batcher import LINE_CHARACTERS, Batcher, Job, take
+from nmt.serving.layout import Line, text_of
 from nmt.serving.line_translator import Ready
 from nmt.serving.metrics import Metrics
 from nmt.serving.refusals import RefusedError
@@ -60,10 +61,10 @@ class Puppet:
         """Send something to the server."""
         self.others[-1].send(what)
 
-    async def answer(self) -> list[str]:
+    async def answer(self) -> list[Line]:
         """Take a batch, translate it by shouting, and return its lines."""
         batch = await self.batch()
-        self.say([[line.upper()] * batch.candidates for line in batch.lines])
+        self.say([[text_of(line).upper()] * batch.candidates for line in batch.lines])
         return batch.lines
 
     def die(self) -> None:
@@ -90,7 +91,7 @@ def play(scene: Play, count: int = 1) -> list[NmtError]:
     return failures
 
 
-def begin(batcher: Batcher, *lines: str, candidates: int = 1) -> "asyncio.Task[list[list[str]]]":
+def begin(batcher: Batcher, *lines: str, candidates: int = 1) -> "asyncio.Task[list[list[Line]]]":
     return asyncio.ensure_future(batcher.translate(lines, candidates))
 
 

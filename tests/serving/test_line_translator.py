@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.decoding.models import load_models
 from nmt.errors import UsageError
 from nmt.serving.line_translator import LineTranslator, check_pairs, model_source
@@ -55,3 +56,16 @@ def test_there_are_as_many_candidates_as_the_beam_holds(
     found = translator.translate(["sun moon", "star"], most)
     assert [len(each) for each in found] == [most, most]
     assert translator.translate(["sun moon"], 1) == [found[0][:1]]
+
+
+def test_lines_with_marks_keep_them_in_each_candidate(tiny_run: Path) -> None:
+    model, settings = load_models([tiny_run], "cpu", print)
+    translator = LineTranslator(model, settings)
+    line = Marked("sun <b>moon</b>", (Mark(4, 7, Kind.OPEN), Mark(11, 15, Kind.CLOSE)))
+    found = translator.translate(["sun moon", line, "star"], 3)
+    assert found[0::2] == translator.translate(["sun moon", "star"], 3)
+    assert 1 <= len(found[1]) <= 3
+    for each in found[1]:
+        assert isinstance(each, Marked)
+        assert each.mark_texts() == ["<b>", "</b>"]
+    assert translator.translate([line], 1) == [found[1][:1]]

@@ -1,0 +1,38 @@
+"""Translate lines with marks, such as tags: all marks are in each translation."""
+
+from collections.abc import Sequence
+
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.decoding.marked import Marked
+from nmt.decoding.requests import Request
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
+from nmt.formats.mark_checks import mark_problems
+from nmt.formats.marks import Placed, Placer
+from nmt.recipe import knows_marks
+
+
+class MarkedLines:
+    """Translates lines with marks in the process that calls it."""
+
+    def __init__(self, model: TrainedModel, translator: Translator) -> None:
+        """Take a loaded model, and what translates with it."""
+        self._translator = translator
+        knows = all(knows_marks(each.recipe) for each in (model, *model.ensemble))
+        self._placer = Placer(self._translated, knows_marks=knows)
+
+    def translate(self, lines: Sequence[Marked], candidates: int) -> list[list[Marked]]:
+        """Return up to so many translations of each line, the best first; at least one."""
+        placed = self._placer.translate(lines)
+        return [ways_of(line, each)[:candidates] for line, each in zip(lines, placed, strict=True)]
+
+    def _translated(self, requests: Sequence[Request]) -> list[Translation]:
+        """Return the translations of requests."""
+        return [each for chunk in self._translator.chunks([requests]) for each in chunk]
+
+
+def ways_of(line: Marked, placed: Placed) -> list[Marked]:
+    """Return the chosen translation of a line, and the other candidates that keep its marks."""
+    others = (Marked(each.text, each.marks) for each in placed.candidates)
+    kept = [each for each in others if not mark_problems(line, each)]
+    return [*dict.fromkeys([placed.text, *kept])]
