@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy
+
 from nmt.decoding.marked import Marked
 from nmt.formats.reuse import fitted, folded
 from nmt.formats.similarity import WORD_COST, Sort, Token, similarity, tokens_of, weight
@@ -14,7 +16,8 @@ from nmt.formats.tmx_writing import write_units
 ALMOST = 0.99  # the similarity of texts that differ in numbers or marks alone
 MOST_TOKENS = 400  # of a text that similar ones are searched for
 MOST_MARKS = 200  # of a text that is looked up
-MOST_CANDIDATES = 1000  # of similar texts, after the first choice by rare words
+MOST_CANDIDATES = 100  # units with the most words of a text, which are compared word by word
+ROUNDING = 1e-9
 
 
 class Match(NamedTuple):
@@ -127,22 +130,24 @@ class Memory:
         )
 
     def _candidates(self, tokens: Sequence[Token]) -> list[int]:
-        """Return units that may be similar enough: all of them, up to a limit.
+        """Return the units that may be similar enough and share a word, up to a limit.
 
-        If a similar unit may lack n words of a text, it has at least one of the n + 1 rarest.
+        They have about the same weight, and lack no more words than the threshold allows.
         """
         self._index()
-        total = weight(tokens)
-        most = total / self._threshold  # weight of a unit
-        lacking = int((1 - self._threshold) * most / WORD_COST + 1e-9)
         words = {each.text.casefold() for each in tokens if each.sort is Sort.WORD}
-        rarest = sorted(words, key=lambda word: (len(self._words.get(word, ())), word))
-        found: dict[int, None] = {}
-        for word in rarest[: lacking + 1]:
-            found |= dict.fromkeys(self._words.get(word, ()))
-        least = total * self._threshold - 1e-9
-        near = [each for each in found if least <= self._weights[each] <= most + 1e-9]
-        return near[:MOST_CANDIDATES]
+        places = [numpy.frombuffer(self._words[each], "I") for each in words if each in self._words]
+        if not places:
+            return []
+        shared = numpy.bincount(numpy.concatenate(places), minlength=len(self._units))
+        weights = numpy.frombuffer(self._weights, "I")
+        total = weight(tokens)
+        most = total / self._threshold + ROUNDING
+        lacking = int((1 - self._threshold) * most / WORD_COST + ROUNDING)
+        is_near = (weights >= total * self._threshold - ROUNDING) & (weights <= most)
+        near = numpy.flatnonzero(is_near & (shared >= max(1, len(words) - lacking)))
+        order = numpy.argsort(-shared[near], kind="stable")[:MOST_CANDIDATES]
+        return [int(each) for each in near[order]]
 
     def _index(self) -> None:
         """Index the words of the units that were added since the last time."""

@@ -11,12 +11,13 @@ from nmt.formats.memory import Memory
 from nmt.formats.tmx import Unit, read_units
 from nmt.formats.tmx_writing import write_units
 from nmt.formats.translate import DocumentTranslator, TranslatedSegment
+from tests.formats.reading import changed
 
 OPTIONS = Options("en", "de")
 
 
 def shouted(sentences: Sequence[Marked]) -> list[Placed]:
-    return [Placed(Marked(each.text.upper(), each.marks), Way.PLAIN) for each in sentences]
+    return [Placed(changed(each, str.upper), Way.PLAIN) for each in sentences]
 
 
 def results_of(content: str, memory: Memory) -> list[TranslatedSegment]:
