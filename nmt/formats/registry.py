@@ -47,6 +47,7 @@ FORMATS = {
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),
         Format("html", (".html", ".htm", ".xhtml"), "web pages"),
+        Format("tmx", (".tmx",), "translation memories"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),
         Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),
         Format("qt", (".ts",), "messages of Qt Linguist"),

@@ -4,7 +4,7 @@ https://www.gala-global.org/tmx-14b. Files are read as a stream: a memory may be
 that a file declares are refused, and nothing is fetched.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,7 +156,8 @@ def unit_of(node: Node, source_language: str, target_language: str) -> Unit | No
     found: list[Node | None] = [None, None]
     for side in sorted((0, 1), key=lambda side: not languages[side]):  # the known one first
         left = [each for each in variants if all(each is not other for other in found)]
-        found[side] = variant_in(left, languages[side])
+        place = variant_in([language_of(each.attributes) for each in left], languages[side])
+        found[side] = None if place is None else left[place]
     source, target = found
     if source is None or target is None:
         return None
@@ -172,23 +173,30 @@ def unit_of(node: Node, source_language: str, target_language: str) -> Unit | No
     return Unit(source_text, target_text, next(contexts, ""), next(notes, ""))
 
 
-def variant_in(variants: list[Node], language: str) -> Node | None:
-    """Return the text in a language: in just this one, else in one of its forms."""
-    codes = [language_of(each.attributes) for each in variants]
-    wanted = language.lower().replace("_", "-")
-    for place, code in enumerate(codes):
+def variant_in(languages: Sequence[str], language: str) -> int | None:
+    """Return which text is in a language: in just this one, else in one of its forms.
+
+    languages: of the texts, as `language_of` gives them. language: "" for any.
+    """
+    wanted = normal(language)
+    for place, code in enumerate(languages):
         if code == wanted or not wanted:
-            return variants[place]
-    for place, code in enumerate(codes):
+            return place
+    for place, code in enumerate(languages):
         if primary(code) == primary(wanted):
-            return variants[place]
+            return place
     return None
 
 
 def language_of(attributes: dict[str, str]) -> str:
     """Return the language that an element states, in small letters."""
     found = next((attributes[name] for name in LANGUAGE if name in attributes), "")
-    return found.lower().replace("_", "-")
+    return normal(found)
+
+
+def normal(language: str) -> str:
+    """Return a code in small letters, its parts with hyphens between them."""
+    return language.lower().replace("_", "-")
 
 
 def marked_of(seg: Node) -> Marked:

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 
 from nmt.formats.document import Options
-from nmt.formats.kinds import po, qt, xliff
+from nmt.formats.kinds import po, qt, tmx, xliff
 from tests.formats.kinds.test_po import MENU, TEMPLATE
 from tests.formats.kinds.test_qt import EDITOR
+from tests.formats.kinds.test_tmx import MEMORY
 from tests.formats.kinds.test_xliff import NEW, OLD
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, first, spoiled
@@ -41,3 +42,12 @@ def test_xliff(content: bytes) -> None:
     if document:
         made = document.join([first(each.source) for each in document.segments]).content
         assert len(xliff.read(made, ALL).segments) == len(document.segments)
+
+
+@given(content=spoiled(MEMORY))
+@fuzz
+def test_memories(content: bytes) -> None:
+    document = check(tmx.read, content, ALL, is_bilingual=True)
+    if document:
+        made = document.join([first(each.source) for each in document.segments]).content
+        assert len(tmx.read(made, ALL).segments) == len(document.segments)
