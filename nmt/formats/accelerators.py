@@ -6,7 +6,7 @@ They are taken out of the text before it is translated, and put before a letter 
 import re
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marked import Edit, Marked
 
 LETTER = r"[^\W_]"
 AMPERSAND = re.compile(rf"&(?={LETTER})")
@@ -37,14 +37,16 @@ def taken_out(source: Marked) -> Labelled:
     """Take the accelerator out of a text, if it has exactly one."""
     text = source.text
     if found := IN_BRACKETS.search(text):
-        return Labelled(cut(source, found.start(), found.end()), Accelerator(found[1], found[2]))
+        return Labelled(source.edited([Edit(*found.span(), "")]), Accelerator(found[1], found[2]))
     ampersands = list(AMPERSAND.finditer(text)) if text.count("&") == 1 else []
     underscores = list(UNDERSCORE.finditer(text)) if text.count("_") == 1 else []
     places = [each for each in ampersands + underscores if not ENTITY.match(text, each.start())]
     if len(places) != 1 or in_mark(source, places[0].start()):
         return Labelled(source, None)
     place = places[0].start()
-    return Labelled(cut(source, place, place + 1), Accelerator(text[place], text[place + 1]))
+    return Labelled(
+        source.edited([Edit(place, place + 1, "")]), Accelerator(text[place], text[place + 1])
+    )
 
 
 def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Marked:
@@ -58,7 +60,7 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
         ending = ENDING.search(text)
         place = ending.start() if ending else len(text)
         if not in_mark(translation, place):
-            return insert(translation, place, f"({sign}{letter.upper()})")
+            return translation.edited([Edit(place, place, f"({sign}{letter.upper()})")])
     free = [
         each.start()
         for each in BEFORE_LETTER.finditer(text)
@@ -68,21 +70,10 @@ def put_in(translation: Marked, accelerator: Accelerator, language: str) -> Mark
         return translation
     starts = [each for each in free if each == 0 or not text[each - 1].isalnum()]
     same = [each for each in (*starts, *free) if text[each].casefold() == letter.casefold()]
-    return insert(translation, [*same, *starts, *free][0], sign)
+    place = [*same, *starts, *free][0]
+    return translation.edited([Edit(place, place, sign)])
 
 
 def in_mark(text: Marked, place: int) -> bool:
     """Return whether the character at a place belongs to a mark."""
     return any(each.begin <= place < each.end for each in text.marks)
-
-
-def insert(text: Marked, place: int, added: str) -> Marked:
-    """Return a text with something added at a place that is in no mark."""
-    marks = [each.moved(len(added)) if each.begin >= place else each for each in text.marks]
-    return Marked(text.text[:place] + added + text.text[place:], tuple(marks))
-
-
-def cut(text: Marked, begin: int, end: int) -> Marked:
-    """Return a text without a part that has no mark."""
-    marks = [each.moved(begin - end) if each.begin >= end else each for each in text.marks]
-    return Marked(text.text[:begin] + text.text[end:], tuple(marks))

@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.formats.edits import Edit
+from nmt.decoding.marked import Edit
 from nmt.formats.plural_rules import PluralRule, parsed
 from nmt.formats.po_strings import unescaped, written
 from nmt.formats.po_syntax import Entry

@@ -8,11 +8,10 @@ the rule of the target language if the header has none.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marked import Edit, Marked
 from nmt.errors import NmtError
 from nmt.formats.bilingual import Slot, Slots, wrong_language
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
-from nmt.formats.edits import Edit, edited
 from nmt.formats.encoding import Encoding, decode
 from nmt.formats.placeholders import with_placeholders
 from nmt.formats.plural_rules import FALLBACK, FormsOfOne, PluralRule, forms_of_one, rule_of
@@ -109,7 +108,8 @@ class Catalogue:
         for domain in domains:
             edits += self.header_edits(domain)
             findings += domain.findings(self.options)
-        return Joined(self.encoding.encode(edited(self.text, edits)), tuple(findings))
+        text = Marked(self.text).edited(sorted(edits)).text
+        return Joined(self.encoding.encode(text), tuple(findings))
 
     def message_edits(self, message: Message, texts: Sequence[Marked | None]) -> Iterator[Edit]:
         """Yield the changes that write the translations of a message and mark it fuzzy."""
