@@ -165,7 +165,7 @@ class IcuMessage:
                 )
                 parts.append(Part(choice, name, tuple(inner)))
                 pieces.append(read(source, Span(end, choice.span.begin), scan, has_number))
-                pieces.append(Marked(name, (Mark(0, len(name), is_text=True),)))
+                pieces.append(Marked(name, (Mark(0, len(name)),)))
                 end = choice.span.end
         pieces.append(read(source, Span(end, len(source.text)), scan, has_number))
         return cls(source, joined(pieces), tuple(parts))
@@ -183,10 +183,7 @@ class IcuMessage:
         return self._joined(iter(translations))
 
     def _joined(self, translations: Iterator[Marked]) -> Marked:
-        def joining(message: IcuMessage) -> Marked:
-            return message._joined(translations)
-
-        text = next(translations)
+        text = next(translations).of_format()
         inside = {
             part.stand_in: self._choice(
                 part, [each._joined(translations) for each in part.messages]
@@ -196,7 +193,7 @@ class IcuMessage:
         texts = text.mark_texts()
         if any(texts.count(each) != 1 for each in inside):
             return self.source
-        if text == self.text:
+        if text == self.text.of_format():
             return self._filled(inside)
         doubles = TWO_QUOTES in self.source.text
         pieces: list[Marked] = []
@@ -261,14 +258,18 @@ def stand_in(name: str, text: str, used: Container[str]) -> str:
 
 
 def read(source: Marked, span: Span, scan: Scan, has_number: bool) -> Marked:
-    """Return a part of a message with one apostrophe for two, and # as a mark if it is a number."""
+    """Return a part of a message with one apostrophe for two.
+
+    Quoted parts are marks, and so is # if it is a number.
+    """
     part = source.slice(*span)
+    inner = (each for each in scan.quoted if span.begin <= each.begin and each.end <= span.end)
+    literal = outside((Mark(*each).moved(-span.begin) for each in inner), part.marks)
+    marks = without_overlaps([*part.marks, *literal])
     if has_number:
-        quoted_parts = (Mark(*each).moved(-span.begin) for each in scan.quoted)
-        taken = without_overlaps([*part.marks, *quoted_parts])
         numbers = (Mark(*found.span(), is_text=True) for found in NUMBER.finditer(part.text))
-        marks = without_overlaps([*part.marks, *outside(numbers, taken)])
-        part = Marked(part.text, (*marks,))
+        marks = without_overlaps([*marks, *outside(numbers, marks)])
+    part = Marked(part.text, (*marks,))
     doubles = (Mark(each - span.begin, each - span.begin + 2) for each in scan.doubled)
     inside = (each for each in doubles if 0 <= each.begin < len(part.text))
     free = outside(inside, part.marks)

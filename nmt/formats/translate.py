@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from nmt.decoding.marked import Marked
 from nmt.formats.casing import names_of
 from nmt.formats.document import Document, Options, Segment
+from nmt.formats.icu_document import taken_apart
 from nmt.formats.marks import Placed
 from nmt.formats.memory import Match, Memory
 from nmt.formats.placeholders import with_placeholders
@@ -144,7 +145,8 @@ class DocumentTranslator:
         """
         waiting: list[tuple[Item, Document, list[Plan]]] = []
         count = 0
-        for item, document in documents:
+        for item, whole in documents:
+            document = taken_apart(whole, self.options)
             names = names_in(document)
             plans = [Plan(each, self.options, self.memory, names) for each in document.segments]
             waiting.append((item, document, plans))

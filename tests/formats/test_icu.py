@@ -54,7 +54,7 @@ def test_translations_are_put_back() -> None:
     whole, *inner = message.texts()
     assert whole.mark_texts() == ["{n}"]
     assert inner[1].mark_texts() == ["#"]
-    around = Marked("{n} hast du.", (Mark(0, 3, is_text=True),))
+    around = Marked("{n} hast du.", (Mark(0, 3),))
     made = message.join([around, *(Marked(each) for each in ("Keine", "# Datei", "# Dateien"))])
     assert made.text == "{n, plural, =0 {Keine} one {# Datei} other {# Dateien}} hast du."
 
@@ -69,8 +69,10 @@ def test_an_apostrophe_quotes_no_argument() -> None:
     message = IcuMessage.of(Marked("of {n} in {m}"))
     read = Marked("l'{n} d'un '{m}", (Mark(2, 5, is_text=True), Mark(12, 15, is_text=True)))
     assert message.join([read]).text == "l''{n} d'un ''{m}"
-    message = IcuMessage.of(Marked("it''s"))
-    assert message.join([Marked("l'a")]).text == "l''a"
+    message = IcuMessage.of(Marked("it''s '{x}'"))
+    (read,) = message.texts()
+    assert read.mark_texts() == ["'{x}'"]
+    assert message.join([Marked("l'a '{x}'", (Mark(4, 9),))]).text == "l''a '{x}'"
 
 
 def test_marks_of_the_format_stay_in_their_messages() -> None:
