@@ -15,7 +15,7 @@ from nmt.formats.memory import Match, Memory
 from nmt.formats.placeholders import with_placeholders
 from nmt.formats.sentences import Paragraph, split
 from nmt.formats.tmx import Unit
-from nmt.formats.typography import after, before
+from nmt.formats.typography import after, after_sentence, before
 
 CHUNK = 512  # sentences that are translated at once: enough for full batches
 MODEL, UNCHANGED = "model", "unchanged"  # origins of translations
@@ -98,6 +98,8 @@ class Plan:
             if match is None:
                 found = placed(sentence)
                 target, wrong, origin = found.text, found.flags, MODEL
+                if len(self.matches) > 1:
+                    target = after_sentence(sentence, target, options)
             else:
                 target, wrong, origin = match.target, (), match.origin
             texts.append(target)

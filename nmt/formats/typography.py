@@ -24,6 +24,18 @@ def before(
     return sentence_case(source, options.source_language, names)
 
 
+def after_sentence(source: Marked, translation: Marked, options: Options) -> Marked:
+    """Return the translation of one of several sentences, with the end and the begin of its source.
+
+    `after` is for the whole segment then.
+    """
+    language = options.target_language
+    if for_language(MARKS_OF, language) is None or translation == source:
+        return translation
+    translation = with_final_mark_of(language, source, translation)
+    return with_case_of(source, translation, language, is_heading=False)
+
+
 def after(source: Marked, translation: Marked, segment: Segment, options: Options) -> Marked:
     """Return the translation of a segment as its language writes it.
 

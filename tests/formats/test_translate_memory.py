@@ -58,3 +58,12 @@ def test_what_was_written_is_used_again(tmp_path: Path) -> None:
     second = results_of(content, Memory.of([tmp_path / "new.tmx"], "en", "de", 1.0))
     assert [each.text for each in second] == [each.text for each in first]
     assert [each.origin for each in second] == ["memory 100 %"]
+
+
+def test_each_sentence_ends_as_its_source() -> None:
+    def place(sentences: Sequence[Marked]) -> list[Placed]:
+        return [Placed(Marked(each.text[:-1].lower() + "."), Way.PLAIN) for each in sentences]
+
+    document = read(b"One is here! Two are\n", OPTIONS)
+    (translated,) = DocumentTranslator(place, OPTIONS).translate([(None, document)])
+    assert translated.results[0].text.text == "One is here! Two ar"
