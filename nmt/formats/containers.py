@@ -17,6 +17,7 @@ from nmt.errors import DamagedError, NmtError
 
 MOST_MEMBERS = 20_000
 MOST_READ_BYTES = 256 * 2**20  # of all members that are read, decompressed
+MOST_TAGS = 5_000_000  # in all members that are read; their trees take up to 1.5 GB
 # Tables of equal cells shrink to 1 %; deflate cannot go below 0.1 %.
 MOST_RATIO = 400
 RATIO_FROM_BYTES = 16 * 2**20  # a smaller member may have any ratio
@@ -60,6 +61,7 @@ class Container:
         except (*DAMAGES, OverflowError) as error:
             raise damaged("it is not a whole zip file") from error
         self._left_bytes = MOST_READ_BYTES
+        self._left_tags = MOST_TAGS
 
     def _read_members(self) -> dict[str, Member]:
         infos = self._zip.infolist()
@@ -119,9 +121,13 @@ class Container:
         try:
             with self._zip.open(info) as member:
                 # With a number, zipfile decompresses no more than that; it checks the sum.
-                return member.read(info.file_size + 1)
+                content = member.read(info.file_size + 1)
         except DAMAGES as error:
             raise damaged(f"{name} cannot be decompressed") from error
+        self._left_tags -= content.count(b"<")
+        if self._left_tags < 0:
+            raise NmtError(f"the file has more than {MOST_TAGS:,} tags; split the document")
+        return content
 
     def changed(self, changes: Mapping[str, bytes]) -> bytes:
         """Return the file with the content of some members replaced.

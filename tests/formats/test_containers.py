@@ -122,6 +122,14 @@ def test_everything_that_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None
         container.read("picture")
 
 
+def test_the_tags_of_all_members_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.formats.containers.MOST_TAGS", 150)
+    container = Container(zipped({"a": b"<a/>" * 99, "b": b"<b/>" * 99}))
+    assert container.read("a") == b"<a/>" * 99
+    with pytest.raises(NmtError, match="the file has more than 150 tags; split the document"):
+        container.read("b")
+
+
 def twice() -> bytes:
     return zipped({"a": b"x", "b": b"y"}).replace(b"b", b"a")
 
