@@ -43,6 +43,8 @@ FORMATS = {
         Format("text", (), "prose: paragraphs of sentences"),
         Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
         Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
+        Format("properties", (".properties",), "resource bundles of Java"),
+        Format("strings", (".strings",), "strings of macOS and iOS", module="apple_strings"),
         Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),

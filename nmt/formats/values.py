@@ -3,13 +3,13 @@
 Tags are marks. Each line or paragraph of a value is translated by itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.formats.document import MOST_TEXTS, Joined, Segment
+from nmt.formats.document import MOST_TEXTS, Joined, Segment, Write
 from nmt.formats.encoding import Encoding
 from nmt.formats.message import Message
 from nmt.formats.tags import with_tags
@@ -17,9 +17,7 @@ from nmt.formats.tags import with_tags
 LONGEST_PATH = 200  # characters
 LONGEST_KEY = 60
 # Placeholders that may stand in messages whose program is not known.
-SYNTAX = frozenset({"brace", "icu", "printf", "dollar", "percent-brace"})
-
-WriteValue = Callable[[str], str]  # returns what the file has for a text
+SYNTAX = frozenset({"brace", "icu", "printf", "dollar", "percent-brace", "tags"})
 
 
 def message(text: str) -> Marked:
@@ -39,7 +37,7 @@ class Value(NamedTuple):
     raw: str  # what the file has there
     first: int  # number of its first segment
     message: Message | None  # None: the segment is the whole value
-    write: WriteValue
+    write: Write
 
 
 class Following(NamedTuple):
@@ -73,7 +71,7 @@ class ValueDocument:
         self,
         raw: str,
         text: Marked,
-        write: WriteValue,
+        write: Write,
         *,
         place: str,
         context: str,
@@ -112,7 +110,7 @@ def _filled(part: str | Value | Following, new: list[Marked | None], is_changed:
         return part.changed if is_changed else part.raw
     if part.message is None:
         only = new[part.first]
-        return part.raw if only is None else part.write(only.text)
+        return part.raw if only is None else part.write(only)
     own = new[part.first : part.first + len(part.message.parts)]
     is_same = all(each is None for each in own)
-    return part.raw if is_same else part.write(part.message.join(own).text)
+    return part.raw if is_same else part.write(part.message.join(own))

@@ -27,8 +27,9 @@ class ScalarWriter(NamedTuple):
     is_in_flow: bool
     is_root: bool
 
-    def write(self, text: str) -> str:
+    def write(self, translation: Marked) -> str:
         """Return the scalar for a text: in the style of the source, else in double quotes."""
+        text = translation.text
         return next(
             (each for each in self._candidates(text) if self._reads(each, text)),
             self._double(text) + self._tail(),

@@ -6,8 +6,10 @@ What is written for a translation is read again as this translation.
 import pytest
 from hypothesis import given
 
-from nmt.formats.kinds import json_messages, yaml_messages
+from nmt.formats.kinds import apple_strings, json_messages, properties, yaml_messages
+from tests.formats.kinds.test_apple_strings import STRINGS
 from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
+from tests.formats.kinds.test_properties import BUNDLE
 from tests.formats.kinds.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, rereads, spoiled
@@ -29,3 +31,17 @@ def test_yaml(content: bytes) -> None:
     document = check(yaml_messages.read, content)
     if document:
         rereads(yaml_messages.read, document)
+
+
+@given(content=spoiled(BUNDLE, BUNDLE.decode().encode("latin-1")))
+@fuzz
+def test_properties(content: bytes) -> None:
+    check(properties.read, content)
+
+
+@given(content=spoiled(STRINGS, STRINGS.decode().encode("utf-16")))
+@fuzz
+def test_apple_strings(content: bytes) -> None:
+    document = check(apple_strings.read, content)
+    if document:
+        rereads(apple_strings.read, document)

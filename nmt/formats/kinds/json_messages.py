@@ -7,7 +7,7 @@ stay, and so does the layout.
 from collections.abc import Iterator
 from functools import lru_cache
 
-from nmt.formats.document import Document, Options
+from nmt.formats.document import Document, Options, Write
 from nmt.formats.encoding import decode
 from nmt.formats.json_strings import (
     Escapes,
@@ -18,7 +18,7 @@ from nmt.formats.json_strings import (
     unescaped,
 )
 from nmt.formats.no_text import is_text
-from nmt.formats.values import ValueDocument, WriteValue, message, path_of
+from nmt.formats.values import ValueDocument, message, path_of
 
 METADATA = ("@", "$", "//")  # keys of ARB, JSON Schema and comments begin so
 COMMENTS = {"_comment", "__comment__"}
@@ -92,5 +92,6 @@ def _is_in_all(found: Iterator[String], key: str, others: set[str] | None) -> bo
 
 
 @lru_cache(maxsize=64)
-def _writers(escapes: Escapes) -> WriteValue:
-    return escapes.write  # one method for many strings
+def _writers(escapes: Escapes) -> Write:
+    """Return the function that writes a value; one for many values."""
+    return lambda translation: escapes.write(translation.text)
