@@ -45,6 +45,8 @@ FORMATS = {
         Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
         Format("properties", (".properties",), "resource bundles of Java"),
         Format("strings", (".strings",), "strings of macOS and iOS", module="apple_strings"),
+        Format("stringsdict", (".stringsdict",), "messages with numbers of macOS and iOS"),
+        Format("android", ("strings.xml", "plurals.xml", "arrays.xml"), "strings of Android"),
         Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),

@@ -6,10 +6,20 @@ What is written for a translation is read again as this translation.
 import pytest
 from hypothesis import given
 
-from nmt.formats.kinds import apple_strings, json_messages, properties, yaml_messages
+from nmt.formats.document import Options
+from nmt.formats.kinds import (
+    android,
+    apple_strings,
+    json_messages,
+    properties,
+    stringsdict,
+    yaml_messages,
+)
+from tests.formats.kinds.test_android import ANDROID
 from tests.formats.kinds.test_apple_strings import STRINGS
 from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
 from tests.formats.kinds.test_properties import BUNDLE
+from tests.formats.kinds.test_stringsdict import STRINGSDICT
 from tests.formats.kinds.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, rereads, spoiled
@@ -45,3 +55,15 @@ def test_apple_strings(content: bytes) -> None:
     document = check(apple_strings.read, content)
     if document:
         rereads(apple_strings.read, document)
+
+
+@given(content=spoiled(ANDROID))
+@fuzz
+def test_android(content: bytes) -> None:
+    check(android.read, content, Options(target_language="pl"))
+
+
+@given(content=spoiled(STRINGSDICT))
+@fuzz
+def test_stringsdict(content: bytes) -> None:
+    check(stringsdict.read, content, Options(target_language="pl"))
