@@ -47,6 +47,8 @@ FORMATS = {
         Format("strings", (".strings",), "strings of macOS and iOS", module="apple_strings"),
         Format("stringsdict", (".stringsdict",), "messages with numbers of macOS and iOS"),
         Format("android", ("strings.xml", "plurals.xml", "arrays.xml"), "strings of Android"),
+        Format("csv", (".csv",), "columns of tables", module="csv_table"),
+        Format("tsv", (".tsv",), "columns of tables with tabs"),
         Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),

@@ -10,9 +10,11 @@ from nmt.formats.document import Options
 from nmt.formats.kinds import (
     android,
     apple_strings,
+    csv_table,
     json_messages,
     properties,
     stringsdict,
+    tsv,
     yaml_messages,
 )
 from tests.formats.kinds.test_android import ANDROID
@@ -20,6 +22,7 @@ from tests.formats.kinds.test_apple_strings import STRINGS
 from tests.formats.kinds.test_json_messages import ARB, CHROME, FORMATJS, NESTED
 from tests.formats.kinds.test_properties import BUNDLE
 from tests.formats.kinds.test_stringsdict import STRINGSDICT
+from tests.formats.kinds.test_tables import CSV, TSV
 from tests.formats.kinds.test_yaml_messages import DOCUMENTS, EXPLICIT, RAILS
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, rereads, spoiled
@@ -67,3 +70,11 @@ def test_android(content: bytes) -> None:
 @fuzz
 def test_stringsdict(content: bytes) -> None:
     check(stringsdict.read, content, Options(target_language="pl"))
+
+
+@given(content=spoiled(CSV, CSV.replace(b",", b";"), TSV))
+@fuzz
+def test_tables(content: bytes) -> None:
+    options = Options(columns=("2",))
+    check(csv_table.read, content, options)
+    check(tsv.read, content, options)

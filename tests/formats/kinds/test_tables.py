@@ -1,0 +1,89 @@
+"""Tables: cells of named columns are translated; all others, quotes and line ends stay."""
+
+import csv
+import io
+
+import pytest
+
+from nmt.decoding.marked import Marked
+from nmt.errors import NmtError
+from nmt.formats.document import DEFAULTS, Document, Options
+from nmt.formats.kinds import csv_table, tsv
+
+CSV = (
+    b'id,text,"a ""note"""\r\n'
+    b"1,Some text,Some note\r\n"
+    b'2,"Two ""lines"",\r\nwith quotes",\r\n'
+    b"\r\n"
+    b'3,42,"last, note"'
+)
+TSV = b'id\ttext\n1\tHe said "no\n2\t"a\tb"\n3\t"Some words" here\n'
+TEXT = Options(columns=("text",))
+
+
+def texts(document: Document) -> list[str]:
+    return [each.source.text for each in document.segments]
+
+
+def test_cells_of_named_columns_are_segments() -> None:
+    document = csv_table.read(CSV, TEXT)
+    assert texts(document) == ["Some text", 'Two "lines",', "with quotes"]
+    assert [each.place for each in document.segments] == ["line 2", "line 3", "line 3"]
+    assert document.segments[0].context == "text"
+    assert texts(csv_table.read(CSV, Options(columns=('a "note"',)))) == ["Some note", "last, note"]
+    # Numbers name no header.
+    assert texts(csv_table.read(CSV, Options(columns=("3",)))) == [
+        'a "note"',
+        "Some note",
+        "last, note",
+    ]
+    assert texts(tsv.read(TSV, TEXT)) == ['He said "no', "a\tb", '"Some words" here']
+
+
+@pytest.mark.parametrize("columns", [("text",), ("2", "3"), ("id", "text")], ids=str)
+def test_a_translation_equal_to_its_source_changes_no_byte(columns: tuple[str, ...]) -> None:
+    for content in (CSV, CSV.replace(b",", b";"), b"\xef\xbb\xbf" + CSV, CSV.replace(b",", b"\t")):
+        document = csv_table.read(content, Options(columns=("2",)))
+        assert document.join([each.source for each in document.segments]).content == content
+        assert document.join([None] * len(document.segments)).content == content
+    assert csv_table.read(b"", TEXT).join([]).content == b""
+    document = tsv.read(TSV, TEXT)
+    assert document.join([each.source for each in document.segments]).content == TSV
+
+
+def test_translations_are_quoted_if_they_must_be() -> None:
+    document = csv_table.read(CSV, TEXT)
+    joined = document.join([Marked('Ein "Text", ja'), Marked('"Zwei"'), None])
+    rows = [*csv.reader(io.StringIO(joined.content.decode(), newline=""))]
+    assert rows[1] == ["1", 'Ein "Text", ja', "Some note"]
+    assert rows[2] == ["2", '"Zwei"\r\nwith quotes', ""]
+    assert rows[3:] == [[], ["3", "42", "last, note"]]
+    document = csv_table.read(CSV.replace(b",", b";"), TEXT)
+    assert b"1;Ein, Text;Some" in document.join([Marked("Ein, Text"), None, None]).content
+    written = tsv.read(TSV, TEXT).join([Marked("a\tb\nc"), Marked('a\t"b'), None]).content
+    assert written == b'id\ttext\n1\ta b c\n2\t"a\t""b"\n3\t"Some words" here\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        (CSV, (), r"line 1: the table has the columns 'id', 'text', 'a \"note\"'; name those to"),
+        (CSV, ("Text",), "line 1: the table has no column 'Text'; its columns are 'id', 'text'"),
+        (CSV, ("4",), "line 1: the table has no column '4'"),
+        (b'a,b\n1,"x', ("a",), 'line 2: the cell begins with " but does not end so'),
+        (b'a,b\n1,"x"y\n', ("a",), "line 2: the cell begins"),
+        (b"a,b\n\0", ("a",), "line 2: there is a NUL"),
+        (b"a,b\n\xff", ("a",), "line 2: the bytes"),
+    ],
+    ids=["none", "unknown", "number", "open", "after", "nul", "encoding"],
+)
+def test_what_is_not_clear_is_refused(
+    content: bytes, columns: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(NmtError, match=message):
+        csv_table.read(content, Options(columns=columns))
+
+
+def test_a_table_without_columns_says_so() -> None:
+    with pytest.raises(NmtError, match="with --columns"):
+        tsv.read(TSV, DEFAULTS)
