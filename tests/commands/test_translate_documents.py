@@ -1,14 +1,18 @@
 """`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
 
 import json
+import random
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from nmt.formats.progress import RECORD
 from tests.commands.conftest import give_stdin, leftovers, translate
-from tests.conftest import Run
+from tests.commands.test_translate_process import command, environment
+from tests.conftest import WORDS, Run
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -182,3 +186,28 @@ def test_flags_tell_the_file_and_the_place(nmt: Run, skilled_run: Path, tmp_path
     rows = [json.loads(line) for line in flags.read_text().splitlines()]
     assert all(row["file"] == str(source) and row["flags"] for row in rows)
     assert {row["place"] for row in rows} <= {"line 1", "line 3"}
+
+
+def test_a_killed_command_continues_to_the_same_files(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    draw = random.Random(4)
+    folder, output = tmp_path / "docs", tmp_path / "de"
+    folder.mkdir()
+    for number in range(30):
+        lines = (" ".join(draw.choices(WORDS, k=4)) for _ in range(60))
+        (folder / f"{number}.txt").write_text("\n\n".join(lines))
+    whole = tmp_path / "whole"
+    translate(nmt, skilled_run, folder, "--output-dir", whole)
+    record = output / RECORD
+    arguments = command(skilled_run, folder, "--output-dir", output)
+    with subprocess.Popen(arguments, stderr=subprocess.DEVNULL, env=environment()) as process:
+        wait_until(lambda: record.exists() and record.read_text().count("\n") >= 5)
+        process.kill()
+    done = {json.loads(line)["file"] for line in record.read_text().splitlines()}
+    assert 5 <= len(done) < 30
+    times = {name: (output / name).stat().st_mtime_ns for name in done}
+    translate(nmt, skilled_run, folder, "--output-dir", output)
+    assert {name: (output / name).stat().st_mtime_ns for name in done} == times
+    for path in folder.iterdir():
+        assert (output / path.name).read_bytes() == (whole / path.name).read_bytes()
