@@ -1,0 +1,71 @@
+"""Documents are translated by a stand-in for a model, which writes words in capitals."""
+
+from collections.abc import Sequence
+
+from nmt.decoding.marked import Marked, joined
+from nmt.formats.document import Options, Segment, Skeleton
+from nmt.formats.encoding import UTF_8
+from nmt.formats.marks import Placed, Way
+from nmt.formats.translate import CHUNK, DocumentTranslator
+
+OPTIONS = Options("en", "de")
+
+
+def capitals(sentences: Sequence[Marked]) -> list[Placed]:
+    """Return sentences with everything but their marks in capitals."""
+    return [Placed(upper(each), Way.PLAIN) for each in sentences]
+
+
+def upper(text: Marked) -> Marked:
+    pieces: list[Marked] = []
+    end = 0
+    for mark in text.marks:
+        pieces += Marked(text.text[end : mark.begin].upper()), text.slice(mark.begin, mark.end)
+        end = mark.end
+    return joined([*pieces, Marked(text.text[end:].upper())])
+
+
+def document(*segments: Segment) -> Skeleton:
+    skeleton = Skeleton(UTF_8)
+    for each in segments:
+        skeleton.translate(each.source.text, each, lambda translation: translation.text)
+        skeleton.keep("\n")
+    return skeleton
+
+
+def translated(*segments: Segment) -> list[str]:
+    (found,) = DocumentTranslator(capitals, OPTIONS).translate([("file", document(*segments))])
+    return [each.text.text for each in found.results]
+
+
+def test_texts_without_words_stay() -> None:
+    assert translated(Segment(Marked("12 / 3")), Segment(Marked("%"))) == ["12 / 3", "%"]
+
+
+def test_equal_sentences_are_translated_once() -> None:
+    seen: list[Marked] = []
+
+    def count(sentences: Sequence[Marked]) -> list[Placed]:
+        seen.extend(sentences)
+        return capitals(sentences)
+
+    texts = [Segment(Marked("One two. Three four.")), Segment(Marked("Three four."))]
+    documents = [("a", document(*texts)), ("b", document(*texts))]
+    found = [*DocumentTranslator(count, OPTIONS).translate(documents)]
+    assert [each.item for each in found] == ["a", "b"]
+    assert [each.text for each in seen] == ["One two.", "Three four."]
+
+
+def test_many_documents_come_in_order() -> None:
+    """Some have more sentences than are translated at once, some have none."""
+    sizes = [0, 3, CHUNK + 5, 1, 0]
+    documents = [
+        (size, document(*(Segment(Marked(f"word {n} of {size}")) for n in range(size))))
+        for size in sizes
+    ]
+    found = [*DocumentTranslator(capitals, OPTIONS).translate(documents)]
+    assert [(each.item, len(each.results)) for each in found] == [(n, n) for n in sizes]
+    for each in found:
+        assert [result.text.text for result in each.results] == [
+            result.segment.source.text.upper() for result in each.results
+        ]
