@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.formats.word_samples import report
+from tests.formats import word_samples
+from tests.formats.kinds import test_epub, test_odt, test_pptx
 
 SUBTITLE = "00:00:01{}000 --> 00:00:03{}000\nsun <i>moon</i>\n"
 MESSAGES = (
@@ -40,7 +41,12 @@ TEXTS = {
     ".strings": '"open" = "sun moon";\n',
     ".csv": "id,name,description\n1,sun,moon star\n",
 }
-FILES = {".docx": report}
+FILES = {
+    ".docx": word_samples.report,
+    ".odt": test_odt.report,
+    ".pptx": test_pptx.slides,
+    ".epub": test_epub.book,
+}
 
 
 def sample(path: Path) -> bytes | None:
