@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from unicodedata import combining
 
 from nmt.decoding.marked import Kind, Marked, joined
 from nmt.formats.subtitle_turns import TIMESTAMP
@@ -25,6 +26,11 @@ class Limits(NamedTuple):
 
 # Netflix, timed text style guides for these languages; in full-width characters.
 UNSPACED_LIMITS = {"zh": Limits(16, 9), "ja": Limits(13, 4), "ko": Limits(16, 12)}
+
+
+def characters_of(text: str) -> int:
+    """Return the number of characters of a text; accents that combine with a letter are none."""
+    return len(text) if text.isascii() else sum(not combining(each) for each in text)
 
 
 def limits_of(language: str) -> Limits:

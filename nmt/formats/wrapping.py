@@ -1,11 +1,11 @@
 """Break texts into lines: at a width, or into balanced lines; no mark is broken."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from nmt.decoding.marked import Marked
+from nmt.formats.width import width_of
 
 SPACE = re.compile(r"[ \t\r\n\f\v]+")  # no-break spaces are part of words
 # Chinese and Japanese, which have no spaces; a line does not begin with their closing signs.
@@ -23,15 +23,8 @@ class Word(NamedTuple):
     """A part of a text that no line break divides."""
 
     text: str  # with the marks that touch it
-    width: int  # in characters
+    width: int  # in columns, or as its maker measures it
     has_space: bool = True  # before it, unless it begins a line
-
-
-def width_of(text: str) -> int:
-    """Return the number of characters of a text; accents that combine with a letter are none."""
-    return (
-        sum(not unicodedata.combining(each) for each in text) if not text.isascii() else len(text)
-    )
 
 
 def width_of_part(part: str, is_mark: bool) -> int:
@@ -85,13 +78,17 @@ def line_of(words: Iterable[Word]) -> str:
     )
 
 
-def wrapped(words: Sequence[Word], width: int) -> list[list[Word]]:
-    """Return words as lines of at most `width` characters; a longer word has its own line."""
+def wrapped(words: Sequence[Word], width: int, first: int | None = None) -> list[list[Word]]:
+    """Return words as lines of at most `width` characters; a longer word has its own line.
+
+    first: the width of the first line, if it is another one.
+    """
     lines: list[list[Word]] = []
     used = 0
     for word in words:
         wider = used + word.has_space + word.width
-        if lines and wider <= width:
+        most = first if first is not None and len(lines) == 1 else width
+        if lines and wider <= most:
             lines[-1].append(word)
             used = wider
         else:

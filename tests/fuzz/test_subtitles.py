@@ -1,10 +1,12 @@
-"""Subtitles: any content is a document that keeps its bytes and its times, or an error."""
+"""Subtitles and prose: any content is a document that keeps bytes and times, or an error."""
 
 import pytest
 from hypothesis import given
 
+from nmt.formats.kinds import text
 from nmt.formats.kinds.subtitles import TIMES, read
 from tests.formats.kinds.test_subtitles import SRT, VTT
+from tests.formats.kinds.test_text import CONTENT, LISTS
 from tests.fuzz import fuzz
 from tests.fuzz.documents import check, spoiled, twice
 
@@ -22,3 +24,9 @@ def test_subtitles(content: bytes) -> None:
     if document and not any("-->" in each.source.text for each in document.segments):
         written = document.join([twice(each.source) for each in document.segments]).content
         assert times(written) == times(content)
+
+
+@given(content=spoiled(LISTS, CONTENT))
+@fuzz
+def test_prose(content: bytes) -> None:
+    check(text.read, content)

@@ -17,6 +17,7 @@ from nmt.formats.subtitle_lines import (
     MOST_LINES,
     Limits,
     balanced,
+    characters_of,
     closed,
     divide,
     limits_of,
@@ -24,7 +25,7 @@ from nmt.formats.subtitle_lines import (
 )
 from nmt.formats.subtitle_turns import TAG, Turn, turns_of
 from nmt.formats.tags import with_changed_words, with_tags
-from nmt.formats.wrapping import joined_lines, width_of, words_of
+from nmt.formats.wrapping import joined_lines, words_of
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")
 TIME = r"(?:\d{1,6}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
@@ -211,7 +212,7 @@ class Subtitles:
     def _width(self, part: str, is_mark: bool) -> int:
         if is_mark and TAG.fullmatch(part):
             return 0
-        return width_of(html.unescape(part) if self._is_vtt else part)
+        return characters_of(html.unescape(part) if self._is_vtt else part)
 
     def _written(self, number: int, texts: dict[Place, list[str]]) -> str:
         cue = self._cues[number]

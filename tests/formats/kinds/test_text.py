@@ -23,3 +23,62 @@ def test_a_translation_equal_to_its_source_changes_no_byte() -> None:
 def test_translations_take_the_places_of_paragraphs() -> None:
     joined = read(CONTENT, DEFAULTS).join([Marked("Eins."), None])
     assert joined.content == b"\xef\xbb\xbf  Eins.\r\n\r\n\r\nFour.\n"
+
+
+LISTS = b"""Title of it
+===========
+A first paragraph that
+has two lines.
+
+  - One entry that
+    goes on
+  - Another entry
+1. And a number
+---
+
+Not a title
+=====
+"""
+
+
+def test_lists_and_headings_are_apart() -> None:
+    document = read(LISTS, DEFAULTS)
+    assert [each.source.text for each in document.segments] == [
+        "Title of it",
+        "A first paragraph that has two lines.",
+        "One entry that goes on",
+        "Another entry",
+        "And a number",
+        "Not a title",
+    ]
+    assert [each.is_heading for each in document.segments] == [True, *[False] * 3, True, True]
+    assert [each.place for each in document.segments][1:3] == ["line 3", "line 6"]
+    same = [each.source for each in document.segments]
+    assert document.join(same).content == LISTS
+
+
+def test_paragraphs_are_wrapped_to_the_width_of_their_source() -> None:
+    texts = [
+        "Ein Titel",
+        "Dieser Absatz hat nun mehr als zwei Zeilen.",
+        "Ein Eintrag, der weiter geht",
+    ]
+    joined = read(LISTS, DEFAULTS).join([*map(Marked, texts), None, None, Marked("Kurz")])
+    assert (
+        joined.content
+        == b"""Ein Titel
+=========
+Dieser Absatz hat nun
+mehr als zwei Zeilen.
+
+  - Ein Eintrag,
+    der weiter
+    geht
+  - Another entry
+1. And a number
+---
+
+Kurz
+=====
+"""
+    )
