@@ -8,7 +8,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from nmt.decoding.mark_atoms import SIGNS, WORDLIKE, bounds_of
 from nmt.decoding.mark_tree import Atom, Edge, Pair, Touch, Tree
@@ -32,19 +32,6 @@ def tree_of(marked: Marked, hidden: Iterable[Mark] = ()) -> Tree:
     return Tree(reader.read, reader.units, reader.whole)
 
 
-def partners(marks: Sequence[Mark]) -> dict[int, int]:
-    """Return the indices of paired marks, each with that of its partner."""
-    found: dict[int, int] = {}
-    opened: list[int] = []
-    for index, mark in enumerate(marks):
-        if mark.kind is Kind.OPEN:
-            opened.append(index)
-        elif mark.kind is Kind.CLOSE and opened:
-            found[index] = opened.pop()
-            found[found[index]] = index
-    return found
-
-
 class MarkReader:
     """Reads a marked text from left to right. Until `settle`, places are those of characters."""
 
@@ -53,7 +40,7 @@ class MarkReader:
         self.text = marked.text
         self._hidden = {*hidden}
         self.marks = sorted([*marked.marks, *self._hidden], key=lambda each: each[:2])
-        self.partner = partners(self.marks)
+        self.partner = Marked(marked.text, (*self.marks,)).partners()
         self.read = ""
         self.units = Units("")
         self.whole = Pair()

@@ -93,6 +93,18 @@ class Marked(NamedTuple):
             marks += [each.moved(moved) for each in (mark, *waiting)]
         return Marked("".join(texts) + self.text[end:], tuple(marks))
 
+    def partners(self) -> dict[int, int]:
+        """Return the number of the partner of each mark that has one."""
+        found: dict[int, int] = {}
+        opened: list[int] = []
+        for number, mark in enumerate(self.marks):
+            if mark.kind is Kind.OPEN:
+                opened.append(number)
+            elif mark.kind is Kind.CLOSE and opened:
+                found[number] = opened.pop()
+                found[found[number]] = number
+        return found
+
     def of_format(self) -> "Marked":
         """Return the text with the marks of the format alone; the others are text like any."""
         return Marked(self.text, tuple(each for each in self.marks if not each.is_text))

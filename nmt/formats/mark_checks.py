@@ -4,7 +4,6 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from nmt.decoding.mark_reader import partners
 from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.decoding.number_differences import number_differences
 
@@ -69,7 +68,7 @@ def repeated(source: Marked, translation: Marked) -> list[str]:
 def pairs_of(text: Marked) -> Counter[tuple[str, str]]:
     """Return the texts of paired marks, and with "" those of tags that have no partner."""
     texts = text.mark_texts()
-    found = partners(text.marks)
+    found = text.partners()
     pairs: Counter[tuple[str, str]] = Counter()
     for number, mark in enumerate(text.marks):
         partner = found.get(number)
@@ -83,7 +82,7 @@ def pairs_of(text: Marked) -> Counter[tuple[str, str]]:
 def hollow(text: Marked) -> Counter[str]:
     """Return the opening marks of pairs with nothing but white space and other tags inside."""
     texts = text.mark_texts()
-    found = partners(text.marks)
+    found = text.partners()
     hollow: Counter[str] = Counter()
     for number, mark in enumerate(text.marks):
         partner = found.get(number, -1)

@@ -14,7 +14,6 @@ from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.decoding.odd_input import has_words
 from nmt.formats.packages import missing
 from nmt.formats.readable import Span, readable
-from nmt.formats.tags import partners
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known
@@ -129,7 +128,7 @@ def respaced(gap: Marked, source: str, target: str) -> Marked:
 
 def lone_tags(text: Marked) -> set[Mark]:
     """Return the tags of a text whose partners are not in it."""
-    pairs = partners(text)
+    pairs = text.partners()
     return {
         mark
         for number, mark in enumerate(text.marks)

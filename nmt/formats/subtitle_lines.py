@@ -6,7 +6,6 @@ from unicodedata import combining
 
 from nmt.decoding.marked import Kind, Marked, joined
 from nmt.formats.subtitle_turns import TIMESTAMP
-from nmt.formats.tags import partners
 from nmt.formats.wrapping import Word, line_of, width_of_line
 from nmt.text.languages import primary
 
@@ -105,7 +104,7 @@ def closed(parts: Sequence[str], text: Marked) -> list[str]:
 
     parts: of `text`, in order; every mark of it is in one of them.
     """
-    pairs = partners(text)
+    pairs = text.partners()
     marks = text.mark_texts()
     still_open: list[int] = []
     number = 0

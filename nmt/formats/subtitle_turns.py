@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from nmt.formats.tags import partners, with_tags
+from nmt.formats.tags import with_tags
 from nmt.formats.wrapping import joined_lines
 
 TIMESTAMP = re.compile(r"<[\d:.]{5,20}>")
@@ -64,7 +64,7 @@ def turns_of(payload: str) -> list[Turn]:
 def _turn(lines: list[str]) -> Turn:
     line = joined_lines(lines)
     text = with_tags(line, TAG)
-    marks, pairs = text.marks, partners(text)
+    marks, pairs = text.marks, text.partners()
     begin, end = 0, len(line)
     first, last = 0, len(marks) - 1  # marks within
     is_dialogue = False

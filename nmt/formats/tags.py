@@ -37,19 +37,6 @@ def with_tags(text: str, pattern: re.Pattern[str] = TAG) -> Marked:
     )
 
 
-def partners(text: Marked) -> dict[int, int]:
-    """Return the number of the partner of each mark that has one."""
-    found: dict[int, int] = {}
-    is_open: list[int] = []
-    for number, mark in enumerate(text.marks):
-        if mark.kind is Kind.OPEN:
-            is_open.append(number)
-        elif mark.kind is Kind.CLOSE and is_open:
-            begin = is_open.pop()
-            found[begin], found[number] = number, begin
-    return found
-
-
 def with_changed_words(text: Marked, change: Callable[[str], str]) -> Marked:
     """Return a text with everything but its marks changed."""
     parts: list[str] = []

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from nmt.artifacts.outputs import output_path
 from nmt.decoding.marked import Kind, Marked
-from nmt.formats.tags import partners
 from nmt.formats.tmx import CONTEXT, TEXT, Unit
 from nmt.formats.xml_text import FORBIDDEN, escape_attribute, escape_text
 
@@ -65,7 +64,7 @@ def seg(text: Marked, numbers: dict[str, int]) -> str:
 
     Equal marks of source and target have the same `x`; the tags of a pair have the same `i`.
     """
-    pairs = partners(text)
+    pairs = text.partners()
     parts = []
     number = 0
     for part, is_mark in text.parts():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from nmt.decoding.mark_output import with_marks
-from nmt.decoding.mark_reader import DEEPEST, partners, tree_of
+from nmt.decoding.mark_reader import DEEPEST, tree_of
 from nmt.decoding.marked import Kind, Mark, Marked
 from tests.decoding.marking import marked
 
@@ -128,7 +128,7 @@ def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
         links = [(draw.randrange(6), draw.randrange(9)) for _ in range(draw.randrange(9))]
         found = with_marks(tree, text, links)
         assert sorted(found.mark_texts()) == sorted(source.mark_texts())
-        assert len(partners(found.marks)) == len(partners(source.marks))
+        assert len(found.partners()) == len(source.partners())
         assert [each.begin for each in found.marks] == sorted(each.begin for each in found.marks)
         assert all(marked(found.text[each.begin : each.end]).marks for each in found.marks)
         words = "".join(found.without_marks().split())
@@ -144,7 +144,7 @@ def test_pairs_keep_their_words() -> None:
         text = " ".join("tuvwxyz"[: draw.randint(1, 7)])
         links = [(draw.randrange(7), draw.randrange(7)) for _ in range(draw.randrange(12))]
         found = with_marks(tree_of(source), text, links)
-        for opening, closing in partners(found.marks).items():
+        for opening, closing in found.partners().items():
             if opening < closing:
                 inside = found.slice(found.marks[opening].begin, found.marks[closing].end)
                 assert set(inside.without_marks()) & set(text)

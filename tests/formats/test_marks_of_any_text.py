@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 from nmt.decoding.mark_output import with_marks
-from nmt.decoding.mark_reader import partners, tree_of
+from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.marked import Marked
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Candidate, Translation
@@ -48,5 +48,5 @@ def test_no_mark_is_lost_unless_flagged() -> None:
                 assert placed.flags
                 continue
             assert placed.text == marked(placed.text.text)
-            assert len(partners(placed.text.marks)) == len(partners(source.marks))
+            assert len(placed.text.partners()) == len(source.partners())
     assert ways == {*Way}

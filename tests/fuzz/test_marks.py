@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.decoding.mark_output import with_marks
-from nmt.decoding.mark_reader import partners, tree_of
+from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.formats.icu import IcuMessage
 from nmt.formats.mark_checks import found_in, mark_problems
@@ -57,7 +57,7 @@ def test_places(source: Marked, translation: str, links: list[tuple[int, int]]) 
     tree = tree_of(source)
     found = with_marks(tree, translation, links)
     assert sorted(found.mark_texts()) == sorted(source.mark_texts())
-    assert len(partners(found.marks)) == len(partners(source.marks))
+    assert len(found.partners()) == len(source.partners())
     ends = [place for each in found.marks for place in each[:2]]
     assert ends == sorted(ends)
     # The words of the translation are there, in order.
