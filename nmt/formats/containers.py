@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, shown
 
 MOST_MEMBERS = 20_000
 MOST_READ_BYTES = 256 * 2**20  # of all members that are read, decompressed
@@ -76,10 +76,10 @@ class Container:
             if info.flag_bits & ENCRYPTED:
                 raise NmtError("the file is encrypted; save it without a password")
             if info.filename in members:
-                raise NmtError(f"the file has two members {info.filename!r}; save it anew")
+                raise NmtError(f"the file has two members {shown(info.filename)}; save it anew")
             begin = self._data_begin(info)
             if info.header_offset < end or begin + info.compress_size > len(self._content):
-                raise damaged(f"the member {info.filename!r} is not where it should be")
+                raise damaged(f"the member {shown(info.filename)} is not where it should be")
             end = begin + info.compress_size
             members[info.filename] = Member(info, memoryview(self._content)[begin:end])
         return {info.filename: members[info.filename] for info in infos}
@@ -107,15 +107,15 @@ class Container:
             NmtError: if it is larger than what is read.
         """
         if name not in self._members:
-            raise damaged(f"it has no {name}")
+            raise damaged(f"it has no {shown(name)}")
         info = self._members[name].info
         if info.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
-            raise damaged(f"{name} is compressed in an unusual way")
+            raise damaged(f"{shown(name)} is compressed in an unusual way")
         is_bomb = info.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * info.compress_size)
         if is_bomb or info.file_size > self._left_bytes:
             raise NmtError(
-                f"{name} has {info.file_size / 2**20:,.0f} MB when it is decompressed, more than is"
-                " read; split the document"
+                f"{shown(name)} has {info.file_size / 2**20:,.0f} MB when it is decompressed, more"
+                " than is read; split the document"
             )
         self._left_bytes -= info.file_size
         try:
@@ -123,7 +123,7 @@ class Container:
                 # With a number, zipfile decompresses no more than that; it checks the sum.
                 content = member.read(info.file_size + 1)
         except DAMAGES as error:
-            raise damaged(f"{name} cannot be decompressed") from error
+            raise damaged(f"{shown(name)} cannot be decompressed") from error
         self._left_tags -= content.count(b"<")
         if self._left_tags < 0:
             raise NmtError(f"the file has more than {MOST_TAGS:,} tags; split the document")

@@ -3,7 +3,7 @@
 import codecs
 from typing import NamedTuple
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 
 # Longer marks first: that of UTF-32 begins with that of UTF-16.
 BYTE_ORDER_MARKS = (
@@ -58,7 +58,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
         is_text = False
     if not is_text:
         raise NmtError(
-            f"there is no encoding {declared!r}; save the file in UTF-8 and say so in it"
+            f"there is no encoding {shown(declared)}; save the file in UTF-8 and say so in it"
         )
     return decode_as(content, Encoding(name))
 

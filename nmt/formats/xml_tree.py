@@ -14,7 +14,7 @@ from html.entities import html5
 from typing import Any
 from xml.parsers import expat
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 
 DEEPEST = 300  # elements within each other
 MOST_PARTS = 3_000_000  # elements and texts; they take about 1 GB
@@ -194,7 +194,9 @@ class Builder:
         # Expat reports these only if the DTD is elsewhere, as that of XHTML: it is not fetched.
         text = html5.get(f"{name};")
         if is_parameter or text is None:
-            raise self._refused(f"the entity &{name}; is not declared here; write its characters")
+            raise self._refused(
+                f"the entity {shown(name)} is not declared here; write its characters"
+            )
         self._characters(text)
 
     def _start_doctype(

@@ -237,7 +237,7 @@ def members_with_signature(content: bytes) -> bytes:
         (b"Hello", "the file is damaged: it is not a whole zip file"),
         (
             saved(docx.Document()).replace(b"[Content_Types].xml", b"[Content_types].xml"),
-            r"the file is damaged: it has no \[Content_Types\].xml",
+            r"the file is damaged: it has no '\[Content_Types\].xml'",
         ),
     ],
     ids=["text", "no-types"],

@@ -131,7 +131,7 @@ def test_fonts_may_be_encrypted() -> None:
             r"the book is encrypted \(DRM\); use a copy without",
         ),
         ("container", "<container/>", "META-INF/container.xml names no description of the book"),
-        ("container", CONTAINER.replace("book.opf", "x.opf"), "it has no OEBPS/x.opf"),
+        ("container", CONTAINER.replace("book.opf", "x.opf"), "it has no 'OEBPS/x.opf'"),
         ("container", "<a>", "line 1: the XML is not well-formed"),
     ],
     ids=["drm", "no-description", "missing-description", "not-well-formed"],

@@ -218,7 +218,7 @@ def test_a_signed_document_loses_its_signature() -> None:
     [
         ({"mimetype": b"application/epub+zip"}, "the file is damaged: it is no OpenDocument file"),
         ({"META-INF/manifest.xml": b"<encryption-data/>"}, "the file has a password"),
-        ({"x": b""}, "the file is damaged: it has no content.xml"),
+        ({"x": b""}, "the file is damaged: it has no 'content.xml'"),
         ({"content.xml": b"<a>"}, "line 1: the XML is not well-formed"),
     ],
     ids=["other", "password", "no-content", "not-well-formed"],
