@@ -16,7 +16,6 @@ import hashlib
 import html
 import re
 import sysconfig
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from html.parser import HTMLParser
@@ -40,7 +39,7 @@ from nmt.text.corpus import read_segments
 MESSAGES = 500
 PARAGRAPHS = 300
 READ = 50  # sentences that a person reads
-FEWEST_WORDS = 5  # of a paragraph; signatures of functions have fewer
+FEWEST_WORDS = 3  # of a paragraph; signatures of functions have fewer
 SHOWN = {"title", "alt", "aria-label", "placeholder"}  # attributes that are translated themselves
 LONGEST_MARK = 99  # characters; a longer one is shown shortened
 PLACEHOLDER = re.compile(
@@ -157,40 +156,35 @@ def message_cells(model: TrainedModel, folders: Sequence[Path], options: Options
     entries = messages(folders, MESSAGES)
     for number, entry in enumerate(entries):
         entry.msgctxt = str(number)
-    began = time.perf_counter()
     content, results = translated(model, "po", catalogue(entries), options)
-    seconds = time.perf_counter() - began
     told = flagged(results, "context")
     outcomes = Counter(
         outcome(placeholders(each.msgid) == placeholders(each.msgstr), each.msgctxt in told)
         for each in polib.pofile(content)
     )
-    yield from cells("messages with placeholders", outcomes, seconds)
+    yield from cells("messages with placeholders", outcomes)
 
 
 def outcome(is_kept: bool, is_flagged: bool) -> str:
     """Return what became of a text."""
     if is_kept:
-        return "kept, flagged for something else" if is_flagged else "kept"
+        return "kept, flagged" if is_flagged else "kept"
     return "not kept, flagged" if is_flagged else "not kept, not flagged"
 
 
-def cells(row: str, outcomes: Counter[str], seconds: float) -> Iterator[Cell]:
+def cells(row: str, outcomes: Counter[str]) -> Iterator[Cell]:
     """Yield the figures of one kind of texts."""
     yield Cell(row, "all", sum(outcomes.values()), "texts")
-    for name in ("kept", "kept, flagged for something else", "not kept, flagged"):
+    for name in ("kept", "kept, flagged", "not kept, flagged"):
         yield Cell(row, name, outcomes[name], "texts")
     name = "not kept, not flagged"
     yield Cell(row, name, outcomes[name], "texts", goal="0")
-    yield Cell(row, "seconds", round(seconds, 1), "s")
 
 
 def paragraph_cells(model: TrainedModel, texts: Sequence[str], options: Options) -> Iterator[Cell]:
     """Translate paragraphs and yield what became of their tags."""
     given = page(texts)
-    began = time.perf_counter()
     content, results = translated(model, "html", given, options)
-    seconds = time.perf_counter() - began
     before, after = Tags(given.decode()), Tags(content)
     first = given.decode().splitlines().index(f"<p>{texts[0]}</p>") + 1
     told = flagged(results, "place")
@@ -201,7 +195,7 @@ def paragraph_cells(model: TrainedModel, texts: Sequence[str], options: Options)
         )
         for number in range(len(texts))
     )
-    yield from cells("paragraphs with tags", outcomes, seconds)
+    yield from cells("paragraphs with tags", outcomes)
 
 
 def tagged(sentence: str) -> str:
@@ -260,7 +254,8 @@ def command(
     if output is not None:
         fields = describe(
             what="marks of real files in their translations",
-            command=f"python benchmarks/format_marks.py MODEL --pages {pages}",
+            command="python benchmarks/format_marks.py MODEL --pages build/docs"
+            " --packages PACKAGES",
             peer="none",
             note=note,
             rows="texts",
