@@ -2,14 +2,19 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
+from nmt.decoding.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds import po, qt, tmx, xliff
+from nmt.formats.memory import Memory
+from nmt.formats.tmx import Reader, unit_of
 from tests.formats.kinds.test_po import MENU, TEMPLATE
 from tests.formats.kinds.test_qt import EDITOR
 from tests.formats.kinds.test_tmx import MEMORY
 from tests.formats.kinds.test_xliff import NEW, OLD
-from tests.fuzz import fuzz
+from tests.formats.test_tmx import OTHERS
+from tests.fuzz import fuzz, value_or_error
 from tests.fuzz.documents import check, first, spoiled
 
 pytestmark = pytest.mark.slow
@@ -51,3 +56,12 @@ def test_memories(content: bytes) -> None:
     if document:
         made = document.join([first(each.source) for each in document.segments]).content
         assert len(tmx.read(made, ALL).segments) == len(document.segments)
+
+
+@given(content=spoiled(OTHERS.encode()), text=st.sampled_from(["Open <b>a</b> {ph2}", "a 1", ""]))
+@fuzz
+def test_memories_that_are_looked_up(content: bytes, text: str) -> None:
+    nodes = value_or_error(lambda: Reader().units(content, is_last=True)) or []
+    units = [unit_of(node, "en", "de") for node in nodes]
+    memory = Memory([each for each in units if each is not None], 0.5)
+    value_or_error(lambda: memory.find(Marked(text)))
