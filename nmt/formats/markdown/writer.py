@@ -202,8 +202,11 @@ def with_spaces(parts: list[Part], is_spaced: bool) -> list[Part]:
             result.append(part)
         opens = following.kind is Kind.OPEN and DELIMITER.fullmatch(following.text)
         closes = part.kind is Kind.CLOSE and DELIMITER.fullmatch(part.text)
+        is_code = part.text.endswith("`") and following.text.startswith("`")
         if is_spaced and (
-            (opens and part.kind is not Kind.OPEN) or (closes and following.kind is not Kind.CLOSE)
+            (opens and part.kind is not Kind.OPEN)
+            or (closes and following.kind is not Kind.CLOSE)
+            or (is_code and part.kind and following.kind)
         ):
             result.append(Part(" "))
     return result

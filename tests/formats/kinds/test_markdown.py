@@ -1,6 +1,8 @@
 """Markdown: blocks are segments with their markup as marks, and every other byte stays."""
 
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 from markdown_it import MarkdownIt
@@ -12,7 +14,8 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.mark_reader import partners
+from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document
 from nmt.formats.kinds.markdown import read
@@ -56,6 +59,40 @@ def test_pages_of_the_project_keep_their_tree(path: Path) -> None:
     document = read(content, DEFAULTS)
     assert same(document) == content
     assert tree(changed_by(document, str.upper).decode()) == tree(content.decode())
+
+
+def shuffled(source: Marked, draw: Random, spaces: float) -> Marked:
+    """Return the words and marks of a text in any order; pairs stay around what is in them.
+
+    spaces: how many of them have a space between them, as languages differ in this.
+    """
+    partner, end, number = partners(source.marks), 0, 0
+    parts = list[Marked]()
+    while number < len(source.marks):
+        mark, last = source.marks[number], max(number, partner.get(number, number))
+        parts += map(Marked, source.text[end : mark.begin].split())
+        end = source.marks[last].end
+        parts.append(source.slice(mark.begin, end))
+        number = last + 1
+    parts += map(Marked, source.text[end:].split())
+    draw.shuffle(parts)
+    spaced = [[part, Marked(" " if draw.random() < spaces else "")] for part in parts]
+    return joined([each for pair in spaced for each in pair])
+
+
+@pytest.mark.parametrize("spaces", [1.0, 0.5], ids=["words", "some-without-spaces"])
+def test_marks_in_any_order_are_read_again(spaces: float) -> None:
+    draw = Random(1)
+    for name in ("explanation/design", "explanation/extending", "reference/server"):
+        content = (ROOT / "docs" / f"{name}.md").read_bytes()
+        document = read(content, DEFAULTS)
+        translations = [shuffled(each.source, draw, spaces) for each in document.segments]
+        found = document.join(translations)
+        assert not found.findings
+        before, after = tree(content.decode()), tree(found.content.decode())
+        assert Counter(each for each in before if each[0] != "text") == Counter(
+            each for each in after if each[0] != "text"
+        )
 
 
 @pytest.mark.parametrize(
