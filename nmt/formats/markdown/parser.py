@@ -58,28 +58,32 @@ def placing(name: str, rule: "Rule") -> "Rule":
     """Return an inline rule that gives their places to the tokens that it adds."""
 
     def placed(state: "StateInline", silent: bool) -> bool:
-        begin, count = state.pos, len(state.tokens) + bool(state.pending)
-        if not rule(state, silent):
+        if silent:
+            return rule(state, True)
+        begin, count = state.pos, len(state.tokens)
+        if not rule(state, False):
             return False
-        if not silent:
-            if name in WITH_ATTRIBUTES and len(state.tokens) >= count:
-                found = ATTRIBUTES.match(state.src, state.pos, state.posMax)
-                state.pos = found.end() if found else state.pos
-            give_places(
-                name, state, [t for t in state.tokens[count:] if PLACE not in t.meta], begin
-            )
+        if name in WITH_ATTRIBUTES and len(state.tokens) > count:
+            found = ATTRIBUTES.match(state.src, state.pos, state.posMax)
+            state.pos = found.end() if found else state.pos
+        give_places(name, state, [t for t in state.tokens[count:] if PLACE not in t.meta], begin)
         return True
 
     return placed
 
 
 def give_places(name: str, state: "StateInline", added: "list[Token]", begin: int) -> None:
-    """Give places to tokens that a rule added when it read from a place up to `state.pos`."""
+    """Give places to tokens that were added when a rule read from a place up to `state.pos`.
+
+    The first may be a text before the place, which the library adds late; it gets no place.
+    """
     end = state.pos
-    if name in ("emphasis", "strikethrough"):  # one token for each delimiter
-        for token in added:
-            token.meta[PLACE] = (begin, begin + len(token.content))
-            begin += len(token.content)
+    if name in ("emphasis", "strikethrough"):  # one text for each delimiter
+        after = end
+        for token in reversed(added):
+            if after > begin:
+                token.meta[PLACE] = (after - len(token.content), after)
+                after -= len(token.content)
     elif name == "link":
         state.pos = begin
         label_end = state.md.helpers.parseLinkLabel(state, begin, True)
@@ -88,10 +92,11 @@ def give_places(name: str, state: "StateInline", added: "list[Token]", begin: in
         if markers:
             markers[0].meta[PLACE] = (begin, begin + 1)
             markers[-1].meta[PLACE] = (label_end, end)
-    elif added:
-        if name in ("newline", "escape") and added[0].type.endswith("break"):
+    else:
+        marks = [each for each in added if each.type != "text"]
+        if marks and marks[0].type.endswith("break"):
             while begin and state.src[begin - 1] == " ":
                 begin -= 1
-        added[0].meta[PLACE] = (begin, end)
-        for token in added[1:]:  # the text and the end of an address in <>
-            token.meta[PLACE] = (end, end)
+        for token in marks:  # after the first: the end of an address in <>
+            token.meta[PLACE] = (begin, end)
+            begin = end

@@ -14,7 +14,6 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-from nmt.decoding.mark_reader import partners
 from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document
@@ -66,7 +65,7 @@ def shuffled(source: Marked, draw: Random, spaces: float) -> Marked:
 
     spaces: how many of them have a space between them, as languages differ in this.
     """
-    partner, end, number = partners(source.marks), 0, 0
+    partner, end, number = source.partners(), 0, 0
     parts = list[Marked]()
     while number < len(source.marks):
         mark, last = source.marks[number], max(number, partner.get(number, number))
