@@ -12,7 +12,6 @@ from nmt.formats.yaml_scalars import fastest_loader, is_other, yaml_package
 HEADER = re.compile(r"[|>][^\r\n]*(\r?\n|\r)")
 INDICATOR = re.compile(r"[|>][+-]?([1-9])")
 INDENT = re.compile(r"^( *)(?=[^ \r\n])", re.MULTILINE)
-TAIL = re.compile(r"\s*\Z")
 UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\ufeff\u2028\u2029\x85]"
 )
@@ -90,8 +89,8 @@ class ScalarWriter(NamedTuple):
     def _tail(self) -> str:
         """Return the line ends after a block, which are part of it."""
         header = HEADER.match(self.raw)
-        found = TAIL.search(self.raw)
-        return found[0] if self.style in ("|", ">") and header and found else ""
+        is_block = self.style in ("|", ">") and header
+        return self.raw[len(self.raw.rstrip()) :] if is_block else ""
 
     def _block(self, text: str) -> str:
         header = HEADER.match(self.raw)

@@ -25,9 +25,8 @@ XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}
 ESCAPED = {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\t": "\\t"}
-OUTER_SPACE = re.compile(r"\A +| +\Z")
 REFERENCE = re.compile(r"\s*[@?][\w:+*.-]*/?[\w.]*\s*")  # to another resource
-LAYOUT = re.compile(r"[ \t]*[\r\n]\s*")
+LAYOUT = re.compile(r"(?<![ \t])[ \t]*+[\r\n]\s*")  # a line break and the spaces around it
 
 
 def read(content: bytes, options: Options) -> Document:
@@ -134,7 +133,9 @@ class Writer:
         text = escaped(own, lambda part: escape_text(self._escape(part)))
         if self.is_quoted:
             return f'"{text}"'
-        text = OUTER_SPACE.sub(lambda found: "\\u0020" * len(found[0]), text)
+        inner = text.strip(" ")
+        begin, end = len(text) - len(text.lstrip(" ")), len(text.rstrip(" "))
+        text = "\\u0020" * begin + inner + "\\u0020" * (len(text) - max(begin, end))
         return f"\\{text}" if text[:1] in ("@", "?") else text
 
     def _escape(self, text: str) -> str:

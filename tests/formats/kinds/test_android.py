@@ -120,3 +120,9 @@ def test_other_xml_is_refused(content: bytes, message: str) -> None:
 
 def test_names_of_files() -> None:
     assert "strings.xml" in FORMATS["android"].suffixes
+
+
+def test_many_spaces_take_linear_time() -> None:
+    spaces = b" " * 100_000
+    document = read(b"<resources><string>a" + spaces + b"bc</string></resources>", DEFAULTS)
+    assert document.segments[0].source.text == f"a{spaces.decode()}bc"
