@@ -234,7 +234,13 @@ def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentReques
     if output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
     selection = Selection(request.include, request.exclude)
-    jobs = jobs_of(files, request.output_dir, request.format_name, selection)
+    jobs = jobs_of(
+        files,
+        request.output_dir,
+        request.format_name,
+        selection,
+        has_columns=bool(request.columns),
+    )
     others = [job for job in jobs if job.format is None]
     if others and request.others == "list":
         names = ", ".join(str(job.source) for job in others)

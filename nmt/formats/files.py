@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nmt.errors import UsageError
 from nmt.formats.registry import FORMATS, Format, format_of
-from nmt.system.reading import is_present
+from nmt.system.reading import is_present, read_start
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
+START = 4096  # bytes that tell what a file is
 PROSE = ".txt"  # what such a file of a folder is, whose lines are no segments of a corpus
 
 
@@ -50,7 +51,12 @@ def matches(path: Path, pattern: str) -> bool:
 
 
 def jobs_of(
-    given: Sequence[Path], folder: Path, name: str | None = None, selection: Selection = ALL
+    given: Sequence[Path],
+    folder: Path,
+    name: str | None = None,
+    selection: Selection = ALL,
+    *,
+    has_columns: bool = False,
 ) -> list[Job]:
     """Return the files to translate into a folder, in the order of their paths.
 
@@ -62,6 +68,7 @@ def jobs_of(
         folder: where translations go.
         name: of a format for all files; by default each file's name tells.
         selection: which files of folders and patterns to take.
+        has_columns: the user names columns of tables to translate.
 
     Raises:
         UsageError: if there is no such file, if two files have the same output, or if an output
@@ -71,7 +78,8 @@ def jobs_of(
     for path in given:
         for source, relative in sources_of(path, folder, selection):
             output = folder / relative
-            other = jobs.setdefault(output, Job(source, output, format_in_folder(source, name)))
+            form = format_in_folder(source, name, has_columns=has_columns)
+            other = jobs.setdefault(output, Job(source, output, form))
             if not is_same_file(other.source, source):
                 raise UsageError(
                     f"{other.source} and {source} would both be written to {output}; translate"
@@ -83,11 +91,22 @@ def jobs_of(
     return list(jobs.values())
 
 
-def format_in_folder(source: Path, name: str | None) -> Format | None:
-    """Return the format of a file in a folder: text files hold prose, unless `name` is given."""
-    if name is None and source.suffix.lower() == PROSE:
+def format_in_folder(source: Path, name: str | None, *, has_columns: bool) -> Format | None:
+    """Return the format of a file in a folder, whose files need not all be for a translator.
+
+    Text files hold prose, unless `name` is given. A table without columns to translate, and a file
+    whose beginning shows that it only shares a suffix, have no format.
+    """
+    if name is not None:
+        return format_of(source, name)
+    if source.suffix.lower() == PROSE:
         return FORMATS["text"]
-    return format_of(source, name)
+    found = format_of(source, None)
+    if found is None or (found.has_columns and not has_columns):
+        return None
+    if found.sign and found.sign not in read_start(source, START, "the file"):
+        return None
+    return found
 
 
 def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:

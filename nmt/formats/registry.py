@@ -23,6 +23,9 @@ class Format:
     module: str = ""  # in `nmt.formats.kinds`; "": as the name
     is_binary: bool = False  # no terminal can show it
     package: str = ""  # that must be installed, by its name for `import`
+    # What its files have near the beginning, if other files have the same suffix.
+    sign: bytes = b""
+    has_columns: bool = False  # the user says which ones are translated
 
     def read(self, content: bytes, options: Options) -> Document:
         """Return the document of a file's content.
@@ -47,8 +50,8 @@ FORMATS = {
         Format("strings", (".strings",), "strings of macOS and iOS", module="apple_strings"),
         Format("stringsdict", (".stringsdict",), "messages with numbers of macOS and iOS"),
         Format("android", ("strings.xml", "plurals.xml", "arrays.xml"), "strings of Android"),
-        Format("csv", (".csv",), "columns of tables", module="csv_table"),
-        Format("tsv", (".tsv",), "columns of tables with tabs"),
+        Format("csv", (".csv",), "columns of tables", module="csv_table", has_columns=True),
+        Format("tsv", (".tsv",), "columns of tables with tabs", has_columns=True),
         Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
         Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
         Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),
@@ -56,7 +59,7 @@ FORMATS = {
         Format("tmx", (".tmx",), "translation memories"),
         Format("po", (".po", ".pot"), "messages of GNU gettext"),
         Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),
-        Format("qt", (".ts",), "messages of Qt Linguist"),
+        Format("qt", (".ts",), "messages of Qt Linguist", sign=b"<TS"),
         Format("docx", (".docx", ".docm", ".dotx"), "documents of Microsoft Word", is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), "documents of LibreOffice", is_binary=True),
         Format("epub", (".epub",), "electronic books", is_binary=True),

@@ -71,6 +71,19 @@ def test_a_folder_is_mirrored(nmt: Run, skilled_run: Path, tree: Path, tmp_path:
     assert (output / "more" / "b.txt").read_text().startswith("\n\n  ")
 
 
+def test_files_that_only_share_a_suffix_are_copied(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "src"
+    folder.mkdir()
+    (folder / "main.ts").write_text("export const sun: string = 'moon';\n")
+    (folder / "table.csv").write_text("id,name\n1,sun\n")
+    err = translate(nmt, skilled_run, folder, "--output-dir", tmp_path / "out").err
+    assert "0 files translated, 2 copied" in err
+    options = ["--output-dir", tmp_path / "two", "--columns", "name"]
+    assert "1 file translated, 1 copied" in translate(nmt, skilled_run, folder, *options).err
+
+
 def test_the_output_may_lie_in_the_folder(nmt: Run, skilled_run: Path, tree: Path) -> None:
     for _ in range(2):
         translate(nmt, skilled_run, tree, "--output-dir", tree / "de")
