@@ -24,6 +24,9 @@ QT = """<?xml version="1.0"?><!DOCTYPE TS>
 <TS version="2.1" language="de"><context><name>A</name><message><source>sun</source>
 <translation type="unfinished"></translation></message></context></TS>
 """
+STRINGSDICT = """<?xml version="1.0"?><plist version="1.0"><dict><key>suns</key><dict>
+<key>NSStringLocalizedFormatKey</key><string>sun moon</string></dict></dict></plist>
+"""
 TEXTS = {
     ".md": "# sun\n\nmoon *star*\n",
     ".html": "<html lang=en><p>sun <b>moon</b></p></html>\n",
@@ -38,6 +41,7 @@ TEXTS = {
     ".yml": "en:\n  open: sun moon\n",
     ".properties": "open=sun moon\n",
     ".xml": '<resources><string name="open">sun moon</string></resources>\n',
+    ".stringsdict": STRINGSDICT,
     ".strings": '"open" = "sun moon";\n',
     ".csv": "id,name,description\n1,sun,moon star\n",
 }
