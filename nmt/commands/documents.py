@@ -256,7 +256,7 @@ def prepare(
     from nmt.decoding.glossary import read_glossary
     from nmt.decoding.resumable import job_of
     from nmt.formats.document import Options
-    from nmt.formats.memory import Memory
+    from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator
     from nmt.interop.engines import load_for
     from nmt.system.digest import sha256_of

@@ -14,8 +14,8 @@ from nmt.decoding.translation import Candidate, Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.formats.document import Options
-from nmt.formats.marks import Placed, Placer
-from nmt.formats.memory import Memory
+from nmt.formats.marking.placer import Placed, Placer
+from nmt.formats.memories.memory import Memory
 from nmt.formats.translate import DocumentTranslator
 from nmt.recipe import knows_marks
 from nmt.system.json_data import json_text

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from nmt.decoding.marked import Kind, Mark, Marked, joined
 from nmt.decoding.odd_input import has_words
 from nmt.formats.packages import missing
-from nmt.formats.readable import Span, readable
+from nmt.formats.style.readable import Span, readable
 from nmt.text.languages import primary, writes_spaces
 
 UNKNOWN = "en"  # the language whose rules hold where none is known

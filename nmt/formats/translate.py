@@ -7,15 +7,15 @@ from itertools import islice
 from typing import Generic, TypeVar
 
 from nmt.decoding.marked import Marked
-from nmt.formats.casing import names_of
 from nmt.formats.document import Document, Options, Segment
-from nmt.formats.icu_document import taken_apart
-from nmt.formats.marks import Placed
-from nmt.formats.memory import Match, Memory
-from nmt.formats.placeholders import with_placeholders
+from nmt.formats.marking.icu_document import taken_apart
+from nmt.formats.marking.placeholders import with_placeholders
+from nmt.formats.marking.placer import Placed
+from nmt.formats.memories.memory import Match, Memory
+from nmt.formats.memories.tmx import Unit
 from nmt.formats.sentences import Paragraph, split
-from nmt.formats.tmx import Unit
-from nmt.formats.typography import after, after_sentence, before
+from nmt.formats.style.casing import names_of
+from nmt.formats.style.typography import after, after_sentence, before
 
 CHUNK = 512  # sentences that are translated at once: enough for full batches
 MODEL, UNCHANGED = "model", "unchanged"  # origins of translations

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from nmt.decoding.marked import Marked
-from nmt.formats.width import width_of
+from nmt.formats.subtitles.width import width_of
 
 SPACE = re.compile(r"[ \t\r\n\f\v]+")  # no-break spaces are part of words
 # Chinese and Japanese, which have no spaces; a line does not begin with their closing signs.

@@ -7,7 +7,7 @@ from nmt.errors import NmtError
 from nmt.formats.document import Options
 from nmt.formats.encoding import UTF_8
 from nmt.formats.html.reader import HtmlReader
-from nmt.formats.marks import Placed, Way
+from nmt.formats.marking.placer import Placed, Way
 from nmt.formats.nested import NestedDocument
 from nmt.formats.translate import Plan, drop, names_in
 from nmt.serving.layout import Line, count_of

@@ -7,8 +7,8 @@ from nmt.decoding.marked import Marked
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
-from nmt.formats.mark_checks import mark_problems
-from nmt.formats.marks import Placed, Placer
+from nmt.formats.marking.checks import mark_problems
+from nmt.formats.marking.placer import Placed, Placer
 from nmt.recipe import knows_marks
 
 

@@ -8,7 +8,7 @@ from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.marked import Marked
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Candidate, Translation
-from nmt.formats.marks import Placer, Way
+from nmt.formats.marking.placer import Placer, Way
 from tests.decoding.marking import marked
 from tests.decoding.test_mark_output import random_marked
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nmt.decoding.marked import Marked, joined
 from nmt.formats.document import Options, Segment, Skeleton
 from nmt.formats.encoding import UTF_8
-from nmt.formats.marks import Placed, Way
+from nmt.formats.marking.placer import Placed, Way
 from nmt.formats.translate import CHUNK, DocumentTranslator
 
 OPTIONS = Options("en", "de")

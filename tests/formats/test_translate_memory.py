@@ -6,10 +6,10 @@ from pathlib import Path
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds.text import read
-from nmt.formats.marks import Placed, Way
-from nmt.formats.memory import Memory
-from nmt.formats.tmx import Unit, read_units
-from nmt.formats.tmx_writing import write_units
+from nmt.formats.marking.placer import Placed, Way
+from nmt.formats.memories.memory import Memory
+from nmt.formats.memories.tmx import Unit, read_units
+from nmt.formats.memories.tmx_writing import write_units
 from nmt.formats.translate import DocumentTranslator, TranslatedSegment
 from tests.formats.reading import changed
 

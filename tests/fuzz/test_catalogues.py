@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds import po, qt, tmx, xliff
-from nmt.formats.memory import Memory
-from nmt.formats.tmx import Reader, unit_of
+from nmt.formats.memories.memory import Memory
+from nmt.formats.memories.tmx import Reader, unit_of
 from tests.formats.kinds.test_po import MENU, TEMPLATE
 from tests.formats.kinds.test_qt import EDITOR
 from tests.formats.kinds.test_tmx import MEMORY
 from tests.formats.kinds.test_xliff import NEW, OLD
-from tests.formats.test_tmx import OTHERS
+from tests.formats.memories.test_tmx import OTHERS
 from tests.fuzz import fuzz, value_or_error
 from tests.fuzz.documents import check, first, spoiled
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.formats.containers import Container
 from nmt.formats.document import Options
 from nmt.formats.kinds import docx, epub, odt, pptx
+from nmt.formats.office.containers import Container
 from nmt.formats.registry import Read
-from nmt.formats.xml_file import Edit, read_xml
-from nmt.formats.xml_tree import Element
+from nmt.formats.xml.file import Edit, read_xml
+from nmt.formats.xml.tree import Element
 from tests.formats.documents import members, zipped
 from tests.formats.kinds.test_docx import BOOKMARK, CONTROL, DELETED, INSERTED, LINK, LIST, MATH
 from tests.formats.kinds.test_epub import book

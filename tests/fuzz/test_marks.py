@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from nmt.decoding.mark_output import with_marks
 from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.marked import Kind, Mark, Marked
-from nmt.formats.icu import IcuMessage
-from nmt.formats.mark_checks import found_in, mark_problems
-from nmt.formats.placeholders import SYNTAXES, find, with_placeholders
+from nmt.formats.marking.checks import found_in, mark_problems
+from nmt.formats.marking.icu import IcuMessage
+from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders
 from tests.formats.test_marks_of_any_text import careless
 from tests.fuzz import fuzz
 

@@ -9,16 +9,16 @@ from functools import partial
 from nmt.decoding.marked import Marked
 from nmt.decoding.odd_input import has_words
 from nmt.errors import NmtError
-from nmt.formats.bilingual_xml import space_before
-from nmt.formats.codes import Code, Role, marked
+from nmt.formats.catalogues.bilingual_xml import space_before
+from nmt.formats.catalogues.codes import Code, Role, marked
+from nmt.formats.catalogues.plural_categories import categories_of
 from nmt.formats.document import Document, Options, Segment, Write, escaped
-from nmt.formats.plural_categories import categories_of
-from nmt.formats.tags import with_changed_words, with_tags
-from nmt.formats.values import path_of
-from nmt.formats.xml_document import XmlDocument
-from nmt.formats.xml_file import XmlFile, read_xml
-from nmt.formats.xml_text import cdata, escape_text
-from nmt.formats.xml_tree import Element, Text
+from nmt.formats.marking.tags import with_changed_words, with_tags
+from nmt.formats.resources.values import path_of
+from nmt.formats.xml.document import XmlDocument
+from nmt.formats.xml.file import XmlFile, read_xml
+from nmt.formats.xml.text import cdata, escape_text
+from nmt.formats.xml.tree import Element, Text
 
 SYNTAX = frozenset({"printf", "tags"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")

@@ -10,7 +10,7 @@ from nmt.decoding.odd_input import has_words
 from nmt.errors import NmtError, shown
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode
-from nmt.formats.values import ValueDocument, message, path_of
+from nmt.formats.resources.values import ValueDocument, message, path_of
 
 SYNTAX = frozenset({"objc", "tags"})
 TOKEN = re.compile(

@@ -1,7 +1,7 @@
 """Tables with commas, semicolons or tabs between the cells: `.csv`."""
 
 from nmt.formats.document import Document, Options
-from nmt.formats.table import read_table
+from nmt.formats.resources.table import read_table
 
 
 def read(content: bytes, options: Options) -> Document:

@@ -4,8 +4,8 @@ import re
 
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Document, Options, Segment
-from nmt.formats.drawing_text import translate_drawing_parts
-from nmt.formats.office import (
+from nmt.formats.office.drawing_text import translate_drawing_parts
+from nmt.formats.office.office import (
     DRAWING_PARTS,
     Package,
     language_attribute,
@@ -13,10 +13,10 @@ from nmt.formats.office import (
     namespace,
     translate_descriptions,
 )
-from nmt.formats.rich_text import inline
-from nmt.formats.word_parts import WordParts, escape
-from nmt.formats.xml_document import XmlDocument
-from nmt.formats.xml_tree import Element
+from nmt.formats.office.rich_text import inline
+from nmt.formats.office.word_parts import WordParts, escape
+from nmt.formats.xml.document import XmlDocument
+from nmt.formats.xml.tree import Element
 
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml."
 MACROS = "application/vnd.ms-word."

@@ -5,14 +5,14 @@ from urllib.parse import unquote
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.formats.container_document import ContainerDocument
-from nmt.formats.containers import Container, damaged
 from nmt.formats.document import Document, Finding, Options, Segment
 from nmt.formats.kinds import html
-from nmt.formats.office import DUBLIN_CORE, local, translate_text
-from nmt.formats.xml_document import XmlDocument
-from nmt.formats.xml_file import XmlFile, read_xml
-from nmt.formats.xml_tree import Element
+from nmt.formats.office.container_document import ContainerDocument
+from nmt.formats.office.containers import Container, damaged
+from nmt.formats.office.office import DUBLIN_CORE, local, translate_text
+from nmt.formats.xml.document import XmlDocument
+from nmt.formats.xml.file import XmlFile, read_xml
+from nmt.formats.xml.tree import Element
 
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"

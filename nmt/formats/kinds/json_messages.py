@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from nmt.formats.document import Document, Options, Write
 from nmt.formats.encoding import decode
-from nmt.formats.json_strings import (
+from nmt.formats.resources.json_strings import (
     Escapes,
     String,
     check_json,
@@ -17,8 +17,8 @@ from nmt.formats.json_strings import (
     strings,
     unescaped,
 )
-from nmt.formats.no_text import is_text
-from nmt.formats.values import ValueDocument, message, path_of
+from nmt.formats.resources.no_text import is_text
+from nmt.formats.resources.values import ValueDocument, message, path_of
 
 METADATA = ("@", "$", "//")  # keys of ARB, JSON Schema and comments begin so
 COMMENTS = {"_comment", "__comment__"}

@@ -4,15 +4,22 @@ import re
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.formats.container_document import ContainerDocument
-from nmt.formats.containers import Container, damaged
 from nmt.formats.document import Document, Finding, Options, Segment
-from nmt.formats.office import FILE_NAME, translate_text
-from nmt.formats.open_document import DUBLIN_CORE, OFFICE, STYLE, SVG, TEXT, OpenDocumentParts
-from nmt.formats.rich_text import inline
-from nmt.formats.xml_document import XmlDocument
-from nmt.formats.xml_file import read_xml
-from nmt.formats.xml_tree import Element
+from nmt.formats.office.container_document import ContainerDocument
+from nmt.formats.office.containers import Container, damaged
+from nmt.formats.office.office import FILE_NAME, translate_text
+from nmt.formats.office.open_document import (
+    DUBLIN_CORE,
+    OFFICE,
+    STYLE,
+    SVG,
+    TEXT,
+    OpenDocumentParts,
+)
+from nmt.formats.office.rich_text import inline
+from nmt.formats.xml.document import XmlDocument
+from nmt.formats.xml.file import read_xml
+from nmt.formats.xml.tree import Element
 from nmt.text.languages import SEPARATOR, primary
 
 FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"

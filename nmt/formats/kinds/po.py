@@ -10,14 +10,20 @@ from dataclasses import dataclass, field
 
 from nmt.decoding.marked import Edit, Marked
 from nmt.errors import NmtError
-from nmt.formats.bilingual import Slot, Slots, wrong_language
+from nmt.formats.catalogues.bilingual import Slot, Slots, wrong_language
+from nmt.formats.catalogues.plural_rules import (
+    FALLBACK,
+    FormsOfOne,
+    PluralRule,
+    forms_of_one,
+    rule_of,
+)
+from nmt.formats.catalogues.po_header import Header, declared_charset, new_header
+from nmt.formats.catalogues.po_strings import columns_of, written
+from nmt.formats.catalogues.po_syntax import FLAGS, Entry, entries_of
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
 from nmt.formats.encoding import Encoding, decode
-from nmt.formats.placeholders import with_placeholders
-from nmt.formats.plural_rules import FALLBACK, FormsOfOne, PluralRule, forms_of_one, rule_of
-from nmt.formats.po_header import Header, declared_charset, new_header
-from nmt.formats.po_strings import columns_of, written
-from nmt.formats.po_syntax import FLAGS, Entry, entries_of
+from nmt.formats.marking.placeholders import with_placeholders
 
 FUZZY = "fuzzy"
 PREVIOUS = "#|"

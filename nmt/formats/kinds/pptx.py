@@ -1,8 +1,8 @@
 """Presentations of Microsoft PowerPoint since 2007: Office Open XML, ISO/IEC 29500."""
 
 from nmt.formats.document import Document, Options
-from nmt.formats.drawing_text import translate_drawing_parts
-from nmt.formats.office import DRAWING_PARTS, Package
+from nmt.formats.office.drawing_text import translate_drawing_parts
+from nmt.formats.office.office import DRAWING_PARTS, Package
 
 SLIDES = "application/vnd.openxmlformats-officedocument.presentationml."
 MACROS = "application/vnd.ms-powerpoint."

@@ -8,15 +8,15 @@ from typing import NamedTuple
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import Encoding, decode, decode_as
-from nmt.formats.java_strings import (
+from nmt.formats.resources.java_strings import (
     DOUBLED,
     ESCAPE,
     style_of,
     unescaped,
     without_apostrophes,
 )
-from nmt.formats.no_text import is_text
-from nmt.formats.values import ValueDocument, message, path_of
+from nmt.formats.resources.no_text import is_text
+from nmt.formats.resources.values import ValueDocument, message, path_of
 
 LATIN_1 = Encoding("iso8859-1")
 COMMENT = re.compile(r"[ \t\f]*(?:[#!][^\r\n]*)?(?:\r\n|\r|\n|\Z)")

@@ -7,14 +7,19 @@ which is refused.
 from collections.abc import Sequence
 
 from nmt.errors import NmtError
-from nmt.formats.bilingual import Slots, wrong_language
-from nmt.formats.bilingual_xml import BilingualDocument, Target, content_edit, space_before
-from nmt.formats.codes import Code, Role, marked
+from nmt.formats.catalogues.bilingual import Slots, wrong_language
+from nmt.formats.catalogues.bilingual_xml import (
+    BilingualDocument,
+    Target,
+    content_edit,
+    space_before,
+)
+from nmt.formats.catalogues.codes import Code, Role, marked
+from nmt.formats.catalogues.plural_rules import forms_in_qt
 from nmt.formats.document import Document, Options
-from nmt.formats.plural_rules import forms_in_qt
-from nmt.formats.xml_file import Edit, XmlFile, read_xml
-from nmt.formats.xml_text import escape_text
-from nmt.formats.xml_tree import Element
+from nmt.formats.xml.file import Edit, XmlFile, read_xml
+from nmt.formats.xml.text import escape_text
+from nmt.formats.xml.tree import Element
 
 SYNTAX = frozenset({"qt", "tags"})
 NOT_IN_USE = ("vanished", "obsolete")

@@ -8,14 +8,14 @@ from typing import NamedTuple
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import has_words
 from nmt.errors import NmtError
-from nmt.formats.bilingual_xml import space_before
+from nmt.formats.catalogues.bilingual_xml import space_before
+from nmt.formats.catalogues.plural_categories import categories_of
 from nmt.formats.document import Document, Options, Segment, escaped
-from nmt.formats.plural_categories import categories_of
-from nmt.formats.values import path_of
-from nmt.formats.xml_document import XmlDocument
-from nmt.formats.xml_file import read_xml
-from nmt.formats.xml_text import escape_text
-from nmt.formats.xml_tree import Element
+from nmt.formats.resources.values import path_of
+from nmt.formats.xml.document import XmlDocument
+from nmt.formats.xml.file import read_xml
+from nmt.formats.xml.text import escape_text
+from nmt.formats.xml.tree import Element
 
 SYNTAX = frozenset({"objc"})
 FORMAT, RULE = "NSStringLocalizedFormatKey", "NSStringFormatSpecTypeKey"

@@ -13,7 +13,8 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
 from nmt.formats.encoding import Encoding, decode
-from nmt.formats.subtitle_lines import (
+from nmt.formats.marking.tags import with_changed_words, with_tags
+from nmt.formats.subtitles.lines import (
     MOST_LINES,
     Limits,
     balanced,
@@ -23,8 +24,7 @@ from nmt.formats.subtitle_lines import (
     limits_of,
     timestamps_in_order,
 )
-from nmt.formats.subtitle_turns import TAG, Turn, turns_of
-from nmt.formats.tags import with_changed_words, with_tags
+from nmt.formats.subtitles.turns import TAG, Turn, turns_of
 from nmt.formats.wrapping import joined_lines, words_of
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")

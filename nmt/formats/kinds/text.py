@@ -10,7 +10,7 @@ from typing import NamedTuple
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton
 from nmt.formats.encoding import decode
-from nmt.formats.width import width_of
+from nmt.formats.subtitles.width import width_of
 from nmt.formats.wrapping import joined_lines, line_of, words_of, wrapped
 
 LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")

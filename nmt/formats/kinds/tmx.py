@@ -1,25 +1,25 @@
 """Translation memories as files to translate (`.tmx`): units get a text in the target language.
 
-A unit that has one is left as it is. To use a memory for other files: `nmt.formats.memory`.
+A unit that has one is left as it is. `nmt.formats.memories.memory` uses memories for other files.
 """
 
 from collections.abc import Sequence
 
 from nmt.errors import NmtError
-from nmt.formats.bilingual import Slots
-from nmt.formats.bilingual_xml import (
+from nmt.formats.catalogues.bilingual import Slots
+from nmt.formats.catalogues.bilingual_xml import (
     BilingualDocument,
     Target,
     content_edit,
     space_before,
 )
-from nmt.formats.codes import Code, Role, marked
+from nmt.formats.catalogues.codes import Code, Role, marked
 from nmt.formats.document import Document, Options
-from nmt.formats.tmx import CONTEXT, normal, variant_in
-from nmt.formats.tmx_writing import UNKNOWN
-from nmt.formats.xml_file import Edit, XmlFile, read_xml
-from nmt.formats.xml_text import escape_attribute, escape_text
-from nmt.formats.xml_tree import Element
+from nmt.formats.memories.tmx import CONTEXT, normal, variant_in
+from nmt.formats.memories.tmx_writing import UNKNOWN
+from nmt.formats.xml.file import Edit, XmlFile, read_xml
+from nmt.formats.xml.text import escape_attribute, escape_text
+from nmt.formats.xml.tree import Element
 
 LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 

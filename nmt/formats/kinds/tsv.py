@@ -1,7 +1,7 @@
 """Tables with tabs between the cells: `.tsv`."""
 
 from nmt.formats.document import Document, Options
-from nmt.formats.table import Form, read_table
+from nmt.formats.resources.table import Form, read_table
 
 
 def read(content: bytes, options: Options) -> Document:

@@ -6,20 +6,20 @@ The formats are OASIS standards. Inline codes are marks: they stand in the targe
 from collections.abc import Iterator, Sequence
 
 from nmt.errors import NmtError
-from nmt.formats.bilingual import Slot, Slots, wrong_language
-from nmt.formats.bilingual_xml import (
+from nmt.formats.catalogues.bilingual import Slot, Slots, wrong_language
+from nmt.formats.catalogues.bilingual_xml import (
     BilingualDocument,
     Target,
     content_edit,
     prefix_of,
     space_before,
 )
-from nmt.formats.codes import Code, Role, marked
+from nmt.formats.catalogues.codes import Code, Role, marked
 from nmt.formats.document import Document, Options
-from nmt.formats.icu import HEAD
-from nmt.formats.xml_file import Edit, XmlFile, read_xml
-from nmt.formats.xml_text import escape_text
-from nmt.formats.xml_tree import Element
+from nmt.formats.marking.icu import HEAD
+from nmt.formats.xml.file import Edit, XmlFile, read_xml
+from nmt.formats.xml.text import escape_text
+from nmt.formats.xml.tree import Element
 
 NAMESPACE = "urn:oasis:names:tc:xliff:document:"
 SPACE = "{http://www.w3.org/XML/1998/namespace}space"

@@ -2,10 +2,10 @@
 
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode
-from nmt.formats.no_text import is_text
-from nmt.formats.values import ValueDocument, message, path_of
-from nmt.formats.yaml_scalars import Reader, Scalar
-from nmt.formats.yaml_writing import ScalarWriter
+from nmt.formats.resources.no_text import is_text
+from nmt.formats.resources.values import ValueDocument, message, path_of
+from nmt.formats.resources.yaml_scalars import Reader, Scalar
+from nmt.formats.resources.yaml_writing import ScalarWriter
 from nmt.text.languages import is_language, primary
 
 

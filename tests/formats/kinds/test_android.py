@@ -6,8 +6,8 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.android import read
+from nmt.formats.marking.tags import with_tags
 from nmt.formats.registry import FORMATS
-from nmt.formats.tags import with_tags
 
 ANDROID = rb"""<?xml version="1.0" encoding="utf-8"?>
 <!-- Texts -->

@@ -8,7 +8,7 @@ import pytest
 from nmt.errors import NmtError
 from nmt.formats.document import Options
 from nmt.formats.kinds.epub import read
-from nmt.formats.xml_file import read_xml
+from nmt.formats.xml.file import read_xml
 from tests.formats.documents import members
 from tests.formats.reading import changed_by, same, texts_of
 

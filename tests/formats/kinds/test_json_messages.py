@@ -10,7 +10,7 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.json_messages import read
-from nmt.formats.tags import with_changed_words
+from nmt.formats.marking.tags import with_changed_words
 
 NESTED = rb"""{
   "menu": {"file": { "open":"Open \"it\"", "open":	"Open again" } },

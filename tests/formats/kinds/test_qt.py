@@ -5,7 +5,7 @@ import pytest
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Options
 from nmt.formats.kinds.qt import read
-from nmt.formats.xml_file import read_xml
+from nmt.formats.xml.file import read_xml
 from tests.formats.filling import filled
 from tests.formats.samples import SAMPLES
 

@@ -9,8 +9,8 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.subtitles import read
-from nmt.formats.subtitle_turns import TAG
-from nmt.formats.tags import with_changed_words, with_tags
+from nmt.formats.marking.tags import with_changed_words, with_tags
+from nmt.formats.subtitles.turns import TAG
 
 SRT = """\ufeff1
 00:00:01,000 --> 00:00:03,000

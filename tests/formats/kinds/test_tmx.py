@@ -6,7 +6,7 @@ from nmt.decoding.marked import Kind
 from nmt.errors import NmtError
 from nmt.formats.document import Options
 from nmt.formats.kinds.tmx import read
-from nmt.formats.xml_file import read_xml
+from nmt.formats.xml.file import read_xml
 from tests.formats.filling import filled, shouted
 
 TEMPLATE = """<?xml version="1.0" encoding="UTF-8"?>

@@ -6,7 +6,7 @@ from nmt.decoding.marked import Kind
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Options
 from nmt.formats.kinds.xliff import read
-from nmt.formats.xml_file import read_xml
+from nmt.formats.xml.file import read_xml
 from tests.formats.filling import filled, shouted
 from tests.formats.samples import SAMPLES
 

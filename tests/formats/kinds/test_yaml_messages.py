@@ -7,7 +7,7 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.yaml_messages import read
-from nmt.formats.tags import with_changed_words
+from nmt.formats.marking.tags import with_changed_words
 
 RAILS = """# Messages — of the app
 en:

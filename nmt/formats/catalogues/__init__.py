@@ -1,0 +1,1 @@
+"""Messages of programs: catalogues, their plural forms, accelerators and codes."""

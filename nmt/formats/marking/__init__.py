@@ -1,0 +1,1 @@
+"""Marks in sentences: found, placed in translations, and verified."""

@@ -1,0 +1,1 @@
+"""Office documents: zip files of XML, and the runs of text in them."""

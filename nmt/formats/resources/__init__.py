@@ -1,0 +1,1 @@
+"""Texts among the values of data files: JSON, YAML, properties and tables."""

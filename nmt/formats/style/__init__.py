@@ -1,0 +1,1 @@
+"""What a translation looks like: quotation marks, spaces, capitals and final marks."""

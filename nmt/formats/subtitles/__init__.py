@@ -1,0 +1,1 @@
+"""Sentences over several subtitles, and lines that fit the screen."""
