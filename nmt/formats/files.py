@@ -165,6 +165,11 @@ def check_sources_stay(jobs: Iterable[Job]) -> None:
             )
 
 
+def in_utf_8(path: Path) -> str:
+    """Return a path for a file in UTF-8: bytes of it that are not UTF-8 become \\xNN."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def is_same_file(one: Path, other: Path) -> bool:
     """Return whether two paths lead to the same file."""
     return os.path.realpath(one) == os.path.realpath(other)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.errors import NmtError
-from nmt.formats.files import Job
+from nmt.formats.files import Job, in_utf_8
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json
 
@@ -51,15 +51,11 @@ class Progress:
         Raises NmtError if the record cannot be written.
         """
         entry = Entry(self._name(job), source, self._work)
-        try:
-            self._stream.write(f"{json_text(asdict(entry))}\n")
-            self._stream.flush()
-        except OSError as error:
-            raise NmtError(f"cannot write {self._folder / RECORD}: {error.strerror}") from error
+        write(self._folder / RECORD, self._stream, f"{json_text(asdict(entry))}\n")
         self._entries[entry.file] = entry
 
     def _name(self, job: Job) -> str:
-        return job.output.relative_to(self._folder).as_posix()
+        return in_utf_8(job.output.relative_to(self._folder))
 
 
 def entry_of(line: str) -> Entry | None:
@@ -78,18 +74,24 @@ def open_progress(folder: Path, work: str) -> Iterator[Progress]:
     path = folder / RECORD
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+", encoding="utf-8", newline="\n")
+        stream = path.open("a+", encoding="utf-8", errors="replace", newline="\n")
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror}; name another folder") from error
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise NmtError(
-                f"another command translates into {folder}; wait until it ends"
-            ) from error
+    try:
+        lock(folder, stream)
         end_last_line(path, stream)
         yield Progress(folder, work, stream)
+    finally:
+        with suppress(OSError):  # a full disk, which the failed write has told
+            stream.close()
+
+
+def lock(folder: Path, stream: IO[str]) -> None:
+    """Lock a record until it is closed; raises NmtError if another command has it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise NmtError(f"another command translates into {folder}; wait until it ends") from error
 
 
 def end_last_line(path: Path, stream: IO[str]) -> None:
@@ -97,6 +99,15 @@ def end_last_line(path: Path, stream: IO[str]) -> None:
     size = os.fstat(stream.fileno()).st_size
     with path.open("rb") as content:
         content.seek(max(0, size - 1))
-        if content.read(1) not in (b"", b"\n"):
-            stream.write("\n")
-            stream.flush()
+        is_ended = content.read(1) in (b"", b"\n")
+    if not is_ended:
+        write(path, stream, "\n")
+
+
+def write(path: Path, stream: IO[str], text: str) -> None:
+    """Write a text to a record now; raises NmtError if that fails."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror}") from error

@@ -9,7 +9,7 @@ from typing import IO
 from nmt.artifacts.outputs import output_path
 from nmt.errors import NmtError
 from nmt.formats.document import Finding
-from nmt.formats.files import Job
+from nmt.formats.files import Job, in_utf_8
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
 from nmt.system.log import Notify
@@ -50,7 +50,10 @@ class Report:
 
     def _write(self, job: Job, **row: object) -> None:
         if self._stream is not None:
-            shown = {"file": str(job.source), **{key: row[key] for key in row if row[key] != ""}}
+            shown = {
+                "file": in_utf_8(job.source),
+                **{key: row[key] for key in row if row[key] != ""},
+            }
             self._stream.write(json.dumps(shown, ensure_ascii=False) + "\n")
 
     def tell(self, summary: Summary, flags_file: Path | None, *, is_strict: bool) -> None:

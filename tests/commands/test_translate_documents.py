@@ -1,6 +1,7 @@
 """`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -124,6 +125,20 @@ def test_the_same_command_continues(
     assert "0 files" in translate(nmt, skilled_run, tree, "--output-dir", output).err
     err = translate(nmt, skilled_run, tree, "--output-dir", output, "--beam-size", 1).err
     assert "2 files translated, 1 copied" in err  # the work is another
+
+
+def test_names_that_are_not_utf_8_and_a_damaged_record(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"bad\xff.txt")
+    (tree / "a.txt").rename(tree / name)
+    output, flags = tmp_path / "de", tmp_path / "flags"
+    options = ["--output-dir", output, "--flags", flags]
+    translate(nmt, skilled_run, tree, *options)
+    assert (output / name).is_file()
+    with (output / RECORD).open("ab") as record:
+        record.write(b"\xff\0\n")
+    assert "3 done before" in translate(nmt, skilled_run, tree, *options).err
 
 
 def test_an_edited_translation_stays(

@@ -1,0 +1,22 @@
+"""The record of an output folder on a full disk."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import NmtError
+from nmt.formats.files import Job
+from nmt.formats.progress import RECORD, open_progress
+
+FULL = Path("/dev/full")  # takes no byte
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / RECORD).symlink_to(FULL)
+    job = Job(tmp_path / "a.txt", tmp_path / "b.txt", None)
+    with (
+        pytest.raises(NmtError, match=r"cannot write .*No space left"),
+        open_progress(tmp_path, "work") as progress,
+    ):
+        progress.add(job, "digest")
