@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Document, Options, Segment
+from nmt.formats.marking.checks import added_placeholders
 from nmt.formats.marking.icu_document import taken_apart
 from nmt.formats.marking.placeholders import with_placeholders
 from nmt.formats.marking.placer import Placed
@@ -111,6 +112,7 @@ class Plan:
             return TranslatedSegment(self.segment, self.segment.source, UNCHANGED)
         text = self.paragraph.join(texts, options.source_language, options.target_language)
         text = after(self.source, text, self.segment, options)
+        flags += added_placeholders(self.source, text, self.segment.syntax)
         if not flags:
             record(Unit(self.source, text, self.segment.context, ", ".join(origins)))
         return TranslatedSegment(

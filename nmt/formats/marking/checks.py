@@ -6,7 +6,10 @@ from collections.abc import Iterable
 
 from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.decoding.number_differences import number_differences
+from nmt.formats.marking.placeholders import find
 
+OF_PERCENT = {"printf", "python", "objc"}  # syntaxes in which "%" alone is an error
+OF_BRACES = {"brace", "icu"}
 WORDLIKE = re.compile(r"\w")
 
 
@@ -99,6 +102,30 @@ def number_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
     missing, added = number_differences(apart(source), apart(translation))
     problems = [f"the number {each} is missing" for each in missing]
     return (*problems, *(f"the number {each} is not in the source" for each in added))
+
+
+def added_placeholders(
+    source: Marked, translation: Marked, syntax: frozenset[str]
+) -> tuple[str, ...]:
+    """Return what a program takes for a placeholder, though the source has none such.
+
+    syntax: names of `placeholders.SYNTAXES`; without one, no program reads the text.
+    """
+    own, theirs = apart(source), apart(translation)
+    known = set(source.mark_texts())
+    problems = []
+    for mark in find(theirs, syntax - {"tags"}):
+        text = theirs[mark.begin : mark.end]
+        if text not in known and text not in own and set(text) & set("%{}$"):
+            problems.append(f"{text} is not in the source")
+    if problems:
+        return (*dict.fromkeys(problems),)
+    is_percent = syntax & OF_PERCENT and any(each.startswith("%") for each in known)
+    signs = ("%" if is_percent else "") + ("{}" if syntax & OF_BRACES else "")
+    added = (each for each in signs if theirs.count(each) > own.count(each))
+    return tuple(
+        f"a {each} is not in the source, and may be read as a placeholder" for each in added
+    )
 
 
 def apart(text: Marked) -> str:

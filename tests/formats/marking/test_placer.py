@@ -7,7 +7,8 @@ import pytest
 from nmt.decoding.marked import Marked
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Candidate, Translation
-from nmt.formats.marking.checks import mark_problems, number_problems
+from nmt.formats.marking.checks import added_placeholders, mark_problems, number_problems
+from nmt.formats.marking.placeholders import with_placeholders
 from nmt.formats.marking.placer import Placed, Placer, Way, counts
 from tests.decoding.marking import marked
 
@@ -121,3 +122,31 @@ def test_marks_part_numbers() -> None:
     assert number_problems(marked("5<br/>6"), marked("5 und 6")) == ()
     assert number_problems(marked("5%s"), marked("%s 5")) == ()
     assert number_problems(marked("1<b>5</b>"), marked("15 <b>x</b>")) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "translation", "syntax", "count"),
+    [
+        ("%s percent of it", "%s % davon", "printf", 1),
+        ("50% of %s", "50 % von %s", "printf", 0),
+        ("fifty percent", "50 %", "printf", 0),  # no program formats it
+        ("a %s", "ein %s %d", "printf", 1),
+        ("a {n}", "ein {n} {", "brace", 1),
+        ("a {n}", "ein {n} {m}", "brace", 1),
+        ("a {n}", "ein {n} %s", "brace", 0),
+        ("a man", "ein {Mann}", "tags", 0),
+    ],
+)
+def test_a_placeholder_that_only_the_translation_has_is_flagged(
+    source: str, translation: str, syntax: str, count: int
+) -> None:
+    own, theirs = (
+        with_placeholders(Marked(each), frozenset({syntax})) for each in (source, translation)
+    )
+    kept = [
+        each
+        for each, text in zip(theirs.marks, theirs.mark_texts(), strict=True)
+        if text in own.mark_texts()
+    ]
+    found = Marked(translation, tuple(kept))
+    assert len(added_placeholders(own, found, frozenset({syntax}))) == count
