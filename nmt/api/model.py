@@ -110,13 +110,13 @@ class Model:
         Args:
             source: a page, a document, subtitles, a catalogue of messages, or prose.
             output: the file to write, whole or not at all.
-            format_name: the name of the format, such as "html"; by default the file's name tells.
-            columns: those of a table to translate: names, or numbers from "1".
-            translates_all: translate messages too that are translated already.
+            format_name: the name of the format, such as "html"; by default by the suffix.
+            columns: columns of a table to translate: names, or numbers from "1".
+            translates_all: also translate messages that are translated already.
             glossary, settings: as in `translate`.
 
         Returns:
-            The translation of each segment of the file, with where it stands, and its flags.
+            The translation of each segment of the file, with its place and its flags.
 
         Raises:
             TypeError: for an argument of a wrong type.

@@ -31,7 +31,7 @@ STDIN = Path("-")
 
 @dataclass(frozen=True)
 class DocumentRequest:
-    """What the options say about files with a format."""
+    """Options for files with a format."""
 
     format_name: str | None
     output_dir: Path | None
@@ -82,61 +82,62 @@ OPTIONS = (
         "--format",
         "format_name",
         metavar="NAME",
-        help="Format of FILE: lines, text, or one of those in the table of formats."
+        help="Format of FILE, such as html or po; lines: plain lines. An unknown name lists all."
         "  [default: by the name of FILE; lines for other names]",
     ),
     click.option(
         "--output-dir",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Folder for the translations of several files, of folders and of patterns such as"
-        " 'docs/**/*.md'. The same command continues if it was stopped.",
+        help="Folder for the translations of files, folders and patterns such as `docs/**/*.md`."
+        " If the command was stopped, the same command continues.",
     ),
     click.option(
         "--include",
         multiple=True,
         metavar="PATTERN",
-        help="Take only files of folders whose name, or path with a slash, is like PATTERN.",
+        help="Translate only the files of folders that match PATTERN. A pattern with a slash is"
+        " matched with the path, another one with the name.",
     ),
     click.option(
-        "--exclude", multiple=True, metavar="PATTERN", help="Leave out files and folders like this."
+        "--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match PATTERN."
     ),
     click.option(
         "--others",
         type=click.Choice(("copy", "list")),
         default="copy",
         show_default=True,
-        help="Copy or only list the files of a folder that have no known format.",
+        help="Copy the files of a folder that have no known format, or only list them.",
     ),
     click.option(
         "--columns",
         metavar="NAMES",
         callback=lambda context, option, value: tuple(filter(None, (value or "").split(","))),
-        help="Columns of a .csv or .tsv file to translate: names of its first line, or numbers from"
-        " 1, with commas between them.",
+        help="Columns of a .csv or .tsv file to translate, separated by commas: names in the first"
+        " row, or numbers from 1.",
     ),
     click.option(
         "--all",
         "translates_all",
         is_flag=True,
-        help="Translate messages of catalogues too that are translated already.",
+        help="Also translate messages and units that are translated already.",
     ),
     click.option(
         "--memory",
         multiple=True,
         type=click.Path(path_type=Path),
-        help="Translation memory (.tmx) whose translations are used again; repeat for several.",
+        help="Translation memory (.tmx) to use; repeat for several.",
     ),
     click.option(
         "--memory-threshold",
         type=click.FloatRange(0.5, 1),
         default=0.95,  # one word of ten would be 0.9, and may turn the meaning
         show_default=True,
-        help="Least similarity of a segment in the memory that is used; 1: equal segments only.",
+        help="Use segments of the memory with at least this similarity; 1: equal segments only.",
     ),
     click.option(
         "--write-memory",
         type=click.Path(path_type=Path),
-        help="File (.tmx) to write the segments and their translations to.",
+        help="File (.tmx) for the translated segments and their translations.",
     ),
 )
 
@@ -178,7 +179,7 @@ DOCUMENT_FLAGS = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """What translates: models, and how they search."""
+    """Models that translate, and how they search."""
 
     models: tuple[Path, ...]
     engine: str
@@ -223,7 +224,7 @@ def translate_documents(
 
 
 def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentRequest) -> "list[Job]":
-    """Return the files to translate; raises UsageError for files that cannot be."""
+    """Return the files to translate; raises UsageError if one cannot be translated."""
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
     from nmt.system.log import note
@@ -244,7 +245,7 @@ def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentReques
     others = [job for job in jobs if job.format is None]
     if others and request.others == "list":
         names = ", ".join(str(job.source) for job in others)
-        note(f"not of a known format, and left out: {names}")
+        note(f"left out, because their format is not known: {names}")
         return [job for job in jobs if job.format is not None]
     return jobs
 
@@ -252,7 +253,7 @@ def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentReques
 def prepare(
     request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int], object]
 ) -> "tuple[DocumentTranslator, str]":
-    """Load the model; return what translates, and a digest of all that translations depend on."""
+    """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.glossary import read_glossary
     from nmt.decoding.resumable import job_of
     from nmt.formats.document import Options

@@ -150,9 +150,9 @@ def command(
 ) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
-    The name of FILE tells its format: pages, documents, subtitles, catalogues of messages and other
-    files keep their structure; only their text changes. Several files and folders are translated
-    into --output-dir. All other files are plain lines.
+    The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
+    and other formats, only the text changes. Several files, and folders, are translated into
+    --output-dir. Files with other suffixes are plain lines.
 
     For plain lines, the command writes one line for each line it reads, in the same order. A blank
     line stays blank.

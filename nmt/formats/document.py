@@ -1,4 +1,4 @@
-"""What a format makes of a file: segments to translate, and everything that stays as it is."""
+"""A file as its format reads it: segments to translate, and parts that stay unchanged."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ NO_SYNTAX: frozenset[str] = frozenset()
 
 @dataclass(frozen=True)
 class Options:
-    """What a user says about the files, and the languages of the model."""
+    """The user's options for files, and the languages of the model."""
 
     source_language: str = ""  # ISO 639 codes, such as "en"; "": not known
     target_language: str = ""
-    columns: tuple[str, ...] = ()  # of a table: names, or numbers from 1; empty: all
+    columns: tuple[str, ...] = ()  # of a table: names, or numbers from 1; tables need some
     translates_all: bool = False  # entries too that are translated already
 
 
@@ -32,20 +32,20 @@ class Segment:
     place: str = ""  # where it is in the file, for messages, such as "line 12"
     context: str = ""  # what tells equal texts apart, such as a key or a message context
     is_heading: bool = False
-    is_one: bool = False  # never split into sentences: a label, a subtitle
+    is_one: bool = False  # never split into sentences, such as a label
     # The placeholders that may stand in it: names of `placeholders.SYNTAXES`.
     syntax: frozenset[str] = NO_SYNTAX
 
 
 class Finding(NamedTuple):
-    """What a user should look at in a translated file."""
+    """A fault in a translated file that a user should look at."""
 
     place: str  # as that of a segment
     message: str  # a sentence without its end, such as "the subtitle has 21 characters a second"
 
 
 class Joined(NamedTuple):
-    """The content of a translated file, and what a user should look at."""
+    """The content of a translated file, and the faults that a user should look at."""
 
     content: bytes
     findings: tuple[Finding, ...] = ()

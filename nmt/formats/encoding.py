@@ -58,7 +58,7 @@ def decode(content: bytes, declared: str = "") -> tuple[str, Encoding]:
         is_text = False
     if not is_text:
         raise NmtError(
-            f"there is no encoding {shown(declared)}; save the file in UTF-8 and say so in it"
+            f"there is no encoding {shown(declared)}; save the file in UTF-8 and declare it there"
         )
     return decode_as(content, Encoding(name))
 
@@ -81,12 +81,10 @@ def decode_as(content: bytes, encoding: Encoding) -> tuple[str, Encoding]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise NmtError(
-            f"line {line}: there is a NUL character, which no text has; if the file is UTF-16"
+            f"line {line}: there is a NUL character, so this is not text; if the file is UTF-16"
             " without a byte order mark, save it in UTF-8"
         )
     # Some encodings have several forms of a character, of which one is lost.
     if encoding.name != UTF_8.name and text.encode(encoding.name, "replace") != body:
-        raise NmtError(
-            f"the bytes are not as {encoding.name} writes their text; save the file in UTF-8"
-        )
+        raise NmtError(f"the bytes are not valid {encoding.name}; save the file in UTF-8")
     return text, encoding

@@ -12,7 +12,7 @@ from nmt.system.reading import is_present, read_start
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 START = 4096  # bytes that tell what a file is
-PROSE = ".txt"  # what such a file of a folder is, whose lines are no segments of a corpus
+PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple
         root = root_of(path)
         found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
         if not found:
-            raise UsageError(f"no file fits the pattern {path}")
+            raise UsageError(f"no file matches the pattern {path}")
         for each in found:
             relative = each.relative_to(root)
             if selection.takes(relative):

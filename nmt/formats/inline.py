@@ -13,7 +13,7 @@ LONGEST_SHOWN = 100  # characters of a mark in the text of a segment
 
 
 class Role(Enum):
-    """What a part of a run is."""
+    """The role of a part of a run."""
 
     TEXT = "text"
     START = "begins what an END of its name ends"

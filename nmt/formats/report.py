@@ -1,4 +1,4 @@
-"""Tell what was done with files: a line for each flagged segment, and a summary."""
+"""Report translated files: a line for each flagged segment, and a summary."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ MOST_TOLD = 10  # findings that are printed; the file of flags has all
 
 
 class Report:
-    """Collects what a user should look at, and tells it at the end."""
+    """Collects flagged segments and faults, and prints a summary at the end."""
 
     def __init__(self, stream: IO[str] | None, notify: Notify) -> None:
         """`stream`: receives a JSON object for each flagged segment and each finding."""
@@ -29,7 +29,7 @@ class Report:
     def add(
         self, job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
     ) -> None:
-        """Take notice of a file that is written."""
+        """Add the results of a file that was written."""
         for each in results:
             if each.flags:
                 self._write(
@@ -69,7 +69,7 @@ class Report:
         hidden = self._findings - MOST_TOLD
         place = f"{flags_file} has them" if flags_file else "--flags FILE lists them"
         if hidden > 0:
-            self._notify(f"{hidden:,} more remarks like these; {place}")
+            self._notify(f"{hidden:,} more notes like these; {place}")
         files = f"{summary.files:,} file{'s' if summary.files != 1 else ''} translated"
         if summary.copied:
             files += f", {summary.copied:,} copied"

@@ -32,7 +32,7 @@ class TranslatedSegment:
 
     segment: Segment  # its `source`, and its `place` in the file
     text: Marked  # with the marks of the format
-    origin: str  # MODEL, UNCHANGED, or what the memory says
+    origin: str  # MODEL, UNCHANGED, or that of a memory, such as "memory 96 %"
     flags: tuple[str, ...] = ()  # what is wrong with it
 
 

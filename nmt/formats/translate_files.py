@@ -197,7 +197,9 @@ def check_stdout(job: Job) -> None:
     if sys.stdout is None:
         raise NmtError("stdout is closed; name a file with --output")
     if job.format and job.format.is_binary and sys.stdout.isatty():
-        raise UsageError(f"{job.source} is no text; name a file for its translation with --output")
+        raise UsageError(
+            f"the translation of {job.source} is not text; name a file for it with --output"
+        )
 
 
 def write_stdout(content: bytes) -> None:
@@ -220,6 +222,6 @@ def write_content(path: Path, content: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NmtError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+        raise NmtError(f"cannot create the folder {path.parent}: {error.strerror}") from error
     with output_path(path, "translate") as partial:
         partial.write_bytes(content)

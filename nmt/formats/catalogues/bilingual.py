@@ -75,7 +75,7 @@ def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:
     return [
         Finding(
             place,
-            f"the file is for {name_of_language(language)}, the translations are in"
+            f"the file is for {name_of_language(language)}, but the translations are in"
             f" {name_of_language(expected)}",
         )
     ]

@@ -10,7 +10,7 @@ from nmt.formats.xml.tree import Element, Text
 
 
 class Role(Enum):
-    """What an element within a text is."""
+    """The role of an element inside a text."""
 
     PAIR = "a start tag, a text and an end tag"
     WHOLE = "one code with all that is in it"

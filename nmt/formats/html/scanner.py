@@ -29,7 +29,7 @@ SECTIONS = (
 
 
 class What(Enum):
-    """What a part of a page is."""
+    """The kind of a part of a page."""
 
     TEXT = "text"
     START = "start tag"

@@ -17,7 +17,7 @@ from nmt.formats.xml.tree import Element
 CONTAINER = "META-INF/container.xml"
 ENCRYPTION = "META-INF/encryption.xml"
 SIGNATURES = "META-INF/signatures.xml"
-SIGNED = Finding(SIGNATURES, "the book was signed; its signature does not hold any more")
+SIGNED = Finding(SIGNATURES, "the book was signed; its translation has no signature")
 XHTML, NCX = "application/xhtml+xml", "application/x-dtbncx+xml"
 # Ways to encrypt fonts, which no reader needs a right for.
 FONT_ALGORITHMS = frozenset(
@@ -52,7 +52,7 @@ def refuse_encrypted(container: Container) -> None:
     for element in read_xml(container.read(ENCRYPTION)).root.all():
         algorithm = element.attributes.get("Algorithm", "")
         if local(element.name) == "EncryptionMethod" and algorithm not in FONT_ALGORITHMS:
-            raise NmtError("the book is encrypted (DRM); use a copy without")
+            raise NmtError("the book is encrypted (DRM); use a copy without DRM")
 
 
 def package_name(container: Container) -> str:

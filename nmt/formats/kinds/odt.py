@@ -26,7 +26,7 @@ FO = "{urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0}"
 TYPE = b"application/vnd.oasis.opendocument."
 MANIFEST = "META-INF/manifest.xml"
 SIGNATURES = "META-INF/documentsignatures.xml"
-SIGNED = Finding(SIGNATURES, "the document was signed; its signature does not hold any more")
+SIGNED = Finding(SIGNATURES, "the document was signed; its translation has no signature")
 CONTENTS = re.compile(r"(?:Object [^/]*/)?content\.xml")  # of the document, and of its charts
 PARAGRAPHS = frozenset({f"{TEXT}p", f"{TEXT}h"})
 PLAIN = frozenset({f"{SVG}title", f"{SVG}desc", f"{TEXT}index-title-template"})
@@ -41,7 +41,7 @@ def read(content: bytes, options: Options) -> Document:
     """
     container = Container(content)
     if "mimetype" in container and not container.read("mimetype").startswith(TYPE):
-        raise damaged("it is no OpenDocument file")
+        raise damaged("it is not an OpenDocument file")
     if MANIFEST in container and b"encryption-data" in container.read(MANIFEST):
         raise NmtError("the file has a password; save it without one")
     document = ContainerDocument(container, SIGNED if SIGNATURES in container else None)

@@ -211,7 +211,7 @@ def add(catalogue: Catalogue, entry: Entry, domain: Domain) -> None:
     key = (context, entry.id.text())
     if key in domain.places:
         catalogue.findings.append(
-            Finding(place, f"it is the message of line {domain.places[key]} again")
+            Finding(place, f"the message of line {domain.places[key]} is repeated here")
         )
     domain.places.setdefault(key, entry.id.line)
     flags = entry.flags()

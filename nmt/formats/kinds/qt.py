@@ -32,8 +32,8 @@ def read(content: bytes, options: Options) -> Document:
     """Return the document of a file of Qt Linguist."""
     if not content.lstrip().startswith(XML_STARTS):
         raise NmtError(
-            "it is no file of Qt Linguist, as it is no XML; a .ts file may also be TypeScript or a"
-            " video, which have no messages: leave it out"
+            "this is not a file of Qt Linguist, because it is not XML; leave out .ts files that are"
+            " TypeScript or videos"
         )
     xml = read_xml(content)
     root = xml.root

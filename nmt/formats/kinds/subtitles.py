@@ -46,7 +46,7 @@ class Cue(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a text is: a turn of a subtitle."""
+    """The place of a text: a turn of a subtitle."""
 
     cue: int
     turn: int
@@ -156,7 +156,7 @@ class Subtitles:
     def _name(self, place: Place) -> str:
         seconds = int(self._cues[place.cue].begin)
         time = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-        return f"cue {place.cue + 1}, {time}"
+        return f"subtitle {place.cue + 1}, {time}"
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the file with translations, and the subtitles that are too long for viewers."""

@@ -42,8 +42,8 @@ def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
         problems.append("the translation is empty")
     asked, given = Counter(source.mark_texts()), Counter(translation.mark_texts())
     problems += [f"{mark} is missing" for mark in asked - given]
-    problems += [f"{mark} is there too often" for mark in given - asked]
-    problems += [f"{mark} is there too often" for mark in repeated(source, translation)]
+    problems += [f"{mark} occurs too often" for mark in given - asked]
+    problems += [f"{mark} occurs too often" for mark in repeated(source, translation)]
     if asked == given and pairs_of(source) != pairs_of(translation):
         problems.append("the tags are not paired as in the source")
     problems += [f"{tag} encloses nothing" for tag in hollow(translation) - hollow(source)]

@@ -45,7 +45,7 @@ class Choice(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What braces and apostrophes of a text mean."""
+    """The braces and apostrophes of a text that have a meaning."""
 
     closings: dict[int, int]  # for each opening brace that is closed its closing one
     quoted: list[Span]  # with their apostrophes

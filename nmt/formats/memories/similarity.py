@@ -18,7 +18,7 @@ TOKEN = re.compile(rf"{NUMBER.pattern}|[{UNSPACED}]|{SPACED}+|[^\w\s]")
 
 
 class Sort(Enum):
-    """What a token is."""
+    """The sort of a token."""
 
     WORD = "word"
     NUMBER = "number"

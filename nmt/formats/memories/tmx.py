@@ -109,7 +109,9 @@ class Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if self._depth == 0 and name != "tmx":
-            raise self._refused(f"this is no translation memory but <{name[:40]}>; name a TMX file")
+            raise self._refused(
+                f"the root is <{name[:40]}>, but that of TMX is <tmx>; name a TMX file"
+            )
         self._depth += 1
         if self._depth > DEEPEST:
             raise self._refused(f"elements are nested more than {DEEPEST} deep; make them flatter")
@@ -143,7 +145,7 @@ class Reader:
             )
 
     def _entity(self, name: str, *_rest: object) -> None:
-        raise self._refused(f"the entity {name[:40]} is not read; write its characters")
+        raise self._refused(f"the entity {name[:40]} is not allowed; write its characters")
 
     def _refused(self, message: str) -> NmtError:
         return NmtError(f"line {self._parser.CurrentLineNumber}: {message}")

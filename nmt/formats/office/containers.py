@@ -33,7 +33,7 @@ OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # .doc, .ppt; Office encrypts 
 
 
 class Member(NamedTuple):
-    """What the central directory says of a member, and its bytes."""
+    """A member: its entry in the central directory, and its bytes."""
 
     info: ZipInfo
     raw: memoryview  # compressed
@@ -51,15 +51,15 @@ class Container:
         """
         if content.startswith(OLD_OFFICE):
             raise NmtError(
-                "the file has a password or is in a format of before 2007; save it in the new"
-                " format, without a password"
+                "the file has a password or a format from before 2007; save it in the new format,"
+                " without a password"
             )
         self._content = content
         try:
             self._zip = ZipFile(BytesIO(content))
             self._members = self._read_members()
         except (*DAMAGES, OverflowError) as error:
-            raise damaged("it is not a whole zip file") from error
+            raise damaged("it is not a complete zip file") from error
         self._left_bytes = MOST_READ_BYTES
         self._left_tags = MOST_TAGS
 
@@ -76,10 +76,10 @@ class Container:
             if info.flag_bits & ENCRYPTED:
                 raise NmtError("the file is encrypted; save it without a password")
             if info.filename in members:
-                raise NmtError(f"the file has two members {shown(info.filename)}; save it anew")
+                raise NmtError(f"the file has two members {shown(info.filename)}; save it again")
             begin = self._data_begin(info)
             if info.header_offset < end or begin + info.compress_size > len(self._content):
-                raise damaged(f"the member {shown(info.filename)} is not where it should be")
+                raise damaged(f"the member {shown(info.filename)} is in the wrong place")
             end = begin + info.compress_size
             members[info.filename] = Member(info, memoryview(self._content)[begin:end])
         return {info.filename: members[info.filename] for info in infos}
@@ -202,4 +202,4 @@ DAMAGES = (
 
 def damaged(what: str) -> DamagedError:
     """Return the error for a file that is not what it should be."""
-    return DamagedError(f"the file is damaged: {what}; take another copy of it")
+    return DamagedError(f"the file is damaged: {what}; use another copy")

@@ -25,7 +25,7 @@ DIAGRAM = "application/vnd.openxmlformats-officedocument.drawingml.diagramData+x
 DIAGRAM_PICTURE = "application/vnd.ms-office.drawingml.diagramDrawing+xml"
 DRAWING_PARTS = (CHART, DIAGRAM, DIAGRAM_PICTURE)
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
-SIGNED = Finding("signature", "the document was signed; its signature does not hold any more")
+SIGNED = Finding("signature", "the document was signed; its translation has no signature")
 
 NUMBERS = re.compile(r"(\d+)")
 FILE_NAME = re.compile(r"[\\/]|^\S+$")  # programs write the picture's name as its description

@@ -30,7 +30,7 @@ Escape = Callable[[str], str]  # returns a text as XML
 
 
 class Opened(NamedTuple):
-    """What the translation that is written is in."""
+    """A pair of marks that is open at the current place of the translation."""
 
     mark: str  # that closes it
     after: Pieces
@@ -39,7 +39,7 @@ class Opened(NamedTuple):
 
 @dataclass
 class Shown:
-    """What a mark of the segment stands for."""
+    """The XML that a mark of the segment stands for."""
 
     xml: Pieces
     kind: Kind

@@ -50,8 +50,8 @@ class Form(NamedTuple):
             if self.has_quotes and not is_quoted and found[0].startswith('"'):
                 line = text.count("\n", 0, at) + 1
                 raise NmtError(
-                    f'line {line}: the cell begins with " but does not end so; a quote within it is'
-                    ' written as ""'
+                    f'line {line}: the cell begins with " but does not end with "; a quote inside'
+                    ' it is written as ""'
                 )
             yield Cell(*found.span("quoted" if is_quoted else 0), is_quoted, row, column)
             at = found.end()

@@ -52,7 +52,7 @@ SPACES = " \u00a0\u202f"
 
 
 class Quotation(NamedTuple):
-    """Where a quotation begins and ends in a text: the places of its marks."""
+    """A quotation in a text: the places of its two marks."""
 
     begin: int
     end: int

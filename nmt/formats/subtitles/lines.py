@@ -13,7 +13,7 @@ MOST_LINES = 2  # of a subtitle
 
 
 class Limits(NamedTuple):
-    """What viewers can read: the limits of a language."""
+    """How much viewers can read in a language."""
 
     line: int = 42  # characters, spaces too; Netflix, English timed text style guide, I.3
     speed: float = 17  # characters a second; Netflix, most languages; the BBC has 160-180 words

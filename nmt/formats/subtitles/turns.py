@@ -27,7 +27,7 @@ ELLIPSIS = re.compile(r"(?:\.\.\.|\u2026)$")
 
 @dataclass(frozen=True)
 class Turn:
-    """What one speaker says in a subtitle."""
+    """The words of one speaker in a subtitle."""
 
     lines: tuple[str, ...]  # as they are in the file
     prefix: str  # what stays before the text: a dash, a note, tags

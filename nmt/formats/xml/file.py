@@ -115,8 +115,8 @@ def read_xml(content: bytes, ended: Ended | None = None) -> XmlFile:
     """
     if len(content) > MOST_BYTES:
         raise NmtError(
-            f"the XML has {len(content) / 2**20:,.0f} MB, more than the {MOST_BYTES / 2**20:,.0f}"
-            " MB that are read; split the file"
+            f"the XML has {len(content) / 2**20:,.0f} MB, more than the limit of"
+            f" {MOST_BYTES / 2**20:,.0f} MB; split the file"
         )
     text, encoding = decode(content, declared_encoding(content))
     source = text.encode("utf-8", "surrogatepass")  # expat refuses surrogates, with the line

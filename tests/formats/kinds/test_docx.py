@@ -219,7 +219,7 @@ def test_a_signed_document_loses_its_signature() -> None:
     document = read(content, OPTIONS)
     assert not document.join([None]).findings
     (finding,) = document.join([Marked("Hallo")]).findings
-    assert finding.message == "the document was signed; its signature does not hold any more"
+    assert finding.message == "the document was signed; its translation has no signature"
 
 
 def members_with_signature(content: bytes) -> bytes:
@@ -234,7 +234,7 @@ def members_with_signature(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Hello", "the file is damaged: it is not a whole zip file"),
+        (b"Hello", "the file is damaged: it is not a complete zip file"),
         (
             saved(docx.Document()).replace(b"[Content_Types].xml", b"[Content_types].xml"),
             r"the file is damaged: it has no '\[Content_Types\].xml'",

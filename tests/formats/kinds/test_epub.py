@@ -146,4 +146,4 @@ def test_a_signed_book_loses_its_signature() -> None:
     translations = [each.source for each in document.segments]
     translations[0] = translations[0]._replace(text="Das erste Kapitel")
     (finding,) = document.join(translations).findings
-    assert finding.message == "the book was signed; its signature does not hold any more"
+    assert finding.message == "the book was signed; its translation has no signature"

@@ -255,5 +255,5 @@ def test_pages_of_packages_stay_byte_for_byte(package: ModuleType, least: int) -
 
 
 def test_bytes_that_cannot_be_written_again_are_refused() -> None:
-    with pytest.raises(NmtError, match="not as utf-7 writes their text; save the file in UTF-8"):
+    with pytest.raises(NmtError, match="not valid utf-7; save the file in UTF-8"):
         read(b"<meta charset=utf-7><p>+AGE-", DEFAULTS)

@@ -210,13 +210,16 @@ def test_deleted_text_stays() -> None:
 def test_a_signed_document_loses_its_signature() -> None:
     content = zipped(members(file_with("Hello there")) | {"META-INF/documentsignatures.xml": b"x"})
     (finding,) = read(content, OPTIONS).join([Marked("Hallo")]).findings
-    assert finding.message == "the document was signed; its signature does not hold any more"
+    assert finding.message == "the document was signed; its translation has no signature"
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"mimetype": b"application/epub+zip"}, "the file is damaged: it is no OpenDocument file"),
+        (
+            {"mimetype": b"application/epub+zip"},
+            "damaged: it is not an OpenDocument file",
+        ),
         ({"META-INF/manifest.xml": b"<encryption-data/>"}, "the file has a password"),
         ({"x": b""}, "the file is damaged: it has no 'content.xml'"),
         ({"content.xml": b"<a>"}, "line 1: the XML is not well-formed"),

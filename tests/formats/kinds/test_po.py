@@ -194,8 +194,8 @@ def test_another_language_and_equal_messages_are_found() -> None:
     content = MENU.replace(b"Language: de", b"Language: fr") + b'\nmsgid "&File"\nmsgstr ""\n'
     joined = filled(read(content, GERMAN), {"Print": "Drucken"})
     assert [each.message for each in joined.findings] == [
-        "it is the message of line 18 again",
-        "the file is for French, the translations are in German",
+        "the message of line 18 is repeated here",
+        "the file is for French, but the translations are in German",
     ]
 
 

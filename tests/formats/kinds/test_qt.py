@@ -82,16 +82,16 @@ def test_a_file_for_another_language_is_reported() -> None:
     content = EDITOR.replace(b'version="2.1"', b'version="2.1" language="fr_FR"')
     joined = filled(read(content, GERMAN), TEXTS)
     assert [each.message for each in joined.findings] == [
-        "the file is for French, the translations are in German"
+        "the file is for French, but the translations are in German"
     ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"export const a = 1;\n", "it is no file of Qt Linguist, as it is no XML"),
-        (b"G@\x00\x10" * 50, "it is no file of Qt Linguist, as it is no XML"),
-        (b"", "it is no file of Qt Linguist, as it is no XML"),
+        (b"export const a = 1;\n", "this is not a file of Qt Linguist, because it is not XML"),
+        (b"G@\x00\x10" * 50, "this is not a file of Qt Linguist, because it is not XML"),
+        (b"", "this is not a file of Qt Linguist, because it is not XML"),
         (b"<html></html>", "line 1: the root is <html>"),
         (b"<TS><context>", "line 1: the XML is not well-formed"),
         (b'<!DOCTYPE TS [<!ENTITY a "b">]><TS/>', "line 1: the DOCTYPE has declarations"),

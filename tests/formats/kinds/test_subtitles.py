@@ -94,8 +94,8 @@ def test_sentences_and_turns_are_segments() -> None:
         "No <i>more than</i> this",
     ]
     assert [each.place for each in read(SRT, DEFAULTS).segments][:2] == [
-        "cue 1, 00:00:01",
-        "cue 3, 00:00:05",
+        "subtitle 1, 00:00:01",
+        "subtitle 3, 00:00:05",
     ]
     assert texts(read(VTT, DEFAULTS)) == [
         "Salt & pepper, <c.loud>please</c>",
@@ -143,7 +143,10 @@ def test_what_is_too_long_or_too_fast_is_found() -> None:
     document = read(cues("Too long.", "Too fast.", "Fine.", seconds=2), DEFAULTS)
     long = " ".join(["four"] * 20)
     joined = document.join([Marked(long), Marked("a" * 40), Marked("b" * 34)])
-    assert [each.place for each in joined.findings] == ["cue 1, 00:00:00", "cue 2, 00:00:02"]
+    assert [each.place for each in joined.findings] == [
+        "subtitle 1, 00:00:00",
+        "subtitle 2, 00:00:02",
+    ]
     first, second = (each.message for each in joined.findings)
     assert "a line of 49 characters (42 at most)" in first
     assert second == "the subtitle has 20 characters a second (17 at most)"

@@ -70,7 +70,7 @@ def test_translations_are_quoted_if_they_must_be() -> None:
         (CSV, (), r"line 1: the table has the columns 'id', 'text', 'a \"note\"'; name those to"),
         (CSV, ("Text",), "line 1: the table has no column 'Text'; its columns are 'id', 'text'"),
         (CSV, ("4",), "line 1: the table has no column '4'"),
-        (b'a,b\n1,"x', ("a",), 'line 2: the cell begins with " but does not end so'),
+        (b'a,b\n1,"x', ("a",), 'line 2: the cell begins with " but does not end with'),
         (b'a,b\n1,"x"y\n', ("a",), "line 2: the cell begins"),
         (b"a,b\n\0", ("a",), "line 2: there is a NUL"),
         (b"a,b\n\xff", ("a",), "line 2: the bytes"),

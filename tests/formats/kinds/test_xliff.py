@@ -127,7 +127,7 @@ def test_line_breaks_are_spaces_unless_they_are_preserved() -> None:
 def test_a_file_for_another_language_is_reported() -> None:
     content = NEW.replace(b'srcLang="en"', b'srcLang="en" trgLang="fr-CA"')
     assert [each.message for each in shouted(read(content, GERMAN)).findings] == [
-        "the file is for French, the translations are in German"
+        "the file is for French, but the translations are in German"
     ]
 
 

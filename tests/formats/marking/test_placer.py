@@ -75,7 +75,7 @@ def test_the_texts_between_marks_are_translated_apart() -> None:
 def test_what_no_way_keeps_is_flagged() -> None:
     found = only(lambda each: [f"{each.text} %s"], "see %s")
     assert (found.text.text, found.way) == ("see %s %s", Way.FLAGGED)
-    assert found.flags == ("%s is there too often",)
+    assert found.flags == ("%s occurs too often",)
 
 
 def test_a_candidate_that_keeps_the_numbers_is_better() -> None:

@@ -68,10 +68,10 @@ OUTER = '<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]><tmx>&a;</tmx>'
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("<html/>", "line 1: this is no translation memory but <html>"),
+        ("<html/>", "line 1: the root is <html>, but that of TMX is <tmx>"),
         ("<tmx>\n<tu>", "line 2: the XML is not well-formed"),
-        (BOMB, "line 1: the entity a is not read"),
-        (OUTER, "line 1: the entity a is not read"),
+        (BOMB, "line 1: the entity a is not allowed"),
+        (OUTER, "line 1: the entity a is not allowed"),
         ("<tmx>" * 101, "nested more than 100 deep"),
         ("<tmx><tu>" + "a" * 1_000_001, "more than 1,000,000 characters"),
         ('<?xml version="1.0" encoding="nothing"?><tmx/>', "encoding"),

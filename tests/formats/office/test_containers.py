@@ -150,13 +150,13 @@ def overlapping() -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the file is damaged: it is not a whole zip file; take another copy of it"),
-        (zipped(MEMBERS)[:-30], "it is not a whole zip file"),
-        (zipped(MEMBERS)[9:], "it is not a whole zip file"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "the file has a password or is in a format of"),
+        (b"", "the file is damaged: it is not a complete zip file; use another copy"),
+        (zipped(MEMBERS)[:-30], "it is not a complete zip file"),
+        (zipped(MEMBERS)[9:], "it is not a complete zip file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a password or a format from before 2007"),
         (encrypted(), "the file is encrypted; save it without a password"),
-        (twice(), "the file has two members 'a'; save it anew"),
-        (overlapping(), "the file is damaged: the member 'b' is not where it should be"),
+        (twice(), "the file has two members 'a'; save it again"),
+        (overlapping(), "the file is damaged: the member 'b' is in the wrong place"),
     ],
     ids=["empty", "cut", "beheaded", "old-office", "encrypted", "twice", "overlapping"],
 )

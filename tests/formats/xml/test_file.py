@@ -90,5 +90,5 @@ def test_files_that_cannot_be_read(content: bytes, message: str) -> None:
 
 def test_the_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.formats.xml.file.MOST_BYTES", 10 * 2**20)
-    with pytest.raises(NmtError, match="the XML has 11 MB, more than the 10 MB that are read"):
+    with pytest.raises(NmtError, match="the XML has 11 MB, more than the limit of 10 MB"):
         read_xml(b"<a>" + b" " * 11 * 2**20 + b"</a>")
