@@ -73,6 +73,8 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
         return True
     if len(files) > 1:
         raise UsageError(f"{len(files)} files need --output-dir, the folder for their translations")
+    if beside := sorted(OF_FOLDERS & {*options_beside()}):
+        raise UsageError(f"{beside[0]} is for folders and patterns; add --output-dir")
     has_columns = bool({"--prefix-column", "--interactive"} & {*options_beside()})
     file = files[0] if files else STDIN
     if file.is_dir():
@@ -89,10 +91,8 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     return False
 
 
-DOCUMENT_FLAGS = {
-    *("--include", "--exclude", "--others", "--columns", "--all"),
-    *("--memory", "--memory-threshold", "--write-memory"),
-}
+OF_FOLDERS = {"--include", "--exclude", "--others"}
+DOCUMENT_FLAGS = {"--columns", "--all", "--memory", "--memory-threshold", "--write-memory"}
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def test_sources_are_never_overwritten(
         (["{tree}/*.md", "--output-dir", "{tree}/x"], "no file matches the pattern"),
         (["{tree}/a.txt", "--format", "text", "--n-best", "2"], "--n-best is for plain lines"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
+        (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
         (["{tree}", "--output", "o", "--output-dir", "{tree}/x"], "use one of them"),
     ],
