@@ -19,6 +19,7 @@ from nmt.system.log import Notify
 from nmt.system.reading import read_bytes
 from nmt.text.opening import STDIN, name_of, open_raw
 
+LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
 MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory
 
 
@@ -56,11 +57,23 @@ def document_of(content: bytes, job: Job, options: Options) -> Document:
     """Return the document of a file's content; raises NmtError with the name of the file."""
     assert job.format is not None  # noqa: S101 (others are copied)
     try:
-        return job.format.read(content, options)
+        document = job.format.read(content, options)
+        check_lengths(document)
     except RecursionError as error:
         raise NmtError(f"{name_of(job.source)} is nested too deeply; simplify it") from error
     except NmtError as error:
         raise type(error)(f"{name_of(job.source)}: {error}") from error
+    return document
+
+
+def check_lengths(document: Document) -> None:
+    """Raise NmtError if a text of a document is too long for the memory."""
+    for each in document.segments:
+        if len(each.source.text) > LONGEST:
+            raise NmtError(
+                f"{each.place}: the text has {len(each.source.text):,} characters, more than"
+                f" {LONGEST:,}; split it"
+            )
 
 
 def read_content(path: Path) -> bytes:

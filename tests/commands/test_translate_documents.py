@@ -141,6 +141,16 @@ def test_names_that_are_not_utf_8_and_a_damaged_record(
     assert "3 done before" in translate(nmt, skilled_run, tree, *options).err
 
 
+def test_a_text_that_is_too_long_for_the_memory_is_told(
+    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.formats.translate_files.LONGEST", 5)
+    given = [tree / "a.txt", "--format", "text", "--model", skilled_run]
+    result = nmt("translate", *given)
+    assert result.code == 1
+    assert "characters, more than 5; split it" in result.err
+
+
 def test_an_edited_translation_stays(
     nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
 ) -> None:
