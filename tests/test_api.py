@@ -228,6 +228,8 @@ def test_a_file_is_translated_as_by_the_command(
     assert [each.segment.source.text for each in found] == ["sun <b>moon</b>"]
     assert found[0].text.mark_texts() == ["<b>", "</b>"]
     assert run_nmt("translate", page, "--model", skilled_run).out == output.read_text()
+    with pytest.raises(TypeError, match="translate_file takes a list of columns"):
+        nmt.load(skilled_run).translate_file(page, output, columns="text")
     with pytest.raises(nmt.UsageError, match="has no known format"):
         nmt.load(skilled_run).translate_file(tmp_path / "page.none", output)
     with pytest.raises(nmt.UsageError, match="is an input"):

@@ -126,6 +126,7 @@ class Model:
         """
         check_type("format_name", format_name, str, type(None))
         check_type("translates_all", translates_all, bool)
+        names = check_segments("translate_file", columns=columns)[0]
         paths = check_path("source", source), check_path("output", output)
 
         from nmt.decoding.glossary import glossary_of
@@ -134,9 +135,7 @@ class Model:
         from nmt.formats.translate_files import translate_one
 
         data = self.recipe.data
-        options = Options(
-            data.source_language, data.target_language, tuple(columns), translates_all
-        )
+        options = Options(data.source_language, data.target_language, tuple(names), translates_all)
         chosen = self.decode_settings(settings)
         terms = glossary_of(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)

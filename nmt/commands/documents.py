@@ -152,7 +152,12 @@ def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentReques
         file = files[0] if files else STDIN
         if file != STDIN:
             check_regular(file, "the file", "name another, or - for stdin")
-        return [Job(file, output or STDIN, format_of(file, request.format_name))]
+        form = format_of(file, request.format_name)
+        if request.columns and form is not None and not form.has_columns:
+            raise UsageError(
+                f"--columns is for tables, but {file} is translated as {form.name}; leave it out"
+            )
+        return [Job(file, output or STDIN, form)]
     if output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
     selection = Selection(request.include, request.exclude)

@@ -201,6 +201,7 @@ def test_sources_are_never_overwritten(
         (["{tree}/none.md", "--output-dir", "{tree}/x"], "there is no file or folder"),
         (["{tree}/*.md", "--output-dir", "{tree}/x"], "no file matches the pattern"),
         (["{tree}/a.txt", "--format", "text", "--n-best", "2"], "--n-best is for plain lines"),
+        (["{tree}/a.txt", "--format", "text", "--columns", "1"], "--columns is for tables"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
         (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
