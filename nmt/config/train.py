@@ -133,7 +133,7 @@ class TrainSettings:
 
     @property
     def augments(self) -> bool:
-        """Whether some pairs are changed while a model trains."""
+        """Return True if some pairs are changed while a model trains."""
         return bool(
             self.augment_upper_case
             or self.augment_title_case
@@ -143,10 +143,10 @@ class TrainSettings:
 
     @property
     def augments_marks(self) -> bool:
-        """Whether a model learns to copy placeholders and tags."""
+        """Return True if a model learns to copy placeholders and tags."""
         return bool(self.augment_placeholders or self.augment_tags)
 
     @property
     def needs_alignment(self) -> bool:
-        """Whether it must be known which tokens of a pair belong together."""
+        """Return True if it must be known which tokens of a pair belong together."""
         return bool(self.guided_alignment or self.augments_marks)

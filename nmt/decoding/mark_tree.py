@@ -8,7 +8,7 @@ from nmt.decoding.units import Units
 
 
 class Touch(Enum):
-    """What an atom touches on one side."""
+    """Tell what an atom touches on one side."""
 
     SPACE = 0  # or an end of the text
     SIGN = 1

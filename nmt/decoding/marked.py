@@ -33,7 +33,7 @@ class Mark(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """What is written in place of a part of a text; an empty part is a place between characters."""
+    """Replace a part of a text by another; an empty part is a place between characters."""
 
     begin: int
     end: int

@@ -34,7 +34,7 @@ class MarkedSegment:
 
     @property
     def linked(self) -> re.Pattern[str] | None:
-        """What matches a unit, if links of units are needed to finish a translation."""
+        """Return what matches a unit, if links of units are needed to finish a translation."""
         return units.UNIT if self.tree else None
 
     def finish(self, translation: Translation, links: Sequence[Sequence[Link]]) -> Translation:

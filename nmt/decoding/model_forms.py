@@ -47,7 +47,7 @@ class Models:
 
     @property
     def attentions(self) -> tuple[AligningAttention, ...]:
-        """What aligns in each model."""
+        """Return what aligns in each model."""
         every = (AligningAttention(aligning_layer(each), None) for each in self.settings)
         return self.own_attentions or tuple(every)
 

@@ -34,7 +34,7 @@ class OddSegment:
 
     @property
     def linked(self) -> re.Pattern[str] | None:
-        """What matches a word, if links of words are needed to finish a translation."""
+        """Return what matches a word, if links of words are needed to finish a translation."""
         return WORD if self.symbols else None
 
     def finish(

@@ -82,7 +82,7 @@ def open_progress(folder: Path, work: str) -> Iterator[Progress]:
         end_last_line(path, stream)
         yield Progress(folder, work, stream)
     finally:
-        with suppress(OSError):  # a full disk, which the failed write has told
+        with suppress(OSError):  # a full disk, which the failed write has reported
             stream.close()
 
 

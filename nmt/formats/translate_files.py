@@ -96,7 +96,7 @@ def translate_to_folder(
 ) -> Summary:
     """Translate files that are not translated yet, and copy those without a format.
 
-    A file that cannot be read or written is told and left out; the others are translated.
+    A file that cannot be read or written is reported and left out; the others are translated.
 
     Args:
         jobs: the files, whose outputs are in the folder.

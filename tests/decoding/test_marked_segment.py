@@ -82,7 +82,7 @@ def test_a_segment_without_words_is_copied(model: TrainedModel) -> None:
 
 
 def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
-    """What is asked of a translation without marks can be asked of one with them."""
+    """Translations with marks can have all that others can have."""
     long = " ".join(["sun <b>moon</b>"] * 20)
     notes: list[str] = []
     (found,) = translate(model, [long], notes.append, max_segment_tokens=12)

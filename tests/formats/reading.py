@@ -1,4 +1,4 @@
-"""What tests of formats ask of every document."""
+"""Read documents, and join them again, for the tests of formats."""
 
 from collections.abc import Callable
 

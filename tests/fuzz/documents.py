@@ -1,4 +1,4 @@
-"""What every format promises for any content: an error of one sentence, or a document.
+"""Check the promise of every format for any content: an error of one sentence, or a document.
 
 A translation equal to its source changes no byte; any other can be written and read again.
 """

@@ -12,7 +12,7 @@ from nmt.formats.xml.tree import Element
 
 # What contains runs, and stays around their translation.
 AROUND = frozenset({"hyperlink", "ins", "moveTo", "customXml", "dir", "bdo"})
-# Found anew by a word processor; or the hyphenation of the source language.
+# A word processor finds them again; or the hyphenation of the source language.
 DROPPED = frozenset(
     {"pPr", "rPr", "proofErr", "lastRenderedPageBreak", "softHyphen", "smartTagPr", "customXmlPr"}
 )

@@ -1,1 +1,1 @@
-"""What a translation looks like: quotation marks, spaces, capitals and final marks."""
+"""Write translations as their language does: quotation marks, spaces, capitals, final marks."""

@@ -1,4 +1,4 @@
-"""Change pairs of a prepared corpus while a model trains, anew in each epoch.
+"""Change pairs of a prepared corpus while a model trains, other ones in each epoch.
 
 A pair's change depends on the seed, the epoch and the pair alone, whatever batch it is in. The
 prepared ids are spelled out, the text is changed, and the result is encoded.

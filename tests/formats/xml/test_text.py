@@ -1,4 +1,4 @@
-"""What is escaped, a parser reads back."""
+"""A parser reads back what is escaped."""
 
 from xml.etree import ElementTree
 
