@@ -116,7 +116,7 @@ def test_the_recipe_trains_and_is_scored_by_error_rates(
     assert trained.code == 0, trained.err
     assert "learning at most 100 words from" in trained.err
     assert "dev token error rate" in trained.err
-    written = nmt("translate", "--output", "out", "data/cmudict/test.tsv")
+    written = nmt("translate", "--format", "lines", "--output", "out", "data/cmudict/test.tsv")
     assert written.code == 0
     result = nmt("evaluate", "--json", "--card", "card.md")
     assert result.code == 0, result.err

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import resource
 import subprocess
 import sys
@@ -178,10 +179,11 @@ def test_no_memory_left_is_an_error_with_threads_too(nmt: Run, tiny: Path) -> No
     command = [sys.executable, "-c", program, "train", str(tiny), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
     ended = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-    assert ended.returncode == 1, ended.stderr
+    # Without any memory, PyTorch's own threads may abort when the process ends, after the message.
+    assert ended.returncode in (1, -signal.SIGABRT), ended.stderr
     # The allocator may have kept enough memory for the training batch: then the dev batch fails.
     errors = tuple(f"nmt: too little memory for the {x}" for x in ("largest batch", "longest dev"))
-    assert ended.stderr.splitlines()[-1].startswith(errors)
+    assert any(line.startswith(errors) for line in ended.stderr.splitlines())
 
 
 def test_a_model_larger_than_the_memory_is_refused_before_any_work(nmt: Run, tiny: Path) -> None:
