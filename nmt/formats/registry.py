@@ -19,10 +19,8 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]  # of the names of its files, in lower case
-    title: str  # for help texts
     module: str = ""  # in `nmt.formats.kinds`; "": as the name
     is_binary: bool = False  # no terminal can show it
-    package: str = ""  # that must be installed, by its name for `import`
     # What its files have near the beginning, if other files have the same suffix.
     sign: bytes = b""
     has_columns: bool = False  # the user says which ones are translated
@@ -42,28 +40,28 @@ class Format:
 FORMATS = {
     each.name: each
     for each in (
-        Format(LINES, (), "plain lines: each is a segment"),
-        Format("text", (), "prose: paragraphs of sentences"),
-        Format("markdown", (".md", ".markdown"), "Markdown pages", package="markdown_it"),
-        Format("html", (".html", ".htm", ".xhtml"), "web pages"),
-        Format("docx", (".docx", ".docm", ".dotx"), "documents of Microsoft Word", is_binary=True),
-        Format("odt", (".odt", ".ott", ".odp"), "documents of LibreOffice", is_binary=True),
-        Format("pptx", (".pptx", ".pptm", ".ppsx"), "presentations", is_binary=True),
-        Format("epub", (".epub",), "electronic books", is_binary=True),
-        Format("srt", (".srt",), "subtitles of SubRip", module="subtitles"),
-        Format("vtt", (".vtt",), "subtitles of the web, WebVTT", module="subtitles"),
-        Format("po", (".po", ".pot"), "messages of GNU gettext"),
-        Format("xliff", (".xlf", ".xliff"), "XLIFF, the exchange format of translators"),
-        Format("qt", (".ts",), "messages of Qt Linguist", sign=b"<TS"),
-        Format("json", (".json", ".arb"), "messages in JSON", module="json_messages"),
-        Format("yaml", (".yaml", ".yml"), "messages in YAML", module="yaml_messages"),
-        Format("properties", (".properties",), "resource bundles of Java"),
-        Format("strings", (".strings",), "strings of macOS and iOS", module="apple_strings"),
-        Format("stringsdict", (".stringsdict",), "messages with numbers of macOS and iOS"),
-        Format("android", ("strings.xml", "plurals.xml", "arrays.xml"), "strings of Android"),
-        Format("csv", (".csv",), "columns of tables", module="csv_table", has_columns=True),
-        Format("tsv", (".tsv",), "columns of tables with tabs", has_columns=True),
-        Format("tmx", (".tmx",), "translation memories"),
+        Format(LINES, ()),
+        Format("text", ()),
+        Format("markdown", (".md", ".markdown")),
+        Format("html", (".html", ".htm", ".xhtml")),
+        Format("docx", (".docx", ".docm", ".dotx"), is_binary=True),
+        Format("odt", (".odt", ".ott", ".odp"), is_binary=True),
+        Format("pptx", (".pptx", ".pptm", ".ppsx"), is_binary=True),
+        Format("epub", (".epub",), is_binary=True),
+        Format("srt", (".srt",), module="subtitles"),
+        Format("vtt", (".vtt",), module="subtitles"),
+        Format("po", (".po", ".pot")),
+        Format("xliff", (".xlf", ".xliff")),
+        Format("qt", (".ts",), sign=b"<TS"),
+        Format("json", (".json", ".arb"), module="json_messages"),
+        Format("yaml", (".yaml", ".yml"), module="yaml_messages"),
+        Format("properties", (".properties",)),
+        Format("strings", (".strings",), module="apple_strings"),
+        Format("stringsdict", (".stringsdict",)),
+        Format("android", ("strings.xml", "plurals.xml", "arrays.xml")),
+        Format("csv", (".csv",), module="csv_table", has_columns=True),
+        Format("tsv", (".tsv",), has_columns=True),
+        Format("tmx", (".tmx",)),
     )
 }
 

@@ -24,7 +24,6 @@ class Report:
         """`stream`: receives a JSON object for each flagged segment and each finding."""
         self._stream, self._notify = stream, notify
         self._findings = 0
-        self.summary = Summary()
 
     def add(
         self, job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]

@@ -117,7 +117,7 @@ def test_any_zip_file_is_kept_or_refused(name: str, seed: int) -> None:
         before, after = (
             value_or_error(partial(whole.read, each)) for whole in (container, changed)
         )
-        assert before in {None, after}  # a damaged local header is written anew
+        assert before in {None, after}  # a damaged local header is written again
     check(READERS[name], content, OPTIONS)
 
 

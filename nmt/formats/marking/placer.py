@@ -10,7 +10,6 @@ What fails is flagged. Of the candidates that keep the marks, the first that kee
 is preferred.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -140,8 +139,3 @@ def filled(source: Marked, translations: Iterator[Translation]) -> Placed:
     problems = mark_problems(source, text)
     way = Way.FLAGGED if problems else Way.AROUND
     return Placed(text, way, (*problems, *number_problems(source, text)))
-
-
-def counts(placed: Sequence[Placed]) -> Counter[Way]:
-    """Return how many sentences went each way."""
-    return Counter(each.way for each in placed)

@@ -22,7 +22,6 @@ KINDS = {"ph": Kind.ALONE, "ut": Kind.ALONE, "bpt": Kind.OPEN, "ept": Kind.CLOSE
 POSITIONS = {"begin": Kind.OPEN, "end": Kind.CLOSE}  # of <it>, whose partner is elsewhere
 CONTEXT = "x-context"  # the type of the property that tells equal texts apart
 TEXT = "x-text"  # the type of marks that were found in a text, such as %s
-ANY = "*all*"  # the source language of a file whose units may be read in each direction
 
 
 class Unit(NamedTuple):

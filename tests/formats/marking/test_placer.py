@@ -1,5 +1,6 @@
 """Sentences with marks are translated in one of several ways; what fails is flagged."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from nmt.decoding.requests import Request
 from nmt.decoding.translation import Candidate, Translation
 from nmt.formats.marking.checks import added_placeholders, mark_problems, number_problems
 from nmt.formats.marking.placeholders import with_placeholders
-from nmt.formats.marking.placer import Placed, Placer, Way, counts
+from nmt.formats.marking.placer import Placed, Placer, Way
 from tests.decoding.marking import marked
 
 Answer = Callable[[Request], Sequence[str]]
@@ -61,7 +62,7 @@ def test_what_it_loses_the_search_places() -> None:
         ["Open %s", "one <b>two", "Open %s"],
         ["one", "two"],
     ]
-    assert counts(placed) == {Way.ALIGNED: 2, Way.AROUND: 1, Way.COPIED: 1}
+    assert Counter(each.way for each in placed) == {Way.ALIGNED: 2, Way.AROUND: 1, Way.COPIED: 1}
 
 
 def test_the_texts_between_marks_are_translated_apart() -> None:

@@ -1,4 +1,4 @@
-"""Zip files as documents: members are translated, and a user is told what is lost."""
+"""Zip files as documents: members are translated, and what is lost is reported."""
 
 from io import BytesIO
 from zipfile import ZipFile
