@@ -28,7 +28,8 @@ from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.pace import Pace, pace_of
 from nmt.training.precision import measured_precision
 from nmt.training.setup import Setup, unless_measured
-from nmt.training.updates import StartedUpdate, Updater
+from nmt.training.update_result import StartedUpdate
+from nmt.training.updates import Updater
 from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
 

@@ -26,6 +26,11 @@ class TrainSettings:
     learning_rate_scale: float = setting(
         1.0, "factor on the learning rate (equation 3)", (0, 10_000)
     )
+    cooldown_updates: int = setting(
+        0,
+        "last updates, in which the learning rate falls in equal steps to 0 (Haegele et al., 2024)",
+        (0, UPDATES[1]),
+    )
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
     adam_beta2: float = setting(0.98, "Adam's beta 2 (section 5.3)", (0, 0.99999))
     adam_epsilon: float = setting(1e-9, "Adam's epsilon (section 5.3)", (0, 1))
@@ -71,6 +76,12 @@ class TrainSettings:
     average_checkpoints: int = setting(
         5, "last checkpoints to keep, and to average at the end (section 6.1)", (1, 10_000)
     )
+    moving_average: float = setting(
+        0.0,
+        "decay of an exponential moving average of the weights, which validations and the final"
+        " model use instead of an average of checkpoints; 0: none",
+        (0, 0.999999),
+    )
     validate_updates: int = setting(1500, "updates between validations on the dev set", UPDATES)
     early_stopping_metric: str = setting(
         "bleu",
@@ -92,6 +103,17 @@ class TrainSettings:
         0.0,
         "weight alpha of R-Drop, which makes two passes agree (Liang et al., 2021); 0: one pass",
         (0, 1000),
+    )
+    simcut: float = setting(
+        0.0,
+        "weight alpha of SimCut, which makes a second pass without some embeddings agree with the"
+        " first; 3 in its paper (Gao et al., 2022); 0: one pass",
+        (0, 1000),
+    )
+    simcut_cutoff: float = setting(
+        0.05,
+        "probability that SimCut's second pass lacks a token's embedding (Gao et al., 2022)",
+        (0, 0.99),
     )
     guided_alignment: float = setting(
         0.0,
@@ -130,6 +152,24 @@ class TrainSettings:
     tensorboard: bool = setting(
         False, "also write TensorBoard events; needs nmt[tensorboard]", may_change=True
     )
+
+    @property
+    def passes(self) -> int:
+        """Return how often an update computes each pair, forward and backward."""
+        return 2 if self.r_drop or self.simcut else 1
+
+    @property
+    def averaged(self) -> int:
+        """Return how many checkpoints the final model averages at most."""
+        return 1 if self.moving_average else self.average_checkpoints
+
+    @property
+    def moments(self) -> int:
+        """Return how many numbers the optimiser keeps of each parameter.
+
+        They are Adam's two moments and, with `moving_average`, the average.
+        """
+        return 3 if self.moving_average else 2
 
     @property
     def augments(self) -> bool:

@@ -49,6 +49,16 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
+def keep_mask(shape: torch.Size, probability: float, device: torch.device) -> Tensor:
+    """Draw a mask: each element is 0 with the given probability, else 1; its sums are not scaled.
+
+    On a CPU it draws as `Dropout` does.
+    """
+    if device.type == "cpu":
+        return dropout_mask(shape, probability, torch.float32).sign_()
+    return (torch.rand(shape, device=device) >= probability).float()
+
+
 def dropout_mask(shape: torch.Size, probability: float, dtype: torch.dtype) -> Tensor:
     """Draw a mask: each element is 0 with the given probability, else 1 / (1 - probability)."""
     dropped = round(probability * 2**BITS)  # of 2^BITS equally likely draws

@@ -57,19 +57,30 @@ class Embeddings(nn.Module):
         own = self.own_softmax_weight
         return self.weight if own is None else own
 
-    def embed_source(self, ids: Tensor) -> Tensor:
-        """Embed source ids (B, S) to (B, S, d_model)."""
-        return self.embed(ids, self.source_weight, self.source_positions)
+    def embed_source(self, ids: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Embed source ids (B, S) to (B, S, d_model); `kept` is that of `embed`."""
+        return self.embed(ids, self.source_weight, self.source_positions, kept=kept)
 
-    def embed_target(self, ids: Tensor, first: int = 0) -> Tensor:
+    def embed_target(self, ids: Tensor, first: int = 0, kept: Tensor | None = None) -> Tensor:
         """Embed target ids (B, T), whose first position is `first`, to (B, T, d_model)."""
-        return self.embed(ids, self.weight, self.target_positions, first)
+        return self.embed(ids, self.weight, self.target_positions, first, kept)
 
     def embed(
-        self, ids: Tensor, matrix: Tensor, positions: nn.Module | None, first: int = 0
+        self,
+        ids: Tensor,
+        matrix: Tensor,
+        positions: nn.Module | None,
+        first: int = 0,
+        kept: Tensor | None = None,
     ) -> Tensor:
-        """Return sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4)."""
+        """Return sqrt(d_model) * embedding + position, with dropout (sections 3.4, 3.5, 5.4).
+
+        kept: 1 where the embedding of a token is kept and 0 where it is cut, (B, S) or (B, T); None
+        keeps all.
+        """
         x: Tensor = embedding(ids, matrix) * self.scale
+        if kept is not None:
+            x = x * kept[..., None]
         if positions is not None:
             x = x + positions(first + ids.shape[1])[first:]
         dropped: Tensor = self.dropout(x)

@@ -38,23 +38,34 @@ class Transformer(nn.Module):
             if isinstance(module, MultiHeadAttention | FeedForward | LearnedPositions):
                 module.reset_parameters()
 
-    def forward(self, source: Tensor, target_input: Tensor) -> Tensor:
+    def forward(self, source: Tensor, target_input: Tensor, *kept: Tensor) -> Tensor:
         """Return the logits (B, T, V) of the token after each target position.
 
         Args:
             source: ids (B, S) ending in EOS.
             target_input: ids (B, T) beginning with BOS.
+            kept: 0 where the embedding of a source token and of a target token is cut, else 1,
+                (B, S) and (B, T); by default none is cut.
         """
-        return self.embeddings.project(self.hidden(source, target_input))
+        return self.embeddings.project(self.hidden(source, target_input, *kept))
 
-    def hidden(self, source: Tensor, target_input: Tensor) -> Tensor:
+    def hidden(
+        self,
+        source: Tensor,
+        target_input: Tensor,
+        kept_source: Tensor | None = None,
+        kept_target: Tensor | None = None,
+    ) -> Tensor:
         """Return what `forward` projects to logits: the decoder's output (B, T, d_model)."""
-        memory, memory_mask = self.encode(source)
-        return self.decode(target_input, memory, memory_mask)
+        memory, memory_mask = self.encode(source, kept_source)
+        return self.decode(target_input, memory, memory_mask, kept=kept_target)
 
-    def encode(self, source: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Encode ids (B, S): the encoder's output (B, S, d_model) and the mask of its padding."""
-        x = self.embeddings.embed_source(source)
+    def encode(self, source: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Encode ids (B, S): the encoder's output (B, S, d_model) and the mask of its padding.
+
+        kept: 0 where the embedding of a token is cut, else 1, (B, S); None cuts none.
+        """
+        x = self.embeddings.embed_source(source, kept)
         mask = padding_mask(source == self.pad_id, x.dtype)
         for layer in self.encoder:
             x = layer(x, mask)
@@ -66,6 +77,7 @@ class Transformer(nn.Module):
         memory: Tensor | None,
         memory_mask: Tensor | None,
         caches: Sequence[LayerCache] | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Run the decoder's layers; `Embeddings.project` maps the result to logits.
 
@@ -76,13 +88,14 @@ class Transformer(nn.Module):
             memory: the encoder's output (B, S, d_model); not needed with caches.
             memory_mask: hides the padding of the memory.
             caches: one for each layer; the new positions are appended to them.
+            kept: 0 where the embedding of a token is cut, else 1, (B, T); not with caches.
 
         Returns:
             (B, T, d_model), or (R, T, d_model).
         """
         length = target_input.shape[1]
         if caches is None:
-            x = self.embeddings.embed_target(target_input)
+            x = self.embeddings.embed_target(target_input, kept=kept)
             mask = causal_mask(x, length, length)
             for layer in self.decoder:
                 x = layer(x, mask, memory, memory_mask)

@@ -65,6 +65,11 @@ def check_together(recipe: Recipe) -> None:
             f" of tokenizer.kind={recipe.tokenizer.kind} are none or not known; set"
             " train.bpe_dropout to 0"
         )
+    if recipe.train.r_drop and recipe.train.simcut:
+        raise NmtError(
+            f"recipe {recipe.name}: train.r_drop and train.simcut are two ways to make two passes"
+            " agree; set one of them to 0"
+        )
     if recipe.train.augments and recipe.tokenizer.kind == "word":
         raise NmtError(
             f"recipe {recipe.name}: the settings train.augment_* change letters of words, which"

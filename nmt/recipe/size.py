@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import ModelSettings, Recipe, TrainSettings
 
 Shapes = dict[str, tuple[int, ...]]  # by the name of a weight
 
 FLOAT_BYTES = 4
-COPIES = 4  # of each parameter while it trains: weight, gradient and Adam's two moments
 
 
 def weight_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
@@ -87,6 +86,6 @@ def least_parameters(recipe: Recipe) -> int:
     return count_parameters(recipe.model, recipe.tokenizer.vocab_size if has_all else 1)
 
 
-def training_bytes(parameters: int) -> int:
-    """Return the bytes of weights, gradients and Adam's moments; activations come on top."""
-    return COPIES * FLOAT_BYTES * parameters
+def training_bytes(parameters: int, settings: TrainSettings) -> int:
+    """Return the bytes of weights, gradients and the optimiser's state; activations come on top."""
+    return (2 + settings.moments) * FLOAT_BYTES * parameters

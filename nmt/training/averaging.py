@@ -62,6 +62,11 @@ def average_checkpoints(
     if last:
         updates = available[-last:]
     elif not updates:
+        if run.load_recipe().train.moving_average:
+            raise NmtError(
+                f"{run.path} has a moving average of its weights instead, {run.model}; to average"
+                " checkpoints, name them with --last or --updates"
+            )
         updates = averaged_updates(run, run.load_recipe(), last=max(available, default=0))
     missing = sorted({*updates} - {*available})
     if missing:

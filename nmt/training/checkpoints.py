@@ -144,14 +144,14 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
 
     These are the newest checkpoints that were due, and `last` itself. A checkpoint that a signal
     caused between two of them is left out, so that an interrupted run has the same average as an
-    uninterrupted one.
+    uninterrupted one. With `train.moving_average`, it is `last` alone: its state has the average.
     """
     included = [
         update
         for update in complete_updates(run)
         if update == last or (update < last and was_due(run, recipe.train, update))
     ]
-    return included[-recipe.train.average_checkpoints :]
+    return included[-recipe.train.averaged :]
 
 
 def was_due(run: RunFolder, settings: TrainSettings, update: int) -> bool:

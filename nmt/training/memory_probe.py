@@ -32,7 +32,7 @@ def check_model_fits(recipe: Recipe) -> None:
     """
     available = available_bytes()
     parameters = least_parameters(recipe)
-    needed = training_bytes(parameters) * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    needed = training_bytes(parameters, recipe.train) * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if available is not None and needed > available:
         raise NmtError(
             f"recipe {recipe.name}: the model has {parameters:,} parameters, whose weights,"

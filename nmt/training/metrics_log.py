@@ -17,7 +17,7 @@ from nmt.system.log import note
 from nmt.training.live_diagnosis import LiveDiagnosis
 from nmt.training.progress import Progress, Window
 from nmt.training.progress_report import ProgressReport, clock
-from nmt.training.updates import UpdateResult
+from nmt.training.update_result import UpdateResult
 from nmt.training.validation import Validation
 
 
@@ -154,9 +154,10 @@ class MetricsLog:
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
         """Write the validation of the average; updates: those of the averaged checkpoints."""
-        note(
-            f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}: {figures(validation)}"
-        )
+        what = f"average of {len(updates)} checkpoint{'s' * (len(updates) > 1)}"
+        if self._settings.moving_average:
+            what = "moving average"
+        note(f"{what}: {figures(validation)}")
         update, epoch = self._progress.update, self._progress.epoch
         self._write("average", update, epoch, averaged_updates=updates, **describe(validation))
         if self._diagnosis is not None:

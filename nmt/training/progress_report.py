@@ -10,7 +10,7 @@ from nmt.recipe.size import count_parameters
 from nmt.system.log import note, progress_bar
 from nmt.text.prepare import Prepared
 from nmt.training.progress import Progress
-from nmt.training.updates import UpdateResult
+from nmt.training.update_result import UpdateResult
 from nmt.training.workers import Workers
 
 BAR_SECONDS = 1.0  # between two changes of the figures beside the bar

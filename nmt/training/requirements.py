@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHT_BYTES = 4  # of a parameter in a model file
-STATE_BYTES = 8  # of a parameter in Adam's state: two averages
 KEPT_STATES = 2  # training states that a run keeps
 LARGE = 40_000_000  # parameters; the paper's base model has 65 million (table 3)
 
@@ -59,9 +58,9 @@ def disk_bytes(recipe: Recipe) -> int:
     settings = recipe.train
     every = 1 if settings.checkpoint_minutes else settings.checkpoint_updates
     checkpoints = -(-settings.max_updates // every)
-    weights = min(checkpoints, settings.average_checkpoints) + 3
+    weights = min(checkpoints, settings.averaged) + 3
     states = min(checkpoints, KEPT_STATES) + 1
-    return parameters(recipe) * (weights * WEIGHT_BYTES + states * STATE_BYTES)
+    return parameters(recipe) * (weights * WEIGHT_BYTES + states * settings.moments * WEIGHT_BYTES)
 
 
 def parameters(recipe: Recipe) -> int:

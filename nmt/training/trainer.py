@@ -4,6 +4,7 @@ import signal
 import time
 from collections import deque
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 
@@ -29,7 +30,8 @@ from nmt.training.same_folder import SameFolder
 from nmt.training.setup import Setup
 from nmt.training.shared_resume import resume_workers
 from nmt.training.signals import Interrupted, StopRequest
-from nmt.training.updates import StartedUpdate, Updater, UpdateResult
+from nmt.training.update_result import StartedUpdate, UpdateResult
+from nmt.training.updates import Updater
 from nmt.training.validation import DevSet, Validation
 from nmt.training.workers import Workers
 
@@ -155,9 +157,7 @@ class Trainer:
         improved = progress.is_improvement(validation, settings.early_stopping_metric)
         progress.count_validation(validation, improved=improved)
         if improved and self.workers.is_first:
-            self.folder.check(self.progress.update)
-            weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
-            save_model(self.run.best, weights, tokenizer, self.recipe, [progress.update])
+            self.save_model(self.run.best)
         log.write_validation(validation, improved=improved)
         if self.is_checkpoint_due():
             self.save()
@@ -170,7 +170,10 @@ class Trainer:
         """
         single = self.workers.is_alone
         try:
-            with stop.interruptible() if single else self.workers.interruptible(stop):
+            with (
+                self.updater.average.in_use(),
+                stop.interruptible() if single else self.workers.interruptible(stop),
+            ):
                 return self.dev.validate(self.network)
         except Interrupted:
             return None
@@ -266,9 +269,19 @@ class Trainer:
         self.writer.wait()
 
     def write_average(self) -> None:
-        """Write the average of the last checkpoints, which are written."""
+        """Write the moving average, or that of the last checkpoints, which are written."""
+        if self.recipe.train.moving_average:
+            self.save_model(self.run.model)
+            return
         self.folder.check(self.progress.update)
         write_average(self.run, self.recipe, self.progress.update)
+
+    def save_model(self, path: Path) -> None:
+        """Write the weights that validations measure as a model."""
+        self.folder.check(self.progress.update)
+        with self.updater.average.in_use():
+            weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
+            save_model(path, weights, tokenizer, self.recipe, [self.progress.update])
 
     def outcome(
         self, *, averaged_score: float | None = None, stopped_by: int | None = None

@@ -4,74 +4,30 @@ Sums and one division make updates exact: micro-batches, threads and workers cha
 rounding and which dropout masks are drawn.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nmt.config import Recipe
-from nmt.kernels.dropout import drawing_from
+from nmt.config import Recipe, TrainSettings
+from nmt.kernels.agreement import Agreement, agreement_loss, r_drop, simcut
+from nmt.kernels.dropout import drawing_from, keep_mask
 from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
 from nmt.kernels.projected_loss import projected_loss
-from nmt.kernels.r_drop import r_drop_loss
 from nmt.model.transformer import Transformer
 from nmt.system.threads import ThreadPool
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
-from nmt.training.schedule import inverse_sqrt
-from nmt.training.workers import Workers, combined_signal, signal_flags
+from nmt.training.moving_average import MovingAverage
+from nmt.training.schedule import learning_rate
+from nmt.training.update_result import StartedUpdate, UpdateResult
+from nmt.training.workers import Workers, signal_flags
 
-Forward = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class UpdateResult:
-    """Losses and size of an update, over all workers."""
-
-    number: int  # counted from 1
-    smoothed_loss: float  # summed over the target tokens
-    plain_loss: float  # summed over the target tokens, without label smoothing
-    source_tokens: int
-    target_tokens: int
-    learning_rate: float
-    gradient_norm: float  # of the mean loss per target token
-    signal: int | None  # that stops the training, if any worker received one
-    wants_checkpoint: bool  # True if a worker asks all of them to save one
-
-    @property
-    def is_finite(self) -> bool:
-        """True if loss and gradient are finite; otherwise the weights did not change."""
-        return math.isfinite(self.smoothed_loss) and math.isfinite(self.gradient_norm)
-
-
-@dataclass(frozen=True)
-class StartedUpdate:
-    """An update that a GPU may still compute; `result` waits for it."""
-
-    number: int
-    learning_rate: float
-    figures: Tensor  # (6 + signals,) in the order in which `result` reads them
-
-    def result(self) -> UpdateResult:
-        """Read the figures from the device, in one copy."""
-        loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.figures.tolist()
-        return UpdateResult(
-            self.number,
-            loss,
-            plain_loss,
-            int(source_tokens),
-            int(target_tokens),
-            self.learning_rate,
-            norm,
-            combined_signal(*flags),
-            bool(wanted),
-        )
+Forward = Callable[..., Tensor]  # of source, target input and, with SimCut, the kept embeddings
 
 
 class Updater:
@@ -94,13 +50,15 @@ class Updater:
             eps=recipe.train.adam_epsilon,
             fused=True,
         )
+        self.average = MovingAverage(self._parameters, self.optimizer, recipe.train.moving_average)
         self._sum_type = sum_type(device)
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
         splits = device.type == "cpu" and workers.is_alone and not recipe.train.compile
         self.threads = ThreadPool() if splits else ThreadPool(1)
         # Blocks of logits pay in a CPU's cache. torch.compile and DistributedDataParallel wrap
         # `forward`, which returns whole logits.
-        self.works_in_blocks = splits and not recipe.train.r_drop
+        self.works_in_blocks = splits and recipe.train.passes == 1
+        self._agreement = agreement_of(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
@@ -162,10 +120,11 @@ class Updater:
         # Adam's fused form leaves weights and moments as they are if this is 1, without a read.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
         self.optimizer.found_inf = skip  # type: ignore[attr-defined] # its fused form reads it
-        rate = self.learning_rate(number)
+        rate = learning_rate(self._recipe, number)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
+        self.average.add(number)
         self.optimizer.zero_grad()
         return StartedUpdate(number, rate, figures)
 
@@ -239,21 +198,34 @@ class Updater:
 
     def _whole_loss(self, batch: Batch) -> LossSums:
         """Return the summed losses of a batch from its logits."""
-        settings = self._settings
-        passes = 2 if settings.r_drop else 1
-        inputs = (each.repeat(passes, 1) for each in (batch.source, batch.target_input))
+        smoothing = self._settings.label_smoothing
         with self.autocast():
-            logits = self._forward(*inputs).flatten(0, 1)
+            logits = self._forward(*self._inputs(batch)).flatten(0, 1)
         labels = batch.labels.flatten()
-        if settings.r_drop:
-            return r_drop_loss(logits, labels, settings.label_smoothing, PAD, settings.r_drop)
-        return smoothed_loss(logits, labels, settings.label_smoothing, PAD)
+        if self._agreement is not None:
+            return agreement_loss(logits, labels, smoothing, PAD, self._agreement)
+        return smoothed_loss(logits, labels, smoothing, PAD)
+
+    def _inputs(self, batch: Batch) -> list[Tensor]:
+        """Return the arguments of `Transformer.forward`, each pair once for each pass.
+
+        SimCut cuts embeddings in the second pass only.
+        """
+        ids, settings = [batch.source, batch.target_input], self._settings
+        if settings.passes == 1:
+            return ids
+        twice = [torch.cat([each, each]) for each in ids]
+        if not settings.simcut:
+            return twice
+        kept = [keep_mask(each.shape, settings.simcut_cutoff, each.device) for each in ids]
+        return [*twice, *(torch.cat([torch.ones_like(each), each]) for each in kept)]
 
     def try_batch(self, batch: Batch) -> None:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""
         moments = []
         if not self.optimizer.state:  # Adam allocates its moments at the first update
-            moments = [torch.empty_like(each) for each in self._parameters for _ in range(2)]
+            count = self._settings.moments
+            moments = [torch.empty_like(each) for each in self._parameters for _ in range(count)]
         try:
             self.rehearse(batch)
         finally:
@@ -279,16 +251,16 @@ class Updater:
             return self._wrapped.no_sync()
         return nullcontext()
 
-    def learning_rate(self, number: int) -> float:
-        """Return the learning rate of an update: equation 3 times `train.learning_rate_scale`."""
-        rate = inverse_sqrt(
-            number, d_model=self._recipe.model.d_model, warmup=self._settings.warmup_updates
-        )
-        return self._settings.learning_rate_scale * rate
-
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context that sets the precision of matrix products."""
         if self.precision == "bf16":
             # No cache: each weight is cast once a pass anyway, and threads would share the cache.
             return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         return nullcontext()
+
+
+def agreement_of(settings: TrainSettings) -> Agreement | None:
+    """Return how the two passes over a batch must agree; None if there is one pass."""
+    if settings.simcut:
+        return simcut(settings.simcut)
+    return r_drop(settings.r_drop) if settings.r_drop else None

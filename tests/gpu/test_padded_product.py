@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from nmt.config import ModelSettings
+from nmt.kernels.agreement import agreement_loss, r_drop
 from nmt.kernels.loss import smoothed_loss
-from nmt.kernels.r_drop import r_drop_loss
 from nmt.model.transformer import Transformer
 from nmt.text.tokenizer import PAD
 from tests.gpu.conftest import Place, worst_share
@@ -26,7 +26,7 @@ def loss(logits: Tensor, name: str) -> Tensor:
     labels = torch.randint(0, VOCABULARY, (B * T,), generator=torch.Generator().manual_seed(1))
     flat, labels = logits.flatten(0, 1), labels.to(logits.device)
     if name == "R-Drop":
-        return r_drop_loss(flat, labels[: B * T // 2], 0.1, PAD, 5.0).smoothed
+        return agreement_loss(flat, labels[: B * T // 2], 0.1, PAD, r_drop(5)).smoothed
     return smoothed_loss(flat, labels, 0.1, PAD).smoothed
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from nmt.kernels import padded_product
+from nmt.kernels.agreement import agreement_loss, r_drop
 from nmt.kernels.loss import reference_loss, smoothed_loss
 from nmt.kernels.padded_product import padded_linear
-from nmt.kernels.r_drop import r_drop_loss
 
 PAD = 0
 B, T, WIDTH, V = 4, 5, 16, 70  # 70 tokens are padded to 128
@@ -22,7 +22,9 @@ Loss = Callable[[Tensor], Tensor]
 
 LOSSES: dict[str, Loss] = {
     "fused": lambda z: smoothed_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,
-    "R-Drop": lambda z: r_drop_loss(z.flatten(0, 1), LABELS[: B // 2].flatten(), 0.1, PAD, 5)[0],
+    "R-Drop": lambda z: agreement_loss(
+        z.flatten(0, 1), LABELS[: B // 2].flatten(), 0.1, PAD, r_drop(5)
+    )[0],
     "reference": lambda z: reference_loss(z.flatten(0, 1), LABELS.flatten(), 0.1, PAD).smoothed,
     "sum": lambda z: z.sum(),
     "a part": lambda z: z[1:3, ::2, :9].square().sum(),

@@ -10,6 +10,7 @@ from nmt.config import (
     ModelSettings,
     Recipe,
     TextFiles,
+    TrainSettings,
     declared_settings,
 )
 from nmt.errors import NmtError, UsageError
@@ -139,7 +140,8 @@ def test_the_size_of_a_vocabulary_counts_only_if_it_is_not_an_upper_limit() -> N
     bpe = read_recipe("pocket", {"tokenizer.vocab_size": 1_000_000})
     characters = with_settings(bpe, {"tokenizer.kind": "char"})
     assert least_parameters(bpe) - least_parameters(characters) == 999_999 * bpe.model.d_model
-    assert training_bytes(1000) == 4 * 4 * 1000
+    assert training_bytes(1000, TrainSettings()) == 4 * 4 * 1000
+    assert training_bytes(1000, TrainSettings(moving_average=0.9)) == 5 * 4 * 1000
 
 
 def test_what_touches_no_weight_may_change_when_a_run_is_resumed() -> None:

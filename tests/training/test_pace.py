@@ -25,7 +25,8 @@ from nmt.training.feed import Feed
 from nmt.training.pace import CPU, GPU, Pace, pace_of
 from nmt.training.progress import Progress
 from nmt.training.same_folder import SameFolder
-from nmt.training.updates import StartedUpdate, Updater
+from nmt.training.update_result import StartedUpdate
+from nmt.training.updates import Updater
 from tests.conftest import Run
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import assert_same, read_metrics, worker_processes

@@ -2,7 +2,9 @@
 
 import pytest
 
-from nmt.training.schedule import inverse_sqrt
+from nmt.config import Recipe
+from nmt.recipe import with_settings
+from nmt.training.schedule import cooldown, inverse_sqrt, learning_rate
 
 
 def test_hand_computed_rates() -> None:
@@ -17,3 +19,18 @@ def test_rises_linearly_then_falls_with_the_square_root() -> None:
     assert rates[50] == pytest.approx(50 * rates[1])
     assert max(rates.values()) == rates[100]
     assert rates[400] == pytest.approx(rates[100] / 2)
+
+
+def test_a_cooldown_falls_in_equal_steps_to_zero() -> None:
+    """Of 10 updates, the last 3 have three quarters, a half and a quarter of the rate."""
+    factors = [cooldown(update, last=10, length=3) for update in range(6, 12)]
+    assert factors == pytest.approx([1, 1, 0.75, 0.5, 0.25, 0])
+    assert cooldown(10, last=10, length=0) == 1
+
+
+def test_a_recipe_multiplies_scale_and_cooldown() -> None:
+    settings = {"train.max_updates": 8000, "train.learning_rate_scale": 2.0}
+    recipe = with_settings(Recipe("cooled"), settings | {"train.cooldown_updates": 4000})
+    assert learning_rate(recipe, 4000) == pytest.approx(2 * 6.98771e-04, rel=1e-5)
+    half = 2000.5 / 4001  # about half of the cooldown is over
+    assert learning_rate(recipe, 6000) == pytest.approx(2 * 512**-0.5 * 6000**-0.5 * half, rel=1e-3)

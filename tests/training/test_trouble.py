@@ -61,7 +61,7 @@ def test_metrics_on_a_full_disk_are_an_error(nmt: Run, tiny: Path) -> None:
 
 def break_weights(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
     """Train at a rate that no setting allows."""
-    monkeypatch.setattr("nmt.training.updates.inverse_sqrt", lambda *_, **__: rate)
+    monkeypatch.setattr("nmt.training.schedule.inverse_sqrt", lambda *_, **__: rate)
 
 
 def test_a_dev_set_without_a_finite_loss_scores_nothing(

@@ -12,7 +12,6 @@ from nmt.training.cost import (
 )
 
 FLOAT_BYTES = 4
-ADAM_MOMENTS = 2
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def flops_of(recipe: Recipe, vocab_size: int, length: int) -> Flops:
         work = Workload.from_equal_lengths(source, target, length)
         return forward_flops(recipe.model, vocab_size, work)
 
-    passes = TRAINING_PASSES * (2 if train.r_drop else 1)  # R-Drop computes each batch twice
+    passes = TRAINING_PASSES * train.passes
     update = passes * forward(train.batch_source_tokens, train.batch_target_tokens)
     return Flops(forward(1, 0), forward(0, 1), update, update * train.max_updates, length)
 
@@ -61,10 +60,10 @@ def memory_of(recipe: Recipe, vocab_size: int, length: int) -> Memory:
     tokens = min(train.batch_source_tokens, train.batch_target_tokens)
     if train.micro_batch_tokens:
         tokens = min(tokens, train.micro_batch_tokens)
-    pairs = max(1.0, tokens / length) * (2 if train.r_drop else 1)
+    pairs = max(1.0, tokens / length) * train.passes
     bf16 = train.precision == "bf16"
     weights = FLOAT_BYTES * count_parameters(recipe.model, vocab_size)
     activations = activation_bytes(recipe.model, vocab_size, pairs, length, length, bf16=bf16)
     if bf16:  # a product keeps its bf16 copy of the weights for the backward pass
         activations += weights / 2
-    return Memory(weights, weights, ADAM_MOMENTS * weights, activations, tokens)
+    return Memory(weights, weights, train.moments * weights, activations, tokens)

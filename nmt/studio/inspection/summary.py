@@ -140,7 +140,7 @@ def architecture_lines(inspection: Inspection) -> list[str]:
 def flops_lines(flops: Flops, recipe: Recipe) -> list[str]:
     """Return the operations, with the sentence length and the batch that they assume."""
     train = recipe.train
-    passes = "two passes and backward" if train.r_drop else "forward and backward"
+    passes = "two passes and backward" if train.passes == 2 else "forward and backward"
     batch = f"{train.batch_source_tokens:,} + {train.batch_target_tokens:,} tokens"
     return [
         f"floating-point operations of matrix products, for sentences of {flops.length} tokens",
