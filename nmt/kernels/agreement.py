@@ -54,51 +54,59 @@ def reference_agreement(
     return LossSums(torch.as_tensor(smoothed + divergence), torch.as_tensor(plain))
 
 
-class _FusedAgreement(torch.autograd.Function):
-    """Compute loss and gradient in one pass, while a chunk of logits is in the cache.
+def overwrite_by_agreement(
+    logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, weights: Agreement
+) -> Tensor:
+    """Overwrite logits (2, N, V) by their gradient, chunk by chunk in the cache; labels (N, 1).
 
-    The gradient overwrites the logits.
+    Returns the sums of the smoothed and of the plain loss.
     """
+    N, V = logits.shape[1:]
+    kind = at_least_float32(logits)
+    sums = torch.zeros(2, device=logits.device, dtype=sum_type(logits.device))
+    # For each pass, (2, 1, 1): the weights of its loss and of its divergence from the other.
+    of_loss, of_divergence = (
+        torch.tensor(each, device=logits.device, dtype=kind)[:, None, None] for each in weights
+    )
+    rows = chunk_rows(logits, bytes_per_logit=8)  # both passes
+    for begin in range(0, N, rows):
+        part = slice(begin, begin + rows)
+        label = labels[part].expand(2, -1, -1)
+        real = (label != pad_id).to(kind)
+        log_p = logits[:, part].to(kind).log_softmax(-1)  # (2, rows, V)
+        p = log_p.exp()
+        weight = of_loss * real
+        picked = -log_p.gather(-1, label) * weight
+        uniform = -log_p.mean(-1, keepdim=True) * weight
+        # KL divergence of each pass from the other, (2, rows, 1); log_p becomes the difference.
+        log_p -= log_p.flip(0)
+        divergence = (p * log_p).sum(-1, keepdim=True)
+        sums[1] += picked.sum()
+        sums[0] += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
+        sums[0] += (of_divergence * divergence * real).sum()
+        # With q the smoothed target, r = p_1 / p_2, w the weights of the losses, and a and b those
+        # of KL_1 = KL(P1 || P2) and of KL(P2 || P1):
+        # d loss / d z_1 = w_1 (p_1 - q) + a p_1 (log r - KL_1) + b (p_1 - p_2)
+        z = log_p.sub_(divergence).mul_(p).mul_(of_divergence)
+        z.addcmul_(p, of_loss + of_divergence.flip(0))
+        z.addcmul_(p.flip(0), of_divergence.flip(0), value=-1)
+        z.sub_(of_loss * (smoothing / V))
+        z.scatter_add_(-1, label, (smoothing - 1) * of_loss.expand_as(real))
+        logits[:, part] = z.mul_(real)
+    return sums
+
+
+class _FusedAgreement(torch.autograd.Function):
+    """Compute loss and gradient in one pass. The gradient overwrites the logits."""
 
     @staticmethod
     def forward(
         ctx: Any, logits: Tensor, labels: Tensor, smoothing: float, pad_id: int, weights: Agreement
     ) -> tuple[Tensor, Tensor]:
-        N, V = len(labels), logits.shape[-1]
-        kind = at_least_float32(logits)
-        gradient = logits.detach().view(2, N, V)  # shares memory: the logits are overwritten
-        sums = torch.zeros(2, device=logits.device, dtype=sum_type(logits.device))
-        # For each pass, (2, 1, 1): the weights of its loss and of its divergence from the other.
-        of_loss, of_divergence = (
-            torch.tensor(each, device=logits.device, dtype=kind)[:, None, None] for each in weights
-        )
-        rows = chunk_rows(logits, bytes_per_logit=8)  # both passes
-        for begin in range(0, N, rows):
-            part = slice(begin, begin + rows)
-            label = labels[part, None].expand(2, -1, -1)
-            real = (label != pad_id).to(kind)
-            log_p = gradient[:, part].to(kind).log_softmax(-1)  # (2, rows, V)
-            p = log_p.exp()
-            weight = of_loss * real
-            picked = -log_p.gather(-1, label) * weight
-            uniform = -log_p.mean(-1, keepdim=True) * weight
-            # KL divergence of each pass from the other, (2, rows, 1); log_p becomes the difference.
-            log_p -= log_p.flip(0)
-            divergence = (p * log_p).sum(-1, keepdim=True)
-            sums[1] += picked.sum()
-            sums[0] += (1 - smoothing) * picked.sum() + smoothing * uniform.sum()
-            sums[0] += (of_divergence * divergence * real).sum()
-            # With q the smoothed target, r = p_1 / p_2, w the weights of the losses, and a and b
-            # those of KL_1 = KL(P1 || P2) and of KL(P2 || P1):
-            # d loss / d z_1 = w_1 (p_1 - q) + a p_1 (log r - KL_1) + b (p_1 - p_2)
-            z = log_p.sub_(divergence).mul_(p).mul_(of_divergence)
-            z.addcmul_(p, of_loss + of_divergence.flip(0))
-            z.addcmul_(p.flip(0), of_divergence.flip(0), value=-1)
-            z.sub_(of_loss * (smoothing / V))
-            z.scatter_add_(-1, label, (smoothing - 1) * of_loss.expand_as(real))
-            gradient[:, part] = z.mul_(real)
-        ctx.gradient = gradient.view_as(logits)
-        smoothed, plain = sums.to(kind)
+        ctx.gradient = logits.detach()  # shares memory: the logits are overwritten
+        passes = ctx.gradient.view(2, len(labels), -1)
+        sums = overwrite_by_agreement(passes, labels[:, None], smoothing, pad_id, weights)
+        smoothed, plain = sums.to(at_least_float32(logits))
         ctx.mark_non_differentiable(plain)
         return smoothed, plain
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
+from nmt.kernels.agreement import Agreement, overwrite_by_agreement, reference_agreement
 from nmt.kernels.loss import LossSums, at_least_float32, chunk_rows, reference_loss, sum_type
 from nmt.kernels.padded_product import cast
 
@@ -27,13 +28,18 @@ def reference_projected_loss(
     smoothing: float,
     pad_id: int,
     bias: Tensor | None = None,
+    agreement: Agreement | None = None,
 ) -> LossSums:
     """Compute the loss of hidden (N, d), a weight (V, d) and labels (N,); the plain reference.
 
-    bias: (V,), or None if the logits have none.
+    bias: (V,), or None if the logits have none. agreement: how two passes must agree; hidden is
+    then (2N, d), the second pass below the first. None if there is one pass.
     """
     logits = linear(hidden, weight, bias)
-    return reference_loss(logits.to(at_least_float32(logits)), labels, smoothing, pad_id)
+    logits = logits.to(at_least_float32(logits))
+    if agreement is not None:
+        return reference_agreement(logits, labels, smoothing, pad_id, agreement)
+    return reference_loss(logits, labels, smoothing, pad_id)
 
 
 class _ProjectedLoss(torch.autograd.Function):
@@ -48,8 +54,13 @@ class _ProjectedLoss(torch.autograd.Function):
         smoothing: float,
         pad_id: int,
         bias: Tensor | None,
+        agreement: Agreement | None,
     ) -> tuple[Tensor, Tensor]:
+        passes = 1 if agreement is None else 2
+        block_rows = passes * max(1, BLOCK_ROWS // passes)
         real = (labels != pad_id).nonzero()[:, 0]  # (M,): padding needs no products
+        if passes == 2:
+            real = rows_of_both(real, len(labels), block_rows)
         x, matrix = cast(hidden)[real], cast(weight)
         sums = torch.zeros(2, dtype=sum_type(x.device))
         x_gradient = torch.empty_like(x)
@@ -57,11 +68,17 @@ class _ProjectedLoss(torch.autograd.Function):
         shift = None if bias is None else cast(bias)
         bias_gradient = None if bias is None else torch.zeros_like(bias)
         product = torch.empty_like(matrix)  # all blocks use it: fresh memory takes time
-        block = x.new_empty(min(BLOCK_ROWS, len(x)), len(weight))
-        parts = (each.split(BLOCK_ROWS) for each in (x, labels[real, None], x_gradient))
+        block = x.new_empty(min(block_rows, len(x)), len(weight))
+        label_of = labels.repeat(passes)[real, None]
+        parts = (each.split(block_rows) for each in (x, label_of, x_gradient))
         for rows, label, rows_gradient in zip(*parts, strict=True):
             logits = product_with_bias(rows, matrix, shift, block[: len(rows)])
-            sums += overwrite_by_gradient(logits, label, smoothing)
+            if agreement is None:
+                sums += overwrite_by_gradient(logits, label, smoothing)
+            else:
+                half = len(rows) // 2
+                both = logits.view(2, half, len(weight))
+                sums += overwrite_by_agreement(both, label[:half], smoothing, pad_id, agreement)
             if bias_gradient is not None:
                 bias_gradient += logits.sum(0, dtype=bias_gradient.dtype)
             torch.mm(logits, matrix, out=rows_gradient)
@@ -77,13 +94,22 @@ class _ProjectedLoss(torch.autograd.Function):
     @once_differentiable
     def backward(
         ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor, None, None, None, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, None, None, None, Tensor | None, None]:
         hidden, weight, bias = ctx.gradients
         if gradients[0] != 1:
             for each in (hidden, weight, bias):
                 if each is not None:
                     each.mul_(gradients[0])
-        return hidden, weight, None, None, None, bias
+        return hidden, weight, None, None, None, bias, None
+
+
+def rows_of_both(positions: Tensor, count: int, block_rows: int) -> Tensor:
+    """Return the rows of positions (M,) in both of two passes over `count` positions, (2M,).
+
+    Each block of rows has those of the first pass and then the same positions of the second.
+    """
+    blocks = positions.split(block_rows // 2)
+    return torch.cat([rows for block in blocks for rows in (block, block + count)])
 
 
 def product_with_bias(rows: Tensor, matrix: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
@@ -128,10 +154,11 @@ def projected_loss(
     smoothing: float,
     pad_id: int,
     bias: Tensor | None = None,
+    agreement: Agreement | None = None,
 ) -> LossSums:
     """Compute `reference_projected_loss` fast for training on a CPU.
 
     Backward may be called once. Under autocast, products have its data type, as in `linear`.
     """
     apply: Callable[..., Any] = _ProjectedLoss.apply  # before torch 2.15 it has no types
-    return LossSums(*apply(hidden, weight, labels, smoothing, pad_id, bias))
+    return LossSums(*apply(hidden, weight, labels, smoothing, pad_id, bias, agreement))

@@ -23,7 +23,7 @@ class MovingAverage:
         self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, decay: float
     ) -> None:
         """Prepare to average; `decay` is `train.moving_average`, 0 for no average."""
-        self._parameters = parameters
+        self._parameters = [*parameters]
         self._optimizer = optimizer
         self._decay = decay
 

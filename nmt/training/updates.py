@@ -57,7 +57,7 @@ class Updater:
         self.threads = ThreadPool() if splits else ThreadPool(1)
         # Blocks of logits pay in a CPU's cache. torch.compile and DistributedDataParallel wrap
         # `forward`, which returns whole logits.
-        self.works_in_blocks = splits and recipe.train.passes == 1
+        self.works_in_blocks = splits
         self._agreement = agreement_of(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
@@ -192,9 +192,10 @@ class Updater:
         """Return the summed losses of a batch, whose logits are never stored as a whole."""
         network, smoothing = self._network, self._settings.label_smoothing
         with self.autocast():
-            hidden = network.hidden(batch.source, batch.target_input).flatten(0, 1)
+            hidden = network.hidden(*self._inputs(batch)).flatten(0, 1)
             matrix, bias = network.embeddings.softmax_weight, network.embeddings.softmax_bias
-            return projected_loss(hidden, matrix, batch.labels.flatten(), smoothing, PAD, bias)
+            labels = batch.labels.flatten()
+            return projected_loss(hidden, matrix, labels, smoothing, PAD, bias, self._agreement)
 
     def _whole_loss(self, batch: Batch) -> LossSums:
         """Return the summed losses of a batch from its logits."""

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from nmt.kernels import loss, projected_loss
+from nmt.kernels.agreement import Agreement, r_drop, simcut
 from nmt.kernels.projected_loss import reference_projected_loss
 
 PAD = 0
@@ -80,6 +81,35 @@ def test_bf16_is_as_exact_as_separate_products(has_bias: bool) -> None:
     ):
         error, allowed = ((each - expected).norm() for each in (found, other))
         assert error <= 1.5 * allowed + 1e-3 * expected.norm()
+
+
+@pytest.mark.parametrize("agreement", [r_drop(5.0), simcut(3.0)])
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize(("block", "chunk"), [(1, 1), (3, 200), (4, 300), (512, 1 << 20)])
+def test_two_passes_equal_the_reference(
+    agreement: Agreement, has_bias: bool, block: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
+    monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
+    found, expected = [], []
+    for function, results in (
+        (projected_loss.projected_loss, found),
+        (reference_projected_loss, expected),
+    ):
+        hidden, *others = leaves = inputs(torch.float64, has_bias=has_bias)
+        twice = torch.cat([hidden, hidden.flip(0)])
+        weight, bias = others if has_bias else (*others, None)
+        sums = function(twice, weight, LABELS, 0.1, PAD, bias, agreement)
+        gradients = torch.autograd.grad(sums.smoothed * 3, leaves)
+        results += [sums.smoothed.detach(), sums.plain, *gradients]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_two_passes_over_nothing_have_no_loss() -> None:
+    hidden, weight = torch.randn(8, 8, requires_grad=True), inputs()[1]
+    labels = torch.full((4,), PAD)
+    sums = projected_loss.projected_loss(hidden, weight, labels, 0.1, PAD, None, simcut(3.0))
+    assert sums.smoothed.item() == sums.plain.item() == 0
 
 
 def test_padding_gives_no_gradient() -> None:
