@@ -44,14 +44,14 @@ class Memory:
 
     weights: float
     gradients: float
-    adam_moments: float
+    moments: float  # Adam's, and the moving average
     activations: float  # an estimate: see nmt.training.cost
     tokens: float  # a side, whose activations are held
 
     @property
     def total(self) -> float:
         """Return the sum of all parts."""
-        return self.weights + self.gradients + self.adam_moments + self.activations
+        return self.weights + self.gradients + self.moments + self.activations
 
 
 def memory_of(recipe: Recipe, vocab_size: int, length: int) -> Memory:

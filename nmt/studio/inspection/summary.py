@@ -154,11 +154,12 @@ def flops_lines(flops: Flops, recipe: Recipe) -> list[str]:
 def memory_lines(memory: Memory, recipe: Recipe) -> list[str]:
     """Return the memory of training by part."""
     tokens = f"{memory.tokens:,.0f} + {memory.tokens:,.0f} tokens"
+    average = ", moving average" if recipe.train.moving_average else ""
     return [
         f"memory of training with train.precision = {recipe.train.precision}",
         f"  {si(memory.weights):>6}B  weights",
         f"  {si(memory.gradients):>6}B  gradients",
-        f"  {si(memory.adam_moments):>6}B  Adam's moments",
+        f"  {si(memory.moments):>6}B  Adam's moments{average}",
         f"  {si(memory.activations):>6}B  activations of {tokens}, an estimate",
         f"  {si(memory.total):>6}B  total",
     ]

@@ -38,8 +38,9 @@ def test_hand_worked_operations_of_base() -> None:
     assert flops.training_run == 100_000 * flops.training_per_update
 
 
-def test_r_drop_takes_twice_the_operations_and_activations() -> None:
-    (flops, memory), (twice, more) = costs(), costs("train.r_drop=5")
+@pytest.mark.parametrize("setting", ["train.r_drop=5", "train.simcut=3"])
+def test_two_passes_take_twice_the_operations_and_activations(setting: str) -> None:
+    (flops, memory), (twice, more) = costs(), costs(setting)
     assert twice.training_run == 2 * flops.training_run
     assert twice.forward_per_source_token == flops.forward_per_source_token
     assert more.activations == 2 * memory.activations
@@ -50,14 +51,15 @@ def test_hand_worked_memory_of_base() -> None:
     """Weights, gradients and Adam's two moments have four bytes a parameter each."""
     _, memory = costs()
     assert memory.weights == memory.gradients == 4 * 63_045_632
-    assert memory.adam_moments == 8 * 63_045_632
+    assert memory.moments == 8 * 63_045_632
     assert memory.total == 16 * 63_045_632 + memory.activations
 
 
-def test_weights_and_moments_are_those_of_a_real_training() -> None:
+@pytest.mark.parametrize("average", ["train.moving_average=0", "train.moving_average=0.99"])
+def test_weights_and_moments_are_those_of_a_real_training(average: str) -> None:
     """Both are float32 even if products are in bf16. Adam's step counts are not included."""
     small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
-    recipe = override(Recipe("small"), [*small, "train.precision=bf16"])
+    recipe = override(Recipe("small"), [*small, "train.precision=bf16", average])
     network = Transformer(recipe.model, 30, PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()
@@ -66,7 +68,7 @@ def test_weights_and_moments_are_those_of_a_real_training() -> None:
     assert memory.weights == sum(each.nbytes for each in network.parameters())
     states = [state.values() for state in updater.optimizer.state.values()]
     moments = [each for state in states for each in state if each.dim()]
-    assert memory.adam_moments == sum(each.nbytes for each in moments)
+    assert memory.moments == sum(each.nbytes for each in moments)
 
 
 def test_micro_batches_and_bf16_need_less() -> None:
