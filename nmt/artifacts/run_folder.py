@@ -82,7 +82,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """Path of the average of the last checkpoints, the default model of `nmt translate`."""
+        """Path of the final, averaged model, the default model of `nmt translate`."""
         return self.path / "model.safetensors"
 
     @property

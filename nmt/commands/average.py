@@ -24,7 +24,8 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     """Average the weights of checkpoints into one model (section 6.1 of the paper).
 
     RUN is a run folder. By default, the last checkpoints are averaged, as many as the recipe's
-    train.average_checkpoints.
+    train.average_checkpoints. With train.moving_average, the run has an average already; name the
+    checkpoints and --output to make another one.
 
     \b
     Example:
@@ -34,8 +35,10 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
         raise UsageError("--last and --updates exclude each other; give one of them")
     wanted = parse_updates(updates) if updates else ()
     folder = RunFolder(run)
-    folder.load_recipe()  # a folder that is no run is reported before PyTorch is imported
+    recipe = folder.load_recipe()  # a folder that is no run is reported before torch is imported
     path = output or folder.model
+    if recipe.train.moving_average and path == folder.model and (last or updates):
+        raise UsageError(f"{path} is the run's moving average; name another file with --output")
     # The run's own model is always replaced: it is an average of the same checkpoints.
     check_output(path, "average", own=folder.model)
 

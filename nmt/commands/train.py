@@ -82,8 +82,8 @@ def command(
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
     whose corpus is included. The corpus is prepared if needed. The run folder receives the
-    checkpoints, the best model (best.safetensors), the average of the last checkpoints
-    (model.safetensors), the metrics and a report.
+    checkpoints, the best model (best.safetensors), the final model (model.safetensors, the average
+    of the last checkpoints), the metrics and a report.
 
     SOURCE and TARGET are two aligned files; one TSV file has both. First, the text is checked as by
     `nmt check`; an error ends the command. Then dev and test sets are held out and a recipe is

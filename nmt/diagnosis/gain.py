@@ -23,6 +23,8 @@ def expected_gain(training: Training) -> Iterator[Finding]:
     the real scores: half were off by at most 0.7 BLEU, and 22 were right about whether
     `NOTABLE_GAIN` was to come.
     """
+    if training.recipe.train.cooldown_updates:
+        return  # scores rise while the learning rate falls; nothing follows for more updates
     scored = training.scored[-FITTED:]
     if len(scored) < FITTED or training.best is None:
         return

@@ -64,8 +64,9 @@ def average_checkpoints(
     elif not updates:
         if run.load_recipe().train.moving_average:
             raise NmtError(
-                f"{run.path} has a moving average of its weights instead, {run.model}; to average"
-                " checkpoints, name them with --last or --updates"
+                f"{run.path} keeps a moving average of its weights, which `nmt train` writes as"
+                f" {run.model} at its end; to average checkpoints instead, name them with --last or"
+                " --updates, and a file with --output"
             )
         updates = averaged_updates(run, run.load_recipe(), last=max(available, default=0))
     missing = sorted({*updates} - {*available})

@@ -144,7 +144,8 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
 
     These are the newest checkpoints that were due, and `last` itself. A checkpoint that a signal
     caused between two of them is left out, so that an interrupted run has the same average as an
-    uninterrupted one. With `train.moving_average`, it is `last` alone: its state has the average.
+    uninterrupted one. With `train.moving_average`, only `last` counts, whose
+    state has the average.
     """
     included = [
         update

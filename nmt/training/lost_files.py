@@ -163,13 +163,16 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify
     from nmt.training.checkpoint_manifest import WEIGHTS  # PyTorch: `nmt prepare` needs none
     from nmt.training.checkpoints import verify, weights_path
 
-    weights = weights_path(run, update)
+    weights, again = weights_path(run, update), "is written again when a validation is better"
+    if recipe.train.moving_average:  # checkpoints have other weights than the best model
+        notify(f"{run.best} is missing; it {again} than all earlier ones")
+        return
     try:
         verify(run, update, (WEIGHTS,))
     except NmtError:
         notify(
             f"{run.best} is missing, and so is an intact checkpoint of its update {update:,}; it"
-            " is written again when a validation is better than all earlier ones"
+            f" {again} than all earlier ones"
         )
         return
     with atomic_path(run.best) as partial:

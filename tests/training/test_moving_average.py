@@ -92,5 +92,20 @@ def test_checkpoints_are_averaged_only_when_named(nmt: Run, tiny: Path) -> None:
     assert nmt("train", tiny, "--run", "run", *MOVING).code == 0
     ended = nmt("average", "run", "--output", "mean.safetensors")
     assert ended.code == 1
-    assert "run has a moving average of its weights instead, run/model.safetensors" in ended.err
+    assert "run keeps a moving average of its weights" in ended.err
+    own = Path("run/model.safetensors").read_bytes()
+    ended = nmt("average", "run", "--last", "2")
+    assert ended.code == 2
+    assert "is the run's moving average; name another file with --output" in ended.err
     assert nmt("average", "run", "--output", "mean.safetensors", "--last", "2").code == 0
+    assert Path("run/model.safetensors").read_bytes() == own
+
+
+def test_a_lost_best_model_is_not_replaced_by_other_weights(nmt: Run, tiny: Path) -> None:
+    """The checkpoint of its update has the weights that are not averaged."""
+    saved = ("--set", "train.checkpoint_updates=6", "--set", "train.average_checkpoints=12")
+    assert nmt("train", tiny, "--run", "run", *MOVING, *saved).code == 0
+    Path("run/best.safetensors").unlink()
+    ended = nmt("train", tiny, "--run", "run", *MOVING, *saved)
+    assert "best.safetensors is missing; it is written again when a validation is" in ended.err
+    assert not Path("run/best.safetensors").exists()

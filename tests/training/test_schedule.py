@@ -3,7 +3,8 @@
 import pytest
 
 from nmt.config import Recipe
-from nmt.recipe import with_settings
+from nmt.errors import NmtError
+from nmt.recipe import check_recipe, with_settings
 from nmt.training.schedule import cooldown, inverse_sqrt, learning_rate
 
 
@@ -34,3 +35,11 @@ def test_a_recipe_multiplies_scale_and_cooldown() -> None:
     assert learning_rate(recipe, 4000) == pytest.approx(2 * 6.98771e-04, rel=1e-5)
     half = 2000.5 / 4001  # about half of the cooldown is over
     assert learning_rate(recipe, 6000) == pytest.approx(2 * 512**-0.5 * 6000**-0.5 * half, rel=1e-3)
+
+
+def test_a_cooldown_must_fit_after_the_warm_up() -> None:
+    settings = {"train.max_updates": 500, "train.warmup_updates": 400}
+    check_recipe(with_settings(Recipe("fits"), settings | {"train.cooldown_updates": 100}))
+    with pytest.raises(NmtError, match=r"leaves 100 updates .* set train.cooldown_updates to 100"):
+        with_settings(Recipe("long"), settings | {"train.cooldown_updates": 101})
+    check_recipe(with_settings(Recipe("short"), {"train.max_updates": 4}))  # no cooldown

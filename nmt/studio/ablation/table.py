@@ -46,7 +46,7 @@ def explanation(seeds: tuple[int, ...]) -> str:
         else ""
     )
     return (
-        "Figures are those of the average of each run's last checkpoints on the dev set; loss and"
+        "Figures are those of each run's final, averaged model on the dev set; loss and"
         f" perplexity are per token.{mean} Differences are from the base, over the seeds that both"
         f" have finished.{overlap} Minutes are those of updates, without validations."
     )

@@ -18,7 +18,7 @@ export function explain({ seeds }) {
   const overlap = many
     ? " ≈ marks a difference that seeds alone can make: the ranges of both overlap."
     : "";
-  return "Figures are those of the average of each run's last checkpoints on the dev set." + mean +
+  return "Figures are those of each run's final, averaged model on the dev set." + mean +
     ` Differences are from the base, over the seeds that both have finished.${overlap}`;
 }
 
