@@ -65,7 +65,6 @@ def check_together(recipe: Recipe) -> None:
             f" of tokenizer.kind={recipe.tokenizer.kind} are none or not known; set"
             " train.bpe_dropout to 0"
         )
-    check_schedule(recipe)
     if recipe.train.r_drop and recipe.train.simcut:
         raise NmtError(
             f"recipe {recipe.name}: train.r_drop and train.simcut are two ways to make two passes"
@@ -109,19 +108,6 @@ def check_guided_alignment(recipe: Recipe) -> None:
                 f"recipe {recipe.name}: train.guided_alignment does not work with"
                 " train.compile=true; set train.compile to false"
             )
-
-
-def check_schedule(recipe: Recipe) -> None:
-    """Raise NmtError if the cooldown begins before the learning rate has reached its peak."""
-    train = recipe.train
-    room = max(0, train.max_updates - train.warmup_updates)
-    if train.cooldown_updates > room:
-        raise NmtError(
-            f"recipe {recipe.name}: train.cooldown_updates is {train.cooldown_updates}, but"
-            f" train.max_updates={train.max_updates} leaves {room} updates after the warm-up of"
-            f" train.warmup_updates={train.warmup_updates}; set train.cooldown_updates to {room} or"
-            " less"
-        )
 
 
 def check_decode(recipe: Recipe) -> None:

@@ -6,11 +6,13 @@ from nmt.config import Recipe
 def learning_rate(recipe: Recipe, update: int) -> float:
     """Return the learning rate of an update, counted from 1.
 
-    This is equation 3 times `train.learning_rate_scale`, and times `cooldown`.
+    This is equation 3 times `train.learning_rate_scale`, and times `cooldown`, which begins after
+    the warm-up, also in a trial of a few updates.
     """
     train = recipe.train
+    length = min(train.cooldown_updates, max(0, train.max_updates - train.warmup_updates))
     rate = inverse_sqrt(update, d_model=recipe.model.d_model, warmup=train.warmup_updates)
-    factor = cooldown(update, last=train.max_updates, length=train.cooldown_updates)
+    factor = cooldown(update, last=train.max_updates, length=length)
     return train.learning_rate_scale * rate * factor
 
 

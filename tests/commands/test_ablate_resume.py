@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import Tensor
@@ -88,14 +89,9 @@ def test_other_runs_continue_when_one_diverges(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def loss(
-        hidden: Tensor,
-        weight: Tensor,
-        labels: Tensor,
-        smoothing: float,
-        pad_id: int,
-        bias: Tensor | None,
+        hidden: Tensor, weight: Tensor, labels: Tensor, smoothing: float, *others: Any
     ) -> LossSums:
-        sums = projected_loss(hidden, weight, labels, smoothing, pad_id, bias)
+        sums = projected_loss(hidden, weight, labels, smoothing, *others)
         return LossSums(sums.smoothed * (math.nan if smoothing == 0.3 else 1), sums.plain)
 
     monkeypatch.setattr("nmt.training.updates.projected_loss", loss)

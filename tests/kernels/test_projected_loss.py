@@ -91,15 +91,16 @@ def test_two_passes_equal_the_reference(
 ) -> None:
     monkeypatch.setattr(projected_loss, "BLOCK_ROWS", block)
     monkeypatch.setattr(loss, "CPU_CHUNK_BYTES", chunk)
-    found, expected = [], []
+    found: list[Tensor] = []
+    expected: list[Tensor] = []
     for function, results in (
         (projected_loss.projected_loss, found),
         (reference_projected_loss, expected),
     ):
         hidden, *others = leaves = inputs(torch.float64, has_bias=has_bias)
         twice = torch.cat([hidden, hidden.flip(0)])
-        weight, bias = others if has_bias else (*others, None)
-        sums = function(twice, weight, LABELS, 0.1, PAD, bias, agreement)
+        bias = others[1] if has_bias else None
+        sums = function(twice, others[0], LABELS, 0.1, PAD, bias, agreement)
         gradients = torch.autograd.grad(sums.smoothed * 3, leaves)
         results += [sums.smoothed.detach(), sums.plain, *gradients]
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -3,8 +3,7 @@
 import pytest
 
 from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.recipe import check_recipe, with_settings
+from nmt.recipe import with_settings
 from nmt.training.schedule import cooldown, inverse_sqrt, learning_rate
 
 
@@ -37,9 +36,14 @@ def test_a_recipe_multiplies_scale_and_cooldown() -> None:
     assert learning_rate(recipe, 6000) == pytest.approx(2 * 512**-0.5 * 6000**-0.5 * half, rel=1e-3)
 
 
-def test_a_cooldown_must_fit_after_the_warm_up() -> None:
+def test_a_cooldown_begins_after_the_warm_up() -> None:
+    """Of 500 updates, 400 of warm-up leave 100, so that the peak is reached."""
     settings = {"train.max_updates": 500, "train.warmup_updates": 400}
-    check_recipe(with_settings(Recipe("fits"), settings | {"train.cooldown_updates": 100}))
-    with pytest.raises(NmtError, match=r"leaves 100 updates .* set train.cooldown_updates to 100"):
-        with_settings(Recipe("long"), settings | {"train.cooldown_updates": 101})
-    check_recipe(with_settings(Recipe("short"), {"train.max_updates": 4}))  # no cooldown
+    plain, long, fitting = (
+        with_settings(Recipe("cooled"), settings | {"train.cooldown_updates": length})
+        for length in (0, 5000, 100)
+    )
+    assert learning_rate(long, 400) == learning_rate(plain, 400)
+    assert learning_rate(long, 450) == learning_rate(fitting, 450) < learning_rate(plain, 450)
+    short = with_settings(long, {"train.max_updates": 4})
+    assert learning_rate(short, 4) == learning_rate(plain, 4)
