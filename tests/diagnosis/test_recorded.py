@@ -15,7 +15,7 @@ from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord, score_measure
 from nmt.diagnosis.token_facts import TokenFacts
-from nmt.recipe import load_recipe
+from nmt.recipe import load_recipe, with_settings
 from tests.conftest import Run
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
@@ -73,6 +73,14 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
     assert found.severity == "note"
     assert "rose by about 15.3 per 1,000 updates, from 19.89" in found.seen
     assert found.change.endswith("`nmt train runs/mine --max-updates 3000`")
+
+
+def test_scores_that_a_cooldown_has_raised_promise_no_gain() -> None:
+    """The same scores with a falling learning rate say nothing about more updates."""
+    recipe = with_settings(load_recipe("multi30k_en_de"), {"train.cooldown_updates": 1000})
+    scores = {1000: 19.89, 1500: 29.20, 2000: 35.23}
+    records = [ValidationRecord("dev", update, score=score) for update, score in scores.items()]
+    assert not diagnose(Training.of(recipe, score_measure(recipe), records))
 
 
 @pytest.mark.slow

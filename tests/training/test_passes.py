@@ -36,7 +36,7 @@ def test_simcut_that_cuts_nothing_has_the_loss_of_one_pass(nmt: Run, tiny: Path)
 
 
 def test_a_training_with_simcut_resumes_bit_for_bit(nmt: Run, tiny: Path) -> None:
-    """What is cut depends on the seed and the update only."""
+    """Only the seed and the update decide what is cut."""
     simcut = ("--set", "train.simcut=3", "--set", "model.dropout=0.1")
     assert nmt("train", tiny, "--run", "whole", *simcut).code == 0
     assert nmt("train", tiny, "--run", "parts", *simcut, "--max-updates", 6).code == 0

@@ -22,7 +22,7 @@ def test_rises_linearly_then_falls_with_the_square_root() -> None:
 
 
 def test_a_cooldown_falls_in_equal_steps_to_zero() -> None:
-    """Of 10 updates, the last 3 have three quarters, a half and a quarter of the rate."""
+    """The last 3 of 10 updates have three quarters, a half and a quarter of the rate."""
     factors = [cooldown(update, last=10, length=3) for update in range(6, 12)]
     assert factors == pytest.approx([1, 1, 0.75, 0.5, 0.25, 0])
     assert cooldown(10, last=10, length=0) == 1
@@ -37,7 +37,7 @@ def test_a_recipe_multiplies_scale_and_cooldown() -> None:
 
 
 def test_a_cooldown_begins_after_the_warm_up() -> None:
-    """Of 500 updates, 400 of warm-up leave 100, so that the peak is reached."""
+    """A warm-up of 400 leaves 100 of 500 updates, so that the peak is reached."""
     settings = {"train.max_updates": 500, "train.warmup_updates": 400}
     plain, long, fitting = (
         with_settings(Recipe("cooled"), settings | {"train.cooldown_updates": length})
