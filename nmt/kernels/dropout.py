@@ -50,9 +50,9 @@ class Dropout(nn.Module):
 
 
 def keep_mask(shape: torch.Size, probability: float, device: torch.device) -> Tensor:
-    """Draw a mask: each element is 0 with the given probability, else 1; its sums are not scaled.
+    """Draw a mask: each element is 0 with the given probability, else 1.
 
-    On a CPU it draws as `Dropout` does.
+    Unlike dropout's, it does not scale what is kept. On a CPU it draws as `Dropout` does.
     """
     if device.type == "cpu":
         return dropout_mask(shape, probability, torch.float32).sign_()

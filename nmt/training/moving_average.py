@@ -31,7 +31,8 @@ class MovingAverage:
         """Count the weights after an update: average = d * average + (1 - d) * weights.
 
         In the first updates, d is less than the decay, (1 + update) / (10 + update), so that the
-        random weights of the beginning are soon forgotten.
+        random weights of the beginning are soon forgotten; TensorFlow's ExponentialMovingAverage
+        has the same rule.
         """
         if not self._decay:
             return

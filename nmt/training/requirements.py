@@ -33,10 +33,11 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
         return
     needed, free = disk_bytes(recipe), free_bytes(run.path)
     if free < needed:
+        fewer = "" if recipe.train.averaged == 1 else ", or lower train.average_checkpoints"
         raise NmtError(
             f"the checkpoints and models in {run.path} need {in_gigabytes(needed)}, but"
             f" {in_gigabytes(free)} are free; free some space, name a folder on another disk"
-            " (--run), or lower train.average_checkpoints"
+            f" (--run){fewer}"
         )
 
 

@@ -59,12 +59,12 @@ def test_without_translations_no_byte_changes(content: bytes, translates_all: bo
 def test_targets_of_version_1() -> None:
     made = shouted(read(OLD, GERMAN)).content
     state = 'state="needs-review-translation" state-qualifier="mt-suggestion"'
-    set_anew = 'state-qualifier="mt-suggestion" state="needs-review-translation"'
+    state_again = 'state-qualifier="mt-suggestion" state="needs-review-translation"'
     assert changed_lines(OLD, made) == [
         '<file target-language="de" original="shop.html" source-language="en" datatype="html">',
         f'<target {state}>WELCOME TO THE <g id="1" ctype="bold">GREEN SHOP</g></target>',
         f'<target {state}>BUY <x id="1" equiv-text="{{{{count}}}}"/> apples &amp; pears</target>',
-        f'<target {set_anew}><mrk mid="0" mtype="seg">ONE SENTENCE.</mrk> <mrk mid="1"'
+        f'<target {state_again}><mrk mid="0" mtype="seg">ONE SENTENCE.</mrk> <mrk mid="1"'
         ' mtype="seg">'
         '<bpt id="1">&lt;b&gt;</bpt>TWO<ept id="1">&lt;/b&gt;</ept> SENTENCES.</mrk></target>',
     ]
