@@ -83,7 +83,7 @@ def command(
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
     whose corpus is included. The corpus is prepared if needed. The run folder receives the
     checkpoints, the best model (best.safetensors), the final model (model.safetensors, the average
-    of the last checkpoints), the metrics and a report.
+    of the last checkpoints or a moving average), the metrics and a report.
 
     SOURCE and TARGET are two aligned files; one TSV file has both. First, the text is checked as by
     `nmt check`; an error ends the command. Then dev and test sets are held out and a recipe is

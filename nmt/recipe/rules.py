@@ -65,18 +65,28 @@ def check_together(recipe: Recipe) -> None:
             f" of tokenizer.kind={recipe.tokenizer.kind} are none or not known; set"
             " train.bpe_dropout to 0"
         )
-    if recipe.train.r_drop and recipe.train.simcut:
-        raise NmtError(
-            f"recipe {recipe.name}: train.r_drop and train.simcut are two ways to make two passes"
-            " agree; set one of them to 0"
-        )
     if recipe.train.augments and recipe.tokenizer.kind == "word":
         raise NmtError(
             f"recipe {recipe.name}: the settings train.augment_* change letters of words, which"
             " tokenizer.kind=word does not know; set them to 0, or tokenizer.kind to bpe"
         )
+    check_training(recipe)
     check_guided_alignment(recipe)
     check_tags(recipe)
+
+
+def check_training(recipe: Recipe) -> None:
+    """Raise NmtError if two training settings exclude each other."""
+    if recipe.train.r_drop and recipe.train.simcut:
+        raise NmtError(
+            f"recipe {recipe.name}: train.r_drop and train.simcut are two ways to make two passes"
+            " agree; set one of them to 0"
+        )
+    if recipe.train.patience and recipe.train.cooldown_updates:
+        raise NmtError(
+            f"recipe {recipe.name}: train.patience may end the training before the cooldown of"
+            " train.cooldown_updates, which gains most; set one of them to 0"
+        )
 
 
 def check_tags(recipe: Recipe) -> None:

@@ -209,6 +209,13 @@ def test_a_recipe_built_in_python_is_checked(recipe: Recipe, facts: str) -> None
     assert str(raised.value).startswith(facts)
 
 
+def test_patience_and_a_cooldown_exclude_each_other() -> None:
+    patient = with_settings(Recipe("x"), {"train.patience": 5})
+    check_recipe(patient)
+    with pytest.raises(NmtError, match="set one of them to 0"):
+        check_recipe(with_settings(patient, {"train.cooldown_updates": 9}))
+
+
 @pytest.mark.parametrize("text", ["3\nheads = 4", "3\n[decode]", "3, b = 4"])
 def test_a_value_on_the_command_line_holds_nothing_else(text: str) -> None:
     """Further lines were TOML too, and were dropped."""
