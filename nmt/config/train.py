@@ -28,8 +28,9 @@ class TrainSettings:
     )
     cooldown_updates: int = setting(
         0,
-        "last updates, in which the learning rate falls in equal steps to 0 (Haegele et al., 2024);"
-        " it counts back from max_updates, begins after the warm-up and needs patience=0",
+        "length of the cooldown: in the last updates, the learning rate falls in equal steps from"
+        " that of the schedule to 0 (Haegele et al., 2024); it begins after the warm-up and needs"
+        " patience=0",
         (0, UPDATES[1]),
     )
     adam_beta1: float = setting(0.9, "Adam's beta 1 (section 5.3)", (0, 0.9999))
