@@ -85,7 +85,7 @@ def check_training(recipe: Recipe) -> None:
     if recipe.train.patience and recipe.train.cooldown_updates:
         raise NmtError(
             f"recipe {recipe.name}: train.patience may end the training before the cooldown of"
-            " train.cooldown_updates, which gains most; set one of them to 0"
+            " train.cooldown_updates; set one of them to 0"
         )
 
 
