@@ -10,8 +10,12 @@ from types import FrameType, TracebackType
 from nmt.system.stopping import on_stop_signals
 
 
-class Interrupted(Exception):  # noqa: N818 (a signal is not an error)
-    """Raised by a signal in work that may be left unfinished, such as a validation."""
+class Interrupted(BaseException):
+    """Raised by a signal in work that may be left unfinished, such as a validation.
+
+    Like KeyboardInterrupt, it is no Exception, which torch.compile would catch and report as a
+    fault of the compiler.
+    """
 
 
 class StopRequest:

@@ -2,8 +2,11 @@
 
 import os
 import signal
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import torch
 
 from nmt.training.signals import Interrupted, StopRequest
 from nmt.training.workers import combined_signal, signal_flags
@@ -75,3 +78,16 @@ def test_a_signal_leaves_only_interruptible_work() -> None:
         with pytest.raises(Interrupted):
             interrupted_work(stop, "not started")
     assert finished == ["kept"]
+
+
+def test_a_signal_leaves_a_compilation() -> None:
+    """torch.compile turns an Exception of its backend into an error of its own."""
+
+    def backend(graph: Callable[..., Any], inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        signal.raise_signal(signal.SIGTERM)
+        return graph
+
+    compiled = torch.compile(torch.neg, backend=backend)
+    with StopRequest(prints=False) as stop, pytest.raises(Interrupted), stop.interruptible():
+        compiled(torch.zeros(1))
+    assert stop.signal == signal.SIGTERM
