@@ -6,7 +6,8 @@ from nmt.diagnosis.figures import NOTABLE_GAIN, Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import two_digits
 
-FITTED = 3  # validations; with four, recorded curves were extrapolated worse
+LEAST_FITTED = 3  # validations
+RECENT = 0.5  # of the updates; the scores since then are fitted, so that chance counts less
 LONGER = 1.5  # times as many updates
 # Nats by which the dev loss falls over the fitted validations, so that a score near 0 may rise yet.
 LEAST_FALL = 0.1
@@ -18,15 +19,13 @@ Scores = Sequence[tuple[int, float]]  # updates and scores
 def expected_gain(training: Training) -> Iterator[Finding]:
     """Yield a note on what more updates may gain, if there are enough validations.
 
-    The last `FITTED` scores are fitted by limit - c / updates. On the curves in
-    `benchmarks/results` and two more, 28 extrapolations to 1.5 times the updates were compared with
-    the real scores: half were off by at most 0.7 BLEU, and 22 were right about whether
-    `NOTABLE_GAIN` was to come.
+    The recent scores are fitted by limit - c / updates. `benchmarks/gain_estimates.py` compares
+    such estimates with what came on recorded curves.
     """
     if training.recipe.train.cooldown_updates:
         return  # scores rise while the learning rate falls; nothing follows for more updates
-    scored = training.scored[-FITTED:]
-    if len(scored) < FITTED or training.best is None:
+    scored = fitted(training.scored)
+    if len(scored) < LEAST_FITTED or training.best is None:
         return
     last = scored[-1][0]
     gain = training.improvement(0, extrapolated(scored, LONGER * last))
@@ -38,6 +37,12 @@ def expected_gain(training: Training) -> Iterator[Finding]:
         yield no_gain(training, training.best, last)
 
 
+def fitted(scored: Scores) -> Scores:
+    """Return the scores of the second half of a training, or the last `LEAST_FITTED`."""
+    recent = [each for each in scored if each[0] >= RECENT * scored[-1][0]]
+    return recent if len(recent) >= LEAST_FITTED else scored[-LEAST_FITTED:]
+
+
 def loss_fall(training: Training) -> float:
     """Return by how much the dev loss fell over the last validations, to its lowest value so far.
 
@@ -46,7 +51,7 @@ def loss_fall(training: Training) -> float:
     losses = [each.loss for each in training.dev]
     if not losses or losses[-1] > min(losses):
         return 0.0
-    return losses[-FITTED:][0] - losses[-1]
+    return losses[-LEAST_FITTED:][0] - losses[-1]
 
 
 def lower_loss(training: Training, last: int, fall: float) -> Finding:
@@ -57,7 +62,7 @@ def lower_loss(training: Training, last: int, fall: float) -> Finding:
         "note",
         "expected gain of continuing: the dev loss still falls",
         None,
-        f"over the last {FITTED} validations the dev loss fell by {fall:.2f} to"
+        f"over the last {LEAST_FITTED} validations the dev loss fell by {fall:.2f} to"
         f" {training.dev[-1].loss:.2f} (unsmoothed), but dev {training.measure.name} did not"
         " improve steadily",
         "the score follows the loss later",

@@ -75,6 +75,19 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
     assert found.change.endswith("`nmt train runs/mine --max-updates 3000`")
 
 
+def test_one_good_validation_at_the_end_promises_little() -> None:
+    """Dev BLEU stood at 41.5 for 4,000 updates, until the last validation had 42.72."""
+    path = CURVES[0].parent / "quality-curve-diversification.toml"
+    recipe = load_recipe("multi30k_en_de")
+    records = [
+        ValidationRecord("dev", each["updates"], score=each["bleu"])
+        for each in tomllib.loads(path.read_text())["curves"][0]["points"]
+    ]
+    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records))
+    assert found.title == "expected gain of continuing: about 0.3 BLEU"
+    assert "from 40.82 at update 7,000 to 42.72 at update 14,000" in found.seen
+
+
 def test_scores_that_a_cooldown_has_raised_promise_no_gain() -> None:
     """The same scores with a falling learning rate say nothing about more updates."""
     recipe = with_settings(load_recipe("multi30k_en_de"), {"train.cooldown_updates": 1000})
