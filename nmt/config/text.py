@@ -1,6 +1,7 @@
 """Settings of the text: [data] and [tokenizer]."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from nmt.setting import setting
 
@@ -42,6 +43,12 @@ class Download:
     to: str = setting("", "file name below the data folder")
     sha256: str = setting("", "expected SHA-256; if empty, that of the first download is recorded")
     unpack: tuple[str, ...] = setting((), "members of a tar archive to unpack into its folder")
+
+    @property
+    def files(self) -> tuple[PurePosixPath, ...]:
+        """Names, below the data folder, of the file and of what is unpacked from it."""
+        path = PurePosixPath(self.to)
+        return (path, *(path.parent / member for member in self.unpack))
 
 
 @dataclass(frozen=True)

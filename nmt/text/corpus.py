@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
@@ -56,7 +56,9 @@ class DataFolder:
                         " save it in a file"
                     )
                 return candidate
-        fix = f"`nmt fetch {recipe.name}` downloads it" if recipe.data.downloads else "put it there"
+        downloaded = {file for each in recipe.data.downloads for file in each.files}
+        is_downloaded = PurePosixPath(name) in downloaded
+        fix = f"`nmt fetch {recipe.name}` downloads it" if is_downloaded else "put it there"
         raise NmtError(
             f"{self.path / name} does not exist; {fix}, or name another data folder (--data-dir)"
         )

@@ -58,9 +58,14 @@ def test_the_error_for_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None
     folder = DataFolder(tmp_path)
     with pytest.raises(NmtError, match=r"none\.de does not exist; .*--data-dir"):
         folder.find("none.de", RECIPE)
-    fetched = Recipe("far", data=DataSettings(downloads=(Download(url="http://x", to="y"),)))
-    with pytest.raises(NmtError, match=r"none\.de does not exist; `nmt fetch far` downloads it"):
-        folder.find("none.de", fetched)
+    archive = Download(url="http://x", to="in/y.tgz", unpack=("deep/y.en", "deep/y.de"))
+    plain = Download(url="http://x", to="z.en")
+    fetched = Recipe("far", data=DataSettings(downloads=(archive, plain)))
+    for name in ("in/y.tgz", "in/deep/y.de", "z.en"):
+        with pytest.raises(NmtError, match=f"{name} does not exist; `nmt fetch far` downloads it"):
+            folder.find(name, fetched)
+    with pytest.raises(NmtError, match=r"other\.en does not exist; put it there, or"):
+        folder.find("other.en", fetched)
 
 
 def test_the_users_file_takes_precedence_over_the_embedded_one(tmp_path: Path) -> None:
