@@ -1,4 +1,4 @@
-"""Compare the gain that `nmt train` expects of more updates with the gain that came.
+"""Compare the gain that `nmt train` expects of more updates with the real gain.
 
     python benchmarks/gain_estimates.py [--save benchmarks/results/gain-estimates.toml]
 

@@ -6,10 +6,10 @@ from nmt.diagnosis.figures import NOTABLE_GAIN, Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import two_digits
 
-LEAST_FITTED = 3  # validations
-RECENT = 0.5  # of the updates; the scores since then are fitted, so that chance counts less
+LEAST_FITTED = 3  # validations; also those over which the dev loss must fall
+RECENT = 0.5  # of the updates; all scores since then are fitted, so that chance counts less
 LONGER = 1.5  # times as many updates
-# Nats by which the dev loss falls over the fitted validations, so that a score near 0 may rise yet.
+# Nats by which the dev loss falls over the last validations, so that a score near 0 may rise yet.
 LEAST_FALL = 0.1
 IDLE_VALIDATIONS = 3  # without a better score
 
@@ -20,7 +20,7 @@ def expected_gain(training: Training) -> Iterator[Finding]:
     """Yield a note on what more updates may gain, if there are enough validations.
 
     The recent scores are fitted by limit - c / updates. `benchmarks/gain_estimates.py` compares
-    such estimates with what came on recorded curves.
+    such estimates with the real gains of recorded trainings.
     """
     if training.recipe.train.cooldown_updates:
         return  # scores rise while the learning rate falls; nothing follows for more updates
