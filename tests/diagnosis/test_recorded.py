@@ -76,7 +76,7 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
 
 
 def test_one_good_validation_at_the_end_promises_little() -> None:
-    """Dev BLEU was between 41.2 and 41.9 for 6,000 updates; the last validation had 42.72."""
+    """Dev BLEU was 41.3 to 41.9 from update 8,000 to 13,000; the last validation had 42.72."""
     path = CURVES[0].parent / "quality-curve-diversification.toml"
     recipe = load_recipe("multi30k_en_de")
     records = [
