@@ -12,7 +12,7 @@ from nmt.advice.survey import Survey, survey
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import check_together, parse_recipe
+from nmt.recipe import check_together, parse_recipe, with_settings
 from nmt.recipe.chosen import Choice, ChosenSettings, commented_recipe
 from nmt.recipe.corpus_size import needs_gpu
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
@@ -111,12 +111,30 @@ def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> Firs
     )
     extends = ""
     if wish.start:
-        extends, base = wish.start.link(wish.output), wish.start.recipe
-        recipe = replace(recipe, model=base.model, tokenizer=base.tokenizer, decode=base.decode)
+        extends = wish.start.link(wish.output)
+        recipe = extended(wish.start.recipe, recipe, settings)
     check_together(recipe)
     text = commented_recipe(first_lines, data, settings, extends)
     sets = write_files(wish, text, origin, plan if is_divided else None)
     return FirstRecipe(recipe, settings, found, sets, shared)
+
+
+def extended(base: Recipe, recipe: Recipe, settings: ChosenSettings) -> Recipe:
+    """Return a recipe with all that it inherits from the one that it extends.
+
+    settings: those of the recipe, apart from its [data] section.
+    """
+    own = recipe.data
+    data = replace(
+        base.data,
+        source_language=own.source_language,
+        target_language=own.target_language,
+        train=own.train,
+        dev=own.dev,
+        test=own.test,
+    )
+    changes = {each.name: each.value for each in settings.choices}
+    return replace(with_settings(base, changes), name=recipe.name, data=data)
 
 
 def read_given(given: Sequence[GivenText]) -> tuple[Sides, int]:

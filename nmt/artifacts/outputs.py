@@ -11,25 +11,21 @@ content.
 
 import errno
 import os
-import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
+from nmt.artifacts.recognition import RECOGNISERS
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, UsageError
 from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream
-from nmt.system.json_data import convert, parse_json
 from nmt.system.reading import entries
 
 MARK = "user.nmt.output"
 STDIN = Path("-")
-START = 4096  # bytes that recognise a file
-LONGEST_HEADER = 100_000_000  # bytes of a .safetensors header, by its format
 MODEL = ("best.safetensors", "model.safetensors")
 RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODEL)
 RUN_FOLDERS = ("prepared", "checkpoints", "tensorboard")
@@ -92,22 +88,39 @@ def check_outputs(
 
 @contextmanager
 def output_path(path: Path, command: str) -> Iterator[Path]:
-    """Yield a path as `atomic_path` does, and mark the file as written by a command.
-
-    If another program has written the file meanwhile, that file stays. Then the new content is kept
-    beside it, and NmtError names the place.
-    """
-    with atomic_path(path) as partial:
-        final = Path(os.path.realpath(path))
-        is_replaced = partial != path and not redirected_stream(path)
-        before = state(final)
+    """Yield a path as `output_paths` does."""
+    with output_paths([path], command) as (partial,):
         yield partial
-        mark(partial, command)
-        if is_replaced and state(final) != before:
-            kept = keep_beside(partial, final)
+
+
+@contextmanager
+def output_paths(paths: Sequence[Path], command: str) -> Iterator[list[Path]]:
+    """Yield paths as `atomic_path` does, and mark the files as written by a command.
+
+    If another program has written one of the files meanwhile, none is replaced. Then the new
+    contents are kept beside them, and NmtError names the places.
+    """
+    with ExitStack() as stack:
+        partials = [stack.enter_context(atomic_path(path)) for path in paths]
+        finals = [Path(os.path.realpath(path)) for path in paths]
+        before = [*map(state, finals)]
+        try:
+            yield partials
+        except OSError as error:  # it does not say which of the files it is about
+            names = " or ".join(map(str, paths))
+            raise NmtError(f"cannot write {names}: {error.strerror or error}") from error
+        for partial in partials:
+            mark(partial, command)
+        replaced = [
+            (path, partial, final, state(final) != old)
+            for path, partial, final, old in zip(paths, partials, finals, before, strict=True)
+            if partial != path and not redirected_stream(path)
+        ]
+        if changed := next((path for path, _, _, is_changed in replaced if is_changed), None):
+            kept = [str(keep_beside(partial, final)) for _, partial, final, _ in replaced]
             raise NmtError(
-                f"{path} was changed by another program while `nmt {command}` ran, and is not"
-                f" replaced; the new content is in {kept}"
+                f"{changed} was changed by another program while `nmt {command}` ran, and is not"
+                f" replaced; the new content is in {', '.join(kept)}"
             )
 
 
@@ -132,9 +145,12 @@ def keep_beside(partial: Path, final: Path) -> Path:
 
 
 def write_output(path: Path, command: str, text: str) -> None:
-    """Write a UTF-8 text file atomically and mark it; raises NmtError if that fails."""
+    """Write a UTF-8 text file atomically and mark it; raises NmtError if that fails.
+
+    A byte of a file name that is not UTF-8 is written as an escape, such as \\udce9.
+    """
     with output_path(path, command) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def check_run_folder(folder: Path, option: str = "--run") -> None:
@@ -234,63 +250,3 @@ def may_be_translation(path: Path) -> bool:
             return all("\0" not in block for block in iter(lambda: stream.read(1 << 20), ""))
     except UnicodeDecodeError:
         return False
-
-
-def begins_with(*patterns: bytes) -> Callable[[Path], bool]:
-    """Return a function that tells whether a file begins like one of some patterns."""
-    pattern = re.compile(b"|".join(b"(?:%b)" % each for each in patterns), re.DOTALL)
-
-    def is_known(path: Path) -> bool:
-        with path.open("rb") as stream:
-            return pattern.match(stream.read(START)) is not None
-
-    return is_known
-
-
-def page_of(command: str) -> bytes:
-    """Return a pattern for the pages of a command, by `generator`."""
-    return rb"<!doctype html>.*" + re.escape(generator(command).encode())
-
-
-def generator(command: str) -> str:
-    """Return the HTML element that names the command that wrote a page."""
-    return f'<meta name="generator" content="nmt {command}">'
-
-
-def model_by(command: str) -> Callable[[Path], bool]:
-    """Return a function that tells whether a file is a model that a command wrote."""
-    return lambda path: model_metadata(path).get("made_by") == command
-
-
-def model_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a .safetensors file; empty if a file is not one."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > LONGEST_HEADER:
-            return {}
-        header = stream.read(length)
-    try:
-        return convert(
-            parse_json(header, dict[str, Any], str(path)).get("__metadata__"),
-            dict[str, str],
-            str(path),
-        )
-    except NmtError:
-        return {}
-
-
-# Whether a file that has no mark was written by a command, by its content.
-RECOGNISERS: dict[str, Callable[[Path], bool]] = {
-    "average": model_by("average"),
-    "evaluate": begins_with(
-        rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
-    ),
-    "explain": begins_with(page_of("explain")),
-    # A zip file whose first entry says that it was exported (`nmt.artifacts.output_folder`).
-    "export": begins_with(rb"PK\x03\x04.{26}[^/]{1,200}/nmt-export\.json"),
-    "report": begins_with(page_of("report")),
-    "check": begins_with(page_of("check")),
-    "import": model_by("import"),
-    "rerank": begins_with(rb'\{\s*"rerank_weights":'),
-    "ablate": begins_with(page_of("ablate"), rb'\{\s*"ablation":', rb"# Ablation of `[^\n]*\n\nCr"),
-}

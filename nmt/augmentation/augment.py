@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt import __version__
+from nmt.artifacts.outputs import state
 from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.augmentation.methods import Method
@@ -76,6 +77,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     if task.recipe:
         recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND, notify)
         files["recipe"] = (recipe.path,)
+    before = [*map(state, task.paths)]
     lines = material.count()
     output = names.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     with open_kept(resumption) as written:
         translate_passes(passes, material, lines, resumption, written, notify)
         try:
-            result = write_pairs(task, passes, files, recipe, output, lines)
+            result = write_pairs(task, passes, files, recipe, output, lines, before)
         except NothingLeftError as error:
             result = error
     forget(output)
@@ -109,11 +111,13 @@ def write_pairs(
     recipe: NextRecipe | None,
     output: Path,
     lines: int,
+    before: Sequence[tuple[int, ...]],
 ) -> AugmentReport:
     """Write the pairs, those that are left out, and the recipe: all or nothing.
 
-    output: the output whose kept lines hold the translations. lines: of the text. Raises
-    NothingLeftError if no pair is left.
+    output: the output whose kept lines hold the translations. lines: of the text. before: the
+    states of its files when they were translated. Raises NothingLeftError if no pair is left,
+    NmtError if a file has changed.
     """
     kept, removed = Counter[int](), Counter[str]()
     with text_outputs(files, COMMAND) as streams:
@@ -127,6 +131,7 @@ def write_pairs(
             else:
                 kept[each.origin] += 1
                 write_pair(streams["pairs"], each)
+        check_unchanged(task.paths, before)
         if not any(kept[number] for number in range(1, len(passes) + 1)):
             reason = removed.most_common(1)[0][0]
             raise NothingLeftError(
@@ -153,6 +158,15 @@ def write_pairs(
         {name: removed[name] for name in REASONS if removed[name]},
         recipe.tag if recipe else "",
     )
+
+
+def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]]) -> None:
+    """Raise NmtError if a file has another state than before: its lines may be others."""
+    for path, old in zip(paths, before, strict=True):
+        if state(path) != old:
+            raise NmtError(
+                f"{path} was changed while `nmt {COMMAND}` ran; give the same command again"
+            )
 
 
 def write_pair(streams: Sequence[IO[str]], made: Made) -> None:

@@ -7,7 +7,7 @@ from nmt.check.segment import Segment
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.corpus import DataFolder, read_lines, read_pairs
 
 
 class HeldOut:
@@ -25,6 +25,8 @@ class HeldOut:
             try:
                 for pair in read_pairs(files, data, recipe):
                     hashes.update(map(near_hash, pair))
+                for name in files.references:
+                    hashes.update(map(near_hash, read_lines(data.find(name, recipe))))
             except NmtError as error:
                 notify(f"the text is not compared with {files.title}: {error}")
         return cls(hashes)

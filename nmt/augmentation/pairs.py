@@ -72,6 +72,8 @@ def all_pairs(
             reason = UNREADABLE if is_unreadable else ""
             if not reason and not all(side.strip() for side in pair):
                 reason = EMPTY
+            if not reason and any(side in held_out for side in pair):
+                reason = HELD_OUT
             yield Made(GIVEN, line, pair, reason, REASONS.get(reason, ""))
     with kept.open(encoding="utf-8", newline="\n") as stream:
         for origin, side in enumerate(sides, start=1):

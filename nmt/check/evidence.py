@@ -116,7 +116,7 @@ def learn_evidence(sides: Sides) -> Evidence:
     size = min(len(sides.source), len(sides.target), MOST_LINES)
     rows = numpy.arange(size)
     pairs = sides.categories(*guessed_pairs(sides, rows))
-    unrelated = sides.categories(rows, (rows + max(FAR, 1)) % size)
+    unrelated = sides.categories(rows, (rows + min(FAR, size // 2)) % size)
     tables = []
     for count, first, second in zip(CATEGORIES, pairs, unrelated, strict=True):
         shares = [

@@ -1,6 +1,5 @@
 """Read a text once and examine its blocks, on all cores if it is large."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from nmt.check.reading import Refused, Text, read_leniently
 from nmt.check.repeats import Hashes, Places
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
+from nmt.system.cores import processor_count
 from nmt.system.log import progress_bar
 from nmt.system.parallel import Result
 from nmt.system.processes import deferred_interrupts
@@ -110,7 +110,7 @@ def in_processes(
     tasks: the arguments; only a few are taken ahead of the results. what: see `encoding_pool`.
     """
     first = [*islice(tasks, CHUNKS_ALONE + 1)]
-    workers = os.cpu_count() or 1
+    workers = processor_count()
     if len(first) <= CHUNKS_ALONE or workers == 1:
         for task in chain(first, tasks):
             yield function(*task)

@@ -52,8 +52,9 @@ class Refused:
 def read_leniently(text: Text, refused: Refused) -> Iterator[Pair]:
     """Yield the pairs of a text up to the end of the shorter file.
 
-    A line that training would refuse is recorded in `refused`, and blank here. Raises NmtError for
-    a file that cannot be read or is damaged.
+    A line that training would refuse is recorded in `refused`. It is blank here if it is not UTF-8
+    or too long, and without a target if it has no tab. Raises NmtError for a file that cannot be
+    read or is damaged.
     """
     if len(text.paths) == 1:
         yield from read_columns(text.paths[0], refused)
@@ -67,15 +68,13 @@ def read_leniently(text: Text, refused: Refused) -> Iterator[Pair]:
 
 
 def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
-    """Yield the first two columns of the lines of a TSV file."""
+    """Yield the first two columns of the lines of a TSV file; a line without a tab is a source."""
     for number, line in enumerate(read_lines(path, refused.add), start=1):
         refused.lines = [number, number]
         source, tab, rest = line.partition("\t")
         if not tab and line.strip():
             refused.without_tab.add(number)
-            yield "", ""
-        else:
-            yield source, rest.partition("\t")[0]
+        yield source, rest.partition("\t")[0]
 
 
 def sample_of(text: Text, most: int) -> list[Row]:

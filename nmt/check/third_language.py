@@ -4,6 +4,7 @@ A side in the other side's language is found without the package, in every pair
 (`nmt.check.detectors.wrong_language`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -76,7 +77,7 @@ def other_languages(
     wrong = [
         f"the {name} is {own}, not {code}"
         for name, own, code in zip(("source", "target"), usual, declared, strict=True)
-        if code and own != code[:2] and not related(own, code)
+        if code and differs(own, code)
     ]
     return [
         *found("other_language", len(details), len(rows), examples),
@@ -111,6 +112,16 @@ def foreign_language(
     code, probability = language
     is_known = code in usual or related(own, code)
     return code if not is_known and probability > limits.language_probability else ""
+
+
+def differs(found: str, stated: str) -> bool:
+    """Return whether a code of the package is of another language than a stated code.
+
+    stated: such as de, pt-BR or spa. The package has codes of two letters for languages that have
+    one, so a stated code of three letters cannot be compared with them.
+    """
+    code = re.split("[-_]", stated.lower())[0]
+    return len(code) == len(found) and code != found and not related(found, code)
 
 
 def related(first: str, second: str) -> bool:

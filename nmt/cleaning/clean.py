@@ -161,9 +161,13 @@ def check_counts(text: Text, refused: Refused, kept: int, removed: Counter[str])
     total = removed.total()
     if kept + total != first:
         raise NmtError(f"{kept:,} pairs kept and {total:,} removed, but {first:,} were read")
+    if not first:
+        raise NmtError(f"{text.title} has no lines; give parallel text")
     if not kept:
-        most = removed.most_common(1)[0][0] if removed else ""
+        most = removed.most_common(1)[0][0]
         fix = "apply fewer filters with --only"
-        if most == CROSS_ENTROPY:
+        if most in ALWAYS:
+            fix = f"most are {ALWAYS[most]}; `nmt check` shows some"
+        elif most == CROSS_ENTROPY:
             fix = "give another --least-score or --keep-share; --scores writes the scores"
         raise NmtError(f"no pair of {text.title} is left; {fix}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nmt.artifacts.outputs import check_output, output_path
+from nmt.artifacts.outputs import check_output, output_paths
 from nmt.errors import UsageError
 from nmt.text.languages import language_of, languages_of_tsv
 from nmt.text.opening import MAGIC
@@ -69,18 +69,13 @@ def text_outputs(
 
     A file that ends in .gz or .xz is compressed. No file is replaced if the block raises.
     """
-    with ExitStack() as stack:
-        partials = {
-            key: [(path, stack.enter_context(output_path(path, command))) for path in each]
-            for key, each in paths.items()
-        }
-        with ExitStack() as streams:
-            yield {
-                key: [
-                    streams.enter_context(text_file(partial, path.suffix)) for path, partial in each
-                ]
-                for key, each in partials.items()
-            }
+    finals = [path for each in paths.values() for path in each]
+    with output_paths(finals, command) as partials, ExitStack() as streams:
+        opened = (
+            streams.enter_context(text_file(partial, path.suffix))
+            for path, partial in zip(finals, partials, strict=True)
+        )
+        yield {key: [next(opened) for _ in each] for key, each in paths.items()}
 
 
 def check_paths(paths: Mapping[str, Sequence[Path]], command: str, sources: Sequence[Path]) -> None:

@@ -123,7 +123,9 @@ def hold_out(rows: Rows, sizes: Sizes, *, name: str, fix: str) -> Plan:
     Raises NmtError if there are too few groups; name: of the corpus; fix: what the user can do.
     """
     chosen = numpy.flatnonzero(rows.usable)
-    if len(chosen) and sizes.dev == sizes.test == 0:
+    if not len(chosen):
+        raise NmtError(f"{name} has no pair with text on both sides")
+    if sizes.dev == sizes.test == 0:
         sets = numpy.where(rows.usable, numpy.int8(0), numpy.int8(-1))
         return Plan(sets, numpy.where(rows.usable, numpy.arange(len(sets)), -1))
     sides = rows.sides if len(chosen) == len(rows.usable) else rows.sides[:, chosen]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nmt.cleaning.files import Names, check_paths, row, text_outputs
 from nmt.cleaning.held_out import REMOVED, SETS, Sizes, hashed, hold_out, placed
+from nmt.errors import UsageError
 from nmt.system.log import progress_bar
 from nmt.text.given_text import GivenText, Pair
 
@@ -30,13 +31,14 @@ class SplitResult:
 
 
 def split(task: SplitTask) -> SplitResult:
-    """Divide a corpus and write the sets; errors are those of `GivenText.check` and `hold_out`."""
+    """Divide a corpus and write the sets; errors as of `GivenText.check` and `hold_out`."""
     task.text.check()
     names = Names.of(task.prefix, task.text.paths)
     kinds = [kind for kind in SETS if kind == "train" or getattr(task.sizes, kind) != 0]
     paths = {kind: names.sides(kind) for kind in kinds}
     files = {**paths, REMOVED: (names.path(f"{REMOVED}.tsv"),)}
     check_paths(files, COMMAND, task.text.paths)
+    check_old_sets([each for kind in SETS if kind not in kinds for each in names.sides(kind)])
     rows = hashed(shown(task.text, "read")).rows()
     name = str(task.text.source)
     plan = hold_out(rows, task.sizes, name=name, fix="lower --dev and --test")
@@ -55,6 +57,16 @@ def split(task: SplitTask) -> SplitResult:
                 for stream, text in zip(streams[kind], pair, strict=True):
                     stream.write(f"{text}\n")
     return SplitResult(counts, tuple(path for each in files.values() for path in each))
+
+
+def check_old_sets(paths: list[Path]) -> None:
+    """Raise UsageError if there is an old file of a set that is not made this time."""
+    for path in paths:
+        if path.exists():
+            raise UsageError(
+                f"{path} is of an earlier split, and the new training text may have its sentences;"
+                " move it away, or name another -o"
+            )
 
 
 def shown(text: GivenText, what: str) -> Iterator[Pair]:

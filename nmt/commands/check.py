@@ -13,6 +13,7 @@ from nmt.commands.advising import OPTION, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import TEXT_ENDINGS
+from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
 
@@ -119,14 +120,13 @@ def command(
 
     limits = limits_of(changes)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
-    task = task_of(names, data_dir, given)
+    task, recipe = task_of(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_output(page, "check", sources, "--html")
     wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
     if advise or wish:
-        recipe = load_recipe(recipe_argument(names)) if task.recipe else None
         report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
@@ -152,8 +152,8 @@ def command(
 
 def task_of(
     names: tuple[str, ...], data_dir: Path, given: Mapping[str, tuple[Path, Path]]
-) -> "Task":
-    """Return what the arguments name: a recipe, two files or a TSV file.
+) -> "tuple[Task, Recipe | None]":
+    """Return what the arguments name: a recipe, which is read once, or two files or a TSV file.
 
     given: dev and test sets, which only files may have.
     """
@@ -172,15 +172,11 @@ def task_of(
             (language_of(first), language_of(paths[1])) if paths[1:] else languages_of_tsv(first)
         )
         held_out = tuple(Text(name, each) for name, each in given.items())
-        return Task((Text("text", paths),), held_out, languages=languages)
+        return Task((Text("text", paths),), held_out, languages=languages), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
-    return recipe_task(recipe_argument(names), data_dir)
-
-
-def recipe_argument(names: tuple[str, ...]) -> str:
-    """Return the recipe that is named, or the default one."""
-    return names[0] if names else DEFAULT_RECIPE
+    recipe = load_recipe(names[0] if names else DEFAULT_RECIPE)
+    return recipe_task(recipe, data_dir), recipe
 
 
 def check_paths(paths: tuple[Path, ...]) -> None:
@@ -196,14 +192,13 @@ def check_paths(paths: tuple[Path, ...]) -> None:
         raise UsageError(f"{paths[0]} is given as source and as target; give two files")
 
 
-def recipe_task(name: str, data_dir: Path) -> "Task":
+def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
     from nmt.errors import NmtError
     from nmt.text.corpus import DataFolder
 
-    recipe = load_recipe(name)
     folder = DataFolder(data_dir)
     if not recipe.data.train:
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")

@@ -29,7 +29,8 @@ def expected_gain(training: Training) -> Iterator[Finding]:
         return
     last = scored[-1][0]
     gain = training.improvement(0, extrapolated(scored, LONGER * last))
-    if training.worse_validations < IDLE_VALIDATIONS and gain >= NOTABLE_GAIN:
+    is_better = training.improvement(scored[0][1], scored[-1][1]) > 0
+    if training.worse_validations < IDLE_VALIDATIONS and gain >= NOTABLE_GAIN and is_better:
         yield some_gain(training, scored, gain)
     elif (fall := loss_fall(training)) >= LEAST_FALL:
         yield lower_loss(training, last, fall)
@@ -56,7 +57,6 @@ def loss_fall(training: Training) -> float:
 
 def lower_loss(training: Training, last: int, fall: float) -> Finding:
     """Return the note that the dev loss still falls, though the score does not show it."""
-    further = two_digits(LONGER * last)
     return Finding(
         "expected_gain",
         "note",
@@ -66,8 +66,18 @@ def lower_loss(training: Training, last: int, fall: float) -> Finding:
         f" {training.dev[-1].loss:.2f} (unsmoothed), but dev {training.measure.name} did not"
         " improve steadily",
         "the score follows the loss later",
-        f"raise train.max_updates: `nmt train {training.name} --max-updates {further}`",
+        how_to_continue(training, two_digits(LONGER * last)),
     )
+
+
+def how_to_continue(training: Training, further: int) -> str:
+    """Return what makes a training go on up to some number of updates."""
+    train, command = training.recipe.train, f"nmt train {training.name}"
+    if training.update >= train.max_updates:
+        return f"raise train.max_updates: `{command} --max-updates {further}`"
+    if train.patience:  # it may have ended the training
+        command += f" --set train.patience={2 * train.patience}"
+    return f"let the training go on; if it has stopped, `{command}` continues it"
 
 
 def extrapolated(scored: Scores, update: float) -> float:
@@ -122,5 +132,5 @@ def some_gain(training: Training, scored: Scores, gain: float) -> Finding:
         f" {first:,} to {now:.2f} at update {last:,}",
         f"if it goes on as before, {further:,} updates give about {gain:.1f} {name} more than"
         f" {last:,}",
-        f"raise train.max_updates: `nmt train {training.name} --max-updates {further}`",
+        how_to_continue(training, further),
     )

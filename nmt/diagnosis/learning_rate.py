@@ -24,9 +24,8 @@ MOST_SKIPPED = 3  # updates; none was skipped in the shipped recipes' trainings
 def learning_rates(training: Training) -> Iterator[Finding]:
     """Yield at most one finding on the learning rate."""
     last = training.train[-1] if training.train else None
-    if last is None:
-        return
-    yield from rising(training, last) or stuck(training, last) or skipping(training)
+    found = (rising(training, last) or stuck(training, last)) if last else []
+    yield from found or skipping(training)
 
 
 def rising(training: Training, last: Point) -> list[Finding]:

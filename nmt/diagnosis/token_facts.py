@@ -1,5 +1,6 @@
 """Count the tokens of a training corpus, and compare those of the dev set with them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +14,7 @@ from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 BLOCK_PAIRS = 1 << 16  # pairs that are counted at once, to bound memory
 MOST_BLOCKS = 16  # a million pairs: more would delay the start and change no finding
 RARE = 10  # a token that is seen less often is rare
+BYTE = re.compile("<0x[0-9A-F]{2}>")  # a piece of a vocabulary with `tokenizer.byte_fallback`
 
 Counts = NDArray[numpy.int64]
 
@@ -136,8 +138,16 @@ def vocabularies(counts: Counts, tokenizer: Tokenizer) -> tuple[Vocabulary, ...]
 def vocabulary(side: str, subwords: SubwordModel, counts: Counts) -> Vocabulary:
     """Return a vocabulary with its rare tokens; counts (V,).
 
-    A rare character is none of these tokens: a smaller vocabulary must have it, too.
+    Characters, bytes and special tokens are none: a smaller vocabulary must have them, too.
     """
     size = len(subwords)
     rare = numpy.flatnonzero(counts[:size] < RARE)
-    return Vocabulary(side, size, sum(len(subwords.piece(int(each))) > 1 for each in rare))
+    return Vocabulary(side, size, sum(is_merged(subwords, int(each)) for each in rare))
+
+
+def is_merged(subwords: SubwordModel, piece_id: int) -> bool:
+    """Return whether an id is that of a piece of several characters of text."""
+    if piece_id <= EOS or subwords.is_tag(piece_id):
+        return False
+    piece = subwords.piece(piece_id)
+    return len(piece) > 1 and not BYTE.fullmatch(piece)

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from nmt.artifacts.outputs import check_output, output_path
+from nmt.artifacts.outputs import check_output, output_paths
 from nmt.errors import UsageError
 from nmt.evaluation.card import Card
 from nmt.evaluation.json_format import card_json
@@ -30,8 +30,7 @@ def open_cards(paths: Sequence[Path]) -> Iterator[Callable[[Card], None]]:
 
     The files replace older ones at the end, unless an error is raised.
     """
-    with ExitStack() as stack:
-        partials = [stack.enter_context(output_path(path, "evaluate")) for path in paths]
+    with output_paths(paths, "evaluate") as partials:
 
         def write(card: Card) -> None:
             for path, partial in zip(paths, partials, strict=True):

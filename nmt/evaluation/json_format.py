@@ -3,8 +3,6 @@
 Programs read it, such as `nmt report`: a key keeps its name and its meaning.
 """
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +17,7 @@ from nmt.evaluation.results import (
     TestSetResult,
 )
 from nmt.evaluation.scores import ExactMatch, Score
+from nmt.system.json_data import json_text
 
 CARD_VERSION = 1
 
@@ -46,23 +45,8 @@ def card_json(card: Card) -> str:
 
 
 def to_json(data: Data) -> str:
-    """Return data as JSON text that ends with a line feed; any UTF-8 program can read it.
-
-    What is not a finite number is null. A byte of a file name that is not UTF-8 is a JSON escape.
-    """
-    text = json.dumps(finite(data), indent=1, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "backslashreplace").decode() + "\n"
-
-
-def finite(value: Any) -> Any:
-    """Return a value with None for each number that is not finite, which JSON cannot hold."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(each) for each in value]
-    return value
+    """Return data as JSON text that ends with a line feed."""
+    return json_text(data, indent=1) + "\n"
 
 
 def evaluation_data(evaluation: Evaluation) -> Data:

@@ -7,7 +7,7 @@ users stands in code spans, where it is no markup.
 from collections.abc import Callable
 
 from nmt import __version__
-from nmt.artifacts.outputs import model_metadata
+from nmt.artifacts.recognition import model_metadata
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import Recipe
 from nmt.evaluation.markdown import code, recipe_block, table

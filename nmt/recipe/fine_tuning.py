@@ -67,6 +67,7 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
         Choice(
             "train.patience", PATIENCE, f"stop after {PATIENCE} validations without a better score"
         ),
+        *without_cooldown(model.recipe),
         Choice("train.warmup_updates", warmup),
         Choice(
             "train.learning_rate_scale",
@@ -78,3 +79,10 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
     )
     note = f"The recipe extends {model.path}: model, vocabulary and search are those of this model."
     return ChosenSettings(None, choices, (note,))
+
+
+def without_cooldown(recipe: Recipe) -> list[Choice]:
+    """Return the choice to have no cooldown, if the model's own recipe has one."""
+    if not recipe.train.cooldown_updates:
+        return []
+    return [Choice("train.cooldown_updates", 0, "patience may end the training at any update")]

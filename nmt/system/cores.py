@@ -41,12 +41,19 @@ def same_core_count() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+def processor_count() -> int:
+    """Return the number of hardware threads that this process may run on."""
+    if sys.platform != "linux":
+        return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
+
+
 def present_cores() -> int:
     """Return the number of cores, not hardware threads, that this process may run on."""
     if sys.platform != "linux":
-        return os.cpu_count() or 1
-    processors = os.sched_getaffinity(0)
+        return processor_count()
     try:
-        return len({Path(SIBLINGS.format(number)).read_text() for number in processors})
+        numbers = os.sched_getaffinity(0)
+        return len({Path(SIBLINGS.format(number)).read_text() for number in numbers})
     except OSError:  # a container may hide them
-        return len(processors)
+        return processor_count()

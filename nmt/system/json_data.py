@@ -56,9 +56,27 @@ def children(value: Any) -> list[Any]:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """Return a value as JSON text; NaN and infinity, which JSON lacks, become null."""
-    finite = json.loads(msgspec.json.encode(value))
-    return json.dumps(finite, indent=indent, ensure_ascii=False)
+    """Return a value as JSON text, which any UTF-8 program can read.
+
+    NaN and infinity, which JSON lacks, become null. A byte of a file name that is not UTF-8 becomes
+    text such as \\udce9.
+    """
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # such a file name
+        encoded = msgspec.json.encode(in_utf_8(msgspec.to_builtins(value)))
+    return json.dumps(json.loads(encoded), indent=indent, ensure_ascii=False)
+
+
+def in_utf_8(value: Any) -> Any:
+    """Return a value whose texts UTF-8 can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {in_utf_8(key): in_utf_8(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_utf_8(each) for each in value]
+    return value
 
 
 def reason(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """Encode a training corpus into one shard, or into several if it is large and plain text."""
 
 from collections import Counter
-from os import cpu_count
 
 from nmt.config import DataSettings, Recipe, TextFiles
+from nmt.system.cores import processor_count
 from nmt.system.log import Notify, progress_bar
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.division import divide
@@ -79,7 +79,7 @@ def encode_corpus(
     the parts that are there.
     """
     name, paths = shard_name(index), tuple(data.find(each, recipe) for each in files.names)
-    with encoding_pool(cpu_count() or 1) as pool:
+    with encoding_pool(processor_count()) as pool:
         parts = tuple(divide(paths, manifest, pool))
         if parts:
             if share.number == 1:

@@ -1,6 +1,5 @@
 """Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
+from nmt.system.cores import processor_count
 from nmt.system.parallel import Result
 from nmt.system.processes import deferred_interrupts, kill_children, watch_parent
 from nmt.text.shards import EncodedPairs, id_type
@@ -57,7 +57,7 @@ def encode_pairs(
     """
     chunks = chunks_of(iter(pairs))
     first = list(islice(chunks, CHUNKS_ALONE + 1))
-    workers = os.cpu_count() or 1
+    workers = processor_count()
     if len(first) <= CHUNKS_ALONE or workers == 1:
         encoder = Encoder(tokenizer)
         for chunk in chain(first, chunks):

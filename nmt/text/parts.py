@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import active_children
-from os import cpu_count
 from pathlib import Path
 from secrets import token_hex
 
 from nmt.config import DataSettings
 from nmt.errors import DamagedError, NmtError
+from nmt.system.cores import processor_count
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import progress_bar
 from nmt.system.processes import deferred_interrupts
@@ -117,7 +117,7 @@ def read_records(
         return read_record(folder, part, part_key(key, part, count), verify)
 
     # Hashing leaves Python's lock to other threads.
-    with ThreadPoolExecutor(cpu_count() if verify else 1) as pool:
+    with ThreadPoolExecutor(processor_count() if verify else 1) as pool:
         return list(pool.map(read, part_names(name, count)))
 
 
@@ -146,7 +146,7 @@ def encode_parts(
         with progress_bar(
             unit="pair", unit_scale=True, desc="encode", initial=done, total=total
         ) as bar:
-            for pairs in in_order(map(submit, missing), ahead=2 * (cpu_count() or 1)):
+            for pairs in in_order(map(submit, missing), ahead=2 * processor_count()):
                 bar.update(pairs)
     except BaseException:
         for process in set(active_children()) - before:

@@ -6,11 +6,11 @@ A recipe may choose characters or words instead, and one vocabulary for each lan
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from os import cpu_count
 from pathlib import Path
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
+from nmt.system.cores import processor_count
 from nmt.system.reading import read_bytes
 from nmt.text.mapped_subwords import HEADER as MAPPED_HEADER
 from nmt.text.mapped_subwords import MappedSubwords
@@ -141,7 +141,7 @@ def learn_subwords(
             input_sentence_size=0,  # all: SentencePiece would sample others in each run
             shuffle_input_sentence=False,
             max_sentence_length=4 * LONGEST_LINE,  # bytes; longer lines would be left out
-            num_threads=cpu_count() or 1,
+            num_threads=processor_count(),
             pad_id=PAD,
             unk_id=UNK,
             bos_id=BOS,

@@ -13,10 +13,11 @@ import pytest
 from nmt.artifacts.outputs import (
     check_output,
     check_run_folder,
-    generator,
     output_path,
+    output_paths,
     write_output,
 )
+from nmt.artifacts.recognition import generator
 from nmt.errors import NmtError, UsageError
 
 PAGE = f"<!doctype html>\n<html>{generator('report')}"
@@ -268,6 +269,39 @@ def test_what_another_program_writes_meanwhile_is_kept(tmp_path: Path, before: s
     assert {each.name for each in tmp_path.iterdir()} == {"out", "link", "out.new", "out.new2"}
     assert (tmp_path / "out.new").read_text() == "new 1"
     assert (tmp_path / "out.new2").read_text() == "new 2"
+
+
+def write_both_while(paths: list[Path], action: Callable[[], object]) -> None:
+    """Write "new" into several outputs while another program acts."""
+    with output_paths(paths, "clean") as partials:
+        for partial in partials:
+            partial.write_text("new")
+        action()
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_of_several_outputs_all_are_replaced_or_none(tmp_path: Path, changed: int) -> None:
+    paths = [tmp_path / "a.en", tmp_path / "a.de"]
+    write_both_while(paths, lambda: None)
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    for path in paths:
+        path.write_text("old")
+    with pytest.raises(NmtError, match=rf"{paths[changed]} was changed .*a\.en\.new, .*a\.de\.new"):
+        write_both_while(paths, lambda: paths[changed].write_text("notes"))
+    texts = ["old", "old"]
+    texts[changed] = "notes"
+    assert [path.read_text() for path in paths] == texts
+    assert {each.name for each in tmp_path.iterdir()} == {"a.en", "a.de", "a.en.new", "a.de.new"}
+    assert (tmp_path / "a.en.new").read_text() == (tmp_path / "a.de.new").read_text() == "new"
+
+
+def test_an_error_of_several_outputs_names_them_all(tmp_path: Path) -> None:
+    def fill_the_disk() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(NmtError, match=r"cannot write .*a or .*b: No space left"):
+        write_both_while([tmp_path / "a", tmp_path / "b"], fill_the_disk)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_removed_meanwhile_stays_removed(tmp_path: Path) -> None:

@@ -30,6 +30,16 @@ def test_aligned_files_do_not_slip() -> None:
     assert course(*sides_of(PAIRS)) == Course((), (), 0)
 
 
+@pytest.mark.parametrize("size", [504, 1009, 1010])
+def test_unrelated_lines_are_no_slip_at_any_size(size: int) -> None:
+    """The text is as long as, or half as long as, the distance of lines that are unrelated."""
+    sources, targets = sides_of(PAIRS[:size])
+    part = targets[100:300]
+    random.Random(1).shuffle(part)
+    found = course(sources, [*targets[:100], *part, *targets[300:]])
+    assert found.slips == ()
+
+
 @pytest.mark.parametrize("line", [3, 640, 1999, 2900])
 @pytest.mark.parametrize(("side", "after"), [(0, 1), (1, -1)], ids=["source", "target"])
 def test_a_lost_line_is_named(line: int, side: int, after: int) -> None:

@@ -2,11 +2,14 @@
 
 import gzip
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nmt.artifacts.run_folder import RunFolder
+from nmt.augmentation.pairs import Made, made_pairs
 from nmt.recipe import load_recipe
 from nmt.text.tokenizer import load_tokenizer
 from tests.commands.augmentations import LINES, augment, in_languages
@@ -171,9 +174,38 @@ def test_diversified_text_takes_the_place_of_the_text(
     texts = [tmp_path / "train.src", tmp_path / "train.tgt"]
     options = ("--model", forward, "-o", tmp_path / "more", "--recipe", tiny)
     new = tmp_path / "new.toml"
+    dev = Path("dev.src").read_text("utf-8").splitlines()
+    with texts[0].open("a", encoding="utf-8") as source, texts[1].open("a") as target:
+        source.write(f"{dev[0].upper()}!\nsun nobody\n")
+        target.write("SUN SUN SUN\nNEVER SEEN\n")
+    Path("second.tgt").write_text("never, seen\n")
+    recipe, old = tiny.read_text(), "test.tiny ="
+    more = 'test.one = { source = "one.src", target = "one.tgt", references = ["second.tgt"] }'
+    tiny.write_text(recipe.replace(old, f"{more}\n{old}"))
+    Path("one.src").write_text("hail\n")
+    Path("one.tgt").write_text("HAIL\n")
     augment(nmt, "diversification", *texts, *options, "--write-recipe", new)
     (corpus,) = load_recipe(str(new)).data.train
     assert (corpus.names, corpus.tag) == (("more.en", "more.de"), "")
+    lines = len(texts[0].read_text("utf-8").splitlines())
+    given = {int(row[0]): row[2] for row in rejected(tmp_path / "more") if row[1] == "0"}
+    assert given[lines - 1] == given[lines] == "held_out"
+    held_out = {line.casefold() for line in dev}
+    assert held_out.isdisjoint(line.casefold() for line in read_lines("more.en"))
+
+
+def test_a_text_that_changes_meanwhile_makes_no_pairs(
+    nmt: Run, reverse: Path, mono: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changing(*arguments: Any) -> Iterator[Made]:
+        mono.write_bytes(mono.read_bytes()[5:])
+        yield from made_pairs(*arguments)
+
+    monkeypatch.setattr("nmt.augmentation.augment.made_pairs", changing)
+    result = nmt("augment", "back-translation", mono, "--model", reverse, "-o", tmp_path / "out")
+    assert result.code == 1
+    assert f"{mono} was changed while `nmt augment` ran" in result.err
+    assert not [*tmp_path.glob("out.[edr]*")]
 
 
 def test_what_does_not_fit_is_one_sentence(

@@ -1,7 +1,10 @@
 """`nmt check --advise`: settings with reasons and the time, and the recipe that they make."""
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -158,6 +161,20 @@ def test_given_sets_are_those_of_the_recipe_and_left_out_of_the_facts(
     assert len(Path("data/mine/train.en").read_text().splitlines()) < 370  # less the test set
 
 
+@contextmanager
+def piped(content: bytes) -> Iterator[None]:
+    """Make stdin a pipe that gives some content once."""
+    before = os.dup(0)
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    os.dup2(reading, 0)
+    os.close(reading)
+    yield
+    os.dup2(before, 0)
+    os.close(before)
+
+
 def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast: Trials) -> None:
     assert nmt("init", *write(tmp_path, PAIRS)).code == 0
     recipe = with_settings(load_recipe("mine.toml"), {"model.dropout": 0.1, "train.seed": 5})
@@ -169,6 +186,9 @@ def test_a_recipe_is_compared_with_the_advice(nmt: Run, tmp_path: Path, forecast
     assert forecast.recipes[0].data == recipe.data
     result = nmt("check", "theirs.toml", "--advise", "--limit", "language_sample=0")
     assert "differs: the recipe has model.dropout=0.1, not 0.3" in result.out
+    with piped(Path("theirs.toml").read_bytes()):
+        again = check(nmt, "-", "--advise")["advice"]
+    assert again["differences"] == report["advice"]["differences"]
 
 
 def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import lzma
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,7 @@ def test_unreadable_lines_are_removed(nmt: Run, tmp_path: Path) -> None:
     assert [row[:2] for row in rejected(tmp_path)] == [
         [line, "unreadable"] for line in ("1", "8", "10")
     ]
+    assert rejected(tmp_path)[-1][3:] == ["no tab", ""]
     assert read(tmp_path) == [pair for n, pair in enumerate(CLEAN) if n not in (0, 7, 9)]
 
 
@@ -228,8 +230,24 @@ def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
     assert "401 lines" in result.err
     files = write(tmp_path, [("", "x"), ("y", "")])
     result = nmt("clean", *files, "-o", tmp_path / "out")
-    assert (result.code, "no pair" in result.err) == (1, True)
+    assert result.code == 1
+    assert "is left; most are pairs with an empty side" in result.err
+    result = nmt("clean", *write(tmp_path, []), "-o", tmp_path / "out")
+    assert (result.code, "has no lines" in result.err) == (1, True)
     assert not [*tmp_path.glob("*out*")]
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_in_reports(nmt: Run, tmp_path: Path) -> None:
+    names = [Path(os.fsdecode(b"caf\xe9.en")), Path(os.fsdecode(b"caf\xe9.de"))]
+    for path, name in zip(write(tmp_path, CLEAN), names, strict=True):
+        path.rename(name)
+    cleaned = nmt("clean", *names, "-o", tmp_path / "out", "--json")
+    assert cleaned.code == 0, cleaned.err
+    assert json.loads(cleaned.out)["files"] == ["caf\\udce9.en", "caf\\udce9.de"]
+    checked = nmt("check", *names, "--html", "page.html", "--json")
+    assert checked.code == 0, checked.err
+    assert "caf\\\\udce9.en" in checked.out
+    assert "caf\\udce9.en" in Path("page.html").read_text("utf-8")
 
 
 def test_the_corpus_itself_is_never_replaced(nmt: Run, tmp_path: Path) -> None:

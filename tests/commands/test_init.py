@@ -264,6 +264,19 @@ def test_a_recipe_to_fine_tune_has_the_settings_of_the_model(
     assert result.code == 0, result.err
 
 
+def test_a_model_with_a_cooldown_is_fine_tuned_without_one(
+    nmt: Run, tmp_path: Path, tiny: Path, tiny_run: Path
+) -> None:
+    """Its own recipe needs `train.patience` 0, but a recipe to fine-tune has patience."""
+    options = ["--max-updates", 4, "--set", "train.cooldown_updates=2", "--run", "cool"]
+    assert nmt("train", tiny, *options, "--init-from", tiny_run).code == 0
+    source, target = write(tmp_path, text(60))
+    assert nmt("init", source, target, "--init-from", "cool", "-o", "new.toml").code == 0
+    assert load_recipe("new.toml").train.cooldown_updates == 0
+    result = nmt("train", "new.toml", "--max-updates", 2)
+    assert result.code == 0, result.err
+
+
 def test_the_model_states_the_languages_that_the_files_do_not(
     nmt: Run, tmp_path: Path, tiny_run: Path
 ) -> None:

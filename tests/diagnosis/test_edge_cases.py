@@ -64,6 +64,18 @@ def test_without_figures_there_is_nothing_to_say() -> None:
     assert found(facts=None) == []
 
 
+def test_a_training_that_only_skips_updates_has_a_high_learning_rate() -> None:
+    skipped = [Record("skipped", update) for update in range(1, 6)]
+    assert kinds(*skipped) == ["high_learning_rate"]
+    assert kinds(train(1, 6.0), *skipped[1:]) == ["high_learning_rate"]
+
+
+def test_a_score_that_is_no_better_than_before_is_not_said_to_rise() -> None:
+    """Least squares give a rise, because the middle one of the scores is the highest."""
+    (note,) = found(dev(1000, 5.0, 9.0), dev(2000, 5.0, 12.0), dev(3000, 5.0, 8.9))
+    assert "rose" not in note.seen
+
+
 def test_missing_and_infinite_figures_are_no_fault() -> None:
     records = [
         replace(each, perplexity=value)

@@ -69,10 +69,16 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
         for each in curve["points"]
         if each["updates"] <= 2000
     ]
-    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records, name="runs/mine"))
+    ended = with_settings(recipe, {"train.max_updates": 2000})
+    (found,) = diagnose(Training.of(ended, score_measure(recipe), records, name="runs/mine"))
     assert found.severity == "note"
     assert "rose by about 15.3 per 1,000 updates, from 19.89" in found.seen
-    assert found.change.endswith("`nmt train runs/mine --max-updates 3000`")
+    assert found.change == "raise train.max_updates: `nmt train runs/mine --max-updates 3000`"
+    (found,) = diagnose(Training.of(recipe, score_measure(recipe), records, name="runs/mine"))
+    assert found.change.endswith("if it has stopped, `nmt train runs/mine` continues it")
+    patient = with_settings(recipe, {"train.patience": 5})
+    (found,) = diagnose(Training.of(patient, score_measure(recipe), records, name="runs/mine"))
+    assert "`nmt train runs/mine --set train.patience=10` continues it" in found.change
 
 
 def test_one_good_validation_at_the_end_promises_little() -> None:

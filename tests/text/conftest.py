@@ -121,7 +121,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use two processes for more than two chunks of 7 pairs."""
     monkeypatch.setattr(encode, "CHUNK_PAIRS", 7)
     monkeypatch.setattr(encode, "CHUNKS_ALONE", 2)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(encode, "processor_count", lambda: 2)
 
 
 def random_pairs(count: int) -> list[tuple[str, str]]:

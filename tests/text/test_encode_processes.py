@@ -161,7 +161,7 @@ def interrupt():
         time.sleep(0.002)
 
 if __name__ == "__main__":
-    encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, os.cpu_count = 7, 2, lambda: 2
+    encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, encode.processor_count = 7, 2, lambda: 2
     tokenizer = load_tokenizer(Path("tokenizer.model"))
     pairs = repeat(("sun", "SUN"))  # without end
     if sys.argv[1] != "SIGKILL":
