@@ -1,5 +1,6 @@
 """`nmt average`: average checkpoints of a run."""
 
+import os
 from pathlib import Path
 
 import click
@@ -31,13 +32,14 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     Example:
       nmt average runs/multi30k_en_de --last 3 --output runs/multi30k_en_de/last3.safetensors
     """
-    if last and updates:
+    if last and updates is not None:
         raise UsageError("--last and --updates exclude each other; give one of them")
-    wanted = parse_updates(updates) if updates else ()
+    wanted = () if updates is None else parse_updates(updates)
     folder = RunFolder(run)
     recipe = folder.load_recipe()  # a folder that is no run is reported before torch is imported
     path = output or folder.model
-    if recipe.train.moving_average and path == folder.model and (last or updates):
+    is_own = os.path.realpath(path) == os.path.realpath(folder.model)
+    if recipe.train.moving_average and is_own and (last or wanted):
         raise UsageError(f"{path} is the run's moving average; name another file with --output")
     # The run's own model is always replaced: it is an average of the same checkpoints.
     check_output(path, "average", own=folder.model)

@@ -172,7 +172,9 @@ def command(
     from nmt.interop.engines import load_for
 
     loaded = None if hypotheses else load_for(engine, models, device, note, settings)
-    others = load_systems(compare, device, settings, note)
+    others = load_systems(
+        compare, lambda path: load_for(engine, [path], device, note, settings), note
+    )
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:
         if loaded is None:

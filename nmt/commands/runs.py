@@ -31,7 +31,7 @@ def command(folder: Path | None, as_json: bool) -> None:
       nmt runs
       nmt runs runs/ablation --json
     """
-    from nmt.studio.run_list import list_runs, render_list
+    from nmt.studio.run_list import list_runs, on_a_terminal, render_list
 
     chosen = default_model()
     missing = folder is None and not is_present(RUNS)
@@ -44,7 +44,7 @@ def command(folder: Path | None, as_json: bool) -> None:
         click.echo(render_list(runs, time.time()))
         if chosen and any(each.is_default for each in runs):
             why = f", {chosen.reason}" if chosen.reason else ""
-            click.echo(f"* `nmt translate` uses {chosen.path}{why}")
+            click.echo(on_a_terminal(f"* `nmt translate` uses {chosen.path}{why}"))
 
 
 def default_model() -> ChosenModel | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.config import DataSettings, DecodeSettings
+from nmt.errors import UsageError
 from nmt.evaluation.plausibility import output_warnings, reference_warnings, size_warnings
 from nmt.evaluation.results import Evaluation, SystemDescription, SystemResult, TestSetResult
 from nmt.evaluation.scores import MetricSet, compared_scores, corpus_scores, exact_matches
@@ -23,6 +24,7 @@ from nmt.evaluation.test_sets import (
 from nmt.evaluation.translation_metrics import BleuVariant
 from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
+from nmt.text.languages import is_language, primary
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.artifacts.trained_model import TrainedModel
@@ -72,12 +74,13 @@ def evaluate_model(
     Raises NmtError before anything is translated if a test set cannot be read or does not fit.
     """
     recipe = model.recipe
-    source_language, target_language = recipe.data.source_language, recipe.data.target_language
+    pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
+    if test_sets and language_pair:
+        pair = language_pair
     chosen = choose_metrics(
-        recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
+        recipe.data.metric, pair.rpartition("-")[2], scoring.variant, in_full=scoring.in_full
     )
     if test_sets:
-        pair = language_pair or f"{source_language}-{target_language}"
         tests = [sacrebleu_test(name, pair) for name in test_sets]
     elif files:
         tests = [files_test(files[0], files[1:])]
@@ -110,8 +113,13 @@ def evaluate_translations(
         scoring: further options.
         notify: receives warnings, such as that all references are blank.
 
-    Raises NmtError if the translations and the test set do not align.
+    Raises NmtError if the translations and the test set do not align, UsageError for a
+    `target_language` that is no code.
     """
+    if target_language and not is_language(primary(target_language)):
+        raise UsageError(
+            f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
+        )
     target_language = target_language or language_pair.rpartition("-")[2]
     chosen = choose_metrics(
         metric,

@@ -68,6 +68,7 @@ def system_data(system: SystemDescription) -> Data:
         "sha256": system.sha256,
         **({"ensemble_with": members} if members else {}),
         "device": system.device,
+        **({"engine": system.engine} if system.engine else {}),
         "decode": asdict(system.decode),
     }
 

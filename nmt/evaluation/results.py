@@ -24,6 +24,7 @@ class SystemDescription:
     decode: DecodeSettings | None = None  # None: a file of translations
     device: str | None = None
     ensemble: tuple[EnsembleMember, ...] = ()  # the models after the first
+    engine: str = ""  # another program that searched
 
     @property
     def is_model(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from sacrebleu.metrics.base import Metric
-from sacrebleu.significance import _bootstrap_resample, estimate_ci
+from sacrebleu.significance import estimate_ci
 
 from nmt.evaluation.significance import Exchanges, p_value, seed, statistics
 
@@ -46,10 +46,15 @@ class Measure:
 
 @dataclass(frozen=True)
 class ScoredSegments:
-    """The segments to score, each with the line it first stands on."""
+    """The segments to score, each with its lines."""
 
-    lines: list[int]  # counted from 0
+    groups: list[list[int]]  # the lines of each segment, counted from 0
     references: list[tuple[str, ...]]
+
+    @property
+    def lines(self) -> list[int]:
+        """Return the first line of each segment."""
+        return [group[0] for group in self.groups]
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class MetricSet:
         sources, every line is a segment.
         """
         if not self.merges_sources:
-            return ScoredSegments([*range(len(references))], [tuple(each) for each in references])
+            alone = [[line] for line in range(len(references))]
+            return ScoredSegments(alone, [tuple(each) for each in references])
         groups: dict[str, list[int]] = {}
         for line in range(len(references)):
             groups.setdefault(sources[line] if sources else str(line), []).append(line)
@@ -79,7 +85,7 @@ class MetricSet:
         for lines in groups.values():
             distinct = dict.fromkeys(each for line in lines for each in references[line])
             merged.append(tuple(each for each in distinct if each.strip()) or ("",))
-        return ScoredSegments([lines[0] for lines in groups.values()], merged)
+        return ScoredSegments([*groups.values()], merged)
 
 
 @dataclass(frozen=True)
@@ -183,11 +189,22 @@ def score_with_interval(measure: Measure, table: list[list[Any]]) -> Score:
     value = float(measure.metric._aggregate_and_compute(table).score)
     interval = None
     if len(table) > 1:
-        _, resampled = _bootstrap_resample(table, measure.metric, RESAMPLES)
-        mean, radius = estimate_ci(np.array([each.score for each in resampled]))
+        mean, radius = estimate_ci(np.array(resampled_scores(measure.metric, table)))
         interval = Interval(float(mean), float(radius))
     signature = signature_of(measure.metric, interval)
     return Score(measure.name, value, signature, measure.lower_is_better, interval)
+
+
+def resampled_scores(metric: Metric, table: list[list[Any]]) -> list[float]:
+    """Return the scores of test sets that are drawn from the segments, with replacement.
+
+    table: the statistics of each segment. The scores are those of sacreBLEU's function, which needs
+    memory for all of these test sets at once.
+    """
+    generator = np.random.default_rng(seed())
+    known = np.array(table, dtype=np.float32)
+    draws = (generator.choice(len(table), size=len(table)) for _ in range(RESAMPLES))
+    return [float(metric._compute_score_from_stats(known[rows].sum(0)).score) for rows in draws]
 
 
 def signature_of(
@@ -207,15 +224,16 @@ def signature_of(
 def exact_matches(
     hypotheses: Sequence[str], references: References, labels: Sequence[str]
 ) -> tuple[ExactMatch, ...]:
-    """Return for each label how many of its segments equal a reference.
+    """Return for each label how many of its segments equal a reference, apart from spaces.
 
     labels: for each segment, its labels separated by spaces. The label "all", which comes first,
     counts every segment.
     """
     counts: dict[str, ExactMatch] = {}
     for hypothesis, known, line in zip(hypotheses, references, labels, strict=True):
+        is_right = hypothesis.split() in [each.split() for each in known]
         for label in [ALL, *line.split()]:
             count = counts.get(label, ExactMatch(label, 0, 0))
-            right = count.right + (hypothesis in known)
+            right = count.right + is_right
             counts[label] = ExactMatch(label, right, count.segments + 1)
     return tuple(counts[label] for label in [ALL, *sorted({*counts} - {ALL})] if counts)

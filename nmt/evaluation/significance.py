@@ -30,7 +30,9 @@ TRIALS = 10_000  # exchanges drawn; sacreBLEU's default
 SEED = 12345  # sacreBLEU's default
 SEED_VARIABLE = "SACREBLEU_SEED"
 SIGNIFICANT = 0.05  # the level below which a difference is commonly not called chance
-BLOCK = 1_000  # exchanges that are computed together; bounds memory
+# Exchanges that are computed together; bounds memory. NumPy draws 32 at a time, so that blocks of a
+# multiple of 32 draws are those of one large draw.
+BLOCK = 1_024
 ROUNDING = 1e-9  # differences of scores (0 to 100) closer than this are equal
 
 Statistics = NDArray[np.float64]  # (segments, statistics of the metric)
@@ -80,14 +82,14 @@ class Exchanges:
         if self.is_exact:
             numbers = np.arange(1 << count, dtype=np.int64)
             chosen = (numbers[:, None] >> np.arange(count)) & 1 == 1
-        else:
+            for start in range(0, len(chosen), BLOCK):
+                yield chosen[start : start + BLOCK]
+            return
+        generator = np.random.default_rng(seed())
+        for start in range(0, TRIALS, BLOCK):
             # Drawn for all segments, so that the exchanges are sacreBLEU's.
-            drawn = np.random.default_rng(seed()).integers(
-                2, size=(TRIALS, self.segments), dtype=np.bool_
-            )
-            chosen = drawn[:, self.differing]
-        for start in range(0, len(chosen), BLOCK):
-            yield chosen[start : start + BLOCK]
+            shape = (min(BLOCK, TRIALS - start), self.segments)
+            yield generator.integers(2, size=shape, dtype=np.bool_)[:, self.differing]
 
 
 def seed() -> int | None:

@@ -1,13 +1,12 @@
 """Systems to evaluate: a model, an ensemble, or a file of translations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models import load_models
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
@@ -19,6 +18,8 @@ from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.artifacts.trained_model import TrainedModel
+
+    Loaded = tuple[TrainedModel, DecodeSettings]
 
 
 class System(Protocol):
@@ -99,33 +100,30 @@ class Model:
             for each in self.trained.ensemble
         )
         from nmt.decoding.device_settings import settings_for
+        from nmt.decoding.engine import engine_of
 
-        device = self.trained.device
+        device, engine = self.trained.device, engine_of(self.trained)
         return SystemDescription(
             str(self.trained.path),
             sha256_of(self.trained.path),
             settings_for(self.settings, device),
             device,
             members,
+            engine.name if engine else "",
         )
 
 
 def load_systems(
-    paths: Sequence[Path], device: str, overrides: Iterable[str], notify: Notify
+    paths: Sequence[Path], load: "Callable[[Path], Loaded]", notify: Notify
 ) -> tuple[System, ...]:
     """Open models and files of translations to compare with.
 
-    A path is a model if it is a folder or ends in .safetensors. device and overrides: of the
-    models. Raises NmtError if a model cannot be read.
+    A path is a model if it is a folder or ends in .safetensors. load: loads a model. Raises
+    NmtError if a model cannot be read.
     """
-    return tuple(load_system(path, device, [*overrides], notify) for path in paths)
-
-
-def load_system(path: Path, device: str, overrides: Iterable[str], notify: Notify) -> System:
-    """Open one model or file of translations."""
-    if is_text(path):
-        return Translations(path)
-    return Model(*load_models([path], device, notify, overrides), notify)
+    return tuple(
+        Translations(path) if is_text(path) else Model(*load(path), notify) for path in paths
+    )
 
 
 def is_text(path: Path) -> bool:

@@ -6,7 +6,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.evaluation.error_rate import error_metrics
 from nmt.evaluation.scores import MetricSet
 from nmt.evaluation.translation_metrics import PAPER, BleuVariant, translation_metrics
-from nmt.text.languages import BLEU_TOKENIZERS
+from nmt.text.languages import WMT_TOKENIZER, bleu_tokenizer
 
 ERROR_RATE = "error_rate"  # a value of data.metric; the other is "bleu"
 NO_VARIANT = BleuVariant()
@@ -50,7 +50,7 @@ def choose_metrics(
     if not in_full or paper in variants:
         return ChosenMetrics(task_metrics(metric, target_language, variants))
     try:
-        if target_language in BLEU_TOKENIZERS:
+        if bleu_tokenizer(target_language) != WMT_TOKENIZER:
             raise NmtError(f"Moses' tokenizer cannot split '{target_language}' into words")
         return ChosenMetrics(task_metrics(metric, target_language, (paper, *variants)))
     except NmtError as error:

@@ -55,16 +55,21 @@ class TestSet:
     def grouped(self, metrics: MetricSet) -> "TestSet":
         """Return the test set with the segments that these metrics score.
 
-        If the metrics merge sources, lines with one source become one segment.
+        If the metrics merge sources, lines with one source become one segment with all their
+        labels.
         """
         scored = metrics.segments(self.sources, self.references)
         return replace(
             self,
             sources=[self.sources[line] for line in scored.lines] if self.sources else [],
             references=scored.references,
-            labels=[self.labels[line] for line in scored.lines] if self.labels else [],
+            labels=[self._labels_of(group) for group in scored.groups] if self.labels else [],
             lines=scored.lines,
         )
+
+    def _labels_of(self, lines: Sequence[int]) -> str:
+        """Return the distinct labels of some lines."""
+        return " ".join(dict.fromkeys(" ".join(self.labels[each] for each in lines).split()))
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from nmt.decoding.engine import EngineModel, Searcher
 from nmt.decoding.wanted import Wanted
 from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
-from nmt.interop.ctranslate2_positions import position_count
+from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.recipe import parse_recipe
 from nmt.system.cores import core_count, same_core_count
 from nmt.system.digest import sha256_of
@@ -156,7 +156,8 @@ def of_folder(folder: Path, device: str) -> EngineModel:
     path = folder / RECIPE
     text = read_text(path, "the recipe", "export the model again with `nmt export`")
     recipe = parse_recipe(text, folder.name, str(path))
-    room = position_count(recipe.decode)
+    # The recipe may have been edited since. Older folders do not say.
+    room = int(manifest.details.get(POSITIONS, position_count(recipe.decode)))
 
     def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
         if position_count(settings) > room and recipe.model.positions.startswith("sinusoidal"):

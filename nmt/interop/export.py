@@ -15,6 +15,7 @@ from nmt.artifacts.output_folder import check_output_folder, output_folder
 from nmt.artifacts.outputs import check_output, output_path
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.errors import UsageError
+from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.interop.model_card import model_card
 
 COMMAND = "export"  # that may replace what is written here
@@ -103,6 +104,8 @@ def export_model(
     chosen = check_export(model, output, to, quantization)
     loaded = load_model(model, "cpu")
     details = {"format": to, "quantization": quantization}
+    if to == "ctranslate2":
+        details[POSITIONS] = str(position_count(loaded.recipe.decode))
     open_output: AbstractContextManager[Path] = (
         output_path(output, COMMAND) if chosen.is_file else output_folder(output, COMMAND, details)
     )

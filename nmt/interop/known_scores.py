@@ -1,7 +1,8 @@
 """Find the scores of a model file in its run folder: evaluation cards, and its validation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -41,6 +42,7 @@ class CardModel:
     model: str = ""  # path; "": a file of translations was scored
     decode: dict[str, Any] = field(default_factory=dict)
     ensemble_with: tuple[Any, ...] = ()
+    engine: str = ""  # "": this program searched
 
 
 @dataclass(frozen=True)
@@ -83,25 +85,30 @@ def known_scores(file: Path, notify: Callable[[str], None] = note) -> KnownScore
 def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tuple[KnownScore, ...]:
     """Return the scores of a model in the evaluation cards of a folder."""
     found: dict[tuple[str, str], KnownScore] = {}
+    names: dict[str, str] = {}  # of test sets, as shown
     for card in read_cards(folder, notify):
         try:
             content = convert(card.content, CardModel, card.file)
         except DamagedError as error:
             notify(f"left out: {error}")
             continue
-        if content.sha256 != sha256 or not content.model or content.ensemble_with:
+        is_other = content.ensemble_with or content.engine or not content.model
+        if content.sha256 != sha256 or is_other:
             continue
         for result in content.results:
+            name = names.setdefault(result.test_set, new_name(result.test_set, names.values()))
             for metric, score in result.scores.items():
                 if score.value is not None:
-                    found[result.test_set, metric] = known_score(content, result, metric, score)
+                    found[name, metric] = known_score(content, name, result, metric, score)
     return tuple(found.values())
 
 
-def known_score(card: CardModel, result: CardResult, metric: str, score: CardScore) -> KnownScore:
-    """Return one score of a card."""
+def known_score(
+    card: CardModel, name: str, result: CardResult, metric: str, score: CardScore
+) -> KnownScore:
+    """Return one score of a card; name: of the test set, as shown."""
     return KnownScore(
-        test_set=without_folder(result.test_set),
+        test_set=name,
         segments=result.segments,
         metric=metric,
         value=score.value or 0.0,
@@ -111,12 +118,17 @@ def known_score(card: CardModel, result: CardResult, metric: str, score: CardSco
     )
 
 
-def without_folder(name: str) -> str:
-    """Return the name of a test set; of a file with a whole path, the file's name only.
+def new_name(name: str, taken: Iterable[str]) -> str:
+    """Return the name of a test set; of a file, its name alone, with a number if it is taken.
 
-    Cards are published, so they must not name folders of their author's machine.
+    Cards are published, so they must not name folders of their author's machine. The names of
+    sacreBLEU's sets, such as wmt14/full, have no ending.
     """
-    return PurePath(name).name if PurePath(name).is_absolute() else name
+    path = PurePath(name)
+    is_file = path.is_absolute() or path.suffix or ".." in path.parts
+    first = path.name if is_file else name
+    names = chain([first], (f"{first} ({number})" for number in count(2)))
+    return next(each for each in names if each not in {*taken})
 
 
 def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:

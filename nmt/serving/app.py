@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -20,7 +21,7 @@ from nmt.serving.answers import (
     refused_by_client,
     refused_by_router,
 )
-from nmt.serving.catalogue import AUTO, Served
+from nmt.serving.catalogue import AUTO, Pair, Served
 from nmt.serving.html_layout import HtmlLayout
 from nmt.serving.layout import Layout, Line, layout_of_text
 from nmt.serving.metrics import CONTENT_TYPE
@@ -31,6 +32,7 @@ from nmt.serving.worker import memory_of
 
 # Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
 MOST_DROPPED_BYTES = 64_000_000
+MOST_AT_ONCE = 100  # plain texts that are divided into lines in no time
 CONFIDENCE = 100.0  # that a text is in the only source language there is
 
 
@@ -137,10 +139,10 @@ class Interface:
 
     async def _translated(self, asked: Asked, served: Served, request: Request) -> list[list[str]]:
         """Return the translations of each text, best first; at least one of each."""
-        layouts: list[Layout] = [
-            HtmlLayout(text, served.pair) if asked.is_html else layout_of_text(text)
-            for text in asked.texts
-        ]
+        # Dividing and joining may take seconds, in which others would wait.
+        is_quick = not asked.is_html and len(asked.texts) <= MOST_AT_ONCE
+        divided = partial(layouts_of, asked, served.pair)
+        layouts = divided() if is_quick else await asyncio.to_thread(divided)
         most = min(asked.alternatives + 1, served.most_candidates)
         # There is one search for all numbers of alternatives, so that requests share batches.
         candidates = 1 if most == 1 else served.most_candidates
@@ -155,7 +157,8 @@ class Interface:
             )
             if not work.done():
                 raise ClientDisconnect if gone.done() else too_late(self.state.limits.seconds)
-            return texts_of(layouts, work.result(), most)
+            joined = partial(texts_of, layouts, work.result(), most)
+            return joined() if is_quick else await asyncio.to_thread(joined)
         finally:
             work.cancel()
             gone.cancel()
@@ -168,6 +171,13 @@ async def disconnected(request: Request) -> None:
     """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def layouts_of(asked: Asked, pair: Pair) -> list[Layout]:
+    """Return the layout of each text."""
+    if asked.is_html:
+        return [HtmlLayout(text, pair) for text in asked.texts]
+    return [layout_of_text(text) for text in asked.texts]
 
 
 def texts_of(layouts: list[Layout], found: list[list[Line]], most: int) -> list[list[str]]:

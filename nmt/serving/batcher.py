@@ -267,21 +267,24 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
     """Take lines from the jobs of a queue in turn, for one batch; at least one.
 
     most_lines: the share of the process that takes them. most_characters: of all lines, with
-    LINE_CHARACTERS for each.
+    LINE_CHARACTERS for each; only a line that is alone may be longer.
     """
     items: list[Item] = []
-    characters = 0
-    while queue and len(items) < most_lines and characters < most_characters:
+    characters, is_full = 0, False
+    while queue and len(items) < most_lines and not is_full:
         job = queue[0]
         for _ in range(min(TURN_LINES, most_lines - len(items))):
-            if job.taken == len(job.lines) or (items and characters >= most_characters):
+            if job.taken == len(job.lines):
+                break
+            characters += len(text_of(job.lines[job.taken])) + LINE_CHARACTERS
+            is_full = characters > most_characters
+            if is_full and items:
                 break
             items.append(Item(job, job.taken))
-            characters += len(text_of(job.lines[job.taken])) + LINE_CHARACTERS
             job.taken += 1
         if job.taken == len(job.lines):
             queue.popleft()
-        else:
+        elif not is_full or items[-1].job is job:  # else its long line comes first next time
             queue.rotate(-1)
     return items
 

@@ -216,8 +216,13 @@ def render_list(runs: Sequence[RunSummary], now: float) -> str:
         lines.append(line.rstrip())
         problem = runs[index - 1].problem if index else None
         if problem:
-            lines.append(f"{' ' * widths[0]}  ({problem})")
+            lines.append(f"{' ' * widths[0]}  ({on_a_terminal(problem)})")
     return "\n".join(lines)
+
+
+def on_a_terminal(text: str) -> str:
+    """Return a text with "?" for what a terminal cannot show or would obey."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def row(run: RunSummary, now: float) -> tuple[str, ...]:
@@ -226,7 +231,7 @@ def row(run: RunSummary, now: float) -> tuple[str, ...]:
     limit = "" if run.max_updates is None else f" of {run.max_updates:,}"
     return (
         "*" if run.is_default else "",
-        "".join(each if each.isprintable() else "?" for each in run.name),
+        on_a_terminal(run.name),
         score,
         f"{run.updates:,}{limit}",
         run.state,

@@ -13,8 +13,13 @@ ISO_639_1 = (
     " ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
 TWO_LETTERS = frozenset(ISO_639_1.split())
-# Languages without spaces between words need sacreBLEU's own segmentation.
-BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "ko": "char"}
+# Languages without spaces between words need sacreBLEU's own segmentation. Korean has spaces, but
+# its words have many endings. `jap` is in the names of OPUS-MT models.
+BLEU_TOKENIZERS = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "lzh"), "zh"),
+    **dict.fromkeys(("ja", "jpn", "jap", "ko", "kor"), "char"),
+}
+WMT_TOKENIZER = "13a"
 # Neither between words nor between sentences. Thai, Lao, Khmer and Burmese have none between words,
 # but some after a sentence.
 WITHOUT_SPACES = frozenset({"zh", "ja", "yue", "wuu", "lzh"})
@@ -37,8 +42,11 @@ def writes_spaces(code: str) -> bool:
 
 
 def bleu_tokenizer(language: str) -> str:
-    """Return the name of sacreBLEU's tokenizer for a language: WMT's (13a) for most."""
-    return BLEU_TOKENIZERS.get(language, "13a")
+    """Return the name of sacreBLEU's tokenizer for a language: WMT's for most.
+
+    The language may have a script or a country, as in zh-Hans and zh_TW.
+    """
+    return BLEU_TOKENIZERS.get(primary(language), WMT_TOKENIZER)
 
 
 def is_language(code: str) -> bool:

@@ -122,6 +122,25 @@ def test_weights_without_a_manifest_cannot_be_verified(nmt: Run, run: Path) -> N
     assert read_model(run / "model.safetensors").updates == (8,)
 
 
+def test_a_moving_average_is_not_replaced_by_another_name_of_it(nmt: Run, run: Path) -> None:
+    recipe = (run / "recipe.toml").read_text()
+    moving = recipe.replace("moving_average = 0.0\n", "moving_average = 0.9\n")
+    assert moving != recipe
+    (run / "recipe.toml").write_text(moving)
+    before = (run / "model.safetensors").read_bytes()
+    other = run / ".." / run.name / "model.safetensors"
+    result = nmt("average", run, "--last", 2, "--output", other)
+    assert result.code == 2
+    assert "is the run's moving average" in result.err
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_empty_updates_are_refused(nmt: Run, run: Path) -> None:
+    """An unset variable of a shell must not mean the default."""
+    assert nmt("average", run, "--updates", "").code == 2
+    assert nmt("average", run, "--updates", "", "--last", 2).code == 2
+
+
 def test_a_folder_that_is_not_a_run_is_refused(nmt: Run, tmp_path: Path) -> None:
     result = nmt("average", tmp_path)
     assert (result.code, result.out) == (1, "")

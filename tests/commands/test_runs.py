@@ -109,6 +109,15 @@ def test_what_cannot_be_read_is_listed_with_the_reason(nmt: Run, runs: Path) -> 
     assert all(f"({each['problem']})" in table.out for each in found.values())
 
 
+def test_names_that_are_not_utf_8_are_shown(nmt: Run, runs: Path) -> None:
+    odd = (runs / "new").rename(runs / os.fsdecode(b"caf\xe9"))
+    (odd / "recipe.toml").write_text("{")
+    result = nmt("runs")
+    assert result.code == 0
+    assert "caf?" in result.out
+    result.out.encode()  # raises an error for what is not UTF-8
+
+
 def test_folders_that_are_no_folders_of_runs(nmt: Run, tiny: Path) -> None:
     empty = nmt("runs")
     assert (empty.code, empty.out) == (0, "")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from nmt.evaluation.error_rate import edit_distance, error_metrics
-from nmt.evaluation.scores import compared_scores, corpus_scores
+from nmt.evaluation.scores import compared_scores, corpus_scores, exact_matches
+from nmt.evaluation.test_sets import TestSet
 
 
 def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
@@ -98,3 +99,18 @@ def test_lines_with_one_source_are_one_segment() -> None:
     alone = error_metrics().segments([], [["X", ""], ["X", "X"]])
     assert alone.lines == [0, 1]
     assert alone.references == [("X",), ("X",)]
+
+
+def test_exact_matches_are_the_sequences_without_error_and_keep_all_labels() -> None:
+    sources, labels = ["read", "read", "cat"], ["past", "present", "noun"]
+    references = [("R EH D",), ("R IY D",), ("K AE  T",)]
+    test = TestSet.of("x", sources, references, labels).grouped(error_metrics())
+    outputs = ["R IY D", "K AE T"]
+    assert rates(outputs, [[*each] for each in test.references])[1] == 0
+    found = {each.label: each for each in exact_matches(outputs, test.references, test.labels)}
+    assert {label: (each.right, each.segments) for label, each in found.items()} == {
+        "all": (2, 2),
+        "noun": (1, 1),
+        "past": (1, 1),
+        "present": (1, 1),
+    }

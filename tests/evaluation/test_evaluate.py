@@ -79,6 +79,37 @@ def test_files_that_do_not_align_are_refused_before_scoring(tmp_path: Path) -> N
         evaluate_translations(short, [reference])
 
 
+@pytest.mark.parametrize(
+    ("language", "tokenizer"),
+    [
+        ("zh-CN", "zh"),
+        ("zh_Hans", "zh"),
+        ("zho", "zh"),
+        ("jpn", "char"),
+        ("ko", "char"),
+        ("de-AT", "13a"),
+    ],
+)
+def test_a_script_or_a_country_does_not_change_the_tokenizer(
+    language: str, tokenizer: str, tmp_path: Path
+) -> None:
+    for name in ("hypotheses", "references"):
+        (tmp_path / name).write_text("他去北京了。\n", encoding="utf-8")
+    found = evaluate_translations(
+        tmp_path / "hypotheses",
+        [tmp_path / "references"],
+        target_language=language,
+        notify=lambda _: None,
+    )
+    (score, *_) = found.test_sets[0].systems[0].scores
+    assert f"|tok:{tokenizer}|" in score.signature
+
+
+def test_a_target_language_that_is_no_code_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'chinese' is no code"):
+        evaluate_translations(tmp_path / "x", target_language="chinese")
+
+
 def test_error_rates_have_no_variants_of_bleu() -> None:
     with pytest.raises(UsageError, match="error_rate"):
         choose_metrics("error_rate", "en", BleuVariant("intl"))

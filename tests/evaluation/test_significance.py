@@ -4,12 +4,21 @@ import random
 from collections.abc import Sequence
 from itertools import product
 
+import numpy as np
 import pytest
 from sacrebleu.metrics.base import Metric
+from sacrebleu.significance import _bootstrap_resample
 
 from nmt.evaluation.error_rate import error_metrics
-from nmt.evaluation.scores import MetricSet, Score, compared_scores, streams
-from nmt.evaluation.significance import Exchanges
+from nmt.evaluation.scores import (
+    RESAMPLES,
+    MetricSet,
+    Score,
+    compared_scores,
+    resampled_scores,
+    streams,
+)
+from nmt.evaluation.significance import Exchanges, statistics
 from nmt.evaluation.translation_metrics import BleuVariant, translation_metrics
 
 WORDS = ["ein", "der", "Hund", "sieht", "das", "Haus", "Park", "nicht", "."]
@@ -119,6 +128,20 @@ def test_more_segments_are_sampled_with_ties_counted() -> None:
     assert score.p_value == 1
     assert score.test == "two-sided paired randomisation, 10,000 trials"
     assert "|ar:nmt-10000|seed:12345|" in score.signature
+
+
+@pytest.mark.parametrize("segments", [1, 21, 333])
+def test_exchanges_and_resampled_sets_are_those_that_sacrebleu_draws_at_once(segments: int) -> None:
+    """They are drawn a few at a time, so that memory does not grow with their number."""
+    first = [str(each) for each in range(max(20, segments))]
+    exchanges = Exchanges.of(first, [f"{each}x" for each in first])
+    drawn = np.random.default_rng(12345).integers(2, size=(10_000, len(first)), dtype=np.bool_)
+    assert np.array_equal(np.concatenate([*exchanges.blocks()]), drawn)
+    references = [[f"A B C D {each}"] for each in first]
+    for measure in METRICS["bleu"].measures:
+        table = statistics(measure.metric, first, streams(references))
+        _, known = _bootstrap_resample(table, measure.metric, RESAMPLES)
+        assert resampled_scores(measure.metric, table) == [each.score for each in known]
 
 
 def test_the_sampled_value_is_near_the_exact_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,14 @@ def test_evaluate(nmt: Run, skilled_run: Path, ct2_folder: Path, tmp_path: Path)
     other = nmt(*given, "--model", ct2_folder, "--engine", "ctranslate2")
     assert own.code == other.code == 0
     assert other.out == own.out != ""
+    assert (
+        json.loads(nmt(*given, "--model", ct2_folder, "--engine", "ctranslate2", "--json").out)[
+            "engine"
+        ]
+        == "CTranslate2"
+    )
+    options = ("--model", skilled_run, "--engine", "ctranslate2", "--compare", ct2_folder)
+    assert nmt(*given, *options).code == 0
 
 
 def test_python(ct2_folder: Path, skilled_run: Path) -> None:

@@ -113,7 +113,7 @@ def test_configuration(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     assert config["add_source_eos"] is True
     assert config["layer_norm_epsilon"] == 1e-6
     details = json.loads((folder / "nmt-export.json").read_text())["details"]
-    assert details == {"format": "ctranslate2", "quantization": "int8"}
+    assert details == {"format": "ctranslate2", "quantization": "int8", "positions": "1024"}
     assert "ctranslate2" in (folder / "README.md").read_text()
     assert read_tokenizer(folder).model == (tiny_run / "tokenizer.model").read_bytes()
 

@@ -1,5 +1,7 @@
 """Check that messages name what CTranslate2 cannot do, and folders that it does not load."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,19 @@ def test_what_it_cannot_do_is_named(
     assert reason in result.err
     assert result.err.splitlines()[-1].startswith("nmt: ")
     assert result.out == ""
+
+
+def test_a_recipe_edited_to_more_positions_is_refused(
+    nmt: Run, ct2_folder: Path, mixed_lines: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(ct2_folder, tmp_path / "edited"))
+    recipe = (folder / "recipe.toml").read_text()
+    longer = re.sub("max_segment_tokens = .*", "max_segment_tokens = 3000", recipe)
+    assert longer != recipe
+    (folder / "recipe.toml").write_text(longer)
+    result = nmt("translate", mixed_lines, "--engine", "ctranslate2", "--model", folder)
+    assert result.code == 1
+    assert "has 1,024 positions, too few for decode.max_segment_tokens=3000" in result.err
 
 
 def test_folders_that_it_does_not_load(

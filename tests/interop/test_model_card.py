@@ -1,6 +1,7 @@
 """Model cards: valid YAML whatever the names hold, and scores of this very model file only."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -109,6 +110,30 @@ def test_a_card_names_no_folder_of_its_author(run: Path, nmt: Run, tiny_run: Pat
     card = model_card(load(model), "onnx")
     assert "dev.src" in card
     assert str(tiny_run.parent.parent) not in card
+
+
+def test_two_test_sets_of_one_name_are_told_apart(
+    run: Path, nmt: Run, tiny_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = run / "model.safetensors"
+    for number in (1, 2):
+        folder = tmp_path / f"secret{number}"
+        texts = [folder / f"dev.{side}" for side in ("src", "tgt")]
+        folder.mkdir()
+        for path in texts:
+            path.write_bytes((tiny_run.parent.parent / path.name).read_bytes())
+        monkeypatch.chdir(run)
+        names = [os.path.relpath(path) for path in texts]
+        card = run / f"{number}.json"
+        assert nmt("evaluate", *names, "--model", model, "--card", card).code == 0
+    found = json.loads((run / "2.json").read_text())
+    (run / "2.json").write_text(json.dumps({**found, "engine": "CTranslate2"}))
+    card_text = model_card(load(model), "onnx")
+    assert "secret" not in card_text
+    assert "dev.src (2)" not in card_text  # another program's translations
+    (run / "2.json").write_text(json.dumps(found))
+    both = fields_of(model_card(load(model), "onnx"))["model-index"][0]["results"]
+    assert [each["dataset"]["name"] for each in both] == ["dev.src", "dev.src (2)"]
 
 
 def test_the_dev_score_is_that_of_the_same_updates(run: Path) -> None:

@@ -16,7 +16,7 @@ from nmt.serving.app import Interface
 from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys, read_keys
-from nmt.serving.layout import Line
+from nmt.serving.layout import Layout, Line, layout_of_text
 from nmt.serving.refusals import RefusedError
 from nmt.serving.state import Limits, State
 from tests.formats.reading import changed
@@ -69,6 +69,19 @@ def test_a_text_is_translated() -> None:
 
 def test_a_form_is_translated() -> None:
     assert client().post("/translate", data=GOOD).json() == {"translatedText": "SUN"}
+
+
+def test_html_is_divided_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take seconds, in which the server answers others."""
+
+    def divided(text: str, pair: tuple[str, str]) -> Layout:
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        return layout_of_text(text)
+
+    monkeypatch.setattr("nmt.serving.app.HtmlLayout", divided)
+    answer = client().post("/translate", json={**GOOD, "format": "html"})
+    assert answer.json() == {"translatedText": "SUN"}
 
 
 def test_lists_html_and_alternatives() -> None:

@@ -273,4 +273,13 @@ def test_a_batch_has_a_size() -> None:
     queue = queue_of(("x" * 30,) * 10)
     assert len(take(queue, 99, 2 * (30 + LINE_CHARACTERS))) == 2
     assert len(take(queue, 99, 1)) == 1  # at least one, however long it is
-    assert len(take(queue, 99, 2 * (30 + LINE_CHARACTERS) + 1)) == 3
+    assert len(take(queue, 99, 3 * (30 + LINE_CHARACTERS) - 1)) == 2
+
+
+def test_a_long_line_is_alone_in_its_batch_and_comes_next() -> None:
+    long = "x" * 10_000
+    queue = queue_of(("a", long, "b"), tuple("c" * 18))
+    batches = []
+    while queue:
+        batches.append([each.line for each in take(queue, 99, 9_000)])
+    assert batches == [["a"], [*"c" * 16], [long], [*"cc", "b"]]
