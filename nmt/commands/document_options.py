@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from nmt.commands.ranges import Range
+
 
 @dataclass(frozen=True)
 class DocumentRequest:
@@ -74,7 +76,7 @@ OPTIONS = (
     ),
     click.option(
         "--memory-threshold",
-        type=click.FloatRange(0.5, 1),
+        type=Range(0.5, 1),
         default=0.95,  # one word of ten would be 0.9, and may turn the meaning
         show_default=True,
         help="Use segments of the memory with at least this similarity; 1: equal segments only.",

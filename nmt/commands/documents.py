@@ -135,7 +135,9 @@ def translate_documents(
                 summary = translate_to_stream(jobs[0], translator, report.add)
             else:
                 folder = request.output_dir
-                summary = translate_to_folder(jobs, folder, work, translator, note, report.add)
+                summary = translate_to_folder(
+                    jobs, folder, work, translator, note, report.add, report.repeat
+                )
             if request.write_memory is not None and translator.memory is not None:
                 translator.memory.write(request.write_memory)
     report.tell(summary, flags_file, is_strict=is_strict)

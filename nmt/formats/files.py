@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.formats.registry import FORMATS, Format, format_of
 from nmt.system.reading import is_present, read_start
 
@@ -104,9 +104,12 @@ def format_in_folder(source: Path, name: str | None, *, has_columns: bool) -> Fo
     found = format_of(source, None)
     if found is None or (found.has_columns and not has_columns):
         return None
-    if found.sign and found.sign not in read_start(source, START, "the file"):
-        return None
-    return found
+    if not found.sign or not source.is_file():  # a dangling link is reported when it is read
+        return found
+    try:
+        return found if found.sign in read_start(source, START, "the file") else None
+    except NmtError:  # likewise
+        return found
 
 
 def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
@@ -125,9 +128,12 @@ def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple
         found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
         if not found:
             raise UsageError(f"no file matches the pattern {path}")
+        left_out = os.path.join(os.path.realpath(output), "")
         for each in found:
             relative = each.relative_to(root)
-            if selection.takes(relative):
+            is_hidden = any(part.startswith(".") for part in relative.parts)
+            is_output = os.path.realpath(each).startswith(left_out)
+            if selection.takes(relative) and not is_hidden and not is_output:
                 yield each, relative
 
 

@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from nmt.errors import NmtError
 from nmt.formats.files import Job, in_utf_8
@@ -14,6 +14,7 @@ from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json
 
 RECORD = ".nmt-translated.jsonl"  # in the output folder
+Row = dict[str, Any]  # a flagged segment or a finding: `nmt.formats.report`
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Entry:
     file: str  # the path of the translation in the folder
     source: str  # SHA-256 of what was translated
     work: str  # digest of the model and of all settings
+    rows: tuple[Row, ...] = ()  # of the report on the file
 
 
 class Progress:
@@ -38,19 +40,23 @@ class Progress:
     def has(self, job: Job) -> bool:
         """Return whether a file is translated as it is now, by this model and these settings."""
         entry = self._entries.get(self._name(job))
-        return (
-            entry is not None
-            and entry.work == self._work
-            and job.output.is_file()
-            and entry.source == sha256_of(job.source)
-        )
+        if entry is None or entry.work != self._work or not job.output.is_file():
+            return False
+        try:
+            return entry.source == sha256_of(job.source)
+        except NmtError:  # whoever reads the file to translate it reports this
+            return False
 
-    def add(self, job: Job, source: str) -> None:
+    def rows(self, job: Job) -> tuple[Row, ...]:
+        """Return the rows of the report on a file that is translated."""
+        return self._entries[self._name(job)].rows
+
+    def add(self, job: Job, source: str, rows: Sequence[Row] = ()) -> None:
         """Record a file whose translation is on the disk; source: SHA-256 of what was translated.
 
-        Raises NmtError if the record cannot be written.
+        rows: of the report on it. Raises NmtError if the record cannot be written.
         """
-        entry = Entry(self._name(job), source, self._work)
+        entry = Entry(self._name(job), source, self._work, tuple(rows))
         write(self._folder / RECORD, self._stream, f"{json_text(asdict(entry))}\n")
         self._entries[entry.file] = entry
 

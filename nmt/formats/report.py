@@ -10,6 +10,7 @@ from nmt.artifacts.outputs import output_path
 from nmt.errors import NmtError
 from nmt.formats.document import Finding
 from nmt.formats.files import Job, in_utf_8
+from nmt.formats.progress import Row
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
 from nmt.system.log import Notify
@@ -27,33 +28,34 @@ class Report:
 
     def add(
         self, job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
-    ) -> None:
-        """Add the results of a file that was written."""
-        for each in results:
-            if each.flags:
-                self._write(
-                    job,
-                    place=each.segment.place,
-                    context=each.segment.context,
-                    origin=each.origin,
-                    source=each.segment.source.text,
-                    translation=each.text.text,
-                    flags=each.flags,
-                )
+    ) -> list[Row]:
+        """Add the results of a file that was written, and return their rows."""
+        rows = [
+            row_of(
+                job,
+                place=each.segment.place,
+                context=each.segment.context,
+                origin=each.origin,
+                source=each.segment.source.text,
+                translation=each.text.text,
+                flags=each.flags,
+            )
+            for each in results
+            if each.flags
+        ]
         for finding in findings:
             self._findings += 1
-            self._write(job, place=finding.place, finding=finding.message)
+            rows.append(row_of(job, place=finding.place, finding=finding.message))
             if self._findings <= MOST_TOLD:
                 where = f", {finding.place}" if finding.place else ""
                 self._notify(f"{job.output}{where}: {finding.message}")
+        self.repeat(rows)
+        return rows
 
-    def _write(self, job: Job, **row: object) -> None:
+    def repeat(self, rows: Sequence[Row]) -> None:
+        """Write the rows of a file, which an earlier command may have translated."""
         if self._stream is not None:
-            shown = {
-                "file": in_utf_8(job.source),
-                **{key: row[key] for key in row if row[key] != ""},
-            }
-            self._stream.write(json.dumps(shown, ensure_ascii=False) + "\n")
+            self._stream.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
 
     def tell(self, summary: Summary, flags_file: Path | None, *, is_strict: bool) -> None:
         """Print a summary.
@@ -90,6 +92,14 @@ class Report:
             raise NmtError(f"{text}; all translations are written")
         if text:
             self._notify(text)
+
+
+def row_of(job: Job, **values: object) -> Row:
+    """Return a row of the file of flags; empty texts are left out."""
+    return {
+        "file": in_utf_8(job.source),
+        **{key: value for key, value in values.items() if value != ""},
+    }
 
 
 ORIGINS = {"model": "translated", "unchanged": "without words"}

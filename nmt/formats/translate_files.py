@@ -12,7 +12,7 @@ from nmt.artifacts.outputs import check_output, output_path
 from nmt.errors import NmtError, UsageError
 from nmt.formats.document import Document, Finding, Joined, Options
 from nmt.formats.files import Job
-from nmt.formats.progress import Progress, open_progress
+from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.system.log import Notify
@@ -30,8 +30,8 @@ class Source(NamedTuple):
     digest: str  # SHA-256 of its content
 
 
-# Receives what was done with a file: its results, and what a user should look at.
-OnFile = Callable[[Job, Sequence[TranslatedSegment], Sequence[Finding]], None]
+# Receives what was done with a file: its results, and what a user should look at. Returns rows.
+OnFile = Callable[[Job, Sequence[TranslatedSegment], Sequence[Finding]], list[Row]]
 
 
 @dataclass
@@ -93,6 +93,7 @@ def translate_to_folder(
     translator: DocumentTranslator,
     notify: Notify,
     on_file: OnFile,
+    on_done: Callable[[Sequence[Row]], None],
 ) -> Summary:
     """Translate files that are not translated yet, and copy those without a format.
 
@@ -105,16 +106,29 @@ def translate_to_folder(
         translator: translates their documents.
         notify: receives why a file is left out.
         on_file: receives what was done with each file.
+        on_done: receives the rows of the report on each file that is translated already.
 
     Raises:
         NmtError: if another command translates into the folder.
-        UsageError: before any work, if an output is not this command's to replace.
+        UsageError: before any work, if an output is not this command's to replace, or if the
+            segments of files that are translated already would be missing in a new memory.
     """
     with open_progress(folder, work) as progress:
-        left = [job for job in jobs if not progress.has(job)]
+        done, left = list[Job](), list[Job]()
+        for job in jobs:
+            (done if progress.has(job) else left).append(job)
+        if done and translator.memory is not None and translator.memory.keeps_new:
+            raise UsageError(
+                f"{len(done):,} of the files are translated already, and --write-memory would lack"
+                " their segments; name another --output-dir, or leave out --write-memory"
+            )
         for job in left:
             check_output(job.output, "translate", [job.source], "the output")
-        summary = Summary(done_before=len(jobs) - len(left))
+        summary = Summary(done_before=len(done))
+        for job in done:
+            rows = progress.rows(job)
+            summary.flagged += sum("flags" in row for row in rows)
+            on_done(rows)
 
         def fail(error: NmtError) -> None:
             summary.failed.append(str(error))
@@ -129,9 +143,8 @@ def translate_to_folder(
             except NmtError as error:
                 fail(error)
                 continue
-            progress.add(job, digest)
             summary.count(translated.results)
-            on_file(job, translated.results, joined.findings)
+            progress.add(job, digest, on_file(job, translated.results, joined.findings))
     return summary
 
 
@@ -195,8 +208,11 @@ def translate_one(
     check_output(output, "translate", [source], "the output")
     found: list[TranslatedSegment] = []
 
-    def take(job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]) -> None:
+    def take(
+        job: Job, results: Sequence[TranslatedSegment], findings: Sequence[Finding]
+    ) -> list[Row]:
         found.extend(results)
+        return []
 
     translate_to_stream(Job(source, output, form), translator, take)
     return found

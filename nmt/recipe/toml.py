@@ -14,7 +14,7 @@ LONGEST_REASON = 200  # characters
 # A key of 32 or more parts, such as a.b.c. tomllib's memory grows with the square of their number;
 # a recipe has keys of up to four.
 LONG_KEY = re.compile(
-    r"""(?<![\w-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
+    r"""(?<![\w\\-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
 )
 
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

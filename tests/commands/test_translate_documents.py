@@ -127,6 +127,35 @@ def test_the_same_command_continues(
     assert "2 files translated, 1 copied" in err  # the work is another
 
 
+def test_flags_of_files_that_are_done_are_kept(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    folder, output, flags = tmp_path / "docs", tmp_path / "de", tmp_path / "flags.jsonl"
+    folder.mkdir()
+    (folder / "a.txt").write_text("sun \u2603\u2603 zebra qqq\n")
+    (folder / "b.txt").write_text("sun moon\n")
+    given = ["translate", folder, "--output-dir", output, "--model", skilled_run]
+    options = ["--flags", flags, "--strict"]
+    first = nmt(*given, *options)
+    assert first.code == 1
+    before = flags.read_text()
+    assert before.count("\n") == 1
+    (output / "b.txt").unlink()
+    again = nmt(*given, *options)
+    assert "1 file translated, 1 done before" in again.err
+    assert (again.code, "1 segment is flagged" in again.err) == (1, True)
+    assert flags.read_text() == before
+    memory = nmt(*given, "--write-memory", tmp_path / "m.tmx")
+    assert memory.code == 2
+    assert "2 of the files are translated already, and --write-memory would lack" in memory.err
+
+
+def test_a_pattern_leaves_out_hidden_files_and_the_output(
+    nmt: Run, skilled_run: Path, tree: Path
+) -> None:
+    for expected in ("2 files translated", "2 done before"):
+        err = translate(nmt, skilled_run, tree / "**/*.txt", "--output-dir", tree / "de").err
+        assert expected in err
+
+
 def test_names_that_are_not_utf_8_and_a_damaged_record(
     nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
 ) -> None:
@@ -169,10 +198,12 @@ def test_a_damaged_file_does_not_stop_the_others(
     nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
 ) -> None:
     (tree / "a.txt").write_bytes(b"sun\nmo\xffon\n")
+    (tree / "x.ts").symlink_to("absent")
     result = nmt("translate", tree, "--output-dir", tmp_path / "de", "--model", skilled_run)
     assert result.code == 1
+    assert f"{tree / 'x.ts'} does not exist" in result.err
     assert f"{tree / 'a.txt'}: line 2: the bytes at offset 6 are not utf-8" in result.err
-    assert "1 of the files could not be translated" in result.err
+    assert "2 of the files could not be translated" in result.err
     assert paths_in(tmp_path / "de") == [RECORD, "more/b.txt", "more/picture.png"]
     assert not leftovers(tmp_path)
 
@@ -202,6 +233,7 @@ def test_sources_are_never_overwritten(
         (["{tree}/*.md", "--output-dir", "{tree}/x"], "no file matches the pattern"),
         (["{tree}/a.txt", "--format", "text", "--n-best", "2"], "--n-best is for plain lines"),
         (["{tree}/a.txt", "--format", "text", "--columns", "1"], "--columns is for tables"),
+        (["{tree}/a.txt", "--memory-threshold", "nan"], "'nan' is not a number"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
         (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),

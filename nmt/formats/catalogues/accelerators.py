@@ -9,7 +9,8 @@ from typing import NamedTuple
 from nmt.decoding.marked import Edit, Marked
 
 LETTER = r"[^\W_]"
-AMPERSAND = re.compile(rf"&(?={LETTER})")
+# Between two capitals or digits, it joins them: AT&T, R&D.
+AMPERSAND = re.compile(rf"(?:(?<![A-Z0-9])&|&(?![A-Z0-9]))(?={LETTER})")
 ENTITY = re.compile(r"&(?:\w+|#\w+);")  # is no accelerator: &amp;
 UNDERSCORE = re.compile(rf"(?<!\S)_(?={LETTER})")  # only before a word: an_identifier has none
 BEFORE_LETTER = re.compile(LETTER)

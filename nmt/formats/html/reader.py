@@ -120,7 +120,11 @@ class HtmlReader:
             part: Part | None = None
             if name == "html" and each.name in ("lang", "xml:lang"):
                 part = self._language(tag, each)
-            elif is_read(name, each.name, values) and has_words(each.value):
+            elif (
+                is_read(name, each.name, values)
+                and has_words(each.value)
+                and "<?" not in each.value  # code of a server
+            ):
                 part = self._value(tag, each, line)
             if part is not None:
                 parts += (tag[end : each.begin], part)

@@ -89,8 +89,10 @@ def scan(text: str) -> Iterator[Token]:
             yield Token(What.TEXT, place, token.begin)
         yield token
         place = token.end
-        # In a title, "<" begins no tag.
-        if token.name == "title" and token.what is What.START and "title" not in endless:
+        # In a title, "<" begins no tag. XHTML may have an empty one, <title/>.
+        is_title = token.name == "title" and token.what is What.START
+        is_open = is_title and not text.endswith("/>", token.begin, token.end)
+        if is_open and "title" not in endless:
             end = end_tag("title").search(text, place)
             if end is None:
                 endless.add("title")
@@ -143,7 +145,7 @@ def stays(tag: str) -> bool:
 @cache
 def end_tag(name: str) -> "re.Pattern[str]":
     """Return the expression for the end tag of an element that holds no tags."""
-    return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^>]*>", re.IGNORECASE)
+    return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
 
 
 def end_of_element(text: str, name: str, place: int) -> int:

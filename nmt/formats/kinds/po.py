@@ -102,7 +102,7 @@ class Catalogue:
 
     def join(self, translations: Sequence[Marked | None]) -> Joined:
         """Return the catalogue with translations; see `Document.join`."""
-        edits: list[Edit] = []
+        edits, headers = list[Edit](), list[Edit]()
         domains: list[Domain] = []
         findings = list(self.findings)
         for message in self.messages:
@@ -112,9 +112,11 @@ class Catalogue:
                 if message.domain not in domains:
                     domains.append(message.domain)
         for domain in domains:
-            edits += self.header_edits(domain)
+            headers += self.header_edits(domain)
             findings += domain.findings(self.options)
-        text = Marked(self.text).edited(sorted(edits)).text
+        # At one place, a new header comes before the flag of the first message.
+        ordered = sorted([*headers, *edits], key=lambda each: (each.begin, each.end))
+        text = Marked(self.text).edited(ordered).text
         return Joined(self.encoding.encode(text), tuple(findings))
 
     def message_edits(self, message: Message, texts: Sequence[Marked | None]) -> Iterator[Edit]:
@@ -128,7 +130,15 @@ class Catalogue:
             source = (entry.plural or entry.id).text()
             shown = text.text if text else kept or source
             lines.append(written(keyword, shown, columns, self.line_end))
-        yield Edit(entry.strings[0].begin, entry.strings[-1].end, self.line_end.join(lines))
+        last = len(entry.strings) - 1
+        for form, string in enumerate(entry.strings):
+            # Comments may stand between the statements. The last one is followed by new forms.
+            own = lines[form:] if form == last else lines[form : form + 1]
+            begin = string.begin
+            if not own:  # the target has fewer forms
+                before = self.text[entry.strings[form - 1].end : begin]
+                begin -= 0 if before.strip() else len(before)
+            yield Edit(begin, string.end, self.line_end.join(own))
         yield from self.comment_edits(entry)
 
     def comment_edits(self, entry: Entry) -> Iterator[Edit]:

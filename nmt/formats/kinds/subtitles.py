@@ -233,8 +233,9 @@ class Subtitles:
         cue = self._cues[number]
         seconds = cue.end - cue.begin
         reasons = []
-        if max(lines) > self._limits.line:
-            reasons.append(f"a line of {max(lines)} characters ({self._limits.line} at most)")
+        longest = max(lines, default=0)
+        if longest > self._limits.line:
+            reasons.append(f"a line of {longest} characters ({self._limits.line} at most)")
         if seconds <= 0:
             reasons.append("no time")
         elif sum(lines) > self._limits.speed * seconds:

@@ -4,7 +4,7 @@ from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode
 from nmt.formats.resources.no_text import is_text
 from nmt.formats.resources.values import ValueDocument, message, path_of
-from nmt.formats.resources.yaml_scalars import Reader, Scalar
+from nmt.formats.resources.yaml_scalars import Reader, Scalar, is_other
 from nmt.formats.resources.yaml_writing import ScalarWriter
 from nmt.text.languages import is_language, primary
 
@@ -27,7 +27,7 @@ def read(content: bytes, options: Options) -> Document:
             tops += len(scalar.keys) == 1
             if tops == 1 == len(scalar.keys) and _is_locale(scalar, options):
                 document.keep(text[kept : scalar.begin])
-                document.follow(raw, raw.replace(scalar.value, options.target_language))
+                document.follow(raw, _named(scalar, raw, options.target_language))
                 kept = scalar.end
         elif scalar.is_string and is_text(scalar.value):
             document.keep(text[kept : scalar.begin])
@@ -44,6 +44,12 @@ def read(content: bytes, options: Options) -> Document:
     if tops > 1:
         document.keep_following()
     return document
+
+
+def _named(key: Scalar, raw: str, language: str) -> str:
+    """Return a key with another language; in quotes if that alone is no text, such as no."""
+    quote = '"' if not key.style and is_other(language) else ""
+    return raw.replace(key.value, f"{quote}{language}{quote}")
 
 
 def _is_locale(key: Scalar, options: Options) -> bool:

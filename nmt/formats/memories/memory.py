@@ -75,6 +75,11 @@ class Memory:
         if self._new is not None:
             self._new[unit] = None
 
+    @property
+    def keeps_new(self) -> bool:
+        """Return whether translations are recorded, to be written."""
+        return self._new is not None
+
     def write(self, path: Path) -> None:
         """Write the translations that were recorded, whole or not at all."""
         write_units(path, self._new or (), *self._languages)

@@ -38,8 +38,12 @@ class Form(NamedTuple):
     def cells(self, text: str) -> Iterator[Cell]:
         """Yield the cells in order; raises NmtError for a quote without its end."""
         delimiter = re.escape(self.delimiter)
+        # Where quotes are no syntax, a quotation may begin in one row and end in the next one. A
+        # cell with quotes has delimiters or several lines there, but not both.
+        insides = ['[^"]'] if self.has_quotes else [r'[^"\r\n]', f'[^"{delimiter}]']
+        quoted = "|".join(f'{inside}*+(?:""{inside}*+)*+' for inside in insides)
         pattern = re.compile(
-            rf'"(?P<quoted>[^"]*+(?:""[^"]*+)*+)"(?={delimiter}|[\r\n]|\Z)|[^{delimiter}\r\n]*'
+            rf'"(?P<quoted>{quoted})"(?={delimiter}|[\r\n]|\Z)|[^{delimiter}\r\n]*'
         )
         at = row = column = 0
         while at < len(text):

@@ -10,12 +10,13 @@ from torch import Tensor
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
+from nmt.decoding.constraints import constraints_of
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.language_tokens import target_token, with_token
 from nmt.decoding.rules import special_ids
-from nmt.decoding.segments import output_limit, segment_limit
+from nmt.decoding.segments import Part, output_limit, segment_limit
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.studio.explain.next_tokens import NextTokens, next_tokens
@@ -81,6 +82,7 @@ def explain(
         beam_size=settings.beam_size,
         alpha=settings.length_penalty,
         stopping=settings.stopping,
+        constraints=constraints_of([Part(ids)], settings, special.eos),
         observer=builder,
     )
     if not found:
@@ -112,6 +114,11 @@ def check_settings(settings: DecodeSettings) -> None:
         raise UsageError(
             f"a beam of {settings.beam_size} is too wide for a page; set --beam-size to at most"
             f" {WIDEST_BEAM}"
+        )
+    if settings.method != DecodeSettings.method or settings.mbr != DecodeSettings.mbr:
+        raise UsageError(
+            "the page shows a beam search alone; leave out samples (decode.method=sample) and"
+            " minimum Bayes risk (decode.mbr)"
         )
     if settings.precision == "int8":
         raise UsageError(

@@ -18,8 +18,9 @@ from nmt.formats.catalogues.accelerators import Accelerator, put_in, taken_out
         ("R&amp;B", "R&amp;B", None),
         ("&one &two", "&one &two", None),
         ("a&&b", "a&&b", None),
+        ("AT&T is a firm", "AT&T is a firm", None),
     ],
-    ids=["menu", "middle", "gtk", "brackets", "name", "and", "entity", "two", "escaped"],
+    ids=["menu", "middle", "gtk", "brackets", "name", "and", "entity", "two", "escaped", "name"],
 )
 def test_one_sign_before_a_letter_is_taken_out(
     label: str, text: str, accelerator: tuple[str, str] | None

@@ -42,6 +42,7 @@ def of(text: str) -> list[str]:
         ("a &lt; b &amp; &eacute;", ["a < b & é"]),
         ("a < b, 1 <2 <c", ["a < b, 1 <2 <c"]),
         ("<title>One <b> two</title>", ["One <b> two"]),
+        ("<title/><p>One <b>two</b></p><svg><title>x</title></svg>", ["One <b>two</b>"]),
         ("<p>One <!-- two --> three", ["One <!-- two --> three"]),
         ("<pre>One</pre><script>if (a<b) c</script><style>d{}</style>e", ["e"]),
         ("<textarea>One</textarea><template>two</template><noscript>a</noscript>b", ["b"]),
@@ -61,6 +62,7 @@ def of(text: str) -> list[str]:
             "references",
             "no-tags",
             "title",
+            "empty-title",
             "comment",
             "opaque",
             "templates",
@@ -71,6 +73,13 @@ def of(text: str) -> list[str]:
 def test_blocks_are_segments(text: str, segments: list[str]) -> None:
     assert of(text) == segments
     assert same(read(text.encode(), DEFAULTS)) == text.encode()
+
+
+def test_code_of_a_server_in_an_attribute_stays() -> None:
+    text = b'<p><a href="/x" title="<?= $title ?>">Hello</a> there</p>'
+    document = read(text, DEFAULTS)
+    assert texts_of(document) == ['<a href="/x" title="<?= $title ?>">Hello</a> there']
+    assert b'title="<?= $title ?>">HELLO' in changed_by(document, str.upper)
 
 
 def test_attributes_that_people_read_are_segments() -> None:

@@ -190,6 +190,22 @@ def test_a_catalogue_without_header_gets_one(tmp_path: Path) -> None:
     assert 'msgstr ""\n"MIME-Version: 1.0\\n"\n' in made.decode()
 
 
+def test_the_first_message_is_fuzzy_and_not_the_new_header() -> None:
+    made = filled(read(b'msgid "Print"\nmsgstr ""\n', GERMAN), {"Print": "Drucken"}).content
+    assert made.decode().startswith('msgid ""\nmsgstr ""\n"MIME-Version')
+    assert made.decode().endswith('\n#, fuzzy\nmsgid "Print"\nmsgstr "Drucken"\n')
+
+
+def test_comments_between_forms_are_kept() -> None:
+    content = (
+        b'msgid ""\nmsgstr ""\n"Language: de\\n"\n'
+        b'"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
+        b'msgid "a file"\nmsgid_plural "files"\nmsgstr[0] ""\n# keep me\nmsgstr[1] "Dateien"\n'
+    )
+    made = filled(read(content, GERMAN), {"a file": "eine Datei"}).content.decode()
+    assert made.endswith('msgstr[0] "eine Datei"\n# keep me\nmsgstr[1] "Dateien"\n')
+
+
 def test_another_language_and_equal_messages_are_found() -> None:
     content = MENU.replace(b"Language: de", b"Language: fr") + b'\nmsgid "&File"\nmsgstr ""\n'
     joined = filled(read(content, GERMAN), {"Print": "Drucken"})

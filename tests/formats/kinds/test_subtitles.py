@@ -152,6 +152,11 @@ def test_what_is_too_long_or_too_fast_is_found() -> None:
     assert second == "the subtitle has 20 characters a second (17 at most)"
 
 
+def test_an_empty_translation_at_the_end_of_a_file_is_written() -> None:
+    document = read(cues("Gone.").rstrip(), DEFAULTS)
+    assert b"Gone" not in document.join([Marked("")]).content
+
+
 def test_chinese_has_its_own_limits() -> None:
     chinese = "这是一个相当长的句子,一行是放不下的,所以要分成两行。"
     lines = translated(cues("Long."), {"Long.": chinese}, "zh").splitlines()[2:4]

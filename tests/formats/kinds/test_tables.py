@@ -51,6 +51,14 @@ def test_a_translation_equal_to_its_source_changes_no_byte(columns: tuple[str, .
     assert document.join([each.source for each in document.segments]).content == TSV
 
 
+def test_a_quotation_over_two_rows_of_a_tsv_file_is_no_cell() -> None:
+    content = b'"I went home.\tid1\nThen I slept."\tid2\n'
+    document = tsv.read(content, Options("en", "de", ("1",)))
+    assert texts(document) == ['"I went home.', 'Then I slept."']
+    lower = [Marked(each.source.text.lower()) for each in document.segments]
+    assert document.join(lower).content == b'"i went home.\tid1\nthen i slept."\tid2\n'
+
+
 def test_translations_are_quoted_if_they_must_be() -> None:
     document = csv_table.read(CSV, TEXT)
     joined = document.join([Marked('Ein "Text", ja'), Marked('"Zwei"'), None])

@@ -139,6 +139,7 @@ def test_the_language_at_the_top_follows() -> None:
     rails = "en:\n  a: Some text\n"
     assert one(rails, "Ein Text", "de") == "de:\n  a: Ein Text\n"
     assert one(rails, "Some text", "de") == rails
+    assert one(rails, "En tekst", "no") == '"no":\n  a: En tekst\n'  # no would be false
     two = rails + "fr:\n  a: Un texte\n"
     assert one(two, "Ein Text", "de").startswith("en:")
     assert one("id: Some text\n", "Ein Text", "de") == "id: Ein Text\n"

@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -159,6 +160,18 @@ def test_int8_is_refused(model: TrainedModel) -> None:
     settings = replace(model.recipe.decode, precision="int8")
     with pytest.raises(UsageError, match=r"add --set decode\.precision=float32"):
         explain(model, "sun moon", settings, print)
+
+
+def test_the_limits_of_the_search_hold(model: TrainedModel) -> None:
+    plain = explain(model, "sun", model.recipe.decode, print)
+    settings = replace(model.recipe.decode, min_length=len(plain.best.ids) + 1)
+    assert len(explain(model, "sun", settings, print).best.ids) > len(plain.best.ids)
+
+
+@pytest.mark.parametrize("changes", [{"method": "sample"}, {"mbr": "chrf"}])
+def test_other_searches_are_refused(model: TrainedModel, changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="the page shows a beam search alone"):
+        explain(model, "sun", replace(model.recipe.decode, **changes), print)
 
 
 def test_a_wide_beam_is_refused(model: TrainedModel) -> None:
