@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,15 +78,18 @@ def is_locked(folder: Path) -> bool:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove half-written files whose process no longer runs."""
-    for path in folder.rglob("*.partial"):
+    """Remove half-written files and folders whose process no longer runs."""
+    for path in list(folder.rglob("*.partial")):
         if not (path.name.startswith(".") or path.parent == folder / "prepared"):
             continue  # a user's file, such as what `nmt translate --keep-partial` kept
         process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.system.atomic`
         # This process has written nothing yet: its number is left from an earlier process.
         reused = process == str(os.getpid())
         if reused or not (process.isdecimal() and is_running(int(process))):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def is_running(process: int) -> bool:

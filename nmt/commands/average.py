@@ -1,6 +1,7 @@
 """`nmt average`: average checkpoints of a run."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -47,7 +48,9 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     from nmt.system.log import note
     from nmt.training.averaging import average_checkpoints
 
-    averaged = average_checkpoints(folder, path, last=last, updates=wanted)
+    # A training of this run writes the same model, and removes old checkpoints.
+    with folder.lock() if is_own else nullcontext():
+        averaged = average_checkpoints(folder, path, last=last, updates=wanted)
     note(f"{path}: average of the checkpoints of updates {', '.join(map(str, averaged))}")
 
 

@@ -8,6 +8,7 @@ from nmt.setting import setting
 CPU_BATCH_TOKENS = 1024  # where decode.batch_tokens is 0
 GPU_BATCH_TOKENS = 32_768
 BATCH_SAMPLES = 4  # of a segment, for which these numbers are meant
+BATCH_BEAM = 8  # the widest beam with as many tokens
 MBR_SAMPLES = 100  # where decode.candidates is 0
 MOST_SAMPLES = 1000
 
@@ -95,7 +96,8 @@ class DecodeSettings:
         0,
         "source tokens translated at once, padding included; 0:"
         f" {CPU_BATCH_TOKENS:,}; on a CUDA GPU {GPU_BATCH_TOKENS:,}, or as many as fit; fewer for"
-        f" more than {BATCH_SAMPLES} samples of each segment",
+        f" more than {BATCH_SAMPLES} samples of each segment, and for a beam of more than"
+        f" {BATCH_BEAM}",
         (0, BATCH[1]),
         may_change=True,
     )

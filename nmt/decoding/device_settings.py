@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nmt.config import DecodeSettings
-from nmt.config.decode import BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
+from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
 from nmt.errors import NmtError
 from nmt.system.devices import has_bf16
 
@@ -14,10 +14,12 @@ def settings_for(settings: DecodeSettings, device: str, candidates: int = 1) -> 
     device: its name, such as "cuda:1". candidates: outputs that are searched or drawn for each
     segment.
     """
-    samples = candidates if settings.method == "sample" else 1
+    is_sample = settings.method == "sample"
+    # Memory grows with the outputs of a segment.
+    outputs, usual = (candidates, BATCH_SAMPLES) if is_sample else (settings.beam_size, BATCH_BEAM)
     is_gpu = device.startswith("cuda")
     most = GPU_BATCH_TOKENS if is_gpu else CPU_BATCH_TOKENS
-    batch_tokens = settings.batch_tokens or most * BATCH_SAMPLES // max(samples, BATCH_SAMPLES)
+    batch_tokens = settings.batch_tokens or most * usual // max(outputs, usual)
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if is_gpu and has_bf16(device) else "float32"

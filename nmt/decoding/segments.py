@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.glossary import Glossary, words_of
+from nmt.decoding.glossary import Glossary
 from nmt.decoding.language_tokens import split_token
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.marked import Mark, Marked
@@ -20,7 +20,7 @@ from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import WORD, words_of_text
+from nmt.text.words import WORD, spans_of, words_of_text
 
 if TYPE_CHECKING:
     from nmt.decoding.marked_segment import MarkedSegment
@@ -259,11 +259,10 @@ class SegmentEncoder:
         found = [*self.glossary.find(text)] if self.glossary else []
         if not found:
             return parts
-        begins = [0]  # the first character of each part
-        places = [word.start for word in words_of(text)]
-        for end in accumulate(len(part) for part in parts[:-1]):
-            before = words_of(self.subwords.decode(ids[:end]))
-            begins.append(places[min(len(before), len(places) - 1)])
+        spans = spans_of(self.subwords.pieces(text), self.subwords)[1]
+        places = self.subwords.origins(text)  # of the characters that the spans count
+        ends = accumulate(len(part) for part in parts[:-1])
+        begins = [0, *(places[spans[end][0]] for end in ends)]  # the first character of each part
         terms: list[dict[Term, None]] = [{} for _ in parts]  # each once
         for start, term in found:
             terms[bisect_right(begins, start) - 1][term] = None

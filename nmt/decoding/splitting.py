@@ -4,9 +4,11 @@ import re
 
 from nmt.text.tokenizer import SPACE, SubwordModel
 
-SENTENCE_ENDS = tuple(".!?\u3002\uff01\uff1f\u2026")
+WIDE_ENDS = tuple("\u3002\uff01\uff1f")  # of Chinese and Japanese sentences; no space follows
+SENTENCE_ENDS = (*".!?\u2026", *WIDE_ENDS)
 LATER_BYTE = re.compile("<0x[89AB][0-9A-F]>")  # the piece of a byte inside a character, in UTF-8
-CLOSERS = "\"')]\u201c\u201d\u2019\u00bb"  # may follow the end of a sentence
+# May follow the end of a sentence.
+CLOSERS = "\"')]\u201c\u201d\u2019\u00bb\uff09\u300d\u300f"
 
 
 def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:
@@ -27,9 +29,12 @@ def split_place(window: list[int], subwords: SubwordModel) -> int:
     """Return where to split a window that is one token longer than a part may be."""
     texts = [subwords.piece(each) for each in window]
     words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
-    sentences = [
-        place for place in words if texts[place - 1].rstrip(CLOSERS).endswith(SENTENCE_ENDS)
-    ]
+    sentences, last = list[int](), ""  # last: the last character before, apart from closers
+    for place, text in enumerate(texts):
+        is_end = last in (SENTENCE_ENDS if text.startswith(SPACE) else WIDE_ENDS)
+        if is_end and not text.startswith(tuple(CLOSERS)):
+            sentences.append(place)
+        last = (last + text).rstrip(CLOSERS)[-1:]
     # Bytes of one character stay together.
     inside = [place for place in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[place])]
     return (sentences or words or inside or [len(window) - 1])[-1]

@@ -143,13 +143,18 @@ class Output:
 
 @contextmanager
 def open_output(
-    output: Path | None, *, keep_partial: bool = False, what: str = TRANSLATIONS
+    output: Path | None,
+    *,
+    keep_partial: bool = False,
+    what: str = TRANSLATIONS,
+    start: int = 0,
+    stop: int | None = None,
 ) -> Iterator[Output]:
     """Open a file that appears when all is written, or stdout if there is none.
 
     Text is written as UTF-8 with plain line feeds, whatever the locale is. keep_partial: if the
     block raises, keep what was written in `kept_path(output)`. A note says what was kept or lost;
-    what: the name of it.
+    what: the name of it. start and stop: the lines of the source that are translated, as in slices.
     """
     if output is None:
         yield stdout_output()
@@ -163,7 +168,11 @@ def open_output(
                 yield written
         except BaseException:
             if written and is_file and written.done.lines:
-                end_early(output, partial, written.done, keep=keep_partial, what=what)
+                begin = start + written.done.lines + 1
+                rest = f"tail -n +{begin} FILE"
+                if stop is not None:
+                    rest += f" | head -n {stop + 1 - begin}"
+                end_early(output, partial, written.done, keep=keep_partial, what=what, rest=rest)
             raise
 
 
@@ -195,8 +204,11 @@ def kept_path(output: Path) -> Path:
     return final.with_name(f"{final.name}.partial")
 
 
-def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str) -> None:
-    """Keep the whole lines of an unfinished output if asked, and tell how many they are."""
+def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str, rest: str) -> None:
+    """Keep the whole lines of an unfinished output if asked, and tell how many they are.
+
+    rest: a command that prints the lines of the source that are left.
+    """
     is_main = what == TRANSLATIONS
     if not keep:
         lost = "translated lines" if is_main else f"lines of {what}"
@@ -205,8 +217,8 @@ def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str)
     kept = kept_path(output)
     os.truncate(partial, done.size)
     partial.replace(kept)
-    rest = f"`tail -n +{done.lines + 1} FILE | nmt translate --output REST`"
+    example = f"`{rest} | nmt translate --output REST`"
     note(
         f"the {what} of the first {done.lines:,} lines are kept in {kept}"
-        + f"; translate the rest, for example with {rest}" * is_main
+        + f"; translate the rest, for example with {example}" * is_main
     )

@@ -59,7 +59,9 @@ def translate_file(
     first = span.start + (resumption.done.lines if resumption else 0) + 1
     bad_lines = BadLines(on_bad_line, first)
     opened = (
-        open_resumable(resumption) if resumption else open_output(output, keep_partial=keep_partial)
+        open_resumable(resumption)
+        if resumption
+        else open_output(output, keep_partial=keep_partial, start=span.start, stop=span.stop)
     )
     try:
         with (

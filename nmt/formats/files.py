@@ -128,11 +128,12 @@ def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple
         found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
         if not found:
             raise UsageError(f"no file matches the pattern {path}")
-        left_out = os.path.join(os.path.realpath(output), "")
+        folder, left_out = (os.path.join(os.path.realpath(each), "") for each in (root, output))
+        is_inside = left_out.startswith(folder) and left_out != folder
         for each in found:
             relative = each.relative_to(root)
             is_hidden = any(part.startswith(".") for part in relative.parts)
-            is_output = os.path.realpath(each).startswith(left_out)
+            is_output = is_inside and os.path.realpath(each).startswith(left_out)
             if selection.takes(relative) and not is_hidden and not is_output:
                 yield each, relative
 

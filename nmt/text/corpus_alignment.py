@@ -36,16 +36,20 @@ def align_corpus(
     shards: Sequence[Shard],
     tokenizer: Tokenizer,
     notify: Notify,
+    verify: bool = False,
 ) -> None:
     """Align the pairs of shards and write the results beside them, unless that is done.
 
-    names: of the shards. A tag before a source is aligned to nothing.
+    names: of the shards. verify: hash the results that are there. A tag before a source is aligned
+    to nothing.
     """
     paths = [alignment_path(folder.shards, name) for name in names]
     corpora = sorted(name for name in manifest.steps if name.startswith("train-"))
     key = hash_of(FORMAT, MOST_CELLS, [manifest.key(name) for name in corpora])
     if not manifest.needs(ALIGNMENT, key, folder) and all(map(is_whole, paths, shards)):
-        return
+        known = manifest.steps[ALIGNMENT].sha256
+        if not verify or all(known.get(each.name) == sha256_of(each, WHAT) for each in paths):
+            return
     manifest.forget(ALIGNMENT)
     tags = tokenizer.source.tag_ids()
     aligner = Aligner.learn(sample(shards, tags), len(tokenizer))

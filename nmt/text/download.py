@@ -50,6 +50,9 @@ class Answers:
 
     def __call__(self, response: requests.Response, **options: Any) -> None:
         """Raise NmtError for a redirect to another scheme, another file or a file too large."""
+        # A server may say how a packed file is packed; it is written as it is sent.
+        if response.raw is not None:
+            response.raw.headers.pop("Content-Encoding", None)
         if response.is_redirect:
             self._check_redirect(urljoin(response.url, response.headers["Location"]))
         found = SHA256.fullmatch(response.headers.get(STATED, ""))
@@ -107,7 +110,10 @@ def retrieve(url: str, path: Path, sha256: str, advice: Advice) -> str:
     shows_bar = sys.stderr is not None and sys.stderr.isatty()
     answers = Answers(url, sha256, advice)
     download = pooch.HTTPDownloader(
-        progressbar=shows_bar, chunk_size=BLOCK, hooks={"response": answers}
+        progressbar=shows_bar,
+        chunk_size=BLOCK,
+        hooks={"response": answers},
+        headers={"Accept-Encoding": "identity"},
     )
     with atomic_path(path) as partial:
         try:

@@ -42,9 +42,8 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
         check_local(path, known, advice.digest)
     else:
         stated = retrieve(download.url, path, known, advice)
-    missing = [name for name in download.unpack if not is_present(path.parent / name)]
-    # Unpack before the hash is recorded: the archive may be bad.
-    unpack(path, missing if is_there else download.unpack)
+    # Unpack before the hash is recorded: the archive may be bad. What is there is compared.
+    unpack(path, download.unpack)
     state = "already downloaded" if is_there else "downloaded"
     if known:
         notify(f"{path}: {state}, SHA-256 correct")

@@ -75,7 +75,7 @@ def prepare(
         )
     if not recipe.train.needs_alignment:
         return prepared
-    align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify)
+    align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify, verify)
     return with_alignments(prepared, folder, shards)
 
 

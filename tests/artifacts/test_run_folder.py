@@ -87,6 +87,16 @@ def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
     assert not is_locked(run.path)
 
 
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    left = run.path / ".ct2.999999999.partial"
+    left.mkdir(parents=True)
+    (left / "model.bin").touch()
+    (run.path / ".model.safetensors.999999999.partial").touch()
+    with run.lock():
+        assert {each.name for each in run.path.iterdir()} == {".lock"}
+
+
 def test_the_data_folder_is_remembered_as_an_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

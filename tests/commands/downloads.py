@@ -23,6 +23,7 @@ class Server:
     refused: dict[str, int] = field(default_factory=dict)  # status by path
     chunked: bool = False  # the size of a file is not announced
     cut_short: bool = False
+    encoding: str = ""  # that it states
 
 
 @contextmanager
@@ -51,6 +52,8 @@ def serving() -> Iterator[Server]:
             self.send_stated()
             if not state.chunked:
                 self.send_header("Content-Length", str(len(content)))
+            if state.encoding:
+                self.send_header("Content-Encoding", state.encoding)
             self.end_headers()
             self.wfile.write(content[: len(content) // 2] if state.cut_short else content)
 

@@ -10,6 +10,7 @@ import numpy
 import pytest
 
 from nmt.artifacts.model_file import read_model, save_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.system.digest import sha256_of
 from nmt.training.checkpoint_manifest import WEIGHTS, read_manifest, write_manifest
 from tests.conftest import Run
@@ -133,6 +134,14 @@ def test_a_moving_average_is_not_replaced_by_another_name_of_it(nmt: Run, run: P
     assert result.code == 2
     assert "is the run's moving average" in result.err
     assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_the_model_of_a_run_in_training_is_not_replaced(nmt: Run, run: Path) -> None:
+    other = run.parent / "other.safetensors"
+    with RunFolder(run).lock():
+        result = nmt("average", run)
+        assert (result.code, "another nmt process" in result.err) == (1, True)
+        assert nmt("average", run, "--output", other).code == 0
 
 
 def test_empty_updates_are_refused(nmt: Run, run: Path) -> None:

@@ -1,5 +1,6 @@
 """`nmt fetch` from a local server: SHA-256, files that are in the way, and errors."""
 
+import gzip
 import resource
 from pathlib import Path
 
@@ -21,6 +22,15 @@ def test_a_known_hash_is_checked_and_the_file_is_downloaded_once(
     assert f"{case.data / 'sub/x.txt'}: already downloaded" in again.err
     assert server.requests == ["/x"]
     assert case.files() == {"sub/x.txt"}
+
+
+def test_a_packed_file_stays_packed(case: Case, server: Server) -> None:
+    """Some servers state the packing of a file as if it were that of the connection."""
+    content = gzip.compress(b"hello\n")
+    server.served["/x"], server.encoding = content, "gzip"
+    result = case.fetch(f"{server.address}/x", to="x.gz", sha256=sha256(content))
+    assert result.code == 0, result.err
+    assert (case.data / "x.gz").read_bytes() == content
 
 
 def test_a_file_with_a_wrong_hash_is_refused_and_removed(case: Case, server: Server) -> None:

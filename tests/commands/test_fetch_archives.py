@@ -50,6 +50,8 @@ def test_a_member_that_is_there_is_never_replaced(case: Case, server: Server) ->
         assert (result.code, result.err.count("\n")) == (1, 1)
         assert f"{mine} differs from the file in {case.data / 'sub/x.tgz'}; move it" in result.err
         assert mine.read_bytes() == content
+        again = case.fetch(f"{server.address}/x", to="sub/x.tgz", unpack=["a", "b"])
+        assert (again.code, again.err) == (1, result.err)
         (case.data / "sub/x.tgz").unlink()
     mine.unlink()
     assert case.fetch(f"{server.address}/x", to="sub/x.tgz", unpack=["a", "b"]).code == 0

@@ -94,3 +94,13 @@ def test_verify_finds_a_flipped_bit(nmt: Run, tiny: Path) -> None:
     assert result.code == 0
     assert "train-0 is damaged or missing and is created again" in result.err
     assert contents() == before
+
+
+def test_verify_finds_a_damaged_alignment(nmt: Run, tiny: Path) -> None:
+    tiny.write_text(tiny.read_text().replace("[train]", "[train]\nguided_alignment = 0.05"))
+    assert nmt("prepare", tiny).code == 0
+    before = contents()
+    path = PREPARED / "train-0.alignment"
+    path.write_bytes(b"\xff" * len(before[path.name]))
+    assert nmt("prepare", tiny, "--verify").code == 0
+    assert contents() == before

@@ -233,7 +233,6 @@ def test_sources_are_never_overwritten(
         (["{tree}/*.md", "--output-dir", "{tree}/x"], "no file matches the pattern"),
         (["{tree}/a.txt", "--format", "text", "--n-best", "2"], "--n-best is for plain lines"),
         (["{tree}/a.txt", "--format", "text", "--columns", "1"], "--columns is for tables"),
-        (["{tree}/a.txt", "--memory-threshold", "nan"], "'nan' is not a number"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
         (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
@@ -248,6 +247,11 @@ def test_mistakes_are_told(
     assert result.code == 2
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_a_threshold_that_is_no_number_is_refused(nmt: Run, tree: Path) -> None:
+    result = nmt("translate", tree / "a.txt", "--memory", "m.tmx", "--memory-threshold", "nan")
+    assert (result.code, "'nan' is not a number" in result.err) == (2, True)
 
 
 def test_flags_tell_the_file_and_the_place(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:

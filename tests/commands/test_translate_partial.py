@@ -60,6 +60,16 @@ def test_what_was_translated_is_kept_and_the_rest_can_be_added(
     assert not kept.exists()
 
 
+def test_the_rest_of_a_part_is_named(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    """The second of two parts has lines 51 to 100, and line 90 is bad."""
+    path, output = tmp_path / "in.src", tmp_path / "out"
+    path.write_bytes(b"sun\n" * 89 + b"\xff\n" + b"sun\n" * 10)
+    options = ["--part", "2/2", "--output", output, "--keep-partial"]
+    result = nmt("translate", path, "--model", tiny_run, *options)
+    assert result.code == 1
+    assert "`tail -n +83 FILE | head -n 18 | nmt translate --output REST`" in result.err
+
+
 def test_skipped_lines_count_as_lines_of_the_input(
     nmt: Run, tiny_run: Path, tmp_path: Path
 ) -> None:

@@ -133,3 +133,17 @@ def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel) -> None
         assert [term.source for term in part.terms] == known
         told += known
     assert {*told} == {"sun", "star", "moon", "rain"}
+
+
+@pytest.mark.parametrize("odd", ["tr\u0436ee", "tree\u2122", "tree\u2026"])
+def test_words_that_become_others_do_not_shift_the_terms(subwords: SubwordModel, odd: str) -> None:
+    """An unknown letter divides a word, and normalised signs are more words or fewer."""
+    glossary = Glossary([Entry("", "sun", ("SUN",))], subwords)
+    encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), print, glossary)
+    for words in range(1, 6):
+        line = f"{odd} " * words + "root seed wind sun snow"
+        parts = encoder.encode([line], 1, LineNotes()).parts
+        assert len(parts) > 1
+        for part in parts:
+            has_sun = "sun" in subwords.decode(part.ids).split()
+            assert [term.source for term in part.terms] == ["sun"] * has_sun

@@ -101,6 +101,8 @@ class Spelled(SubwordModel):
         (["\u2581a", "b", "\u2581c", "d", "e"], 4, [2, 3]),  # not inside a word
         (["\u2581a", "b", "c", "d", "e"], 4, [4, 1]),  # a word longer than a part
         (["\u2581a", '!"', "\u2581b", "\u2581c", "\u2581d"], 4, [2, 3]),  # closing quote
+        ([*"\u6211\u53bb\u3002\u4ed6\u6765\u3002"], 4, [3, 3]),  # Chinese has no spaces
+        ([*"\u6211\u3002\u300d\u4ed6\u6765\u53bb"], 4, [3, 3]),  # closing bracket
     ],
 )
 def test_where_a_segment_is_split(pieces: list[str], limit: int, lengths: list[int]) -> None:
