@@ -120,9 +120,9 @@ def make_recipe(wish: Wish, notify: Notify, remarks: Sequence[str] = ()) -> Firs
 
 
 def extended(base: Recipe, recipe: Recipe, settings: ChosenSettings) -> Recipe:
-    """Return a recipe with all that it inherits from the one that it extends.
+    """Return a recipe as it will be loaded: with all that it inherits from `base`.
 
-    settings: those of the recipe, apart from its [data] section.
+    settings: its own, apart from the [data] section.
     """
     own = recipe.data
     data = replace(

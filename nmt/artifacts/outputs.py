@@ -22,6 +22,7 @@ from nmt.artifacts.recognition import RECOGNISERS
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, UsageError
 from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream
+from nmt.system.encoding import in_utf_8
 from nmt.system.reading import entries
 
 MARK = "user.nmt.output"
@@ -106,7 +107,9 @@ def output_paths(paths: Sequence[Path], command: str) -> Iterator[list[Path]]:
         before = [*map(state, finals)]
         try:
             yield partials
-        except OSError as error:  # it does not say which of the files it is about
+        except OSError as error:  # the error does not name the file
+            if isinstance(error, BrokenPipeError) or partials == [*paths]:
+                raise  # of a pipe, a device or another file
             names = " or ".join(map(str, paths))
             raise NmtError(f"cannot write {names}: {error.strerror or error}") from error
         for partial in partials:
@@ -147,10 +150,10 @@ def keep_beside(partial: Path, final: Path) -> Path:
 def write_output(path: Path, command: str, text: str) -> None:
     """Write a UTF-8 text file atomically and mark it; raises NmtError if that fails.
 
-    A byte of a file name that is not UTF-8 is written as an escape, such as \\udce9.
+    A byte of a file name that is not UTF-8 is written as text such as \\xe9.
     """
     with output_path(path, command) as partial:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        partial.write_text(in_utf_8(text), encoding="utf-8", newline="\n")
 
 
 def check_run_folder(folder: Path, option: str = "--run") -> None:

@@ -87,6 +87,8 @@ def remove_partial_files(folder: Path) -> None:
         reused = process == str(os.getpid())
         if reused or not (process.isdecimal() and is_running(int(process))):
             if path.is_dir() and not path.is_symlink():
+                if not process.isdecimal():
+                    continue  # a user's folder
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)

@@ -23,8 +23,9 @@ from nmt.augmentation.passes import (
 from nmt.augmentation.report import FORMAT, AugmentReport, ModelReport
 from nmt.augmentation.verdicts import REASONS
 from nmt.cleaning.files import Names, check_paths, row, text_outputs
-from nmt.decoding.resumable import Resumption, forget, job_of, open_kept
-from nmt.errors import NmtError
+from nmt.decoding.resumable import Resumption, forget, job_of, open_kept, record_path
+from nmt.decoding.text_files import kept_path
+from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import hash_of
 
@@ -116,8 +117,8 @@ def write_pairs(
     """Write the pairs, those that are left out, and the recipe: all or nothing.
 
     output: the output whose kept lines hold the translations. lines: of the text. before: the
-    states of its files when they were translated. Raises NothingLeftError if no pair is left,
-    NmtError if a file has changed.
+    sizes and times of its files when this command began. Raises NothingLeftError if no pair is
+    left, UsageError if a file has changed.
     """
     kept, removed = Counter[int](), Counter[str]()
     with text_outputs(files, COMMAND) as streams:
@@ -131,7 +132,7 @@ def write_pairs(
             else:
                 kept[each.origin] += 1
                 write_pair(streams["pairs"], each)
-        check_unchanged(task.paths, before)
+        check_unchanged(task.paths, before, output)
         if not any(kept[number] for number in range(1, len(passes) + 1)):
             reason = removed.most_common(1)[0][0]
             raise NothingLeftError(
@@ -160,12 +161,17 @@ def write_pairs(
     )
 
 
-def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]]) -> None:
-    """Raise NmtError if a file has another state than before: its lines may be others."""
+def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]], output: Path) -> None:
+    """Raise UsageError if a file has another state than before: its lines may be others.
+
+    output: the output whose kept lines hold the translations.
+    """
     for path, old in zip(paths, before, strict=True):
         if state(path) != old:
-            raise NmtError(
-                f"{path} was changed while `nmt {COMMAND}` ran; give the same command again"
+            raise UsageError(
+                f"{path} was changed while `nmt {COMMAND}` ran; restore it and give the same"
+                f" command again, or remove {kept_path(output)} and {record_path(output)} to start"
+                " again"
             )
 
 

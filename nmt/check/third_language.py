@@ -4,7 +4,6 @@ A side in the other side's language is found without the package, in every pair
 (`nmt.check.detectors.wrong_language`).
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -12,6 +11,7 @@ from nmt.check.finding import SHOWN, Example, Finding, found
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Row
 from nmt.errors import NmtError
+from nmt.text.languages import primary
 
 Identify = Callable[[str], tuple[str, float]]  # the code of a text's language, its probability
 
@@ -118,9 +118,9 @@ def differs(found: str, stated: str) -> bool:
     """Return whether a code of the package is of another language than a stated code.
 
     stated: such as de, pt-BR or spa. The package has codes of two letters for languages that have
-    one, so a stated code of three letters cannot be compared with them.
+    one, so an unknown code of three letters cannot be compared with them.
     """
-    code = re.split("[-_]", stated.lower())[0]
+    code = primary(stated)
     return len(code) == len(found) and code != found and not related(found, code)
 
 

@@ -167,7 +167,7 @@ def check_counts(text: Text, refused: Refused, kept: int, removed: Counter[str])
         most = removed.most_common(1)[0][0]
         fix = "apply fewer filters with --only"
         if most in ALWAYS:
-            fix = f"most are {ALWAYS[most]}; `nmt check` shows some"
+            fix = f"the most frequent reason: {ALWAYS[most]}; `nmt check` shows some"
         elif most == CROSS_ENTROPY:
             fix = "give another --least-score or --keep-share; --scores writes the scores"
         raise NmtError(f"no pair of {text.title} is left; {fix}")

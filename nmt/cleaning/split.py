@@ -31,7 +31,7 @@ class SplitResult:
 
 
 def split(task: SplitTask) -> SplitResult:
-    """Divide a corpus and write the sets; errors as of `GivenText.check` and `hold_out`."""
+    """Divide a corpus and write the sets; raises the errors of `GivenText.check` and `hold_out`."""
     task.text.check()
     names = Names.of(task.prefix, task.text.paths)
     kinds = [kind for kind in SETS if kind == "train" or getattr(task.sizes, kind) != 0]
@@ -64,8 +64,8 @@ def check_old_sets(paths: list[Path]) -> None:
     for path in paths:
         if path.exists():
             raise UsageError(
-                f"{path} is of an earlier split, and the new training text may have its sentences;"
-                " move it away, or name another -o"
+                f"{path} exists, and the new training text may have its sentences; move it away, or"
+                " name another -o"
             )
 
 

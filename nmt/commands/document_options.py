@@ -36,7 +36,7 @@ OPTIONS = (
         "--output-dir",
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder for the translations of files, folders and patterns such as `docs/**/*.md`."
-        " If the command was stopped, the same command continues.",
+        " If the command was stopped, the same command continues (but not with --write-memory).",
     ),
     click.option(
         "--include",

@@ -8,7 +8,7 @@ from nmt.setting import setting
 CPU_BATCH_TOKENS = 1024  # where decode.batch_tokens is 0
 GPU_BATCH_TOKENS = 32_768
 BATCH_SAMPLES = 4  # of a segment, for which these numbers are meant
-BATCH_BEAM = 8  # the widest beam with as many tokens
+BATCH_BEAM = 8  # likewise; wider beams get smaller batches
 MBR_SAMPLES = 100  # where decode.candidates is 0
 MOST_SAMPLES = 1000
 

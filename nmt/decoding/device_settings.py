@@ -8,15 +8,20 @@ from nmt.errors import NmtError
 from nmt.system.devices import has_bf16
 
 
-def settings_for(settings: DecodeSettings, device: str, candidates: int = 1) -> DecodeSettings:
+def settings_for(
+    settings: DecodeSettings, device: str, candidates: int | None = None
+) -> DecodeSettings:
     """Return the settings with those that depend on the device replaced by its own.
 
-    device: its name, such as "cuda:1". candidates: outputs that are searched or drawn for each
-    segment.
+    device: its name, such as "cuda:1". candidates: outputs that are wanted of each segment; None:
+    nothing is searched or drawn.
     """
-    is_sample = settings.method == "sample"
-    # Memory grows with the outputs of a segment.
-    outputs, usual = (candidates, BATCH_SAMPLES) if is_sample else (settings.beam_size, BATCH_BEAM)
+    # Each segment has a row for each hypothesis or sample, so more of them need smaller batches.
+    outputs, usual = 1, 1
+    if candidates is not None:
+        is_sample = settings.method == "sample"
+        outputs = candidates if is_sample else settings.beam_size
+        usual = BATCH_SAMPLES if is_sample else BATCH_BEAM
     is_gpu = device.startswith("cuda")
     most = GPU_BATCH_TOKENS if is_gpu else CPU_BATCH_TOKENS
     batch_tokens = settings.batch_tokens or most * usual // max(outputs, usual)

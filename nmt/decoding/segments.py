@@ -260,7 +260,7 @@ class SegmentEncoder:
         if not found:
             return parts
         spans = spans_of(self.subwords.pieces(text), self.subwords)[1]
-        places = self.subwords.origins(text)  # of the characters that the spans count
+        places = self.subwords.origins(text)  # in the text, of each character that spans count
         ends = accumulate(len(part) for part in parts[:-1])
         begins = [0, *(places[spans[end][0]] for end in ends)]  # the first character of each part
         terms: list[dict[Term, None]] = [{} for _ in parts]  # each once

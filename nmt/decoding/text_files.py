@@ -172,7 +172,16 @@ def open_output(
                 rest = f"tail -n +{begin} FILE"
                 if stop is not None:
                     rest += f" | head -n {stop + 1 - begin}"
-                end_early(output, partial, written.done, keep=keep_partial, what=what, rest=rest)
+                lines = f"the first {written.done.lines:,} lines"
+                if start:
+                    lines = f"lines {start + 1:,} to {begin - 1:,}"
+                end_early(
+                    *(output, partial, written.done),
+                    keep=keep_partial,
+                    what=what,
+                    lines=lines,
+                    rest=rest,
+                )
             raise
 
 
@@ -204,10 +213,12 @@ def kept_path(output: Path) -> Path:
     return final.with_name(f"{final.name}.partial")
 
 
-def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str, rest: str) -> None:
+def end_early(
+    output: Path, partial: Path, done: Done, *, keep: bool, what: str, lines: str, rest: str
+) -> None:
     """Keep the whole lines of an unfinished output if asked, and tell how many they are.
 
-    rest: a command that prints the lines of the source that are left.
+    lines: which they are. rest: a command that prints the lines of the source that are left.
     """
     is_main = what == TRANSLATIONS
     if not keep:
@@ -219,6 +230,6 @@ def end_early(output: Path, partial: Path, done: Done, *, keep: bool, what: str,
     partial.replace(kept)
     example = f"`{rest} | nmt translate --output REST`"
     note(
-        f"the {what} of the first {done.lines:,} lines are kept in {kept}"
+        f"the {what} of {lines} are kept in {kept}"
         + f"; translate the rest, for example with {example}" * is_main
     )

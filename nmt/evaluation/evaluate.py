@@ -74,13 +74,14 @@ def evaluate_model(
     Raises NmtError before anything is translated if a test set cannot be read or does not fit.
     """
     recipe = model.recipe
-    pair = f"{recipe.data.source_language}-{recipe.data.target_language}"
+    source_language, target_language = recipe.data.source_language, recipe.data.target_language
     if test_sets and language_pair:
-        pair = language_pair
+        source_language, _, target_language = language_pair.partition("-")
     chosen = choose_metrics(
-        recipe.data.metric, pair.rpartition("-")[2], scoring.variant, in_full=scoring.in_full
+        recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
     )
     if test_sets:
+        pair = f"{source_language}-{target_language}"
         tests = [sacrebleu_test(name, pair) for name in test_sets]
     elif files:
         tests = [files_test(files[0], files[1:])]
@@ -120,7 +121,7 @@ def evaluate_translations(
         raise UsageError(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
         )
-    target_language = target_language or language_pair.rpartition("-")[2]
+    target_language = target_language or language_pair.partition("-")[2]
     chosen = choose_metrics(
         metric,
         target_language or DEFAULTS.target_language,

@@ -198,8 +198,8 @@ def score_with_interval(measure: Measure, table: list[list[Any]]) -> Score:
 def resampled_scores(metric: Metric, table: list[list[Any]]) -> list[float]:
     """Return the scores of test sets that are drawn from the segments, with replacement.
 
-    table: the statistics of each segment. The scores are those of sacreBLEU's function, which needs
-    memory for all of these test sets at once.
+    table: the statistics of each segment. The scores equal those of sacreBLEU's
+    `_bootstrap_resample`, but one test set is drawn at a time, to save memory.
     """
     generator = np.random.default_rng(seed())
     known = np.array(table, dtype=np.float32)

@@ -30,8 +30,8 @@ TRIALS = 10_000  # exchanges drawn; sacreBLEU's default
 SEED = 12345  # sacreBLEU's default
 SEED_VARIABLE = "SACREBLEU_SEED"
 SIGNIFICANT = 0.05  # the level below which a difference is commonly not called chance
-# Exchanges that are computed together; bounds memory. NumPy draws 32 at a time, so that blocks of a
-# multiple of 32 draws are those of one large draw.
+# Exchanges that are computed together; bounds memory. NumPy makes 32 booleans from each random
+# number, so blocks of a multiple of 32 equal one large draw.
 BLOCK = 1_024
 ROUNDING = 1e-9  # differences of scores (0 to 100) closer than this are equal
 

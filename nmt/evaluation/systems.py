@@ -106,7 +106,7 @@ class Model:
         return SystemDescription(
             str(self.trained.path),
             sha256_of(self.trained.path),
-            settings_for(self.settings, device),
+            settings_for(self.settings, device, 1),
             device,
             members,
             engine.name if engine else "",

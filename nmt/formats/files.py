@@ -130,9 +130,10 @@ def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple
             raise UsageError(f"no file matches the pattern {path}")
         folder, left_out = (os.path.join(os.path.realpath(each), "") for each in (root, output))
         is_inside = left_out.startswith(folder) and left_out != folder
+        names_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         for each in found:
             relative = each.relative_to(root)
-            is_hidden = any(part.startswith(".") for part in relative.parts)
+            is_hidden = not names_hidden and any(part[0] == "." for part in relative.parts)
             is_output = is_inside and os.path.realpath(each).startswith(left_out)
             if selection.takes(relative) and not is_hidden and not is_output:
                 yield each, relative
@@ -170,11 +171,6 @@ def check_sources_stay(jobs: Iterable[Job]) -> None:
                 f"{job.output} is a file to translate; name another --output-dir, because sources"
                 " are never overwritten"
             )
-
-
-def in_utf_8(path: Path) -> str:
-    """Return a path for a file in UTF-8: bytes of it that are not UTF-8 become \\xNN."""
-    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_same_file(one: Path, other: Path) -> bool:

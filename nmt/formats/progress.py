@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from nmt.errors import NmtError
-from nmt.formats.files import Job, in_utf_8
+from nmt.formats.files import Job
 from nmt.system.digest import sha256_of
+from nmt.system.encoding import in_utf_8
 from nmt.system.json_data import json_text, parse_json
 
 RECORD = ".nmt-translated.jsonl"  # in the output folder
@@ -24,7 +25,7 @@ class Entry:
     file: str  # the path of the translation in the folder
     source: str  # SHA-256 of what was translated
     work: str  # digest of the model and of all settings
-    rows: tuple[Row, ...] = ()  # of the report on the file
+    rows: tuple[Row, ...] | None = None  # of the report on the file; None: of an older program
 
 
 class Progress:
@@ -42,14 +43,16 @@ class Progress:
         entry = self._entries.get(self._name(job))
         if entry is None or entry.work != self._work or not job.output.is_file():
             return False
+        if entry.rows is None and job.format is not None:
+            return False  # it is not known what was flagged
         try:
             return entry.source == sha256_of(job.source)
-        except NmtError:  # whoever reads the file to translate it reports this
+        except NmtError:  # reported when the file is read to be translated
             return False
 
     def rows(self, job: Job) -> tuple[Row, ...]:
         """Return the rows of the report on a file that is translated."""
-        return self._entries[self._name(job)].rows
+        return self._entries[self._name(job)].rows or ()
 
     def add(self, job: Job, source: str, rows: Sequence[Row] = ()) -> None:
         """Record a file whose translation is on the disk; source: SHA-256 of what was translated.
@@ -61,7 +64,7 @@ class Progress:
         self._entries[entry.file] = entry
 
     def _name(self, job: Job) -> str:
-        return in_utf_8(job.output.relative_to(self._folder))
+        return in_utf_8(job.output.relative_to(self._folder).as_posix())
 
 
 def entry_of(line: str) -> Entry | None:

@@ -9,10 +9,11 @@ from typing import IO
 from nmt.artifacts.outputs import output_path
 from nmt.errors import NmtError
 from nmt.formats.document import Finding
-from nmt.formats.files import Job, in_utf_8
+from nmt.formats.files import Job
 from nmt.formats.progress import Row
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
+from nmt.system.encoding import in_utf_8
 from nmt.system.log import Notify
 
 MOST_TOLD = 10  # findings that are printed; the file of flags has all
@@ -32,7 +33,6 @@ class Report:
         """Add the results of a file that was written, and return their rows."""
         rows = [
             row_of(
-                job,
                 place=each.segment.place,
                 context=each.segment.context,
                 origin=each.origin,
@@ -45,17 +45,20 @@ class Report:
         ]
         for finding in findings:
             self._findings += 1
-            rows.append(row_of(job, place=finding.place, finding=finding.message))
+            rows.append(row_of(place=finding.place, finding=finding.message))
             if self._findings <= MOST_TOLD:
                 where = f", {finding.place}" if finding.place else ""
                 self._notify(f"{job.output}{where}: {finding.message}")
-        self.repeat(rows)
+        self.repeat(job, rows)
         return rows
 
-    def repeat(self, rows: Sequence[Row]) -> None:
+    def repeat(self, job: Job, rows: Sequence[Row]) -> None:
         """Write the rows of a file, which an earlier command may have translated."""
         if self._stream is not None:
-            self._stream.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in rows)
+            name = {"file": in_utf_8(job.source.as_posix())}
+            self._stream.writelines(
+                json.dumps({**name, **each}, ensure_ascii=False) + "\n" for each in rows
+            )
 
     def tell(self, summary: Summary, flags_file: Path | None, *, is_strict: bool) -> None:
         """Print a summary.
@@ -94,12 +97,9 @@ class Report:
             self._notify(text)
 
 
-def row_of(job: Job, **values: object) -> Row:
-    """Return a row of the file of flags; empty texts are left out."""
-    return {
-        "file": in_utf_8(job.source),
-        **{key: value for key, value in values.items() if value != ""},
-    }
+def row_of(**values: object) -> Row:
+    """Return a row of the file of flags, without the file's name and without empty texts."""
+    return {key: value for key, value in values.items() if value != ""}
 
 
 ORIGINS = {"model": "translated", "unchanged": "without words"}

@@ -30,7 +30,8 @@ class Source(NamedTuple):
     digest: str  # SHA-256 of its content
 
 
-# Receives what was done with a file: its results, and what a user should look at. Returns rows.
+# Receives what was done with a file: its results, and what a user should look at. Returns the rows
+# for the file of flags, which the record of the folder keeps.
 OnFile = Callable[[Job, Sequence[TranslatedSegment], Sequence[Finding]], list[Row]]
 
 
@@ -93,7 +94,7 @@ def translate_to_folder(
     translator: DocumentTranslator,
     notify: Notify,
     on_file: OnFile,
-    on_done: Callable[[Sequence[Row]], None],
+    on_done: Callable[[Job, Sequence[Row]], None],
 ) -> Summary:
     """Translate files that are not translated yet, and copy those without a format.
 
@@ -117,10 +118,11 @@ def translate_to_folder(
         done, left = list[Job](), list[Job]()
         for job in jobs:
             (done if progress.has(job) else left).append(job)
-        if done and translator.memory is not None and translator.memory.keeps_new:
+        lacking = [job for job in done if job.format is not None]
+        if lacking and translator.memory is not None and translator.memory.keeps_new:
             raise UsageError(
-                f"{len(done):,} of the files are translated already, and --write-memory would lack"
-                " their segments; name another --output-dir, or leave out --write-memory"
+                f"{lacking[0].output} is translated already, and --write-memory would lack its"
+                " segments; name another --output-dir, or leave out --write-memory"
             )
         for job in left:
             check_output(job.output, "translate", [job.source], "the output")
@@ -128,7 +130,7 @@ def translate_to_folder(
         for job in done:
             rows = progress.rows(job)
             summary.flagged += sum("flags" in row for row in rows)
-            on_done(rows)
+            on_done(job, rows)
 
         def fail(error: NmtError) -> None:
             summary.failed.append(str(error))

@@ -157,7 +157,8 @@ def of_folder(folder: Path, device: str) -> EngineModel:
     text = read_text(path, "the recipe", "export the model again with `nmt export`")
     recipe = parse_recipe(text, folder.name, str(path))
     # The recipe may have been edited since. Older folders do not say.
-    room = int(manifest.details.get(POSITIONS, position_count(recipe.decode)))
+    stated = manifest.details.get(POSITIONS, "")
+    room = int(stated) if stated.isdecimal() else position_count(recipe.decode)
 
     def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
         if position_count(settings) > room and recipe.model.positions.startswith("sinusoidal"):

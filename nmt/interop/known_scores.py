@@ -1,5 +1,6 @@
 """Find the scores of a model file in its run folder: evaluation cards, and its validation."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain, count
@@ -12,7 +13,7 @@ from nmt.diagnosis.records import ValidationRecord, parse_record, score_measure
 from nmt.errors import DamagedError
 from nmt.studio.report.history import read_cards
 from nmt.system.digest import sha256_of
-from nmt.system.json_data import convert
+from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
 
 
@@ -31,6 +32,10 @@ class CardResult:
     test_set: str
     segments: int
     scores: dict[str, CardScore]
+    sha256: dict[str, Any] = field(default_factory=dict)  # of its texts
+
+
+OF_SACREBLEU = re.compile(r"\w+(?:/[\w.]+)* \w{2,3}-\w{2,3}")  # such as wmt14/full en-de
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def known_scores(file: Path, notify: Callable[[str], None] = note) -> KnownScore
 def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tuple[KnownScore, ...]:
     """Return the scores of a model in the evaluation cards of a folder."""
     found: dict[tuple[str, str], KnownScore] = {}
-    names: dict[str, str] = {}  # of test sets, as shown
+    names: dict[str, str] = {}  # of test sets, as shown, by their texts
     for card in read_cards(folder, notify):
         try:
             content = convert(card.content, CardModel, card.file)
@@ -96,7 +101,8 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
         if content.sha256 != sha256 or is_other:
             continue
         for result in content.results:
-            name = names.setdefault(result.test_set, new_name(result.test_set, names.values()))
+            texts = json_text(result.sha256) if result.sha256 else result.test_set
+            name = names.setdefault(texts, new_name(result.test_set, names.values()))
             for metric, score in result.scores.items():
                 if score.value is not None:
                     found[name, metric] = known_score(content, name, result, metric, score)
@@ -119,14 +125,11 @@ def known_score(
 
 
 def new_name(name: str, taken: Iterable[str]) -> str:
-    """Return the name of a test set; of a file, its name alone, with a number if it is taken.
+    """Return the name of a test set; of a file, without folders. A second of a name gets "(2)".
 
-    Cards are published, so they must not name folders of their author's machine. The names of
-    sacreBLEU's sets, such as wmt14/full, have no ending.
+    Cards are published, so they must not name folders of their author's machine.
     """
-    path = PurePath(name)
-    is_file = path.is_absolute() or path.suffix or ".." in path.parts
-    first = path.name if is_file else name
+    first = name if OF_SACREBLEU.fullmatch(name) else PurePath(name).name
     names = chain([first], (f"{first} ({number})" for number in count(2)))
     return next(each for each in names if each not in {*taken})
 

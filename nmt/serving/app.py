@@ -1,9 +1,9 @@
 """The HTTP interface, which is LibreTranslate's: routes, answers and errors."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,9 +21,9 @@ from nmt.serving.answers import (
     refused_by_client,
     refused_by_router,
 )
-from nmt.serving.catalogue import AUTO, Pair, Served
+from nmt.serving.catalogue import AUTO, Served
 from nmt.serving.html_layout import HtmlLayout
-from nmt.serving.layout import Layout, Line, layout_of_text
+from nmt.serving.layout import Layout, layout_of_text
 from nmt.serving.metrics import CONTENT_TYPE
 from nmt.serving.refusals import RefusedError, stopping, too_busy, too_large, too_late
 from nmt.serving.requests import Asked, Fields, asked_of, most_bytes, read_fields
@@ -32,7 +32,9 @@ from nmt.serving.worker import memory_of
 
 # Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
 MOST_DROPPED_BYTES = 64_000_000
-MOST_AT_ONCE = 100  # plain texts that are divided into lines in no time
+TURN_SECONDS = 0.02  # in which one request is divided or joined without a break
+Item = TypeVar("Item")
+
 CONFIDENCE = 100.0  # that a text is in the only source language there is
 
 
@@ -139,10 +141,10 @@ class Interface:
 
     async def _translated(self, asked: Asked, served: Served, request: Request) -> list[list[str]]:
         """Return the translations of each text, best first; at least one of each."""
-        # Dividing and joining may take seconds, in which others would wait.
-        is_quick = not asked.is_html and len(asked.texts) <= MOST_AT_ONCE
-        divided = partial(layouts_of, asked, served.pair)
-        layouts = divided() if is_quick else await asyncio.to_thread(divided)
+        layouts: list[Layout] = [
+            HtmlLayout(text, served.pair) if asked.is_html else layout_of_text(text)
+            async for text in in_turns(asked.texts)
+        ]
         most = min(asked.alternatives + 1, served.most_candidates)
         # There is one search for all numbers of alternatives, so that requests share batches.
         candidates = 1 if most == 1 else served.most_candidates
@@ -157,8 +159,11 @@ class Interface:
             )
             if not work.done():
                 raise ClientDisconnect if gone.done() else too_late(self.state.limits.seconds)
-            joined = partial(texts_of, layouts, work.result(), most)
-            return joined() if is_quick else await asyncio.to_thread(joined)
+            rest = iter(work.result())
+            return [
+                layout.candidates([next(rest) for _ in layout.lines], most)
+                async for layout in in_turns(layouts)
+            ]
         finally:
             work.cancel()
             gone.cancel()
@@ -173,17 +178,17 @@ async def disconnected(request: Request) -> None:
         pass
 
 
-def layouts_of(asked: Asked, pair: Pair) -> list[Layout]:
-    """Return the layout of each text."""
-    if asked.is_html:
-        return [HtmlLayout(text, pair) for text in asked.texts]
-    return [layout_of_text(text) for text in asked.texts]
+async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """Yield items; after some time, let others have their turn before the next one.
 
-
-def texts_of(layouts: list[Layout], found: list[list[Line]], most: int) -> list[list[str]]:
-    """Return up to `most` translations of each text; found: those of all lines, in order."""
-    rest = iter(found)
-    return [layout.candidates([next(rest) for _ in layout.lines], most) for layout in layouts]
+    A request may have so many texts that dividing them into lines takes seconds.
+    """
+    begin = time.monotonic()
+    for item in items:
+        yield item
+        if time.monotonic() - begin > TURN_SECONDS:
+            await asyncio.sleep(0)
+            begin = time.monotonic()
 
 
 def content_of(asked: Asked, served: Served, found: list[list[str]]) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def take(queue: deque[Job], most_lines: int, most_characters: int) -> list[Item]
             job.taken += 1
         if job.taken == len(job.lines):
             queue.popleft()
-        elif not is_full or items[-1].job is job:  # else its long line comes first next time
+        elif not is_full or items[-1].job is job:  # else it stays first, for its long line
             queue.rotate(-1)
     return items
 

@@ -1,7 +1,7 @@
 """Processes that translate: each takes a batch of lines from the server and sends the results back.
 
-The server itself has one thread and never computes. So it can fork at any time, it answers while
-others translate, and a process that is killed takes no request with it.
+The server itself has one thread and only divides texts into lines. So it can fork at any time, it
+answers while others translate, and a process that is killed takes no request with it.
 """
 
 import multiprocessing

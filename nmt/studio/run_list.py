@@ -221,7 +221,7 @@ def render_list(runs: Sequence[RunSummary], now: float) -> str:
 
 
 def on_a_terminal(text: str) -> str:
-    """Return a text with "?" for what a terminal cannot show or would obey."""
+    """Return a text with "?" for control characters and others that cannot be printed."""
     return "".join(each if each.isprintable() else "?" for each in text)
 
 

@@ -1,4 +1,4 @@
-"""Read the command line as UTF-8, whatever the locale is."""
+"""Read the command line as UTF-8, whatever the locale is, and write what it may hold as UTF-8."""
 
 import os
 import sys
@@ -14,3 +14,12 @@ def ensure_utf8() -> None:
         return
     program, *rest = sys.orig_argv
     os.execv(sys.executable or program, [program, "-X", "utf8", *rest])  # noqa: S606 (no shell)
+
+
+def in_utf_8(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: a byte of a file name that is not UTF-8 becomes \xNN."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, from JSON
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace")

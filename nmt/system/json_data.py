@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nmt.errors import DamagedError, reason_of
+from nmt.system.encoding import in_utf_8
 
 Value = TypeVar("Value")
 FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -59,23 +60,23 @@ def json_text(value: Any, indent: int | None = None) -> str:
     """Return a value as JSON text, which any UTF-8 program can read.
 
     NaN and infinity, which JSON lacks, become null. A byte of a file name that is not UTF-8 becomes
-    text such as \\udce9.
+    text such as \\xe9.
     """
     try:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # such a file name
-        encoded = msgspec.json.encode(in_utf_8(msgspec.to_builtins(value)))
+        encoded = msgspec.json.encode(with_texts_in_utf_8(msgspec.to_builtins(value)))
     return json.dumps(json.loads(encoded), indent=indent, ensure_ascii=False)
 
 
-def in_utf_8(value: Any) -> Any:
+def with_texts_in_utf_8(value: Any) -> Any:
     """Return a value whose texts UTF-8 can hold."""
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return in_utf_8(value)
     if isinstance(value, dict):
-        return {in_utf_8(key): in_utf_8(each) for key, each in value.items()}
+        return {in_utf_8(key): with_texts_in_utf_8(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [in_utf_8(each) for each in value]
+        return [with_texts_in_utf_8(each) for each in value]
     return value
 
 

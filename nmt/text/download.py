@@ -16,6 +16,7 @@ from nmt.system.atomic import atomic_path
 from nmt.system.digest import sha256_of
 
 WEB_PAGES = (".html", ".htm")
+PACKED = (".gz", ".tgz", ".xz", ".bz2", ".zip")
 LONGEST_STATUS = 60  # characters of a server's answer in a message
 BLOCK = 1 << 16  # bytes
 WEB = ("http", "https")  # schemes
@@ -43,15 +44,19 @@ class Advice:
 class Answers:
     """The answers of a server to one request: each is checked before its content is read."""
 
-    def __init__(self, url: str, sha256: str, advice: Advice) -> None:
-        """Check the answers to a request for `url`; sha256: the expected hash, or ""."""
+    def __init__(self, url: str, sha256: str, advice: Advice, *, is_packed: bool = False) -> None:
+        """Check the answers to a request for `url`.
+
+        sha256: the expected hash, or "". is_packed: whether the file is compressed itself.
+        """
         self._url, self._sha256, self._advice = url, sha256, advice
+        self._is_packed = is_packed
         self.stated = ""  # the SHA-256 that the server states
 
     def __call__(self, response: requests.Response, **options: Any) -> None:
         """Raise NmtError for a redirect to another scheme, another file or a file too large."""
-        # A server may say how a packed file is packed; it is written as it is sent.
-        if response.raw is not None:
+        # Some servers state a .gz file's own compression here, and requests would unpack the file.
+        if self._is_packed and response.raw is not None:
             response.raw.headers.pop("Content-Encoding", None)
         if response.is_redirect:
             self._check_redirect(urljoin(response.url, response.headers["Location"]))
@@ -108,7 +113,7 @@ def retrieve(url: str, path: Path, sha256: str, advice: Advice) -> str:
     if not url.startswith(("https://", "http://")):
         raise NmtError(f"data.downloads: {url} is not an http(s) address")
     shows_bar = sys.stderr is not None and sys.stderr.isatty()
-    answers = Answers(url, sha256, advice)
+    answers = Answers(url, sha256, advice, is_packed=path.suffix in PACKED)
     download = pooch.HTTPDownloader(
         progressbar=shows_bar,
         chunk_size=BLOCK,

@@ -42,7 +42,8 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
         check_local(path, known, advice.digest)
     else:
         stated = retrieve(download.url, path, known, advice)
-    # Unpack before the hash is recorded: the archive may be bad. What is there is compared.
+    # Unpack before the hash is recorded: the archive may be bad. Members that are there are
+    # compared with it.
     unpack(path, download.unpack)
     state = "already downloaded" if is_there else "downloaded"
     if known:

@@ -13,12 +13,19 @@ ISO_639_1 = (
     " ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
 TWO_LETTERS = frozenset(ISO_639_1.split())
+# Codes of three letters (ISO 639-2 and 639-3) of languages that have one of two. `jap` is no code,
+# but in the names of OPUS-MT models.
+THREE_LETTERS = (
+    "ara=ar bel=be bos=bs bul=bg cat=ca ces=cs chi=zh cmn=zh cze=cs dan=da deu=de dut=nl ell=el"
+    " eng=en est=et fas=fa fin=fi fra=fr fre=fr ger=de gle=ga glg=gl gre=el guj=gu heb=he hin=hi"
+    " hrv=hr hun=hu ind=id isl=is ita=it jap=ja jpn=ja kat=ka kaz=kk kor=ko lav=lv lit=lt mkd=mk"
+    " msa=ms nld=nl nob=nb nor=no per=fa pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk slv=sl"
+    " spa=es sqi=sq srp=sr swe=sv tam=ta tel=te tha=th tur=tr ukr=uk urd=ur vie=vi zho=zh"
+)
+OF_THREE_LETTERS = dict(each.split("=") for each in THREE_LETTERS.split())
 # Languages without spaces between words need sacreBLEU's own segmentation. Korean has spaces, but
-# its words have many endings. `jap` is in the names of OPUS-MT models.
-BLEU_TOKENIZERS = {
-    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "wuu", "lzh"), "zh"),
-    **dict.fromkeys(("ja", "jpn", "jap", "ko", "kor"), "char"),
-}
+# its words have many endings.
+BLEU_TOKENIZERS = {"zh": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "ja": "char", "ko": "char"}
 WMT_TOKENIZER = "13a"
 # Neither between words nor between sentences. Thai, Lao, Khmer and Burmese have none between words,
 # but some after a sentence.
@@ -32,8 +39,12 @@ TEXT = (".txt", ".sgm")
 
 
 def primary(code: str) -> str:
-    """Return the language of a code with a script or a country: zh for zh-Hans and zh_TW."""
-    return SEPARATOR.split(code, maxsplit=1)[0].lower()
+    """Return the language of a code: zh for zh-Hans, zh_TW and zho.
+
+    It has two letters if the language has such a code, as far as `OF_THREE_LETTERS` knows.
+    """
+    first = SEPARATOR.split(code, maxsplit=1)[0].lower()
+    return OF_THREE_LETTERS.get(first, first)
 
 
 def writes_spaces(code: str) -> bool:

@@ -93,8 +93,10 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     left.mkdir(parents=True)
     (left / "model.bin").touch()
     (run.path / ".model.safetensors.999999999.partial").touch()
+    mine = run.path / ".old.partial"
+    mine.mkdir()
     with run.lock():
-        assert {each.name for each in run.path.iterdir()} == {".lock"}
+        assert {each.name for each in run.path.iterdir()} == {".lock", ".old.partial"}
 
 
 def test_the_data_folder_is_remembered_as_an_absolute_path(

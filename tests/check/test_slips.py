@@ -32,7 +32,7 @@ def test_aligned_files_do_not_slip() -> None:
 
 @pytest.mark.parametrize("size", [504, 1009, 1010])
 def test_unrelated_lines_are_no_slip_at_any_size(size: int) -> None:
-    """The text is as long as, or half as long as, the distance of lines that are unrelated."""
+    """Sizes at which lines a fixed distance apart would be pairs again, or neighbours."""
     sources, targets = sides_of(PAIRS[:size])
     part = targets[100:300]
     random.Random(1).shuffle(part)

@@ -47,7 +47,9 @@ def test_a_side_in_another_language_than_declared_is_named() -> None:
     details = [each.detail for each in found(given)["declared_language"].examples]
     assert details == ["the source is de, not en", "the target is en, not de"]
     assert not found(given, ("", ""))
-    assert not found(given, ("deu", "EN-gb"))  # the package has no codes of three letters for them
+    assert not found(given, ("deu", "EN-gb"))
+    assert len(found(given, ("eng", "ger"))["declared_language"].examples) == 2
+    assert not found(given, ("gsw", "enm"))  # the package may have other codes for them
 
 
 def test_short_segments_are_left_alone() -> None:

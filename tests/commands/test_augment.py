@@ -203,7 +203,7 @@ def test_a_text_that_changes_meanwhile_makes_no_pairs(
 
     monkeypatch.setattr("nmt.augmentation.augment.made_pairs", changing)
     result = nmt("augment", "back-translation", mono, "--model", reverse, "-o", tmp_path / "out")
-    assert result.code == 1
+    assert result.code == 2
     assert f"{mono} was changed while `nmt augment` ran" in result.err
     assert not [*tmp_path.glob("out.[edr]*")]
 

@@ -31,6 +31,9 @@ def test_a_packed_file_stays_packed(case: Case, server: Server) -> None:
     result = case.fetch(f"{server.address}/x", to="x.gz", sha256=sha256(content))
     assert result.code == 0, result.err
     assert (case.data / "x.gz").read_bytes() == content
+    result = case.fetch(f"{server.address}/x", to="train.en", sha256=sha256(b"hello\n"))
+    assert result.code == 0, result.err
+    assert (case.data / "train.en").read_bytes() == b"hello\n"
 
 
 def test_a_file_with_a_wrong_hash_is_refused_and_removed(case: Case, server: Server) -> None:

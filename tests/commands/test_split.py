@@ -135,7 +135,7 @@ def test_no_old_set_stays_beside_a_new_training_text(nmt: Run, tmp_path: Path) -
     assert nmt("split", *files, *prefix).code == 0
     result = nmt("split", *files, *prefix, "--test", 0, "--seed", 3)
     assert result.code == 2
-    assert f"{tmp_path}/m.test.en is of an earlier split" in result.err
+    assert f"{tmp_path}/m.test.en exists, and the new training text" in result.err
     for side in ("en", "de"):
         (tmp_path / f"m.test.{side}").unlink()
     assert nmt("split", *files, *prefix, "--test", 0, "--seed", 3).code == 0

@@ -67,6 +67,7 @@ def test_the_rest_of_a_part_is_named(nmt: Run, tiny_run: Path, tmp_path: Path) -
     options = ["--part", "2/2", "--output", output, "--keep-partial"]
     result = nmt("translate", path, "--model", tiny_run, *options)
     assert result.code == 1
+    assert "the translations of lines 51 to 82 are kept in" in result.err
     assert "`tail -n +83 FILE | head -n 18 | nmt translate --output REST`" in result.err
 
 

@@ -117,8 +117,9 @@ def test_defaults_depend_on_the_device(
     monkeypatch.setattr("nmt.decoding.device_settings.has_bf16", lambda device: has_bf16)
     found = settings_for(DecodeSettings(beam_size=7), device)
     assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
-    wide = settings_for(DecodeSettings(beam_size=100), device)
-    assert wide.batch_tokens == batch_tokens * 8 // 100  # their rows need the memory
+    wide = DecodeSettings(beam_size=100)
+    assert settings_for(wide, device, 1).batch_tokens == batch_tokens * 8 // 100
+    assert settings_for(wide, device).batch_tokens == batch_tokens  # scores need no beam
     given = DecodeSettings(batch_tokens=5, precision="float32" if precision == "bf16" else "bf16")
     assert settings_for(given, device) == given
 

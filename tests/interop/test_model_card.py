@@ -121,7 +121,8 @@ def test_two_test_sets_of_one_name_are_told_apart(
         texts = [folder / f"dev.{side}" for side in ("src", "tgt")]
         folder.mkdir()
         for path in texts:
-            path.write_bytes((tiny_run.parent.parent / path.name).read_bytes())
+            lines = (tiny_run.parent.parent / path.name).read_text().splitlines(keepends=True)
+            path.write_text("".join(lines[number:]))
         monkeypatch.chdir(run)
         names = [os.path.relpath(path) for path in texts]
         card = run / f"{number}.json"

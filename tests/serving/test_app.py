@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.serving.app import Interface
+from nmt.serving.app import Interface, in_turns
 from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys, read_keys
-from nmt.serving.layout import Layout, Line, layout_of_text
+from nmt.serving.layout import Line
 from nmt.serving.refusals import RefusedError
 from nmt.serving.state import Limits, State
 from tests.formats.reading import changed
@@ -71,17 +71,21 @@ def test_a_form_is_translated() -> None:
     assert client().post("/translate", data=GOOD).json() == {"translatedText": "SUN"}
 
 
-def test_html_is_divided_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may take seconds, in which the server answers others."""
+def test_others_have_their_turn_while_many_texts_are_divided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nmt.serving.app.TURN_SECONDS", -1)
+    order = []
 
-    def divided(text: str, pair: tuple[str, str]) -> Layout:
-        with pytest.raises(RuntimeError, match="no running event loop"):
-            asyncio.get_running_loop()
-        return layout_of_text(text)
+    async def work(name: str) -> None:
+        async for number in in_turns(range(3)):
+            order.append((name, number))
 
-    monkeypatch.setattr("nmt.serving.app.HtmlLayout", divided)
-    answer = client().post("/translate", json={**GOOD, "format": "html"})
-    assert answer.json() == {"translatedText": "SUN"}
+    async def both() -> None:
+        await asyncio.gather(work("a"), work("b"))
+
+    asyncio.run(both())
+    assert order == [(name, number) for number in range(3) for name in "ab"]
 
 
 def test_lists_html_and_alternatives() -> None:

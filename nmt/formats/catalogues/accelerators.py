@@ -9,8 +9,9 @@ from typing import NamedTuple
 from nmt.decoding.marked import Edit, Marked
 
 LETTER = r"[^\W_]"
-# Between two capitals or digits, it joins them: AT&T, R&D.
-AMPERSAND = re.compile(rf"(?:(?<![A-Z0-9])&|&(?![A-Z0-9]))(?={LETTER})")
+AMPERSAND = re.compile(rf"&(?={LETTER})")
+# A name such as AT&T or R&D; a menu in capitals has longer words, E&XIT.
+NAME = re.compile(rf"(?<!{LETTER})({LETTER}{{1,2}})&({LETTER})(?!{LETTER})")
 ENTITY = re.compile(r"&(?:\w+|#\w+);")  # is no accelerator: &amp;
 UNDERSCORE = re.compile(rf"(?<!\S)_(?={LETTER})")  # only before a word: an_identifier has none
 BEFORE_LETTER = re.compile(LETTER)
@@ -42,6 +43,8 @@ def taken_out(source: Marked) -> Labelled:
     ampersands = list(AMPERSAND.finditer(text)) if text.count("&") == 1 else []
     underscores = list(UNDERSCORE.finditer(text)) if text.count("_") == 1 else []
     places = [each for each in ampersands + underscores if not ENTITY.match(text, each.start())]
+    if any((found[1] + found[2]).isupper() for found in NAME.finditer(text)):
+        return Labelled(source, None)
     if len(places) != 1 or in_mark(source, places[0].start()):
         return Labelled(source, None)
     place = places[0].start()

@@ -123,7 +123,7 @@ class HtmlReader:
             elif (
                 is_read(name, each.name, values)
                 and has_words(each.value)
-                and "<?" not in each.value  # code of a server
+                and "<?" not in each.value  # PHP
             ):
                 part = self._value(tag, each, line)
             if part is not None:

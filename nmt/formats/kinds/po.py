@@ -134,10 +134,8 @@ class Catalogue:
         for form, string in enumerate(entry.strings):
             # Comments may stand between the statements. The last one is followed by new forms.
             own = lines[form:] if form == last else lines[form : form + 1]
-            begin = string.begin
-            if not own:  # the target has fewer forms
-                before = self.text[entry.strings[form - 1].end : begin]
-                begin -= 0 if before.strip() else len(before)
+            # If the target has fewer forms, comments before a surplus one go with it.
+            begin = string.begin if own else entry.strings[form - 1].end
             yield Edit(begin, string.end, self.line_end.join(own))
         yield from self.comment_edits(entry)
 

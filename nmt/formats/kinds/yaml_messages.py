@@ -47,7 +47,7 @@ def read(content: bytes, options: Options) -> Document:
 
 
 def _named(key: Scalar, raw: str, language: str) -> str:
-    """Return a key with another language; in quotes if that alone is no text, such as no."""
+    """Return a key with another language; in quotes if it is no text in YAML: no is false."""
     quote = '"' if not key.style and is_other(language) else ""
     return raw.replace(key.value, f"{quote}{language}{quote}")
 

@@ -38,8 +38,8 @@ class Form(NamedTuple):
     def cells(self, text: str) -> Iterator[Cell]:
         """Yield the cells in order; raises NmtError for a quote without its end."""
         delimiter = re.escape(self.delimiter)
-        # Where quotes are no syntax, a quotation may begin in one row and end in the next one. A
-        # cell with quotes has delimiters or several lines there, but not both.
+        # In TSV, a quotation mark may be plain text, so a quotation can run over two rows. A cell
+        # counts as quoted only if it has tabs or line breaks, but not both.
         insides = ['[^"]'] if self.has_quotes else [r'[^"\r\n]', f'[^"{delimiter}]']
         quoted = "|".join(f'{inside}*+(?:""{inside}*+)*+' for inside in insides)
         pattern = re.compile(

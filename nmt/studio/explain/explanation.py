@@ -117,8 +117,7 @@ def check_settings(settings: DecodeSettings) -> None:
         )
     if settings.method != DecodeSettings.method or settings.mbr != DecodeSettings.mbr:
         raise UsageError(
-            "the page shows a beam search alone; leave out samples (decode.method=sample) and"
-            " minimum Bayes risk (decode.mbr)"
+            "the page shows a beam search alone; add --set decode.method=beam --set decode.mbr=none"
         )
     if settings.precision == "int8":
         raise UsageError(

@@ -19,8 +19,23 @@ from nmt.formats.catalogues.accelerators import Accelerator, put_in, taken_out
         ("&one &two", "&one &two", None),
         ("a&&b", "a&&b", None),
         ("AT&T is a firm", "AT&T is a firm", None),
+        ("E&XIT", "EXIT", ("&", "X")),
+        ("SHA-2&56", "SHA-256", ("&", "5")),
     ],
-    ids=["menu", "middle", "gtk", "brackets", "name", "and", "entity", "two", "escaped", "name"],
+    ids=[
+        "menu",
+        "middle",
+        "gtk",
+        "brackets",
+        "name",
+        "and",
+        "entity",
+        "two",
+        "escaped",
+        "name",
+        "capitals",
+        "digits",
+    ],
 )
 def test_one_sign_before_a_letter_is_taken_out(
     label: str, text: str, accelerator: tuple[str, str] | None
