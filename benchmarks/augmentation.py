@@ -186,7 +186,7 @@ def save(output: Path, place: Place, cells: Sequence[Cell], *, untagged: bool, n
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True))
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
-@click.option("--updates", type=int, default=3500, show_default=True, help="Of each training.")
+@click.option("--updates", type=int, default=8000, show_default=True, help="Of each training.")
 @click.option("--untagged", is_flag=True, help="Train on the translations without a tag, too.")
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
 def command(folder: Path, work: Path, updates: int, untagged: bool, output: Path | None) -> None:

@@ -39,7 +39,7 @@ class StartingPoint:
 
 
 SMALL = StartingPoint("multi30k_en_de", "Multi30k", 29_000, 540_000, 61, (4_200, 14_000))
-MEDIUM = StartingPoint("tatoeba_en_de", "Tatoeba", 165_813, 1_726_000, 8, (7_000, 42_000))
+MEDIUM = StartingPoint("tatoeba_en_de", "Tatoeba", 165_813, 1_726_000, 18, (16_000, 42_000))
 LARGE = StartingPoint("wmt14_en_de_base", "WMT14", 4_500_000, 165e6, 15, (7_000, 100_000))
 
 

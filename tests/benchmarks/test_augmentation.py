@@ -32,7 +32,7 @@ def test_the_corpus_is_divided_and_the_recipes_are_of_one_shape(tmp_path: Path) 
         reverse.train,
         reverse.tokenizer,
     )
-    assert (half.train.max_updates, half.train.warmup_updates) == (70, 8)
+    assert (half.train.max_updates, half.train.warmup_updates) == (70, 4)
     for ours, theirs in zip(
         (*half.data.train, *half.data.dev, *half.data.test.values()),
         (*reverse.data.train, *reverse.data.dev, *reverse.data.test.values()),

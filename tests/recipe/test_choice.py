@@ -92,7 +92,7 @@ def test_reasons_name_what_is_true_for_the_corpus() -> None:
     assert "between Multi30k and Tatoeba" in between.reason("model.d_model")
     assert "lie between" in between.notes[0]
     # A setting that equals its default has a reason too, though it is not in the recipe.
-    assert "only about 8 times" in choose(TATOEBA).reason("model.dropout")
+    assert "about 19 times" in choose(TATOEBA).reason("model.dropout")
 
 
 def test_a_long_reason_is_wrapped_above_its_setting() -> None:
