@@ -40,9 +40,16 @@ def test_only_the_sets_that_are_wanted_are_held_out() -> None:
     assert nothing.firsts.tolist() == [*range(100), -1]
 
 
-@pytest.mark.parametrize("pairs", [[], [("", "")], unlike(2)])
-def test_too_few_groups_are_an_error(pairs: list[tuple[str, str]]) -> None:
-    with pytest.raises(NmtError, match=r"can be held out, too few for 2 and .*; give more"):
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([], "c.en has no pair with text on both sides"),
+        ([("", "")], "c.en has no pair with text on both sides"),
+        (unlike(2), r"can be held out, too few for 2 and .*; give more"),
+    ],
+)
+def test_too_few_groups_are_an_error(pairs: list[tuple[str, str]], message: str) -> None:
+    with pytest.raises(NmtError, match=message):
         plan_of(hashed(pairs))
 
 
