@@ -10,6 +10,8 @@ import pytest
 from tests.serving.abuse import GOOD, SENT, attack
 from tests.serving.running import Running, post, running
 
+# A loaded machine may take seconds for a line whose sender has gone; nothing else may be noted.
+ABANDONED = "nobody waits for a long translation any more; its process is started again"
 KEPT = 0.2  # share by which memory may grow: pages that forks write, or others stop sharing
 
 
@@ -34,7 +36,7 @@ def test_bad_requests_do_no_harm(server: Running) -> None:
     before = len(server.lines)
     statuses = check_answers(server, range(250))
     assert {200, 400, 405, 413} <= set(statuses)
-    assert server.lines[before:] == []
+    assert set(server.lines[before:]) <= {ABANDONED}
     assert server.number("nmt_requests_waiting") == 0
 
 
@@ -49,9 +51,10 @@ def test_ten_thousand_bad_requests_cost_no_memory(tiny_run: Path) -> None:
         print(f"{statuses}; {before / 1e6:.1f} MB, then {after / 1e6:.1f} MB")
         assert after < (1 + KEPT) * before
         assert len(server.workers()) == 2
-        assert server.number("nmt_process_restarts_total") == 0
+        restarts = server.number("nmt_process_restarts_total")
         assert server.stop() == 143
-    assert len(server.lines) == 4
+    assert server.lines.count(ABANDONED) == restarts
+    assert len(server.lines) == 4 + restarts
 
 
 @pytest.mark.parametrize("sent", [0, 1, 30, 100, len(SENT) - 1])
