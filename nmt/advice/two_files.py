@@ -2,26 +2,27 @@
 
 import os
 import re
-import shlex
 from pathlib import Path
 
 from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
 from nmt.advice.origin import NAME, Origin
 from nmt.artifacts.outputs import check_new, check_output, check_run_folder
-from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.run_folder import DATA, RunFolder
 from nmt.check.check_corpus import Task, check_corpus
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Text
 from nmt.check.table import brief_lines
-from nmt.cleaning.files import Names
+from nmt.cleaning.files import Names, languages_of
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
+from nmt.system.command_line import argument, arguments
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
 from nmt.text.given_text import GivenText
 from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TEXT, language_of
 
 CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
+FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
 
 
 def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
@@ -71,11 +72,11 @@ def recipe_of_files(wish: Wish, run: RunFolder, notify: Notify) -> FirstRecipe |
 def check_origin(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe that exists was made of these files as they are."""
     known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
-    recipe = shlex.quote(str(wish.output))
+    command = f"nmt train {argument(wish.output)}{data_option(wish)}"
     if known is None:
         raise UsageError(
             f"{wish.output} exists, but {wish.folder / NAME} does not name its files; train it with"
-            f" `nmt train {recipe}`, name its data folder (--data-dir), or move it away"
+            f" `{command}`, name its data folder (--data-dir), or move it away"
         )
     changed = known.changed(now)
     if changed and known.files != now.files:
@@ -85,7 +86,7 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
         )
     if changed:
         raise UsageError(
-            f"{' and '.join(changed)} changed since {wish.output} was written; `nmt train {recipe}`"
+            f"{' and '.join(changed)} changed since {wish.output} was written; `{command}`"
             f" trains on the old text; to start again, move {wish.output}, {wish.folder} and"
             f" {run.path} away"
         )
@@ -102,7 +103,7 @@ def check_places(wish: Wish, run: RunFolder) -> None:
     if run.is_in_use() or is_present(run.recipe):
         raise UsageError(
             f"{run.path} holds a training already, but the recipe {wish.output} does not exist;"
-            f" resume it with `nmt train {shlex.quote(str(run.path))}`, or name another folder"
+            f" resume it with `nmt train {argument(run.path)}`, or name another folder"
             " (--run)"
         )
     check_run_folder(run.path)
@@ -120,7 +121,7 @@ def check_alone(wish: Wish) -> None:
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         raise UsageError(
             f"several workers cannot write {wish.output} together; write it first with `nmt init"
-            f" {files_of(wish)} --output {shlex.quote(str(wish.output))}`, then train it"
+            f" {files_of(wish)} --output {argument(wish.output)}`, then train it"
         )
 
 
@@ -130,9 +131,9 @@ def check_text(wish: Wish, notify: Notify) -> None:
     report = check_corpus(task, CheckLimits())
     for line in brief_lines(report):
         notify(line)
-    files = files_of(wish)
+    files = paths_of(wish)
     findings = [finding for text in report.texts for finding in text.findings]
-    errors = {finding.kind for finding in findings if finding.severity == "error"}
+    errors = [finding for finding in findings if finding.severity == "error"]
     if not errors:
         if findings:
             notify(
@@ -141,13 +142,32 @@ def check_text(wish: Wish, notify: Notify) -> None:
             )
         return
     fix = "correct the files as the report says"
-    if errors <= CLEANABLE:
-        cleaned = shlex.join(map(str, Names.of("clean", wish.text.paths).sides()))
-        fix = f"leave these lines out: `nmt clean {files} -o clean`, then `nmt train {cleaned}`"
+    if all(each.kind in CLEANABLE and each.percent <= FEW for each in errors):
+        cleaned = Names.of("clean", wish.text.paths)
+        train = f"nmt train {arguments(*cleaned.sides())}{language_options(wish)}"
+        fix = f"leave these lines out: `nmt clean {paths_of(wish)} -o clean`, then `{train}`"
     title = " and ".join(map(str, wish.text.paths))
     raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {files}` says more")
 
 
 def files_of(wish: Wish) -> str:
+    """Return the files and, unless their names state them, the languages, for a command."""
+    return paths_of(wish) + language_options(wish)
+
+
+def paths_of(wish: Wish) -> str:
     """Return the files as arguments of a command."""
-    return shlex.join(map(str, wish.text.paths))
+    return arguments(*wish.text.paths)
+
+
+def language_options(wish: Wish) -> str:
+    """Return the options for the languages of a text unless its files' names state them."""
+    if languages_of(wish.text.paths) == wish.languages:
+        return ""
+    source, target = wish.languages
+    return f" --source-language {source} --target-language {target}"
+
+
+def data_option(wish: Wish) -> str:
+    """Return the option for the data folder; "" for the default one."""
+    return "" if wish.data_dir == DATA else f" --data-dir {argument(wish.data_dir)}"

@@ -21,7 +21,7 @@ from pathlib import Path
 from nmt.artifacts.recognition import RECOGNISERS
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, UsageError
-from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream
+from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream, sync_file
 from nmt.system.encoding import in_utf_8
 from nmt.system.reading import entries
 
@@ -125,6 +125,17 @@ def output_paths(paths: Sequence[Path], command: str) -> Iterator[list[Path]]:
                 f"{changed} was changed by another program while `nmt {command}` ran, and is not"
                 f" replaced; the new content is in {', '.join(kept)}"
             )
+        # All contents are on disk before the first file is replaced, so only renames are left.
+        for path, partial, _, _ in replaced:
+            flush(partial, path)
+
+
+def flush(partial: Path, path: Path) -> None:
+    """Write a finished file to disk; raises NmtError, which names the path that it is for."""
+    try:
+        sync_file(partial)
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def state(path: Path) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ class Material:
     def check(self) -> None:
         """Raise NmtError or UsageError unless there are files that can be read, and twice."""
         if self.method.side is None:
-            GivenText(*self.paths).check()
+            GivenText(*self.paths).check_files()
         else:
             check_lasting(self.paths[0])
 

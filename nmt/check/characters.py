@@ -8,19 +8,31 @@ from nmt.check.segment import Segment
 # C0 but the tab, which is white space; C1; line and paragraph separators.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
-# Bidirectional controls and zero-width characters. Scripts other than Latin, Greek and Cyrillic
-# need joiners, and emoji too.
-INVISIBLE = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+# Zero-width characters. Scripts other than Latin, Greek and Cyrillic need joiners, and emoji too.
+# Thai, Lao, Burmese and Khmer separate words with a zero-width space.
+ZERO_WIDTH = (
+    "[\u00ad\u180e\u2060-\u2064\ufeff]"
     "|(?<=[A-Za-z\u00c0-\u052f])[\u200c\u200d](?=[A-Za-z\u00c0-\u052f])"
+    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b(?![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])"
 )
+# Text with letters that are written from right to left needs controls of the direction.
+DIRECTION = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+INVISIBLE = re.compile(f"{ZERO_WIDTH}|{DIRECTION}")
+INVISIBLE_OF_RIGHT_TO_LEFT = re.compile(ZERO_WIDTH)
 
 # Tags of HTML and XML, and character references.
 MARKUP = re.compile(
-    "</?[A-Za-z][^<>]{0,300}>|<!--|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
+    "</?[A-Za-z][A-Za-z0-9:-]*(?:\\s+[\\w:-]+\\s*=[^<>]{0,300}|\\s*/?)>|<!--"
+    "|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 
 REPLACEMENT = "\ufffd"
+# A garbled form that ends in one of these may also be the end of a word in capitals, or a letter
+# between quotation marks.
+QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
+PUNCTUATION = QUOTATION_MARKS | {"\u2013", "\u2014", "\u2026"}
+OPENING = QUOTATION_MARKS | {'"', "'"}
 
 # Encodings that UTF-8 is often mistaken for.
 MISTAKEN_FOR = ("latin-1", "cp1252", "cp437", "cp850", "mac_roman")
@@ -44,7 +56,12 @@ def control_character(segment: Segment) -> str:
 
 def invisible_character(segment: Segment) -> str:
     """Return the name of the first zero-width or bidirectional character; "" if there is none."""
-    return "" if segment.text.isascii() else name_of(INVISIBLE.search(segment.text))
+    return "" if segment.text.isascii() else name_of(invisible(segment.text).search(segment.text))
+
+
+def invisible(text: str) -> re.Pattern[str]:
+    """Return the pattern of the zero-width and bidirectional characters that a text needs not."""
+    return INVISIBLE_OF_RIGHT_TO_LEFT if RIGHT_TO_LEFT.search(text) else INVISIBLE
 
 
 def markup(segment: Segment) -> str:
@@ -72,9 +89,16 @@ def garbled_text(segment: Segment) -> str:
         begin = found.start()
         for length in (3, 2):
             form = segment.text[begin : begin + length]
-            if form in known:
+            if form in known and not may_be_meant(segment.text, begin, form):
                 return f"{form!r} for {known[form]!r}"
     return ""
+
+
+def may_be_meant(text: str, begin: int, form: str) -> bool:
+    """Return whether a form may be a letter and a punctuation mark, as in PARA AMANH\u00c3\u2026"""
+    before, after = text[begin - 1 : begin], text[begin + len(form) :][:1]
+    ends_a_word = form[-1] in PUNCTUATION and not after.isalpha()
+    return len(form) == 2 and ends_a_word and (before.isupper() or before in OPENING)
 
 
 @cache

@@ -111,16 +111,22 @@ class Checker:
         coverage, findings = None, list[Finding]()
         if self._tokenizer and rows:
             coverage, findings = coverage_of(
-                rows, self._tokenizer, self._limits, self._have_words(by_character)
+                rows,
+                self._tokenizer,
+                self._limits,
+                self._have_words(by_character),
+                by_character,
             )
         if self._task.tokenizer is None and rows:
-            coverage = self._coverage_without_vocabulary(rows)
+            coverage = self._coverage_without_vocabulary(rows, by_character)
         if self._identify and rows:
             few = rows[:: -(-len(rows) // self._limits.language_sample)]
             findings += other_languages(few, self._task.languages, self._identify, self._limits)
         return coverage, findings
 
-    def _coverage_without_vocabulary(self, rows: Sequence[Row]) -> Coverage | None:
+    def _coverage_without_vocabulary(
+        self, rows: Sequence[Row], by_character: tuple[bool, bool]
+    ) -> Coverage | None:
         """Return the coverage by a vocabulary learned from the first sample."""
         if self._learned is None:
             try:
@@ -128,7 +134,7 @@ class Checker:
             except NmtError as error:
                 self._skipped.append(Skipped("pieces for each word", str(error)))
                 return None
-        return learned_coverage(rows, self._learned, self._limits)
+        return learned_coverage(rows, self._learned, self._limits, by_character)
 
     def _have_words(self, by_character: tuple[bool, bool]) -> tuple[bool, bool]:
         """Return which sides have words that a vocabulary should not spell in small pieces."""
@@ -151,7 +157,7 @@ def usable_tokenizer(task: Task, skipped: list[Skipped]) -> Tokenizer | None:
     if task.tokenizer is None:
         return None
     if not is_present(task.tokenizer):
-        why = f"{task.tokenizer} does not exist yet; `nmt prepare {task.recipe}` learns it"
+        why = f"{task.tokenizer} does not exist yet; `nmt prepare` with this recipe learns it"
         skipped.append(Skipped(what, why))
         return None
     return load_tokenizer(task.tokenizer)

@@ -25,7 +25,7 @@ class Coverage:
     """Describe how a vocabulary covers the pairs of a sample."""
 
     pairs: int
-    pieces_per_word: tuple[float, float]  # of source and target
+    pieces_per_word: tuple[float, float]  # of source and target; without spaces: per character
     learned_tokens: int = 0  # of a vocabulary learned from a sample of the text; 0: the recipe's
 
 
@@ -34,17 +34,20 @@ def coverage_of(
     tokenizer: Tokenizer,
     limits: CheckLimits,
     has_words: tuple[bool, bool] = (True, True),
+    by_character: tuple[bool, bool] = (False, False),
 ) -> tuple[Coverage, list[Finding]]:
     """Return the coverage of a sample, and what is wrong with it.
 
     has_words: whether a side has words that a vocabulary should not spell in small pieces.
+    by_character: whether a side is written without spaces, so that its characters are counted.
     """
     ratios = []
     unknown: dict[int, str] = {}  # by place in the sample
-    for name, model, place in zip(("source", "target"), tokenizer.sides, (1, 2), strict=True):
+    sides = zip(("source", "target"), tokenizer.sides, (1, 2), by_character, strict=True)
+    for name, model, place, is_counted in sides:
         side = [str(row[place]) for row in rows]
         encoded = model.encode(side)
-        words = sum(len(text.split()) for text in side)
+        words = sum(len("".join(parts) if is_counted else parts) for parts in map(str.split, side))
         ratios.append(sum(map(len, encoded)) / max(1, words))
         for number, ids in enumerate(encoded):
             if UNK in ids:
@@ -84,9 +87,17 @@ def learned_tokenizer(rows: Sequence[Row]) -> Tokenizer:
     return Tokenizer(subwords.model)
 
 
-def learned_coverage(rows: Sequence[Row], tokenizer: Tokenizer, limits: CheckLimits) -> Coverage:
-    """Return the coverage by a vocabulary of `learned_tokenizer`, which has no faults of a text."""
-    coverage, _ = coverage_of(rows, tokenizer, limits)
+def learned_coverage(
+    rows: Sequence[Row],
+    tokenizer: Tokenizer,
+    limits: CheckLimits,
+    by_character: tuple[bool, bool] = (False, False),
+) -> Coverage:
+    """Return the coverage by a vocabulary of `learned_tokenizer`, which has no faults of a text.
+
+    by_character: as for `coverage_of`.
+    """
+    coverage, _ = coverage_of(rows, tokenizer, limits, by_character=by_character)
     return replace(coverage, learned_tokens=len(tokenizer))
 
 

@@ -22,6 +22,7 @@ from nmt.check.segment import Segment
 # A reason, or "" for a pair without this fault.
 Reason = Callable[[Segment, Segment], str]
 SIDES = ("source", "target")
+MOST_NAMES = 3  # different words that both sides have in the same letters
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,20 @@ def too_long(limits: CheckLimits, source: Segment, target: Segment) -> str:
 def wrong_script(norms: Norms, limits: CheckLimits, source: Segment, target: Segment) -> str:
     """Say which side is in a script that is not usual on it."""
     for side, segment, usual in zip(SIDES, (source, target), norms.scripts, strict=True):
-        if found := foreign_script(segment.text, usual, limits.foreign_share):
+        found = foreign_script(segment.text, usual, limits.foreign_share)
+        if found and not is_named(usual, limits, segment, {*source.words} & {*target.words}):
             return f"{found} letters in the {side}"
     return ""
+
+
+def is_named(
+    usual: frozenset[str], limits: CheckLimits, segment: Segment, shared: set[str]
+) -> bool:
+    """Return whether a side is in its usual script but for a few names that both sides have."""
+    if not 0 < len(shared) <= MOST_NAMES:
+        return False
+    rest = " ".join(word for word in segment.words if word not in shared)
+    return bool(rest) and not foreign_script(rest, usual, limits.foreign_share)
 
 
 def wrong_language(norms: Norms, limits: CheckLimits, source: Segment, target: Segment) -> str:

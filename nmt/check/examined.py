@@ -14,6 +14,7 @@ from nmt.check.norms import Pair, learn_norms
 from nmt.check.overlap import Sources
 from nmt.check.reading import Refused, Text, read_leniently
 from nmt.check.repeats import Hashes, Places
+from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
 from nmt.system.cores import processor_count
@@ -23,7 +24,6 @@ from nmt.system.processes import deferred_interrupts
 from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
-WITHOUT_SPACES = {"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"}
 
 
 @dataclass(frozen=True)

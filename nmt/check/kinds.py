@@ -26,8 +26,9 @@ KINDS = {
     "encoding": Kind(
         "error",
         "lines that are not UTF-8",
-        "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8 FILE`; training stops"
-        " at such a line",
+        "if the whole file has another encoding, convert it, for example with"
+        " `iconv -f WINDOWS-1252 -t UTF-8 FILE`; if only some lines have, remove them with"
+        " `nmt clean`; training stops at such a line",
     ),
     "line_counts": Kind(
         "error",
@@ -120,8 +121,7 @@ KINDS = {
     "length_ratio": Kind(
         "warning",
         "pairs whose lengths do not fit",
-        "lower data.max_ratio, for example from 9 to 3, to drop the worst of them;"
-        f" or {DROP}; --limit max_deviation=VALUE changes what is found",
+        f"{DROP}; --limit max_deviation=VALUE changes what is found",
     ),
     "unknown_characters": Kind(
         "warning",

@@ -24,6 +24,9 @@ WINDOW = 500  # pairs whose lengths are correlated together
 # Of log lengths. It is at least 0.76 in each window of clean Multi30k, Tatoeba, newstest 2013 and
 # pocket, and at most 0.26 if one of the files lacks its first line.
 LEAST_CORRELATION = 0.4
+# A window whose log lengths vary less than this share of the whole corpus's says nothing: its
+# lengths are nearly equal, as in a corpus that is sorted by length.
+LEAST_SPREAD = 0.5
 REPEATED_SHARE = 0.1  # of the pairs
 UNKNOWN_SHARE = 0.001  # of the tokens
 COPIED_SHARE = 0.05  # of the pairs
@@ -166,10 +169,11 @@ def unrelated_places(prepared: Prepared) -> Iterator[str]:
     It names the first line of such a window.
     """
     for shard, name in zip(prepared.shards, prepared.names, strict=True):
-        first = 0
+        first, whole = 0, spread(shard)
         for source, target in shard.lengths():
-            found = correlations(source, target)
-            low = numpy.flatnonzero(found < LEAST_CORRELATION)
+            found, spreads = correlations(source, target)
+            varied = (spreads >= LEAST_SPREAD * whole).all(0)
+            low = numpy.flatnonzero((found < LEAST_CORRELATION) & varied)
             if len(low):
                 line = int(shard.lines[first + int(low[0]) * WINDOW])
                 yield f"the sides of {name} may not belong together from about line {line:,} on"
@@ -177,14 +181,32 @@ def unrelated_places(prepared: Prepared) -> Iterator[str]:
             first += len(source)
 
 
-def correlations(source: NDArray[numpy.int64], target: NDArray[numpy.int64]) -> Floats:
-    """Return the correlation of log lengths in each whole window; NaN if lengths do not vary."""
+def spread(shard: Shard) -> Floats:
+    """Return the standard deviations (2, 1) of the log lengths of sources and targets."""
+    count, total, squares = 0, numpy.zeros(2), numpy.zeros(2)
+    for sides in shard.lengths():
+        logs = numpy.log1p(numpy.stack(sides))
+        count += logs.shape[1]
+        total += logs.sum(1)
+        squares += (logs**2).sum(1)
+    mean = total / max(1, count)
+    found: Floats = numpy.sqrt(numpy.maximum(0, squares / max(1, count) - mean**2))
+    return found[:, None]
+
+
+def correlations(
+    source: NDArray[numpy.int64], target: NDArray[numpy.int64]
+) -> tuple[Floats, Floats]:
+    """Return the correlation of log lengths in each whole window, and their standard deviations.
+
+    The correlations (windows,) are NaN if lengths do not vary; the deviations are (2, windows).
+    """
     windows = len(source) // WINDOW
     logs = [
         numpy.log1p(side[: windows * WINDOW]).reshape(windows, WINDOW) for side in (source, target)
     ]
     first, second = (each - each.mean(1, keepdims=True) for each in logs)
-    scale = numpy.sqrt((first**2).sum(1) * (second**2).sum(1))
+    squares = numpy.stack([(first**2).sum(1), (second**2).sum(1)])
     with numpy.errstate(invalid="ignore", divide="ignore"):
-        found: Floats = (first * second).sum(1) / scale
-    return found
+        found: Floats = (first * second).sum(1) / numpy.sqrt(squares[0] * squares[1])
+    return found, numpy.sqrt(squares / WINDOW)

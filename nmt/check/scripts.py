@@ -33,6 +33,8 @@ BLOCKS = {
     "Kana": "\u3040-\u30ff\uff66-\uff9f",
     "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
 }
+# Scripts that are written without spaces between words.
+WITHOUT_SPACES = frozenset({"Han", "Kana", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan"})
 LETTER = re.compile(r"[^\W\d_]")
 
 

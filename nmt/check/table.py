@@ -68,7 +68,8 @@ def facts(text: TextReport) -> str:
         pieces = " and ".join(f"{each:.2f}" for each in text.coverage.pieces_per_word)
         tokens = text.coverage.learned_tokens
         vocabulary = f" with {tokens:,} tokens learned from a sample" if tokens else ""
-        coverage = f"; {pieces} pieces for each word{vocabulary}"
+        unit = " or ".join(dict.fromkeys(each.removesuffix("s") for each in text.histogram.units))
+        coverage = f"; {pieces} pieces for each {unit}{vocabulary}"
     return (
         f"{text.pairs:,} pairs; on average {source:.1f} and {target:.1f} {units} in source and"
         f" target; {scripts} script{coverage}"

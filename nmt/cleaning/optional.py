@@ -4,12 +4,14 @@ Each of them also removes good pairs of some kinds of text. OpusFilter (MIT) has
 which are a few lines each, but it would install 20 packages, from pandas to scikit-learn.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 from nmt.check.detectors import SIDES, Detector, of_a_side
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Row
+from nmt.check.scripts import BLOCKS, WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.third_language import (
     Identify,
@@ -22,6 +24,11 @@ from nmt.decoding.number_differences import number_differences
 
 LONG_NUMBER = 3  # digits; smaller numbers are often spelled out on one side only
 QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
+GREEK_QUESTION = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff][^\w\s]*;$")  # its mark looks like this
+# Letters of scripts without spaces end a word, too: a run of them is not one long word.
+BETWEEN_SPACES = re.compile(
+    f"[\\s{''.join(BLOCKS[each] for each in sorted(WITHOUT_SPACES))}\u3000-\u303f\uff00-\uffef]+"
+)
 CLOSING = " \"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)]"  # may follow a question mark
 FEWEST_WORDS = 9  # of a side that repeats its words
 OTHER_LANGUAGE = "other_language"
@@ -92,12 +99,16 @@ def other_numbers(source: Segment, target: Segment) -> str:
 
 def one_question(source: Segment, target: Segment) -> str:
     """Say which side alone ends with a question mark."""
-    first, second = (
-        each.text.rstrip(CLOSING).endswith(QUESTION_MARKS) for each in (source, target)
-    )
+    first, second = map(is_question, (source, target))
     if first == second:
         return ""
     return f"only the {SIDES[0] if first else SIDES[1]} ends as a question"
+
+
+def is_question(segment: Segment) -> bool:
+    """Return whether a text ends in a question mark."""
+    text = segment.text.rstrip(CLOSING)
+    return text.endswith(QUESTION_MARKS) or GREEK_QUESTION.search(text) is not None
 
 
 def long_word(limits: CheckLimits, segment: Segment) -> str:
@@ -105,7 +116,7 @@ def long_word(limits: CheckLimits, segment: Segment) -> str:
     most = limits.most_word_characters
     if len(segment.text) <= most:
         return ""
-    longest = max(map(len, segment.text.split()), default=0)
+    longest = max(map(len, BETWEEN_SPACES.split(segment.text)))
     return f"a word of {longest:,} characters" if longest > most else ""
 
 

@@ -110,6 +110,17 @@ def cli() -> None:
     """
 
 
+def buffer_stdout() -> None:
+    """Give stdout a buffer if Python was started without (-u, PYTHONUNBUFFERED).
+
+    Without a buffer, Python loses the rest of a text that a full disk takes in part only.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        buffered = io.BufferedWriter(raw)
+        sys.stdout = io.TextIOWrapper(buffered, encoding=sys.stdout.encoding, line_buffering=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
@@ -118,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:
         ensure_utf8()
+        buffer_stdout()
     limit_blas_threads()
     limit_spinning()
     handle_signals()

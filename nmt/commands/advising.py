@@ -1,6 +1,5 @@
 """Add advice to `nmt check`, and write a recipe from it."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from nmt.commands.init import check_recipe_path, data_option
 from nmt.commands.own_text import choose_languages, next_commands, print_made, print_next
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
+from nmt.system.command_line import argument
 
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import Wish
@@ -83,5 +83,5 @@ def write_recipe(wish: "Wish", report: "Report") -> None:
     remarks = [time_remark(each) for each in advised if each.topic == "time"]
     made = make_recipe(wish, note, remarks)
     print_made(made, wish)
-    train = f"nmt train {shlex.quote(str(wish.output))}{data_option(wish.data_dir)}"
+    train = f"nmt train {argument(wish.output)}{data_option(wish.data_dir)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])

@@ -89,8 +89,9 @@ DEFAULTS = DataSettings()
 )
 @click.option(
     "--target-language",
-    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokenizer."
-    f"  [default: that of --language-pair, else {DEFAULTS.target_language}]",
+    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokenizer. "
+    " [default: that of --language-pair, or the ending of REFERENCE as in test.zh, else"
+    f" {DEFAULTS.target_language}]",
 )
 @click.option(
     "--metric",

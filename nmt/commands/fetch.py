@@ -1,7 +1,6 @@
 """`nmt fetch`: download the corpora of a recipe, or a trained model."""
 
 import re
-import shlex
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from nmt.commands.completion import complete_fetched
 from nmt.commands.options import data_dir_option_of, set_option
 from nmt.errors import UsageError, shown
 from nmt.recipe import DEFAULT_RECIPE, find_recipe, load_recipe, suggestion
+from nmt.system.command_line import argument
 
 HUB = "https://huggingface.co"
 
@@ -111,5 +111,4 @@ def fetch_trained(model: str, data_dir: Path, hub: str, revision: str | None) ->
     if revision is not None and not is_revision(revision):
         raise UsageError(f"--revision {shown(revision)} is not a commit, a branch or a tag")
     folder = fetch_model(model, data_dir, note, hub, revision)
-    folder_word, output = shlex.quote(str(folder)), f"{model}.safetensors"
-    note(f"next:\n  nmt import {folder_word} -o {output}")
+    note(f"next:\n  nmt import {argument(folder)} -o {model}.safetensors")

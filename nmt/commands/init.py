@@ -1,6 +1,5 @@
 """`nmt init`: write a recipe for two aligned files."""
 
-import shlex
 from pathlib import Path
 
 import click
@@ -19,6 +18,7 @@ from nmt.commands.own_text import (
 )
 from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
+from nmt.system.command_line import argument
 
 
 @click.command("init")
@@ -113,7 +113,7 @@ def command(
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     made = make_recipe(wish, note)
     print_made(made, wish)
-    train = f"nmt train {shlex.quote(str(output))}{data_option(data_dir)}"
+    train = f"nmt train {argument(output)}{data_option(data_dir)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])
 
 
@@ -121,7 +121,7 @@ def data_option(data_dir: Path) -> str:
     """Return the option --data-dir for another command, if this one was given it."""
     folder = click.get_current_context().get_parameter_source("data_dir")
     is_typed = folder is ParameterSource.COMMANDLINE  # neither the default nor NMT_DATA_DIR
-    return f" --data-dir {shlex.quote(str(data_dir))}" if is_typed else ""
+    return f" --data-dir {argument(data_dir)}" if is_typed else ""
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:

@@ -29,7 +29,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 # click does not check that a file is readable: whoever opens it raises NmtError, exit code 1.
 FILE = click.Path(path_type=Path, allow_dash=True, readable=False)
-
 recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
 recipe_or_run_argument = click.argument(
     "recipe",
@@ -115,7 +114,8 @@ engine_option = click.option(
 output_option = click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="File to write to.  [default: stdout]",
+    callback=lambda _, __, path: None if path == Path("-") else path,
+    help="File to write to; - is stdout.  [default: stdout]",
 )
 prefix_option = click.option(
     "-o",
@@ -142,8 +142,8 @@ batch_tokens_option = click.option(
 target_token_option = click.option(
     "--target-token",
     metavar="TOKEN",
-    help="For models that write several languages: the language token that each line begins with,"
-    " such as deu or '>>deu<<', if it has none.  [default: decode.target_token of the recipe]",
+    help="For models that write several languages: the language token, such as deu or '>>deu<<',"
+    " to put before each line that has none.  [default: decode.target_token of the recipe]",
 )
 
 

@@ -1,6 +1,5 @@
 """Turn a user's own text into a recipe, for `nmt init` and `nmt train SOURCE TARGET`."""
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from nmt.artifacts.run_folder import run_folder
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import parse_overrides, with_settings
+from nmt.system.command_line import argument
 from nmt.system.reading import is_present
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def print_made(made: "FirstRecipe", wish: "Wish") -> None:
 
 def next_commands(run: Path) -> list[str]:
     """Return the commands to run when a training has ended in a run folder."""
-    folder = shlex.quote(str(run))
+    folder = argument(run)
     return [f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"]
 
 

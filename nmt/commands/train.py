@@ -33,6 +33,7 @@ from nmt.commands.own_text import (
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import DEFAULT_RECIPE
+from nmt.system.command_line import argument
 from nmt.system.reading import is_present
 
 if TYPE_CHECKING:
@@ -146,13 +147,13 @@ def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) ->
         note(f"model: {run.model}, {score}; `{translate_command(run)}` uses it")
     elif outcome.checkpoint is not None:
         note(
-            f"{run.path} is done at update {outcome.updates:,}; raise train.max_updates to continue"
+            f"{run.path} is done at update {outcome.updates:,}; {how_to_continue(outcome, recipe)}"
         )
     else:
         note(
             f"{run.path} is done at update {outcome.updates:,}; its checkpoints are missing, so"
             " it cannot continue; start a new run from its model with --init-from"
-            f" {run.model} --run NEW"
+            f" {argument(run.model)} --run NEW"
         )
     if outcome.best_score is not None and is_present(run.best):
         best = f"dev {outcome.measure} {outcome.best_score:.2f} at update {outcome.best_update:,}"
@@ -160,9 +161,20 @@ def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) ->
         if is_best_better(outcome, recipe):
             better = (
                 "; it is better than the average, as is common in a short training; use it with"
-                f" --model {run.best}"
+                f" --model {argument(run.best)}"
             )
         note(f"best: {run.best}, {best}{better}")
+
+
+def how_to_continue(outcome: "TrainingOutcome", recipe: Recipe) -> str:
+    """Return which setting to raise so that a finished training goes on."""
+    patience = recipe.train.patience
+    if outcome.updates >= recipe.train.max_updates or not patience:
+        return "raise train.max_updates to continue"
+    return (
+        f"no better score on the dev set in {patience} validations; raise train.patience to"
+        f" continue, for example with --set train.patience={2 * patience}"
+    )
 
 
 def translate_command(run: RunFolder) -> str:
@@ -170,7 +182,7 @@ def translate_command(run: RunFolder) -> str:
     with suppress(NmtError):  # another run cannot be read
         if newest_model() == run.translation_model():
             return "nmt translate"
-    return f"nmt translate --model {run.path}"
+    return f"nmt translate --model {argument(run.path)}"
 
 
 def is_best_better(outcome: "TrainingOutcome", recipe: Recipe) -> bool:

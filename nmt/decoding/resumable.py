@@ -176,13 +176,12 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
         resumption.save_begun()
         try:
             yield written
-        except UsageError:  # nothing was written, and the same command would not continue
-            raise
-        except BaseException:
-            note(
-                f"the translations of the first {written.done.lines:,} lines are kept in {kept};"
-                f" {resumption.again} continues after them"
-            )
+        except BaseException as error:
+            kept_lines = f"the translations of the first {written.done.lines:,} lines are kept in"
+            if not isinstance(error, UsageError):
+                note(f"{kept_lines} {kept}; {resumption.again} continues after them")
+            elif written.done.lines > resumption.done.lines:  # the same command fails again
+                note(f"{kept_lines} {kept}")
             raise
 
 

@@ -24,7 +24,7 @@ from nmt.evaluation.test_sets import (
 from nmt.evaluation.translation_metrics import BleuVariant
 from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, primary
+from nmt.text.languages import is_language, language_of, primary
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.artifacts.trained_model import TrainedModel
@@ -109,7 +109,8 @@ def evaluate_translations(
         test_set: instead of references, the name of one of sacreBLEU's test sets.
         language_pair: of `test_set`, such as "en-de".
         target_language: ISO 639 code that selects BLEU's tokenizer; "" is that of
-            `language_pair`, else the default of data.target_language.
+            `language_pair`, else the ending of the first file of references or of `path`, such as
+            zh in test.zh, else the default of data.target_language.
         metric: a value of data.metric.
         scoring: further options.
         notify: receives warnings, such as that all references are blank.
@@ -122,9 +123,11 @@ def evaluate_translations(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
         )
     target_language = target_language or language_pair.partition("-")[2]
+    endings = (language_of(each) for each in (*references[:1], path))
+    target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
     chosen = choose_metrics(
         metric,
-        target_language or DEFAULTS.target_language,
+        target_language,
         scoring.variant,
         in_full=scoring.in_full,
     )

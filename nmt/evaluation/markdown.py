@@ -67,6 +67,8 @@ def circumstances(card: Card) -> list[tuple[str, str]]:
         rows.append(("ensemble with", facts))
     if system.decode:
         rows.append(("decoding", listed(asdict(system.decode))))
+        if system.engine:
+            rows.append(("engine", code(system.engine)))
         rows.append(("device", code(system.device)))
     rows.append(("date", card.date))
     rows.append(("command", code(shlex.join(card.command))))

@@ -1,7 +1,7 @@
 """Systems to evaluate: a model, an ensemble, or a file of translations."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -103,10 +103,13 @@ class Model:
         from nmt.decoding.engine import engine_of
 
         device, engine = self.trained.device, engine_of(self.trained)
+        decode = settings_for(self.settings, device, 1)
+        if engine:  # its "auto" is the precision of its own weights
+            decode = replace(decode, precision=self.settings.precision)
         return SystemDescription(
             str(self.trained.path),
             sha256_of(self.trained.path),
-            settings_for(self.settings, device, 1),
+            decode,
             device,
             members,
             engine.name if engine else "",

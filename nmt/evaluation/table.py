@@ -12,9 +12,10 @@ def as_text(evaluation: Evaluation) -> str:
     system = evaluation.system
     lines = [f"ensemble: {system.name}"] if system.ensemble else []
     if system.decode:
+        engine = f", searched by {system.engine}" if system.engine else ""
         lines.append(
             f"beam {system.decode.beam_size}, length penalty {system.decode.length_penalty:g}"
-            f" (GNMT), at most {system.decode.max_extra_tokens} tokens more than the input"
+            f" (GNMT), at most {system.decode.max_extra_tokens} tokens more than the input{engine}"
         )
     for result in evaluation.test_sets:
         lines += result_lines(result)

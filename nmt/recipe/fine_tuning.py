@@ -75,10 +75,18 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
             f"maximum {rate:.6f}: small, so that the model keeps what it knows",
         ),
         Choice("train.checkpoint_updates", interval),
+        *without_minutes(model.recipe),
         Choice("train.validate_updates", 2 * interval, "updates between two scores on the dev set"),
     )
     note = f"The recipe extends {model.path}: model, vocabulary and search are those of this model."
     return ChosenSettings(None, choices, (note,))
+
+
+def without_minutes(recipe: Recipe) -> list[Choice]:
+    """Return the choice to save by updates, if the model's own recipe saves by minutes."""
+    if not recipe.train.checkpoint_minutes:
+        return []
+    return [Choice("train.checkpoint_minutes", 0.0, "by updates, also in a short training")]
 
 
 def without_cooldown(recipe: Recipe) -> list[Choice]:

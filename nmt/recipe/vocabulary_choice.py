@@ -48,8 +48,9 @@ def by_amount(facts: CorpusFacts, *, has_gpu: bool) -> tuple[int, str]:
     if size == TUNED:
         times = round_down(facts.tokens / TUNED)
         return TUNED, (
-            f"in {pairs}, each of {TUNED:,} tokens occurs about {times:,} times on average, enough"
-            f" to be learned; as in the recipes for {SMALL.title} and {MEDIUM.title}"
+            f"in {pairs}, each of {TUNED:,} tokens occurs about {times:,} times on average in each"
+            f" language, enough to be learned; as in the recipes for {SMALL.title} and"
+            f" {MEDIUM.title}"
         )
     if size > MOST_ON_CPU and not has_gpu:
         return (

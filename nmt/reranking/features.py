@@ -14,12 +14,14 @@ from nmt.artifacts.model_languages import languages
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.models import load_models
+from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.pairs import TextPair
 from nmt.decoding.scorer import Scorer
 from nmt.errors import NmtError
 from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
 from nmt.system.log import Notify
+from nmt.text.tokenizer import SubwordModel
 
 SCORE = "score"  # that of the n-best list
 LENGTH = "length"  # characters of the text
@@ -34,6 +36,7 @@ class Judge:
     kind: str  # "left_to_right", "right_to_left" or "target_to_source"
     languages: tuple[str, str]  # of the text that was translated, and of the candidates
     scorer: Scorer
+    subwords: SubwordModel  # of the language of the text that was translated
 
     @classmethod
     def of(cls, model: TrainedModel, settings: DecodeSettings, *, reverse: bool) -> "Judge":
@@ -41,7 +44,8 @@ class Judge:
         kind = TARGET_TO_SOURCE if reverse else model.recipe.model.target_order
         source, target = languages(model.recipe)
         pair = (target, source) if reverse else (source, target)
-        return cls(str(model.path), kind, pair, Scorer(model, settings, ignore))
+        subwords = model.tokenizer.target if reverse else model.tokenizer.source
+        return cls(str(model.path), kind, pair, Scorer(model, settings, ignore), subwords)
 
     def scores(
         self, sources: Sequence[str], lists: Sequence[Sequence[Candidate]], first: int
@@ -51,9 +55,10 @@ class Judge:
         first: the number of the first list. Raises NmtError for a text that is longer than the
         model can read.
         """
+        readings = [self.reading(source) for source in sources]
         pairs = [
-            TextPair(source, each.text)
-            for source, candidates in zip(sources, lists, strict=True)
+            TextPair(source if reading is None else reading.text, read_like(reading, each.text))
+            for source, reading, candidates in zip(sources, readings, lists, strict=True)
             for each in candidates
         ]
         if self.kind == TARGET_TO_SOURCE:
@@ -67,6 +72,27 @@ class Judge:
             )
 
         return [each.score for chunk in self.scorer.chunks([pairs], on_bad) for each in chunk]
+
+    def reading(self, source: str) -> OddSegment | None:
+        """Return how `nmt translate` reads a source that is odd; None: as it is."""
+        if self.scorer.settings.odd_input != "repair" or not source.strip():
+            return None
+        return odd_segment(source, self.subwords.encode([source])[0], self.subwords)
+
+
+def read_like(reading: OddSegment | None, text: str) -> str:
+    """Return a candidate of an odd source as a model wrote it, which a judge can score.
+
+    Symbols that were copied from the source are left out, and capitals become lower case. If the
+    source was copied whole, nothing is left: all candidates of the list have the same score.
+    """
+    if reading is None:
+        return text
+    if not reading.text:
+        return ""
+    for symbol in reading.symbols:
+        text = text.replace(symbol.text, " ", 1)
+    return " ".join((text.capitalize() if reading.is_capitals else text).split())
 
 
 def ignore(note: str) -> None:

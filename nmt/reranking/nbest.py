@@ -5,6 +5,7 @@ A list is a record: a line of JSON, or the adjacent lines with one index in Mose
 
 import itertools
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,10 @@ from nmt.decoding.output_formats import ESCAPED_MARK, MOSES_MARK
 from nmt.decoding.stream import Source
 from nmt.errors import NmtError, shown
 from nmt.system.json_data import convert, parse_json
+
+# Features that this program writes, and their names in JSON.
+MOSES_FEATURE = re.compile(r"(LogProb0|Utility0)= (-?\d+\.\d+)(?= |$)")
+JSON_NAMES = {"LogProb0": "log_prob", "Utility0": "utility"}
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,10 @@ def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:
                 f"{origin} has a line that is not `index ||| text ||| features ||| score`:"
                 f" {shown(line)}"
             ) from error
-        found.append(Candidate(text, score, {"text": text, "score": score}))
+        data = {"text": text, "score": score}
+        for name, value in MOSES_FEATURE.findall(fields[2] if len(fields) > 3 else ""):
+            data[JSON_NAMES[name]] = float(value)
+        found.append(Candidate(text, score, data))
     return tuple(found)
 
 

@@ -102,7 +102,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         return unreadable(run, name, problems[0])
     recipe: Recipe | None = attempt(run.load_recipe)
     lines: list[Line] = attempt(lambda: run.read_metrics(problems.append)) or []
-    model: Path | None = attempt(lambda: checked_model(run))
+    model, updates = attempt(lambda: checked_model(run)) or (None, ())
     size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
     state = "damaged" if problems else run_state(run, lines)
     measure = measure_of(recipe) if recipe else None
@@ -111,7 +111,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         run.path,
         state,
         measure.name if measure else None,
-        dev_score(recipe, lines, is_average=model == run.model) if recipe else None,
+        dev_score(recipe, lines, updates if model == run.model else ()) if recipe else None,
         max((line["update"] for line in lines), default=0),
         recipe.train.max_updates if recipe else None,
         size,
@@ -143,12 +143,19 @@ def measure_of(recipe: Recipe) -> Measure:
     return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
 
 
-def checked_model(run: RunFolder) -> Path | None:
-    """Return the model that translates, None without one; raises NmtError if one is damaged."""
+def checked_model(run: RunFolder) -> tuple[Path, Sequence[int]] | None:
+    """Return the model that translates and the updates of its weights, None without a model.
+
+    Raises NmtError if one of the run's models is damaged.
+    """
+    updates: dict[Path, Sequence[int]] = {}
     for path in filter(is_present, (run.model, run.best)):
-        with open_model(path, "np"):
-            pass
-    return run.translation_model() if any(map(is_present, (run.model, run.best))) else None
+        with open_model(path, "np") as model:
+            updates[path] = model.header.updates
+    if not updates:
+        return None
+    used = run.translation_model()
+    return used, updates.get(used, ())
 
 
 def is_same(one: Path, other: Path) -> bool:
@@ -169,12 +176,20 @@ def run_state(run: RunFolder, lines: Sequence[Line]) -> str:
     return "prepared"
 
 
-def dev_score(recipe: Recipe, lines: Sequence[Line], *, is_average: bool) -> float | None:
-    """Return the dev score of the last average, or else of the best model; None without one."""
+def dev_score(recipe: Recipe, lines: Sequence[Line], averaged: Sequence[int]) -> float | None:
+    """Return the dev score of an average, or else of the best model; None if it has none.
+
+    averaged: the updates of the average's checkpoints; () for the best model.
+    """
     measure = measure_of(recipe)
     averages = [line for line in lines if line["kind"] == "average"]
-    if is_average and averages:
-        return finite(averages[-1].get(measure.key))
+    if averaged and averages:
+        scored = [
+            line
+            for line in averages
+            if line.get("averaged_updates", [*averaged]) == [*averaged]  # older lines lack them
+        ]
+        return finite(scored[-1].get(measure.key)) if scored else None
     by_loss = recipe.train.early_stopping_metric == "loss"
     best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
     return finite(best.get(measure.key)) if best else None

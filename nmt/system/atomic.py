@@ -41,8 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if redirected is not None:
             write_through(redirected, partial)
             return
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync_file(partial)
         partial.replace(final)
         sync_folder(final.parent)
     except OSError as error:
@@ -76,8 +75,7 @@ def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
         yield partial
         for each in partial.rglob("*"):
             if each.is_file():
-                with each.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                sync_file(each)
         if is_replaced and final.exists():
             replace_folder(partial, final)
         else:
@@ -125,6 +123,12 @@ def write_through(stream: IO[str], content: Path) -> None:
     stream.flush()
     with content.open("rb") as source, os.fdopen(os.dup(stream.fileno()), "wb") as target:
         shutil.copyfileobj(source, target)
+
+
+def sync_file(path: Path) -> None:
+    """Flush a file's content to disk; raises OSError if that fails."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def sync_folder(path: Path) -> None:

@@ -58,7 +58,9 @@ class DataFolder:
                 return candidate
         downloaded = {file for each in recipe.data.downloads for file in each.files}
         is_downloaded = PurePosixPath(name) in downloaded
-        fix = f"`nmt fetch {recipe.name}` downloads it" if is_downloaded else "put it there"
+        is_shipped = is_present(shipped("recipes") / f"{recipe.name}.toml")
+        fetch = f"`nmt fetch {recipe.name}`" if is_shipped else "`nmt fetch` with this recipe"
+        fix = f"{fetch} downloads it" if is_downloaded else "put it there"
         raise NmtError(
             f"{self.path / name} does not exist; {fix}, or name another data folder (--data-dir)"
         )

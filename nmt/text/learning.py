@@ -194,13 +194,13 @@ def check_learned(folder: PreparedFolder, manifest: Manifest, key: str, machines
     """Raise NmtError unless the first machine has learned the tokenizer of this key."""
     if TOKENIZER not in manifest.steps or not is_present(folder.tokenizer):
         raise NmtError(
-            f"{folder.tokenizer} has not been learned yet; start `nmt prepare --part 1/{machines}`,"
-            " and the other parts as soon as this file is there"
+            f"{folder.tokenizer} has not been learned yet; start the same command with"
+            f" `--part 1/{machines}`, and the other parts as soon as this file is there"
         )
     if manifest.needs(TOKENIZER, key, folder):
         raise NmtError(
             f"{folder.tokenizer} was learned from other text; give all machines the same text, or"
-            f" start `nmt prepare --part 1/{machines}` again if the text has changed"
+            f" start the same command with `--part 1/{machines}` again if the text has changed"
         )
 
 

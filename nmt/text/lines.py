@@ -144,5 +144,8 @@ def bad_line(name: str, number: int, line: Line, byte: int = 0) -> NmtError:
     elif b"\0" in line:
         advice = "it looks like a binary file"
     else:
-        advice = "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8`"
+        advice = (
+            "correct the line, or if the whole file has another encoding, convert it, for example"
+            " with `iconv -f WINDOWS-1252 -t UTF-8`"
+        )
     return NmtError(f"{place}: not valid UTF-8 (byte {byte + 1} of the line); {advice}")

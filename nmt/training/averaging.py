@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.artifacts.model_file import average, read_model, save_model
+from nmt.artifacts.recognition import model_metadata
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
@@ -17,13 +18,20 @@ from nmt.training.checkpoints import (
     weights_path,
 )
 
+MADE_BY = "average"  # in a model's metadata; `nmt.artifacts.outputs` lets this command replace it
+
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
-    """Return True if the run's model is the average of the last checkpoints up to update `last`."""
+    """Return True if the run's model is the average of the last checkpoints up to update `last`.
+
+    An average that `nmt average` wrote in its place counts too: the user wants it.
+    """
     if not is_present(run.model):
         return False
     try:
-        return [*read_model(run.model).updates] == averaged_updates(run, recipe, last)
+        updates = [*read_model(run.model).updates]
+        is_chosen = model_metadata(run.model).get("made_by") == MADE_BY
+        return is_chosen or updates == averaged_updates(run, recipe, last)
     except DamagedError:
         return False
 
@@ -83,8 +91,7 @@ def average_checkpoints(
         verify(run, update, (WEIGHTS,))
     mean = average([weights_path(run, update) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
-    made_by = "average"  # `nmt.artifacts.outputs` lets this command replace the file
-    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, made_by)
+    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, MADE_BY)
     return mean.updates
 
 

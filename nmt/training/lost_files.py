@@ -177,5 +177,6 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify
         return
     with atomic_path(run.best) as partial:
         shutil.copyfile(weights, partial)
+        shutil.copystat(weights, partial)  # or this model would be the newest one of a finished run
     correct_model(run.best, recipe, notify)
     notify(f"{run.best} is missing and is restored from {weights}")

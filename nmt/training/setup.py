@@ -196,7 +196,7 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
     NmtError if the device lacks a precision.
     """
     train = recipe.train
-    if (run.is_started() or is_present(run.model)) and is_present(run.recipe):
+    if run.is_in_use() and is_present(run.recipe):
         kept = run.load_recipe()
         if train.precision == "auto":
             train = replace(train, precision=kept.train.precision)

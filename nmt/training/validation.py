@@ -1,6 +1,7 @@
 """Validation: the loss on the dev set and the score of its translations.
 
-The score is the one that `nmt evaluate` prints for the same model and text.
+The score is the one that `nmt evaluate` prints for the same model and text with
+`decode.odd_input="as_is"`.
 """
 
 import math

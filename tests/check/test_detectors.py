@@ -57,6 +57,15 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ("ÀÉÎ ÃO Â", "ÄÖÜ ßẞ œ Œ"),
         ("naïve façade", "größer Ærø"),
         ("12:30", "12:30"),  # equal, but not words
+        ("good day", "\u201dHYV\u00c4\u00c4 P\u00c4IV\u00c4\u00c4\u201d"),  # words in capitals
+        ("see you tomorrow", "AT\u00c9 AMANH\u00c3\u2026"),
+        ("the letter", "die \u201e\u00d1\u201d"),
+        (
+            "a word",
+            "\u1797\u17b6\u179f\u17b6\u200b\u1781\u17d2\u1798\u17c2\u179a",
+        ),  # Khmer has no spaces
+        ("a word", "\u05e9\u05dc\u05d5\u05dd (abc)\u200e"),  # Hebrew needs directions
+        ("write to <john@x.com>", "if a <b then c> d"),
     ],
     ids=lambda text: text.encode("unicode_escape").decode()[:30],
 )
@@ -67,6 +76,7 @@ def test_what_only_looks_like_damage_is_left_alone(source: str, target: str) -> 
         "mojibake",
         "replacement",
         "copied",
+        "markup",
     }
 
 
@@ -95,6 +105,11 @@ def test_a_usual_script_is_not_foreign() -> None:
     assert [*map(sorted, norms.scripts)] == [["Latin"], ["Cyrillic"]]
     assert not found("a house", "дом NATO и ещё", norms)
     assert "script" in found("a house", "the house of it", norms)
+    # A name that both sides have is no other script.
+    assert not found("a CellView model", "CellView \u0434\u043e\u043c", norms)
+    assert "script" in found(
+        "a CellView model", "a CellView model of the \u0434\u043e\u043c", norms
+    )
 
 
 def test_japanese_is_in_two_scripts() -> None:

@@ -83,9 +83,17 @@ def test_correlations_are_those_of_numpy() -> None:
         numpy.corrcoef(numpy.log1p(source[part]), numpy.log1p(target[part]))[0, 1]
         for part in (slice(0, WINDOW), slice(WINDOW, 2 * WINDOW))
     ]
-    assert correlations(source, target) == pytest.approx(expected)
+    found, spreads = correlations(source, target)
+    assert found == pytest.approx(expected)
+    assert spreads[0, 0] == pytest.approx(numpy.log1p(source[:WINDOW]).std())
+    assert spreads[1, 1] == pytest.approx(numpy.log1p(target[WINDOW : 2 * WINDOW]).std())
 
 
 def test_lengths_that_do_not_vary_say_nothing() -> None:
     lengths = numpy.full(WINDOW, 3)
-    assert not (correlations(lengths, lengths) < LEAST_CORRELATION).any()
+    assert not (correlations(lengths, lengths)[0] < LEAST_CORRELATION).any()
+
+
+def test_a_corpus_that_is_sorted_by_length_does_not_stand_out(tmp_path: Path) -> None:
+    pairs = sorted(corpus(4000), key=lambda pair: len(pair[0]))
+    assert not look(tmp_path, pairs).unrelated

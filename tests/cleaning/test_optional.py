@@ -26,6 +26,14 @@ SAMPLE: list[Row] = [
         ("question", "Who?", "Wer.", "only the source ends as a question"),
         ("question", "Who.", "Wer\uff1f", "only the target ends as a question"),
         ("question", 'He asked: "Who?"', "Er fragte: \u201eWer?\u201c", ""),
+        (
+            "question",
+            "Who is it?",
+            "\u03a0\u03bf\u03b9\u03bf\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9;",
+            "",
+        ),
+        ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
+        ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces
         ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),
         ("long_word", "a " * 30, f"b {'c' * 40} d", ""),
         ("few_letters", "ab 12 -- 3", "eins", "29 % letters in the source"),

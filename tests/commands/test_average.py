@@ -1,5 +1,6 @@
 """`nmt average`: which checkpoints are averaged, and what is refused."""
 
+import json
 import os
 import shutil
 import stat
@@ -38,6 +39,20 @@ def test_the_model_is_the_mean_of_the_checkpoints(nmt: Run, run: Path) -> None:
         exact = (one[name].astype(float) + two[name].astype(float)) / 2
         assert numpy.array_equal(weight, exact.astype(numpy.float32))
     assert any(not numpy.array_equal(one[name], two[name]) for name in one)
+
+
+def test_a_finished_training_keeps_the_average_that_was_chosen(
+    nmt: Run, tiny: Path, run: Path
+) -> None:
+    assert nmt("average", run, "--last", 1).code == 0
+    listed = nmt("runs", run.parent, "--json")
+    (summary,) = [each for each in json.loads(listed.out) if each["name"] == run.name]
+    assert summary["score"] is None  # this average was not scored
+    chosen = (run / "model.safetensors").read_bytes()
+    assert nmt("train", tiny, "--run", run).code == 0
+    assert (run / "model.safetensors").read_bytes() == chosen
+    assert nmt("train", tiny, "--run", run, "--max-updates", 16).code == 0
+    assert read_model(run / "model.safetensors").updates == (12, 16)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,26 @@ def python(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[
         env={**os.environ, **environment},
         check=False,
     )
+
+
+@pytest.mark.parametrize("options", [[], ["-u"]])
+def test_output_that_does_not_fit_is_an_error(options: list[str], tmp_path: Path) -> None:
+    """Unbuffered output, too, of which the first part fits."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    with (tmp_path / "help").open("w") as file:
+        code = subprocess.run(
+            [sys.executable, *options, "-m", "nmt", "train", "--help"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limit,
+            check=False,
+        )
+    assert code.returncode == 1
+    assert code.stderr == "nmt: cannot read or write: File too large\n"
 
 
 def test_version_is_printed(nmt: Run) -> None:

@@ -33,7 +33,10 @@ def test_machines_prepare_one_corpus(nmt: Run, tiny: Path, monkeypatch: pytest.M
     monkeypatch.setattr(division, "PART_PAIRS", 50)
     early = nmt("prepare", tiny, "--part", "2/2")
     assert early.code == 1
-    assert "tokenizer.model has not been learned yet; start `nmt prepare --part 1/2`" in early.err
+    assert (
+        "tokenizer.model has not been learned yet; start the same command with `--part 1/2`"
+        in early.err
+    )
     assert not PREPARED.with_name("recipe.toml").exists()
     for part in ("1/2", "2/2"):
         result = nmt("prepare", tiny, "--part", part)

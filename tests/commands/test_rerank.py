@@ -91,11 +91,30 @@ def test_a_line_for_each_list(
 def test_the_model_that_translated_gives_its_own_scores(
     nmt: Run, nbest: Path, source: Path, skilled_run: Path
 ) -> None:
-    out = rerank(nmt, nbest, "--source", source, "--model", skilled_run, "--n-best", 9)
+    options = ["--n-best", 9, "--set", "decode.odd_input=as_is"]  # as the lists were made
+    out = rerank(nmt, nbest, "--source", source, "--model", skilled_run, *options)
     found = [each["features"] for candidates in lists_of(out) for each in candidates]
     differences = [abs(each["left_to_right"] - each["score"]) for each in found]
     # The search may spell a text with other tokens than the tokenizer does; that is rare.
     assert sum(each < 1e-4 for each in differences) >= 0.9 * len(found)
+
+
+def test_odd_lines_are_scored_as_the_model_read_and_wrote_them(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    """The same model gives its own scores: capitals, symbols, and lines that are copied."""
+    source, lists = tmp_path / "odd.src", tmp_path / "odd.jsonl"
+    source.write_text("sun \u2665 moon\n12:30\nSUN MOON STAR\nsun moon\n")
+    options = ["--model", skilled_run, "--n-best", 3, "--output", lists]
+    assert nmt("translate", source, *options).code == 0
+    out = rerank(nmt, lists, "--source", source, "--model", skilled_run, "--n-best", 3)
+    found = [each["features"] for candidates in lists_of(out) for each in candidates]
+    differences = [abs(each["left_to_right"] - each["score"]) for each in found]
+    assert sum(each < 1e-4 for each in differences) >= 0.8 * len(found)
+    firsts = [candidates[0]["text"] for candidates in lists_of(lists.read_text())]
+    assert "\u2665" in firsts[0]
+    assert firsts[1] == "12:30"
+    assert firsts[2].isupper()
 
 
 def test_lists_from_a_pipe_in_both_formats(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt.artifacts.model_file import read_model
+from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
 from tests.conftest import Run
 
@@ -64,6 +65,18 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     assert "runs/tiny is done at update 12; raise train.max_updates to continue" in again.err
     assert "learning" not in again.err
     assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path) -> None:
+    options = ["--set", "train.patience=1", "--set", "train.learning_rate_scale=0"]
+    options += ["--set", "train.validate_updates=2"]
+    assert nmt("train", tiny, *options).code == 0
+    again = nmt("train", "runs/tiny")
+    assert "runs/tiny is done at update 4; no better score on the dev set in 1 valid" in again.err
+    assert "for example with --set train.patience=2\n" in again.err
+    assert "resumed" not in nmt("train", "runs/tiny", "--max-updates", 99).out
+    assert nmt("train", "runs/tiny", "--set", "train.patience=2").code == 0
+    assert RunFolder(Path("runs/tiny")).read_metrics()[-1]["update"] > 4
 
 
 def test_more_updates_resume_a_finished_run(nmt: Run, tiny: Path) -> None:

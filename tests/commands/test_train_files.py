@@ -111,7 +111,9 @@ def test_changed_text_and_other_files_are_not_taken_for_the_old(nmt: Run, tmp_pa
         stream.write("mehr\n")
     error = message(train(nmt, *files))
     assert f"{files[1]} changed since c_en_de.toml was written" in error
-    assert "`nmt train c_en_de.toml` trains on the old text" in error
+    assert (
+        f"`nmt train c_en_de.toml --data-dir {tmp_path / 'data'}` trains on the old text" in error
+    )
 
 
 def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_path: Path) -> None:
@@ -128,6 +130,8 @@ def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_pat
     assert f"leave these lines out: `{clean}`, then `nmt train clean.en clean.de`" in last
     assert nmt(*shlex.split(clean)[1:]).code == 0
     assert train(nmt, "clean.en", "clean.de").code == 0
+    files[1].write_bytes(b"".join([*lines[:30], *[b"\xff\n"] * 30]))  # half of a file: no few lines
+    assert "correct the files as the report says" in train(nmt, *files).err.splitlines()[-1]
     files[1].write_bytes(b"".join(lines[:30]))
     result = train(nmt, *files)
     assert result.code == 1

@@ -96,6 +96,25 @@ def test_prefixes_that_do_not_fit_are_refused(
     assert not output.exists()
 
 
+def test_lines_before_a_bad_prefix_are_named(
+    nmt: Run, skilled_run: Path, source: Path, tmp_path: Path
+) -> None:
+    prefixes, output = tmp_path / "prefixes", tmp_path / "out"
+    prefixes.write_text("\n\n\n\n")
+    options = ["--model", skilled_run, "--prefix", prefixes, "--resume", "--output", output]
+    result = nmt("translate", source, *options)
+    assert result.code == 2
+    kept = tmp_path / "out.partial"
+    assert f"the translations of the first 3 lines are kept in {kept}\n" in result.err
+    assert len(kept.read_text().splitlines()) == 3
+
+
+def test_a_dash_is_stdout(nmt: Run, skilled_run: Path, source: Path) -> None:
+    given = nmt("translate", source, "--model", skilled_run, "--output", "-")
+    assert given.out == nmt("translate", source, "--model", skilled_run).out != ""
+    assert not Path("-").exists()
+
+
 def test_options_that_contradict_each_other_are_refused(
     nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

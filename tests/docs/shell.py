@@ -16,8 +16,10 @@ PLACEHOLDERS = {"RECIPE": "pocket", "RUN": "runs/pocket", "MODEL": "runs/pocket"
 OPERATORS = {"|", "&&", "||", ";", "&"}
 # Commands that are not ours: their arguments are not checked, their names are.
 FOREIGN = {
+    ".",
     "cat",
     "cd",
+    "comet-score",
     "curl",
     "cut",
     "echo",

@@ -1,5 +1,6 @@
 """Evaluation from Python: typed results, and the equality with what the command prints."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -100,6 +101,30 @@ def test_a_script_or_a_country_does_not_change_the_tokenizer(
         [tmp_path / "references"],
         target_language=language,
         notify=lambda _: None,
+    )
+    (score, *_) = found.test_sets[0].systems[0].scores
+    assert f"|tok:{tokenizer}|" in score.signature
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "tokenizer"),
+    [
+        ("out", "test.zh", "zh"),
+        ("out.txt", "test.ja.gz", "char"),
+        ("out.zh-Hans", "reference", "zh"),
+        ("out.ja", "test.de", "13a"),
+        ("out.txt", "reference.txt", "13a"),
+    ],
+)
+def test_the_files_names_state_the_language(
+    hypotheses: str, references: str, tokenizer: str, tmp_path: Path
+) -> None:
+    for name in (hypotheses, references):
+        open_file = gzip.open if name.endswith(".gz") else open
+        with open_file(tmp_path / name, "wt", encoding="utf-8") as file:
+            file.write("他去北京了。\n")
+    found = evaluate_translations(
+        tmp_path / hypotheses, [tmp_path / references], notify=lambda _: None
     )
     (score, *_) = found.test_sets[0].systems[0].scores
     assert f"|tok:{tokenizer}|" in score.signature

@@ -27,6 +27,12 @@ def test_moses() -> None:
     assert lists_of(MOSES) == expected
 
 
+def test_features_of_this_program_are_kept() -> None:
+    line = "0 ||| a ||| LogProb0= -0.458865 Length0= 5 Utility0= 0.5 ||| -1.5"
+    (found,) = parse_record(line, 1, "text")
+    assert found.data == {"text": "a", "score": -1.5, "log_prob": -0.458865, "utility": 0.5}
+
+
 def test_json() -> None:
     line = {"translations": [{"text": "a ||| b", "score": -1, "other": [1]}]}
     text = f"{json.dumps(line)}\n{json.dumps(line)}"

@@ -243,7 +243,9 @@ def test_machines_share_the_parts(corpus: TinyCorpus, tmp_path: Path) -> None:
                 files[path.name] = read
         return files
 
-    with pytest.raises(NmtError, match="not been learned yet; start `nmt prepare --part 1/3`,"):
+    with pytest.raises(
+        NmtError, match="not been learned yet; start the same command with `--part 1/3`"
+    ):
         share(2)
     share(1)
     assert corpus.notes[-1] == "train.src + train.tgt: 3 of 3 parts encoded"

@@ -15,6 +15,7 @@ from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.language_tokens import target_token, with_token
+from nmt.decoding.odd_input import odd_segment
 from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import Part, output_limit, segment_limit
 from nmt.errors import NmtError, UsageError
@@ -60,12 +61,13 @@ def explain(
 ) -> Explanation:
     """Translate one sentence and keep everything that the model computes.
 
-    notify: receives a note if the text has unknown characters. Raises NmtError if the text is blank
-    or so long that it would be split, and if the model's outputs are NaN. Raises UsageError for
-    settings that a page cannot show.
+    notify: receives a note if the text has unknown characters, or is read in another form. Raises
+    NmtError if the text is blank or so long that it would be split, and if the model's outputs are
+    NaN. Raises UsageError for settings that a page cannot show.
     """
     check_settings(settings)
     settings = settings_for(settings, model.device)
+    text = as_read(model, text, settings, notify)
     ids = encode(model, text, settings, notify)
     network = model.network
     if settings.precision == "bf16":
@@ -123,6 +125,26 @@ def check_settings(settings: DecodeSettings) -> None:
         raise UsageError(
             "the page shows float32 or bf16 numbers, not int8; add --set decode.precision=float32"
         )
+
+
+def as_read(
+    model: TrainedModel, text: str, settings: DecodeSettings, notify: Callable[[str], None]
+) -> str:
+    """Return a text as the model of `nmt translate` reads it: without capitals or symbols."""
+    if settings.odd_input != "repair" or not text.strip():
+        return text
+    subwords = model.tokenizer.source
+    odd = odd_segment(text, subwords.encode([text])[0], subwords)
+    if odd is None:
+        return text
+    if not odd.text:
+        notify("`nmt translate` copies this text; the page shows what the model itself would write")
+        return text
+    notify(
+        f"`nmt translate` gives the model {odd.text!r}, and puts back what is missing afterwards;"
+        " the page shows that text; --set decode.odd_input=as_is shows the text as it is"
+    )
+    return odd.text
 
 
 def encode(

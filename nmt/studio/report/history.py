@@ -82,7 +82,10 @@ class History:
 
     @property
     def best(self) -> ValidationRecord | None:
-        """Return the first validation with the best score."""
+        """Return the validation of the best model: the first one with the best score or loss."""
+        if self.recipe.train.early_stopping_metric == "loss":
+            known = [each for each in self.validations if each.loss is not None]
+            return min(known, key=lambda each: each.loss or 0.0, default=None)
         best, best_score = None, None
         for each in self.validations:
             if each.score is None:

@@ -181,9 +181,19 @@ def test_a_wide_beam_is_refused(model: TrainedModel) -> None:
 
 def test_a_note_names_unknown_characters(model: TrainedModel) -> None:
     notes: list[str] = []
-    explain(model, "sun ж", model.recipe.decode, notes.append)
+    settings = replace(model.recipe.decode, odd_input="as_is")
+    explain(model, "sun ж", settings, notes.append)
     (note,) = notes
     assert "characters that the vocabulary lacks" in note
+
+
+def test_odd_text_is_explained_as_the_model_reads_it(model: TrainedModel) -> None:
+    notes: list[str] = []
+    found = explain(model, "sun ж", model.recipe.decode, notes.append)
+    assert found.text == "sun"
+    assert "gives the model 'sun', and puts back what is missing" in notes[0]
+    explain(model, "12:30", model.recipe.decode, notes.append)
+    assert "`nmt translate` copies this text" in notes[1]
 
 
 TINY = ModelSettings(

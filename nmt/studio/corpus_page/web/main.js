@@ -35,11 +35,12 @@ function section(text, number) {
 function facts({ pairs, words, histogram, scripts, coverage }) {
   const means = words.map((total) => (total / Math.max(1, pairs)).toFixed(1)).join(" and ");
   const units = [...new Set(histogram.units)].join(" and ");
+  const unit = [...new Set(histogram.units.map((each) => each.replace(/s$/, "")))].join(" or ");
   const known = [...new Set(scripts.map((side) => side.join("/") || "no"))].join(" and ");
   const pieces = coverage
     ? ` ${
       coverage.pieces_per_word.map((each) => each.toFixed(2)).join(" and ")
-    } pieces for each word${
+    } pieces for each ${unit}${
       coverage.learned_tokens
         ? ` with ${grouped(coverage.learned_tokens)} tokens learned from a sample`
         : ""

@@ -1,0 +1,15 @@
+"""Write the paths of a command that a message tells the user to run."""
+
+import shlex
+from pathlib import Path
+
+
+def argument(path: Path) -> str:
+    """Return a path as one argument of a command: quoted, and no option if it begins with `-`."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def arguments(*paths: Path) -> str:
+    """Return paths as arguments of a command."""
+    return " ".join(map(argument, paths))
