@@ -56,11 +56,14 @@ def control_character(segment: Segment) -> str:
 
 def invisible_character(segment: Segment) -> str:
     """Return the name of the first zero-width or bidirectional character; "" if there is none."""
-    return "" if segment.text.isascii() else name_of(invisible(segment.text).search(segment.text))
+    text = segment.text
+    if text.isascii() or not INVISIBLE.search(text):
+        return ""
+    return name_of(invisible(text).search(text))
 
 
 def invisible(text: str) -> re.Pattern[str]:
-    """Return the pattern of the zero-width and bidirectional characters that a text needs not."""
+    """Return the pattern of zero-width and bidirectional characters that a text does not need."""
     return INVISIBLE_OF_RIGHT_TO_LEFT if RIGHT_TO_LEFT.search(text) else INVISIBLE
 
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from nmt.check.characters import CONTROL, garbled_text, invisible
+from nmt.check.characters import CONTROL, INVISIBLE, garbled_text, invisible
 from nmt.check.segment import Segment
 from nmt.errors import NmtError
 
@@ -53,7 +53,7 @@ def space_for(found: re.Match[str]) -> str:
 
 def without_invisible(text: str) -> str:
     """Return a text without zero-width and bidirectional characters."""
-    return invisible(text).sub("", text)
+    return invisible(text).sub("", text) if INVISIBLE.search(text) else text
 
 
 def without_mojibake(text: str) -> str:
