@@ -156,7 +156,7 @@ def test_a_recipe_is_checked_with_its_sets(nmt: Run, tmp_path: Path) -> None:
         found = findings(report, text)
         assert found["overlap"]["examples"][0]["detail"] == "its source is in line 4 of train"
         assert [each["line"] for each in found["near_overlap"]["examples"]] == [22]
-    assert "nmt prepare mine" in " ".join(each["why"] for each in report["skipped"])
+    assert "`nmt prepare` with this recipe" in " ".join(each["why"] for each in report["skipped"])
 
 
 def test_given_sets_are_compared_with_files(nmt: Run, tmp_path: Path) -> None:
