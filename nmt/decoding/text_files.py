@@ -131,7 +131,8 @@ class Output:
             if self._path is None:
                 raise  # stdout, perhaps closed by its reader
             raise NmtError(f"cannot write {self._path}: {error.strerror}") from error
-        size = self._path.stat().st_size if self._path else 0
+        # Of the open file: another one may have taken its name.
+        size = os.fstat(self._stream.fileno()).st_size if self._path else 0
         self.done = Done(self.done.lines + lines, size)
         if self._on_write is not None:
             self._on_write(self.done)

@@ -1,6 +1,7 @@
 """List the runs in a folder with score, updates, size and age, without torch."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import task_metrics
 from nmt.system.reading import entries, is_present
 
+CHECKPOINT = re.compile(r"update-(\d+)\.json")
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
 
 
@@ -103,6 +105,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
     recipe: Recipe | None = attempt(run.load_recipe)
     lines: list[Line] = attempt(lambda: run.read_metrics(problems.append)) or []
     model, updates = attempt(lambda: checked_model(run)) or (None, ())
+    saved: list[int] = attempt(lambda: [*saved_updates(run)]) or []
     size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
     state = "damaged" if problems else run_state(run, lines)
     measure = measure_of(recipe) if recipe else None
@@ -112,13 +115,20 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         state,
         measure.name if measure else None,
         dev_score(recipe, lines, updates if model == run.model else ()) if recipe else None,
-        max((line["update"] for line in lines), default=0),
+        max([0, *(line["update"] for line in lines), *saved]),
         recipe.train.max_updates if recipe else None,
         size,
         last_change(run),
         is_default=default is not None and model is not None and is_same(model, default),
         problem="; ".join(dict.fromkeys(problems)) or None,
     )
+
+
+def saved_updates(run: RunFolder) -> Iterator[int]:
+    """Yield the updates of a run's checkpoints; the last may be newer than the metrics."""
+    for path in entries(run.checkpoints):
+        if found := CHECKPOINT.fullmatch(path.name):
+            yield int(found[1])
 
 
 def unreadable(run: RunFolder, name: str, problem: str) -> RunSummary:

@@ -25,6 +25,8 @@ def runs(tiny: Path, tiny_run: Path) -> Path:
     cut.model.unlink()
     lines = cut.metrics.read_text().splitlines(keepends=True)
     cut.metrics.write_text("".join(lines[:5]))  # up to update 8
+    for path in cut.checkpoints.glob("update-00000012.*"):
+        path.unlink()
     RunFolder(folder / "new").save_recipe(load_recipe(str(tiny)))
     for seconds, name in ((300, "new"), (200, "paper/cut"), (100, "done")):
         for path in (folder / name).glob("*.*"):
@@ -49,6 +51,17 @@ def test_runs_are_listed_newest_first(nmt: Run, runs: Path) -> None:
     assert {each["max_updates"] for each in (new, cut, done)} == {12}
     assert [each["is_default"] for each in (new, cut, done)] == [False, False, True]
     assert {each["problem"] for each in (new, cut, done)} == {None}
+
+
+def test_a_checkpoint_may_be_newer_than_the_metrics(nmt: Run, runs: Path) -> None:
+    """As after Ctrl-C between two lines of the metrics."""
+    cut = RunFolder(runs / "paper/cut")
+    for suffix in ("json", "safetensors", "state.pt"):
+        shutil.copy(
+            cut.checkpoints / f"update-00000008.{suffix}",
+            cut.checkpoints / f"update-00000009.{suffix}",
+        )
+    assert listed(nmt)[1]["updates"] == 9
 
 
 def test_size_and_score_are_those_of_the_files(nmt: Run, runs: Path) -> None:

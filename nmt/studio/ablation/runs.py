@@ -6,6 +6,7 @@ stopped ablation resumes.
 
 import gc
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -152,7 +153,7 @@ def error_context(subject: object) -> Iterator[None]:
     try:
         yield
     except NmtError as error:
-        text = str(error).replace("--run", "--output")
+        text = re.sub("--run(?! NEW)", "--output", str(error))  # NEW: of another training
         raise type(error)(f"{subject}: {text}") from error
 
 
