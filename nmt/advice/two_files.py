@@ -15,7 +15,7 @@ from nmt.check.table import brief_lines
 from nmt.cleaning.files import Names, languages_of
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
-from nmt.system.command_line import argument, arguments
+from nmt.system.command_line import argument, arguments, data_option
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
 from nmt.text.given_text import GivenText
@@ -72,7 +72,7 @@ def recipe_of_files(wish: Wish, run: RunFolder, notify: Notify) -> FirstRecipe |
 def check_origin(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe that exists was made of these files as they are."""
     known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
-    command = f"nmt train {argument(wish.output)}{data_option(wish)}"
+    command = f"nmt train {argument(wish.output)}{data_option(wish.data_dir, DATA)}"
     if known is None:
         raise UsageError(
             f"{wish.output} exists, but {wish.folder / NAME} does not name its files; train it with"
@@ -166,8 +166,3 @@ def language_options(wish: Wish) -> str:
         return ""
     source, target = wish.languages
     return f" --source-language {source} --target-language {target}"
-
-
-def data_option(wish: Wish) -> str:
-    """Return the option for the data folder; "" for the default one."""
-    return "" if wish.data_dir == DATA else f" --data-dir {argument(wish.data_dir)}"

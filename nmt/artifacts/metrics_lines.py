@@ -67,6 +67,18 @@ def best_validation(
     return choose(scored, key=lambda line: float(line[key])) if scored else None
 
 
+def validation_of(lines: Sequence[Line], updates: Sequence[int]) -> Line | None:
+    """Return the last validation of a model's weights, None if there is none.
+
+    updates: those of the checkpoint, or of the averaged checkpoints.
+    """
+    for line in reversed(lines):
+        weights = [line["update"]] if line["kind"] == "dev" else line.get("averaged_updates")
+        if weights == [*updates]:
+            return line
+    return None
+
+
 def finite(value: Any) -> float | None:
     """Return a value if it is a finite number, else None."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

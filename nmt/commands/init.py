@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
-from nmt.artifacts.run_folder import run_folder
+from nmt.artifacts.run_folder import DATA, run_folder
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import (
@@ -18,7 +17,7 @@ from nmt.commands.own_text import (
 )
 from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
-from nmt.system.command_line import argument
+from nmt.system.command_line import argument, data_option
 
 
 @click.command("init")
@@ -113,15 +112,8 @@ def command(
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     made = make_recipe(wish, note)
     print_made(made, wish)
-    train = f"nmt train {argument(output)}{data_option(data_dir)}"
+    train = f"nmt train {argument(output)}{data_option(data_dir, DATA)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])
-
-
-def data_option(data_dir: Path) -> str:
-    """Return the option --data-dir for another command, if this one was given it."""
-    folder = click.get_current_context().get_parameter_source("data_dir")
-    is_typed = folder is ParameterSource.COMMANDLINE  # neither the default nor NMT_DATA_DIR
-    return f" --data-dir {argument(data_dir)}" if is_typed else ""
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:

@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any
 
+from nmt.artifacts.metrics_lines import validation_of
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.diagnosis.records import ValidationRecord, parse_record, score_measure
@@ -137,13 +138,8 @@ def new_name(name: str, taken: Iterable[str]) -> str:
 def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
     """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
     with open_model(file, "np") as model:
-        updates = [*model.header.updates]
+        updates = model.header.updates
     measure = score_measure(run.load_recipe())
-    score = None
-    for line in run.read_metrics():
-        kind = "dev" if len(updates) == 1 else "average"
-        weights = [line["update"]] if kind == "dev" else line.get("averaged_updates")
-        if line["kind"] == kind and weights == updates:
-            record = parse_record(line, measure.key)
-            score = record.score if isinstance(record, ValidationRecord) else None
-    return measure.name, score
+    line = validation_of(run.read_metrics(), updates)
+    record = parse_record(line, measure.key) if line else None
+    return measure.name, record.score if isinstance(record, ValidationRecord) else None

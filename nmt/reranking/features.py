@@ -57,7 +57,7 @@ class Judge:
         """
         readings = [self.reading(source) for source in sources]
         pairs = [
-            TextPair(source if reading is None else reading.text, read_like(reading, each.text))
+            TextPair(source if reading is None else reading.text, as_written(reading, each.text))
             for source, reading, candidates in zip(sources, readings, lists, strict=True)
             for each in candidates
         ]
@@ -80,7 +80,7 @@ class Judge:
         return odd_segment(source, self.subwords.encode([source])[0], self.subwords)
 
 
-def read_like(reading: OddSegment | None, text: str) -> str:
+def as_written(reading: OddSegment | None, text: str) -> str:
     """Return a candidate of an odd source as a model wrote it, which a judge can score.
 
     Symbols that were copied from the source are left out, and capitals become lower case. If the

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.metrics_lines import Line, best_validation, finite, is_ended
+from nmt.artifacts.metrics_lines import Line, best_validation, finite, is_ended, validation_of
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, is_folder
 from nmt.artifacts.run_lock import is_locked
@@ -192,14 +192,9 @@ def dev_score(recipe: Recipe, lines: Sequence[Line], averaged: Sequence[int]) ->
     averaged: the updates of the average's checkpoints; () for the best model.
     """
     measure = measure_of(recipe)
-    averages = [line for line in lines if line["kind"] == "average"]
-    if averaged and averages:
-        scored = [
-            line
-            for line in averages
-            if line.get("averaged_updates", [*averaged]) == [*averaged]  # older lines lack them
-        ]
-        return finite(scored[-1].get(measure.key)) if scored else None
+    if averaged:
+        line = validation_of(lines, averaged)
+        return finite(line.get(measure.key)) if line else None
     by_loss = recipe.train.early_stopping_metric == "loss"
     best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
     return finite(best.get(measure.key)) if best else None

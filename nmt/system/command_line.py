@@ -1,5 +1,6 @@
 """Write the paths of a command that a message tells the user to run."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -13,3 +14,9 @@ def argument(path: Path) -> str:
 def arguments(*paths: Path) -> str:
     """Return paths as arguments of a command."""
     return " ".join(map(argument, paths))
+
+
+def data_option(folder: Path, default: Path) -> str:
+    """Return the option --data-dir for a command in the same shell; "" if it needs none."""
+    usual = Path(os.environ.get("NMT_DATA_DIR") or default)
+    return "" if folder == usual else f" --data-dir {argument(folder)}"

@@ -57,7 +57,7 @@ class ProgressReport:
         if self._target_tokens:
             loss = self._loss / self._target_tokens
             speed = self._tokens / max(self._progress.seconds - self._seconds, 1e-9)
-            figures = f"loss {loss:.3f} ({what_is_lost(self._settings)}), {speed:,.0f} tokens/s"
+            figures = f"loss {loss:.3f} ({loss_terms(self._settings)}), {speed:,.0f} tokens/s"
             if self._bar.disable:
                 total = self._settings.max_updates
                 left = clock((now - self._started) / (done - self._first) * (total - done))
@@ -72,7 +72,7 @@ class ProgressReport:
         self._bar.close()
 
 
-def what_is_lost(settings: TrainSettings) -> str:
+def loss_terms(settings: TrainSettings) -> str:
     """Return what the loss of the training consists of."""
     terms = ("r_drop", "simcut", "guided_alignment")
     return " + ".join(["label-smoothed", *(each for each in terms if getattr(settings, each))])

@@ -45,9 +45,13 @@ def test_a_finished_training_keeps_the_average_that_was_chosen(
     nmt: Run, tiny: Path, run: Path
 ) -> None:
     assert nmt("average", run, "--last", 1).code == 0
+    lines = RunFolder(run).read_metrics()
+    (validation,) = [each for each in lines if (each["kind"], each["update"]) == ("dev", 12)]
+    validation["bleu"] = 7.5
+    (run / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
     listed = nmt("runs", run.parent, "--json")
     (summary,) = [each for each in json.loads(listed.out) if each["name"] == run.name]
-    assert summary["score"] is None  # this average was not scored
+    assert summary["score"] == 7.5  # of the checkpoint, not of the average before
     chosen = (run / "model.safetensors").read_bytes()
     assert nmt("train", tiny, "--run", run).code == 0
     assert (run / "model.safetensors").read_bytes() == chosen

@@ -84,8 +84,8 @@ class History:
     def best(self) -> ValidationRecord | None:
         """Return the validation of the best model: the first one with the best score or loss."""
         if self.recipe.train.early_stopping_metric == "loss":
-            known = [each for each in self.validations if each.loss is not None]
-            return min(known, key=lambda each: each.loss or 0.0, default=None)
+            losses = [(each.loss, each) for each in self.validations if each.loss is not None]
+            return min(losses, key=lambda pair: pair[0])[1] if losses else None
         best, best_score = None, None
         for each in self.validations:
             if each.score is None:
