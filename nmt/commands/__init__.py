@@ -17,6 +17,7 @@ import click
 from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
+from nmt.system.atomic import remove_unfinished
 from nmt.system.encoding import ensure_utf8
 from nmt.system.spinning import limit_spinning
 from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
@@ -196,7 +197,12 @@ def one_line(text: str) -> str:
 
 
 def exit_by_signal(code: int) -> NoReturn:
-    """Exit after a signal without waiting for running threads; cleanup has already been done."""
+    """Exit after a signal without waiting for running threads.
+
+    The exception that the signal raised has ended the blocks that clean up, but for one that the
+    signal may have kept from beginning.
+    """
+    remove_unfinished()
     for stream in (sys.stdout, sys.stderr):
         # The stream may be closed by its reader, or from the start.
         with suppress(OSError, ValueError, AttributeError):

@@ -13,6 +13,10 @@ from nmt.errors import NmtError
 
 LONGEST_NAME = 200  # bytes; a file system allows 255
 
+# The temporary files and folders of this process. A signal may come when one exists and the `with`
+# block that would remove it has not begun.
+unfinished: set[Path] = set()
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -32,6 +36,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     redirected = redirected_stream(path)
     final = Path(os.path.realpath(path))
     partial = partial_of(final)
+    unfinished.add(partial)
     try:
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -51,6 +56,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+        unfinished.discard(partial)
 
 
 @contextmanager
@@ -70,6 +76,7 @@ def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
     final = Path(os.path.realpath(path))
     partial = partial_of(final)
     made = [each for each in final.parents if not each.exists()]
+    unfinished.add(partial)
     try:
         partial.mkdir(parents=True)
         yield partial
@@ -86,9 +93,17 @@ def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
         raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        unfinished.discard(partial)
         with suppress(OSError):
             for each in made:
                 each.rmdir()
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files and folders that this process has not finished."""
+    for partial in unfinished:
+        with suppress(OSError):
+            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
 
 
 def replace_folder(new: Path, old: Path) -> None:

@@ -94,6 +94,42 @@ def test_a_signal_leaves_no_file_and_no_process(
     assert_ended(started)
 
 
+INTERRUPTED = """
+import os, signal, sys
+from nmt.commands import main
+
+has_begun = False
+
+def follow(frame, event, argument):
+    global has_begun
+    name = frame.f_code.co_name
+    if event == "return" and name == sys.argv[1]:
+        has_begun = True
+    elif event == "return" and has_begun:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return follow if name in ("__enter__", sys.argv[1]) else None
+
+sys.settrace(follow)
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("manager", ["atomic_path", "output_paths", "output_path", "open_output"])
+def test_a_signal_between_a_file_and_its_block_leaves_no_file(
+    tiny_run: Path, big: Path, manager: str
+) -> None:
+    """The signal comes when the context manager has begun and its `with` block has not."""
+    script = [sys.executable, "-c", INTERRUPTED, manager]
+    result = subprocess.run(
+        [*script, *command(tiny_run, big, "--output", big.with_name("out"))[3:]],
+        capture_output=True,
+        env=environment(),
+        check=False,
+    )
+    assert result.returncode == 143
+    assert sorted(path.name for path in big.parent.iterdir()) == ["big.src"]
+
+
 def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
     """The kernel kills processes when memory runs out."""
     output = big.with_name("out")
