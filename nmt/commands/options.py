@@ -20,7 +20,7 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import SECTIONS, Recipe, declared_settings
+from nmt.config import Recipe, declared_settings
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
 
@@ -286,11 +286,11 @@ def recipe_and_run(
     return recipe, folder
 
 
-def settings_help(*sections: str) -> str:
-    """Return a table of the settings of these sections, of all by default, for --help."""
+def settings_help(*names: str) -> str:
+    """Return a table of these settings and sections, of all by default, for --help."""
     lines = ["\b", "Settings (--set SECTION.KEY=VALUE) with their defaults:"]
     for name, declared in declared_settings():
-        if name.split(".")[0] in (sections or tuple(SECTIONS)):
+        if not names or name in names or name.split(".")[0] in names:
             default = declared.default
             shown = toml_value(default) if isinstance(default, (int, float, str)) else ""
             lines.append(f"  {name}{'=' + shown if shown else ''}")

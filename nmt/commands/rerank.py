@@ -14,13 +14,14 @@ from nmt.commands.options import (
     set_decode_option,
     settings_help,
 )
+from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
 
 METRICS = ("bleu", "chrf")
 SEED = 1
 
 
-@click.command("rerank", epilog=settings_help("decode"))
+@click.command("rerank", epilog=settings_help(*RERANK_SETTINGS))
 @click.argument("nbest", default="-", type=FILE)
 @click.option(
     "--source", required=True, type=FILE, help="File with the segments that were translated."

@@ -18,6 +18,7 @@ from nmt.commands.options import (
     settings_help,
     target_token_option,
 )
+from nmt.config.decode import SCORE_SETTINGS
 
 
 def columns_of(
@@ -33,7 +34,7 @@ def columns_of(
     return source, target
 
 
-@click.command("score", epilog=settings_help("decode"))
+@click.command("score", epilog=settings_help(*SCORE_SETTINGS))
 @click.argument("source", default="-", type=FILE)
 @click.argument("target", required=False, type=FILE)
 @models_option
@@ -118,7 +119,7 @@ def command(
     from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    model, settings = load_models(models, device, note, [*overrides, *flags])
+    model, settings = load_models(models, device, note, [*overrides, *flags], used=SCORE_SETTINGS)
 
     from nmt.decoding.score_file import score_file
     from nmt.decoding.scorer import Scorer

@@ -12,6 +12,16 @@ BATCH_BEAM = 8  # likewise; wider beams get smaller batches
 MBR_SAMPLES = 100  # where decode.candidates is 0
 MOST_SAMPLES = 1000
 
+# The settings that matter when a given translation is scored; the others are the search's.
+SCORE_SETTINGS = (
+    "decode.length_penalty",
+    "decode.target_token",
+    "decode.batch_tokens",
+    "decode.precision",
+    "decode.max_segment_tokens",
+)
+RERANK_SETTINGS = (*SCORE_SETTINGS, "decode.odd_input")
+
 
 @dataclass(frozen=True)
 class DecodeSettings:

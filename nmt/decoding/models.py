@@ -1,6 +1,6 @@
 """Load the models to translate with, and settle how they search."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,6 +24,7 @@ def load_models(
     notify: Notify,
     overrides: Iterable[str] = (),
     load: Load | None = None,
+    used: Container[str] | None = None,
 ) -> "tuple[TrainedModel, DecodeSettings]":
     """Load a model, or several as an ensemble, and return it with its search settings.
 
@@ -32,7 +33,7 @@ def load_models(
             training under `runs/`, else the newest model.
         device: name of a device, or "auto".
         notify: receives the names of the models, and why a model was chosen.
-        overrides: as in `decode_settings`.
+        overrides, used: as in `decode_settings`.
         load: loads the models; by default `load_ensemble`.
 
     Raises:
@@ -48,23 +49,32 @@ def load_models(
 
         load = load_ensemble
     model = load(paths, choose_device(device))
-    settings = decode_settings(model.recipe, overrides)
+    settings = decode_settings(model.recipe, overrides, used)
     names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
     return model, settings
 
 
-def decode_settings(recipe: Recipe, overrides: Iterable[str] = ()) -> DecodeSettings:
+def decode_settings(
+    recipe: Recipe, overrides: Iterable[str] = (), used: Container[str] | None = None
+) -> DecodeSettings:
     """Return the [decode] settings of a trained model's recipe with `decode.key=value` texts.
 
-    Raises UsageError for a bad value and for a setting of another section (a trained model is
-    given), NmtError for settings that contradict each other.
+    used: the settings that the command uses, such as "decode.precision"; by default all.
+
+    Raises UsageError for a bad value, for a setting of another section (a trained model is given)
+    and for one that is not used, NmtError for settings that contradict each other.
     """
     changed = parse_overrides(overrides)
     for name in changed:
         if not name.startswith("decode."):
             raise UsageError(f"cannot change {name}: a trained model takes only [decode] settings")
+        if used is not None and name not in used:
+            raise UsageError(
+                f"{name} has no effect here: it is a setting of the search, and the translations"
+                " are given"
+            )
     recipe = with_settings(recipe, changed)
     check_decode(recipe)
     return recipe.decode

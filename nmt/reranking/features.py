@@ -13,6 +13,7 @@ import numpy
 from nmt.artifacts.model_languages import languages
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
+from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.models import load_models
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.pairs import TextPair
@@ -116,7 +117,8 @@ def load_judges(
     overrides = [*overrides]
     for reverse, paths in ((False, models), (True, reverse_models)):
         for path in paths:
-            judge = Judge.of(*load_models([path], device, notify, overrides), reverse=reverse)
+            loaded = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
+            judge = Judge.of(*loaded, reverse=reverse)
             wanted = (judges or [judge])[0].languages
             if judge.languages != wanted:
                 found, must = (
