@@ -99,8 +99,14 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         model.translate("sun moon")
     with pytest.raises(nmt.UsageError, match=r"decode\.beam_sise"):
         model.translate(["sun"], settings={"beam_sise": 2})
+    with pytest.raises(nmt.UsageError, match="a setting twice"):
+        model.translate(["sun"], settings={"beam_size": 1, "decode.beam_size": 2})
     with pytest.raises(nmt.NmtError, match="missing"):
         nmt.load("missing")
+    with pytest.raises(nmt.UsageError, match="is an empty path"):
+        nmt.load("")
+    with pytest.raises(nmt.UsageError, match="--columns is for tables"):
+        model.translate_file("page.html", "new.html", columns=["a"])
     with pytest.raises(TypeError, match="must be a str"):
         model.translate([3])  # type: ignore[list-item] # the mistake that is tested
     with pytest.raises(nmt.UsageError, match="beam size"):

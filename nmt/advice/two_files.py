@@ -2,6 +2,7 @@
 
 import os
 import re
+from itertools import count
 from pathlib import Path
 
 from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
@@ -82,7 +83,7 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
     if changed and known.files != now.files:
         raise UsageError(
             f"{wish.output} belongs to other files, {' and '.join(known.files)}; write a recipe of"
-            f" another name: `nmt init {files_of(wish)} --output NAME.toml`"
+            f" another name: `nmt init {input_of(wish)} --output NAME.toml`"
         )
     if changed:
         raise UsageError(
@@ -94,7 +95,7 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
         raise UsageError(
             f"{wish.output} was written to start from {known.init_from or 'random weights'}, not"
             f" from {now.init_from or 'random weights'} (--init-from); write a recipe of another"
-            f" name: `nmt init {files_of(wish)} --output NAME.toml`"
+            f" name: `nmt init {input_of(wish)} --output NAME.toml`"
         )
 
 
@@ -121,7 +122,7 @@ def check_alone(wish: Wish) -> None:
     if int(os.environ.get("WORLD_SIZE") or 1) > 1:
         raise UsageError(
             f"several workers cannot write {wish.output} together; write it first with `nmt init"
-            f" {files_of(wish)} --output {argument(wish.output)}`, then train it"
+            f" {input_of(wish)} --output {argument(wish.output)}`, then train it"
         )
 
 
@@ -137,22 +138,32 @@ def check_text(wish: Wish, notify: Notify) -> None:
     if not errors:
         if findings:
             notify(
-                f"`nmt check {files}` prints the full report, and `nmt clean {files} -o clean`"
-                " removes bad pairs"
+                f"`nmt check {files}` prints the full report, and `nmt clean {files} -o"
+                f" {new_names(wish).prefix}` removes bad pairs"
             )
         return
     fix = "correct the files as the report says"
     if all(each.kind in CLEANABLE and each.percent <= FEW for each in errors):
-        cleaned = Names.of("clean", wish.text.paths)
+        cleaned = new_names(wish)
         train = f"nmt train {arguments(*cleaned.sides())}{language_options(wish)}"
-        fix = f"leave these lines out: `nmt clean {paths_of(wish)} -o clean`, then `{train}`"
+        clean = f"nmt clean {files} -o {cleaned.prefix}"
+        fix = f"leave these lines out: `{clean}`, then `{train}`"
     title = " and ".join(map(str, wish.text.paths))
     raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {files}` says more")
 
 
-def files_of(wish: Wish) -> str:
-    """Return the files and, unless their names state them, the languages, for a command."""
-    return paths_of(wish) + language_options(wish)
+def input_of(wish: Wish) -> str:
+    """Return the files and options of `nmt init` that lead to the same recipe."""
+    start = f" --init-from {argument(wish.start.path)}" if wish.start else ""
+    folder = data_option(wish.data_dir, DATA)
+    return f"{paths_of(wish)}{language_options(wish)}{start}{folder}"
+
+
+def new_names(wish: Wish) -> Names:
+    """Return the names of files, of which none exists, for the cleaned text."""
+    prefixes = (f"clean{number if number > 1 else ''}" for number in count(1))
+    names = (Names.of(prefix, wish.text.paths) for prefix in prefixes)
+    return next(each for each in names if not any(map(is_present, each.sides())))
 
 
 def paths_of(wish: Wish) -> str:

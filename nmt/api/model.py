@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings, Recipe
+from nmt.errors import UsageError
 from nmt.recipe import check_decode, with_settings
 from nmt.system.arguments import AnyPath, check_path, check_paths, check_segments, check_type
 from nmt.system.devices import AUTO
@@ -185,6 +186,8 @@ class Model:
             return self.recipe.decode
         check_type("settings", settings, Mapping)
         named = {f"decode.{str(key).removeprefix('decode.')}": settings[key] for key in settings}
+        if len(named) < len(settings):
+            raise UsageError("settings names a setting twice, with and without 'decode.'")
         recipe = with_settings(self.recipe, named)
         check_decode(recipe)
         return recipe.decode

@@ -13,17 +13,21 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 ZERO_WIDTH = (
     "[\u00ad\u180e\u2060-\u2064\ufeff]"
     "|(?<=[A-Za-z\u00c0-\u052f])[\u200c\u200d](?=[A-Za-z\u00c0-\u052f])"
-    "|(?<![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])\u200b(?![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])"
 )
+WORD_BREAK = "\u200b"
+WITH_WORD_BREAKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 # Text with letters that are written from right to left needs controls of the direction.
 DIRECTION = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
-INVISIBLE = re.compile(f"{ZERO_WIDTH}|{DIRECTION}")
-INVISIBLE_OF_RIGHT_TO_LEFT = re.compile(ZERO_WIDTH)
+INVISIBLE = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}|{DIRECTION}")
+INVISIBLE_OF_RIGHT_TO_LEFT = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}")
+INVISIBLE_WITH_WORD_BREAKS = re.compile(f"{ZERO_WIDTH}|{DIRECTION}")
+INVISIBLE_OF_BOTH = re.compile(ZERO_WIDTH)
 
-# Tags of HTML and XML, and character references.
+# Tags of HTML and XML, and character references. One attribute of a tag has a value: `x <b c> d`
+# is no tag.
 MARKUP = re.compile(
-    "</?[A-Za-z][A-Za-z0-9:-]*(?:\\s+[\\w:-]+\\s*=[^<>]{0,300}|\\s*/?)>|<!--"
+    "</?[A-Za-z][A-Za-z0-9:-]*(?:(?:\\s+[\\w:-]+){1,5}\\s*=[^<>]{0,300}|\\s*/?)>|<!--|<!DOCTYPE\\s"
     "|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 
@@ -31,7 +35,8 @@ REPLACEMENT = "\ufffd"
 # A garbled form that ends in one of these may also be the end of a word in capitals, or a letter
 # between quotation marks.
 QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
-PUNCTUATION = QUOTATION_MARKS | {"\u2013", "\u2014", "\u2026"}
+DASHES = ("\u2013", "\u2014")
+PUNCTUATION = QUOTATION_MARKS | {*DASHES, "\u2026"}
 OPENING = QUOTATION_MARKS | {'"', "'"}
 
 # Encodings that UTF-8 is often mistaken for.
@@ -64,6 +69,8 @@ def invisible_character(segment: Segment) -> str:
 
 def invisible(text: str) -> re.Pattern[str]:
     """Return the pattern of zero-width and bidirectional characters that a text does not need."""
+    if WORD_BREAK in text and WITH_WORD_BREAKS.search(text):
+        return INVISIBLE_OF_BOTH if RIGHT_TO_LEFT.search(text) else INVISIBLE_WITH_WORD_BREAKS
     return INVISIBLE_OF_RIGHT_TO_LEFT if RIGHT_TO_LEFT.search(text) else INVISIBLE
 
 
@@ -98,10 +105,16 @@ def garbled_text(segment: Segment) -> str:
 
 
 def may_be_meant(text: str, begin: int, form: str) -> bool:
-    """Return whether a form may be a letter and a punctuation mark, as in PARA AMANH\u00c3\u2026"""
+    """Return whether a form may be a letter and a punctuation mark, in either order.
+
+    The mark may follow a word in capitals or a quotation mark, as in PARA AMANH\u00c3\u2026; or a
+    dash comes before a word, as in K\u00f8benhavn\u2013\u00c5rhus and at the start of a speech.
+    """
     before, after = text[begin - 1 : begin], text[begin + len(form) :][:1]
     ends_a_word = form[-1] in PUNCTUATION and not after.isalpha()
-    return len(form) == 2 and ends_a_word and (before.isupper() or before in OPENING)
+    after_dash = form[0] in DASHES and form[-1].isalpha() and after not in DASHES
+    is_mark = ends_a_word and (before.isupper() or before in OPENING)
+    return len(form) == 2 and (is_mark or after_dash)
 
 
 @cache

@@ -21,6 +21,8 @@ CATEGORIES = (
     (MOST_MARKS + 1) ** 2,
     (MOST_BITS + 1) ** 2,
 )
+LENGTH = 0  # the place of the distance from the expected length among the categories
+LEAST_SPREAD = 0.5  # of log lengths in a window, as a share of that of the whole corpus
 FAR = 1009  # lines apart: segments that have nothing to do with each other
 OUTSIDE = -1.0  # evidence of a counterpart that does not exist
 MOST_LINES = 200_000  # to count categories in
@@ -112,10 +114,16 @@ class Evidence:
 
 
 def learn_evidence(sides: Sides) -> Evidence:
-    """Return the evidence of the categories in a corpus, which may have slipped."""
+    """Return the evidence of the categories in a corpus, which may have slipped.
+
+    In a corpus that is sorted by length, lengths are no evidence: neighbours have equal ones.
+    """
     size = min(len(sides.source), len(sides.target), MOST_LINES)
     rows = numpy.arange(size)
-    pairs = sides.categories(*guessed_pairs(sides, rows))
+    is_sorted = any(
+        is_sorted_by_length(each.lengths[:size]) for each in (sides.source, sides.target)
+    )
+    pairs = sides.categories(*((rows, rows) if is_sorted else guessed_pairs(sides, rows)))
     unrelated = sides.categories(rows, (rows + min(FAR, size // 2)) % size)
     tables = []
     for count, first, second in zip(CATEGORIES, pairs, unrelated, strict=True):
@@ -124,7 +132,16 @@ def learn_evidence(sides: Sides) -> Evidence:
             for each in (first, second)
         ]
         tables.append(numpy.log(shares[0] / shares[1]).astype(numpy.float32))
+    if is_sorted:
+        tables[LENGTH][:] = 0
     return Evidence(tuple(tables))
+
+
+def is_sorted_by_length(lengths: Floats) -> bool:
+    """Return whether log lengths vary far less in most windows than in the whole corpus."""
+    logs = numpy.log1p(lengths)
+    windows = [logs[begin : begin + WINDOW].std() for begin in range(0, len(logs), WINDOW)]
+    return bool(windows) and float(numpy.median(windows)) < LEAST_SPREAD * float(logs.std())
 
 
 def guessed_pairs(sides: Sides, rows: Ints) -> tuple[Ints, Ints]:

@@ -32,6 +32,9 @@ RELATED = [
 ]
 
 
+FEWEST_NAMED = 20  # segments that tell the usual language of a side
+
+
 def load_identifier() -> Identify:
     """Return the identifier; raises NmtError if the package is not installed."""
     try:
@@ -76,13 +79,18 @@ def other_languages(
     ]
     wrong = [
         f"the {name} is {own}, not {code}"
-        for name, own, code in zip(("source", "target"), usual, declared, strict=True)
-        if code and differs(own, code)
+        for name, own, code, side in zip(("source", "target"), usual, declared, texts, strict=True)
+        if code and differs(own, code) and count_long(side, limits) >= FEWEST_NAMED
     ]
     return [
         *found("other_language", len(details), len(rows), examples),
         *found("declared_language", len(wrong), 2, [Example(0, each) for each in wrong]),
     ]
+
+
+def count_long(segments: Sequence[str], limits: CheckLimits) -> int:
+    """Return how many segments are long enough to name their language."""
+    return sum(len(each) >= limits.language_characters for each in segments)
 
 
 def named_languages(

@@ -24,12 +24,18 @@ from nmt.decoding.number_differences import number_differences
 
 LONG_NUMBER = 3  # digits; smaller numbers are often spelled out on one side only
 QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e")
-GREEK_QUESTION = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff][^\w\s]*;$")  # its mark looks like this
+GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
+GREEK_MARK = ";"  # of a question
 # Letters of scripts without spaces end a word, too: a run of them is not one long word.
 BETWEEN_SPACES = re.compile(
     f"[\\s{''.join(BLOCKS[each] for each in sorted(WITHOUT_SPACES))}\u3000-\u303f\uff00-\uffef]+"
 )
-CLOSING = " \"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)]"  # may follow a question mark
+# What may follow a question mark: closing signs, exclamation marks, an ellipsis.
+CLOSING = re.compile(
+    r"(?:[\s\"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)\]\u300d\u300f\uff09\u3011\u300b\u3009!\uff01\u2026]"
+    r"|\.{2,})+$"
+)
+FEW_CHARACTERS = 20  # among which what follows a question mark is looked for
 FEWEST_WORDS = 9  # of a side that repeats its words
 OTHER_LANGUAGE = "other_language"
 
@@ -107,8 +113,9 @@ def one_question(source: Segment, target: Segment) -> str:
 
 def is_question(segment: Segment) -> bool:
     """Return whether a text ends in a question mark."""
-    text = segment.text.rstrip(CLOSING)
-    return text.endswith(QUESTION_MARKS) or GREEK_QUESTION.search(text) is not None
+    end = CLOSING.search(segment.text[-FEW_CHARACTERS:])
+    text = segment.text[: len(segment.text) - len(end[0])] if end else segment.text
+    return text.endswith(QUESTION_MARKS) or (text.endswith(GREEK_MARK) and bool(GREEK.search(text)))
 
 
 def long_word(limits: CheckLimits, segment: Segment) -> str:

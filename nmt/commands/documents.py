@@ -1,7 +1,7 @@
 """Steps of `nmt translate` for files with a format, such as pages and catalogues."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,10 +122,11 @@ def translate_documents(
     from nmt.system.log import note, progress_bar
 
     check_document_options(files[0] if files else STDIN)
-    jobs = jobs_for(files, output, request)
+    jobs = jobs_for(files, output, request, flags_file)
     outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
     inputs = [job.source for job in jobs] + [*request.memory]
     check_outputs(outputs, "translate", [*inputs, chosen.glossary])
+    check_apart(outputs, jobs, request.output_dir)
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])
     with progress_bar(unit="sentence", desc="translate") as bar:
@@ -143,10 +144,32 @@ def translate_documents(
     report.tell(summary, flags_file, is_strict=is_strict)
 
 
-def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentRequest) -> "list[Job]":
+def check_apart(
+    outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path | None
+) -> None:
+    """Raise UsageError if a further output is a file that the command writes into a folder."""
+    from nmt.formats.files import RECORD, is_same_file
+
+    if folder is None:
+        return
+    written = [folder / RECORD, *(job.output for job in jobs)]
+    for option, path in outputs.items():
+        if path is not None and any(is_same_file(path, each) for each in written):
+            raise UsageError(
+                f"{option} {path} is written for --output-dir {folder}, too; name another file"
+            )
+
+
+def jobs_for(
+    files: Sequence[Path],
+    output: Path | None,
+    request: DocumentRequest,
+    flags_file: Path | None,
+) -> "list[Job]":
     """Return the files to translate; raises UsageError if one cannot be translated."""
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
+    from nmt.formats.translate_files import check_columns
     from nmt.system.log import note
     from nmt.system.reading import check_regular
 
@@ -155,14 +178,13 @@ def jobs_for(files: Sequence[Path], output: Path | None, request: DocumentReques
         if file != STDIN:
             check_regular(file, "the file", "name another, or - for stdin")
         form = format_of(file, request.format_name)
-        if request.columns and form is not None and not form.has_columns:
-            raise UsageError(
-                f"--columns is for tables, but {file} is translated as {form.name}; leave it out"
-            )
-        return [Job(file, output or STDIN, form)]
+        job = Job(file, output or STDIN, form)
+        check_columns(job, request.columns)
+        return [job]
     if output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
-    selection = Selection(request.include, request.exclude)
+    own = [each for each in (flags_file, request.write_memory) if each is not None]
+    selection = Selection(request.include, request.exclude, tuple(own))
     jobs = jobs_of(
         files,
         request.output_dir,

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 
 import click
 
@@ -98,9 +99,9 @@ def command(
 def one_text(words: Sequence[str]) -> str:
     """Return the only argument; raises UsageError for several, as if quotes were forgotten."""
     if len(words) > 1:
-        quoted = " ".join(words)
+        quoted = shorten(" ".join(words), LONGEST_HINT, placeholder=" ...")
         quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
-        raise UsageError(f"put the sentence in quotes: write nmt explain {quoted[:LONGEST_HINT]}")
+        raise UsageError(f"put the sentence in quotes: write nmt explain {quoted}")
     return words[0]
 
 

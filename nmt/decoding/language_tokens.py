@@ -22,7 +22,7 @@ def target_token(wanted: str, subwords: SubwordModel) -> str:
     if not known:
         raise UsageError(
             f"decode.target_token={wanted} is for models with language tokens, and this one has"
-            " none; leave it out (--target-token)"
+            " none; leave it out (--target-token, or :CODE in --model of `nmt serve`)"
         )
     token = wanted if wanted.startswith(">>") else f">>{wanted}<<"
     if token not in known:

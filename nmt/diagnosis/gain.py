@@ -1,10 +1,12 @@
 """Extrapolate the last validations: what more updates may gain."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from nmt.diagnosis.figures import NOTABLE_GAIN, Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import two_digits
+from nmt.system.command_line import argument
 
 LEAST_FITTED = 3  # validations; also those over which the dev loss must fall
 RECENT = 0.5  # of the updates; all scores since then are fitted, so that chance counts less
@@ -72,7 +74,7 @@ def lower_loss(training: Training, last: int, fall: float) -> Finding:
 
 def how_to_continue(training: Training, further: int) -> str:
     """Return what makes a training go on up to some number of updates."""
-    train, command = training.recipe.train, f"nmt train {training.name}"
+    train, command = training.recipe.train, f"nmt train {argument(Path(training.name))}"
     if training.update >= train.max_updates:
         return f"raise train.max_updates: `{command} --max-updates {further}`"
     if train.patience:  # it may have ended the training

@@ -232,7 +232,7 @@ def exact_matches(
     counts: dict[str, ExactMatch] = {}
     for hypothesis, known, line in zip(hypotheses, references, labels, strict=True):
         is_right = hypothesis.split() in [each.split() for each in known]
-        for label in [ALL, *line.split()]:
+        for label in dict.fromkeys([ALL, *line.split()]):
             count = counts.get(label, ExactMatch(label, 0, 0))
             right = count.right + is_right
             counts[label] = ExactMatch(label, right, count.segments + 1)

@@ -1,5 +1,6 @@
 """Print an evaluation on a terminal."""
 
+from nmt.config import DecodeSettings
 from nmt.evaluation.results import Evaluation, LengthBucket, SystemResult, TestSetResult
 from nmt.evaluation.scores import RESAMPLES, ExactMatch, Interval
 
@@ -13,14 +14,29 @@ def as_text(evaluation: Evaluation) -> str:
     lines = [f"ensemble: {system.name}"] if system.ensemble else []
     if system.decode:
         engine = f", searched by {system.engine}" if system.engine else ""
-        lines.append(
-            f"beam {system.decode.beam_size}, length penalty {system.decode.length_penalty:g}"
-            f" (GNMT), at most {system.decode.max_extra_tokens} tokens more than the input{engine}"
-        )
+        lines.append(search_line(system.decode) + engine)
     for result in evaluation.test_sets:
         lines += result_lines(result)
     lines += legend(evaluation)
     return printable("".join(f"{line}\n" for line in lines))
+
+
+def search_line(decode: DecodeSettings) -> str:
+    """Return how translations are found."""
+    found = (
+        f"beam {decode.beam_size}, length penalty {decode.length_penalty:g} (GNMT), at most"
+        f" {decode.max_extra_tokens} tokens more than the input"
+    )
+    if decode.method == "sample":
+        found = (
+            f"samples of temperature {decode.temperature:g}, top_k {decode.top_k}, top_p"
+            f" {decode.top_p:g}, seed {decode.seed}"
+        )
+    if decode.mbr != DecodeSettings.mbr:
+        found = f"minimum Bayes risk by {decode.mbr}, candidates by {found}"
+    if decode.max_length:
+        found += f", at most {decode.max_length} tokens"
+    return found
 
 
 def legend(evaluation: Evaluation) -> list[str]:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import NoReturn
 
 from nmt.errors import NmtError, UsageError
 from nmt.formats.registry import FORMATS, Format, format_of
 from nmt.system.reading import is_present, read_start
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
+RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
 START = 4096  # bytes that tell what a file is
 PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 
@@ -28,26 +30,33 @@ class Job:
 class Selection:
     """Patterns of names: a file is taken if one includes it, or none is given, and none excludes.
 
-    A pattern without a slash is for the name, another one for the path in its folder.
+    A pattern without a slash is for the name, another one for the path, with or without the folder
+    that was named.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    own: tuple[Path, ...] = ()  # files that the command writes itself
 
-    def takes(self, path: Path) -> bool:
+    def takes(self, path: Path, folder: Path) -> bool:
         """Return whether a file is taken; path: in the folder that was named."""
-        is_included = not self.include or any(matches(path, each) for each in self.include)
-        return is_included and not any(matches(path, each) for each in self.exclude)
+        is_included = not self.include or matches(path, folder, self.include)
+        is_own = any(is_same_file(folder / path, each) for each in self.own)
+        return is_included and not is_own and not matches(path, folder, self.exclude)
 
 
 ALL = Selection()
 
 
-def matches(path: Path, pattern: str) -> bool:
+def matches(path: Path, folder: Path, patterns: Iterable[str]) -> bool:
     """Return whether a file, or a folder that it is in, has a name or a path like a pattern."""
-    if "/" in pattern.rstrip("/"):
-        return fnmatch(path.as_posix(), pattern)
-    return any(fnmatch(part, pattern.rstrip("/")) for part in path.parts)
+    whole = Path(os.path.normpath(folder / path))
+    for pattern in map(os.path.normpath, patterns):
+        paths = [path, *path.parents, whole, *whole.parents]
+        names = map(Path.as_posix, paths) if "/" in pattern else path.parts
+        if any(fnmatch(each, pattern) for each in names):
+            return True
+    return False
 
 
 def jobs_of(
@@ -61,7 +70,7 @@ def jobs_of(
     """Return the files to translate into a folder, in the order of their paths.
 
     A file goes into the folder under its own name; a tree of files keeps its shape. Hidden files
-    and folders, links to folders, and the output folder itself are left out.
+    and folders, links to folders, and folders of translations are left out.
 
     Args:
         given: files, folders, and patterns such as docs/**/*.md.
@@ -73,6 +82,7 @@ def jobs_of(
     Raises:
         UsageError: if there is no such file, if two files have the same output, or if an output
             is a source.
+        NmtError: if a folder cannot be read.
     """
     jobs: dict[Path, Job] = {}
     for path in given:
@@ -128,14 +138,16 @@ def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple
         found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
         if not found:
             raise UsageError(f"no file matches the pattern {path}")
-        folder, left_out = (os.path.join(os.path.realpath(each), "") for each in (root, output))
-        is_inside = left_out.startswith(folder) and left_out != folder
+        if "**" in path.parts:
+            for _ in os.walk(root, onerror=refuse):
+                pass  # a pattern skips folders that cannot be read
         names_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
         for each in found:
             relative = each.relative_to(root)
             is_hidden = not names_hidden and any(part[0] == "." for part in relative.parts)
-            is_output = is_inside and os.path.realpath(each).startswith(left_out)
-            if selection.takes(relative) and not is_hidden and not is_output:
+            folders = [root / parent for parent in relative.parents if parent != Path()]
+            is_output = any(is_translated(parent, output) for parent in folders)
+            if selection.takes(relative, root) and not is_hidden and not is_output:
                 yield each, relative
 
 
@@ -146,19 +158,31 @@ def root_of(pattern: Path) -> Path:
 
 
 def files_in(folder: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a folder and its folders, sorted; hidden ones and the output are left."""
-    left_out = os.path.realpath(output)
-    for root, folders, names in os.walk(folder):
+    """Yield the files of a folder and its folders, sorted, without hidden ones and outputs."""
+    for root, folders, names in os.walk(folder, onerror=refuse):
         here = Path(root)
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and os.path.realpath(here / name) != left_out
+            if not name.startswith(".") and not is_translated(here / name, output)
         )
         for name in sorted(names):
             relative = (here / name).relative_to(folder)
-            if not name.startswith(".") and selection.takes(relative):
+            if not name.startswith(".") and selection.takes(relative, folder):
                 yield here / name, relative
+
+
+def is_translated(folder: Path, output: Path) -> bool:
+    """Return whether translations are written to a folder, or were by an earlier command."""
+    return is_same_file(folder, output) or (folder / RECORD).exists()
+
+
+def refuse(error: OSError) -> NoReturn:
+    """Raise NmtError for a folder that cannot be read."""
+    raise NmtError(
+        f"cannot read the folder {error.filename}: {error.strerror}; make it readable, or name the"
+        " other folders"
+    ) from error
 
 
 def check_sources_stay(jobs: Iterable[Job]) -> None:

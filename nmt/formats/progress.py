@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from nmt.errors import NmtError
-from nmt.formats.files import Job
+from nmt.formats.files import RECORD, Job
 from nmt.system.digest import sha256_of
 from nmt.system.encoding import in_utf_8
 from nmt.system.json_data import json_text, parse_json
 
-RECORD = ".nmt-translated.jsonl"  # in the output folder
 Row = dict[str, Any]  # a flagged segment or a finding: `nmt.formats.report`
 
 

@@ -15,6 +15,7 @@ from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
 from nmt.system.encoding import in_utf_8
 from nmt.system.log import Notify
+from nmt.text.opening import name_of
 
 MOST_TOLD = 10  # findings that are printed; the file of flags has all
 
@@ -48,7 +49,7 @@ class Report:
             rows.append(row_of(place=finding.place, finding=finding.message))
             if self._findings <= MOST_TOLD:
                 where = f", {finding.place}" if finding.place else ""
-                self._notify(f"{job.output}{where}: {finding.message}")
+                self._notify(f"{name_of(job.source)}{where}: {finding.message}")
         self.repeat(job, rows)
         return rows
 

@@ -1,9 +1,11 @@
 """Translate files into files: read, translate many at once, write each as soon as it is done."""
 
 import hashlib
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +18,11 @@ from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.system.log import Notify
-from nmt.system.reading import read_bytes
+from nmt.system.reading import check_regular, read_bytes
 from nmt.text.opening import STDIN, name_of, open_raw
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB
+COPIED_BYTES = 1 << 20  # at once
 MOST_BYTES = 1 << 30  # of a file: its content and segments are kept in memory
 
 
@@ -79,12 +82,39 @@ def check_lengths(document: Document) -> None:
 
 def read_content(path: Path) -> bytes:
     """Return the bytes of a regular file; raises NmtError if that is impossible."""
-    if path.is_file() and (size := path.stat().st_size) > MOST_BYTES:
-        raise NmtError(
-            f"{path} has {size:,} bytes, and files with a format are translated in memory, up to"
-            f" {MOST_BYTES:,}; split it"
-        )
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise too_large(path)
     return read_bytes(path, "the file")
+
+
+def read_stdin() -> bytes:
+    """Return what stdin has; raises NmtError if that is impossible."""
+    with open_raw(STDIN) as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise too_large(STDIN)
+    return content
+
+
+def too_large(path: Path) -> NmtError:
+    """Return the error for a file that the memory cannot hold."""
+    return NmtError(
+        f"{name_of(path)} has more than {MOST_BYTES:,} bytes, and files with a format are"
+        " translated in memory; split it"
+    )
+
+
+def copy_file(job: Job) -> str:
+    """Copy a file as it is, and return its SHA-256; raises NmtError if that is impossible."""
+    digest = hashlib.sha256()
+    check_regular(job.source, "the file", "name another")
+    with open_raw(job.source) as source, new_file(job.output) as partial:
+        with partial.open("wb") as target:
+            while block := source.read(COPIED_BYTES):
+                digest.update(block)
+                target.write(block)
+        shutil.copymode(job.source, partial)
+    return digest.hexdigest()
 
 
 def translate_to_folder(
@@ -160,13 +190,12 @@ def documents_of(
     """Yield the documents of files; copy files without a format on the way."""
     for job in jobs:
         try:
-            content = read_content(job.source)
-            digest = hashlib.sha256(content).hexdigest()
             if job.format is None:
-                write_content(job.output, content)
-                progress.add(job, digest)
+                progress.add(job, copy_file(job))
                 summary.copied += 1
             else:
+                content = read_content(job.source)
+                digest = hashlib.sha256(content).hexdigest()
                 yield Source(job, digest), document_of(content, job, options)
         except NmtError as error:
             fail(error)
@@ -178,11 +207,7 @@ def translate_to_stream(job: Job, translator: DocumentTranslator, on_file: OnFil
     Raises:
         NmtError: if it cannot be read or written, or is not of its format.
     """
-    if job.source == STDIN:
-        with open_raw(STDIN) as stream:
-            content = stream.read(MOST_BYTES)
-    else:
-        content = read_content(job.source)
+    content = read_stdin() if job.source == STDIN else read_content(job.source)
     document = document_of(content, job, translator.options)
     summary = Summary()
     for translated in translator.translate([(Source(job, ""), document)]):
@@ -207,6 +232,7 @@ def translate_one(
     form = format_of(source, name)
     if form is None:
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
+    check_columns(Job(source, output, form), translator.options.columns)
     check_output(output, "translate", [source], "the output")
     found: list[TranslatedSegment] = []
 
@@ -218,6 +244,15 @@ def translate_one(
 
     translate_to_stream(Job(source, output, form), translator, take)
     return found
+
+
+def check_columns(job: Job, columns: Sequence[str]) -> None:
+    """Raise UsageError if columns are named for a file that is no table."""
+    if columns and job.format is not None and not job.format.has_columns:
+        raise UsageError(
+            f"--columns is for tables, but {job.source} is translated as {job.format.name}; leave"
+            " it out"
+        )
 
 
 def check_stdout(job: Job) -> None:
@@ -249,10 +284,17 @@ def join(translated: Translated[Source], source: Path) -> Joined:
 
 
 def write_content(path: Path, content: bytes) -> None:
-    """Write the bytes of a file, whole or not at all; its folder is made if it is missing."""
+    """Write the bytes of a file, whole or not at all."""
+    with new_file(path) as partial:
+        partial.write_bytes(content)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a path as `output_path` does; the file's folder is made if it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NmtError(f"cannot create the folder {path.parent}: {error.strerror}") from error
     with output_path(path, "translate") as partial:
-        partial.write_bytes(content)
+        yield partial

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from nmt.decoding.marked import Marked
 from nmt.formats.subtitles.width import width_of
 
+LINE_BREAK = re.compile(r"\r\n?|\n")
+LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")  # with its line break
 SPACE = re.compile(r"[ \t\r\n\f\v]+")  # no-break spaces are part of words
 # Chinese and Japanese, which have no spaces; a line does not begin with their closing signs.
 UNSPACED = re.compile(
@@ -106,3 +108,9 @@ def joined_lines(lines: Sequence[str]) -> str:
             parts.append(" ")
         parts.append(line)
     return "".join(parts)
+
+
+def unbroken(translation: Marked) -> str:
+    """Return a translation on one line; that of a memory may have line breaks."""
+    lines = LINE_BREAK.split(translation.text)
+    return lines[0] if len(lines) == 1 else joined_lines([*filter(None, map(str.strip, lines))])

@@ -10,6 +10,7 @@ from typing import Any
 from nmt.artifacts.metrics_lines import validation_of
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, run_of
+from nmt.config import DecodeSettings
 from nmt.diagnosis.records import ValidationRecord, parse_record, score_measure
 from nmt.errors import DamagedError
 from nmt.studio.report.history import read_cards
@@ -99,6 +100,7 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
             notify(f"left out: {error}")
             continue
         is_other = content.ensemble_with or content.engine or not content.model
+        is_other = is_other or not is_beam_search(content)
         if content.sha256 != sha256 or is_other:
             continue
         for result in content.results:
@@ -108,6 +110,12 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
                 if score.value is not None:
                     found[name, metric] = known_score(content, name, result, metric, score)
     return tuple(found.values())
+
+
+def is_beam_search(card: CardModel) -> bool:
+    """Return whether a card's translations were the outputs of a beam search."""
+    usual = {"method": DecodeSettings.method, "mbr": DecodeSettings.mbr}
+    return all(card.decode.get(name, value) == value for name, value in usual.items())
 
 
 def known_score(

@@ -8,7 +8,7 @@ from nmt.config import Recipe, declared_settings
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.tables import build_value, suggestion
 from nmt.recipe.toml import parse_value
-from nmt.setting import check_value
+from nmt.setting import check_value, default_of
 
 DECLARED = dict(declared_settings())
 # Settings that a resumed run must keep.
@@ -82,7 +82,8 @@ def checked_value(name: str, value: Any) -> Any:
     """Return a value as a recipe holds it; raises UsageError for an unknown name or a bad value."""
     check_name(name)
     try:
-        return check_value(name, build_value(name, as_toml(value)), DECLARED[name])
+        declared = DECLARED[name]
+        return check_value(name, build_value(name, as_toml(value), declared), declared)
     except NmtError as error:
         raise UsageError(str(error)) from error
     except RecursionError as error:
@@ -116,5 +117,10 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         name, equals, raw = (part.strip() for part in str(text).partition("="))
         if not equals:
             raise UsageError(f"--set takes section.key=value, not {shown(text)}")
-        settings[name] = checked_value(name, parse_value(raw))
+        check_name(name)
+        value = parse_value(raw)
+        is_text = isinstance(default_of(DECLARED[name]), str)
+        # nan and true are words, too.
+        is_word = is_text and isinstance(value, (bool, int, float))
+        settings[name] = checked_value(name, raw if is_word else value)
     return settings

@@ -4,12 +4,12 @@ import difflib
 import re
 import textwrap
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 from nmt.config import SECTIONS, Download, Recipe, TextFiles
 from nmt.errors import NmtError, shown
-from nmt.setting import UNWRITABLE, check_text, check_value
+from nmt.setting import UNWRITABLE, check_text, check_value, default_of
 
 SECTION_LIST = ", ".join(f"[{section}]" for section in SECTIONS)
 # A recipe's name is also the name of its run below runs/: a folder, or one within another, as in
@@ -81,14 +81,14 @@ def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> A
         if key not in declared:
             name = f"{prefix}{key}" if isinstance(key, str) else key
             raise NmtError(f"unknown setting {shown(name)}{suggestion(key, declared)}")
-        value = build_value(f"{prefix}{key}", raw)
+        value = build_value(f"{prefix}{key}", raw, declared[key])
         checked[key] = check_value(f"{prefix}{key}", value, declared[key])
     if kind is TextFiles:
         check_files(prefix, checked)
     return kind(**checked)
 
 
-def build_value(name: str, value: Any) -> Any:
+def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:
     """Return a setting's value with its lists as tuples and its tables as dataclasses.
 
     Raises NmtError if a list or a table holds the wrong things.
@@ -100,7 +100,7 @@ def build_value(name: str, value: Any) -> Any:
         return tuple(build_settings(kind, f"{name}.", each) for each in value)
     if name == "data.test":
         return build_test_sets(name, value)
-    if not isinstance(value, list):
+    if not isinstance(value, list) or not isinstance(default_of(declared), tuple):
         return value
     if not all(isinstance(each, str) for each in value):
         raise NmtError(f"{name} must be a list of texts")

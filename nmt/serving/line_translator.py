@@ -71,6 +71,8 @@ def model_source(
     language.
     """
     match = PAIR.fullmatch(given)
+    if not given or given.endswith("="):
+        raise UsageError(f"--model {shown(given)} names no path; add that of a run or a model")
     if match is None:
         return ModelSource(Path(given), None, device, tuple(overrides), engine)
     source, target, token, path = match.groups()

@@ -10,8 +10,10 @@ import msgspec
 from nmt.serving.refusals import RefusedError, bad_request, too_large
 
 MOST_FIELDS = 20  # of a form
-BOUNDARY = re.compile(r'boundary="?([!-:<-~]{1,70}?)"?(?:;|$)', re.ASCII)
-PART_NAME = re.compile(rb'(?<![a-z])name="([^"]*)"', re.IGNORECASE)
+BOUNDARY = re.compile(
+    r'\bboundary=(?:"([ -!#-~]{1,70})"|([!#-:<-~]{1,70}))\s*(?:;|$)', re.ASCII | re.IGNORECASE
+)
+PART_NAME = re.compile(rb'(?<![a-z])name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 LONGEST_HEAD = 1000  # of a part, bytes
 MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
 # Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
@@ -94,16 +96,21 @@ def form_fields(body: bytes) -> Fields:
 
 
 def multipart_fields(content_type: str, body: bytes) -> Fields:
-    """Return the fields of a multipart form, as browsers send it; files are not supported."""
+    """Return the fields of a multipart form, as browsers send it; files are not supported.
+
+    A boundary begins a line (RFC 2046); the same characters in a line belong to a text.
+    """
     boundary = BOUNDARY.search(content_type)
-    parts = body.split(b"--" + boundary[1].encode()) if boundary else []
+    if boundary is None:
+        raise bad_request("the content type multipart/form-data has no valid boundary")
+    parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode())
     if not 2 < len(parts) <= MOST_FIELDS + 2:
         raise bad_request(f"the form must have 1 to {MOST_FIELDS} parts")
     pairs = []
     for part in parts[1:-1]:
         head, _, content = part.partition(b"\r\n\r\n")
         if name := PART_NAME.search(head[:LONGEST_HEAD]):
-            pairs.append((name[1], content.removesuffix(b"\r\n")))
+            pairs.append((name[1] or name[2] or b"", content))
     try:
         return fields_of((name.decode(), content.decode()) for name, content in pairs)
     except UnicodeError as error:

@@ -37,20 +37,20 @@ def check_type(name: str, value: object, *kinds: type) -> None:
 
 
 def check_paths(name: str, paths: object) -> list[Path]:
-    """Return one path or several as a list; raises TypeError for anything else."""
+    """Return one path or several as a list; errors are those of `check_path`."""
     if isinstance(paths, AnyPath):
-        return [Path(paths)]
+        return [check_path(name, paths)]
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
         raise TypeError(f"{name} must be a path or a list of paths, not {paths!r:.80}")
     given = list(paths)
-    for path in given:
-        check_type(f"each of {name}", path, str, Path)
-    return [*map(Path, given)]
+    return [check_path(f"each of {name}", path) for path in given]
 
 
 def check_path(name: str, path: object) -> Path:
-    """Return a path; raises TypeError unless it is a str or a Path."""
+    """Return a path; raises TypeError unless it is a str or a Path, UsageError if it is empty."""
     check_type(name, path, str, Path)
+    if not str(path):
+        raise UsageError(f"{name} is an empty path; name a file or a folder")
     return Path(str(path))
 
 

@@ -103,16 +103,20 @@ def decode_lines(
 ) -> Iterator[str]:
     """Yield lines as text, without carriage returns at their ends and byte-order mark.
 
+    All lines of a file in UTF-16 are bad ones.
+
     Args:
         lines: UTF-8 without line feeds.
         name: stands for them in messages.
         on_bad: receives a line that is not UTF-8 or too long; if it returns, the line is blank.
         first: number of the first line.
     """
+    wide = False  # UTF-16
     for number, line in enumerate(lines, start=first):
         text = ""
-        if line is None or (number == 1 and is_utf_16(line)):
-            on_bad(number, bad_line(name, number, line))
+        wide = wide or (number == 1 and line is not None and is_utf_16(line))
+        if line is None or wide:
+            on_bad(number, bad_line(name, number, line, wide=wide))
         else:
             try:
                 text = line.decode("utf-8")
@@ -128,14 +132,17 @@ def is_utf_16(line: bytes) -> bool:
     return line.startswith(UTF_16_MARKS) or UTF_16.fullmatch(line) is not None
 
 
-def bad_line(name: str, number: int, line: Line, byte: int = 0) -> NmtError:
-    """Return the error for a line that is too long, or not UTF-8 from a byte on."""
+def bad_line(name: str, number: int, line: Line, byte: int = 0, *, wide: bool = False) -> NmtError:
+    """Return the error for a line that is too long, or not UTF-8 from a byte on.
+
+    wide: the file is in UTF-16.
+    """
     place = f"{name}, line {number}"
     if line is None:
         return NmtError(
             f"{place}: longer than {MAX_LINE_BYTES / 1e6:g} MB; write one segment on each line"
         )
-    if number == 1 and is_utf_16(line):
+    if wide:
         return NmtError(
             f"{place}: not UTF-8: looks like UTF-16; convert with `iconv -f UTF-16 -t UTF-8`"
         )

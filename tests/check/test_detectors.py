@@ -66,6 +66,9 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ),  # Khmer has no spaces
         ("a word", "\u05e9\u05dc\u05d5\u05dd (abc)\u200e"),  # Hebrew needs directions
         ("write to <john@x.com>", "if a <b then c> d"),
+        ("He isn't coming.", "\u2014\u00c9l no viene."),
+        ("from Copenhagen to \u00c5rhus", "K\u00f8benhavn\u2013\u00c5rhus"),
+        ("a \u201cword\u201d", "\u0e20\u0e32\u0e29\u0e32 \u200b\u200bword"),  # Thai marks its words
     ],
     ids=lambda text: text.encode("unicode_escape").decode()[:30],
 )
@@ -78,6 +81,26 @@ def test_what_only_looks_like_damage_is_left_alone(source: str, target: str) -> 
         "copied",
         "markup",
     }
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "<br/>",
+        '<td nowrap colspan="2">',
+        "<option selected value=1>",
+        "<!DOCTYPE html>",
+        "<a href=x>",
+    ],
+)
+def test_tags_are_markup(tag: str) -> None:
+    assert "markup" in found("the old man", f"der alte {tag} mann")
+
+
+def test_cyrillic_read_as_mac_roman_is_mojibake() -> None:
+    for text in ("Привет, мир", "Я не знаю", "Ещё раз"):
+        garbled = text.encode().decode("mac_roman")
+        assert "mojibake" in found("the old man", garbled), text
 
 
 def test_letters_read_in_another_encoding_are_mojibake() -> None:

@@ -30,6 +30,14 @@ def test_aligned_files_do_not_slip() -> None:
     assert course(*sides_of(PAIRS)) == Course((), (), 0)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_text_that_is_sorted_by_length_does_not_slip(seed: int) -> None:
+    """Neighbours have equal lengths, so lengths tell nothing."""
+    draw = random.Random(seed)
+    sample = draw.sample(PAIRS, draw.choice((250, 500, 1000)))
+    assert course(*sides_of(sorted(sample, key=lambda pair: len(pair[0])))).slips == ()
+
+
 @pytest.mark.parametrize("size", [504, 1009, 1010])
 def test_unrelated_lines_are_no_slip_at_any_size(size: int) -> None:
     """Sizes at which lines a fixed distance apart would be pairs again, or neighbours."""

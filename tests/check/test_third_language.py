@@ -43,10 +43,11 @@ def test_a_third_language_is_named_if_it_is_probable() -> None:
 
 
 def test_a_side_in_another_language_than_declared_is_named() -> None:
-    given = rows(*[("de a 1", "en a 1")] * 3)
+    given = rows(*[("de a 1", "en a 1")] * 20)
     details = [each.detail for each in found(given)["declared_language"].examples]
     assert details == ["the source is de, not en", "the target is en, not de"]
     assert not found(given, ("", ""))
+    assert not found(given[1:])  # too few to tell
     assert not found(given, ("deu", "EN-gb"))
     assert len(found(given, ("eng", "ger"))["declared_language"].examples) == 2
     assert not found(given, ("gsw", "enm"))  # the package may have other codes for them

@@ -32,6 +32,11 @@ SAMPLE: list[Row] = [
             "\u03a0\u03bf\u03b9\u03bf\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9;",
             "",
         ),
+        ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
+        ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
+        ("question", "Is it?...", "Ist es das?\u2026", ""),
+        ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
+        ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
         ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces
         ("long_word", "a", f"b {'c' * 41} d", "a word of 41 characters in the target"),

@@ -213,6 +213,11 @@ def test_defaults_are_the_newest_model_and_its_test_sets(
     assert "tiny (10 segments)\n" in result.out
     greedy = nmt("evaluate", "--data-dir", folder, "--beam-size", 1, "--length-penalty", 0)
     assert greedy.out.startswith("beam 1, length penalty 0 (GNMT)")
+    drawn = ["--set", "decode.method=sample", "--set", "decode.max_length=3"]
+    samples = nmt("evaluate", "--data-dir", folder, *drawn)
+    assert samples.out.startswith("samples of temperature 1, top_k 0, top_p 1, seed 1, at most 3 t")
+    chosen = nmt("evaluate", "--data-dir", folder, "--set", "decode.mbr=chrf")
+    assert chosen.out.startswith("minimum Bayes risk by chrf, candidates by beam 4")
 
 
 def test_exact_matches_by_label_by_hand(nmt: Run, tiny: Path) -> None:

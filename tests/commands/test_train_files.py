@@ -102,11 +102,13 @@ def test_changed_text_and_other_files_are_not_taken_for_the_old(nmt: Run, tmp_pa
     other = write(tmp_path / "other", PAIRS[1:])
     error = message(train(nmt, *other))
     assert f"c_en_de.toml belongs to other files, {files[0]} and {files[1]}" in error
-    assert f"`nmt init {other[0]} {other[1]} --output NAME.toml`" in error
+    data = tmp_path / "data"
+    assert f"`nmt init {other[0]} {other[1]} --data-dir {data} --output NAME.toml`" in error
     same = write(tmp_path / "other", PAIRS)
     assert train(nmt, *same).code == 0  # a copy of the same text
     error = message(train(nmt, *files, "--init-from", "runs/c_en_de"))
     assert "c_en_de.toml was written to start from random weights, not from" in error
+    assert "--init-from runs/c_en_de/model.safetensors --data-dir " in error
     with files[1].open("a") as stream:
         stream.write("mehr\n")
     error = message(train(nmt, *files))
@@ -130,6 +132,9 @@ def test_errors_of_the_text_end_it_with_the_commands_that_help(nmt: Run, tmp_pat
     assert f"leave these lines out: `{clean}`, then `nmt train clean.en clean.de`" in last
     assert nmt(*shlex.split(clean)[1:]).code == 0
     assert train(nmt, "clean.en", "clean.de").code == 0
+    assert "clean.en" in contents()
+    again = train(nmt, *files).err.splitlines()[-1]  # another name than that of other work
+    assert "-o clean2`, then `nmt train clean2.en clean2.de`" in again
     files[1].write_bytes(b"".join([*lines[:30], *[b"\xff\n"] * 30]))  # half of a file: no few lines
     assert "correct the files as the report says" in train(nmt, *files).err.splitlines()[-1]
     files[1].write_bytes(b"".join(lines[:30]))

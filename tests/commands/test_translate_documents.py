@@ -1,5 +1,6 @@
 """`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
 
+import errno
 import json
 import os
 import random
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.formats.progress import RECORD
+from nmt.formats.files import RECORD
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import WORDS, Run
@@ -287,3 +288,82 @@ def test_a_killed_command_continues_to_the_same_files(
     assert {name: (output / name).stat().st_mtime_ns for name in done} == times
     for path in folder.iterdir():
         assert (output / path.name).read_bytes() == (whole / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.txt", "more/picture.png", RECORD])
+@pytest.mark.parametrize("option", ["--flags", "--write-memory"])
+def test_no_further_output_is_a_file_of_the_folder(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, option: str, name: str
+) -> None:
+    output = tmp_path / "de"
+    given = [tree, "--output-dir", output, option, output / name]
+    result = nmt("translate", *given, "--model", skilled_run)
+    assert result.code == 2
+    assert f"{option} {output / name} is written for --output-dir" in result.err
+    assert not output.exists()
+
+
+def test_own_files_are_no_sources(nmt: Run, skilled_run: Path, tree: Path) -> None:
+    """Neither the file of flags, nor what was translated into another folder of the tree."""
+    for _ in range(2):
+        options = ["--output-dir", tree / "out" / "de", "--flags", tree / "flags.jsonl"]
+        translate(nmt, skilled_run, tree, *options)
+    before = paths_in(tree / "out" / "de")
+    assert before == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
+    options = ["--output-dir", tree / "out" / "at", "--flags", tree / "flags.jsonl"]
+    for given in (tree, tree / "**/*"):
+        translate(nmt, skilled_run, given, *options)
+        assert paths_in(tree / "out" / "at") == before
+
+
+@pytest.mark.parametrize("pattern", ["more", "more/", "./more", "docs/more/*", "docs/more"])
+def test_a_folder_is_excluded_by_its_name_or_path(
+    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.chdir(tree.parent)
+    translate(nmt, skilled_run, "docs", "--output-dir", "de", "--exclude", pattern)
+    assert paths_in(tree.parent / "de") == [RECORD, "a.txt"]
+
+
+@pytest.mark.parametrize("given", ["docs", "docs/**/*.txt"])
+def test_a_folder_that_cannot_be_read_is_told(
+    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "more":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scan(path)
+
+    monkeypatch.chdir(tree.parent)
+    monkeypatch.setattr(os, "scandir", refusing)
+    result = nmt("translate", given, "--output-dir", "de", "--model", skilled_run)
+    assert result.code == 1
+    assert "cannot read the folder docs/more: Permission denied" in result.err
+    assert not Path("de").exists()
+
+
+def test_a_copy_keeps_its_mode_and_may_be_large(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only files with a format must fit into the memory."""
+    monkeypatch.setattr("nmt.formats.translate_files.MOST_BYTES", 60)
+    monkeypatch.setattr("nmt.formats.translate_files.COPIED_BYTES", 7)
+    script = tree / "run"
+    script.write_text("#!/bin/sh\n" + "echo sun\n" * 20)
+    script.chmod(0o755)
+    translate(nmt, skilled_run, tree, "--output-dir", tmp_path / "de")
+    copy = tmp_path / "de" / "run"
+    assert copy.read_bytes() == script.read_bytes()
+    assert copy.stat().st_mode == script.stat().st_mode
+
+
+def test_a_stdin_that_is_too_large_is_refused(
+    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nmt.formats.translate_files.MOST_BYTES", 10)
+    give_stdin(monkeypatch, tree / "a.txt")
+    result = nmt("translate", "--format", "text", "--model", skilled_run)
+    assert (result.code, result.out) == (1, "")
+    assert "stdin has more than 10 bytes" in result.err

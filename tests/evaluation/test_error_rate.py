@@ -101,6 +101,11 @@ def test_lines_with_one_source_are_one_segment() -> None:
     assert alone.references == [("X",), ("X",)]
 
 
+def test_a_label_counts_a_segment_once() -> None:
+    (found,) = exact_matches(["a", "b"], [["a"], ["c"]], ["all", "all all"])
+    assert (found.label, found.right, found.segments) == ("all", 1, 2)
+
+
 def test_exact_matches_are_the_sequences_without_error_and_keep_all_labels() -> None:
     sources, labels = ["read", "read", "cat"], ["past", "present", "noun"]
     references = [("R EH D",), ("R IY D",), ("K AE  T",)]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.formats.files import Job
-from nmt.formats.progress import RECORD, open_progress
+from nmt.formats.files import RECORD, Job
+from nmt.formats.progress import open_progress
 
 FULL = Path("/dev/full")  # takes no byte
 

@@ -89,7 +89,7 @@ def expected_lines(content: bytes) -> list[str | None]:
         except UnicodeDecodeError:
             expected.append(None)
             continue
-        is_bad = len(line) > LONGEST or (number == 0 and is_utf_16(line))
+        is_bad = len(line) > LONGEST or is_utf_16(lines[0])
         expected.append(None if is_bad else text.removeprefix("\ufeff") if not number else text)
     return expected
 

@@ -98,6 +98,9 @@ def test_scores_are_those_of_this_file(run: Path, nmt: Run, tiny_run: Path) -> N
     for score in scores.values():
         signature = score["signature"].replace("|", "\\|")  # in a table
         assert f"`{signature}`" in text
+    drawn = ["--set", "decode.method=sample", "--card", run / "model.json"]
+    assert nmt("evaluate", "--model", run / "model.safetensors", *drawn, *data).code == 0
+    assert "model-index" not in fields_of(model_card(load(run / "model.safetensors"), "onnx"))
     (run / "model.safetensors").write_bytes((run / "best.safetensors").read_bytes())
     (run / "best.json").unlink()
     assert "model-index" not in fields_of(model_card(load(run / "model.safetensors"), "onnx"))

@@ -83,7 +83,7 @@ from tests.conftest import Run
         (f"[model]\ndropout = -{'9' * 1000}", "999... but must be at least 0"),
         (f"[model]\nheads = {'9' * 9000}", "is not valid TOML: Exceeds the limit (4300 digits)"),
         (f"[model]\nheads = {'[' * 9000}", "is nested too deeply; it is not a recipe"),
-        (f"[model]\nheads = {'[' * 90}{']' * 90}", "model.heads must be a list of texts"),
+        (f"[model]\nheads = {'[' * 90}{']' * 90}", "but must be a whole number"),
         (f"[model]\n{'a.' * 40000}a = 1", "has a key of more than 32 parts; it is not a recipe"),
         (f"[model{'.a' * 33}]", "has a key of more than 32 parts; it is not a recipe"),
         ("[model]\n" + '"\\"" . ' * 33 + "a = 1", "has a key of more than 32 parts"),

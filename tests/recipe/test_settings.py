@@ -38,8 +38,11 @@ def test_set_takes_toml_and_plain_words() -> None:
             "train.precision=bf16",
             'data.source_language="fr"',
             'data.test={ a = { tsv = "b" } }',
+            "decode.target_token=nan",
         ],
     )
+    language = "nan"
+    assert recipe.decode.target_token == language
     assert recipe.train.compile is True
     assert recipe.model.dropout == 0.0
     assert isinstance(recipe.model.dropout, float)
@@ -180,7 +183,8 @@ def nested(depth: int) -> list[object]:
         ({"data.train": [{"tsv": "a"}] * 10_001}, "data.train has 10,001 entries but"),
         ({"data.train": nested(200)}, "data.train must be a list of tables"),
         ({"data.train": nested(100_000)}, "data.train is nested too deeply"),
-        ({"model.heads": nested(50)}, "model.heads must be a list of texts"),
+        ({"model.heads": [1]}, r"model.heads is [1] but must be a whole number"),
+        ({"model.heads": nested(50)}, "but must be a whole number"),
         ({"model.heads": 2**99_999}, "model.heads is a huge int but must be at most 1024"),
     ],
 )

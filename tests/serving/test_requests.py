@@ -27,6 +27,22 @@ def test_forms_in_parts() -> None:
         assert (asked.source, asked.is_html) == ("en", False)
 
 
+def test_a_boundary_within_a_line_is_text() -> None:
+    body = part("q", b"A man --AaB reads.") + part("source", b"en") + part("target", b"de")
+    assert read_fields(PARTS, body + b"--AaB--\r\n").q == "A man --AaB reads."
+
+
+@pytest.mark.parametrize("kind", ["boundary=A a", 'Boundary="A a"', "charset=x; BOUNDARY=Aa"])
+def test_boundaries_of_any_form(kind: str) -> None:
+    mark = b"--Aa" if "Aa" in kind else b"--A a"
+    body = mark + b"\r\nContent-Disposition: form-data; name=q\r\n\r\nsun\r\n" + mark + b"--"
+    if kind == "boundary=A a":  # a space needs quotes
+        with pytest.raises(RefusedError, match="no valid boundary"):
+            read_fields(f"multipart/form-data; {kind}", body)
+    else:
+        assert read_fields(f"multipart/form-data; {kind}", body).q == "sun"
+
+
 def test_json_and_forms_have_the_same_fields() -> None:
     fields = read_fields(JSON, json.dumps(GOOD).encode())
     assert fields == read_fields(f"{FORM}; charset=utf-8", b"q=a&source=en&target=de&other=1&q=2")
@@ -63,7 +79,7 @@ def test_alternatives_may_be_a_text() -> None:
         (JSON, b'{"x": ' + b"[" * 90_000, 400, "too deep"),
         (JSON, b'{"q": "a"} {}', 400, "not JSON"),
         (PARTS, b"", 400, "1 to 20 parts"),
-        ("multipart/form-data", b"--", 400, "1 to 20 parts"),
+        ("multipart/form-data", b"--", 400, "no valid boundary"),
         (PARTS, b"--AaB" * 30, 400, "1 to 20 parts"),
         (PARTS, part("q", b"\xff") + b"--AaB--", 400, "not UTF-8"),
         (FORM, b"q=%ff", 400, "not UTF-8"),

@@ -10,6 +10,7 @@ from nmt.text.corpus import (
     read_segments,
     read_tsv,
 )
+from nmt.text.lines import decode_lines
 from tests.text.conftest import compress, write
 
 
@@ -62,6 +63,11 @@ def test_utf_16_is_named(tmp_path: Path, codec: str, end: str) -> None:
     path = write(tmp_path / "x", f"größer{end}two{end}".encode(codec))
     with pytest.raises(NmtError, match=r"x, line 1: .*UTF-16; convert with `iconv -f UTF-16"):
         list(read_segments(path))
+    errors: list[NmtError] = []
+    lines = path.read_bytes().split(b"\n")
+    assert not any(decode_lines(lines, "x", lambda _, error: errors.append(error)))
+    assert len(errors) >= 2  # no line is read
+    assert all("UTF-16" in str(error) for error in errors)
 
 
 @pytest.mark.parametrize("name", ["x", "x.gz", "x.xz", "x.sgm", "x.tsv"])

@@ -18,7 +18,7 @@ BEFORE_LETTER = re.compile(LETTER)
 # Languages that add the letter in brackets: "ファイル(&F)".
 WITH_BRACKETS = {"ja", "ko", "zh"}
 ENDING = re.compile(r"[\s.:：…。]*$")
-IN_BRACKETS = re.compile(rf"\s*\(([&_])({LETTER})\)")  # how these languages write a source
+IN_BRACKETS = re.compile(rf"\(([&_])({LETTER})\)")  # how these languages write a source
 
 
 class Accelerator(NamedTuple):
@@ -39,7 +39,9 @@ def taken_out(source: Marked) -> Labelled:
     """Take the accelerator out of a text, if it has exactly one."""
     text = source.text
     if found := IN_BRACKETS.search(text):
-        return Labelled(source.edited([Edit(*found.span(), "")]), Accelerator(found[1], found[2]))
+        begin = len(text[: found.start()].rstrip())
+        accelerator = Accelerator(found[1], found[2])
+        return Labelled(source.edited([Edit(begin, found.end(), "")]), accelerator)
     ampersands = list(AMPERSAND.finditer(text)) if text.count("&") == 1 else []
     underscores = list(UNDERSCORE.finditer(text)) if text.count("_") == 1 else []
     places = [each for each in ampersands + underscores if not ENTITY.match(text, each.start())]

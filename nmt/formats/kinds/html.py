@@ -8,12 +8,13 @@ from nmt.formats.html.reader import HtmlReader
 from nmt.formats.nested import NestedDocument
 
 # The encoding that a page declares, near its begin.
-DECLARED = re.compile(
-    rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([\w.:-]+)"
-    rb"|^\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)",
-    re.IGNORECASE,
-)
 DECLARED_WITHIN_BYTES = 4096
+COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+XML = re.compile(r"\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+META = re.compile(r"<meta\b((?:\"[^\"]*\"|'[^']*'|[^>\"'])*)>", re.IGNORECASE)
+ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))")
+ENCODING = re.compile(r"[\w.:-]+")  # {{ encoding }} of a template is none
+CHARSET = re.compile(r"\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 WESTERN = {"ascii", "iso8859-1"}  # browsers read them as Windows' superset
 
 
@@ -30,8 +31,7 @@ def read(content: bytes, options: Options) -> Document:
 
 def decode_page(content: bytes) -> tuple[str, Encoding]:
     """Return the text of a page and its encoding: as it declares, or UTF-8."""
-    found = DECLARED.search(content[:DECLARED_WITHIN_BYTES])
-    declared = (found[1] or found[2]).decode() if found else ""
+    declared = declared_encoding(content[:DECLARED_WITHIN_BYTES].decode("latin-1"))
     if declared.lower().startswith(("utf-16", "utf-32")):
         declared = ""  # bytes in which this could be read are in neither
     text, encoding = decode(content, declared)
@@ -41,3 +41,26 @@ def decode_page(content: bytes) -> tuple[str, Encoding]:
         except UnicodeDecodeError:
             return content.decode("latin-1"), Encoding("iso8859-1")
     return text, encoding
+
+
+def declared_encoding(start: str) -> str:
+    """Return the name of the encoding that the start of a page declares; "" if there is none.
+
+    Comments declare nothing. In an element `meta`, an attribute `charset` declares it, or the
+    content of one with `http-equiv="Content-Type"`.
+    """
+    start = COMMENT.sub("", start)
+    if found := XML.match(start):
+        return found[1]
+    for meta in META.finditer(start):
+        attributes = {
+            each[1].lower(): each[2] or each[3] or each[4] or ""
+            for each in ATTRIBUTE.finditer(meta[1])
+        }
+        charset = attributes.get("charset", "").strip()
+        if ENCODING.fullmatch(charset):
+            return charset
+        is_type = attributes.get("http-equiv", "").strip().lower() == "content-type"
+        if is_type and (found := CHARSET.search(attributes.get("content", ""))):
+            return found[1]
+    return ""

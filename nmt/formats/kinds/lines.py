@@ -3,24 +3,23 @@
 from nmt.decoding.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton
 from nmt.formats.encoding import decode
+from nmt.formats.wrapping import LINE, unbroken
 
 
 def read(content: bytes, options: Options) -> Document:
-    """Return the document of a text; each line with words is a segment."""
+    """Return the document of a text; each line with words is a segment.
+
+    A line ends at a line feed, a carriage return or both.
+    """
     text, encoding = decode(content)
     skeleton = Skeleton(encoding)
-    for number, line in enumerate(text.split("\n"), 1):
-        skeleton.keep("\n" if number > 1 else "")
+    for number, found in enumerate(LINE.finditer(text), 1):
+        line = found[0]
         words = line.strip()
         begin = line.find(words)
         skeleton.keep(line[:begin])
         if words:
             segment = Segment(Marked(words), f"line {number}", is_one=True)
-            skeleton.translate(words, segment, text_of)
+            skeleton.translate(words, segment, unbroken)
         skeleton.keep(line[begin + len(words) :])
     return skeleton
-
-
-def text_of(translation: Marked) -> str:
-    """Return a translation on one line."""
-    return " ".join(translation.text.splitlines())

@@ -25,9 +25,8 @@ from nmt.formats.subtitles.lines import (
     timestamps_in_order,
 )
 from nmt.formats.subtitles.turns import TAG, Turn, turns_of
-from nmt.formats.wrapping import joined_lines, words_of
+from nmt.formats.wrapping import LINE, LINE_BREAK, joined_lines, words_of
 
-LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")
 TIME = r"(?:\d{1,6}:)?\d{1,2}:\d{1,2}(?:[.,]\d{1,3})?"
 TIMES = re.compile(rf"[ \t]*({TIME})[ \t]*-->[ \t]*({TIME})(?:[ \t][^\r\n]*)?\s*")
 NUMBER = re.compile(r"[ \t]*\d+\s*")
@@ -124,6 +123,9 @@ class Subtitles:
         self._encoding = encoding
         self._is_vtt = is_vtt
         self._limits = limits
+        start = parts[0] if isinstance(parts[0], str) else parts[0].raw
+        found = LINE_BREAK.search(start)
+        self._line_break = found[0] if found else "\n"  # that of the file
         self._groups: list[list[Place]] = []  # of each segment
         for number, cue in enumerate(self._cues):
             for turn, said in enumerate(cue.turns):
@@ -223,8 +225,8 @@ class Subtitles:
                 lines += said.lines
             else:
                 lines += (said.prefix + "\n".join(translated) + said.suffix).split("\n")
-        found = re.search(r"\r\n?|\n", cue.raw)
-        line_break = found[0] if found else "\n"
+        found = LINE_BREAK.search(cue.raw)
+        line_break = found[0] if found else self._line_break
         end = line_break if cue.raw.endswith(("\r", "\n")) else ""
         return line_break.join(lines) + end
 

@@ -11,9 +11,16 @@ from nmt.decoding.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton
 from nmt.formats.encoding import decode
 from nmt.formats.subtitles.width import width_of
-from nmt.formats.wrapping import joined_lines, line_of, words_of, wrapped
+from nmt.formats.wrapping import (
+    LINE,
+    LINE_BREAK,
+    joined_lines,
+    line_of,
+    unbroken,
+    words_of,
+    wrapped,
+)
 
-LINE = re.compile(r"[^\n]*\n|[^\n]+\Z")
 # Before the text of an entry of a list: a bullet or a number.
 MARKER = re.compile(r"[^\S\n]*(?:[-*+•–]|\(?(?:\d{1,4}|[A-Za-z])[.)])[^\S\n]+(?=\S)")
 UNDERLINE = re.compile(r"\s*([=~^\"'#*+-])\1{2,}\s*")
@@ -98,7 +105,7 @@ def _add_heading(skeleton: Skeleton, line: Line, underline: str, number: int) ->
 def _write(paragraph: list[Line], translation: Marked) -> str:
     """Return a translation on one line, or on several if its source has them."""
     if len(paragraph) == 1:
-        return translation.text
+        return unbroken(translation)
     width = max(width_of(line.before + line.text) for line in paragraph)
     first, second = paragraph[0], paragraph[1]
     lines = wrapped(
@@ -106,5 +113,5 @@ def _write(paragraph: list[Line], translation: Marked) -> str:
         max(1, width - width_of(second.before)),
         first=max(1, width - width_of(first.before)),
     )
-    line_break = "\r\n" if first.after.endswith("\r\n") else "\n"
-    return f"{line_break}{second.before}".join(map(line_of, lines))
+    line_break = LINE_BREAK.search(first.after)
+    return f"{line_break[0] if line_break else ''}{second.before}".join(map(line_of, lines))

@@ -166,6 +166,6 @@ class Memory:
 
 
 def shape_of(tokens: Sequence[Token]) -> tuple[int, tuple[str, ...]]:
-    """Return the count of numbers and the kinds of marks, which similar texts must share."""
+    """Return what similar texts must share: the count of numbers, kinds of marks, and symbols."""
     numbers = sum(each.sort is Sort.NUMBER for each in tokens)
-    return numbers, tuple(each.text for each in tokens if each.sort is Sort.MARK)
+    return numbers, tuple(each.text for each in tokens if each.sort in {Sort.MARK, Sort.SYMBOL})

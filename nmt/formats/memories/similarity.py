@@ -1,6 +1,7 @@
 """Compare texts word by word, for translation memories."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -22,18 +23,20 @@ class Sort(Enum):
 
     WORD = "word"
     NUMBER = "number"
-    SIGN = "sign"  # of punctuation and others
+    SIGN = "sign"  # of punctuation
+    SYMBOL = "symbol"  # of money, of mathematics and others, which change what is said
     MARK = "mark"
 
 
 # What a token costs that one text has and the other has not. A sign changes little.
-COSTS = {Sort.WORD: 4, Sort.NUMBER: 4, Sort.MARK: 4, Sort.SIGN: 1}
+COSTS = {Sort.WORD: 4, Sort.NUMBER: 4, Sort.MARK: 4, Sort.SYMBOL: 4, Sort.SIGN: 1}
 CASE_COST = 1  # of a word with other capitals
+SYMBOLS = frozenset("%‰#@§")  # that Unicode counts as punctuation
 WORD_COST = COSTS[Sort.WORD]
 
 
 class Token(NamedTuple):
-    """A word, a number, a sign or a mark; a mark has its kind as text."""
+    """A word, a number, a sign, a symbol or a mark; a mark has its kind as text."""
 
     sort: Sort
     text: str
@@ -71,7 +74,10 @@ def sort_of(token: str) -> Sort:
     """Return what a token of a text is."""
     if NUMBER.fullmatch(token):
         return Sort.NUMBER
-    return Sort.WORD if token[0].isalnum() or len(token) > 1 else Sort.SIGN
+    if token[0].isalnum() or len(token) > 1:
+        return Sort.WORD
+    is_symbol = token in SYMBOLS or unicodedata.category(token)[0] == "S"
+    return Sort.SYMBOL if is_symbol else Sort.SIGN
 
 
 def weight(tokens: Sequence[Token]) -> int:

@@ -202,4 +202,7 @@ DAMAGES = (
 
 def damaged(what: str) -> DamagedError:
     """Return the error for a file that is not what it should be."""
-    return DamagedError(f"the file is damaged: {what}; use another copy")
+    return DamagedError(
+        f"the file is damaged or of another format: {what}; use another copy, or check its name"
+        " and --format"
+    )

@@ -97,10 +97,14 @@ class Escapes(NamedTuple):
 
     def write(self, text: str) -> str:
         """Return a string as JSON, without quotes."""
-        written = json.dumps(text, ensure_ascii=self.is_ascii)[1:-1]
-        for each in self.characters:
-            written = written.replace(each, "\\/" if each == "/" else f"\\u{ord(each):04x}")
-        return written
+        if not self.characters:
+            return json.dumps(text, ensure_ascii=self.is_ascii)[1:-1]
+        return "".join(map(self._character, text))
+
+    def _character(self, each: str) -> str:
+        if each not in self.characters:
+            return json.dumps(each, ensure_ascii=self.is_ascii)[1:-1]
+        return "\\/" if each == "/" else f"\\u{ord(each):04x}"
 
     def of(self, raw: str) -> "Escapes":
         """Return the escapes of a string of the file; those of the file if it tells nothing."""

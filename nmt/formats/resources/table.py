@@ -12,10 +12,12 @@ from nmt.errors import NmtError, shown
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode
 from nmt.formats.resources.values import ValueDocument, message, path_of
+from nmt.formats.wrapping import LINE_BREAK
 
 SYNTAX = frozenset({"brace", "tags"})
 LONGEST_NAMES = 200  # characters in a message
-LINE_BREAK = re.compile(r"\r\n?|\n")
+QUOTED = re.compile(r'"[^"]*+"')  # may have line breaks
+FIRST_LINE = re.compile(r'(?:[^\S\r\n]*[\r\n])*((?:"[^"]*+"|[^"\r\n])*+)')  # that is not blank
 SPACE = re.compile(r"[\t\r\n]+")
 
 
@@ -125,8 +127,8 @@ def read_table(content: bytes, options: Options, form: Form | None) -> Document:
 
 def delimiter_of(text: str) -> str:
     """Return what stands between the cells of the first line: a comma, a semicolon or a tab."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    outside = re.sub(r'"[^"]*"', "", first)
+    first = FIRST_LINE.match(text)
+    outside = QUOTED.sub("", first[1] if first else "")
     return max(",;\t", key=outside.count)
 
 

@@ -234,10 +234,10 @@ def members_with_signature(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"Hello", "the file is damaged: it is not a complete zip file"),
+        (b"Hello", "the file is damaged or of another format: it is not a complete zip file"),
         (
             saved(docx.Document()).replace(b"[Content_Types].xml", b"[Content_types].xml"),
-            r"the file is damaged: it has no '\[Content_Types\].xml'",
+            r"the file is damaged or of another format: it has no '\[Content_Types\].xml'",
         ),
     ],
     ids=["text", "no-types"],

@@ -164,10 +164,21 @@ def test_the_language_of_the_page_is_that_of_its_translation() -> None:
             "日",
             b"\x93\xfa&#1046;".replace(b"&#1046;", "Ж".encode("shift_jis")),
         ),
+        ("<!-- <meta charset=latin1> --><meta charset=utf-8>ä".encode(), "ä", "ÄЖ".encode()),
+        ('<meta name=x content="charset=koi8-r">ä'.encode(), "ä", "ÄЖ".encode()),
         (b"<meta charset=utf-16>\xc3\xa4", "ä", "ÄЖ".encode()),
         ("\ufeff<p>ä".encode("utf-16"), "ä", "ÄЖ".encode("utf-16-le")),
     ],
-    ids=["western", "controls", "xml", "http-equiv", "impossible", "mark"],
+    ids=[
+        "western",
+        "controls",
+        "xml",
+        "http-equiv",
+        "comment",
+        "description",
+        "impossible",
+        "mark",
+    ],
 )
 def test_the_declared_encoding_is_kept(page: bytes, text: str, changed: bytes) -> None:
     document = read(page, DEFAULTS)

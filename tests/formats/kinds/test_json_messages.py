@@ -153,3 +153,8 @@ def test_a_large_file_on_one_line_takes_bounded_memory() -> None:
     size, used = map(float, sizes.split())
     assert size > 100
     assert used < 1200
+
+
+def test_an_escape_of_a_letter_is_no_escape_in_a_translation() -> None:
+    content = rb'{"a": "A man.\nTwo dogs r\u0075n. \u006e\/"}'
+    assert json.loads(translated(content, "Ein Mann.", "un/")) == {"a": "Ein Mann.\nun/"}

@@ -110,6 +110,12 @@ def test_a_translation_equal_to_its_source_changes_no_byte(content: bytes) -> No
     assert document.join([None] * len(document.segments)).content == content
 
 
+def test_the_last_subtitle_has_the_line_ends_of_the_file() -> None:
+    content = b"1\r\n00:00:01,000 --> 00:00:09,000\r\nA long line"
+    new = translated(content, {"A long line": "Eine sehr lange Zeile, die auf zwei Zeilen passt"})
+    assert new.count("\r\n") == new.count("\n") == 3
+
+
 def test_every_event_keeps_its_times() -> None:
     document = read(SRT, DEFAULTS)
     new = [with_changed_words(each.source, str.upper) for each in document.segments]

@@ -95,3 +95,8 @@ def test_what_is_not_clear_is_refused(
 def test_a_table_without_columns_says_so() -> None:
     with pytest.raises(NmtError, match="with --columns"):
         tsv.read(TSV, DEFAULTS)
+
+
+def test_a_header_may_have_line_breaks() -> None:
+    content = b'"Product\nname, or so";"Text"\r\n"A dog";"A man is standing."\r\n'
+    assert texts(csv_table.read(content, Options(columns=("Text",)))) == ["A man is standing."]

@@ -82,3 +82,11 @@ Kurz
 =====
 """
     )
+
+
+def test_old_line_ends_and_breaks_of_a_translation() -> None:
+    content = b"Pets\r\r- two dogs\r- a cat\r"
+    document = read(content, DEFAULTS)
+    assert [each.source.text for each in document.segments] == ["Pets", "two dogs", "a cat"]
+    joined = document.join([Marked("Tiere"), Marked("zwei\n\n  Hunde"), None])
+    assert joined.content == b"Tiere\r\r- zwei Hunde\r- a cat\r"

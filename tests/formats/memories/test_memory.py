@@ -51,6 +51,21 @@ def test_other_numbers_and_marks_are_replaced() -> None:
     assert found(memory, "Use 1.5 of `x`") is None  # a pair of tags is missing
 
 
+@pytest.mark.parametrize(
+    ("known", "other"),
+    [
+        ("The red ticket costs $5 for one full day.", "The red ticket costs €5 for one full day."),
+        ("It runs while the heat is < 10 degrees.", "It runs while the heat is > 10 degrees."),
+        ("They sold more than 50 % of it.", "They sold more than 50 $ of it."),
+    ],
+    ids=["money", "order", "percent"],
+)
+def test_a_text_with_another_symbol_is_no_match(known: str, other: str) -> None:
+    memory = Memory([unit(known, "x 5 10 50")], 0.9)
+    assert found(memory, other) is None
+    assert found(memory, known.replace(".", "!")) is not None
+
+
 def test_a_number_that_cannot_be_replaced_is_no_match() -> None:
     memory = Memory([unit("Take 1 pill", "Nimm eine Tablette"), unit("1 of 1", "1 von 1")], 0.95)
     assert found(memory, "Take 2 pills") is None
