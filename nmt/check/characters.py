@@ -27,7 +27,8 @@ INVISIBLE_OF_BOTH = re.compile(ZERO_WIDTH)
 # Tags of HTML and XML, and character references. One attribute of a tag has a value: `x <b c> d`
 # is no tag.
 MARKUP = re.compile(
-    "</?[A-Za-z][A-Za-z0-9:-]*(?:(?:\\s+[\\w:-]+){1,5}\\s*=[^<>]{0,300}|\\s*/?)>|<!--|<!DOCTYPE\\s"
+    "</?[A-Za-z][A-Za-z0-9:-]*(?:\\s+[\\w:-]+\\s*=[^<>]{0,300}"
+    "|(?:\\s+[\\w:-]+){2,5}=[^\\s<>][^<>]{0,300}|\\s*/?)>|<!--|<!(?i:doctype)\\s"
     "|&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 

@@ -22,7 +22,7 @@ CATEGORIES = (
     (MOST_BITS + 1) ** 2,
 )
 LENGTH = 0  # the place of the distance from the expected length among the categories
-LEAST_SPREAD = 0.5  # of log lengths in a window, as a share of that of the whole corpus
+SORTED_CORRELATION = 0.95  # of places and lengths; titles followed by sentences have less
 FAR = 1009  # lines apart: segments that have nothing to do with each other
 OUTSIDE = -1.0  # evidence of a counterpart that does not exist
 MOST_LINES = 200_000  # to count categories in
@@ -138,10 +138,15 @@ def learn_evidence(sides: Sides) -> Evidence:
 
 
 def is_sorted_by_length(lengths: Floats) -> bool:
-    """Return whether log lengths vary far less in most windows than in the whole corpus."""
-    logs = numpy.log1p(lengths)
-    windows = [logs[begin : begin + WINDOW].std() for begin in range(0, len(logs), WINDOW)]
-    return bool(windows) and float(numpy.median(windows)) < LEAST_SPREAD * float(logs.std())
+    """Return whether the order of the lines is that of their lengths, or the opposite one.
+
+    It is if the rank correlation of place and length (Spearman's) is almost 1 or -1.
+    """
+    _, inverse, counts = numpy.unique(lengths, return_inverse=True, return_counts=True)
+    if len(lengths) < WINDOW or len(counts) < 2:
+        return False
+    ranks = (numpy.cumsum(counts) - (counts - 1) / 2)[inverse]  # equal lengths share their mean
+    return abs(float(numpy.corrcoef(numpy.arange(len(lengths)), ranks)[0, 1])) >= SORTED_CORRELATION
 
 
 def guessed_pairs(sides: Sides, rows: Ints) -> tuple[Ints, Ints]:

@@ -33,7 +33,7 @@ BETWEEN_SPACES = re.compile(
 # What may follow a question mark: closing signs, exclamation marks, an ellipsis.
 CLOSING = re.compile(
     r"(?:[\s\"'\u2019\u201c\u201d\u201e\u00bb\u00ab\u203a\u2039)\]\u300d\u300f\uff09\u3011\u300b\u3009!\uff01\u2026]"
-    r"|\.{2,})+$"
+    r"|\.{2,}+)+$"
 )
 FEW_CHARACTERS = 20  # among which what follows a question mark is looked for
 FEWEST_WORDS = 9  # of a side that repeats its words
@@ -115,7 +115,12 @@ def is_question(segment: Segment) -> bool:
     """Return whether a text ends in a question mark."""
     end = CLOSING.search(segment.text[-FEW_CHARACTERS:])
     text = segment.text[: len(segment.text) - len(end[0])] if end else segment.text
-    return text.endswith(QUESTION_MARKS) or (text.endswith(GREEK_MARK) and bool(GREEK.search(text)))
+    return text.endswith(QUESTION_MARKS) or (text.endswith(GREEK_MARK) and is_greek(text))
+
+
+def is_greek(text: str) -> bool:
+    """Return whether most letters of a text are Greek."""
+    return 2 * len(GREEK.findall(text)) > sum(map(str.isalpha, text))
 
 
 def long_word(limits: CheckLimits, segment: Segment) -> str:

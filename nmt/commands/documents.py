@@ -1,6 +1,7 @@
 """Steps of `nmt translate` for files with a format, such as pages and catalogues."""
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -148,13 +149,13 @@ def check_apart(
     outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path | None
 ) -> None:
     """Raise UsageError if a further output is a file that the command writes into a folder."""
-    from nmt.formats.files import RECORD, is_same_file
+    from nmt.formats.files import RECORD
 
     if folder is None:
         return
-    written = [folder / RECORD, *(job.output for job in jobs)]
+    written = {os.path.realpath(each) for each in (folder / RECORD, *(job.output for job in jobs))}
     for option, path in outputs.items():
-        if path is not None and any(is_same_file(path, each) for each in written):
+        if path is not None and os.path.realpath(path) in written:
             raise UsageError(
                 f"{option} {path} is written for --output-dir {folder}, too; name another file"
             )
@@ -184,13 +185,14 @@ def jobs_for(
     if output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
     own = [each for each in (flags_file, request.write_memory) if each is not None]
-    selection = Selection(request.include, request.exclude, tuple(own))
+    selection = Selection(request.include, request.exclude)
     jobs = jobs_of(
         files,
         request.output_dir,
         request.format_name,
         selection,
         has_columns=bool(request.columns),
+        own=own,
     )
     others = [job for job in jobs if job.format is None]
     if others and request.others == "list":

@@ -72,8 +72,7 @@ def decode_settings(
             raise UsageError(f"cannot change {name}: a trained model takes only [decode] settings")
         if used is not None and name not in used:
             raise UsageError(
-                f"{name} has no effect here: it is a setting of the search, and the translations"
-                " are given"
+                f"{name} has no effect here, because the translations are given; leave it out"
             )
     recipe = with_settings(recipe, changed)
     check_decode(recipe)

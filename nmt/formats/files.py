@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NoReturn
 
 from nmt.errors import NmtError, UsageError
 from nmt.formats.registry import FORMATS, Format, format_of
+from nmt.system.encoding import in_utf_8
+from nmt.system.json_data import parse_json
 from nmt.system.reading import is_present, read_start
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
@@ -36,13 +39,15 @@ class Selection:
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    own: tuple[Path, ...] = ()  # files that the command writes itself
 
     def takes(self, path: Path, folder: Path) -> bool:
         """Return whether a file is taken; path: in the folder that was named."""
         is_included = not self.include or matches(path, folder, self.include)
-        is_own = any(is_same_file(folder / path, each) for each in self.own)
-        return is_included and not is_own and not matches(path, folder, self.exclude)
+        return is_included and not self.excludes(path, folder)
+
+    def excludes(self, path: Path, folder: Path) -> bool:
+        """Return whether a file, or all that is in a folder, is left out; path: likewise."""
+        return matches(path, folder, self.exclude)
 
 
 ALL = Selection()
@@ -50,13 +55,51 @@ ALL = Selection()
 
 def matches(path: Path, folder: Path, patterns: Iterable[str]) -> bool:
     """Return whether a file, or a folder that it is in, has a name or a path like a pattern."""
-    whole = Path(os.path.normpath(folder / path))
+    named = os.path.join(os.path.normpath(folder), "")
     for pattern in map(os.path.normpath, patterns):
-        paths = [path, *path.parents, whole, *whole.parents]
-        names = map(Path.as_posix, paths) if "/" in pattern else path.parts
-        if any(fnmatch(each, pattern) for each in names):
+        paths = [path.as_posix(), *(parent.as_posix() for parent in path.parents)]
+        inner = pattern.removeprefix(named)
+        if any(fnmatch(each, inner) for each in (paths if "/" in pattern else path.parts)):
             return True
     return False
+
+
+class Earlier:
+    """The translations of earlier commands, by the records in their folders."""
+
+    def __init__(self) -> None:
+        self.count = 0  # of the translations that were met
+        self._names: dict[Path, frozenset[str]] = {}
+
+    def has(self, root: Path, relative: Path) -> bool:
+        """Return whether a file in a folder is a translation in a folder within that one."""
+        for parent in relative.parents[:-1]:
+            if in_utf_8(relative.relative_to(parent).as_posix()) in self._recorded(root / parent):
+                self.count += 1
+                return True
+        return False
+
+    def _recorded(self, folder: Path) -> frozenset[str]:
+        if folder not in self._names:
+            self._names[folder] = recorded(folder / RECORD)
+        return self._names[folder]
+
+
+def recorded(record: Path) -> frozenset[str]:
+    """Return the names of the translations in a record; what cannot be read is left out."""
+    names = {RECORD}
+    with suppress(OSError), record.open("rb") as lines:
+        for line in lines:
+            with suppress(NmtError):
+                names.add(parse_json(line, Named, str(record)).file)
+    return frozenset(names)
+
+
+@dataclass(frozen=True)
+class Named:
+    """The part of an entry of a record that names its file."""
+
+    file: str
 
 
 def jobs_of(
@@ -66,11 +109,13 @@ def jobs_of(
     selection: Selection = ALL,
     *,
     has_columns: bool = False,
+    own: Sequence[Path] = (),
 ) -> list[Job]:
     """Return the files to translate into a folder, in the order of their paths.
 
     A file goes into the folder under its own name; a tree of files keeps its shape. Hidden files
-    and folders, links to folders, and folders of translations are left out.
+    and folders, links to folders, the output folder itself and translations of earlier commands
+    are left out.
 
     Args:
         given: files, folders, and patterns such as docs/**/*.md.
@@ -78,6 +123,7 @@ def jobs_of(
         name: of a format for all files; by default each file's name tells.
         selection: which files of folders and patterns to take.
         has_columns: the user names columns of tables to translate.
+        own: other files that the command writes. Those without a format are left out, too.
 
     Raises:
         UsageError: if there is no such file, if two files have the same output, or if an output
@@ -85,10 +131,13 @@ def jobs_of(
         NmtError: if a folder cannot be read.
     """
     jobs: dict[Path, Job] = {}
+    earlier = Earlier()
     for path in given:
-        for source, relative in sources_of(path, folder, selection):
+        for source, relative in sources_of(path, folder, selection, earlier):
             output = folder / relative
             form = format_in_folder(source, name, has_columns=has_columns)
+            if form is None and any(is_same_file(source, each) for each in own):
+                continue
             other = jobs.setdefault(output, Job(source, output, form))
             if not is_same_file(other.source, source):
                 raise UsageError(
@@ -96,7 +145,8 @@ def jobs_of(
                     " them into two folders"
                 )
     if not jobs:
-        raise UsageError(f"there is no file to translate in {', '.join(map(str, given))}")
+        why = ", but translations of an earlier command; name their folder" if earlier.count else ""
+        raise UsageError(f"there is no file to translate in {', '.join(map(str, given))}{why}")
     check_sources_stay(list(jobs.values()))
     return list(jobs.values())
 
@@ -122,32 +172,38 @@ def format_in_folder(source: Path, name: str | None, *, has_columns: bool) -> Fo
         return found
 
 
-def sources_of(path: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
+def sources_of(
+    path: Path, output: Path, selection: Selection, earlier: Earlier
+) -> Iterator[tuple[Path, Path]]:
     """Yield files that were named, with their paths in the folder that was named.
 
     Raises UsageError if there are none.
     """
     if path.is_dir():
-        yield from files_in(path, output, selection)
+        for relative in files_in(path, output, selection):
+            if selection.takes(relative, path) and not earlier.has(path, relative):
+                yield path / relative, relative
     elif is_present(path):
         yield path, Path(path.name)
     elif not PATTERN & set(str(path)):
         raise UsageError(f"there is no file or folder {path}")
     else:
         root = root_of(path)
-        found = sorted(each for each in root.glob(str(path.relative_to(root))) if each.is_file())
+        pattern = path.relative_to(root)
+        found = sorted(each for each in root.glob(str(pattern)) if each.is_file())
         if not found:
             raise UsageError(f"no file matches the pattern {path}")
-        if "**" in path.parts:
-            for _ in os.walk(root, onerror=refuse):
-                pass  # a pattern skips folders that cannot be read
-        names_hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+        names_hidden = any(part.startswith(".") for part in pattern.parts)
+        if "**" in pattern.parts:  # it skips folders that cannot be read
+            for _ in files_in(root, output, selection):
+                pass
+        left_out = os.path.join(os.path.realpath(output), "")
         for each in found:
             relative = each.relative_to(root)
             is_hidden = not names_hidden and any(part[0] == "." for part in relative.parts)
-            folders = [root / parent for parent in relative.parents if parent != Path()]
-            is_output = any(is_translated(parent, output) for parent in folders)
-            if selection.takes(relative, root) and not is_hidden and not is_output:
+            is_output = len(relative.parts) > 1 and os.path.realpath(each).startswith(left_out)
+            is_taken = selection.takes(relative, root) and not is_hidden and not is_output
+            if is_taken and not earlier.has(root, relative):
                 yield each, relative
 
 
@@ -157,31 +213,32 @@ def root_of(pattern: Path) -> Path:
     return Path(*pattern.parts[:count])
 
 
-def files_in(folder: Path, output: Path, selection: Selection) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a folder and its folders, sorted, without hidden ones and outputs."""
+def files_in(folder: Path, output: Path, selection: Selection) -> Iterator[Path]:
+    """Yield the files of a folder and its folders, sorted, by their paths in it.
+
+    Left out are hidden files and folders, folders that are excluded, and the output folder. Raises
+    NmtError if another folder cannot be read.
+    """
+    left_out = os.path.realpath(output)
     for root, folders, names in os.walk(folder, onerror=refuse):
         here = Path(root)
         folders[:] = sorted(
             name
             for name in folders
-            if not name.startswith(".") and not is_translated(here / name, output)
+            if not name.startswith(".")
+            and not selection.excludes((here / name).relative_to(folder), folder)
+            and os.path.realpath(here / name) != left_out
         )
-        for name in sorted(names):
-            relative = (here / name).relative_to(folder)
-            if not name.startswith(".") and selection.takes(relative, folder):
-                yield here / name, relative
-
-
-def is_translated(folder: Path, output: Path) -> bool:
-    """Return whether translations are written to a folder, or were by an earlier command."""
-    return is_same_file(folder, output) or (folder / RECORD).exists()
+        yield from (
+            (here / name).relative_to(folder) for name in sorted(names) if not name.startswith(".")
+        )
 
 
 def refuse(error: OSError) -> NoReturn:
     """Raise NmtError for a folder that cannot be read."""
     raise NmtError(
-        f"cannot read the folder {error.filename}: {error.strerror}; make it readable, or name the"
-        " other folders"
+        f"cannot read the folder {error.filename}: {error.strerror}; make it readable, or leave it"
+        " out with --exclude"
     ) from error
 
 

@@ -1,7 +1,6 @@
 """Translate files into files: read, translate many at once, write each as soon as it is done."""
 
 import hashlib
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +112,8 @@ def copy_file(job: Job) -> str:
             while block := source.read(COPIED_BYTES):
                 digest.update(block)
                 target.write(block)
-        shutil.copymode(job.source, partial)
+        executable = job.source.stat().st_mode & 0o111
+        partial.chmod(partial.stat().st_mode | executable)
     return digest.hexdigest()
 
 

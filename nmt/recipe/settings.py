@@ -121,6 +121,6 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         value = parse_value(raw)
         is_text = isinstance(default_of(DECLARED[name]), str)
         # nan and true are words, too.
-        is_word = is_text and isinstance(value, (bool, int, float))
+        is_word = is_text and isinstance(value, (bool, int, float)) and "#" not in raw
         settings[name] = checked_value(name, raw if is_word else value)
     return settings

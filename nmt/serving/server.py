@@ -155,6 +155,8 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
             connection, _ = listener.accept()  # does not block: the event loop has seen to that
             connection.setblocking(False)
             found.append(connection)
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)  # at once: another client may come any moment
     return found
 
 

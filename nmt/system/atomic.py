@@ -101,7 +101,7 @@ def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
 
 def remove_unfinished() -> None:
     """Remove the temporary files and folders that this process has not finished."""
-    for partial in unfinished:
+    for partial in list(unfinished):  # another thread may add one
         with suppress(OSError):
             shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
 

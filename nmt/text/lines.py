@@ -103,7 +103,7 @@ def decode_lines(
 ) -> Iterator[str]:
     """Yield lines as text, without carriage returns at their ends and byte-order mark.
 
-    All lines of a file in UTF-16 are bad ones.
+    If line 1 is UTF-16, all lines are bad ones.
 
     Args:
         lines: UTF-8 without line feeds.

@@ -38,6 +38,16 @@ def test_text_that_is_sorted_by_length_does_not_slip(seed: int) -> None:
     assert course(*sides_of(sorted(sample, key=lambda pair: len(pair[0])))).slips == ()
 
 
+def test_titles_before_sentences_are_not_sorted_by_length() -> None:
+    """In them, lengths tell which line is lost."""
+    titles = [(" ".join(s.split()[:2]), " ".join(t.split()[:2])) for s, t in PAIRS[:1000]]
+    texts = sides_of(titles + PAIRS[1000:2000])
+    del texts[1][1500]
+    found = course(*texts)
+    assert [(slip.before, slip.after) for slip in found.slips] == [(0, -1)]
+    assert abs(found.slips[0].line - 1501) <= NEAR
+
+
 @pytest.mark.parametrize("size", [504, 1009, 1010])
 def test_unrelated_lines_are_no_slip_at_any_size(size: int) -> None:
     """Sizes at which lines a fixed distance apart would be pairs again, or neighbours."""

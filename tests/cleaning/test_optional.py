@@ -32,6 +32,7 @@ SAMPLE: list[Row] = [
             "\u03a0\u03bf\u03b9\u03bf\u03c2 \u03b5\u03af\u03bd\u03b1\u03b9;",
             "",
         ),
+        ("question", "the parameter \u03b1 is equal to 1;", "der Parameter \u03b1 ist 1.", ""),
         ("question", "What is this?", "\u300c\u3053\u308c\u306f\u4f55\uff1f\u300d", ""),
         ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
         ("question", "Is it?...", "Ist es das?\u2026", ""),

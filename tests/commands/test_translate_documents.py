@@ -325,6 +325,29 @@ def test_a_folder_is_excluded_by_its_name_or_path(
     assert paths_in(tree.parent / "de") == [RECORD, "a.txt"]
 
 
+def test_a_pattern_with_a_slash_is_for_the_folder_that_is_named(
+    nmt: Run, skilled_run: Path, tree: Path
+) -> None:
+    output = tree.parent / "de"
+    translate(nmt, skilled_run, tree, "--output-dir", output, "--exclude", "*/*")
+    assert paths_in(output) == [RECORD, "a.txt"]
+
+
+def test_a_translation_of_another_command_is_translated_if_its_folder_is_named(
+    nmt: Run, skilled_run: Path, tree: Path
+) -> None:
+    translate(nmt, skilled_run, tree, "--output-dir", tree / "de")
+    (tree / "de" / "new.txt").write_text("sun\n")
+    result = nmt("translate", tree / "d*/a.txt", "--output-dir", "x", "--model", skilled_run)
+    assert result.code == 2
+    assert "but translations of an earlier command; name their folder" in result.err
+    given = [tree / "de", "--output-dir", tree / "fr"]
+    assert "3 files translated, 1 copied" in translate(nmt, skilled_run, *given).err
+    own = nmt("translate", *given, "--flags", tree / "de" / "a.txt", "--model", skilled_run)
+    assert own.code == 2
+    assert "is an input of this command" in own.err
+
+
 @pytest.mark.parametrize("given", ["docs", "docs/**/*.txt"])
 def test_a_folder_that_cannot_be_read_is_told(
     nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, given: str
@@ -342,9 +365,11 @@ def test_a_folder_that_cannot_be_read_is_told(
     assert result.code == 1
     assert "cannot read the folder docs/more: Permission denied" in result.err
     assert not Path("de").exists()
+    options = ["--output-dir", "de", "--exclude", "more"]
+    assert "1 file translated" in translate(nmt, skilled_run, given, *options).err
 
 
-def test_a_copy_keeps_its_mode_and_may_be_large(
+def test_a_copy_stays_executable_and_may_be_large(
     nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only files with a format must fit into the memory."""
@@ -352,11 +377,11 @@ def test_a_copy_keeps_its_mode_and_may_be_large(
     monkeypatch.setattr("nmt.formats.translate_files.COPIED_BYTES", 7)
     script = tree / "run"
     script.write_text("#!/bin/sh\n" + "echo sun\n" * 20)
-    script.chmod(0o755)
+    script.chmod(0o555)
     translate(nmt, skilled_run, tree, "--output-dir", tmp_path / "de")
     copy = tmp_path / "de" / "run"
     assert copy.read_bytes() == script.read_bytes()
-    assert copy.stat().st_mode == script.stat().st_mode
+    assert copy.stat().st_mode & 0o311 == 0o311  # executable, and writable for the next command
 
 
 def test_a_stdin_that_is_too_large_is_refused(

@@ -2,6 +2,7 @@
 
 import re
 
+from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import Encoding, decode
 from nmt.formats.html.reader import HtmlReader
@@ -9,10 +10,10 @@ from nmt.formats.nested import NestedDocument
 
 # The encoding that a page declares, near its begin.
 DECLARED_WITHIN_BYTES = 4096
-COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+COMMENT = re.compile(r"<!--(?:-?>|.*?(?:--!?>|\Z))", re.DOTALL)
 XML = re.compile(r"\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 META = re.compile(r"<meta\b((?:\"[^\"]*\"|'[^']*'|[^>\"'])*)>", re.IGNORECASE)
-ATTRIBUTE = re.compile(r"([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))")
+ATTRIBUTE = re.compile(r"(?<![\w-])([\w-]{1,40})\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s>\"']+))")
 ENCODING = re.compile(r"[\w.:-]+")  # {{ encoding }} of a template is none
 CHARSET = re.compile(r"\bcharset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
 WESTERN = {"ascii", "iso8859-1"}  # browsers read them as Windows' superset
@@ -31,10 +32,17 @@ def read(content: bytes, options: Options) -> Document:
 
 def decode_page(content: bytes) -> tuple[str, Encoding]:
     """Return the text of a page and its encoding: as it declares, or UTF-8."""
-    declared = declared_encoding(content[:DECLARED_WITHIN_BYTES].decode("latin-1"))
+    start = content[:DECLARED_WITHIN_BYTES].decode("latin-1")
+    declared = declared_encoding(start)
     if declared.lower().startswith(("utf-16", "utf-32")):
         declared = ""  # bytes in which this could be read are in neither
-    text, encoding = decode(content, declared)
+    try:
+        text, encoding = decode(content, declared)
+    except NmtError:
+        loose = CHARSET.search(start) if not declared else None
+        if loose is None:
+            raise
+        text, encoding = decode(content, loose[1])
     if encoding.name in WESTERN:
         try:
             return content.decode("cp1252"), Encoding("cp1252")

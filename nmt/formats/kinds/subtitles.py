@@ -123,8 +123,7 @@ class Subtitles:
         self._encoding = encoding
         self._is_vtt = is_vtt
         self._limits = limits
-        start = parts[0] if isinstance(parts[0], str) else parts[0].raw
-        found = LINE_BREAK.search(start)
+        found = LINE_BREAK.search(str(parts[0]))  # what is before the first text
         self._line_break = found[0] if found else "\n"  # that of the file
         self._groups: list[list[Place]] = []  # of each segment
         for number, cue in enumerate(self._cues):

@@ -24,14 +24,14 @@ class Sort(Enum):
     WORD = "word"
     NUMBER = "number"
     SIGN = "sign"  # of punctuation
-    SYMBOL = "symbol"  # of money, of mathematics and others, which change what is said
+    SYMBOL = "symbol"  # of money or mathematics, or %, #, @, § and °: it changes what is said
     MARK = "mark"
 
 
 # What a token costs that one text has and the other has not. A sign changes little.
 COSTS = {Sort.WORD: 4, Sort.NUMBER: 4, Sort.MARK: 4, Sort.SYMBOL: 4, Sort.SIGN: 1}
 CASE_COST = 1  # of a word with other capitals
-SYMBOLS = frozenset("%‰#@§")  # that Unicode counts as punctuation
+SYMBOLS = frozenset("%‰#@§°")  # beside those of money and mathematics
 WORD_COST = COSTS[Sort.WORD]
 
 
@@ -76,7 +76,7 @@ def sort_of(token: str) -> Sort:
         return Sort.NUMBER
     if token[0].isalnum() or len(token) > 1:
         return Sort.WORD
-    is_symbol = token in SYMBOLS or unicodedata.category(token)[0] == "S"
+    is_symbol = token in SYMBOLS or unicodedata.category(token) in {"Sc", "Sm"}
     return Sort.SYMBOL if is_symbol else Sort.SIGN
 
 

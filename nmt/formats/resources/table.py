@@ -16,8 +16,8 @@ from nmt.formats.wrapping import LINE_BREAK
 
 SYNTAX = frozenset({"brace", "tags"})
 LONGEST_NAMES = 200  # characters in a message
-QUOTED = re.compile(r'"[^"]*+"')  # may have line breaks
-FIRST_LINE = re.compile(r'(?:[^\S\r\n]*[\r\n])*((?:"[^"]*+"|[^"\r\n])*+)')  # that is not blank
+QUOTED = re.compile(r'(?<![^,;\t\r\n])"[^"]*+"')  # a cell, or its begin; may have line breaks
+FIRST_LINE = re.compile(rf"(?:[^\S\r\n]*[\r\n])*((?:{QUOTED.pattern}|[^\r\n])*+)")  # not blank
 SPACE = re.compile(r"[\t\r\n]+")
 
 

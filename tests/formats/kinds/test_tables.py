@@ -100,3 +100,8 @@ def test_a_table_without_columns_says_so() -> None:
 def test_a_header_may_have_line_breaks() -> None:
     content = b'"Product\nname, or so";"Text"\r\n"A dog";"A man is standing."\r\n'
     assert texts(csv_table.read(content, Options(columns=("Text",)))) == ["A man is standing."]
+
+
+def test_a_quotation_mark_within_a_cell_is_text() -> None:
+    content = b'Size 5";Text\n1;A dog\n'
+    assert texts(csv_table.read(content, Options(columns=("Text",)))) == ["A dog"]

@@ -64,6 +64,7 @@ def test_a_text_with_another_symbol_is_no_match(known: str, other: str) -> None:
     memory = Memory([unit(known, "x 5 10 50")], 0.9)
     assert found(memory, other) is None
     assert found(memory, known.replace(".", "!")) is not None
+    assert found(memory, known.replace(".", "™.")) is not None
 
 
 def test_a_number_that_cannot_be_replaced_is_no_match() -> None:
