@@ -111,12 +111,12 @@ def decode_lines(
         on_bad: receives a line that is not UTF-8 or too long; if it returns, the line is blank.
         first: number of the first line.
     """
-    wide = False  # UTF-16
+    in_utf_16 = False
     for number, line in enumerate(lines, start=first):
         text = ""
-        wide = wide or (number == 1 and line is not None and is_utf_16(line))
-        if line is None or wide:
-            on_bad(number, bad_line(name, number, line, wide=wide))
+        in_utf_16 = in_utf_16 or (number == 1 and line is not None and is_utf_16(line))
+        if line is None or in_utf_16:
+            on_bad(number, bad_line(name, number, line, in_utf_16=in_utf_16))
         else:
             try:
                 text = line.decode("utf-8")
@@ -132,17 +132,19 @@ def is_utf_16(line: bytes) -> bool:
     return line.startswith(UTF_16_MARKS) or UTF_16.fullmatch(line) is not None
 
 
-def bad_line(name: str, number: int, line: Line, byte: int = 0, *, wide: bool = False) -> NmtError:
+def bad_line(
+    name: str, number: int, line: Line, byte: int = 0, *, in_utf_16: bool = False
+) -> NmtError:
     """Return the error for a line that is too long, or not UTF-8 from a byte on.
 
-    wide: the file is in UTF-16.
+    in_utf_16: the file is in UTF-16.
     """
     place = f"{name}, line {number}"
     if line is None:
         return NmtError(
             f"{place}: longer than {MAX_LINE_BYTES / 1e6:g} MB; write one segment on each line"
         )
-    if wide:
+    if in_utf_16:
         return NmtError(
             f"{place}: not UTF-8: looks like UTF-16; convert with `iconv -f UTF-16 -t UTF-8`"
         )

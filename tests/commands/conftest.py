@@ -124,3 +124,24 @@ def mono(tmp_path: Path) -> Path:
     content = "".join(f"{line}\n" for line in lines).encode()
     path.write_bytes(content + b"\xff\xfe sun\n")
     return path
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder with prose in two folders, a picture, and hidden files."""
+    folder = tmp_path / "docs"
+    (folder / "more").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
+    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
+    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
+    (folder / ".git" / "config").write_text("sun")
+    (folder / ".hidden.txt").write_text("sun")
+    return folder
+
+
+def paths_in(folder: Path) -> list[str]:
+    """Return the paths of all files in a folder, sorted."""
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )

@@ -260,3 +260,16 @@ def test_a_model_file_needs_nothing_else(nmt: Run, skilled_run: Path, tmp_path: 
     assert metadata["format"] == "nmt-transformer"
     assert metadata["format_version"] == str(FORMAT_VERSION)
     assert json.loads(metadata["updates"])
+
+
+@pytest.mark.parametrize("command", ["score", "rerank"])
+def test_scoring_takes_no_settings_of_the_search(
+    nmt: Run, skilled_run: Path, tmp_path: Path, command: str
+) -> None:
+    """They would have no effect: the translations are given."""
+    source = tmp_path / "in"
+    source.write_text("a\n")
+    given = [source, source] if command == "score" else [source, "--source", source]
+    result = nmt(command, *given, "--model", skilled_run, "--set", "decode.beam_size=2")
+    assert (result.code, result.out) == (2, "")
+    assert "decode.beam_size has no effect here" in result.err.splitlines()[-1]

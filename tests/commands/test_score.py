@@ -307,19 +307,3 @@ def test_arguments_that_contradict_each_other(
     result = nmt("score", *options)
     assert (result.code, result.out) == (2, "")
     assert message in result.err.splitlines()[-1]
-
-
-@pytest.mark.parametrize("command", ["score", "rerank"])
-def test_settings_of_the_search_are_neither_listed_nor_taken(
-    nmt: Run, skilled_run: Path, tmp_path: Path, command: str
-) -> None:
-    """They would have no effect: the translations are given."""
-    text = nmt(command, "--help").out
-    assert "decode.precision" in text
-    assert "decode.beam_size" not in text
-    source = tmp_path / "in"
-    source.write_text("a\n")
-    given = [source, source] if command == "score" else [source, "--source", source]
-    result = nmt(command, *given, "--model", skilled_run, "--set", "decode.beam_size=2")
-    assert (result.code, result.out) == (2, "")
-    assert "decode.beam_size has no effect here" in result.err.splitlines()[-1]

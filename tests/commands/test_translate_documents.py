@@ -1,6 +1,5 @@
 """`nmt translate` of files with a format: one, several, folders; interrupted, edited, damaged."""
 
-import errno
 import json
 import os
 import random
@@ -11,30 +10,10 @@ from pathlib import Path
 import pytest
 
 from nmt.formats.files import RECORD
-from tests.commands.conftest import give_stdin, leftovers, translate
+from tests.commands.conftest import give_stdin, leftovers, paths_in, translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import WORDS, Run
 from tests.waiting import wait_until
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """Return a folder with prose in two folders, a picture, and hidden files."""
-    folder = tmp_path / "docs"
-    (folder / "more").mkdir(parents=True)
-    (folder / ".git").mkdir()
-    (folder / "a.txt").write_text("sun moon\nstar\n\nrain 12\n")
-    (folder / "more" / "b.txt").write_text("\n\n  snow wind\n")
-    (folder / "more" / "picture.png").write_bytes(b"\x89PNG\r\n")
-    (folder / ".git" / "config").write_text("sun")
-    (folder / ".hidden.txt").write_text("sun")
-    return folder
-
-
-def paths_in(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
 
 
 def test_a_file_goes_to_stdout_or_to_a_file(
@@ -288,85 +267,6 @@ def test_a_killed_command_continues_to_the_same_files(
     assert {name: (output / name).stat().st_mtime_ns for name in done} == times
     for path in folder.iterdir():
         assert (output / path.name).read_bytes() == (whole / path.name).read_bytes()
-
-
-@pytest.mark.parametrize("name", ["a.txt", "more/picture.png", RECORD])
-@pytest.mark.parametrize("option", ["--flags", "--write-memory"])
-def test_no_further_output_is_a_file_of_the_folder(
-    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, option: str, name: str
-) -> None:
-    output = tmp_path / "de"
-    given = [tree, "--output-dir", output, option, output / name]
-    result = nmt("translate", *given, "--model", skilled_run)
-    assert result.code == 2
-    assert f"{option} {output / name} is written for --output-dir" in result.err
-    assert not output.exists()
-
-
-def test_own_files_are_no_sources(nmt: Run, skilled_run: Path, tree: Path) -> None:
-    """Neither the file of flags, nor what was translated into another folder of the tree."""
-    for _ in range(2):
-        options = ["--output-dir", tree / "out" / "de", "--flags", tree / "flags.jsonl"]
-        translate(nmt, skilled_run, tree, *options)
-    before = paths_in(tree / "out" / "de")
-    assert before == [RECORD, "a.txt", "more/b.txt", "more/picture.png"]
-    options = ["--output-dir", tree / "out" / "at", "--flags", tree / "flags.jsonl"]
-    for given in (tree, tree / "**/*"):
-        translate(nmt, skilled_run, given, *options)
-        assert paths_in(tree / "out" / "at") == before
-
-
-@pytest.mark.parametrize("pattern", ["more", "more/", "./more", "docs/more/*", "docs/more"])
-def test_a_folder_is_excluded_by_its_name_or_path(
-    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
-) -> None:
-    monkeypatch.chdir(tree.parent)
-    translate(nmt, skilled_run, "docs", "--output-dir", "de", "--exclude", pattern)
-    assert paths_in(tree.parent / "de") == [RECORD, "a.txt"]
-
-
-def test_a_pattern_with_a_slash_is_for_the_folder_that_is_named(
-    nmt: Run, skilled_run: Path, tree: Path
-) -> None:
-    output = tree.parent / "de"
-    translate(nmt, skilled_run, tree, "--output-dir", output, "--exclude", "*/*")
-    assert paths_in(output) == [RECORD, "a.txt"]
-
-
-def test_a_translation_of_another_command_is_translated_if_its_folder_is_named(
-    nmt: Run, skilled_run: Path, tree: Path
-) -> None:
-    translate(nmt, skilled_run, tree, "--output-dir", tree / "de")
-    (tree / "de" / "new.txt").write_text("sun\n")
-    result = nmt("translate", tree / "d*/a.txt", "--output-dir", "x", "--model", skilled_run)
-    assert result.code == 2
-    assert "but translations of an earlier command; name their folder" in result.err
-    given = [tree / "de", "--output-dir", tree / "fr"]
-    assert "3 files translated, 1 copied" in translate(nmt, skilled_run, *given).err
-    own = nmt("translate", *given, "--flags", tree / "de" / "a.txt", "--model", skilled_run)
-    assert own.code == 2
-    assert "is an input of this command" in own.err
-
-
-@pytest.mark.parametrize("given", ["docs", "docs/**/*.txt"])
-def test_a_folder_that_cannot_be_read_is_told(
-    nmt: Run, skilled_run: Path, tree: Path, monkeypatch: pytest.MonkeyPatch, given: str
-) -> None:
-    scan = os.scandir
-
-    def refusing(path: str) -> object:
-        if Path(path).name == "more":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
-        return scan(path)
-
-    monkeypatch.chdir(tree.parent)
-    monkeypatch.setattr(os, "scandir", refusing)
-    result = nmt("translate", given, "--output-dir", "de", "--model", skilled_run)
-    assert result.code == 1
-    assert "cannot read the folder docs/more: Permission denied" in result.err
-    assert not Path("de").exists()
-    options = ["--output-dir", "de", "--exclude", "more"]
-    assert "1 file translated" in translate(nmt, skilled_run, given, *options).err
 
 
 def test_a_copy_stays_executable_and_may_be_large(
