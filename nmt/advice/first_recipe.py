@@ -132,6 +132,7 @@ def extended(base: Recipe, recipe: Recipe, settings: ChosenSettings) -> Recipe:
         train=own.train,
         dev=own.dev,
         test=own.test,
+        downloads=own.downloads,
     )
     changes = {each.name: each.value for each in settings.choices}
     return replace(with_settings(base, changes), name=recipe.name, data=data)
@@ -261,6 +262,10 @@ def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
 
     source, target = wish.languages
     train = "all pairs that are not in the dev and test sets" if is_divided else ""
+    # A model's own recipe may download its text, which this training does not use.
+    downloads = []
+    if wish.start and wish.start.recipe.data.downloads:
+        downloads.append(Choice("data.downloads", []))
     dev = "" if wish.dev else "held out; scored during training to choose the best model"
     test = "" if wish.test else "held out; no near duplicate of it is in the training text"
     return [
@@ -268,5 +273,6 @@ def data_choices(wish: Wish, *, is_divided: bool) -> list[Choice]:
         Choice("data.target_language", target),
         Choice("data.train", [entry("train", wish.text)], train),
         Choice("data.dev", [entry("dev", wish.dev)], dev),
+        *downloads,
         Choice(f"data.test.{toml_key(wish.name)}", entry("test", wish.test), test),
     ]

@@ -92,15 +92,17 @@ def sorted_header(header: bytes) -> bytes:
 def find_model(path: Path, option: str = "--model") -> Path:
     """Return the model file at a path: the path itself, or the model of a run folder.
 
-    option: with which a user names it. Raises NmtError if there is no file to read.
+    option: with which a user names it; "" if it is an argument. Raises NmtError if there is no file
+    to read.
     """
-    what, fix = "the model", f"name another with {option}"
+    what, fix = "the model", f"name another with {option}" if option else "name another"
     try:
         if stat.S_ISDIR(path.stat().st_mode):
             if is_present(path / MANIFEST):
+                engine = "add --engine ctranslate2 if it is for that program, or "
                 raise NmtError(
-                    f"{path} is an exported model; add --engine ctranslate2 if it is for that"
-                    " program, or name a model file or a run folder (--model)"
+                    f"{path} is an exported model; {engine if option else ''}name a model file or a"
+                    " run folder"
                 )
             path = RunFolder(path).translation_model()
     except (OSError, ValueError) as error:

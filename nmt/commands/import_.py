@@ -27,8 +27,8 @@ def command(path: Path, output: Path, languages: str) -> None:
     PATH is a folder in the layout of Hugging Face (config.json, model.safetensors or
     pytorch_model.bin, source.spm, target.spm, vocab.json), or in that of Marian (an .npz file,
     source.spm, target.spm, a vocabulary .vocab.yml). PATH may also be Marian's .npz file. No file
-    is executed. The new file gives the same logits. It can be used like any model: to translate,
-    score, explain, export or train.
+    is executed. The new file gives the logits that Hugging Face's transformers computes. It can be
+    used like any model: to translate, score, explain, export or train.
 
     A model with another architecture is refused; the message names the setting.
 

@@ -254,6 +254,6 @@ def diverged(models: int) -> NmtError:
             " leave out the one that diverged or train it again"
         )
     return NmtError(
-        "the model's outputs are not numbers: its training diverged; train it again with a lower"
-        " train.learning_rate_scale"
+        "the model's outputs are not numbers: its training diverged, or its file is damaged; train"
+        " it again with a lower train.learning_rate_scale, or name another model"
     )

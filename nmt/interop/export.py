@@ -7,14 +7,18 @@ each needs packages that only its users have.
 import importlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Protocol, cast
 
+import numpy
+
+from nmt.artifacts.model_file import find_model
 from nmt.artifacts.output_folder import check_output_folder, output_folder
 from nmt.artifacts.outputs import check_output, output_path
-from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.errors import UsageError
+from nmt.artifacts.trained_model import TrainedModel, load_model_file
+from nmt.config import Recipe, TextFiles
+from nmt.errors import NmtError, UsageError
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.interop.model_card import model_card
 
@@ -102,7 +106,9 @@ def export_model(
             output that cannot be written, and if a package is missing.
     """
     chosen = check_export(model, output, to, quantization)
-    loaded = load_model(model, "cpu")
+    loaded = load_model_file(find_model(model, ""), "cpu")
+    check_finite(loaded)
+    loaded = replace(loaded, recipe=without_folders(loaded.recipe))
     details = {"format": to, "quantization": quantization}
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
@@ -110,10 +116,49 @@ def export_model(
         output_path(output, COMMAND) if chosen.is_file else output_folder(output, COMMAND, details)
     )
     write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
-    card = model_card(loaded, to, licence)
+    card = model_card(loaded, to, licence, quantization)
     with open_output as partial:
         if chosen.is_file:
             write(loaded, partial, quantization, card)
         else:
             write(loaded, partial, quantization)
             (partial / CARD).write_text(card, encoding="utf-8", newline="\n")
+
+
+def check_finite(model: TrainedModel) -> None:
+    """Raise NmtError if a weight is NaN or infinite: quantised, it would be a plausible number."""
+    for name, weight in model.weights.items():
+        if not numpy.isfinite(weight).all():
+            raise NmtError(
+                f"{model.path} is not exported, because {name} has numbers that are not finite: its"
+                " training diverged, or the file is damaged; name another model"
+            )
+
+
+def without_folders(recipe: Recipe) -> Recipe:
+    """Return a recipe whose absolute names of files have lost their folders.
+
+    An exported model is published, so it must not name folders of its author's machine.
+    """
+
+    def file(name: str) -> str:
+        return PurePath(name).name if PurePath(name).is_absolute() else name
+
+    def text(files: TextFiles) -> TextFiles:
+        return replace(
+            files,
+            source=file(files.source),
+            target=file(files.target),
+            tsv=file(files.tsv),
+            labels=file(files.labels),
+            references=tuple(map(file, files.references)),
+        )
+
+    data = replace(
+        recipe.data,
+        train=tuple(map(text, recipe.data.train)),
+        dev=tuple(map(text, recipe.data.dev)),
+        test={name: text(each) for name, each in recipe.data.test.items()},
+    )
+    train = replace(recipe.train, init_from=file(recipe.train.init_from))
+    return replace(recipe, data=data, train=train)

@@ -114,8 +114,9 @@ def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     """Notify what an imported model needs from its user."""
     notify(
         f"decode.beam_size={recipe.decode.beam_size} and"
-        f" decode.length_penalty={recipe.decode.length_penalty:g} are the model's own; its length"
-        " penalty has the same exponent but another formula, so that outputs may differ in length"
+        f" decode.length_penalty={recipe.decode.length_penalty:g} are those of the model's files,"
+        " or defaults where these have none; the length penalty has the same exponent as the"
+        " model's but another formula, so that outputs may differ in length"
     )
     tokens = tokenizer.source.language_tokens
     if tokens:

@@ -89,6 +89,11 @@ def read_folder(file: Path) -> MarianModel:
     sharing = Sharing(SHARED in names, SOFTMAX not in names)
     vocabulary = read_vocabularies(folder, decoder)
     activation = found.get("transformer-ffn-activation", "swish")
+    if activation == "gelu":
+        raise NmtError(
+            f"{file}: transformer-ffn-activation=gelu is not supported, because Marian computes it"
+            " as x * sigmoid(1.702 x); nmt imports models of Marian with relu or swish"
+        )
     settings = ModelSettings(
         encoder_layers=positive(found, "enc-depth", file),
         decoder_layers=positive(found, "dec-depth", file),

@@ -4,6 +4,7 @@ Marian multiplies from the left, so its matrices are transposed here. Its names 
 Hugging Face.
 """
 
+import io
 import lzma
 import zipfile
 import zlib
@@ -24,6 +25,7 @@ from nmt.system.reading import check_regular
 
 SETTINGS = "special:model.yml"  # the array that holds the settings as text
 MOST_SETTINGS = 1_000_000  # bytes
+MOST_HEADER = 10_000  # bytes; that of a matrix has 128
 BYTES = ("int8", "uint8")  # the types of that array
 # What the packages raise for a damaged or an encrypted archive.
 UNREADABLE = (
@@ -175,7 +177,9 @@ def opened(file: Path) -> Iterator[tuple[Any, dict[str, tuple[tuple[int, ...], s
 
 def read_header(archive: zipfile.ZipFile, member: str) -> tuple[tuple[int, ...], str]:
     """Return the shape and the type of an array; raises ValueError if it is none."""
-    with archive.open(member) as stream:
+    with archive.open(member) as opened_member:
+        # numpy would read a header of any length that the file states.
+        stream = io.BytesIO(opened_member.read(MOST_HEADER))
         version = array_format.read_magic(stream)
         try:
             if version == (1, 0):

@@ -5,6 +5,7 @@ users stands in code spans, where it is no markup.
 """
 
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from nmt import __version__
 from nmt.artifacts.recognition import model_metadata
@@ -41,6 +42,7 @@ def model_card(
     model: TrainedModel,
     to: str,
     licence: str = "",
+    quantization: str = "",
     notify: Callable[[str], None] = note,
 ) -> str:
     """Return the text of a model card.
@@ -49,14 +51,16 @@ def model_card(
         model: the exported model.
         to: the format, a name in `USAGES`.
         licence: of the model, such as apache-2.0; "" is unknown.
+        quantization: of the exported weights; "" if they are those of the model file.
         notify: receives a note on each damaged file of the run, which is left out.
     """
     scores = known_scores(model.path, notify)
     usage = USAGES[to]
     parts = [
         front_matter(card_fields(model.recipe, usage, scores, licence)),
-        *introduction(model, usage),
+        *introduction(model, usage, quantization),
         f"## Use\n\n{usage.text}",
+        *order_part(model.recipe),
         *score_parts(scores),
         *corpus_parts(model.recipe),
         licence_part(licence),
@@ -106,17 +110,34 @@ def hub_results(recipe: Recipe, scores: KnownScores) -> list[Yaml]:
     ]
 
 
-def introduction(model: TrainedModel, usage: Usage) -> list[str]:
+def introduction(model: TrainedModel, usage: Usage, quantization: str) -> list[str]:
     """Return the heading and what the model is."""
     recipe = model.recipe
     source, target = code(recipe.data.source_language), code(recipe.data.target_language)
     made_by = model_metadata(model.path).get("nmt_version")
     made = f" The model was made with nmt {code(made_by)}." if made_by else ""
     number = count_parameters(recipe.model, len(model.tokenizer))
+    quantised = ""
+    if quantization:
+        quantised = (
+            f" Its weights are quantised to {code(quantization)}; the scores below, if any, are of"
+            " the weights before."
+        )
     return [
         f"# {code(recipe.name)}",
         f"A Transformer with {number:,} parameters that maps text in {source} to text in {target}."
-        f" This copy is for {usage.program}.{made} nmt {code(__version__)} exported it.",
+        f" This copy is for {usage.program}.{made} nmt {code(__version__)} exported it."
+        f"{quantised}",
+    ]
+
+
+def order_part(recipe: Recipe) -> list[str]:
+    """Return a paragraph on the order of the output's tokens, if it is not that of the text."""
+    if not recipe.model.is_right_to_left:
+        return []
+    return [
+        "The model writes each translation from its last token to its first. Reverse the tokens of"
+        " an output before you join them; `nmt translate` does so."
     ]
 
 
@@ -162,8 +183,11 @@ def corpus_parts(recipe: Recipe) -> list[str]:
     rows = [("training", code(each.title)) for each in recipe.data.train]
     rows += [("validation", code(each.title)) for each in recipe.data.dev]
     parts = ["## Text", table(("used for", "files"), rows)]
-    if recipe.data.downloads:
-        urls = [f"- {code(each.url)}" for each in recipe.data.downloads]
+    texts = (*recipe.data.train, *recipe.data.dev, *recipe.data.test.values())
+    names = {PurePosixPath(name) for each in texts for name in each.names}
+    # A recipe may inherit downloads that it does not use.
+    if used := [each for each in recipe.data.downloads if names & {*each.files}]:
+        urls = [f"- {code(each.url)}" for each in used]
         parts.append("\n".join(["The files come from:", "", *urls]))
     return parts
 

@@ -110,6 +110,9 @@ def unpickled(file: Path) -> Mapping[str, "Tensor"]:
     for name, each in found.items():
         if not each.is_floating_point() or each.layout != torch.strided:
             raise unsupported_type(file, name, str(each.dtype))
+        # A small file could describe a large tensor by one number that it repeats.
+        if each.untyped_storage().nbytes() < each.numel() * each.element_size():
+            raise DamagedError(f"{WEIGHTS} {file} are damaged: {name} is incomplete; {DOWNLOAD}")
     return found
 
 

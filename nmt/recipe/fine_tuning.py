@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.config import Recipe
+from nmt.errors import UsageError
 from nmt.recipe.choice import CHECKPOINTS, PATIENCE
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts, round_down
-from nmt.recipe.model_recipe import model_tables
+from nmt.recipe.model_recipe import ENDING, model_tables
 from nmt.recipe.tables import recipe_from_tables
 
 EPOCHS = 10  # at most; patience usually ends the training before
@@ -37,9 +38,15 @@ class TrainedModel:
 
 
 def read_trained(path: Path) -> TrainedModel:
-    """Return a model file with its recipe; raises NmtError if it is not a model."""
+    """Return a model file with its recipe.
+
+    Raises NmtError if it is not a model, UsageError if no recipe can extend it.
+    """
     origin = f"the recipe inside {path}"
-    return TrainedModel(path, recipe_from_tables(model_tables(path), path.stem, origin))
+    recipe = recipe_from_tables(model_tables(path), path.stem, origin)
+    if path.suffix != ENDING:  # by which a recipe that is extended is told from a model
+        raise UsageError(f"the name of the model {path} must end in {ENDING}; rename the file")
+    return TrainedModel(path, recipe)
 
 
 def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSettings:
@@ -54,8 +61,9 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
     width = model.recipe.model.d_model
     rate = RATE_TIMES_WIDTH / width
     scale = round(rate * math.sqrt(width * warmup), 4)
+    place = "" if model.path.is_absolute() else "; relative to the folder where nmt is run"
     choices = (
-        Choice("train.init_from", str(model.path), "weights and vocabulary to start from"),
+        Choice("train.init_from", str(model.path), "weights and vocabulary to start from" + place),
         Choice("train.precision", "auto", "bf16 if it is faster on this device"),
         Choice("train.batch_source_tokens", batch, "tokens per update"),
         Choice("train.batch_target_tokens", batch),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
+from datetime import date, time
 from typing import Any
 
 from nmt.config import Recipe, declared_settings
@@ -120,7 +121,7 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         check_name(name)
         value = parse_value(raw)
         is_text = isinstance(default_of(DECLARED[name]), str)
-        # nan and true are words, too.
-        is_word = is_text and isinstance(value, (bool, int, float)) and "#" not in raw
+        # nan, true and 2026-11-28 are words, too.
+        is_word = is_text and isinstance(value, (bool, int, float, date, time)) and "#" not in raw
         settings[name] = checked_value(name, raw if is_word else value)
     return settings

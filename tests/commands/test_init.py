@@ -294,6 +294,20 @@ def test_the_model_states_the_languages_that_the_files_do_not(
     assert (result.code, "the model translates" in result.err) == (0, True)
 
 
+def test_the_text_of_the_old_model_is_not_fetched_again(
+    nmt: Run, tmp_path: Path, tiny: Path, tiny_run: Path
+) -> None:
+    download = 'data.downloads=[{url="https://example.com/a", to="a"}]'
+    options = ["--max-updates", 1, "--run", "old", "--set", download]
+    assert nmt("train", tiny, *options, "--init-from", tiny_run).code == 0
+    source, target = write(tmp_path, text(60))
+    assert nmt("init", source, target, "--init-from", "old", "-o", "new.toml").code == 0
+    assert load_recipe("new.toml").data.downloads == ()
+    renamed = shutil.copy("old/model.safetensors", "old.bin")
+    result = nmt("init", source, target, "--init-from", renamed, "-o", "newer.toml")
+    assert (result.code, "must end in .safetensors" in result.err) == (2, True)
+
+
 def test_a_file_that_is_no_model_cannot_be_fine_tuned(nmt: Run, tmp_path: Path) -> None:
     source, target = write(tmp_path, text(60))
     result = nmt("init", source, target, "--init-from", source)

@@ -65,6 +65,64 @@ def test_a_folder_has_a_card_with_the_licence(nmt: Run, tiny_run: Path, tmp_path
     }
 
 
+@pytest.mark.parametrize("to", ["ctranslate2", "onnx"])
+def test_a_model_that_diverged_is_not_exported(
+    nmt: Run, tiny_run: Path, tmp_path: Path, to: str
+) -> None:
+    """Quantised, NaN would become a plausible number."""
+    content = read_model(tiny_run)
+    name = "encoder.0.feed_forward.inner.weight"
+    weights = {**content.weights, name: content.weights[name] * float("nan")}
+    model = tmp_path / "model.safetensors"
+    save_model(model, weights, content.tokenizer, content.recipe, content.updates)
+    result = nmt("export", model, tmp_path / "out", "--to", to)
+    assert (result.code, f"{name} has numbers that are not finite" in result.err) == (1, True)
+    assert [*tmp_path.iterdir()] == [model]
+
+
+def test_an_exported_model_names_no_folder_of_its_author(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    content = read_model(tiny_run)
+    text = {"source": str(tmp_path / "secret" / "a.en"), "target": "b.de"}
+    changes = {"data.train": [text], "data.dev": [text], "data.test": {"own": text}}
+    recipe = with_settings(content.recipe, {**changes, "train.init_from": str(tmp_path / "old")})
+    model, folder = tmp_path / "model.safetensors", tmp_path / "out"
+    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
+    options = ["--to", "ctranslate2", "--quantization", "int8"]
+    assert nmt("export", model, folder, *options).code == 0
+    card, found = ((folder / name).read_text() for name in ("README.md", "recipe.toml"))
+    assert "`a.en + b.de`" in card
+    assert "quantised to `int8`" in card
+    assert str(tmp_path) not in card + found
+
+
+def test_a_card_names_only_the_downloads_that_were_used(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    content = read_model(tiny_run)
+    used = content.recipe.data.train[0].source
+    downloads = [{"url": f"https://example.com/{each}", "to": each} for each in (used, "other.gz")]
+    recipe = with_settings(content.recipe, {"data.downloads": downloads})
+    model, folder = tmp_path / "model.safetensors", tmp_path / "out"
+    save_model(model, content.weights, content.tokenizer, recipe, content.updates)
+    assert nmt("export", model, folder, "--to", "onnx").code == 0
+    lines = (folder / "README.md").read_text().splitlines()
+    assert [each for each in lines if each.startswith("- `https")] == [
+        f"- `https://example.com/{used}`"
+    ]
+
+
+def test_the_message_names_no_option_that_the_command_lacks(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    assert nmt("export", tiny_run, folder, "--to", "ctranslate2").code == 0
+    for model in (folder, tmp_path / "none"):
+        result = nmt("export", model, tmp_path / "new", "--to", "onnx")
+        assert (result.code, "--model" in result.err, "--engine" in result.err) == (1, False, False)
+
+
 def test_a_refused_model_leaves_nothing(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     content = read_model(tiny_run)
     recipe = with_settings(content.recipe, {"model.target_order": "right_to_left"})

@@ -70,6 +70,8 @@ def text(name: str, content: str) -> Callable[[Path], None]:
     return change
 
 
+# NumPy would read as much as the header says that it has.
+LONG_HEADER = b"\x93NUMPY\x02\0" + (400_000_000).to_bytes(4, "little") + b" " * 20_000
 TEXT_HEADER = "{'descr': '|S1000000000', 'fortran_order': False, 'shape': (1,)}"
 MARIAN: dict[str, tuple[Callable[[Path], None], str]] = {
     "aliases in the vocabulary": (text(YAML, LISTS), "has an alias of YAML"),
@@ -80,6 +82,7 @@ MARIAN: dict[str, tuple[Callable[[Path], None], str]] = {
     "a text of a gigabyte": (member(SETTINGS, header(TEXT_HEADER)), "model.yml is not a text"),
     "a deep header": (member(SETTINGS, header("-" * 8000)), "has a header that is no header"),
     "an open header": (member(SETTINGS, header("(" * 80)), "has a header that is no header"),
+    "a long header": (member(SETTINGS, LONG_HEADER), "EOF: reading array header"),
     "encryption": (encrypted, "is encrypted"),
     "damaged compression": (damaged_compression, "damaged"),
 }
@@ -100,6 +103,15 @@ def test_a_vocabulary_size_without_end_costs_no_memory(copied: Path, nmt: Run) -
     path.write_text(json.dumps(json.loads(path.read_text()) | {"vocab_size": 10**12}))
     found = nmt("import", copied, "-o", "new.safetensors")
     assert (found.code, "need the ids 0 to 999,999,999,999" in found.err) == (1, True), found.err
+
+
+def test_one_number_is_no_large_tensor(copied: Path, nmt: Run) -> None:
+    """A pickle of some bytes can describe a tensor of gigabytes by repeating a number."""
+    (copied / "model.safetensors").unlink()
+    name = "model.shared.weight"
+    torch.save({name: torch.zeros(1).expand(10**6, 10**4)}, copied / "pytorch_model.bin")
+    found = nmt("import", copied, "-o", "new.safetensors")
+    assert (found.code, f"{name} is incomplete" in found.err) == (1, True), found.err
 
 
 def test_every_damage_of_a_pickle_is_one_sentence(copied: Path, nmt: Run) -> None:

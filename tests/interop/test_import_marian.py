@@ -39,6 +39,7 @@ MARIAN_REFUSALS = [
     ({"transformer-preprocess": "n"}, "transformer-preprocess='n' is not supported"),
     ({"transformer-decoder-autoreg": "average-attention"}, "autoreg='average-attention'"),
     ({"transformer-ffn-activation": "prelu"}, "transformer-ffn-activation='prelu'"),
+    ({"transformer-ffn-activation": "gelu"}, "transformer-ffn-activation=gelu is not"),
     ({"transformer-train-position-embeddings": True}, "position-embeddings=True"),
     ({"right-left": True}, "right-left=True is not supported"),
     ({"enc-depth": 3}, "'model.encoder.layers.2.fc1.bias' is missing"),

@@ -15,6 +15,7 @@ from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.interop.front_matter import Yaml, front_matter, licence_fields
 from nmt.interop.model_card import model_card
 from nmt.interop.usage import USAGES
+from nmt.recipe import with_settings
 from nmt.system.digest import sha256_of
 from tests.conftest import Run
 
@@ -80,6 +81,14 @@ def test_a_card_states_what_the_model_file_says(to: str, run: Path) -> None:
         assert text in card
     assert "is not known" in card
     assert "is not known" not in model_card(model, to, "mit")
+
+
+def test_a_card_says_that_the_output_is_reversed(run: Path) -> None:
+    model = load(run)
+    recipe = with_settings(model.recipe, {"model.target_order": "right_to_left"})
+    card = model_card(replace(model, recipe=recipe), "ctranslate2")
+    assert "Reverse the tokens of an output" in card
+    assert "Reverse the tokens" not in model_card(model, "ctranslate2")
 
 
 def test_scores_are_those_of_this_file(run: Path, nmt: Run, tiny_run: Path) -> None:

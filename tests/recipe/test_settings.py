@@ -39,10 +39,12 @@ def test_set_takes_toml_and_plain_words() -> None:
             'data.source_language="fr"',
             'data.test={ a = { tsv = "b" } }',
             "decode.target_token=nan",
+            "train.init_from=2026-11-28",
         ],
     )
     language = "nan"
     assert recipe.decode.target_token == language
+    assert recipe.train.init_from == "2026-11-28"
     assert recipe.train.compile is True
     assert recipe.model.dropout == 0.0
     assert isinstance(recipe.model.dropout, float)

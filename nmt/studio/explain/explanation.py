@@ -89,8 +89,8 @@ def explain(
     )
     if not found:
         raise NmtError(
-            f"{model.path}: the model's outputs are not numbers: its training diverged; train it"
-            " again with a lower train.learning_rate_scale"
+            f"{model.path}: the model's outputs are not numbers: its training diverged, or its file"
+            " is damaged; train it again with a lower train.learning_rate_scale, or name another"
         )
     best = found[0]
     in_order = best.backwards() if network.settings.is_right_to_left else best
