@@ -95,7 +95,8 @@ def known_languages(model: MarianModel, path: Path) -> tuple[str, str]:
 
     Raises UsageError if they do not.
     """
-    found = NAMED.search(path.resolve().name)
+    place = path.resolve()
+    found = NAMED.search(place.name if place.is_dir() else f"{place.parent.name}/{place.name}")
     source, target = found.groups() if found else model.languages
     if not is_language(source) or not is_language(target):
         raise UsageError(

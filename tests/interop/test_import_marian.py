@@ -62,3 +62,9 @@ def test_other_marian_models_are_refused(
     found = nmt("import", "marian", "-o", "new.safetensors", "--languages", "en-de")
     assert (found.code, reason in found.err) == (1, True), found.err
     assert not Path("new.safetensors").exists()
+
+
+def test_an_archive_has_the_languages_of_its_folder(copied: Path, nmt: Run) -> None:
+    file = write_npz(copied, Path("opus-mt-fi-sv"))
+    found = nmt("import", file, "-o", "new.safetensors")
+    assert (found.code, found.err.endswith(f"{file}, fi-sv\n")) == (0, True), found.err
