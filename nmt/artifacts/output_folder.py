@@ -43,7 +43,9 @@ def read_manifest(folder: Path) -> FolderManifest | None:
     return parse_json(read_text(path, "the list of files"), FolderManifest, str(path))
 
 
-def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
+def check_output_folder(
+    path: Path, command: str, option: str = "DIR", own: Path | None = None
+) -> None:
     """Raise UsageError unless a command may write a folder; call it before work starts.
 
     A new or an empty folder is allowed, and one that the same command wrote and nobody changed.
@@ -52,30 +54,37 @@ def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
         path: the folder to write; for a symbolic link, its target is checked.
         command: the name of the command that writes it, such as "export".
         option: how the user named the folder, for the message.
+        own: a temporary folder in it, which does not count.
     """
     try:
         is_new = not path.exists()
-        names = [] if is_new or not path.is_dir() else os.listdir(path)
+        names = set() if is_new or not path.is_dir() else {*os.listdir(path)}
     except (OSError, ValueError) as error:
         raise cannot_write(path, error, option) from error
     if not is_new and not path.is_dir():
         raise UsageError(f"{option} {path} is not a folder; name a new or an empty folder")
-    if names and (reason := why_folder_kept(path, command)):
+    if own:
+        names.discard(own.name)
+    if names and (reason := why_folder_kept(path, command, own)):
         raise UsageError(
             f"{option} {path} {reason}; name a new or an empty folder, or move it away"
         )
-    check_new(path, option)
+    check_new(path if is_new else path / MANIFEST, option)
 
 
-def why_folder_kept(folder: Path, command: str) -> str:
-    """Return why a command must not replace a folder that has files; "" if it may."""
+def why_folder_kept(folder: Path, command: str, own: Path | None) -> str:
+    """Return why a command must not replace a folder that has files; "" if it may.
+
+    own: see `check_output_folder`.
+    """
     try:
         manifest = read_manifest(folder)
     except DamagedError:
         return f"has a damaged {MANIFEST}"
     if manifest is None or manifest.written_by != command:
         return f"holds files that `nmt {command}` did not write"
-    found = {str(each.relative_to(folder)): each for each in files_in(folder)}
+    inside = [each.relative_to(folder) for each in files_in(folder)]
+    found = {str(each): folder / each for each in inside if not own or each.parts[0] != own.name}
     found.pop(MANIFEST)
     for name in sorted(found):
         if name not in manifest.files:
@@ -92,10 +101,10 @@ def files_in(folder: Path) -> list[Path]:
 
 @contextmanager
 def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator[Path]:
-    """Yield an empty temporary folder; when the block ends, it gets a manifest and replaces `path`.
+    """Yield an empty temporary folder; when the block ends, its files and a manifest are in `path`.
 
-    If the block raises, nothing is left, and an old folder stays. Equal files give an equal
-    manifest.
+    If the block raises, nothing is left, and an old folder stays as it is. The manifest comes last:
+    see `nmt.system.atomic.atomic_folder`. Equal files give an equal manifest.
 
     Args:
         path: a folder that `check_output_folder` allows.
@@ -105,14 +114,14 @@ def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator
     Raises:
         NmtError: if the folder cannot be written, or another program has changed it meanwhile.
     """
-    with atomic_folder(path, is_replaced=True) as partial:
+    with atomic_folder(path, is_replaced=True, last=MANIFEST) as partial:
         yield partial
         files = {str(each.relative_to(partial)): sha256_of(each) for each in files_in(partial)}
         manifest = FolderManifest(command, __version__, details, files)
         text = json_text(asdict(manifest), indent=1)
         (partial / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
         try:
-            check_output_folder(path, command)
+            check_output_folder(path, command, own=partial)
         except UsageError as error:
             raise NmtError(
                 f"{path} was changed by another program while `nmt {command}` ran, and is not"

@@ -2,15 +2,20 @@
 
 import fcntl
 import os
-import shutil
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import NmtError
+from nmt.system.atomic import remove, unfinished, writer_of
 
 LOCK = ".lock"  # the file of the lock; it stays when the lock is released
+# An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
+SHARD = re.compile(
+    r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
+)
 
 
 @contextmanager
@@ -78,20 +83,15 @@ def is_locked(folder: Path) -> bool:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove half-written files and folders whose process no longer runs."""
+    """Remove half-written files and folders of processes that no longer run, and nothing else."""
     for path in list(folder.rglob("*.partial")):
-        if not (path.name.startswith(".") or path.parent == folder / "prepared"):
-            continue  # a user's file, such as what `nmt translate --keep-partial` kept
-        process = path.name.split(".")[-2]  # .NAME.PROCESS.partial, by `nmt.system.atomic`
-        # This process has written nothing yet: its number is left from an earlier process.
-        reused = process == str(os.getpid())
-        if reused or not (process.isdecimal() and is_running(int(process))):
-            if path.is_dir() and not path.is_symlink():
-                if not process.isdecimal():
-                    continue  # a user's folder
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        writer = writer_of(path)
+        # An earlier process may have had the number of this one.
+        is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))
+        is_left = is_ended and Path(os.path.realpath(path)) not in unfinished
+        is_shard = path.parent == folder / "prepared" and SHARD.fullmatch(path.name)
+        if is_left or is_shard:
+            remove(path)
 
 
 def is_running(process: int) -> bool:

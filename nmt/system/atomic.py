@@ -2,16 +2,19 @@
 
 import errno
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from nmt.errors import NmtError
 
 LONGEST_NAME = 200  # bytes; a file system allows 255
+PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `partial_of` returns
 
 # The temporary files and folders of this process. A signal may come when one exists and the `with`
 # block that would remove it has not begun.
@@ -35,93 +38,138 @@ def atomic_path(path: Path) -> Iterator[Path]:
         return
     redirected = redirected_stream(path)
     final = Path(os.path.realpath(path))
-    partial = partial_of(final)
-    unfinished.add(partial)
     try:
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        final.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()  # fails now, not after hours of work, if the folder cannot be written
-        yield partial
-        if redirected is not None:
-            write_through(redirected, partial)
-            return
-        sync_file(partial)
-        partial.replace(final)
-        sync_folder(final.parent)
+        with temporary(final) as partial:
+            partial.touch()  # fails now, not after hours of work, if the folder cannot be written
+            yield partial
+            if redirected is not None:
+                write_through(redirected, partial)
+                return
+            sync_file(partial)
+            partial.replace(final)
+            sync_folder(final.parent)
     except OSError as error:
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = f"{final.parent} is not a folder" if in_the_way else error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        unfinished.discard(partial)
 
 
 @contextmanager
-def atomic_folder(path: Path, *, is_replaced: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed to `path` when the block ends without an exception.
+def atomic_folder(path: Path, *, is_replaced: bool = False, last: str = "") -> Iterator[Path]:
+    """Yield a temporary folder whose content is that of `path` when the block ends without error.
 
-    If the block raises, nothing is left, and an old folder stays. A symbolic link is followed.
+    A new folder appears whole, by one rename. An existing folder may be a mount point, or the
+    current folder of a shell: it stays, and the content is moved into it. If the block or a move
+    raises, also because of a signal, the folder is as it was before. Only a process that is killed
+    between two moves can leave some of the files, and never the last one without the others. A
+    symbolic link is followed.
 
     Args:
         path: a folder that is new or empty.
-        is_replaced: the folder may have files; it is removed when the new one is complete. Readers
-            find no folder for an instant between two renames.
+        is_replaced: the folder may have files; they are removed when the new ones are complete.
+        last: the file that readers take for the sign of a complete folder; it is removed first and
+            moved last.
 
     Raises:
         NmtError: if the folder cannot be written.
     """
     final = Path(os.path.realpath(path))
-    partial = partial_of(final)
-    made = [each for each in final.parents if not each.exists()]
-    unfinished.add(partial)
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        for each in partial.rglob("*"):
-            if each.is_file():
-                sync_file(each)
-        if is_replaced and final.exists():
-            replace_folder(partial, final)
-        else:
-            partial.rename(final)
-        made.clear()
-        sync_folder(final.parent)
+        is_new = not final.exists()
+        with temporary(final if is_new else final / final.name) as partial:
+            partial.mkdir()
+            yield partial
+            for each in partial.rglob("*"):
+                if each.is_file():
+                    sync_file(each)
+            if is_new:
+                partial.rename(final)
+            else:
+                move_content(partial, final, last, is_replaced=is_replaced)
+            sync_folder(final.parent if is_new else final)
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def temporary(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside a path, in a folder that is made if it is missing.
+
+    At the end, what is at the temporary path is removed, and so are folders that were made and are
+    empty. Raises OSError if a folder cannot be made.
+    """
+    partial = partial_of(path)
+    missing = [each for each in path.parents if not each.exists()]
+    unfinished.add(partial)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove(partial)
         unfinished.discard(partial)
-        with suppress(OSError):
-            for each in made:
+        with suppress(OSError):  # a folder is not empty
+            for each in missing:
                 each.rmdir()
 
 
 def remove_unfinished() -> None:
     """Remove the temporary files and folders that this process has not finished."""
     for partial in list(unfinished):  # another thread may add one
-        with suppress(OSError):
-            shutil.rmtree(partial) if partial.is_dir() else partial.unlink(missing_ok=True)
+        remove(partial)
 
 
-def replace_folder(new: Path, old: Path) -> None:
-    """Rename a folder to the name of another and remove that one; it stays if this fails."""
+def remove(path: Path) -> None:
+    """Remove a temporary file or folder, if it is there and this is possible."""
+    with suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> None:
+    """Move the content of `new`, a folder in `folder`, to `folder`, and remove what was there.
+
+    last: see `atomic_folder`. If a move fails, those before it are undone. Raises OSError if a move
+    fails, or if there is something that must not be replaced.
+    """
+    old = sorted(set(folder.iterdir()) - {new}, key=lambda each: each.name != last)
+    if old and not is_replaced:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
     aside = new.with_suffix(".old")
-    old.rename(aside)
+    aside.mkdir()
+    moves = [(each, aside / each.name) for each in old]
+    added = sorted(new.iterdir(), key=lambda each: each.name == last)
+    moves += [(each, folder / each.name) for each in added]
+    begun: list[tuple[Path, Path]] = []
     try:
-        new.rename(old)
+        for source, target in moves:
+            begun.append((source, target))
+            source.rename(target)
     except BaseException:
-        aside.rename(old)
+        for source, target in reversed(begun):
+            with suppress(FileNotFoundError):  # the last one has not been moved
+                target.rename(source)
+        aside.rmdir()
         raise
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def partial_of(path: Path) -> Path:
-    """Return the temporary name of a file: its own, or the end of a very long one."""
+    """Return a new temporary name for a file: its own, or the end of a very long one.
+
+    It is random: processes in two containers may have the same number.
+    """
     name = os.fsdecode(os.fsencode(path.name)[-LONGEST_NAME:])
-    return path.with_name(f".{name}.{os.getpid()}.partial")
+    return path.with_name(f".{name}.{os.getpid()}.{token_hex(4)}.partial")
+
+
+def writer_of(path: Path) -> int | None:
+    """Return the process that a temporary name is of; None for another name."""
+    found = PARTIAL.fullmatch(path.name)
+    return int(found[1]) if found else None
 
 
 def redirected_stream(path: Path) -> IO[str] | None:

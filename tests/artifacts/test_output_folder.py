@@ -65,6 +65,70 @@ def test_an_empty_folder_and_a_link_are_written(tmp_path: Path) -> None:
     assert (empty / "model").read_text() == "new"
 
 
+@pytest.mark.parametrize("old", ["", "old"])
+def test_an_existing_folder_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str
+) -> None:
+    """It may be a mount point, or the current folder of a shell; nothing is written beside it."""
+    path = tmp_path / "out"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    if old:
+        write(path, old)
+    before = path.stat().st_ino
+    with output_folder(Path(), "export", {}) as partial:
+        (partial / "model").write_text("new")
+        assert os.listdir(tmp_path) == ["out"]
+    assert path.stat().st_ino == before
+    assert set(os.listdir()) == {"model", MANIFEST}
+    assert refusal(path) == ""
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_a_process_of_the_same_number_writes_stays(tmp_path: Path, exists: bool) -> None:
+    """In a container, each process may have the same number."""
+    path = tmp_path / "out"
+    if exists:
+        path.mkdir()
+    other = tmp_path / f".out.{os.getpid()}.partial"
+    other.mkdir()
+    (other / "model").write_text("half")
+    write(path, "new")
+    assert (path / "model").read_text() == "new"
+    assert (other / "model").read_text() == "half"
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+@pytest.mark.parametrize("number", range(6))
+def test_an_interrupted_replacement_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_moved: bool
+) -> None:
+    """There are three moves out of the folder and three into it."""
+    path = tmp_path / "out"
+    write(path, "old")
+    before = content(path)
+    rename = Path.rename
+    targets: list[Path] = []
+
+    def interrupted(source: Path, target: Path) -> Path:
+        assert not (path / MANIFEST).exists() or len({*os.listdir(path)} & before_names) == 3
+        targets.append(target)
+        if len(targets) != number + 1 or is_moved:
+            rename(source, target)
+        if len(targets) == number + 1:
+            raise KeyboardInterrupt
+        return target
+
+    before_names = {*os.listdir(path)}
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, "new")
+    monkeypatch.undo()
+    assert content(path) == before
+    assert {*os.listdir(path)} == before_names
+    assert refusal(path) == ""
+
+
 def change(path: Path) -> None:
     (path / "sub" / "file").write_text("mine")
 

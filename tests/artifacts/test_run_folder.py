@@ -10,6 +10,7 @@ from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.artifacts.run_lock import is_locked
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import load_recipe, to_toml
+from nmt.system.atomic import atomic_path
 
 
 def touch(path: Path, seconds: int) -> None:
@@ -89,14 +90,26 @@ def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:
 
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    left = run.path / ".ct2.999999999.partial"
+    left = run.path / ".ct2.999999999.0123abcd.partial"
     left.mkdir(parents=True)
     (left / "model.bin").touch()
-    (run.path / ".model.safetensors.999999999.partial").touch()
-    mine = run.path / ".old.partial"
-    mine.mkdir()
+    (run.path / ".model.safetensors.999999999.0123abcd.partial").touch()
     with run.lock():
-        assert {each.name for each in run.path.iterdir()} == {".lock", ".old.partial"}
+        assert {each.name for each in run.path.iterdir()} == {".lock"}
+
+
+def test_hidden_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(Path("run"))
+    names = (".notes.partial", ".notes.999999999.partial", ".0123abcd.partial", "notes.partial")
+    mine = [folder / name for folder in (run.path, run.prepared) for name in names]
+    mine += [run.prepared / "train.partial", run.prepared / "train-0.txt.partial"]
+    for path in mine:
+        touch(path, 1)
+    (run.path / ".old.partial").mkdir()
+    with atomic_path(run.path / "last3.safetensors") as partial, run.lock():
+        assert partial.exists()  # of another thread
+    assert all(path.exists() for path in (*mine, run.path / ".old.partial"))
 
 
 def test_the_data_folder_is_remembered_as_an_absolute_path(

@@ -47,6 +47,18 @@ def test_what_is_in_the_way_stays(nmt: Run, tiny_run: Path, tmp_path: Path) -> N
     assert [each.name for each in folder.iterdir()] == ["notes"]
 
 
+def test_the_current_folder_is_filled(
+    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        assert nmt("export", tiny_run, ".", "--to", "ctranslate2").code == 0
+        assert {"model.bin", MANIFEST} < {each.name for each in Path().iterdir()}
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_missing_model_leaves_nothing(nmt: Run, tmp_path: Path) -> None:
     result = nmt("export", tmp_path / "none", tmp_path / "out", "--to", "ctranslate2")
     assert result.code == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.system.atomic import atomic_path, write_bytes, write_text
+from nmt.system.atomic import atomic_folder, atomic_path, write_bytes, write_text
 
 
 def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
@@ -74,6 +74,32 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_is_no_longer_empty_stays(tmp_path: Path) -> None:
+    """Another program writes into it meanwhile."""
+    path = tmp_path / "sets"
+    path.mkdir()
+
+    def write_both() -> None:
+        with atomic_folder(path) as partial:
+            (partial / "train.en").write_text("new")
+            (path / "notes").write_text("mine")
+
+    with pytest.raises(NmtError, match=f"cannot write {path}: Directory not empty"):
+        write_both()
+    assert os.listdir(path) == ["notes"]
+
+
+def test_a_folder_that_cannot_be_written_leaves_no_folder(tmp_path: Path) -> None:
+    def fail() -> None:
+        with atomic_folder(tmp_path / "new" / "sets") as partial:
+            (partial / "train.en").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NmtError, match=f"cannot write .*: {tmp_path / 'file'} is not a folder"):
@@ -98,4 +124,4 @@ def test_a_signal_leaves_no_partial_file(tmp_path: Path, number: signal.Signals)
             _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert b"Traceback" not in errors
-    assert list(data.iterdir()) == []
+    assert not data.exists()

@@ -114,15 +114,17 @@ def test_a_damaged_average_is_written_again(nmt: Run, tiny: Path) -> None:
 
 def test_partial_files_of_killed_processes_are_removed(nmt: Run, tiny: Path) -> None:
     """The files of another running process stay; this process has written no file yet."""
-    left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.partial")
+    left = Path("runs/tiny/checkpoints/.update-00000003.safetensors.999999999.0123abcd.partial")
     half = Path("runs/tiny/prepared/train-0.ids.partial")
-    former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.partial")
-    living = Path(f"runs/tiny/.last3.safetensors.{os.getppid()}.partial")
-    for path in (left, half, former, living, Path("runs/tiny/.lock")):
+    part = Path("runs/tiny/prepared/train-0-012.json.m0123abcd.partial")
+    former = Path(f"runs/tiny/.last3.safetensors.{os.getpid()}.0123abcd.partial")
+    living = Path(f"runs/tiny/.last3.safetensors.{os.getppid()}.0123abcd.partial")
+    for path in (left, half, part, former, living, Path("runs/tiny/.lock")):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     assert nmt("train", tiny, "--max-updates", 4).code == 0
-    assert [path.exists() for path in (left, half, former, living)] == [False] * 3 + [True]
+    assert [path.exists() for path in (left, half, part, former)] == [False] * 4
+    assert living.exists()
 
 
 def test_divergence_is_an_error_with_the_lines_of_the_batch(
