@@ -10,7 +10,7 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.model_recipe import ENDING, model_tables
-from nmt.recipe.rules import check_recipe, check_together
+from nmt.recipe.rules import check_downloads, check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml
@@ -54,6 +54,7 @@ def read_recipe(name: str | Path, settings: Mapping[str, Any] | None = None) -> 
     recipe = recipe_from_tables(read_tables(path), recipe_name(path), str(path))
     if settings is not None:
         recipe = with_settings(recipe, settings)
+    check_downloads(recipe)  # not those of a run or a model, which need no download
     check_together(recipe)
     return recipe
 

@@ -10,6 +10,7 @@ from nmt.recipe.tables import check_recipe_name
 from nmt.setting import UNWRITABLE
 
 MOST_PARAMETERS = 10**11
+SHA256 = re.compile("[0-9A-Fa-f]{64}")
 TAG = re.compile(rf"<[^\s<>{UNWRITABLE}]{{1,40}}>")
 BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -73,6 +74,17 @@ def check_together(recipe: Recipe) -> None:
     check_training(recipe)
     check_guided_alignment(recipe)
     check_tags(recipe)
+
+
+def check_downloads(recipe: Recipe) -> None:
+    """Raise NmtError for a download whose SHA-256 can be that of no file."""
+    for each in recipe.data.downloads:
+        if each.sha256 and not SHA256.fullmatch(each.sha256):
+            raise NmtError(
+                f"recipe {recipe.name}: data.downloads.sha256 of {shown(each.to)} is"
+                f" {shown(each.sha256)} but must have 64 hexadecimal digits; correct it, or leave"
+                " it out"
+            )
 
 
 def check_training(recipe: Recipe) -> None:

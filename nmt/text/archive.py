@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 from nmt.system.atomic import atomic_path
 from nmt.system.reading import check_file, is_present
 from nmt.text.corpus import READ_ERRORS
@@ -23,7 +23,13 @@ def unpack(archive: Path, members: Sequence[str]) -> None:
     try:
         with tarfile.open(archive) as tar:
             for name in members:
-                content = tar.extractfile(name)
+                member = tar.getmember(name)
+                if member.issym() or member.islnk():  # it may lead to itself, or nowhere
+                    raise NmtError(
+                        f"{archive}: its member {name} is a link to {shown(member.linkname)}; name"
+                        " a file instead in `unpack` in the recipe"
+                    )
+                content = tar.extractfile(member)
                 if content is None:
                     raise NmtError(f"{archive}: its member {name} is not a file")
                 write_member(archive.parent / name, blocks(content, archive), archive)

@@ -4,12 +4,13 @@ If the recipe does not state a file's hash, the hash of the first download is re
 `SHA256SUMS` in the data folder, and later downloads are checked against it.
 """
 
+import fcntl
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from nmt.config import Download
 from nmt.errors import NmtError
-from nmt.system.atomic import write_text
 from nmt.system.digest import sha256_of
 from nmt.system.log import Notify
 from nmt.system.reading import check_file, is_present, read_text
@@ -56,11 +57,15 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path of a name in a folder; raises NmtError if it is outside the folder."""
-    parts = PurePosixPath(name)
-    if not name or name == PINS or parts.is_absolute() or ".." in parts.parts:
+    """Return the path of a name in a folder; raises NmtError if it is outside, or `SHA256SUMS`."""
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
         raise NmtError(f"data.downloads: '{name}' is not a name below the data folder")
-    return folder / parts
+    if path.parts[0].casefold() == PINS.casefold():  # some file systems ignore case
+        raise NmtError(
+            f"data.downloads: '{name}' is the file of recorded SHA-256 values; choose another name"
+        )
+    return folder / path
 
 
 def read_pins(folder: Path) -> dict[str, str]:
@@ -72,11 +77,22 @@ def read_pins(folder: Path) -> dict[str, str]:
 
 
 def add_pin(folder: Path, name: str, sha256: str) -> None:
-    """Record the hash of a download; the other lines stay as they are."""
+    """Record the hash of a download, also while other processes do so; the other lines stay.
+
+    Raises NmtError if the file cannot be read or written.
+    """
     path = folder / PINS
-    text = read_text(path, "the file") if is_present(path) else ""
-    lines = [*text.splitlines(), f"{sha256}  {name}"]
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    try:
+        # The file is appended to: a lock on it would be lost if a new file took its place.
+        with path.open("a", encoding="utf-8", newline="\n") as stream:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            text = read_text(path, "the file")
+            start = "\n" if text and not text.endswith("\n") else ""
+            if read_pins(folder).get(name) != sha256:  # another process has recorded it
+                stream.write(f"{start}{sha256}  {name}\n")
+    except OSError as error:
+        raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_local(path: Path, sha256: str, fix: str) -> None:

@@ -2,10 +2,12 @@
 
 import gzip
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from nmt.text.fetch import add_pin, read_pins
 from tests.commands.downloads import Case, Server, sha256
 from tests.conftest import Run
 
@@ -127,6 +129,16 @@ def test_other_lines_of_the_recorded_hashes_are_kept(case: Case, server: Server)
     assert "not the file that was expected" in case.fetch(f"{server.address}/a", to="a").err
 
 
+def test_hashes_recorded_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    """A lock of one thread keeps out the others as it does other processes."""
+    hashes = {f"file {number}": sha256(bytes([number])) for number in range(100)}
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(2):  # the second time, all are there
+            list(pool.map(add_pin, [tmp_path] * len(hashes), hashes, hashes.values()))
+    assert read_pins(tmp_path) == hashes
+    assert (tmp_path / "SHA256SUMS").read_text().count("\n") == len(hashes)
+
+
 def test_an_unknown_hash_is_printed_recorded_and_checked_the_next_time(
     case: Case, server: Server
 ) -> None:
@@ -173,7 +185,22 @@ def test_a_file_missing_on_the_server_is_named(case: Case, server: Server) -> No
     assert (result.code, result.out) == (1, "")
     assert result.err.startswith(f"nmt: cannot download {server.address}/none: 404 ")
     assert result.err.count("\n") == 1
-    assert case.files() == set()
+    assert not case.data.exists()  # nor are the folders left that were made for it
+    case.data.mkdir()
+    assert case.fetch(f"{server.address}/none").code == 1
+    assert list(case.data.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["D79C", "g" * 64, "a" * 65, f" {'a' * 64}"])
+def test_a_hash_that_no_file_has_is_refused_before_the_download(
+    case: Case, server: Server, digest: str
+) -> None:
+    server.served["/x"] = b"hello\n"
+    result = case.fetch(f"{server.address}/x", sha256=digest)
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert f"data.downloads.sha256 of 'sub/x.txt' is {digest[:20]!r}"[:-1] in result.err
+    assert "must have 64 hexadecimal digits; correct it" in result.err
+    assert server.requests == []
 
 
 def test_without_a_network_the_message_says_where_to_put_the_file(
@@ -197,13 +224,26 @@ def test_only_http_addresses_are_accepted(case: Case, url: str) -> None:
 
 
 # The absolute name is never created.
-@pytest.mark.parametrize("to", ["", "../x", "a/../../x", "/tmp/x"])  # noqa: S108 (never written)
+@pytest.mark.parametrize("to", ["", ".", "../x", "a/../../x", "/tmp/x"])  # noqa: S108 (never written)
 def test_names_outside_the_data_folder_are_refused(case: Case, server: Server, to: str) -> None:
     server.served["/x"] = b"hello\n"
     result = case.fetch(f"{server.address}/x", to=to)
     assert result.code == 1
     assert f"'{to}' is not a name below the data folder" in result.err
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    "name", ["SHA256SUMS", "./SHA256SUMS", "sha256sums", "SHA256SUMS/x", ".//SHA256sums/."]
+)
+def test_a_recipe_cannot_bring_the_recorded_hashes(case: Case, server: Server, name: str) -> None:
+    server.served["/x"] = f"{sha256(b'x')}  a.txt\n".encode()
+    for options in ({"to": name}, {"to": "x.tar", "unpack": ["a", name]}):
+        result = case.fetch(f"{server.address}/x", **options)
+        assert (result.code, result.err.count("\n")) == (1, 1)
+        assert f"'{name}' is the file of recorded SHA-256 values; choose another" in result.err
+    assert server.requests == []
+    assert case.files() == set()
 
 
 def test_a_recipe_without_downloads_names_missing_files(nmt: Run, tiny: Path) -> None:

@@ -8,6 +8,13 @@ import pytest
 
 from tests.commands.downloads import Case, Server
 
+LINKS = (
+    ("outside", tarfile.SYMTYPE, "../../outside"),
+    ("itself", tarfile.SYMTYPE, "itself"),
+    ("lost", tarfile.SYMTYPE, "none"),
+    ("second", tarfile.LNKTYPE, "a"),
+)
+
 
 def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
     packed = io.BytesIO()
@@ -20,9 +27,10 @@ def tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
         folder = tarfile.TarInfo("folder")
         folder.type = tarfile.DIRTYPE
         archive.addfile(folder)
-        link = tarfile.TarInfo("link")
-        link.type, link.linkname = tarfile.SYMTYPE, "../../outside"
-        archive.addfile(link)
+        for name, kind, target in LINKS:
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
     return packed.getvalue()
 
 
@@ -65,7 +73,7 @@ def test_a_member_that_is_there_is_never_replaced(case: Case, server: Server) ->
         ("../up", "'../up' is not a name below the data folder"),
         ("/abs", "'/abs' is not a name below the data folder"),
         ("folder", "its member folder is not a file"),
-        ("link", "has no member "),
+        *((name, f"{name} is a link to {target!r}; name a file") for name, _, target in LINKS),
     ],
 )
 def test_members_that_cannot_be_unpacked_are_named(
