@@ -20,6 +20,7 @@ from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import task_metrics
 from nmt.system.reading import entries, is_present
 
+DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
 CHECKPOINT = re.compile(r"update-(\d+)\.json")
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
 
@@ -50,7 +51,7 @@ class RunSummary:
 
 
 def list_runs(folder: Path, default: Path | None = None) -> list[RunSummary]:
-    """Return the runs below a folder at both depths, the newest first.
+    """Return the runs below a folder, the newest first.
 
     folder: that of the runs, or a run folder. default: the model that is used if none is named.
     Raises NmtError if the folder cannot be read or is none; a run that cannot be read is listed
@@ -65,17 +66,18 @@ def list_runs(folder: Path, default: Path | None = None) -> list[RunSummary]:
     return sorted(found, key=lambda each: (-(each.changed or 0), each.name))
 
 
-def find_runs(folder: Path) -> Iterator[Path]:
-    """Yield the run folders in a folder and in its folders, and those that cannot be read."""
+def find_runs(folder: Path, above: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Yield the run folders below a folder, and folders that cannot be read.
+
+    Runs are not searched for further runs. above: the real paths of the folders above, to which
+    symbolic links may lead back.
+    """
+    above = (*above, os.path.realpath(folder))
     for path in folders_in(folder):
-        try:
-            inner = [] if is_run(path) else [each for each in folders_in(path) if is_run(each)]
-            if is_run(path):
-                yield path
-        except NmtError:
+        if is_run(path):
             yield path
-            continue
-        yield from inner
+        elif len(above) < DEEPEST and os.path.realpath(path) not in above:
+            yield from find_runs(path, above)
 
 
 def is_run(path: Path) -> bool:

@@ -53,6 +53,26 @@ def test_runs_are_listed_newest_first(nmt: Run, runs: Path) -> None:
     assert {each["problem"] for each in (new, cut, done)} == {None}
 
 
+def test_runs_of_an_ablation_are_listed(nmt: Run, runs: Path) -> None:
+    """They lie at OUTPUT/VARIANT/seed-N; a model among them is not used by default."""
+    seed = runs / "ablation/tiny/model.heads=1/seed-1"
+    deep = runs / "ablation/paper/base/base/seed-2"
+    for path in (seed, deep):
+        shutil.copytree(runs / "done", path)
+    shutil.copytree(runs / "new", seed / "nested")  # within a run
+    shutil.copytree(runs / "new", deep.parents[4] / "a/b/c/d/e/too-deep")
+    (runs / "ablation/tiny/loop").symlink_to("..")
+    (runs / "ablation/tiny/linked").symlink_to(deep.parent.absolute())
+    found = {each["name"] for each in listed(nmt, runs / "ablation")}
+    assert found == {*("tiny/model.heads=1/seed-1", "paper/base/base/seed-2", "tiny/linked/seed-2")}
+    every = listed(nmt)
+    assert {each["name"] for each in every} == {
+        *("new", "paper/cut", "done"),
+        *(f"ablation/{name}" for name in found),
+    }
+    assert [each["name"] for each in every if each["is_default"]] == ["done"]
+
+
 def test_a_checkpoint_may_be_newer_than_the_metrics(nmt: Run, runs: Path) -> None:
     """As after Ctrl-C between two lines of the metrics."""
     cut = RunFolder(runs / "paper/cut")
