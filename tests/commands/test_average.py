@@ -213,6 +213,20 @@ def test_a_device_as_output_stays_a_device(nmt: Run, run: Path, tmp_path: Path) 
     assert device.is_char_device()
 
 
+@pytest.mark.parametrize("name", ["update-00009000.safetensors", "sub/../mine", "link/mine"])
+def test_no_model_is_written_among_the_checkpoints(nmt: Run, run: Path, name: str) -> None:
+    """The training would remove it."""
+    (run / "checkpoints/sub").mkdir()
+    (run / "link").symlink_to("checkpoints")
+    output = (run if name.startswith("link") else run / "checkpoints") / name
+    before = [*run.rglob("*")]
+    result = nmt("average", run, "--output", output)
+    assert (result.code, result.out) == (2, "")
+    assert f"--output {output} is in {run / 'checkpoints'}, where `nmt train` re" in result.err
+    assert result.err.count("\n") == 1
+    assert [*run.rglob("*")] == before
+
+
 def test_a_link_as_output_stays_a_link(nmt: Run, run: Path) -> None:
     link, target = run / "link", run / "target.safetensors"
     link.symlink_to(target)
