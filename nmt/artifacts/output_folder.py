@@ -14,7 +14,7 @@ from pathlib import Path
 from nmt import __version__
 from nmt.artifacts.outputs import cannot_write, check_new
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.system.atomic import atomic_folder
+from nmt.system.atomic import atomic_folder, writer_of
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.reading import is_present, read_text
@@ -43,40 +43,34 @@ def read_manifest(folder: Path) -> FolderManifest | None:
     return parse_json(read_text(path, "the list of files"), FolderManifest, str(path))
 
 
-def check_output_folder(
-    path: Path, command: str, option: str = "DIR", own: Path | None = None
-) -> None:
+def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
     """Raise UsageError unless a command may write a folder; call it before work starts.
 
     A new or an empty folder is allowed, and one that the same command wrote and nobody changed.
+    Temporary folders in it, of this or a killed process, do not count.
 
     Args:
         path: the folder to write; for a symbolic link, its target is checked.
         command: the name of the command that writes it, such as "export".
         option: how the user named the folder, for the message.
-        own: a temporary folder in it, which does not count.
     """
     try:
         is_new = not path.exists()
-        names = set() if is_new or not path.is_dir() else {*os.listdir(path)}
+        names = [] if is_new or not path.is_dir() else os.listdir(path)
     except (OSError, ValueError) as error:
         raise cannot_write(path, error, option) from error
     if not is_new and not path.is_dir():
         raise UsageError(f"{option} {path} is not a folder; name a new or an empty folder")
-    if own:
-        names.discard(own.name)
-    if names and (reason := why_folder_kept(path, command, own)):
+    names = [each for each in names if writer_of(Path(each)) is None]
+    if names and (reason := why_folder_kept(path, command)):
         raise UsageError(
             f"{option} {path} {reason}; name a new or an empty folder, or move it away"
         )
     check_new(path if is_new else path / MANIFEST, option)
 
 
-def why_folder_kept(folder: Path, command: str, own: Path | None) -> str:
-    """Return why a command must not replace a folder that has files; "" if it may.
-
-    own: see `check_output_folder`.
-    """
+def why_folder_kept(folder: Path, command: str) -> str:
+    """Return why a command must not replace a folder that has files; "" if it may."""
     try:
         manifest = read_manifest(folder)
     except DamagedError:
@@ -84,7 +78,7 @@ def why_folder_kept(folder: Path, command: str, own: Path | None) -> str:
     if manifest is None or manifest.written_by != command:
         return f"holds files that `nmt {command}` did not write"
     inside = [each.relative_to(folder) for each in files_in(folder)]
-    found = {str(each): folder / each for each in inside if not own or each.parts[0] != own.name}
+    found = {str(each): folder / each for each in inside if writer_of(Path(each.parts[0])) is None}
     found.pop(MANIFEST)
     for name in sorted(found):
         if name not in manifest.files:
@@ -121,7 +115,7 @@ def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator
         text = json_text(asdict(manifest), indent=1)
         (partial / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
         try:
-            check_output_folder(path, command, own=partial)
+            check_output_folder(path, command)
         except UsageError as error:
             raise NmtError(
                 f"{path} was changed by another program while `nmt {command}` ran, and is not"

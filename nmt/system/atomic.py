@@ -132,10 +132,14 @@ def remove(path: Path) -> None:
 def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> None:
     """Move the content of `new`, a folder in `folder`, to `folder`, and remove what was there.
 
-    last: see `atomic_folder`. If a move fails, those before it are undone. Raises OSError if a move
-    fails, or if there is something that must not be replaced.
+    Temporary folders of other processes stay. last: see `atomic_folder`. If a move fails, those
+    before it are undone. Raises OSError if a move fails, or if there is something that must not be
+    replaced.
     """
-    old = sorted(set(folder.iterdir()) - {new}, key=lambda each: each.name != last)
+    old = sorted(
+        (each for each in folder.iterdir() if writer_of(each) is None),
+        key=lambda each: each.name != last,
+    )
     if old and not is_replaced:
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
     aside = new.with_suffix(".old")

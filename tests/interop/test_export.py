@@ -144,3 +144,15 @@ def test_a_refused_model_leaves_nothing(nmt: Run, tiny_run: Path, tmp_path: Path
     assert result.code == 1
     assert "model.target_order=right_to_left" in result.err
     assert [*tmp_path.iterdir()] == [model]
+
+
+def test_what_a_killed_export_left_is_not_in_the_way(
+    nmt: Run, tiny_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    left = folder / ".out.12.0123abcd.partial"
+    left.mkdir(parents=True)
+    (left / "model.bin").write_text("half")
+    for _ in range(2):
+        assert nmt("export", tiny_run, folder, "--to", "ctranslate2").code == 0
+    assert (left / "model.bin").read_text() == "half"  # its process may still run
