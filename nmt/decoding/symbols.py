@@ -8,6 +8,7 @@ It is inserted beside the translation of its neighbour, or into the word that it
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy
 
@@ -18,7 +19,8 @@ ADDRESS_MARKS = ("://", "www.", "@")
 ADDRESS = re.compile(r"(?<![\w.+-])(?:https?://\S+|www\.\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)")
 UNIT = re.compile(r"\w+|\W")  # what is cut out whole: a word, or a sign
 END_MARKS = ".,;:!?\u2026\u3002"  # belong to the sentence, not to the word before them
-CLOSERS = END_MARKS + "\"')]}\u201c\u201d\u2019\u00bb"
+CLOSING = "\"')]}\u201c\u201d\u2019\u00bb"  # belong to the words before them
+CLOSERS = END_MARKS + CLOSING
 OPENERS = "\"'([{\u201c\u201e\u2018\u00ab"
 
 
@@ -29,7 +31,7 @@ class Symbol:
     text: str
     word: int  # index of the remaining word that it is attached to, or else stands before
     side: int = 0  # -1: attached to the word's beginning, 1: to its end, 0: between spaces
-    has_mark: bool = False  # a punctuation mark of the word before follows it
+    mark: str = ""  # the punctuation mark of the word before that follows it
 
 
 @dataclass(frozen=True)
@@ -85,20 +87,34 @@ def cut_word(units: Sequence[tuple[str, bool]], found: Cut) -> None:
     """Add what remains of a word and its symbols to `found`; units: its texts, each cut or not."""
     known = [number for number, (text, is_cut) in enumerate(units) if not is_cut and is_word(text)]
     if len(known) == 1:  # signs are attached to a word
-        for number, (text, is_cut) in enumerate(units):
+        begin = 0
+        for is_cut, run in groupby(units, lambda each: each[1]):  # adjacent signs stay together
+            texts = [text for text, _ in run]
             if is_cut:
-                side = -1 if number < known[0] else 1
-                found.symbols.append(Symbol(text, len(found.words), side))
+                side = -1 if begin < known[0] else 1
+                found.symbols.append(Symbol("".join(texts), len(found.words), side))
+            begin += len(texts)
         found.words.append("".join(text for text, is_cut in units if not is_cut))
         return
     # All is a symbol, except for a punctuation mark of the sentence.
     word = "".join(text for text, _ in units)
     core = word.rstrip(END_MARKS) or word
-    mark = word[len(core) :] if found.words else ""
+    mark = word[len(core) :]
+    if mark:
+        give_back_mark(found)  # a word has one at most
+    if not found.words or found.words[-1].endswith((*END_MARKS,)):
+        core, mark = word, ""
     if mark:
         found.words[-1] += mark
-    symbol = word[: len(word) - len(mark)]
-    found.symbols.append(Symbol(symbol, len(found.words), has_mark=bool(mark)))
+    found.symbols.append(Symbol(core, len(found.words), mark=mark))
+
+
+def give_back_mark(found: Cut) -> None:
+    """Give the mark that the last word has from a symbol back to the symbol."""
+    for index, each in enumerate(found.symbols):
+        if each.mark and each.word == len(found.words):
+            found.words[-1] = found.words[-1].removesuffix(each.mark)
+            found.symbols[index] = replace(each, text=each.text + each.mark, mark="")
 
 
 def is_word(text: str) -> bool:
@@ -119,15 +135,15 @@ def insert(
     """
     spans = [match.span() for match in WORD.finditer(text)]
     linked = Linked(links, count, len(spans))
-    places = [linked.place_of(each) for each in symbols]
-    # From the last place to the first, so that those before stay where they are.
-    order = {-1: 0, 1: 1, 0: 2}  # of what is at one word: attached before, attached after, alone
-    ranked = [
-        (word, order[symbol.side], number, symbol) for number, (word, symbol) in enumerate(places)
-    ]
-    for word, _, _, symbol in sorted(ranked, key=lambda each: each[:3], reverse=True):
-        text = insert_one(text, spans, word, symbol)
-    return text
+    at: dict[int, list[Symbol]] = {}
+    for word, symbol in map(linked.place_of, symbols):
+        at.setdefault(word, []).append(symbol)
+    first = [each.text for each in at.pop(-1, ())]
+    # From the last word to the first, so that those before stay where they are.
+    for word in sorted(at, reverse=True):
+        begin, end = spans[word]
+        text = text[:begin] + with_symbols(text[begin:end], at[word]) + text[end:]
+    return " ".join([*first, text] if text else first)
 
 
 class Linked:
@@ -176,19 +192,17 @@ class Linked:
         return int(crossed.argmin())
 
 
-def insert_one(text: str, spans: Sequence[tuple[int, int]], word: int, symbol: Symbol) -> str:
-    """Insert a symbol at a word of a translation, or after it; spans: those of the words."""
-    if word < 0:
-        return f"{symbol.text} {text}" if text else symbol.text
-    begin, end = spans[word]
-    core_begin = begin + len(text[begin:end]) - len(text[begin:end].lstrip(OPENERS))
-    core_end = begin + len(text[begin:end].rstrip(CLOSERS))
-    if core_end <= core_begin:  # a mark alone
-        core_begin, core_end = begin, end
-    if symbol.side < 0:
-        return text[:core_begin] + symbol.text + text[core_begin:]
-    if symbol.side > 0:
-        return text[:core_end] + symbol.text + text[core_end:]
-    if symbol.has_mark:
-        return f"{text[:core_end]} {symbol.text}{text[core_end:]}"
-    return f"{text[:end]} {symbol.text}{text[end:]}"
+def with_symbols(word: str, symbols: Sequence[Symbol]) -> str:
+    """Return a word of a translation with all its symbols; they are in the order of the source."""
+    begin, end = len(word) - len(word.lstrip(OPENERS)), len(word.rstrip(CLOSERS))
+    if end <= begin:  # a mark alone
+        begin, end = 0, len(word)
+    mark = word[end:].lstrip(CLOSING)  # that of the sentence
+    before, after = ([each.text for each in symbols if each.side == side] for side in (-1, 1))
+    lone = [each for each in symbols if not each.side]
+    core = word[:begin] + "".join(before) + word[begin:end] + "".join(after)
+    core += word[end : len(word) - len(mark)]
+    # What stands before a symbol with a mark stands before the mark too.
+    marked = max((number for number, each in enumerate(lone, 1) if each.mark), default=0)
+    texts = [each.text for each in lone]
+    return " ".join([" ".join([core, *texts[:marked]]) + mark, *texts[marked:]])

@@ -1,6 +1,7 @@
 """Symbols that a model cannot read are cut out and inserted where they belong."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -28,18 +29,21 @@ def cut_of(text: str, subwords: SubwordModel) -> Cut:
         ("♥ ♥ a fox ♥", ["a", "fox"], [Symbol("♥", 0), Symbol("♥", 0), Symbol("♥", 2)]),
         # A word is cut as a whole, and a mark stays with the sentence.
         ("the Жx jumps.", ["the", "jumps."], [Symbol("Жx", 1)]),
-        ("the fox Жx.", ["the", "fox."], [Symbol("Жx", 2, has_mark=True)]),
+        ("the fox Жx.", ["the", "fox."], [Symbol("Жx", 2, mark=".")]),
         ("Ж, the fox", ["the", "fox"], [Symbol("Ж,", 0)]),
-        ("the (Ж), fox", ["the,", "fox"], [Symbol("(Ж)", 1, has_mark=True)]),
+        ("the (Ж), fox", ["the,", "fox"], [Symbol("(Ж)", 1, mark=",")]),
         # Signs may be attached to a word.
         ("over 20€.", ["over", "20."], [Symbol("€", 1, 1)]),
         ("€20 over", ["20", "over"], [Symbol("€", 0, -1)]),
-        ("the fox♥♥! dog", ["the", "fox!", "dog"], [Symbol("♥", 1, 1)] * 2),
+        ("the fox♥♥! dog", ["the", "fox!", "dog"], [Symbol("♥♥", 1, 1)]),
         ("over 20 °x dog", ["over", "20", "dog"], [Symbol("°x", 2)]),
         ("fox♥dog over", ["over"], [Symbol("fox♥dog", 0)]),
+        # A word has one mark at most.
+        ("a ♥, ☺.", ["a."], [Symbol("♥,", 1), Symbol("☺", 1, mark=".")]),
+        ("fox, ♥.", ["fox,"], [Symbol("♥.", 1)]),
         # Addresses are known, but nothing to translate.
         ("over http://x.y/?a the fox", ["over", "the", "fox"], [Symbol("http://x.y/?a", 1)]),
-        ("over dog@fox.com.", ["over."], [Symbol("dog@fox.com", 1, has_mark=True)]),
+        ("over dog@fox.com.", ["over."], [Symbol("dog@fox.com", 1, mark=".")]),
     ],
 )
 def test_what_is_cut_out(
@@ -60,7 +64,7 @@ LATE_VERB = [(0, 0), (1, 2), (2, 1)]
         (Symbol("♥", 1), STRAIGHT, "Das ♥ rote Haus."),
         (Symbol("♥", 2), STRAIGHT, "Das rote ♥ Haus."),
         (Symbol("♥", 3), STRAIGHT, "Das rote Haus. ♥"),
-        (Symbol("♥", 3, has_mark=True), STRAIGHT, "Das rote Haus ♥."),
+        (Symbol("♥", 3, mark="."), STRAIGHT, "Das rote Haus ♥."),
         (Symbol("♥", 1, -1), STRAIGHT, "Das ♥rote Haus."),
         (Symbol("♥", 2, 1), STRAIGHT, "Das rote Haus♥."),
         # After the first word no link is crossed; after the second, two of them.
@@ -98,21 +102,67 @@ def test_a_symbol_beside_a_mark_alone_or_in_an_empty_translation() -> None:
     assert insert("(a),", [Symbol("♥", 0, -1)], [(0, 0)], 1) == "(♥a),"
 
 
+@pytest.mark.parametrize(
+    ("text", "symbols", "expected"),
+    [
+        ("rot.", [Symbol("a.de", 1), Symbol("♥", 1, mark=".")], "rot a.de ♥."),
+        ("rot.", [Symbol("♥", 1), Symbol("www.a.de", 1, mark=".")], "rot ♥ www.a.de."),
+        ("rot.", [Symbol("♥", 1, mark="."), Symbol("a.de", 1)], "rot ♥. a.de"),
+        # Quotation marks and brackets belong to the word.
+        ("„rot“.", [Symbol("♥", 1), Symbol("a.de", 1, mark=".")], "„rot“ ♥ a.de."),
+        ("(rot),", [Symbol("€", 0, -1), Symbol("♥", 1, mark=",")], "(€rot) ♥,"),
+        ("„rot.“", [Symbol("♥", 1, mark=".")], "„rot ♥.“"),
+        ("„rot“", [Symbol("♥", 1, mark="."), Symbol("a.de", 1)], "„rot“ ♥ a.de"),
+    ],
+)
+def test_symbols_of_one_word_are_inserted_together(
+    text: str, symbols: list[Symbol], expected: str
+) -> None:
+    assert insert(text, symbols, [(0, 0)], 1) == expected
+
+
+SIGNS = ["♥", "☺", "Жx", "http://x.y/?a=(b)", "dog@fox.com", "www.x.y", "♥☺"]
+
+
+def test_symbols_stay_where_they_are_if_each_word_is_its_own_translation(
+    subwords: SubwordModel,
+) -> None:
+    """Whole, in their order, as often as in the source, and separated as there."""
+    draw = random.Random(1)
+    for _ in range(500):
+        text = draw.choice(["the", "(fox)", "'dog'"])
+        for _ in range(draw.randrange(8)):
+            text += draw.choice(["", "", "", ".", ","])
+            text += f" {draw.choice(['fox', '(over)', '€20', 'dog♥☺', *SIGNS])}"
+        text += draw.choice(["", "."])
+        found = cut_of(text, subwords)
+        links = [(each, each) for each in range(len(found.words))]
+        assert insert(" ".join(found.words), found.symbols, links, len(links)) == text
+
+
 def test_every_symbol_is_in_every_translation() -> None:
     """Whatever is aligned to what, and even if the model writes nothing."""
     draw = random.Random(1)
-    for _ in range(500):
-        text = " ".join(draw.choices(["a", "b.", "(c)", "!"], k=draw.randrange(4)))
+    for _ in range(1000):
+        text = " ".join(draw.choices(["a", "b.", "(c)", "„d“.", "!"], k=draw.randrange(4)))
         symbols = [
-            Symbol(mark, draw.randrange(5), draw.choice([-1, 0, 1]), draw.random() < 0.3)
-            for mark in "\u2665\u263a\u2603"[: draw.randrange(4)]
+            Symbol(sign, draw.randrange(5), draw.choice([-1, 0, 0, 1]))
+            for sign in ["www.♥.x", "☺", "☃"][: draw.randrange(4)]
+        ]
+        symbols = [
+            each if each.side else replace(each, mark=draw.choice(["", "."])) for each in symbols
         ]
         symbols.sort(key=lambda each: each.word)
         links = [(draw.randrange(4), draw.randrange(4)) for _ in range(draw.randrange(5))]
         found = insert(text, symbols, links, 4)
-        assert all(found.count(symbol.text) == 1 for symbol in symbols)
-        rest = found.translate(dict.fromkeys(map(ord, "\u2665\u263a\u2603")))
-        assert rest.split() == text.split() or "".join(rest.split()) == "".join(text.split())
+        places = [found.index(each.text) for each in symbols if not each.side]
+        assert places == sorted(places)
+        assert found == " ".join(found.split())
+        rest = found
+        for each in symbols:
+            assert rest.count(each.text) == 1
+            rest = rest.replace(each.text, "")
+        assert "".join(rest.split()) == "".join(text.split())
 
 
 def test_a_symbol_between_words_stands_where_it_crosses_the_fewest_links() -> None:
