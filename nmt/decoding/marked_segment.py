@@ -44,7 +44,7 @@ class MarkedSegment:
         """
         if self.tree is None:
             copied = replace(
-                translation.candidates[0], text=self.source.text, marks=self.source.marks
+                translation.candidates[0], text=self.source.text, marks=self.source.marks, read=""
             )
             return replace(translation, candidates=(copied,))
         pairs = zip(translation.candidates, links, strict=True)
@@ -54,7 +54,7 @@ class MarkedSegment:
     def _finished(self, tree: Tree, candidate: Candidate, links: Sequence[Link]) -> Candidate:
         text = candidate.text.upper() if self.is_capitals else candidate.text
         marked = with_marks(tree, text, links)
-        return replace(candidate, text=marked.text, marks=marked.marks)
+        return replace(candidate, text=marked.text, marks=marked.marks, read=self.text)
 
 
 def marked_segment(source: Marked) -> MarkedSegment:

@@ -52,7 +52,9 @@ class OddSegment:
         if self.is_capitals:
             texts = [text.upper() for text in texts]
         pairs_of_texts = zip(translation.candidates, texts, strict=True)
-        candidates = tuple(replace(each, text=text) for each, text in pairs_of_texts)
+        candidates = tuple(
+            replace(each, text=text, read=self.text) for each, text in pairs_of_texts
+        )
         return replace(translation, candidates=candidates)
 
 

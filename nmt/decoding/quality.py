@@ -42,19 +42,19 @@ class Checked:
 
     source: str
     translation: str
-    source_tokens: int  # EOS counts, as in `tokens`; 0 for a blank segment
+    source_tokens: int  # that the model read; EOS counts, as in `tokens`; 0: it read nothing
     tokens: int
     log_prob: float  # natural logarithm of the translation's probability, EOS counted
     unknown: Sequence[str] = ()  # characters, or words, of the source that the vocabulary lacks
 
     @property
     def length_ratio(self) -> float:
-        """Tokens of the translation over those of the source; 1 for a blank segment."""
+        """Tokens of the translation over those of the source; 1 if the model read nothing."""
         return self.tokens / self.source_tokens if self.source_tokens else 1.0
 
     @property
     def token_log_prob(self) -> float:
-        """Mean logarithm of the probability of a token; 0 for a blank segment."""
+        """Mean logarithm of the probability of a token; 0 if the model wrote nothing."""
         return self.log_prob / self.tokens if self.tokens else 0.0
 
 
@@ -63,10 +63,8 @@ def flags_of(pair: Checked) -> list[Flag]:
 
     If the translation is empty, this is the only flag: the others would say the same again.
     """
-    if not pair.source_tokens:
-        return []
     if not pair.translation.strip():
-        return [Flag("empty", {})]
+        return [Flag("empty", {})] if pair.source_tokens else []
     found = {name: check(pair) for name, check in CHECKS.items()}
     return [Flag(name, values) for name, values in found.items() if values]
 

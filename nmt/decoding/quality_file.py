@@ -122,18 +122,21 @@ def checked_pairs(
     subwords: those of the source language.
     """
     bodies = [split_token(segment, "", subwords)[1] for segment in segments]
+    chosen = [translation.candidates[0] for translation in translations]
+    # The tokens of both sides are those of the model: not of what was copied past it.
+    read = [
+        body if best.read is None else best.read for body, best in zip(bodies, chosen, strict=True)
+    ]
     return [
         Checked(
             body,
-            translation.text,
+            best.text,
             len(ids) + 1 if ids else 0,
-            translation.candidates[0].length,
-            translation.candidates[0].log_prob,
-            subwords.unknown(body) if UNK in ids else (),
+            best.length,
+            best.log_prob,
+            subwords.unknown(body) if UNK in ids or best.read is not None else (),
         )
-        for body, ids, translation in zip(
-            bodies, subwords.encode(bodies), translations, strict=True
-        )
+        for body, ids, best in zip(bodies, subwords.encode(read), chosen, strict=True)
     ]
 
 

@@ -91,6 +91,20 @@ def test_numbers_and_unknown_symbols_are_flagged_unless_they_come_through(
     assert (SNOWMAN in out[1]) != (SNOWMAN in lost)
 
 
+def test_what_is_copied_past_the_model_has_no_tokens(
+    nmt: Run, skilled_run: Path, source: Path, flags: Path
+) -> None:
+    """Links, numbers and capitals are of many tokens, which the model neither reads nor writes."""
+    link = "https://example.com/a/long/link/to/a/picture"
+    lines = ["sun moon", f"sun {link} moon", link, "12 34 56 78 90 12 34 56 78 90"]
+    source.write_text("".join(f"{line}\n" for line in lines))
+    result = translate(nmt, skilled_run, source, "--flags", flags, "--strict")
+    plain, linked, *copied = rows(flags)
+    assert linked["length_ratio"] == plain["length_ratio"]
+    assert [each["length_ratio"] for each in copied] == [1, 1]
+    assert result.out.splitlines()[2:] == lines[2:]
+
+
 def test_strict_fails_when_all_is_written(
     nmt: Run, skilled_run: Path, source: Path, tmp_path: Path, flags: Path
 ) -> None:

@@ -83,7 +83,7 @@ def test_translations_are_finished() -> None:
     odd = OddSegment("The dog plays.", "", (Symbol("Ж", 2, 1),), is_capitals=True)
     links = [[(0, 0), (1, 1), (2, 2)], [(0, 0), (1, 1), (2, 1)]]
     first, second = odd.finish(given, links).candidates
-    assert first == Candidate("DER HUND SPIELTЖ.", -1.0, -2.0)
+    assert first == Candidate("DER HUND SPIELTЖ.", -1.0, -2.0, read="The dog plays.")
     assert second.text == "EIN HUNDЖ"
     blank = Translation((Candidate("", 0.0, 0.0),))
     assert OddSegment("", "1.").finish(blank, []).text == "1."

@@ -64,6 +64,14 @@ def test_length(source_tokens: int, tokens: int, ratio: float | None) -> None:
     assert flags_of(Checked("a", "b", source_tokens, tokens, 0.0)) == expected
 
 
+def test_a_copied_line_has_no_length() -> None:
+    """The model read and wrote nothing; the other checks compare the texts."""
+    link = Checked("https://example.org/a", "https://example.org/a", 0, 0, 0.0)
+    assert (flags_of(link), link.length_ratio) == ([], 1)
+    text = "ein alter hund bellt"
+    assert names(Checked(text, text, 0, 0, 0.0)) == ["copy"]
+
+
 def test_numbers() -> None:
     pair = checked("He paid 1,000.5 euros for 3 .", "Er zahlte 1.000,5 Euro .")
     assert flags_of(pair) == [Flag("numbers", {"missing": ["3"], "added": []})]
