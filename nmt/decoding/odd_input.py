@@ -53,7 +53,8 @@ class OddSegment:
             texts = [text.upper() for text in texts]
         pairs_of_texts = zip(translation.candidates, texts, strict=True)
         candidates = tuple(
-            replace(each, text=text, read=self.text) for each, text in pairs_of_texts
+            replace(each, text=text, read=self.text, written=each.text)
+            for each, text in pairs_of_texts
         )
         return replace(translation, candidates=candidates)
 

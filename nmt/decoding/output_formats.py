@@ -30,7 +30,11 @@ def json_line(translation: Translation, line: int, *, with_tokens: bool = False)
 
 
 def candidate_json(candidate: Candidate, with_tokens: bool) -> dict[str, Any]:
-    """Return a candidate as a JSON object; it has "utility" if `decode.mbr` chose it."""
+    """Return a candidate as a JSON object.
+
+    It has "utility" if `decode.mbr` chose it, and "written", the model's own text, if its segment
+    is odd and was not copied whole.
+    """
     found: dict[str, Any] = {
         "text": candidate.text,
         "score": candidate.score,
@@ -38,6 +42,8 @@ def candidate_json(candidate: Candidate, with_tokens: bool) -> dict[str, Any]:
     }
     if candidate.utility is not None:
         found["utility"] = candidate.utility
+    if candidate.read:
+        found["written"] = candidate.written
     if with_tokens:
         found["tokens"] = [each._asdict() for each in candidate.tokens]
     return found

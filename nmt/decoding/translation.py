@@ -36,9 +36,9 @@ class Candidate:
     # What `decode.mbr` chooses by: the mean score, from 0 to 100, with the candidates as references
     utility: float | None = None
     marks: tuple[Mark, ...] = ()  # of the text, if the segment has some
-    read: str | None = (
-        None  # what the model read, if the segment was changed before; blank: nothing
-    )
+    # What the model read, if the segment was changed before; blank: nothing
+    read: str | None = None
+    written: str | None = None  # what the model wrote, if the text was changed after; not for marks
 
 
 @dataclass(frozen=True)

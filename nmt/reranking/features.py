@@ -16,8 +16,9 @@ from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.models import load_models
 from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.pairs import TextPair
+from nmt.decoding.pairs import NOTHING, TextPair
 from nmt.decoding.scorer import Scorer
+from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
@@ -56,11 +57,10 @@ class Judge:
         first: the number of the first list. Raises NmtError for a text that is longer than the
         model can read.
         """
-        readings = [self.reading(source) for source in sources]
         pairs = [
-            TextPair(source if reading is None else reading.text, as_written(reading, each.text))
-            for source, reading, candidates in zip(sources, readings, lists, strict=True)
-            for each in candidates
+            pair
+            for source, candidates in zip(sources, lists, strict=True)
+            for pair in pairs_of(source, self.reading(source), candidates)
         ]
         if self.kind == TARGET_TO_SOURCE:
             pairs = [TextPair(pair.target, pair.source) for pair in pairs]
@@ -81,19 +81,41 @@ class Judge:
         return odd_segment(source, self.subwords.encode([source])[0], self.subwords)
 
 
-def as_written(reading: OddSegment | None, text: str) -> str:
-    """Return a candidate of an odd source as a model wrote it, which a judge can score.
+def pairs_of(
+    source: str, reading: OddSegment | None, candidates: Sequence[Candidate]
+) -> list[TextPair]:
+    """Return what a model read and wrote for each candidate: what a judge can score.
 
-    Symbols that were copied from the source are left out, and capitals become lower case. If the
-    source was copied whole, nothing is left: all candidates of the list have the same score.
+    If the source was copied whole, or it is not known what the model wrote, the pairs are blank:
+    all candidates of the list have the same score.
     """
     if reading is None:
-        return text
-    if not reading.text:
-        return ""
+        return [TextPair(source, each.text) for each in candidates]
+    written = [as_written(reading, each) for each in candidates]
+    if not reading.text or None in written:
+        return [NOTHING] * len(written)
+    return [TextPair(reading.text, each) for each in written if each is not None]
+
+
+def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
+    """Return the candidate of an odd source as a model wrote it, or None if that is not known.
+
+    A list in Moses's format does not have it: the copied symbols are left out. A model may write
+    any word with a capital letter, as German nouns, so a text in capitals does not tell.
+    """
+    if candidate.written is not None or reading.is_capitals:
+        return candidate.written
+    text = candidate.text
     for symbol in reading.symbols:
-        text = text.replace(symbol.text, " ", 1)
-    return " ".join((text.capitalize() if reading.is_capitals else text).split())
+        text = without(text, symbol)
+    return " ".join(text.split())
+
+
+def without(text: str, symbol: Symbol) -> str:
+    """Return a text without a symbol that `symbols.insert` put there, and the space before it."""
+    before, _, after = text.partition(symbol.text)
+    is_apart = after[:1].isspace() or (not symbol.side and after[:1] in CLOSERS)
+    return (before.rstrip() if is_apart else before) + after
 
 
 def ignore(note: str) -> None:

@@ -27,14 +27,16 @@ class Candidate:
     text: str
     score: float  # of the model that found it
     data: dict[str, Any] = field(default_factory=dict)  # all that the record says about it
+    written: str | None = None  # the model's own text, if the record has that of an odd line
 
 
 @dataclass(frozen=True)
 class ScoredText:
-    """The keys of a candidate in JSON that must be there."""
+    """The keys of a candidate in JSON that are read; text and score must be there."""
 
     text: str
     score: float
+    written: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
     if not found:
         raise NmtError(f"{origin} has no translation; each list needs one at least")
     for each in found:
-        if "\n" in each.text:
+        if "\n" in each.text + (each.written or ""):
             raise NmtError(f"{origin} has a translation with a line break; replace it by a space")
     return found
 
@@ -96,7 +98,8 @@ def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
     entries = parse_json(line, JsonLists, origin).translations
     typed = (convert(entry, ScoredText, origin) for entry in entries)
     return tuple(
-        Candidate(each.text, each.score, entry) for each, entry in zip(typed, entries, strict=True)
+        Candidate(each.text, each.score, entry, each.written)
+        for each, entry in zip(typed, entries, strict=True)
     )
 
 

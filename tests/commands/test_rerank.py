@@ -104,7 +104,7 @@ def test_odd_lines_are_scored_as_the_model_read_and_wrote_them(
 ) -> None:
     """The same model gives its own scores: capitals, symbols, and lines that are copied."""
     source, lists = tmp_path / "odd.src", tmp_path / "odd.jsonl"
-    source.write_text("sun \u2665 moon\n12:30\nSUN MOON STAR\nsun moon\n")
+    source.write_text("sun \u2665 moon\n12:30\nSUN MOON STAR\nsun moon \u2665 \u263a.\n")
     options = ["--model", skilled_run, "--n-best", 3, "--output", lists]
     assert nmt("translate", source, *options).code == 0
     out = rerank(nmt, lists, "--source", source, "--model", skilled_run, "--n-best", 3)

@@ -74,8 +74,10 @@ def test_notes_tell_what_was_copied(nmt: Run, skilled_run: Path) -> None:
 def test_every_candidate_has_the_symbol(nmt: Run, skilled_run: Path) -> None:
     options = ["--n-best", 3]
     first, second = lines_of(nmt, skilled_run, ["sun ☂ moon star", "☂"], *options)
-    texts = [each["text"] for each in json.loads(first)["translations"]]
+    candidates = json.loads(first)["translations"]
+    texts = [each["text"] for each in candidates]
     assert len(texts) == 3
+    assert [text.replace(" ☂", "") for text in texts] == [each["written"] for each in candidates]
     assert all(text.split().count("☂") == 1 for text in texts)
     assert json.loads(second)["translations"] == [{"text": "☂", "score": 0.0, "log_prob": 0.0}]
 

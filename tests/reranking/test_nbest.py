@@ -41,6 +41,12 @@ def test_json() -> None:
     assert found == Candidate("a ||| b", -1.0, line["translations"][0])
 
 
+def test_what_the_model_wrote_for_an_odd_line() -> None:
+    line = {"translations": [{"text": "DAS GRAS", "score": -1, "written": "Das Gras"}]}
+    (found,) = parse_record(json.dumps(line), 1, "text")
+    assert (found.written, found.data) == ("Das Gras", line["translations"][0])
+
+
 def test_nothing() -> None:
     assert list(records(Source(()), "text").segments) == []
 
@@ -52,6 +58,7 @@ def test_nothing() -> None:
         ('{"translations": []}', "text, list 1 has no translation"),
         ('{"translations": [{"text": "a"}]}', "text, list 1 is damaged"),
         ('{"translations": [{"text": "a", "score": "high"}]}', "text, list 1 is damaged"),
+        ('{"translations": [{"text": "a", "score": 1, "written": 2}]}', "text, list 1 is damaged"),
         (
             '{"translations": [{"text": "a\\nb", "score": 1}]}',
             "text, list 1 has a translation with",
