@@ -62,8 +62,8 @@ class Model:
             n_best: candidates of each translation, best first; at most the beam size, unless they
                 are samples.
             token_scores: set `tokens` of the candidates.
-            alignments: set `links` of the translations. Odd segments are then translated as they
-                are (decode.odd_input).
+            alignments: set `links` of the translations. The model then reads odd segments as they
+                are: nothing is copied (decode.odd_input).
             prefixes: a text for each segment that its translation begins with; "" asks for nothing.
             glossary: a dict with the target term of each source term, or a list of alternatives, or
                 the path of a glossary file. The terms of a segment are translated by it.

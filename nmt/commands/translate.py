@@ -119,8 +119,8 @@ if TYPE_CHECKING:
     "--alignments",
     type=click.Path(path_type=Path),
     help="File to write word alignments to: for each line of the output the pairs SOURCE-OUTPUT of"
-    " words that belong together, counted from 0. Odd lines are then translated as they are"
-    " (decode.odd_input).",
+    " words that belong together, counted from 0. The model then reads odd lines as they are:"
+    " nothing is copied (decode.odd_input).",
 )
 @engine_option
 @device_option

@@ -92,8 +92,8 @@ class DecodeSettings:
     )
     search_again: bool = setting(
         False,
-        "true: search any line again, with limits, if the output repeats itself or is far too long;"
-        " false: only odd input",
+        "true: search any line again, with limits, if the output repeats itself or is far too long,"
+        " unless it has a prefix or a term of a glossary; false: only odd input",
     )
     stopping: str = setting(
         "safe",

@@ -55,6 +55,7 @@ class Repair:
             for index, (part, (best, *_)) in enumerate(zip(encoded.parts, found, strict=True))
             if is_runaway(part.ids, best.ids)
             and (is_general or index in odd or is_unusual(part.ids, self._tokenizer.source))
+            # The limits of the second search may leave no room for what the user asks for.
             and not part.prefix
             and not part.terms
         ]

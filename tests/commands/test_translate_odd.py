@@ -114,3 +114,21 @@ def test_loops_are_searched_again(nmt: Run, skilled_run: Path) -> None:
         nmt, skilled_run, ["sun moon"], *forced, "--set", "decode.search_again=true"
     )
     assert loop != other
+
+
+def test_which_loops_are_searched_again_is_told(nmt: Run, skilled_run: Path) -> None:
+    """Alignments change nothing about it; a prefix and a term do, as the page says."""
+    Path("prefixes").write_text("MOON\n")
+    Path("terms").write_text("sun\tMOON\n")
+    general = ("--set", "decode.search_again=true")
+    for asked, is_searched in (
+        (["--alignments", "links"], True),
+        (["--prefix", "prefixes"], False),
+        (["--glossary", "terms"], False),
+    ):
+        forced = ["--min-length", 30, *asked]
+        once = lines_of(nmt, skilled_run, ["sun moon"], *forced, *AS_IS)
+        again = lines_of(nmt, skilled_run, ["sun moon"], *forced, *AS_IS, *general)
+        assert (once != again) == is_searched
+    told = " ".join(nmt("translate", "--help").out.split())
+    assert "The model then reads odd lines as they are: nothing is copied" in told
