@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 @click.option(
     "--prefix",
     type=FILE,
-    help="File with a text for each line of FILE: the translation begins with this text. A blank"
-    " line asks for nothing.",
+    help="File with a text for each line of FILE: the translation begins with this text, which may"
+    " end inside a word. A blank line asks for nothing.",
 )
 @click.option(
     "--prefix-column",

@@ -9,14 +9,16 @@ Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V token
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy
 from numpy.lib.stride_tricks import sliding_window_view
 
 from nmt.config import DecodeSettings
-from nmt.decoding.rules import Force
-from nmt.decoding.segments import Part
+from nmt.decoding.beginnings import Beginning
+from nmt.decoding.rules import Allow
+from nmt.decoding.segments import Part, output_limit
 from nmt.kernels.rule import BoolArray, IdArray, Logits, Rule
 
 
@@ -70,26 +72,34 @@ class MinLength:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Let each output begin with given tokens."""
+    """Let each output begin as its part asks."""
 
-    tokens: IdArray  # (sentences, longest prefix), padded
-    lengths: IdArray  # (sentences,)
-
-    @classmethod
-    def of(cls, prefixes: Sequence[tuple[int, ...]]) -> "Prefix":
-        """Return the constraint for the prefix of each sentence of the source batch."""
-        tokens = numpy.zeros((len(prefixes), max(map(len, prefixes))), numpy.int64)
-        for row, prefix in enumerate(prefixes):
-            tokens[row, : len(prefix)] = prefix
-        return cls(tokens, numpy.array([*map(len, prefixes)]))
+    beginnings: Sequence[Beginning]  # of each sentence
+    limits: Sequence[int]  # tokens of each output, EOS counted
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
-        """Allow only the next token of the prefix in sentences whose prefix goes on."""
-        K, t = prefixes.shape[1:]
-        if t >= self.tokens.shape[1]:
+        """Allow only tokens that go on with the beginning, in rows that have not completed it."""
+        allowed = self._allowed(sentences, prefixes)
+        if not any(allowed):
             return None
-        rows = numpy.repeat(sentences, K)
-        return Force(self.tokens[rows, t], self.lengths[rows] > t)
+        counts = [*map(len, allowed)]
+        tokens = numpy.array([*chain.from_iterable(allowed)], numpy.int64)
+        return Allow(numpy.arange(len(counts)).repeat(counts), tokens)
+
+    def is_complete(self, sentences: Sequence[int], prefixes: IdArray) -> BoolArray:
+        """Return which rows (R,) have completed their beginning."""
+        return numpy.array([not each for each in self._allowed(sentences, prefixes)])
+
+    def _allowed(self, sentences: Sequence[int], prefixes: IdArray) -> list[Sequence[int]]:
+        """Return the tokens that may come in each of R rows; none: all."""
+        K, t = prefixes.shape[1:]
+        if t >= max(each.longest for each in self.beginnings):
+            return [()] * (len(sentences) * K)
+        return [
+            self.beginnings[sentence].allowed(tokens, self.limits[sentence])
+            for sentence, rows in zip(sentences, prefixes.tolist(), strict=True)
+            for tokens in rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,7 @@ class NoRepeat:
     """Let no output have the same n tokens in a row twice; what a prefix repeats may stay."""
 
     size: int  # n
-    prefix_lengths: IdArray | None  # (sentences,): tokens that are forced
+    prefix: Prefix | None
 
     def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
         """Forbid each token that followed the last n - 1 tokens before."""
@@ -108,9 +118,8 @@ class NoRepeat:
         grams = sliding_window_view(flat, self.size, axis=1)  # (R, t - n + 1, n)
         last = flat[:, t - self.size + 1 :]  # (R, n - 1)
         is_forbidden = (grams[:, :, :-1] == last[:, None]).all(-1)
-        if self.prefix_lengths is not None:
-            is_free = self.prefix_lengths[numpy.repeat(sentences, K)] <= t
-            is_forbidden &= is_free[:, None]
+        if self.prefix is not None:
+            is_forbidden &= self.prefix.is_complete(sentences, prefixes)[:, None]
         return ForbidSome(grams[:, :, -1], is_forbidden)
 
 
@@ -125,11 +134,12 @@ def constraint_rules(
 def constraints_of(parts: Sequence[Part], settings: DecodeSettings, eos: int) -> list[Constraint]:
     """Return the constraints of a batch; none if the settings and the parts ask for none."""
     constraints: list[Constraint] = []
-    prefixes = [part.prefix for part in parts]
-    prefix = Prefix.of(prefixes) if any(prefixes) else None
+    prefix = None
+    if any(part.prefix for part in parts):
+        limits = [output_limit(len(part), settings) for part in parts]
+        prefix = Prefix([part.prefix for part in parts], limits)
     if settings.no_repeat_ngram:
-        lengths = None if prefix is None else prefix.lengths
-        constraints.append(NoRepeat(settings.no_repeat_ngram, lengths))
+        constraints.append(NoRepeat(settings.no_repeat_ngram, prefix))
     if settings.min_length:
         constraints.append(MinLength(settings.min_length, eos))
     if prefix is not None:

@@ -1,48 +1,67 @@
 """Encode the prefixes that translations must begin with."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from nmt.config import DecodeSettings
+from nmt.decoding.beginnings import Beginning, TokenTexts
 from nmt.decoding.requests import Request
+from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import EncodedSegments, output_limit
 from nmt.errors import UsageError
 from nmt.system.arguments import check_surrogates
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.tokenizer import EOS, UNK, Tokenizer
 
 
-def encode_prefixes(
-    requests: Sequence[Request], subwords: SubwordModel, first_line: int
-) -> list[tuple[int, ...]]:
-    """Return the token ids of each request's prefix; an empty list if none has a prefix.
+class PrefixEncoder:
+    """Encodes prefixes in the vocabulary of the target language."""
 
-    subwords: those of the target language. first_line: the line number of the first request. Raises
-    UsageError, which names the line, for a prefix that the vocabulary or UTF-8 cannot write.
-    """
-    if not any(request.prefix for request in requests):
-        return []
-    for line, request in enumerate(requests, first_line):
-        check_surrogates(request.prefix, f"prefix {line}")
-    encoded = subwords.encode([" ".join(request.prefix.splitlines()) for request in requests])
-    for line, ids in enumerate(encoded, first_line):
-        if UNK in ids:
-            unknown = ", ".join(subwords.unknown(requests[line - first_line].prefix))
-            raise UsageError(
-                f"line {line}: the prefix has characters that are not in the vocabulary: {unknown};"
-                " leave them out"
-            )
-    return [tuple(ids) for ids in encoded]
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    @cached_property
+    def _texts(self) -> TokenTexts:
+        never = {*special_ids(self._tokenizer).never, EOS}
+        return TokenTexts(self._tokenizer.target, never)
+
+    def encode(self, requests: Sequence[Request], first_line: int) -> list[Beginning]:
+        """Return what each translation begins with; an empty list if no request has a prefix.
+
+        The last word of a prefix may go on, unless a space follows it. first_line: the line number
+        of the first request. Raises UsageError, which names the line, for a prefix that the
+        vocabulary or UTF-8 cannot write.
+        """
+        if not any(request.prefix for request in requests):
+            return []
+        for line, request in enumerate(requests, first_line):
+            check_surrogates(request.prefix, f"prefix {line}")
+        subwords = self._tokenizer.target
+        texts = [" ".join(request.prefix.splitlines()).rstrip() for request in requests]
+        found = []
+        for index, ids in enumerate(subwords.encode(texts)):
+            prefix = requests[index].prefix
+            if UNK in ids:
+                unknown = ", ".join(subwords.unknown(prefix))
+                raise UsageError(
+                    f"line {first_line + index}: the prefix has characters that are not in the"
+                    f" vocabulary: {unknown}; leave them out"
+                )
+            is_whole = not ids or prefix[-1].isspace()
+            encode = Beginning.of_tokens if is_whole else self._texts.beginning
+            found.append(encode(tuple(ids)))
+        return found
 
 
 def check_prefixes(
     requests: Sequence[Request],
-    prefixes: Sequence[tuple[int, ...]],
+    prefixes: Sequence[Beginning],
     encoded: EncodedSegments,
     settings: DecodeSettings,
     first_line: int,
 ) -> None:
     """Raise UsageError, which names the line, for a prefix that no output can begin with.
 
-    prefixes: those of `encode_prefixes`. encoded: the requests' segments.
+    prefixes: those of `PrefixEncoder`. encoded: the requests' segments.
     """
     for index, prefix in enumerate(prefixes):
         if not requests[index].prefix:

@@ -32,7 +32,12 @@ def plain(lines: Sequence[str]) -> list[Request]:
 def with_columns(lines: Sequence[str]) -> list[Request]:
     """Return the requests of lines that hold a source, a tab and a prefix; both may be empty."""
     columns = [line.partition("\t") for line in lines]
-    return [Request(source, prefix.strip()) for source, _, prefix in columns]
+    return [Request(source, stripped(prefix)) for source, _, prefix in columns]
+
+
+def stripped(prefix: str) -> str:
+    """Return a prefix without space around it, but one space at its end, which ends a word."""
+    return f"{prefix.strip()} " if prefix[-1:].isspace() and prefix.strip() else prefix.strip()
 
 
 def with_prefixes(prefixes: Iterable[str]) -> RequestsOf:
@@ -43,7 +48,7 @@ def with_prefixes(prefixes: Iterable[str]) -> RequestsOf:
     following = iter(prefixes)
 
     def requests(lines: Sequence[str]) -> list[Request]:
-        given = [prefix.strip() for prefix in islice(following, len(lines))]
+        given = [stripped(prefix) for prefix in islice(following, len(lines))]
         return [Request(*pair) for pair in zip(lines, given, strict=False)]
 
     return requests

@@ -59,6 +59,23 @@ class Force:
         log_probs[rows, tokens] = kept
 
 
+@dataclass(frozen=True)
+class Allow:
+    """Allow some tokens only, in some rows."""
+
+    rows: IdArray  # (n,) of each token
+    tokens: IdArray  # (n,)
+
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set log_probs (n, V) to minus infinity, except for the allowed tokens, in their rows."""
+        rows = self.rows - first_row
+        is_here = (rows >= 0) & (rows < len(log_probs))
+        rows, tokens = rows[is_here], self.tokens[is_here]
+        kept: Any = log_probs[rows, tokens]
+        log_probs[numpy.unique(rows)] = -math.inf
+        log_probs[rows, tokens] = kept
+
+
 def rules_for_step(never: Never, eos: int, must_end: Sequence[bool], beam: int) -> list[Rule]:
     """Return the rules of one step of a search.
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
+from nmt.decoding.beginnings import NO_BEGINNING, Beginning
 from nmt.decoding.glossary import Glossary
 from nmt.decoding.language_tokens import split_token
 from nmt.decoding.line_notes import LineNotes
@@ -84,7 +85,7 @@ class Part:
     """A segment, or a piece of one that was split: what is searched at once."""
 
     ids: list[int]  # token ids of the source without EOS
-    prefix: tuple[int, ...] = ()  # token ids that the output must begin with
+    prefix: Beginning = NO_BEGINNING  # what the output must begin with
     terms: tuple[Term, ...] = ()  # that the output must contain
     is_again: bool = False  # searched again, with `runaway.limited` settings
     opening: int = 0  # how many of the first ids are a language token
@@ -135,7 +136,7 @@ class SegmentEncoder:
         segments: Sequence[str],
         first_line: int,
         notes: LineNotes,
-        prefixes: Sequence[tuple[int, ...]] = (),
+        prefixes: Sequence[Beginning] = (),
         marks: Marks = NO_MARKS,
     ) -> EncodedSegments:
         """Encode segments.
@@ -145,7 +146,7 @@ class SegmentEncoder:
                 that the parts between carriage returns are encoded as segments of their own.
             first_line: the line number of the first one.
             notes: receives the lines that a user should look at.
-            prefixes: for each segment the ids that its translation begins with, or nothing at all.
+            prefixes: what the translation of each segment begins with, or nothing at all.
             marks: those of some segments, by their index. They do not reach the model.
 
         Raises:

@@ -13,7 +13,7 @@ from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.links import align_all
 from nmt.decoding.mbr import candidate_count
 from nmt.decoding.model_forms import Models
-from nmt.decoding.prefixes import check_prefixes, encode_prefixes
+from nmt.decoding.prefixes import PrefixEncoder, check_prefixes
 from nmt.decoding.repair import Repair
 from nmt.decoding.requests import Request, RequestsOf, plain
 from nmt.decoding.scheduler import BatchScheduler
@@ -97,6 +97,7 @@ class Translator:
             self.method.search, self.method.settings.batch_tokens, pool or self.method.pool
         )
         self._is_right_to_left = models.settings[0].is_right_to_left
+        self._prefixes = PrefixEncoder(tokenizer)
         self._repair = Repair(self.method, tokenizer, self.scheduler.map)
 
     @classmethod
@@ -144,7 +145,7 @@ class Translator:
         """
         notes = LineNotes()
         for chunk in chunks:
-            prefixes = encode_prefixes(chunk, self.tokenizer.target, first_line)
+            prefixes = self._prefixes.encode(chunk, first_line)
             if prefixes and self._is_right_to_left:
                 raise UsageError(
                     "a right-to-left model cannot begin a translation with a prefix, because it"

@@ -167,7 +167,7 @@ class CTranslate2Search:
         power = 0.0 if is_greedy else power
         results = self._translator.translate_batch(
             [self._source.texts(part.ids) for part in parts],
-            [self._target.texts(part.prefix) for part in parts],
+            [self._target.texts(part.prefix.ids) for part in parts],
             beam_size=beam,
             num_hypotheses=beam,
             patience=1.0 if is_greedy else PATIENCE[settings.stopping],

@@ -1,7 +1,9 @@
 """`nmt translate` with a prefix, with limits of length, and without repetition."""
 
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,31 @@ def test_translations_begin_with_their_prefixes(
     assert forced[1:] == free[1:]
     prefixes.write_text(f"{' '.join(free[0])}\n\n{' '.join(free[2])}\n")  # whole translations
     assert words(nmt, skilled_run, source, "--prefix", prefixes) == free
+
+
+@pytest.mark.parametrize("method", ["beam", "sample"])
+def test_a_prefix_may_end_inside_a_word(
+    nmt: Run, skilled_run: Path, tmp_path: Path, method: str
+) -> None:
+    """The search completes the word with the tokens that it would write without a prefix."""
+
+    def translated(prefix: str) -> list[Any]:
+        path = tmp_path / "in.tsv"
+        path.write_text(f"sun moon\t{prefix}\n")
+        options = ["--set", f"decode.method={method}", "--set", "decode.top_k=1"]
+        options += ["--prefix-column", "--token-scores", "--output-format", "json"]
+        found: list[Any] = json.loads(translate(nmt, skilled_run, path, *options).out)[
+            "translations"
+        ]
+        return found
+
+    free = translated("")
+    text = free[0]["text"]
+    ends = [end for end in range(1, len(text) + 1) if text[end - 1] != " "]
+    for end in ends:
+        assert translated(text[:end]) == free
+    # A space says that the word is whole, which then has the tokens of such a word.
+    assert any(translated(f"{text[:end]} ") != free for end in ends)
 
 
 def test_a_column_and_a_file_of_prefixes_are_the_same(

@@ -14,6 +14,7 @@ import torch
 
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
+from nmt.decoding.beginnings import Beginning
 from nmt.decoding.constrained_beam import constrained_beam_search
 from nmt.decoding.constraints import constraints_of
 from nmt.decoding.hypothesis import Hypothesis
@@ -62,7 +63,7 @@ def search(
     lengths: list[int] = LENGTHS,
     alpha: float = 0.6,
 ) -> list[list[Hypothesis]]:
-    parts = [Part([9], prefix) for _ in lengths]
+    parts = [Part([9], Beginning.of_tokens(prefix)) for _ in lengths]
     return constrained_beam_search(
         model,
         torch.arange(len(lengths))[:, None],

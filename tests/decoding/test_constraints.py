@@ -5,6 +5,7 @@ The fake model and the exhaustive search are those of the tests of beam search.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy
 import pytest
@@ -12,10 +13,12 @@ import torch
 
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
+from nmt.decoding.beginnings import Beginning, TokenTexts
 from nmt.decoding.constraints import Constraint, ForbidSome, constraints_of
-from nmt.decoding.rules import Force
+from nmt.decoding.rules import Allow, Force
 from nmt.decoding.segments import Part, output_limit
-from tests.decoding.test_beam import EOS, IDS, Table, exhaustive, same
+from nmt.text.subwords import SPACE, SubwordModel
+from tests.decoding.test_beam import BOS, EOS, IDS, Table, exhaustive, same
 from tests.decoding.test_rules import Kind, both_kinds
 
 LENGTHS = [5, 4, 5]
@@ -24,28 +27,32 @@ FREE: tuple[tuple[int, ...], ...] = ((), (), ())
 
 
 def constraints(
-    settings: DecodeSettings = DEFAULTS, prefixes: tuple[tuple[int, ...], ...] = FREE
+    settings: DecodeSettings = DEFAULTS,
+    prefixes: tuple[tuple[int, ...], ...] = FREE,
+    begin: Callable[[tuple[int, ...]], Beginning] = Beginning.of_tokens,
 ) -> list[Constraint]:
-    parts = [Part([9], prefix) for prefix in prefixes]
-    return constraints_of(parts, settings, EOS)
+    return constraints_of([Part([9], begin(prefix)) for prefix in prefixes], settings, EOS)
 
 
 def check(
-    given: list[Constraint], is_allowed: Callable[[int, tuple[int, ...]], bool], seed: int
+    given: list[Constraint],
+    is_allowed: Callable[[int, tuple[int, ...]], bool],
+    seed: int,
+    lengths: list[int] = LENGTHS,
 ) -> None:
     """Compare a search of full width with the outputs of exhaustive search that are allowed."""
     model = Table(seed)
     found = beam_search(
         model,
-        torch.arange(len(LENGTHS))[:, None],
-        LENGTHS,
+        torch.arange(len(lengths))[:, None],
+        lengths,
         IDS,
         beam_size=108,
         alpha=0.6,
         n_best=5,
         constraints=given,
     )
-    for sentence, length in enumerate(LENGTHS):
+    for sentence, length in enumerate(lengths):
         every = exhaustive(model, sentence, length, 0.6)
         expected = [each for each in every if is_allowed(sentence, each.ids)][:5]
         assert same(found[sentence][: len(expected)], expected)
@@ -96,6 +103,54 @@ def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
     )
 
 
+class Pieces(SubwordModel):
+    """The pieces of the fake model's tokens."""
+
+    texts = ("<s>", "</s>", f"{SPACE}a", "ba", f"{SPACE}ab")
+
+    def __init__(self) -> None:
+        """Load no file."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def piece(self, piece_id: int) -> str:
+        return self.texts[piece_id]
+
+
+begin = TokenTexts(Pieces(), never=(BOS, EOS)).beginning
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("repeat", [0, 1])
+def test_the_last_word_of_a_prefix_may_be_any_tokens_of_its_text(seed: int, repeat: int) -> None:
+    """`ab` is one token, or begins two; the tokens of the words before it are given."""
+    begins = ([(2, 4), (2, 2, 3)], [()], [(3,)])
+    check(
+        constraints(DecodeSettings(no_repeat_ngram=repeat), ((2, 4), (), (3,)), begin),
+        lambda sentence, ids: any(
+            ids[: len(each)] == each and not (repeat and has_repeat(ids, repeat, first=len(each)))
+            for each in begins[sentence]
+        ),
+        seed,
+    )
+
+
+def begins_with(begins: list[tuple[int, ...]], _: int, ids: tuple[int, ...]) -> bool:
+    return any(ids[: len(each)] == each for each in begins)
+
+
+def test_the_last_word_of_a_prefix_has_room() -> None:
+    """Before the end of an output, there may be no room for the two tokens."""
+    for room, begins in ((1, [(4,)]), (2, [(4,), (2, 3)])):
+        check(
+            constraints(DecodeSettings(max_length=room), ((4,),) * 3, begin),
+            partial(begins_with, begins),
+            0,
+            [room + 1] * 3,
+        )
+
+
 def test_without_a_wish_there_is_no_constraint() -> None:
     assert constraints() == []
     assert constraints(DecodeSettings(max_length=3)) == []  # a limit, not a constraint
@@ -115,6 +170,10 @@ def test_rules_see_the_rows_of_their_block(kind: Kind) -> None:
     log_probs = kind(numpy.arange(6, dtype=numpy.float32).reshape(2, 3))
     Force(numpy.array([0, 1, 2]), numpy.array([True, True, False])).apply(log_probs, 1)
     assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, 4.0, 5.0]]
+    allowed = numpy.array([0, 2, 2, 3]), numpy.array([0, 0, 2, 1])
+    Allow(*allowed).apply(log_probs, 1)
+    assert log_probs.tolist() == [[-math.inf, 1.0, -math.inf], [3.0, -math.inf, 5.0]]
+    log_probs[1, 1] = 4.0
     tokens = numpy.array([[0, 0], [0, 0], [2, 2]])
     is_forbidden = numpy.array([[True, True], [False, False], [True, True]])
     ForbidSome(tokens, is_forbidden).apply(log_probs, 1)
