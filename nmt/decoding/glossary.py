@@ -21,7 +21,7 @@ from nmt.text.corpus import read_lines
 from nmt.text.opening import check_stdin, name_of
 from nmt.text.tokenizer import UNK, SubwordModel
 
-SENTENCE_ENDS = ".!?\u2026"
+SENTENCE_ENDS = ".!?"  # last characters of words: an ellipsis is the word of three points
 CHARACTER = re.compile(r"\\[|#\\]|.", re.DOTALL)  # one, with its backslash if it needs one
 Words = tuple[str, ...]
 Terms = Mapping[str, str | Iterable[str]]  # for each source term its target term, or several
@@ -194,7 +194,7 @@ def begins_sentence(words: list[str], place: int) -> bool:
     for before in reversed(words[:place]):
         if is_part_of_word(before[0]):
             return False
-        if before in SENTENCE_ENDS:
+        if before[-1] in SENTENCE_ENDS:
             return True
     return True
 

@@ -91,6 +91,7 @@ def test_terms_are_found_by_hand(subwords: SubwordModel) -> None:
     assert found(subwords, ["sun", "Sun moon"], "Sun moon") == [(0, "Sun moon")]
     assert found(subwords, ["Sun", "sun"], "Sun sun") == [(0, "Sun"), (4, "sun")]
     assert found(subwords, terms, "Moon Star") == []
+    assert found(subwords, terms, "Moon\u2026 Sun moon") == [(6, "sun moon")]
     assert found(subwords, terms, "in u.s. or not") == [(3, "u.s.")]
     assert found(subwords, terms, "") == []
 
