@@ -51,14 +51,13 @@ def line_editor(notify: Notify) -> Iterator[Callable[[str], str]]:
         readline.clear_history()
         readline.set_auto_history(False)
         for line in lines:
-            readline.add_history(line)
+            remember(line)
 
     def read(prompt: str) -> str:
         line = input(prompt)
         if line.strip() and len(line) <= KEPT_CHARACTERS and [line] != (lines + added)[-1:]:
             added.append(line)
-            if readline:
-                readline.add_history(line)
+            remember(line)
         return line
 
     try:
@@ -68,6 +67,13 @@ def line_editor(notify: Notify) -> Iterator[Callable[[str], str]]:
             save_history(path, added)
         except (NmtError, OSError) as error:
             notify(f"the history is not saved: {error}; {VARIABLE}= turns it off")
+
+
+def remember(line: str) -> None:
+    """Let the arrow keys find a line, unless the encoding of the terminal cannot write it."""
+    if readline:
+        with suppress(UnicodeEncodeError):
+            readline.add_history(line)
 
 
 def read_history(path: Path | None) -> list[str]:

@@ -177,6 +177,15 @@ def test_the_history_is_bounded_and_may_be_off(tmp_path: Path, state: Path, star
     assert not state.exists()
 
 
+def test_a_history_may_hold_what_the_terminal_cannot_write(tmp_path: Path, start: Start) -> None:
+    named = tmp_path / "mine"
+    named.write_text("sun\n\U0001f600\n", encoding="utf-8")
+    terminal = start(NMT_HISTORY=str(named), LC_ALL="C")
+    terminal.ask("moon \U0001f600")
+    assert terminal.end() == 0
+    assert named.read_text(encoding="utf-8").startswith("sun\n\U0001f600\nmoon ")
+
+
 def test_a_history_that_cannot_be_written_is_told(tmp_path: Path, start: Start) -> None:
     (tmp_path / "file").touch()
     terminal = start(XDG_STATE_HOME=str(tmp_path / "file"))
