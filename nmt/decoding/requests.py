@@ -10,7 +10,7 @@ from nmt.decoding.marked import Mark
 from nmt.errors import UsageError
 from nmt.system.reading import check_file
 from nmt.text.corpus import read_lines
-from nmt.text.opening import STDIN, TEXT, name_of
+from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 
 
 class Request(NamedTuple):
@@ -97,9 +97,8 @@ def requests_of(
     if prefix is not None and prefix_column:
         raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
     if prefix is not None:
+        check_stdin([source, prefix])
         if prefix != STDIN:
             check_file(prefix, TEXT, "name another file of prefixes")
-        elif source == STDIN:
-            raise UsageError("stdin cannot be the source and the prefixes; name a file for one")
         return prefix_file(prefix, is_whole=is_whole)
     return nullcontext(with_columns if prefix_column else plain)

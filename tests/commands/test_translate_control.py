@@ -148,7 +148,8 @@ def test_options_that_contradict_each_other_are_refused(
     give_stdin(monkeypatch, source)
     for arguments, message in (
         ([source, "--prefix", source, "--prefix-column"], "use one"),
-        (["-", "--prefix", "-"], "stdin cannot be the source and the prefixes"),
+        (["-", "--prefix", "-"], "stdin (-) is named twice"),
+        (["-", "--prefix", "/dev/stdin"], "stdin (-) is named twice"),
         ([source, "--min-length", 5, "--max-length", 4], "lower decode.min_length"),
     ):
         result = nmt("translate", *arguments, "--model", skilled_run)
