@@ -75,6 +75,8 @@ def command(
     )
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
+    if output == Path("-"):
+        raise UsageError("--output - is stdout, but the page goes to a file; name one")
     check_output(output, "explain", models)
     text = one_text(words)
     sentence = one_line(read_stdin() if text == "-" else text)

@@ -134,6 +134,16 @@ def test_a_beam_too_wide_for_a_page_is_a_usage_error(
     assert not page.exists()
 
 
+def test_a_page_does_not_go_to_stdout(
+    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = nmt("explain", "sun", "--model", skilled_run, "--output", "-")
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "--output - is stdout, but the page goes to a file; name one" in result.err
+    assert not Path("-").exists()
+
+
 def test_a_page_that_cannot_be_written_is_reported(
     nmt: Run, skilled_run: Path, tmp_path: Path
 ) -> None:
