@@ -1,7 +1,8 @@
 """Decide what happens to lines that cannot be read: stop, leave them out, or leave them blank."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from nmt.decoding.requests import Request
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.parallel import Item
@@ -22,6 +23,7 @@ class BadLines:
         self._lines = LineNumbers()
         self._first: NmtError | None = None
         self._skipped: set[int] = set()  # numbers of lines to leave out that are not yet written
+        self._blank: set[int] = set()  # numbers of bad lines that are not yet asked for
 
     def add(self, number: int, error: NmtError) -> None:
         """Record a line that is read as a blank line; raises the error if the action is "error"."""
@@ -31,8 +33,23 @@ class BadLines:
             raise NmtError(f"{error} (or go on with --on-bad-line skip or blank)") from error
         self._lines.add(number)
         self._first = self._first or error
+        self._blank.add(number)
         if self._action == "skip":
             self._skipped.add(number)
+
+    def asked_for(
+        self, chunks: Iterable[Sequence[Request]], first_line: int
+    ) -> Iterator[Sequence[Request]]:
+        """Yield chunks of requests, of which those of bad lines ask for nothing."""
+        for chunk in chunks:
+            numbers = range(first_line, first_line + len(chunk))
+            bad = self._blank.intersection(numbers)
+            self._blank -= bad
+            yield [
+                Request("") if number in bad else request
+                for number, request in zip(numbers, chunk, strict=True)
+            ]
+            first_line = numbers.stop
 
     def kept(self, numbers: range) -> Sequence[int]:
         """Return the numbers of lines that are not left out; before their texts are written."""

@@ -72,7 +72,9 @@ def translate_file(
             requests or nullcontext(plain) as requests_of_lines,  # may raise at the end
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            asked = asked_for(lines, requests_of_lines, span, resumption)
+            asked = bad_lines.asked_for(
+                asked_for(lines, requests_of_lines, span, resumption), first
+            )
             for chunk in translate(asked, first):
                 line = span.start + written.done.lines + 1
                 kept = bad_lines.without_skipped([*enumerate(chunk, line)], line)

@@ -92,6 +92,19 @@ def test_skipped_lines_keep_the_numbers_of_notes(nmt: Run, tiny_run: Path, tmp_p
     assert "left out lines 2, 4, 6, 8, 10 and 35 more, which cannot be read" in result.err
 
 
+def test_the_prefix_of_a_bad_line_asks_for_nothing(
+    nmt: Run, skilled_run: Path, bad: Path, tmp_path: Path
+) -> None:
+    prefixes = tmp_path / "prefixes"
+    prefixes.write_text("SUN\n" * 5)
+    asked = [bad, "--prefix", prefixes, "--on-bad-line"]
+    blank = translate(nmt, skilled_run, *asked, "blank").out.split("\n")[:-1]
+    assert [line.startswith("SUN") for line in blank] == [True, False, True, False, True]
+    assert blank[1] == blank[3] == ""
+    skipped = translate(nmt, skilled_run, *asked, "skip").out.split("\n")[:-1]
+    assert skipped == [blank[0], blank[2], blank[4]]
+
+
 def test_n_best_of_a_blank_line_is_json(nmt: Run, tiny_run: Path, bad: Path) -> None:
     options = ["--on-bad-line", "blank", "--n-best", 2]
     lines = translate(nmt, tiny_run, bad, *options).out.splitlines()
