@@ -259,8 +259,11 @@ SEARCH_OPTIONS = {
     *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
 }
 
-# Options on which an output does not depend; settings and models are compared by themselves.
-PASSING = {"files", "output", "device", "resume", "models", "overrides", "batch_tokens"}
+# Options on which an output does not depend, and those that are compared by themselves.
+PASSING = {
+    *("files", "output", "device", "resume", "batch_tokens"),
+    *("models", "overrides", "on_bad_line"),
+}
 
 
 def lasting_options() -> dict[str, str]:
@@ -277,4 +280,5 @@ def resumption_of(
 
     paths = [each.path for each in (model, *model.ensemble)]
     options = {**lasting_options(), "glossary": str(terms)}
-    return Resumption(output, job_of(paths, settings, options))
+    on_bad_line = click.get_current_context().params["on_bad_line"]
+    return Resumption(output, job_of(paths, settings, options), on_bad_line=on_bad_line)

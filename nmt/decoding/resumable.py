@@ -35,6 +35,7 @@ class Record:
     size: int  # bytes of their translations
     source: str  # SHA-256 of what was asked for in these lines
     job: str  # `job_of`
+    on_bad_line: str = "error"  # what was done with bad lines, unless there were none
 
 
 def job_of(models: Sequence[Path], settings: DecodeSettings, options: Mapping[str, Any]) -> str:
@@ -57,15 +58,19 @@ def record_path(output: Path) -> Path:
 class Resumption:
     """The progress of an output that may have been begun by an earlier process."""
 
-    def __init__(self, output: Path, job: str, option: str = "--resume") -> None:
+    def __init__(
+        self, output: Path, job: str, option: str = "--resume", on_bad_line: str = "error"
+    ) -> None:
         """Read how far the output has come.
 
-        option: with which the command resumes; "" if it always does. Raises UsageError if the
-        output was begun with other models or options, or without a record.
+        option: with which the command resumes; "" if it always does. on_bad_line: one of
+        `bad_lines.ACTIONS`. Raises UsageError if the output was begun with other models or options,
+        or without a record.
         """
         self.output = output
         self._option = option
         self._job = job
+        self._on_bad_line = on_bad_line
         self._digest = hashlib.sha256()
         self._begun = Record(0, 0, self._digest.hexdigest(), job)
         kept, path = kept_path(output), record_path(output)
@@ -78,10 +83,24 @@ class Resumption:
                     f"{kept} was begun with another model or other options; use those again, or"
                     f" remove {kept} and {path} to start again"
                 )
+            self._check_bad_lines(self._begun.on_bad_line)
         elif is_present(kept) and kept.stat().st_size:
             raise UsageError(
                 f"{kept} has no record of what it holds, so {option or 'this command'} cannot"
                 " continue it; move it away first"
+            )
+
+    def _check_bad_lines(self, before: str) -> None:
+        """Raise UsageError if bad lines were left out before and are to be blank now, or so.
+
+        Where they are errors, all lines that are done were good.
+        """
+        if self._on_bad_line == "error":
+            self._on_bad_line = before  # a later command may go on with this one alone
+        if before not in ("error", self._on_bad_line):
+            raise UsageError(
+                f"{kept_path(self.output)} was begun with --on-bad-line {before}; use that again,"
+                f" or remove it and {record_path(self.output)} to start again"
             )
 
     @property
@@ -132,7 +151,8 @@ class Resumption:
 
     def save(self, done: Done) -> None:
         """Write the record of what is done, and on the disk."""
-        record = Record(done.lines, done.size, self._digest.hexdigest(), self._job)
+        source = self._digest.hexdigest()
+        record = Record(done.lines, done.size, source, self._job, self._on_bad_line)
         write_text(record_path(self.output), json_text(record))
 
 

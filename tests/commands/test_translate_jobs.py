@@ -144,6 +144,31 @@ def test_a_translation_that_stops_twice_at_one_place_is_continued(
     assert output.read_text() == translate(nmt, skilled_run, lines).out
 
 
+@pytest.mark.parametrize(("action", "other"), [("skip", "blank"), ("blank", "skip")])
+def test_a_translation_that_stopped_at_a_bad_line_is_continued_after_it(
+    nmt: Run, skilled_run: Path, lines: Path, action: str, other: str
+) -> None:
+    """As the message says. The bad line of the second chunk is then treated as it was."""
+    prefixes, output = lines.with_name("prefixes"), lines.with_name("out")
+    good = b"sun\n" * 40
+    lines.write_bytes(good + b"\xff\n" + good * 6)
+    prefixes.write_text("\n" * 250 + "\u2603\n" + "\n" * 30)  # refused in the third chunk
+    asked = ["translate", lines, "--prefix", prefixes, "--model", skilled_run]
+    resumed = [*asked, "--output", output, "--resume"]
+    stopped = nmt(*resumed)
+    assert "line 41: not valid UTF-8" in stopped.err
+    assert "or go on with --on-bad-line skip or blank" in stopped.err
+    assert "line 251: the prefix has" in nmt(*resumed, "--on-bad-line", action).err
+    prefixes.write_text("\n" * 281)
+    for _ in range(2):
+        refused = nmt(*resumed, "--on-bad-line", other)
+        assert refused.code == 2
+        assert f"was begun with --on-bad-line {action}; use that again" in refused.err
+    result = nmt(*resumed, "--on-bad-line", action)
+    assert result.code == 0
+    assert output.read_text() == nmt(*asked, "--on-bad-line", action).out
+
+
 @pytest.mark.parametrize(
     "flags", [["--output-format", "moses"], ["--token-scores"], ["--sample"], ["--mbr", "chrf"]]
 )
