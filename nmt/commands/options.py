@@ -239,15 +239,20 @@ def check_sampling(overrides: Iterable[str], flags: Iterable[str]) -> None:
 
     overrides: those given by --set, which count too. flags: the options as `decode.key=value`.
     """
-    given = parse_overrides(flags)
-    chosen = parse_overrides(overrides) | given
-    if "decode.method" in given and "decode.beam_size" in given:
-        raise UsageError("--sample draws translations and has no beam; leave out --beam-size")
+    by_flag = parse_overrides(flags)
+    given = parse_overrides(overrides) | by_flag
+    names = {
+        name: f"--{name.removeprefix('decode.').replace('_', '-')}" if name in by_flag else name
+        for name in given
+    }
+    is_sampled = given.get("decode.method") == "sample"
+    if is_sampled and (name := names.get("decode.beam_size")):
+        raise UsageError(f"--sample draws translations and has no beam; leave out {name}")
     for key in ("temperature", "top_k", "top_p", "seed"):
-        if f"decode.{key}" in given and chosen.get("decode.method") != "sample":
-            raise UsageError(f"--{key.replace('_', '-')} is for samples; add --sample")
-    if "decode.candidates" in given and chosen.get("decode.mbr", "none") == "none":
-        raise UsageError("--candidates is for minimum Bayes risk; add --mbr chrf")
+        if not is_sampled and (name := names.get(f"decode.{key}")):
+            raise UsageError(f"{name} is for samples; add --sample")
+    if given.get("decode.mbr", "none") == "none" and (name := names.get("decode.candidates")):
+        raise UsageError(f"{name} is for minimum Bayes risk; add --mbr chrf")
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:

@@ -44,7 +44,7 @@ def test_a_prefix_may_end_inside_a_word(
     def translated(prefix: str) -> list[Any]:
         path = tmp_path / "in.tsv"
         path.write_text(f"sun moon\t{prefix}\n")
-        options = ["--set", f"decode.method={method}", "--set", "decode.top_k=1"]
+        options = ["--sample", "--top-k", "1"] if method == "sample" else []
         options += ["--prefix-column", "--token-scores", "--output-format", "json"]
         found: list[Any] = json.loads(translate(nmt, skilled_run, path, *options).out)[
             "translations"
