@@ -41,7 +41,10 @@ class PrefixEncoder:
         for index, ids in enumerate(subwords.encode(texts)):
             prefix = requests[index].prefix
             if UNK in ids:
-                unknown = ", ".join(subwords.unknown(prefix))
+                symbols = subwords.unknown(texts[index])
+                # The vocabulary may write a character as others, which the user has not typed.
+                is_typed = all(symbol in prefix for symbol in symbols)
+                unknown = ", ".join(symbols) if is_typed else texts[index]
                 raise UsageError(
                     f"line {first_line + index}: the prefix has characters that are not in the"
                     f" vocabulary: {unknown}; leave them out"

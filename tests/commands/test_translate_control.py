@@ -108,6 +108,7 @@ def test_a_forced_length_does_not_repeat_tokens(nmt: Run, skilled_run: Path, sou
             "\u2603\n\n\n",
             "line 1: the prefix has characters that are not in the vocabulary: \u2603",
         ),
+        ("\u2603\u00bd\n\n\n", "not in the vocabulary: \u2603\u00bd; leave them out"),
         ("\n\n" + "sun " * 300 + "\n", "line 3: the prefix has"),
     ],
 )
