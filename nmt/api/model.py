@@ -180,7 +180,7 @@ class Model:
     def decode_settings(self, settings: Settings | None = None) -> DecodeSettings:
         """Return the recipe's [decode] settings with some replaced.
 
-        Raises UsageError for a bad value, NmtError for settings that contradict each other.
+        Raises UsageError for a bad value, and for settings that contradict each other.
         """
         if settings is None:
             return self.recipe.decode
@@ -189,7 +189,7 @@ class Model:
         if len(named) < len(settings):
             raise UsageError("settings names a setting twice, with and without 'decode.'")
         recipe = with_settings(self.recipe, named)
-        check_decode(recipe)
+        check_decode(recipe, named)
         return recipe.decode
 
     def _translator_for(

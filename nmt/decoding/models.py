@@ -63,8 +63,8 @@ def decode_settings(
 
     used: the settings that the command uses, such as "decode.precision"; by default all.
 
-    Raises UsageError for a bad value, for a setting of another section (a trained model is given)
-    and for one that is not used, NmtError for settings that contradict each other.
+    Raises UsageError for a bad value, for a setting of another section (a trained model is given),
+    for one that is not used, and for settings that contradict each other.
     """
     changed = parse_overrides(overrides)
     for name in changed:
@@ -75,5 +75,5 @@ def decode_settings(
                 f"{name} has no effect here, because the translations are given; leave it out"
             )
     recipe = with_settings(recipe, changed)
-    check_decode(recipe)
+    check_decode(recipe, changed)
     return recipe.decode

@@ -1,6 +1,7 @@
 """Rules for recipes: each setting is within its range, and settings work together."""
 
 import re
+from collections.abc import Container
 
 from nmt.config import SECTIONS, Recipe
 from nmt.errors import NmtError, UsageError, shown
@@ -132,14 +133,21 @@ def check_guided_alignment(recipe: Recipe) -> None:
             )
 
 
-def check_decode(recipe: Recipe) -> None:
-    """Raise NmtError if settings of the search contradict each other."""
+def check_decode(recipe: Recipe, changed: Container[str] = ()) -> None:
+    """Raise NmtError if settings of the search contradict each other.
+
+    changed: the settings that a user gave in place of the recipe's. If one is to blame, this is a
+    UsageError.
+    """
     shortest, longest = recipe.decode.min_length, recipe.decode.max_length
     if 0 < longest < shortest:
-        raise NmtError(
-            f"recipe {recipe.name}: decode.min_length is {shortest} but decode.max_length is"
-            f" {longest}; lower decode.min_length"
+        fault = (
+            f"decode.min_length is {shortest} but decode.max_length is {longest}; lower"
+            " decode.min_length"
         )
+        if "decode.min_length" in changed or "decode.max_length" in changed:
+            raise UsageError(fault)
+        raise NmtError(f"recipe {recipe.name}: {fault}")
 
 
 def check_size(recipe: Recipe) -> None:

@@ -154,9 +154,10 @@ def test_options_that_contradict_each_other_are_refused(
         ([source, "--min-length", 5, "--max-length", 4], "lower decode.min_length"),
     ):
         result = nmt("translate", *arguments, "--model", skilled_run)
-        assert result.code != 0
+        assert result.code == 2
         assert message in result.err
         assert "Traceback" not in result.err
+        assert "recipe" not in result.err  # the options are to blame
     missing = nmt("translate", source, "--prefix", "nowhere", "--model", skilled_run)
     assert missing.code == 1
     assert "nowhere does not exist" in missing.err
