@@ -12,6 +12,7 @@ from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.language_tokens import split_token
 from nmt.decoding.quality import Checked, flags_of
 from nmt.decoding.requests import Request
+from nmt.decoding.span import Span
 from nmt.decoding.text_files import check_kept, kept_path, open_output
 from nmt.decoding.translation import Translation
 from nmt.errors import NmtError, UsageError
@@ -42,14 +43,22 @@ class QualityCheck:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def watch(self, translator: "Translator", bad_lines: BadLines) -> Iterator[Translate]:
+    def watch(
+        self, translator: "Translator", bad_lines: BadLines, span: Span
+    ) -> Iterator[Translate]:
         """Yield a function like `Translator.chunks`, whose results are checked once written.
 
         When the block ends, a note tells how many are flagged; if any is and the check is strict,
         NmtError does. Lines that `bad_lines` leaves out of the output are left out here too.
         """
         opened = (
-            open_output(self._path, keep_partial=self._keep_partial, what="flags")
+            open_output(
+                self._path,
+                keep_partial=self._keep_partial,
+                what="flags",
+                start=span.start,
+                stop=span.stop,
+            )
             if self._path
             else nullcontext()
         )
@@ -166,7 +175,10 @@ def quality_check(
 
 
 def watched(
-    translator: "Translator", quality: QualityCheck | None, bad_lines: BadLines
+    translator: "Translator", quality: QualityCheck | None, bad_lines: BadLines, span: Span
 ) -> AbstractContextManager[Translate]:
-    """Return what yields the translator's `chunks`, checked if there is a check."""
-    return quality.watch(translator, bad_lines) if quality else nullcontext(translator.chunks)
+    """Return what yields the translator's `chunks`, checked if there is a check.
+
+    span: the lines that are translated.
+    """
+    return quality.watch(translator, bad_lines, span) if quality else nullcontext(translator.chunks)

@@ -65,7 +65,7 @@ def translate_file(
     )
     try:
         with (
-            watched(translator, quality, bad_lines) as translate,
+            watched(translator, quality, bad_lines, span) as translate,
             open_source(source, bad_lines) as lines,
             opened as written,
             open_alignments(alignments) as aligned,

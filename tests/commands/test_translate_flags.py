@@ -172,6 +172,12 @@ def test_an_unfinished_file_is_discarded_or_kept_with_the_output(
     assert (tmp_path / "out.partial").read_text().count("\n") == 32
     again = nmt("translate", *options, "--keep-partial")
     assert again.code == 2
+    path.write_bytes(b"sun moon\n" * 90 + b"\xff\n")  # of the whole file
+    for each in tmp_path.glob("*.partial"):
+        each.unlink()
+    result = nmt("translate", *options, "--keep-partial", "--part", "2/2")
+    assert f"the flags of lines 46 to 77 are kept in {kept}\n" in result.err
+    assert "the translations of lines 46 to 77 are kept in" in result.err
 
 
 def test_files_that_must_not_be_written_are_refused(
