@@ -6,7 +6,8 @@ A list is a record: a line of JSON, or the adjacent lines with one index in Mose
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,22 +59,63 @@ def records(source: Source[str], name: str) -> Source[str]:
     every = itertools.chain([first], lines)
     if first.lstrip().startswith("{") or MOSES_MARK not in first:
         return Source(every, source.is_ready)
-    return Source(moses_records(every, name))
+    lists = MosesLists(every, source.is_ready, name)
+    return Source(lists, lists.is_ready)
 
 
-def moses_records(lines: Iterator[str], name: str) -> Iterator[str]:
-    """Yield the lines of each list in Moses's format, joined by line feeds."""
-    expected = itertools.count()
-    for index, group in itertools.groupby(
-        lines, lambda line: line.partition(MOSES_MARK)[0].strip()
-    ):
-        number = next(expected)
-        if index != str(number):
+class MosesLists:
+    """The lists in Moses's format as they arrive: the lines of each, joined by line feeds.
+
+    A list is complete when the next one begins, or at the end.
+    """
+
+    def __init__(self, lines: Iterator[str], is_ready: Callable[[float], bool], name: str) -> None:
+        """Read lines; is_ready: as of `Source`, for the lines."""
+        self._lines, self._line_is_ready, self._name = lines, is_ready, name
+        self._begun: list[str] = []  # the lines of the next list, so far
+        self._index = ""  # of that list
+        self._count = 0  # of complete lists
+        self._complete: deque[str] = deque()  # lists that were read but not yet returned
+        self._at_end = False
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        while not self._complete:
+            if self._at_end:
+                raise StopIteration
+            self._read()
+        return self._complete.popleft()
+
+    def is_ready(self, deadline: float) -> bool:
+        """Return whether the next list, or the end, arrives before a time of time.monotonic()."""
+        while not self._complete and not self._at_end:
+            if not self._line_is_ready(deadline):
+                return False
+            self._read()
+        return True
+
+    def _read(self) -> None:
+        line = next(self._lines, None)
+        index = "" if line is None else line.partition(MOSES_MARK)[0].strip()
+        if self._begun and (line is None or index != self._index):
+            self._end_list()
+        if line is None:
+            self._at_end = True
+        else:
+            self._begun.append(line)
+            self._index = index
+
+    def _end_list(self) -> None:
+        if self._index != str(self._count):
             raise NmtError(
-                f"{name}: list {shown(index)} is where list {number} must be; each line of the"
-                " source needs a list, in order, from 0 on"
+                f"{self._name}: list {shown(self._index)} is where list {self._count} must be; each"
+                " line of the source needs a list, in order, from 0 on"
             )
-        yield "\n".join(group)
+        self._complete.append("\n".join(self._begun))
+        self._begun = []
+        self._count += 1
 
 
 def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
@@ -95,6 +137,11 @@ def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
 
 def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
     """Return the candidates of a line of JSON."""
+    if not line.lstrip().startswith("{"):
+        raise NmtError(
+            f"{origin} is not an n-best list: {shown(line)}; `nmt translate --n-best N"
+            " --output-format json` (or moses) writes them"
+        )
     entries = parse_json(line, JsonLists, origin).translations
     typed = (convert(entry, ScoredText, origin) for entry in entries)
     return tuple(

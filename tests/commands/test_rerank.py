@@ -194,7 +194,7 @@ def test_an_output_appears_whole(
     source.write_text(source.read_text() + "sun\n")
     result = nmt("rerank", nbest, *options, "--output", output)
     assert (result.code, output.read_text()) == (1, expected)
-    assert f"{nbest}, list 13 is damaged" in result.err
+    assert f"{nbest}, list 13 is not an n-best list" in result.err
     assert leftovers(tmp_path) == []
 
 

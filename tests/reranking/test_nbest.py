@@ -1,11 +1,13 @@
 """N-best lists in JSON and in Moses's format, and weights files."""
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nmt.decoding.stream import Source
+from nmt.decoding.stream import Source, chunks_of
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate, parse_record, records
 from nmt.reranking.weights import WeightsFile, read_weights, write_weights
@@ -47,6 +49,20 @@ def test_what_the_model_wrote_for_an_odd_line() -> None:
     assert (found.written, found.data) == ("Das Gras", line["translations"][0])
 
 
+@pytest.mark.parametrize("text", ["0 ||| a ||| 1\n0 ||| b ||| 1\n1 ||| c ||| 1", "{}\n{}"])
+def test_a_list_is_there_before_the_next_one_ends(text: str) -> None:
+    """The first list is complete; more lines have not arrived."""
+    arrived = deque(text.split("\n"))
+
+    def lines() -> Iterator[str]:
+        while arrived:
+            yield arrived.popleft()
+        pytest.fail("the reader waits")
+
+    chunks = chunks_of(records(Source(lines(), lambda _: bool(arrived)), "text"))
+    assert next(chunks)[0] == text.rpartition("\n")[0]
+
+
 def test_nothing() -> None:
     assert list(records(Source(()), "text").segments) == []
 
@@ -54,7 +70,9 @@ def test_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("no JSON", "text, list 1 is damaged"),
+        ("no JSON", "text, list 1 is not an n-best list: 'no JSON'; `nmt translate --n-best N"),
+        ("1\t1\t-0.5\t-1.5\tSUN", "list 1 is not an n-best list"),
+        ('{"translations": [', "text, list 1 is damaged"),
         ('{"translations": []}', "text, list 1 has no translation"),
         ('{"translations": [{"text": "a"}]}', "text, list 1 is damaged"),
         ('{"translations": [{"text": "a", "score": "high"}]}', "text, list 1 is damaged"),
