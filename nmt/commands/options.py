@@ -191,12 +191,13 @@ def decoding_options(function: Function) -> Function:
 def control_options(function: Function) -> Function:
     """Add the options that limit outputs; each changes a `decode` setting of the model's recipe."""
     for name, help_text in (
-        ("--no-repeat-ngram", "Never repeat N tokens in a row in a translation."),
-        ("--max-length", "Most tokens of a translation."),
-        ("--min-length", "Fewest tokens of a translation."),
+        ("--no-repeat-ngram", "Never repeat N tokens in a row of a translation"),
+        ("--max-length", "Most tokens of a translation"),
+        ("--min-length", "Fewest tokens of a translation"),
     ):
         setting = f"decode.{name[2:].replace('-', '_')}"
-        text = f"{help_text}  [default: {setting} of the recipe]"
+        text = f"{help_text}, or of each part of a line that is split."
+        text += f"  [default: {setting} of the recipe]"
         function = click.option(name, type=int, metavar="N", help=text)(function)
     return function
 
