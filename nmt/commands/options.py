@@ -196,8 +196,7 @@ def control_options(function: Function) -> Function:
         ("--min-length", "Fewest tokens of a translation"),
     ):
         setting = f"decode.{name[2:].replace('-', '_')}"
-        text = f"{help_text}, or of each part of a line that is split."
-        text += f"  [default: {setting} of the recipe]"
+        text = f"{help_text}, or of each part of a split line.  [default: {setting} of the recipe]"
         function = click.option(name, type=int, metavar="N", help=text)(function)
     return function
 
@@ -238,22 +237,17 @@ def sampling_options(function: Function) -> Function:
 def check_sampling(overrides: Iterable[str], flags: Iterable[str]) -> None:
     """Raise UsageError for options of sampling that contradict each other.
 
-    overrides: those given by --set, which count too. flags: the options as `decode.key=value`.
+    overrides: those given by --set, which count as the flags do. Both are `decode.key=value`.
     """
-    by_flag = parse_overrides(flags)
-    given = parse_overrides(overrides) | by_flag
-    names = {
-        name: f"--{name.removeprefix('decode.').replace('_', '-')}" if name in by_flag else name
-        for name in given
-    }
+    given = parse_overrides([*overrides, *flags])
     is_sampled = given.get("decode.method") == "sample"
-    if is_sampled and (name := names.get("decode.beam_size")):
-        raise UsageError(f"--sample draws translations and has no beam; leave out {name}")
+    if is_sampled and "decode.beam_size" in given:
+        raise UsageError("--sample draws translations and has no beam; leave out --beam-size")
     for key in ("temperature", "top_k", "top_p", "seed"):
-        if not is_sampled and (name := names.get(f"decode.{key}")):
-            raise UsageError(f"{name} is for samples; add --sample")
-    if given.get("decode.mbr", "none") == "none" and (name := names.get("decode.candidates")):
-        raise UsageError(f"{name} is for minimum Bayes risk; add --mbr chrf")
+        if f"decode.{key}" in given and not is_sampled:
+            raise UsageError(f"--{key.replace('_', '-')} is for samples; add --sample")
+    if "decode.candidates" in given and given.get("decode.mbr", "none") == "none":
+        raise UsageError("--candidates is for minimum Bayes risk; add --mbr chrf")
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:

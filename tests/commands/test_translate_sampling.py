@@ -136,7 +136,7 @@ def test_an_ensemble_is_sampled(nmt: Run, skilled_run: Path, tiny_run: Path, lin
         (["--top-k", 5], "--top-k is for samples; add --sample"),
         (["--top-p", 0.5], "--top-p is for samples; add --sample"),
         (["--seed", 2], "--seed is for samples; add --sample"),
-        (["--set", "decode.top_k=5"], "decode.top_k is for samples; add --sample"),
+        (["--set", "decode.top_k=5"], "--top-k is for samples; add --sample"),
         (["--candidates", 5], "--candidates is for minimum Bayes risk; add --mbr chrf"),
         (["--mbr", "chrf", "--candidates", 5], "decode.candidates is 5 but must be at most"),
         (["--mbr", "chrf", "--candidates", 2, "--n-best", 3], "to the number of candidates, 2"),

@@ -4,7 +4,7 @@ The fake model and the exhaustive search are those of the tests of beam search.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy
@@ -136,7 +136,7 @@ def test_the_last_word_of_a_prefix_may_be_any_tokens_of_its_text(seed: int, repe
     )
 
 
-def begins_with(begins: list[tuple[int, ...]], _: int, ids: tuple[int, ...]) -> bool:
+def begins_with(begins: Sequence[tuple[int, ...]], _: int, ids: tuple[int, ...]) -> bool:
     return any(ids[: len(each)] == each for each in begins)
 
 
