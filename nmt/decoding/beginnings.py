@@ -1,10 +1,9 @@
 """Beginnings: what an output must begin with, token by token.
 
-The words before the last one are given tokens. The last word may end inside a word of the output,
-where a text's own tokens would end too: it may be any tokens whose text agrees with it.
+The words before the last one are given tokens. The last word may end inside a word of the output:
+its own tokens would end there too, so one that goes on beyond it may take the place of the last.
 """
 
-import math
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ class Beginning:
     """What an output must begin with; it is false if that is nothing."""
 
     ids: tuple[int, ...] = ()  # the tokens of the whole text
-    forced: int = 0  # how many of them are given; any tokens that agree with the rest may follow
-    # At each byte of the rest, the tokens that may come and the byte after them, at most the last.
+    forced: int = 0  # how many of them are given; what follows them has a choice
+    # At each place after them, the tokens that may come and the place after each, at most the last.
     ways: tuple[Mapping[int, int], ...] = ()
-    fewest: tuple[float, ...] = (0,)  # tokens from each byte of the rest, and from its end, on
+    fewest: tuple[int, ...] = (0,)  # tokens from each place, and from the last one, on
 
     @classmethod
     def of_tokens(cls, ids: tuple[int, ...]) -> "Beginning":
@@ -60,39 +59,40 @@ NO_BEGINNING = Beginning()
 class TokenTexts:
     """The texts of a vocabulary's tokens in UTF-8, so that some may be single bytes."""
 
-    def __init__(self, subwords: SubwordModel, never: Collection[int]) -> None:
-        """`never`: ids that are no output."""
+    def __init__(self, subwords: SubwordModel, never: Collection[int], eos: int) -> None:
+        """`never`: ids that are no output. `eos`: the id of the end."""
+        self._eos = eos
         self._texts = [*map(text_of, [subwords] * len(subwords), range(len(subwords)))]
-        left = (each for each in range(len(subwords)) if each not in never)
+        left = (each for each in range(len(subwords)) if each not in {*never, eos})
         ordered = sorted((self._texts[each], each) for each in left)
         self._ordered = [text for text, _ in ordered]
         self._ids = [each for _, each in ordered]
-        self._longest = max(map(len, self._ordered), default=0)
-        self._by_text: dict[bytes, list[int]] = {}
-        for text, each in ordered:
-            self._by_text.setdefault(text, []).append(each)
 
-    def beginning(self, ids: tuple[int, ...]) -> Beginning:
-        """Return the beginning whose last word, of the text of these tokens, may go on."""
+    def open_beginning(self, ids: tuple[int, ...]) -> Beginning:
+        """Return the beginning with the text of these tokens, whose last word may go on.
+
+        The output has these tokens, or the first of them and then one that goes on beyond the text.
+        More freedom does harm: a model that has to spell a word in tokens that it never saw in a
+        row makes words up.
+        """
         first_of_word = [at for at, each in enumerate(ids) if self._texts[each].startswith(MARK)]
         forced = first_of_word[-1] if first_of_word else 0
-        ways, fewest = self._ways(b"".join(self._texts[each] for each in ids[forced:]))
-        if fewest[0] == math.inf:
-            return Beginning.of_tokens(ids)
-        return Beginning(ids, forced, ways, fewest)
+        last = ids[forced:]
+        ways: list[dict[int, int]] = []
+        fewest = [0]
+        for place in reversed(range(len(last))):
+            rest = b"".join(self._texts[each] for each in last[place:])
+            found = dict.fromkeys(self._that_begin_with(rest), len(last))
+            fewest.insert(0, 1 if found else 1 + fewest[0])
+            ways.insert(0, found | {last[place]: place + 1})
+        return Beginning(ids, forced, tuple(ways), tuple(fewest))
 
-    def _ways(self, rest: bytes) -> tuple[tuple[dict[int, int], ...], tuple[float, ...]]:
-        """Return `Beginning.ways` and `Beginning.fewest` for a text."""
-        end = len(rest)
-        ways: list[dict[int, int]] = [{} for _ in rest]
-        fewest = [math.inf] * end + [0.0]
-        for start in reversed(range(end)):
-            found = dict.fromkeys(self._that_begin_with(rest[start:]), end)
-            for after in range(start + 1, min(end, start + self._longest + 1)):
-                found |= dict.fromkeys(self._by_text.get(rest[start:after], ()), after)
-            ways[start] = found
-            fewest[start] = 1 + min((fewest[after] for after in found.values()), default=math.inf)
-        return tuple(ways), tuple(fewest)
+    def whole_beginning(self, ids: tuple[int, ...]) -> Beginning:
+        """Return the beginning with the text of these tokens, after which a word ends."""
+        starts = self._that_begin_with(MARK)
+        if not starts:  # a vocabulary without words
+            return Beginning.of_tokens(ids)
+        return Beginning(ids, len(ids), (dict.fromkeys([*starts, self._eos], 1),), (0, 0))
 
     def _that_begin_with(self, text: bytes) -> list[int]:
         first = last = bisect_left(self._ordered, text)

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from unicodedata import normalize
 
 from nmt.config import DecodeSettings
-from nmt.decoding.beginnings import Beginning, TokenTexts
+from nmt.decoding.beginnings import NO_BEGINNING, Beginning, TokenTexts
 from nmt.decoding.requests import Request
 from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import EncodedSegments, output_limit
 from nmt.errors import UsageError
 from nmt.system.arguments import check_surrogates
-from nmt.text.tokenizer import EOS, UNK, Tokenizer
+from nmt.text.tokenizer import UNK, Tokenizer
 
 
 class PrefixEncoder:
@@ -21,8 +22,8 @@ class PrefixEncoder:
 
     @cached_property
     def _texts(self) -> TokenTexts:
-        never = {*special_ids(self._tokenizer).never, EOS}
-        return TokenTexts(self._tokenizer.target, never)
+        special = special_ids(self._tokenizer)
+        return TokenTexts(self._tokenizer.target, special.never, special.eos)
 
     def encode(self, requests: Sequence[Request], first_line: int) -> list[Beginning]:
         """Return what each translation begins with; an empty list if no request has a prefix.
@@ -43,15 +44,19 @@ class PrefixEncoder:
             if UNK in ids:
                 symbols = subwords.unknown(texts[index])
                 # The vocabulary may write a character as others, which the user has not typed.
-                is_typed = all(symbol in prefix for symbol in symbols)
+                typed = normalize("NFC", prefix)
+                is_typed = all(symbol in typed for symbol in symbols)
                 unknown = ", ".join(symbols) if is_typed else texts[index]
                 raise UsageError(
                     f"line {first_line + index}: the prefix has characters that are not in the"
                     f" vocabulary: {unknown}; leave them out"
                 )
-            is_whole = not ids or prefix[-1].isspace()
-            encode = Beginning.of_tokens if is_whole else self._texts.beginning
-            found.append(encode(tuple(ids)))
+            if not ids:
+                found.append(NO_BEGINNING)
+            elif prefix[-1].isspace():
+                found.append(self._texts.whole_beginning(tuple(ids)))
+            else:
+                found.append(self._texts.open_beginning(tuple(ids)))
         return found
 
 
@@ -75,9 +80,10 @@ def check_prefixes(
                 f"line {line}: there is a prefix but no text to translate; leave out the prefix"
             )
         most = output_limit(len(encoded.parts[parts[0]]), settings) - 1
-        if len(prefix) > most:
+        fewest = prefix.forced + prefix.fewest[0]
+        if fewest > most:
             raise UsageError(
-                f"line {line}: the prefix has {len(prefix):,} tokens, but the translation may have"
+                f"line {line}: the prefix has {fewest:,} tokens, but the translation may have"
                 f" at most {most:,}; shorten it, or raise decode.max_extra_tokens or"
                 " decode.max_length"
             )

@@ -106,7 +106,7 @@ def test_a_prefix_may_repeat_itself_and_what_follows_may_not() -> None:
 class Pieces(SubwordModel):
     """The pieces of the fake model's tokens."""
 
-    texts = ("<s>", "</s>", f"{SPACE}a", "ba", f"{SPACE}ab")
+    texts = ("<s>", "</s>", f"{SPACE}a", "b", f"{SPACE}ab")
 
     def __init__(self) -> None:
         """Load no file."""
@@ -118,19 +118,34 @@ class Pieces(SubwordModel):
         return self.texts[piece_id]
 
 
-begin = TokenTexts(Pieces(), never=(BOS, EOS)).beginning
+texts = TokenTexts(Pieces(), never=[BOS], eos=EOS)
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("repeat", [0, 1])
-def test_the_last_word_of_a_prefix_may_be_any_tokens_of_its_text(seed: int, repeat: int) -> None:
-    """`ab` is one token, or begins two; the tokens of the words before it are given."""
-    begins = ([(2, 4), (2, 2, 3)], [()], [(3,)])
+def test_the_last_word_of_a_prefix_may_go_on_in_a_longer_token(seed: int, repeat: int) -> None:
+    """`ab` also begins two tokens; the tokens of the words before it are given."""
+    begins = ([(2, 2, 3), (2, 4)], [()], [(2,), (4,)])
     check(
-        constraints(DecodeSettings(no_repeat_ngram=repeat), ((2, 4), (), (3,)), begin),
+        constraints(
+            DecodeSettings(no_repeat_ngram=repeat), ((2, 2, 3), (), (2,)), texts.open_beginning
+        ),
         lambda sentence, ids: any(
             ids[: len(each)] == each and not (repeat and has_repeat(ids, repeat, first=len(each)))
             for each in begins[sentence]
+        ),
+        seed,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_word_that_a_space_ends_does_not_go_on(seed: int) -> None:
+    prefixes = ((2, 3), (4,), (2,))
+    check(
+        constraints(prefixes=prefixes, begin=texts.whole_beginning),
+        lambda sentence, ids: (
+            ids[: len(prefixes[sentence])] == prefixes[sentence]
+            and ids[len(prefixes[sentence]) :][:1] != (3,)
         ),
         seed,
     )
@@ -144,7 +159,7 @@ def test_the_last_word_of_a_prefix_has_room() -> None:
     """Before the end of an output, there may be no room for the two tokens."""
     for room, begins in ((1, [(4,)]), (2, [(4,), (2, 3)])):
         check(
-            constraints(DecodeSettings(max_length=room), ((4,),) * 3, begin),
+            constraints(DecodeSettings(max_length=room), ((2, 3),) * 3, texts.open_beginning),
             partial(begins_with, begins),
             0,
             [room + 1] * 3,
