@@ -65,6 +65,7 @@ class Model:
             alignments: set `links` of the translations. The model then reads odd segments as they
                 are: nothing is copied (decode.odd_input).
             prefixes: a text for each segment that its translation begins with; "" asks for nothing.
+                It may end inside a word, unless a space is at its end.
             glossary: a dict with the target term of each source term, or a list of alternatives, or
                 the path of a glossary file. The terms of a segment are translated by it.
             settings: [decode] settings that replace those of the recipe, such as {"beam_size": 8}.

@@ -14,7 +14,7 @@ from pathlib import Path
 from nmt import __version__
 from nmt.artifacts.outputs import cannot_write, check_new
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.system.atomic import atomic_folder, writer_of
+from nmt.system.atomic import atomic_folder, is_passed_over
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.reading import is_present, read_text
@@ -61,7 +61,7 @@ def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
         raise cannot_write(path, error, option) from error
     if not is_new and not path.is_dir():
         raise UsageError(f"{option} {path} is not a folder; name a new or an empty folder")
-    names = [each for each in names if writer_of(Path(each)) is None]
+    names = [each for each in names if not is_passed_over(Path(each))]
     if names and (reason := why_folder_kept(path, command)):
         raise UsageError(
             f"{option} {path} {reason}; name a new or an empty folder, or move it away"
@@ -78,7 +78,7 @@ def why_folder_kept(folder: Path, command: str) -> str:
     if manifest is None or manifest.written_by != command:
         return f"holds files that `nmt {command}` did not write"
     inside = [each.relative_to(folder) for each in files_in(folder)]
-    found = {str(each): folder / each for each in inside if writer_of(Path(each.parts[0])) is None}
+    found = {str(each): folder / each for each in inside if not is_passed_over(Path(each.parts[0]))}
     found.pop(MANIFEST)
     for name in sorted(found):
         if name not in manifest.files:

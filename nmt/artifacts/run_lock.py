@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.system.atomic import remove, unfinished, writer_of
+from nmt.system.atomic import is_running, remove, unfinished, writer_of
 
 LOCK = ".lock"  # the file of the lock; it stays when the lock is released
 # An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
@@ -92,14 +92,3 @@ def remove_partial_files(folder: Path) -> None:
         is_shard = path.parent == folder / "prepared" and SHARD.fullmatch(path.name)
         if is_left or is_shard:
             remove(path)
-
-
-def is_running(process: int) -> bool:
-    """Return True if a process with this number runs."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to another user
-        return True
-    return True

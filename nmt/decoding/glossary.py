@@ -21,7 +21,7 @@ from nmt.text.corpus import read_lines
 from nmt.text.opening import check_stdin, name_of
 from nmt.text.tokenizer import UNK, SubwordModel
 
-SENTENCE_ENDS = ".!?"  # last characters of words: an ellipsis is the word of three points
+SENTENCE_ENDS = ".!?"  # last characters of words; normalisation writes \u2026 as three points
 CHARACTER = re.compile(r"\\[|#\\]|.", re.DOTALL)  # one, with its backslash if it needs one
 Words = tuple[str, ...]
 Terms = Mapping[str, str | Iterable[str]]  # for each source term its target term, or several

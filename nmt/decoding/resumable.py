@@ -35,7 +35,7 @@ class Record:
     size: int  # bytes of their translations
     source: str  # SHA-256 of what was asked for in these lines
     job: str  # `job_of`
-    on_bad_line: str = "error"  # what was done with bad lines, unless there were none
+    on_bad_line: str = "error"  # what is done with bad lines
 
 
 def job_of(models: Sequence[Path], settings: DecodeSettings, options: Mapping[str, Any]) -> str:
@@ -91,7 +91,7 @@ class Resumption:
             )
 
     def _check_bad_lines(self, before: str) -> None:
-        """Raise UsageError if bad lines were left out before and are to be blank now, or so.
+        """Raise UsageError if bad lines were left out and are to be blank now, or the reverse.
 
         Where they are errors, all lines that are done were good.
         """

@@ -136,13 +136,14 @@ def check_finite(model: TrainedModel) -> None:
 
 
 def without_folders(recipe: Recipe) -> Recipe:
-    """Return a recipe whose absolute names of files have lost their folders.
+    """Return a recipe in which names of files outside the data folder have lost their folders.
 
     An exported model is published, so it must not name folders of its author's machine.
     """
 
     def file(name: str) -> str:
-        return PurePath(name).name if PurePath(name).is_absolute() else name
+        path = PurePath(name)
+        return path.name if path.is_absolute() or ".." in path.parts else name
 
     def text(files: TextFiles) -> TextFiles:
         return replace(

@@ -13,6 +13,7 @@ from typing import IO
 
 from nmt.errors import NmtError
 
+LOST_AND_FOUND = "lost+found"  # in the root of a file system
 LONGEST_NAME = 200  # bytes; a file system allows 255
 PARTIAL = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.partial", re.DOTALL)  # what `partial_of` returns
 
@@ -63,8 +64,8 @@ def atomic_folder(path: Path, *, is_replaced: bool = False, last: str = "") -> I
     A new folder appears whole, by one rename. An existing folder may be a mount point, or the
     current folder of a shell: it stays, and the content is moved into it. If the block or a move
     raises, also because of a signal, the folder is as it was before. Only a process that is killed
-    between two moves can leave some of the files, and never the last one without the others. A
-    symbolic link is followed.
+    between two moves leaves some of the files, never the last one without the others, and temporary
+    folders, which the next writer removes. A symbolic link is followed.
 
     Args:
         path: a folder that is new or empty.
@@ -132,17 +133,17 @@ def remove(path: Path) -> None:
 def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> None:
     """Move the content of `new`, a folder in `folder`, to `folder`, and remove what was there.
 
-    Temporary folders of other processes stay. last: see `atomic_folder`. If a move fails, those
-    before it are undone. Raises OSError if a move fails, or if there is something that must not be
-    replaced.
+    Temporary folders of other processes stay while these run. last: see `atomic_folder`. If a move
+    fails, those before it are undone. Raises OSError if a move fails, or if there is something that
+    must not be replaced.
     """
     old = sorted(
-        (each for each in folder.iterdir() if writer_of(each) is None),
+        (each for each in folder.iterdir() if not is_passed_over(each)),
         key=lambda each: each.name != last,
     )
     if old and not is_replaced:
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
-    aside = new.with_suffix(".old")
+    aside = partial_of(folder / folder.name)
     aside.mkdir()
     moves = [(each, aside / each.name) for each in old]
     added = sorted(new.iterdir(), key=lambda each: each.name == last)
@@ -158,7 +159,10 @@ def move_content(new: Path, folder: Path, last: str, *, is_replaced: bool) -> No
                 target.rename(source)
         aside.rmdir()
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
+    for each in folder.iterdir():
+        if (writer := writer_of(each)) and not is_running(writer):
+            remove(each)
 
 
 def partial_of(path: Path) -> Path:
@@ -174,6 +178,22 @@ def writer_of(path: Path) -> int | None:
     """Return the process that a temporary name is of; None for another name."""
     found = PARTIAL.fullmatch(path.name)
     return int(found[1]) if found else None
+
+
+def is_passed_over(path: Path) -> bool:
+    """Return whether an entry of a folder does not count when the folder is filled."""
+    return writer_of(path) is not None or path.name == LOST_AND_FOUND
+
+
+def is_running(process: int) -> bool:
+    """Return True if a process with this number runs."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to another user
+        return True
+    return True
 
 
 def redirected_stream(path: Path) -> IO[str] | None:

@@ -5,9 +5,10 @@ If the recipe does not state a file's hash, the hash of the first download is re
 """
 
 import fcntl
-from contextlib import suppress
+import time
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from nmt.config import Download
 from nmt.errors import NmtError
@@ -18,6 +19,8 @@ from nmt.text.archive import unpack
 from nmt.text.download import Advice, retrieve
 
 PINS = "SHA256SUMS"
+LOCK_TRIES = 200
+LOCK_PAUSE = 0.05  # seconds
 FROM_RECIPE = Advice()
 
 
@@ -85,14 +88,33 @@ def add_pin(folder: Path, name: str, sha256: str) -> None:
     try:
         # The file is appended to: a lock on it would be lost if a new file took its place.
         with path.open("a", encoding="utf-8", newline="\n") as stream:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(stream, fcntl.LOCK_EX)
+            wait_for_lock(stream, path)
             text = read_text(path, "the file")
             start = "\n" if text and not text.endswith("\n") else ""
-            if read_pins(folder).get(name) != sha256:  # another process has recorded it
+            recorded = read_pins(folder).get(name, sha256)  # perhaps by another process
+            if recorded != sha256:
+                raise NmtError(
+                    f"{path} has another SHA-256 of {name} than that of this download, {sha256};"
+                    " run the command again"
+                )
+            if name not in read_pins(folder):
                 stream.write(f"{start}{sha256}  {name}\n")
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def wait_for_lock(stream: IO[str], path: Path) -> None:
+    """Lock an open file, which others hold for an instant; raises NmtError if one does not end."""
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return
+    raise NmtError(f"another process holds the lock on {path}; end it, and run the command again")
 
 
 def check_local(path: Path, sha256: str, fix: str) -> None:

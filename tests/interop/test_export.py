@@ -1,5 +1,8 @@
 """`nmt export`: what it writes, what it replaces and what it refuses."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,13 +149,20 @@ def test_a_refused_model_leaves_nothing(nmt: Run, tiny_run: Path, tmp_path: Path
     assert [*tmp_path.iterdir()] == [model]
 
 
-def test_what_a_killed_export_left_is_not_in_the_way(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
+def test_what_a_killed_export_left_is_removed(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
+    """What a running one writes stays, and so does a folder that each file system has."""
     folder = tmp_path / "out"
-    left = folder / ".out.12.0123abcd.partial"
-    left.mkdir(parents=True)
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], check=True, stdout=subprocess.PIPE
+    )
+    left, written = (
+        folder / f".out.{each}.0123abcd.partial" for each in (int(ended.stdout), os.getppid())
+    )
+    for each in (left, written, folder / "lost+found"):
+        each.mkdir(parents=True)
     (left / "model.bin").write_text("half")
     for _ in range(2):
         assert nmt("export", tiny_run, folder, "--to", "ctranslate2").code == 0
-    assert (left / "model.bin").read_text() == "half"  # its process may still run
+    assert not left.exists()
+    assert written.exists()
+    assert (folder / "lost+found").exists()
