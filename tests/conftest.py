@@ -71,10 +71,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _handle_interrupts() -> None:
-    """Handle SIGINT: a shell starts background jobs, and so the tests, with SIGINT ignored."""
+def _handle_signals() -> None:
+    """Handle signals that whoever started the tests made them ignore, and so the commands in them.
+
+    A shell starts background jobs with SIGINT ignored, nohup starts any with SIGHUP ignored.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
