@@ -141,6 +141,8 @@ class ProcessPool:
                 yield result.result()
         except BrokenProcessPool as error:
             kill_children()
+            # Its thread ends now. At the exit it might print "Bad file descriptor" on top.
+            self.close()
             raise NmtError(
                 "a translating process was killed, perhaps because memory ran out; lower"
                 " decode.batch_tokens"
