@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     "--prefix",
     type=FILE,
     help="File with a text for each line of FILE: the translation begins with this text, which may"
-    " end inside a word. A blank line asks for nothing.",
+    " end inside a word (not with --engine ctranslate2). A blank line asks for nothing.",
 )
 @click.option(
     "--prefix-column",

@@ -45,10 +45,12 @@ class BadLines:
             numbers = range(first_line, first_line + len(chunk))
             bad = self._blank.intersection(numbers)
             self._blank -= bad
-            yield [
-                Request("") if number in bad else request
-                for number, request in zip(numbers, chunk, strict=True)
-            ]
+            pairs = zip(numbers, chunk, strict=True)
+            yield (
+                [Request("") if each in bad else request for each, request in pairs]
+                if bad
+                else chunk
+            )
             first_line = numbers.stop
 
     def kept(self, numbers: range) -> Sequence[int]:

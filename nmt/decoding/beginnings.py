@@ -7,13 +7,14 @@ its own tokens would end there too, so one that goes on beyond it may take the p
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from nmt.text.tokenizer import SPACE, SubwordModel
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """What an output must begin with; it is false if that is nothing."""
+    """Hold what an output must begin with; it is false if that is nothing."""
 
     ids: tuple[int, ...] = ()  # the tokens of the whole text
     forced: int = 0  # how many of them are given; what follows them has a choice
@@ -89,10 +90,15 @@ class TokenTexts:
 
     def whole_beginning(self, ids: tuple[int, ...]) -> Beginning:
         """Return the beginning with the text of these tokens, after which a word ends."""
-        starts = self._that_begin_with(MARK)
-        if not starts:  # a vocabulary without words
+        if not self._word_ends:  # a vocabulary without words
             return Beginning.of_tokens(ids)
-        return Beginning(ids, len(ids), (dict.fromkeys([*starts, self._eos], 1),), (0, 0))
+        return Beginning(ids, len(ids), (self._word_ends,), (0, 0))
+
+    @cached_property
+    def _word_ends(self) -> Mapping[int, int]:
+        """The way on after a whole word, as in `Beginning.ways`: tokens of a next one, or EOS."""
+        starts = self._that_begin_with(MARK)
+        return dict.fromkeys([*starts, self._eos], 1) if starts else {}
 
     def _that_begin_with(self, text: bytes) -> list[int]:
         first = last = bisect_left(self._ordered, text)

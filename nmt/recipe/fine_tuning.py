@@ -44,7 +44,7 @@ def read_trained(path: Path) -> TrainedModel:
     """
     origin = f"the recipe inside {path}"
     recipe = recipe_from_tables(model_tables(path), path.stem, origin)
-    if path.suffix != ENDING:  # by which a recipe that is extended is told from a model
+    if path.suffix != ENDING:  # a recipe that is extended has another ending
         raise UsageError(f"the name of the model {path} must end in {ENDING}; rename the file")
     return TrainedModel(path, recipe)
 
