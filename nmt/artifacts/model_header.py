@@ -17,6 +17,7 @@ from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, reason_of, shown
 from nmt.recipe import parse_recipe
+from nmt.recipe.model_recipe import LONGEST_HEADER
 from nmt.recipe.size import count_parameters, weight_shapes
 from nmt.system.file_kinds import START_BYTES, kind_of
 from nmt.system.json_data import parse_json
@@ -27,7 +28,6 @@ FORMAT_VERSION = 2
 TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
 AGAIN = "create it again with `nmt train`"
-LONGEST_HEADER = 100_000_000  # bytes, by the format
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
 

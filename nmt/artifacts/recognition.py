@@ -3,13 +3,10 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from nmt.errors import NmtError
-from nmt.system.json_data import convert, parse_json
+from nmt.artifacts.model_metadata import AVERAGE, model_metadata
 
 START = 4096  # bytes that recognise a file
-LONGEST_HEADER = 100_000_000  # bytes of a .safetensors header, by its format
 
 
 def begins_with(*patterns: bytes) -> Callable[[Path], bool]:
@@ -38,26 +35,9 @@ def model_by(command: str) -> Callable[[Path], bool]:
     return lambda path: model_metadata(path).get("made_by") == command
 
 
-def model_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a .safetensors file; empty if a file is not one."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if length > LONGEST_HEADER:
-            return {}
-        header = stream.read(length)
-    try:
-        return convert(
-            parse_json(header, dict[str, Any], str(path)).get("__metadata__"),
-            dict[str, str],
-            str(path),
-        )
-    except NmtError:
-        return {}
-
-
 # Whether a file that has no mark was written by a command, by its content.
 RECOGNISERS: dict[str, Callable[[Path], bool]] = {
-    "average": model_by("average"),
+    AVERAGE: model_by(AVERAGE),
     "evaluate": begins_with(
         rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
     ),

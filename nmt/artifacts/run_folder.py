@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.artifacts.metrics_lines import read_metrics
+from nmt.artifacts.model_metadata import is_overtaken
 from nmt.artifacts.run_lock import locked
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
@@ -30,7 +31,7 @@ from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never end
-DATA = Path("data")  # the data folder, unless another is given or remembered
+DATA = Path("data")  # the folder of text, unless another is given or remembered
 MOST_SHOWN = 5  # settings in a message
 
 
@@ -38,8 +39,7 @@ MOST_SHOWN = 5  # settings in a message
 class Memory:
     """The data that a run stores besides its recipe.
 
-    It is not in the recipe, because every model file holds the recipe, and a shared model must not
-    name folders of its author.
+    It is not in the recipe, because every model file holds it, and must not name folders.
     """
 
     data_dir: str  # absolute
@@ -225,13 +225,13 @@ class RunFolder:
             )
 
     def translation_model(self) -> Path:
-        """Return the model to translate with: the average or the best, whichever is newer.
+        """Return the model to translate with: the average, or the best if training went on since.
 
         Raises NmtError if the run has neither.
         """
         trained = [path for path in (self.model, self.best) if is_present(path)]
         if trained:
-            return max(trained, key=lambda path: path.stat().st_mtime_ns)
+            return trained[is_overtaken(trained[0], trained[-1])]
         raise NmtError(
             f"{self.path} holds no trained model yet; `nmt train` creates one"
             + "; the folder of an OPUS-MT model must be imported: `nmt import`" * self.is_foreign()

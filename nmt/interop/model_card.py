@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from nmt import __version__
-from nmt.artifacts.recognition import model_metadata
+from nmt.artifacts.model_metadata import model_metadata
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import Recipe
 from nmt.evaluation.markdown import code, recipe_block, table

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.artifacts.model_file import average, read_model, save_model
-from nmt.artifacts.recognition import model_metadata
+from nmt.artifacts.model_metadata import AVERAGE, model_metadata
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
@@ -18,8 +18,6 @@ from nmt.training.checkpoints import (
     weights_path,
 )
 
-MADE_BY = "average"  # in a model's metadata; `nmt.artifacts.outputs` lets this command replace it
-
 
 def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
     """Return True if the run's model is the average of the last checkpoints up to update `last`.
@@ -30,7 +28,7 @@ def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
         return False
     try:
         updates = [*read_model(run.model).updates]
-        is_chosen = model_metadata(run.model).get("made_by") == MADE_BY
+        is_chosen = model_metadata(run.model).get("made_by") == AVERAGE
         return is_chosen or updates == averaged_updates(run, recipe, last)
     except DamagedError:
         return False
@@ -91,7 +89,7 @@ def average_checkpoints(
         verify(run, update, (WEIGHTS,))
     mean = average([weights_path(run, update) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
-    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, MADE_BY)
+    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, AVERAGE)
     return mean.updates
 
 

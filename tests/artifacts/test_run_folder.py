@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save
 
 from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.artifacts.run_lock import is_locked
@@ -18,6 +19,11 @@ def touch(path: Path, seconds: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     os.utime(path, (seconds, seconds))
+
+
+def save_metadata(path: Path, **metadata: str) -> None:
+    """Write a file that says of itself what a model file says, without weights."""
+    path.write_bytes(save({}, metadata))
 
 
 def test_damaged_lines_of_metrics_are_left_out_with_a_note(tmp_path: Path) -> None:
@@ -62,16 +68,47 @@ def test_the_folder_of_another_programs_model_is_to_be_imported(tmp_path: Path) 
         RunFolder(tmp_path).translation_model()
 
 
-def test_the_newer_of_average_and_best_translates(tmp_path: Path) -> None:
+def test_the_average_translates_unless_training_went_on_since(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     with pytest.raises(NmtError, match="holds no trained model yet"):
         run.translation_model()
-    touch(run.best, 100)
+    save_metadata(run.best, updates="[5]")
     assert run.translation_model() == run.best
-    touch(run.model, 200)
+    save_metadata(run.model, updates="[4, 5, 6]")
     assert run.translation_model() == run.model
-    touch(run.best, 300)  # training was resumed after the average
+    save_metadata(run.best, updates="[6]")
+    assert run.translation_model() == run.model
+    save_metadata(run.best, updates="[7]")
     assert run.translation_model() == run.best
+
+
+@pytest.mark.parametrize("times", [(1, 2), (2, 1)])
+def test_a_copy_of_a_run_has_the_same_model_whatever_the_times(
+    tmp_path: Path, times: tuple[int, int]
+) -> None:
+    run = RunFolder(tmp_path)
+    save_metadata(run.best, updates="[5]")
+    save_metadata(run.model, updates="[4, 5, 6]")
+    for path, seconds in zip((run.best, run.model), times, strict=True):
+        os.utime(path, (seconds, seconds))
+    assert run.translation_model() == run.model
+
+
+def test_an_average_that_the_user_chose_stays(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    save_metadata(run.best, updates="[7]")
+    save_metadata(run.model, updates="[4, 5]", made_by="average")
+    assert run.translation_model() == run.model
+
+
+@pytest.mark.parametrize("updates", ["", "[", '["7"]', "[]", "7"])
+def test_a_damaged_average_is_not_replaced_silently(tmp_path: Path, updates: str) -> None:
+    run = RunFolder(tmp_path)
+    save_metadata(run.best, updates="[7]")
+    save_metadata(run.model, updates=updates)
+    assert run.translation_model() == run.model
+    run.model.write_bytes(b"")
+    assert run.translation_model() == run.model
 
 
 def test_a_locked_folder_is_refused_and_then_free(tmp_path: Path) -> None:

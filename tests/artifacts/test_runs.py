@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.runs import choose_model, newest_model, newest_run
@@ -26,7 +27,7 @@ def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:
 
 
 def test_a_finished_model_is_preferred_to_a_newer_unfinished_one(tmp_path: Path) -> None:
-    """Finished means that model.safetensors is not older than best.safetensors."""
+    """Finished means that model.safetensors exists and that training has not gone on since."""
     with pytest.raises(NmtError, match="no trained model under"):
         newest_model(tmp_path)
     one, two, three = (RunFolder(tmp_path / name) for name in ("one", "paper/two", "three"))
@@ -41,7 +42,8 @@ def test_a_finished_model_is_preferred_to_a_newer_unfinished_one(tmp_path: Path)
     touch(three.model, 120)
     assert choose_model(tmp_path).path == three.model
     assert choose_model(tmp_path).reason == "the newest finished of 3 runs"
-    touch(three.best, 300)  # resumed after its average, and better since
+    for path, updates in ((three.model, "[6]"), (three.best, "[7]")):  # resumed, and better since
+        path.write_bytes(save({}, {"updates": updates}))
     assert choose_model(tmp_path).path == one.model
 
 
