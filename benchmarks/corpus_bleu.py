@@ -142,15 +142,15 @@ def save(output: Path, trial: Trial, cells: Sequence[Cell], percents: Sequence[i
     missing = [each.row for each in variants(percents) if each.row not in known]
     options = " ".join(f"--share {percent}" for percent in percents)
     seeds = " ".join(f"--seed {seed}" for seed in trial.seeds)
+    brackets = " In brackets: the figures of each seed." if len(trial.seeds) > 1 else " One seed."
     fields = describe(
         what="BLEU of models of the damaged, the cleaned and the clean corpus",
         command="OMP_NUM_THREADS=1 python benchmarks/corpus_bleu.py CORPORA WORK"
         f" --updates {trial.updates} {options} {seeds}",
         peer="none",
         note=f"The recipe {RECIPE}, English-German, with {trial.updates:,} updates, its schedule"
-        " shortened in proportion. In brackets: the figures of each seed. Of the damaged text,"
-        " lines that are not UTF-8 are left out, because training stops there. It was cleaned with"
-        " `nmt clean --ftfy`.",
+        f" shortened in proportion.{brackets} Of the damaged text, lines that are not UTF-8 are"
+        " left out, because training stops there. It was cleaned with `nmt clean --ftfy`.",
         rows="training text",
     )
     column = next(iter(load_recipe(RECIPE).data.test))
