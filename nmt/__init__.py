@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nmt.config import Recipe
     from nmt.decoding.pair_scores import PairScore
     from nmt.decoding.translation import Candidate, Token, Translation
-    from nmt.errors import NmtError, UsageError
+    from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
     from nmt.recipe import read_recipe, write_recipe
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Candidate",
+    "DivergenceError",
     "Evaluation",
     "Model",
     "NmtError",
@@ -48,6 +49,7 @@ __all__ = [
 # The module of each public name.
 _MODULES = {
     "Candidate": "nmt.decoding.translation",
+    "DivergenceError": "nmt.errors",
     "Evaluation": "nmt.evaluation.results",
     "Model": "nmt.api",
     "NmtError": "nmt.errors",

@@ -1,5 +1,6 @@
 """The Python interface: what `import nmt` offers."""
 
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 import nmt
+from nmt.training.updates import Updater
 from tests.conftest import Run
 
 
@@ -101,6 +103,13 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         model.translate(["sun"], settings={"beam_sise": 2})
     with pytest.raises(nmt.UsageError, match="a setting twice"):
         model.translate(["sun"], settings={"beam_size": 1, "decode.beam_size": 2})
+    for settings in ({"temperature": 0.5}, {"candidates": 5}, {"method": "sample", "beam_size": 2}):
+        with pytest.raises(nmt.UsageError, match=r"for samples|Bayes risk|no beam"):
+            model.translate(["sun"], settings=settings)
+    with pytest.raises(nmt.UsageError, match=r"decode\.beam_size has no effect"):
+        model.score(["sun"], ["SUN"], settings={"beam_size": 2})
+    with pytest.raises(nmt.UsageError, match="model is an empty list"):
+        nmt.load([])
     with pytest.raises(nmt.NmtError, match="missing"):
         nmt.load("missing")
     with pytest.raises(nmt.UsageError, match="is an empty path"):
@@ -137,6 +146,8 @@ def test_a_wrong_type_is_one_sentence_that_names_the_argument(tiny_run: Path) ->
         (lambda: anything.train("pocket", run=3), "run"),
         (lambda: anything.train("pocket", data_dir=3), "data_dir"),
         (lambda: anything.train("pocket", device=None), "device"),
+        (lambda: anything.train("pocket", on_end=3), "on_end"),
+        (lambda: anything.load(tiny_run, notify=None), "notify"),
         (lambda: anything.evaluate("runs/pocket"), "model"),
         (lambda: anything.evaluate(model, 3, 4), "references"),
         (lambda: anything.evaluate(model, 3, ["a"]), "source"),
@@ -199,6 +210,24 @@ def test_a_recipe_built_in_python_is_checked(tiny: Path) -> None:
         nmt.write_recipe(wrong, "wrong.toml")
     assert not Path("here").exists()
     assert not Path("wrong.toml").exists()
+
+
+def test_an_interrupt_ends_a_loop_of_trainings(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training saves a checkpoint first."""
+    ends: list[nmt.TrainingOutcome] = []
+    start, sent = Updater.start, list[bool]()
+
+    def interrupted(self: Updater, *given: Any) -> Any:
+        if not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGINT)
+        return start(self, *given)
+
+    monkeypatch.setattr(Updater, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nmt.train(tiny, run="one", data_dir=tiny.parent, on_end=ends.append)
+    (outcome,) = ends
+    assert (outcome.stopped_by, outcome.checkpoint) == (signal.SIGINT, outcome.updates)
 
 
 def test_training_outside_the_main_thread(tiny: Path) -> None:

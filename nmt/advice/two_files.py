@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from nmt.advice.origin import NAME, Origin
 from nmt.artifacts.outputs import check_new, check_output, check_run_folder
 from nmt.artifacts.run_folder import DATA, RunFolder
 from nmt.check.check_corpus import Task, check_corpus
+from nmt.check.finding import Finding
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Text
 from nmt.check.table import brief_lines
-from nmt.cleaning.files import Names, languages_of
+from nmt.cleaning.files import REJECTED, Names, languages_of
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
 from nmt.system.command_line import argument, arguments, data_option
@@ -110,8 +112,8 @@ def check_places(wish: Wish, run: RunFolder) -> None:
     check_run_folder(run.path)
     if entries(wish.folder):
         raise UsageError(
-            f"the folder {wish.folder} exists, but not its recipe {wish.output}; move the folder"
-            " away, or name another data folder (--data-dir)"
+            f"the folder {wish.folder} exists, but not its recipe {wish.output}, as after a crash;"
+            " move the folder away and repeat the command, or name another data folder (--data-dir)"
         )
     check_output(wish.output, "train", wish.text.paths, "the recipe")
     check_new(wish.folder / wish.files["train"][0], "--data-dir")
@@ -142,14 +144,25 @@ def check_text(wish: Wish, notify: Notify) -> None:
                 f" {new_names(wish).prefix}` removes bad pairs"
             )
         return
-    fix = "correct the files as the report says"
-    if all(each.kind in CLEANABLE and each.percent <= FEW for each in errors):
-        cleaned = new_names(wish)
-        train = f"nmt train {arguments(*cleaned.sides())}{language_options(wish)}"
-        clean = f"nmt clean {files} -o {cleaned.prefix}"
-        fix = f"leave these lines out: `{clean}`, then `{train}`"
+    fix = fix_of_errors(wish, errors)
+    if is_cleanable(errors):
+        train = f"nmt train {arguments(*new_names(wish).sides())}{language_options(wish)}"
+        fix += f", then `{train}`"
     title = " and ".join(map(str, wish.text.paths))
     raise NmtError(f"{title} cannot be trained on; {fix}; `nmt check {files}` says more")
+
+
+def is_cleanable(errors: Sequence[Finding]) -> bool:
+    """Return whether `nmt clean` removes what is wrong."""
+    return all(each.kind in CLEANABLE and each.percent <= FEW for each in errors)
+
+
+def fix_of_errors(wish: Wish, errors: Sequence[Finding]) -> str:
+    """Return what to do about the errors of a text."""
+    if is_cleanable(errors):
+        prefix = new_names(wish).prefix
+        return f"leave these lines out: `nmt clean {paths_of(wish)} -o {prefix}`"
+    return "correct the files as the report says"
 
 
 def input_of(wish: Wish) -> str:
@@ -160,10 +173,14 @@ def input_of(wish: Wish) -> str:
 
 
 def new_names(wish: Wish) -> Names:
-    """Return the names of files, of which none exists, for the cleaned text."""
+    """Return the names of files, of which none exists, for the cleaned text and its rest."""
     prefixes = (f"clean{number if number > 1 else ''}" for number in count(1))
     names = (Names.of(prefix, wish.text.paths) for prefix in prefixes)
-    return next(each for each in names if not any(map(is_present, each.sides())))
+    return next(
+        each
+        for each in names
+        if not any(map(is_present, (*each.sides(), each.path(f"{REJECTED}.tsv"))))
+    )
 
 
 def paths_of(wish: Wish) -> str:

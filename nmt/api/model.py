@@ -1,13 +1,21 @@
 """Models that are loaded to translate and to score."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings, Recipe
+from nmt.config.decode import SCORE_SETTINGS
 from nmt.errors import UsageError
-from nmt.recipe import check_decode, with_settings
-from nmt.system.arguments import AnyPath, check_path, check_paths, check_segments, check_type
+from nmt.recipe import check_decode, check_used, with_settings
+from nmt.system.arguments import (
+    AnyPath,
+    check_callable,
+    check_path,
+    check_paths,
+    check_segments,
+    check_type,
+)
 from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note
 
@@ -58,7 +66,8 @@ class Model:
         """Translate segments.
 
         Args:
-            segments: the source segments. A blank one has a blank translation.
+            segments: the source segments; all are read before the first is translated. A blank one
+                has a blank translation.
             n_best: candidates of each translation, best first; at most the beam size, unless they
                 are samples.
             token_scores: set `tokens` of the candidates.
@@ -66,8 +75,8 @@ class Model:
                 are: nothing is copied (decode.odd_input).
             prefixes: a text for each segment that its translation begins with; "" asks for nothing.
                 It may end inside a word, unless a space is at its end.
-            glossary: a dict with the target term of each source term, or a list of alternatives, or
-                the path of a glossary file. The terms of a segment are translated by it.
+            glossary: a dict from each source term to its target term, or to a list of alternative
+                target terms; or the path of a glossary file.
             settings: [decode] settings that replace those of the recipe, such as {"beam_size": 8}.
 
         Returns:
@@ -159,7 +168,8 @@ class Model:
             targets: a target segment for each source.
             token_scores: set `tokens` of the scores.
             pieces: the targets are tokens of the vocabulary with spaces between them, not texts.
-            settings: as in `translate`; `length_penalty`, `precision` and `batch_tokens` matter.
+            settings: as in `translate`, but only those that matter when translations are given,
+                such as `length_penalty`, `precision` and `batch_tokens`.
 
         Returns:
             One score for each pair, in order.
@@ -175,13 +185,17 @@ class Model:
 
         from nmt.decoding.pairs import TextPair
 
-        scorer = self._scorer_for(self.decode_settings(settings), token_scores, pieces)
+        chosen = self.decode_settings(settings, used=SCORE_SETTINGS)
+        scorer = self._scorer_for(chosen, token_scores, pieces)
         return list(scorer.score(map(TextPair, *given)))
 
-    def decode_settings(self, settings: Settings | None = None) -> DecodeSettings:
+    def decode_settings(
+        self, settings: Settings | None = None, *, used: Container[str] | None = None
+    ) -> DecodeSettings:
         """Return the recipe's [decode] settings with some replaced.
 
-        Raises UsageError for a bad value, and for settings that contradict each other.
+        used: those that have an effect, such as "decode.precision"; by default all. Raises
+        UsageError for a bad value, for one without effect, and for a contradiction.
         """
         if settings is None:
             return self.recipe.decode
@@ -189,6 +203,8 @@ class Model:
         named = {f"decode.{str(key).removeprefix('decode.')}": settings[key] for key in settings}
         if len(named) < len(settings):
             raise UsageError("settings names a setting twice, with and without 'decode.'")
+        if used is not None:
+            check_used(named, used)
         recipe = with_settings(self.recipe, named)
         check_decode(recipe, named)
         return recipe.decode
@@ -220,7 +236,7 @@ class Model:
 
 
 def load(
-    model: AnyPath | Sequence[AnyPath] = (),
+    model: AnyPath | Sequence[AnyPath] | None = None,
     *,
     device: str = AUTO,
     notify: Notify = note,
@@ -232,7 +248,7 @@ def load(
         model: a run folder or a .safetensors file, or a list of them: an ensemble. By default the
             newest model of a finished training under runs/, else the newest model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto": a CUDA GPU if there is one.
-        notify: receives notes for the user; by default they are printed on stderr.
+        notify: called with each note for the user; by default they are printed on stderr.
         engine: "nmt"; "ctranslate2" takes one model or folder of `nmt export`, and cannot score.
 
     Raises:
@@ -243,5 +259,9 @@ def load(
 
     check_type("device", device, str)
     check_type("engine", engine, str)
-    trained, _ = load_for(engine, check_paths("model", model), device, notify)
+    check_callable("notify", notify)
+    paths = [] if model is None else check_paths("model", model)
+    if model is not None and not paths:
+        raise UsageError("model is an empty list; name a model, or leave it out for the newest one")
+    trained, _ = load_for(engine, paths, device, notify)
     return Model(trained, notify)

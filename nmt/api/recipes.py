@@ -1,5 +1,6 @@
 """Train recipes, and evaluate models."""
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from nmt.artifacts.runs import find_recipe_and_run
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import check_recipe
-from nmt.system.arguments import AnyPath, check_path, check_paths, check_type
+from nmt.system.arguments import AnyPath, check_callable, check_path, check_paths, check_type
 from nmt.system.devices import AUTO, pick_device
 from nmt.text.corpus import DataFolder
 
@@ -33,6 +34,7 @@ def train(
     It prepares the corpus if needed and leaves the models, the metrics and the report in the run
     folder. Progress is printed on stderr. Started by torchrun, several processes train together.
     In the main thread, a signal (Ctrl-C, SIGTERM) stops it with a checkpoint at an update's end.
+    The signal then has its usual effect: after Ctrl-C, that is a KeyboardInterrupt.
 
     Args:
         recipe: a recipe, the name of a shipped one, the path of a file, or a run folder to resume
@@ -40,15 +42,18 @@ def train(
         run: the run folder; by default runs/RECIPE.
         data_dir: folder of the recipe's files; by default that of the run's training, or "data".
         device: as in `load`.
-        on_end: called with the outcome before the report is written.
+        on_end: called with the outcome before the report is written, also after a signal.
 
     Raises:
         TypeError: for an argument of a wrong type.
         NmtError: for a corpus or a run folder that cannot be used.
+        DivergenceError: if the losses are not numbers any more; the message says what to change.
         UsageError: for an unknown recipe, a setting out of range, or a device that cannot be used.
     """
     check_type("recipe", recipe, Recipe, str, Path)
     check_type("device", device, str)
+    if on_end is not None:
+        check_callable("on_end", on_end)
     given = None if run is None else check_path("run", run)
     if isinstance(recipe, Recipe):
         check_recipe(recipe)
@@ -68,7 +73,9 @@ def train(
         outcome = train_with(recipe, data, folder, chosen, workers)
     if on_end is not None:
         on_end(outcome)
-    if outcome.stopped_by is None and workers.is_first:
+    if outcome.stopped_by is not None:
+        signal.raise_signal(outcome.stopped_by)
+    elif workers.is_first:
         try_write_report(folder)
     return outcome
 

@@ -48,6 +48,8 @@ def check_output(
         option: how the user named the file, for the message.
         own: a file that the command may always replace.
     """
+    if path == STDIN:
+        raise UsageError(f"{option} writes a file and cannot write to stdout (-); name a file")
     try:
         status = path.stat()
     except FileNotFoundError:

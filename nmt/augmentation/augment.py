@@ -22,7 +22,7 @@ from nmt.augmentation.passes import (
 )
 from nmt.augmentation.report import FORMAT, AugmentReport, ModelReport
 from nmt.augmentation.verdicts import REASONS
-from nmt.cleaning.files import Names, check_paths, row, text_outputs
+from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
 from nmt.decoding.resumable import Resumption, forget, job_of, open_kept, record_path
 from nmt.decoding.text_files import kept_path
 from nmt.errors import NmtError, UsageError
@@ -30,7 +30,6 @@ from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import hash_of
 
 COMMAND = "augment"
-REJECTED = "rejected"
 VERSION = 1  # of the verdicts; an output of another version is not continued
 
 

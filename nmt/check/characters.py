@@ -11,14 +11,17 @@ CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 # Zero-width characters. Scripts other than Latin, Greek and Cyrillic need joiners, and emoji too.
 # Thai, Lao, Burmese and Khmer separate words with a zero-width space.
 ZERO_WIDTH = (
-    "[\u00ad\u180e\u2060-\u2064\ufeff]"
+    "[\u00ad\u2060-\u2064\ufeff]"
+    "|(?<![\u1800-\u18af])\u180e(?![\u1800-\u18af])"  # Mongolian separates vowels with it
     "|(?<=[A-Za-z\u00c0-\u052f])[\u200c\u200d](?=[A-Za-z\u00c0-\u052f])"
 )
 WORD_BREAK = "\u200b"
 WITH_WORD_BREAKS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")
 # Text with letters that are written from right to left needs controls of the direction.
 DIRECTION = "[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 INVISIBLE = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}|{DIRECTION}")
 INVISIBLE_OF_RIGHT_TO_LEFT = re.compile(f"{ZERO_WIDTH}|{WORD_BREAK}")
 INVISIBLE_WITH_WORD_BREAKS = re.compile(f"{ZERO_WIDTH}|{DIRECTION}")
@@ -37,7 +40,10 @@ REPLACEMENT = "\ufffd"
 # between quotation marks.
 QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
 DASHES = ("\u2013", "\u2014")
-PUNCTUATION = QUOTATION_MARKS | {*DASHES, "\u2026"}
+PUNCTUATION = QUOTATION_MARKS | {*DASHES, "\u2026", "\u00ae", "\u2122"}
+# An angstrom with a sign; the square root of a signed number.
+UNITS = ("\u00c5\u00b2", "\u00c5\u00b3", "\u00c5\u00b0")
+ROOT = "\u221a"
 OPENING = QUOTATION_MARKS | {'"', "'"}
 
 # Encodings that UTF-8 is often mistaken for.
@@ -110,12 +116,15 @@ def may_be_meant(text: str, begin: int, form: str) -> bool:
 
     The mark may follow a word in capitals or a quotation mark, as in PARA AMANH\u00c3\u2026; or a
     dash comes before a word, as in K\u00f8benhavn\u2013\u00c5rhus and at the start of a speech.
+    It may also be a unit, as in 120 \u00c5\u00b3, or a root, as in \u221a\u00b12.
     """
     before, after = text[begin - 1 : begin], text[begin + len(form) :][:1]
     ends_a_word = form[-1] in PUNCTUATION and not after.isalpha()
     after_dash = form[0] in DASHES and form[-1].isalpha() and after not in DASHES
     is_mark = ends_a_word and (before.isupper() or before in OPENING)
-    return len(form) == 2 and (is_mark or after_dash)
+    is_unit = form in UNITS and not before.isalpha() and not after.isalpha()
+    is_root = form[0] == ROOT and after.isdigit()
+    return len(form) == 2 and (is_mark or after_dash or is_unit or is_root)
 
 
 @cache

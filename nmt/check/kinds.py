@@ -74,7 +74,8 @@ KINDS = {
     "control": Kind(
         "warning",
         "pairs with control characters",
-        "`nmt clean` removes the characters",
+        "`nmt clean` removes the characters; if U+000D ends lines, convert the file first:"
+        " tr '\\r' '\\n'",
     ),
     "invisible": Kind(
         "warning",

@@ -1,6 +1,6 @@
 """Declare the thresholds of the checks, each with its source."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -95,10 +95,35 @@ class CheckLimits:
     )
 
 
-def limits_of(changes: Sequence[str]) -> CheckLimits:
+# The limits that a filter of `nmt clean --also` uses.
+OF_FILTERS = {
+    "most_word_characters": "long_word",
+    "least_letters": "few_letters",
+    "language_probability": "other_language",
+    "language_characters": "other_language",
+    "language_sample": "other_language",
+}
+# The limits of faults that belong to no pair: `nmt clean` removes nothing for them.
+OF_CHECK = ("repeated_share", "overlap_share", "unknown_share", "most_pieces", "slip_evidence")
+NOT_CHECKED = dict.fromkeys(
+    (name for name, each in OF_FILTERS.items() if each != "other_language"),
+    "it is for a filter of `nmt clean --also`",
+)
+
+
+def not_cleaned(filters: Container[str]) -> dict[str, str]:
+    """Return the limits that `nmt clean` does not use with these filters, each with the reason."""
+    others = {
+        name: f"add --also {each}" for name, each in OF_FILTERS.items() if each not in filters
+    }
+    return others | dict.fromkeys(OF_CHECK, "it is for `nmt check`")
+
+
+def limits_of(changes: Sequence[str], unused: Mapping[str, str]) -> CheckLimits:
     """Return the limits with changes such as "max_deviation=5".
 
-    Raises UsageError for an unknown name or a value that does not fit.
+    unused: the limits that have no effect, each with the reason. Raises UsageError for one of them,
+    for an unknown name, and for a value that does not fit.
     """
     declared = {each.name: each for each in fields(CheckLimits)}
     values: dict[str, Any] = {}
@@ -108,6 +133,8 @@ def limits_of(changes: Sequence[str]) -> CheckLimits:
             raise UsageError(f"--limit {change!r} is not NAME=VALUE, such as max_deviation=5")
         if name not in declared:
             raise UsageError(f"no limit {name!r}{suggestion(name, declared)}")
+        if name in unused:
+            raise UsageError(f"--limit {name} has no effect here: {unused[name]}")
         try:
             value = int(text) if isinstance(declared[name].default, int) else float(text)
             values[name] = check_value(f"--limit {name}", value, declared[name])

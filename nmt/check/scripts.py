@@ -5,18 +5,24 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
-# Blocks of the scripts that most corpora are in (Unicode 16, Blocks.txt).
+# Blocks of the scripts that most corpora are in (Unicode 16, Blocks.txt), without punctuation that
+# other scripts have too: the Arabic comma, semicolon and question mark, tatweel and the dandas.
 BLOCKS = {
     "Latin": "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u1e00-\u1eff\uff21-\uff5a",
     "Greek": "\u0370-\u03ff\u1f00-\u1fff",
     "Cyrillic": "\u0400-\u052f\u1c80-\u1c8f\u2de0-\u2dff\ua640-\ua69f",
     "Armenian": "\u0530-\u058f",
     "Hebrew": "\u0590-\u05ff\ufb1d-\ufb4f",
-    "Arabic": "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefe",
-    "Devanagari": "\u0900-\u097f",
+    "Arabic": "\u0600-\u060b\u060d-\u061a\u061c-\u061e\u0620-\u063f\u0641-\u06ff"
+    "\u0750-\u077f\u08a0-\u08ff\ufb50-\ufdff\ufe70-\ufefe",
+    "Syriac": "\u0700-\u074f",
+    "Thaana": "\u0780-\u07bf",
+    "NKo": "\u07c0-\u07ff",
+    "Devanagari": "\u0900-\u0963\u0966-\u097f",
     "Bengali": "\u0980-\u09ff",
     "Gurmukhi": "\u0a00-\u0a7f",
     "Gujarati": "\u0a80-\u0aff",
+    "Odia": "\u0b00-\u0b7f",
     "Tamil": "\u0b80-\u0bff",
     "Telugu": "\u0c00-\u0c7f",
     "Kannada": "\u0c80-\u0cff",
@@ -29,7 +35,14 @@ BLOCKS = {
     "Georgian": "\u10a0-\u10ff\u1c90-\u1cbf",
     "Hangul": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
     "Ethiopic": "\u1200-\u137f",
+    "Cherokee": "\u13a0-\u13ff\uab70-\uabbf",
     "Khmer": "\u1780-\u17ff",
+    "Mongolian": "\u1800-\u18af",
+    "Ol Chiki": "\u1c50-\u1c7f",
+    "Tifinagh": "\u2d30-\u2d7f",
+    "Bopomofo": "\u3100-\u312f\u31a0-\u31bf",
+    "Meetei Mayek": "\uaae0-\uaaff\uabc0-\uabff",
+    "Adlam": "\U0001e900-\U0001e95f",
     "Kana": "\u3040-\u30ff\uff66-\uff9f",
     "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f",
 }

@@ -11,7 +11,7 @@ from nmt.check.limits import CheckLimits
 from nmt.check.norms import learn_norms
 from nmt.check.reading import Refused, Text, read_leniently, sample_of
 from nmt.cleaning.block import CleanBlock, clean_block
-from nmt.cleaning.files import Names, check_paths, languages_of, row, text_outputs
+from nmt.cleaning.files import REJECTED, Names, check_paths, languages_of, row, text_outputs
 from nmt.cleaning.optional import optional_detectors
 from nmt.cleaning.repair import REPAIRS, check_ftfy
 from nmt.cleaning.repetition import Repetition
@@ -23,7 +23,6 @@ from nmt.text.encode import chunks_of
 from nmt.text.given_text import GivenText
 
 COMMAND = "clean"
-REJECTED = "rejected"
 SCORES = "scores"
 
 

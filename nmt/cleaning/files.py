@@ -13,6 +13,7 @@ from nmt.text.opening import MAGIC
 from nmt.text.writing import text_file
 
 OPTION = "-o"
+REJECTED = "rejected"  # the ending of the file of removed pairs, before .tsv
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Names:
         """Return the names of files in two languages, packed if one of the old files is."""
         if not prefix:
             raise UsageError(f"{OPTION} is empty; give a prefix such as mine, or a folder and /")
+        if prefix.rpartition("/")[2] in (".", ".."):
+            raise UsageError(f"{OPTION} {prefix} is a folder; add a slash: {OPTION} {prefix}/")
         if "" in languages or languages[0] == languages[1]:
             languages = ("source", "target")
         packed = next((path.suffix for path in paths if path.suffix in MAGIC), "")

@@ -10,9 +10,9 @@ from nmt.errors import NmtError
 # What is repaired, in this order.
 REPAIRS = {
     "mojibake": "UTF-8 that was read in another encoding (ftfy)",
-    "normal_form": "characters in several code points, now one (Unicode NFC)",
     "control": "control characters",
     "invisible": "zero-width or text-direction characters",
+    "normal_form": "characters in several code points, now one (Unicode NFC)",
     "spaces": "several spaces, other white space, or spaces at an end",
 }
 
@@ -23,9 +23,10 @@ def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
     with_ftfy: repair mojibake, which needs the package ftfy; see `check_ftfy`.
     """
     plain = text.isascii() and text.isprintable()
-    steps = [] if plain else [("normal_form", normal_form), ("control", without_control)]
+    steps = []
     if not plain:
-        steps.append(("invisible", without_invisible))
+        steps = [("control", without_control), ("invisible", without_invisible)]
+        steps.append(("normal_form", normal_form))  # what was between two code points is gone
         if with_ftfy and garbled_text(Segment(text)):
             steps.insert(0, ("mojibake", without_mojibake))
     done = []

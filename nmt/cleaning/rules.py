@@ -66,11 +66,16 @@ def chosen_filters(
     """Return the filters to apply, in their order.
 
     only, without, also: names with commas between them; None: the default ones, and none. Raises
-    UsageError for a name that is no filter.
+    UsageError for a name that is no filter, and for one to leave out that is not on.
     """
     wanted = DEFAULT_FILTERS if only is None else names_of(only, "--only")
     unwanted = () if without is None else names_of(without, "--without")
     more = () if also is None else names_of(also, "--also")
+    for name in unwanted:
+        if name not in wanted or name in more:
+            raise UsageError(
+                f"--without {name}: this filter is not on without --also; leave it out"
+            )
     return tuple(name for name in FILTERS if name in (*wanted, *more) and name not in unwanted)
 
 

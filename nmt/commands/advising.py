@@ -14,6 +14,7 @@ from nmt.system.command_line import argument, data_option
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import Wish
     from nmt.check.check_corpus import Task
+    from nmt.check.finding import Finding
     from nmt.check.report import Report
 
 OPTION = "--write-recipe"
@@ -64,21 +65,33 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
     return wish
 
 
+def check_errors(wish: "Wish", report: "Report") -> None:
+    """Raise NmtError if the corpus has errors, because training would be useless."""
+    from nmt.advice.two_files import fix_of_errors
+
+    if errors := errors_of(report):
+        raise NmtError(
+            f"{wish.output} is not written, because the corpus has errors;"
+            f" {fix_of_errors(wish, errors)}, and repeat the command"
+        )
+
+
+def errors_of(report: "Report") -> "list[Finding]":
+    """Return the findings that keep a recipe from being written."""
+    findings = [finding for text in report.texts for finding in text.findings]
+    return [each for each in findings if each.severity == "error" and each.kind not in LEFT_OUT]
+
+
 def write_recipe(wish: "Wish", report: "Report") -> None:
     """Write the recipe that `nmt init` writes, with the time as a comment.
 
-    Raises NmtError if the corpus has errors, because training would be useless.
+    Raises NmtError if the corpus has errors.
     """
     from nmt.advice.first_recipe import make_recipe
     from nmt.advice.words import time_remark
     from nmt.system.log import note
 
-    findings = [finding for text in report.texts for finding in text.findings]
-    if any(each.severity == "error" and each.kind not in LEFT_OUT for each in findings):
-        raise NmtError(
-            f"{wish.output} is not written, because the corpus has errors; fix them, or write the"
-            " recipe with `nmt init`"
-        )
+    check_errors(wish, report)
     advised = report.advice.advised if report.advice else ()
     remarks = [time_remark(each) for each in advised if each.topic == "time"]
     made = make_recipe(wish, note, remarks)

@@ -8,7 +8,6 @@ from nmt.artifacts.runs import check_named_once
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import (
     FILE,
-    check_sampling,
     data_dir_option,
     decoding_options,
     device_option,
@@ -120,7 +119,6 @@ def command(
         --reverse-model runs/de_en -o more/
     """
     flags = flags_as_overrides("decode", **decoding)
-    check_sampling(overrides, flags)
     check_models(method_name, text, target, models, reverse_models)
     check_recipes(recipe, new_recipe, tag)
 

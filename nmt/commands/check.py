@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.outputs import check_output, write_output
+from nmt.artifacts.outputs import check_outputs, write_output
 from nmt.artifacts.run_folder import run_folder
-from nmt.commands.advising import OPTION, wish_for, with_advice, write_recipe
+from nmt.commands.advising import OPTION, errors_of, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import TEXT_ENDINGS
@@ -116,17 +116,17 @@ def command(
       nmt check corpus.en corpus.de --write-recipe mine.toml
     """
     from nmt.check.check_corpus import check_corpus
-    from nmt.check.limits import limits_of
+    from nmt.check.limits import NOT_CHECKED, limits_of
 
-    limits = limits_of(changes)
+    limits = limits_of(changes, NOT_CHECKED)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
     task, recipe = task_of(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
-        check_output(page, "check", sources, "--html")
+        check_outputs({"--html": page, OPTION: output}, "check", sources)
     wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
-    if advise or wish:
+    if advise or (wish and not errors_of(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check

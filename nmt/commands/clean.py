@@ -125,7 +125,7 @@ def command(
       nmt clean corpus.en.gz corpus.de.gz -o clean --only duplicates --no-repair
       nmt clean c.en c.de -o clean --model runs/en_de --reverse-model runs/de_en --keep-share 0.8
     """
-    from nmt.check.limits import limits_of
+    from nmt.check.limits import limits_of, not_cleaned
     from nmt.cleaning.clean import CleanTask, clean
     from nmt.cleaning.report import as_text
     from nmt.cleaning.rules import chosen_filters
@@ -133,7 +133,8 @@ def command(
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
-    filters, limits = chosen_filters(only, without, also), limits_of(changes)
+    filters = chosen_filters(only, without, also)
+    limits = limits_of(changes, not_cleaned(filters))
     models = models_of(model, reverse_model, device, keep_share, least_score, writes_scores)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from nmt.commands.document_options import OPTIONS, DocumentRequest
 from nmt.commands.options import (
     Function,
-    check_sampling,
     flags_as_overrides,
     options_beside,
 )
@@ -43,7 +42,6 @@ def documents_too(function: Function) -> Callable[..., Any]:
             return function(file=files[0] if files else STDIN, **given)
         settings = {each.name for each in fields(DecodeSettings)} & {*given}
         flags = flags_as_overrides("decode", **{name: given[name] for name in settings})
-        check_sampling(given["overrides"], flags)
         chosen = Chosen(
             given["models"],
             given["engine"],
@@ -66,7 +64,7 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
 
     Raises UsageError for options that do not go together.
     """
-    from nmt.formats.registry import LINES, format_of
+    from nmt.formats.registry import LINES, UNREAD, format_of
 
     if request.output_dir is not None:
         if not files:
@@ -84,6 +82,11 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     found = format_of(file, name)
     if found is not None and found.name != LINES:
         return True
+    if found is None and file.suffix.lower() in UNREAD:
+        raise UsageError(
+            f"{file}: no format reads {file.suffix} files; convert it, for example to HTML or to"
+            " text, or translate its lines as they are: --format lines"
+        )
     if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
         raise UsageError(
             f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
@@ -130,6 +133,8 @@ def translate_documents(
     check_apart(outputs, jobs, request.output_dir)
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])
+    if output is not None:
+        note_other_suffix(jobs[0].source, output)
     with progress_bar(unit="sentence", desc="translate") as bar:
         translator, work = prepare(request, chosen, bar.update)
         with open_report(flags_file, note) as report:
@@ -143,6 +148,16 @@ def translate_documents(
             if request.write_memory is not None and translator.memory is not None:
                 translator.memory.write(request.write_memory)
     report.tell(summary, flags_file, is_strict=is_strict)
+
+
+def note_other_suffix(source: Path, output: Path) -> None:
+    """Notify if the names of a file and its translation have the suffixes of two formats."""
+    from nmt.formats.registry import format_of
+    from nmt.system.log import note
+
+    read, named = format_of(source, None), format_of(output, None)
+    if read and named and read != named:
+        note(f"{output} is written as {read.name}, like {source}: no format is converted")
 
 
 def check_apart(

@@ -127,7 +127,8 @@ def command(
 
     Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
-    needed. Every text may be a pipe. One text may be -, which is stdin.
+    needed, and every file is a reference. Every text may be a pipe. One text may be -, which is
+    stdin.
 
     The scores are BLEU, chrF and TER with sacreBLEU's defaults, each with the signature to cite. If
     the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.

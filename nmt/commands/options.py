@@ -21,7 +21,6 @@ from nmt.commands.completion import (
     complete_setting,
 )
 from nmt.config import Recipe, declared_settings
-from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
 
 INDENT = 6 * " "  # of a setting's meaning in --help
@@ -202,7 +201,7 @@ def control_options(function: Function) -> Function:
 
 
 def sampling_options(function: Function) -> Function:
-    """Add the options of sampling and of minimum Bayes risk; `check_sampling` checks them."""
+    """Add the options of sampling and of minimum Bayes risk."""
     for name, kind, help_text in (
         ("--candidates", int, "Candidates of --mbr.  [default: decode.candidates]"),
         (
@@ -232,22 +231,6 @@ def sampling_options(function: Function) -> Function:
         function = click.option(name, type=kind, help=help_text)(function)
     text = "Draw translations at random instead of searching for the most probable ones."
     return click.option("--sample", "method", flag_value="sample", help=text)(function)
-
-
-def check_sampling(overrides: Iterable[str], flags: Iterable[str]) -> None:
-    """Raise UsageError for options of sampling that contradict each other.
-
-    overrides: those given by --set, which count as the flags do. Both are `decode.key=value`.
-    """
-    given = parse_overrides([*overrides, *flags])
-    is_sampled = given.get("decode.method") == "sample"
-    if is_sampled and "decode.beam_size" in given:
-        raise UsageError("--sample draws translations and has no beam; leave out --beam-size")
-    for key in ("temperature", "top_k", "top_p", "seed"):
-        if f"decode.{key}" in given and not is_sampled:
-            raise UsageError(f"--{key.replace('_', '-')} is for samples; add --sample")
-    if "decode.candidates" in given and given.get("decode.mbr", "none") == "none":
-        raise UsageError("--candidates is for minimum Bayes risk; add --mbr chrf")
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from nmt.recipe.fine_tuning import TrainedModel
     from nmt.text.given_text import GivenText
 
-TEXT_ENDINGS = (".tsv", ".gz", ".xz", ".sgm", ".txt")  # of a text, where it could be a recipe
+TEXT_ENDINGS = (
+    ".tsv",
+    ".tab",
+    ".gz",
+    ".xz",
+    ".sgm",
+    ".txt",
+)  # of a text, where it could be a recipe
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -115,7 +122,7 @@ def text_of(names: Sequence[str]) -> "GivenText | None":
     if len(paths) > 2 or (len(paths) == 2 and not are_files):
         raise UsageError(
             f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
-            f" given{'' if are_files else ' that are no files'}"
+            f" given{'' if are_files else f', and there are no files {names[0]} and {names[1]}'}"
         )
     recipes = [str(path) for path in paths if path.suffix == ".toml"]
     if len(paths) == 2 and recipes:

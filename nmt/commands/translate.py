@@ -12,7 +12,6 @@ from nmt.commands.documents import documents_too
 from nmt.commands.options import (
     FILE,
     bad_line_option,
-    check_sampling,
     control_options,
     decoding_options,
     device_option,
@@ -202,7 +201,6 @@ def command(
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
     flags = flags_as_overrides("decode", **decoding)
-    check_sampling(overrides, flags)
     from nmt.decoding.glossary import read_glossary
     from nmt.decoding.interactive import check_interactive, interact
     from nmt.decoding.output_formats import choose_format

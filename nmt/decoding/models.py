@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nmt.artifacts.runs import choose_model
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError
-from nmt.recipe import check_decode, parse_overrides, with_settings
+from nmt.recipe import check_decode, check_used, parse_overrides, with_settings
 from nmt.system.devices import choose_device
 from nmt.system.log import Notify
 
@@ -70,10 +70,8 @@ def decode_settings(
     for name in changed:
         if not name.startswith("decode."):
             raise UsageError(f"cannot change {name}: a trained model takes only [decode] settings")
-        if used is not None and name not in used:
-            raise UsageError(
-                f"{name} has no effect here, because the translations are given; leave it out"
-            )
+    if used is not None:
+        check_used(changed, used)
     recipe = with_settings(recipe, changed)
     check_decode(recipe, changed)
     return recipe.decode

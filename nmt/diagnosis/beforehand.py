@@ -67,6 +67,8 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
         if share <= MOST_RARE:
             continue
         which = f"the {each.side} vocabulary" if each.side else "the vocabulary"
+        # One size is for both sides, and each must be able to learn it.
+        needed = max(100, rounded_up(max(all_.size - all_.rare for all_ in facts.vocabularies)))
         yield Finding(
             "large_vocabulary",
             "warning",
@@ -75,10 +77,16 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
             f"{each.rare:,} of its {each.size:,} tokens ({100 * share:.0f} %) have several"
             f" characters and occur less than {RARE} times in the training text",
             "the model cannot learn such tokens, and they take memory and time",
-            f"tokenizer.vocab_size={max(100, rounded_up(each.size - each.rare))}, about the number"
-            " of the other tokens; or more text",
+            fix_of_size(needed, each.size),
         )
         return
+
+
+def fix_of_size(needed: int, size: int) -> str:
+    """Return what to do about a vocabulary of some size if so many tokens are needed."""
+    if needed >= size:
+        return "more text, or tokenizer.joint=true, one vocabulary for both sides"
+    return f"tokenizer.vocab_size={needed}, about the number of the other tokens; or more text"
 
 
 def unlike_dev_text(training: Training) -> Iterator[Finding]:

@@ -66,7 +66,8 @@ def evaluate_model(
         settings: how it searches.
         data: folder with the recipe's test sets.
         notify: receives notes and warnings, such as that a long segment is split.
-        files: a file of sources, then one or more files of references.
+        files: a file of sources, then one or more files of references. UsageError if their names
+            say that they are exchanged.
         test_sets: names of sacreBLEU's test sets.
         language_pair: of `test_sets`, such as "en-de"; "" is the recipe's.
         scoring: further options.
@@ -84,6 +85,7 @@ def evaluate_model(
         pair = f"{source_language}-{target_language}"
         tests = [sacrebleu_test(name, pair) for name in test_sets]
     elif files:
+        check_order(files[0], files[1:], source_language, target_language)
         tests = [files_test(files[0], files[1:])]
     else:
         tests = recipe_tests(recipe, data)
@@ -116,8 +118,9 @@ def evaluate_translations(
         notify: receives warnings, such as that all references are blank.
 
     Raises NmtError if the translations and the test set do not align, UsageError for a
-    `target_language` that is no code.
+    `target_language` that is no code, and for references in several languages, by their names.
     """
+    check_references(references)
     if target_language and not is_language(primary(target_language)):
         raise UsageError(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
@@ -133,6 +136,28 @@ def evaluate_translations(
     )
     test = sacrebleu_test(test_set, language_pair) if test_set else references_test(references)
     return evaluate([test], Translations(path), chosen, scoring, notify)
+
+
+def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
+    """Raise UsageError if files of source and references are exchanged, by their names."""
+    source_language, target_language = map(primary, languages)
+    found = language_of(source), language_of(references[0])
+    if found == (target_language, source_language) and source_language != target_language:
+        raise UsageError(
+            f"{source} and {references[0]} are exchanged: the model translates {source_language}"
+            f" to {target_language}; name the source first"
+        )
+
+
+def check_references(references: Sequence[Path]) -> None:
+    """Raise UsageError if the names of references have different languages: one is a source."""
+    for each in references[1:]:
+        first, other = language_of(references[0]), language_of(each)
+        if first and other and first != other:
+            raise UsageError(
+                f"with --hypotheses, all files are references, but {references[0]} and {each} are"
+                " of two languages; leave out the source"
+            )
 
 
 def evaluate(

@@ -47,6 +47,7 @@ def legend(evaluation: Evaluation) -> list[str]:
     if any(each.interval for each in scores):
         lines.append(f"in brackets: {CONFIDENCE}")
     if any(len(result.systems) > 1 for result in evaluation.test_sets):
+        lines.append("with a sign: the difference from the first system")
         lines.append(f"p: {P_VALUE}")
     return lines
 
@@ -61,13 +62,19 @@ def result_lines(result: TestSetResult) -> list[str]:
         interval = f" ({confidence(score.interval)})" if score.interval else ""
         lines.append(f"  {score.name:{width}} {score.value:6.2f}{interval}  {score.signature}")
     for other in others:
-        lines += comparison_lines(other, width)
+        lines += comparison_lines(other, evaluated.system.decode, width)
     return [*lines, *exact_match_lines(result.exact_matches)]
 
 
-def comparison_lines(other: SystemResult, width: int) -> list[str]:
-    """Return the scores of another system, and whether they differ from the first system's."""
+def comparison_lines(other: SystemResult, decode: DecodeSettings | None, width: int) -> list[str]:
+    """Return the scores of another system, and whether they differ from the first system's.
+
+    decode: how the first system searched; the other's search is named if it differs.
+    """
     lines = [f"  compared with {other.name} ({other.scores[0].test})"]
+    own = other.system.decode
+    if own and (decode is None or search_line(own) != search_line(decode)):
+        lines.append(f"    {search_line(own)}")
     for score in other.scores:
         lines.append(
             f"    {score.name:{width}} {score.value:6.2f}  {score.difference:+.2f},"

@@ -142,7 +142,10 @@ def sacrebleu_test(name: str, language_pair: str) -> TestSet:
     from sacrebleu.utils import SACREBLEU_DIR
 
     if name not in DATASETS:
-        raise UsageError(f"sacreBLEU has no test set '{name}'{suggestion(name, DATASETS)}")
+        raise UsageError(
+            f"sacreBLEU has no test set '{name}'{suggestion(name, DATASETS)}; the test sets of a"
+            " recipe are scored without --test-set"
+        )
     dataset = DATASETS[name]
     if language_pair not in dataset.langpairs:
         pairs = ", ".join(dataset.langpairs)

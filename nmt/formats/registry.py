@@ -66,6 +66,13 @@ FORMATS = {
 }
 
 
+# Files with a structure that no format reads: as plain lines, they would be damaged.
+UNREAD = (
+    *(".adoc", ".doc", ".fodt", ".ipynb", ".key", ".latex", ".numbers", ".ods", ".pages", ".pdf"),
+    *(".ppt", ".rst", ".rtf", ".tex", ".toml", ".xls", ".xlsx", ".xml"),
+)
+
+
 def format_of(path: Path, name: str | None) -> Format | None:
     """Return the format of a file: the one with this name, else by the path; None if there is none.
 

@@ -133,8 +133,8 @@ def check_fixed(found: Mapping[str, object], path: Path) -> None:
         value = found.get(name, ABSENT.get(name, wanted) if name != "model_type" else None)
         if value != wanted:
             raise NmtError(
-                f"{path}: {name}={shown(value)} is not supported; nmt imports Marian models with"
-                f" {name}={shown(wanted)}"
+                f"{path}: {name}={shown(value)} is not supported; nmt imports OPUS-MT models, which"
+                f" have {name}={shown(wanted)}; models of `nmt train` need no import"
             )
 
 

@@ -115,9 +115,12 @@ def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     """Notify what an imported model needs from its user."""
     notify(
         f"decode.beam_size={recipe.decode.beam_size} and"
-        f" decode.length_penalty={recipe.decode.length_penalty:g} are those of the model's files,"
-        " or defaults where these have none; the length penalty has the same exponent as the"
-        " model's but another formula, so that outputs may differ in length"
+        f" decode.length_penalty={recipe.decode.length_penalty:g} come from the model's files, or"
+        " are defaults if these have none"
+    )
+    notify(
+        "the length penalty has another formula than in the model's own program, so outputs may be"
+        " longer or shorter"
     )
     tokens = tokenizer.source.language_tokens
     if tokens:

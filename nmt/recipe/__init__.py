@@ -16,7 +16,7 @@ from nmt.recipe.files import (
     write_recipe,
 )
 from nmt.recipe.marks import knows_marks
-from nmt.recipe.rules import check_decode, check_recipe, check_together
+from nmt.recipe.rules import check_decode, check_recipe, check_together, check_used
 from nmt.recipe.settings import (
     FIXED_SETTINGS,
     SettingDifference,
@@ -36,6 +36,7 @@ __all__ = [
     "check_decode",
     "check_recipe",
     "check_together",
+    "check_used",
     "find_recipe",
     "get_setting",
     "knows_marks",

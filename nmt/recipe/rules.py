@@ -1,9 +1,9 @@
 """Rules for recipes: each setting is within its range, and settings work together."""
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
-from nmt.config import SECTIONS, Recipe
+from nmt.config import SECTIONS, DecodeSettings, Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import DECLARED, checked_value, get_setting
 from nmt.recipe.size import least_parameters
@@ -137,8 +137,9 @@ def check_decode(recipe: Recipe, changed: Container[str] = ()) -> None:
     """Raise NmtError if settings of the search contradict each other.
 
     changed: the settings that a user gave in place of the recipe's. If one is to blame, this is a
-    UsageError.
+    UsageError; so it is if one has no effect, because others exclude it.
     """
+    check_search(recipe.decode, changed)
     shortest, longest = recipe.decode.min_length, recipe.decode.max_length
     if 0 < longest < shortest:
         fault = (
@@ -148,6 +149,36 @@ def check_decode(recipe: Recipe, changed: Container[str] = ()) -> None:
         if "decode.min_length" in changed or "decode.max_length" in changed:
             raise UsageError(fault)
         raise NmtError(f"recipe {recipe.name}: {fault}")
+
+
+def check_search(decode: DecodeSettings, changed: Container[str]) -> None:
+    """Raise UsageError if a changed setting is for another kind of search."""
+    is_sampled = decode.method == "sample"
+    if is_sampled and "decode.beam_size" in changed:
+        raise UsageError(
+            "translations are drawn (--sample, decode.method=sample) and have no beam; leave out"
+            " --beam-size (decode.beam_size)"
+        )
+    for key in ("temperature", "top_k", "top_p", "seed"):
+        if f"decode.{key}" in changed and not is_sampled:
+            option = f"--{key.replace('_', '-')}"
+            raise UsageError(
+                f"{option} (decode.{key}) is for samples; add --sample (decode.method=sample)"
+            )
+    if "decode.candidates" in changed and decode.mbr == DecodeSettings.mbr:
+        raise UsageError(
+            "--candidates (decode.candidates) is for minimum Bayes risk; add --mbr chrf"
+            " (decode.mbr=chrf)"
+        )
+
+
+def check_used(changed: Iterable[str], used: Container[str]) -> None:
+    """Raise UsageError for a changed setting of the search that scoring given texts ignores."""
+    for name in changed:
+        if name not in used:
+            raise UsageError(
+                f"{name} has no effect here, because the translations are given; leave it out"
+            )
 
 
 def check_size(recipe: Recipe) -> None:

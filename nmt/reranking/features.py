@@ -23,6 +23,7 @@ from nmt.errors import NmtError
 from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
 from nmt.system.log import Notify
+from nmt.text.languages import primary
 from nmt.text.tokenizer import SubwordModel
 
 SCORE = "score"  # that of the n-best list
@@ -128,12 +129,14 @@ def load_judges(
     device: str,
     notify: Notify,
     overrides: Iterable[str] = (),
+    text: tuple[str, str] = ("", ""),
 ) -> list[Judge]:
     """Load the models that score candidates.
 
     models, reverse_models: run folders or .safetensors files. device, notify, overrides: as in
-    `load_models`. Raises NmtError if a model cannot be loaded or is for other languages than the
-    first one.
+    `load_models`. text: the languages of the text that was translated and of its references; "" if
+    unknown. Raises NmtError if a model cannot be loaded, or is for other languages than the text or
+    the first model.
     """
     judges: list[Judge] = []
     overrides = [*overrides]
@@ -150,8 +153,21 @@ def load_judges(
                     f"{judge.path} translates {found} but must translate {must} to rerank together"
                     f" with {judges[0].path}; name another model"
                 )
+            check_languages(judge, text)
             judges.append(judge)
     return judges
+
+
+def check_languages(judge: Judge, text: tuple[str, str]) -> None:
+    """Raise NmtError if a model is not for the languages of the text, where these are known."""
+    for side, language, found in zip(("source", "target"), judge.languages, text, strict=True):
+        if found and found != primary(language):
+            direction = "-".join(judge.languages[:: -1 if judge.kind == TARGET_TO_SOURCE else 1])
+            option = "--reverse-model" if judge.kind == TARGET_TO_SOURCE else "--model"
+            raise NmtError(
+                f"{judge.path} translates {direction}, but the {side} text is named as {found};"
+                f" give another {option}"
+            )
 
 
 def feature_names(judges: Sequence[Judge]) -> list[str]:

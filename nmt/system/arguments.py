@@ -36,6 +36,12 @@ def check_type(name: str, value: object, *kinds: type) -> None:
         raise TypeError(f"{name} must be a {expected}, not {value!r:.80}")
 
 
+def check_callable(name: str, value: object) -> None:
+    """Raise TypeError, which names the argument, unless its value can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, not {value!r:.80}")
+
+
 def check_paths(name: str, paths: object) -> list[Path]:
     """Return one path or several as a list; errors are those of `check_path`."""
     if isinstance(paths, AnyPath):

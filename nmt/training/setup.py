@@ -258,7 +258,8 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     if differing:
         raise NmtError(
             f"{path} does not fit the recipe: it has {', '.join(differing)}, the recipe"
-            f" {', '.join(differing.values())}; change the recipe, its tokenizer is kept"
+            f" {', '.join(differing.values())}; give the recipe the settings of the"
+            " model, whose tokenizer the training uses"
         )
     return content
 

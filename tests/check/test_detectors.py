@@ -35,6 +35,7 @@ def test_clean_pairs_have_no_fault() -> None:
         ("mojibake", "the old man", "der schÃ¶ne mann"),
         ("mojibake", "donâ€™t walk", "geht nicht"),
         ("mojibake", "the old man", "der sch├Âne mann"),
+        ("mojibake", "the names", "nam\u00c5\u00b3 namai"),
         ("copied", "the old man", "The  old man"),
         ("script", "the old man", "дер альте манн"),
         ("language", "the small house garden", "the old man walks under water"),
@@ -68,6 +69,9 @@ def test_a_fault_is_found(kind: str, source: str, target: str) -> None:
         ("write to <john@x.com>", "if a <b then c> d"),
         ("He isn't coming.", "\u2014\u00c9l no viene."),
         ("from Copenhagen to \u00c5rhus", "K\u00f8benhavn\u2013\u00c5rhus"),
+        ("a volume of 120 \u00c5\u00b3", "mit 5 \u00c5\u00b2 und \u221a\u00b12"),
+        ("the brand", "die Marke FJ\u00c5\u00ae"),
+        ("Mongolian", "\u182e\u1823\u1829\u182d\u1823\u182f\u180e\u1820"),
         ("a \u201cword\u201d", "\u0e20\u0e32\u0e29\u0e32 \u200b\u200bword"),  # Thai marks its words
     ],
     ids=lambda text: text.encode("unicode_escape").decode()[:30],
@@ -133,6 +137,14 @@ def test_a_usual_script_is_not_foreign() -> None:
     assert "script" in found(
         "a CellView model", "a CellView model of the \u0434\u043e\u043c", norms
     )
+
+
+def test_punctuation_of_several_scripts_belongs_to_none() -> None:
+    """Odia ends a sentence with the mark of Devanagari."""
+    odia = "\u0b38\u0b47\u0b2e\u0b3e\u0b28\u0b47 \u0b26\u0b47\u0b16\u0b3f\u0b32\u0b3f"
+    norms = learn_norms([("the house", f"{odia} \u0964")] * 20, CheckLimits())
+    assert sorted(norms.scripts[1]) == ["Odia"]
+    assert "script" not in found("this app", f"{odia} (WhatsApp)\u0964", norms)
 
 
 def test_japanese_is_in_two_scripts() -> None:

@@ -37,6 +37,13 @@ SAMPLE: list[Row] = [
         ("question", "Really?!", "Wirklich\uff1f\uff01", ""),
         ("question", "Is it?...", "Ist es das?\u2026", ""),
         ("question", "Is it DNA?", "\u0395\u03af\u03bd\u03b1\u03b9 DNA;", ""),
+        (
+            "question",
+            "How are you?",
+            "\u053b\u0576\u0579\u057a\u0565\u055e\u057d \u0565\u057d\u0589",
+            "",
+        ),
+        ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
         ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),
         ("long_word", "a", "\u5929" * 60, ""),  # a sentence without spaces

@@ -214,6 +214,7 @@ def test_processes_find_what_one_finds(
         (["pocket", "--dev", "a.en", "a.de"], 2, "leave out --dev"),
         (["pocket", "--limit", "max_deviation=x"], 2, "not a number"),
         (["pocket", "--limit", "max_deviation=0"], 2, "at least 1"),
+        (["pocket", "--limit", "least_letters=0"], 2, "it is for a filter of `nmt clean --also`"),
         (["-", "b"], 2, "stdin"),
         (["same.en", "same.en"], 2, "as source and as target"),
         (["same.en", "."], 1, "is a folder"),

@@ -198,9 +198,19 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
     result = nmt("check", source, target, *options)
     assert result.code == 1
     assert "mine.toml is not written, because the corpus has errors" in result.err
-    assert "advice:" in result.out
+    assert "; correct the files as the report says, and repeat the command" in result.err
+    assert "advice:" not in result.out
     assert not Path("mine.toml").exists()
     assert not Path("data").exists()
+
+
+def test_lines_that_can_be_removed_get_the_command(nmt: Run, tmp_path: Path) -> None:
+    source, target = write(tmp_path, PAIRS)
+    source.write_bytes(source.read_bytes().replace(b"\n", b"\xff\n", 1))
+    (source.parent / "clean.rejected.tsv").write_text("mine")
+    options = ["--write-recipe", "mine.toml", "--limit", "language_sample=0"]
+    result = nmt("check", source, target, *options)
+    assert f"leave these lines out: `nmt clean {source} {target} -o clean" in result.err
 
 
 @pytest.mark.parametrize(
@@ -210,8 +220,9 @@ def test_a_corpus_with_errors_gets_no_recipe(nmt: Run, tmp_path: Path) -> None:
         (["c.en", "c.de", "--write-recipe", "x.txt"], "--write-recipe x.txt must end in .toml"),
         (["c.en", "c.de", "--write-recipe", "c.toml"], "name another recipe with --write-recipe"),
         (["c.x1", "c.x2", "--write-recipe", "x.toml"], "codes of two languages"),
+        (["c.en", "c.de", "--write-recipe", "x.toml", "--html", "x.toml"], "are the same file"),
     ],
-    ids=["recipe", "ending", "exists", "languages"],
+    ids=["recipe", "ending", "exists", "languages", "page"],
 )
 def test_what_cannot_be_written_is_refused_at_once(
     nmt: Run, arguments: list[str], message: str

@@ -119,7 +119,7 @@ def test_filters_that_are_off_by_default_can_be_added(nmt: Run, tmp_path: Path) 
 def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> None:
     pairs = [*CLEAN]
     source, target = pairs[20]
-    pairs[20] = (f"  {source}\u00a0e\u0301 ", f"\u200b{target}\x07\x0b\u00e9")
+    pairs[20] = (f"  {source}\u00a0e\u200b\u0301 ", f"\u200b{target}\x07\x0b\u00e9")
     report = clean(nmt, tmp_path, pairs)
     assert read(tmp_path)[20] == (f"{source} \u00e9", f"{target} \u00e9")
     assert report["repaired"] == {
@@ -128,11 +128,12 @@ def test_text_is_repaired_unless_that_is_forbidden(nmt: Run, tmp_path: Path) -> 
         "invisible": 1,
         "spaces": 1,
     }
+    assert clean(nmt, tmp_path, read(tmp_path))["repaired"] == {}
     report = clean(nmt, tmp_path, pairs, "--no-repair")
     assert report["repaired"] == {}
     ((line, kind, reason, *sides),) = rejected(tmp_path)
     assert (line, kind, sides) == ("21", "control", [*pairs[20]])
-    assert reason == "U+0007 in the target; U+200B in the target"
+    assert reason == "U+0007 in the target; U+200B in the source"
 
 
 def test_mojibake_is_repaired_by_ftfy(nmt: Run, tmp_path: Path) -> None:
@@ -208,6 +209,10 @@ def test_packed_files_are_read_and_written(
         (["--also", "number"], 2, "numbers"),
         (["--no-repair", "--ftfy"], 2, "--no-repair forbids it"),
         (["--limit", "max_deviaton=2"], 2, "max_deviation"),
+        (["--limit", "slip_evidence=3"], 2, "has no effect here: it is for `nmt check`"),
+        (["--limit", "most_word_characters=3"], 2, "add --also long_word"),
+        (["--only", "duplicates", "--without", "copied"], 2, "this filter is not on"),
+        (["--also", "numbers", "--without", "numbers"], 2, "this filter is not on"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
@@ -217,6 +222,12 @@ def test_mistakes_are_explained(
     result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", tmp_path / "out", *options)
     assert (result.code, message in result.err) == (code, True)
     assert not [*tmp_path.glob("*out*")]
+
+
+def test_a_folder_without_a_slash_is_no_prefix(nmt: Run, tmp_path: Path) -> None:
+    """The files would be hidden."""
+    result = nmt("clean", *write(tmp_path, CLEAN[:9]), "-o", f"{tmp_path}/.")
+    assert (result.code, "/. is a folder; add a slash" in result.err) == (2, True)
 
 
 def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(

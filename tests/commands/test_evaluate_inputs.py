@@ -1,10 +1,12 @@
 """`nmt evaluate`: texts that cannot be read or are not what was meant, and the data folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nmt.artifacts.model_file import read_model, save_model
 from nmt.artifacts.run_folder import RunFolder
 from tests.commands.conftest import OUTPUTS, write
 from tests.conftest import Run
@@ -35,6 +37,39 @@ def bad_path(folder: Path, fault: str) -> Path:
         case "empty" | "empty.gz":
             path.touch()
     return path
+
+
+def test_a_source_is_not_taken_for_a_reference(nmt: Run, tmp_path: Path, hypotheses: Path) -> None:
+    text = [write(tmp_path / f"test.{language}", *OUTPUTS) for language in ("en", "de")]
+    refused = nmt("evaluate", "--hypotheses", hypotheses, *text)
+    assert (refused.code, refused.out) == (2, "")
+    assert "all files are references, but" in refused.err
+    both = [write(tmp_path / f"{name}.de", *OUTPUTS) for name in ("one", "two")]
+    assert nmt("evaluate", "--hypotheses", hypotheses, *both).code == 0
+
+
+def test_exchanged_files_are_refused(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    source, target = (write(tmp_path / f"test.{name}", "sun moon") for name in ("en", "de"))
+    refused = nmt("evaluate", target, source, "--model", skilled_run)
+    assert (refused.code, refused.out) == (2, "")
+    assert "are exchanged: the model translates en to de; name the source first" in refused.err
+    assert nmt("evaluate", source, target, "--model", skilled_run).code == 0
+
+
+def test_another_search_of_a_compared_model_is_named(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    files = [write(tmp_path / f"test.{name}", *["sun moon"] * 3) for name in ("en", "de")]
+    given = ["--model", skilled_run, "--compare", skilled_run]
+    same = nmt("evaluate", *files, *given)
+    assert same.out.count("beam ") == 1
+    assert "with a sign: the difference from the first system" in same.out
+    content = read_model(RunFolder(skilled_run).model)
+    greedy = replace(content.recipe, decode=replace(content.recipe.decode, beam_size=1))
+    path = tmp_path / "other.safetensors"
+    save_model(path, content.weights, content.tokenizer, greedy, content.updates)
+    other = nmt("evaluate", *files, "--model", skilled_run, "--compare", path)
+    assert "\n    beam 1, length penalty " in other.out
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,10 @@ def test_the_table_says_what_its_figures_are(nmt: Run, tmp_path: Path) -> None:
     assert plain[-1] == "lower is better: TER"
     compared = nmt("evaluate", "--hypotheses", outputs, reference, "--compare", reference)
     assert compared.err == ""
-    assert compared.out.splitlines()[-3:] == [
+    assert compared.out.splitlines()[-4:] == [
         "lower is better: TER",
         "in brackets: mean and 95 % confidence interval of 1,000 bootstrap resamples",
+        "with a sign: the difference from the first system",
         "p: probability of a difference at least this large between equally good systems",
     ]
     options = ["--metric", "error_rate", "--hypotheses", outputs, reference]

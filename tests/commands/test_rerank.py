@@ -276,6 +276,16 @@ def test_options_that_do_not_fit(
     assert message in result.err
 
 
+def test_a_model_for_another_language_than_the_text_is_refused(
+    nmt: Run, nbest: Path, source: Path, skilled_run: Path
+) -> None:
+    text = source.with_suffix(".en")
+    text.write_bytes(source.read_bytes())
+    result = nmt("rerank", nbest, "--source", text, "--reverse-model", skilled_run)
+    assert (result.code, result.out) == (1, "")
+    assert "translates en-de, but the source text is named as en" in result.err
+
+
 def test_a_reverse_model_of_the_same_direction_is_refused(
     nmt: Run, nbest: Path, source: Path, skilled_run: Path, right_to_left_run: Path
 ) -> None:

@@ -196,7 +196,7 @@ def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
         ([*files, "--set", "model.nothing=7"], "model.nothing"),
         ([*files, "--device", "cuda:77"], "is not on this machine"),
         ([*files, files[0]], "but 3 names were given"),
-        (["pocket", "pocket"], "but 2 names were given that are no files"),
+        (["pocket", "pocket"], "but 2 names were given, and there are no files pocket"),
         ([files[0], files[0]], "is given as source and as target"),
         (["mine.toml", files[1]], "mine.toml is a recipe by its name"),
         (["pocket", "--source-language", "en"], "are for SOURCE and TARGET"),

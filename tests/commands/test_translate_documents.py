@@ -215,6 +215,8 @@ def test_sources_are_never_overwritten(
         (["{tree}/a.txt", "--format", "text", "--columns", "1"], "--columns is for tables"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
         (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
+        (["{tree}/a.xml"], "no format reads .xml files; convert it"),
+        (["{tree}/a.txt", "--flags", "-"], "--flags writes a file and cannot write to stdout"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
         (["{tree}", "--output", "o", "--output-dir", "{tree}/x"], "use one of them"),
     ],
@@ -227,6 +229,14 @@ def test_mistakes_are_told(
     assert result.code == 2
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_the_suffix_of_another_format_is_told(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "a.md", tmp_path / "b.html"
+    source.write_text("sun moon\n")
+    result = nmt("translate", source, "--output", output, "--model", skilled_run)
+    assert result.code == 0
+    assert f"{output} is written as markdown, like {source}" in result.err
 
 
 def test_a_threshold_that_is_no_number_is_refused(nmt: Run, tree: Path) -> None:

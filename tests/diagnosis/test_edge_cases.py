@@ -158,6 +158,15 @@ def test_a_fine_tuned_model_may_lose_skill_during_the_warm_up() -> None:
     assert kinds(*LEARNED, facts=rare) == ["large_vocabulary"]
 
 
+@pytest.mark.parametrize(
+    ("rare", "fix"), [(400, "tokenizer.vocab_size=600,"), (5, "more text, or tokenizer.joint=true")]
+)
+def test_a_smaller_vocabulary_is_enough_for_both_sides(rare: int, fix: str) -> None:
+    sides = Vocabulary("source", 1000, 900), Vocabulary("target", 1000, rare)
+    (finding,) = found(*LEARNED, facts=replace(FACTS, vocabularies=sides))
+    assert finding.change.startswith(fix)
+
+
 def test_skipped_updates_count_from_three_on() -> None:
     skipped = [Record("skipped", update) for update in (10, 20, 30)]
     assert kinds(*LEARNED, *skipped[:2]) == []
