@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nmt.config import DecodeSettings, Recipe
 from nmt.config.decode import SCORE_SETTINGS
 from nmt.errors import UsageError
-from nmt.recipe import check_decode, check_used, with_settings
+from nmt.recipe import check_decode, check_used, get_setting, with_settings
 from nmt.system.arguments import (
     AnyPath,
     check_callable,
@@ -206,7 +206,11 @@ class Model:
         if used is not None:
             check_used(named, used)
         recipe = with_settings(self.recipe, named)
-        check_decode(recipe, named)
+        # All settings may be given, such as those of another recipe; only new values are a wish.
+        check_decode(
+            recipe,
+            [each for each in named if get_setting(recipe, each) != get_setting(self.recipe, each)],
+        )
         return recipe.decode
 
     def _translator_for(

@@ -9,10 +9,12 @@ from nmt.check.segment import Segment
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 # Zero-width characters. Scripts other than Latin, Greek and Cyrillic need joiners, and emoji too.
-# Thai, Lao, Burmese and Khmer separate words with a zero-width space.
+# Thai, Lao, Burmese and Khmer separate words with a zero-width space. Mongolian has U+180E before
+# some vowels.
+MONGOLIAN = "[\u1800-\u180d\u180f-\u18af]"
 ZERO_WIDTH = (
     "[\u00ad\u2060-\u2064\ufeff]"
-    "|(?<![\u1800-\u18af])\u180e(?![\u1800-\u18af])"  # Mongolian separates vowels with it
+    f"|(?<!{MONGOLIAN})\u180e(?!{MONGOLIAN})"
     "|(?<=[A-Za-z\u00c0-\u052f])[\u200c\u200d](?=[A-Za-z\u00c0-\u052f])"
 )
 WORD_BREAK = "\u200b"
@@ -40,10 +42,11 @@ REPLACEMENT = "\ufffd"
 # between quotation marks.
 QUOTATION_MARKS = frozenset("\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb")
 DASHES = ("\u2013", "\u2014")
-PUNCTUATION = QUOTATION_MARKS | {*DASHES, "\u2026", "\u00ae", "\u2122"}
-# An angstrom with a sign; the square root of a signed number.
+PUNCTUATION = QUOTATION_MARKS | {*DASHES, "\u2026"}
+# An angstrom with an exponent; the square root of a number with a sign; a brand in capitals.
 UNITS = ("\u00c5\u00b2", "\u00c5\u00b3", "\u00c5\u00b0")
-ROOT = "\u221a"
+ROOT = "\u221a\u00b1"
+BRAND = "\u00c5\u00ae"
 OPENING = QUOTATION_MARKS | {'"', "'"}
 
 # Encodings that UTF-8 is often mistaken for.
@@ -123,8 +126,9 @@ def may_be_meant(text: str, begin: int, form: str) -> bool:
     after_dash = form[0] in DASHES and form[-1].isalpha() and after not in DASHES
     is_mark = ends_a_word and (before.isupper() or before in OPENING)
     is_unit = form in UNITS and not before.isalpha() and not after.isalpha()
-    is_root = form[0] == ROOT and after.isdigit()
-    return len(form) == 2 and (is_mark or after_dash or is_unit or is_root)
+    is_root = form == ROOT and after.isdigit()
+    is_brand = form == BRAND and before.isupper() and not after.isalpha()
+    return len(form) == 2 and (is_mark or after_dash or is_unit or is_root or is_brand)
 
 
 @cache

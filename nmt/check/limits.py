@@ -95,8 +95,13 @@ class CheckLimits:
     )
 
 
-# The limits that a filter of `nmt clean --also` uses.
+# The limits that one filter of `nmt clean` uses.
 OF_FILTERS = {
+    "max_deviation": "length_ratio",
+    "most_characters": "too_long",
+    "language_evidence": "language",
+    "foreign_share": "script",
+    "usual_share": "script",
     "most_word_characters": "long_word",
     "least_letters": "few_letters",
     "language_probability": "other_language",
@@ -106,15 +111,16 @@ OF_FILTERS = {
 # The limits of faults that belong to no pair: `nmt clean` removes nothing for them.
 OF_CHECK = ("repeated_share", "overlap_share", "unknown_share", "most_pieces", "slip_evidence")
 NOT_CHECKED = dict.fromkeys(
-    (name for name, each in OF_FILTERS.items() if each != "other_language"),
-    "it is for a filter of `nmt clean --also`",
+    ("most_word_characters", "least_letters"), "it is for a filter of `nmt clean --also`"
 )
 
 
 def not_cleaned(filters: Container[str]) -> dict[str, str]:
     """Return the limits that `nmt clean` does not use with these filters, each with the reason."""
     others = {
-        name: f"add --also {each}" for name, each in OF_FILTERS.items() if each not in filters
+        name: f"the filter {each} is off"
+        for name, each in OF_FILTERS.items()
+        if each not in filters
     }
     return others | dict.fromkeys(OF_CHECK, "it is for `nmt check`")
 

@@ -25,6 +25,7 @@ from nmt.decoding.number_differences import number_differences
 LONG_NUMBER = 3  # digits; smaller numbers are often spelled out on one side only
 QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u1367")
 ARMENIAN_MARK = "\u055e"  # stands in the word that is asked for
+ARMENIAN_STOP = "\u0589"
 GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 GREEK_MARK = ";"  # of a question
 # Letters of scripts without spaces end a word, too: a run of them is not one long word.
@@ -114,7 +115,8 @@ def one_question(source: Segment, target: Segment) -> str:
 
 def is_question(segment: Segment) -> bool:
     """Return whether a text ends in a question mark, or asks in Armenian."""
-    if ARMENIAN_MARK in segment.text:
+    last = segment.text.rstrip(f"{ARMENIAN_STOP}: ").rpartition(ARMENIAN_STOP)[2]
+    if ARMENIAN_MARK in last:
         return True
     end = CLOSING.search(segment.text[-FEW_CHARACTERS:])
     text = segment.text[: len(segment.text) - len(end[0])] if end else segment.text

@@ -72,10 +72,12 @@ def chosen_filters(
     unwanted = () if without is None else names_of(without, "--without")
     more = () if also is None else names_of(also, "--also")
     for name in unwanted:
-        if name not in wanted or name in more:
-            raise UsageError(
-                f"--without {name}: this filter is not on without --also; leave it out"
-            )
+        if name in more:
+            raise UsageError(f"--without {name}, but --also adds it; leave out one of them")
+        if name not in wanted:
+            why = "this filter is off unless --also adds it"
+            why = why if only is None else "--only leaves it out already"
+            raise UsageError(f"--without {name}: {why}; leave the option out")
     return tuple(name for name in FILTERS if name in (*wanted, *more) and name not in unwanted)
 
 

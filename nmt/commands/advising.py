@@ -70,9 +70,11 @@ def check_errors(wish: "Wish", report: "Report") -> None:
     from nmt.advice.two_files import fix_of_errors
 
     if errors := errors_of(report):
+        own = errors_of(replace(report, texts=report.texts[:1]))  # of the training text
+        fix = fix_of_errors(wish, errors) if own == errors else "correct the files of every text"
         raise NmtError(
-            f"{wish.output} is not written, because the corpus has errors;"
-            f" {fix_of_errors(wish, errors)}, and repeat the command"
+            f"{wish.output} is not written, because the corpus has errors; {fix}, and repeat the"
+            " command"
         )
 
 

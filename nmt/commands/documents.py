@@ -65,6 +65,7 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     Raises UsageError for options that do not go together.
     """
     from nmt.formats.registry import LINES, UNREAD, format_of
+    from nmt.text.languages import PACKED
 
     if request.output_dir is not None:
         if not files:
@@ -82,9 +83,10 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     found = format_of(file, name)
     if found is not None and found.name != LINES:
         return True
-    if found is None and file.suffix.lower() in UNREAD:
+    suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
+    if found is None and suffix in UNREAD:
         raise UsageError(
-            f"{file}: no format reads {file.suffix} files; convert it, for example to HTML or to"
+            f"{file}: no format reads {suffix} files; convert it, for example to HTML or to"
             " text, or translate its lines as they are: --format lines"
         )
     if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
@@ -134,7 +136,7 @@ def translate_documents(
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])
     if output is not None:
-        note_other_suffix(jobs[0].source, output)
+        note_other_suffix(jobs[0], output)
     with progress_bar(unit="sentence", desc="translate") as bar:
         translator, work = prepare(request, chosen, bar.update)
         with open_report(flags_file, note) as report:
@@ -150,14 +152,17 @@ def translate_documents(
     report.tell(summary, flags_file, is_strict=is_strict)
 
 
-def note_other_suffix(source: Path, output: Path) -> None:
-    """Notify if the names of a file and its translation have the suffixes of two formats."""
+def note_other_suffix(job: "Job", output: Path) -> None:
+    """Notify if the name of a translation has the suffix of another format than the file's."""
     from nmt.formats.registry import format_of
     from nmt.system.log import note
 
-    read, named = format_of(source, None), format_of(output, None)
-    if read and named and read != named:
-        note(f"{output} is written as {read.name}, like {source}: no format is converted")
+    named = format_of(output, None)
+    if job.format and named and job.format != named:
+        note(
+            f"{output} is written as {job.format.name}, like {job.source}, in spite of its name: no"
+            " format is converted"
+        )
 
 
 def check_apart(

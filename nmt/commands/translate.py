@@ -151,7 +151,7 @@ def command(
 
     The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
     and other formats, only the text changes. Several files, and folders, are translated into
-    --output-dir. Files with other suffixes are plain lines.
+    --output-dir. Files with other suffixes are plain lines; some, such as .xml, need --format.
 
     For plain lines, the command writes one line for each line it reads, in the same order. A blank
     line stays blank.

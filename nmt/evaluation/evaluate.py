@@ -120,7 +120,7 @@ def evaluate_translations(
     Raises NmtError if the translations and the test set do not align, UsageError for a
     `target_language` that is no code, and for references in several languages, by their names.
     """
-    check_references(references)
+    check_references(path, references)
     if target_language and not is_language(primary(target_language)):
         raise UsageError(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
@@ -147,17 +147,22 @@ def check_order(source: Path, references: Sequence[Path], *languages: str) -> No
             f"{source} and {references[0]} are exchanged: the model translates {source_language}"
             f" to {target_language}; name the source first"
         )
+    check_references(Path(f".{target_language}"), references)
 
 
-def check_references(references: Sequence[Path]) -> None:
-    """Raise UsageError if the names of references have different languages: one is a source."""
-    for each in references[1:]:
-        first, other = language_of(references[0]), language_of(each)
-        if first and other and first != other:
-            raise UsageError(
-                f"with --hypotheses, all files are references, but {references[0]} and {each} are"
-                " of two languages; leave out the source"
-            )
+def check_references(path: Path, references: Sequence[Path]) -> None:
+    """Raise UsageError if a source is among the references, by the languages in their names.
+
+    path: the translations. All references but the source have their language.
+    """
+    named = [language_of(each) for each in references]
+    language = language_of(path) or (named[-1] if named else "")
+    others = [each for each in references if language_of(each) not in ("", language)]
+    if language and len(others) == 1 and language in named:
+        raise UsageError(
+            f"{others[0]} is not in the language of the other references, by its name: all files"
+            " but the model's source are references; leave it out"
+        )
 
 
 def evaluate(

@@ -135,8 +135,8 @@ def load_judges(
 
     models, reverse_models: run folders or .safetensors files. device, notify, overrides: as in
     `load_models`. text: the languages of the text that was translated and of its references; "" if
-    unknown. Raises NmtError if a model cannot be loaded, or is for other languages than the text or
-    the first model.
+    unknown. Raises NmtError if a model cannot be loaded, is for other languages than the first one,
+    or translates in the wrong direction.
     """
     judges: list[Judge] = []
     overrides = [*overrides]
@@ -153,15 +153,18 @@ def load_judges(
                     f"{judge.path} translates {found} but must translate {must} to rerank together"
                     f" with {judges[0].path}; name another model"
                 )
-            check_languages(judge, text)
+            check_direction(judge, text)
             judges.append(judge)
     return judges
 
 
-def check_languages(judge: Judge, text: tuple[str, str]) -> None:
-    """Raise NmtError if a model is not for the languages of the text, where these are known."""
-    for side, language, found in zip(("source", "target"), judge.languages, text, strict=True):
-        if found and found != primary(language):
+def check_direction(judge: Judge, text: tuple[str, str]) -> None:
+    """Raise NmtError if a text is in the language of a model's other side."""
+    own = [primary(each) for each in judge.languages]
+    for side, language, other, found in zip(
+        ("source", "target"), own, own[::-1], text, strict=True
+    ):
+        if found == other != language:
             direction = "-".join(judge.languages[:: -1 if judge.kind == TARGET_TO_SOURCE else 1])
             option = "--reverse-model" if judge.kind == TARGET_TO_SOURCE else "--model"
             raise NmtError(

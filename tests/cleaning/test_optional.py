@@ -43,6 +43,12 @@ SAMPLE: list[Row] = [
             "\u053b\u0576\u0579\u057a\u0565\u055e\u057d \u0565\u057d\u0589",
             "",
         ),
+        (
+            "question",
+            "Why? I know.",
+            "\u053b\u0576\u0579\u0578\u055e\u0582\u0589 \u0533\u056b\u057f\u0565\u0574\u0589",
+            "",
+        ),
         ("question", "What is it?", "\u121d\u1295\u12f5\u1295 \u1290\u12cd\u1367", ""),
         ("question", 'He asked "Who?".', "Er fragte, wer.", ""),
         ("question", "Who is it?", "wer; \u03a0", "only the source ends as a question"),

@@ -43,7 +43,7 @@ def test_a_source_is_not_taken_for_a_reference(nmt: Run, tmp_path: Path, hypothe
     text = [write(tmp_path / f"test.{language}", *OUTPUTS) for language in ("en", "de")]
     refused = nmt("evaluate", "--hypotheses", hypotheses, *text)
     assert (refused.code, refused.out) == (2, "")
-    assert "all files are references, but" in refused.err
+    assert "is not in the language of the other references" in refused.err
     both = [write(tmp_path / f"{name}.de", *OUTPUTS) for name in ("one", "two")]
     assert nmt("evaluate", "--hypotheses", hypotheses, *both).code == 0
 
