@@ -208,6 +208,7 @@ SKILLED = {
     "train.checkpoint_updates": 60,
     "train.validate_updates": 120,
     "train.average_checkpoints": 1,
+    "train.precision": "float32",  # "auto" measures, so that two machines choose differently
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.artifacts.model_file import read_model, save_model
 from nmt.artifacts.outputs import write_output
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
@@ -90,15 +91,15 @@ def test_the_default_is_the_newest_finished_model(
 ) -> None:
     """Run `a` wrote its average first but resumed later: it is used only if no run is finished."""
     monkeypatch.chdir(source.parent)
-    content = (tiny_run / "model.safetensors").read_bytes()
-    for age, name in (
-        (30, "a/model.safetensors"),
-        (20, "b/model.safetensors"),
-        (10, "a/best.safetensors"),
+    content = read_model(tiny_run / "model.safetensors")
+    for age, name, update in (
+        (30, "a/model.safetensors", 4),
+        (20, "b/model.safetensors", 4),
+        (10, "a/best.safetensors", 5),
     ):
         path = Path("runs") / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        save_model(path, content.weights, content.tokenizer, content.recipe, [update])
         os.utime(path, (time.time() - age, time.time() - age))
     (Path("runs") / "c-empty").mkdir()
     assert "model: runs/b/model.safetensors" in nmt("translate", source).err
