@@ -29,7 +29,7 @@ def is_overtaken(average: Path, best: Path) -> bool:
     """Return whether the best model of a run is of a training that went on after its average.
 
     An average that `nmt average` put in its place is what the user wants, and is never overtaken;
-    nor is a damaged one, so that whoever reads it is told.
+    nor is a damaged one, so that reading it is an error.
     """
     old, new = model_metadata(average), model_metadata(best)
     return old.get("made_by") != AVERAGE and 0 < last_update(old) < last_update(new)

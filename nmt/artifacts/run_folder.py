@@ -31,7 +31,7 @@ from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never end
-DATA = Path("data")  # the folder of text, unless another is given or remembered
+DATA = Path("data")  # the data folder, unless another is given or remembered
 MOST_SHOWN = 5  # settings in a message
 
 
@@ -39,7 +39,7 @@ MOST_SHOWN = 5  # settings in a message
 class Memory:
     """The data that a run stores besides its recipe.
 
-    It is not in the recipe, because every model file holds it, and must not name folders.
+    It is not in the recipe: every model file holds that, and must name no folders of its author.
     """
 
     data_dir: str  # absolute

@@ -19,14 +19,8 @@ if TYPE_CHECKING:
     from nmt.recipe.fine_tuning import TrainedModel
     from nmt.text.given_text import GivenText
 
-TEXT_ENDINGS = (
-    ".tsv",
-    ".tab",
-    ".gz",
-    ".xz",
-    ".sgm",
-    ".txt",
-)  # of a text, where it could be a recipe
+# Endings of a text, where it could be a recipe.
+TEXT_ENDINGS = (".tsv", ".tab", ".gz", ".xz", ".sgm", ".txt")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

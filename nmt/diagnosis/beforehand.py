@@ -68,7 +68,7 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
             continue
         which = f"the {each.side} vocabulary" if each.side else "the vocabulary"
         # One size is for both sides, and each must be able to learn it.
-        needed = max(100, rounded_up(max(all_.size - all_.rare for all_ in facts.vocabularies)))
+        needed = max(100, rounded_up(max(side.size - side.rare for side in facts.vocabularies)))
         yield Finding(
             "large_vocabulary",
             "warning",

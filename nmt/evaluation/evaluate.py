@@ -120,7 +120,7 @@ def evaluate_translations(
     Raises NmtError if the translations and the test set do not align, UsageError for a
     `target_language` that is no code, and for references in several languages, by their names.
     """
-    check_references(path, references)
+    check_references(language_of(path), references)
     if target_language and not is_language(primary(target_language)):
         raise UsageError(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
@@ -147,16 +147,16 @@ def check_order(source: Path, references: Sequence[Path], *languages: str) -> No
             f"{source} and {references[0]} are exchanged: the model translates {source_language}"
             f" to {target_language}; name the source first"
         )
-    check_references(Path(f".{target_language}"), references)
+    check_references(target_language, references)
 
 
-def check_references(path: Path, references: Sequence[Path]) -> None:
+def check_references(language: str, references: Sequence[Path]) -> None:
     """Raise UsageError if a source is among the references, by the languages in their names.
 
-    path: the translations. All references but the source have their language.
+    language: that of the translations, which the references have too; "" if unknown.
     """
     named = [language_of(each) for each in references]
-    language = language_of(path) or (named[-1] if named else "")
+    language = language or (named[-1] if named else "")
     others = [each for each in references if language_of(each) not in ("", language)]
     if language and len(others) == 1 and language in named:
         raise UsageError(
