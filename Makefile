@@ -27,7 +27,7 @@ browser: ## install Chromium for tests/browser if apt can; otherwise those tests
 		&& apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null; } \
 		|| echo "no chromium and chromedriver here: the browser tests will be skipped"; fi
 
-# The runs that explain-demo shows. A missing one is trained first; Multi30k takes half an hour or more.
+# The runs that explain-demo shows. A missing one is trained first; Multi30k takes an hour or more.
 POCKET ?= runs/pocket
 MULTI30K ?= runs/multi30k_en_de
 PAGES := build/demo

@@ -160,7 +160,8 @@ def whole(
     train = recipe.train
     validations = -(-train.max_updates // train.validate_updates) + 1  # one is of the average
     update = median(speed.seconds)
-    name = f"CPU, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    name = f"CPU, {count} thread{'' if count == 1 else 's'}"
     if device.type != "cpu":
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Forecast(

@@ -27,8 +27,8 @@ KINDS = {
         "error",
         "lines that are not UTF-8",
         "if the whole file has another encoding, convert it, for example with"
-        " `iconv -f WINDOWS-1252 -t UTF-8 FILE`; if only some lines have, remove them with"
-        " `nmt clean`; training stops at such a line",
+        " `iconv -f WINDOWS-1252 -t UTF-8 FILE`; if only some lines are in another encoding,"
+        " remove them with `nmt clean`; training stops at such a line",
     ),
     "line_counts": Kind(
         "error",

@@ -44,7 +44,8 @@ METHODS = ("back-translation", "self-training", "diversification")
 @click.option(
     "--recipe",
     shell_complete=complete_recipe,
-    help="Recipe to add the pairs to, as a further training corpus.",
+    help="Recipe that the new recipe extends. For diversification, the pairs replace its training"
+    " text; otherwise they are added.",
 )
 @click.option(
     "--write-recipe",
@@ -104,9 +105,11 @@ def command(
     If the command is stopped or killed, the same command continues where it was. The result is the
     same as without a stop.
 
-    With --recipe and --write-recipe, a recipe is written that also trains with the new pairs. It
-    gives them a tag: a token before each source, which tells the model that they are synthetic. The
-    text files contain no tag.
+    If TEXT is compressed (.gz, .xz), the output is compressed too.
+
+    With --recipe and --write-recipe, a recipe is written that also trains with the new pairs. Those
+    of back-translation and self-training get a tag: a token before each source, which tells the
+    model that they are synthetic. The text files contain no tag.
 
     \b
     Examples:

@@ -108,7 +108,8 @@ engine_option = click.option(
     default="nmt",
     show_default=True,
     help="Program that translates. With ctranslate2, --model may also be a folder of `nmt export"
-    " --to ctranslate2`; any other model is converted first. It has no ensembles.",
+    " --to ctranslate2`; any other model is converted first. It searches with one"
+    " model, not with an ensemble.",
 )
 output_option = click.option(
     "--output",
@@ -203,29 +204,31 @@ def control_options(function: Function) -> Function:
 def sampling_options(function: Function) -> Function:
     """Add the options of sampling and of minimum Bayes risk."""
     for name, kind, help_text in (
-        ("--candidates", int, "Candidates of --mbr.  [default: decode.candidates]"),
+        ("--candidates", int, "Candidates of --mbr.  [default: decode.candidates of the recipe]"),
         (
             "--mbr",
             click.Choice(("none", "chrf", "bleu")),
             "Choose the candidate that is most like all candidates, by chrF or BLEU."
-            "  [default: decode.mbr]",
+            "  [default: decode.mbr of the recipe]",
         ),
-        ("--seed", int, "Another seed draws other samples.  [default: decode.seed]"),
+        ("--seed", int, "Another seed draws other samples.  [default: decode.seed of the recipe]"),
         (
             "--top-p",
             float,
             "Draw from the most probable tokens that together have this probability."
-            "  [default: decode.top_p]",
+            "  [default: decode.top_p of the recipe]",
         ),
         (
             "--top-k",
             int,
-            "Draw from the K most probable tokens; 0: from all.  [default: decode.top_k]",
+            "Draw from the K most probable tokens; 0: from all."
+            "  [default: decode.top_k of the recipe]",
         ),
         (
             "--temperature",
             float,
-            "Below 1, samples are more probable and less varied.  [default: decode.temperature]",
+            "Below 1, samples are more probable and less varied."
+            "  [default: decode.temperature of the recipe]",
         ),
     ):
         function = click.option(name, type=kind, help=help_text)(function)

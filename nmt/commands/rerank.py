@@ -87,10 +87,11 @@ def command(
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
-    """Choose other translations from the n-best lists in NBEST, or in stdin if it is - or missing.
+    """Choose a translation from each n-best list by the scores of several models.
 
     NBEST holds a list for each line of the source, as `nmt translate --n-best N` writes it, as JSON
-    or in Moses's format. The command writes one line for each list, in the same order.
+    or in Moses's format. If it is - or missing, stdin is read. The command writes one line for each
+    list, in the same order.
 
     A candidate's features are its score in the list, a score of each further model, and its length
     in characters. The candidate with the greatest weighted sum of features is chosen. A score is a

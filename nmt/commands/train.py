@@ -79,7 +79,7 @@ def command(
     source_language: str | None,
     target_language: str | None,
 ) -> None:
-    """Train the model of RECIPE, or on the text of SOURCE and TARGET, or resume RUN.
+    """Train a model by RECIPE or on SOURCE and TARGET, or resume RUN.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
     whose corpus is included. The corpus is prepared if needed. The run folder receives the

@@ -95,7 +95,8 @@ def announce(
     """Print what is trained, where, and the update that it resumes from."""
     settings, data = recipe.train, recipe.data
     parameters = count_parameters(recipe.model, len(prepared.tokenizer))
-    threads = f", {torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    count = torch.get_num_threads()
+    threads = f", {count} thread{'' if count == 1 else 's'}" if device.type == "cpu" else ""
     # Which of them is measured before the first update.
     precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
     others = f", {workers.count} workers" if workers.count > 1 else ""
