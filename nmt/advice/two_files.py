@@ -1,6 +1,5 @@
 """Check the text of `nmt train SOURCE TARGET` and write its recipe, once."""
 
-import os
 import re
 from collections.abc import Sequence
 from itertools import count
@@ -19,6 +18,7 @@ from nmt.cleaning.files import REJECTED, Names, languages_of
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
 from nmt.system.command_line import argument, arguments, data_option
+from nmt.system.launcher import worker_count
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
 from nmt.text.given_text import GivenText
@@ -46,7 +46,7 @@ def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
 def stem(text: GivenText) -> str:
     """Return the name of a text's first file without its endings."""
     name = text.source.name
-    for endings in (PACKED, (".tsv", *TEXT)):
+    for endings in (PACKED, (".tsv", ".tab", *TEXT)):
         for ending in endings:
             name = name.removesuffix(ending)
     if text.target is None:
@@ -121,7 +121,7 @@ def check_places(wish: Wish, run: RunFolder) -> None:
 
 def check_alone(wish: Wish) -> None:
     """Raise UsageError if torchrun started several workers, which would all write the recipe."""
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+    if worker_count() > 1:
         raise UsageError(
             f"several workers cannot write {wish.output} together; write it first with `nmt init"
             f" {input_of(wish)} --output {argument(wish.output)}`, then train it"

@@ -12,6 +12,7 @@ from itertools import chain
 import numpy
 from numpy.typing import NDArray
 
+from nmt.check.limits import CheckLimits
 from nmt.check.repeats import Hashes, pair_hashes
 from nmt.text.prepare import Prepared
 from nmt.text.shards import Ids, Shard
@@ -27,8 +28,7 @@ LEAST_CORRELATION = 0.4
 # A window whose log lengths vary less than this share of the whole corpus's says nothing: its
 # lengths are nearly equal, as in a corpus that is sorted by length.
 LEAST_SPREAD = 0.5
-REPEATED_SHARE = 0.1  # of the pairs
-UNKNOWN_SHARE = 0.001  # of the tokens
+LIMITS = CheckLimits()
 COPIED_SHARE = 0.05  # of the pairs
 
 Floats = NDArray[numpy.float64]
@@ -84,14 +84,18 @@ def lines_of(look: Quick) -> tuple[str, str]:
     )
     faults = [
         *look.unrelated[:1],
-        *(["much is repeated"] if look.repeated > REPEATED_SHARE * look.pairs else []),
+        *(["much is repeated"] if look.repeated > LIMITS.repeated_share * look.pairs else []),
         *(["many targets copy their source"] if look.copied > COPIED_SHARE * look.pairs else []),
         *(
             ["the vocabulary lacks characters"]
-            if look.unknown > UNKNOWN_SHARE * look.tokens
+            if look.unknown > LIMITS.unknown_share * look.tokens
             else []
         ),
-        *(["dev scores will be too high"] if look.overlap > 0.5 * look.dev_pairs else []),
+        *(
+            ["dev scores will be too high"]
+            if look.overlap > LIMITS.overlap_share * look.dev_pairs
+            else []
+        ),
     ]
     verdict = "; ".join(faults) if faults else "nothing stands out"
     return facts, f"check: {verdict}; `nmt check` with this recipe looks closer"

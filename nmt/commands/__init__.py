@@ -139,9 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         given = [*(sys.argv[1:] if arguments is None else arguments)]
         with signals_first():
-            cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+            code = cli.main(given, prog_name="nmt", standalone_mode=False, obj=given)
+        if code:  # of `Context.exit`; commands return None
+            sys.exit(code)
     except click.ClickException as error:
         text = io.StringIO()
         error.show(text)

@@ -1,6 +1,5 @@
 """`nmt ablate`: train variants of a recipe and compare them."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from nmt.recipe import load_recipe
 from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.system.launcher import worker_count
 from nmt.system.log import note
 from nmt.system.reading import is_present
 
@@ -103,7 +103,7 @@ def command(
       nmt ablate pocket --vary 'model.heads=1,2 model.d_k=128,64 model.d_v=128,64'
       nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary train.label_smoothing=0,0.1
     """
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:
+    if worker_count() > 1:
         raise UsageError("nmt ablate trains its runs one after another; start it without torchrun")
     axes = [parse_axis(text) for text in varied]
     numbers = parse_seeds(seeds) if seeds is not None else None

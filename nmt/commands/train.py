@@ -188,10 +188,10 @@ def translate_command(run: RunFolder) -> str:
 def is_best_better(outcome: "TrainingOutcome", recipe: Recipe) -> bool:
     """Return whether the best model has a notably better score on the dev set than the average."""
     from nmt.diagnosis.figures import NOTABLE_GAIN
-    from nmt.evaluation.tasks import task_metrics
+    from nmt.evaluation.tasks import score_measure
 
     if outcome.averaged_score is None or outcome.best_score is None:
         return False
-    measure = task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+    measure = score_measure(recipe)
     is_notable = abs(outcome.best_score - outcome.averaged_score) >= NOTABLE_GAIN
     return is_notable and measure.beats(outcome.best_score, outcome.averaged_score)

@@ -56,7 +56,9 @@ class DataSettings:
     """The text that a model is trained, validated and tested on."""
 
     source_language: str = setting(
-        "en", "source language's ISO 639 code, for reports", may_change=True
+        "en",
+        "source language's ISO 639 code, for reports and the capitals of train.augment_*",
+        may_change=True,
     )
     target_language: str = setting(
         "de", "target language's ISO 639 code; selects BLEU's tokenizer", may_change=True

@@ -17,7 +17,8 @@ class TrainSettings:
     micro_batch_tokens: int = setting(
         0,
         "tokens per side that each worker has in memory at once; larger batches accumulate"
-        " gradients; 0: whole batches, or as much of them as fits",
+        " gradients; 0: whole batches, or as much of them as fits; a run that has started keeps"
+        " what was chosen",
         (0, BATCH[1]),
         may_change=True,
     )

@@ -20,7 +20,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.requests import Request
 from nmt.decoding.text_files import Done, Output, kept_path
 from nmt.errors import NmtError, UsageError
-from nmt.system.atomic import write_text
+from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
@@ -189,6 +189,9 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
     Raises UsageError if another process writes them.
     """
     kept = kept_path(resumption.output)
+    if is_present(kept) and kept.stat().st_nlink > 1:  # after a kill between two steps, it is the output, too
+        with atomic_path(kept) as own:
+            shutil.copyfile(kept, own)
     with locked(kept) as stream:
         resumption.check_size(kept.stat().st_size)
         os.truncate(kept, resumption.done.size)

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
 from nmt.errors import DamagedError
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
-from nmt.evaluation.tasks import task_metrics
 from nmt.system.json_data import convert
 
 
@@ -65,11 +63,6 @@ KINDS: dict[str, type[Record]] = {
     "dev": ValidationRecord,
     "average": ValidationRecord,
 }
-
-
-def score_measure(recipe: Recipe) -> Measure:
-    """Return the measure that validations of a recipe are scored by."""
-    return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
 
 
 def read_records(

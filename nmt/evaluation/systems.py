@@ -101,9 +101,10 @@ class Model:
         )
         from nmt.decoding.device_settings import settings_for
         from nmt.decoding.engine import engine_of
+        from nmt.decoding.mbr import candidate_count
 
         device, engine = self.trained.device, engine_of(self.trained)
-        decode = settings_for(self.settings, device, 1)
+        decode = settings_for(self.settings, device, candidate_count(self.settings, 1))
         if engine:  # its "auto" is the precision of its own weights
             decode = replace(decode, precision=self.settings.precision)
         return SystemDescription(

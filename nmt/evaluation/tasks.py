@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.error_rate import error_metrics
-from nmt.evaluation.scores import MetricSet
+from nmt.evaluation.scores import Measure, MetricSet
 from nmt.evaluation.translation_metrics import PAPER, BleuVariant, translation_metrics
 from nmt.text.languages import WMT_TOKENIZER, bleu_tokenizer
 
@@ -27,6 +28,11 @@ def task_metrics(
     if metric == ERROR_RATE:
         return error_metrics()
     return translation_metrics(target_language, variants)
+
+
+def score_measure(recipe: Recipe) -> Measure:
+    """Return the measure that validations of a recipe are scored by."""
+    return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
 
 
 def choose_metrics(

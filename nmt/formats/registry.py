@@ -83,12 +83,13 @@ def format_of(path: Path, name: str | None) -> Format | None:
             known = ", ".join(FORMATS)
             raise UsageError(f"there is no format {name!r}; the formats are: {known}")
         return FORMATS[name]
-    # The longest suffix counts: page.strings.xml is not what strings.xml is.
+    # The longest suffix counts. One without a dot is a whole name: page.strings.xml is not what
+    # strings.xml is.
     lowered = path.name.lower()
     found = [
         (len(suffix), each)
         for each in FORMATS.values()
         for suffix in each.suffixes
-        if lowered.endswith(suffix)
+        if (lowered.endswith(suffix) if suffix.startswith(".") else lowered == suffix)
     ]
     return max(found, key=lambda pair: pair[0])[1] if found else None

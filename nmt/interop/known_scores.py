@@ -11,8 +11,9 @@ from nmt.artifacts.metrics_lines import validation_of
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.config import DecodeSettings
-from nmt.diagnosis.records import ValidationRecord, parse_record, score_measure
+from nmt.diagnosis.records import ValidationRecord, parse_record
 from nmt.errors import DamagedError
+from nmt.evaluation.tasks import score_measure
 from nmt.studio.report.history import read_cards
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import convert, json_text
@@ -147,7 +148,10 @@ def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
     """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
     with open_model(file, "np") as model:
         updates = model.header.updates
-    measure = score_measure(run.load_recipe())
+    recipe = run.load_recipe()
+    measure = score_measure(recipe)
+    if recipe.train.moving_average and file.parent == run.checkpoints:
+        return measure.name, None  # validated were the averages, not the weights in training
     line = validation_of(run.read_metrics(), updates)
     record = parse_record(line, measure.key) if line else None
     return measure.name, record.score if isinstance(record, ValidationRecord) else None

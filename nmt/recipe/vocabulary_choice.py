@@ -2,8 +2,8 @@
 
 from nmt.recipe.chosen import Choice
 from nmt.recipe.corpus_size import LARGE, MEDIUM, SMALL, CorpusFacts, place_of, round_down
+from nmt.recipe.rules import SPECIAL_TOKENS
 
-SPECIAL_TOKENS = 4  # padding, unknown, begin and end
 MANY_CHARACTERS = 1000  # distinct ones: a script such as Chinese, or stray characters
 RARE_SHARE = 0.0005  # of the text: what the rarest characters of such a text may make up
 TUNED, LARGEST = 8_000, 37_000  # tokens of the tuned recipes, and of the paper
@@ -24,8 +24,8 @@ def vocabulary(facts: CorpusFacts, *, has_gpu: bool) -> list[Choice]:
         reason = f"the text has {facts.alphabet:,} distinct characters, most of them rare"
         coverage = [Choice("tokenizer.character_coverage", 1 - RARE_SHARE, reason)]
     wanted, reason = by_amount(facts, has_gpu=has_gpu)
-    smallest = SPECIAL_TOKENS + alphabet + 1
-    largest = SPECIAL_TOKENS + alphabet + facts.distinct_words // 2
+    smallest = len(SPECIAL_TOKENS) + alphabet + 1
+    largest = len(SPECIAL_TOKENS) + alphabet + facts.distinct_words // 2
     if wanted > largest:
         wanted, reason = largest, "the text has too few different words for many more tokens"
     if wanted < smallest + alphabet:

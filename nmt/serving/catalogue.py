@@ -32,6 +32,7 @@ class Catalogue:
     def __init__(self, models: Mapping[Pair, Served]) -> None:
         """Take the models by their pairs."""
         self._models = dict(models)
+        self._by_lower_case = {lower(pair): served for pair, served in models.items()}
 
     @property
     def models(self) -> list[Served]:
@@ -44,13 +45,13 @@ class Catalogue:
         return [*dict.fromkeys(source for source, _ in self._models)]
 
     def find(self, source: str, target: str) -> Served:
-        """Return the model for a pair; source may be "auto".
+        """Return the model for a pair, in capitals or not; source may be "auto".
 
         Raises RefusedError that names the pairs there are.
         """
         if source == AUTO:
             source = self.only_source(target)
-        found = self._models.get((source, target))
+        found = self._by_lower_case.get(lower((source, target)))
         if found is None:
             pairs = ", ".join(each.name for each in self.models)
             raise bad_request(
@@ -64,7 +65,8 @@ class Catalogue:
         target: counts only the languages that are translated into it, if it is one. Raises
         RefusedError if there are several.
         """
-        sources = [each for each in self.sources if (each, target) in self._models] or self.sources
+        into = [each for each in self.sources if lower((each, target)) in self._by_lower_case]
+        sources = into or self.sources
         if len(sources) > 1:
             raise bad_request(
                 "this server does not detect languages; name the source language, one of"
@@ -82,6 +84,12 @@ class Catalogue:
             {"code": each, "name": name_of_language(each), "targets": into}
             for each, into in sorted(targets.items())
         ]
+
+
+def lower(pair: Pair) -> Pair:
+    """Return a pair in lower case: a code such as zh-Hans has capitals by convention only."""
+    source, target = pair
+    return source.lower(), target.lower()
 
 
 def code(given: str) -> str:

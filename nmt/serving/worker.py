@@ -77,7 +77,9 @@ class Worker:
         self.connection, other = context.Pipe()
         given = self._translator or self._source
         with deferred_interrupts():  # the server tells its processes when to end
-            self._process = context.Process(target=work, args=(other, given), daemon=True)
+            self._process = context.Process(
+                target=work, args=(other, given, os.getpid()), daemon=True
+            )
             self._process.start()
         other.close()
 
@@ -116,11 +118,11 @@ class Worker:
             self._process.join()
 
 
-def work(connection: Connection, given: LineTranslator | ModelSource) -> None:
-    """Translate batches until the server ends; the body of a process."""
+def work(connection: Connection, given: LineTranslator | ModelSource, server: int) -> None:
+    """Translate batches until the server, a process of this number, ends; the body of a process."""
     signal.set_wakeup_fd(-1)
     keep_only(connection)
-    Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    Thread(target=end_with, args=(server,), daemon=True).start()
     try:
         translator = given.load(note) if isinstance(given, ModelSource) else given
     except NmtError as error:

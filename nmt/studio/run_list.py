@@ -16,8 +16,7 @@ from nmt.artifacts.run_lock import is_locked
 from nmt.artifacts.runs import folders_in
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.evaluation.scores import Measure
-from nmt.evaluation.tasks import task_metrics
+from nmt.evaluation.tasks import score_measure
 from nmt.system.reading import entries, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
@@ -110,7 +109,7 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
     saved: list[int] = attempt(lambda: [*saved_updates(run)]) or []
     size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
     state = "damaged" if problems else run_state(run, lines)
-    measure = measure_of(recipe) if recipe else None
+    measure = score_measure(recipe) if recipe else None
     return RunSummary(
         name,
         run.path,
@@ -148,11 +147,6 @@ def unreadable(run: RunFolder, name: str, problem: str) -> RunSummary:
         is_default=False,
         problem=problem,
     )
-
-
-def measure_of(recipe: Recipe) -> Measure:
-    """Return the measure that validations of a recipe are scored by."""
-    return task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
 
 
 def checked_model(run: RunFolder) -> tuple[Path, Sequence[int]] | None:
@@ -193,7 +187,7 @@ def dev_score(recipe: Recipe, lines: Sequence[Line], averaged: Sequence[int]) ->
 
     averaged: the updates of the average's checkpoints; () for the best model.
     """
-    measure = measure_of(recipe)
+    measure = score_measure(recipe)
     if averaged:
         line = validation_of(lines, averaged)
         return finite(line.get(measure.key)) if line else None

@@ -36,7 +36,8 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     """
     check_learnable(recipe)
     lines, characters = measure(training_segments(recipe, data))
-    share = min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
+    sides = 1 if recipe.tokenizer.joint else 2  # each of two vocabularies has a sample of its own
+    share = sides * min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
     notify(
         f"learning {describe_vocabulary(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")

@@ -38,8 +38,8 @@ from nmt.training.checkpoint_manifest import (
     write_manifest,
 )
 from nmt.training.progress import Progress
+from nmt.training.requirements import KEPT_STATES
 
-KEPT_STATES = 2  # optimiser states: the newest one and the one before it
 MANIFEST = "json"  # the suffix of a checkpoint's manifest
 FILE_NAME = re.compile(r"update-([0-9]{8}|[1-9][0-9]{8,11})\.(safetensors|state\.pt|json)")
 

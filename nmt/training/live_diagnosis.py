@@ -9,9 +9,10 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import Record, TrainRecord, parse_record, score_measure
+from nmt.diagnosis.records import Record, TrainRecord, parse_record
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import DamagedError, reason_of
+from nmt.evaluation.tasks import score_measure
 from nmt.system.log import note
 
 MOST_RECORDS = 20_000  # in memory; with a line every 50 updates, those of a million updates

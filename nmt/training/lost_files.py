@@ -129,9 +129,9 @@ def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
     last = max(line["update"] for line in lines)
     if not is_ended(lines):
         return None
-    from nmt.evaluation.tasks import task_metrics
+    from nmt.evaluation.tasks import score_measure
 
-    measure = task_metrics(recipe.data.metric, recipe.data.target_language).measures[0]
+    measure = score_measure(recipe)
     by_loss = recipe.train.early_stopping_metric == "loss"
     best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
     score, update = (best.get(measure.key), best["update"]) if best else (None, 0)

@@ -1,6 +1,5 @@
 """Check at the start that memory suffices: run the batches that need the most memory."""
 
-import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import least_parameters, training_bytes
+from nmt.system.launcher import worker_count
 from nmt.system.log import note
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import EpochPlan
@@ -32,7 +32,7 @@ def check_model_fits(recipe: Recipe) -> None:
     """
     available = available_bytes()
     parameters = least_parameters(recipe)
-    needed = training_bytes(parameters, recipe.train) * int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    needed = training_bytes(parameters, recipe.train) * worker_count("LOCAL_WORLD_SIZE")
     if available is not None and needed > available:
         raise NmtError(
             f"recipe {recipe.name}: the model has {parameters:,} parameters, whose weights,"
@@ -152,7 +152,7 @@ def memory_limit(what: str, device: torch.device = CPU) -> Iterator[None]:
     before = resource.getrlimit(resource.RLIMIT_DATA)
     available = available_bytes()
     if available is not None and device.type == "cpu":
-        own_share = available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        own_share = available // worker_count("LOCAL_WORLD_SIZE")
         limit = data_bytes() + own_share
         limits = [each for each in (limit, *before) if each != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))

@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from nmt.errors import NmtError
 from nmt.system.devices import AUTO
+from nmt.system.launcher import integer_variable, worker_count
 from nmt.system.log import be_quiet
 from nmt.training.peer_watch import MEET_SECONDS, PeerWatch, not_started
 from nmt.training.workers import Workers
@@ -64,7 +65,7 @@ def is_in_group() -> bool:
     """
     if "WORLD_SIZE" not in os.environ:
         return False
-    return integer_variable("WORLD_SIZE") > 1 or "TORCHELASTIC_RUN_ID" in os.environ
+    return worker_count() > 1 or "TORCHELASTIC_RUN_ID" in os.environ
 
 
 @contextmanager
@@ -164,14 +165,3 @@ def check_gpus(identities: Sequence[str]) -> None:
                 f"workers {first[each]} and {rank} have the same GPU; start torchrun with"
                 " --nproc-per-node of at most the number of GPUs"
             )
-
-
-def integer_variable(name: str) -> int:
-    """Return the integer in an environment variable; raises NmtError if it holds none."""
-    try:
-        return int(os.environ[name])
-    except ValueError as error:
-        raise NmtError(
-            f"{name} is {os.environ[name]!r}, not a whole number; torchrun sets it: without"
-            " torchrun, unset it"
-        ) from error

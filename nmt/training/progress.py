@@ -71,11 +71,14 @@ class Progress:
     def is_improvement(self, validation: Validation, metric: str) -> bool:
         """Return True if a validation beats the best one so far.
 
-        metric: "loss" compares dev losses; anything else compares scores.
+        metric: "loss" compares dev losses; anything else compares scores. Without a finite loss,
+        the weights are broken, so the validation beats none.
         """
+        loss = validation.loss
+        if not math.isfinite(loss):
+            return False
         if metric == "loss":
-            loss = validation.loss
-            return math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss)
+            return self.best_loss is None or loss < self.best_loss
         best, score = self.best_score, validation.score
         return math.isfinite(score) and (best is None or validation.measure.beats(score, best))
 

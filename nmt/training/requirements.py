@@ -6,17 +6,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.artifacts.metrics_lines import is_ended
+from nmt.artifacts.model_languages import languages, pair
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe.size import count_parameters
+from nmt.recipe.size import FLOAT_BYTES, count_parameters
 from nmt.system.log import Notify
+from nmt.system.reading import is_present
+from nmt.text.changing.vocabulary import vocabulary_changes
+from nmt.text.languages import bleu_tokenizer
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHT_BYTES = 4  # of a parameter in a model file
-KEPT_STATES = 2  # training states that a run keeps
+KEPT_STATES = 2  # optimiser states that a run keeps: the newest one and the one before it
 LARGE = 40_000_000  # parameters; the paper's base model has 65 million (table 3)
 
 
@@ -41,6 +45,30 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
         )
 
 
+def check_languages(recipe: Recipe, run: RunFolder) -> None:
+    """Raise NmtError if a run has started and something in it depends on its old languages.
+
+    The languages of other runs may be corrected at any time: `correct_languages` writes them.
+    """
+    if not (run.is_started() and is_present(run.recipe)):
+        return
+    kept = run.load_recipe()
+    if vocabulary_changes(kept) != vocabulary_changes(recipe):
+        reason = "its vocabulary was learned with train.augment_* for these languages; choose"
+    elif (
+        recipe.data.metric == "bleu"
+        and bleu_tokenizer(languages(kept)[1]) != bleu_tokenizer(languages(recipe)[1])
+        and not is_ended(run.read_metrics())
+    ):
+        reason = "scores of its dev set would be other ones; finish the training first, or choose"
+    else:
+        return
+    raise NmtError(
+        f"{run.path}: the languages cannot change from {pair(kept)} to {pair(recipe)}, because"
+        f" {reason} a new folder with --run"
+    )
+
+
 def check_compiler() -> None:
     """Raise NmtError if there is no C++ compiler, which torch.compile needs on a CPU."""
     candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
@@ -61,7 +89,7 @@ def disk_bytes(recipe: Recipe) -> int:
     checkpoints = -(-settings.max_updates // every)
     weights = min(checkpoints, settings.averaged) + 3
     states = min(checkpoints, KEPT_STATES) + 1
-    return parameters(recipe) * (weights * WEIGHT_BYTES + states * settings.moments * WEIGHT_BYTES)
+    return parameters(recipe) * (weights * FLOAT_BYTES + states * settings.moments * FLOAT_BYTES)
 
 
 def parameters(recipe: Recipe) -> int:

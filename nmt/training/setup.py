@@ -25,7 +25,7 @@ from nmt.text.prepare import (
 )
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.lost_files import finished_before, restore_tokenizer
-from nmt.training.requirements import check_requirements, note_large_model
+from nmt.training.requirements import check_languages, check_requirements, note_large_model
 
 if TYPE_CHECKING:  # `nmt prepare` needs neither
     import torch
@@ -34,8 +34,7 @@ if TYPE_CHECKING:  # `nmt prepare` needs neither
     from nmt.diagnosis.token_facts import TokenFacts
     from nmt.training.workers import Workers
 
-
-# The settings that a model's weights depend on.
+# What a model's weights depend on.
 WEIGHT_SETTINGS = tuple(
     f"model.{each.name}"
     for each in fields(ModelSettings)
@@ -121,6 +120,7 @@ def check_set_up(
     """
     recipe = resolve_for_device(recipe, run, device)
     run.check_recipe(recipe)
+    check_languages(recipe, run)
     if not recipe.train.init_from:
         check_learnable(recipe)
     finished_before(recipe, run)

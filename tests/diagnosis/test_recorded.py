@@ -13,8 +13,9 @@ import pytest
 
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
-from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord, score_measure
+from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord
 from nmt.diagnosis.token_facts import TokenFacts
+from nmt.evaluation.tasks import score_measure
 from nmt.recipe import load_recipe, with_settings
 from tests.conftest import Run
 

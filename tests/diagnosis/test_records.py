@@ -13,10 +13,10 @@ from nmt.diagnosis.records import (
     ValidationRecord,
     parse_record,
     read_records,
-    score_measure,
 )
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
+from nmt.evaluation.tasks import score_measure
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from nmt.diagnosis.records import Figures, score_measure
+from nmt.diagnosis.records import Figures
+from nmt.evaluation.tasks import score_measure
 from nmt.recipe.size import count_parameters
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.runs import PlannedRun, is_diverged

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 from nmt.config import Recipe
-from nmt.recipe.size import count_parameters
+from nmt.recipe.size import FLOAT_BYTES, count_parameters
 from nmt.training.cost import (
     TRAINING_PASSES,
     Workload,
     activation_bytes,
     forward_flops,
 )
-
-FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from nmt.diagnosis.records import (
     TrainRecord,
     ValidationRecord,
     read_records,
-    score_measure,
 )
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure
+from nmt.evaluation.tasks import score_measure
 from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
 from nmt.system.reading import entries, read_bytes

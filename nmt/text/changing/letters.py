@@ -3,6 +3,7 @@
 from random import Random
 
 from nmt.text.changing.units import Units
+from nmt.text.languages import primary
 
 DOTTED = ("tr", "az")  # languages in which the upper case of i has a dot
 TYPO_SHARE = 0.1  # of the words of a changed source; at least one
@@ -27,7 +28,7 @@ def title_case(text: Units, language: str) -> Units:
 
 def upper(text: str, language: str) -> str:
     """Return a text in upper case, by the rules of a language."""
-    return (text.replace("i", "\u0130") if language in DOTTED else text).upper()
+    return (text.replace("i", "\u0130") if primary(language) in DOTTED else text).upper()
 
 
 def with_typos(text: Units, random: Random) -> Units:
