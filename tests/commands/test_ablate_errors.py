@@ -119,3 +119,7 @@ def test_a_run_folder_a_busy_folder_and_torchrun_are_refused(
     refused = nmt("ablate", tiny, "--vary", "model.d_ff=64")
     assert refused.code == 2
     assert "without torchrun" in refused.err
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    refused = nmt("ablate", tiny, "--vary", "model.d_ff=64")
+    assert refused.code == 1
+    assert "WORLD_SIZE is 'two', not a whole number" in refused.err

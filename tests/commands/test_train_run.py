@@ -156,6 +156,31 @@ def test_the_languages_of_a_finished_run_can_be_corrected(
     assert "is done at update 12" in again.err
 
 
+def test_languages_that_a_started_training_depends_on_stay(nmt: Run, tiny: Path) -> None:
+    """A refusal leaves the run as it was."""
+    stopped = ("train", tiny, "--max-updates", 6)
+    assert nmt(*stopped, "--set", "train.augment_upper_case=0.5").code == 0
+    before = TINY.recipe.read_bytes(), TINY.best.read_bytes()
+    refused = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=nl")
+    assert refused.code == 1
+    assert "cannot change from en-de to en-nl" in refused.err
+    assert "its vocabulary was learned" in refused.err
+    assert before == (TINY.recipe.read_bytes(), TINY.best.read_bytes())
+    assert nmt("train", "runs/tiny", "--max-updates", 8).code == 0
+    shutil.rmtree("runs")
+    assert nmt(*stopped, "--set", "train.checkpoint_updates=3").code == 0
+    TINY.metrics.write_text(
+        "".join(
+            f"{line}\n" for line in TINY.metrics.read_text().splitlines() if '"average"' not in line
+        )
+    )
+    refused = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=zh")
+    assert refused.code == 1
+    assert "scores of its dev set would be other ones; finish the training first" in refused.err
+    result = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=fr")
+    assert result.code == 0, result.err
+
+
 def test_the_end_says_which_model_is_used_and_which_is_better(
     nmt: Run, tiny: Path, tiny_run: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

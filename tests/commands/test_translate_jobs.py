@@ -26,6 +26,21 @@ def lines(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_finished_output_is_not_written_to_again(
+    nmt: Run, skilled_run: Path, lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill before the last step leaves the output under both names, as one file."""
+    output = tmp_path / "out"
+    with monkeypatch.context() as context:
+        context.setattr("nmt.decoding.resumable.forget", lambda output: None)
+        translate(nmt, skilled_run, lines, "--output", output, "--resume")
+    first = output.read_bytes()
+    lines.write_text(lines.read_text() + "moon moon\n" * 3 + "\udcff\n", errors="surrogateescape")
+    stopped = nmt("translate", lines, "--model", skilled_run, "--output", output, "--resume")
+    assert stopped.code == 1, stopped.err
+    assert output.read_bytes() == first
+
+
 @pytest.mark.parametrize("count", [1, 4, 20])
 def test_parts_joined_are_the_whole(nmt: Run, skilled_run: Path, lines: Path, count: int) -> None:
     """With 20 parts of 15 lines, some are empty."""

@@ -106,6 +106,15 @@ def test_lists_html_and_alternatives() -> None:
     assert one.post("/translate", json={**GOOD, "q": []}).json() == {"translatedText": []}
 
 
+def test_codes_with_capitals_are_found() -> None:
+    one = client(("en", "zh-Hans"))
+    for code in ("zh-Hans", "zh-hans", "ZH-HANS"):
+        assert one.post("/translate", json={**GOOD, "target": code}).json() == {
+            "translatedText": "SUN"
+        }
+    assert one.get("/languages").json()[0]["targets"] == ["zh-Hans"]
+
+
 def test_languages_and_auto() -> None:
     one = client()
     assert one.get("/languages").json() == [

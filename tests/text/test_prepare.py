@@ -211,6 +211,14 @@ def test_a_sampled_corpus_gives_the_same_tokenizer(corpus: TinyCorpus, tmp_path:
     assert corpus.prepare().tokenizer.model == first.tokenizer.model
 
 
+def test_each_of_two_vocabularies_has_a_whole_sample(corpus: TinyCorpus) -> None:
+    """Each side has 120 of the 240 lines, so nothing need be left out."""
+    corpus.change(sample_lines=120, vocab_size=30, joint=False)
+    corpus.prepare()
+    assert "from 240 lines" in corpus.notes[0]
+    assert "sampled" not in corpus.notes[0]
+
+
 def test_sampling_keeps_about_its_share_in_order() -> None:
     lines = [str(number) for number in range(10_000)]
     kept = list(sample(lines, 0.25))

@@ -102,8 +102,11 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, change: Any) -> None:
 
 
 def test_nan_is_no_best_result_and_is_never_written(tmp_path: Path) -> None:
-    """The best score may be that of a model whose loss is not finite, or the other way round."""
+    """An old run may have the score of a model whose loss is not finite, or the other way round."""
     reached = Progress(update=8)
+    for metric in ("loss", "score"):
+        assert not reached.is_improvement(Validation(math.nan, math.nan, 0.0, BLEU), metric)
+        assert reached.is_improvement(Validation(2.0, 2.0, 0.0, BLEU), metric)
     reached.count_validation(Validation(math.nan, math.inf, 3.0, BLEU), improved=True)
     assert (reached.best_score, reached.best_loss) == (3.0, None)
     reached.count_validation(Validation(2.0, 2.0, math.nan, BLEU), improved=True)

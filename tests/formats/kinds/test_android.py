@@ -1,5 +1,7 @@
 r"""Strings of Android: texts are translated; names, references, comments and layout stay."""
 
+from pathlib import Path
+
 import pytest
 
 from nmt.decoding.marked import Marked
@@ -7,7 +9,7 @@ from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.android import read
 from nmt.formats.marking.tags import with_tags
-from nmt.formats.registry import FORMATS
+from nmt.formats.registry import FORMATS, format_of
 
 ANDROID = rb"""<?xml version="1.0" encoding="utf-8"?>
 <!-- Texts -->
@@ -119,7 +121,10 @@ def test_other_xml_is_refused(content: bytes, message: str) -> None:
 
 
 def test_names_of_files() -> None:
-    assert "strings.xml" in FORMATS["android"].suffixes
+    """Other files whose names only end so are none of Android's."""
+    assert format_of(Path("res/values/strings.xml"), None) == FORMATS["android"]
+    for name in ("page.strings.xml", "bitarrays.xml", "my-plurals.xml"):
+        assert format_of(Path(name), None) is None
 
 
 def test_many_spaces_take_linear_time() -> None:

@@ -13,6 +13,8 @@ from nmt.text.changing.units import units_of
     [
         ("de", "Die Straße.", "DIE STRASSE."),
         ("tr", "bir kişi", "BİR KİŞİ"),
+        ("tr-TR", "bir", "BİR"),
+        ("tur", "bir", "BİR"),
         ("el", "ένα", "ΈΝΑ"),
         ("ja", "犬 a", "犬 A"),
     ],
