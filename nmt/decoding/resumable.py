@@ -189,7 +189,7 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
     Raises UsageError if another process writes them.
     """
     kept = kept_path(resumption.output)
-    if is_present(kept) and kept.stat().st_nlink > 1:  # after a kill between two steps, it is the output, too
+    if is_present(kept) and kept.stat().st_nlink > 1:  # a kill has left it as the output, too
         with atomic_path(kept) as own:
             shutil.copyfile(kept, own)
     with locked(kept) as stream:

@@ -35,9 +35,11 @@ def test_a_finished_output_is_not_written_to_again(
         context.setattr("nmt.decoding.resumable.forget", lambda output: None)
         translate(nmt, skilled_run, lines, "--output", output, "--resume")
     first = output.read_bytes()
-    lines.write_text(lines.read_text() + "moon moon\n" * 3 + "\udcff\n", errors="surrogateescape")
+    lines.write_text(lines.read_text() + "moon moon\n" * 70 + "\udcff\n", errors="surrogateescape")
     stopped = nmt("translate", lines, "--model", skilled_run, "--output", output, "--resume")
     assert stopped.code == 1, stopped.err
+    assert output.with_name("out.partial").read_bytes().startswith(first)
+    assert output.with_name("out.partial").stat().st_size > len(first)
     assert output.read_bytes() == first
 
 
