@@ -3,6 +3,7 @@
 import math
 import re
 from dataclasses import MISSING, Field, field
+from datetime import date, time
 from typing import Any
 
 from nmt.errors import NmtError, shown
@@ -49,6 +50,13 @@ def default_of(declared: "Field[Any]") -> Any:
     return declared.default
 
 
+def shown_of_toml(value: Any) -> str:
+    """Return a value of a TOML file as a message shows it: true and dates as TOML writes them."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (date, time)) else shown(value)
+
+
 def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
     """Return a value in a setting's declared type.
 
@@ -57,7 +65,7 @@ def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
     wanted = type(default_of(declared))
     if type(value) is not wanted and not (wanted is float and type(value) is int):
         kind = KINDS.get(wanted, "a table or list")
-        raise NmtError(f"{name} is {shown(value)} but must be {kind}")
+        raise NmtError(f"{name} is {shown_of_toml(value)} but must be {kind}")
     choices = declared.metadata["choices"]
     if choices and value not in choices:
         raise NmtError(f"{name} is {shown(value)} but must be one of: {', '.join(choices)}")

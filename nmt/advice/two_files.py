@@ -76,6 +76,11 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe that exists was made of these files as they are."""
     known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
     command = f"nmt train {argument(wish.output)}{data_option(wish.data_dir, DATA)}"
+    if not is_present(wish.folder):
+        raise UsageError(
+            f"{wish.output} exists, but its text in {wish.folder} is missing; put it back, or name"
+            f" its data folder (--data-dir); to start again, move {wish.output} and {run.path} away"
+        )
     if known is None:
         raise UsageError(
             f"{wish.output} exists, but {wish.folder / NAME} does not name its files; train it with"

@@ -44,11 +44,14 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
         raise UsageError(f"{path} is the run's moving average; name another file with --output")
     # The run's own model is always replaced: it is an average of the same checkpoints.
     check_output(path, "average", own=folder.model)
-    if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder.checkpoints)):
+    real = Path(os.path.realpath(path))
+    if real.is_relative_to(os.path.realpath(folder.checkpoints)):
         raise UsageError(
             f"--output {path} is in {folder.checkpoints}, where `nmt train` removes files; name a"
             " file elsewhere"
         )
+    if real.suffix != ".safetensors" and (real.is_file() or not real.exists()):
+        raise UsageError(f"--output {path}: the name of a model ends in .safetensors; add that")
 
     from nmt.system.log import note
     from nmt.training.averaging import average_checkpoints

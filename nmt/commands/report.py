@@ -52,6 +52,8 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     if len({os.path.realpath(run) for run in runs}) < len(runs):
         raise UsageError("a run is named twice; name each run once")
     folders = [RunFolder(run) for run in runs] or [newest_run()]
+    for folder in folders:
+        folder.check_is_run()
     path = output or (folders[0].report if len(folders) == 1 else Path("report.html"))
     check_output(path, "report")
 

@@ -191,6 +191,10 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
         found = find_recipe(base, path.parent)
     except UsageError as error:
         raise NmtError(f"{path} extends {shown(base)}: {error}") from error
+    if not os.path.lexists(found):
+        raise NmtError(
+            f"{path} extends {shown(base)}, but {found} does not exist; correct `extends`"
+        )
     if os.path.realpath(found) in places:
         raise NmtError(
             f"{path} extends {shown(base)}, which extends it in turn; remove one of these `extends`"

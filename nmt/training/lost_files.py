@@ -79,8 +79,19 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
 def find_remains(run: RunFolder) -> Remains:
     """Return what a run without a usable checkpoint holds; raises NmtError if it is unreadable."""
     models = [path for path in (run.model, run.best) if is_present(path)]
-    weights = [int(path.stem.removeprefix("update-")) for path in checkpoint_models(run)]
+    weights = [*map(update_of, checkpoint_models(run))]
     return Remains(run, models, weights, run.read_metrics())
+
+
+def reached_update(run: RunFolder) -> int:
+    """Return the update of a run's newest whole checkpoint, 0 without one."""
+    whole = [path for path in checkpoint_models(run) if is_present(path.with_suffix(".json"))]
+    return update_of(whole[-1]) if whole else 0
+
+
+def update_of(model: Path) -> int:
+    """Return the update of a checkpoint's model file."""
+    return int(model.stem.removeprefix("update-"))
 
 
 def checkpoint_models(run: RunFolder) -> list[Path]:

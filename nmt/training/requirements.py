@@ -6,16 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.metrics_lines import is_ended
 from nmt.artifacts.model_languages import languages, pair
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 from nmt.recipe.size import FLOAT_BYTES, count_parameters
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
 from nmt.text.changing.vocabulary import vocabulary_changes
-from nmt.text.languages import bleu_tokenizer
+from nmt.text.languages import is_language, primary
 
 if TYPE_CHECKING:
     import torch
@@ -46,27 +45,25 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
 
 
 def check_languages(recipe: Recipe, run: RunFolder) -> None:
-    """Raise NmtError if a run has started and something in it depends on its old languages.
+    """Raise NmtError for a code that is none, or that a started run's vocabulary depends on.
 
     The languages of other runs may be corrected at any time: `correct_languages` writes them.
     """
-    if not (run.is_started() and is_present(run.recipe)):
+    if not (run.is_in_use() and is_present(run.recipe)):
+        for name, code in zip(("source", "target"), languages(recipe), strict=True):
+            if recipe.data.metric == "bleu" and not is_language(primary(code)):
+                raise NmtError(
+                    f"recipe {recipe.name}: data.{name}_language is {shown(code)}, which is no ISO"
+                    " 639 code such as de or deu"
+                )
         return
     kept = run.load_recipe()
     if vocabulary_changes(kept) != vocabulary_changes(recipe):
-        reason = "its vocabulary was learned with train.augment_* for these languages; choose"
-    elif (
-        recipe.data.metric == "bleu"
-        and bleu_tokenizer(languages(kept)[1]) != bleu_tokenizer(languages(recipe)[1])
-        and not is_ended(run.read_metrics())
-    ):
-        reason = "scores of its dev set would be other ones; finish the training first, or choose"
-    else:
-        return
-    raise NmtError(
-        f"{run.path}: the languages cannot change from {pair(kept)} to {pair(recipe)}, because"
-        f" {reason} a new folder with --run"
-    )
+        raise NmtError(
+            f"{run.path}: the languages cannot change from {pair(kept)} to {pair(recipe)}, because"
+            " its vocabulary was learned with train.augment_* for these languages; choose a new"
+            " folder with --run"
+        )
 
 
 def check_compiler() -> None:
@@ -106,8 +103,8 @@ def free_bytes(path: Path) -> int:
 
 
 def in_gigabytes(size: int) -> str:
-    """Return bytes as a text in gigabytes."""
-    return f"{size / 1e9:,.2f} GB"
+    """Return bytes as a text in gigabytes, fewer than one in megabytes."""
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def note_large_model(

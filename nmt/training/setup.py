@@ -1,14 +1,13 @@
 """Set up a training: resolve its precision, prepare its text and read its initial model."""
 
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nmt.artifacts.model_languages import correct_languages
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import ModelSettings, Recipe
+from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
+from nmt.recipe import parse_recipe, to_toml
 from nmt.system.devices import has_bf16
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
@@ -24,7 +23,8 @@ from nmt.text.prepare import (
     training_files,
 )
 from nmt.text.tokenizer import load_tokenizer
-from nmt.training.lost_files import finished_before, restore_tokenizer
+from nmt.training.initial_model import initial_model
+from nmt.training.lost_files import finished_before, reached_update, restore_tokenizer
 from nmt.training.requirements import check_languages, check_requirements, note_large_model
 
 if TYPE_CHECKING:  # `nmt prepare` needs neither
@@ -33,13 +33,6 @@ if TYPE_CHECKING:  # `nmt prepare` needs neither
     from nmt.artifacts.model_file import ModelFile
     from nmt.diagnosis.token_facts import TokenFacts
     from nmt.training.workers import Workers
-
-# What a model's weights depend on.
-WEIGHT_SETTINGS = tuple(
-    f"model.{each.name}"
-    for each in fields(ModelSettings)
-    if each.name not in ("dropout", "attention_dropout")
-)
 
 
 @dataclass(frozen=True)
@@ -79,18 +72,22 @@ def set_up(
     start = check_set_up(recipe, data, run, device)
     if device is not None:
         note_large_model(start.recipe, run, device, notify)
-    tokenizer = write_start(start, data, run, notify)
+    goes_on = run.is_in_use()
+    if not goes_on:
+        write_start(start, data, run, notify)
+    restore_tokenizer(run, notify)
+    tokenizer = given_tokenizer(start.recipe, run, start.initial)
     prepared = prepare(start.recipe, data, run.prepared_folder(), notify, tokenizer, verify)
+    if goes_on:  # only now: a corpus that is refused leaves the run as it was
+        write_start(start, data, run, notify)
     return Setup(start.recipe, prepared, start.dev_pairs, start.initial)
 
 
-def write_start(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> bytes | None:
-    """Write the recipe into the run folder, and return the tokenizer that it must use, if any."""
+def write_start(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> None:
+    """Write the recipe, its languages and the path of the data into the run folder."""
     correct_languages(run, start.recipe, notify)
     run.save_recipe(start.recipe)
     run.remember(data.path)
-    restore_tokenizer(run, notify)
-    return given_tokenizer(start.recipe, run, start.initial)
 
 
 def prepare_share(
@@ -103,11 +100,11 @@ def prepare_share(
     """
     start = check_set_up(recipe, data, run)
     if share.number == 1:
-        tokenizer = write_start(start, data, run, notify)
-    else:
-        if is_present(run.recipe):
-            run.check_same_recipe(start.recipe, f"part {share.number}/{share.machines}")
-        tokenizer = given_tokenizer(start.recipe, run, start.initial)
+        write_start(start, data, run, notify)
+        restore_tokenizer(run, notify)
+    elif is_present(run.recipe):
+        run.check_same_recipe(start.recipe, f"part {share.number}/{share.machines}")
+    tokenizer = given_tokenizer(start.recipe, run, start.initial)
     do_steps(start.recipe, data, run.prepared_folder(), notify, tokenizer, share)
 
 
@@ -118,7 +115,7 @@ def check_set_up(
 
     Arguments and errors are those of `set_up`, except for errors inside the training corpus.
     """
-    recipe = resolve_for_device(recipe, run, device)
+    recipe = with_reached_updates(resolve_for_device(recipe, run, device), run)
     run.check_recipe(recipe)
     check_languages(recipe, run)
     if not recipe.train.init_from:
@@ -215,6 +212,15 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
     return replace(recipe, train=train)
 
 
+def with_reached_updates(recipe: Recipe, run: RunFolder) -> Recipe:
+    """Return the recipe with `train.max_updates` not below the updates that the run has taken.
+
+    With a smaller limit, a training ends where it is.
+    """
+    most = max(recipe.train.max_updates, reached_update(run))
+    return replace(recipe, train=replace(recipe.train, max_updates=most))
+
+
 def unless_measured(recipe: Recipe, device: "torch.device") -> Recipe:
     """Return the recipe with a precision of "auto" replaced, if there is nothing to measure.
 
@@ -235,59 +241,6 @@ def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:
         return recipe
     precision = "bf16" if has_bf16(device) else "float32"
     return replace(recipe, train=replace(recipe.train, precision=precision))
-
-
-def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
-    """Return the model that `train.init_from` names; None if it is unset or the run has started.
-
-    Raises NmtError if the model does not exist, or its architecture or vocabulary is not the
-    recipe's.
-    """
-    if not recipe.train.init_from or run.is_started():
-        return None
-    from nmt.artifacts.model_file import read_model
-
-    path = Path(recipe.train.init_from)
-    if not is_present(path):
-        raise NmtError(
-            f"{path}, the initial model, does not exist; train it first, or name another with"
-            " --init-from"
-        )
-    content = read_model(path)
-    differing = model_differences(content, recipe)
-    if differing:
-        raise NmtError(
-            f"{path} does not fit the recipe: it has {', '.join(differing)}, the recipe"
-            f" {', '.join(differing.values())}; give the recipe the settings of the"
-            " model, whose tokenizer the training uses"
-        )
-    return content
-
-
-def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
-    """Return the settings that keep a model from being the recipe's initial model.
-
-    Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
-    """
-    differing = {
-        f"{each.name}={each.old}": f"{each.name}={each.new}"
-        for each in recipe_differences(content.recipe, recipe, WEIGHT_SETTINGS)
-    }
-    vocab_size = len(content.weights["embeddings.weight"])
-    there, wanted = content.recipe.tokenizer, recipe.tokenizer
-    if there.kind != wanted.kind:
-        differing[f"tokenizer.kind={there.kind}"] = f"tokenizer.kind={wanted.kind}"
-    elif there.joint != wanted.joint:
-        differing[f"tokenizer.joint={toml_value(there.joint)}"] = (
-            f"tokenizer.joint={toml_value(wanted.joint)}"
-        )
-    elif vocab_size > wanted.vocab_size or (
-        wanted.kind in ("bpe", "imported") and vocab_size < wanted.vocab_size
-    ):
-        differing[f"tokenizer.vocab_size={vocab_size}"] = (
-            f"tokenizer.vocab_size={wanted.vocab_size}"
-        )
-    return differing
 
 
 def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:

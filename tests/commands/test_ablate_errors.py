@@ -102,6 +102,9 @@ def test_a_dry_run_of_started_runs_checks_their_settings(
     refused = nmt(*command, "--set", "train.warmup_updates=99")
     assert (refused.code, refused.out) == (1, "")
     assert "started with other settings" in refused.err
+    refused = nmt(*command, "--max-updates", 2)
+    assert (refused.code, refused.out) == (1, "")
+    assert "updates, more than train.max_updates=2; give --max-updates" in refused.err
 
 
 def test_a_run_folder_a_busy_folder_and_torchrun_are_refused(

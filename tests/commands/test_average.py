@@ -169,6 +169,14 @@ def test_empty_updates_are_refused(nmt: Run, run: Path) -> None:
     assert nmt("average", run, "--updates", "", "--last", 2).code == 2
 
 
+@pytest.mark.parametrize("name", ["mean.bin", "mean/"])
+def test_a_model_needs_the_suffix_of_models(nmt: Run, run: Path, name: str) -> None:
+    result = nmt("average", run, "--last", 2, "--output", f"{run}/{name}")
+    assert result.code == 2
+    assert "the name of a model ends in .safetensors" in result.err
+    assert not (run / name).exists()
+
+
 def test_a_folder_that_is_not_a_run_is_refused(nmt: Run, tmp_path: Path) -> None:
     result = nmt("average", tmp_path)
     assert (result.code, result.out) == (1, "")

@@ -130,5 +130,8 @@ def test_a_folder_that_is_not_a_run_is_refused(
     assert "nmt train" in result.err
     result = nmt("report", "nowhere")
     assert result.code == 1
-    assert "nowhere is not a run folder" in result.err
+    assert "there is no run folder nowhere" in result.err
+    Path("file").touch()
+    assert "file is a file, not a run folder" in nmt("report", "file").err
+    Path("file").unlink()
     assert list(tmp_path.iterdir()) == []

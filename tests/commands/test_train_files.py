@@ -1,6 +1,7 @@
 """`nmt train SOURCE TARGET`: check, recipe and training in one command."""
 
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -214,7 +215,17 @@ def test_what_is_in_the_way_stays(nmt: Run, tmp_path: Path) -> None:
     own = Path("c_en_de.toml")
     own.write_text('extends = "pocket"\n')
     error = message(train(nmt, *files))
+    assert "c_en_de.toml exists, but its text in data/c_en_de is missing" in error
+    Path("data/c_en_de").mkdir(parents=True)
+    error = message(train(nmt, *files))
     assert "c_en_de.toml exists, but data/c_en_de/origin.json does not name its files" in error
+    Path("data/c_en_de").rmdir()
+    own.unlink()
+    assert train(nmt, *files, "--run", "gone").code == 0
+    shutil.move("data/c_en_de", "moved")
+    error = message(train(nmt, *files, "--run", "gone"))
+    assert "data/c_en_de is missing; put it back" in error
+    assert "to start again, move c_en_de.toml and gone away" in error
     own.unlink()
     Path("data/c_en_de").mkdir(parents=True)
     Path("data/c_en_de/note").touch()

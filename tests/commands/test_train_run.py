@@ -167,18 +167,35 @@ def test_languages_that_a_started_training_depends_on_stay(nmt: Run, tiny: Path)
     assert "its vocabulary was learned" in refused.err
     assert before == (TINY.recipe.read_bytes(), TINY.best.read_bytes())
     assert nmt("train", "runs/tiny", "--max-updates", 8).code == 0
-    shutil.rmtree("runs")
-    assert nmt(*stopped, "--set", "train.checkpoint_updates=3").code == 0
-    TINY.metrics.write_text(
-        "".join(
-            f"{line}\n" for line in TINY.metrics.read_text().splitlines() if '"average"' not in line
-        )
-    )
-    refused = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=zh")
+
+
+def test_scores_of_another_tokenizer_do_not_count(nmt: Run, tiny: Path) -> None:
+    """The target language chooses BLEU's tokenizer, so the next validation is the best one."""
+    assert nmt("train", tiny, "--max-updates", 8).code == 0
+    same = nmt("train", "runs/tiny", "--max-updates", 10, "--set", "data.target_language=fr")
+    assert "do not count" not in same.err
+    other = nmt("train", "runs/tiny", "--max-updates", 12, "--set", "data.target_language=zh")
+    assert other.code == 0
+    assert "earlier BLEU scores do not count any more" in other.err
+    assert "update 12" in other.err
+    assert read_model(TINY.best).updates == (12,)
+    again = nmt("train", "runs/tiny", "--max-updates", 16)
+    assert "do not count" not in again.err
+
+
+def test_codes_of_languages_are_checked_before_a_training(nmt: Run, tiny: Path) -> None:
+    refused = nmt("train", tiny, "--set", "data.target_language=Chinese")
     assert refused.code == 1
-    assert "scores of its dev set would be other ones; finish the training first" in refused.err
-    result = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=fr")
-    assert result.code == 0, result.err
+    assert "data.target_language is 'Chinese', which is no ISO 639 code" in refused.err
+    assert not TINY.recipe.exists()
+
+
+def test_a_limit_below_the_progress_ends_the_run_where_it_is(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny).code == 0
+    again = nmt("train", "runs/tiny", "--max-updates", 4)
+    assert again.code == 0
+    assert "is done at update 12" in again.err
+    assert TINY.load_recipe().train.max_updates == 12
 
 
 def test_the_end_says_which_model_is_used_and_which_is_better(

@@ -106,7 +106,7 @@ def test_the_large_batch_recipe_has_the_published_learning_rate() -> None:
         ),
         ('extends = "b.toml"', "b.toml extends 'a.toml', which extends it in turn"),
         ('extends = "a.toml"', "a.toml extends 'a.toml', which extends it in turn"),
-        ('extends = "none.toml"', "the recipe {tmp}/none.toml does not exist"),
+        ('extends = "none.toml"', "a.toml extends 'none.toml', but {tmp}/none.toml does not exist"),
         ("extends = 3", "extends is 3 but must name a recipe"),
         ('extends = ""', "extends is '' but must name a recipe"),
     ],

@@ -26,7 +26,7 @@ from tests.conftest import Run
         ("model = 3", "'model' must be a table, [model]"),
         ("[model]\nheadz = 2", "unknown setting 'model.headz'; did you mean 'heads'?"),
         ("[model]\nheads = 2.5", "model.heads is 2.5 but must be a whole number"),
-        ("[model]\nheads = true", "model.heads is True but must be a whole number"),
+        ("[model]\nheads = true", "model.heads is true but must be a whole number"),
         ('[model]\nheads = "2"', "model.heads is '2' but must be a whole number"),
         ("[model]\nheads = 0", "model.heads is 0 but must be at least 1"),
         ("[model]\ndropout = 1", "model.dropout is 1 but must be at most 0.99"),

@@ -128,9 +128,11 @@ def test_a_changed_corpus_is_refused(nmt: Run, tiny: Path) -> None:
     for side in ("src", "tgt"):
         file = tiny.with_name(f"train.{side}")
         file.write_text(file.read_text() + "sun\n")
-    refused = nmt("train", tiny)
+    before = Path("runs/tiny/recipe.toml").read_text()
+    refused = nmt("train", tiny, "--max-updates", 8)
     assert refused.code == 1
     assert "corpus of runs/tiny has changed since its training started" in refused.err
+    assert before == Path("runs/tiny/recipe.toml").read_text()
 
 
 def test_patience_stops(nmt: Run, tiny: Path) -> None:

@@ -28,6 +28,7 @@ from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 from nmt.training.divergence import MAX_SKIPS_IN_ROW
+from nmt.training.lost_files import reached_update
 from nmt.training.setup import (
     check_set_up,
     precision_of_hardware,
@@ -99,8 +100,19 @@ def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.devic
     for each in runs:
         with error_context(each):
             check_run_folder(each.run.path)
+            check_not_longer(each)
             if not has_diverged(each, device):
                 check_set_up(each.recipe, data, each.run, device)
+
+
+def check_not_longer(planned: PlannedRun) -> None:
+    """Raise NmtError if a run has more updates than those that it would be compared with."""
+    reached, most = reached_update(planned.run), planned.recipe.train.max_updates
+    if reached > most:
+        raise NmtError(
+            f"{planned.run.path} has {reached:,} updates, more than train.max_updates={most}; give"
+            f" --max-updates {reached}, or another folder (--output)"
+        )
 
 
 def has_diverged(planned: PlannedRun, device: torch.device) -> bool:
