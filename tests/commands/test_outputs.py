@@ -114,7 +114,7 @@ WORKING = {
     "explain": ("explain sun --model run --output", []),
     "report": ("report run --output", []),
 }
-ENDINGS = {"evaluate": ".json", "explain": ".html", "report": ".html"}
+ENDINGS = {"average": ".safetensors", "evaluate": ".json", "explain": ".html", "report": ".html"}
 
 
 @pytest.mark.parametrize("name", WORKING)

@@ -51,7 +51,7 @@ def test_a_bad_recipe_inside_a_model_is_named(tmp_path: Path, recipe: str, fact:
 @pytest.mark.parametrize(
     ("content", "fact"),
     [
-        (None, "the model {path} does not exist"),
+        (None, "a.toml extends 'm.safetensors', but {path} does not exist"),
         (b"", "{path} is not an intact model file"),
         (b"[train]\nseed = 1\n", "{path} is not an intact model file"),
     ],

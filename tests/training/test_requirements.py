@@ -69,7 +69,7 @@ def test_a_full_disk_is_reported_first(
     usage = Usage(10**9, 10**9 - 1000, 1000)
     monkeypatch.setattr("nmt.training.requirements.shutil.disk_usage", lambda path: usage)
     message = refused(nmt, tiny)
-    assert "need 0.00 GB, but 0.00 GB are free" in message
+    assert "MB, but 0.0 MB are free" in message
     assert "--run" in message
 
 
