@@ -79,7 +79,8 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
     if not is_present(wish.folder):
         raise UsageError(
             f"{wish.output} exists, but its text in {wish.folder} is missing; put it back, or name"
-            f" its data folder (--data-dir); to start again, move {wish.output} and {run.path} away"
+            f" its data folder (--data-dir); to start again, move {wish.output} and {run.path}"
+            f" away; if the recipe is yours, train it with `{command}`"
         )
     if known is None:
         raise UsageError(

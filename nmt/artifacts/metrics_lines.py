@@ -59,10 +59,15 @@ def best_validation(
 ) -> Line | None:
     """Return the first validation with the best score, None if there is none.
 
-    score: key of the score. lower: lower scores are better. by_loss: the lowest loss is the best.
+    One without a finite loss is of broken weights and does not count. score: key of the score.
+    lower: lower scores are better. by_loss: the lowest loss is the best.
     """
     key = "loss" if by_loss else score
-    scored = [line for line in lines if line["kind"] == "dev" and finite(line.get(key)) is not None]
+    scored = [
+        line
+        for line in lines
+        if line["kind"] == "dev" and None not in (finite(line.get(key)), finite(line.get("loss")))
+    ]
     choose = min if by_loss or lower else max
     return choose(scored, key=lambda line: float(line[key])) if scored else None
 

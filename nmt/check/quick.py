@@ -29,6 +29,7 @@ LEAST_CORRELATION = 0.4
 # lengths are nearly equal, as in a corpus that is sorted by length.
 LEAST_SPREAD = 0.5
 LIMITS = CheckLimits()
+UNKNOWN_SHARE = 0.001  # of the tokens
 COPIED_SHARE = 0.05  # of the pairs
 
 Floats = NDArray[numpy.float64]
@@ -88,7 +89,7 @@ def lines_of(look: Quick) -> tuple[str, str]:
         *(["many targets copy their source"] if look.copied > COPIED_SHARE * look.pairs else []),
         *(
             ["the vocabulary lacks characters"]
-            if look.unknown > LIMITS.unknown_share * look.tokens
+            if look.unknown > UNKNOWN_SHARE * look.tokens
             else []
         ),
         *(

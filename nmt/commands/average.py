@@ -50,7 +50,8 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
             f"--output {path} is in {folder.checkpoints}, where `nmt train` removes files; name a"
             " file elsewhere"
         )
-    if real.suffix != ".safetensors" and (real.is_file() or not real.exists()):
+    is_file = real.is_file() or not real.exists()
+    if is_file and ".safetensors" not in (path.suffix, real.suffix):
         raise UsageError(f"--output {path}: the name of a model ends in .safetensors; add that")
 
     from nmt.system.log import note

@@ -86,8 +86,9 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
     if found is None and suffix in UNREAD:
         raise UsageError(
-            f"{file}: no format reads {suffix} files; convert it, for example to HTML or to"
-            " text, or translate its lines as they are: --format lines"
+            f"{file}: no format reads {suffix} files of this name; name its format (--format),"
+            " convert it, for example to HTML or to text, or translate its lines as they are:"
+            " --format lines"
         )
     if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
         raise UsageError(

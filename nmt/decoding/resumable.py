@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
@@ -189,10 +189,12 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
     Raises UsageError if another process writes them.
     """
     kept = kept_path(resumption.output)
-    if is_present(kept) and kept.stat().st_nlink > 1:  # a kill has left it as the output, too
-        with atomic_path(kept) as own:
-            shutil.copyfile(kept, own)
-    with locked(kept) as stream:
+    with ExitStack() as stack:
+        stream = stack.enter_context(locked(kept))
+        if os.fstat(stream.fileno()).st_nlink > 1:  # a kill has left it as the output, too
+            with atomic_path(kept) as own:
+                shutil.copyfile(kept, own)
+            stream = stack.enter_context(locked(kept))
         resumption.check_size(kept.stat().st_size)
         os.truncate(kept, resumption.done.size)
         written = Output(stream, kept, resumption.done, synced(stream, resumption.save))

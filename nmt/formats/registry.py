@@ -18,7 +18,7 @@ class Format:
     """A format of files; its module in `kinds` has `read`."""
 
     name: str
-    suffixes: tuple[str, ...]  # of the names of its files, in lower case
+    suffixes: tuple[str, ...]  # of its files' names, in lower case; without a dot: whole names
     module: str = ""  # in `nmt.formats.kinds`; "": as the name
     is_binary: bool = False  # no terminal can show it
     # What its files have near the beginning, if other files have the same suffix.

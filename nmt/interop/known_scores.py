@@ -150,8 +150,10 @@ def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
         updates = model.header.updates
     recipe = run.load_recipe()
     measure = score_measure(recipe)
-    if recipe.train.moving_average and file.parent == run.checkpoints:
-        return measure.name, None  # validated were the averages, not the weights in training
+    if recipe.train.moving_average and not any(
+        each.exists() and each.samefile(file) for each in (run.model, run.best)
+    ):
+        return measure.name, None  # validated were moving averages, no checkpoints or their means
     line = validation_of(run.read_metrics(), updates)
     record = parse_record(line, measure.key) if line else None
     return measure.name, record.score if isinstance(record, ValidationRecord) else None

@@ -191,7 +191,7 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
         found = find_recipe(base, path.parent)
     except UsageError as error:
         raise NmtError(f"{path} extends {shown(base)}: {error}") from error
-    if not os.path.lexists(found):
+    if is_missing(found):
         raise NmtError(
             f"{path} extends {shown(base)}, but {found} does not exist; correct `extends`"
         )
@@ -206,6 +206,17 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
             f" {LONGEST_CHAIN} deep; merge some of them"
         )
     return found
+
+
+def is_missing(path: Path) -> bool:
+    """Return whether there is no file; False if that cannot be known: reading it says why."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def read_text(path: Path) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmt.serving.batcher import Batcher
+from nmt.serving.line_translator import Pair, lower
 from nmt.serving.refusals import bad_request
 from nmt.text.language_names import name_of_language
 
 AUTO = "auto"
-Pair = tuple[str, str]  # codes of the source and the target language
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,6 @@ class Catalogue:
             {"code": each, "name": name_of_language(each), "targets": into}
             for each, into in sorted(targets.items())
         ]
-
-
-def lower(pair: Pair) -> Pair:
-    """Return a pair in lower case: a code such as zh-Hans has capitals by convention only."""
-    source, target = pair
-    return source.lower(), target.lower()
 
 
 def code(given: str) -> str:

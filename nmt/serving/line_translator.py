@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # A pair, perhaps with the language token of a model that writes several languages, and a path.
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
+Pair = tuple[str, str]  # codes of the source and the target language
 TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.
 FIRST_LINES = ("1", "\u2603 a b.", "a b")
@@ -185,10 +186,16 @@ def ignore(message: str) -> None:
     """Drop a note: it may quote what a client sent."""
 
 
-def check_pairs(pairs: Sequence[tuple[str, str]], names: Sequence[str]) -> None:
+def lower(pair: Pair) -> Pair:
+    """Return a pair in lower case: a code such as zh-Hans has capitals by convention only."""
+    source, target = pair
+    return source.lower(), target.lower()
+
+
+def check_pairs(pairs: Sequence[Pair], names: Sequence[str]) -> None:
     """Raise UsageError if two models are for one pair of languages; names: those of the models."""
-    seen: dict[tuple[str, str], str] = {}
-    for each, name in zip(pairs, names, strict=True):
+    seen: dict[Pair, str] = {}
+    for each, name in zip(map(lower, pairs), names, strict=True):
         if each in seen:
             pair = "-".join(each)
             raise UsageError(

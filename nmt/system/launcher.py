@@ -21,4 +21,4 @@ def worker_count(variable: str = "WORLD_SIZE") -> int:
 
     variable: "LOCAL_WORLD_SIZE" counts those on this machine. Raises NmtError if it is no number.
     """
-    return integer_variable(variable) if os.environ.get(variable) else 1
+    return max(1, integer_variable(variable)) if os.environ.get(variable) else 1

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import DamagedError, NmtError
@@ -35,23 +35,27 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
     Raises NmtError for a corpus that is missing, misaligned, empty or too small.
     """
     check_learnable(recipe)
-    lines, characters = measure(training_segments(recipe, data))
-    sides = 1 if recipe.tokenizer.joint else 2  # each of two vocabularies has a sample of its own
-    share = sides * min(recipe.tokenizer.sample_lines / lines, SAMPLE_CHARACTERS / characters)
+    # Each of two vocabularies has a sample of its own.
+    sides = [BOTH_SIDES] if recipe.tokenizer.joint else [slice(0, 1), slice(1, 2)]
+    sizes = [measure(training_segments(recipe, data, side)) for side in sides]
+    most = recipe.tokenizer.sample_lines
+    shares = [min(1, most / size.lines, SAMPLE_CHARACTERS / size.characters) for size in sizes]
+    lines = sum(size.lines for size in sizes)
+    sampled = sum(round(share * size.lines) for share, size in zip(shares, sizes, strict=True))
     notify(
         f"learning {describe_vocabulary(recipe.tokenizer)} from {lines:,} lines"
-        + (f", of which about {round(share * lines):,} are sampled" if share < 1 else "")
+        + (f", of which about {sampled:,} are sampled" if sampled < lines else "")
     )
     required = required_characters(recipe)
     if recipe.tokenizer.joint:
-        segments = sample(training_segments(recipe, data), share)
+        segments = sample(training_segments(recipe, data), shares[0])
         subwords = learn_subwords(
             segments, recipe.tokenizer, tags=recipe.data.tags, required=required
         )
         return Tokenizer(subwords.model)
     source, target = (
         learn_subwords(
-            sample(training_segments(recipe, data, slice(side, side + 1)), share),
+            sample(training_segments(recipe, data, sides[side]), shares[side]),
             recipe.tokenizer,
             f"the {name} side of this corpus",
             recipe.data.tags if name == "source" else (),
@@ -123,13 +127,20 @@ def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDE
         raise NmtError(f"the training corpus is empty: {names}")
 
 
-def measure(segments: Iterable[str]) -> tuple[int, int]:
+class Size(NamedTuple):
+    """How much text there is."""
+
+    lines: int
+    characters: int
+
+
+def measure(segments: Iterable[str]) -> Size:
     """Return the number of segments and of their characters."""
     lines, characters = 0, 0
     for segment in segments:
         lines += 1
         characters += len(segment)
-    return lines, characters
+    return Size(lines, characters)
 
 
 def sample(segments: Iterable[str], share: float) -> Iterator[str]:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from nmt.artifacts.model_file import save_model
-from nmt.artifacts.model_header import open_model
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
@@ -30,7 +29,6 @@ from nmt.system.atomic import atomic_path
 from nmt.system.digest import HashingStream, sha256_of
 from nmt.system.log import note
 from nmt.system.reading import entries, is_present
-from nmt.text.languages import bleu_tokenizer
 from nmt.text.manifest import corpus_changed
 from nmt.training.checkpoint_manifest import (
     STATE,
@@ -226,19 +224,6 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
         return update
     reasons = "; ".join(reason for _, reason in damaged)
     raise NmtError(f"all checkpoints are damaged: {reasons}; train again with another --run")
-
-
-def has_other_scores(run: RunFolder, update: int, recipe: Recipe) -> bool:
-    """Return whether a run's scores so far are of another BLEU, as its languages were corrected.
-
-    A checkpoint keeps the languages that it was written with.
-    """
-    train, data = recipe.train, recipe.data
-    if not update or train.early_stopping_metric == "loss" or data.metric != "bleu":
-        return False
-    with open_model(checkpoint_path(run, update, WEIGHTS), "np") as model:
-        before = model.header.recipe.data.target_language
-    return bleu_tokenizer(before) != bleu_tokenizer(data.target_language)
 
 
 def resume(

@@ -84,8 +84,12 @@ def find_remains(run: RunFolder) -> Remains:
 
 
 def reached_update(run: RunFolder) -> int:
-    """Return the update of a run's newest whole checkpoint, 0 without one."""
-    whole = [path for path in checkpoint_models(run) if is_present(path.with_suffix(".json"))]
+    """Return the update of a run's newest checkpoint that can be resumed, 0 without one."""
+    whole = [
+        path
+        for path in checkpoint_models(run)
+        if all(is_present(path.with_suffix(suffix)) for suffix in (".json", ".state.pt"))
+    ]
     return update_of(whole[-1]) if whole else 0
 
 

@@ -82,11 +82,6 @@ class Progress:
         best, score = self.best_score, validation.score
         return math.isfinite(score) and (best is None or validation.measure.beats(score, best))
 
-    def forget_scores(self) -> None:
-        """Let the next validation count as the best one: earlier scores are of another measure."""
-        self.best_score = None
-        self.validations_without_improvement = 0
-
     def count_validation(self, validation: Validation, *, improved: bool) -> None:
         """Count a validation of the current update."""
         self.validated_update = self.update

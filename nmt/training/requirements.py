@@ -6,15 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.model_languages import languages, pair
+from nmt.artifacts.model_languages import languages
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.size import FLOAT_BYTES, count_parameters
+from nmt.system.command_line import argument
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
-from nmt.text.changing.vocabulary import vocabulary_changes
-from nmt.text.languages import is_language, primary
+from nmt.text.languages import bleu_tokenizer, is_language, primary
 
 if TYPE_CHECKING:
     import torch
@@ -45,24 +45,27 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
 
 
 def check_languages(recipe: Recipe, run: RunFolder) -> None:
-    """Raise NmtError for a code that is none, or that a started run's vocabulary depends on.
+    """Raise NmtError for a new code that is none, or that a run's dev scores depend on.
 
-    The languages of other runs may be corrected at any time: `correct_languages` writes them.
+    Other codes may be corrected at any time, which `correct_languages` does. For a vocabulary that
+    depends on the languages, the corpus counts as changed.
     """
-    if not (run.is_in_use() and is_present(run.recipe)):
-        for name, code in zip(("source", "target"), languages(recipe), strict=True):
-            if recipe.data.metric == "bleu" and not is_language(primary(code)):
-                raise NmtError(
-                    f"recipe {recipe.name}: data.{name}_language is {shown(code)}, which is no ISO"
-                    " 639 code such as de or deu"
-                )
+    is_new = not (run.is_in_use() and is_present(run.recipe))
+    kept = None if is_new else run.load_recipe()
+    if recipe.data.metric != "bleu":
         return
-    kept = run.load_recipe()
-    if vocabulary_changes(kept) != vocabulary_changes(recipe):
+    for name, code in zip(("source", "target"), languages(recipe), strict=True):
+        if not is_language(primary(code)) and not (kept and code in languages(kept)):
+            raise NmtError(
+                f"recipe {recipe.name}: data.{name}_language is {shown(code)}, which is no ISO 639"
+                " code such as de or deu"
+            )
+    old, new = (kept or recipe).data.target_language, recipe.data.target_language
+    if bleu_tokenizer(old) != bleu_tokenizer(new):
         raise NmtError(
-            f"{run.path}: the languages cannot change from {pair(kept)} to {pair(recipe)}, because"
-            " its vocabulary was learned with train.augment_* for these languages; choose a new"
-            " folder with --run"
+            f"{run.path}: data.target_language cannot change from {old} to {new}, because BLEU"
+            " splits the two into words in other ways, so the scores of the dev set could not be"
+            f" compared; train in a new folder: --run NEW --init-from {argument(run.path)}"
         )
 
 

@@ -1,5 +1,7 @@
 """Set up a training: resolve its precision, prepare its text and read its initial model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:  # `nmt prepare` needs neither
 class Start:
     """The part of a setup that can be read before the corpus is prepared."""
 
-    recipe: Recipe  # with "auto" precision resolved
+    recipe: Recipe  # as `check_set_up` resolved it: precision, updates
     dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
     initial: "ModelFile | None"  # as in `Setup`
 
@@ -48,7 +50,7 @@ class Start:
 class Setup:
     """Everything that a training starts from."""
 
-    recipe: Recipe  # with "auto" precision resolved
+    recipe: Recipe  # as `check_set_up` resolved it: precision, updates
     prepared: Prepared  # the tokenizer and the encoded training corpus
     dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
@@ -72,22 +74,32 @@ def set_up(
     start = check_set_up(recipe, data, run, device)
     if device is not None:
         note_large_model(start.recipe, run, device, notify)
-    goes_on = run.is_in_use()
-    if not goes_on:
-        write_start(start, data, run, notify)
-    restore_tokenizer(run, notify)
-    tokenizer = given_tokenizer(start.recipe, run, start.initial)
-    prepared = prepare(start.recipe, data, run.prepared_folder(), notify, tokenizer, verify)
-    if goes_on:  # only now: a corpus that is refused leaves the run as it was
-        write_start(start, data, run, notify)
+    with recorded(start, data, run, notify):
+        tokenizer = given_tokenizer(start.recipe, run, start.initial)
+        prepared = prepare(start.recipe, data, run.prepared_folder(), notify, tokenizer, verify)
     return Setup(start.recipe, prepared, start.dev_pairs, start.initial)
 
 
-def write_start(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> None:
-    """Write the recipe, its languages and the path of the data into the run folder."""
-    correct_languages(run, start.recipe, notify)
-    run.save_recipe(start.recipe)
-    run.remember(data.path)
+@contextmanager
+def recorded(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> Iterator[None]:
+    """Write recipe, languages and path of the data around a block that prepares the corpus.
+
+    For a new run, they are written before it, so that a stop keeps them. For a run that goes on,
+    they are written after it: a corpus that is refused leaves the run as it was.
+    """
+
+    def write() -> None:
+        correct_languages(run, start.recipe, notify)
+        run.save_recipe(start.recipe)
+        run.remember(data.path)
+
+    goes_on = run.is_in_use()
+    if not goes_on:
+        write()
+    restore_tokenizer(run, notify)
+    yield
+    if goes_on:
+        write()
 
 
 def prepare_share(
@@ -99,13 +111,12 @@ def prepare_share(
     others if their recipe differs, or if the first machine must learn the tokenizer first.
     """
     start = check_set_up(recipe, data, run)
-    if share.number == 1:
-        write_start(start, data, run, notify)
-        restore_tokenizer(run, notify)
-    elif is_present(run.recipe):
+    is_first = share.number == 1
+    if not is_first and is_present(run.recipe):
         run.check_same_recipe(start.recipe, f"part {share.number}/{share.machines}")
-    tokenizer = given_tokenizer(start.recipe, run, start.initial)
-    do_steps(start.recipe, data, run.prepared_folder(), notify, tokenizer, share)
+    with recorded(start, data, run, notify) if is_first else nullcontext():
+        tokenizer = given_tokenizer(start.recipe, run, start.initial)
+        do_steps(start.recipe, data, run.prepared_folder(), notify, tokenizer, share)
 
 
 def check_set_up(

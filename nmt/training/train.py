@@ -19,6 +19,7 @@ from nmt.system.threads import thread_pool_for
 from nmt.text.corpus import DataFolder
 from nmt.training.lost_files import finished_before, restore_results
 from nmt.training.outcome import TrainingOutcome
+from nmt.training.requirements import check_languages
 from nmt.training.setup import resolve_for_device, set_up_workers
 from nmt.training.trainer import Trainer
 from nmt.training.validation import DevSet
@@ -82,6 +83,7 @@ def finished_outcome(recipe: Recipe, run: RunFolder, device: torch.device) -> di
     if run.is_resumable() or not is_present(run.model):
         return None
     recipe = resolve_for_device(recipe, run, device)
+    check_languages(recipe, run)
     outcome = finished_before(recipe, run)
     if outcome is None:
         return None

@@ -12,12 +12,11 @@ from nmt.artifacts.model_file import save_model
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import with_settings
-from nmt.system.log import note
 from nmt.text.padding import Integers
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoint_timer import CheckpointTimer
 from nmt.training.checkpoint_writer import CheckpointWriter
-from nmt.training.checkpoints import has_other_scores, newest_checkpoint, resumable
+from nmt.training.checkpoints import newest_checkpoint, resumable
 from nmt.training.divergence import check_divergence
 from nmt.training.feed import FedBatch, Feed, feed_of, plan_of
 from nmt.training.initial import initial_network, training_pairs
@@ -69,9 +68,6 @@ class Trainer:
         fingerprint = setup.prepared.fingerprint
         update = workers.on_first_worker(lambda: newest_checkpoint(run, fingerprint))
         self.progress = resume_workers(run, update, self.network, self.updater.optimizer, workers)
-        if workers.on_first_worker(lambda: has_other_scores(run, update, self.recipe)):
-            self.progress.forget_scores()
-            note("the target language is another: earlier BLEU scores do not count any more")
 
     def train(self) -> TrainingOutcome:
         """Update until `train.max_updates`, the end of patience or a signal; then average."""

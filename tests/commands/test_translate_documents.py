@@ -215,7 +215,7 @@ def test_sources_are_never_overwritten(
         (["{tree}/a.txt", "--format", "text", "--columns", "1"], "--columns is for tables"),
         (["{tree}/a.txt", "--memory", "m.tmx"], "--memory is for files with a format"),
         (["{tree}/a.txt", "--format", "text", "--include", "*"], "--include is for folders"),
-        (["{tree}/a.xml"], "no format reads .xml files; convert it"),
+        (["{tree}/a.xml"], "no format reads .xml files of this name; name its format"),
         (["{tree}/a.txt", "--flags", "-"], "--flags writes a file and cannot write to stdout"),
         (["{tree}/a.txt", "--format", "nothing"], "there is no format 'nothing'"),
         (["{tree}", "--output", "o", "--output-dir", "{tree}/x"], "use one of them"),

@@ -40,6 +40,8 @@ def test_each_pair_has_one_model() -> None:
     check_pairs([("en", "de"), ("de", "en")], ["a", "b"])
     with pytest.raises(UsageError, match="a and b are both for en-de"):
         check_pairs([("en", "de"), ("en", "de")], ["a", "b"])
+    with pytest.raises(UsageError, match="a and b are both for en-zh-hans"):
+        check_pairs([("en", "zh-Hans"), ("en", "zh-hans")], ["a", "b"])
 
 
 @pytest.mark.parametrize(

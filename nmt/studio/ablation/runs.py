@@ -97,21 +97,25 @@ def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.devic
 
     A run that diverged before is not trained again. Raises NmtError that names the run.
     """
+    check_not_longer(runs)
     for each in runs:
         with error_context(each):
             check_run_folder(each.run.path)
-            check_not_longer(each)
             if not has_diverged(each, device):
                 check_set_up(each.recipe, data, each.run, device)
 
 
-def check_not_longer(planned: PlannedRun) -> None:
+def check_not_longer(runs: Sequence[PlannedRun]) -> None:
     """Raise NmtError if a run has more updates than those that it would be compared with."""
-    reached, most = reached_update(planned.run), planned.recipe.train.max_updates
-    if reached > most:
+    reached = {each.run.path: reached_update(each.run) for each in runs}
+    most = runs[0].recipe.train.max_updates
+    longest = max(reached, key=reached.__getitem__)
+    if not all(each.recipe.train.max_updates == most for each in runs):
+        return  # what varies is the number of updates
+    if reached[longest] > most:
         raise NmtError(
-            f"{planned.run.path} has {reached:,} updates, more than train.max_updates={most}; give"
-            f" --max-updates {reached}, or another folder (--output)"
+            f"{longest} has {reached[longest]:,} updates, more than train.max_updates={most}; give"
+            f" --max-updates {reached[longest]}, or another folder (--output)"
         )
 
 
