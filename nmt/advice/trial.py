@@ -19,7 +19,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
-from nmt.system.threads import thread_pool_for
+from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.given_text import Pair
 from nmt.text.prepare import Prepared
 from nmt.training.feed import Feed, feed_of, plan_of
@@ -160,8 +160,7 @@ def whole(
     train = recipe.train
     validations = -(-train.max_updates // train.validate_updates) + 1  # one is of the average
     update = median(speed.seconds)
-    count = torch.get_num_threads()
-    name = f"CPU, {count} thread{'' if count == 1 else 's'}"
+    name = f"CPU, {thread_count()}"
     if device.type != "cpu":
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Forecast(

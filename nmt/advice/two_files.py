@@ -22,7 +22,7 @@ from nmt.system.launcher import worker_count
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
 from nmt.text.given_text import GivenText
-from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TEXT, language_of
+from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_of
 
 CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
 FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
@@ -46,7 +46,7 @@ def recipe_path(text: GivenText, languages: tuple[str, str]) -> Path:
 def stem(text: GivenText) -> str:
     """Return the name of a text's first file without its endings."""
     name = text.source.name
-    for endings in (PACKED, (".tsv", ".tab", *TEXT)):
+    for endings in (PACKED, (*TABLES, *TEXT)):
         for ending in endings:
             name = name.removesuffix(ending)
     if text.target is None:

@@ -13,6 +13,7 @@ from nmt.errors import UsageError
 from nmt.recipe import parse_overrides, with_settings
 from nmt.system.command_line import argument
 from nmt.system.reading import is_present
+from nmt.text.languages import PACKED, TABLES, TEXT, is_language
 
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import FirstRecipe, Wish
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
     from nmt.text.given_text import GivenText
 
 # Endings of a text, where it could be a recipe.
-TEXT_ENDINGS = (".tsv", ".tab", ".gz", ".xz", ".sgm", ".txt")
+TEXT_ENDINGS = (*TABLES, *PACKED, *TEXT)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def language_code(text: str) -> str:
     """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
-    from nmt.text.languages import is_language
-
     if not is_language(text):
         raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
     return text

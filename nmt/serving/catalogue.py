@@ -1,6 +1,6 @@
 """The models of a server by language pair, and the names of languages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,10 +29,9 @@ class Served:
 class Catalogue:
     """The models of a server."""
 
-    def __init__(self, models: Mapping[Pair, Served]) -> None:
-        """Take the models by their pairs."""
-        self._models = dict(models)
-        self._by_lower_case = {lower(pair): served for pair, served in models.items()}
+    def __init__(self, models: Iterable[Served]) -> None:
+        """Take the models, one for each pair."""
+        self._models = {lower(each.pair): each for each in models}
 
     @property
     def models(self) -> list[Served]:
@@ -42,7 +41,7 @@ class Catalogue:
     @property
     def sources(self) -> list[str]:
         """The source languages, each once."""
-        return [*dict.fromkeys(source for source, _ in self._models)]
+        return [*dict.fromkeys(each.pair[0] for each in self.models)]
 
     def find(self, source: str, target: str) -> Served:
         """Return the model for a pair, in capitals or not; source may be "auto".
@@ -51,7 +50,7 @@ class Catalogue:
         """
         if source == AUTO:
             source = self.only_source(target)
-        found = self._by_lower_case.get(lower((source, target)))
+        found = self._models.get(lower((source, target)))
         if found is None:
             pairs = ", ".join(each.name for each in self.models)
             raise bad_request(
@@ -65,7 +64,7 @@ class Catalogue:
         target: counts only the languages that are translated into it, if it is one. Raises
         RefusedError if there are several.
         """
-        into = [each for each in self.sources if lower((each, target)) in self._by_lower_case]
+        into = [each for each in self.sources if lower((each, target)) in self._models]
         sources = into or self.sources
         if len(sources) > 1:
             raise bad_request(
@@ -77,7 +76,7 @@ class Catalogue:
     def languages(self) -> list[dict[str, Any]]:
         """Return all languages as `GET /languages` does: code, name, and codes of the targets."""
         targets: dict[str, list[str]] = {}
-        for source, target in self._models:
+        for source, target in (each.pair for each in self.models):
             targets.setdefault(source, []).append(target)
             targets.setdefault(target, [])
         return [

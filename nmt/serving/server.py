@@ -117,7 +117,7 @@ async def run(
         for each in models
     ]
     state = State(
-        Catalogue({each.pair: each for each in served}),
+        Catalogue(served),
         options.limits,
         options.keys,
         metrics,

@@ -29,6 +29,14 @@ def limit_kernel_caches() -> None:
         os.environ.setdefault(name, capacity)
 
 
+def thread_count() -> str:
+    """Return the number of torch's threads as a text such as "2 threads"."""
+    import torch
+
+    count = torch.get_num_threads()
+    return f"{count} thread{'' if count == 1 else 's'}"
+
+
 def thread_pool_for(device: "torch.device") -> "ThreadPool":
     """Return a pool for work on a device: several threads on a CPU, one on a GPU."""
     return ThreadPool(MAX_THREADS if device.type == "cpu" else 1)

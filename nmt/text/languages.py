@@ -36,6 +36,7 @@ ENDING = re.compile(r"([a-z]{2})([-_][A-Za-z]{2,4})*")  # such as de and zh-Hans
 CODE_PAIR = re.compile(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$")  # as in pairs.en-de.tsv
 PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
+TABLES = (".tsv", ".tab")  # with both languages in one file
 
 
 def primary(code: str) -> str:

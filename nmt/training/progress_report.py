@@ -8,6 +8,7 @@ from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
 from nmt.recipe.size import count_parameters
 from nmt.system.log import note, progress_bar
+from nmt.system.threads import thread_count
 from nmt.text.prepare import Prepared
 from nmt.training.progress import Progress
 from nmt.training.update_result import UpdateResult
@@ -95,8 +96,7 @@ def announce(
     """Print what is trained, where, and the update that it resumes from."""
     settings, data = recipe.train, recipe.data
     parameters = count_parameters(recipe.model, len(prepared.tokenizer))
-    count = torch.get_num_threads()
-    threads = f", {count} thread{'' if count == 1 else 's'}" if device.type == "cpu" else ""
+    threads = f", {thread_count()}" if device.type == "cpu" else ""
     # Which of them is measured before the first update.
     precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
     others = f", {workers.count} workers" if workers.count > 1 else ""

@@ -50,10 +50,9 @@ def check_languages(recipe: Recipe, run: RunFolder) -> None:
     Other codes may be corrected at any time, which `correct_languages` does. For a vocabulary that
     depends on the languages, the corpus counts as changed.
     """
-    is_new = not (run.is_in_use() and is_present(run.recipe))
-    kept = None if is_new else run.load_recipe()
     if recipe.data.metric != "bleu":
         return
+    kept = run.load_recipe() if run.is_in_use() and is_present(run.recipe) else None
     for name, code in zip(("source", "target"), languages(recipe), strict=True):
         if not is_language(primary(code)) and not (kept and code in languages(kept)):
             raise NmtError(

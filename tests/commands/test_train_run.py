@@ -127,14 +127,19 @@ def test_what_lies_beside_the_files_of_a_run_is_kept(nmt: Run, tiny: Path) -> No
     assert {(TINY.path / name).read_text() for name in ("notes.md", ".hidden")} == {"mine"}
 
 
-@pytest.mark.parametrize("checkpoints", ["kept", "gone"])
+@pytest.fixture(params=["kept", "gone"])
+def checkpoints(request: pytest.FixtureRequest, tiny: Path, tiny_run: Path) -> str:
+    """Put a finished run into the current folder; return whether its checkpoints are there."""
+    shutil.copytree(tiny_run, TINY.path)
+    if request.param == "gone":
+        shutil.rmtree(TINY.checkpoints)
+    return str(request.param)
+
+
 def test_the_languages_of_a_finished_run_can_be_corrected(
-    nmt: Run, tiny: Path, tiny_run: Path, checkpoints: str
+    nmt: Run, tiny_run: Path, checkpoints: str
 ) -> None:
     """Recipe and models have the new pair, weights and times are those of before."""
-    shutil.copytree(tiny_run, TINY.path)
-    if checkpoints == "gone":
-        shutil.rmtree(TINY.checkpoints)
     times = {path: path.stat().st_mtime_ns for path in (TINY.model, TINY.best)}
     languages = ("--set", "data.source_language=nl", "--set", "data.target_language=fr")
     result = nmt("train", "runs/tiny", *languages)
@@ -169,14 +174,9 @@ def test_languages_that_a_started_training_depends_on_stay(nmt: Run, tiny: Path)
     assert nmt("train", "runs/tiny", "--max-updates", 8).code == 0
 
 
-@pytest.mark.parametrize("checkpoints", ["kept", "gone"])
-def test_a_target_language_with_another_bleu_is_refused(
-    nmt: Run, tiny: Path, tiny_run: Path, checkpoints: str
-) -> None:
+@pytest.mark.usefixtures("checkpoints")
+def test_a_target_language_with_another_bleu_is_refused(nmt: Run, tiny: Path) -> None:
     """The scores of the dev set could not be compared; the message's fix works."""
-    shutil.copytree(tiny_run, TINY.path)
-    if checkpoints == "gone":
-        shutil.rmtree(TINY.checkpoints)
     before = TINY.recipe.read_bytes(), TINY.best.read_bytes()
     refused = nmt("train", "runs/tiny", "--set", "data.target_language=zh")
     assert refused.code == 1

@@ -56,7 +56,7 @@ def louder(line: Marked, end: str) -> Marked:
 
 def client(*pairs: tuple[str, str], **changes: Any) -> TestClient:
     """Return a client of an application; changes: fields of its state."""
-    served = {pair: Served(pair, cast(Batcher, Shouting()), 4) for pair in pairs or (EN_DE,)}
+    served = [Served(pair, cast(Batcher, Shouting()), 4) for pair in pairs or (EN_DE,)]
     state = replace(State(Catalogue(served), Limits(), ApiKeys()), **changes)
     return TestClient(Interface(state).app(), raise_server_exceptions=False)
 

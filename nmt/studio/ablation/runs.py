@@ -107,11 +107,11 @@ def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.devic
 
 def check_not_longer(runs: Sequence[PlannedRun]) -> None:
     """Raise NmtError if a run has more updates than those that it would be compared with."""
-    reached = {each.run.path: reached_update(each.run) for each in runs}
     most = runs[0].recipe.train.max_updates
-    longest = max(reached, key=reached.__getitem__)
-    if not all(each.recipe.train.max_updates == most for each in runs):
+    if any(each.recipe.train.max_updates != most for each in runs):
         return  # what varies is the number of updates
+    reached = {each.run.path: reached_update(each.run) for each in runs}
+    longest = max(reached, key=reached.__getitem__)
     if reached[longest] > most:
         raise NmtError(
             f"{longest} has {reached[longest]:,} updates, more than train.max_updates={most}; give"

@@ -1,5 +1,6 @@
 """Change the letters of a text: upper case, title case and typos."""
 
+from collections.abc import Callable
 from random import Random
 
 from nmt.text.changing.units import Units
@@ -18,17 +19,20 @@ NEIGHBOURS = {
 
 def upper_case(text: Units, language: str) -> Units:
     """Return a text in upper case, by the rules of a language (ISO 639)."""
-    return text.map(lambda unit: upper(unit, language))
+    return text.map(upper_of(language))
 
 
 def title_case(text: Units, language: str) -> Units:
     """Return a text whose words all begin with a capital letter."""
-    return text.map(lambda unit: upper(unit[0], language) + unit[1:])
+    upper = upper_of(language)
+    return text.map(lambda unit: upper(unit[0]) + unit[1:])
 
 
-def upper(text: str, language: str) -> str:
-    """Return a text in upper case, by the rules of a language."""
-    return (text.replace("i", "\u0130") if primary(language) in DOTTED else text).upper()
+def upper_of(language: str) -> Callable[[str], str]:
+    """Return the function that puts a text into upper case, by the rules of a language."""
+    if primary(language) in DOTTED:
+        return lambda text: text.replace("i", "\u0130").upper()
+    return str.upper
 
 
 def with_typos(text: Units, random: Random) -> Units:
