@@ -4,14 +4,16 @@
 
 Every second training pair is kept. Of the others, only the German side is used. Trained are the
 recipe `tatoeba_en_de` on the kept pairs; the same from German to English, whose model translates
-the German sentences; and the recipe on the kept pairs and those translations. Every step that is
-done is skipped, and a training that was stopped goes on, so that the same command can be repeated.
+the German sentences; and the recipe on the kept pairs and those translations. With --longer, the
+first and the last go on. Every step that is done is skipped, and a training that was stopped goes
+on, so that the same command can be repeated.
 """
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -30,8 +32,9 @@ RECIPE = "tatoeba_en_de"
 FULL = Path(__file__).parent / "results" / "recipe-tatoeba.toml"
 TAG = "<BT>"
 LANGUAGES = ("en", "de")
-ALL, ALL_PAIRS = "en-de, all pairs", 165_813
+ALL, ALL_PAIRS = "en-de, all pairs (recipe)", 165_813
 SCORES = ("BLEU", "chrF2", "TER")
+CONTINUED, LONGER = ("half", "augmented"), "-longer"
 
 
 @dataclass(frozen=True)
@@ -139,16 +142,29 @@ def scores(place: Place, name: str) -> dict[str, float]:
     return {name: result["scores"][name]["value"] for name in SCORES}
 
 
-def rows(*, untagged: bool) -> dict[str, str]:
+def rows(*, untagged: bool, longer: bool) -> dict[str, str]:
     """Return the names of rows by run, in the order of the trainings."""
     found = {
         "half": "en-de, half of the pairs",
-        "reverse": "de-en, half of the pairs",
+        "reverse": "de-en, half of the pairs (writes the sources)",
         "augmented": "en-de, half of the pairs and back-translations",
     }
     if untagged:
         found["untagged"] = "en-de, half of the pairs and back-translations, without a tag"
+    if longer:
+        for name in CONTINUED:
+            found[f"{name}{LONGER}"] = f"{found[name]}, continued"
     return found
+
+
+def go_on(place: Place, longer: str) -> None:
+    """Continue a copy of a finished run to the updates of `place`; longer: the copy's name."""
+    if not place.run(longer).exists():
+        partial = place.run(f"{longer}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(place.run(longer.removesuffix(LONGER)), partial)
+        partial.replace(place.run(longer))
+    nmt("train", place.run(longer), "--max-updates", place.updates)
 
 
 def figures(place: Place, row: str, name: str, pairs: int) -> Iterator[Cell]:
@@ -159,15 +175,14 @@ def figures(place: Place, row: str, name: str, pairs: int) -> Iterator[Cell]:
     yield Cell(row, "updates", place.updates, "updates")
 
 
-def save(output: Path, place: Place, cells: Sequence[Cell], *, untagged: bool, note: str) -> None:
-    """Write the figures that are known, and "not measured" for the others."""
+def save(
+    output: Path, options: str, cells: Sequence[Cell], names: Iterable[str], note: str
+) -> None:
+    """Write the figures that are known, and "not measured" for the others; names: all rows."""
     known = {cell.row for cell in cells}
-    missing = [row for row in rows(untagged=untagged).values() if row not in known]
-    extra = " --untagged" if untagged else ""
     fields = describe(
         what="Quality with tagged back-translation",
-        command="OMP_NUM_THREADS=1 python benchmarks/augmentation.py CORPORA --work WORK"
-        f" --updates {place.updates}{extra}",
+        command="OMP_NUM_THREADS=1 python benchmarks/augmentation.py CORPORA --work WORK" + options,
         peer="none",
         note=f"Recipe `{RECIPE}`, its schedule shortened in proportion.{note} The figures of all"
         " pairs are those of `recipe-tatoeba.toml`, from a longer training.",
@@ -179,8 +194,17 @@ def save(output: Path, place: Place, cells: Sequence[Cell], *, untagged: bool, n
         if each.column in (*SCORES, "updates")
     ]
     full.append(Cell(ALL, "training pairs", ALL_PAIRS, "pairs"))
-    unknown = [Cell(row, "BLEU", NOT_MEASURED, "BLEU") for row in missing]
+    unknown = [Cell(row, "BLEU", NOT_MEASURED, "BLEU") for row in names if row not in known]
     write(output, fields, [*cells, *full, *unknown])
+
+
+def counts_note(lines: int, kept: int) -> str:
+    """Return a sentence on the text that is translated."""
+    return (
+        f" Every second training pair is kept, and of the others the {lines:,} German sentences."
+        f" The model from German to English translates them, and {kept:,} of these pairs are good"
+        " enough."
+    )
 
 
 @click.command()
@@ -188,31 +212,38 @@ def save(output: Path, place: Place, cells: Sequence[Cell], *, untagged: bool, n
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--updates", type=int, default=8000, show_default=True, help="Of each training.")
 @click.option("--untagged", is_flag=True, help="Train on the translations without a tag, too.")
+@click.option("--longer", type=int, help="Continue to so many updates, too.  [default: no]")
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
-def command(folder: Path, work: Path, updates: int, untagged: bool, output: Path | None) -> None:
+def command(
+    folder: Path, work: Path, updates: int, untagged: bool, longer: int | None, output: Path | None
+) -> None:
     """Train with back-translated pairs of the corpus in the folder tatoeba/ below FOLDER."""
     place = Place(folder.absolute(), work.absolute(), updates)
     place.work.mkdir(parents=True, exist_ok=True)
     divide(place)
-    pairs = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
-    cells, note = list[Cell](), ""
-    for name, row in rows(untagged=untagged).items():
+    half = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
+    names = rows(untagged=untagged, longer=longer is not None)
+    options = (
+        f" --updates {updates}{' --untagged' * untagged}{f' --longer {longer}' * bool(longer)}"
+    )
+    cells, note, kept = list[Cell](), "", 0
+    for name, row in names.items():
         if name in ("half", "reverse"):
             write_recipe(place, name, swapped=name == "reverse")
         elif name == "augmented":
             counts = augment(place)
-            pairs += counts["kept"]
-            note = (
-                " Every second training pair is kept, and of the others the"
-                f" {counts['lines']:,} German sentences. The model from German to English"
-                f" translates them, and {counts['kept']:,} of these pairs are good enough."
-            )
-        else:
+            kept, note = counts["kept"], counts_note(**counts)
+        elif name == "untagged":
             without_tag(place)
-        train(place, name)
+        if name.endswith(LONGER) and longer:
+            place = replace(place, updates=longer)
+            go_on(place, name)
+        else:
+            train(place, name)
+        pairs = half if name.removesuffix(LONGER) in ("half", "reverse") else half + kept
         cells += figures(place, row, name, pairs)
         if output:
-            save(output, place, cells, untagged=untagged, note=note)
+            save(output, options, cells, names.values(), note)
     for cell in cells:
         click.echo(f"{cell.row}: {cell.column} {cell.value:,}")
 

@@ -2,8 +2,8 @@
 
     python benchmarks/dual_cross_entropy.py multi30k/val.en.gz multi30k/val.de.gz MODEL REVERSE
 
-Each source is scored twice: with its own target, and with the target some lines below it, which is
-text of the same kind that no rule removes. The better half of all pairs is kept.
+Each source is scored twice: with its own target, and with the target some lines above it, which is
+text of the same kind that no rule removes. The half with the higher scores is kept.
 """
 
 import tempfile
@@ -50,7 +50,7 @@ def figures(scores: list[float]) -> Iterator[Cell]:
     yield Cell(name, COLUMN, round(higher, 1), "%")
     best = sorted(range(len(scores)), key=lambda place: -scores[place])[:half]
     share = 100 * sum(place < half for place in best) / half
-    yield Cell("translations among the better half", COLUMN, round(share, 1), "%")
+    yield Cell("translations in the half with the higher scores", COLUMN, round(share, 1), "%")
 
 
 @click.command()
@@ -75,7 +75,7 @@ def command(
             command=f"python benchmarks/dual_cross_entropy.py {source.name} {target.name}"
             " MODEL REVERSE_MODEL",
             peer="none",
-            note=f"The other targets stand {AWAY} lines below. {note}".strip(),
+            note=f"The other target is that of the pair {AWAY} lines above. {note}".strip(),
             rows="what",
         )
         write(output, made, cells)

@@ -51,7 +51,8 @@ from nmt.system.command_line import argument, data_option
     "model",
     type=FILE,
     shell_complete=complete_run,
-    help="Model to fine-tune: a run folder or a .safetensors file. The recipe extends it.",
+    help="Model to fine-tune: a run folder or a .safetensors file. The new recipe extends its"
+    " recipe.",
 )
 @data_dir_option
 @click.option(

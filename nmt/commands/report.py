@@ -37,9 +37,10 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     RUN is a run folder; the default is the run last trained under runs/. Several runs are compared
     on one page. `nmt train` writes the report of its run when it ends.
 
-    The report shows loss, perplexity, BLEU, learning rate and tokens per second over the updates;
-    how translations of some dev segments improve; the recipe compared with the paper; the corpus;
-    and the evaluation cards (.json) in the run folder. It is one file that needs no network.
+    The report shows what went wrong in the training and what to do; loss, perplexity, BLEU,
+    learning rate and tokens per second over the updates; how translations of some dev segments
+    improve; the recipe compared with the paper; the corpus; and the evaluation cards (.json) in the
+    run folder. It is one file that needs no network.
 
     \b
     Examples:

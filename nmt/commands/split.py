@@ -36,9 +36,9 @@ def command(
     """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
 
     The three share no segment, not even one that differs only in case, punctuation, spaces or
-    digits. Pairs that are connected through sources or targets that are equal in this sense form a
-    group. Groups are drawn at random: one pair of a group is held out, and the others are removed.
-    A group of more than 10 pairs stays in the training text. Pairs with an empty side
+    digits. Pairs form a group if their sources or targets are equal in this sense, or if other such
+    pairs connect them. Groups are drawn at random: one pair of a group is held out, and the others
+    are removed. A group of more than 10 pairs stays in the training text. Pairs with an empty side
     are removed, too.
 
     The command writes PREFIX.train, .dev and .test, each with the endings of the two languages, in

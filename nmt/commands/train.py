@@ -59,7 +59,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-updates",
     type=int,
-    help="Optimiser updates to train for.  [default: train.max_updates of the recipe]",
+    help="Number of updates in total, also if the training resumes.  [default:"
+    " train.max_updates of the recipe]",
 )
 @click.option(
     "--init-from",
@@ -160,8 +161,8 @@ def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) ->
         better = ""
         if is_best_better(outcome, recipe):
             better = (
-                "; it is better than the average, as is common in a short training; use it with"
-                f" --model {argument(run.best)}"
+                "; its dev score is better than that of the average, maybe by chance; to use it,"
+                f" give --model {argument(run.best)}"
             )
         note(f"best: {run.best}, {best}{better}")
 

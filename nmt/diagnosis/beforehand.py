@@ -8,7 +8,7 @@ from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import rounded_up, scale_for, two_digits
 from nmt.diagnosis.token_facts import RARE, DevFacts, SideFacts
 
-# Share of a run that the suggested warm-up takes. Those of the shipped recipes are 4 to 24 %.
+# Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1
 # Share of the vocabulary that is seen less than RARE times. Tuned vocabularies: 15 % (8,000 tokens
 # for Multi30k, 2,000 for pocket) and 5 % (8,000 for Tatoeba); those that `nmt init` chooses for 500

@@ -37,12 +37,12 @@ def thread_count() -> str:
     return f"{count} thread{'' if count == 1 else 's'}"
 
 
-def thread_pool_for(device: "torch.device") -> "ThreadPool":
+def thread_pool_for(device: "torch.device") -> "TorchThreadPool":
     """Return a pool for work on a device: several threads on a CPU, one on a GPU."""
-    return ThreadPool(MAX_THREADS if device.type == "cpu" else 1)
+    return TorchThreadPool(MAX_THREADS if device.type == "cpu" else 1)
 
 
-class ThreadPool:
+class TorchThreadPool:
     """A pool of up to `max_threads` threads that divide torch's cores among them.
 
     With one core, work runs on the calling thread.

@@ -23,7 +23,7 @@ from nmt.model.transformer import Transformer
 from nmt.system.halving import run_or_halve
 from nmt.system.log import note
 from nmt.system.parallel import Pool
-from nmt.system.threads import ThreadPool
+from nmt.system.threads import TorchThreadPool
 from nmt.text.batches import make_batch
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -80,7 +80,7 @@ class DevSet:
         self._notify = note_once()
         self._recipe = recipe
         self._tokenizer = tokenizer
-        self._pool = pool or ThreadPool(1)
+        self._pool = pool or TorchThreadPool(1)
         self._encoded = self._encode(pairs)
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
@@ -186,7 +186,7 @@ class DevSet:
         sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
         return float(sums.smoothed), float(sums.plain)
 
-    def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
+    def try_longest(self, network: Transformer, threads: TorchThreadPool) -> None:
         """Run the batches that need the most memory, one per thread, and discard the results."""
         longest = self._batches(network)[: threads.count]
         with network.evaluating():
