@@ -41,9 +41,10 @@ def detectors(norms: Norms, limits: CheckLimits) -> list[Detector]:
     return [
         Detector("empty", empty_side),
         Detector("replacement", partial(of_a_side, replacement_character)),
+        # Before the next two: its control characters are parts of letters.
+        Detector("mojibake", partial(of_a_side, garbled_text)),
         Detector("control", partial(of_a_side, control_character)),
         Detector("invisible", partial(of_a_side, invisible_character)),
-        Detector("mojibake", partial(of_a_side, garbled_text)),
         Detector("markup", partial(of_a_side, markup)),
         Detector("too_long", partial(too_long, limits)),
         Detector("copied", copied),

@@ -106,10 +106,15 @@ class Evidence:
         columns = rows + offset
         inside = (columns >= 0) & (columns < len(sides.target))
         found = numpy.full(len(rows), OUTSIDE, numpy.float32)
-        categories = sides.categories(rows[inside], columns[inside])
-        found[inside] = sum(
-            table[each] for table, each in zip(self.tables, categories, strict=True)
-        )
+        found[inside] = self.total(sides, rows[inside], columns[inside])
+        return found
+
+    def total(self, sides: Sides, rows: Ints, columns: Ints) -> Floats:
+        """Return the evidence that source rows are pairs of target columns."""
+        categories = sides.categories(rows, columns)
+        found = numpy.zeros(len(rows), numpy.float32)
+        for table, each in zip(self.tables, categories, strict=True):
+            found += table[each]
         return found
 
 

@@ -50,7 +50,8 @@ KINDS = {
     "unrelated": Kind(
         "warning",
         "pairs in stretches where the sides do not seem to belong together",
-        "compare the files there; delete the stretches that are not translations",
+        "compare the files there, and delete the stretches that are not translations; if a file was"
+        " sorted or shuffled, take the original one",
     ),
     "overlap": Kind(
         "warning",

@@ -58,6 +58,12 @@ class CheckLimits:
         "above this share of a dev or test set, its overlap with the training text is an error",
         (0, 1),
     )
+    unrelated_share: float = setting(
+        0.5, "above this share of unrelated pairs, the warning becomes an error", (0, 1)
+    )
+    useless_share: float = setting(
+        0.99, "above this share of repeated or copied pairs, the finding is an error", (0, 1)
+    )
     unknown_share: float = setting(
         0.001,
         "above this share of pairs with unknown characters, the note becomes a warning",
@@ -109,7 +115,15 @@ OF_FILTERS = {
     "language_sample": "other_language",
 }
 # The limits of faults that belong to no pair: `nmt clean` removes nothing for them.
-OF_CHECK = ("repeated_share", "overlap_share", "unknown_share", "most_pieces", "slip_evidence")
+OF_CHECK = (
+    "repeated_share",
+    "overlap_share",
+    "unrelated_share",
+    "useless_share",
+    "unknown_share",
+    "most_pieces",
+    "slip_evidence",
+)
 NOT_CHECKED = dict.fromkeys(
     ("most_word_characters", "least_letters"), "it is for a filter of `nmt clean --also`"
 )
@@ -145,7 +159,8 @@ def limits_of(changes: Sequence[str], unused: Mapping[str, str]) -> CheckLimits:
             value = int(text) if isinstance(declared[name].default, int) else float(text)
             values[name] = check_value(f"--limit {name}", value, declared[name])
         except ValueError as error:
-            raise UsageError(f"--limit {name}={text!r} is not a number") from error
+            kind = "a whole number" if isinstance(declared[name].default, int) else "a number"
+            raise UsageError(f"--limit {name}={text!r} is not {kind}") from error
         except NmtError as error:
             raise UsageError(str(error)) from error
     return replace(CheckLimits(), **values)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 
 def combining_marks() -> str:
@@ -25,7 +26,15 @@ class Segment:
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = WORD.findall(text.casefold())  # its runs of letters
-        # The text without case, punctuation, the width of spaces and digits, which near duplicates
-        # have in common. A text without letters stays as it is.
-        self.folded = " ".join(self.words) or text
+        self.folded = folded(self.words) or text  # a text without letters stays as it is
         self.is_blank = not self.words and not text.strip()  # has nothing but white space
+
+
+def folded(words: Sequence[str]) -> str:
+    """Return the letters of a text, which near duplicates have in common.
+
+    Words are joined, because a space, a sign or a digit may also stand inside a word of one of the
+    texts. words: of `WORD`, in lower case.
+    """
+    letters = "".join(words)
+    return letters if letters.isascii() else unicodedata.normalize("NFC", letters)

@@ -17,6 +17,12 @@ STEP = 10  # lines whose evidence is added up before the search
 STRETCH = 2_000  # lines, after which offsets around the latest one are considered
 REACH = 3  # offsets to each side of it, besides a likely one that is farther
 FEWEST_LINES = 100  # of a corpus in which evidence can be learned
+# Nats of evidence for a pair at the offsets found, and correlation of log lengths there. Multi30k
+# and Tatoeba have at least 0.6 and 0.86, and if 50 lines are lost, 0.09 and 0.5. If one side is
+# shuffled, sorted or reversed, they have at most 0.08 and 0.26 from 300 pairs on, but for one of
+# 40 cases.
+LEAST_EVIDENCE = 0.12
+LEAST_CORRELATION = 0.3
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,26 @@ def follow(sides: Sides, least_evidence: float) -> Course:
         return Course((), (), 0)
     evidence = learn_evidence(sides)
     offsets = Search(sides, evidence, least_evidence).offsets()
+    if are_unrelated(offsets, sides, evidence):
+        return Course((), (Stretch(1, len(sides.source)),), 0)
     return course_of(offsets, sides, evidence)
+
+
+def are_unrelated(offsets: list[int | None], sides: Sides, evidence: Evidence) -> bool:
+    """Return whether the sides belong together no more than if one of them were shuffled.
+
+    offsets: of steps, as found; lines without one count as they stand.
+    """
+    found = numpy.array([each or 0 for each in offsets]).repeat(STEP)[: len(sides.source)]
+    columns = numpy.arange(len(found)) + found
+    rows = numpy.flatnonzero((columns >= 0) & (columns < len(sides.target)))
+    columns = columns[rows]
+    if evidence.total(sides, rows, columns).mean() >= LEAST_EVIDENCE:
+        return False
+    lengths = numpy.log1p(sides.source.lengths[rows]), numpy.log1p(sides.target.lengths[columns])
+    if min(each.std() for each in lengths) == 0:  # equal lengths say nothing
+        return False
+    return bool(numpy.corrcoef(*lengths)[0, 1] < LEAST_CORRELATION)
 
 
 class Search:

@@ -20,17 +20,23 @@ REPAIRS = {
 def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
     """Return a repaired segment and the names of its repairs.
 
-    with_ftfy: repair mojibake, which needs the package ftfy; see `check_ftfy`.
+    with_ftfy: repair mojibake, which needs the package ftfy; see `check_ftfy`. Text with mojibake
+    that is left stays as it is: its control characters and spaces are parts of lost letters.
     """
-    plain = text.isascii() and text.isprintable()
-    steps = []
-    if not plain:
-        steps = [("control", without_control), ("invisible", without_invisible)]
-        steps.append(("normal_form", normal_form))  # what was between two code points is gone
-        if with_ftfy and garbled_text(Segment(text)):
-            steps.insert(0, ("mojibake", without_mojibake))
     done = []
-    for name, step in [*steps, ("spaces", with_single_spaces)]:
+    steps = [("spaces", with_single_spaces)]
+    if not (text.isascii() and text.isprintable()):
+        if garbled_text(Segment(text)):
+            if not with_ftfy:
+                return text, []
+            before, text = text, without_mojibake(text)
+            done = ["mojibake"] * (text != before)
+            if garbled_text(Segment(text)):
+                return text, done
+        # Normal form last of the three: what was between two code points is gone.
+        more = [("control", without_control), ("invisible", without_invisible)]
+        steps = [*more, ("normal_form", normal_form), *steps]
+    for name, step in steps:
         before, text = text, step(text)
         if text != before:
             done.append(name)

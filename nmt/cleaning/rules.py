@@ -21,9 +21,9 @@ CROSS_ENTROPY = "cross_entropy"  # not among FILTERS, because it needs models
 # In the order in which they are applied; a pair counts for the first one that removes it.
 DEFAULT_FILTERS = (
     "replacement",
+    "mojibake",
     "control",
     "invisible",
-    "mojibake",
     "markup",
     "too_long",
     "copied",
@@ -71,9 +71,13 @@ def chosen_filters(
     wanted = DEFAULT_FILTERS if only is None else names_of(only, "--only")
     unwanted = () if without is None else names_of(without, "--without")
     more = () if also is None else names_of(also, "--also")
+    for name in more:
+        if name in wanted:
+            raise UsageError(f"--also {name}: this filter is on already; leave it out")
     for name in unwanted:
-        if name in more:
-            raise UsageError(f"--without {name}, but --also adds it; leave out one of them")
+        for given, option in ((more, "--also"), (() if only is None else wanted, "--only")):
+            if name in given:
+                raise UsageError(f"--without {name}, but {option} names it; leave out one of them")
         if name not in wanted:
             why = "this filter is off unless --also adds it"
             why = why if only is None else "--only leaves it out already"

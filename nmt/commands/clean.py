@@ -92,7 +92,7 @@ def command(
 ) -> None:
     """Remove the bad pairs of a corpus: SOURCE and TARGET, or one TSV file.
 
-    The filters are those of `nmt check`: replacement, control, invisible, mojibake, markup,
+    The filters are those of `nmt check`: replacement, mojibake, control, invisible, markup,
     too_long, copied, script, language, length_ratio, duplicates, near_duplicates. Pairs with an
     empty side or an unreadable line are always removed. Before that, text is repaired: characters
     in Unicode's normal form C, without control and invisible characters, single spaces.

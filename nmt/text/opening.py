@@ -16,6 +16,7 @@ STDIN = Path("-")
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")
 TEXT = "the text file"
 MAGIC = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00"}  # the first bytes of compressed files
+OTHER_COMPRESSION = (".bz2", ".zst", ".zip", ".7z", ".lz4", ".lzma", ".Z")
 
 
 class Digest(Protocol):
@@ -58,8 +59,14 @@ def open_bytes(path: Path, digest: Digest | None = None) -> Iterator[IO[bytes]]:
     """Open a file, or stdin for `-`, decompressed if its name ends in .gz or .xz.
 
     digest: receives the bytes of the file as they are read, before they are decompressed. Raises
-    NmtError if the file cannot be opened, or is not compressed although its name says so.
+    NmtError if the file cannot be opened, is not compressed although its name says so, or is
+    compressed in another way.
     """
+    if path.suffix in OTHER_COMPRESSION:
+        raise NmtError(
+            f"{path} is compressed in a way that cannot be read here; decompress it, or compress"
+            " the text with gzip or xz (.gz, .xz)"
+        )
     with open_raw(path) as raw:
         stream = raw
         if digest is not None:

@@ -1,12 +1,13 @@
 """Two files that slip are followed, and files that do not are left alone."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from nmt.check.evidence import Sides
 from nmt.check.segment import Segment
-from nmt.check.slips import Course, follow
+from nmt.check.slips import Course, Stretch, follow
 from nmt.check.traits import Traits, bits_of, common_prefixes
 from tests.check.corpora import Pairs, corpus
 
@@ -95,6 +96,25 @@ def test_text_that_does_not_belong_together_is_named() -> None:
     (stretch,) = found.unrelated
     assert abs(stretch.first - 1001) <= NEAR
     assert abs(stretch.last - 1600) <= NEAR
+
+
+@pytest.mark.parametrize("size", [1000, 3000])
+@pytest.mark.parametrize("way", ["shuffled", "sorted", "sorted by length"])
+def test_files_in_different_orders_do_not_belong_together(size: int, way: str) -> None:
+    sources, targets = sides_of(PAIRS[:size])
+    orders: dict[str, Callable[[list[str]], list[str]]] = {
+        "shuffled": lambda texts: random.Random(1).sample(texts, len(texts)),
+        "sorted": sorted,
+        "sorted by length": lambda texts: sorted(texts, key=len),
+    }
+    whole = Course((), (Stretch(1, size),), 0)
+    assert course(sources, orders[way](targets)) == whole
+    assert course(orders[way](sources), targets) == whole
+
+
+def test_equal_lengths_do_not_make_sides_unrelated() -> None:
+    texts = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}" for n in range(600)]
+    assert course(texts, [text.upper() for text in reversed(texts)]).unrelated == ()
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101])

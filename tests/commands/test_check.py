@@ -119,6 +119,34 @@ def test_a_file_in_another_encoding_is_reported_from_its_first_line_on(
     assert "iconv" in found["fix"]
 
 
+def test_a_text_that_is_useless_as_a_whole_is_an_error(nmt: Run, tmp_path: Path) -> None:
+    useless = {
+        "unrelated": [(CLEAN[n - 91][0], target) for n, (_, target) in enumerate(CLEAN)],
+        "copied": [(source, source) for source, _ in CLEAN],
+        "duplicates": CLEAN[:2] * 200,
+    }
+    for kind, pairs in useless.items():
+        found = findings(check(nmt, *write(tmp_path, pairs), code=1))
+        assert [name for name, each in found.items() if each["severity"] == "error"] == [kind]
+    assert found["duplicates"]["count"] == 398
+
+
+def test_one_very_long_line_hides_no_other_fault(nmt: Run, tmp_path: Path) -> None:
+    pairs = [(s, t[: len(t) // 4]) if n % 20 == 0 else (s, t) for n, (s, t) in enumerate(CLEAN)]
+    before = findings(check(nmt, *write(tmp_path, pairs)))["length_ratio"]
+    pairs[7] = (pairs[7][0], "y " * 100_000)
+    after = findings(check(nmt, *write(tmp_path, pairs)))
+    assert after["length_ratio"]["count"] == before["count"] + 1 > 5
+    assert set(after) == {"length_ratio", "too_long"}
+
+
+def test_composed_and_decomposed_accents_are_near_duplicates(nmt: Run, tmp_path: Path) -> None:
+    pairs = [(source, f"{target} \u00fcber") for source, target in CLEAN]
+    again = [(source, target.replace("\u00fc", "u\u0308")) for source, target in pairs[:20]]
+    found = findings(check(nmt, *write(tmp_path, [*pairs, *again])))
+    assert found["near_duplicates"]["count"] == 20
+
+
 def test_a_tsv_file_may_lack_tabs(nmt: Run, tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     rows = ["\t".join(pair) for pair in CLEAN]
@@ -218,6 +246,8 @@ def test_processes_find_what_one_finds(
         (["-", "b"], 2, "stdin"),
         (["same.en", "same.en"], 2, "as source and as target"),
         (["same.en", "."], 1, "is a folder"),
+        (["text.en.bz2", "text.de.bz2"], 1, "decompress it"),
+        (["pocket", "--limit", "sample_pairs=1.5"], 2, "not a whole number"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
@@ -230,7 +260,8 @@ def test_mistakes_are_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("same.en").touch()
+    for name in ("same.en", "text.en.bz2", "text.de.bz2"):
+        Path(name).touch()
     result = nmt("check", *arguments)
     assert (result.code, result.out) == (code, "")
     assert message in result.err

@@ -144,6 +144,28 @@ def test_mojibake_is_repaired_by_ftfy(nmt: Run, tmp_path: Path) -> None:
     assert read(tmp_path)[48][1].endswith(" sch\u00f6n")
 
 
+def test_mojibake_is_removed_before_repairs_destroy_it(nmt: Run, tmp_path: Path) -> None:
+    """Its second character may be a control character or a space, which repairs would remove."""
+    pairs, wrong = [*CLEAN], ["gro\u00c3\x9f", "\u00c3\u00a0 la carte", "Das\u00c2\u00a0Haus"]
+    for place, word in enumerate(wrong):
+        source, target = pairs[20 * place]
+        pairs[20 * place] = (source, f"{target[: -len(word) - 1]} {word}")
+    report = clean(nmt, tmp_path, pairs)
+    assert report["removed"]["mojibake"] == report["pairs"] - report["kept"] == len(wrong)
+    assert [row[4] for row in rejected(tmp_path)] == [pairs[20 * n][1] for n in range(len(wrong))]
+    kept = clean(nmt, tmp_path, pairs, "--only", "duplicates")
+    assert kept["kept"] == len(pairs)
+    assert read(tmp_path)[0] == pairs[0]
+
+
+@pytest.mark.parametrize("words", [20_000, 400_000])
+def test_one_very_long_line_changes_nothing_else(nmt: Run, tmp_path: Path, words: int) -> None:
+    pairs = with_faults(corpus(400))
+    before = clean(nmt, tmp_path, pairs)
+    after = clean(nmt, tmp_path, [*pairs, ("x " * 300, "y " * words)])
+    assert after["removed"] == before["removed"] | {"too_long": 1}
+
+
 def test_processes_and_blocks_change_nothing(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,7 +236,9 @@ def test_packed_files_are_read_and_written(
         (["--only", "copied", "--limit", "max_deviation=3"], 2, "the filter length_ratio is off"),
         (["--only", "duplicates", "--without", "copied"], 2, "--only leaves it out already"),
         (["--without", "numbers"], 2, "this filter is off unless --also adds it"),
-        (["--also", "numbers", "--without", "numbers"], 2, "--also adds it"),
+        (["--also", "numbers", "--without", "numbers"], 2, "--also names it"),
+        (["--only", "copied", "--without", "copied"], 2, "--only names it"),
+        (["--also", "copied"], 2, "this filter is on already"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 from collections import Counter
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,27 @@ def test_sets_share_no_near_duplicate_and_nothing_is_lost(nmt: Run, tmp_path: Pa
         assert sorted(each, key=order.__getitem__) == each
     rest = iter(pairs)
     assert all(pair in rest for pair in train)  # in the same order
+
+
+def test_spaces_and_signs_inside_words_hide_no_near_duplicate(nmt: Run, tmp_path: Path) -> None:
+    pairs = corpus(200)
+    changes: tuple[Callable[[str], str], ...] = (
+        lambda text: text.replace(" ", ""),
+        lambda text: text.replace("a", "a\u00ad"),
+        lambda text: text.replace("e", "e-"),
+        lambda text: text.replace("m", "m7"),
+    )
+    again = [
+        (change(s), change(t)) for n, (s, t) in enumerate(pairs) for change in [changes[n % 4]]
+    ]
+    result = nmt("split", *write(tmp_path, [*pairs, *again]), "-o", f"{tmp_path}/mine/")
+    assert result.code == 0
+    letters = [
+        {"".join(filter(str.isalpha, pair[0])).casefold() for pair in read(tmp_path / "mine", kind)}
+        for kind in ("train", "dev", "test")
+    ]
+    assert [len(each) for each in letters] == [180, 10, 10]
+    assert len(set.union(*letters)) == 200
 
 
 def test_the_choice_depends_on_the_seed_and_not_on_the_order(nmt: Run, tmp_path: Path) -> None:
