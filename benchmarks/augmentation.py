@@ -35,6 +35,9 @@ LANGUAGES = ("en", "de")
 ALL, ALL_PAIRS = "en-de, all pairs (recipe)", 165_813
 SCORES = ("BLEU", "chrF2", "TER")
 CONTINUED, LONGER = ("half", "augmented"), "-longer"
+CONTINUED_NOTE = (
+    " The continued trainings keep their learning rate and their checkpoints' distance."
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def without_tag(place: Place) -> None:
 
 def scores(place: Place, name: str) -> dict[str, float]:
     """Return the scores of a run on its test set."""
-    path = place.work / f"{name}.json"
+    path = place.work / f"{name}-{place.updates}.json"
     if not path.exists():
         path.write_text(nmt("evaluate", "--model", place.run(name), "--json"), encoding="utf-8")
     (result,) = json.loads(path.read_text(encoding="utf-8"))["results"]
@@ -218,6 +221,8 @@ def command(
     folder: Path, work: Path, updates: int, untagged: bool, longer: int | None, output: Path | None
 ) -> None:
     """Train with back-translated pairs of the corpus in the folder tatoeba/ below FOLDER."""
+    if longer is not None and longer <= updates:
+        raise click.UsageError("--longer must be more than --updates")
     place = Place(folder.absolute(), work.absolute(), updates)
     place.work.mkdir(parents=True, exist_ok=True)
     divide(place)
@@ -238,6 +243,7 @@ def command(
         if name.endswith(LONGER) and longer:
             place = replace(place, updates=longer)
             go_on(place, name)
+            note = note.removesuffix(CONTINUED_NOTE) + CONTINUED_NOTE
         else:
             train(place, name)
         pairs = half if name.removesuffix(LONGER) in ("half", "reverse") else half + kept

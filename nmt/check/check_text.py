@@ -23,7 +23,7 @@ def findings_of(
         *refused_lines(examined),
         *found("no_pairs", int(not len(usable.lines)), 1),
         *slips(examined, norms, limits),
-        *faulty_pairs(examined, limits),
+        *faulty_pairs(examined),
         *repeated(usable.exact, usable.folded, usable.lines, limits),
     ]
 
@@ -64,25 +64,18 @@ def refused_lines(examined: Examined) -> list[Finding]:
     ]
 
 
-def faulty_pairs(examined: Examined, limits: CheckLimits) -> list[Finding]:
-    """Return the findings of the detectors of pairs; a text of copies only is useless."""
+def faulty_pairs(examined: Examined) -> list[Finding]:
+    """Return the findings of the detectors of pairs."""
     counts: Counter[str] = Counter()
     examples: dict[str, list[Example]] = {}
     for block in examined.blocks:
         counts.update(block.counts)
         for kind, shown in block.examples.items():
             examples.setdefault(kind, []).extend(shown)
-    useless = limits.useless_share * examined.pairs
     return [
         finding
         for kind, count in counts.items()
-        for finding in found(
-            kind,
-            count,
-            examined.pairs,
-            examples[kind],
-            severity="error" if kind == "copied" and count > useless else None,
-        )
+        for finding in found(kind, count, examined.pairs, examples[kind])
     ]
 
 

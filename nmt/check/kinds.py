@@ -51,7 +51,8 @@ KINDS = {
         "warning",
         "pairs in stretches where the sides do not seem to belong together",
         "compare the files there, and delete the stretches that are not translations; if a file was"
-        " sorted or shuffled, take the original one",
+        " sorted or shuffled, take the original one; if they do belong together, as questions and"
+        " answers do, `nmt init` writes a recipe that trains",
     ),
     "overlap": Kind(
         "warning",

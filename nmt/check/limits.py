@@ -26,7 +26,7 @@ class CheckLimits:
     )
     most_characters: int = setting(
         1500,
-        "characters of the longest segment; longer ones are mostly several sentences",
+        "characters of the longest segment; longer ones do not show what is usual",
         (1, 10**7),
     )
     most_word_characters: int = setting(
@@ -62,7 +62,7 @@ class CheckLimits:
         0.5, "above this share of unrelated pairs, the warning becomes an error", (0, 1)
     )
     useless_share: float = setting(
-        0.99, "above this share of repeated or copied pairs, the finding is an error", (0, 1)
+        0.99, "above this share of repeated pairs, the finding is an error", (0, 1)
     )
     unknown_share: float = setting(
         0.001,
@@ -104,7 +104,6 @@ class CheckLimits:
 # The limits that one filter of `nmt clean` uses.
 OF_FILTERS = {
     "max_deviation": "length_ratio",
-    "most_characters": "too_long",
     "language_evidence": "language",
     "foreign_share": "script",
     "usual_share": "script",

@@ -53,10 +53,11 @@ def learn_norms(pairs: Sequence[Pair], limits: CheckLimits) -> Norms:
     """Return the norms of a sample of a corpus.
 
     Pairs with an empty side do not count. Nor do those with a very long side, one of which could
-    outweigh all others, unless there are no others.
+    outweigh all others, unless most are long.
     """
     pairs = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
-    pairs = [pair for pair in pairs if max(map(len, pair)) <= limits.most_characters] or pairs
+    usual = [pair for pair in pairs if max(map(len, pair)) <= limits.most_characters]
+    pairs = usual if 2 * len(usual) >= len(pairs) else pairs
     sides = list(zip(*pairs, strict=True)) if pairs else [(), ()]
     sizes = [sum(map(len, side)) for side in sides]
     ratio = sizes[1] / sizes[0] if pairs else 1.0

@@ -64,7 +64,7 @@ def repeated(exact: Hashes, folded: Hashes, lines: Places, limits: CheckLimits) 
             for place, first in zip(repeats.places[:SHOWN], repeats.firsts[:SHOWN], strict=True)
         ]
         severity: Severity | None = "warning" if many else None
-        if len(repeats.places) > limits.useless_share * size:
+        if kind == "duplicates" and len(repeats.places) > limits.useless_share * size:
             severity = "error"
         findings += found(kind, len(repeats.places), size, examples, severity=severity)
     once = numpy.flatnonzero(~is_exact)

@@ -11,18 +11,22 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
-from nmt.check.evidence import Evidence, Floats, Ints, Sides, learn_evidence
+from nmt.check.evidence import MOST_LINES, Evidence, Floats, Ints, Sides, learn_evidence
 
 STEP = 10  # lines whose evidence is added up before the search
 STRETCH = 2_000  # lines, after which offsets around the latest one are considered
 REACH = 3  # offsets to each side of it, besides a likely one that is farther
 FEWEST_LINES = 100  # of a corpus in which evidence can be learned
-# Nats of evidence for a pair at the offsets found, and correlation of log lengths there. Multi30k
-# and Tatoeba have at least 0.6 and 0.86, and if 50 lines are lost, 0.09 and 0.5. If one side is
-# shuffled, sorted or reversed, they have at most 0.08 and 0.26 from 300 pairs on, but for one of
-# 40 cases.
-LEAST_EVIDENCE = 0.12
-LEAST_CORRELATION = 0.3
+# A whole text is unrelated below these nats of evidence for a pair, and this correlation of log
+# lengths, at the offsets found. Multi30k and Tatoeba have at least 0.6 and 0.86, and if 50 lines
+# are lost, 0.09 and 0.5. If one side is shuffled, sorted or reversed, they have at most 0.08 and
+# 0.26 from 300 pairs on, but for one of 40 cases. In lists of words or titles, lengths and numbers
+# tell no pairs, so segments must have these mean numbers of characters on the longer and the
+# shorter side: Chinese sentences are short.
+UNRELATED_EVIDENCE = 0.12
+UNRELATED_CORRELATION = 0.3
+FEWEST_UNRELATED = 300  # lines
+LEAST_LENGTHS = (20, 8)
 
 
 @dataclass(frozen=True)
@@ -67,16 +71,21 @@ def are_unrelated(offsets: list[int | None], sides: Sides, evidence: Evidence) -
 
     offsets: of steps, as found; lines without one count as they stand.
     """
-    found = numpy.array([each or 0 for each in offsets]).repeat(STEP)[: len(sides.source)]
-    columns = numpy.arange(len(found)) + found
-    rows = numpy.flatnonzero((columns >= 0) & (columns < len(sides.target)))
-    columns = columns[rows]
-    if evidence.total(sides, rows, columns).mean() >= LEAST_EVIDENCE:
+    rows = numpy.arange(0, len(sides.source), 1 + len(sides.source) // MOST_LINES)
+    columns = rows + numpy.array([each or 0 for each in offsets])[rows // STEP]
+    inside = (columns >= 0) & (columns < len(sides.target))
+    rows, columns = rows[inside], columns[inside]
+    sizes = numpy.stack([sides.source.lengths[rows], sides.target.lengths[columns]])
+    has_text = (sizes > 0).all(0)
+    sizes, rows, columns = sizes[:, has_text], rows[has_text], columns[has_text]
+    if sizes.shape[1] < FEWEST_UNRELATED or (numpy.ptp(sizes, axis=1) == 0).any():
+        return False  # equal lengths say nothing
+    if (numpy.sort(sizes.mean(1))[::-1] < LEAST_LENGTHS).any():
         return False
-    lengths = numpy.log1p(sides.source.lengths[rows]), numpy.log1p(sides.target.lengths[columns])
-    if min(each.std() for each in lengths) == 0:  # equal lengths say nothing
+    if evidence.total(sides, rows, columns).mean() >= UNRELATED_EVIDENCE:
         return False
-    return bool(numpy.corrcoef(*lengths)[0, 1] < LEAST_CORRELATION)
+    # In text whose direction changes from line to line, short sides may be beside long ones.
+    return abs(float(numpy.corrcoef(numpy.log(sizes))[0, 1])) < UNRELATED_CORRELATION
 
 
 class Search:

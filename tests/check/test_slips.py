@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Callable
+from warnings import catch_warnings, simplefilter
 
+import numpy
 import pytest
 
 from nmt.check.evidence import Sides
@@ -113,8 +115,19 @@ def test_files_in_different_orders_do_not_belong_together(size: int, way: str) -
 
 
 def test_equal_lengths_do_not_make_sides_unrelated() -> None:
-    texts = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}" for n in range(600)]
-    assert course(texts, [text.upper() for text in reversed(texts)]).unrelated == ()
+    texts = [f"{chr(97 + n % 26)}{chr(97 + n // 26 % 26)} " * 10 for n in range(600)]
+    with catch_warnings():
+        simplefilter("error")
+        assert course(texts, [text.upper() for text in reversed(texts)]).unrelated == ()
+
+
+def test_words_and_empty_sides_do_not_make_sides_unrelated() -> None:
+    """In a list of words, lengths say little; in an unfinished text, many targets are empty."""
+    words = [(s.split()[0], t.split()[-1]) for s, t in PAIRS[:1000]]
+    assert course(*sides_of(words)) == Course((), (), 0)
+    draw = random.Random(1)
+    pairs = [(s, t if draw.random() < 0.6 else "") for s, t in PAIRS[:1000]]
+    assert course(*sides_of(pairs)).unrelated == ()
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101])
@@ -123,8 +136,6 @@ def test_short_files_are_no_problem(count: int) -> None:
 
 
 def test_bits_are_counted() -> None:
-    import numpy
-
     numbers = numpy.array([0, 1, 255, 2**63, 2**64 - 1], numpy.uint64)
     assert bits_of(numbers).tolist() == [0, 1, 8, 1, 64]
     assert bits_of(numbers[::2]).tolist() == [0, 8, 64]

@@ -120,9 +120,8 @@ def test_a_file_in_another_encoding_is_reported_from_its_first_line_on(
 
 
 def test_a_text_that_is_useless_as_a_whole_is_an_error(nmt: Run, tmp_path: Path) -> None:
-    useless = {
+    useless: dict[str, Pairs] = {
         "unrelated": [(CLEAN[n - 91][0], target) for n, (_, target) in enumerate(CLEAN)],
-        "copied": [(source, source) for source, _ in CLEAN],
         "duplicates": CLEAN[:2] * 200,
     }
     for kind, pairs in useless.items():
