@@ -140,11 +140,20 @@ def garbled_forms() -> dict[str, str]:
     forms: dict[str, str] = {}
     for encoding in MISTAKEN_FOR:
         for character in PLAUSIBLE:
-            form = character.encode().decode(encoding, "ignore")
-            is_sure = encoding in SURE or not form.isalpha()
-            if len(form) == len(character.encode()) and is_sure:
+            form = misread(character, encoding)
+            if encoding in SURE or not form.isalpha():
                 forms.setdefault(form, character)
     return forms
+
+
+def misread(character: str, encoding: str) -> str:
+    """Return what a character looks like if its UTF-8 is read in another encoding.
+
+    A byte that the encoding lacks becomes the control character of the same number, as in browsers.
+    """
+    return "".join(
+        bytes([byte]).decode(encoding, "ignore") or chr(byte) for byte in character.encode()
+    )
 
 
 @cache

@@ -146,7 +146,10 @@ def test_mojibake_is_repaired_by_ftfy(nmt: Run, tmp_path: Path) -> None:
 
 def test_mojibake_is_removed_before_repairs_destroy_it(nmt: Run, tmp_path: Path) -> None:
     """Its second character may be a control character or a space, which repairs would remove."""
-    pairs, wrong = [*CLEAN], ["gro\u00c3\x9f", "\u00c3\u00a0 la carte", "Das\u00c2\u00a0Haus"]
+    pairs, wrong = (
+        [*CLEAN],
+        ["gro\u00c3\x9f", "\u00c3\u00a0 la carte", "Das\u00c2\u00a0Haus", "so\u00e2\u20ac\x9d"],
+    )
     for place, word in enumerate(wrong):
         source, target = pairs[20 * place]
         pairs[20 * place] = (source, f"{target[: -len(word) - 1]} {word}")
