@@ -215,8 +215,8 @@ def test_the_end_says_which_model_is_used_and_which_is_better(
     print_outcome(TrainingOutcome(12, "BLEU", 20.5, 6, 20.4, None, 12), recipe, TINY)
     assert capfd.readouterr().err.splitlines() == [
         "model: runs/tiny/model.safetensors, dev BLEU 20.40; `nmt translate` uses it",
-        "best: runs/tiny/best.safetensors, dev BLEU 20.50 at update 6; it is better than the"
-        " average, as is common in a short training; use it with --model"
+        "best: runs/tiny/best.safetensors, dev BLEU 20.50 at update 6; its dev score is better"
+        " than that of the average, maybe by chance; to use it, give --model"
         " runs/tiny/best.safetensors",
     ]
     print_outcome(TrainingOutcome(12, "BLEU", 20.4, 6, 20.4, None, 12), recipe, TINY)
