@@ -215,7 +215,7 @@ def counts_note(lines: int, kept: int) -> str:
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
 @click.option("--updates", type=int, default=8000, show_default=True, help="Of each training.")
 @click.option("--untagged", is_flag=True, help="Train on the translations without a tag, too.")
-@click.option("--longer", type=int, help="Continue to so many updates, too.  [default: no]")
+@click.option("--longer", type=int, help="Continue to this number of updates.  [default: no]")
 @click.option("--output", type=click.Path(path_type=Path), help="Data file.  [default: none]")
 def command(
     folder: Path, work: Path, updates: int, untagged: bool, longer: int | None, output: Path | None
@@ -228,10 +228,11 @@ def command(
     divide(place)
     half = len(gzip.decompress((place.work / "half.en.gz").read_bytes()).splitlines())
     names = rows(untagged=untagged, longer=longer is not None)
-    options = (
-        f" --updates {updates}{' --untagged' * untagged}{f' --longer {longer}' * bool(longer)}"
-    )
+    options = f" --updates {updates}{' --untagged' * untagged}"
+    if longer:
+        options += f" --longer {longer}"
     cells, note, kept = list[Cell](), "", 0
+    continued = CONTINUED_NOTE if longer else ""
     for name, row in names.items():
         if name in ("half", "reverse"):
             write_recipe(place, name, swapped=name == "reverse")
@@ -243,13 +244,12 @@ def command(
         if name.endswith(LONGER) and longer:
             place = replace(place, updates=longer)
             go_on(place, name)
-            note = note.removesuffix(CONTINUED_NOTE) + CONTINUED_NOTE
         else:
             train(place, name)
         pairs = half if name.removesuffix(LONGER) in ("half", "reverse") else half + kept
         cells += figures(place, row, name, pairs)
         if output:
-            save(output, options, cells, names.values(), note)
+            save(output, options, cells, names.values(), note + continued)
     for cell in cells:
         click.echo(f"{cell.row}: {cell.column} {cell.value:,}")
 

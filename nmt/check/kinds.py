@@ -137,13 +137,11 @@ KINDS = {
         "nothing if they are names; with tokenizer.byte_fallback = true, rare characters take no"
         " place in the vocabulary",
     ),
-    "duplicates": Kind(
-        "note", "pairs that repeat an earlier pair", f"nothing if they are few; or {DROP}"
-    ),
+    "duplicates": Kind("note", "pairs that repeat an earlier pair", f"{DROP}; a few do no harm"),
     "near_duplicates": Kind(
         "note",
         "pairs that repeat an earlier pair, apart from case, punctuation, spaces and digits",
-        f"nothing if they are few; or {DROP}",
+        f"{DROP}; a few do no harm",
     ),
     "several_targets": Kind(
         "note",

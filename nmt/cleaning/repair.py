@@ -30,7 +30,8 @@ def repaired(text: str, *, with_ftfy: bool) -> tuple[str, list[str]]:
             if not with_ftfy:
                 return text, []
             before, text = text, without_mojibake(text)
-            done = ["mojibake"] * (text != before)
+            if text != before:
+                done.append("mojibake")
             if garbled_text(Segment(text)):
                 return text, done
         # Normal form last of the three: what was between two code points is gone.
