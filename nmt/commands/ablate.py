@@ -1,6 +1,7 @@
 """`nmt ablate`: train variants of a recipe and compare them."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from nmt.commands.options import (
 )
 from nmt.errors import UsageError
 from nmt.recipe import load_recipe
-from nmt.studio.ablation.axes import parse_axis
+from nmt.studio.ablation.axes import Axis, parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
 from nmt.system.launcher import worker_count
@@ -120,6 +121,7 @@ def command(
         raise UsageError(f"--output {folder} is a run folder; name another folder")
     files = AblationFiles(folder)
     files.check()
+    note_decode_settings(axes, base.name)
 
     from nmt.studio.ablation.ablate import Ablation
     from nmt.system.devices import pick_device
@@ -140,3 +142,13 @@ def command(
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)
+
+
+def note_decode_settings(axes: Sequence[Axis], name: str) -> None:
+    """Say that a [decode] setting can be compared without training, if one varies."""
+    varied = [each for axis in axes for each in axis.settings if each.startswith("decode.")]
+    if varied:
+        note(
+            f"each value of {varied[0]} gets a training of its own, which it does not change; to try"
+            f" values on a trained model: nmt evaluate {name} --set {varied[0]}=VALUE"
+        )

@@ -158,9 +158,10 @@ def models_of(
 
     wishes = keep_share is not None or least_score is not None or writes_scores
     if model is None and reverse_model is None:
-        if wishes:
+        if wishes or device != "auto":
             raise UsageError(
-                "--keep-share, --least-score and --scores need --model and --reverse-model"
+                "--keep-share, --least-score, --scores and --device need --model and"
+                " --reverse-model"
             )
         return None
     if model is None or reverse_model is None:

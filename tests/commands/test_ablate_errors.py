@@ -57,6 +57,13 @@ def test_dry_run_lists_the_runs(nmt: Run, tiny: Path) -> None:
     assert not Path("out").exists()
 
 
+def test_a_decode_setting_is_said_to_need_no_training(nmt: Run, tiny: Path) -> None:
+    vary = ("--vary", "decode.beam_size=1,2", "--output", "out")
+    listed = nmt("ablate", tiny, *vary, "--dry-run")
+    assert (listed.code, listed.err.count("\n")) == (0, 1)
+    assert "nmt evaluate tiny --set decode.beam_size=VALUE" in listed.err
+
+
 @pytest.mark.parametrize(
     ("options", "code", "fact"),
     [

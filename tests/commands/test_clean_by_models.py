@@ -76,13 +76,14 @@ def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
     ("options", "message"),
     [
         (["--keep-share", "0.5"], "need --model and --reverse-model"),
+        (["--device", "cuda"], "need --model and --reverse-model"),
         (["--model", "x", "--keep-share", "0.5"], "two models"),
         (["--model", "x", "--reverse-model", "y"], "--keep-share 0.8"),
         (["--keep-share", "0"], "0<x<=1"),
         (["--keep-share", "nan"], "'nan' is not a number"),
         (["--also", "nonsense"], "no filter 'nonsense'; known: "),
     ],
-    ids=["no-models", "one-model", "no-wish", "nothing-to-keep", "not-a-number", "no-filter"],
+    ids=["no-models", "device", "one-model", "no-wish", "nothing-to-keep", "not-a-number", "no-filter"],
 )
 def test_half_of_the_options_is_explained(
     nmt: Run, tmp_path: Path, options: list[str], message: str
