@@ -1,5 +1,7 @@
 """Errors that a user can fix; `nmt.commands` turns them into exit codes."""
 
+import errno
+
 
 class NmtError(Exception):
     """A bad file, model or corpus; the message is one sentence that names the place and the fix."""
@@ -40,6 +42,12 @@ def reason_of(error: Exception) -> str:
     """Return the reason that another library gives: on one line, printable and shortened."""
     text = " ".join(str(error).split())
     return "".join(each if each.isprintable() else "?" for each in text)[:LONGEST_REASON]
+
+
+def write_advice(error: BaseException | None) -> str:
+    """Return what to do about the error because of which a file could not be written."""
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free some space" if is_full else "make it possible to write there"
 
 
 # No memory for a thread's stack: Python's message, and C++'s for EAGAIN.

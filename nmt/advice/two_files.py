@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
 from nmt.advice.origin import NAME, Origin
 from nmt.artifacts.outputs import check_new, check_output, check_run_folder
-from nmt.artifacts.run_folder import DATA, RunFolder
+from nmt.artifacts.run_folder import RunFolder
 from nmt.check.check_corpus import Task, check_corpus
 from nmt.check.finding import Finding
 from nmt.check.limits import CheckLimits
@@ -75,7 +75,7 @@ def recipe_of_files(wish: Wish, run: RunFolder, notify: Notify) -> FirstRecipe |
 def check_origin(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe that exists was made of these files as they are."""
     known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
-    command = f"nmt train {argument(wish.output)}{data_option(wish.data_dir, DATA)}"
+    command = f"nmt train {argument(wish.output)}{data_option(wish.data_dir)}"
     if not is_present(wish.folder):
         raise UsageError(
             f"{wish.output} exists, but its text in {wish.folder} is missing; put it back, or name"
@@ -174,7 +174,7 @@ def fix_of_errors(wish: Wish, errors: Sequence[Finding]) -> str:
 def input_of(wish: Wish) -> str:
     """Return the files and options of `nmt init` that lead to the same recipe."""
     start = f" --init-from {argument(wish.start.path)}" if wish.start else ""
-    folder = data_option(wish.data_dir, DATA)
+    folder = data_option(wish.data_dir)
     return f"{paths_of(wish)}{language_options(wish)}{start}{folder}"
 
 

@@ -24,6 +24,7 @@ from nmt.recipe import (
 )
 from nmt.recipe import read_text as read_recipe_text
 from nmt.system.atomic import write_text
+from nmt.system.command_line import DATA
 from nmt.system.json_data import parse_json
 from nmt.system.log import note
 from nmt.system.reading import ABSENT, entries, is_present, read_text
@@ -31,7 +32,6 @@ from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never end
-DATA = Path("data")  # the data folder, unless another is given or remembered
 MOST_SHOWN = 5  # settings in a message
 
 

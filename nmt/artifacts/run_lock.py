@@ -83,8 +83,13 @@ def is_locked(folder: Path) -> bool:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove half-written files and folders of processes that no longer run, and nothing else."""
-    for path in list(folder.rglob("*.partial")):
+    """Remove half-written files and folders of processes that no longer run, and nothing else.
+
+    The folders in a run folder may be links to another disk.
+    """
+    linked = [each for each in folder.iterdir() if each.is_symlink() and each.is_dir()]
+    beyond = [path for each in linked for path in each.glob("*.partial")]
+    for path in [*folder.rglob("*.partial"), *beyond]:
         writer = writer_of(path)
         # An earlier process may have had the number of this one.
         is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))

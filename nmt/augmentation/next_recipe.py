@@ -117,7 +117,8 @@ def link(wish: RecipeWish) -> str:
         return wish.base
     if path.is_absolute():
         return path.as_posix()
-    return Path(os.path.relpath(path, wish.path.parent)).as_posix()
+    folder = os.path.realpath(wish.path.parent)  # `..` goes up from where a link leads
+    return Path(os.path.relpath(os.path.realpath(path), folder)).as_posix()
 
 
 def given_keys(files: TextFiles) -> dict[str, object]:

@@ -1,7 +1,6 @@
 """Read a text once and examine its blocks, on all cores if it is large."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -20,7 +19,6 @@ from nmt.check.traits import Traits, common_prefixes
 from nmt.system.cores import processor_count
 from nmt.system.log import progress_bar
 from nmt.system.parallel import Result
-from nmt.system.processes import deferred_interrupts
 from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
@@ -116,9 +114,5 @@ def in_processes(
             yield function(*task)
         return
     with encoding_pool(workers, what, "") as pool:
-
-        def submit(task: tuple[Any, ...]) -> "Future[Result]":
-            with deferred_interrupts():  # submitting may start a process
-                return pool.submit(function, *task)
-
-        yield from in_order(map(submit, chain(first, tasks)), ahead=2 * workers)
+        futures = (pool.submit(function, *task) for task in chain(first, tasks))
+        yield from in_order(futures, ahead=2 * workers)

@@ -18,7 +18,7 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 from nmt.system.atomic import remove_unfinished
-from nmt.system.encoding import ensure_utf8
+from nmt.system.encoding import ensure_utf8, write_any_path
 from nmt.system.spinning import limit_spinning
 from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
 
@@ -119,7 +119,8 @@ def buffer_stdout() -> None:
     raw = getattr(sys.stdout, "buffer", None)
     if isinstance(raw, io.RawIOBase):
         buffered = io.BufferedWriter(raw)
-        sys.stdout = io.TextIOWrapper(buffered, encoding=sys.stdout.encoding, line_buffering=True)
+        encoding, errors = sys.stdout.encoding, sys.stdout.errors
+        sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -130,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:
         ensure_utf8()
+        write_any_path()
         buffer_stdout()
     limit_blas_threads()
     limit_spinning()

@@ -121,7 +121,7 @@ def command(
         raise UsageError(f"--output {folder} is a run folder; name another folder")
     files = AblationFiles(folder)
     files.check()
-    note_decode_settings(axes, base.name)
+    note_decode_settings(axes)
 
     from nmt.studio.ablation.ablate import Ablation
     from nmt.system.devices import pick_device
@@ -144,11 +144,11 @@ def command(
         sys.exit(1)
 
 
-def note_decode_settings(axes: Sequence[Axis], name: str) -> None:
+def note_decode_settings(axes: Sequence[Axis]) -> None:
     """Say that a [decode] setting can be compared without training, if one varies."""
     varied = [each for axis in axes for each in axis.settings if each.startswith("decode.")]
     if varied:
         note(
-            f"each value of {varied[0]} gets a training of its own, which it does not change; to try"
-            f" values on a trained model: nmt evaluate {name} --set {varied[0]}=VALUE"
+            f"{varied[0]} does not change what a training learns, but each value is trained; to try"
+            f" values on one model: nmt evaluate SOURCE REFERENCE --set {varied[0]}=VALUE"
         )

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.run_folder import DATA, run_folder
+from nmt.artifacts.run_folder import run_folder
 from nmt.commands.init import check_recipe_path
 from nmt.commands.own_text import choose_languages, next_commands, print_made, print_next
 from nmt.config import Recipe
@@ -98,5 +98,5 @@ def write_recipe(wish: "Wish", report: "Report") -> None:
     remarks = [time_remark(each) for each in advised if each.topic == "time"]
     made = make_recipe(wish, note, remarks)
     print_made(made, wish)
-    train = f"nmt train {argument(wish.output)}{data_option(wish.data_dir, DATA)}"
+    train = f"nmt train {argument(wish.output)}{data_option(wish.data_dir)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])

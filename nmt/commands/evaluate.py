@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import DATA, run_of
+from nmt.artifacts.run_folder import run_of
 from nmt.commands.options import (
     FILE,
     decoding_options,
@@ -16,6 +16,7 @@ from nmt.commands.options import (
     engine_option,
     flags_as_overrides,
     models_option,
+    options_beside,
     run_data_dir_option,
     set_decode_option,
     settings_help,
@@ -23,6 +24,7 @@ from nmt.commands.options import (
 )
 from nmt.config import DataSettings, declared_settings
 from nmt.errors import UsageError
+from nmt.system.command_line import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 
@@ -160,6 +162,7 @@ def command(
     settings = [*overrides, *flags_as_overrides("decode", **decoding)]
     check_files(files, hypotheses, test_sets)
     check_model_options(hypotheses, [*models, *settings], [target_language, metric])
+    check_unused_options(files, hypotheses, compare, test_sets)
     check_language_pair(hypotheses, test_sets, language_pair)
 
     check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
@@ -262,6 +265,27 @@ def check_model_options(
     if any(for_translations) and not hypotheses:
         raise UsageError(
             "--target-language and --metric need --hypotheses; a model's recipe sets them otherwise"
+        )
+
+
+def check_unused_options(
+    files: Sequence[Path],
+    hypotheses: Path | None,
+    compare: Sequence[Path],
+    test_sets: Sequence[str],
+) -> None:
+    """Raise UsageError for an option that would have no effect."""
+    from nmt.evaluation.systems import is_text
+
+    given = options_beside()
+    is_without_model = hypotheses is not None and all(map(is_text, compare))
+    for option in ("--device", "--engine"):
+        if option in given and is_without_model:
+            raise UsageError(f"{option} needs a model, and --hypotheses has none; leave it out")
+    if "--data-dir" in given and (files or hypotheses or test_sets):
+        raise UsageError(
+            "--data-dir is the folder of the recipe's test sets, which are not scored here; leave"
+            " it out"
         )
 
 

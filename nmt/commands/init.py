@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import DATA, run_folder
+from nmt.artifacts.run_folder import run_folder
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import (
@@ -113,7 +113,7 @@ def command(
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
     made = make_recipe(wish, note)
     print_made(made, wish)
-    train = f"nmt train {argument(output)}{data_option(data_dir, DATA)}"
+    train = f"nmt train {argument(output)}{data_option(data_dir)}"
     print_next([train, *next_commands(run_folder(made.recipe).path)])
 
 

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from nmt.artifacts.outputs import check_run_folder
-from nmt.artifacts.run_folder import DATA, RunFolder
+from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.runs import find_recipe_and_run
 from nmt.commands.completion import (
     complete_decode_setting,
@@ -22,6 +22,7 @@ from nmt.commands.completion import (
 )
 from nmt.config import Recipe, declared_settings
 from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
+from nmt.system.command_line import DATA
 
 INDENT = 6 * " "  # of a setting's meaning in --help
 Function = TypeVar("Function", bound=Callable[..., Any])

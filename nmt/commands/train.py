@@ -64,7 +64,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--init-from",
-    help="Model to start from: its weights and its tokenizer.  [default: random weights]",
+    metavar="MODEL",
+    help="Model file or run folder to start from: its weights and its tokenizer.  [default: random"
+    " weights]",
 )
 @set_option
 @language_options

@@ -148,7 +148,7 @@ class TrainSettings:
         " other; 0: none",
         (0, 1),
     )
-    init_from: str = setting("", "model file whose weights and tokenizer training starts from")
+    init_from: str = setting("", "model or run whose weights and tokenizer training starts from")
     report_updates: int = setting(
         50, "updates between lines of metrics.jsonl", UPDATES, may_change=True
     )

@@ -123,11 +123,11 @@ def marked(
 ) -> tuple[tuple[Piece, ...], Marked]:
     """Return a part of a run as the pieces of a spot and as the text of its segment."""
     pieces, texts, marks, length = list[Piece](), list[str](), list[Mark](), 0
-    known: dict[str, str] = {}
+    forms = ShownForms()
     for place in range(begin, end):
         item, text, shown = run[place], run[place].text, ""
         if item.role is not Role.TEXT:
-            text = shown = shown_mark(text, known)
+            text = shown = forms.of(text)
             kind = Kind.ALONE
             if partners[place] >= 0:
                 kind = Kind.OPEN if item.role is Role.START else Kind.CLOSE
@@ -138,16 +138,29 @@ def marked(
     return tuple(pieces), Marked("".join(texts), tuple(marks))
 
 
-def shown_mark(raw: str, known: dict[str, str]) -> str:
-    """Return how the text of a segment shows a mark: on one line, short, others otherwise.
+class ShownForms:
+    """How the text of a segment shows its marks: each on one line, short, others otherwise."""
 
-    known: what each shown form stands for.
-    """
-    shown = " ".join(raw.split()) or "\\"  # a line break of Markdown may have no other character
-    if len(shown) > LONGEST_SHOWN:
-        shown = shown[:LONGEST_SHOWN] + "..."
-    form, number = shown, 1
-    while known.setdefault(form, raw) != raw:
-        number += 1
-        form = f"{shown}#{number}"
-    return form
+    def __init__(self) -> None:
+        self._forms: dict[str, str] = {}  # of each mark as the file has it
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # the last one of each form: clients choose how many
+
+    def of(self, raw: str) -> str:
+        """Return how a mark is shown; always the same for the same mark."""
+        if raw not in self._forms:
+            self._forms[raw] = self._new(raw)
+        return self._forms[raw]
+
+    def _new(self, raw: str) -> str:
+        shown = (
+            " ".join(raw.split()) or "\\"
+        )  # a line break of Markdown may have no other character
+        if len(shown) > LONGEST_SHOWN:
+            shown = shown[:LONGEST_SHOWN] + "..."
+        number = self._numbers.get(shown, 0) + 1
+        while (form := shown if number == 1 else f"{shown}#{number}") in self._taken:
+            number += 1
+        self._numbers[shown] = number
+        self._taken.add(form)
+        return form

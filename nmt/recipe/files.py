@@ -159,6 +159,9 @@ def read_tables(path: Path) -> dict[str, Any]:
                 chain.append(model_tables(path))
             else:
                 chain.append(parse_toml(read_text(path), str(path)))
+            if chain:  # or an error would name the recipe that extends this one
+                values = {name: each for name, each in chain[-1].items() if name != "extends"}
+                recipe_from_tables(values, "base", str(path))
         except NmtError as error:
             if chain or path.suffix == ".toml" or isinstance(error.__cause__, OSError):
                 raise

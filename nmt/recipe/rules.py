@@ -75,6 +75,7 @@ def check_together(recipe: Recipe) -> None:
     check_training(recipe)
     check_guided_alignment(recipe)
     check_tags(recipe)
+    check_references(recipe)
 
 
 def check_downloads(recipe: Recipe) -> None:
@@ -116,6 +117,18 @@ def check_tags(recipe: Recipe) -> None:
                 f"recipe {recipe.name}: {shown(files.names[0])} has the tag {shown(files.tag)}, but"
                 " it is no training text; leave the tag out"
             )
+
+
+def check_references(recipe: Recipe) -> None:
+    """Raise NmtError for references or labels of a text that is no test set."""
+    for name in ("train", "dev"):
+        for files in getattr(recipe.data, name):
+            for key in ("references", "labels"):
+                if getattr(files, key):
+                    raise NmtError(
+                        f"recipe {recipe.name}: {shown(files.names[0])} in data.{name} has {key},"
+                        " which only test sets use; leave them out, or name it in data.test"
+                    )
 
 
 def check_guided_alignment(recipe: Recipe) -> None:

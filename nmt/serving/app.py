@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -33,7 +33,10 @@ from nmt.serving.worker import memory_of
 # Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
 MOST_DROPPED_BYTES = 64_000_000
 TURN_SECONDS = 0.02  # in which one request is divided or joined without a break
+LONG_TEXT = 5_000  # characters that take about as long
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+Given = ParamSpec("Given")
 
 CONFIDENCE = 100.0  # that a text is in the only source language there is
 
@@ -142,7 +145,9 @@ class Interface:
     async def _translated(self, asked: Asked, served: Served, request: Request) -> list[list[str]]:
         """Return the translations of each text, best first; at least one of each."""
         layouts: list[Layout] = [
-            HtmlLayout(text, served.pair) if asked.is_html else layout_of_text(text)
+            await aside(text, HtmlLayout, text, served.pair)
+            if asked.is_html
+            else layout_of_text(text)
             async for text in in_turns(asked.texts)
         ]
         most = min(asked.alternatives + 1, served.most_candidates)
@@ -161,8 +166,8 @@ class Interface:
                 raise ClientDisconnect if gone.done() else too_late(self.state.limits.seconds)
             rest = iter(work.result())
             return [
-                layout.candidates([next(rest) for _ in layout.lines], most)
-                async for layout in in_turns(layouts)
+                await aside(text, layout.candidates, [next(rest) for _ in layout.lines], most)
+                async for text, layout in in_turns(zip(asked.texts, layouts, strict=True))
             ]
         finally:
             work.cancel()
@@ -176,6 +181,15 @@ async def disconnected(request: Request) -> None:
     """Return when the client has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+async def aside(
+    text: str, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+) -> Result:
+    """Return what a function makes of a text; of a long one in a thread, beside other requests."""
+    if len(text) <= LONG_TEXT:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)
 
 
 async def in_turns(items: Iterable[Item]) -> AsyncIterator[Item]:

@@ -105,11 +105,12 @@ class Batcher:
         job = Job(lines, candidates, self._loop.create_future(), [None] * len(lines))
         job.left = len(lines)
         self._queues.setdefault(candidates, deque()).append(job)
-        if self._jobs:
-            self._gather()
-        else:
+        is_alone = not self._jobs
+        self._jobs.add(job)  # first: a process may die while it gets the lines, which are kept
+        if is_alone:
             self._dispatch()
-        self._jobs.add(job)
+        else:
+            self._gather()
         try:
             await job.done
         finally:

@@ -14,6 +14,7 @@ from nmt.interop.engines import OWN, load_for
 from nmt.recipe import toml_value
 from nmt.serving.layout import Line
 from nmt.system.log import Notify
+from nmt.system.reading import is_present
 from nmt.text.languages import is_language
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # A pair, perhaps with the language token of a model that writes several languages, and a path.
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
+LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]+)+(:[^=/]*)?=")
 Pair = tuple[str, str]  # codes of the source and the target language
 TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.
@@ -75,6 +77,11 @@ def model_source(
     if not given or given.endswith("="):
         raise UsageError(f"--model {shown(given)} names no path; add that of a run or a model")
     if match is None:
+        if LIKE_A_PAIR.match(given) and not is_present(Path(given)):
+            raise UsageError(
+                f"--model {shown(given)}: a pair has two codes of 2 or 3 small letters, such as"
+                " en-de; for other codes, leave out the pair: they are those of the model"
+            )
         return ModelSource(Path(given), None, device, tuple(overrides), engine)
     source, target, token, path = match.groups()
     for code in (source, target):

@@ -13,9 +13,14 @@ REASONS = {
     errno.EADDRNOTAVAIL: "this machine does not have the address {host}; choose another (--host)",
 }
 
+# A name may have an address of a kind that is turned off, such as IPv6.
+ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that are bound to all addresses of a host, and do not listen yet.
+    """Return sockets that are bound to all addresses of a host that this machine has.
+
+    They do not listen yet.
 
     port: 0 chooses a free one. Raises NmtError if that is not possible.
     """
@@ -25,21 +30,27 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
         raise NmtError(f"there is no host {shown(host)}; name another (--host)") from error
     with ExitStack() as stack:
         sockets: list[socket.socket] = []
+        absent: OSError | None = None
         for family, address in dict.fromkeys((each[0], each[4]) for each in found):
-            # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the body
-            # of an answer waits 40 ms, until the client acknowledges the head.
-            each = stack.enter_context(
-                socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-            )
             chosen = port or (port_of(sockets) if sockets else 0)
             try:
+                # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the
+                # body of an answer waits 40 ms, until the client acknowledges the head.
+                each = stack.enter_context(
+                    socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+                )
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 each.bind((address[0], chosen, *address[2:]))
             except OSError as error:
-                raise listening_error(error, host, port) from error
-            sockets.append(each)
+                if error.errno not in ABSENT:
+                    raise listening_error(error, host, port) from error
+                absent = error
+            else:
+                sockets.append(each)
+        if absent and not sockets:
+            raise listening_error(absent, host, port) from absent
         stack.pop_all()
         return sockets
 

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,9 +27,10 @@ unfinished: set[Path] = set()
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to `path` when the block ends without an exception.
 
-    If the block raises, the old file stays. A symbolic link is followed. A device or a pipe, such
-    as /dev/null, is written to directly. If stdout or stderr is redirected to the file, as with
-    /dev/stdout, the new content follows the old. Raises NmtError if the file cannot be written.
+    If the block raises, the old file stays. Otherwise the new one gets the old one's permissions. A
+    symbolic link is followed. A device or a pipe, such as /dev/null, is written to directly. If
+    stdout or stderr is redirected to the file, as with /dev/stdout, the new content follows the
+    old. Raises NmtError if the file cannot be written.
     """
     try:
         is_stream = path.exists() and not path.is_file() and not path.is_dir()
@@ -44,11 +46,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with temporary(final) as partial:
             partial.touch()  # fails now, not after hours of work, if the folder cannot be written
+            mode = stat.S_IMODE(final.stat().st_mode) if final.exists() else None
+            if mode is not None:
+                partial.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
             yield partial
             if redirected is not None:
                 write_through(redirected, partial)
                 return
             sync_file(partial)
+            if mode is not None:
+                partial.chmod(mode)
             partial.replace(final)
             sync_folder(final.parent)
     except OSError as error:

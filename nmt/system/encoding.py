@@ -1,5 +1,6 @@
 """Read the command line as UTF-8, whatever the locale is, and write what it may hold as UTF-8."""
 
+import io
 import os
 import sys
 
@@ -14,6 +15,12 @@ def ensure_utf8() -> None:
         return
     program, *rest = sys.orig_argv
     os.execv(sys.executable or program, [program, "-X", "utf8", *rest])  # noqa: S606 (no shell)
+
+
+def write_any_path() -> None:
+    """Let stdout write the name of any file, also bytes of it that are not UTF-8, as they are."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 def in_utf_8(text: str) -> str:

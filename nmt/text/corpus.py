@@ -19,6 +19,7 @@ from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import DamagedError, NmtError
+from nmt.system.command_line import data_option
 from nmt.system.log import note
 from nmt.system.reading import check_file, is_present, unreadable
 from nmt.system.resources import shipped
@@ -59,7 +60,9 @@ class DataFolder:
         downloaded = {file for each in recipe.data.downloads for file in each.files}
         is_downloaded = PurePosixPath(name) in downloaded
         is_shipped = is_present(shipped("recipes") / f"{recipe.name}.toml")
-        fetch = f"`nmt fetch {recipe.name}`" if is_shipped else "`nmt fetch` with this recipe"
+        option = data_option(self.path)
+        shipped_fetch = f"`nmt fetch {recipe.name}{option}`"
+        fetch = shipped_fetch if is_shipped else f"`nmt fetch RECIPE{option}` with this recipe"
         fix = f"{fetch} downloads it" if is_downloaded else "put it there"
         raise NmtError(
             f"{self.path / name} does not exist; {fix}, or name another data folder (--data-dir)"

@@ -8,7 +8,6 @@ from itertools import accumulate, islice
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.system.processes import deferred_interrupts
 from nmt.text.corpus import is_sgm, note_carriage_returns, split_lines
 from nmt.text.lines import MAX_LINE_BYTES, SHOWN_LINES, LineNumbers, decode_lines
 from nmt.text.manifest import LineIndex, Manifest
@@ -104,11 +103,10 @@ def count_file(path: Path, pool: ProcessPoolExecutor) -> LineIndex:
     if len(starts) == 1:
         results = [count_lines(path, 0, size)]
     else:
-        with deferred_interrupts():  # submitting starts the processes
-            futures: list[Future[list[Block] | None]] = [
-                pool.submit(count_lines, path, start, min(start + RANGE_BYTES, size))
-                for start in starts
-            ]
+        futures: list[Future[list[Block] | None]] = [
+            pool.submit(count_lines, path, start, min(start + RANGE_BYTES, size))
+            for start in starts
+        ]
         results = [future.result() for future in futures]
     blocks: list[Block] = []
     for result in results:

@@ -1,7 +1,8 @@
 """Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
 from multiprocessing import get_context
+from typing import ParamSpec
 
 import numpy
 from numpy.typing import NDArray
@@ -28,6 +30,7 @@ CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than the
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
 
 Pair = tuple[str, str]
+Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,45 @@ def encode_pairs(
             yield encoder.encode(chunk, limits, tag, threads=workers)
         return
     with encoding_pool(workers) as pool:
-        yield from in_order(
-            (submit(pool, chunk, tokenizer.model, limits, tag) for chunk in chain(first, chunks)),
-            ahead=2 * workers,
+        # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
+        # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the
+        # new process were killed.
+        futures = (
+            pool.submit(encode_in_worker, chunk, tokenizer.model, limits, tag)
+            for chunk in chain(first, chunks)
         )
+        yield from in_order(futures, ahead=2 * workers)
+
+
+class NewProcesses(ProcessPoolExecutor):
+    """A pool of new processes; those of a fork would copy locks that other threads hold."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, mp_context=get_context("spawn"), initializer=watch_parent)
+
+    def submit(
+        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
+    ) -> "Future[Result]":
+        """Submit a call, which may start a process.
+
+        The process ignores stop signals and does not run the main script again: a script that calls
+        `nmt.train` would begin another training in it.
+        """
+        with deferred_interrupts(), hidden_main():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def hidden_main() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the main script."""
+    names = vars(sys.modules["__main__"])
+    searched = {"__spec__", "__file__"}  # multiprocessing finds the script by these two
+    kept = {name: value for name, value in names.items() if name in searched}
+    names.update(dict.fromkeys(kept))
+    try:
+        yield
+    finally:
+        names.update(kept)
 
 
 @contextmanager
@@ -75,17 +113,13 @@ def encoding_pool(
     workers: int,
     work: str = "encodes the corpus",
     kept: str = ", which keeps the finished parts of a corpus",
-) -> Iterator[ProcessPoolExecutor]:
+) -> Iterator[NewProcesses]:
     """Yield a pool of processes that encode; its pending tasks are dropped at the end.
 
     work, kept: for the message: what the processes do, and what is kept if it is done again.
     Raises NmtError if one of the processes is killed.
     """
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),  # a fork would copy locks that other threads hold
-        initializer=watch_parent,
-    ) as pool:
+    with NewProcesses(workers) as pool:
         try:
             yield pool
         except BrokenProcessPool as error:
@@ -122,19 +156,6 @@ def in_order(futures: Iterator["Future[Result]"], ahead: int) -> Iterator[Result
         result = waiting.popleft().result()
         waiting.extend(islice(futures, 1))
         yield result
-
-
-def submit(
-    pool: ProcessPoolExecutor, chunk: Chunk, model: bytes, limits: DataSettings, tag: str
-) -> "Future[EncodedChunk]":
-    """Submit a chunk to the pool, which may start a process for it.
-
-    The tokenizer's model is sent with each chunk, to which it adds little. Sent to the initializer,
-    it would exceed the buffer of a pipe, and Python would wait forever if the new process were
-    killed.
-    """
-    with deferred_interrupts():
-        return pool.submit(encode_in_worker, chunk, model, limits, tag)
 
 
 class Encoder:

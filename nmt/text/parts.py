@@ -6,7 +6,7 @@ in the same folder, goes on with the parts that are missing.
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import active_children
 from pathlib import Path
@@ -17,7 +17,6 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.cores import processor_count
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import progress_bar
-from nmt.system.processes import deferred_interrupts
 from nmt.system.reading import is_present, read_bytes
 from nmt.text.division import Part, read_part
 from nmt.text.encode import VERDICTS, chunks_of, in_order, worker_encoder
@@ -136,17 +135,14 @@ def encode_parts(
     mark = new_mark()  # if two machines write one part, their files are equal
     before = set(active_children())
 
-    def submit(number: int) -> "Future[int]":
-        with deferred_interrupts():  # submitting starts the processes
-            return pool.submit(write_part, corpus, number, model, mark)
-
     done = sum(corpus.parts[number].pairs for number in set(wanted) - set(missing))
     total = sum(corpus.parts[number].pairs for number in wanted)
     try:
         with progress_bar(
             unit="pair", unit_scale=True, desc="encode", initial=done, total=total
         ) as bar:
-            for pairs in in_order(map(submit, missing), ahead=2 * processor_count()):
+            futures = (pool.submit(write_part, corpus, each, model, mark) for each in missing)
+            for pairs in in_order(futures, ahead=2 * processor_count()):
                 bar.update(pairs)
     except BaseException:
         for process in set(active_children()) - before:

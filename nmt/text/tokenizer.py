@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
@@ -118,7 +119,8 @@ def learn_subwords(
     failures: list[BaseException] = []
 
     def guarded() -> Iterator[str]:
-        # SentencePiece's iterator passes no exception on, not even that of Ctrl-C: keep it.
+        # SentencePiece's iterator passes no exception on, not even that of Ctrl-C: keep it, and end
+        # with what is no text. At a usual end, it would first learn from what it has read.
         try:
             for segment in segments:
                 yield from learnable(segment, settings.kind)
@@ -126,6 +128,7 @@ def learn_subwords(
             raise
         except BaseException as error:
             failures.append(error)
+            yield cast(str, None)
 
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -149,7 +152,7 @@ def learn_subwords(
             control_symbols=[*tags],
             minloglevel=2,
         )
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if failures:
             raise failures[0] from error
         raise NmtError(

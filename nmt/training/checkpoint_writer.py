@@ -26,7 +26,8 @@ class CheckpointWriter:
         """Prepare to write.
 
         before: called directly before a checkpoint is written; what it raises prevents that.
-        in_background: return from `save` when the state is copied, not when it is written.
+        in_background: return from `save` when the state is copied, not when it is written, except
+            for the first checkpoint.
         """
         self._before = before
         self._in_background = in_background
@@ -59,19 +60,23 @@ class CheckpointWriter:
     ) -> None:
         """Write a checkpoint as `save_checkpoint` does, after the one before it is written.
 
+        The first one of a run is written before this returns. So a run without a checkpoint, which
+        was killed, has computed nothing that a new start would not repeat.
+
         Raises NmtError if one of the two cannot be written; in the background, that of this one is
         raised later: by `check`, `wait` or the next `save`.
         """
         self.wait()
+        in_background = self._in_background and run.is_resumable()
         weights, state = network.state_dict(), optimizer.state_dict()
-        if self._in_background:
+        if in_background:
             weights, state, progress = copied(weights), copied(state), deepcopy(progress)
 
         def write() -> None:
             self._before()
             save_checkpoint(run, weights, state, progress, tokenizer, recipe, fingerprint)
 
-        if self._in_background:
+        if in_background:
             self._start(write)
         else:
             write()

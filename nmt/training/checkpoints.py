@@ -23,7 +23,7 @@ from nmt.artifacts.model_file import save_model
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
-from nmt.errors import DamagedError, NmtError
+from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.transformer import Transformer
 from nmt.system.atomic import atomic_path
 from nmt.system.digest import HashingStream, sha256_of
@@ -96,12 +96,12 @@ def save_checkpoint(
         write_manifest(manifest, CheckpointManifest(progress, fingerprint, digests))
     except NmtError as error:
         if not manifest.is_file():  # without a manifest the files would only fill the disk
-            weights.unlink(missing_ok=True)
-            state.unlink(missing_ok=True)
+            for path in (weights, state):
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
         intact = "earlier checkpoints are intact: " if updates_with(run, MANIFEST) else ""
-        raise NmtError(
-            f"{error}; {intact}free some space, then the same command resumes"
-        ) from error
+        advice = write_advice(error.__cause__)
+        raise NmtError(f"{error}; {intact}{advice}, then the same command resumes") from error
     remove_old_checkpoints(run, recipe)
 
 
@@ -239,8 +239,8 @@ def resume(
     load_file(network, weights)
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
-    except (
-        Exception
-    ) as error:  # PyTorch raises errors of many types for content that it cannot read
+    except Exception as error:  # PyTorch has errors of many types for content that it cannot read
+        if is_out_of_memory(error):
+            raise
         raise NmtError(f"{state} is of another version of this program") from error
     return read_manifest(checkpoint_path(run, update, MANIFEST), update).progress

@@ -1,9 +1,11 @@
 """Divergence: many updates in a row without a finite loss and gradient."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import DivergenceError
+from nmt.system.command_line import argument
 from nmt.training.checkpoint_manifest import STATE
 from nmt.training.checkpoints import updates_with, weights_path
 from nmt.training.progress import Progress
@@ -22,7 +24,7 @@ def check_divergence(
     if progress.skipped_in_row < MAX_SKIPS_IN_ROW:
         return
     good = good_model(progress, run)
-    init_from = f" --init-from {good}" if good else ""
+    init_from = f" --init-from {argument(good)}" if good else ""
     raise DivergenceError(
         f"update {progress.update:,}: the training diverged, loss or gradient was NaN or infinite"
         f" {MAX_SKIPS_IN_ROW} times in a row; the last batch held {describe_lines(lines)}. If these"
@@ -31,16 +33,16 @@ def check_divergence(
     )
 
 
-def good_model(progress: Progress, run: RunFolder) -> str | None:
+def good_model(progress: Progress, run: RunFolder) -> Path | None:
     """Return the path of a model from before the divergence; None if there is none.
 
     The update that breaks the weights is itself finite, so the newest checkpoint may be broken: the
     best model, or else the oldest checkpoint, is safer.
     """
     if progress.best_update:
-        return str(run.best)
+        return run.best
     updates = updates_with(run, STATE)
-    return str(weights_path(run, updates[0])) if updates else None
+    return weights_path(run, updates[0]) if updates else None
 
 
 def describe_lines(lines: Mapping[str, Sequence[int]]) -> str:

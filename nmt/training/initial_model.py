@@ -71,4 +71,8 @@ def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
         differing[f"tokenizer.vocab_size={vocab_size}"] = (
             f"tokenizer.vocab_size={wanted.vocab_size}"
         )
+    elif there.byte_fallback != wanted.byte_fallback and wanted.kind != "imported":
+        differing[f"tokenizer.byte_fallback={toml_value(there.byte_fallback)}"] = (
+            f"tokenizer.byte_fallback={toml_value(wanted.byte_fallback)}"
+        )
     return differing

@@ -20,6 +20,7 @@ from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
 from nmt.system.atomic import atomic_path, write_bytes
+from nmt.system.command_line import argument
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
 from nmt.training.outcome import TrainingOutcome
@@ -69,7 +70,8 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     if outcome is not None:
         return outcome
     model = remains.models[-1] if remains.models else None
-    on = f"start a new run from its model (--init-from {model} --run NEW), " * bool(model)
+    init_from = f"--init-from {argument(model)}" if model else ""
+    on = f"start a new run from its model ({init_from} --run NEW), " * bool(model)
     raise NmtError(
         f"{run.path} holds {remains}, which a new training would overwrite, but no checkpoint to"
         f" resume from; {on}name another folder (--run), or remove this one"

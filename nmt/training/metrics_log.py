@@ -11,7 +11,7 @@ from typing import Any
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.token_facts import TokenFacts
-from nmt.errors import NmtError
+from nmt.errors import NmtError, write_advice
 from nmt.system.atomic import write_text
 from nmt.system.log import note
 from nmt.training.live_diagnosis import LiveDiagnosis
@@ -181,8 +181,8 @@ class MetricsLog:
             self._stream.write(as_json_line(line).encode())
         except OSError as error:
             raise NmtError(
-                f"cannot write {self._run.metrics}: {error.strerror}; free some space, then the"
-                " same command resumes from the last checkpoint"
+                f"cannot write {self._run.metrics}: {error.strerror}; {write_advice(error)},"
+                " then the same command resumes from the last checkpoint"
             ) from error
         if self._diagnosis is not None:
             self._diagnosis.add(line)

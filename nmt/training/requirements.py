@@ -10,7 +10,7 @@ from nmt.artifacts.model_languages import languages
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError, shown
-from nmt.recipe.size import FLOAT_BYTES, count_parameters
+from nmt.recipe.size import FLOAT_BYTES, least_parameters
 from nmt.system.command_line import argument
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
@@ -81,19 +81,15 @@ def check_compiler() -> None:
 def disk_bytes(recipe: Recipe) -> int:
     """Return the most bytes that a run's checkpoints and models take, while one is being written.
 
-    The last checkpoints and the newest states are kept, as well as the best model and the average.
+    They are more if a vocabulary of characters or words is large, which nobody knows yet. The last
+    checkpoints and the newest states are kept, as well as the best model and the average.
     """
     settings = recipe.train
     every = 1 if settings.checkpoint_minutes else settings.checkpoint_updates
     checkpoints = -(-settings.max_updates // every)
     weights = min(checkpoints, settings.averaged) + 3
     states = min(checkpoints, KEPT_STATES) + 1
-    return parameters(recipe) * (weights * FLOAT_BYTES + states * settings.moments * FLOAT_BYTES)
-
-
-def parameters(recipe: Recipe) -> int:
-    """Return the number of a recipe's parameters; its vocabulary size may be an upper limit."""
-    return count_parameters(recipe.model, recipe.tokenizer.vocab_size)
+    return least_parameters(recipe) * FLOAT_BYTES * (weights + states * settings.moments)
 
 
 def free_bytes(path: Path) -> int:
@@ -116,7 +112,7 @@ def note_large_model(
 
     A training that starts from a model is short, so the note about its length is another.
     """
-    count = parameters(recipe)
+    count = least_parameters(recipe)
     if device.type != "cpu" or count < LARGE or run.is_started():
         return
     if recipe.train.init_from:

@@ -135,6 +135,17 @@ def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
         assert {each.name for each in run.path.iterdir()} == {".lock"}
 
 
+def test_what_killed_processes_left_behind_a_link_is_removed(tmp_path: Path) -> None:
+    run, disk = RunFolder(tmp_path / "run"), tmp_path / "disk"
+    disk.mkdir()
+    run.path.mkdir()
+    run.checkpoints.symlink_to(disk)
+    (disk / ".update-00000004.safetensors.999999999.0123abcd.partial").touch()
+    (disk / "update-00000002.safetensors").touch()
+    with run.lock():
+        assert [path.name for path in disk.iterdir()] == ["update-00000002.safetensors"]
+
+
 def test_hidden_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = RunFolder(Path("run"))

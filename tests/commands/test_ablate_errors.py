@@ -61,7 +61,7 @@ def test_a_decode_setting_is_said_to_need_no_training(nmt: Run, tiny: Path) -> N
     vary = ("--vary", "decode.beam_size=1,2", "--output", "out")
     listed = nmt("ablate", tiny, *vary, "--dry-run")
     assert (listed.code, listed.err.count("\n")) == (0, 1)
-    assert "nmt evaluate tiny --set decode.beam_size=VALUE" in listed.err
+    assert "nmt evaluate SOURCE REFERENCE --set decode.beam_size=VALUE" in listed.err
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,8 @@ def test_a_model_of_the_wrong_direction_is_refused(
 def test_the_recipe_trains_as_it_is_with_the_tag(
     nmt: Run, tiny: Path, tiny_run: Path, reverse: Path, mono: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "real" / "deep").mkdir(parents=True)
+    (tmp_path / "more").symlink_to("real/deep")  # `..` leads to another folder than its name says
     new = tmp_path / "more" / "tagged.toml"
     made = augment(
         nmt,

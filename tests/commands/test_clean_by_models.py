@@ -83,7 +83,15 @@ def test_models_of_other_languages_and_thresholds_above_all_scores_are_refused(
         (["--keep-share", "nan"], "'nan' is not a number"),
         (["--also", "nonsense"], "no filter 'nonsense'; known: "),
     ],
-    ids=["no-models", "device", "one-model", "no-wish", "nothing-to-keep", "not-a-number", "no-filter"],
+    ids=[
+        "no-models",
+        "device",
+        "one-model",
+        "no-wish",
+        "nothing-to-keep",
+        "not-a-number",
+        "no-filter",
+    ],
 )
 def test_half_of_the_options_is_explained(
     nmt: Run, tmp_path: Path, options: list[str], message: str

@@ -149,3 +149,25 @@ def test_fine_tuning_needs_the_tokenizer_of_the_initial_model(nmt: Run, spelled:
     refused = nmt("train", spelled, *again[:2], "--run", "x", "--set", "tokenizer.kind=char")
     assert refused.code == 1
     assert "it has tokenizer.kind=word, the recipe tokenizer.kind=char" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("options", "fact"),
+    [
+        (["--hypotheses", "x", "x", "--device", "cpu"], "--device needs a model"),
+        (["--hypotheses", "x", "x", "--engine", "ctranslate2"], "--engine needs a model"),
+        (["--hypotheses", "x", "x", "--data-dir", "."], "--data-dir is the folder of the recipe"),
+        (["x", "x", "--data-dir", "."], "--data-dir is the folder of the recipe"),
+        (["--test-set", "wmt14", "--data-dir", "."], "--data-dir is the folder of the recipe"),
+    ],
+)
+def test_options_without_an_effect_are_refused(
+    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], fact: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("x"), "a")
+    monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
+    refused = nmt("evaluate", *options)
+    assert (refused.code, refused.out) == (2, "")
+    assert fact in refused.err
+    assert nmt("evaluate", "--hypotheses", "x", "x").code == 0

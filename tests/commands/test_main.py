@@ -235,3 +235,16 @@ def test_other_errors_of_torch_are_not_out_of_memory() -> None:
     ):
         assert is_out_of_memory(RuntimeError(message))
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_a_file_name_that_is_not_utf_8_is_written_as_it_is(tmp_path: Path) -> None:
+    """A strict stdout, as in most locales, would raise an error for it."""
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    ended = subprocess.run(
+        [sys.executable, "-m", "nmt", "ablate", "--seeds", "1,2", "--output", folder, "--dry-run"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert folder + b"/base/seed-1\tbase\n" in ended.stdout

@@ -80,6 +80,15 @@ def test_a_recipe_can_extend_another(tmp_path: Path) -> None:
     assert parse_recipe(to_toml(two), "other", "nowhere") == two
 
 
+@pytest.mark.parametrize("setting", ["[train]\nmax_update = 5\n", "[train]\nseed = 'x'\n"])
+def test_an_error_names_the_recipe_in_which_it_is(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "base.toml").write_text(setting)
+    (tmp_path / "mine.toml").write_text('extends = "base.toml"\n')
+    with pytest.raises(NmtError, match=r"base\.toml: ") as raised:
+        load_recipe(str(tmp_path / "mine.toml"))
+    assert "mine.toml" not in str(raised.value)
+
+
 def test_the_big_recipe_differs_from_the_base_as_in_table_3() -> None:
     base, big = load_recipe("wmt14_en_de_base"), load_recipe("wmt14_en_de_big")
     assert big.data == base.data

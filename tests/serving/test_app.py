@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
-from nmt.serving.app import Interface, in_turns
+from nmt.serving.app import LONG_TEXT, Interface, aside, in_turns
 from nmt.serving.batcher import Batcher
 from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys, read_keys
@@ -86,6 +87,33 @@ def test_others_have_their_turn_while_many_texts_are_divided(
 
     asyncio.run(both())
     assert order == [(name, number) for number in range(3) for name in "ab"]
+
+
+def test_others_have_their_turn_while_a_long_text_is_divided() -> None:
+    """It is divided in a thread, and a short one is not."""
+    answered = threading.Event()
+
+    def divide(text: str) -> str:
+        assert len(text) < 9 or answered.wait(60)
+        return text.upper()
+
+    async def other() -> None:
+        answered.set()
+
+    async def both(text: str) -> str:
+        found, _ = await asyncio.gather(aside(text, divide, text), other())
+        return found
+
+    assert asyncio.run(both("short")) == "SHORT"
+    answered.clear()
+    text = "long " * LONG_TEXT
+    assert asyncio.run(both(text)) == text.upper()
+
+
+def test_long_pages_are_translated() -> None:
+    page = "<p>The <b>sun</b> shines.</p>" * 300
+    found = client().post("/translate", json={**GOOD, "q": page, "format": "html"}).json()
+    assert found == {"translatedText": "<p>THE <b>SUN</b> SHINES.</p>" * 300}
 
 
 def test_lists_html_and_alternatives() -> None:

@@ -196,6 +196,16 @@ def test_lines_of_a_process_that_died_are_tried_again_alone() -> None:
     assert play(scene) == []
 
 
+def test_a_process_that_is_dead_when_it_gets_lines_loses_none() -> None:
+    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
+        puppets[0].die()  # the server has not noticed yet
+        task = begin(batcher, "a")
+        assert await puppets[1].answer() == ["a"]
+        assert await task == [["A"]]
+
+    assert play(scene, 2) == []
+
+
 def test_a_line_that_kills_processes_fails_alone(capfd: pytest.CaptureFixture[str]) -> None:
     async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
         first, bad, good = (begin(batcher, each) for each in ("first", "bad", "good"))

@@ -36,6 +36,12 @@ def test_a_pair_may_name_a_language_token() -> None:
         model_source("en-qq=a", "cpu", [])
 
 
+@pytest.mark.parametrize("pair", ["EN-DE", "en-zh-Hans", "en_de", "en-pt-br", "en-DE:deu"])
+def test_a_pair_of_other_codes_is_refused(pair: str) -> None:
+    with pytest.raises(UsageError, match="two codes of 2 or 3 small letters, such as en-de"):
+        model_source(f"{pair}=runs/a", "cpu", [])
+
+
 def test_each_pair_has_one_model() -> None:
     check_pairs([("en", "de"), ("de", "en")], ["a", "b"])
     with pytest.raises(UsageError, match="a and b are both for en-de"):

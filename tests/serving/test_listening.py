@@ -1,5 +1,6 @@
 """Sockets listen where they are told to, and say why they cannot."""
 
+import errno
 import socket
 
 import pytest
@@ -16,6 +17,29 @@ def test_a_free_port_is_the_same_on_all_addresses() -> None:
     assert {each.proto for each in sockets} == {socket.IPPROTO_TCP}
     for each in sockets:
         each.close()
+
+
+@pytest.mark.parametrize("number", [errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT])
+def test_an_address_that_is_turned_off_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As ::1 of localhost, on a machine without IPv6."""
+    there, gone = ((socket.AF_INET, 1, 6, "", (host, 0)) for host in ("127.0.0.1", "192.0.2.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [gone, there])
+
+    class Socket(socket.socket):
+        def bind(self, address: tuple[str, int]) -> None:  # type: ignore[override] # of IPv4
+            if address[0] == "192.0.2.1":
+                raise OSError(number, "is off")
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    (one,) = open_sockets("localhost", 0)
+    assert one.getsockname()[0] == "127.0.0.1"
+    one.close()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [gone])
+    with pytest.raises(NmtError, match="localhost"):
+        open_sockets("localhost", 0)
 
 
 def test_other_machines_may_reach_some_addresses() -> None:

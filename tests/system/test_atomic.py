@@ -125,3 +125,12 @@ def test_a_signal_leaves_no_partial_file(tmp_path: Path, number: signal.Signals)
     assert process.returncode == 128 + number
     assert b"Traceback" not in errors
     assert not data.exists()
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_a_new_file_has_the_permissions_of_the_old_one(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "x"
+    write_text(path, "old")
+    path.chmod(mode)
+    write_text(path, "new")
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)

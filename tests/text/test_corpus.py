@@ -62,9 +62,8 @@ def test_the_error_for_a_missing_file_says_how_to_get_it(tmp_path: Path) -> None
     plain = Download(url="http://x", to="z.en")
     fetched = Recipe("far", data=DataSettings(downloads=(archive, plain)))
     for name in ("in/y.tgz", "in/deep/y.de", "z.en"):
-        with pytest.raises(
-            NmtError, match=f"{name} does not exist; `nmt fetch` with this recipe downloads it"
-        ):
+        fix = f"`nmt fetch RECIPE --data-dir {tmp_path}` with this recipe downloads it"
+        with pytest.raises(NmtError, match=f"{name} does not exist; {fix}"):
             folder.find(name, fetched)
     with pytest.raises(NmtError, match=r"other\.en does not exist; put it there, or"):
         folder.find("other.en", fetched)

@@ -177,6 +177,38 @@ if __name__ == "__main__":
 """
 
 
+SCRIPT = """
+import sys
+from itertools import repeat
+from pathlib import Path
+
+from nmt.config import DataSettings
+from nmt.text import encode
+from nmt.text.tokenizer import load_tokenizer
+
+encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, encode.processor_count = 7, 2, lambda: 2
+tokenizer = load_tokenizer(Path("tokenizer.model"))
+chunks = encode.encode_pairs(repeat(("sun", "SUN"), 200), tokenizer, DataSettings())
+print(sum(chunk.counts["kept"] for chunk in chunks), Path(__file__).name)
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    """Processes do not run it again; `nmt.train` in a script would begin a training in each."""
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    ended = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "200 script.py\n", "")
+
+
 @pytest.fixture
 def program(tmp_path: Path, tokenizer: Tokenizer) -> Program:
     """Return a function that encodes in another program, which receives a signal.

@@ -118,6 +118,18 @@ def test_an_exception_while_reading_stops_the_learning(failure: BaseException, g
     assert error.value is failure
 
 
+def test_an_interrupt_does_not_wait_for_a_vocabulary() -> None:
+    """SentencePiece fails at once; it would learn from the lines read so far if they just ended."""
+
+    def corpus() -> Iterator[str]:
+        yield from (" ".join(words(seed, 8)) for seed in range(200))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as error:
+        learn_subwords(corpus(), TokenizerSettings(100))
+    assert "Iterator must return" in str(error.value.__cause__)
+
+
 PHONEMES = ["AH", "B", "CH", "b", "'", "tʰ", "ﬁ", "Ⅳ", "ｅ", "a\u0301", "#1"]
 
 

@@ -15,6 +15,7 @@ import numpy
 import pytest
 import torch
 
+from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.text.batches import PairDataset
@@ -171,9 +172,17 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("failures")
-def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting() -> None:
-    model = torch.nn.Linear(1, 1)
-    given: Any = [None, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
+def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(
+    tmp_path: Path,
+) -> None:
+    """The first one of a run is not written in the background."""
+    model, run = torch.nn.Linear(1, 1), RunFolder(tmp_path)
+    given: Any = [run, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
+    with pytest.raises(NmtError, match="no space left"):
+        CheckpointWriter(lambda: None, in_background=True).save(*given)
+    run.checkpoints.mkdir()
+    for suffix in (".json", ".state.pt"):
+        (run.checkpoints / f"update-00000001{suffix}").touch()
     writer = CheckpointWriter(lambda: None, in_background=True)
     writer.check()
     before = threading.active_count()
@@ -188,9 +197,9 @@ def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting()
 @pytest.mark.parametrize("in_background", [False, True])
 def test_nothing_is_written_if_the_folder_has_moved(tmp_path: Path, in_background: bool) -> None:
     """The check comes directly before the write, in its thread; the write would fail here."""
-    model = torch.nn.Linear(1, 1)
-    given: Any = [None, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
     folder = tmp_path / "run"
+    model, run = torch.nn.Linear(1, 1), RunFolder(folder)
+    given: Any = [run, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
     folder.mkdir()
     same = SameFolder(folder)
     folder.rename(tmp_path / "away")

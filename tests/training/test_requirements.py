@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nmt.artifacts.run_folder import RunFolder
-from nmt.config import Recipe
+from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.training.requirements import check_requirements, disk_bytes, note_large_model
@@ -80,6 +80,13 @@ def test_the_space_of_a_run_is_that_of_its_checkpoints(tiny_run: Path) -> None:
     assert needed == 6016 * (5 * 4 + 3 * 8)
     stored = [*tiny_run.rglob("*.safetensors"), *tiny_run.rglob("*.state.pt")]
     assert needed < sum(path.stat().st_size for path in stored) * 2
+
+
+def test_a_vocabulary_of_words_may_be_small() -> None:
+    recipe = Recipe("words", tokenizer=TokenizerSettings(1_000_000, kind="word"))
+    least = replace(recipe, tokenizer=TokenizerSettings(1))
+    assert disk_bytes(recipe) == disk_bytes(least)
+    assert disk_bytes(replace(recipe, tokenizer=TokenizerSettings(2))) > disk_bytes(least)
 
 
 def test_a_started_run_needs_no_further_space(

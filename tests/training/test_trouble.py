@@ -56,7 +56,45 @@ def test_metrics_on_a_full_disk_are_an_error(nmt: Run, tiny: Path) -> None:
     Path("runs/tiny/metrics.jsonl").symlink_to("/dev/full")
     ended = nmt("train", tiny)
     assert ended.code == 1
-    assert "cannot write runs/tiny/metrics.jsonl: No space left on device" in ended.err
+    assert "metrics.jsonl: No space left on device; free some space, then the same" in ended.err
+
+
+def test_too_little_memory_for_a_state_is_not_called_a_damage(
+    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert nmt("train", tiny, "--max-updates", 4).code == 0
+
+    def load(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("nmt.training.checkpoints.torch.load", load)
+    ended = nmt("train", tiny)
+    assert ended.code == 1
+    assert "out of memory" in ended.err
+    assert "another version" not in ended.err
+
+
+def test_an_initial_model_has_the_byte_fallback_of_the_recipe(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
+    options = ("--init-from", tiny_run, "--set", "tokenizer.byte_fallback=true")
+    ended = nmt("train", tiny, *options)
+    assert ended.code == 1
+    assert "it has tokenizer.byte_fallback=false, the recipe tokenizer.byte_fallback=true" in (
+        ended.err
+    )
+
+
+@pytest.mark.parametrize("name", ["dev", "train"])
+@pytest.mark.parametrize("key", ["references", "labels"])
+def test_only_test_sets_have_references_and_labels(
+    nmt: Run, tiny: Path, name: str, key: str
+) -> None:
+    value = "['dev.tgt']" if key == "references" else "'dev.tgt'"
+    files = f"data.{name}=[{{source='dev.src', target='dev.tgt', {key}={value}}}]"
+    ended = nmt("train", tiny, "--set", files)
+    assert ended.code == 1
+    assert f"dev.src' in data.{name} has {key}, which only test sets use" in ended.err
 
 
 def break_weights(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:

@@ -47,6 +47,7 @@ SILENT = {
     "model.max_positions",
     "decode.precision",
     "decode.max_segment_tokens",
+    "decode.odd_input",
 }
 # Corpora, which are compared by the names of their files.
 BY_NAME = {"data.train", "data.dev", "data.test", "data.downloads"}

@@ -24,7 +24,6 @@ CASES = [name for name in SETTINGS if name not in BY_NAME]
 # Settings that the paper does not have, so that their meaning names no section.
 NOT_IN_PAPER = {
     "tokenizer.byte_fallback",
-    "decode.odd_input",
     "decode.target_token",
     "decode.search_again",
     "model.norm_epsilon",
