@@ -82,9 +82,13 @@ def _handle_signals() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)  # for each test: CTranslate2 changes it, where a test makes its own
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Compute in one thread, also in fixtures that many tests share.
+
+    CTranslate2 changes the number, where a test makes its own.
+    """
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
