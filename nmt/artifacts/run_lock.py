@@ -85,11 +85,11 @@ def is_locked(folder: Path) -> bool:
 def remove_partial_files(folder: Path) -> None:
     """Remove half-written files and folders of processes that no longer run, and nothing else.
 
-    The folders in a run folder may be links to another disk.
+    The checkpoints may be behind a link, on another disk.
     """
-    linked = [each for each in folder.iterdir() if each.is_symlink() and each.is_dir()]
-    beyond = [path for each in linked for path in each.glob("*.partial")]
-    for path in [*folder.rglob("*.partial"), *beyond]:
+    checkpoints = folder / "checkpoints"
+    linked = checkpoints.glob("*.partial") if checkpoints.is_symlink() else ()
+    for path in [*folder.rglob("*.partial"), *linked]:
         writer = writer_of(path)
         # An earlier process may have had the number of this one.
         is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))

@@ -118,7 +118,8 @@ def link(wish: RecipeWish) -> str:
     if path.is_absolute():
         return path.as_posix()
     folder = os.path.realpath(wish.path.parent)  # `..` goes up from where a link leads
-    return Path(os.path.relpath(os.path.realpath(path), folder)).as_posix()
+    base = os.path.realpath(path.parent)
+    return (Path(os.path.relpath(base, folder)) / path.name).as_posix()
 
 
 def given_keys(files: TextFiles) -> dict[str, object]:

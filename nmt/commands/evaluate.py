@@ -162,10 +162,10 @@ def command(
     settings = [*overrides, *flags_as_overrides("decode", **decoding)]
     check_files(files, hypotheses, test_sets)
     check_model_options(hypotheses, [*models, *settings], [target_language, metric])
-    check_unused_options(files, hypotheses, compare, test_sets)
     check_language_pair(hypotheses, test_sets, language_pair)
 
     check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
+    check_unused_options(files, hypotheses, compare, test_sets)
 
     from nmt.evaluation.card import make_card
     from nmt.evaluation.card_files import open_cards

@@ -1,6 +1,5 @@
 """`nmt inspect`: show the layers, the cost and the deviations from the paper."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +59,9 @@ def command(
     from nmt.studio.inspection.summary import inspection_data, render_text
 
     if as_json:
-        click.echo(json.dumps(inspection_data(inspection), indent=1, ensure_ascii=False))
+        from nmt.system.json_data import json_text
+
+        click.echo(json_text(inspection_data(inspection), indent=1))
     else:
         click.echo(render_text(inspection))
 

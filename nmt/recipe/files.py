@@ -10,7 +10,12 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.model_recipe import ENDING, model_tables
-from nmt.recipe.rules import check_downloads, check_recipe, check_together
+from nmt.recipe.rules import (
+    check_downloads,
+    check_recipe,
+    check_references,
+    check_together,
+)
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml
@@ -51,10 +56,11 @@ def read_recipe(name: str | Path, settings: Mapping[str, Any] | None = None) -> 
     """
     check_name(name)
     path = find_recipe(str(name))
-    recipe = recipe_from_tables(read_tables(path), recipe_name(path), str(path))
+    recipe = recipe_of(read_chain(path))
     if settings is not None:
         recipe = with_settings(recipe, settings)
     check_downloads(recipe)  # not those of a run or a model, which need no download
+    check_references(recipe)  # nor this: their authors cannot change them
     check_together(recipe)
     return recipe
 
@@ -140,14 +146,35 @@ def is_source(path: Path) -> bool:
         return False
 
 
-def read_tables(path: Path) -> dict[str, Any]:
-    """Return a recipe file's tables merged over those of the recipes that it extends.
+def recipe_of(chain: Sequence[tuple[Path, dict[str, Any]]]) -> Recipe:
+    """Return the recipe of files of which each extends the next, with their tables.
+
+    Raises NmtError that names the file of a bad setting.
+    """
+    merged: dict[str, Any] = {}
+    for _, tables in reversed(chain):
+        merged.pop("name", None)
+        for section, values in tables.items():
+            old = merged.get(section, {})
+            both = isinstance(old, dict) and isinstance(values, dict)
+            merged[section] = {**old, **values} if both else values
+    path = chain[0][0]
+    try:
+        return recipe_from_tables(merged, recipe_name(path), str(path))
+    except NmtError:
+        for place, tables in chain[1:]:
+            recipe_from_tables(tables, "base", str(place))
+        raise
+
+
+def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return a recipe file and its tables, followed by those of the recipes that it extends.
 
     The key `extends` names a shipped recipe, or a file relative to the recipe's own folder: a
     recipe, or a model file, which holds one. Raises NmtError for a bad file, a circle or too long a
     chain; UsageError if `path` is not TOML and has another ending, because it is probably text.
     """
-    chain: list[dict[str, Any]] = []
+    chain: list[tuple[Path, dict[str, Any]]] = []
     places: list[str] = []
     found: Path | None = path
     while found is not None:
@@ -156,12 +183,9 @@ def read_tables(path: Path) -> dict[str, Any]:
         places.append(os.path.realpath(path))
         try:
             if chain and path.suffix == ENDING:
-                chain.append(model_tables(path))
+                tables = model_tables(path)
             else:
-                chain.append(parse_toml(read_text(path), str(path)))
-            if chain:  # or an error would name the recipe that extends this one
-                values = {name: each for name, each in chain[-1].items() if name != "extends"}
-                recipe_from_tables(values, "base", str(path))
+                tables = parse_toml(read_text(path), str(path))
         except NmtError as error:
             if chain or path.suffix == ".toml" or isinstance(error.__cause__, OSError):
                 raise
@@ -169,15 +193,9 @@ def read_tables(path: Path) -> dict[str, Any]:
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
                 " for two text files; `nmt train SOURCE TARGET` also trains with it"
             ) from error
-        found = extended_recipe(chain[-1].pop("extends", None), path, places)
-    merged: dict[str, Any] = {}
-    for tables in reversed(chain):
-        merged.pop("name", None)
-        for section, values in tables.items():
-            old = merged.get(section, {})
-            both = isinstance(old, dict) and isinstance(values, dict)
-            merged[section] = {**old, **values} if both else values
-    return merged
+        found = extended_recipe(tables.pop("extends", None), path, places)
+        chain.append((path, tables))
+    return chain
 
 
 def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None:

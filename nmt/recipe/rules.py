@@ -75,7 +75,6 @@ def check_together(recipe: Recipe) -> None:
     check_training(recipe)
     check_guided_alignment(recipe)
     check_tags(recipe)
-    check_references(recipe)
 
 
 def check_downloads(recipe: Recipe) -> None:

@@ -1,6 +1,7 @@
 """Divide HTML into sentences to translate, as `nmt translate` does with a page."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
@@ -12,6 +13,11 @@ from nmt.formats.nested import NestedDocument
 from nmt.formats.translate import Plan, drop, names_in
 from nmt.serving.layout import Line, count_of
 from nmt.serving.refusals import RefusedError, bad_request
+
+with suppress(ImportError):
+    # Now, because the server may fork while a thread divides a page: no copy may wait for an
+    # import that only this thread would have finished.
+    import sentencex  # noqa: F401
 
 
 class HtmlLayout:

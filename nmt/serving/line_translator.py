@@ -79,8 +79,9 @@ def model_source(
     if match is None:
         if LIKE_A_PAIR.match(given) and not is_present(Path(given)):
             raise UsageError(
-                f"--model {shown(given)}: a pair has two codes of 2 or 3 small letters, such as"
-                " en-de; for other codes, leave out the pair: they are those of the model"
+                f"--model {shown(given)}: there is no such file, and a pair before '=' has two"
+                " codes of 2 or 3 small letters, such as en-de; without a pair, the codes are those"
+                " of the model"
             )
         return ModelSource(Path(given), None, device, tuple(overrides), engine)
     source, target, token, path = match.groups()

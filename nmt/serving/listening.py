@@ -3,6 +3,7 @@
 import errno
 import socket
 from contextlib import ExitStack
+from typing import Any
 
 from nmt.errors import NmtError, shown
 
@@ -34,25 +35,33 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
         for family, address in dict.fromkeys((each[0], each[4]) for each in found):
             chosen = port or (port_of(sockets) if sockets else 0)
             try:
-                # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the
-                # body of an answer waits 40 ms, until the client acknowledges the head.
-                each = stack.enter_context(
-                    socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-                )
-                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                each.bind((address[0], chosen, *address[2:]))
+                bound = bound_socket(family, (address[0], chosen, *address[2:]))
             except OSError as error:
                 if error.errno not in ABSENT:
                     raise listening_error(error, host, port) from error
                 absent = error
             else:
-                sockets.append(each)
+                sockets.append(stack.enter_context(bound))
         if absent and not sockets:
             raise listening_error(absent, host, port) from absent
         stack.pop_all()
         return sockets
+
+
+def bound_socket(family: int, address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket that is bound to an address; raises OSError."""
+    # asyncio sends at once (TCP_NODELAY) only if the protocol is given. Otherwise the body of an
+    # answer waits 40 ms, until the client acknowledges the head.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        found.bind(address)
+    except BaseException:
+        found.close()
+        raise
+    return found
 
 
 def listening_error(error: OSError, host: str, port: int) -> NmtError:

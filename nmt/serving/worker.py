@@ -1,7 +1,8 @@
 """Processes that translate: each takes a batch of lines from the server and sends the results back.
 
-The server itself has one thread and only divides texts into lines. So it can fork at any time, it
-answers while others translate, and a process that is killed takes no request with it.
+The server itself only divides texts into lines, the long ones in threads. These load no module and
+hold no lock that a translating process needs, so that it can fork at any time. It answers while
+others translate, and a process that is killed takes no request with it.
 """
 
 import multiprocessing

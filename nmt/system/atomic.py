@@ -27,10 +27,10 @@ unfinished: set[Path] = set()
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path that is renamed to `path` when the block ends without an exception.
 
-    If the block raises, the old file stays. Otherwise the new one gets the old one's permissions. A
-    symbolic link is followed. A device or a pipe, such as /dev/null, is written to directly. If
-    stdout or stderr is redirected to the file, as with /dev/stdout, the new content follows the
-    old. Raises NmtError if the file cannot be written.
+    If the block raises, the old file stays. Otherwise, the new one has no permission that an old
+    one of the same owner did not have. A symbolic link is followed. A device or a pipe, such as
+    /dev/null, is written to directly. If stdout or stderr is redirected to the file, as with
+    /dev/stdout, the new content follows the old. Raises NmtError if the file cannot be written.
     """
     try:
         is_stream = path.exists() and not path.is_file() and not path.is_dir()
@@ -46,22 +46,30 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with temporary(final) as partial:
             partial.touch()  # fails now, not after hours of work, if the folder cannot be written
-            mode = stat.S_IMODE(final.stat().st_mode) if final.exists() else None
-            if mode is not None:
-                partial.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
+            restrict(partial, final, also=stat.S_IRUSR | stat.S_IWUSR)
             yield partial
             if redirected is not None:
                 write_through(redirected, partial)
                 return
             sync_file(partial)
-            if mode is not None:
-                partial.chmod(mode)
+            restrict(partial, final)
             partial.replace(final)
             sync_folder(final.parent)
     except OSError as error:
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = f"{final.parent} is not a folder" if in_the_way else error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error
+
+
+def restrict(path: Path, old: Path, also: int = 0) -> None:
+    """Take from a file the permissions that an old one of the same owner does not have, but some.
+
+    also: permissions to keep. Some file systems have none.
+    """
+    with suppress(OSError):
+        status = old.stat()
+        if status.st_uid == os.geteuid():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & (status.st_mode | also))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -28,6 +29,8 @@ CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores bu
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
 CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
+
+MAIN_SCRIPT = threading.Lock()  # held by the thread that hides it
 
 Pair = tuple[str, str]
 Given = ParamSpec("Given")
@@ -98,14 +101,15 @@ class NewProcesses(ProcessPoolExecutor):
 @contextmanager
 def hidden_main() -> Iterator[None]:
     """Keep processes that are started in the block from importing the main script."""
-    names = vars(sys.modules["__main__"])
     searched = {"__spec__", "__file__"}  # multiprocessing finds the script by these two
-    kept = {name: value for name, value in names.items() if name in searched}
-    names.update(dict.fromkeys(kept))
-    try:
-        yield
-    finally:
-        names.update(kept)
+    with MAIN_SCRIPT:
+        names = vars(sys.modules["__main__"])
+        kept = {name: value for name, value in names.items() if name in searched}
+        names.update(dict.fromkeys(kept))
+        try:
+            yield
+        finally:
+            names.update(kept)
 
 
 @contextmanager

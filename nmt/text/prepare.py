@@ -13,7 +13,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.open_files import allow_open_files
-from nmt.text.corpus import DataFolder, is_sgm, read_pairs
+from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.corpus_alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus_step import (
     describe,
@@ -98,10 +98,7 @@ def do_steps(
     if manifest.damage:
         notify(f"{manifest.damage}; the corpus is prepared again")
     dev_changed = record_dev_set(recipe, data, folder, manifest)
-    # WMT's .sgm is read in another way. Other keys are as they were, so that old runs go on.
-    hashes = [
-        [manifest.hash_file(path) + ".sgm" * is_sgm(path) for path in files] for files in paths
-    ]
+    hashes = [[manifest.hash_file(path) for path in files] for files in paths]
     if given_tokenizer is None:
         key = tokenizer_key(recipe, hash_of(hashes))
     else:

@@ -67,17 +67,19 @@ class CheckpointWriter:
         raised later: by `check`, `wait` or the next `save`.
         """
         self.wait()
-        in_background = self._in_background and run.is_resumable()
+        is_first = not run.is_resumable()
         weights, state = network.state_dict(), optimizer.state_dict()
-        if in_background:
+        if self._in_background:
             weights, state, progress = copied(weights), copied(state), deepcopy(progress)
 
         def write() -> None:
             self._before()
             save_checkpoint(run, weights, state, progress, tokenizer, recipe, fingerprint)
 
-        if in_background:
+        if self._in_background:
             self._start(write)
+            if is_first:
+                self.wait()
         else:
             write()
 

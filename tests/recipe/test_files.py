@@ -89,6 +89,12 @@ def test_an_error_names_the_recipe_in_which_it_is(tmp_path: Path, setting: str) 
     assert "mine.toml" not in str(raised.value)
 
 
+def test_a_bad_value_that_is_replaced_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text("[train]\nmax_updates = 0\n")
+    (tmp_path / "mine.toml").write_text('extends = "base.toml"\n[train]\nmax_updates = 5\n')
+    assert load_recipe(str(tmp_path / "mine.toml")).train.max_updates == 5
+
+
 def test_the_big_recipe_differs_from_the_base_as_in_table_3() -> None:
     base, big = load_recipe("wmt14_en_de_base"), load_recipe("wmt14_en_de_big")
     assert big.data == base.data

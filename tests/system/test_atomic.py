@@ -127,10 +127,40 @@ def test_a_signal_leaves_no_partial_file(tmp_path: Path, number: signal.Signals)
     assert not data.exists()
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
-def test_a_new_file_has_the_permissions_of_the_old_one(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize(("mode", "kept"), [(0o600, 0o600), (0o440, 0o440), (0o4777, 0o644)])
+def test_a_new_file_has_no_more_permissions_than_the_old_one(
+    tmp_path: Path, mode: int, kept: int
+) -> None:
     path = tmp_path / "x"
     write_text(path, "old")
     path.chmod(mode)
+    before = os.umask(0o022)
+    try:
+        write_text(path, "new")
+    finally:
+        os.umask(before)
+    assert (path.read_text(), path.stat().st_mode & 0o7777) == ("new", kept)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user, as root can")
+def test_the_permissions_for_another_owner_are_not_taken_over(tmp_path: Path) -> None:
+    """The owner of the old file can read the new one, which is root's."""
+    path = tmp_path / "x"
+    write_text(path, "old")
+    path.chmod(0o600)
+    os.chown(path, 65534, 65534)
     write_text(path, "new")
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("new", mode)
+    assert path.stat().st_mode & 0o044
+
+
+def test_a_file_system_without_permissions_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    path = tmp_path / "x"
+    write_text(path, "old")
+    monkeypatch.setattr(os, "chmod", refuse)
+    write_text(path, "new")
+    assert path.read_text() == "new"

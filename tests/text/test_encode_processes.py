@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice, repeat
@@ -191,6 +193,26 @@ tokenizer = load_tokenizer(Path("tokenizer.model"))
 chunks = encode.encode_pairs(repeat(("sun", "SUN"), 200), tokenizer, DataSettings())
 print(sum(chunk.counts["kept"] for chunk in chunks), Path(__file__).name)
 """
+
+
+def test_threads_that_start_processes_leave_the_main_script_as_it_was() -> None:
+    main = vars(sys.modules["__main__"])
+    before = main.get("__file__"), main.get("__spec__")
+    inside = []
+
+    def hide() -> None:
+        for _ in range(200):
+            with encode.hidden_main():
+                time.sleep(0)
+                inside.append(main.get("__file__") or main.get("__spec__"))
+
+    threads = [threading.Thread(target=hide) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (main.get("__file__"), main.get("__spec__")) == before
+    assert inside == [None] * 800
 
 
 def test_a_script_needs_no_guard(tmp_path: Path, tokenizer: Tokenizer) -> None:

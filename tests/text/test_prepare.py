@@ -56,20 +56,6 @@ def test_changed_text_redoes_every_step(corpus: TinyCorpus, tmp_path: Path) -> N
     assert second.fingerprint != first.fingerprint
 
 
-def test_the_same_bytes_as_sgm_redo_every_step(corpus: TinyCorpus, tmp_path: Path) -> None:
-    """A file of WMT's .sgm was named as plain text by mistake."""
-    for side in ("src", "tgt"):
-        lines = (tmp_path / f"train.{side}").read_text().splitlines()
-        text = "".join(f"<seg id=1>{line}</seg>\n" for line in lines)
-        for name in (f"plain.{side}", f"plain.{side}.sgm"):
-            (tmp_path / name).write_text(text)
-    plain = corpus.prepare(train=(TextFiles("plain.src", "plain.tgt"),))
-    right = corpus.prepare(train=(TextFiles("plain.src.sgm", "plain.tgt.sgm"),))
-    assert len(corpus.notes) == 2
-    assert right.fingerprint != plain.fingerprint
-    assert right.tokenizer.model != plain.tokenizer.model
-
-
 def test_another_vocabulary_size_redoes_every_step(corpus: TinyCorpus) -> None:
     corpus.prepare()
     corpus.change(vocab_size=45)
