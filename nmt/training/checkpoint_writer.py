@@ -67,7 +67,7 @@ class CheckpointWriter:
         raised later: by `check`, `wait` or the next `save`.
         """
         self.wait()
-        is_first = not run.is_resumable()
+        is_first = self._in_background and not run.is_resumable()
         weights, state = network.state_dict(), optimizer.state_dict()
         if self._in_background:
             weights, state, progress = copied(weights), copied(state), deepcopy(progress)

@@ -123,10 +123,10 @@ def test_a_failed_run_is_named_and_tried_again(nmt: Run, tiny: Path) -> None:
     ended = nmt(*command)
     assert ended.code == 1
     assert "Traceback" not in ended.err
-    assert "model.d_ff=64, seed 1 failed: out/model.d_ff=64/seed-1" in ended.err
+    assert "model.d_ff=64, seed 1 failed: cannot write out/model.d_ff=64/seed-1" in ended.err
     assert "the same command" in ended.err
     states = [each["runs"][0]["state"] for each in figures(Path("out"))["variants"]]
     assert states[0] == states[2] == "finished"
-    assert states[1].startswith("failed: out/model.d_ff=64/seed-1/checkpoints/update-")
+    assert states[1].startswith("failed: cannot write out/model.d_ff=64/seed-1/checkpoints/")
     blocked.unlink()
     assert nmt(*command).code == 0
