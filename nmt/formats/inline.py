@@ -153,9 +153,8 @@ class ShownForms:
         return self._forms[raw]
 
     def _new(self, raw: str) -> str:
-        shown = (
-            " ".join(raw.split()) or "\\"
-        )  # a line break of Markdown may have no other character
+        # A line break of Markdown may be blanks alone; a backslash shows it.
+        shown = " ".join(raw.split()) or "\\"
         if len(shown) > LONGEST_SHOWN:
             shown = shown[:LONGEST_SHOWN] + "..."
         number = self._numbers.get(shown, 0) + 1

@@ -10,12 +10,7 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.model_recipe import ENDING, model_tables
-from nmt.recipe.rules import (
-    check_downloads,
-    check_recipe,
-    check_references,
-    check_together,
-)
+from nmt.recipe.rules import check_downloads, check_recipe, check_references, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # A pair, perhaps with the language token of a model that writes several languages, and a path.
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)
-LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]+)+(:[^=/]*)?=")
+LIKE_A_PAIR = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z]+)+(:[^=/]*)?=")  # meant as one, perhaps
 Pair = tuple[str, str]  # codes of the source and the target language
 TOKEN_CHARACTERS = 4  # of a token, about
 # An odd line and lines of two lengths: they make what is made at the first use.

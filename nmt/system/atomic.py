@@ -62,9 +62,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def restrict(path: Path, old: Path, also: int = 0) -> None:
-    """Take from a file the permissions that an old one of the same owner does not have, but some.
+    """Remove the permissions of a file that an old file of the same owner does not have.
 
-    also: permissions to keep. Some file systems have none.
+    also: permissions that stay. Nothing is removed where a file system does not allow that.
     """
     with suppress(OSError):
         status = old.stat()

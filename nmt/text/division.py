@@ -2,12 +2,13 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 
 from nmt.errors import NmtError
+from nmt.system.new_processes import NewProcesses
 from nmt.text.corpus import is_sgm, note_carriage_returns, split_lines
 from nmt.text.lines import MAX_LINE_BYTES, SHOWN_LINES, LineNumbers, decode_lines
 from nmt.text.manifest import LineIndex, Manifest
@@ -39,7 +40,7 @@ class Block:
     shown: tuple[int, ...]  # the first of them, counted from 0
 
 
-def divide(paths: Sequence[Path], manifest: Manifest, pool: ProcessPoolExecutor) -> list[Part]:
+def divide(paths: Sequence[Path], manifest: Manifest, pool: NewProcesses) -> list[Part]:
     """Return the parts of two parallel files, found by counting lines on all cores.
 
     Returns no parts if the text must be read as a whole: it is small, compressed, no plain text or
@@ -92,7 +93,7 @@ def read_lines(path: Path, start: int, part: Part) -> Iterator[str]:
         yield from decode_lines(lines, str(path), first=part.first_line)
 
 
-def count_file(path: Path, pool: ProcessPoolExecutor) -> LineIndex:
+def count_file(path: Path, pool: NewProcesses) -> LineIndex:
     """Count the lines of a file and find where its parts begin; note odd carriage returns.
 
     Returns a count of 0 for a file with a line that is too long: reading it is an error.

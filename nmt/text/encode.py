@@ -1,17 +1,13 @@
 """Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
-import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
-from multiprocessing import get_context
-from typing import ParamSpec
 
 import numpy
 from numpy.typing import NDArray
@@ -19,8 +15,9 @@ from numpy.typing import NDArray
 from nmt.config import DataSettings
 from nmt.errors import NmtError
 from nmt.system.cores import processor_count
+from nmt.system.new_processes import NewProcesses
 from nmt.system.parallel import Result
-from nmt.system.processes import deferred_interrupts, kill_children, watch_parent
+from nmt.system.processes import kill_children
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.word_cache import EncodedSide, WordCache
@@ -30,10 +27,7 @@ CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes o
 CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
 
-MAIN_SCRIPT = threading.Lock()  # held by the thread that hides it
-
 Pair = tuple[str, str]
-Given = ParamSpec("Given")
 
 
 @dataclass(frozen=True)
@@ -78,38 +72,6 @@ def encode_pairs(
             for chunk in chain(first, chunks)
         )
         yield from in_order(futures, ahead=2 * workers)
-
-
-class NewProcesses(ProcessPoolExecutor):
-    """A pool of new processes; those of a fork would copy locks that other threads hold."""
-
-    def __init__(self, workers: int) -> None:
-        super().__init__(workers, mp_context=get_context("spawn"), initializer=watch_parent)
-
-    def submit(
-        self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs
-    ) -> "Future[Result]":
-        """Submit a call, which may start a process.
-
-        The process ignores stop signals and does not run the main script again: a script that calls
-        `nmt.train` would begin another training in it.
-        """
-        with deferred_interrupts(), hidden_main():
-            return super().submit(fn, *args, **kwargs)
-
-
-@contextmanager
-def hidden_main() -> Iterator[None]:
-    """Keep processes that are started in the block from importing the main script."""
-    searched = {"__spec__", "__file__"}  # multiprocessing finds the script by these two
-    with MAIN_SCRIPT:
-        names = vars(sys.modules["__main__"])
-        kept = {name: value for name, value in names.items() if name in searched}
-        names.update(dict.fromkeys(kept))
-        try:
-            yield
-        finally:
-            names.update(kept)
 
 
 @contextmanager

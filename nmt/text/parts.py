@@ -6,7 +6,7 @@ in the same folder, goes on with the parts that are missing.
 
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import active_children
 from pathlib import Path
@@ -17,6 +17,7 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.cores import processor_count
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import progress_bar
+from nmt.system.new_processes import NewProcesses
 from nmt.system.reading import is_present, read_bytes
 from nmt.text.division import Part, read_part
 from nmt.text.encode import VERDICTS, chunks_of, in_order, worker_encoder
@@ -121,7 +122,7 @@ def read_records(
 
 
 def encode_parts(
-    corpus: DividedCorpus, model: bytes, share: Share, pool: ProcessPoolExecutor, verify: bool
+    corpus: DividedCorpus, model: bytes, share: Share, pool: NewProcesses, verify: bool
 ) -> int:
     """Encode the parts of a share that are not done yet, and return how many these were.
 

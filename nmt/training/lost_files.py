@@ -70,8 +70,9 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     if outcome is not None:
         return outcome
     model = remains.models[-1] if remains.models else None
-    init_from = f"--init-from {argument(model)}" if model else ""
-    on = f"start a new run from its model ({init_from} --run NEW), " * bool(model)
+    on = ""
+    if model:
+        on = f"start a new run from its model (--init-from {argument(model)} --run NEW), "
     raise NmtError(
         f"{run.path} holds {remains}, which a new training would overwrite, but no checkpoint to"
         f" resume from; {on}name another folder (--run), or remove this one"

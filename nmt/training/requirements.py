@@ -81,8 +81,8 @@ def check_compiler() -> None:
 def disk_bytes(recipe: Recipe) -> int:
     """Return the most bytes that a run's checkpoints and models take, while one is being written.
 
-    They are more if a vocabulary of characters or words is large, which nobody knows yet. The last
-    checkpoints and the newest states are kept, as well as the best model and the average.
+    The last checkpoints and the newest states are kept, as well as the best model and the average.
+    The size of a vocabulary of characters or words is not known yet: its embeddings do not count.
     """
     settings = recipe.train
     every = 1 if settings.checkpoint_minutes else settings.checkpoint_updates

@@ -16,6 +16,7 @@ import pytest
 
 from nmt.config import TextFiles
 from nmt.errors import NmtError
+from nmt.system.new_processes import hidden_main
 from nmt.text import corpus_step, encode
 from nmt.text.encode import EncodedChunk, encode_pairs
 from nmt.text.tokenizer import Tokenizer
@@ -202,7 +203,7 @@ def test_threads_that_start_processes_leave_the_main_script_as_it_was() -> None:
 
     def hide() -> None:
         for _ in range(200):
-            with encode.hidden_main():
+            with hidden_main():
                 time.sleep(0)
                 inside.append(main.get("__file__") or main.get("__spec__"))
 
