@@ -1,13 +1,15 @@
 """A GPU that is not there: tensors on the CPU that say that they are on a GPU.
 
-The program then takes the path that it takes on a GPU, with real numbers, and what would make a
-real GPU wait is counted. Results equal those of the CPU up to rounding.
+The program then takes the path that it takes on a GPU, with real numbers. What would make Python
+wait for a real GPU is counted, and what the GPU would still have to do after that. Results equal
+those of the CPU up to rounding.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy
 import torch
@@ -52,9 +54,9 @@ def is_host(value: object) -> bool:
 class PretendDevice(TorchFunctionMode):
     """Makes tensors `OnDevice` where the program asks for a GPU, and counts waits for it."""
 
-    def __init__(self, waits: "Counter[str]") -> None:
+    def __init__(self, count: "OperatorCount") -> None:
         super().__init__()
-        self.waits = waits
+        self.count = count
 
     def __torch_function__(
         self,
@@ -73,11 +75,14 @@ class PretendDevice(TorchFunctionMode):
             rate = given["p"] if "p" in given else args[1]
             return torch.native_dropout(args[0], rate, True)[0]
         if on_device and name in ("__getitem__", "__setitem__"):
-            self.waits.update(index_waits(args[1]))
+            for wait in index_waits(args[1]):
+                self.count.wait(wait)
         to_host = name == "cpu" or (name == "to" and any(map(is_host, args[1:])))
         waits = not given.get("non_blocking")
+        if on_device and to_host and not waits:
+            return self.count.copy_later(args[0].as_subclass(Tensor))
         if on_device and (to_host or name == "tolist"):
-            self.waits["copy to the host" if to_host else name] += waits
+            self.count.wait("copy to the host" if to_host else name)
         if on_device and to_host:
             return args[0].as_subclass(Tensor)
         if not any(map(is_pretended, (*args, given.get("device")))):
@@ -85,7 +90,7 @@ class PretendDevice(TorchFunctionMode):
         # Memory that is not pinned, or a copy that is not asynchronous, waits for the device.
         is_copy = name in ("tensor", "as_tensor") or (name == "to" and waits)
         if is_copy and not on_device:
-            self.waits["copy to the device"] += 1
+            self.count.wait("copy to the device")
         given.pop("device", None)
         found = function(*(each for each in args if not is_pretended(each)), **given)
         return found.as_subclass(OnDevice) if isinstance(found, Tensor) else found
@@ -101,18 +106,45 @@ def index_waits(index: object) -> Iterator[str]:
 
 
 class OperatorCount(TorchDispatchMode):
-    """Counts the operators that would start kernels, and those that would wait for their result."""
+    """Counts the operators that would start kernels, and what would wait for their results."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # untyped in torch
         self.operators: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
         self.counts = True
+        # A GPU works in the order in which Python starts things: operators and copies.
+        self.started = 0
+        self.done = 0  # of those that were started, as far as Python has waited
+        self.copies: list[tuple[int, Tensor, Tensor]] = []  # place, memory of the host, values
 
     def clear(self) -> None:
         """Count from zero."""
         self.operators.clear()
         self.waits.clear()
+
+    def wait(self, name: str, place: int | None = None) -> None:
+        """Count a wait for all that was started, or for what was started up to a place."""
+        self.waits[name] += 1
+        self.done = max(self.done, self.started if place is None else place)
+        with self.paused():
+            for copied, host, values in self.copies:
+                if copied <= self.done:
+                    host.copy_(values)
+        self.copies = [copy for copy in self.copies if copy[0] > self.done]
+
+    def copy_later(self, values: Tensor) -> Tensor:
+        """Return memory of the host that has these values after a wait for their copy."""
+        self.started += 1
+        with self.paused():
+            host = torch.zeros_like(values)
+            self.copies.append((self.started, host, values.clone()))
+        return host
+
+    @property
+    def queued(self) -> int:
+        """What a GPU has still to do, or has done unnoticed, since the last wait."""
+        return self.started - self.done
 
     def figures(self, times: int) -> tuple[float, dict[str, float]]:
         """Return the operators and the waits of one of `times` updates or steps."""
@@ -122,11 +154,11 @@ class OperatorCount(TorchDispatchMode):
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Count nothing within a `with` block."""
-        self.counts = False
+        before, self.counts = self.counts, False
         try:
             yield
         finally:
-            self.counts = True
+            self.counts = before
 
     def __torch_dispatch__(
         self,
@@ -145,9 +177,10 @@ class OperatorCount(TorchDispatchMode):
             if found is not NotImplemented:
                 return found
         if name in READS:
-            self.waits[READS[name]] += 1
+            self.wait(READS[name])
         if name not in FREE and function.namespace != "profiler" and not is_view(function):
             self.operators[name] += 1
+            self.started += 1
         return function(*args, **(kwargs or {}))
 
 
@@ -157,10 +190,41 @@ def is_view(function: Any) -> bool:
     return bool(returned) and all(each is not None and not each.is_write for each in returned)
 
 
+class PretendEvent:
+    """A place in the work of the GPU, for which Python can wait."""
+
+    def __init__(self, count: OperatorCount) -> None:
+        self.count = count
+        self.place = 0
+
+    def record(self, _: object) -> None:
+        """Stand behind all that was started."""
+        self.place = self.count.started
+
+    def synchronize(self) -> None:
+        """Wait for what was started before this place."""
+        self.count.wait("event", self.place)
+
+
+def on_host(name: str) -> str:
+    """Return the device whose autocast a device has: a CPU casts the same operands as a GPU."""
+    return "cpu" if is_pretended(name) else name
+
+
 @contextmanager
 def pretended(count: OperatorCount) -> Iterator[torch.device]:
     """Pretend within a `with` block that there is a GPU, and yield its name."""
-    with PretendDevice(count.waits):
+    autocast, enabled, kind = torch.autocast, torch.is_autocast_enabled, torch.get_autocast_dtype
+    with (
+        PretendDevice(count),
+        patch.object(torch.cuda, "Event", lambda: PretendEvent(count)),
+        patch.object(torch.cuda, "current_stream", lambda _: None),
+        patch.object(
+            torch, "autocast", lambda name, *more, **given: autocast(on_host(name), *more, **given)
+        ),
+        patch.object(torch, "is_autocast_enabled", lambda name: enabled(on_host(name))),
+        patch.object(torch, "get_autocast_dtype", lambda name: kind(on_host(name))),
+    ):
         yield DEVICE
 
 

@@ -7,6 +7,7 @@ batches whether it works ahead or not, and after a resume.
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,9 @@ from nmt.training.pace import Pace
 from nmt.training.workers import Workers
 
 POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
+# The last part of an epoch, in which a GPU's feed plans the next one. It takes longer than planning
+# does, but is no longer than needed: two plans are in memory then.
+LAST_PART = 0.125
 
 Plan = EpochPlan | RebatchedPlan
 
@@ -77,11 +81,13 @@ class Feed:
         self._device = device
         self._micro_batch_tokens = micro_batch_tokens
         self._open = ExitStack()
+        self._planner: ThreadPoolExecutor | None = None
         self._closed = threading.Event()
         self._source: Iterator[FedBatch] = self._batches()
 
     def __enter__(self) -> "Feed":
         if self._pace.batches_ahead:
+            self._planner = self._open.enter_context(ThreadPoolExecutor(1, "plan"))
             self._source = self._read_ahead(self._source)
         return self
 
@@ -101,13 +107,18 @@ class Feed:
         return next(self._source)
 
     def _batches(self) -> Iterator[FedBatch]:
-        """Yield the batches, epoch after epoch."""
+        """Yield the batches, epoch after epoch; a GPU never waits for a plan but the first one."""
         epoch, used = self._from
+        following: Future[Plan] | None = None
         while True:
-            plan = self._plan_of(epoch)
+            plan = following.result() if following else self._plan_of(epoch)
+            following = None
             for number in range(used, len(plan)):
+                is_last_part = number >= (1 - LAST_PART) * len(plan)
+                if is_last_part and self._planner is not None and following is None:
+                    following = self._planner.submit(self._plan_of, epoch + 1)
                 yield self._batch(epoch, number + 1, plan[number])
-            del plan  # before the next epoch's plan is made: each takes much memory
+            del plan  # on a CPU before the next epoch's plan is made: each takes much memory
             epoch, used = epoch + 1, 0
 
     def _batch(self, epoch: int, number: int, indices: Integers) -> FedBatch:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from nmt.training.workers import combined_signal
@@ -28,16 +29,26 @@ class UpdateResult:
         return math.isfinite(self.smoothed_loss) and math.isfinite(self.gradient_norm)
 
 
-@dataclass(frozen=True)
 class StartedUpdate:
-    """An update that a GPU may still compute; `result` waits for it."""
+    """An update that a GPU may still compute; `result` waits for it, but for no later update."""
 
-    number: int
-    learning_rate: float
-    figures: Tensor  # (6 + signals,) in the order in which `result` reads them
+    def __init__(self, number: int, learning_rate: float, figures: Tensor) -> None:
+        """Queue the copy of the figures to the host, if they are on a GPU.
+
+        figures: (6 + signals,) in the order in which `result` reads them.
+        """
+        self.number, self.learning_rate, self.figures = number, learning_rate, figures
+        self.copied: torch.cuda.Event | None = None
+        if figures.device.type == "cuda":
+            # A copy that `result` starts would stand behind the next update, and wait for that too.
+            self.figures = figures.to("cpu", non_blocking=True)  # into pinned memory
+            self.copied = torch.cuda.Event()
+            self.copied.record(torch.cuda.current_stream(figures.device))
 
     def result(self) -> UpdateResult:
-        """Read the figures from the device, in one copy."""
+        """Wait for the update and return its figures."""
+        if self.copied is not None:
+            self.copied.synchronize()
         loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.figures.tolist()
         return UpdateResult(
             self.number,

@@ -36,11 +36,6 @@ class Place:
             return network
         return network.to(self.device)
 
-    @property
-    def has_bf16(self) -> bool:
-        """Return whether autocast to bf16 works there."""
-        return self.is_real
-
 
 @pytest.fixture(params=[CPU, FAKE, GPU])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:

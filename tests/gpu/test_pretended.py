@@ -60,23 +60,51 @@ def test_waits_are_counted(
     assert +count.waits == ({name: 1} if name else {})
 
 
-def test_an_update_waits_once_for_its_result() -> None:
-    """Nothing waits between the first kernel of an update and the read of its figures."""
+def test_values_reach_the_host_when_python_has_waited_for_their_copy() -> None:
     count = OperatorCount()
-    network = Transformer(QUICK, VOCABULARY, PAD)
+    with pretended(count) as device, count:
+        x = torch.ones(1, device=device)
+        copied = x.to("cpu", non_blocking=True)
+        event = torch.cuda.Event()
+        event.record(torch.cuda.current_stream(device))
+        x += 1
+        assert (copied.tolist(), +count.waits) == ([0], {})
+        event.synchronize()
+        assert (copied.tolist(), +count.waits, count.queued) == ([1], {"event": 1}, 1)
+
+
+def test_an_update_waits_once_for_the_result_of_the_one_before() -> None:
+    """The GPU still has the whole update to do when Python has the result of the one before."""
+    count = OperatorCount()
     batch = SyntheticPairs.of(20, VOCABULARY).batch(torch.arange(20).numpy(), 0)
+    model = replace(QUICK, dropout=0.0)
+
+    def updater_of(device: torch.device) -> Updater:
+        torch.manual_seed(1)
+        network = Transformer(model, VOCABULARY, PAD)
+        if device.type == "cuda":
+            moved(network)
+        made = Updater(Recipe("gpu", model=model), network, Workers(), device)
+        made.set_up()
+        return made
+
+    plain = updater_of(torch.device("cpu"))
+    expected = [plain.update([batch], number, True, None).smoothed_loss for number in (1, 2, 3)]
     with pretended(count) as device:
-        moved(network)
-        updater = Updater(Recipe("gpu", model=QUICK), network, Workers(), device)
-        updater.set_up()
+        updater = updater_of(device)
         share = [batch.to(device)]
-        updater.start(share, 1, counts=True, stop=None).result()
-        count.clear()
+        found = [updater.update(share, 1, True, None)]
         with count:
-            started = updater.start(share, 2, counts=True, stop=None)
+            before = updater.start(share, 2, True, None)
+            count.clear()
+            last = updater.start(share, 3, True, None)
+            operators = sum(count.operators.values())
             assert not +count.waits
-            started.result()
-    assert +count.waits == {"tolist": 1}
+            found.append(before.result())
+            assert (+count.waits, count.queued > operators) == ({"event": 1}, True)
+            found.append(last.result())
+            assert (+count.waits, count.queued) == ({"event": 2}, 0)
+    assert [each.smoothed_loss for each in found] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_search_waits_once_in_several_steps() -> None:

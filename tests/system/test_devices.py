@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,30 @@ def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pick_device("auto") == torch.device("cpu")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert pick_device("auto") == torch.device("cuda")
+
+
+@pytest.fixture
+def _cudnn_attention() -> Iterator[None]:
+    """Let PyTorch use cuDNN's attention, a setting of the process, and restore the setting."""
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    yield
+    torch.backends.cuda.enable_cudnn_sdp(before)
+
+
+@pytest.mark.usefixtures("_cudnn_attention")
+@pytest.mark.parametrize(
+    ("name", "expected"), [("cpu", True), ("auto", False), ("cuda", False), ("CUDA:1", False)]
+)
+def test_a_gpu_is_used_without_the_attention_of_cudnn(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: bool
+) -> None:
+    """It makes a plan for each new shape of a batch."""
+    pretend(monkeypatch, "cuda", 2)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.zeros", lambda *sizes, device: None)
+    pick_device(name)
+    assert torch.backends.cuda.cudnn_sdp_enabled() == expected
 
 
 @pytest.mark.parametrize("name", ["cpu", "cpu:0", "CPU", "Cpu:0"])

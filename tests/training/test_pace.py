@@ -282,11 +282,43 @@ def test_padded_lengths_hold_the_same_tokens(dataset: PairDataset) -> None:
             )
 
 
-def test_an_error_in_the_thread_reaches_the_training(dataset: PairDataset) -> None:
+def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
+    dataset: PairDataset,
+) -> None:
+    """All batches of an epoch are fed while the plan of the next one is being made."""
+    begun, may_end = threading.Event(), threading.Event()
+    batches = 40
 
-    def broken(epoch: int) -> Any:
-        raise OSError("no such plan")
+    def plan_of(epoch: int) -> Any:
+        if epoch == 1:
+            begun.set()
+            may_end.wait()
+        return [numpy.array([epoch])] * batches
+
+    with Feed(dataset, plan_of, epoch=0, batch=0, pace=GPU, device=torch.device("cpu")) as feed:
+        try:
+            taken = [next(feed) for _ in range(batches - 2 * GPU.batches_ahead)]
+            assert begun.wait(timeout=60)
+            taken += [next(feed) for _ in range(batches - len(taken))]
+        finally:
+            may_end.set()
+        assert [(batch.epoch, batch.number) for batch in (taken[-1], next(feed))] == [
+            (0, batches),
+            (1, 1),
+        ]
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_error_in_the_thread_reaches_the_training(dataset: PairDataset, epoch: int) -> None:
+    """Also one of the plan that is made in the epoch before."""
+
+    def broken(number: int) -> Any:
+        if number == epoch:
+            raise OSError("no such plan")
+        return [numpy.array([0])]
 
     feed = Feed(dataset, broken, epoch=0, batch=0, pace=GPU, device=torch.device("cpu"))
-    with feed as batches, pytest.raises(OSError, match="no such plan"):
-        next(batches)
+    with feed as batches:
+        assert [next(batches).epoch for _ in range(epoch)] == [0] * epoch
+        with pytest.raises(OSError, match="no such plan"):
+            next(batches)
