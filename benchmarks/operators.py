@@ -1,10 +1,12 @@
-"""Count the operators and the waits of an update and of a step of the search, before and after.
+"""Count the operators and the waits of an update and of a step of the search on a GPU.
 
+    python benchmarks/operators.py --save benchmarks/results/operators.toml
     git worktree add ../before COMMIT
-    python benchmarks/operators.py --before ../before --save benchmarks/results/operators.toml
+    python benchmarks/operators.py --before ../before
 
-An operator starts at least one kernel on a GPU, and a wait stops Python until the GPU has done all
-that was started. No GPU is needed: the path of a GPU runs on the CPU (`pretend_device.py`).
+An operator starts at least one kernel on a GPU. A wait stops Python until the GPU has done all that
+was started, or what was started before an event. No GPU is needed: the path of a GPU runs on the
+CPU (`pretend_device.py`).
 """
 
 import json
@@ -12,13 +14,11 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy
 import torch
 from pretend_device import (  # type: ignore[import-not-found] # a script in this folder
     OperatorCount,
@@ -28,6 +28,7 @@ from pretend_device import (  # type: ignore[import-not-found] # a script in thi
 from results import Cell, describe, write  # type: ignore[import-not-found] # likewise
 from synthetic import (  # type: ignore[import-not-found] # likewise
     BASE,
+    MEAN_LENGTH,
     QUICK,
     TINY,
     SyntheticPairs,
@@ -40,7 +41,9 @@ from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
+from nmt.text.plan import plan_epoch
 from nmt.text.tokenizer import EOS, PAD
+from nmt.training.pace import GPU
 from nmt.training.updates import Updater
 from nmt.training.workers import Workers
 
@@ -51,18 +54,20 @@ SHAPES: dict[str, tuple[ModelSettings, int]] = {
     "base": (replace(BASE, **NARROW), 37_000),
     "quick": (QUICK, 100),
 }
-PATHS = ("cpu", "gpu")
-BATCH_TOKENS = 1000  # a 25th of the paper's batch
+BATCH_TOKENS = 25_000  # as in the paper
+PRECISION = "bf16"  # of an update
 SENTENCES = 16
 ROOT = Path(__file__).resolve().parents[1]
 NOTE = (
-    f"An update has {BATCH_TOKENS:,} target tokens in float32, a 25th of the paper's batch. A step"
-    f" of the search has {SENTENCES} sentences; some of their hypotheses end in each step."
-    " Operators are those of PyTorch below automatic differentiation, without views and"
-    " allocations. The models have the layers and the vocabularies of TINY and BASE, but smaller"
-    " widths, which change no count. The path of a GPU ran on CPU tensors that report a GPU as"
-    " their device. A wait is a read of a number, or a copy that is not asynchronous; it stops"
-    " Python until a GPU has finished its work."
+    f"An update has {BATCH_TOKENS:,} target tokens, as in the paper, and computes in {PRECISION}."
+    " As in a training, it is started before the result of the last one is read; what is still"
+    f" queued is counted after that read. A step of the search in float32 has {SENTENCES}"
+    " sentences; some of their hypotheses end in each step. Operators are those of PyTorch below"
+    " automatic differentiation, without views and allocations. The models have the layers and the"
+    " vocabularies of TINY and BASE, but smaller widths, which change no count. The path of a GPU"
+    " ran on CPU tensors that report a GPU as their device. Three things make Python wait: a read"
+    " of a number, a copy that is not asynchronous, and an event. The first two wait until the GPU"
+    " has finished everything, an event waits only for what was started before it."
 )
 
 
@@ -72,53 +77,51 @@ class Found:
 
     what: str
     shape: str
-    path: str
     operators: float
     waits: dict[str, float]
+    queued: int | None = None  # operators of an update, when the result before it has been read
 
 
-def place(path: str, count: OperatorCount) -> AbstractContextManager[torch.device]:
-    """Return a context that names the device of a path."""
-    return pretended(count) if path == "gpu" else nullcontext(torch.device("cpu"))
+def count_update(shape: str) -> Found:
+    """Count the second update, and the read of the result of the first one.
 
-
-def count_update(shape: str, path: str) -> Found:
-    """Count the second update: the first one allocates the optimiser's averages."""
+    The first one allocates the optimiser's averages; it has a single pair.
+    """
     model, vocabulary = SHAPES[shape]
+    recipe = Recipe("operators", model=model)
+    recipe = replace(recipe, train=replace(recipe.train, precision=PRECISION))
+    pairs = SyntheticPairs.of(10 * BATCH_TOKENS // MEAN_LENGTH, vocabulary)
+    budgets = {"source_tokens": BATCH_TOKENS, "target_tokens": BATCH_TOKENS}
+    plan = plan_epoch(pairs.source_lengths, pairs.target_lengths, seed=1, epoch=0, **budgets)
     count = OperatorCount()
     network = Transformer(model, vocabulary, PAD)
-    with place(path, count) as device:
-        if path == "gpu":
-            moved(network)
-        updater = Updater(Recipe("operators", model=model), network, Workers(), device)
+    with pretended(count) as device:
+        moved(network)
+        updater = Updater(recipe, network, Workers(), device)
         updater.set_up()
-        pairs = SyntheticPairs.of(BATCH_TOKENS, vocabulary)
-        rows = int(numpy.searchsorted(pairs.target_lengths.cumsum(), BATCH_TOKENS))
-        batch = pairs.batch(numpy.arange(rows), 0)
-        update(updater, batch, 1, device)
+        one, whole = (
+            [pairs.batch(indices, 0, GPU.length_multiple).to(device)]
+            for indices in (plan[0][:1], plan[0])
+        )
+        first = updater.start(one, 1, counts=True, stop=None)
         count.clear()
         with count:
-            update(updater, batch, 2, device)
-    return Found("update", shape, path, *count.figures(1))
+            second = updater.start(whole, 2, counts=True, stop=None)
+            first.result()
+            operators, waits = count.figures(1)
+            queued = min(count.queued, round(operators))
+            second.result()
+    return Found("update", shape, operators, waits, queued)
 
 
-def update(updater: Any, batch: Any, number: int, device: torch.device) -> None:
-    """Apply an update; older versions take a batch and copy it to the device, not its parts."""
-    if not hasattr(updater, "start"):
-        updater.update(batch, number, counts=True, stop=None)
-        return
-    updater.start([batch.to(device)], number, counts=True, stop=None).result()
-
-
-def count_step(shape: str, path: str) -> Found:
+def count_step(shape: str) -> Found:
     """Count the steps of a search; some hypotheses end in each of them."""
     model, vocabulary = SHAPES[shape]
     torch.manual_seed(1)
     count = OperatorCount()
     network = Transformer(model, vocabulary, PAD).eval()
-    with place(path, count) as device:
-        if path == "gpu":
-            moved(network)
+    with pretended(count):
+        moved(network)
         settings = replace(
             DecodeSettings(), batch_tokens=100_000, precision="float32", max_extra_tokens=10
         )
@@ -129,8 +132,7 @@ def count_step(shape: str, path: str) -> Found:
         sources = newstest(SENTENCES, vocabulary)
         with count:
             translator.search(sources)
-    assert device.type == ("cuda" if path == "gpu" else "cpu")  # noqa: S101 (of a benchmark)
-    return Found("step of the search", shape, path, *count.figures(steps["all"]))
+    return Found("step of the search", shape, *count.figures(steps["all"]))
 
 
 def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
@@ -153,14 +155,9 @@ def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
 
 
 def count_all(shapes: tuple[str, ...]) -> list[Found]:
-    """Count updates and steps of all shapes, on both paths."""
+    """Count updates and steps of all shapes."""
     torch.set_num_threads(1)
-    return [
-        counted(shape, path)
-        for counted in (count_update, count_step)
-        for shape in shapes
-        for path in PATHS
-    ]
+    return [counted(shape) for counted in (count_update, count_step) for shape in shapes]
 
 
 def count_in(checkout: Path, shapes: tuple[str, ...]) -> list[Found]:
@@ -184,13 +181,14 @@ def cells(column: str, found: list[Found]) -> list[Cell]:
     """Return the counts as cells of a table."""
     made = []
     for each in found:
-        path = {"gpu": "GPU", "cpu": "CPU"}[each.path]
-        row = f"{each.shape.upper()}, {each.what}, path of a {path}"
+        row = f"{each.shape.upper()}, {each.what}"
         made.append(Cell(f"{row}: operators", column, shown(each.operators), "operators"))
         parts = [f"{shown(number)} {name}" for name, number in each.waits.items() if number]
-        if each.path == "gpu":
-            total = shown(sum(each.waits.values()))
-            made.append(Cell(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
+        total = shown(sum(each.waits.values()))
+        made.append(Cell(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
+        if each.queued is not None:
+            queued = Cell(f"{row}: still queued after the wait", column, each.queued, "operators")
+            made.append(queued)
     return made
 
 
@@ -212,7 +210,7 @@ def command(
     if is_child:
         click.echo(json.dumps([asdict(each) for each in count_all(shapes)]))
         return
-    checkouts = {"before": before, "after": ROOT} if before else {"after": ROOT}
+    checkouts = {"before": before, "now": ROOT} if before else {"now": ROOT}
     table = [
         cell for column, path in checkouts.items() for cell in cells(column, count_in(path, shapes))
     ]
@@ -221,8 +219,8 @@ def command(
     if save:
         fields = describe(
             what="Operators and waits of an update and of a step of the search",
-            command="python benchmarks/operators.py --before BEFORE",
-            peer="the program before it was made for GPUs",
+            command="python benchmarks/operators.py",
+            peer="none",
             note=NOTE,
             rows="what is counted",
         )
