@@ -82,7 +82,7 @@ class PretendDevice(TorchFunctionMode):
         # Fused Adam finds its tensors on the CPU and passes a `torch.device`: it copies nothing.
         if on_device and to_host and not waits and any(isinstance(each, str) for each in args):
             return self.count.copy_later(args[0].as_subclass(Tensor))
-        if on_device and (to_host or name == "tolist"):
+        if on_device and waits and (to_host or name == "tolist"):
             self.count.wait("copy to the host" if to_host else name)
         if on_device and to_host:
             return args[0].as_subclass(Tensor)
