@@ -35,7 +35,7 @@ from nmt.serving.files import (
 )
 from nmt.serving.layout import Layout, Line, layout_of_text, text_of
 from nmt.serving.metrics import CONTENT_TYPE
-from nmt.serving.refusals import RefusedError, missing, stopping, too_busy, too_large, too_late
+from nmt.serving.refusals import RefusedError, missing, stopping, too_busy, too_late
 from nmt.serving.requests import (
     OTHER_BYTES,
     Asked,
@@ -43,13 +43,12 @@ from nmt.serving.requests import (
     asked_of,
     check_languages,
     most_bytes,
+    read_body,
     read_fields,
 )
 from nmt.serving.state import State
 from nmt.serving.worker import memory_of
 
-# Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
-MOST_DROPPED_BYTES = 64_000_000
 TURN_SECONDS = 0.02  # in which one request is divided or joined without a break
 LONG_TEXT = 5_000  # characters that take about as long
 Item = TypeVar("Item")
@@ -289,30 +288,3 @@ def content_of(asked: Asked, served: Served, found: list[list[str]]) -> dict[str
         detected = {"confidence": CONFIDENCE, "language": served.pair[0]}
         content["detectedLanguage"] = [detected] * len(found) if asked.is_list else detected
     return content
-
-
-async def read_body(request: Request, most: int, seconds: float) -> bytes:
-    """Return the body of a request, in bounded memory and time; raises RefusedError."""
-    body, size = bytearray(), 0
-    try:
-        async with asyncio.timeout(seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    body.clear()
-                else:
-                    body += part
-                if size > MOST_DROPPED_BYTES:
-                    break
-    except TimeoutError as error:
-        raise RefusedError(
-            408, f"the request was not complete after {seconds:g} seconds", CLOSE
-        ) from error
-    if size > most:
-        refusal = too_large(f"the body has more than {most:,} bytes; send less text at once")
-        refusal.headers |= CLOSE
-        raise refusal
-    return bytes(body)
-
-
-CLOSE = {"Connection": "close"}

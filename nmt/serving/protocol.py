@@ -2,7 +2,7 @@
 
 uvicorn limits how long a connection may be idle between two requests. This adds the time to send
 the head of a request and to read an answer, the number of connections, answers in JSON to what is
-not HTTP, and a stop that loses no request. `nmt.serving.app.read_body` limits the time of a body.
+not HTTP, and a stop that loses no request. `nmt.serving.requests.read_body` limits that of a body.
 """
 
 import asyncio

@@ -1,13 +1,15 @@
 """Read requests: JSON and forms become one typed request, and what does not fit is refused."""
 
+import asyncio
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from starlette.requests import Request
 
-from nmt.serving.refusals import RefusedError, bad_request, missing, too_long
+from nmt.serving.refusals import RefusedError, bad_request, missing, too_large, too_long
 
 MOST_FIELDS = 20  # of a form
 BOUNDARY = re.compile(
@@ -21,6 +23,9 @@ MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there 
 # Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
 CHARACTER_BYTES = 12
 OTHER_BYTES = 65_536  # of a body, beside its text
+# Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
+MOST_DROPPED_BYTES = 64_000_000
+CLOSE = {"Connection": "close"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,30 @@ NULLABLE = ("source", "target", "format", "alternatives", "api_key")
 def most_bytes(most_characters: int) -> int:
     """Return how many bytes a body may have that holds so many characters of text."""
     return CHARACTER_BYTES * most_characters + OTHER_BYTES
+
+
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    """Return the body of a request, in bounded memory and time; raises RefusedError."""
+    body, size = bytearray(), 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    body.clear()
+                else:
+                    body += part
+                if size > MOST_DROPPED_BYTES:
+                    break
+    except TimeoutError as error:
+        raise RefusedError(
+            408, f"the request was not complete after {seconds:g} seconds", CLOSE
+        ) from error
+    if size > most:
+        refusal = too_large(f"the body has more than {most:,} bytes; send less text at once")
+        refusal.headers |= CLOSE
+        raise refusal
+    return bytes(body)
 
 
 def read_fields(content_type: str, body: bytes) -> Fields:
