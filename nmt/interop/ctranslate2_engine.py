@@ -136,9 +136,10 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     if is_present(path / MANIFEST) or is_present(path / WEIGHTS):
         return of_folder(path, device)
     model = load_model_file(find_model(path), device)
+    absolute = path.absolute()  # the weights are read later, perhaps in another working folder
 
     def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
-        return exported(path, settings)
+        return exported(absolute, settings)
 
     return EngineModel(
         {}, model.tokenizer, model.recipe, model.path, device, engine=CTranslate2(opened)
@@ -159,6 +160,7 @@ def of_folder(folder: Path, device: str) -> EngineModel:
     # The recipe may have been edited since. Older folders do not say.
     stated = manifest.details.get(POSITIONS, "")
     room = int(stated) if stated.isdecimal() else position_count(recipe.decode)
+    absolute = folder.absolute()  # the weights are read later, perhaps in another working folder
 
     def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
         if position_count(settings) > room and recipe.model.positions.startswith("sinusoidal"):
@@ -167,8 +169,8 @@ def of_folder(folder: Path, device: str) -> EngineModel:
                 f"={settings.max_segment_tokens} and decode.max_extra_tokens"
                 f"={settings.max_extra_tokens}; lower them, or name the model file (--model)"
             )
-        check_unchanged(folder, manifest)
-        return nullcontext(folder)
+        check_unchanged(absolute, manifest)
+        return nullcontext(absolute)
 
     return EngineModel(
         {}, read_tokenizer(folder), recipe, folder / WEIGHTS, device, engine=CTranslate2(opened)

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,17 +23,32 @@ from nmt.serving.answers import (
     refused_by_client,
     refused_by_router,
 )
-from nmt.serving.catalogue import AUTO, Served
-from nmt.serving.html_layout import HtmlLayout
-from nmt.serving.layout import Layout, layout_of_text
+from nmt.serving.catalogue import AUTO, Served, cannot_detect
+from nmt.serving.document_layout import layout_of_page, suffixes
+from nmt.serving.files import (
+    Download,
+    Downloads,
+    Task,
+    check_upload,
+    name_of_translation,
+    translate_file,
+)
+from nmt.serving.layout import Layout, Line, layout_of_text, text_of
 from nmt.serving.metrics import CONTENT_TYPE
-from nmt.serving.refusals import RefusedError, stopping, too_busy, too_large, too_late
-from nmt.serving.requests import Asked, Fields, asked_of, most_bytes, read_fields
-from nmt.serving.state import Limits, State
+from nmt.serving.refusals import RefusedError, missing, stopping, too_busy, too_late
+from nmt.serving.requests import (
+    OTHER_BYTES,
+    Asked,
+    Fields,
+    asked_of,
+    check_languages,
+    most_bytes,
+    read_body,
+    read_fields,
+)
+from nmt.serving.state import State
 from nmt.serving.worker import memory_of
 
-# Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
-MOST_DROPPED_BYTES = 64_000_000
 TURN_SECONDS = 0.02  # in which one request is divided or joined without a break
 LONG_TEXT = 5_000  # characters that take about as long
 Item = TypeVar("Item")
@@ -47,11 +64,15 @@ class Interface:
     def __init__(self, state: State) -> None:
         """Take the state of the server."""
         self.state = state
+        self._files = asyncio.Semaphore(state.limits.files)
+        self._downloads = Downloads()
 
-    def app(self) -> ASGIApp:
-        """Return the application."""
-        routes = [
+    def routes(self) -> list[Route]:
+        """Return the paths that are answered; `web/spec.json` describes them."""
+        return [
             Route("/translate", self.translate, methods=["POST"]),
+            Route("/translate_file", self.translate_file, methods=["POST"]),
+            Route("/download_file/{name}", self.download_file),
             Route("/detect", self.detect, methods=["POST"]),
             Route("/languages", self.languages),
             Route("/frontend/settings", self.settings),
@@ -59,6 +80,10 @@ class Interface:
             Route("/metrics", self.metrics),
             *page.routes(),
         ]
+
+    def app(self) -> ASGIApp:
+        """Return the application."""
+        routes = self.routes()
         handlers: Mapping[Any, Callable[..., Any]] = {
             HTTPException: refused_by_router,
             RefusedError: refused,
@@ -97,8 +122,8 @@ class Interface:
                 "charLimit": self.state.limits.characters,
                 "frontendTimeout": 500,
                 "suggestions": False,
-                "filesTranslation": False,
-                "supportedFilesFormat": [],
+                "filesTranslation": True,
+                "supportedFilesFormat": suffixes(),
                 "language": {
                     "source": {"code": source, "name": names[source]},
                     "target": {"code": target, "name": names[target]},
@@ -107,45 +132,106 @@ class Interface:
         )
 
     async def detect(self, request: Request) -> Response:
-        """Answer `POST /detect`, which names the only source language there is."""
+        """Answer `POST /detect`: the server does not detect languages."""
         fields = await self._fields(request)
-        if fields.q is None:
-            raise RefusedError(400, "'q' is missing: a text")
-        language = self.state.catalogue.only_source()
-        return Answer([{"confidence": CONFIDENCE, "language": language}])
+        if not fields.q:
+            raise missing("q")
+        raise cannot_detect(501, self.state.catalogue.sources)
 
     async def translate(self, request: Request) -> Response:
         """Answer `POST /translate`."""
         fields = await self._fields(request)
         asked = asked_of(fields, self.state.limits.characters)
         served = self.state.catalogue.find(asked.source, asked.target)
-        metrics = self.state.metrics
-        if metrics.waiting >= self.state.limits.queue:
-            raise too_busy(self.state.limits.seconds / 10)
-        metrics.waiting += 1
-        try:
-            found = await self._translated(asked, served, request)
-        finally:
-            metrics.waiting -= 1
-        metrics.characters[served.name] += asked.characters
+        found = await self._in_time(request, self._translated(asked, served))
+        self.state.metrics.characters[served.name] += asked.characters
         return Answer(content_of(asked, served, found))
 
-    async def _fields(self, request: Request) -> Fields:
-        """Return the fields of a request whose key is accepted."""
+    async def translate_file(self, request: Request) -> Response:
+        """Answer `POST /translate_file` with the address of the translation."""
+        async with self._file_turn():
+            fields = await self._fields(request, self.state.limits.file_bytes + OTHER_BYTES)
+            upload = check_upload(fields.file)
+            check_languages(fields)
+            served = self.state.catalogue.find(fields.source.lower(), fields.target.lower())
+            limit = self.state.limits.characters
+
+            async def translate(lines: Sequence[Line]) -> list[Line]:
+                found = await served.batcher.translate(lines, 1)
+                self.state.metrics.characters[served.name] += sum(len(text_of(x)) for x in lines)
+                return [each[0] for each in found]
+
+            task = Task(upload.name, upload.content, served.pair, limit)
+            content = await self._in_time(request, translate_file(task, translate))
+        name = name_of_translation(upload.name, served.pair[1])
+        address = request.base_url.replace(path="/download_file/")
+        if request.headers.get("x-forwarded-proto") == "https":  # of a web server in front
+            address = address.replace(scheme="https")
+        token = self._downloads.add(Download(name, content))
+        return Answer({"translatedFileUrl": f"{address}{token}"})
+
+    @asynccontextmanager
+    async def _file_turn(self) -> AsyncIterator[None]:
+        """Wait until fewer files than the limit are received or translated."""
+        seconds = self.state.limits.seconds
+        try:
+            await asyncio.wait_for(self._files.acquire(), seconds)
+        except TimeoutError as error:
+            raise too_busy(seconds / 10) from error
+        try:
+            yield
+        finally:
+            self._files.release()
+
+    async def download_file(self, request: Request) -> Response:
+        """Answer `GET /download_file/NAME`, once or several times, to whom knows the name."""
+        found = self._downloads.get(request.path_params["name"])
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(found.content, headers=headers, media_type="application/octet-stream")
+
+    async def _fields(self, request: Request, most_body_bytes: int = 0) -> Fields:
+        """Return the fields of a request whose key is accepted.
+
+        most_body_bytes: 0: what the most characters may take.
+        """
         if self.state.is_stopping and self.state.limits.grace_seconds <= 0:
             raise stopping()
-        body = await read_body(request, self.state.limits)
+        most = most_body_bytes or most_bytes(self.state.limits.characters)
+        body = await read_body(request, most, self.state.limits.read_seconds)
         fields = read_fields(request.headers.get("content-type", ""), body)
         if not self.state.keys.accept(fields.api_key):
-            raise RefusedError(
-                403, "a valid API key is needed ('api_key')" if fields.api_key else NO_KEY
-            )
+            raise RefusedError(403, "Invalid API key" if fields.api_key else NO_KEY)
         return fields
 
-    async def _translated(self, asked: Asked, served: Served, request: Request) -> list[list[str]]:
+    async def _in_time(self, request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result of work, which ends when the client goes or after the time limit."""
+        metrics, limits = self.state.metrics, self.state.limits
+        if metrics.waiting >= limits.queue:
+            work.close()
+            raise too_busy(limits.seconds / 10)
+        metrics.waiting += 1
+        task = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(disconnected(request))
+        try:
+            await asyncio.wait(
+                (task, gone), timeout=limits.seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not task.done():
+                raise ClientDisconnect if gone.done() else too_late(limits.seconds)
+            return task.result()
+        finally:
+            metrics.waiting -= 1
+            task.cancel()
+            gone.cancel()
+
+    async def _translated(self, asked: Asked, served: Served) -> list[list[str]]:
         """Return the translations of each text, best first; at least one of each."""
         layouts: list[Layout] = [
-            await aside(text, HtmlLayout, text, served.pair)
+            await aside(text, layout_of_page, text, served.pair)
             if asked.is_html
             else layout_of_text(text)
             async for text in in_turns(asked.texts)
@@ -154,27 +240,14 @@ class Interface:
         # There is one search for all numbers of alternatives, so that requests share batches.
         candidates = 1 if most == 1 else served.most_candidates
         lines = [line for layout in layouts for line in layout.lines]
-        work = asyncio.ensure_future(served.batcher.translate(lines, candidates))
-        gone = asyncio.ensure_future(disconnected(request))
-        try:
-            await asyncio.wait(
-                (work, gone),
-                timeout=self.state.limits.seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            if not work.done():
-                raise ClientDisconnect if gone.done() else too_late(self.state.limits.seconds)
-            rest = iter(work.result())
-            return [
-                await aside(text, layout.candidates, [next(rest) for _ in layout.lines], most)
-                async for text, layout in in_turns(zip(asked.texts, layouts, strict=True))
-            ]
-        finally:
-            work.cancel()
-            gone.cancel()
+        rest = iter(await served.batcher.translate(lines, candidates))
+        return [
+            await aside(text, layout.candidates, [next(rest) for _ in layout.lines], most)
+            async for text, layout in in_turns(zip(asked.texts, layouts, strict=True))
+        ]
 
 
-NO_KEY = "this server needs an API key ('api_key')"
+NO_KEY = "Please contact the server operator to get an API key"
 
 
 async def disconnected(request: Request) -> None:
@@ -215,31 +288,3 @@ def content_of(asked: Asked, served: Served, found: list[list[str]]) -> dict[str
         detected = {"confidence": CONFIDENCE, "language": served.pair[0]}
         content["detectedLanguage"] = [detected] * len(found) if asked.is_list else detected
     return content
-
-
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body of a request, in bounded memory and time; raises RefusedError."""
-    most = most_bytes(limits.characters)
-    body, size = bytearray(), 0
-    try:
-        async with asyncio.timeout(limits.read_seconds):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    body.clear()
-                else:
-                    body += part
-                if size > MOST_DROPPED_BYTES:
-                    break
-    except TimeoutError as error:
-        raise RefusedError(
-            408, f"the request was not complete after {limits.read_seconds:g} seconds", CLOSE
-        ) from error
-    if size > most:
-        refusal = too_large(f"the body has more than {most:,} bytes; send less text at once")
-        refusal.headers |= CLOSE
-        raise refusal
-    return bytes(body)
-
-
-CLOSE = {"Connection": "close"}

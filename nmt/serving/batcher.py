@@ -296,4 +296,4 @@ def texts_of(result: Result | None) -> list[Line]:
         return result
     message = result.message if result else "a line was lost"
     note(f"not translated: {message}")
-    raise RefusedError(500, f"the translation failed: {message}")
+    raise RefusedError(500, f"Cannot translate text: {message}")

@@ -1,12 +1,12 @@
 """The models of a server by language pair, and the names of languages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nmt.serving.batcher import Batcher
 from nmt.serving.line_translator import Pair, lower
-from nmt.serving.refusals import bad_request
+from nmt.serving.refusals import RefusedError, bad_request
 from nmt.text.language_names import name_of_language
 
 AUTO = "auto"
@@ -46,31 +46,29 @@ class Catalogue:
     def find(self, source: str, target: str) -> Served:
         """Return the model for a pair, in capitals or not; source may be "auto".
 
-        Raises RefusedError that names the pairs there are.
+        Raises RefusedError if there is none, and for "auto" if there are several sources.
         """
+        names = {each["code"].lower(): each["name"] for each in self.languages()}
+        for given in (target,) if source == AUTO else (source, target):
+            if given.lower() not in names:
+                raise bad_request(f"{given[:20]} is not supported")
         if source == AUTO:
-            source = self.only_source(target)
+            source = self._only_source(target)
         found = self._models.get(lower((source, target)))
         if found is None:
-            pairs = ", ".join(each.name for each in self.models)
-            raise bad_request(
-                f"no model translates from {code(source)} to {code(target)}; there are: {pairs}"
-            )
+            source, target = (f"{names[each.lower()]} ({each})" for each in (source, target))
+            raise bad_request(f"{target} is not available as a target language from {source}")
         return found
 
-    def only_source(self, target: str = "") -> str:
-        """Return the only source language; languages are not detected.
+    def _only_source(self, target: str) -> str:
+        """Return the only language that is translated into the target, else the only source.
 
-        target: counts only the languages that are translated into it, if it is one. Raises
-        RefusedError if there are several.
+        Raises RefusedError if there are several: languages are not detected.
         """
         into = [each for each in self.sources if lower((each, target)) in self._models]
         sources = into or self.sources
         if len(sources) > 1:
-            raise bad_request(
-                "this server does not detect languages; name the source language, one of"
-                f" {', '.join(sources)}"
-            )
+            raise cannot_detect(400, sources)
         return sources[0]
 
     def languages(self) -> list[dict[str, Any]]:
@@ -85,6 +83,7 @@ class Catalogue:
         ]
 
 
-def code(given: str) -> str:
-    """Return a code as a message shows it: a client may send anything."""
-    return repr(given[:20])
+def cannot_detect(status: int, sources: Sequence[str]) -> RefusedError:
+    """Return the refusal to find out the language of a text."""
+    message = "this server does not detect languages; name the source language (source)"
+    return RefusedError(status, f"{message}: {' or '.join(sources)}")

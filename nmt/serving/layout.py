@@ -37,6 +37,11 @@ def text_of(line: Line) -> str:
     return line if isinstance(line, str) else line.text
 
 
+def marked(line: Line) -> Marked:
+    """Return a line with its marks."""
+    return Marked(line) if isinstance(line, str) else line
+
+
 @dataclass(frozen=True)
 class TextLayout:
     """A plain text as parts: fixed ones, and the places of lines to translate."""

@@ -147,7 +147,7 @@ class LineTranslator:
             return []
         from nmt.serving.marked_lines import MarkedLines
 
-        if self._computes_in_one_thread:
+        if self._computes_in_one_thread and any(each.marks for each in lines):
             compute_in_one_thread()  # PyTorch finds the places of marks
         return MarkedLines(self._model, self._several).translate(lines, candidates)
 

@@ -1,4 +1,7 @@
-"""The page to try the server: three files of this package, and a policy that allows no others."""
+"""The files of this package that the server sends: the page to try it, and its description.
+
+A policy allows the page no other files.
+"""
 
 from functools import partial
 from pathlib import Path
@@ -12,6 +15,7 @@ FILES = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/spec": ("spec.json", "application/json"),
 }
 POLICY = "; ".join(
     [
@@ -34,7 +38,7 @@ HEADERS = {
 
 
 def routes() -> list[Route]:
-    """Return the routes of the page; its files are read once."""
+    """Return the routes of the files, which are read once."""
     return [
         Route(path, partial(answer, (WEB / name).read_bytes(), kind))
         for path, (name, kind) in FILES.items()

@@ -2,10 +2,14 @@
 
 uvicorn limits how long a connection may be idle between two requests. This adds the time to send
 the head of a request and to read an answer, the number of connections, answers in JSON to what is
-not HTTP, and a stop that loses no request. `nmt.serving.app.read_body` limits the time of a body.
+not HTTP, and a stop that loses no request. `nmt.serving.requests.read_body` limits that of a body.
 """
 
 import asyncio
+import json
+import re
+import sys
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -13,23 +17,18 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from nmt.serving.state import Limits
+from nmt.serving.state import State
+from nmt.system.log import note
 
-LINGER_SECONDS = 0.5  # that a stopping server waits for a request that is on its way
-REPLY = (
-    "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n"
-    "Connection: close\r\n{}\r\n{}"
-)
-BUSY = REPLY.format(
-    503, "Service Unavailable", 32, "Retry-After: 1\r\n", '{"error":"too many connections"}'
-).encode()
-NO_HTTP = REPLY.format(400, "Bad Request", 35, "", '{"error":"this is no HTTP request"}').encode()
+MOST_HEAD_BYTES = 16_384  # of a request
+LINGER_SECONDS = 0.5  # that the server waits for bytes that are on their way, before it closes
+QUOTED = re.compile(r":? b(?:['\"]|ytearray)")  # where h11 begins to quote the request
 
 
 class Connection(H11Protocol):
     """A connection of a client."""
 
-    limits = Limits()  # `protocol_for` sets it
+    state: State  # `protocol_for` sets it
 
     def __init__(
         self,
@@ -40,6 +39,8 @@ class Connection(H11Protocol):
     ) -> None:
         """Take what uvicorn gives to a protocol."""
         super().__init__(config, server_state, app_state, _loop)
+        self.limits = self.state.limits
+        self._is_refused = False
         self._deadline: asyncio.TimerHandle | None = None  # for the client to send
         self._unread: asyncio.TimerHandle | None = None  # for the client to read
 
@@ -52,8 +53,7 @@ class Connection(H11Protocol):
         """Begin; if there are too many connections, answer 503 and close this one."""
         super().connection_made(transport)
         if len(self.connections) > self.limits.connections:
-            transport.write(BUSY)
-            transport.close()
+            self._refuse(503, "too many connections", "Retry-After: 1\r\n")
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,16 +77,37 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._is_refused:
             return
         super().data_received(data)
         self._watch()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, unless another answer is being written."""
+        """Answer what is not HTTP with h11's reason; the caller handles its error."""
+        error = sys.exception()
+        if getattr(error, "error_status_hint", 400) == 431:
+            self._refuse(431, f"the head of the request has more than {MOST_HEAD_BYTES:,} bytes")
+        else:
+            self._refuse(400, f"this is no HTTP request: {QUOTED.split(str(error))[0]}")
+
+    def _refuse(self, status: int, message: str, headers: str = "") -> None:
+        """Answer what is no complete request, unless another answer is being written, and close."""
         if not (self.is_answering and self.cycle.response_started):
-            self.transport.write(NO_HTTP)
-        self.transport.close()
+            content = json.dumps({"error": message})
+            self.transport.write(
+                f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+                f"Connection: close\r\n{headers}\r\n{content}".encode()
+            )
+            self.state.metrics.count_request("other", status, 0)
+            if self.state.logs_access:
+                note(f"no request: {status}, {message}")
+        if self.is_answering or status == 503:
+            self.transport.close()
+        else:  # what the client still sends is dropped: unread, it would reset the connection
+            self._is_refused = True
+            self.transport.write_eof()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -132,9 +153,19 @@ class Connection(H11Protocol):
         )
 
     def _cut(self) -> None:
+        """End a connection whose client has not sent or read enough; tell it if it may read."""
         self._deadline = None
-        if not self.is_answering and not self._is_idle:
+        if self.is_answering or self._is_idle:
+            return
+        is_head = self.conn.our_state is h11.IDLE and self.conn.trailing_data[0]
+        is_ending = self.transport.is_closing() or self._is_refused
+        if is_ending or self.transport.get_write_buffer_size() or not is_head:
             self.transport.abort()
+        else:
+            seconds = self.limits.read_seconds
+            message = f"the head of the request was not complete after {seconds:g} seconds"
+            self._refuse(408, message)
+            self._watch()  # for the client to read it
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None:
@@ -142,6 +173,6 @@ class Connection(H11Protocol):
             self._deadline = None
 
 
-def protocol_for(limits: Limits) -> type[Connection]:
-    """Return the protocol for a server's limits."""
-    return type("LimitedConnection", (Connection,), {"limits": limits})
+def protocol_for(state: State) -> type[Connection]:
+    """Return the protocol of a server."""
+    return type("LimitedConnection", (Connection,), {"state": state})

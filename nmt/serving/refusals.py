@@ -1,6 +1,10 @@
-"""Answers that refuse a request: a status and one sentence for the client."""
+"""Answers that refuse a request: a status and one sentence for the client.
+
+Where LibreTranslate has a sentence for the same, it is that one, because clients compare it.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class RefusedError(Exception):
@@ -13,22 +17,36 @@ class RefusedError(Exception):
         self.message = message
         self.headers = dict(headers or {})
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a process send it to another one."""
+        return type(self), (self.status, self.message, self.headers)
+
 
 def bad_request(message: str) -> RefusedError:
     """Return the refusal of an invalid request: 400."""
     return RefusedError(400, message)
 
 
+def missing(name: str) -> RefusedError:
+    """Return the refusal of a request without a field that it must have: 400."""
+    return bad_request(f"Invalid request: missing {name} parameter")
+
+
 def too_large(message: str) -> RefusedError:
-    """Return the refusal of a text or a body over a limit: 413."""
+    """Return the refusal of a body over a limit: 413."""
     return RefusedError(413, message)
+
+
+def too_long(characters: int, most: int) -> RefusedError:
+    """Return the refusal of a text over the limit: 413."""
+    return too_large(f"Invalid request: request ({characters}) exceeds text limit ({most})")
 
 
 def too_busy(seconds: float) -> RefusedError:
     """Return the refusal when too many requests wait: 429, to be tried again after some seconds."""
     return RefusedError(
         429,
-        "too many requests are waiting; try again in a moment",
+        "Slowdown: too many requests are waiting; try again in a moment",
         {"Retry-After": str(max(1, round(seconds)))},
     )
 

@@ -1,24 +1,39 @@
 """Read requests: JSON and forms become one typed request, and what does not fit is refused."""
 
+import asyncio
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
+from starlette.requests import Request
 
-from nmt.serving.refusals import RefusedError, bad_request, too_large
+from nmt.serving.refusals import RefusedError, bad_request, missing, too_large, too_long
 
 MOST_FIELDS = 20  # of a form
 BOUNDARY = re.compile(
     r'\bboundary=(?:"([ -!#-~]{1,70})"|([!#-:<-~]{1,70}))\s*(?:;|$)', re.ASCII | re.IGNORECASE
 )
 PART_NAME = re.compile(rb'(?<![a-z])name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?[0-9]+")
+FILE_NAME = re.compile(rb'\bfilename(\*?)=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 LONGEST_HEAD = 1000  # of a part, bytes
 MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
 # Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
 CHARACTER_BYTES = 12
 OTHER_BYTES = 65_536  # of a body, beside its text
+# Bytes of a body that is too large that are read and dropped, so that its client gets to read why.
+MOST_DROPPED_BYTES = 64_000_000
+CLOSE = {"Connection": "close"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a client sends."""
+
+    name: str
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -31,8 +46,10 @@ class Fields:
     format: str = "text"
     alternatives: int | str = 0
     api_key: str = ""
+    file: Upload | None = None
 
 
+TEXT_FIELDS = [each for each in Fields.__dataclass_fields__ if each != "file"]
 # Some clients send null for a field that they do not use.
 NULLABLE = ("source", "target", "format", "alternatives", "api_key")
 
@@ -40,6 +57,30 @@ NULLABLE = ("source", "target", "format", "alternatives", "api_key")
 def most_bytes(most_characters: int) -> int:
     """Return how many bytes a body may have that holds so many characters of text."""
     return CHARACTER_BYTES * most_characters + OTHER_BYTES
+
+
+async def read_body(request: Request, most: int, seconds: float) -> bytes:
+    """Return the body of a request, in bounded memory and time; raises RefusedError."""
+    body, size = bytearray(), 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    body.clear()
+                else:
+                    body += part
+                if size > MOST_DROPPED_BYTES:
+                    break
+    except TimeoutError as error:
+        raise RefusedError(
+            408, f"the request was not complete after {seconds:g} seconds", CLOSE
+        ) from error
+    if size > most:
+        refusal = too_large(f"the body has more than {most:,} bytes; send less text at once")
+        refusal.headers |= CLOSE
+        raise refusal
+    return bytes(body)
 
 
 def read_fields(content_type: str, body: bytes) -> Fields:
@@ -51,6 +92,8 @@ def read_fields(content_type: str, body: bytes) -> Fields:
         return multipart_fields(content_type, body)
     if kind == "application/json" or (not kind and body.lstrip()[:1] == b"{"):
         return json_fields(body)
+    if not body:
+        return Fields()
     raise RefusedError(
         415,
         "the content type must be application/json, application/x-www-form-urlencoded or"
@@ -65,8 +108,7 @@ def json_fields(body: bytes) -> Fields:
         given = {
             key: value
             for key, value in found.items()
-            if key in Fields.__dataclass_fields__
-            and not (key in NULLABLE and bytes(value).strip() == b"null")
+            if key in TEXT_FIELDS and not (key in NULLABLE and bytes(value).strip() == b"null")
         }
         return msgspec.json.decode(msgspec.json.encode(given), type=Fields)
     except UnicodeError as error:
@@ -74,7 +116,7 @@ def json_fields(body: bytes) -> Fields:
     except RecursionError as error:
         raise bad_request("the JSON is nested too deeply") from error
     except msgspec.ValidationError as error:
-        raise bad_request(f"the JSON does not fit: {one_line(error)}") from error
+        raise bad_request(f"Invalid JSON format: {one_line(error)}") from error
     except msgspec.MsgspecError as error:
         raise bad_request(f"the body is not JSON: {one_line(error)}") from error
 
@@ -96,7 +138,7 @@ def form_fields(body: bytes) -> Fields:
 
 
 def multipart_fields(content_type: str, body: bytes) -> Fields:
-    """Return the fields of a multipart form, as browsers send it; files are not supported.
+    """Return the fields of a multipart form, as browsers send it.
 
     A boundary begins a line (RFC 2046); the same characters in a line belong to a text.
     """
@@ -106,24 +148,39 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
     parts = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode())
     if not 2 < len(parts) <= MOST_FIELDS + 2:
         raise bad_request(f"the form must have 1 to {MOST_FIELDS} parts")
-    pairs = []
-    for part in parts[1:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        if name := PART_NAME.search(head[:LONGEST_HEAD]):
-            pairs.append((name[1] or name[2] or b"", content))
+    pairs, file = [], None
     try:
-        return fields_of((name.decode(), content.decode()) for name, content in pairs)
+        for part in parts[1:-1]:
+            head, _, content = part.partition(b"\r\n\r\n")
+            found = PART_NAME.search(head[:LONGEST_HEAD])
+            name = (found[1] or found[2] or b"").decode() if found else ""
+            if name == "file":
+                file = file or Upload(file_name(head[:LONGEST_HEAD]), content)
+            elif name:
+                pairs.append((name, content.decode()))
     except UnicodeError as error:
         raise bad_request("the form is not UTF-8") from error
+    return replace(fields_of(pairs), file=file)
+
+
+def file_name(head: bytes) -> str:
+    """Return the name of the file of a part, without folders; "" if it has none."""
+    found = FILE_NAME.search(head)
+    if found is None:
+        return ""
+    name = (found[2] or found[3] or b"").decode()
+    if found[1]:  # filename*=UTF-8''na%C3%AFve.txt
+        name = unquote(name.rpartition("'")[2])
+    return re.split(r"[/\\]", name)[-1]
 
 
 def fields_of(pairs: Iterable[tuple[str, str]]) -> Fields:
     """Return the fields with these names and values; of equal names, the first counts."""
     given: dict[str, str] = {}
     for name, value in pairs:
-        if name in Fields.__dataclass_fields__:
+        if name in TEXT_FIELDS:
             given.setdefault(name, value)
-    return Fields(**given)
+    return msgspec.convert(given, Fields)
 
 
 def one_line(error: Exception) -> str:
@@ -154,13 +211,11 @@ def asked_of(fields: Fields, most_characters: int) -> Asked:
     Raises RefusedError if a field is missing or invalid, or if the text is too long.
     """
     if fields.q is None:
-        raise bad_request("'q' is missing: the text to translate")
+        raise missing("q")
     texts = tuple([fields.q] if isinstance(fields.q, str) else fields.q)
-    for name, value in (("source", fields.source), ("target", fields.target)):
-        if not value:
-            raise bad_request(f"'{name}' is missing: the code of a language, such as en")
-    if fields.format not in ("text", "html"):
-        raise bad_request("'format' must be text or html")
+    check_languages(fields)
+    if fields.format not in ("", "text", "html"):
+        raise bad_request(f"{fields.format[:20]} format is not supported")
     asked = Asked(
         texts,
         not isinstance(fields.q, str),
@@ -169,8 +224,8 @@ def asked_of(fields: Fields, most_characters: int) -> Asked:
         fields.format == "html",
         alternatives_of(fields.alternatives),
     )
-    if max(asked.characters, len(texts)) > most_characters:
-        raise too_large(f"the text has more than {most_characters:,} characters; send less at once")
+    if (size := max(asked.characters, len(texts))) > most_characters:
+        raise too_long(size, most_characters)
     try:
         "".join(texts).encode()
     except UnicodeError as error:
@@ -178,12 +233,19 @@ def asked_of(fields: Fields, most_characters: int) -> Asked:
     return asked
 
 
+def check_languages(fields: Fields) -> None:
+    """Raise RefusedError if a language is missing."""
+    for name, value in (("source", fields.source), ("target", fields.target)):
+        if not value:
+            raise missing(name)
+
+
 def alternatives_of(value: int | str) -> int:
     """Return how many alternatives are asked for."""
-    try:
-        number = int(value) if len(str(value)) < 10 else -1
-    except ValueError:
-        number = -1
-    if not 0 <= number <= MOST_ALTERNATIVES:
-        raise bad_request(f"'alternatives' must be a number from 0 to {MOST_ALTERNATIVES}")
+    text = str(value).strip()
+    if not NUMBER.fullmatch(text):
+        raise bad_request("Invalid request: alternatives parameter is not a number")
+    number = max(0, int(text[:20]))
+    if number > MOST_ALTERNATIVES:
+        raise bad_request(f"Invalid request: alternatives parameter must be <= {MOST_ALTERNATIVES}")
     return number

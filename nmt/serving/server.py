@@ -21,7 +21,7 @@ from nmt.serving.keys import ApiKeys
 from nmt.serving.line_translator import ModelSource, Ready, check_pairs
 from nmt.serving.listening import address_of, is_local, listening_error, open_sockets, port_of
 from nmt.serving.metrics import Metrics
-from nmt.serving.protocol import Connection, protocol_for
+from nmt.serving.protocol import MOST_HEAD_BYTES, Connection, protocol_for
 from nmt.serving.state import Limits, State
 from nmt.serving.worker import Worker
 from nmt.system.cores import core_count
@@ -167,7 +167,8 @@ class Server(uvicorn.Server):
         """Take the state that requests share; host, processes: for the first note."""
         config = uvicorn.Config(
             Interface(state).app(),
-            http=protocol_for(state.limits),
+            http=protocol_for(state),
+            h11_max_incomplete_event_size=MOST_HEAD_BYTES,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -18,6 +18,8 @@ class Limits:
     read_seconds: float = 20  # for a client to send its request, or to read the answer
     grace_seconds: float = 30  # for a stopping server to answer what it has accepted
     connections: int = 1000
+    file_bytes: int = 10_000_000  # of a file to translate
+    files: int = 4  # that are received or translated at once
 
 
 @dataclass

@@ -11,7 +11,7 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -74,15 +74,9 @@ class Worker:
 
     def start(self) -> None:
         """Start a process, also in place of one that has ended."""
-        context: Any = multiprocessing.get_context("fork" if self._translator else "spawn")
-        self.connection, other = context.Pipe()
+        method = "fork" if self._translator else "spawn"
         given = self._translator or self._source
-        with deferred_interrupts():  # the server tells its processes when to end
-            self._process = context.Process(
-                target=work, args=(other, given, os.getpid()), daemon=True
-            )
-            self._process.start()
-        other.close()
+        self._process, self.connection = start_process(method, work, given)
 
     def wait_until_ready(self) -> Ready:
         """Wait until the model is loaded; raises NmtError if it cannot be, or UsageError."""
@@ -119,11 +113,30 @@ class Worker:
             self._process.join()
 
 
-def work(connection: Connection, given: LineTranslator | ModelSource, server: int) -> None:
-    """Translate batches until the server, a process of this number, ends; the body of a process."""
+def start_process(method: str, work: Callable[..., None], given: Any) -> tuple[Any, Connection]:
+    """Start a process, and return it with the server's end of the connection to it.
+
+    work: receives its end of the connection, what is given, and the number of the server's process.
+    """
+    context: Any = multiprocessing.get_context(method)
+    connection, other = context.Pipe()
+    with deferred_interrupts():  # the server tells its processes when to end
+        process = context.Process(target=work, args=(other, given, os.getpid()), daemon=True)
+        process.start()
+    other.close()
+    return process, connection
+
+
+def end_with_server(connection: Connection, server: int) -> None:
+    """Let this process keep nothing of the server's, and end when it ends."""
     signal.set_wakeup_fd(-1)
     keep_only(connection)
     Thread(target=end_with, args=(server,), daemon=True).start()
+
+
+def work(connection: Connection, given: LineTranslator | ModelSource, server: int) -> None:
+    """Translate batches until the server, a process of this number, ends; the body of a process."""
+    end_with_server(connection, server)
     try:
         translator = given.load(note) if isinstance(given, ModelSource) else given
     except NmtError as error:

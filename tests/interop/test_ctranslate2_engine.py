@@ -212,6 +212,18 @@ def test_python(ct2_folder: Path, skilled_run: Path) -> None:
     assert set(ENGINES) == {"nmt", "ctranslate2"}
 
 
+def test_the_working_folder_may_change_after_loading(
+    ct2_folder: Path, skilled_run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A relative path is that of the folder in which the model was loaded."""
+    for path in (ct2_folder, skilled_run):
+        monkeypatch.chdir(path.parent)
+        model = library.load(path.name, engine="ctranslate2", notify=lambda _: None)
+        monkeypatch.chdir(tmp_path)
+        assert model.translate(["sun moon"])[0].text
+        assert model.translate(["sun moon"], settings={"precision": "float32"})[0].text
+
+
 def test_pytorch_keeps_its_threads(ct2_folder: Path) -> None:
     torch.set_num_threads(2)  # CTranslate2 would make it 1
     library.load(ct2_folder, engine="ctranslate2").translate(["sun moon"])

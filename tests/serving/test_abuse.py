@@ -62,10 +62,11 @@ def test_ten_thousand_bad_requests_cost_no_memory(tiny_run: Path) -> None:
 
 @pytest.mark.parametrize("sent", [0, 1, 30, 100, len(SENT) - 1])
 def test_a_sender_that_stops_is_cut_off(server: Running, sent: int) -> None:
-    """It gets an answer if its head was complete; either way the connection ends."""
+    """It is told so if it has sent anything; either way the connection ends."""
     answer = server.send(SENT[:sent])
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 408")
-    assert bool(answer) == (sent > SENT.index(b"\r\n\r\n"))
+    assert answer.startswith(b"HTTP/1.1 408") if sent else answer == b""
+    part = b"the head of" if sent < SENT.index(b"\r\n\r\n") else b"the request"
+    assert not sent or part in answer
 
 
 def test_a_slow_sender_is_cut_off(server: Running) -> None:
@@ -76,6 +77,27 @@ def test_a_slow_sender_is_cut_off(server: Running) -> None:
             connection.sendall(b"GET / HTTP/1.1\r\n"[:1])
             time.sleep(0.1)
     assert time.monotonic() < began + 30
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        (b"A: " + b"x" * 500_000, 431, b"the head of the request has more than 16,384 bytes"),
+        (b"A: b\r\n" * 50_000, 431, b"the head of the request has more than 16,384 bytes"),
+        (b"Host: y", 400, b"no HTTP request: Found multiple Host: headers"),
+        (b"A B: secret", 400, b'no HTTP request: illegal header line"'),
+        (b"Content-Length: 1x", 400, b"no HTTP request: bad Content-Length"),
+    ],
+    ids=["long-field", "many-fields", "two-hosts", "field", "length"],
+)
+def test_a_refused_head_is_told_the_cause(
+    server: Running, head: bytes, status: int, reason: bytes
+) -> None:
+    """Also if all of it is sent before the answer is read."""
+    answer = server.send(b"GET / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert reason in answer
+    assert b"secret" not in answer
 
 
 def test_a_reader_that_stops_is_cut_off(server: Running) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,10 +20,12 @@ from nmt.serving.catalogue import Catalogue, Served
 from nmt.serving.keys import ApiKeys, read_keys
 from nmt.serving.layout import Line
 from nmt.serving.refusals import RefusedError
+from nmt.serving.requests import Fields
 from nmt.serving.state import Limits, State
 from tests.formats.reading import changed
 
 EN_DE, FR_DE = ("en", "de"), ("fr", "de")
+PAGE = {"/", "/page.css", "/page.js"}
 GOOD = {"q": "sun", "source": "en", "target": "de"}
 
 
@@ -151,19 +154,60 @@ def test_languages_and_auto() -> None:
     ]
     found = one.post("/translate", json={**GOOD, "source": "auto"}).json()
     assert found["detectedLanguage"] == {"confidence": 100.0, "language": "en"}
-    assert one.post("/detect", json={"q": "x"}).json() == [{"confidence": 100.0, "language": "en"}]
     two = client(EN_DE, FR_DE)
-    for path, body in (("/translate", {**GOOD, "source": "auto"}), ("/detect", {"q": "x"})):
-        answer = two.post(path, json=body)
-        assert answer.status_code == 400
-        assert "one of en, fr" in answer.json()["error"]
-
-
-def test_an_unknown_pair_is_refused() -> None:
-    answer = client(EN_DE, FR_DE).post("/translate", json={**GOOD, "target": "<b>" * 90})
+    answer = two.post("/translate", json={**GOOD, "source": "auto"})
     assert answer.status_code == 400
-    assert "there are: en-de, fr-de" in answer.json()["error"]
-    assert len(answer.json()["error"]) < 120
+    assert "does not detect languages" in answer.json()["error"]
+    assert "en or fr" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("pairs", [(EN_DE,), (EN_DE, FR_DE)], ids=["one", "two"])
+def test_languages_are_not_detected(pairs: tuple[tuple[str, str], ...]) -> None:
+    """One model does not make every text one of its language."""
+    answer = client(*pairs).post("/detect", json={"q": "Guten Tag"})
+    assert answer.status_code == 501
+    assert "does not detect languages" in answer.json()["error"]
+    for body in ({}, {"json": {"q": ""}}, {"data": {"source": "en"}}):
+        answer = client(*pairs).post("/detect", **cast(Any, body))
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "Invalid request: missing q parameter"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"target": "zz"}, "zz is not supported"),
+        ({"source": "zz"}, "zz is not supported"),
+        ({"source": "auto", "target": "zz"}, "zz is not supported"),
+        ({"source": "auto", "target": "auto"}, "auto is not supported"),
+        ({"target": "<b>" * 90}, "<b><b><b><b><b><b><b is not supported"),
+        (
+            {"source": "DE", "target": "fr"},
+            "French (fr) is not available as a target language from German (de)",
+        ),
+    ],
+    ids=["target", "source", "auto", "auto-target", "long", "pair"],
+)
+def test_an_unknown_pair_is_refused(changes: dict[str, str], reason: str) -> None:
+    answer = client(EN_DE, FR_DE).post("/translate", json={**GOOD, **changes})
+    assert (answer.status_code, answer.json()) == (400, {"error": reason})
+
+
+def test_the_description_names_all_paths_and_no_others() -> None:
+    described = client().get("/spec").json()
+    assert described["openapi"].startswith("3.")
+    found = {(path, name.upper()) for path, item in described["paths"].items() for name in item}
+    state = State(Catalogue([]), Limits(), ApiKeys())
+    routes = [each for each in Interface(state).routes() if each.path not in PAGE]
+    assert found == {(each.path, name) for each in routes for name in each.methods or ["GET"]} - {
+        (each.path, "HEAD") for each in routes
+    }
+    text = json.dumps(described)
+    for name in re.findall(r'"#/components/(\w+/\w+)"', text):
+        kind, _, key = name.partition("/")
+        assert key in described["components"][kind]
+    fields = described["components"]["schemas"]["TranslationRequest"]["properties"]
+    assert {*fields} == {*Fields.__dataclass_fields__} - {"file"}
 
 
 def test_limits_are_told_by_status(capfd: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +241,8 @@ def test_keys_open_the_server() -> None:
     for key in ("", "secre", "secrets", "Secret", "\u2603"):
         refused = one.post("/translate", json={**GOOD, "api_key": key})
         assert refused.status_code == 403
-        assert "API key" in refused.json()["error"]
+        reason = "Invalid" if key else "Please contact the server operator to get an"
+        assert refused.json() == {"error": f"{reason} API key"}
     for key in ("secret", "other"):
         assert one.post("/translate", data={**GOOD, "api_key": key}).status_code == 200
 

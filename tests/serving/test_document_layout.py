@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.decoding.marked import Marked
-from nmt.serving.html_layout import HtmlLayout
+from nmt.serving.document_layout import DocumentLayout, layout_of_page
 from nmt.serving.layout import Line, text_of
 from nmt.serving.refusals import RefusedError
 from tests.formats.reading import changed
@@ -19,7 +19,7 @@ def shout(line: Line) -> Line:
     return line.upper() if isinstance(line, str) else changed(line, str.upper)
 
 
-def joined(layout: HtmlLayout, translations: list[Line]) -> str:
+def joined(layout: DocumentLayout, translations: list[Line]) -> str:
     (text,) = layout.candidates([[each] for each in translations], 1)
     return text
 
@@ -49,7 +49,7 @@ def joined(layout: HtmlLayout, translations: list[Line]) -> str:
     ],
 )
 def test_html_keeps_its_tags(text: str, lines: tuple[str, ...], shouted: str) -> None:
-    layout = HtmlLayout(text, PAIR)
+    layout = layout_of_page(text, PAIR)
     assert (*map(text_of, layout.lines),) == lines
     assert joined(layout, [*map(shout, layout.lines)]) == shouted
 
@@ -58,7 +58,7 @@ def test_html_keeps_its_tags(text: str, lines: tuple[str, ...], shouted: str) ->
 @given(st.text(st.sampled_from(SIGNS)), st.text(st.sampled_from("<>&\"'a"), min_size=1))
 def test_a_translation_adds_no_markup(text: str, translation: str) -> None:
     """Whatever a model writes, the tags are those of the source."""
-    layout = HtmlLayout(text, PAIR)
+    layout = layout_of_page(text, PAIR)
     written = [
         translation if isinstance(each, str) else changed(each, lambda part: translation)
         for each in layout.lines
@@ -68,7 +68,7 @@ def test_a_translation_adds_no_markup(text: str, translation: str) -> None:
 
 
 def test_candidates_are_those_that_every_line_has() -> None:
-    layout = HtmlLayout("<p>sun</p><p>rain</p>", PAIR)
+    layout = layout_of_page("<p>sun</p><p>rain</p>", PAIR)
     found: list[list[Line]] = [["one", "two", "three"], ["rain", "snow"]]
     assert layout.candidates(found, 5) == ["<p>one</p><p>rain</p>", "<p>two</p><p>snow</p>"]
     assert len(layout.candidates(found, 1)) == 1
@@ -93,12 +93,12 @@ def test_candidates_are_those_that_every_line_has() -> None:
 )
 def test_hostile_html_takes_little_time(text: str) -> None:
     """Each takes a fraction of a second; with a time that grows with the square, minutes."""
-    HtmlLayout(text, PAIR)
+    layout_of_page(text, PAIR)
 
 
 def test_a_reference_that_is_no_character_is_refused() -> None:
     with pytest.raises(RefusedError, match="'q', line 1: a character reference"):
-        HtmlLayout(f"&#{'9' * 5000};", PAIR)
+        layout_of_page(f"&#{'9' * 5000};", PAIR)
 
 
 def test_without_the_package_for_sentences_the_refusal_names_it(
@@ -106,5 +106,5 @@ def test_without_the_package_for_sentences_the_refusal_names_it(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sentencex", None)
     with pytest.raises(RefusedError, match="sentencex") as found:
-        HtmlLayout("<p>One is. Two is.</p>", PAIR)
+        layout_of_page("<p>One is. Two is.</p>", PAIR)
     assert found.value.status == 501

@@ -1,0 +1,96 @@
+"""Divide documents into sentences to translate, as `nmt translate FILE` does."""
+
+import importlib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from nmt.errors import NmtError
+from nmt.formats.document import Document, Options
+from nmt.formats.encoding import UTF_8
+from nmt.formats.files import PROSE, Job
+from nmt.formats.html.reader import HtmlReader
+from nmt.formats.marking.icu_document import taken_apart
+from nmt.formats.marking.placer import Placed, Way
+from nmt.formats.nested import NestedDocument
+from nmt.formats.registry import FORMATS, Format, format_of
+from nmt.formats.translate import Plan, drop, names_in
+from nmt.formats.translate_files import document_of
+from nmt.serving.layout import Line, count_of, marked
+from nmt.serving.line_translator import Pair
+from nmt.serving.refusals import RefusedError, bad_request
+
+# Now, because the server may fork while a thread reads a document: no copy may wait for an import
+# that only this thread would have finished.
+for module in ("sentencex", *(f"nmt.formats.kinds.{x.module or x.name}" for x in FORMATS.values())):
+    with suppress(ImportError):
+        importlib.import_module(module)
+
+
+class DocumentLayout:
+    """A document as what stays as it is, and sentences to translate."""
+
+    def __init__(self, document: Document, pair: Pair) -> None:
+        """Divide a document; pair: the source and target languages.
+
+        Raises RefusedError if the package that finds sentences is not installed.
+        """
+        self._options = Options(*pair)
+        self._document = taken_apart(document, self._options)
+        names = names_in(self._document)
+        try:
+            self._plans = [
+                Plan(each, self._options, None, names) for each in self._document.segments
+            ]
+        except NmtError as error:
+            raise RefusedError(501, str(error)) from error
+        sentences = dict.fromkeys(each for plan in self._plans for each in plan.sentences)
+        self.lines: tuple[Line, ...] = (*sentences,)
+
+    def content(self, translations: Sequence[Line]) -> bytes:
+        """Return the document with a translation of each line."""
+        placed = {
+            line: Placed(marked(each), Way.ALIGNED)
+            for line, each in zip(self.lines, translations, strict=True)
+        }
+        results = [plan.result(placed.__getitem__, self._options, drop) for plan in self._plans]
+        return self._document.join([each.text for each in results]).content
+
+    def candidates(self, found: Sequence[Sequence[Line]], most: int) -> list[str]:
+        """Return up to `most` pages; see `Layout.candidates`."""
+        ranks = range(count_of(found, most))
+        return [self.content([each[rank] for each in found]).decode() for rank in ranks]
+
+
+def layout_of_page(text: str, pair: Pair) -> DocumentLayout:
+    """Return the layout of HTML; raises RefusedError for a reference that is no character."""
+    document = NestedDocument(UTF_8)
+    try:
+        HtmlReader(text, document, Options(*pair)).read()
+    except NmtError as error:
+        raise bad_request(f"'q', {error}") from error
+    return DocumentLayout(document, pair)
+
+
+def layout_of_file(name: str, content: bytes, pair: Pair) -> DocumentLayout:
+    """Return the layout of a file with this name; raises RefusedError if it cannot be read."""
+    path = Path(name)
+    try:
+        document = document_of(content, Job(path, path, format_by_name(name)), Options(*pair))
+    except NmtError as error:
+        raise bad_request(f"Invalid request: {error}") from error
+    return DocumentLayout(document, pair)
+
+
+def format_by_name(name: str) -> Format | None:
+    """Return the format of a file with this name; None for files that are not translated."""
+    if name.lower().endswith(PROSE):
+        return FORMATS["text"]
+    found = format_of(Path(name), None)
+    return None if found is None or found.has_columns else found
+
+
+def suffixes() -> list[str]:
+    """Return the suffixes of files that are translated, as clients show them."""
+    found = [each for form in FORMATS.values() for each in form.suffixes]
+    return [each for each in (PROSE, *found) if each[0] == "." and format_by_name(f"x{each}")]
