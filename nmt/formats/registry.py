@@ -42,7 +42,7 @@ FORMATS = {
     for each in (
         Format(LINES, ()),
         Format("text", ()),
-        Format("markdown", (".md", ".markdown")),
+        Format("markdown", (".md", ".markdown", ".mdx")),
         Format("html", (".html", ".htm", ".xhtml")),
         Format("docx", (".docx", ".docm", ".dotx"), is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), is_binary=True),

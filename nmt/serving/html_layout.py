@@ -7,9 +7,8 @@ from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Options
 from nmt.formats.encoding import UTF_8
-from nmt.formats.html.reader import HtmlReader
+from nmt.formats.html.reader import read_page
 from nmt.formats.marking.placer import Placed, Way
-from nmt.formats.nested import NestedDocument
 from nmt.formats.translate import Plan, drop, names_in
 from nmt.serving.layout import Line, count_of
 from nmt.serving.refusals import RefusedError, bad_request
@@ -30,9 +29,8 @@ class HtmlLayout:
         finds sentences is not installed.
         """
         self._options = Options(*pair)
-        self._document = NestedDocument(UTF_8)
         try:
-            HtmlReader(text, self._document, self._options).read()
+            self._document = read_page(text, UTF_8, self._options)
         except NmtError as error:
             raise bad_request(f"'q', {error}") from error
         try:

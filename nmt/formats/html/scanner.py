@@ -24,7 +24,7 @@ ATTRIBUTE = re.compile(
 SECTIONS = (
     (re.compile(r"<!--"), re.compile(r"--!?>")),
     (re.compile(r"<!\[CDATA\["), re.compile(r"]]>")),
-    (re.compile(r"<\?(?:php\b|=|xml[\s-])"), re.compile(r"\?>")),
+    (re.compile(r"<\?xml[\s-]"), re.compile(r"\?>")),
 )
 
 
@@ -35,8 +35,7 @@ class What(Enum):
     START = "start tag"
     END = "end tag"
     ELEMENT = "an element that stays as it is, with its tags"
-    CODE = "an instruction to a server, such as <?php ... ?>"
-    COMMENT = "a comment, a declaration, another instruction or a CDATA section"
+    COMMENT = "a comment, a declaration, an instruction or a CDATA section"
 
 
 class Token(NamedTuple):
@@ -109,8 +108,7 @@ def markup(text: str, begin: int) -> Token | None:
         if first.match(text, begin):
             # Right after "<!", as "<!-->" is a comment too.
             found = last.search(text, begin + 2)
-            what = What.CODE if text.startswith(("<?php", "<?="), begin) else What.COMMENT
-            return Token(what, begin, found.end() if found else len(text))
+            return Token(What.COMMENT, begin, found.end() if found else len(text))
     tag = MARKUP.match(text, begin)
     if tag is None:
         return None
