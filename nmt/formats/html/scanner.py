@@ -28,6 +28,9 @@ SECTIONS = (
 )
 
 
+SCRIPT = re.compile(r"<!--(?!-?>)|-->|<(/?)script(?=[\s/>])[^<>]*>?", re.IGNORECASE)
+
+
 class What(Enum):
     """The kind of a part of a page."""
 
@@ -146,11 +149,30 @@ def end_tag(name: str) -> "re.Pattern[str]":
     return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
 
 
+def end_of_script(text: str, place: int) -> int:
+    """Return where a script ends: as in HTML, not in a script within a comment, <!--<script>."""
+    is_in_comment = is_in_script = False
+    for each in SCRIPT.finditer(text, place):
+        if each[0].startswith("<!"):
+            is_in_comment = True
+        elif each[0] == "-->":
+            is_in_comment = is_in_script = False
+        elif not each[1]:
+            is_in_script = is_in_comment
+        elif not is_in_script:
+            return each.end()
+        else:
+            is_in_script = False
+    return len(text)
+
+
 def end_of_element(text: str, name: str, place: int) -> int:
     """Return where an element ends whose start tag ends at a place.
 
     An element that is never closed ends with the text.
     """
+    if name == "script":
+        return end_of_script(text, place)
     if name in elements.RAW_TEXT:
         found = end_tag(name).search(text, place)
         return found.end() if found else len(text)
