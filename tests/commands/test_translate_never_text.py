@@ -64,6 +64,7 @@ tree ⟦{/* wind */}⟧ seed
     order:
     - ⟦:year⟧
     - ⟦:sun⟧
+    - ⟦month⟧
   time: { formats: { default: "⟦%a, %d %b %Y %H:%M:%S %z⟧", at: "star ⟦%H:%M⟧" }, am: rain }
   number: { format: "⟦%n %u⟧", units: { mb: ⟦MB⟧, one: "snow ⟦10 MB⟧ rain ⟦%{count} GB⟧" } }
   errors: { format: "⟦%{star} %{wind}⟧", long: "tree ⟦%{sun}⟧ leaf ⟦%<n>.2f⟧" }

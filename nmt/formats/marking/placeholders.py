@@ -43,7 +43,7 @@ SYNTAXES = {
     "tags": "",  # see `tags`
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
-UNIT = r"(?:[kKMGTPE]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
+UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
 EVERYWHERE = (
     # A symbol of Ruby, or an emoji: ":year", ":tada:". In prose, no space stands before a colon.
     r"(?<![^\s(\[]):(?:[a-z_]\w{0,100}|[+-]1):?",
@@ -52,7 +52,7 @@ EVERYWHERE = (
     rf"{DATE_PART}(?:[-/.:, T]{{0,3}}{DATE_PART}){{1,20}}(?![A-Za-z])",
     # A size, in which a number and its unit stay together: "10 MB", "5.4 GHz".
     rf"(?<![\w.,])\d{{1,20}}(?:[.,]\d{{1,20}}){{0,9}}[ \u00a0\u202f]{UNIT}(?!\w)",
-    r"(?<!\w)[kKMGTPE]i?B(?!\w)",  # after "{size} "
+    r"(?<!\w)[kKMGTPEZY]i?B(?!\w)",  # after "{size} "
     r"\$t\((?:[^()\n]|\([^()\n]{0,500}\)){0,500}\)",  # a text in another one, of i18next
 )
 # Code of templates. Each form excludes its own begin inside, so that reading never looks ahead over

@@ -90,11 +90,10 @@ class Templates:
         texts, marks, length = list[str](), list[Mark](), 0
         own = iter(source.marks)
         for part, is_mark in source.parts():
+            pieces = self._pieces(part)
             if is_mark:
-                pieces = [(self.restored(part), next(own).kind)]
-                self._marks[pieces[0][0]] = part
-            else:
-                pieces = [*self._pieces(part)]
+                pieces = iter([(self.restored(part), next(own).kind)])
+                self._marks[self.restored(part)] = part
             for text, kind in pieces:
                 if kind is not None:
                     marks.append(Mark(length, length + len(text), kind))
