@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[[StateInline, bool], bool]
 
-DEEPEST = 100  # blocks and marks within each other; each level of a list has two blocks
+DEEPEST = 60  # blocks and marks within each other; each level of a list has two
 PLACE = "nmt.place"  # in `Token.meta`: where it begins and ends in the text of its block
 ATTRIBUTES = re.compile(r"\{[#.:%\w][^{}\n]*\}")  # after a link, a picture or code
 WITH_ATTRIBUTES = {"link", "image", "backticks"}
