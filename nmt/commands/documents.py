@@ -64,7 +64,9 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
 
     Raises UsageError for options that do not go together.
     """
+    from nmt.formats.files import PROSE, looks_wrapped
     from nmt.formats.registry import LINES, UNREAD, format_of
+    from nmt.system.log import note
     from nmt.text.languages import PACKED
 
     if request.output_dir is not None:
@@ -84,6 +86,11 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     if found is not None and found.name != LINES:
         return True
     suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
+    if found is None and UNREAD.get(suffix):
+        raise UsageError(
+            f"{file}: {suffix} files are not supported; save it as {UNREAD[suffix]} in the program"
+            " that wrote it, and translate that file"
+        )
     if found is None and suffix in UNREAD:
         raise UsageError(
             f"{file}: no format reads {suffix} files of this name; name its format (--format),"
@@ -94,6 +101,11 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
         raise UsageError(
             f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
             " --format"
+        )
+    if found is None and suffix == PROSE and looks_wrapped(file):
+        note(
+            f"{file} is translated line by line, but its lines end within sentences; add"
+            " --format text to translate its paragraphs"
         )
     return False
 
@@ -125,7 +137,12 @@ def translate_documents(
     """Translate files by their formats: one, or several into a folder."""
     from nmt.artifacts.outputs import check_outputs
     from nmt.formats.report import open_report
-    from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
+    from nmt.formats.translate_files import (
+        check_stdout,
+        check_suffix,
+        translate_to_folder,
+        translate_to_stream,
+    )
     from nmt.system.log import note, progress_bar
 
     check_document_options(files[0] if files else STDIN)
@@ -137,7 +154,7 @@ def translate_documents(
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])
     if output is not None:
-        note_other_suffix(jobs[0], output)
+        check_suffix(jobs[0])
     with progress_bar(unit="sentence", desc="translate") as bar:
         translator, work = prepare(request, chosen, bar.update)
         with open_report(flags_file, note) as report:
@@ -151,19 +168,6 @@ def translate_documents(
             if request.write_memory is not None and translator.memory is not None:
                 translator.memory.write(request.write_memory)
     report.tell(summary, flags_file, is_strict=is_strict)
-
-
-def note_other_suffix(job: "Job", output: Path) -> None:
-    """Notify if the name of a translation has the suffix of another format than the file's."""
-    from nmt.formats.registry import format_of
-    from nmt.system.log import note
-
-    named = format_of(output, None)
-    if job.format and named and job.format != named:
-        note(
-            f"{output} is written as {job.format.name}, like {job.source}, in spite of its name: no"
-            " format is converted"
-        )
 
 
 def check_apart(

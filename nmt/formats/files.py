@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from nmt.system.reading import is_present, read_start
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
 START = 4096  # bytes that tell what a file is
+FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
 PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 
 
@@ -170,6 +172,25 @@ def format_in_folder(source: Path, name: str | None, *, has_columns: bool) -> Fo
         return found if found.sign in read_start(source, START, "the file") else None
     except NmtError:  # likewise
         return found
+
+
+def looks_wrapped(path: Path) -> bool:
+    """Return whether the lines of a text are broken at a width, so that sentences go on.
+
+    Then hardly a line has room for the first word of the next one.
+    """
+    if not path.is_file():
+        return False
+    try:
+        text = read_start(path, START, "the file").decode("utf-8", "replace")
+    except NmtError:  # it is reported when it is read
+        return False
+    lines = [each.strip() for each in text.split("\n")[:-1]]
+    width = max(map(len, lines), default=0)
+    pairs = [(first, second) for first, second in pairwise(lines) if first and second]
+    full = sum(len(first) + 1 + len(second.split()[0]) > width for first, second in pairs)
+    going_on = sum(second[0].islower() for _, second in pairs)
+    return min(full, going_on) >= FEWEST_BROKEN and full >= FULL_SHARE * len(pairs)
 
 
 def sources_of(

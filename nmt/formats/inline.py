@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.formats.document import Segment
+from nmt.formats.marking.templates import FIRST
 from nmt.formats.nested import NestedDocument, Part, Piece, Spot, Write
 
 LONGEST_SHOWN = 100  # characters of a mark in the text of a segment
@@ -33,9 +34,10 @@ class Item(NamedTuple):
 
     @property
     def has_substance(self) -> bool:
-        """True if it holds a letter, a digit or a word."""
-        is_text = self.role is Role.TEXT
-        return any(map(str.isalnum, self.text)) if is_text else self.role is Role.WORD
+        """True if it holds a letter, a digit, a word or code of a template."""
+        if self.role is Role.TEXT:
+            return any(each.isalnum() or each >= FIRST for each in self.text)
+        return self.role is Role.WORD
 
 
 def has_words(text: str) -> bool:

@@ -1,12 +1,13 @@
 """Documents whose segments may lie inside the marks of others, such as the `alt` of a picture."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from nmt.decoding.marked import Mark, Marked
 from nmt.formats.document import Finding, Joined, Segment
 from nmt.formats.encoding import Encoding
+from nmt.formats.marking.templates import Templates
 
 
 class Either(NamedTuple):
@@ -43,9 +44,13 @@ Part = str | Either | Spot
 
 @dataclass
 class NestedDocument:
-    """A text file: what stays as it is, and spots for translations. Formats fill it in order."""
+    """A text file: what stays as it is, and spots for translations. Formats fill it in order.
+
+    They read the text of `templates`; segments and the file have the codes of the templates.
+    """
 
     encoding: Encoding
+    templates: Templates = field(default_factory=Templates)
     segments: list[Segment] = field(default_factory=list)
     _parts: list[Part] = field(default_factory=list)
 
@@ -58,7 +63,9 @@ class NestedDocument:
     def _number(self, part: Part) -> None:
         if isinstance(part, Spot):
             part.number = len(self.segments)
-            self.segments.append(part.segment)
+            source, place = part.segment.source, part.segment.place
+            shown, line = self.templates.shown(source), self.templates.place(place)
+            self.segments.append(replace(part.segment, source=shown, place=line))
             for piece in part.pieces:
                 for inner in piece.parts:
                     self._number(inner)
@@ -70,19 +77,28 @@ class NestedDocument:
 
     def text(self, translations: Sequence[Marked | None]) -> tuple[str, tuple[Finding, ...]]:
         """Return the text of the file with translations, and what a user should look at."""
-        joining = Joining(self.segments, translations)
-        return "".join(map(joining.text, self._parts)), tuple(joining.findings)
+        text, findings = self.hidden_text(translations)
+        places = self.templates.place
+        return (
+            self.templates.restored(text),
+            tuple(each._replace(place=places(each.place)) for each in findings),
+        )
+
+    def hidden_text(self, translations: Sequence[Marked | None]) -> tuple[str, list[Finding]]:
+        """Return the same as `text`, with stand-ins for the codes of templates."""
+        joining = Joining(self, translations)
+        return "".join(map(joining.text, self._parts)), joining.findings
 
 
 class Joining:
     """Puts translations into a document."""
 
-    def __init__(self, segments: Sequence[Segment], translations: Sequence[Marked | None]) -> None:
+    def __init__(self, document: NestedDocument, translations: Sequence[Marked | None]) -> None:
         """Take the translation of each segment; one that equals its source is none."""
         own = [each and each.of_format() for each in translations]
         self.translations = [
-            None if each == segment.source else each
-            for segment, each in zip(segments, own, strict=True)
+            None if each is None or each == segment.source else document.templates.hidden(each)
+            for segment, each in zip(document.segments, own, strict=True)
         ]
         self.is_changed = any(each is not None for each in self.translations)
         self.findings: list[Finding] = []

@@ -42,7 +42,7 @@ FORMATS = {
     for each in (
         Format(LINES, ()),
         Format("text", ()),
-        Format("markdown", (".md", ".markdown")),
+        Format("markdown", (".md", ".markdown", ".mdx")),
         Format("html", (".html", ".htm", ".xhtml")),
         Format("docx", (".docx", ".docm", ".dotx"), is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), is_binary=True),
@@ -66,11 +66,15 @@ FORMATS = {
 }
 
 
-# Files with a structure that no format reads: as plain lines, they would be damaged.
-UNREAD = (
-    *(".adoc", ".doc", ".fodt", ".ipynb", ".key", ".latex", ".numbers", ".ods", ".pages", ".pdf"),
-    *(".ppt", ".rst", ".rtf", ".tex", ".toml", ".xls", ".xlsx", ".xml"),
-)
+# Files with a structure that no format reads: as plain lines, they would be damaged. Some programs
+# save them in another format.
+UNREAD = {
+    **dict.fromkeys((".adoc", ".ipynb", ".latex", ".rst", ".tex", ".toml", ".xml"), ""),
+    **dict.fromkeys((".doc", ".pages", ".pdf", ".rtf"), ".docx"),
+    **dict.fromkeys((".key", ".ppt"), ".pptx"),
+    **dict.fromkeys((".numbers", ".ods", ".xls", ".xlsx"), ".csv"),
+    ".fodt": ".odt",
+}
 
 
 def format_of(path: Path, name: str | None) -> Format | None:

@@ -233,6 +233,7 @@ def translate_one(
     if form is None:
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_columns(Job(source, output, form), translator.options.columns)
+    check_suffix(Job(source, output, form))
     check_output(output, "translate", [source], "the output")
     found: list[TranslatedSegment] = []
 
@@ -252,6 +253,16 @@ def check_columns(job: Job, columns: Sequence[str]) -> None:
         raise UsageError(
             f"--columns is for tables, but {job.source} is translated as {job.format.name}; leave"
             " it out"
+        )
+
+
+def check_suffix(job: Job) -> None:
+    """Raise UsageError if the name of a translation promises another format than its source has."""
+    named = format_of(job.output, None)
+    if job.format and named not in (None, job.format, format_of(job.source, None)):
+        raise UsageError(
+            f"{job.output}: the translation of {job.source} is a file of the format"
+            f" {job.format.name}, because no format is converted; name an output with its suffix"
         )
 
 

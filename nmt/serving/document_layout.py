@@ -9,10 +9,9 @@ from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import UTF_8
 from nmt.formats.files import PROSE, Job
-from nmt.formats.html.reader import HtmlReader
+from nmt.formats.html.reader import read_page
 from nmt.formats.marking.icu_document import taken_apart
 from nmt.formats.marking.placer import Placed, Way
-from nmt.formats.nested import NestedDocument
 from nmt.formats.registry import FORMATS, Format, format_of
 from nmt.formats.translate import Plan, drop, names_in
 from nmt.formats.translate_files import document_of
@@ -64,9 +63,8 @@ class DocumentLayout:
 
 def layout_of_page(text: str, pair: Pair) -> DocumentLayout:
     """Return the layout of HTML; raises RefusedError for a reference that is no character."""
-    document = NestedDocument(UTF_8)
     try:
-        HtmlReader(text, document, Options(*pair)).read()
+        document = read_page(text, UTF_8, Options(*pair))
     except NmtError as error:
         raise bad_request(f"'q', {error}") from error
     return DocumentLayout(document, pair)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,8 @@ from nmt.formats.files import RECORD
 from tests.commands.conftest import give_stdin, leftovers, paths_in, translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import WORDS, Run
+from tests.formats.documents import members, zipped
+from tests.formats.kinds.test_epub import book
 from tests.waiting import wait_until
 
 
@@ -231,12 +234,98 @@ def test_mistakes_are_told(
     assert result.err.count("\n") == 1
 
 
-def test_the_suffix_of_another_format_is_told(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
-    source, output = tmp_path / "a.md", tmp_path / "b.html"
+@pytest.mark.parametrize(("name", "other"), [("a.md", "b.html"), ("a.docx", "b.odt")])
+def test_an_output_with_the_suffix_of_another_format_is_refused(
+    nmt: Run, skilled_run: Path, tmp_path: Path, name: str, other: str
+) -> None:
+    source, output = tmp_path / name, tmp_path / other
     source.write_text("sun moon\n")
     result = nmt("translate", source, "--output", output, "--model", skilled_run)
-    assert result.code == 0
-    assert f"{output} is written as markdown, like {source}" in result.err
+    assert result.code == 2
+    assert f"{output}: the translation of {source} is a file of the format" in result.err
+    assert not output.exists()
+
+
+def test_files_of_other_programs_are_named_with_a_way_that_works(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "a.xlsx"
+    source.write_bytes(b"PK\3\4\0\xff")
+    result = nmt("translate", source, "--model", skilled_run)
+    assert result.code == 2
+    assert ".xlsx files are not supported; save it as .csv" in result.err
+    assert "--format" not in result.err
+
+
+def test_wrapped_lines_of_a_text_are_noted(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    """A paragraph is broken at a width; the lines of a corpus are not."""
+    wrapped, corpus = tmp_path / "letter.txt", tmp_path / "corpus.txt"
+    wrapped.write_text("sun moon star rain\nwind tree leaf\nroot seed star sun\nmoon star\n")
+    corpus.write_text("sun moon star rain\nwind\nroot seed\nmoon star wind\nleaf sun\n")
+    assert "add --format text" in translate(nmt, skilled_run, wrapped).err
+    assert "--format" not in translate(nmt, skilled_run, corpus).err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kept"),
+    [
+        (  # a browser reads the first end tag as a part of the comment
+            "a.html",
+            "<script>a = '<!-- <script> </script> sun'; // --></script><p>moon</p>",
+            "<script>a = '<!-- <script> </script> sun'; // --></script>",
+        ),
+        (
+            "strings.xml",
+            '<resources><string name="a">moon <!-- sun --> star</string></resources>',
+            "<!-- sun -->",
+        ),
+        (
+            "a.po",
+            'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=3; plural=n>2?2:n>1;\\n"\n\n'
+            'msgid "moon"\nmsgid_plural "star rain"\nmsgstr[0] ""\n',
+            "nplurals=3; plural=n>2?2:n>1;",
+        ),
+    ],
+)
+def test_other_parts_of_files_stay(
+    nmt: Run, skilled_run: Path, tmp_path: Path, name: str, content: str, kept: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    out = translate(nmt, skilled_run, file).out
+    assert kept in out
+    assert {"MOON", "RAIN"} & {*re.findall(r"\w+", out)}
+
+
+def test_a_rule_of_plurals_that_cannot_be_read_is_refused(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.po"
+    rule = "nplurals=two; plural=n>1;"
+    message = 'msgid "moon"\nmsgid_plural "star"\nmsgstr[0] ""\n'
+    file.write_text(f'msgid ""\nmsgstr ""\n"Plural-Forms: {rule}\\n"\n\n{message}')
+    result = nmt("translate", file, "--model", skilled_run)
+    assert result.code == 1
+    assert f"{file}: line 1: Plural-Forms {rule!r} is no plural rule" in result.err
+
+
+def test_deep_lists_are_translated(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "a.md"
+    file.write_text("".join(f"{'  ' * depth}- moon\n" for depth in range(25)))
+    out = translate(nmt, skilled_run, file).out
+    assert out.count("- MOON") == 25
+
+
+def test_chapters_that_a_book_lacks_are_reported(
+    nmt: Run, skilled_run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.epub"
+    parts = members(book())
+    item = b'<item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/></manifest>'
+    name = "OEBPS/book.opf"
+    file.write_bytes(zipped(parts | {name: parts[name].replace(b"</manifest>", item)}))
+    err = translate(nmt, skilled_run, file, "--output", tmp_path / "b.epub").err
+    assert "OEBPS/gone.xhtml: OEBPS/book.opf names this text, but the book lacks it" in err
 
 
 def test_a_threshold_that_is_no_number_is_refused(nmt: Run, tree: Path) -> None:

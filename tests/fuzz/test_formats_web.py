@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nmt.formats.document import DEFAULTS, Document
 from nmt.formats.kinds import html, markdown
+from nmt.formats.marking.placeholders import template_codes
 from nmt.formats.registry import Read
 from tests.formats.reading import changed, same
 from tests.fuzz import fuzz, value_or_error
@@ -18,11 +19,19 @@ pytestmark = pytest.mark.slow
 PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>A &amp; b</title>
 <meta name="description" content='It "is"'><script>if (a<b) c</script></head><body><h1 id=a>One
 <a href="#a" title="Link">¶</a></h1><p>Two <b>bold <i>and</b> ital</i>, <code>x &lt; y</code> <img
-src=a alt='A cat'> more<br>line<br><br>and<!-- c --> <?php e ?><![CDATA[ x ]]>&nbsp;<ul><li>1
+src=a alt='A cat'> more<br>line<br><br>and<!-- c --> <?php e ?>
+{% if a > b %}x {{ c }}{% else %}y{% endif %}
+<![CDATA[ x ]]>&nbsp;<ul><li>1
 <li>Three</ul>
 <input type=submit value=Send><textarea placeholder="Type">a</textarea><p translate=no>b</p>
 <pre>c</pre><p class="x notranslate">d</p>a < b</body></html>""".encode()
+TEMPLATE = [
+    *(b"{{ a }}", b"{% if a %}", b"{% endif %}", b"{% raw %}", b"{% endraw %}", b"{{< a >}}\n"),
+    *(b"{{", b"}}", b"{%", b"%}", b"<%= a %>", b"<%", b"%>", b"<?= a ?>", b"{: .a}\n", b"{# a #}"),
+    *(b"import a from 'b'\n", b"export const a = 1\n", "\U000f0000".encode(), b"&#983040;"),
+]
 PIECES = [
+    *TEMPLATE,
     *(
         b"<p>",
         b"</p>",
@@ -67,6 +76,10 @@ After a break: snake_case & 2 * 3 <kbd>Ctrl</kbd> [ref] $x$ {ref}`a`[^1]
   > [!NOTE]
   > Quoted text
 
+{% include a %}
+Text {{ a }} and [b]({{ c | d }}) {% e
+f %} more
+
 [ref]: http://x.y "T"
 [^1]: A footnote.
 
@@ -89,6 +102,7 @@ Setext
 ======
 """
 SIGNS = [
+    *TEMPLATE,
     *(
         b"# ",
         b"> ",
@@ -139,7 +153,12 @@ def check(read: Read, content: bytes) -> None:
         return
     assert same(document) == content
     odd = [changed(each.source, lambda part: f"{part}<&'\"Ж>") for each in document.segments]
-    value_or_error(lambda: document.join(odd))
+    joined = value_or_error(lambda: document.join(odd))
+    before, after = (
+        each.decode("latin-1") for each in (content, joined.content if joined else b"")
+    )
+    for begin, end in template_codes(before) if joined else ():
+        assert before.count(before[begin:end]) <= after.count(before[begin:end])
 
 
 @fuzz

@@ -69,7 +69,9 @@ def parts_of(xml: XmlFile, element: Element, code_of: Callable[[Element], Code])
     for child in element.children:
         if isinstance(child, Text):
             yield Part(child.text)
-        elif isinstance(child, Element):
+        elif not isinstance(child, Element):  # a comment
+            yield Part(xml.raw(child.begin, child.end), Code(Role.WHOLE))
+        else:
             code = code_of(child)
             if code.role is not Role.PAIR or child.is_empty_tag:
                 whole = Code(Role.WHOLE) if code.role is Role.PAIR else code

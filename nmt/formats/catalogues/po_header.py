@@ -12,6 +12,7 @@ CHARSET = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 TEMPLATE_CHARSET = "CHARSET"  # what xgettext writes if the messages are ASCII
+TEMPLATE_PLURALS = re.compile(r"INTEGER|EXPRESSION")  # as xgettext writes them
 NEW_HEADER = (
     "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n"
 )

@@ -7,15 +7,25 @@ from collections.abc import Sequence
 from nmt.decoding.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Options, Segment, escaped
+from nmt.formats.encoding import Encoding
 from nmt.formats.html import elements
 from nmt.formats.html.scanner import Attribute, Token, What, attributes, scan
 from nmt.formats.inline import Item, Role, add_run, has_words
+from nmt.formats.marking.templates import FIRST, LAST, Templates
 from nmt.formats.nested import Either, NestedDocument, Part, Piece, Spot, Write
 
 SPACES = re.compile(r"[ \t\n\f\r]+")
 BEGIN = re.compile(r"(?:\s|&nbsp;)*")
 NO_BREAK = "&nbsp;"
+PUBLIC = re.compile(f"[^{FIRST}-{LAST}]+")  # no stand-ins for code of templates
 INPUT = "input"
+
+
+def read_page(text: str, encoding: Encoding, options: Options) -> NestedDocument:
+    """Return the document of a page; raises NmtError as `HtmlReader.read` does."""
+    document = NestedDocument(encoding, Templates(text))
+    HtmlReader(document.templates.text, document, options).read()
+    return document
 
 
 class HtmlReader:
@@ -98,7 +108,9 @@ class HtmlReader:
     def _encodable(self, text: str) -> str:
         """Return a text with references for the characters that the page's encoding lacks."""
         name = self.document.encoding.name
-        return text.encode(name, "xmlcharrefreplace").decode(name)
+        return PUBLIC.sub(
+            lambda found: found[0].encode(name, "xmlcharrefreplace").decode(name), text
+        )
 
     def _parts(self, token: Token, raw: str, line: int) -> tuple[Part, ...]:
         """Return a tag or an element with spots for the attributes that people read."""
@@ -120,11 +132,7 @@ class HtmlReader:
             part: Part | None = None
             if name == "html" and each.name in ("lang", "xml:lang"):
                 part = self._language(tag, each)
-            elif (
-                is_read(name, each.name, values)
-                and has_words(each.value)
-                and "<?" not in each.value  # PHP
-            ):
+            elif is_read(name, each.name, values) and has_words(each.value):
                 part = self._value(tag, each, line)
             if part is not None:
                 parts += (tag[end : each.begin], part)
@@ -171,8 +179,6 @@ class HtmlReader:
 def role_of(token: Token, raw: str) -> Role | None:
     """Return what a token is in a run; None for one that ends the run."""
     name = token.name
-    if token.what is What.CODE:
-        return Role.WORD
     if token.what is What.COMMENT:
         return None if raw[:9].lower() == "<!doctype" else Role.ALONE
     if token.what is What.ELEMENT:

@@ -24,8 +24,11 @@ ATTRIBUTE = re.compile(
 SECTIONS = (
     (re.compile(r"<!--"), re.compile(r"--!?>")),
     (re.compile(r"<!\[CDATA\["), re.compile(r"]]>")),
-    (re.compile(r"<\?(?:php\b|=|xml[\s-])"), re.compile(r"\?>")),
+    (re.compile(r"<\?xml[\s-]"), re.compile(r"\?>")),
 )
+
+
+SCRIPT = re.compile(r"<!--(?!-?>)|-->|<(/?)script(?=[\s/>])[^<>]*>?", re.IGNORECASE)
 
 
 class What(Enum):
@@ -35,8 +38,7 @@ class What(Enum):
     START = "start tag"
     END = "end tag"
     ELEMENT = "an element that stays as it is, with its tags"
-    CODE = "an instruction to a server, such as <?php ... ?>"
-    COMMENT = "a comment, a declaration, another instruction or a CDATA section"
+    COMMENT = "a comment, a declaration, an instruction or a CDATA section"
 
 
 class Token(NamedTuple):
@@ -109,8 +111,7 @@ def markup(text: str, begin: int) -> Token | None:
         if first.match(text, begin):
             # Right after "<!", as "<!-->" is a comment too.
             found = last.search(text, begin + 2)
-            what = What.CODE if text.startswith(("<?php", "<?="), begin) else What.COMMENT
-            return Token(what, begin, found.end() if found else len(text))
+            return Token(What.COMMENT, begin, found.end() if found else len(text))
     tag = MARKUP.match(text, begin)
     if tag is None:
         return None
@@ -148,11 +149,30 @@ def end_tag(name: str) -> "re.Pattern[str]":
     return re.compile(rf"</{re.escape(name)}(?=[\s/>])[^<>]*>", re.IGNORECASE)
 
 
+def end_of_script(text: str, place: int) -> int:
+    """Return where a script ends: as in HTML, not in a script within a comment, <!--<script>."""
+    is_in_comment = is_in_script = False
+    for each in SCRIPT.finditer(text, place):
+        if each[0].startswith("<!"):
+            is_in_comment = True
+        elif each[0] == "-->":
+            is_in_comment = is_in_script = False
+        elif not each[1]:
+            is_in_script = is_in_comment
+        elif not is_in_script:
+            return each.end()
+        else:
+            is_in_script = False
+    return len(text)
+
+
 def end_of_element(text: str, name: str, place: int) -> int:
     """Return where an element ends whose start tag ends at a place.
 
     An element that is never closed ends with the text.
     """
+    if name == "script":
+        return end_of_script(text, place)
     if name in elements.RAW_TEXT:
         found = end_tag(name).search(text, place)
         return found.end() if found else len(text)

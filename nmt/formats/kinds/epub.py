@@ -33,11 +33,14 @@ def read(content: bytes, options: Options) -> Document:
     """
     container = Container(content)
     refuse_encrypted(container)
-    document = ContainerDocument(container, SIGNED if SIGNATURES in container else None)
+    warnings = [SIGNED] if SIGNATURES in container else []
+    document = ContainerDocument(container, warnings)
     package = package_name(container)
     about = read_xml(container.read(package))
     for name, kind in texts_of(about, package):
-        if name in container:
+        if name not in container:
+            warnings.append(Finding(name, f"{package} names this text, but the book lacks it"))
+        else:
             text = container.read(name)
             is_page = kind == XHTML
             document.add(name, text, html.read(text, options) if is_page else read_contents(text))

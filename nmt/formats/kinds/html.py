@@ -5,8 +5,7 @@ import re
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import Encoding, decode
-from nmt.formats.html.reader import HtmlReader
-from nmt.formats.nested import NestedDocument
+from nmt.formats.html.reader import read_page
 
 # The encoding that a page declares, near its begin.
 DECLARED_WITHIN_BYTES = 4096
@@ -25,9 +24,7 @@ def read(content: bytes, options: Options) -> Document:
     Attributes that people read, such as `alt` and `title`, are segments of their own.
     """
     text, encoding = decode_page(content)
-    document = NestedDocument(encoding)
-    HtmlReader(text, document, options).read()
-    return document
+    return read_page(text, encoding, options)
 
 
 def decode_page(content: bytes) -> tuple[str, Encoding]:

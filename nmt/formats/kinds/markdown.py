@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from nmt.decoding.marked import Marked
-from nmt.formats.document import Document, Finding, Joined, Options
+from nmt.formats.document import Document, Finding, Options
 from nmt.formats.encoding import decode
 from nmt.formats.markdown.blocks import Block, BlockReader, blocks_of
 from nmt.formats.markdown.places import lines_of
+from nmt.formats.marking.placeholders import MARKDOWN_LINES
+from nmt.formats.marking.templates import Templates
 from nmt.formats.nested import NestedDocument
 
 
@@ -18,22 +20,20 @@ class MarkdownDocument(NestedDocument):
 
     blocks: list[Block] = field(default_factory=list)
 
-    def join(self, translations: Sequence[Marked | None]) -> Joined:
-        """Return the page with a translation of each segment; see `Document.join`.
+    def hidden_text(self, translations: Sequence[Marked | None]) -> tuple[str, list[Finding]]:
+        """Return the page with a translation of each segment; see `NestedDocument.text`.
 
         Each text is read again when it is written, but alone. What it makes of the lines before and
         after it is found here.
         """
-        joined = super().join(translations)
-        text, _ = decode(joined.content, self.encoding.name)
+        text, findings = super().hidden_text(translations)
         for before, after in zip_longest(self.blocks, blocks_of(lines_of(text))):
             if before is None or after is None or before.name != after.name:
                 line = (before or after).line
                 message = "the translated page has another block here; compare it with the source"
-                return joined._replace(
-                    findings=(*joined.findings, Finding(f"line {line}", message))
-                )
-        return joined
+                findings.append(Finding(f"line {line}", message))
+                break
+        return text, findings
 
 
 def read(content: bytes, options: Options) -> Document:
@@ -42,8 +42,10 @@ def read(content: bytes, options: Options) -> Document:
     Raises NmtError if the packages that parse Markdown are not installed.
     """
     text, encoding = decode(content)
+    templates = Templates(text, MARKDOWN_LINES)
+    text = templates.text
     lines = lines_of(text)
-    document = MarkdownDocument(encoding, blocks=blocks_of(lines))
+    document = MarkdownDocument(encoding, templates, blocks=blocks_of(lines))
     reader = BlockReader(text, document, options)
     reader.read(lines)
     reader.keep_to(len(text))

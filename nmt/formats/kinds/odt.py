@@ -44,7 +44,7 @@ def read(content: bytes, options: Options) -> Document:
         raise damaged("it is not an OpenDocument file")
     if MANIFEST in container and b"encryption-data" in container.read(MANIFEST):
         raise NmtError("the file has a password; save it without one")
-    document = ContainerDocument(container, SIGNED if SIGNATURES in container else None)
+    document = ContainerDocument(container, [SIGNED] if SIGNATURES in container else [])
     names = ["content.xml", *filter(CONTENTS.fullmatch, container.names), "styles.xml", "meta.xml"]
     for name in dict.fromkeys(names):
         if name in container or name == "content.xml":

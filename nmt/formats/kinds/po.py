@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nmt.decoding.marked import Edit, Marked
-from nmt.errors import NmtError
+from nmt.errors import NmtError, shown
 from nmt.formats.catalogues.bilingual import Slot, Slots, wrong_language
 from nmt.formats.catalogues.plural_rules import (
     FALLBACK,
@@ -18,7 +18,12 @@ from nmt.formats.catalogues.plural_rules import (
     forms_of_one,
     rule_of,
 )
-from nmt.formats.catalogues.po_header import Header, declared_charset, new_header
+from nmt.formats.catalogues.po_header import (
+    TEMPLATE_PLURALS,
+    Header,
+    declared_charset,
+    new_header,
+)
 from nmt.formats.catalogues.po_strings import columns_of, written
 from nmt.formats.catalogues.po_syntax import FLAGS, Entry, entries_of
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
@@ -207,9 +212,16 @@ def read(content: bytes, options: Options) -> Document:
 
 
 def domain_of(header: Header, options: Options) -> Domain:
-    """Return a domain with its plural rule."""
+    """Return a domain with its plural rule; raises NmtError if the header's rule is none."""
     rule = header.rule() or rule_of(options.target_language)
-    return Domain(header, rule or FALLBACK, rule is not None)
+    domain = Domain(header, rule or FALLBACK, rule is not None)
+    stated = header.fields.get("plural-forms", "")
+    if stated and header.rule() is None and not TEMPLATE_PLURALS.search(stated):
+        raise NmtError(
+            f"{domain.place}: Plural-Forms {shown(stated)} is no plural rule; correct it, or remove"
+            " the line to get the rule of the language"
+        )
+    return domain
 
 
 def add(catalogue: Catalogue, entry: Entry, domain: Domain) -> None:

@@ -29,7 +29,7 @@ def read(content: bytes, options: Options) -> Document:
                 document.keep(text[kept : scalar.begin])
                 document.follow(raw, _named(scalar, raw, options.target_language))
                 kept = scalar.end
-        elif scalar.is_string and is_text(scalar.value):
+        elif scalar.is_string and is_text(scalar.value) and not is_setting(scalar):
             document.keep(text[kept : scalar.begin])
             writer = ScalarWriter(raw, scalar.style, scalar.is_in_flow, not scalar.keys)
             document.translate(
@@ -44,6 +44,12 @@ def read(content: bytes, options: Options) -> Document:
     if tops > 1:
         document.keep_following()
     return document
+
+
+def is_setting(scalar: Scalar) -> bool:
+    """Return whether a word in a file of Rails is for programs: a part of a date, a rounding."""
+    is_part = scalar.keys[-3:-1] == ("date", "order") and scalar.value in {"year", "month", "day"}
+    return is_part or scalar.keys[-1:] == ("round_mode",)
 
 
 def _named(key: Scalar, raw: str, language: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Rule = Callable[[StateInline, bool], bool]
 
+DEEPEST = 60  # blocks and marks within each other; each level of a list has two
 PLACE = "nmt.place"  # in `Token.meta`: where it begins and ends in the text of its block
 ATTRIBUTES = re.compile(r"\{[#.:%\w][^{}\n]*\}")  # after a link, a picture or code
 WITH_ATTRIBUTES = {"link", "image", "backticks"}
@@ -41,7 +42,7 @@ def parser() -> "MarkdownIt":
         from mdit_py_plugins.myst_role import myst_role_plugin
     except ImportError as error:
         raise missing("Markdown", error.name or "markdown-it-py") from error
-    md = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    md = MarkdownIt("commonmark", {"maxNesting": DEEPEST}).enable(["table", "strikethrough"])
     md.use(footnote_plugin).use(deflist_plugin).use(colon_fence_plugin)
     md.use(myst_block_plugin).use(myst_role_plugin)
     md.use(dollarmath_plugin, allow_space=False, allow_digits=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.decoding.number_differences import number_differences
-from nmt.formats.marking.placeholders import find
+from nmt.formats.marking.placeholders import STATEMENT, find
 
 OF_PERCENT = {"printf", "python", "objc"}  # syntaxes in which "%" alone is an error
 OF_BRACES = {"brace", "icu"}
@@ -46,8 +46,15 @@ def mark_problems(source: Marked, translation: Marked) -> tuple[str, ...]:
     problems += [f"{mark} occurs too often" for mark in repeated(source, translation)]
     if asked == given and pairs_of(source) != pairs_of(translation):
         problems.append("the tags are not paired as in the source")
+    if asked == given and statements(source) != statements(translation):
+        problems.append("the statements of the template are in another order")
     problems += [f"{tag} encloses nothing" for tag in hollow(translation) - hollow(source)]
     return tuple(problems)
+
+
+def statements(text: Marked) -> list[str]:
+    """Return the marks that are statements of a template, such as {% else %}."""
+    return [each for each in text.mark_texts() if STATEMENT.match(each)]
 
 
 def repeated(source: Marked, translation: Marked) -> list[str]:

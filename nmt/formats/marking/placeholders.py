@@ -1,13 +1,16 @@
-"""Find what no one translates in a text: placeholders of programs, addresses, and tags in messages.
+"""List what no one translates: placeholders of programs, code of templates, sizes, addresses, tags.
 
 Which placeholders may stand in a text depends on the program that reads it: "50% of" is prose, but
-"%o" is a number to C. So a format names the syntaxes of each segment.
+"%o" is a number to C. So a format names the syntaxes of each segment. What `EVERYWHERE` and
+`TEMPLATE` match is no prose in any text.
 """
 
 import re
+from bisect import bisect
+from collections.abc import Iterator
 from functools import lru_cache
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marked import Kind, Mark, Marked
 from nmt.decoding.symbols import addresses
 from nmt.formats.marking.icu import argument_spans
 from nmt.formats.marking.overlaps import outside, without_overlaps
@@ -26,6 +29,8 @@ BRACE = (
     r"(?:[:,](?:[^{}\n]|\{[\w.$]{0,50}\}){0,100})?\}"
 )
 OF_PYTHON = r"[-+#0]{0,5}\d{0,5}(?:\.\d{0,5})?"  # flags, width and precision
+DATE_PART = "%[-^_0#:]{0,2}[aAbBcCdDeFgGhHIjklLmMnNpPrRsSTuUVwWxXyYzZ]"  # of strftime
+CALENDAR_PART = "%[-^_0#:]{0,2}[bBHIjmMyYPZ]"  # one that is none of C
 SYNTAXES = {
     "printf": PRINTF,
     "python": rf"%\([^()\n]{{1,100}}\){OF_PYTHON}[a-zA-Z]|%{OF_PYTHON}r|{PRINTF}",
@@ -36,7 +41,51 @@ SYNTAXES = {
     "qt": r"%\d{1,2}%|%L?\d{1,2}|%L?n(?![^\W\d_])|%%",
     "objc": rf"%(?:\d{{1,3}}\$)?@|{PRINTF}",
     "tags": "",  # see `tags`
+    "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
+UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
+EVERYWHERE = (
+    # A symbol of Ruby, or an emoji: ":year", ":tada:". In prose, no space stands before a colon.
+    r"(?<![^\s(\[]):(?:[a-z_]\w{0,100}|[+-]1):?",
+    # A date of strftime: "%Y-%m-%d", "%-d %B". One that may be of C alone is none: "%s, %s".
+    rf"(?=(?:{DATE_PART}[-/.:, T]{{0,3}}){{0,20}}?{CALENDAR_PART})"
+    rf"{DATE_PART}(?:[-/.:, T]{{0,3}}{DATE_PART}){{1,20}}(?![A-Za-z])",
+    # A size, in which a number and its unit stay together: "10 MB", "5.4 GHz".
+    rf"(?<![\w.,])\d{{1,20}}(?:[.,]\d{{1,20}}){{0,9}}[ \u00a0\u202f]{UNIT}(?!\w)",
+    r"(?<!\w)[kKMGTPEZY]i?B(?!\w)",  # after "{size} "
+    r"\$t\((?:[^()\n]|\([^()\n]{0,500}\)){0,500}\)",  # a text in another one, of i18next
+)
+# Code of templates. Each form excludes its own begin inside, so that reading never looks ahead over
+# the same text twice.
+TEMPLATE = re.compile(
+    r"\{%(?:[^{%]|%(?!\})|\{(?!%))*+%\}"  # a tag of Liquid, Jinja, Twig, Nunjucks
+    # Output of these, and all of Hugo, Go, Handlebars and Vue. "`{{` and `}}`" is a sentence's.
+    r"|\{\{\{[^{}]*+\}\}\}"
+    r"|\{\{(?!`)(?:[^{}]|\{(?!\{)|\}(?!\}))*+(?<!`)\}\}"
+    r"|\{\{-?\s*+(?:\"[^\"\n]*+\"|'[^'\n]*+')[^{}\n]*+\}\}"
+    r"|\{#[-\s](?:[^{#]|#(?!\})|\{(?!#))*+#\}"  # a comment of Jinja
+    r"|\{/\*(?:[^{*]|\*(?!/\})|\{(?!/\*))*+\*/\}"  # of MDX
+    r"|<%(?:[^<%]|%(?!>)|<(?!%))*+%>"  # ERB, EJS, JSP
+    r"|<\?(?:php\b|=)(?:[^?]|\?(?!>))*+(?:\?>|\Z)"
+)
+TEMPLATE_SIGNS = ("{{", "{%", "{#", "{/*", "<%", "<?")
+# A statement: its place among the others counts, and `name` belongs to the same one with an `end`.
+STATEMENT = re.compile(
+    r"(?:\{%[-+~]?|\{\{[-~]?(?=[<%#/^]|\s*(?:if|else|end|range|with|block|define)\b)[<%#^]?)"
+    r"\s*+(?P<end>/|end(?=\w))?\s*+(?P<name>[\w-]*)|<%(?![=-])|<\?php"
+)
+MOST_OPENED = 50  # statements among which the begin of one is looked for
+# Statements whose content is code too; that of the last one if it is on the same line.
+WITH_CODE = ("comment", "highlight", "raw")
+# On lines of their own in Markdown: attributes of Kramdown, and what MDX imports and exports.
+MARKDOWN_LINES = re.compile(
+    r"(?m)^(?:[ \t]*+\{:[^{}\n]*+\}"
+    r"|import\s+(?:type\s+)?(?:(?:[\w$]+|\{[^{}]*+\}|\*\s+as\s+[\w$]+)\s*+,?\s*+){0,2}(?:from\s*+)?"
+    r"(?:\"[^\"\n]+\"|'[^'\n]+');?"
+    r"|export\s+(?:(?:const|let|var|function|class)\s+[\w$]+\s*+[=({]|\{|\*\s+from"
+    r"|default\s+(?:function|class|async|[({]|[\w$.]+;?[ \t]*+$)).*+(?:\n(?![ \t]*+$).+)*+"
+    r")(?=[ \t]*\r?$)"
+)
 ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 
 
@@ -62,9 +111,8 @@ def find(text: str, syntax: frozenset[str]) -> list[Mark]:
     The first one counts if two overlap; of two that begin together, the longer one.
     """
     found = [*map(span_mark, addresses(text))]
-    pattern = pattern_of(syntax)
-    if pattern is not None:
-        found += (span_mark(each.span()) for each in pattern.finditer(text))
+    found += (span_mark(each.span()) for each in pattern_of(syntax).finditer(text))
+    found += map(span_mark, template_codes(text))
     if "icu" in syntax:
         found += map(span_mark, argument_spans(text))
     tags = tags_of(text) if "tags" in syntax else []
@@ -78,10 +126,69 @@ def span_mark(span: tuple[int, int]) -> Mark:
 
 
 @lru_cache
-def pattern_of(syntax: frozenset[str]) -> re.Pattern[str] | None:
-    """Return what matches the placeholders of syntaxes; None: there are none."""
-    patterns = [SYNTAXES[each] for each in sorted(syntax) if SYNTAXES.get(each)]
-    return re.compile("|".join(patterns)) if patterns else None
+def pattern_of(syntax: frozenset[str]) -> re.Pattern[str]:
+    """Return what matches the placeholders of syntaxes, and those of every text."""
+    patterns = (SYNTAXES[each] for each in sorted(syntax) if SYNTAXES.get(each))
+    return re.compile("|".join([*EVERYWHERE, *patterns]))
+
+
+def template_codes(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the codes of templates in a text, in order and apart."""
+    if not any(each in text for each in TEMPLATE_SIGNS):
+        return
+    found = [*TEMPLATE.finditer(text)]
+    ends: dict[str, list[int]] = {}  # where the end of each kind of content is
+    for each in found:
+        statement = STATEMENT.match(each[0])
+        if statement and statement["end"] and statement["name"] in WITH_CODE:
+            ends.setdefault(statement["name"], []).append(each.end())
+    end = 0
+    for each in found:
+        if each.start() < end:
+            continue
+        end = each.end()
+        statement = STATEMENT.match(each[0])
+        if statement and not statement["end"] and (places := ends.get(statement["name"] or "")):
+            place = bisect(places, end)
+            last = places[place] if place < len(places) else end
+            if statement["name"] != WITH_CODE[-1] or "\n" not in text[end:last]:
+                end = last
+        yield each.start(), end
+
+
+def is_word(code: str) -> bool:
+    """Return whether a code stands for words, as {{ name }} does, and is no statement."""
+    return code.startswith(("{{", "<%=", "<%-", "<?=")) and not STATEMENT.match(code)
+
+
+def paired(text: str, marks: list[Mark]) -> Iterator[Mark]:
+    """Yield marks, of which statements such as {% if %} and {% endif %} are pairs.
+
+    Pairs never cross others, so that a statement keeps what it is about.
+    """
+    found = [STATEMENT.match(text, each.begin, each.end) for each in marks]
+    kinds = [each.kind for each in marks]
+    opened: list[int] = []
+    for number, (mark, statement) in enumerate(zip(marks, found, strict=True)):
+        if mark.kind is Kind.CLOSE:
+            while opened and marks[opened.pop()].kind is not Kind.OPEN:
+                pass
+        elif mark.kind is Kind.OPEN:
+            opened.append(number)
+        elif statement and statement["name"]:
+            if not statement["end"]:
+                opened.append(number)
+                continue
+            for place in range(len(opened) - 1, max(-1, len(opened) - MOST_OPENED - 1), -1):
+                first = found[opened[place]]
+                if first is None or marks[opened[place]].kind is Kind.OPEN:
+                    break
+                if first["name"] == statement["name"]:
+                    kinds[opened[place]], kinds[number] = Kind.OPEN, Kind.CLOSE
+                    del opened[place:]
+                    break
+    for mark, kind in zip(marks, kinds, strict=True):
+        yield mark._replace(kind=kind)
 
 
 def tags_of(text: str) -> list[Mark]:

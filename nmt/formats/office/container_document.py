@@ -26,7 +26,7 @@ class ContainerDocument:
 
     container: Container
     # What to tell a user of a changed file: where, and a sentence without its end.
-    warning: Finding | None = None
+    warnings: Sequence[Finding] = ()
     _parts: list[Part] = field(default_factory=list)
 
     def add(self, name: str, content: bytes, document: Document) -> None:
@@ -50,7 +50,7 @@ class ContainerDocument:
         )
         if not is_changed:
             return Joined(self.container.changed({}))
-        findings = [self.warning] if self.warning else []
+        findings = [*self.warnings]
         changes = {}
         left = iter(translations)
         for name, content, document in self._parts:

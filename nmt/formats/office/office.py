@@ -59,7 +59,7 @@ class Package:
         self.container = Container(content)
         self._types = dict(self._read_types())
         is_signed = SIGNATURE in self._types.values()
-        self.document = ContainerDocument(self.container, SIGNED if is_signed else None)
+        self.document = ContainerDocument(self.container, [SIGNED] if is_signed else [])
 
     def _read_types(self) -> Iterator[tuple[str, str]]:
         for element in read_xml(self.container.read(TYPES)).root.elements():

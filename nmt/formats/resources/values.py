@@ -17,7 +17,7 @@ from nmt.formats.marking.tags import with_tags
 LONGEST_PATH = 200  # characters
 LONGEST_KEY = 60
 # Placeholders that may stand in messages whose program is not known.
-SYNTAX = frozenset({"brace", "icu", "printf", "dollar", "percent-brace", "tags"})
+SYNTAX = frozenset({"brace", "date", "icu", "printf", "dollar", "percent-brace", "symbol", "tags"})
 
 
 def message(text: str) -> Marked:

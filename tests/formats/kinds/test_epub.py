@@ -30,7 +30,6 @@ PACKAGE = """<?xml version="1.0" encoding="utf-8"?>
     <item id="two" href="text/chapter%202.xhtml" media-type="application/xhtml+xml"/>
     <item id="one" href="text/chapter1.xhtml" media-type="application/xhtml+xml"/>
     <item id="css" href="style.css" media-type="text/css"/>
-    <item id="gone" href="gone.xhtml" media-type="application/xhtml+xml"/>
   </manifest>
   <spine toc="ncx"><itemref idref="one"/><itemref idref="two"/><itemref idref="none"/></spine>
 </package>

@@ -19,7 +19,7 @@ def document() -> ContainerDocument:
         target.writestr("b", "<a>en</a>")
         target.writestr("c", "Three.")
     container = Container(file.getvalue())
-    whole = ContainerDocument(container, Finding("signature", "the signature is lost"))
+    whole = ContainerDocument(container, [Finding("signature", "the signature is lost")])
     whole.add("c", b"Three.", text.read(b"Three.", Options()))
     xml = XmlDocument(read_xml(b"<a>en</a>"))
     xml.follow(Edit(3, 5, "de"))
