@@ -107,7 +107,7 @@ def test_an_ensemble_aligns_too(nmt: Run, skilled_run: Path) -> None:
 
 
 def test_loops_are_searched_again(nmt: Run, skilled_run: Path) -> None:
-    """A loop is forced by a length; odd input only, unless the setting asks for all."""
+    """A loop is forced by a length; `as_is` keeps it, unless the setting asks for a search."""
     forced = ["--min-length", 30, *AS_IS]
     (loop,) = lines_of(nmt, skilled_run, ["sun moon"], *forced)
     (other,) = lines_of(
