@@ -161,8 +161,8 @@ def note_other_suffix(job: "Job", output: Path) -> None:
     named = format_of(output, None)
     if job.format and named and job.format != named:
         note(
-            f"{output} is written as {job.format.name}, like {job.source}, in spite of its name: no"
-            " format is converted"
+            f"{output} has the format of {job.source}, {job.format.name}, not that of its own name:"
+            " formats are not converted"
         )
 
 

@@ -236,7 +236,7 @@ def test_the_suffix_of_another_format_is_told(nmt: Run, skilled_run: Path, tmp_p
     source.write_text("sun moon\n")
     result = nmt("translate", source, "--output", output, "--model", skilled_run)
     assert result.code == 0
-    assert f"{output} is written as markdown, like {source}" in result.err
+    assert f"{output} has the format of {source}, markdown, not" in result.err
 
 
 def test_a_threshold_that_is_no_number_is_refused(nmt: Run, tree: Path) -> None:
