@@ -5,7 +5,7 @@ The Python interface; PyTorch is imported only when a name needs it:
     import nmt
 
     model = nmt.load("runs/pocket")
-    for translation in model.translate(["A dog runs."]):
+    for translation in model.translate(["The boy sleeps."]):
         print(translation.text)
 """
 

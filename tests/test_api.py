@@ -114,7 +114,7 @@ def test_mistakes_are_named(tiny_run: Path) -> None:
         nmt.load("missing")
     with pytest.raises(nmt.UsageError, match="is an empty path"):
         nmt.load("")
-    with pytest.raises(nmt.UsageError, match="--columns is for tables"):
+    with pytest.raises(nmt.UsageError, match=r"^columns is for tables"):
         model.translate_file("page.html", "new.html", columns=["a"])
     with pytest.raises(TypeError, match="must be a str"):
         model.translate([3])  # type: ignore[list-item] # the mistake that is tested
@@ -187,16 +187,18 @@ def test_a_run_is_resumed_and_evaluated_by_its_folder(
 
 
 def test_messages_do_not_name_flags_alone(tiny: Path, tmp_path: Path) -> None:
-    """A flag stands in brackets behind what it sets; Python has another name for it."""
+    """Arguments are named where the command line names options; commands stay as they are."""
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/letter").touch()
-    with pytest.raises(nmt.NmtError, match=r"under runs/.*\(--model\)"):
+    with pytest.raises(nmt.NmtError, match=r"under runs/.*\(model\)"):
         nmt.load()
+    with pytest.raises(nmt.NmtError, match=r"none does not exist; name another with model$"):
+        nmt.load(tmp_path / "none")
     with pytest.raises(nmt.UsageError, match="is not a run folder but holds letter"):
         nmt.train(tiny, run=tmp_path / "foreign")
-    with pytest.raises(nmt.UsageError, match=r"the run folder .* \(--run\) is a file"):
+    with pytest.raises(nmt.UsageError, match=r"the run folder .* \(run\) is a file"):
         nmt.train(tiny, run=tiny)
-    with pytest.raises(nmt.UsageError, match=r"the run folder 'x.* \(--run\) cannot be made"):
+    with pytest.raises(nmt.UsageError, match=r"the run folder 'x.* \(run\) cannot be made"):
         nmt.train(tiny, run="x" * 300)
 
 

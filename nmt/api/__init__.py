@@ -3,7 +3,10 @@
 `import nmt` makes everything here available and imports PyTorch only when it is needed.
 """
 
+from nmt.api import recipes
 from nmt.api.model import Model, load
-from nmt.api.recipes import evaluate, train
+from nmt.api.recipes import evaluate
+from nmt.system.arguments import names_arguments
 
+train = names_arguments(recipes.train)  # `nmt train` calls the one whose errors name options
 __all__ = ["Model", "evaluate", "load", "train"]

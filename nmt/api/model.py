@@ -15,6 +15,8 @@ from nmt.system.arguments import (
     check_paths,
     check_segments,
     check_type,
+    names_arguments,
+    with_arguments,
 )
 from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note
@@ -52,6 +54,7 @@ class Model:
         """Paths of the model files."""
         return tuple(each.path for each in (self._trained, *self._trained.ensemble))
 
+    @names_arguments
     def translate(
         self,
         segments: Iterable[str],
@@ -105,6 +108,7 @@ class Model:
         requests_of = plain if prefixes is None else with_prefixes(given[1])
         return list(translator.translate(given[0], requests_of))
 
+    @names_arguments
     def translate_file(
         self,
         source: AnyPath,
@@ -152,6 +156,7 @@ class Model:
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         return translate_one(*paths, format_name, translator)
 
+    @names_arguments
     def score(
         self,
         sources: Iterable[str],
@@ -239,6 +244,7 @@ class Model:
         return kept
 
 
+@names_arguments
 def load(
     model: AnyPath | Sequence[AnyPath] | None = None,
     *,
@@ -267,5 +273,9 @@ def load(
     paths = [] if model is None else check_paths("model", model)
     if model is not None and not paths:
         raise UsageError("model is an empty list; name a model, or leave it out for the newest one")
-    trained, _ = load_for(engine, paths, device, notify)
-    return Model(trained, notify)
+
+    def told(text: str) -> None:
+        notify(with_arguments(text))
+
+    trained, _ = load_for(engine, paths, device, told)
+    return Model(trained, told)

@@ -12,7 +12,14 @@ from nmt.artifacts.runs import find_recipe_and_run
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import check_recipe
-from nmt.system.arguments import AnyPath, check_callable, check_path, check_paths, check_type
+from nmt.system.arguments import (
+    AnyPath,
+    check_callable,
+    check_path,
+    check_paths,
+    check_type,
+    names_arguments,
+)
 from nmt.system.devices import AUTO, pick_device
 from nmt.text.corpus import DataFolder
 
@@ -80,6 +87,7 @@ def train(
     return outcome
 
 
+@names_arguments
 def evaluate(
     model: Model,
     source: AnyPath | None = None,

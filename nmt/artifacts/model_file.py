@@ -19,7 +19,7 @@ from nmt import __version__
 from nmt.artifacts.model_header import FORMAT, FORMAT_VERSION, TOKENIZER, open_model
 from nmt.artifacts.output_folder import MANIFEST
 from nmt.artifacts.outputs import output_path
-from nmt.artifacts.run_folder import RunFolder
+from nmt.artifacts.run_folder import RunFolder, did_you_mean
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import to_toml
@@ -106,7 +106,7 @@ def find_model(path: Path, option: str = "--model") -> Path:
                 )
             path = RunFolder(path).translation_model()
     except (OSError, ValueError) as error:
-        raise unreadable(what, path, error, fix) from error
+        raise unreadable(what, path, error, did_you_mean(path) or fix) from error
     check_regular(path, what, fix)
     check_file(path, what)
     return path

@@ -1,5 +1,6 @@
 """A run folder: the files of one training."""
 
+import difflib
 import json
 import os
 import stat
@@ -27,7 +28,7 @@ from nmt.system.atomic import write_text
 from nmt.system.command_line import DATA
 from nmt.system.json_data import parse_json
 from nmt.system.log import note
-from nmt.system.reading import ABSENT, entries, is_present, read_text
+from nmt.system.reading import ABSENT, check_regular, entries, is_present, read_text
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
@@ -129,6 +130,7 @@ class RunFolder:
         """
         if given is None and is_present(self.memory):
             fix = "remove it and name the data folder (--data-dir)"
+            check_regular(self.memory, "the file", fix)
             text = read_text(self.memory, "the file", most=LARGEST_MEMORY)
             try:
                 remembered = Path(parse_json(text, Memory, str(self.memory)).data_dir)
@@ -167,7 +169,7 @@ class RunFolder:
         if is_present(self.recipe):
             return
         if not is_present(self.path):
-            raise NmtError(f"there is no run folder {self.path}; `nmt runs` lists the runs")
+            raise NmtError(no_run(self.path))
         if is_folder(self.path):
             if self.is_started() or any(map(is_present, (self.model, self.best, self.metrics))):
                 raise NmtError(f"{self.recipe} is missing; put it back")
@@ -182,6 +184,7 @@ class RunFolder:
     def load_recipe(self) -> Recipe:
         """Return the recipe of the run; raises NmtError if its file is missing or damaged."""
         self.check_is_run()
+        check_regular(self.recipe, "the recipe")
         name = Path(os.path.abspath(self.path)).name  # "." and ".." have none
         return parse_recipe(read_recipe_text(self.recipe), name, str(self.recipe))
 
@@ -240,6 +243,20 @@ class RunFolder:
     def is_foreign(self) -> bool:
         """Return whether the folder looks like that of another program's model."""
         return is_present(self.path / "config.json") and not is_present(self.recipe)
+
+
+def no_run(path: Path) -> str:
+    """Return the message for a run folder that does not exist."""
+    return f"there is no run folder {path}; {did_you_mean(path) or '`nmt runs` lists the runs'}"
+
+
+def did_you_mean(path: Path) -> str:
+    """Return a question with the nearest name beside a path; "" if none is near."""
+    with suppress(NmtError):  # the folder cannot be read
+        names = [each.name for each in entries(path.parent)]
+        for near in difflib.get_close_matches(path.name, names, 1, 0.8):
+            return f"did you mean {path.with_name(near)}?"
+    return ""
 
 
 def check_fixed(path: Path, old: Recipe, new: Recipe) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.run_folder import RUNS, RunFolder, is_folder, run_folder
+from nmt.artifacts.run_folder import RUNS, RunFolder, is_folder, no_run, run_folder
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, read_recipe, shipped_recipes, with_settings
@@ -125,7 +125,7 @@ def find_recipe_and_run(
             " recipe and the model to start from (--init-from)"
         )
     if path.parts[:1] == RUNS.parts and not path.suffix and not is_present(path):
-        raise UsageError(f"there is no run folder {path}; `nmt runs` lists the runs")
+        raise UsageError(no_run(path))
     if not str(name) or str(name) in shipped_recipes() or not is_folder(path):
         recipe = read_recipe(name, settings)
         return recipe, run_folder(recipe, run)

@@ -1,5 +1,6 @@
 """The command line: one file for each subcommand, imported when it is called."""
 
+import errno
 import importlib
 import io
 import keyword
@@ -161,8 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         raise
     except OSError as error:
         discard_stdout()
-        place = f"{error.filename}: " if error.filename else "cannot read or write: "
-        complain(f"{place}{error.strerror or error}")
+        # Files are written by functions that name them.
+        is_stdout = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        unnamed = "cannot write to stdout" if is_stdout else "cannot read or write"
+        complain(f"{error.filename or unnamed}: {error.strerror or error}")
         sys.exit(1)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

@@ -64,8 +64,8 @@ def command(
 
     \b
     Examples:
-      nmt explain "A dog runs."
-      nmt explain "A dog runs." --model runs/multi30k_en_de --output dog.html --open
+      nmt explain "The boy sleeps."
+      nmt explain "A dog runs on grass." --model runs/multi30k_en_de --output dog.html --open
     """
     flags = flags_as_overrides(
         "decode",

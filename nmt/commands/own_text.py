@@ -111,7 +111,7 @@ def text_of(names: Sequence[str]) -> "GivenText | None":
     from nmt.text.given_text import GivenText
 
     paths = [Path(name) for name in names]
-    are_files = any(map(is_present, paths))
+    are_files = any(path.suffix or is_present(path) for path in paths)
     if len(paths) > 2 or (len(paths) == 2 and not are_files):
         raise UsageError(
             f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
@@ -186,11 +186,12 @@ def print_made(made: "FirstRecipe", wish: "Wish") -> None:
         sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
         repeated = facts.pairs - sum(made.sets.values())
         more = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
-        left_out = f", so {more} left out" if repeated else ""
         clean = "no two sets share a near duplicate"
-        if made.shared:  # by the dev and the test set that the user gave
+        if repeated:
+            clean = f"{more} left out, because they are near duplicates of pairs in other sets"
+        elif made.shared:  # by the dev and the test set that the user gave
             clean = "the training text has no near duplicate of another set"
-        note(f"{wish.folder}: {sizes} pairs; {clean}{left_out}")
+        note(f"{wish.folder}: {sizes} pairs; {clean}")
     note(
         f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
         f" d_model {model.d_model}, {made.recipe.tokenizer.vocab_size:,} tokens, at most"

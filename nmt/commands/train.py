@@ -123,7 +123,7 @@ def command(
         name, data_dir = str(wish.output), wish.data_dir
     resolved, folder = recipe_and_run(name, run, given)
 
-    from nmt.api import train
+    from nmt.api.recipes import train
 
     outcome = train(
         resolved,
@@ -173,7 +173,10 @@ def how_to_continue(outcome: "TrainingOutcome", recipe: Recipe) -> str:
     """Return which setting to raise so that a finished training goes on."""
     patience = recipe.train.patience
     if outcome.updates >= recipe.train.max_updates or not patience:
-        return "raise train.max_updates to continue"
+        return (
+            f"train.max_updates={recipe.train.max_updates} asks for no more; raise it above"
+            f" {outcome.updates} to continue"
+        )
     return (
         f"no better score on the dev set in {patience} validations; raise train.patience to"
         f" continue, for example with --set train.patience={2 * patience}"

@@ -81,8 +81,9 @@ class DecodeSettings:
     odd_input: str = setting(
         "repair",
         "repair: copy numbers, signs, addresses and what the vocabulary cannot write; translate"
-        " capitals in lower case; search such lines again if the output repeats itself; as_is:"
-        " the model translates all input as it is",
+        " capitals in lower case; translate a line again, with limits, if the output repeats itself"
+        " or is far too long, unless it has a prefix or a term of a glossary; as_is: the model"
+        " translates all input as it is",
         choices=("repair", "as_is"),
     )
     target_token: str = setting(
@@ -92,8 +93,8 @@ class DecodeSettings:
     )
     search_again: bool = setting(
         False,
-        "true: search any line again, with limits, if the output repeats itself or is far too long,"
-        " unless it has a prefix or a term of a glossary; false: only odd input",
+        "for odd_input=as_is: true: still translate a line again if its output repeats itself or is"
+        " far too long",
     )
     stopping: str = setting(
         "safe",

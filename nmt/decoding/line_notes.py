@@ -92,7 +92,7 @@ class LineNotes:
                 "characters that are not in the vocabulary, copied to the translations:"
                 f" {self._copied}",
             ),
-            (self._wordless, f"copied, because there are no words in {self._wordless}"),
+            (self._wordless, f"copied, because there is nothing to translate in {self._wordless}"),
             (self._capitals, f"capitals in {self._capitals}: translated in lower case"),
             (
                 self._returns,

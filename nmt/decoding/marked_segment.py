@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nmt.decoding import units
+from nmt.decoding import symbols, units
 from nmt.decoding.mark_output import with_marks
 from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.mark_tree import Tree
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import has_words, is_noise, knows_lower_case
-from nmt.decoding.symbols import ADDRESS, UNIT, has_address
+from nmt.decoding.symbols import ADDRESS, has_address
 from nmt.decoding.translation import Candidate, Link, Translation
 from nmt.text.tokenizer import UNK, SubwordModel
 from nmt.text.words import spans_of
@@ -114,8 +114,7 @@ def spans_to_copy(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]
         if each == UNK:
             for place in range(places[begin], places[end]):
                 copied[place] = True
-    for unit in UNIT.finditer(text):
-        begin, end = unit.span()
-        is_copied = not unit[0].isspace() and any(copied[begin:end])
+    for begin, end in symbols.units(text):
+        is_copied = not text[begin:end].isspace() and any(copied[begin:end])
         copied[begin:end] = bytes([is_copied]) * (end - begin)
     yield from map(re.Match.span, re.finditer(rb"\x01+", copied))

@@ -7,7 +7,7 @@ from itertools import islice
 from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.links import links_of
-from nmt.decoding.runaway import is_runaway, is_unusual
+from nmt.decoding.runaway import is_runaway
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
@@ -43,18 +43,17 @@ class Repair:
     def _runaways(
         self, encoded: EncodedSegments, found: Sequence[Sequence[Hypothesis]]
     ) -> list[int]:
-        """Return the runaways of odd segments, or of all if the settings say so."""
-        if self._settings.method == "sample":  # the draws stay as they are
+        """Return the parts whose best hypotheses are runaways, unless all is translated as it is.
+
+        Samples stay as they were drawn.
+        """
+        is_as_is = self._settings.odd_input == "as_is" and not self._settings.search_again
+        if self._settings.method == "sample" or is_as_is:
             return []
-        is_general = self._settings.search_again
-        if not is_general and self._settings.odd_input == "as_is":
-            return []
-        odd = {part for index in encoded.odd for part in encoded.segments[index]}
         return [
             index
             for index, (part, (best, *_)) in enumerate(zip(encoded.parts, found, strict=True))
             if is_runaway(part.ids, best.ids)
-            and (is_general or index in odd or is_unusual(part.ids, self._tokenizer.source))
             # The limits of the second search may leave no room for what the user asks for.
             and not part.prefix
             and not part.terms

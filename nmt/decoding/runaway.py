@@ -8,12 +8,9 @@ from dataclasses import replace
 
 from nmt.config import DecodeSettings
 from nmt.decoding.repetition import most_repeats
-from nmt.text.tokenizer import SPACE, SubwordModel
 
 MOST_REPEATS = 3  # of a unit, one after the other; as many more as the source has
 MOST_TIMES, MOST_EXTRA = 2.5, 5  # an output is longer than 2.5 times its source + 5: too long
-FEW_TOKENS = 3
-SPELLED = 3  # tokens for each word: those of a language that the vocabulary does not know
 AGAIN_EXTRA, AGAIN_NGRAM = 5, 2  # limits of the second search, in tokens
 
 
@@ -26,13 +23,6 @@ def is_runaway(source: Sequence[int], output: Sequence[int]) -> bool:
         return False
     # A source without repetition has one.
     return most_repeats(output) > most_repeats(source) - 1 + MOST_REPEATS
-
-
-def is_unusual(source: Sequence[int], subwords: SubwordModel) -> bool:
-    """Return whether a source is of a few tokens, repeats itself, or is of words of many tokens."""
-    words = sum(subwords.piece(each).startswith(SPACE) for each in source)
-    is_spelled = len(source) >= SPELLED * words
-    return is_spelled or len(source) <= FEW_TOKENS or most_repeats(source) >= MOST_REPEATS
 
 
 def limited(settings: DecodeSettings) -> DecodeSettings:

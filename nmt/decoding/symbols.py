@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from unicodedata import category
 
 import numpy
 
@@ -17,7 +18,7 @@ from nmt.text.words import WORD
 
 ADDRESS_MARKS = ("://", "www.", "@")
 ADDRESS = re.compile(r"(?<![\w.+-])(?:https?://\S+|www\.\S+|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)")
-UNIT = re.compile(r"\w+|\W")  # what is cut out whole: a word, or a sign
+UNIT = re.compile(r"\w[\w\0]*|\W\0*")  # a word or a sign, with its combining marks, as \0
 END_MARKS = ".,;:!?\u2026\u3002"  # belong to the sentence, not to the word before them
 CLOSING = "\"')]}\u201c\u201d\u2019\u00bb"  # belong to the words before them
 CLOSERS = END_MARKS + CLOSING
@@ -53,12 +54,20 @@ def cut(text: str, ids: Sequence[int], subwords: SubwordModel) -> Cut:
             is_cut[begin:end] = bytes([True]) * (end - begin)
     found = Cut([], [])
     for word in WORD.finditer(spelled):
-        if any(is_cut[word.start() : word.end()]):
-            units = UNIT.finditer(spelled, *word.span())
-            cut_word([(each[0], any(is_cut[each.start() : each.end()])) for each in units], found)
+        marked = is_cut[word.start() : word.end()]
+        if any(marked):
+            spans = units(word[0])
+            cut_word([(word[0][begin:end], any(marked[begin:end])) for begin, end in spans], found)
         else:
             found.words.append(word[0])
     return found
+
+
+def units(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the spans of what is cut out whole: words and signs, with their combining marks."""
+    # `re` counts no combining mark as a character of a word.
+    bases = "".join("\0" if category(character)[0] == "M" else character for character in text)
+    yield from map(re.Match.span, UNIT.finditer(bases))
 
 
 def has_address(text: str) -> bool:
@@ -119,7 +128,7 @@ def give_back_mark(found: Cut) -> None:
 
 def is_word(text: str) -> bool:
     """Return whether a unit is a number or has more letters than one."""
-    return text.isdigit() or (len(text) > 1 and text.isalnum())
+    return text.isdigit() or (len(text) > 1 and text[0].isalnum() and "_" not in text)
 
 
 def insert(

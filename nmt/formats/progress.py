@@ -81,7 +81,7 @@ def open_progress(folder: Path, work: str) -> Iterator[Progress]:
     """
     path = folder / RECORD
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)  # a link may lead nowhere
         stream = path.open("a+", encoding="utf-8", errors="replace", newline="\n")
     except OSError as error:
         raise NmtError(f"cannot write {path}: {error.strerror}; name another folder") from error

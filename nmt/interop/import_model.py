@@ -114,9 +114,9 @@ def recipe_name(path: Path) -> str:
 def tell(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
     """Notify what an imported model needs from its user."""
     notify(
-        f"decode.beam_size={recipe.decode.beam_size} and"
-        f" decode.length_penalty={recipe.decode.length_penalty:g} come from the model's files, or"
-        " are defaults if these have none"
+        f"the search uses decode.beam_size={recipe.decode.beam_size} and"
+        f" decode.length_penalty={recipe.decode.length_penalty:g}: the values in the model's files,"
+        " or defaults where the files have none"
     )
     notify(
         "the length penalty has another formula than in the model's own program, so outputs may be"

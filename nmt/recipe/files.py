@@ -128,6 +128,8 @@ def find_recipe(name: str, folder: Path = Path()) -> Path:
     known = shipped_recipes()
     if name not in known and is_source(path / "recipe.toml"):
         raise UsageError(f"{path} is a run folder; its recipe is {path / 'recipe.toml'}")
+    if name not in known and path.suffix:
+        raise UsageError(f"the file {path} does not exist")
     if name not in known:
         raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
     return shipped("recipes") / f"{name}.toml"

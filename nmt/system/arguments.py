@@ -1,11 +1,43 @@
 """Check the arguments of the Python interface; errors are one sentence."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 
 AnyPath = str | Path
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+OPTION = re.compile(r"`[^`]*`|--([a-z]+(?:-[a-z]+)*)")  # outside the commands in a message
+OTHER_NAMES = {"prefix": "prefixes", "format": "format_name", "set": "settings"}
+
+
+def names_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let the errors of a function name arguments where they name options of the command line."""
+
+    @wraps(function)
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        try:
+            return function(*arguments, **named)
+        except NmtError as error:
+            error.args = (with_arguments(str(error)),)
+            raise
+
+    return call
+
+
+def with_arguments(message: str) -> str:
+    """Return a message with the names of arguments for those of options: n_best for --n-best."""
+
+    def argument(found: re.Match[str]) -> str:
+        name = found[1]
+        return OTHER_NAMES.get(name, name.replace("-", "_")) if name else found[0]
+
+    return OPTION.sub(argument, message)
 
 
 def check_segments(method: str, **named: object) -> list[list[str]]:

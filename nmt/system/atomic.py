@@ -36,12 +36,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         is_stream = path.exists() and not path.is_file() and not path.is_dir()
     except OSError as error:  # the name is too long
         raise NmtError(f"cannot write {path}: {error.strerror}") from error
-    if is_stream:
-        yield path
-        return
     redirected = redirected_stream(path)
     final = Path(os.path.realpath(path))
     try:
+        if is_stream:
+            yield path
+            return
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with temporary(final) as partial:

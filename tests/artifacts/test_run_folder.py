@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save
 
+from nmt.artifacts.model_file import find_model
 from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.artifacts.run_lock import is_locked
 from nmt.errors import NmtError, UsageError
@@ -190,6 +191,24 @@ def test_a_model_lies_in_its_run_folder(tmp_path: Path) -> None:
     assert run_of(run.path) == run
     assert run_of(run.best) == run
     assert run_of(run.checkpoints / "update-00000004.safetensors") == run
+
+
+def test_a_pipe_in_a_run_folder_is_not_waited_for(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for path in (run.recipe, run.memory):
+        os.mkfifo(path)
+    with pytest.raises(NmtError, match=r"recipe\.toml is a pipe or a device"):
+        run.load_recipe()
+    with pytest.raises(NmtError, match=r"run\.json is a pipe or a device"):
+        run.data_dir()
+
+
+def test_the_nearest_name_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "pocket").mkdir()
+    with pytest.raises(NmtError, match=r"did you mean .*/pocket\?$"):
+        RunFolder(tmp_path / "poket").load_recipe()
+    with pytest.raises(NmtError, match=r"poket does not exist; did you mean .*/pocket\?$"):
+        find_model(tmp_path / "poket")
 
 
 def test_what_is_no_run_folder_is_named(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_output_that_does_not_fit_is_an_error(options: list[str], tmp_path: Path
             check=False,
         )
     assert code.returncode == 1
-    assert code.stderr == "nmt: cannot read or write: File too large\n"
+    assert code.stderr == "nmt: cannot write to stdout: File too large\n"
 
 
 def test_version_is_printed(nmt: Run) -> None:
@@ -213,7 +213,7 @@ def test_out_of_memory_is_one_message_without_a_traceback(
     def train(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
-    monkeypatch.setattr("nmt.api.train", train)
+    monkeypatch.setattr("nmt.api.recipes.train", train)
     result = nmt("train", tiny)
     assert result.code == 1
     assert "nmt: out of memory" in result.err

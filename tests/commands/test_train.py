@@ -62,9 +62,13 @@ def test_train_writes_the_best_and_the_average_model(nmt: Run, tiny: Path) -> No
     again = nmt("train", tiny)
     assert again.code == 0
     assert "resumed at update 12 of 12" in again.err
-    assert "runs/tiny is done at update 12; raise train.max_updates to continue" in again.err
+    done = (
+        "runs/tiny is done at update 12; train.max_updates={} asks for no more; raise it above 12"
+    )
+    assert done.format(12) in again.err
     assert "learning" not in again.err
     assert (run / "model.safetensors").read_bytes() == before
+    assert done.format(5) in nmt("train", tiny, "--max-updates", 5).err
 
 
 def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path) -> None:

@@ -192,6 +192,7 @@ def test_the_recipe_is_named_after_the_files(
 def test_mistakes_are_found_before_any_work(nmt: Run, tmp_path: Path) -> None:
     files = write(tmp_path, PAIRS)
     before = contents()
+    assert "the file no.en does not exist" in message(nmt("train", "no.en", "no.de"), 1)
     for arguments, fact in (
         ([*files, "--set", "model.dropout=7"], "model.dropout is 7"),
         ([*files, "--set", "model.nothing=7"], "model.nothing"),

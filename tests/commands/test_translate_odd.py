@@ -60,12 +60,12 @@ def test_segments_without_words_are_copied(nmt: Run, skilled_run: Path) -> None:
 
 
 def test_notes_tell_what_was_copied(nmt: Run, skilled_run: Path) -> None:
-    Path("in").write_text("sun ☂ moon\n\n1.\nsun\n", encoding="utf-8")
+    Path("in").write_text(f"sun ☂ moon\n\n1.\nsun\n{'moon ' * 10}\n", encoding="utf-8")
     copied = nmt("translate", "in", "--model", skilled_run).err.splitlines()[1:]
     assert copied == [
         "characters that are not in the vocabulary, copied to the translations: ☂, 1, ."
         " (lines 1, 3)",
-        "copied, because there are no words in line 3",
+        "copied, because there is nothing to translate in lines 3, 5",
     ]
     (told,) = nmt("translate", "in", "--model", skilled_run, *AS_IS).err.splitlines()[1:]
     assert told.startswith("characters that are not in the vocabulary, which the model reads as un")
@@ -107,7 +107,7 @@ def test_an_ensemble_aligns_too(nmt: Run, skilled_run: Path) -> None:
 
 
 def test_loops_are_searched_again(nmt: Run, skilled_run: Path) -> None:
-    """A loop is forced by a length; odd input only, unless the setting asks for all."""
+    """A loop is forced by a length; `as_is` keeps it, unless the setting asks for a search."""
     forced = ["--min-length", 30, *AS_IS]
     (loop,) = lines_of(nmt, skilled_run, ["sun moon"], *forced)
     (other,) = lines_of(

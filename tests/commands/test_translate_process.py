@@ -188,7 +188,7 @@ def test_a_full_stdout_is_reported(tiny_run: Path, source: Path) -> None:
     assert result.returncode == 1
     errors = result.stderr.splitlines()
     assert len(errors) == 2
-    assert errors[1] == "nmt: cannot read or write: No space left on device"
+    assert errors[1] == "nmt: cannot write to stdout: No space left on device"
 
 
 def test_closed_streams_are_reported(tiny_run: Path, source: Path) -> None:

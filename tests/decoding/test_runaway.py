@@ -1,11 +1,16 @@
 """Outputs that repeat themselves or are far too long are found."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from nmt.config import DecodeSettings, TokenizerSettings
+from nmt.config import DecodeSettings
+from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.repair import Repair
 from nmt.decoding.repetition import most_repeats
-from nmt.decoding.runaway import is_runaway, is_unusual, limited
-from nmt.text.tokenizer import learn_subwords
+from nmt.decoding.runaway import is_runaway, limited
+from nmt.decoding.segments import EncodedSegments, Part
 
 
 @pytest.mark.parametrize(
@@ -46,10 +51,24 @@ def test_limits_of_the_second_search() -> None:
     assert limited(given) == given
 
 
-def test_what_is_unusual() -> None:
-    subwords = learn_subwords(["sun moon star rain snow"] * 9, TokenizerSettings(40))
-    texts = ["sun moon star rain", "sun moon", "moon moon moon moon"]
-    encoded = subwords.encode(texts)
-    assert [len(each) for each in encoded[:2]] == [4, 2]
-    assert [is_unusual(each, subwords) for each in encoded[:3]] == [False, True, True]
-    assert is_unusual(subwords.encode(["sun rotars nsoma"])[0], subwords)
+@pytest.mark.parametrize(
+    ("settings", "is_replaced"),
+    [
+        ({}, True),
+        ({"beam_size": 1}, True),
+        ({"method": "sample"}, False),
+        ({"odd_input": "as_is"}, False),
+        ({"odd_input": "as_is", "search_again": True}, True),
+    ],
+)
+def test_any_source_is_searched_again(settings: dict[str, Any], is_replaced: bool) -> None:
+    """The source is an ordinary one: of many tokens, all different."""
+    encoded = EncodedSegments([Part([*range(10, 20)])], [range(1)], {}, {})
+    loop, other = (Hypothesis(ids, 0.0, 0.0) for ids in ((7, 7, 7, 7), (7, 8)))
+    method: Any = SimpleNamespace(settings=DecodeSettings(**settings))
+    tokenizer: Any = SimpleNamespace(source=SimpleNamespace(piece="\u2581{}".format))
+    found = [[loop]]
+    Repair(method, tokenizer, lambda parts: [[other] for _ in parts]).replace_runaways(
+        encoded, found
+    )
+    assert found == [[other if is_replaced else loop]]

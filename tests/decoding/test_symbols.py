@@ -32,6 +32,10 @@ def cut_of(text: str, subwords: SubwordModel) -> Cut:
         ("the fox Жx.", ["the", "fox."], [Symbol("Жx", 2, mark=".")]),
         ("Ж, the fox", ["the", "fox"], [Symbol("Ж,", 0)]),
         ("the (Ж), fox", ["the,", "fox"], [Symbol("(Ж)", 1, mark=",")]),
+        # A combining mark stays with its base, also if only the mark is unknown.
+        ("the r\u0302uns jumps.", ["the", "jumps."], [Symbol("r\u0302uns", 1)]),
+        ("the x\u0302 fox", ["the", "fox"], [Symbol("x\u0302", 1)]),
+        ("fox\u2764\ufe0f dog", ["fox", "dog"], [Symbol("\u2764\ufe0f", 0, 1)]),
         # Signs may be attached to a word.
         ("over 20€.", ["over", "20."], [Symbol("€", 1, 1)]),
         ("€20 over", ["20", "over"], [Symbol("€", 0, -1)]),

@@ -20,3 +20,9 @@ def test_a_full_disk_is_one_error(tmp_path: Path) -> None:
         open_progress(tmp_path, "work") as progress,
     ):
         progress.add(job, "digest")
+
+
+def test_a_link_that_leads_nowhere_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("new")
+    with open_progress(tmp_path / "link", "work"):
+        assert (tmp_path / "new" / RECORD).is_file()

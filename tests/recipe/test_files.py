@@ -119,6 +119,7 @@ def test_a_recipe_with_unusual_values_round_trips() -> None:
         ("multi30k_en_d", "no recipe 'multi30k_en_d'; did you mean 'multi30k_en_de'?"),
         ("zzzzzzzz", "no recipe 'zzzzzzzz'; known: "),
         ("some/where", "no recipe 'some/where'"),
+        ("nofile.en", "the file nofile.en does not exist"),
         ("", "no recipe ''"),
         ("x" * 5000, f"no recipe '{'x' * 56}...; known: "),
     ],

@@ -54,6 +54,12 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_device_is_named() -> None:
+    with pytest.raises(NmtError, match="cannot write /dev/full: No space left on device"):
+        write_text(Path("/dev/full"), "text")
+
+
 def test_a_pipe_is_written_to_directly(tmp_path: Path) -> None:
     """Devices such as /dev/null are written to in place, too."""
     pipe = tmp_path / "pipe"

@@ -111,11 +111,15 @@ class Container:
         info = self._members[name].info
         if info.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
             raise damaged(f"{shown(name)} is compressed in an unusual way")
-        is_bomb = info.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * info.compress_size)
-        if is_bomb or info.file_size > self._left_bytes:
+        size = f"{shown(name)} has {info.file_size / 2**20:,.0f} MB when it is decompressed"
+        if info.file_size > max(RATIO_FROM_BYTES, MOST_RATIO * info.compress_size):
             raise NmtError(
-                f"{shown(name)} has {info.file_size / 2**20:,.0f} MB when it is decompressed, more"
-                " than is read; split the document"
+                f"{size}, more than {MOST_RATIO} times its size in the file, as in an attack on the"
+                " memory; save the document again, or split it"
+            )
+        if info.file_size > self._left_bytes:
+            raise NmtError(
+                f"{size}, but at most {MOST_READ_BYTES >> 20} MB of a document are read; split it"
             )
         self._left_bytes -= info.file_size
         try:

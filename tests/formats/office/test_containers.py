@@ -96,7 +96,7 @@ def bomb(megabytes: int) -> bytes:
 def test_bombs_are_refused_before_they_are_decompressed() -> None:
     content = bomb(40)
     tracemalloc.start()
-    with pytest.raises(NmtError, match=r"'content.xml' has 40 MB when it is decompressed"):
+    with pytest.raises(NmtError, match=r"'content.xml' has 40 MB .*, more than 400 times its size"):
         Container(content).read("content.xml")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -118,7 +118,7 @@ def test_everything_that_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("nmt.formats.office.containers.MOST_READ_BYTES", 400)
     container = Container(zipped(MEMBERS))
     container.read("größe.xml")
-    with pytest.raises(NmtError, match="'picture' has 0 MB when it is decompressed, more than"):
+    with pytest.raises(NmtError, match=r"'picture' has 0 MB .*, but at most 0 MB of a document"):
         container.read("picture")
 
 
