@@ -126,8 +126,10 @@ def translate_documents(
     from nmt.artifacts.outputs import check_outputs
     from nmt.formats.report import open_report
     from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
-    from nmt.system.log import note, progress_bar
+    from nmt.system.log import note, progress_bar, show_progress
+    from nmt.system.stopping import left
 
+    left.append(lambda: "nothing was written")
     check_document_options(files[0] if files else STDIN)
     jobs = jobs_for(files, output, request, flags_file)
     outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
@@ -139,7 +141,7 @@ def translate_documents(
     if output is not None:
         note_other_suffix(jobs[0], output)
     with progress_bar(unit="sentence", desc="translate") as bar:
-        translator, work = prepare(request, chosen, bar.update)
+        translator, work = prepare(request, chosen, functools.partial(show_progress, bar))
         with open_report(flags_file, note) as report:
             if request.output_dir is None:
                 summary = translate_to_stream(jobs[0], translator, report.add)
@@ -224,7 +226,7 @@ def jobs_for(
 
 
 def prepare(
-    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int], object]
+    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.glossary import read_glossary
