@@ -54,24 +54,6 @@ def is_ended(lines: Sequence[Line]) -> bool:
     return any(line["kind"] == "average" and line["update"] == last for line in lines)
 
 
-def best_validation(
-    lines: Sequence[Line], score: str, *, lower: bool, by_loss: bool
-) -> Line | None:
-    """Return the first validation with the best score, None if there is none.
-
-    One without a finite loss is of broken weights and does not count. score: key of the score.
-    lower: lower scores are better. by_loss: the lowest loss is the best.
-    """
-    key = "loss" if by_loss else score
-    scored = [
-        line
-        for line in lines
-        if line["kind"] == "dev" and None not in (finite(line.get(key)), finite(line.get("loss")))
-    ]
-    choose = min if by_loss or lower else max
-    return choose(scored, key=lambda line: float(line[key])) if scored else None
-
-
 def validation_of(lines: Sequence[Line], updates: Sequence[int]) -> Line | None:
     """Return the last validation of a model's weights, None if there is none.
 

@@ -19,7 +19,7 @@ from nmt.check.finding import Finding
 from nmt.check.histogram import histogram_of
 from nmt.check.limits import CheckLimits
 from nmt.check.overlap import Sources, overlaps
-from nmt.check.reading import Row, Text, sample_of
+from nmt.check.reading import Refused, Row, Text, sample_of
 from nmt.check.report import FORMAT, Report, Skipped, TextReport
 from nmt.check.third_language import Identify, load_identifier, other_languages
 from nmt.errors import NmtError
@@ -79,9 +79,10 @@ class Checker:
 
     def check(self, text: Text, training: Sequence[Sources] = ()) -> Checked:
         """Check a text; training: the sources that it should not contain."""
-        rows = sample_of(text, self._limits.sample_pairs)
+        refused = Refused()
+        rows = sample_of(text, self._limits.sample_pairs, refused)
         context = context_of([(source, target) for _, source, target in rows], self._limits)
-        examined = examine_text(text, context)
+        examined = examine_text(text, context, min(refused.lines))
         usable = examined.usable()
         sources = usable.sources(text.name)
         coverage, findings = self._of_sample(rows, context.by_character)

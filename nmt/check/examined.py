@@ -9,9 +9,9 @@ import numpy
 
 from nmt.check.block import BlockFacts, Context, Counts, examine
 from nmt.check.limits import CheckLimits
-from nmt.check.norms import Pair, learn_norms
+from nmt.check.norms import learn_norms
 from nmt.check.overlap import Sources
-from nmt.check.reading import Refused, Text, read_leniently
+from nmt.check.reading import Pair, Refused, Text, read_leniently
 from nmt.check.repeats import Hashes, Places
 from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
@@ -71,18 +71,22 @@ class Examined:
 
 def context_of(sample: Sequence[Pair], limits: CheckLimits) -> Context:
     """Return what a text is examined with, learned from a sample of it."""
-    norms = learn_norms(sample, limits)
-    sides = [[Segment(text) for text in side] for side in zip(*sample, strict=True)]
-    common = frozenset[str]().union(*map(common_prefixes, sides))
+    pairs = [(Segment(source), Segment(target)) for source, target in sample]
+    norms = learn_norms(pairs, limits)
+    common = frozenset[str]().union(*map(common_prefixes, zip(*pairs, strict=True)))
     first, second = (bool(scripts & WITHOUT_SPACES) for scripts in norms.scripts)
     return Context(norms, limits, common, (first, second))
 
 
-def examine_text(text: Text, context: Context) -> Examined:
-    """Examine the pairs of a text; errors are those of `read_leniently`."""
+def examine_text(text: Text, context: Context, count: int | None = None) -> Examined:
+    """Examine the pairs of a text; errors are those of `read_leniently`.
+
+    count: of the pairs, if it is known, for the progress bar.
+    """
     refused = Refused()
     blocks = []
-    with progress_bar(unit="pair", unit_scale=True, desc=f"check {text.name}") as bar:
+    what = f"check {text.name}"
+    with progress_bar(total=count, unit="pair", unit_scale=True, desc=what) as bar:
         for block in examined_blocks(chunks_of(read_leniently(text, refused)), refused, context):
             blocks.append(block)
             bar.update(len(block.usable))

@@ -20,7 +20,7 @@ class CheckLimits:
     """
 
     max_deviation: float = setting(
-        3.5,
+        3.75,
         "standard deviations by which a target's length may differ from the expected one",
         (1, 1000),
     )

@@ -17,7 +17,7 @@ LEAST_COUNT = 2  # a rarer word says nothing about its side's language
 MOST_ODDS = 4.0  # of one word, as a logarithm: a name may be on one side by chance
 LEAST_ODDS = 0.7  # of a word that is kept; others are about as frequent on both sides
 
-Pair = tuple[str, str]
+Segments = tuple[Segment, Segment]  # source and target
 
 
 @dataclass(frozen=True)
@@ -49,30 +49,32 @@ def excess(source: str, target: str, ratio: float) -> float:
     return (len(target) - expected) / sqrt((len(target) + expected) / 2)
 
 
-def learn_norms(pairs: Sequence[Pair], limits: CheckLimits) -> Norms:
+def learn_norms(pairs: Sequence[Segments], limits: CheckLimits) -> Norms:
     """Return the norms of a sample of a corpus.
 
     Pairs with an empty side do not count. Nor do those with a very long side, one of which could
     outweigh all others, unless most are long.
     """
-    pairs = [pair for pair in pairs if pair[0].strip() and pair[1].strip()]
-    usual = [pair for pair in pairs if max(map(len, pair)) <= limits.most_characters]
+    pairs = [pair for pair in pairs if not (pair[0].is_blank or pair[1].is_blank)]
+    usual = [pair for pair in pairs if max(map(len, texts(pair))) <= limits.most_characters]
     pairs = usual if 2 * len(usual) >= len(pairs) else pairs
-    sides = list(zip(*pairs, strict=True)) if pairs else [(), ()]
+    sides = list(zip(*map(texts, pairs), strict=True)) if pairs else [(), ()]
     sizes = [sum(map(len, side)) for side in sides]
     ratio = sizes[1] / sizes[0] if pairs else 1.0
-    middle = median([abs(excess(*pair, ratio)) for pair in pairs]) if pairs else 1.0
+    middle = median([abs(excess(*texts(pair), ratio)) for pair in pairs]) if pairs else 1.0
     source, target = (usual_scripts(side, limits.usual_share) for side in sides)
     spread = max(LEAST_SPREAD, middle / NORMAL_MEDIAN)
-    return Norms(ratio, spread, (source, target), word_odds(*sides))
+    return Norms(ratio, spread, (source, target), word_odds(pairs))
 
 
-def word_odds(sources: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+def texts(pair: Segments) -> tuple[str, str]:
+    """Return the texts of both sides."""
+    return pair[0].text, pair[1].text
+
+
+def word_odds(pairs: Sequence[Segments]) -> dict[str, float]:
     """Return, for words that tell the sides apart, the log of the ratio of their frequencies."""
-    counts = [
-        Counter(chain.from_iterable(Segment(text).words for text in side))
-        for side in (sources, targets)
-    ]
+    counts = [Counter(chain.from_iterable(pair[side].words for pair in pairs)) for side in (0, 1)]
     totals = [count.total() + 1 for count in counts]
     odds = {}
     for word in counts[0].keys() | counts[1].keys():

@@ -51,8 +51,8 @@ class Quick:
 
 def quick_look(prepared: Prepared, dev_sources: Sequence[Sequence[int]]) -> Quick:
     """Look at a prepared corpus and the dev set; dev_sources: the token ids of its sources."""
-    size = len(prepared.tokenizer)
-    parts = [part for shard in prepared.shards for part in shard_hashes(shard, size)]
+    size, tags = len(prepared.tokenizer), prepared.tokenizer.source.tag_ids()
+    parts = [part for shard in prepared.shards for part in shard_hashes(shard, size, tags)]
     sides = numpy.concatenate(parts, axis=1)
     overlap = overlapping(dev_sources, size, sides[0])
     known_powers.cache_clear()
@@ -102,14 +102,22 @@ def lines_of(look: Quick) -> tuple[str, str]:
     return facts, f"check: {verdict}; `nmt check` with this recipe looks closer"
 
 
-def shard_hashes(shard: Shard, vocab_size: int) -> Iterator[Hashes]:
-    """Yield the hashes of the segments of a shard (2, block) in blocks of pairs."""
+def shard_hashes(shard: Shard, vocab_size: int, tags: Sequence[int]) -> Iterator[Hashes]:
+    """Yield the hashes of the segments of a shard (2, block) in blocks of pairs.
+
+    tags: ids that a source may begin with; dev sources have none, so they are left out.
+    """
     for first in range(0, len(shard), BLOCK_PAIRS):
         last = min(first + BLOCK_PAIRS, len(shard))
         offsets = shard.offsets[2 * first : 2 * last + 1]
         ids = shard.ids[offsets[0] : offsets[-1]]
-        hashes = segment_hashes(ids, numpy.diff(offsets), vocab_size)
-        yield hashes.reshape(-1, 2).T
+        hashes = segment_hashes(ids, numpy.diff(offsets), vocab_size).reshape(-1, 2).T
+        if tags:
+            firsts = shard.ids[offsets[:-1:2]]
+            tagged = numpy.isin(firsts, tags)
+            hashes[0, tagged] -= token_weights(vocab_size)[firsts[tagged]]
+            hashes[0, tagged] *= numpy.uint64(INVERSE)
+        yield hashes
 
 
 def segment_hashes(ids: Ids, lengths: NDArray[numpy.int64], vocab_size: int) -> Hashes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nmt.check.finding import SHOWN, Example
 from nmt.errors import NmtError
+from nmt.system.log import progress_bar
 from nmt.text.corpus import read_lines
 
 Pair = tuple[str, str]
@@ -77,10 +78,19 @@ def read_columns(path: Path, refused: Refused) -> Iterator[Pair]:
         yield source, rest.partition("\t")[0]
 
 
-def sample_of(text: Text, most: int) -> list[Row]:
-    """Return at most this many pairs of a text with something on both sides, spread over it."""
+def read_first(text: Text, refused: Refused) -> Iterator[Pair]:
+    """Yield the pairs of a text that is read once more later; a progress bar counts them."""
+    pairs = read_leniently(text, refused)
+    yield from progress_bar(iterable=pairs, unit="pair", unit_scale=True, desc=f"read {text.name}")
+
+
+def sample_of(text: Text, most: int, refused: Refused | None = None) -> list[Row]:
+    """Return at most this many pairs of a text with something on both sides, spread over it.
+
+    refused: receives what `read_leniently` refuses, and the numbers of lines.
+    """
     step, kept = 1, list[Row]()
-    for number, (source, target) in enumerate(read_leniently(text, Refused())):
+    for number, (source, target) in enumerate(read_first(text, refused or Refused())):
         if number % step == 0:
             kept.append((number + 1, source, target))
             if len(kept) > most:

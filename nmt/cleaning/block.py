@@ -6,7 +6,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.check.block import hash_of
-from nmt.check.detectors import detectors, faults
+from nmt.check.detectors import Detector, detectors, faults
 from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.repair import repaired
@@ -48,12 +48,7 @@ class CleanBlock:
 
 def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlock:
     """Repair and filter a chunk. refused: places of pairs that cannot be read."""
-    known = [
-        each
-        for each in detectors(rules.norms, rules.limits)
-        if each.kind in ALWAYS or each.kind in rules.filters
-    ]
-    known += rules.more
+    known = chosen_detectors(rules)
     pairs: list[Pair] = []
     lines: list[int] = []
     hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
@@ -80,6 +75,13 @@ def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlo
     sides = numpy.array(hashes, numpy.uint64).reshape(-1, 4).T
     exact, folded = pair_hashes(sides[:2]), pair_hashes(sides[2:])
     return CleanBlock(pairs, numpy.array(lines, numpy.intp), exact, folded, rejected, repairs)
+
+
+def chosen_detectors(rules: Rules) -> list[Detector]:
+    """Return the detectors of the filters that are on, except those of repetition."""
+    chosen = (*ALWAYS, *rules.filters)
+    known = detectors(rules.norms, rules.limits)
+    return [*(each for each in known if each.kind in chosen), *rules.more]
 
 
 def repaired_pair(pair: Pair, rules: Rules) -> tuple[Pair, tuple[str, ...]]:

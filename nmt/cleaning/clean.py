@@ -9,14 +9,15 @@ from nmt import __version__
 from nmt.check.examined import in_processes
 from nmt.check.limits import CheckLimits
 from nmt.check.norms import learn_norms
-from nmt.check.reading import Refused, Text, read_leniently, sample_of
+from nmt.check.reading import Refused, Text, read_first, read_leniently, sample_of
 from nmt.cleaning.block import CleanBlock, clean_block
 from nmt.cleaning.files import REJECTED, Names, check_paths, languages_of, row, text_outputs
-from nmt.cleaning.optional import optional_detectors
+from nmt.cleaning.optional import OTHER_LANGUAGE, optional_detectors
 from nmt.cleaning.repair import REPAIRS, check_ftfy
 from nmt.cleaning.repetition import Repetition
 from nmt.cleaning.report import FORMAT, CleanReport
 from nmt.cleaning.rules import ALWAYS, CROSS_ENTROPY, Models, Rules
+from nmt.cleaning.usual import draw_sample, with_usual_norms
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.text.encode import chunks_of
@@ -97,10 +98,13 @@ class Cleaning:
 
             scorers = load_scorers(task.models, languages_of(task.text.paths))
             self._cross_entropy = CrossEntropy(task.models, scorers)
-        sample = sample_of(self.text, task.limits.sample_pairs)
-        norms = learn_norms([each[1:] for each in sample], task.limits)
-        more = tuple(optional_detectors(task.filters, task.limits, sample))
-        self._rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy, more)
+        is_named = OTHER_LANGUAGE in task.filters  # by a sample of all pairs
+        rows = sample_of(self.text, task.limits.sample_pairs) if is_named else ()
+        more = tuple(optional_detectors(task.filters, task.limits, rows))
+        norms = learn_norms([], task.limits)
+        rules = Rules(norms, task.limits, task.filters, task.repair, task.with_ftfy, more)
+        sample = draw_sample(read_first(self.text, self.refused), rules)
+        self._rules = with_usual_norms(sample, rules)
 
     @property
     def extra_filters(self) -> tuple[str, ...]:
@@ -122,21 +126,26 @@ class Cleaning:
 
     def _blocks(self) -> Iterator[CleanBlock]:
         """Yield the blocks after all filters but that of models."""
-        self.refused = Refused()
+        count, self.refused = min(self.refused.lines), Refused()
         # The processes that score are copies of this one, which must have no other threads then.
-        blocks = cleaned_blocks(self.text, self.refused, self._rules, alone=self._cross_entropy)
+        blocks = cleaned_blocks(
+            self.text, self.refused, self._rules, count, alone=self._cross_entropy
+        )
         return map(Repetition(self._filters).without, blocks)
 
 
 def cleaned_blocks(
-    text: Text, refused: Refused, rules: Rules, *, alone: object = None
+    text: Text, refused: Refused, rules: Rules, count: int, *, alone: object = None
 ) -> Iterator[CleanBlock]:
-    """Yield the blocks of a text in order, each cleaned by itself; alone: use no more processes."""
+    """Yield the blocks of a text in order, each cleaned by itself.
+
+    count: of the pairs, for the progress bar. alone: use no more processes.
+    """
     chunks = chunks_of(read_leniently(text, refused))
     tasks = (
         (chunk, refused.between(chunk.first_line, len(chunk.pairs)), rules) for chunk in chunks
     )
-    with progress_bar(unit="pair", unit_scale=True, desc=COMMAND) as bar:
+    with progress_bar(total=count, unit="pair", unit_scale=True, desc=COMMAND) as bar:
         blocks = (
             (clean_block(*task) for task in tasks)
             if alone

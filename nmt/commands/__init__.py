@@ -21,7 +21,13 @@ from nmt.recipe import suggestion
 from nmt.system.atomic import remove_unfinished
 from nmt.system.encoding import ensure_utf8, write_any_path
 from nmt.system.spinning import limit_spinning
-from nmt.system.stopping import STOP_SIGNALS, after_imports, on_stop_signals, stop_at_once
+from nmt.system.stopping import (
+    STOP_SIGNALS,
+    after_imports,
+    left,
+    on_stop_signals,
+    stop_at_once,
+)
 
 # The subcommands and their short help; the module `nmt.commands.NAME` defines each, or
 # `nmt.commands.NAME_` if Python has a keyword of this name.
@@ -48,6 +54,7 @@ COMMANDS = {
     "report": "Write a page with the curves and samples of a run.",
     "ablate": "Train variants of a recipe and compare them.",
 }
+WHOLE = ("check", "clean", "evaluate", "explain")  # write all that they make at the end
 received: list[int] = []  # signals that ask the command to stop
 exit_now = os._exit  # tests replace it, because they run commands in their own process
 OUT_OF_MEMORY = (
@@ -90,6 +97,8 @@ class LazyGroup(click.Group):
         """Find the subcommand; for an unknown one, suggest the nearest name."""
         if not ctx.resilient_parsing and args[0] not in COMMANDS and not args[0].startswith("-"):
             raise UsageError(f"no command '{args[0]}'{suggestion(args[0], COMMANDS)}")
+        if args[0] in WHOLE:
+            left.append(lambda: "nothing was written")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -202,12 +211,14 @@ def one_line(text: str) -> str:
 
 
 def exit_by_signal(code: int) -> NoReturn:
-    """Exit after a signal without waiting for running threads.
+    """Say what the command leaves, and exit after a signal without waiting for running threads.
 
     The exception that the signal raised has ended the blocks that clean up, but for one that the
     signal may have kept from beginning.
     """
     remove_unfinished()
+    if left:
+        complain(f"stopped; {left[-1]()}")
     for stream in (sys.stdout, sys.stderr):
         # The stream may be closed by its reader, or from the start.
         with suppress(OSError, ValueError, AttributeError):
@@ -237,6 +248,7 @@ def discard_stdout() -> None:
 def handle_signals() -> None:
     """Let stop signals raise an exception; a SIGINT that is ignored stays ignored."""
     received.clear()
+    left.clear()
     on_stop_signals(after_imports(exit_on_signal), interrupts=False)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, after_imports(exit_on_signal))

@@ -143,8 +143,10 @@ def translate_documents(
         translate_to_folder,
         translate_to_stream,
     )
-    from nmt.system.log import note, progress_bar
+    from nmt.system.log import note, progress_bar, show_progress
+    from nmt.system.stopping import left
 
+    left.append(lambda: "nothing was written")
     check_document_options(files[0] if files else STDIN)
     jobs = jobs_for(files, output, request, flags_file)
     outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
@@ -156,7 +158,7 @@ def translate_documents(
     if output is not None:
         check_suffix(jobs[0])
     with progress_bar(unit="sentence", desc="translate") as bar:
-        translator, work = prepare(request, chosen, bar.update)
+        translator, work = prepare(request, chosen, functools.partial(show_progress, bar))
         with open_report(flags_file, note) as report:
             if request.output_dir is None:
                 summary = translate_to_stream(jobs[0], translator, report.add)
@@ -228,7 +230,7 @@ def jobs_for(
 
 
 def prepare(
-    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int], object]
+    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.glossary import read_glossary

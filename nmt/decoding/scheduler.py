@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Sequence, Sized
-from itertools import chain
 from typing import Generic, TypeVar
 
 from nmt.system.cores import core_count
@@ -29,13 +28,17 @@ class BatchScheduler(Generic[Item, Result]):
         self._function = function
         self._batch_tokens = batch_tokens
         self._pool = pool
+        self.on_batch: Callable[[int], object] = lambda count: None  # receives what is done
 
     def map(self, items: Sequence[Item]) -> list[Result]:
         """Return the result of each item, in order."""
         lengths = [len(item) + 1 for item in items]
         batches = batches_for_workers(lengths, self._batch_tokens, self._pool.count)
         results = self._pool.map(self._function, [[items[i] for i in batch] for batch in batches])
-        found = dict(zip(chain(*batches), chain.from_iterable(results), strict=True))
+        found = dict[int, Result]()
+        for batch, own in zip(batches, results, strict=True):
+            found.update(zip(batch, own, strict=True))
+            self.on_batch(len(batch))
         return [found[index] for index in range(len(items))]
 
     def copy_again(self) -> None:

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nmt.config import Recipe
-from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord
+from nmt.diagnosis.records import (
+    Record,
+    TrainRecord,
+    ValidationRecord,
+    best_validation,
+    sound_validations,
+)
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.evaluation.scores import Measure
 
@@ -96,18 +102,15 @@ class Training:
         """Return updates and scores of the validations that have a score."""
         return [
             (each.update, each.score)
-            for each in self.validations
-            if each.score is not None and math.isfinite(each.score)
+            for each in sound_validations(self.records)
+            if each.score is not None
         ]
 
     @cached_property
     def best(self) -> tuple[int, float] | None:
         """Return the update and the score of the best validation, the first one of equals."""
-        found: tuple[int, float] | None = None
-        for update, score in self.scored:
-            if found is None or self.measure.beats(score, found[1]):
-                found = update, score
-        return found
+        found = best_validation(self.records, self.measure)
+        return None if found is None or found.score is None else (found.update, found.score)
 
     @cached_property
     def worse_validations(self) -> int:

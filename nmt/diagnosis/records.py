@@ -1,10 +1,11 @@
 """Read the lines of a run's metrics.jsonl as typed records."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.artifacts.metrics_lines import Line
 from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import DamagedError
 from nmt.evaluation.sample import Sample
@@ -74,13 +75,41 @@ def read_records(
     left out.
     """
     lines = run.read_metrics(notify)
+    records = parse_records(lines, measure)
+    if notify and len(records) < len(lines):
+        notify(f"{run.metrics}: lines with wrong values left out: {len(lines) - len(records)}")
+    return records
+
+
+def parse_records(lines: Sequence[Line], measure: Measure) -> tuple[Record, ...]:
+    """Return the records of lines without wrong values, in the order of updates."""
     records = []
     for line in lines:
         with suppress(DamagedError):
             records.append(parse_record(line, measure.key))
-    if notify and len(records) < len(lines):
-        notify(f"{run.metrics}: lines with wrong values left out: {len(lines) - len(records)}")
     return tuple(sorted(records, key=lambda record: record.update))
+
+
+def sound_validations(records: Sequence[Record]) -> list[ValidationRecord]:
+    """Return the validations of the weights in training, without those that have no finite loss.
+
+    Their weights are broken, so that their score is no result.
+    """
+    validations = [each for each in records if isinstance(each, ValidationRecord)]
+    return [each for each in validations if each.kind == "dev" and each.loss is not None]
+
+
+def best_validation(
+    records: Sequence[Record], measure: Measure, *, by_loss: bool = False
+) -> ValidationRecord | None:
+    """Return the first validation with the best score or the lowest loss, None if there is none."""
+    scored = [
+        (value, each)
+        for each in sound_validations(records)
+        if (value := each.loss if by_loss else each.score) is not None
+    ]
+    choose = min if by_loss or measure.lower_is_better else max
+    return choose(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def parse_record(line: Mapping[str, Any], score_key: str) -> Record:

@@ -1,5 +1,6 @@
 """Systems to evaluate: a model, an ensemble, or a file of translations."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,7 +12,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.system.digest import sha256_of
-from nmt.system.log import Notify
+from nmt.system.log import Notify, progress_bar, show_progress
 from nmt.system.reading import check_file
 from nmt.text.corpus import TextFile, read_text_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
@@ -91,7 +92,15 @@ class Model:
         from nmt.decoding.translator import Translator
 
         translator = Translator.of(self.trained, self.settings, self.notify)
-        return [each.text for each in translator.translate(test.sources)]
+        total, parts = len(test.sources), Counter[str]()
+        with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
+
+            def advance(count: int) -> None:
+                parts["done"] += count  # more than segments if long ones are split
+                show_progress(bar, parts["done"], total)
+
+            translator.scheduler.on_batch = advance
+            return [each.text for each in translator.translate(test.sources)]
 
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""

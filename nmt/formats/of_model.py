@@ -31,7 +31,7 @@ def document_translator(
     *,
     glossary: Sequence[Entry] = (),
     memory: Memory | None = None,
-    on_progress: Callable[[int], object] = lambda count: None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DocumentTranslator:
     """Return what translates documents with a model.
 
@@ -41,7 +41,7 @@ def document_translator(
         options: what the user says about the files; the languages are set to the model's.
         glossary: terms that translations must contain.
         memory: what was translated before.
-        on_progress: called with the number of sentences that were translated.
+        on_progress: called with the numbers of sentences that are translated and that there are.
 
     Raises:
         NmtError, UsageError: as `Translator` does.
@@ -60,7 +60,9 @@ def document_translator(
     def place(sentences: Sequence[Marked]) -> list[Placed]:
         return with_quality_flags(subwords, sentences, placer.translate(sentences))
 
-    return DocumentTranslator(place, options, memory, on_progress)
+    documents = DocumentTranslator(place, options, memory, on_progress)
+    translator.scheduler.on_batch = documents.advance
+    return documents
 
 
 def with_quality_flags(

@@ -128,7 +128,7 @@ class DocumentTranslator:
         place: Place,
         options: Options,
         memory: Memory | None = None,
-        on_progress: Callable[[int], object] = lambda count: None,
+        on_progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> None:
         """Prepare to translate.
 
@@ -136,17 +136,24 @@ class DocumentTranslator:
             place: translates sentences; tests and other models may give their own.
             options: the languages, and what else the user says.
             memory: what was translated before.
-            on_progress: called with the number of sentences that were translated.
+            on_progress: called with the number of sentences that are translated, and of those that
+                there are, which is estimated from the documents that were read.
         """
         self.options, self.memory = options, memory
         self._place, self._on_progress = place, on_progress
         self._kept: dict[Marked, Placed] = {}
+        self._count = self._read = 0  # documents, and those that were read
+        self._needed = self._done = 0  # sentences of these, and translated ones
+        self._chunk = self._tried = 0  # sentences at work, and translations of them
 
-    def translate(self, documents: Iterable[tuple[Item, Document]]) -> Iterator[Translated[Item]]:
+    def translate(
+        self, documents: Iterable[tuple[Item, Document]], count: int = 1
+    ) -> Iterator[Translated[Item]]:
         """Translate documents, in order; several small ones wait for each other to fill batches.
 
-        documents: pairs of a document and what the caller knows it by.
+        documents: pairs of a document and what the caller knows it by. count: how many there are.
         """
+        self._count, self._read, self._needed, self._done = count, 0, 0, 0
         waiting: list[tuple[Item, Document, list[Plan]]] = []
         count = 0
         for item, whole in documents:
@@ -159,6 +166,13 @@ class DocumentTranslator:
                 yield from self._finish(waiting)
                 waiting, count = [], 0
         yield from self._finish(waiting)
+
+    def advance(self, count: int) -> None:
+        """Report that some sentences at work are translated; some are tried more than once."""
+        self._tried += count
+        done = self._done + min(self._tried, self._chunk)
+        estimated = self._needed * self._count // max(1, self._read)
+        self._on_progress(done, max(done, estimated))
 
     def _finish(
         self, waiting: Sequence[tuple[Item, Document, list[Plan]]]
@@ -173,10 +187,16 @@ class DocumentTranslator:
             for sentence in plan.sentences
             if sentence not in self._kept
         )
+        self._read += len(waiting)
+        self._needed += len(needed)
         remaining = iter(needed)
         while chunk := [*islice(remaining, CHUNK)]:
+            self._chunk, self._tried = len(chunk), 0
+            self.advance(0)
             self._kept.update(zip(chunk, self._place(chunk), strict=True))
-            self._on_progress(len(chunk))
+            self._done += len(chunk)
+        self._chunk = 0
+        self.advance(0)
         record = drop if self.memory is None else self.memory.record
         for item, document, plans in waiting:
             results = [plan.result(self._kept.__getitem__, self.options, record) for plan in plans]

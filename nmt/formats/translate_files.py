@@ -16,6 +16,7 @@ from nmt.formats.files import Job
 from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
+from nmt.system import stopping
 from nmt.system.log import Notify
 from nmt.system.reading import check_regular, read_bytes
 from nmt.text.opening import STDIN, name_of, open_raw
@@ -167,7 +168,14 @@ def translate_to_folder(
             notify(str(error))
 
         documents = documents_of(left, translator.options, progress, summary, fail)
-        for translated in translator.translate(documents):
+        stopping.left.append(
+            lambda: (
+                f"{summary.done_before + summary.files + summary.copied} of {len(jobs)} files are"
+                f" written to {folder}; the same command goes on with the others"
+            )
+        )
+        count = sum(job.format is not None for job in left)
+        for translated in translator.translate(documents, count):
             job, digest = translated.item
             try:
                 joined = join(translated, job.source)

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.metrics_lines import Line, best_validation, finite, is_ended, validation_of
+from nmt.artifacts.metrics_lines import Line, finite, is_ended, validation_of
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder, is_folder
 from nmt.artifacts.run_lock import is_locked
 from nmt.artifacts.runs import folders_in
 from nmt.config import Recipe
+from nmt.diagnosis.records import best_validation, parse_records
 from nmt.errors import NmtError
 from nmt.evaluation.tasks import score_measure
 from nmt.system.reading import entries, is_present
@@ -192,8 +193,8 @@ def dev_score(recipe: Recipe, lines: Sequence[Line], averaged: Sequence[int]) ->
         line = validation_of(lines, averaged)
         return finite(line.get(measure.key)) if line else None
     by_loss = recipe.train.early_stopping_metric == "loss"
-    best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
-    return finite(best.get(measure.key)) if best else None
+    best = best_validation(parse_records(lines, measure), measure, by_loss=by_loss)
+    return best.score if best else None
 
 
 def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:

@@ -116,6 +116,14 @@ def progress_bar(
     return tqdm(iterable, file=STDERR, dynamic_ncols="ncols" not in options, **options)
 
 
+def show_progress(bar: "tqdm[Any] | HiddenBar", done: int, total: int) -> None:
+    """Let a bar show how much is done, and of how much, which may have become more."""
+    if isinstance(bar, HiddenBar):
+        return
+    bar.total = total
+    bar.update(min(done, total) - bar.n)
+
+
 def has_width() -> bool:
     """Return whether the terminal of stderr says how many columns it has."""
     try:

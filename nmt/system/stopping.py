@@ -13,6 +13,7 @@ from types import FrameType
 
 Handler = Callable[[int, FrameType | None], object]
 RETRY_SECONDS = 0.05
+left: list[Callable[[], str]] = []  # its last item says what the command leaves if it is stopped
 
 # The most urgent first: of several signals, this one gives the exit code.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)

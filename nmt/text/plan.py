@@ -152,11 +152,19 @@ def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[
 def batches_for_workers(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
     """Return batches as `batches_by_length` does, but a multiple of `workers` if possible.
 
-    Batches are made smaller for this, so that no worker is idle at the end.
+    Batches are made smaller for this, so that no worker is idle at the end: all of them as far as
+    they do not become too many, and then those with the most segments are halved.
     """
-    batches: list[list[int]] = []
-    for percent in range(100, 0, -2):
-        batches = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
-        if len(batches) % workers == 0:
+    batches = list(batches_by_length(lengths, max_tokens))
+    wanted = min(-(-len(batches) // workers) * workers, len(lengths))
+    for percent in range(98, 0, -2):
+        smaller = list(batches_by_length(lengths, max(1, max_tokens * percent // 100)))
+        if len(smaller) > wanted:
             break
+        batches = smaller
+    while len(batches) < wanted:
+        largest = max(batches, key=len)
+        batches.remove(largest)
+        half = len(largest) // 2
+        batches += [largest[:half], largest[half:]]
     return batches

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.artifacts.metrics_lines import best_validation, finite, is_ended
+from nmt.artifacts.metrics_lines import finite, is_ended
 from nmt.artifacts.model_header import TOKENIZER, open_model
 from nmt.artifacts.model_languages import correct_model
 from nmt.artifacts.run_folder import RunFolder, check_fixed
@@ -147,12 +147,13 @@ def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
     last = max(line["update"] for line in lines)
     if not is_ended(lines):
         return None
+    from nmt.diagnosis.records import best_validation, parse_records
     from nmt.evaluation.tasks import score_measure
 
     measure = score_measure(recipe)
     by_loss = recipe.train.early_stopping_metric == "loss"
-    best = best_validation(lines, measure.key, lower=measure.lower_is_better, by_loss=by_loss)
-    score, update = (best.get(measure.key), best["update"]) if best else (None, 0)
+    best = best_validation(parse_records(lines, measure), measure, by_loss=by_loss)
+    score, update = (best.score, best.update) if best else (None, 0)
     return TrainingOutcome(last, measure.name, score, update, None, None, None)
 
 

@@ -22,6 +22,14 @@ from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
 
 CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
+# By the controllers of a hierarchy: its folder, and a group's files of its limit and of what it
+# uses. Version 2 has one hierarchy, without controllers; a group without a limit says "max" there,
+# and in version 1 a number that no machine has.
+GROUP_FILES = {
+    "": ("", "memory.max", "memory.current"),
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 CPU = torch.device("cpu")
 
 
@@ -173,18 +181,23 @@ def available_bytes() -> int | None:
     """
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        group = Path("/proc/self/cgroup").read_text().splitlines()[-1].rpartition(":")[2]
-    except (OSError, IndexError):
+        groups = OWN_GROUPS.read_text().splitlines()
+    except OSError:
         return None
     free = [int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable:")]
-    folder = CGROUPS / group.strip("/")
-    for place in (folder, *folder.parents):
-        try:
-            limit = int((place / "memory.max").read_text())
-            held = int((place / "memory.current").read_text())
-            free.append(limit - held + cached_bytes(place))
-        except (OSError, ValueError):  # the group has no limit, or it cannot be read
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        if controllers not in GROUP_FILES:
             continue
+        root, most, used = GROUP_FILES[controllers]
+        folder = CGROUPS / root / path.strip("/")
+        for place in (folder, *folder.parents):
+            try:
+                limit = int((place / most).read_text())
+                held = int((place / used).read_text())
+                free.append(limit - held + cached_bytes(place))
+            except (OSError, ValueError):  # the group has no limit, or it cannot be read
+                continue
     return max(0, min(free)) if free else None
 
 
@@ -194,7 +207,12 @@ def cached_bytes(group: Path) -> int:
         lines = (group / "memory.stat").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(x.split()[1]) for x in lines if x.startswith(("inactive_file ", "active_file ")))
+    counts = dict(line.split(maxsplit=1) for line in lines)
+    # In version 1, the total counts the groups inside too, as in version 2.
+    return sum(
+        int(counts.get(f"total_{name}", counts.get(name, 0)))
+        for name in ("inactive_file", "active_file")
+    )
 
 
 def data_bytes() -> int:

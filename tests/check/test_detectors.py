@@ -6,10 +6,17 @@ from nmt.check.detectors import detectors, faults
 from nmt.check.limits import CheckLimits
 from nmt.check.norms import Norms, excess, learn_norms
 from nmt.check.segment import Segment
-from tests.check.corpora import corpus
+from tests.check.corpora import Pairs, corpus
 
 PAIRS = corpus(400)
-NORMS = learn_norms(PAIRS, CheckLimits())
+
+
+def norms_of(pairs: Pairs) -> Norms:
+    segments = [(Segment(source), Segment(target)) for source, target in pairs]
+    return learn_norms(segments, CheckLimits())
+
+
+NORMS = norms_of(PAIRS)
 
 
 def found(source: str, target: str, norms: Norms = NORMS) -> dict[str, str]:
@@ -131,7 +138,7 @@ def test_the_excess_of_a_length_grows_with_the_square_root() -> None:
 
 def test_a_usual_script_is_not_foreign() -> None:
     pairs = [("the old man", "старый человек"), ("a house", "дом")] * 20
-    norms = learn_norms(pairs, CheckLimits())
+    norms = norms_of(pairs)
     assert [*map(sorted, norms.scripts)] == [["Latin"], ["Cyrillic"]]
     assert not found("a house", "дом NATO и ещё", norms)
     assert "script" in found("a house", "the house of it", norms)
@@ -145,13 +152,13 @@ def test_a_usual_script_is_not_foreign() -> None:
 def test_punctuation_of_several_scripts_belongs_to_none() -> None:
     """Odia ends a sentence with the mark of Devanagari."""
     odia = "\u0b38\u0b47\u0b2e\u0b3e\u0b28\u0b47 \u0b26\u0b47\u0b16\u0b3f\u0b32\u0b3f"
-    norms = learn_norms([("the house", f"{odia} \u0964")] * 20, CheckLimits())
+    norms = norms_of([("the house", f"{odia} \u0964")] * 20)
     assert sorted(norms.scripts[1]) == ["Odia"]
     assert "script" not in found("this app", f"{odia} (WhatsApp)\u0964", norms)
 
 
 def test_japanese_is_in_two_scripts() -> None:
-    norms = learn_norms([("the house is big", "家は大きいです")] * 20, CheckLimits())
+    norms = norms_of([("the house is big", "家は大きいです")] * 20)
     assert sorted(norms.scripts[1]) == ["Han", "Kana"]
     assert "script" not in found("the house is big", "大家", norms)
 

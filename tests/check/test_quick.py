@@ -24,11 +24,11 @@ CLEAN = corpus(1200)
 DEV = corpus(8, seed=2)
 
 
-def look(folder: Path, pairs: Pairs, dev: Pairs = DEV) -> Quick:
+def look(folder: Path, pairs: Pairs, dev: Pairs = DEV, tag: str = "") -> Quick:
     write(folder, pairs, "train")
     recipe = folder / "mine.toml"
     recipe.write_text(
-        '[data]\ntrain = [{source = "train.en", target = "train.de"}]\n'
+        f'[data]\ntrain = [{{source = "train.en", target = "train.de", tag = "{tag}"}}]\n'
         "[tokenizer]\nvocab_size = 120\n"
     )
     loaded, run = load_recipe(str(recipe)), RunFolder(folder / "run")
@@ -58,9 +58,11 @@ def test_a_clean_corpus_has_nothing_that_stands_out(tmp_path: Path) -> None:
     assert second.startswith("check: nothing stands out; `nmt check`")
 
 
-def test_repetition_copies_and_overlap_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tag", ["", "<BT>"])
+def test_repetition_copies_and_overlap_are_counted(tmp_path: Path, tag: str) -> None:
+    """A tag before the sources of the training text changes nothing."""
     damaged = [*CLEAN, *CLEAN[:7], *((source, source) for source, _ in CLEAN[20:25])]
-    found = look(tmp_path, damaged, [*DEV[:1], *CLEAN[3:5]])
+    found = look(tmp_path, damaged, [*DEV[:1], *CLEAN[3:5]], tag)
     assert (found.pairs, found.repeated, found.copied) == (1212, 7, 5)
     assert (found.overlap, found.dev_pairs) == (2, 3)
     assert "dev scores will be too high" in lines_of(found)[1]

@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 import os
+import random
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,21 @@ def test_the_corpus_itself_is_never_replaced(nmt: Run, tmp_path: Path) -> None:
     files = write(tmp_path, CLEAN)
     result = nmt("clean", *files, "-o", tmp_path / "c")
     assert (result.code, "is an input of this command" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("sample_pairs", [20_000, 100])
+def test_cleaning_the_result_again_removes_nothing(
+    nmt: Run, tmp_path: Path, sample_pairs: int
+) -> None:
+    """Many pairs are too long by more or less, so that lengths vary less when some are gone."""
+    draw = random.Random(1)
+    pairs = [
+        (source, f"{target}{' mann' * max(0, draw.randrange(-60, 20))}")
+        for source, target in with_faults(corpus(900))
+    ]
+    options = ("--limit", f"sample_pairs={sample_pairs}")
+    assert clean(nmt, tmp_path, pairs, *options)["removed"]["length_ratio"] > 1
+    left = read(tmp_path)
+    (tmp_path / "again").mkdir()
+    again = clean(nmt, tmp_path / "again", left, *options)
+    assert again["kept"] == len(left)

@@ -125,7 +125,7 @@ def test_a_lower_error_rate_is_better() -> None:
 
 def test_the_gain_is_extrapolated_as_limit_minus_c_by_updates() -> None:
     """Scores of 40 - 3000 / updates: 34 after 500 updates, 35 after 600, 36 after 750."""
-    scores = [dev(500, None, 34.0), dev(600, None, 35.0), dev(750, None, 36.0)]
+    scores = [dev(500, 1.0, 34.0), dev(600, 1.0, 35.0), dev(750, 1.0, 36.0)]
     (note,) = found(*scores)
     assert note.severity == "note"
     assert note.title == "expected gain of continuing: about 1.3 BLEU"  # 40 - 3000 / 1125 = 37.33
@@ -133,7 +133,7 @@ def test_the_gain_is_extrapolated_as_limit_minus_c_by_updates() -> None:
 
 
 def test_scores_that_stand_still_gain_nothing() -> None:
-    still = [dev(update, None, 30.0) for update in (100, 200, 300, 400)]
+    still = [dev(update, 1.0, 30.0) for update in (100, 200, 300, 400)]
     (note,) = found(*still)
     assert note.title == "expected gain of continuing: none"
     assert "no better dev BLEU in the last 300 updates" in note.seen

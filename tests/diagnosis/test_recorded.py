@@ -56,7 +56,10 @@ def test_recorded_scores_give_a_note_on_the_gain_alone(path: Path) -> None:
     recipe = load_recipe("multi30k_en_de")
     for curve in tomllib.loads(path.read_text(encoding="utf-8"))["curves"]:
         points = [each for each in curve["points"] if "updates" in each]
-        records = [ValidationRecord("dev", each["updates"], score=each["bleu"]) for each in points]
+        records = [
+            ValidationRecord("dev", each["updates"], loss=1.0, score=each["bleu"])
+            for each in points
+        ]
         found = diagnose(Training.of(recipe, score_measure(recipe), records))
         assert [each.kind for each in found] == ["expected_gain"] * (len(records) >= 3)
 
@@ -66,7 +69,7 @@ def test_the_gain_of_a_training_that_ends_too_early_is_found() -> None:
     curve = tomllib.loads((CURVES[0].parent / "quality-curve-bf16.toml").read_text())["curves"][0]
     recipe = load_recipe("multi30k_en_de")
     records = [
-        ValidationRecord("dev", each["updates"], score=each["bleu"])
+        ValidationRecord("dev", each["updates"], loss=1.0, score=each["bleu"])
         for each in curve["points"]
         if each["updates"] <= 2000
     ]
@@ -87,7 +90,7 @@ def test_one_good_validation_at_the_end_promises_little() -> None:
     path = CURVES[0].parent / "quality-curve-diversification.toml"
     recipe = load_recipe("multi30k_en_de")
     records = [
-        ValidationRecord("dev", each["updates"], score=each["bleu"])
+        ValidationRecord("dev", each["updates"], loss=1.0, score=each["bleu"])
         for each in tomllib.loads(path.read_text())["curves"][0]["points"]
     ]
     (found,) = diagnose(Training.of(recipe, score_measure(recipe), records))
@@ -99,7 +102,9 @@ def test_scores_that_a_cooldown_has_raised_promise_no_gain() -> None:
     """The same scores with a falling learning rate say nothing about more updates."""
     recipe = with_settings(load_recipe("multi30k_en_de"), {"train.cooldown_updates": 1000})
     scores = {1000: 19.89, 1500: 29.20, 2000: 35.23}
-    records = [ValidationRecord("dev", update, score=score) for update, score in scores.items()]
+    records = [
+        ValidationRecord("dev", update, loss=1.0, score=score) for update, score in scores.items()
+    ]
     assert not diagnose(Training.of(recipe, score_measure(recipe), records))
 
 

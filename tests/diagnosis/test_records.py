@@ -1,6 +1,7 @@
 """Lines of metrics.jsonl as typed records, with damaged lines and values among them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from nmt.diagnosis.records import (
     Record,
     TrainRecord,
     ValidationRecord,
+    best_validation,
     parse_record,
+    parse_records,
     read_records,
 )
 from nmt.evaluation.sample import Sample
@@ -111,3 +114,23 @@ def test_samples_keep_source_references_and_translation() -> None:
     record = parse_record({"kind": "average", "update": 3, "samples": [sample]}, "bleu")
     assert isinstance(record, ValidationRecord)
     assert record.samples == (Sample("a", ("b", "c"), "d"),)
+
+
+def test_the_best_validation_is_the_first_with_the_best_number(measure: Measure) -> None:
+    """Weights without a finite loss are broken, even if their score, the worst one, is no worse."""
+    values = [(0, None), (10, 3.0), (12, 2.5), (12, 2.0), (99, 10**400), (99, None), (None, 1.0)]
+    lines = [
+        {"kind": "dev", "update": update, "bleu": bleu, "loss": loss}
+        for update, (bleu, loss) in enumerate(values)
+    ]
+    lines.append({"kind": "average", "update": 9, "bleu": 99, "loss": 0.1})
+
+    def best(measure: Measure = measure, *, by_loss: bool = False) -> int | None:
+        found = best_validation(parse_records(lines, measure), measure, by_loss=by_loss)
+        return found.update if found else None
+
+    assert best() == 2
+    assert best(replace(measure, lower_is_better=True)) == 1
+    assert best(by_loss=True) == 6
+    del lines[1:]
+    assert best() is None

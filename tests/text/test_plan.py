@@ -208,8 +208,17 @@ def test_batches_for_workers_leave_no_worker_idle(workers: int) -> None:
         assert len(batch) * max(lengths[i] for i in batch) <= 1000
 
 
+def test_batches_for_many_workers_are_not_much_smaller_than_they_may_be() -> None:
+    """100 batches of 10 equal segments; no smaller budget makes 128 of them, but 112 or 125."""
+    batches = batches_for_workers([10] * 1000, 100, 64)
+    assert len(batches) == 128
+    assert min(map(len, batches)) >= 4
+    assert sorted(index for batch in batches for index in batch) == [*range(1000)]
+
+
 def test_batches_for_workers_of_fewer_segments_than_workers() -> None:
     assert batches_for_workers([5], 1000, 2) == [[0]]
+    assert batches_for_workers([5] * 3, 1000, 8) == [[0], [1], [2]]
     assert batches_for_workers([], 1000, 2) == []
 
 

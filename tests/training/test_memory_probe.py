@@ -201,18 +201,41 @@ def test_a_model_larger_than_the_memory_is_refused_before_any_work(nmt: Run, tin
     assert not (tiny.parent / "runs" / "tiny" / "tokenizer.model").exists()
 
 
+@pytest.mark.parametrize(
+    ("place", "most", "used", "unlimited", "stat"),
+    [
+        (".", "memory.max", "memory.current", "max", ""),
+        ("a/b", "memory.max", "memory.current", "max", ""),
+        *(
+            (place, "memory.limit_in_bytes", "memory.usage_in_bytes", f"{2**63 - 4096}", "total_")
+            for place in ("memory", "memory/a/b")
+        ),
+    ],
+)
 def test_a_control_group_may_have_less_memory_than_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    most: str,
+    used: str,
+    unlimited: str,
+    stat: str,
 ) -> None:
+    """A group of the process, or one above it; of version 2 or 1."""
+    group = tmp_path / place
+    own_groups = tmp_path / "cgroup"
+    own_groups.write_text("9:cpu,cpuacct:/a\n4:memory:/a/b\n0::/a/b\n")
     monkeypatch.setattr(probe, "CGROUPS", tmp_path)
+    monkeypatch.setattr(probe, "OWN_GROUPS", own_groups)
     whole = probe.available_bytes()
     assert whole
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("1000000\n")
+    group.mkdir(parents=True, exist_ok=True)
+    (group / most).write_text(unlimited)
+    (group / used).write_text("1000000\n")
     assert probe.available_bytes() == pytest.approx(whole, rel=0.1)
-    (tmp_path / "memory.max").write_text("5000000\n")
+    (group / most).write_text("5000000\n")
     assert probe.available_bytes() == 4_000_000
-    (tmp_path / "memory.stat").write_text("anon 1\nactive_file 300\ninactive_file 40\nfile 9\n")
+    (group / "memory.stat").write_text(f"anon 1\n{stat}active_file 300\n{stat}inactive_file 40\n")
     assert probe.available_bytes() == 4_000_340
 
 

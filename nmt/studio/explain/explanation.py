@@ -23,6 +23,7 @@ from nmt.model.transformer import Transformer
 from nmt.studio.explain.next_tokens import NextTokens, next_tokens
 from nmt.studio.explain.recording import Recording, recording
 from nmt.studio.explain.tree import Tree, TreeBuilder
+from nmt.system.log import progress_bar
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS, UNK
 
@@ -75,18 +76,19 @@ def explain(
     source = source_batch([ids]).to(network.device)
     max_length = output_limit(len(ids), settings)
     special = special_ids(model.tokenizer)
-    builder = TreeBuilder(special.bos, settings.length_penalty)
-    (found,) = beam_search(
-        IncrementalDecoder(network),
-        source,
-        [max_length],
-        special,
-        beam_size=settings.beam_size,
-        alpha=settings.length_penalty,
-        stopping=settings.stopping,
-        constraints=constraints_of([Part(ids)], settings, special.eos),
-        observer=builder,
-    )
+    with progress_bar(total=max_length, unit="token", desc="explain", leave=False) as bar:
+        builder = TreeBuilder(special.bos, settings.length_penalty, bar.update)
+        (found,) = beam_search(
+            IncrementalDecoder(network),
+            source,
+            [max_length],
+            special,
+            beam_size=settings.beam_size,
+            alpha=settings.length_penalty,
+            stopping=settings.stopping,
+            constraints=constraints_of([Part(ids)], settings, special.eos),
+            observer=builder,
+        )
     if not found:
         raise NmtError(
             f"{model.path}: the model's outputs are not numbers: its training diverged, or its file"

@@ -1,6 +1,6 @@
 """The search as a tree: every candidate that was considered, and its status."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from nmt.decoding.hypothesis import Hypothesis
@@ -56,11 +56,15 @@ class Tree:
 class TreeBuilder:
     """An observer that builds the tree of a search of one segment.
 
-    bos: the token of the root. alpha: exponent of the length penalty.
+    bos: the token of the root. alpha: exponent of the length penalty. advance: called with the
+    number of steps that were added.
     """
 
-    def __init__(self, bos: int, alpha: float) -> None:
+    def __init__(
+        self, bos: int, alpha: float, advance: Callable[[int], object] = lambda count: None
+    ) -> None:
         self.tree = Tree()
+        self._advance = advance
         self._alpha = alpha
         root = self.tree.add(None, bos, 0.0, alpha)
         root.status = KEPT
@@ -79,6 +83,7 @@ class TreeBuilder:
             if live:
                 live.status = OPEN if step.is_last else KEPT
         self.tree.bounds.append(step.bound)
+        self._advance(1)
 
     def finish(self, translation: Hypothesis, eos: int) -> Tree:
         """Mark the translation and its prefixes, and return the tree."""

@@ -12,6 +12,7 @@ from nmt.diagnosis.records import (
     Record,
     TrainRecord,
     ValidationRecord,
+    best_validation,
     read_records,
 )
 from nmt.errors import NmtError
@@ -83,16 +84,8 @@ class History:
     @property
     def best(self) -> ValidationRecord | None:
         """Return the validation of the best model: the first one with the best score or loss."""
-        if self.recipe.train.early_stopping_metric == "loss":
-            losses = [(each.loss, each) for each in self.validations if each.loss is not None]
-            return min(losses, key=lambda pair: pair[0])[1] if losses else None
-        best, best_score = None, None
-        for each in self.validations:
-            if each.score is None:
-                continue
-            if best_score is None or self.measure.beats(each.score, best_score):
-                best, best_score = each, each.score
-        return best
+        by_loss = self.recipe.train.early_stopping_metric == "loss"
+        return best_validation(self.records, self.measure, by_loss=by_loss)
 
     @property
     def skipped_updates(self) -> int:

@@ -73,7 +73,9 @@ def test_the_best_error_rate_is_the_lowest(run: RunFolder) -> None:
     run.recipe.write_text(text.replace('stopping_metric = "bleu"', 'stopping_metric = "loss"'))
     key = read_history(run).measure.key
     rates = {6: 50.0, 12: 40.0, 18: 60.0}
-    lines = [{"kind": "dev", "update": update, key: rate} for update, rate in rates.items()]
+    lines = [
+        {"kind": "dev", "update": update, "loss": 1.0, key: rate} for update, rate in rates.items()
+    ]
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
     history = read_history(run)
     assert history.measure.lower_is_better
