@@ -185,7 +185,7 @@ def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Link
 
 def chosen_links(model: TrainedModel, sentences: Sentences) -> Links:
     """Return the links of `nmt translate --alignments` if it wrote the target."""
-    attention = aligning_attention(model.recipe)
+    attention = aligning_attention(model)
     decoder = IncrementalDecoder(model.network)
     return sentences.links(
         aligned_places([decoder], [attention], sentences.source, sentences.target)

@@ -8,7 +8,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy
@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nmt import __version__
-from nmt.artifacts.model_header import FORMAT, FORMAT_VERSION, TOKENIZER, open_model
+from nmt.artifacts.model_header import (
+    ALIGNMENT,
+    FORMAT,
+    FORMAT_VERSION,
+    TOKENIZER,
+    AligningAttention,
+    open_model,
+)
 from nmt.artifacts.output_folder import MANIFEST
 from nmt.artifacts.outputs import output_path
 from nmt.artifacts.run_folder import RunFolder
@@ -37,6 +44,7 @@ class ModelFile:
     tokenizer: bytes
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
+    alignment: AligningAttention | None = None  # None: nothing was chosen
 
 
 def save_model(
@@ -46,13 +54,14 @@ def save_model(
     recipe: Recipe,
     updates: Sequence[int],
     made_by: str = "",
+    alignment: AligningAttention | None = None,
 ) -> str:
     """Write a model file and return its SHA-256; it appears whole or not at all.
 
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
-    that may replace the file, if it is not `nmt train`. Raises NmtError if the file cannot be
-    written.
+    that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
+    words, if it was chosen. Raises NmtError if the file cannot be written.
     """
     tensors = {name: numpy.ascontiguousarray(each) for name, each in weights.items()}
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
@@ -63,6 +72,7 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
         **({"made_by": made_by} if made_by else {}),
+        **({ALIGNMENT: json.dumps(asdict(alignment))} if alignment else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
@@ -130,7 +140,8 @@ def read_model_file(file: Path) -> ModelFile:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
-    return ModelFile(tensors, tokenizer, model.header.recipe, model.header.updates)
+    header = model.header
+    return ModelFile(tensors, tokenizer, header.recipe, header.updates, header.alignment)
 
 
 def average(paths: Sequence[Path]) -> ModelFile:

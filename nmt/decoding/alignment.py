@@ -12,8 +12,8 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import AligningAttention
 from nmt.model.attention import MultiHeadAttention
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
 from nmt.text.padding import flatten

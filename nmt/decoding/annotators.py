@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import AligningAttention
 from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted

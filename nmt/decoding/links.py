@@ -5,38 +5,45 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from nmt.config import ModelSettings, Recipe
+from nmt.artifacts.model_header import AligningAttention
+from nmt.artifacts.trained_model import TrainedModel
+from nmt.config import ModelSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import WORD, words_of_ids
 
-GUIDED_HEAD = 0  # of the aligning layer, which guided alignment trains
+GUIDED_HEAD = 0  # of the layer that guided alignment trains
 
 
-@dataclass(frozen=True)
-class AligningAttention:
-    """The attention to the source that aligns best in a model."""
+def aligning_attention(model: TrainedModel) -> AligningAttention:
+    """Return the attention that aligns in a model: the one that its training chose, if it did."""
+    if model.alignment is not None:
+        return model.alignment
+    settings = model.recipe.model
+    if model.recipe.train.guided_alignment:
+        return AligningAttention(guided_layer(settings), GUIDED_HEAD)
+    return usual_attention(settings)
 
-    layer: int  # of the decoder, from 0
-    head: int | None  # None: the mean of all heads
 
+def guided_layer(settings: ModelSettings) -> int:
+    """Return the index of the decoder layer that guided alignment trains: the last but one.
 
-def aligning_layer(settings: ModelSettings) -> int:
-    """Return the index of the decoder layer that aligns: the last but one, if there are two.
-
-    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers.
+    Garg et al. (2019), section 4.3. It is the first one if there is one only.
     """
     return max(0, settings.decoder_layers - 2)
 
 
-def aligning_attention(recipe: Recipe) -> AligningAttention:
-    """Return the attention that a model of this recipe aligns with."""
-    head = GUIDED_HEAD if recipe.train.guided_alignment else None
-    return AligningAttention(aligning_layer(recipe.model), head)
+def usual_attention(settings: ModelSettings) -> AligningAttention:
+    """Return what aligns best in most models of this shape, as `benchmarks/alignment.py` measured.
+
+    It is the last layer of two, and the last but one of more.
+    """
+    layers = settings.decoder_layers
+    return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
 
 
 def align_all(

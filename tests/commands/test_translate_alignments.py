@@ -69,7 +69,7 @@ def test_a_guided_model_aligns_with_that_head(
     aligned = tmp_path / "out.align"
     out = translate(nmt, guided_run, source, "--alignments", aligned).out.split("\n")
     model = load_model(RunFolder(guided_run).model, "cpu")
-    attention = aligning_attention(model.recipe)
+    attention = aligning_attention(model)
     assert attention.head == 0
     lines = source.read_text().split("\n")
     translator = Translator.of(

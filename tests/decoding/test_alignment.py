@@ -1,15 +1,17 @@
 """Alignments of tokens by attention, and of words by those of tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.alignment import aligned_places, attention_to_source, best_places
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import AligningAttention, aligning_attention, pharaoh_line, with_links
+from nmt.decoding.links import aligning_attention, pharaoh_line, with_links
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
@@ -103,9 +105,16 @@ def test_the_search_is_unchanged_after_an_alignment(model: TrainedModel) -> None
     assert all(getattr(each, "recorder", None) is None for each in decoder.model.modules())
 
 
-@pytest.mark.parametrize(("layers", "layer"), [(1, 0), (2, 0), (4, 2), (6, 4)])
-def test_the_last_layer_but_one_aligns(layers: int, layer: int) -> None:
+@pytest.mark.parametrize(
+    ("layers", "usual", "guided"), [(1, 0, 0), (2, 1, 0), (4, 2, 2), (6, 4, 4)]
+)
+def test_what_aligns_in_a_model(layers: int, usual: int, guided: int, model: TrainedModel) -> None:
+    """What its training chose; without that, the guided head, or a layer by their number."""
     changed = [f"model.decoder_layers={layers}"]
-    assert aligning_attention(load_recipe("pocket", changed)) == AligningAttention(layer, None)
-    guided = load_recipe("pocket", [*changed, "train.guided_alignment=0.05"])
-    assert aligning_attention(guided) == AligningAttention(layer, 0)
+    plain = replace(model, recipe=load_recipe("pocket", changed), alignment=None)
+    assert aligning_attention(plain) == AligningAttention(usual, None)
+    recipe = load_recipe("pocket", [*changed, "train.guided_alignment=0.05"])
+    trained = replace(plain, recipe=recipe)
+    assert aligning_attention(trained) == AligningAttention(guided, 0)
+    chosen = AligningAttention(0, 1)
+    assert aligning_attention(replace(trained, alignment=chosen)) == chosen
