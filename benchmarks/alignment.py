@@ -25,7 +25,7 @@ from nmt.decoding.links import aligning_attention
 from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.corpus import read_lines
-from nmt.text.corpus_alignment import sample
+from nmt.text.corpus_alignment import MOST_CELLS, sample
 from nmt.text.manifest import sha256
 from nmt.text.padding import flatten
 from nmt.text.prepare import open_prepared
@@ -146,7 +146,7 @@ def rows_of(places: Iterable[int], rows: Sequence[Sequence[int]]) -> list[list[i
 def aligner_links(run: RunFolder, sentences: Sentences) -> dict[str, Links]:
     """Return the links of the aligner, which learns from the run's corpus alone."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
-    aligner = Aligner.learn(sample(prepared.shards), len(prepared.tokenizer))
+    aligner = Aligner.learn(sample(prepared.shards, (), MOST_CELLS), len(prepared.tokenizer))
     pairs = sentences.token_pairs()
     forward = sentences.links(rows_of(best_sources(pairs, aligner.forward), sentences.target))
     backward = sentences.backward_links(

@@ -6,6 +6,8 @@ executes none of its content, and needs no PyTorch: weights are NumPy arrays.
 
 import hashlib
 import json
+import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -79,7 +81,7 @@ def save_model(
     end = 8 + int.from_bytes(content[:8], "little")
     output = output_path(path, made_by) if made_by else atomic_path(path)
     with output as partial, partial.open("wb") as stream:
-        header = sorted_header(bytes(content[8:end]))
+        header = sorted_header(bytes(content[8:end]), {})
         stream.write(header)
         stream.write(content[end:])
     digest = hashlib.sha256(header)
@@ -87,12 +89,33 @@ def save_model(
     return digest.hexdigest()
 
 
-def sorted_header(header: bytes) -> bytes:
-    """Return a .safetensors header, length included, with sorted metadata.
+def write_metadata(path: Path, name: str, text: str) -> None:
+    """Add or replace an entry of a model file's metadata; weights and file times are kept.
 
-    safetensors writes metadata in random order; sorted, equal models have equal bytes.
+    The newest model is found by its time, which this must not change.
+    """
+    status = path.stat()
+    with atomic_path(path) as partial, path.open("rb") as old, partial.open("wb") as new:
+        header = old.read(int.from_bytes(old.read(8), "little"))
+        new.write(sorted_header(header, {name: text}))
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def write_alignment(path: Path, alignment: AligningAttention) -> None:
+    """Write which attention aligns words into a model file."""
+    write_metadata(path, ALIGNMENT, json.dumps(asdict(alignment)))
+
+
+def sorted_header(header: bytes, more: Mapping[str, str]) -> bytes:
+    """Return a .safetensors header with its length before it, and with sorted metadata.
+
+    header: without its length. more: metadata to add or to replace. safetensors writes metadata in
+    random order; sorted, equal models have equal bytes.
     """
     entries = json.loads(header)
+    entries["__metadata__"].update(more)
     entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # tensors are aligned

@@ -6,6 +6,9 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
+
+import numpy
 
 from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel
@@ -13,9 +16,15 @@ from nmt.config import ModelSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translation import Link, Translation
-from nmt.text.tokenizer import Tokenizer
+from nmt.decoding.units import UNIT
+from nmt.kernels.array_functions import Floats
+from nmt.text.tokenizer import SubwordModel, Tokenizer
 from nmt.text.words import WORD, words_of_ids
 
+SMALLEST = 1e-30  # instead of 0, which divides nothing
+WORD_SHARE = float(
+    __import__("os").environ.get("LAM", 1.0)
+)  # of the evidence of a token's whole word, compared with the token's own
 GUIDED_HEAD = 0  # of the layer that guided alignment trains
 
 
@@ -44,6 +53,34 @@ def usual_attention(settings: ModelSettings) -> AligningAttention:
     """
     layers = settings.decoder_layers
     return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
+
+
+def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
+    """Return the source place that each token of an output is aligned to.
+
+    Output token t attends to source token s with weight w(t, s). The evidence for a link is
+    w(t, s) times the share of t in all attention to s, w(t, s) / sum over t' of w(t', s): the
+    decoder looks at a noun for the gender of its article, but the noun's own translation attends to
+    it more. The tokens of a word share their evidence: the later ones often look elsewhere, because
+    the first ones tell how the word ends.
+
+    weights: (T, S), without the ends of the source and of the output. A token takes the weights of
+    the step that predicts it: the step that reads it looks at what comes next. words: those of each
+    output token (T,).
+    """
+    evidence = weights * weights / numpy.maximum(weights.sum(0), SMALLEST)
+    lengths = [len([*group]) for _, group in groupby(words)]  # of words, in tokens
+    if lengths:
+        starts = numpy.cumsum([0, *lengths[:-1]])
+        means = numpy.add.reduceat(evidence, starts) / numpy.array(lengths, numpy.float32)[:, None]
+        evidence += WORD_SHARE * numpy.repeat(means, lengths, axis=0)
+    places: list[int] = evidence.argmax(1).tolist()
+    return places
+
+
+def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range]:
+    """Return the words of each token of an output, as `best_places` takes them."""
+    return words_of_ids(output, subwords, UNIT).of_tokens
 
 
 def align_all(
