@@ -100,7 +100,8 @@ def chosen_alignment(run: RunFolder) -> AligningAttention | None:
     """Return the attention that the end of a training chose; None without one."""
     for path in filter(is_present, (run.model, run.best)):
         with suppress(NmtError), open_model(path, "np") as model:
-            return model.header.alignment
+            if model.header.alignment is not None:
+                return model.header.alignment
     return None
 
 

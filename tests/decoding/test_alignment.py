@@ -119,7 +119,7 @@ def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: Traine
     subwords = model.tokenizer.target
     sources = model.tokenizer.source.encode(["sun moon star", "tree wind root", "rain sun wind"])
     outputs = subwords.encode(["STAR MOON SUN", "ROOT WIND TREE", "WIND SUN RAIN"])
-    own = {}
+    own: dict[str, AligningAttention] = {}
     for head in (None, *range(settings.heads)):
         attention = AligningAttention(settings.decoder_layers - 1, head)
         links = aligned_places([decoder], [attention], sources, outputs, subwords)
