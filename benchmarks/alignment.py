@@ -19,13 +19,13 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # a 
 
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.decoding.alignment import aligned_places, attention_to_source, best_places
+from nmt.decoding.alignment import aligned_places, attention_to_source
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import aligning_attention
+from nmt.decoding.links import aligning_attention, best_places, words_of_output
 from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.corpus import read_lines
-from nmt.text.corpus_alignment import sample
+from nmt.text.corpus_alignment import MOST_CELLS, sample
 from nmt.text.manifest import sha256
 from nmt.text.padding import flatten
 from nmt.text.prepare import open_prepared
@@ -146,7 +146,7 @@ def rows_of(places: Iterable[int], rows: Sequence[Sequence[int]]) -> list[list[i
 def aligner_links(run: RunFolder, sentences: Sentences) -> dict[str, Links]:
     """Return the links of the aligner, which learns from the run's corpus alone."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
-    aligner = Aligner.learn(sample(prepared.shards), len(prepared.tokenizer))
+    aligner = Aligner.learn(sample(prepared.shards, (), MOST_CELLS), len(prepared.tokenizer))
     pairs = sentences.token_pairs()
     forward = sentences.links(rows_of(best_sources(pairs, aligner.forward), sentences.target))
     backward = sentences.backward_links(
@@ -161,34 +161,52 @@ def aligner_links(run: RunFolder, sentences: Sentences) -> dict[str, Links]:
 
 
 def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Links]:
-    """Return the links by the attention of each layer, for two steps of the decoder."""
+    """Return the links by the attention of each layer and of what aligns in the model.
+
+    The layers show two steps of the decoder. What aligns is shown as `nmt translate --alignments`
+    uses it if it wrote the target, and with the largest weight of each token alone.
+    """
     decoder = IncrementalDecoder(model.network)
     source = source_batch(sentences.source)
     labels = pad_with_eos(flatten(sentences.target))
     layers = range(model.recipe.model.decoder_layers)
     with torch.inference_mode():
-        weights = attention_to_source(decoder, source, labels, layers)
+        weights = [each.numpy() for each in attention_to_source(decoder, source, labels, layers)]
+    words = [words_of_output(ids, model.tokenizer.target) for ids in sentences.target]
     found = {}
-    for layer, each in zip(layers, weights, strict=True):
-        predicting = best_places(each.mean(1), source).tolist()
+    for layer, heads in enumerate(weights):
         # The step that reads a token comes after the one that predicts it.
-        steps = {"predicts": 0, "reads": 1}
-        for step, later in steps.items():
+        for step, later in {"predicts": 0, "reads": 1}.items():
             places = [
-                row[later : later + len(ids)]
-                for row, ids in zip(predicting, sentences.target, strict=True)
+                best_places(row[later : later + len(own), : len(ids)], own)
+                for row, own, ids in zip(heads.mean(1), words, sentences.source, strict=True)
             ]
             name = f"attention of layer {layer + 1}, the step that {step} a token"
             found[name] = sentences.links(places)
+    aligning = aligning_attention(model)
+    heads = weights[aligning.layer]
+    rows = heads.mean(1) if aligning.head is None else heads[:, aligning.head]
+    largest = [
+        row[: len(target), : len(ids)].argmax(1).tolist()
+        for row, target, ids in zip(rows, sentences.target, sentences.source, strict=True)
+    ]
+    which = "mean" if aligning.head is None else f"head {aligning.head + 1}"
+    name = f"what aligns (layer {aligning.layer + 1}, {which})"
+    found[name] = chosen_links(model, sentences)
+    found[f"{name}, largest weight"] = sentences.links(largest)
     return found
 
 
 def chosen_links(model: TrainedModel, sentences: Sentences) -> Links:
     """Return the links of `nmt translate --alignments` if it wrote the target."""
-    attention = aligning_attention(model.recipe)
-    decoder = IncrementalDecoder(model.network)
     return sentences.links(
-        aligned_places([decoder], [attention], sentences.source, sentences.target)
+        aligned_places(
+            [IncrementalDecoder(model.network)],
+            [aligning_attention(model)],
+            sentences.source,
+            sentences.target,
+            model.tokenizer.target,
+        )
     )
 
 

@@ -6,9 +6,11 @@ executes none of its content, and needs no PyTorch: weights are NumPy arrays.
 
 import hashlib
 import json
+import os
+import shutil
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy
@@ -16,7 +18,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nmt import __version__
-from nmt.artifacts.model_header import FORMAT, FORMAT_VERSION, TOKENIZER, open_model
+from nmt.artifacts.model_header import (
+    ALIGNMENT,
+    FORMAT,
+    FORMAT_VERSION,
+    TOKENIZER,
+    AligningAttention,
+    open_model,
+)
 from nmt.artifacts.output_folder import MANIFEST
 from nmt.artifacts.outputs import output_path
 from nmt.artifacts.run_folder import RunFolder, did_you_mean
@@ -37,6 +46,7 @@ class ModelFile:
     tokenizer: bytes
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
+    alignment: AligningAttention | None = None  # None: nothing was chosen
 
 
 def save_model(
@@ -46,13 +56,14 @@ def save_model(
     recipe: Recipe,
     updates: Sequence[int],
     made_by: str = "",
+    alignment: AligningAttention | None = None,
 ) -> str:
     """Write a model file and return its SHA-256; it appears whole or not at all.
 
     weights: a network's, as `arrays_of` returns them. tokenizer: the bytes of a SentencePiece
     model. updates: those of the checkpoint, or of the averaged checkpoints. made_by: the command
-    that may replace the file, if it is not `nmt train`. Raises NmtError if the file cannot be
-    written.
+    that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
+    words, if it was chosen. Raises NmtError if the file cannot be written.
     """
     tensors = {name: numpy.ascontiguousarray(each) for name, each in weights.items()}
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
@@ -63,13 +74,14 @@ def save_model(
         "recipe": to_toml(recipe),
         "updates": json.dumps(list(updates)),
         **({"made_by": made_by} if made_by else {}),
+        **({ALIGNMENT: json.dumps(asdict(alignment))} if alignment else {}),
     }
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
     end = 8 + int.from_bytes(content[:8], "little")
     output = output_path(path, made_by) if made_by else atomic_path(path)
     with output as partial, partial.open("wb") as stream:
-        header = sorted_header(bytes(content[8:end]))
+        header = sorted_header(bytes(content[8:end]), {})
         stream.write(header)
         stream.write(content[end:])
     digest = hashlib.sha256(header)
@@ -77,12 +89,33 @@ def save_model(
     return digest.hexdigest()
 
 
-def sorted_header(header: bytes) -> bytes:
-    """Return a .safetensors header, length included, with sorted metadata.
+def write_metadata(path: Path, name: str, text: str) -> None:
+    """Add or replace an entry of a model file's metadata; weights and file times are kept.
 
-    safetensors writes metadata in random order; sorted, equal models have equal bytes.
+    The newest model is found by its time, which this must not change.
+    """
+    status = path.stat()
+    with atomic_path(path) as partial, path.open("rb") as old, partial.open("wb") as new:
+        header = old.read(int.from_bytes(old.read(8), "little"))
+        new.write(sorted_header(header, {name: text}))
+        shutil.copyfileobj(old, new)
+        new.flush()
+        os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def write_alignment(path: Path, alignment: AligningAttention) -> None:
+    """Write which attention aligns words into a model file."""
+    write_metadata(path, ALIGNMENT, json.dumps(asdict(alignment)))
+
+
+def sorted_header(header: bytes, more: Mapping[str, str]) -> bytes:
+    """Return a .safetensors header with its length before it, and with sorted metadata.
+
+    header: without its length. more: metadata to add or to replace. safetensors writes metadata in
+    random order; sorted, equal models have equal bytes.
     """
     entries = json.loads(header)
+    entries["__metadata__"].update(more)
     entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # tensors are aligned
@@ -130,7 +163,8 @@ def read_model_file(file: Path) -> ModelFile:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
-    return ModelFile(tensors, tokenizer, model.header.recipe, model.header.updates)
+    header = model.header
+    return ModelFile(tensors, tokenizer, header.recipe, header.updates, header.alignment)
 
 
 def average(paths: Sequence[Path]) -> ModelFile:

@@ -27,9 +27,18 @@ FORMAT = "nmt-transformer"
 FORMAT_VERSION = 2
 TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
 EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
+ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
 AGAIN = "create it again with `nmt train`"
 
 Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
+
+
+@dataclass(frozen=True)
+class AligningAttention:
+    """The attention of the decoder to the source that aligns words best."""
+
+    layer: Annotated[int, Meta(ge=0)]  # of the decoder, from 0
+    head: Annotated[int, Meta(ge=0)] | None  # None: the mean of all heads
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class ModelHeader:
 
     recipe: Recipe
     updates: Updates  # of the checkpoint, or of the averaged checkpoints
+    alignment: AligningAttention | None  # None: nothing was chosen
     vocab_size: int  # rows of the embeddings
     parameters: int
 
@@ -84,8 +94,27 @@ def read_header(file: Path, tensors: Any) -> ModelHeader:
     recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
     origin = f"the list of updates inside {file}"
     updates = parse_json(metadata.get("updates", ""), Updates, origin)
+    alignment = read_alignment(metadata, recipe, file)
     vocab_size = check_tensors(stored, recipe, file)
-    return ModelHeader(recipe, updates, vocab_size, count_parameters(recipe.model, vocab_size))
+    parameters = count_parameters(recipe.model, vocab_size)
+    return ModelHeader(recipe, updates, alignment, vocab_size, parameters)
+
+
+def read_alignment(
+    metadata: Mapping[str, str], recipe: Recipe, file: Path
+) -> AligningAttention | None:
+    """Return the aligning attention that the metadata name; None if they name none.
+
+    Raises DamagedError if the model has no such layer or head.
+    """
+    if ALIGNMENT not in metadata:
+        return None
+    found = parse_json(metadata[ALIGNMENT], AligningAttention, f"the alignment inside {file}")
+    if found.layer >= recipe.model.decoder_layers or (found.head or 0) >= recipe.model.heads:
+        raise DamagedError(
+            f"the alignment inside {file} names a layer or a head that the model lacks; {AGAIN}"
+        )
+    return found
 
 
 def stored_tensor(part: Any) -> StoredTensor:

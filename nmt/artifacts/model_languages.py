@@ -1,16 +1,13 @@
 """Correct the language pair of a run's models, which no weight depends on."""
 
-import json
-import os
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from nmt.artifacts.model_file import write_metadata
 from nmt.artifacts.model_header import open_model
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.recipe import to_toml
-from nmt.system.atomic import atomic_path
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
 
@@ -49,19 +46,6 @@ def pair(recipe: Recipe) -> str:
 
 
 def write_languages(path: Path, recipe: Recipe, source: str, target: str) -> None:
-    """Replace the languages in the recipe of a model file; weights and file times are kept.
-
-    recipe: the one in the file. The newest model is found by its time, which a correction must not
-    change.
-    """
+    """Replace the languages in the recipe of a model file; recipe: the one in the file."""
     data = replace(recipe.data, source_language=source, target_language=target)
-    status = path.stat()
-    with atomic_path(path) as partial, path.open("rb") as old, partial.open("wb") as new:
-        header = json.loads(old.read(int.from_bytes(old.read(8), "little")))
-        header["__metadata__"]["recipe"] = to_toml(replace(recipe, data=data))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        text += b" " * (-len(text) % 8)  # tensors are aligned
-        new.write(len(text).to_bytes(8, "little") + text)
-        shutil.copyfileobj(old, new)
-        new.flush()
-        os.utime(partial, ns=(status.st_atime_ns, status.st_mtime_ns))
+    write_metadata(path, "recipe", to_toml(replace(recipe, data=data)))

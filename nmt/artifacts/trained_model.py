@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.artifacts.model_file import Weights, find_model, read_model_file
-from nmt.artifacts.model_header import AGAIN, EMBEDDINGS
+from nmt.artifacts.model_header import AGAIN, EMBEDDINGS, AligningAttention
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.text.tokenizer import Tokenizer
@@ -26,6 +26,7 @@ class TrainedModel:
     recipe: Recipe
     path: Path
     device: str = "cpu"  # that the network is on, such as "cuda:1"
+    alignment: AligningAttention | None = None  # that was chosen; see `links.aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
 
     @cached_property
@@ -57,7 +58,7 @@ def load_model_file(file: Path, device: str) -> TrainedModel:
             f"the weights in {file} do not fit its tokenizer: they embed {rows:,} tokens, but the"
             f" tokenizer has {len(tokenizer):,}; {AGAIN}"
         )
-    return TrainedModel(content.weights, tokenizer, content.recipe, file, device)
+    return TrainedModel(content.weights, tokenizer, content.recipe, file, device, content.alignment)
 
 
 def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:

@@ -8,16 +8,22 @@ counted, h heads.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from operator import eq
 
 import torch
 from torch import Tensor
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import AligningAttention
+from nmt.decoding.links import best_places, words_of_output
 from nmt.model.attention import MultiHeadAttention
+from nmt.model.transformer import Transformer
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
 from nmt.text.padding import flatten
-from nmt.text.tokenizer import EOS, PAD
+from nmt.text.plan import batches_by_length
+from nmt.text.tokenizer import SubwordModel
+
+CHOICE_TOKENS = 1000  # of a side, that are read at once to choose an attention
 
 
 @torch.inference_mode()
@@ -26,6 +32,7 @@ def aligned_places(
     attentions: Sequence[AligningAttention],
     sources: Sequence[Sequence[int]],
     outputs: Sequence[Sequence[int]],
+    subwords: SubwordModel,
 ) -> list[list[int]]:
     """Return, for each token of each output, the place of the source token it is aligned to.
 
@@ -34,6 +41,7 @@ def aligned_places(
         attentions: what to align with, in each model.
         sources: encoded, without EOS; none is empty.
         outputs: one of each source, without BOS and EOS.
+        subwords: those of the outputs.
     """
     source = source_batch(sources).to(models[0].model.device)
     step = -1 if models[0].model.settings.is_right_to_left else 1
@@ -42,21 +50,56 @@ def aligned_places(
     for model, each in zip(models, attentions, strict=True):
         weights = attention_to_source(model, source, labels, [each.layer])[0]
         total = total + (weights.mean(1) if each.head is None else weights[:, each.head])
-    places = best_places(total, source).tolist()
-    return [row[: len(output)][::step] for row, output in zip(places, outputs, strict=True)]
+    found = total.cpu().numpy()
+    return [
+        best_places(row[: len(output), : len(ids)][::step], words_of_output(output, subwords))
+        for row, output, ids in zip(found, outputs, sources, strict=True)
+    ]
 
 
-def best_places(weights: Tensor, source: Tensor) -> Tensor:
-    """Return the source place (B, T) that each token of the outputs is aligned to.
+@torch.inference_mode()
+def choose_attention(
+    network: Transformer,
+    sources: Sequence[Sequence[int]],
+    outputs: Sequence[Sequence[int]],
+    links: Sequence[Sequence[int]],
+    subwords: SubwordModel,
+) -> AligningAttention | None:
+    """Return the attention that aligns most tokens of outputs as other links do.
 
-    A token takes the weights of the step that predicts it. (The step that reads it looks at what
-    comes next; `benchmarks/alignment.py` compares the two.) The end of the source is left out: it
-    has no word.
+    It is a head, or the mean of the heads of a layer. None: there are no links.
 
-    weights: (B, T, S). source: ids (B, S).
+    links: the place of the source token of each token of the outputs, or `NONE`. Other arguments
+    are as in `aligned_places`.
     """
-    has_no_word = (source == EOS) | (source == PAD)
-    return weights.masked_fill(has_no_word[:, None], -1).argmax(-1)
+    settings = network.settings
+    step = -1 if settings.is_right_to_left else 1
+    layers = range(settings.decoder_layers)
+    # Of equally good ones the mean wins, then the later layer.
+    candidates = [
+        AligningAttention(layer, head)
+        for head in (None, *range(settings.heads))
+        for layer in reversed(layers)
+    ]
+    words = [words_of_output(output, subwords) for output in outputs]
+    agreed = dict.fromkeys(candidates, 0)
+    lengths = [max(map(len, pair)) + 1 for pair in zip(sources, outputs, strict=True)]
+    with network.evaluating():
+        decoder = IncrementalDecoder(network)
+    for indices in batches_by_length(lengths, CHOICE_TOKENS):
+        source = source_batch([sources[index] for index in indices]).to(network.device)
+        labels = pad_with_eos(flatten([outputs[index][::step] for index in indices]))
+        found = attention_to_source(decoder, source, labels.to(source.device), layers)
+        heads = [weights.cpu().numpy() for weights in found]
+        for one in candidates:
+            of_layer = heads[one.layer]
+            rows = of_layer.mean(1) if one.head is None else of_layer[:, one.head]
+            for row, index in zip(rows, indices, strict=True):
+                weights = row[: len(words[index]), : len(sources[index])][::step]
+                places = best_places(weights, words[index])
+                agreed[one] += sum(map(eq, places, links[index]))
+    best = max(candidates, key=agreed.__getitem__)
+    return best if agreed[best] else None
 
 
 def attention_to_source(

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import AligningAttention
 from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted
+from nmt.text.tokenizer import SubwordModel
 
 if TYPE_CHECKING:
     from nmt.decoding.incremental import IncrementalDecoder
@@ -58,24 +59,29 @@ class Alignment:
 
     models: "Sequence[IncrementalDecoder]"
     attentions: Sequence[AligningAttention]  # one of each model
+    subwords: SubwordModel  # of the outputs
 
     def annotate(self, parts: Sequence[Part], found: Outputs) -> Outputs:
         """Set `aligned_places` of the best hypotheses."""
         from nmt.decoding.alignment import aligned_places
 
         sources, outputs = [part.ids for part in parts], [each[0].ids for each in found]
-        places = aligned_places(self.models, self.attentions, sources, outputs)
+        places = aligned_places(self.models, self.attentions, sources, outputs, self.subwords)
         return [
             [replace(best, aligned_places=tuple(own)), *others]
             for (best, *others), own in zip(found, places, strict=True)
         ]
 
 
-def annotators_of(wanted: Wanted, forms: ModelForms, settings: DecodeSettings) -> list[Annotator]:
-    """Return what adds all that is wanted; forms: of the models; settings: for the device."""
+def annotators_of(
+    wanted: Wanted, forms: ModelForms, settings: DecodeSettings, subwords: SubwordModel
+) -> list[Annotator]:
+    """Return what adds all that is wanted; forms: of the models; settings: for the device;
+    subwords: of the outputs.
+    """
     annotators: list[Annotator] = []
     if wanted.token_scores:
         annotators.append(TokenScores(forms.decoders, settings.batch_tokens))
     if wanted.alignment:
-        annotators.append(Alignment(forms.decoders, wanted.alignment))
+        annotators.append(Alignment(forms.decoders, wanted.alignment, subwords))
     return annotators

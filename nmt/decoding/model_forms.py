@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nmt.artifacts.model_file import Weights
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
-from nmt.decoding.links import AligningAttention, aligning_attention, aligning_layer
+from nmt.decoding.links import aligning_attention, usual_attention
 from nmt.decoding.search_model import SearchModel
 from nmt.text.tokenizer import PAD
 
@@ -27,9 +28,9 @@ class Models:
     settings: tuple[ModelSettings, ...]  # of each model
     # Returns the networks in evaluation mode, on the device.
     networks: Callable[[], "Sequence[Transformer]"]
+    attentions: tuple[AligningAttention, ...]  # that align, in each model
     weights: Weights | None = None  # of a single model; None: only its network has them
     loaded: EngineModel | None = None  # by another program, which then searches
-    own_attentions: tuple[AligningAttention, ...] = ()  # that align; by default all heads do
 
     @classmethod
     def of(cls, model: TrainedModel) -> "Models":
@@ -40,22 +41,17 @@ class Models:
             model.device,
             tuple(each.recipe.model for each in every),
             lambda: [each.network for each in every],
+            tuple(map(aligning_attention, every)),
             None if model.ensemble or loaded else model.weights,
             loaded,
-            tuple(aligning_attention(each.recipe) for each in every),
         )
-
-    @property
-    def attentions(self) -> tuple[AligningAttention, ...]:
-        """Return what aligns in each model."""
-        every = (AligningAttention(aligning_layer(each), None) for each in self.settings)
-        return self.own_attentions or tuple(every)
 
     @classmethod
     def of_networks(cls, networks: "Sequence[Transformer]") -> "Models":
         """Return models that are networks in evaluation mode, on one device."""
         settings = tuple(each.settings for each in networks)
-        return cls(str(networks[0].device), settings, lambda: networks)
+        attentions = tuple(map(usual_attention, settings))
+        return cls(str(networks[0].device), settings, lambda: networks, attentions)
 
 
 class ModelForms:

@@ -99,6 +99,7 @@ class SearchMethod:
         self._is_gpu = models.device.startswith("cuda")
         self._is_right_to_left = models.settings[0].is_right_to_left
         self._attentions = models.attentions
+        self._subwords = tokenizer.target
         self._special = special_ids(tokenizer)
         self._edges: Any = None
         if has_glossary:
@@ -107,7 +108,7 @@ class SearchMethod:
             self._edges = WordEdges.of(tokenizer.target, len(tokenizer))
         self._annotators: list[Annotator] = [
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
-            *annotators_of(wanted, self.forms, settings),
+            *annotators_of(wanted, self.forms, settings, tokenizer.target),
         ]
 
     @property
@@ -145,7 +146,9 @@ class SearchMethod:
         from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
 
         sources = [part.ids for part in parts]
-        return aligned_places(self.forms.decoders, self._attentions, sources, outputs)
+        return aligned_places(
+            self.forms.decoders, self._attentions, sources, outputs, self._subwords
+        )
 
     def keep_first_form(self) -> None:
         """Never change the form: the batches of a server are small, however much work there is."""

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel
-from nmt.decoding.links import AligningAttention, aligning_attention
+from nmt.decoding.links import aligning_attention
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,6 @@ def wanted_of(
     n_best: None for the best one. is_aligned: the best one is aligned with its source.
     """
     models = (model, *model.ensemble) if is_aligned else ()
-    attentions = tuple(aligning_attention(each.recipe) for each in models)
-    return Wanted(1 if n_best is None else n_best, token_scores, attentions)
+    return Wanted(
+        1 if n_best is None else n_best, token_scores, tuple(map(aligning_attention, models))
+    )

@@ -21,10 +21,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy
+
 from nmt.config import DecodeSettings
 from nmt.decoding.annotators import Annotator
 from nmt.decoding.engine import Found
 from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.links import best_places, words_of_output
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.rules import special_ids
 from nmt.decoding.runaway import limited
@@ -90,6 +93,7 @@ class CTranslate2Search:
         self.settings = settings
         self.pool = ThreadPool(threads)
         self._translator = translator
+        self._subwords = tokenizer.target
         self._source, self._target = map(Vocabulary.of, tokenizer.sides)
         special = special_ids(tokenizer)
         self._never = {each for each in special.never if each < len(self._target.pieces)}
@@ -233,10 +237,9 @@ class CTranslate2Search:
         )
         places = []
         for part, ids, result in zip(parts, outputs, results, strict=True):
-            rows = result.attention[0][: len(ids)]
-            # The end of the source is left out: it has no word.
-            own = [max(range(len(part)), key=row.__getitem__) for row in rows]
-            places.append(own[:: self._step])
+            rows = [row[: len(part)] for row in result.attention[0][: len(ids)]]
+            weights = numpy.array(rows, numpy.float32).reshape(len(ids), len(part))
+            places.append(best_places(weights[:: self._step], words_of_output(ids, self._subwords)))
         return places
 
 

@@ -14,9 +14,10 @@ from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 
 from nmt.artifacts.model_file import Weights
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel
-from nmt.config import ModelSettings, Recipe
-from nmt.decoding.links import GUIDED_HEAD, aligning_attention
+from nmt.config import ModelSettings
+from nmt.decoding.links import aligning_attention
 from nmt.interop.ctranslate2_positions import position_count
 from nmt.kernels.array_functions import SINUSOIDS, Floats
 from nmt.text.tokenizer import SubwordModel
@@ -35,13 +36,16 @@ ACTIVATIONS = {
 def spec_of(model: TrainedModel) -> Any:
     """Return CTranslate2's specification of a model, complete and checked."""
     weights, settings = model.weights, model.recipe.model
-    spec = empty_spec(model.recipe)
+    aligning = aligning_attention(model)
+    spec = empty_spec(settings, aligning)
     fill_embeddings(spec, model)
     for side, layers in (("encoder", spec.encoder), ("decoder", spec.decoder)):
         if settings.norm == "pre":
             fill_norm(layers.layer_norm, weights, f"{side}_norm")
         for number, layer in enumerate(layers.layer):
-            fill_layer(layer, weights, f"{side}.{number}.", settings)
+            aligns = side == "decoder" and number == aligning.layer
+            first_head = (aligning.head or 0) if aligns else 0
+            fill_layer(layer, weights, f"{side}.{number}.", settings, first_head)
     source, target = model.tokenizer.sides
     spec.register_source_vocabulary(pieces_of(source))
     spec.register_target_vocabulary(pieces_of(target))
@@ -56,12 +60,11 @@ def pieces_of(subwords: SubwordModel) -> list[str]:
     return [subwords.piece(number) for number in range(len(subwords))]
 
 
-def empty_spec(recipe: Recipe) -> Any:
+def empty_spec(settings: ModelSettings, aligning: AligningAttention) -> Any:
     """Return CTranslate2's model of this shape, without weights.
 
     Its attention weights, which align words, are those that nmt aligns with.
     """
-    settings = recipe.model
     width = head_width(settings)
     shape: dict[str, Any] = {
         "num_heads": settings.heads,
@@ -72,14 +75,13 @@ def empty_spec(recipe: Recipe) -> Any:
         "head_dim": None if width * settings.heads == settings.d_model else width,
         "rotary_dim": settings.d_k if settings.positions == "rotary" else None,
     }
-    aligning = aligning_attention(recipe)
     return TransformerSpec(
         TransformerEncoderSpec(settings.encoder_layers, **shape),
         TransformerDecoderSpec(
             settings.decoder_layers,
             alignment_layer=aligning.layer,
             # CTranslate2 takes the mean of so many heads from the first one on.
-            alignment_heads=settings.heads if aligning.head is None else GUIDED_HEAD + 1,
+            alignment_heads=settings.heads if aligning.head is None else 1,
             **shape,
         ),
     )
@@ -120,14 +122,20 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
         )
 
 
-def fill_layer(target: Any, weights: Weights, name: str, settings: ModelSettings) -> None:
-    """Copy a layer of the encoder or of the decoder; its weights' names begin with `name`."""
+def fill_layer(
+    target: Any, weights: Weights, name: str, settings: ModelSettings, first_head: int
+) -> None:
+    """Copy a layer of the encoder or of the decoder; its weights' names begin with `name`.
+
+    first_head: the head of the attention to the source that becomes the first one, and aligns.
+    """
     d_k, d_v = settings.d_k, settings.d_v
     parts = [("query_key_value", [d_k, d_k, d_v])]
-    fill_attention(target.self_attention, weights, f"{name}self_attention", parts, settings)
+    fill_attention(target.self_attention, weights, f"{name}self_attention", parts, settings, 0)
     if f"{name}cross_attention.query.weight" in weights:
         parts = [("query", [d_k]), ("key_value", [d_k, d_v])]
-        fill_attention(target.attention, weights, f"{name}cross_attention", parts, settings)
+        attention = f"{name}cross_attention"
+        fill_attention(target.attention, weights, attention, parts, settings, first_head)
     fill_feed_forward(target.ffn, weights, f"{name}feed_forward", has_gate=settings.is_gated)
 
 
@@ -137,13 +145,15 @@ def fill_attention(
     name: str,
     parts: Sequence[tuple[str, list[int]]],
     settings: ModelSettings,
+    first_head: int,
 ) -> None:
     """Copy the projections of attention and its norm, with zeros where a head is too narrow.
 
     parts: the names of the layers that project to queries, keys and values, and for each the widths
     of a head in the matrices that it is made of.
     """
-    heads, wanted = settings.heads, head_width(settings)
+    wanted = head_width(settings)
+    heads = [first_head, *(head for head in range(settings.heads) if head != first_head)]
     *inputs, output = target.linear
     for linear, (part, widths) in zip(inputs, parts, strict=True):
         linear.weight = widened(weights[f"{name}.{part}.weight"], heads, widths, wanted)
@@ -157,18 +167,19 @@ def fill_attention(
     fill_norm(target.layer_norm, weights, f"{name}_norm.norm")
 
 
-def widened(rows: Floats, heads: int, widths: Sequence[int], wanted: int) -> Floats:
-    """Return the rows of projections with zeros after those of each head.
+def widened(rows: Floats, order: Sequence[int], widths: Sequence[int], wanted: int) -> Floats:
+    """Return the rows of projections in an order of heads, with zeros after those of each head.
 
     rows: (heads * sum of widths, ...), of matrices one after the other. The result has
     heads * wanted rows for each of them.
     """
+    heads = len(order)
     matrices = numpy.split(rows, numpy.cumsum(widths)[:-1] * heads)
     return numpy.concatenate(
         [
             numpy.concatenate(
                 [
-                    matrix.reshape(heads, width, *rows.shape[1:]),
+                    matrix.reshape(heads, width, *rows.shape[1:])[[*order]],
                     numpy.zeros((heads, wanted - width, *rows.shape[1:]), numpy.float32),
                 ],
                 axis=1,

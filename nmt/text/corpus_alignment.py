@@ -1,5 +1,7 @@
 """Align the pairs of a prepared corpus, for guided alignment (`train.guided_alignment`).
 
+A dev set is aligned in the same way, to choose which attention of a model aligns.
+
 A shard NAME gets a file more, NAME.alignment: for each id of NAME.ids a number (uint16). At a token
 of a target it is the place of the source token that it is aligned to, counted from 1; it is 0 at a
 token that is aligned to none, and at tokens of sources.
@@ -7,6 +9,7 @@ token that is aligned to none, and at tokens of sources.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy
@@ -15,8 +18,9 @@ from numpy.typing import NDArray
 from nmt.system.atomic import atomic_path
 from nmt.system.digest import sha256_of
 from nmt.system.log import Notify, progress_bar
-from nmt.text.aligner import Aligner, TokenPairs
+from nmt.text.aligner import NONE, Aligner, TokenPairs, first_tokens
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
+from nmt.text.padding import flatten
 from nmt.text.shards import SMALL, WHAT, Shard, damaged, open_array
 from nmt.text.tokenizer import Tokenizer
 
@@ -24,6 +28,7 @@ ALIGNMENT = "alignment"  # the ending of the files, and the name of the manifest
 FORMAT = 1  # changes with the aligner
 PLACE: "numpy.dtype[numpy.uint16]" = numpy.dtype("<u2")
 MOST_CELLS = 1 << 25  # that the aligner learns from; it takes some of the pairs of a larger corpus
+FEW_CELLS = 1 << 20  # for the links of a dev set
 CHUNK_PAIRS = 20_000  # aligned at once
 
 Integers = NDArray[numpy.int64]
@@ -52,7 +57,7 @@ def align_corpus(
             return
     manifest.forget(ALIGNMENT)
     tags = tokenizer.source.tag_ids()
-    aligner = Aligner.learn(sample(shards, tags), len(tokenizer))
+    aligner = Aligner.learn(sample(shards, tags, MOST_CELLS), len(tokenizer))
     linked = total = 0
     with progress_bar(unit="pair", unit_scale=True, desc="align") as bar:
         for path, shard in zip(paths, shards, strict=True):
@@ -80,24 +85,59 @@ def is_whole(path: Path, shard: Shard) -> bool:
     return path.is_file() and path.stat().st_size == PLACE.itemsize * len(shard.ids)
 
 
-def sample(shards: Sequence[Shard], tags: Sequence[int] = ()) -> TokenPairs:
-    """Return every k-th pair of shards, with the smallest k that gives few enough cells."""
+def sample(shards: Sequence[Shard], tags: Sequence[int], most_cells: int) -> TokenPairs:
+    """Return every k-th pair of shards, with the smallest k that gives few enough cells.
+
+    tags: as in `token_pairs`.
+    """
     cells = sum(
         int((source * target).sum()) for shard in shards for source, target in shard.lengths()
     )
-    step = max(1, -(-cells // MOST_CELLS))
+    step = max(1, -(-cells // most_cells))
     first = 0
     chosen = []
     for shard in shards:
         indices = numpy.arange(-first % step, len(shard), step)
         first += len(shard)
         chosen.append(token_pairs(shard, indices, tags)[0])
+    return joined(chosen)
+
+
+def joined(chosen: Sequence[TokenPairs]) -> TokenPairs:
+    """Return pairs one after the other."""
     return TokenPairs(
-        numpy.concatenate([each.source for each in chosen]),
-        numpy.concatenate([each.target for each in chosen]),
-        numpy.concatenate([each.source_lengths for each in chosen]),
-        numpy.concatenate([each.target_lengths for each in chosen]),
+        numpy.concatenate([pairs.source for pairs in chosen]),
+        numpy.concatenate([pairs.target for pairs in chosen]),
+        numpy.concatenate([pairs.source_lengths for pairs in chosen]),
+        numpy.concatenate([pairs.target_lengths for pairs in chosen]),
     )
+
+
+def align_pairs(
+    shards: Sequence[Shard],
+    tokenizer: Tokenizer,
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+) -> list[list[int]]:
+    """Return the place of the source token that each token of other pairs is aligned to, or `NONE`.
+
+    The aligner learns from a few of the pairs of shards, and from these pairs, none of which has an
+    empty side. A tag before a source is aligned to nothing.
+    """
+    tags = tokenizer.source.tag_ids()
+    lost = [int(source[0] in tags) for source in sources]
+    source, target = (
+        flatten([source[tagged:] for source, tagged in zip(sources, lost, strict=True)]),
+        flatten(targets),
+    )
+    pairs = TokenPairs(source.ids, target.ids, source.lengths, target.lengths)
+    some = sample(shards, tags, FEW_CELLS)
+    places = Aligner.learn(joined([some, pairs]), len(tokenizer)).align(pairs).tolist()
+    ends = first_tokens(target.lengths).tolist()
+    return [
+        [NONE if place == NONE else place + tagged for place in places[begin:end]]
+        for (begin, end), tagged in zip(pairwise(ends), lost, strict=True)
+    ]
 
 
 def token_pairs(

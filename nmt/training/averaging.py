@@ -1,9 +1,11 @@
 """The run's model: the average of its last checkpoints (section 6.1)."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from nmt.artifacts.model_file import average, read_model, save_model
+from nmt.artifacts.model_header import AligningAttention, open_model
 from nmt.artifacts.model_metadata import AVERAGE, model_metadata
 from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
@@ -89,8 +91,18 @@ def average_checkpoints(
         verify(run, update, (WEIGHTS,))
     mean = average([weights_path(run, update) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
-    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, AVERAGE)
+    alignment = chosen_alignment(run)
+    save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, AVERAGE, alignment)
     return mean.updates
+
+
+def chosen_alignment(run: RunFolder) -> AligningAttention | None:
+    """Return the attention that the end of a training chose; None without one."""
+    for path in filter(is_present, (run.model, run.best)):
+        with suppress(NmtError), open_model(path, "np") as model:
+            if model.header.alignment is not None:
+                return model.header.alignment
+    return None
 
 
 def listed(updates: Sequence[int]) -> str:

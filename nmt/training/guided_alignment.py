@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from nmt.decoding.links import GUIDED_HEAD, aligning_layer
+from nmt.decoding.links import GUIDED_HEAD, guided_layer
 from nmt.model.decoder import DecoderLayer
 from nmt.model.transformer import Transformer
 
@@ -36,7 +36,7 @@ class GuidedAlignment:
 
     def __init__(self, network: Transformer, weight: float) -> None:
         """`weight` is lambda, at a sum over target tokens of both losses."""
-        layer = network.decoder[aligning_layer(network.settings)]
+        layer = network.decoder[guided_layer(network.settings)]
         assert isinstance(layer, DecoderLayer)  # noqa: S101 (for the type checker)
         self._attention = layer.cross_attention
         self._weight = weight

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.artifacts.metrics_lines import finite, is_ended
+from nmt.artifacts.model_file import write_alignment
 from nmt.artifacts.model_header import TOKENIZER, open_model
 from nmt.artifacts.model_languages import correct_model
 from nmt.artifacts.run_folder import RunFolder, check_fixed
@@ -179,7 +180,8 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify
     update = progress.best_update
     if not update or is_present(run.best):
         return
-    from nmt.training.checkpoint_manifest import WEIGHTS  # PyTorch: `nmt prepare` needs none
+    from nmt.training.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none
+    from nmt.training.checkpoint_manifest import WEIGHTS
     from nmt.training.checkpoints import verify, weights_path
 
     weights, again = weights_path(run, update), "is written again when a validation is better"
@@ -197,5 +199,8 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify
     with atomic_path(run.best) as partial:
         shutil.copyfile(weights, partial)
         shutil.copystat(weights, partial)  # or this model would be the newest one of a finished run
+    chosen = chosen_alignment(run)
+    if chosen is not None:
+        write_alignment(run.best, chosen)
     correct_model(run.best, recipe, notify)
     notify(f"{run.best} is missing and is restored from {weights}")

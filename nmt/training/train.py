@@ -47,7 +47,7 @@ def train(
         pool = thread_pool_for(device) if workers.is_alone else workers
         dev = DevSet(setup.recipe, setup.dev_pairs, setup.prepared.tokenizer, pool)
         if workers.is_first and not run.is_started():
-            for line in lines_of(quick_look(setup.prepared, dev.source_ids)):
+            for line in lines_of(quick_look(setup.prepared, [source for source, _ in dev.encoded])):
                 note(line)
         with repeatable(device, wanted=setup.recipe.train.deterministic):
             trainer = Trainer(setup, dev, run, device, workers)

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import torch
 
-from nmt.artifacts.model_file import save_model
+from nmt.artifacts.model_file import save_model, write_alignment
 from nmt.artifacts.network_weights import arrays_of, load_file
 from nmt.artifacts.run_folder import RunFolder
+from nmt.decoding.alignment import choose_attention
 from nmt.recipe import with_settings
+from nmt.system.reading import is_present
+from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoint_timer import CheckpointTimer
@@ -34,6 +37,8 @@ from nmt.training.update_result import StartedUpdate, UpdateResult
 from nmt.training.updates import Updater
 from nmt.training.validation import DevSet, Validation
 from nmt.training.workers import Workers
+
+ALIGNED_PAIRS = 300  # at most, of the dev set, that choose what aligns words
 
 
 class Trainer:
@@ -182,6 +187,7 @@ class Trainer:
         """Average the last checkpoints (section 6.1), save and validate the average."""
         self.workers.on_first_worker(self.write_average)
         mean = load_file(self.network, self.run.model)
+        self.workers.on_first_worker(self.choose_alignment)
         validation = self.validate(stop)
         if validation is None:
             stopped_by = self.workers.shared_signal(stop.signal)
@@ -275,6 +281,23 @@ class Trainer:
             return
         self.folder.check(self.progress.update)
         write_average(self.run, self.recipe, self.progress.update)
+
+    def choose_alignment(self) -> None:
+        """Choose what aligns words in the average, and write it into the average and the best.
+
+        It is the attention that agrees best with a statistical aligner on the dev set.
+        """
+        step = -1 if self.recipe.model.is_right_to_left else 1
+        tags = {*self.prepared.tokenizer.source.tag_ids()}
+        pairs = [pair for pair in self.dev.encoded if pair[1] and not tags.issuperset(pair[0])]
+        pairs = pairs[:: max(1, -(-len(pairs) // ALIGNED_PAIRS))]
+        sources, targets = [pair[0] for pair in pairs], [pair[1][::step] for pair in pairs]
+        links = align_pairs(self.prepared.shards, self.prepared.tokenizer, sources, targets)
+        subwords = self.prepared.tokenizer.target
+        chosen = choose_attention(self.network, sources, targets, links, subwords)
+        if chosen is not None:
+            for path in filter(is_present, (self.run.model, self.run.best)):
+                write_alignment(path, chosen)
 
     def save_model(self, path: Path) -> None:
         """Write the weights that validations measure as a model."""

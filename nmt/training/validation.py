@@ -81,7 +81,8 @@ class DevSet:
         self._recipe = recipe
         self._tokenizer = tokenizer
         self._pool = pool or TorchThreadPool(1)
-        self._encoded = self._encode(pairs)
+        # Ids of the pairs that count for the loss, in the order of the model.
+        self.encoded = self._encode(pairs)
 
     def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
         """Return the ids of the pairs that count for the loss, in the order of the model."""
@@ -103,11 +104,6 @@ class DevSet:
         if self._recipe.model.is_right_to_left:
             encoded = [(source, target[::-1]) for source, target in encoded]
         return encoded
-
-    @property
-    def source_ids(self) -> list[list[int]]:
-        """The ids of the sources of the pairs that count for the loss."""
-        return [source for source, _ in self._encoded]
 
     @property
     def measure(self) -> Measure:
@@ -157,12 +153,12 @@ class DevSet:
             batches = self._batches(network)
             found = self._pool.map(lambda batch: self._sums(network, batch), batches)
             sums = list(chain.from_iterable(found))
-        tokens = max(1, sum(len(target) + 1 for _, target in self._encoded))
+        tokens = max(1, sum(len(target) + 1 for _, target in self.encoded))
         return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
 
     def _batches(self, network: Transformer) -> list[list[int]]:
         """Return batches of indices of the encoded pairs, the longest pairs first."""
-        lengths = [max(map(len, pair)) + 1 for pair in self._encoded]
+        lengths = [max(map(len, pair)) + 1 for pair in self.encoded]
         return list(batches_by_length(lengths, self._batch_tokens(network)))
 
     def _batch_tokens(self, network: Transformer) -> int:
@@ -179,7 +175,7 @@ class DevSet:
     @torch.inference_mode()
     def _part_sums(self, network: Transformer, indices: Sequence[int]) -> tuple[float, float]:
         """Return the smoothed and the plain loss, summed over some pairs."""
-        batch = make_batch([self._encoded[index] for index in indices])
+        batch = make_batch([self.encoded[index] for index in indices])
         batch = batch.to(network.device)
         logits = network(batch.source, batch.target_input).flatten(0, 1)
         smoothing = self._recipe.train.label_smoothing

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from nmt.artifacts.trained_model import load_model
+from nmt.decoding.links import aligning_attention
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from tests.browser.conftest import Browser, write
@@ -267,11 +268,13 @@ def test_the_branches_are_followed_by_keys(browser: Browser, page: Path) -> None
     assert browser.run("return document.activeElement.dataset.node") == "0"
 
 
-def test_the_alignment_is_the_mean_of_the_heads(
+def test_the_alignment_is_that_of_the_attention_that_aligns(
     browser: Browser, page: Path, explanation: Explanation
 ) -> None:
     browser.open(page)
-    weights = explanation.recording.attention["decoder.0.cross_attention"].weights.mean(0)
+    aligning = aligning_attention(explanation.model)
+    heads = explanation.recording.attention[f"decoder.{aligning.layer}.cross_attention"].weights
+    weights = heads.mean(0) if aligning.head is None else heads[aligning.head]
     drawn = [
         float(str(each.get_attribute("data-weight"))) for each in browser.all("#alignment path")
     ]

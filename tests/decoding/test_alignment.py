@@ -1,21 +1,24 @@
 """Alignments of tokens by attention, and of words by those of tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel, load_model
-from nmt.decoding.alignment import aligned_places, attention_to_source, best_places
+from nmt.decoding.alignment import aligned_places, attention_to_source, choose_attention
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import AligningAttention, aligning_attention, pharaoh_line, with_links
+from nmt.decoding.links import aligning_attention, best_places, pharaoh_line, with_links
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
+from nmt.text.aligner import NONE
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.padding import flatten
-from nmt.text.tokenizer import EOS, PAD
 
 MEAN = AligningAttention(0, None)
 
@@ -67,10 +70,22 @@ def test_the_format_of_pharaoh() -> None:
     assert pharaoh_line(BLANK) == "\n"
 
 
-def test_the_end_of_the_source_and_padding_are_never_aligned_to() -> None:
-    weights = torch.tensor([[[0.1, 0.2, 0.7, 0.0]], [[0.1, 0.0, 0.3, 0.6]]])
-    source = torch.tensor([[9, 8, EOS, PAD], [9, 7, 8, EOS]])
-    assert best_places(weights, source).tolist() == [[1], [2]]
+def test_a_noun_is_aligned_to_its_translation_and_not_to_the_article_that_looks_at_it() -> None:
+    """By hand: "Die Frau" for "the woman"; Die looks at woman for its gender."""
+    weights = numpy.array([[0.4, 0.6], [0.1, 0.9]], numpy.float32)
+    assert weights.argmax(1).tolist() == [1, 1]
+    # 0.4 * 0.4 / 0.5 = 0.32, and 0.6 * 0.6 / 1.5 = 0.24
+    assert best_places(weights, [range(1), range(1, 2)]) == [0, 1]
+    assert best_places(numpy.empty((0, 2), numpy.float32), []) == []
+
+
+def test_tokens_of_a_word_are_aligned_together_unless_they_clearly_differ() -> None:
+    """By hand: the second token of the second word attends a little more to another word."""
+    rows = [[0.9, 0.1], [0.1, 0.9], [0.55, 0.45]]
+    weights = numpy.array(rows, numpy.float32)
+    first, second, third = (range(word, word + 1) for word in range(3))
+    assert best_places(weights, [first, second, third]) == [0, 1, 0]
+    assert best_places(weights, [first, second, second]) == [0, 1, 1]
 
 
 def test_attention_is_that_of_the_step_that_predicts_a_token(model: TrainedModel) -> None:
@@ -89,23 +104,48 @@ def test_batches_and_ensembles_align_as_each_output_alone(model: TrainedModel) -
     decoder = IncrementalDecoder(model.network)
     sources = model.tokenizer.source.encode(["sun moon star", "tree", "wind root"])
     outputs = model.tokenizer.target.encode(["STAR MOON SUN", "", "ROOT"])
-    together = aligned_places([decoder], [MEAN], sources, outputs)
+    subwords = model.tokenizer.target
+    together = aligned_places([decoder], [MEAN], sources, outputs, subwords)
     assert [*map(len, together)] == [*map(len, outputs)]
     for source, output, places in zip(sources, outputs, together, strict=True):
-        assert aligned_places([decoder], [MEAN], [source], [output]) == [places]
+        assert aligned_places([decoder], [MEAN], [source], [output], subwords) == [places]
         assert all(place < len(source) for place in places)
-    assert aligned_places([decoder, decoder], [MEAN, MEAN], sources, outputs) == together
+    assert aligned_places([decoder, decoder], [MEAN, MEAN], sources, outputs, subwords) == together
+
+
+def test_the_attention_is_chosen_that_agrees_most_with_given_links(model: TrainedModel) -> None:
+    """Its own links choose an attention, whatever it is."""
+    decoder, settings = IncrementalDecoder(model.network), model.recipe.model
+    subwords = model.tokenizer.target
+    sources = model.tokenizer.source.encode(["sun moon star", "tree wind root", "rain sun wind"])
+    outputs = subwords.encode(["STAR MOON SUN", "ROOT WIND TREE", "WIND SUN RAIN"])
+    own: dict[str, AligningAttention] = {}
+    for head in (None, *range(settings.heads)):
+        attention = AligningAttention(settings.decoder_layers - 1, head)
+        links = aligned_places([decoder], [attention], sources, outputs, subwords)
+        own.setdefault(str(links), attention)
+        found = choose_attention(model.network, sources, outputs, links, subwords)
+        assert found == own[str(links)]
+    none = [[NONE] * len(output) for output in outputs]
+    assert choose_attention(model.network, sources, outputs, none, subwords) is None
 
 
 def test_the_search_is_unchanged_after_an_alignment(model: TrainedModel) -> None:
     decoder = IncrementalDecoder(model.network)
-    aligned_places([decoder], [MEAN], [[9, 8]], [[7]])
+    aligned_places([decoder], [MEAN], [[9, 8]], [[7]], model.tokenizer.target)
     assert all(getattr(each, "recorder", None) is None for each in decoder.model.modules())
 
 
-@pytest.mark.parametrize(("layers", "layer"), [(1, 0), (2, 0), (4, 2), (6, 4)])
-def test_the_last_layer_but_one_aligns(layers: int, layer: int) -> None:
+@pytest.mark.parametrize(
+    ("layers", "usual", "guided"), [(1, 0, 0), (2, 1, 0), (4, 2, 2), (6, 4, 4)]
+)
+def test_what_aligns_in_a_model(layers: int, usual: int, guided: int, model: TrainedModel) -> None:
+    """What its training chose; without that, the guided head, or a layer by their number."""
     changed = [f"model.decoder_layers={layers}"]
-    assert aligning_attention(load_recipe("pocket", changed)) == AligningAttention(layer, None)
-    guided = load_recipe("pocket", [*changed, "train.guided_alignment=0.05"])
-    assert aligning_attention(guided) == AligningAttention(layer, 0)
+    plain = replace(model, recipe=load_recipe("pocket", changed), alignment=None)
+    assert aligning_attention(plain) == AligningAttention(usual, None)
+    recipe = load_recipe("pocket", [*changed, "train.guided_alignment=0.05"])
+    trained = replace(plain, recipe=recipe)
+    assert aligning_attention(trained) == AligningAttention(guided, 0)
+    chosen = AligningAttention(0, 1)
+    assert aligning_attention(replace(trained, alignment=chosen)) == chosen

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import TokenizerSettings
 from nmt.decoding.glossary import Entry
-from nmt.decoding.links import AligningAttention
 from nmt.decoding.marked import Marked
 from nmt.decoding.marked_segment import MOST_MARKS, marked_segment, repaired
 from nmt.decoding.requests import Request

@@ -4,11 +4,13 @@ Vectors and matrices are packed (`packing`); other numbers are rounded to what t
 """
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor
 
 from nmt import __version__
+from nmt.decoding.links import aligning_attention
 from nmt.studio.explain.explanation import Explanation
 from nmt.studio.explain.next_tokens import TEMPERATURES
 from nmt.studio.explain.packing import pack
@@ -76,6 +78,7 @@ def model_data(explanation: Explanation) -> dict[str, Any]:
         "encoder_layers": settings.encoder_layers,
         "decoder_layers": settings.decoder_layers,
         "heads": settings.heads,
+        "alignment": asdict(aligning_attention(model)),
         "d_model": settings.d_model,
         "d_ff": settings.d_ff,
         "d_k": settings.d_k,

@@ -8,23 +8,22 @@ const HEIGHT = 120;
 const FAINTEST = 0.12;
 
 /**
- * Return the weights of target words on source words, from the cross-attention of some layers: the
- * mean over heads and over a target word's tokens, the sum over a source word's tokens. Position t
- * reads token t and writes output t.
+ * Return the weights of target words on source words, from the cross-attention of some layers and
+ * heads: the mean over these and over a target word's tokens, the sum over a source word's tokens.
+ * Position t reads token t and writes output t.
  */
-export function align(data, layers) {
+export function align(data, layers, heads) {
   const sources = units(data.source.ids, data.tokens);
   const targets = units(data.target.outputs, data.tokens);
-  const heads = data.model.heads;
   const weight = (target, source) => {
     let sum = 0;
     for (const layer of layers) {
       const tensor = data.decoder[layer].cross.weights;
-      for (let head = 0; head < heads; head++) {
+      for (const head of heads) {
         for (const t of target) for (const s of source) sum += tensor.at(head, t, s);
       }
     }
-    return sum / (layers.length * heads * target.length);
+    return sum / (layers.length * heads.length * target.length);
   };
   const weights = targets.map((target) => sources.map((source) => weight(target, source)));
   return {
@@ -43,15 +42,21 @@ function units(ids, tokens) {
 /** Draw the section; its controls choose the layers. */
 export function showAlignment(view, data) {
   const every = [...data.decoder.keys()];
+  const heads = [...Array(data.model.heads).keys()];
+  const { layer, head } = data.model.alignment;
+  const ofHead = `${layer + 1}, head ${head + 1}`;
   const options = [
     { value: "all", label: "all" },
-    ...every.map((layer) => ({ value: String(layer), label: String(layer + 1) })),
+    ...every.map((number) => ({ value: String(number), label: String(number + 1) })),
+    ...(head === null ? [] : [{ value: "head", label: ofHead }]),
   ];
   const body = el("div");
   let remove = () => {};
   const draw = (value) => {
     remove();
-    const found = align(data, value === "all" ? every : [Number(value)]);
+    const found = value === "head"
+      ? align(data, [layer], [head])
+      : align(data, value === "all" ? every : [Number(value)], heads);
     const picture = new Picture(found, data.model);
     body.replaceChildren(el("div", { class: "scroll" }, picture.element), picture.reading);
     picture.drawLines();
@@ -59,15 +64,17 @@ export function showAlignment(view, data) {
     follow.observe(picture.element);
     remove = () => follow.disconnect();
   };
-  const first = String(Math.max(0, every.length - 2));
+  const first = head === null ? String(layer) : "head";
   view.append(
     el("div", { class: "controls" }, choice("Layers", options, first, draw)),
     body,
     el(
       "p",
       { class: "note" },
-      "In many models the last layer but one aligns best (Garg et al., 2019). A line shows a weight",
-      ` of ${100 * FAINTEST} % or more. The attention to the end token is not shown.`,
+      `Word alignments of this model use layer ${
+        head === null ? layer + 1 : ofHead
+      }. A line shows a`,
+      ` weight of ${100 * FAINTEST} % or more. The attention to the end token is not shown.`,
     ),
   );
   draw(first);
