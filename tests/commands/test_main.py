@@ -176,10 +176,7 @@ def test_python_m_nmt_runs_the_program() -> None:
         ["average", "runs/x", "--updates", "3,x"],
     ],
 )
-def test_usage_errors_exit_2(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_usage_errors_exit_2(nmt: Run, tmp_path: Path, arguments: list[str]) -> None:
     result = nmt(*arguments)
     assert result.code == 2
     assert result.out == ""

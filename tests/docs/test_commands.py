@@ -59,9 +59,7 @@ def test_pages_show_command_lines() -> None:
 
 
 @pytest.mark.parametrize("command", named(OWN))
-def test_our_commands_parse(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_run: Path
-) -> None:
+def test_our_commands_parse(command: Command, tmp_path: Path, tiny_run: Path) -> None:
     context = parse(argument_list(command))
     values = {} if context is None else context.params
     name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
@@ -69,7 +67,6 @@ def test_our_commands_parse(
         name = (*values["names"], DEFAULT_RECIPE)[0]
     if name is None or model_name(name):
         return
-    monkeypatch.chdir(tmp_path)
     write_recipes(command.page, tmp_path, tiny_run)
     recipe = load_recipe(name.removeprefix("runs/"), values.get("overrides", ()))
     axes = [parse_axis(text) for text in values.get("varied", ())]
@@ -149,7 +146,6 @@ def test_torchrun_takes_its_options() -> None:
 @pytest.fixture
 def sandbox(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A fresh current folder with the tiny corpus and a trained run."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
     write_tiny_corpus(tmp_path)
     box = Sandbox(tmp_path, tiny_run)
