@@ -27,13 +27,12 @@ from tests.training.conftest import (
 from tests.waiting import wait_until
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(nmt: Run, tiny: Path, tiny_run: Path) -> None:
     """6 updates raised to 12, with dropout, against 12 updates without a stop."""
-    assert nmt("train", tiny, "--run", "whole").code == 0
     assert nmt("train", tiny, "--run", "parts", "--max-updates", 6).code == 0
     assert nmt("train", tiny, "--run", "parts", "--max-updates", 12).code == 0
     for name in ("model", "best", "checkpoints/update-00000012"):
-        assert_same(Path(f"whole/{name}.safetensors"), Path(f"parts/{name}.safetensors"))
+        assert_same(tiny_run / f"{name}.safetensors", Path(f"parts/{name}.safetensors"))
 
 
 def test_a_finished_run_says_so_and_changes_nothing(nmt: Run, tiny: Path) -> None:
@@ -215,18 +214,17 @@ def test_the_best_model_is_chosen_by_the_metric(nmt: Run, tiny: Path, metric: st
     assert f"at update {best['update']}" in ended.err
 
 
-def test_the_metrics_of_a_resumed_run_are_complete(nmt: Run, tiny: Path) -> None:
+def test_the_metrics_of_a_resumed_run_are_complete(nmt: Run, tiny: Path, tiny_run: Path) -> None:
     """Stopped at 5, between the lines of updates 4 and 6: that of 6 still includes update 5."""
-    nmt("train", tiny, "--run", "whole")
     nmt("train", tiny, "--run", "parts", "--max-updates", 5)
     nmt("train", tiny, "--run", "parts")
     figures = [
         [
             (x["update"], x["loss"], x["gradient_norm"])
-            for x in read_metrics(Path(run))
+            for x in read_metrics(run)
             if x["kind"] == "train"
         ]
-        for run in ("whole", "parts")
+        for run in (tiny_run, Path("parts"))
     ]
     assert figures[0] == figures[1]
 
