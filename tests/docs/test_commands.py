@@ -9,7 +9,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +172,18 @@ def runnable(command: Command) -> bool:
     return (arguments[0] in RUN and not needs_more & {*arguments}) or is_dry
 
 
-@pytest.mark.parametrize("command", named([each for each in OWN if runnable(each)]))
+def one_of_each_kind(lines: Iterable[Command]) -> list[Command]:
+    """Return one of the lines with the same command, options and endings of files."""
+    found = {}
+    for line in lines:
+        name, *arguments = argument_list(line)
+        options = {each.partition("=")[0] for each in arguments if each.startswith("-")}
+        endings = {Path(each).suffix for each in arguments if not each.startswith("-")}
+        found[name, *sorted(options), *sorted(endings)] = line
+    return list(found.values())
+
+
+@pytest.mark.parametrize("command", named(one_of_each_kind(filter(runnable, OWN))))
 def test_commands_run(
     command: Command, sandbox: Sandbox, nmt: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
