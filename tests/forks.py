@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
-LARGEST_REQUEST = 1 << 17  # bytes
 NUMBER = 4  # bytes of a process number or an exit code
 
 
@@ -29,8 +28,9 @@ class Fork:
         """Run `python ARGUMENTS` in the current folder; stderr is a pipe, stdout goes nowhere."""
         self._answers, theirs = socket.socketpair()
         read, write = os.pipe()
-        request = json.dumps([arguments, os.getcwd(), dict(environment)]).encode()
-        socket.send_fds(origin(), [request], [theirs.fileno(), write])
+        socket.send_fds(origin(), [b"\n"], [theirs.fileno(), write])
+        request = json.dumps([arguments, os.getcwd(), dict(environment)])
+        origin().sendall(f"{request}\n".encode())
         theirs.close()
         os.close(write)
         self.stderr = open(read, "rb", buffering=0)  # noqa: SIM115 (closed by __exit__ or communicate)
@@ -100,8 +100,7 @@ class Fork:
 @cache
 def origin() -> socket.socket:
     """Start the process that is forked; return the socket of its requests, whose end ends it."""
-    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_REQUEST)
+    ours, theirs = socket.socketpair()
     subprocess.Popen(
         [sys.executable, "-P", __file__, str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
@@ -117,9 +116,12 @@ def fork_for_requests(requests: socket.socket) -> list[str]:
     """Fork for each request; return in the fork, with its arguments."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
-        content, files, *_ = socket.recv_fds(requests, LARGEST_REQUEST, 2)
-        if not content:
+        begin, files, *_ = socket.recv_fds(requests, 1, 2)
+        if not begin:
             os._exit(0)
+        content = b""
+        while not content.endswith(b"\n"):
+            content += requests.recv(1 << 16)
         if not os.fork():
             break
         for file in files:
