@@ -91,11 +91,8 @@ def test_scoring_gives_what_the_command_gives(
             assert score.log_prob == pytest.approx(candidate.log_prob, abs=1e-4)
 
 
-def test_the_next_call_does_not_keep_what_this_one_asks(
-    skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_call_does_not_keep_what_this_one_asks(skilled_run: Path) -> None:
     """A file of terms that has changed is read again."""
-    monkeypatch.chdir(tmp_path)
     model = nmt.load(skilled_run)
     before = model.translate(["moon"])
     assert model.translate(["moon"], glossary={}, prefixes=[""]) == before

@@ -3,9 +3,8 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 import nmt
 
@@ -73,21 +72,25 @@ def floor(module: str) -> int:
     return number
 
 
+@cache
 def tree(path: Path) -> ast.Module:
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield every module that a file imports, also in functions and for type checkers."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return every module that a file imports, also in functions and for type checkers."""
+    names: set[str] = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             assert node.module
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else node.module
+            wholes = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= {whole if whole in MODULES else node.module for whole in wholes}
+    return frozenset(names)
 
 
 def own(module: str) -> set[str]:
@@ -108,15 +111,18 @@ def test_every_file_has_its_floor() -> None:
     assert {room(module) for module in MODULES} - {""} <= set.union(*FLOORS)
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if room(module)])
-def test_imports_point_one_way(module: str) -> None:
-    for name in own(module):
-        if room(name) == room(module):
-            continue
-        allowed = floor(module) < floor(name) or (
-            floor(module) == floor(name) and floor(module) in SHARED_FLOORS
-        )
-        assert allowed, f"{module} imports {name}"
+def may_import(module: str, name: str) -> bool:
+    """Return True if a module may import another."""
+    return (
+        room(name) == room(module)
+        or floor(module) < floor(name)
+        or (floor(module) == floor(name) and floor(module) in SHARED_FLOORS)
+    )
+
+
+def test_imports_point_one_way() -> None:
+    pairs = [(module, name) for module in MODULES if room(module) for name in own(module)]
+    assert [pair for pair in pairs if not may_import(*pair)] == []
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:
@@ -126,54 +132,42 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     assert not below
 
 
-@pytest.mark.parametrize("module", modules_of("model"))
-def test_the_model_knows_neither_text_nor_files(module: str) -> None:
-    known = {room(name) for name in own(module)}
-    assert known <= {"model", "kernels", "config"}
-    assert packages(module) - sys.stdlib_module_names <= {"nmt", "torch"}
+def test_the_model_knows_neither_text_nor_files() -> None:
+    for module in modules_of("model"):
+        known = {room(name) for name in own(module)}
+        assert known <= {"model", "kernels", "config"}, module
+        assert packages(module) - sys.stdlib_module_names <= {"nmt", "torch"}, module
 
 
-@pytest.mark.parametrize("module", modules_of("text"))
-def test_text_needs_torch_only_in_batches(module: str) -> None:
-    assert ("torch" in packages(module)) == (module == "nmt.text.batches")
+def test_text_needs_torch_only_in_batches() -> None:
+    needing = [module for module in modules_of("text") if "torch" in packages(module)]
+    assert needing == ["nmt.text.batches"]
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        *modules_of("config", "setting", "errors", "recipe"),
-        "nmt.system.resources",
-        "nmt.system.atomic",
-        *(module for module in MODULES if module.startswith("nmt.studio.pages")),
-    ],
-)
-def test_settings_need_the_standard_library_alone(module: str) -> None:
-    assert packages(module) - sys.stdlib_module_names <= {"nmt"}
-    if room(module) == "config":
-        assert {room(name) for name in own(module)} <= {"config", "setting"}
+def test_settings_need_the_standard_library_alone() -> None:
+    modules = modules_of("config", "setting", "errors", "recipe")
+    modules += [module for module in MODULES if module.startswith("nmt.studio.pages")]
+    for module in [*modules, "nmt.system.resources", "nmt.system.atomic"]:
+        assert packages(module) - sys.stdlib_module_names <= {"nmt"}, module
+    for module in modules_of("config"):
+        assert {room(name) for name in own(module)} <= {"config", "setting"}, module
 
 
-@pytest.mark.parametrize("module", modules_of("decoding"))
-def test_decoding_never_imports_training(module: str) -> None:
-    assert not any(room(name) in ("training", "commands") for name in own(module))
+def test_decoding_never_imports_training() -> None:
+    for module in modules_of("decoding"):
+        assert not {room(name) for name in own(module)} & {"training", "commands"}, module
 
 
-@pytest.mark.parametrize("module", modules_of("commands"))
-def test_commands_import_torch_only_when_they_run(module: str) -> None:
-    def at_import(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-        for node in body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                yield node
-
-    for node in at_import(tree(MODULES[module]).body):
-        source = ast.unparse(node)
-        for heavy in HEAVY:
-            assert heavy not in source, f"{module}: {source}"
+def test_commands_import_torch_only_when_they_run() -> None:
+    for module in modules_of("commands"):
+        for node in tree(MODULES[module]).body:
+            source = ast.unparse(node) if isinstance(node, ast.Import | ast.ImportFrom) else ""
+            assert not [heavy for heavy in HEAVY if heavy in source], f"{module}: {source}"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_file_holds_one_idea(module: str) -> None:
-    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
+def test_a_file_holds_one_idea() -> None:
+    lines = {name: path.read_text(encoding="utf-8").count("\n") for name, path in MODULES.items()}
+    assert {name for name, count in lines.items() if count > LONGEST_FILE} == set()
 
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -188,31 +182,30 @@ def definitions(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, D
             yield from definitions(node.body, f"{prefix}{node.name}.")
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_function_fits_a_screen(module: str) -> None:
+def test_a_function_fits_a_screen() -> None:
     """Only the body counts: a command's docstring is its --help."""
-    for name, node in definitions(tree(MODULES[module]).body):
-        if isinstance(node, ast.ClassDef):
-            continue
-        body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
-        lines = (node.end_lineno or 0) - body[0].lineno + 1
-        assert lines <= LONGEST_FUNCTION, f"{module}.{name} has {lines} lines"
+    for module, path in MODULES.items():
+        for name, node in definitions(tree(path).body):
+            if isinstance(node, ast.ClassDef):
+                continue
+            body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+            lines = (node.end_lineno or 0) - body[0].lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{module}.{name} has {lines} lines"
 
 
 # Methods that have the meaning of their base class.
 INHERITED = {"list_commands", "get_command", "format_commands", "forward", "backward"}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_what_is_public_is_documented(module: str) -> None:
-    root = tree(MODULES[module])
-    assert ast.get_docstring(root), f"{module} has no docstring"
-    for name, node in definitions(root.body):
-        if any(part.startswith("_") for part in name.split(".")):
-            continue
-        if name.rpartition(".")[2] in INHERITED and "." in name:
-            continue
-        assert ast.get_docstring(node), f"{module}.{name} has no docstring"
+def test_what_is_public_is_documented() -> None:
+    for module, path in MODULES.items():
+        assert ast.get_docstring(tree(path)), f"{module} has no docstring"
+        for name, node in definitions(tree(path).body):
+            if any(part.startswith("_") for part in name.split(".")):
+                continue
+            if name.rpartition(".")[2] in INHERITED and "." in name:
+                continue
+            assert ast.get_docstring(node), f"{module}.{name} has no docstring"
 
 
 def test_there_is_no_drawer() -> None:

@@ -33,6 +33,7 @@ from nmt.text.lines import (
 )
 from nmt.text.opening import TEXT, Digest, name_of, open_bytes
 
+EMBEDDED = {"pocket", "sample.en"}  # a checkout has fetched corpora beside them
 READ_BYTES = 1 << 16  # at once
 DAMAGE = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
 READ_ERRORS = (OSError, *DAMAGE)
@@ -48,7 +49,10 @@ class DataFolder:
 
     def find(self, name: str, recipe: Recipe) -> Path:
         """Return the path of a file; raises NmtError that says how to get a missing one."""
-        for candidate in (self.path / name, shipped("data") / name):
+        candidates = [self.path / name]
+        if name.partition("/")[0] in EMBEDDED:
+            candidates.append(shipped("data") / name)
+        for candidate in candidates:
             if is_present(candidate):
                 check_file(candidate, TEXT)
                 if not candidate.is_file():

@@ -95,11 +95,8 @@ def test_ctrl_c_ends_the_trial_and_its_threads(
 
 
 @pytest.mark.slow
-def test_the_forecast_agrees_with_a_training(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: TrialText
-) -> None:
+def test_the_forecast_agrees_with_a_training(nmt: Run, tmp_path: Path, text: TrialText) -> None:
     """Other programs may slow one of the two down, so that only the order of magnitude counts."""
-    monkeypatch.chdir(tmp_path)
     path = write_tiny_corpus(tmp_path)
     sizes = {"model.d_model": 128, "model.d_ff": 256, "model.d_k": 64, "model.d_v": 64}
     longer = {"train.max_updates": 300, "train.validate_updates": 300, "train.report_updates": 10}

@@ -147,8 +147,7 @@ def test_what_killed_processes_left_behind_a_link_is_removed(tmp_path: Path) -> 
         assert [path.name for path in disk.iterdir()] == ["update-00000002.safetensors"]
 
 
-def test_hidden_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_hidden_files_of_the_user_stay() -> None:
     run = RunFolder(Path("run"))
     names = (".notes.partial", ".notes.999999999.partial", ".0123abcd.partial", "notes.partial")
     mine = [folder / name for folder in (run.path, run.prepared) for name in names]
@@ -170,7 +169,6 @@ def test_the_data_folder_is_remembered_as_an_absolute_path(
     run.remember(tmp_path / "none")  # does not exist: nothing to remember
     assert not run.memory.exists()
     (tmp_path / "corpora").mkdir()
-    monkeypatch.chdir(tmp_path)
     run.remember(Path("corpora"))
     monkeypatch.chdir("/")
     assert run.data_dir() == tmp_path / "corpora"

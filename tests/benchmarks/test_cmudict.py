@@ -105,10 +105,9 @@ def test_the_files_of_a_published_split_are_used(tmp_path: Path) -> None:
 
 
 def test_the_recipe_trains_and_is_scored_by_error_rates(
-    nmt: Run, tmp_path: Path, dictionary: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, tmp_path: Path, dictionary: Path
 ) -> None:
     prepare(tmp_path, "--dictionary", dictionary, "--test-words", 30, "--dev-words", 20)
-    monkeypatch.chdir(tmp_path)
     small = ["model.encoder_layers=1", "model.decoder_layers=1", "train.precision=float32"]
     small += ["train.batch_source_tokens=300", "train.batch_target_tokens=300"]
     options = [part for setting in small for part in ("--set", setting)]

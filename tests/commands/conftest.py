@@ -62,13 +62,6 @@ def _close_stdin() -> Iterator[None]:
 
 
 @pytest.fixture
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder, whose data folder is the default one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NMT_DATA_DIR", raising=False)
-
-
-@pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """Serve files on this machine, without a proxy."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):

@@ -199,10 +199,7 @@ def test_given_sets_are_compared_with_files(nmt: Run, tmp_path: Path) -> None:
     assert {*tokens} == {tokens[0]}
 
 
-def test_the_vocabulary_of_a_run_is_looked_at(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_vocabulary_of_a_run_is_looked_at(nmt: Run, tmp_path: Path) -> None:
     write(tmp_path, CLEAN, "train")
     write(tmp_path, [*CLEAN[:5], ("the \u00fc man", "der mann")], "dev")
     recipe = tmp_path / "mine.toml"
@@ -250,15 +247,7 @@ def test_processes_find_what_one_finds(
     ],
     ids=lambda value: "-".join(value) if isinstance(value, list) else None,
 )
-def test_mistakes_are_explained(
-    nmt: Run,
-    arguments: list[str],
-    code: int,
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_are_explained(nmt: Run, arguments: list[str], code: int, message: str) -> None:
     for name in ("same.en", "text.en.bz2", "text.de.bz2"):
         Path(name).touch()
     result = nmt("check", *arguments)

@@ -18,7 +18,7 @@ from nmt.recipe import get_setting, load_recipe, with_settings, write_recipe
 from tests.check.corpora import corpus, write
 from tests.conftest import Run
 
-pytestmark = pytest.mark.usefixtures("own_folder", "forecast")
+pytestmark = pytest.mark.usefixtures("forecast")
 PAIRS = corpus(400)
 MEASURED = Forecast(
     seconds=5400.0,

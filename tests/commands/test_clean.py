@@ -278,10 +278,7 @@ def test_nothing_is_written_if_files_do_not_align_or_nothing_is_left(
     assert not [*tmp_path.glob("*out*")]
 
 
-def test_a_name_that_is_not_utf_8_is_escaped_in_reports(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_name_that_is_not_utf_8_is_escaped_in_reports(nmt: Run, tmp_path: Path) -> None:
     names = [Path(os.fsdecode(b"caf\xe9.en")), Path(os.fsdecode(b"caf\xe9.de"))]
     for path, name in zip(write(tmp_path, CLEAN), names, strict=True):
         path.rename(name)

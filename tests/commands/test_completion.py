@@ -83,10 +83,7 @@ def test_settings_that_vary_together_are_offered(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("typed", ["average ", "report a ", "train --run ", "translate --model "])
-def test_run_folders_are_offered(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_run_folders_are_offered(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     assert offered(monkeypatch, f"nmt {typed}") == ([], {"file"})
     for name in ("runs/mine", "runs/paper/base", "runs/other"):
         Path(name).mkdir(parents=True)
@@ -135,12 +132,11 @@ class Bash:
 
 
 @pytest.fixture
-def bash(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bash]:
+def bash(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bash]:
     """Start bash in an empty folder."""
     program = shutil.which("bash")
     if program is None:
         pytest.skip("there is no bash")
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     for name, value in {"TERM": "dumb", "HISTFILE": "/dev/null", "PS1": "$ "}.items():
         monkeypatch.setenv(name, value)

@@ -56,9 +56,8 @@ def test_error_rates_of_files_by_hand(nmt: Run, tmp_path: Path) -> None:
     ],
 )
 def test_options_that_exclude_each_other_are_refused(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    nmt: Run, tmp_path: Path, arguments: list[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write(tmp_path / "x", "A")
     refused = nmt("evaluate", *arguments)
     assert (refused.code, refused.out) == (2, "")
@@ -164,7 +163,6 @@ def test_fine_tuning_needs_the_tokenizer_of_the_initial_model(nmt: Run, spelled:
 def test_options_without_an_effect_are_refused(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], fact: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     write(Path("x"), "a")
     monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
     refused = nmt("evaluate", *options)

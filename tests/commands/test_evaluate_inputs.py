@@ -127,10 +127,7 @@ def test_a_bad_seed_is_named_before_the_work(
     assert refused.err == fault
 
 
-def test_the_data_folder_of_the_training_is_remembered(
-    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_data_folder_of_the_training_is_remembered(nmt: Run, tiny_run: Path) -> None:
     folder = RunFolder(tiny_run).data_dir()
     assert folder == tiny_run.parent.parent
     result = nmt("evaluate", "--model", tiny_run)
@@ -141,10 +138,7 @@ def test_the_data_folder_of_the_training_is_remembered(
     assert "data: " not in given.err
 
 
-def test_a_copied_model_remembers_no_data_folder(
-    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_copied_model_remembers_no_data_folder(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     copy = shutil.copy(tiny_run / "model.safetensors", tmp_path / "copy.safetensors")
     result = nmt("evaluate", "--model", copy)
     assert (result.code, result.out) == (1, "")

@@ -112,10 +112,7 @@ def test_a_compressed_file_has_the_hash_of_its_bytes(
         ["-", "-"],
     ],
 )
-def test_stdin_is_named_once(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_stdin_is_named_once(nmt: Run, tmp_path: Path, arguments: list[str]) -> None:
     write(tmp_path / "x", "a")
     refused = nmt("evaluate", *arguments)
     assert (refused.code, refused.out) == (2, "")

@@ -25,9 +25,8 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def test_it_prints_the_path_of_the_page_and_the_translation(
-    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, skilled_run: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     result = nmt("explain", "sun moon", "--model", skilled_run)
     assert (result.code, result.out) == (0, "explain.html\n")
     model, translation = result.err.splitlines()
@@ -134,10 +133,7 @@ def test_a_beam_too_wide_for_a_page_is_a_usage_error(
     assert not page.exists()
 
 
-def test_a_page_does_not_go_to_stdout(
-    nmt: Run, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_page_does_not_go_to_stdout(nmt: Run, skilled_run: Path) -> None:
     result = nmt("explain", "sun", "--model", skilled_run, "--output", "-")
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert "--output - is stdout, but the page goes to a file; name one" in result.err

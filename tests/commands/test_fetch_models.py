@@ -187,10 +187,7 @@ def test_unknown_names_are_refused_with_a_near_one(hub: Hub, name: str, near: st
     )
 
 
-def test_a_recipe_of_the_same_name_wins(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_recipe_of_the_same_name_wins(hub: Hub) -> None:
     url = f"{hub.server.address}{hub.path('config.json')}"
     Path(hub.name).write_text(f'[[data.downloads]]\nurl = "{url}"\nto = "own"\n')
     result = hub.nmt("fetch", hub.name, "--data-dir", hub.folder)

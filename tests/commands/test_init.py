@@ -19,8 +19,6 @@ from nmt.setting import default_of
 from tests.commands.parallel_text import sets, text, write
 from tests.conftest import Run
 
-pytestmark = pytest.mark.usefixtures("own_folder")
-
 
 def folded(text: str) -> str:
     """Return what near duplicates have in common."""

@@ -14,8 +14,6 @@ import pytest
 from tests.commands.parallel_text import text, write
 from tests.conftest import CommandResult, Run
 
-pytestmark = pytest.mark.usefixtures("own_folder")
-
 
 def damaged() -> Iterator[Any]:
     """Yield names of two files, their contents and a part of the message."""

@@ -9,8 +9,6 @@ from nmt.recipe import load_recipe
 from tests.commands.parallel_text import text, write
 from tests.conftest import Run
 
-pytestmark = pytest.mark.usefixtures("own_folder")
-
 
 @pytest.mark.parametrize(
     ("names", "languages"),

@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from nmt.recipe import load_recipe
 from tests.check.corpora import corpus, write
 from tests.conftest import Run
-
-pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def paragraphs(sentences: int, pairs: int) -> list[tuple[str, str]]:

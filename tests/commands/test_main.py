@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -88,64 +89,67 @@ def test_help_lists_the_search_settings_that_set_takes(nmt: Run, name: str) -> N
         assert [each for each in settings if f"\n    {each}=" not in out] == []
 
 
+# Run commands one after the other; print each one's exit code and what was imported so far.
 IMPORTS = """
 import json, sys
 from nmt.commands import main
-try:
-    main(sys.argv[1:])
-except SystemExit as end:
-    heavy = {"torch", "numpy", "sentencepiece", "sacrebleu", "pooch"} & set(sys.modules)
-    print("\\n" + json.dumps([end.code, sorted(heavy)]))
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(arguments)
+    except SystemExit as end:
+        heavy = {"torch", "numpy", "sentencepiece", "sacrebleu", "pooch"} & set(sys.modules)
+        print("\\nENDED" + json.dumps([end.code, sorted(heavy)]))
 """
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["--help"], 0),
-        (["--version"], 0),
-        (["init", "--help"], 0),
-        (["train", "--help"], 0),
-        (["translate", "--help"], 0),
-        (["explain", "--help"], 0),
-        (["report", "--help"], 0),
-        (["report"], 1),
-        (["ablate", "--help"], 0),
-        (["ablate", "pocket", "--vary", "model.headz=3"], 2),
-        (["ablate", "pocket", "--seeds", "1"], 2),
-        (["evaluate", "--help"], 0),
-        (["average", "--help"], 0),
-        (["rerank", "--help"], 0),
-        (["rerank", "nowhere", "--source", "nowhere", "--model", "x"], 1),
-        (["rerank", "--source", "nowhere"], 2),
-        (["inspect", "--help"], 0),
-        (["train", "--bogus"], 2),
-        (["train", "bogus"], 2),
-        (["train", "multi30k_en_de", "--set", "model.headz=3"], 2),
-        (["translate", "nowhere"], 1),
-        (["inspect", "nowhere"], 2),
-        (["explain", ""], 1),
-        (["bogus"], 2),
-    ],
-)
-def test_help_and_usage_errors_import_no_torch(arguments: list[str], code: int) -> None:
-    result = python("-c", IMPORTS, *arguments)
-    assert json.loads(result.stdout.splitlines()[-1]) == [code, []]
+def exits_and_imports(*commands: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Return each command's exit code, and the heavy packages that it or one before imported."""
+    result = python("-c", IMPORTS, json.dumps(commands))
     assert "Traceback" not in result.stderr
+    ends = [line for line in result.stdout.splitlines() if line.startswith("ENDED")]
+    return [tuple(json.loads(line.removeprefix("ENDED"))) for line in ends]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["--hypotheses", __file__, __file__], 0),
-        (["--hypotheses", "nowhere", "nowhere"], 1),
-        (["--card", "card.txt"], 2),
-    ],
-)
-def test_scoring_a_file_imports_no_torch(arguments: list[str], code: int) -> None:
-    result = python("-c", IMPORTS, "evaluate", *arguments)
-    found_code, heavy = json.loads(result.stdout.splitlines()[-1])
-    assert (found_code, "torch" in heavy) == (code, False)
+def test_help_and_usage_errors_import_no_torch() -> None:
+    expected = {
+        ("--help",): 0,
+        ("--version",): 0,
+        ("init", "--help"): 0,
+        ("train", "--help"): 0,
+        ("translate", "--help"): 0,
+        ("explain", "--help"): 0,
+        ("report", "--help"): 0,
+        ("report",): 1,
+        ("ablate", "--help"): 0,
+        ("ablate", "pocket", "--vary", "model.headz=3"): 2,
+        ("ablate", "pocket", "--seeds", "1"): 2,
+        ("evaluate", "--help"): 0,
+        ("average", "--help"): 0,
+        ("rerank", "--help"): 0,
+        ("rerank", "nowhere", "--source", "nowhere", "--model", "x"): 1,
+        ("rerank", "--source", "nowhere"): 2,
+        ("inspect", "--help"): 0,
+        ("train", "--bogus"): 2,
+        ("train", "bogus"): 2,
+        ("train", "multi30k_en_de", "--set", "model.headz=3"): 2,
+        ("translate", "nowhere"): 1,
+        ("inspect", "nowhere"): 2,
+        ("explain", ""): 1,
+        ("bogus",): 2,
+    }
+    found = zip(expected, exits_and_imports(*expected), strict=True)
+    assert dict(found) == {command: (code, []) for command, code in expected.items()}
+
+
+def test_scoring_a_file_imports_no_torch() -> None:
+    expected = {
+        ("--hypotheses", "nowhere", "nowhere"): 1,
+        ("--card", "card.txt"): 2,
+        ("--hypotheses", __file__, __file__): 0,
+    }
+    found = exits_and_imports(*(("evaluate", *options) for options in expected))
+    assert [code for code, _ in found] == [*expected.values()]
+    assert not any("torch" in heavy for _, heavy in found)
 
 
 def test_python_m_nmt_runs_the_program() -> None:
@@ -176,10 +180,7 @@ def test_python_m_nmt_runs_the_program() -> None:
         ["average", "runs/x", "--updates", "3,x"],
     ],
 )
-def test_usage_errors_exit_2(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_usage_errors_exit_2(nmt: Run, tmp_path: Path, arguments: list[str]) -> None:
     result = nmt(*arguments)
     assert result.code == 2
     assert result.out == ""

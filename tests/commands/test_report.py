@@ -37,9 +37,8 @@ def test_an_unfinished_run_has_a_report_too(nmt: Run, tiny: Path) -> None:
 
 
 def test_the_report_of_several_runs_is_in_the_current_folder(
-    nmt: Run, tiny_run: Path, skilled_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, tiny_run: Path, skilled_run: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     os.symlink(tiny_run, "one")
     result = nmt("report", "one", "--output", "new/page.html")
     assert (result.code, result.out) == (0, "new/page.html\n")
@@ -57,10 +56,7 @@ def test_a_run_named_twice_is_refused(nmt: Run, tiny_run: Path, tmp_path: Path) 
     assert not page.exists()
 
 
-def test_a_circle_of_links_is_not_a_run(
-    nmt: Run, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_circle_of_links_is_not_a_run(nmt: Run, tiny_run: Path) -> None:
     Path("loop").symlink_to("loop")
     result = nmt("report", tiny_run, "loop")
     assert (result.code, result.err.count("\n")) == (1, 1)
@@ -120,10 +116,7 @@ def test_open_shows_it_in_the_browser(
     assert ("no browser was found" in result.err) == (not opened)
 
 
-def test_a_folder_that_is_not_a_run_is_refused(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_folder_that_is_not_a_run_is_refused(nmt: Run, tmp_path: Path) -> None:
     result = nmt("report")
     assert (result.code, result.out) == (1, "")
     assert "runs/" in result.err

@@ -299,10 +299,9 @@ def test_pairs_are_scored_as_they_arrive(tiny_run: Path) -> None:
     ],
 )
 def test_arguments_that_contradict_each_other(
-    nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+    nmt: Run, tmp_path: Path, options: list[str], message: str
 ) -> None:
     """They are found before a model is loaded."""
-    monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path)
     result = nmt("score", *options)
     assert (result.code, result.out) == (2, "")

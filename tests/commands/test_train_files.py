@@ -12,7 +12,6 @@ from nmt.recipe import load_recipe
 from tests.check.corpora import corpus, write
 from tests.conftest import SMALLEST, CommandResult, Run
 
-pytestmark = pytest.mark.usefixtures("own_folder")
 TINY = SMALLEST | {
     "tokenizer.vocab_size": 60,
     "train.batch_source_tokens": 300,

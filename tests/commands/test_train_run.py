@@ -20,7 +20,6 @@ SETTINGS = ("--set", "model.d_ff=48", "--set", "train.label_smoothing=0.2", "--s
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the recipe of a tiny corpus in another folder than the current one."""
-    monkeypatch.delenv("NMT_DATA_DIR", raising=False)
     (tmp_path / "corpora").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

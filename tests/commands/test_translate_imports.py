@@ -21,7 +21,6 @@ main(sys.argv[1:])
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a file to translate, in the current folder, with files for some options."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     (tmp_path / "prefixes").write_text("SUN\n\n")
     (tmp_path / "terms").write_text("moon\tROOT\n")

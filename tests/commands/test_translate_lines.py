@@ -238,6 +238,6 @@ def test_a_part_of_a_segment_may_be_a_line_of_windows(tiny_run: Path) -> None:
     notes: list[str] = []
     model = package.load(tiny_run, device="cpu", notify=notes.append)
     notes.clear()
-    first, second = model.translate(["sun\r\nmoon\n", "sun moon"])
-    assert first == second
+    # One call each, because rounding may differ between the rows of a batch.
+    assert model.translate(["sun\r\nmoon\n"]) == model.translate(["sun moon"])
     assert notes == []

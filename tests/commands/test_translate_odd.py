@@ -20,11 +20,6 @@ def lines_of(nmt: Run, run: Path, lines: list[str], *options: object) -> list[st
     return result.out.split("\n")[:-1]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.mark.parametrize("options", [[], ["--batch-tokens", 1], ["--beam-size", 1]])
 def test_symbols_are_copied_to_their_places(
     nmt: Run, skilled_run: Path, options: list[object]

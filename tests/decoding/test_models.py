@@ -25,10 +25,7 @@ def test_the_default_is_the_newest_model(tiny_run: Path, monkeypatch: pytest.Mon
     assert model.path == Path("runs/tiny/model.safetensors")
 
 
-def test_without_a_model_the_error_names_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_without_a_model_the_error_names_the_folder() -> None:
     with pytest.raises(NmtError, match="runs/"):
         load_models([], "cpu", lambda text: None)
 

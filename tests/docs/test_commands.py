@@ -9,7 +9,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,7 @@ def test_pages_show_command_lines() -> None:
 
 
 @pytest.mark.parametrize("command", named(OWN))
-def test_our_commands_parse(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_run: Path
-) -> None:
+def test_our_commands_parse(command: Command, tmp_path: Path, tiny_run: Path) -> None:
     context = parse(argument_list(command))
     values = {} if context is None else context.params
     name = values.get("recipe", values.get("name"))  # `nmt fetch` takes models too
@@ -69,7 +67,6 @@ def test_our_commands_parse(
         name = (*values["names"], DEFAULT_RECIPE)[0]
     if name is None or model_name(name):
         return
-    monkeypatch.chdir(tmp_path)
     write_recipes(command.page, tmp_path, tiny_run)
     recipe = load_recipe(name.removeprefix("runs/"), values.get("overrides", ()))
     axes = [parse_axis(text) for text in values.get("varied", ())]
@@ -149,7 +146,6 @@ def test_torchrun_takes_its_options() -> None:
 @pytest.fixture
 def sandbox(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A fresh current folder with the tiny corpus and a trained run."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", str(tmp_path))
     write_tiny_corpus(tmp_path)
     box = Sandbox(tmp_path, tiny_run)
@@ -176,7 +172,18 @@ def runnable(command: Command) -> bool:
     return (arguments[0] in RUN and not needs_more & {*arguments}) or is_dry
 
 
-@pytest.mark.parametrize("command", named([each for each in OWN if runnable(each)]))
+def one_of_each_kind(lines: Iterable[Command]) -> list[Command]:
+    """Return one of the lines with the same command, options and endings of files."""
+    found = {}
+    for line in lines:
+        name, *arguments = argument_list(line)
+        options = {each.partition("=")[0] for each in arguments if each.startswith("-")}
+        endings = {Path(each).suffix for each in arguments if not each.startswith("-")}
+        found[name, *sorted(options), *sorted(endings)] = line
+    return list(found.values())
+
+
+@pytest.mark.parametrize("command", named(one_of_each_kind(filter(runnable, OWN))))
 def test_commands_run(
     command: Command, sandbox: Sandbox, nmt: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

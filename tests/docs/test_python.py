@@ -64,7 +64,6 @@ def test_examples_run(
         source = "dev.src" if match[1].endswith(("en", "src")) else "dev.tgt"
         if not (tmp_path / match[1]).exists():
             shutil.copy(tmp_path / source, tmp_path / match[1])
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", str(data))
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, str(page), "exec"), names)  # noqa: S102 (the manual's own code)

@@ -6,8 +6,6 @@ import subprocess
 from itertools import islice
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import SMALLEST, Run
 from tests.docs.markdown import DOCS, ROOT, shell_lines
 
@@ -26,9 +24,7 @@ def write_text(folder: Path) -> None:
     (folder / "data" / "sample.en").write_bytes((ROOT / "data" / "sample.en").read_bytes())
 
 
-def test_every_line_works(nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("NMT_DATA_DIR", raising=False)
+def test_every_line_works(nmt: Run, tmp_path: Path) -> None:
     write_text(tmp_path)
     for line in shell_lines(PAGE):
         if not line.startswith("nmt "):

@@ -129,7 +129,7 @@ def test_a_search_waits_once_in_several_steps() -> None:
 
 
 def test_operators_are_reported() -> None:
-    command = [sys.executable, "benchmarks/operators.py", "--shape", "quick"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(ROOT / "benchmarks/operators.py"), "--shape", "quick"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "QUICK, update: waits: 1 1 event" in ended.stdout

@@ -26,9 +26,8 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def copied(opus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copied(opus: Path, tmp_path: Path) -> Path:
     """Return a copy of the small model's folder, to change; its parent is the current folder."""
-    monkeypatch.chdir(tmp_path)
     return Path(shutil.copytree(opus, tmp_path / opus.name)).relative_to(tmp_path)
 
 

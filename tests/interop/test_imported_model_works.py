@@ -18,7 +18,6 @@ from tests.interop.marian_models import TEXTS, Shape, write_folder
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Change to a new folder with parallel text."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NMT_DATA_DIR", "data")
     for side, name in (("source", "train.en"), ("target", "train.de")):
         # Letters: pairs that differ in digits only are near duplicates.

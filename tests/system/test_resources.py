@@ -11,6 +11,7 @@ import pytest
 
 from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
 from nmt.system import resources
+from tests.conftest import SMALLEST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,15 +91,10 @@ def test_the_wheel_works_without_a_checkout(unpacked: Path, tmp_path: Path) -> N
     output = run([sys.executable, "-c", LIST_RECIPES], tmp_path, **path)
     assert output.splitlines() == [str(unpacked / "nmt" / "__init__.py"), *shipped_recipes()]
     nmt = [sys.executable, "-m", "nmt"]
-    output = run([*nmt, "prepare"], tmp_path, **path)
-    assert f"runs/{DEFAULT_RECIPE}/prepared: " in output
-    tiny = ["model.d_model=8", "model.d_ff=8", "model.heads=1", "decode.max_extra_tokens=1"]
-    options = [
-        f"--set={each}" for each in (*tiny, "train.max_updates=2", "train.precision=float32")
-    ]
-    assert f"model: runs/{DEFAULT_RECIPE}/model.safetensors" in run(
-        [*nmt, "train", *options], tmp_path, **path
-    )
+    settings = SMALLEST | {"train.max_updates": 1}
+    options = [f"--set={name}={value}" for name, value in settings.items()]
+    output = run([*nmt, "train", *options], tmp_path, **path)
+    assert f"model: runs/{DEFAULT_RECIPE}/model.safetensors" in output
     sample = unpacked / "nmt" / "shipped" / "data" / "sample.en"
     run([*nmt, "translate", sample, "--output", "out.de"], tmp_path, **path)
     lines = (tmp_path / "out.de").read_text().count("\n")

@@ -8,6 +8,7 @@ import pytest
 
 from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
+from nmt.system import resources
 from nmt.text.corpus import (
     DataFolder,
     align,
@@ -75,6 +76,20 @@ def test_the_users_file_takes_precedence_over_the_embedded_one(tmp_path: Path) -
     embedded = DataFolder(tmp_path / "elsewhere").find("sample.en", RECIPE)
     assert embedded.is_file()
     assert embedded != own
+
+
+def test_a_corpus_fetched_into_the_checkout_is_not_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout finds in another folder what an installed wheel finds there."""
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "nmt")
+    for name in ("fetched", "pocket"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        write(tmp_path / "data" / name / "train.en", b"a\n")
+    elsewhere = DataFolder(tmp_path / "elsewhere")
+    assert elsewhere.find("pocket/train.en", RECIPE) == tmp_path / "data/pocket/train.en"
+    with pytest.raises(NmtError, match=r"elsewhere/fetched/train\.en does not exist"):
+        elsewhere.find("fetched/train.en", RECIPE)
 
 
 def test_a_blank_line_of_tsv_is_a_blank_pair(tmp_path: Path) -> None:

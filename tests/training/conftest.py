@@ -18,9 +18,11 @@ from nmt.artifacts.network_weights import tensors_of
 from nmt.artifacts.run_folder import RunFolder
 from nmt.training import trainer
 from nmt.training.updates import Updater
+from tests.forks import Fork
 
-Process = subprocess.Popen[bytes]
+Process = subprocess.Popen[bytes] | Fork
 
+NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
 # `nmt` with a file "validating" that appears when a validation starts.
 MARK_VALIDATION = """
 import sys
@@ -63,10 +65,16 @@ def losses(run: Path) -> list[float]:
 
 
 def start_process(*command: object, **options: Any) -> Process:
-    """Start Python with these arguments and one thread; stderr is captured."""
+    """Start Python with these arguments and one thread; stderr is captured.
+
+    It is a fork, unless there are options, which are those of `subprocess.Popen`.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    arguments = [sys.executable, *map(str, command)]
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, env=environment, **options)
+    arguments = [*map(str, command)]
+    if not options:
+        return Fork(arguments, environment)
+    command_line = [sys.executable, *arguments]
+    return subprocess.Popen(command_line, stderr=subprocess.PIPE, env=environment, **options)
 
 
 def finish(process: Process, seconds: float = 300) -> tuple[int, str]:
@@ -99,13 +107,9 @@ def worker_processes(
         "TORCHELASTIC_USE_AGENT_STORE": "True",
         **variables,
     }
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    processes = [
-        subprocess.Popen(
-            command,
-            stderr=subprocess.PIPE,
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
+    command = ["-c", script, *map(str, arguments)]
+    processes: list[Process] = [
+        Fork(command, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(count)
     ]
     try:
@@ -114,6 +118,14 @@ def worker_processes(
         for each in processes:
             with each:  # waits, and closes the pipe
                 each.kill()
+
+
+def run_group(count: int, *arguments: object, script: str = NMT) -> str:
+    """Run `nmt` in some workers and return the first one's stderr."""
+    with worker_processes(count, script, *arguments) as processes:
+        errors = [each.communicate(timeout=300)[1].decode() for each in processes]
+        assert [each.returncode for each in processes] == [0] * count, errors
+    return errors[0]
 
 
 @pytest.fixture

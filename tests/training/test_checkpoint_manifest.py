@@ -118,9 +118,10 @@ def test_nan_is_no_best_result_and_is_never_written(tmp_path: Path) -> None:
     assert (read.best_score, read.best_loss) == (None, None)
 
 
-def test_an_unreadable_checkpoint_is_not_a_damaged_one(nmt: Run, tiny: Path) -> None:
+def test_an_unreadable_checkpoint_is_not_a_damaged_one(
+    nmt: Run, tiny: Path, tiny_run: Path
+) -> None:
     """It is not set aside, with all updates since the one before it: the disk may come back."""
-    nmt("train", tiny, "--run", "whole")
     nmt("train", tiny, "--max-updates", 8)
     state = Path("runs/tiny/checkpoints/update-00000008.state.pt")
     state.rename("moved.pt")
@@ -131,14 +132,13 @@ def test_an_unreadable_checkpoint_is_not_a_damaged_one(nmt: Run, tiny: Path) -> 
     assert not list(Path("runs/tiny").rglob("*.damaged"))
     Path("moved.pt").replace(state)
     assert nmt("train", tiny).code == 0
-    assert_same(Path("whole/model.safetensors"), Path("runs/tiny/model.safetensors"))
+    assert_same(tiny_run / "model.safetensors", Path("runs/tiny/model.safetensors"))
 
 
 def test_a_shard_that_is_cut_during_a_training_changes_nothing(
-    nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+    nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mapped into memory, it would kill the process with SIGBUS."""
-    nmt("train", tiny, "--run", "whole")
     count = Progress.count_update
 
     def cut(self: Progress, **options: Any) -> None:
@@ -149,7 +149,7 @@ def test_a_shard_that_is_cut_during_a_training_changes_nothing(
 
     monkeypatch.setattr(Progress, "count_update", cut)
     assert nmt("train", tiny).code == 0
-    assert_same(Path("whole/model.safetensors"), Path("runs/tiny/model.safetensors"))
+    assert_same(tiny_run / "model.safetensors", Path("runs/tiny/model.safetensors"))
 
 
 def test_a_large_shard_that_is_cut_during_a_training_is_one_sentence(

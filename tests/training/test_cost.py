@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from itertools import product
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -45,7 +45,7 @@ def ids(rows: int, length: int) -> Tensor:
     return torch.randint(4, V, (rows, length))
 
 
-@pytest.mark.parametrize(("model", "S"), [*product(variants(), (1, 5))])
+@pytest.mark.parametrize(("model", "S"), [*zip(variants(), cycle((1, 5)), strict=False)])
 def test_flops_are_those_that_pytorch_counts(model: ModelSettings, S: int) -> None:
     """With one target position no score is masked, so that PyTorch counts the same products."""
     network = Transformer(model, V, PAD)

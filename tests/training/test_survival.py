@@ -2,7 +2,6 @@
 
 import json
 import random
-import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ import torch
 from tests.conftest import Run
 from tests.training.conftest import (
     MARK_VALIDATION,
+    NMT,
     Process,
     finish,
     read_metrics,
@@ -46,11 +46,9 @@ main(sys.argv[1:])
 AS_ALWAYS = ("-m", "nmt")
 
 
-def start(
-    recipe: Path, run: object, *options: str, program: Sequence[str] = AS_ALWAYS, **how: Any
-) -> Process:
+def start(recipe: Path, run: object, *options: str, program: Sequence[str] = AS_ALWAYS) -> Process:
     """Start a real `nmt train`."""
-    return start_process(*program, "train", recipe, "--run", run, *options, **how)
+    return start_process(*program, "train", recipe, "--run", run, *options)
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -139,9 +137,8 @@ def truncate(path: Path) -> None:
 @pytest.mark.parametrize("ending", ["safetensors", "state.pt", "json"])
 @pytest.mark.parametrize("damage", [damage_middle, truncate, lambda path: path.write_bytes(b"")])
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
-    nmt: Run, tiny: Path, ending: str, damage: Callable[[Path], object]
+    nmt: Run, tiny: Path, tiny_run: Path, ending: str, damage: Callable[[Path], object]
 ) -> None:
-    nmt("train", tiny, "--run", "whole")
     nmt("train", tiny, "--run", "hurt", "--max-updates", 8)
     path = Path(f"hurt/checkpoints/update-00000008.{ending}")
     damage(path)
@@ -152,7 +149,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_is_used(
     assert path.with_name(f"{path.name}.damaged").is_file()
     for old in Path("hurt").rglob("*.damaged"):
         old.unlink()
-    assert_same_run(Path("whole"), Path("hurt"))
+    assert_same_run(tiny_run, Path("hurt"))
 
 
 def test_if_all_checkpoints_are_damaged_nothing_is_renamed(nmt: Run, tiny: Path) -> None:
@@ -188,11 +185,8 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(nmt: Run, tiny: Path, fails
     sizes = {path.suffix: len(content) for path, content in before.items()}
     assert sizes[".safetensors"] + 1000 < sizes[".pt"]
     limit = sizes[".safetensors"] + (1000 if fails == ".state.pt" else -1000)
-
-    def limit_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    code, errors = finish(start(tiny, "full", *options, preexec_fn=limit_files))
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    code, errors = finish(start(tiny, "full", *options, program=("-c", f"{limited}\n{NMT}")))
     assert code == 1
     last = errors.splitlines()[-1]
     path = f"full/checkpoints/update-00000008{fails}"

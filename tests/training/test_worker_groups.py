@@ -8,10 +8,9 @@ import torch
 
 from nmt.training.train import repeatable
 from tests.conftest import Run
-from tests.training.conftest import finish, losses, start_process, weights, worker_processes
-from tests.training.test_workers import SAME, torchrun
+from tests.training.conftest import finish, losses, run_group, start_process, weights
+from tests.training.test_workers import SAME
 
-NMT = "import sys; from nmt.commands import main; main(sys.argv[1:])"
 LAST = "checkpoints/update-00000020.safetensors"
 
 # `nmt train` that compares what the first worker sends with what the checkpoint holds.
@@ -70,18 +69,9 @@ main(sys.argv[1:])
 """
 
 
-def run_group(count: int, *arguments: object, script: str = NMT) -> str:
-    """Run `nmt` in some workers and return the first one's stderr."""
-    with worker_processes(count, script, *arguments) as processes:
-        errors = [each.communicate(timeout=300)[1].decode() for each in processes]
-        assert [each.returncode for each in processes] == [0] * count, errors
-    return errors[0]
-
-
 def test_a_group_of_one_takes_the_updates_of_one_process(nmt: Run, tiny: Path) -> None:
     assert nmt("train", tiny, "--run", "one", *SAME).code == 0
-    code, errors = finish(torchrun(1, "train", tiny, "--run", "group", *SAME))
-    assert code == 0, errors
+    run_group(1, "train", tiny, "--run", "group", *SAME)
     assert losses(Path("group")) == pytest.approx(losses(Path("one")), rel=1e-5)
 
 

@@ -1,7 +1,6 @@
-"""Many workers on one run: real processes under torchrun, with gloo on the CPU."""
+"""Many workers on one run: real processes, some under torchrun, with gloo on the CPU."""
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,14 @@ from tests.conftest import Run
 from tests.training import conftest
 from tests.training.conftest import (
     MARK_VALIDATION,
+    NMT,
     Process,
     finish,
     losses,
     read_metrics,
+    run_group,
     start_process,
+    worker_processes,
 )
 from tests.waiting import wait_until
 
@@ -79,11 +81,8 @@ with join_workers(torch.device("cpu")) as workers:
 """
 
 
-def test_typed_values_of_the_first_worker_reach_the_others(tiny: Path) -> None:
-    script = tiny.with_name("share.py")
-    script.write_text(SHARE_VALUES)
-    code, errors = finish(torchrun(2, script=script))
-    assert code == 0, errors
+def test_typed_values_of_the_first_worker_reach_the_others() -> None:
+    run_group(2, script=SHARE_VALUES)
     first, second = (json.loads(Path(f"worker-{rank}.json").read_text()) for rank in (0, 1))
     values = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
     for worker, calls in ((first, 7), (second, 0)):
@@ -135,11 +134,13 @@ def test_many_workers_take_the_updates_of_one(
     accumulated = [*same, "--set", "train.micro_batch_tokens=30"]
     assert nmt("train", tiny, "--run", "parts", *accumulated).code == 0
     assert_same_updates("one", "parts")
-    code, errors = finish(torchrun(count, "train", tiny, "--run", "many", *accumulated))
-    assert code == 0, errors
+    with worker_processes(count, NMT, "train", tiny, "--run", "many", *accumulated) as processes:
+        ended = [finish(each) for each in processes]
+    assert [code for code, _ in ended] == [0] * count, ended
     assert_same_updates("one", "many")
-    assert f", {count} workers; run folder many" in errors
-    assert errors.count("run folder many") == 1  # only the first worker prints
+    first, *others = (errors for _, errors in ended)
+    assert f", {count} workers; run folder many" in first
+    assert "".join(others) == ""  # only the first worker prints
     assert len(read_metrics(Path("many"))) == len(read_metrics(Path("one")))
 
 
@@ -148,8 +149,7 @@ def test_a_batch_with_fewer_pairs_than_workers(nmt: Run, tiny: Path) -> None:
     changes = ["--set", "train.bpe_dropout=0.2", "--set", "train.augment_upper_case=0.5"]
     single = [*SAME, "--set", "train.batch_source_tokens=1", *changes]
     assert nmt("train", tiny, "--run", "one", *single).code == 0
-    code, errors = finish(torchrun(2, "train", tiny, "--run", "many", *single))
-    assert code == 0, errors
+    run_group(2, "train", tiny, "--run", "many", *single)
     assert losses(Path("many")) == pytest.approx(losses(Path("one")), rel=1e-5)
 
 
@@ -176,15 +176,16 @@ def test_a_signal_interrupts_a_validation(tiny: Path) -> None:
     """Each worker stops after its current batch, one of ten that take seconds each."""
     options = ["--max-updates", 8, "--set", "train.validate_updates=6"]
     slow = ["--set", "decode.max_extra_tokens=1500", "--set", "decode.batch_tokens=1"]
-    script = tiny.with_name("mark_validation.py")
-    script.write_text(MARK_VALIDATION)
-    process = torchrun(2, "train", tiny, "--run", "many", *options, *slow, script=script)
-    wait_until(Path("validating").exists, process)
-    process.send_signal(signal.SIGTERM)
-    _, errors = finish(process)
+    arguments = ["train", tiny, "--run", "many", *options, *slow]
+    with worker_processes(2, MARK_VALIDATION, *arguments) as processes:
+        wait_until(Path("validating").exists, processes[0])
+        for each in processes:
+            each.send_signal(signal.SIGTERM)
+        errors, others = (finish(each)[1] for each in processes)
     assert "stopped at update 6, checkpoint saved" in errors
     assert "nmt: " not in errors
-    assert errors.count("stopping at the end of this update") == 1  # only the first worker prints
+    assert "stopping at the end of this update" in errors
+    assert others == ""  # only the first worker prints
     progress = json.loads(Path("many/checkpoints/update-00000006.json").read_text())["progress"]
     assert (progress["update"], progress["validated_update"]) == (6, 0)
 
@@ -215,21 +216,11 @@ def test_a_variable_that_is_not_a_number_is_an_error(
 
 def test_an_error_of_the_first_worker_stops_all_with_its_message(nmt: Run, tiny: Path) -> None:
     Path("train.tgt").write_text("SUN\n")
-    code, errors = finish(torchrun(2, "train", tiny))
-    assert code == 1
-    printed = [line for line in errors.splitlines() if line.startswith("nmt: ")]
-    assert any(line.startswith("nmt: stopped because worker 0 failed: ") for line in printed)
-    assert all("train.src has 120 lines but " in line for line in printed)
-    assert "most recent call last" not in errors.split("torch/distributed/elastic")[0]
-
-
-def test_a_killed_worker_stops_the_others(tiny: Path) -> None:
-    options: list[Any] = [*SAME, *ENDLESS]
-    process = torchrun(2, "train", tiny, "--run", "many", *options)
-    wait_for_updates(process, Path("many"))
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    assert len(children) == 2
-    os.kill(int(children[1]), signal.SIGKILL)
-    code, errors = finish(process)
-    assert code == 1
-    assert "nmt: stopped because worker 1 exited without an error message (killed?)" in errors
+    with worker_processes(2, NMT, "train", tiny) as processes:
+        (code, errors), (other_code, other_errors) = map(finish, processes)
+    assert (code, other_code) == (1, 1)
+    message = "train.src has 120 lines but "
+    assert message in errors.splitlines()[-1]
+    assert other_errors.startswith("nmt: stopped because worker 0 failed: ")
+    assert message in other_errors
+    assert "Traceback" not in errors + other_errors
