@@ -136,13 +136,9 @@ def translate_documents(
 ) -> None:
     """Translate files by their formats: one, or several into a folder."""
     from nmt.artifacts.outputs import check_outputs
+    from nmt.formats.registry import check_suffix
     from nmt.formats.report import open_report
-    from nmt.formats.translate_files import (
-        check_stdout,
-        check_suffix,
-        translate_to_folder,
-        translate_to_stream,
-    )
+    from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
     from nmt.system.log import note, progress_bar, show_progress
     from nmt.system.stopping import left
 
@@ -156,7 +152,7 @@ def translate_documents(
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])
     if output is not None:
-        check_suffix(jobs[0])
+        check_suffix(jobs[0].source, output, jobs[0].format)
     with progress_bar(unit="sentence", desc="translate") as bar:
         translator, work = prepare(request, chosen, functools.partial(show_progress, bar))
         with open_report(flags_file, note) as report:

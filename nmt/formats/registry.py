@@ -97,3 +97,13 @@ def format_of(path: Path, name: str | None) -> Format | None:
         if (lowered.endswith(suffix) if suffix.startswith(".") else lowered == suffix)
     ]
     return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def check_suffix(source: Path, output: Path, form: Format | None) -> None:
+    """Raise UsageError if the name of a translation promises another format than its source has."""
+    named = format_of(output, None)
+    if form and named not in (None, form, format_of(source, None)):
+        raise UsageError(
+            f"{output}: the translation of {source} is a file of the format {form.name}, because no"
+            " format is converted; name an output with its suffix"
+        )

@@ -14,7 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.formats.document import Document, Finding, Joined, Options
 from nmt.formats.files import Job
 from nmt.formats.progress import Progress, Row, open_progress
-from nmt.formats.registry import FORMATS, format_of
+from nmt.formats.registry import FORMATS, check_suffix, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.system import stopping
 from nmt.system.log import Notify
@@ -237,11 +237,10 @@ def translate_one(
     name: of its format; by default its name tells. Raises UsageError if none is known, or if the
     output is not a file of `nmt translate`, NmtError as `translate_to_stream` does.
     """
-    form = format_of(source, name)
-    if form is None:
+    if (form := format_of(source, name)) is None:
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_columns(Job(source, output, form), translator.options.columns)
-    check_suffix(Job(source, output, form))
+    check_suffix(source, output, form)
     check_output(output, "translate", [source], "the output")
     found: list[TranslatedSegment] = []
 
@@ -261,16 +260,6 @@ def check_columns(job: Job, columns: Sequence[str]) -> None:
         raise UsageError(
             f"--columns is for tables, but {job.source} is translated as {job.format.name}; leave"
             " it out"
-        )
-
-
-def check_suffix(job: Job) -> None:
-    """Raise UsageError if the name of a translation promises another format than its source has."""
-    named = format_of(job.output, None)
-    if job.format and named not in (None, job.format, format_of(job.source, None)):
-        raise UsageError(
-            f"{job.output}: the translation of {job.source} is a file of the format"
-            f" {job.format.name}, because no format is converted; name an output with its suffix"
         )
 
 
