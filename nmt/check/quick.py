@@ -76,13 +76,18 @@ def quick_look(prepared: Prepared, dev_sources: Sequence[Sequence[int]]) -> Quic
     )
 
 
-def lines_of(look: Quick) -> tuple[str, str]:
-    """Return two lines for the user: counts, and what stands out."""
-    facts = (
-        f"check: {look.pairs:,} pairs; {look.repeated:,} repeat others, {look.copied:,} copy their"
-        f" source, {look.unknown:,} of {look.tokens:,} tokens are unknown; {look.overlap:,} of"
-        f" {look.dev_pairs:,} dev sources are in the training text"
+def lines_of(look: Quick) -> list[str]:
+    """Return lines for the user: counts of what was found, and what stands out."""
+    counts = (
+        (look.repeated, f"{look.repeated:,} of {look.pairs:,} pairs repeat others"),
+        (look.copied, f"{look.copied:,} copy their source"),
+        (look.unknown, f"{look.unknown:,} of {look.tokens:,} tokens are unknown"),
+        (
+            look.overlap,
+            f"{look.overlap:,} of {look.dev_pairs:,} dev sources are in the training text",
+        ),
     )
+    facts = "; ".join(text for count, text in counts if count)
     faults = [
         *look.unrelated[:1],
         *(["much is repeated"] if look.repeated > LIMITS.repeated_share * look.pairs else []),
@@ -98,8 +103,9 @@ def lines_of(look: Quick) -> tuple[str, str]:
             else []
         ),
     ]
-    verdict = "; ".join(faults) if faults else "nothing stands out"
-    return facts, f"check: {verdict}; `nmt check` with this recipe looks closer"
+    if faults:
+        faults.append("`nmt check` with this recipe looks closer")
+    return [f"check: {each}" for each in (facts, "; ".join(faults)) if each]
 
 
 def shard_hashes(shard: Shard, vocab_size: int, tags: Sequence[int]) -> Iterator[Hashes]:

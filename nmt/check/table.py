@@ -9,6 +9,8 @@ from nmt.check.report import Report, TextReport
 
 BAR = 24  # characters of the longest bar
 TEN = 10  # percent; more have no decimals
+MUCH_TEXT = 1000  # pairs
+MINOR_PERCENT = 0.5  # clean text has 0.2 to 0.3 % of free translations
 LABELS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
 
@@ -51,7 +53,7 @@ def text_lines(text: TextReport) -> list[str]:
     if text.pairs:
         lines += histogram_lines(text.histogram)
     for finding in text.findings:
-        lines += finding_lines(finding)
+        lines += [brief_line(finding)] if is_minor(finding) else finding_lines(finding)
     if not text.findings:
         lines.append("  nothing found")
     return [*lines, ""]
@@ -102,6 +104,19 @@ def finding_lines(finding: Finding) -> list[str]:
     for example in finding.examples:
         lines += example_lines(example)
     return [*lines, f"    fix: {finding.fix}"]
+
+
+def is_minor(finding: Finding) -> bool:
+    """Return whether a finding in much text needs no work: a note, or a warning of few pairs."""
+    is_rare = finding.severity == "warning" and finding.percent < MINOR_PERCENT
+    return finding.of >= MUCH_TEXT and (finding.severity == "note" or is_rare)
+
+
+def brief_line(finding: Finding) -> str:
+    """Return a finding with the lines of its examples, but without their text and a fix."""
+    places = ", ".join(f"{each.line:,}" for each in finding.examples if each.line)
+    where = f"; lines {places}" if places else ""
+    return f"{finding_lines(finding)[0]}{where}"
 
 
 def share(finding: Finding) -> str:

@@ -40,9 +40,8 @@ def as_text(report: CleanReport) -> str:
     lines = [
         f"{report.pairs:,} pairs: {report.kept:,} kept, {removed:,} removed",
         *table("removed", report.removed, TITLES),
+        *table("repaired", report.repaired, REPAIRS),
     ]
-    if report.repaired:
-        lines += table("repaired", report.repaired, REPAIRS)
     if report.lowest_score is not None:
         lines.append(
             f"{report.scored:,} pairs scored by models; the lowest score of a pair that is kept is"
@@ -53,7 +52,10 @@ def as_text(report: CleanReport) -> str:
 
 
 def table(title: str, counts: dict[str, int], meanings: dict[str, str]) -> list[str]:
-    """Return a table with a line for each count."""
+    """Return a table with a line for each count that is not 0; no line if there is none."""
+    counts = {name: count for name, count in counts.items() if count}
+    if not counts:
+        return []
     width = max(len(title), *(len(f"{count:,}") for count in counts.values()))
     name_width = max(map(len, counts))
     head = f"  {title:>{width}}  {'':{name_width}}"

@@ -114,11 +114,13 @@ def encode_corpus(
 
 def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
     """Return one line about what cleaning kept and dropped."""
-    return (
-        f"{files.title}: {counts['kept']:,} pairs kept; dropped {counts['empty']:,} with an empty"
-        f" side, {counts['too_long']:,} longer than {limits.max_length} tokens,"
-        f" {counts['ratio']:,} beyond a length ratio of {limits.max_ratio:g}"
+    dropped = (
+        (counts["empty"], "with an empty side"),
+        (counts["too_long"], f"longer than {limits.max_length} tokens"),
+        (counts["ratio"], f"beyond a length ratio of {limits.max_ratio:g}"),
     )
+    lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
+    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
 
 
 def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:

@@ -69,9 +69,7 @@ class LiveDiagnosis:
         found = self._findings()
         warnings = [each for each in found if each.severity == "warning"]
         self.tell()
-        if not warnings:
-            note("diagnosis: nothing stands out")
-        else:
+        if warnings:
             note(f"diagnosis: {'; '.join(each.heading for each in warnings)}")
         for each in found:
             if each.severity == "note":

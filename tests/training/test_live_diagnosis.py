@@ -38,8 +38,7 @@ def test_what_is_known_before_is_not_repeated_either(nmt: Run, tmp_path: Path) -
     first = nmt(*arguments(recipe, tmp_path / "run", settings))
     assert first.err.index(heading) < first.err.index("update 1 of 6")
     assert heading not in nmt("train", tmp_path / "run", "--max-updates", 8).err
-    longer = nmt("train", tmp_path / "run", "--max-updates", 51).err
-    assert "diagnosis: nothing stands out\n" in longer
+    assert heading not in nmt("train", tmp_path / "run", "--max-updates", 51).err
 
 
 def test_the_report_escapes_what_a_finding_quotes(run: RunFolder) -> None:
@@ -90,5 +89,5 @@ def test_fine_tuning_with_r_drop_that_patience_ends_has_no_fault(
     assert "of 200" in result.err
     assert "update 200, " not in result.err
     assert "warning:" not in result.err
-    assert "diagnosis: nothing stands out\n" in result.err
+    assert result.err.count("diagnosis: ") == 1
     assert "expected gain of continuing: none" in result.err
