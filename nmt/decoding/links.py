@@ -23,7 +23,7 @@ from nmt.text.words import WORD, words_of_ids
 
 SMALLEST = 1e-30  # divides instead of 0
 # Weight of the evidence of a word, compared with that of a single token. Of 0 to 100, this had the
-# lowest error rate of `benchmarks/alignment.py`. With too much, a compound has one source word.
+# lowest error rate of `benchmarks/alignment.py`; with more, a compound has only one source word.
 WORD_SHARE = 3.0
 GUIDED_HEAD = 0  # of the layer that guided alignment trains
 

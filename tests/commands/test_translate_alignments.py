@@ -7,6 +7,7 @@ import numpy
 import pytest
 import torch
 
+from nmt.artifacts.model_header import AligningAttention
 from nmt.artifacts.run_folder import RunFolder
 from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
@@ -68,7 +69,7 @@ def test_a_guided_model_aligns_with_that_head(
     out = translate(nmt, guided_run, source, "--alignments", aligned).out.split("\n")
     model = load_model(RunFolder(guided_run).model, "cpu")
     attention = aligning_attention(model)
-    assert attention.head == 0
+    assert model.alignment == attention == AligningAttention(0, 0)
     lines = source.read_text().split("\n")
     translator = Translator.of(
         model, model.recipe.decode, lambda text: None, Wanted(alignment=(attention,))
@@ -76,6 +77,15 @@ def test_a_guided_model_aligns_with_that_head(
     found = [*translator.translate(lines[:-1])]
     assert [each.text for each in found] == out[:-1]
     assert [[*each.links] for each in found] == read_links(aligned)
+
+
+def test_the_choice_of_a_training_is_in_both_models_and_in_a_new_average(
+    nmt: Run, guided_run: Path, tmp_path: Path
+) -> None:
+    average = tmp_path / "again.safetensors"
+    assert nmt("average", guided_run, "--output", average, "--last", 1).code == 0
+    for path in (guided_run / "model.safetensors", guided_run / "best.safetensors", average):
+        assert load_model(path, "cpu").alignment == AligningAttention(0, 0)
 
 
 def test_the_output_is_the_same_as_without(
