@@ -51,12 +51,12 @@ def translate(
 
 
 def assert_same(found: Sequence[Translation], expected: Sequence[Translation]) -> None:
-    """Compare the n best of every segment, and every score to 1e-5."""
+    """Compare the n best of every segment, and every score to some 16 roundings of float32."""
     for one, other in zip(found, expected, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         for name in ("score", "log_prob"):
             assert [getattr(each, name) for each in one.candidates] == pytest.approx(
-                [getattr(each, name) for each in other.candidates], abs=1e-5
+                [getattr(each, name) for each in other.candidates], rel=2**-19, abs=1e-5
             )
 
 
