@@ -30,7 +30,7 @@ def aligning_layer(settings: ModelSettings) -> int:
 
     Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers.
     """
-    return max(0, settings.decoder_layers - 2)
+    return settings.decoder_layers - (2 if settings.decoder_layers > 2 else 1)
 
 
 def aligning_attention(recipe: Recipe) -> AligningAttention:
