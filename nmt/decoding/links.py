@@ -26,9 +26,10 @@ class AligningAttention:
 
 
 def aligning_layer(settings: ModelSettings) -> int:
-    """Return the index of the decoder layer that aligns: the last but one, if there are two.
+    """Return the index of the decoder layer that aligns: the last but one of three or more.
 
-    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers.
+    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers. Of two, the
+    last one aligns.
     """
     return settings.decoder_layers - (2 if settings.decoder_layers > 2 else 1)
 

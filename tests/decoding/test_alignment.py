@@ -103,8 +103,8 @@ def test_the_search_is_unchanged_after_an_alignment(model: TrainedModel) -> None
     assert all(getattr(each, "recorder", None) is None for each in decoder.model.modules())
 
 
-@pytest.mark.parametrize(("layers", "layer"), [(1, 0), (2, 0), (4, 2), (6, 4)])
-def test_the_last_layer_but_one_aligns(layers: int, layer: int) -> None:
+@pytest.mark.parametrize(("layers", "layer"), [(1, 0), (2, 1), (4, 2), (6, 4)])
+def test_the_last_layer_but_one_of_many_aligns(layers: int, layer: int) -> None:
     changed = [f"model.decoder_layers={layers}"]
     assert aligning_attention(load_recipe("pocket", changed)) == AligningAttention(layer, None)
     guided = load_recipe("pocket", [*changed, "train.guided_alignment=0.05"])
