@@ -26,18 +26,24 @@ class AligningAttention:
 
 
 def aligning_layer(settings: ModelSettings) -> int:
-    """Return the index of the decoder layer that aligns: the last but one of three or more.
+    """Return the index of the decoder layer that guided alignment trains: the last but one.
 
-    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers. Of two, the
-    last one aligns.
+    Garg et al. (2019) found it the best; `benchmarks/alignment.py` compares the layers.
     """
-    return settings.decoder_layers - (2 if settings.decoder_layers > 2 else 1)
+    return max(0, settings.decoder_layers - 2)
+
+
+def mean_attention(settings: ModelSettings) -> AligningAttention:
+    """Return the attention that aligns if none was trained to: the last layer of two aligns."""
+    is_short = settings.decoder_layers <= 2
+    return AligningAttention(settings.decoder_layers - (1 if is_short else 2), None)
 
 
 def aligning_attention(recipe: Recipe) -> AligningAttention:
     """Return the attention that a model of this recipe aligns with."""
-    head = GUIDED_HEAD if recipe.train.guided_alignment else None
-    return AligningAttention(aligning_layer(recipe.model), head)
+    if recipe.train.guided_alignment:
+        return AligningAttention(aligning_layer(recipe.model), GUIDED_HEAD)
+    return mean_attention(recipe.model)
 
 
 def align_all(

@@ -10,7 +10,7 @@ from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
-from nmt.decoding.links import AligningAttention, aligning_attention, aligning_layer
+from nmt.decoding.links import AligningAttention, aligning_attention, mean_attention
 from nmt.decoding.search_model import SearchModel
 from nmt.text.tokenizer import PAD
 
@@ -48,7 +48,7 @@ class Models:
     @property
     def attentions(self) -> tuple[AligningAttention, ...]:
         """Return what aligns in each model."""
-        every = (AligningAttention(aligning_layer(each), None) for each in self.settings)
+        every = map(mean_attention, self.settings)
         return self.own_attentions or tuple(every)
 
     @classmethod

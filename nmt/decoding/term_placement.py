@@ -20,6 +20,7 @@ from nmt.decoding.glossary import Entry, words_of
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.rules import SpecialIds
+from nmt.decoding.runaway import is_runaway
 from nmt.decoding.scoring import length_penalty
 from nmt.decoding.segments import EncodedSegments, Part, output_limit
 from nmt.decoding.terms import TermPlace, capitalised, goes_on, is_part_of_word
@@ -206,15 +207,20 @@ class TermPlacer:
         readings = self._read([(part, output.ids) for (*_, part), output in outputs])
         for ((draft, term, exchange, _), output), reading in zip(outputs, readings, strict=True):
             is_better = output.score > draft.output.score
-            if is_better and self._is_faithful(draft, term, exchange, reading):
+            is_runaway_rest = is_runaway(draft.part.ids, output.ids)
+            if (
+                is_better
+                and not is_runaway_rest
+                and self._is_faithful(draft, term, exchange, reading)
+            ):
                 draft.output = output
 
     def _is_faithful(
         self, draft: Draft, term: TermPlace, exchange: Exchange, reading: Reading
     ) -> bool:
         """Return whether a new rest keeps the other terms and translates this one only once."""
-        end = len(reading.text) - len(reading.text.lstrip())
-        begin = end + len(exchange.before.lstrip())
+        indent = len(reading.text) - len(reading.text.lstrip())
+        begin = indent + len(exchange.before.lstrip())
         end = begin + len(exchange.term)
         aligned = [reading.words[index] for index in reading.aligned(term.tokens)]
         outside = sum(word.end <= begin or end <= word.start for word in aligned)
