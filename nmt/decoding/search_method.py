@@ -101,7 +101,7 @@ class SearchMethod:
         self._is_right_to_left = models.settings[0].is_right_to_left
         self._attentions = models.attentions
         self._special = special_ids(tokenizer)
-        self._placer = TermPlacer(self, tokenizer.target, self._special, settings)
+        self._placer = TermPlacer(self, tokenizer.target, settings)
         self._annotators: list[Annotator] = [
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
             *annotators_of(wanted, self.forms, settings),

@@ -9,7 +9,6 @@ the better score is taken, but never one that translates the source term once mo
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import groupby, takewhile
 from operator import eq
 from typing import NamedTuple, Protocol
@@ -19,11 +18,10 @@ from nmt.decoding.beginnings import Beginning
 from nmt.decoding.glossary import Entry, words_of
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.rules import SpecialIds
 from nmt.decoding.runaway import is_runaway
 from nmt.decoding.scoring import length_penalty
 from nmt.decoding.segments import EncodedSegments, Part, output_limit
-from nmt.decoding.terms import TermPlace, capitalised, goes_on, is_part_of_word
+from nmt.decoding.terms import TermPlace, capitalised, is_part_of_word
 from nmt.decoding.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
@@ -126,13 +124,11 @@ class TermPlacer:
         self,
         model: PlacingModel,
         target: SubwordModel,
-        special: SpecialIds,
         settings: DecodeSettings,
     ) -> None:
         """Take what searches, the subword model of the target language, and how to search."""
         self._model = model
         self._target = target
-        self._special = special
         self._settings = settings
 
     def place(self, parts: Sequence[Part], found: Outputs) -> Outputs:
@@ -293,27 +289,13 @@ class TermPlacer:
     def _begun(self, part: Part, exchange: Exchange) -> Part | None:
         """Return a part whose output begins with the text before a term and the term.
 
-        None if no output has room for them, or if the vocabulary has no token that ends a word.
+        None if no output has room for them. A word that goes on after the term is refused later.
         """
         (ids,) = self._target.encode([(exchange.before + exchange.term).strip()])
-        beginning = Beginning(tuple(ids), len(ids), (self._word_ends,), (0, 0))
-        has_room = len(ids) + 1 < output_limit(len(part), self._settings)
-        if not has_room or len(self._word_ends) == 1:
+        if len(ids) + 1 >= output_limit(len(part), self._settings):
             return None
+        beginning = Beginning.of_tokens((*ids,))
         return replace(part, prefix=beginning, terms=(), is_again=False)
-
-    @cached_property
-    def _word_ends(self) -> dict[int, int]:
-        """The tokens that may follow a whole word, as in `Beginning.ways`."""
-        never = {*self._special.never}
-        pieces = {each: self._target.piece(each) for each in range(len(self._target))}
-        ends = [
-            each
-            for each, piece in pieces.items()
-            # A byte may be a part of a letter.
-            if each not in never and not goes_on(piece[0]) and not self._target.is_byte(piece)
-        ]
-        return dict.fromkeys([*ends, self._special.eos], 1)
 
 
 def next_term(draft: Draft, reading: Reading) -> TermPlace:

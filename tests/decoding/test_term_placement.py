@@ -19,11 +19,10 @@ from nmt.config import DecodeSettings, TokenizerSettings
 from nmt.decoding.beginnings import Beginning
 from nmt.decoding.glossary import words_of
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.rules import SpecialIds
 from nmt.decoding.segments import Part
 from nmt.decoding.term_placement import TermPlacer
 from nmt.decoding.terms import Term, TermPlace, contains
-from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, learn_subwords
+from nmt.text.tokenizer import SubwordModel, learn_subwords
 from tests.docs.markdown import ROOT
 
 SOURCE = "the old woman reads a letter ."
@@ -107,10 +106,9 @@ def place(target: SubwordModel) -> Place:
             ]
             places.append(TermPlace(Term(source, (*targets.split("|"),)), (*words,)))
         beginning = Beginning.of_tokens((*target.encode([prefix])[0],))
-        part = Part([*range(len(WORDS))], beginning, (*places,))
-        special = SpecialIds(BOS, EOS, never=(PAD, UNK, BOS))
+        part = Part([*range(len(text))], beginning, (*places,))  # long enough for the output
         chosen = DecodeSettings(length_penalty=0.0, max_length=max_length)
-        placer = TermPlacer(model, target, special, chosen)
+        placer = TermPlacer(model, target, chosen)
         ((found,),) = placer.place([part], [[model.hypothesis(text)]])
         return target.decode(found.ids)
 
