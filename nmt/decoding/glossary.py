@@ -14,7 +14,7 @@ from pathlib import Path
 from types import NoneType
 from typing import NamedTuple
 
-from nmt.decoding.terms import HYPHENS, Term, TermEncoder, is_part_of_word
+from nmt.decoding.terms import HYPHENS, Term, is_part_of_word
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
 from nmt.text.corpus import read_lines
@@ -39,7 +39,7 @@ class Entry:
 class Found(NamedTuple):
     """A term that a text holds."""
 
-    start: int  # its first character
+    words: "list[Word]"
     term: Term
 
 
@@ -48,6 +48,7 @@ class Word(NamedTuple):
 
     text: str
     start: int
+    end: int
 
 
 def read_glossary(path: Path | None, beside: Iterable[Path | None] = ()) -> list[Entry]:
@@ -137,23 +138,27 @@ class Glossary:
     """The terms that translations must contain."""
 
     def __init__(self, entries: Iterable[Entry], target: SubwordModel) -> None:
-        """Encode the entries with the subword model of the target language.
+        """Take the entries and the subword model of the target language.
 
         Raises NmtError, which names file and line, for a target term that it cannot write.
         """
-        encoder = TermEncoder(target)
         # By the first word: the entries with it, the longest first.
         self._terms: dict[str, list[tuple[Words, Term]]] = {}
+        entries = [*entries]
+        encoded = iter(target.encode([text for entry in entries for text in entry.targets]))
         for entry in entries:
-            for ids, text in zip(target.encode(entry.targets), entry.targets, strict=True):
+            targets = []
+            for text in entry.targets:
+                ids = next(encoded)
                 if UNK in ids or not ids:
                     unknown = ", ".join(target.unknown(text)) or text
                     raise NmtError(
                         f"{entry.place}: the target term {text} has characters that are not in the"
                         f" vocabulary: {unknown}; choose another term"
                     )
+                targets.append(target.decode(ids))
             words = words_alone(entry.source)
-            term = encoder.encode(entry.source, entry.targets)
+            term = Term(entry.source, (*targets,))
             self._terms.setdefault(words[0], []).append((words, term))
         for terms in self._terms.values():
             terms.sort(key=lambda each: -len(each[0]))
@@ -171,7 +176,7 @@ class Glossary:
             length = 1
             if best := self._longest(alone, place):
                 length = len(best[0])
-                yield Found(words[place].start, best[1])
+                yield Found(words[place : place + length], best[1])
             place += length
 
     def _longest(self, words: list[str], place: int) -> tuple[Words, Term] | None:
@@ -217,6 +222,6 @@ def words_of(text: str) -> list[Word]:
             ):
                 end += 1
         if not text[start].isspace():
-            words.append(Word(unicodedata.normalize("NFKC", text[start:end]), start))
+            words.append(Word(unicodedata.normalize("NFKC", text[start:end]), start, end))
         start = end
     return words

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Union
 
 from nmt.config import DecodeSettings
 from nmt.decoding.annotators import Annotator, annotators_of
@@ -17,7 +17,7 @@ from nmt.decoding.rules import special_ids
 from nmt.decoding.runaway import limited
 from nmt.decoding.scheduler import decoding_pool
 from nmt.decoding.segments import Part, output_limit
-from nmt.decoding.term_search import search_apart
+from nmt.decoding.term_placement import TermPlacer
 from nmt.decoding.wanted import Wanted
 from nmt.errors import NmtError
 from nmt.system.blas import one_blas_thread
@@ -28,6 +28,8 @@ from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from nmt.decoding.forced import TokenLogProbs
 
 
 def uses_arrays(models: Models, settings: DecodeSettings) -> bool:
@@ -66,7 +68,6 @@ class SearchMethod:
         wanted: Wanted,
         candidates: int,
         *,
-        has_glossary: bool = False,
         language: str = "",
     ) -> None:
         """Choose the form of the models and the method.
@@ -77,7 +78,6 @@ class SearchMethod:
             settings: how to search.
             wanted: what a translation should have.
             candidates: outputs to find for each part.
-            has_glossary: parts may have terms.
             language: code of the target language, for `decode.mbr`.
 
         Raises:
@@ -93,6 +93,7 @@ class SearchMethod:
         )
         self._candidates = candidates
         self._work = 0.0  # so far
+        self._aligns = False  # the form that aligns outputs is made
         self._parameters = sum(each.size for each in (models.weights or {}).values())
         self._is_large = models.settings[0].d_model >= LARGE_WIDTH
         self._device = models.device
@@ -101,11 +102,7 @@ class SearchMethod:
         self._attentions = models.attentions
         self._subwords = tokenizer.target
         self._special = special_ids(tokenizer)
-        self._edges: Any = None
-        if has_glossary:
-            from nmt.decoding.term_tracker import WordEdges
-
-            self._edges = WordEdges.of(tokenizer.target, len(tokenizer))
+        self._placer = TermPlacer(self, tokenizer.target, settings)
         self._annotators: list[Annotator] = [
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
             *annotators_of(wanted, self.forms, settings, tokenizer.target),
@@ -120,8 +117,12 @@ class SearchMethod:
         """Count the next parts, and change to PyTorch if there is much work; return True if it did.
 
         A large model begins with arrays, because they start at once. Results are the same up to
-        rounding. After a change, the caller must copy the processes that search again.
+        rounding. After a change, the caller must copy the processes that search again. The first
+        terms of a glossary need PyTorch beside the arrays.
         """
+        if not self._aligns and any(part.terms for part in parts):
+            self._aligns = bool(self.forms.decoders)
+            return True
         if not (self._is_large and self.forms.are_arrays):
             return False
         self._work += self._parameters * sum(map(len, parts))
@@ -159,13 +160,30 @@ class SearchMethod:
 
         Raises NmtError if a model's outputs are not numbers.
         """
-        search = partial(search_apart, self._search) if self._edges is not None else self._search
         if self._is_gpu:
-            return run_or_halve(search, parts)
+            return run_or_halve(self._search, parts)
         with one_blas_thread():
-            return search(parts)
+            return self._search(parts)
 
     def _search(self, parts: Sequence[Part]) -> Found:
+        found = self.find(parts)
+        if any(part.terms for part in parts):
+            found = self._placer.place(parts, found)
+        for annotator in self._annotators:
+            found = annotator.annotate(parts, found)
+        return found
+
+    def forced(
+        self, parts: Sequence[Part], outputs: Sequence[Sequence[Sequence[int]]]
+    ) -> "list[list[TokenLogProbs]]":
+        """Return the log-probabilities of the tokens of each part's outputs, in PyTorch."""
+        from nmt.decoding.forced import forced_log_probs
+
+        sources, batch_tokens = [part.ids for part in parts], self.settings.batch_tokens
+        return forced_log_probs(self.forms.decoders, sources, outputs, batch_tokens)
+
+    def find(self, parts: Sequence[Part]) -> Found:
+        """Return the hypotheses of each part of a batch, best first, without regard to terms."""
         # All parts of a batch are searched again, or none is.
         settings = limited(self.settings) if parts[0].is_again else self.settings
         constraints = constraints_of(parts, settings, self._special.eos)
@@ -181,8 +199,6 @@ class SearchMethod:
             raise diverged(self.forms.count)
         if self._is_right_to_left:
             found = [[each.backwards() for each in hypotheses] for hypotheses in found]
-        for annotator in self._annotators:
-            found = annotator.annotate(parts, found)
         return found
 
     def _source(self, parts: Sequence[Part]) -> Union[Integers, "Tensor"]:
@@ -206,14 +222,7 @@ class SearchMethod:
             filters = Filters.of(settings)
             return partial(sample, numbers=numbers, filters=filters, constraints=constraints)
         search: Callable[..., Found] = partial(beam_search, constraints=constraints)
-        if self._edges is not None and any(part.terms for part in parts):
-            from nmt.decoding.constrained_beam import constrained_beam_search
-
-            terms = [part.terms for part in parts]
-            search = partial(
-                constrained_beam_search, terms=terms, edges=self._edges, constraints=constraints
-            )
-        elif self._is_gpu and not constraints:
+        if self._is_gpu and not constraints:
             # Its hypotheses are back-pointers, in which a constraint cannot see their tokens.
             from nmt.decoding.device_beam import device_beam_search
 
@@ -237,15 +246,7 @@ def method_of(
     """
     loaded = models.loaded
     if loaded is None or loaded.engine is None:
-        return SearchMethod(
-            models,
-            tokenizer,
-            settings,
-            wanted,
-            candidates,
-            has_glossary=has_glossary,
-            language=language,
-        )
+        return SearchMethod(models, tokenizer, settings, wanted, candidates, language=language)
     return loaded.engine.searcher(loaded, settings, wanted, candidates, has_glossary=has_glossary)
 
 

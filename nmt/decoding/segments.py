@@ -1,7 +1,7 @@
 """Encode segments for the search, and split those that are too long for the model."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -16,7 +16,7 @@ from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.splitting import split_long
-from nmt.decoding.terms import Term
+from nmt.decoding.terms import TermPlace
 from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
@@ -86,7 +86,7 @@ class Part:
 
     ids: list[int]  # token ids of the source without EOS
     prefix: Beginning = NO_BEGINNING  # what the output must begin with
-    terms: tuple[Term, ...] = ()  # that the output must contain
+    terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
     is_again: bool = False  # searched again, with `runaway.limited` settings
     opening: int = 0  # how many of the first ids are a language token
 
@@ -262,11 +262,21 @@ class SegmentEncoder:
             return parts
         spans = spans_of(self.subwords.pieces(text), self.subwords)[1]
         places = self.subwords.origins(text)  # in the text, of each character that spans count
-        ends = accumulate(len(part) for part in parts[:-1])
-        begins = [0, *(places[spans[end][0]] for end in ends)]  # the first character of each part
-        terms: list[dict[Term, None]] = [{} for _ in parts]  # each once
-        for start, term in found:
-            terms[bisect_right(begins, start) - 1][term] = None
+        starts = [places[begin] for begin, _ in spans]  # the first character of each token
+        firsts = [0, *accumulate(len(part) for part in parts)]  # the first token of each part
+        terms: list[list[TermPlace]] = [[] for _ in parts]
+        for words, term in found:
+            tokens = [
+                range(
+                    bisect_left(starts, starts[bisect_right(starts, word.start) - 1]),
+                    bisect_left(starts, word.end),
+                )
+                for word in words
+            ]
+            owner = bisect_right(firsts, tokens[0].start) - 1
+            first, last = firsts[owner : owner + 2]
+            own = [range(each.start - first, min(each.stop, last) - first) for each in tokens]
+            terms[owner].append(TermPlace(term, (*own,)))
         return [replace(part, terms=(*each,)) for part, each in zip(parts, terms, strict=True)]
 
     def _split(self, ids: list[int], line: int) -> list[list[int]]:

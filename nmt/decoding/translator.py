@@ -20,7 +20,7 @@ from nmt.decoding.scheduler import BatchScheduler
 from nmt.decoding.search_method import method_of
 from nmt.decoding.segments import Part, SegmentEncoder, segment_limit
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.term_search import check_glossary, note_missing_terms
+from nmt.decoding.term_placement import check_glossary, note_missing_terms
 from nmt.decoding.translation import Translation, assemble
 from nmt.decoding.wanted import ONE_TEXT, Wanted
 from nmt.errors import UsageError
