@@ -57,7 +57,7 @@ HEAVY = (
     "nmt.artifacts.trained_model",
 )
 
-LONGEST_FILE = 300
+LONGEST_FILE = 500
 LONGEST_FUNCTION = 50
 
 
