@@ -7,6 +7,7 @@ from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import rounded_up, scale_for, two_digits
 from nmt.diagnosis.token_facts import RARE, DevFacts, SideFacts
+from nmt.recipe.vocabulary_choice import FEWEST
 
 # Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1
@@ -35,7 +36,10 @@ def before_training(training: Training) -> Iterator[Finding]:
 
 
 def long_warmup(training: Training) -> Iterator[Finding]:
-    """Yield a finding if the training ends before the learning rate reaches its peak."""
+    """Yield a note if the training ends before the learning rate reaches its peak.
+
+    It is no warning: `--max-updates` makes a short trial of a recipe, which may go on later.
+    """
     train = training.recipe.train
     if train.warmup_updates < train.max_updates or train.max_updates < 2:
         return
@@ -44,7 +48,7 @@ def long_warmup(training: Training) -> Iterator[Finding]:
     scale = scale_for(training, training.peak_rate, warmup)
     yield Finding(
         "long_warmup",
-        "warning",
+        "note",
         "the warm-up is longer than the training",
         None,
         f"train.warmup_updates={train.warmup_updates} is not below"
@@ -64,7 +68,7 @@ def large_vocabulary(training: Training) -> Iterator[Finding]:
         return  # another tokenizer has no rare merges; a given one cannot be changed
     for each in facts.vocabularies:
         share = each.rare / each.size
-        if share <= MOST_RARE:
+        if share <= MOST_RARE or each.size <= FEWEST:
             continue
         which = f"the {each.side} vocabulary" if each.side else "the vocabulary"
         # One size is for both sides, and each must be able to learn it.

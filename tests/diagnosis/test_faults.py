@@ -52,12 +52,6 @@ class Fault:
 
 SHORT: dict[str, object] = {"train.max_updates": 2, "train.warmup_updates": 1}
 FAULTS = {
-    "warm-up": Fault(
-        "warning: the warm-up is longer than the training\n",
-        "train.warmup_updates=4000 is not below train.max_updates=8: the learning rate only rises",
-        "to do: train.warmup_updates=1 with train.learning_rate_scale=0.0079, which keeps the peak",
-        settings={"train.max_updates": 8, "train.warmup_updates": 4000},
-    ),
     "high": Fault(
         "warning: the learning rate is too high, since update 15\n",
         "the training loss rose from",
@@ -132,7 +126,7 @@ FAULTS = {
         settings={**SHORT, "tokenizer.kind": "bpe", "tokenizer.vocab_size": 900},
     ),
 }
-KNOWN_BEFORE = {"warm-up", "dev words unknown", "dev set longer", "vocabulary"}
+KNOWN_BEFORE = {"dev words unknown", "dev set longer", "vocabulary"}
 
 
 def trained(nmt: Run, folder: Path, fault: Fault) -> CommandResult:

@@ -32,9 +32,10 @@ def test_a_resumed_training_does_not_repeat_what_it_printed(nmt: Run, tmp_path: 
 
 
 def test_what_is_known_before_is_not_repeated_either(nmt: Run, tmp_path: Path) -> None:
-    recipe = write_text(tmp_path, drawn(300, 1), drawn(6, 2))
-    settings: dict[str, object] = {"train.warmup_updates": 50, "train.max_updates": 6}
-    heading = "warning: the warm-up is longer than the training\n"
+    longer = [(" ".join([source] * 4), " ".join([target] * 4)) for source, target in drawn(6, 2)]
+    recipe = write_text(tmp_path, drawn(300, 1), longer)
+    settings: dict[str, object] = {"train.warmup_updates": 1, "train.max_updates": 6}
+    heading = "warning: the dev set is unlike the training text\n"
     first = nmt(*arguments(recipe, tmp_path / "run", settings))
     assert first.err.index(heading) < first.err.index("update 1 of 6")
     assert heading not in nmt("train", tmp_path / "run", "--max-updates", 8).err
