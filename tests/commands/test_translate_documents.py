@@ -55,6 +55,32 @@ def test_a_folder_is_mirrored(nmt: Run, skilled_run: Path, tree: Path, tmp_path:
     assert (output / "more" / "b.txt").read_text().startswith("\n\n  ")
 
 
+def test_a_stopped_command_says_what_it_leaves(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def write_one(path: Path, content: bytes) -> None:
+        """Write a file; Ctrl-C comes before the second one."""
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    output = tmp_path / "de"
+    folder = ("translate", tree, "--output-dir", output, "--model", skilled_run)
+    with monkeypatch.context() as patch:
+        patch.setattr("nmt.formats.translate_files.write_content", write_one)
+        stopped = nmt(*folder)
+        (page := tmp_path / "a.html").write_text("<p>sun")
+        one = nmt("translate", page, "--output", tmp_path / "b.html", "--model", skilled_run)
+    assert (stopped.code, one.code) == (130, 130)
+    assert f"stopped; 2 of 3 files are written to {output}; the same command goes on" in stopped.err
+    assert one.err.endswith("stopped; nothing was written\n")
+    assert "1 file translated" in nmt(*folder).err
+
+
 def test_files_that_only_share_a_suffix_are_copied(
     nmt: Run, skilled_run: Path, tmp_path: Path
 ) -> None:

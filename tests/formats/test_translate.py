@@ -56,6 +56,26 @@ def test_equal_sentences_are_translated_once() -> None:
     assert [each.text for each in seen] == ["One two.", "Three four."]
 
 
+def test_progress_has_a_total_and_reaches_it() -> None:
+    """The total is estimated from the documents that were read; what is tried twice counts once."""
+    seen: list[tuple[int, int]] = []
+
+    def twice(sentences: Sequence[Marked]) -> list[Placed]:
+        for _ in range(2):
+            translator.advance(len(sentences))
+        return capitals(sentences)
+
+    translator = DocumentTranslator(
+        twice, OPTIONS, on_progress=lambda done, total: seen.append((done, total))
+    )
+    texts = [[Segment(Marked(f"Sun {name} {line}.")) for line in range(CHUNK)] for name in "abc"]
+    documents = [(str(name), document(*own)) for name, own in enumerate(texts)]
+    assert len([*translator.translate(documents, 3)]) == 3
+    assert seen == sorted(seen)
+    assert seen[0] == (0, 3 * CHUNK)
+    assert seen[-1] == (3 * CHUNK, 3 * CHUNK)
+
+
 def test_many_documents_come_in_order() -> None:
     """Some have more sentences than are translated at once, some have none."""
     sizes = [0, 3, CHUNK + 5, 1, 0]
