@@ -48,7 +48,7 @@ class CheckLimits:
         (0, 1),
     )
     usual_share: float = setting(
-        0.05, "a script with this share of a side's letters is usual there", (0, 1)
+        0.1, "a script with this share of a side's letters is usual there", (0, 1)
     )
     repeated_share: float = setting(
         0.1, "above this share of repeated pairs, the note becomes a warning", (0, 1)

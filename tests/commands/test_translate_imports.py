@@ -44,7 +44,6 @@ def translate(*arguments: object, stdin: str = "") -> tuple[str, set[str]]:
         [],
         ["--n-best", 2],
         ["--prefix", "prefixes"],
-        ["--glossary", "terms"],
         ["--min-length", 3, "--no-repeat-ngram", 1],
         ["--mbr", "chrf"],
         ["--output", "out", "--resume"],
@@ -72,6 +71,7 @@ def test_lines_from_a_pipe_need_no_torch(skilled_run: Path, source: Path) -> Non
     [
         ["--sample", "--n-best", 2],
         ["--alignments", "links"],
+        ["--glossary", "terms"],
         ["--token-scores"],
         ["--set", "decode.precision=bf16"],
     ],

@@ -164,4 +164,4 @@ def test_a_stop_leaves_no_process(tiny_run: Path) -> None:
         processes = server.workers()
         assert server.stop() == 128 + signal.SIGTERM
         thread.join()
-    assert not any(Path(f"/proc/{each}").exists() for each in processes)
+    wait_until(lambda: not any(Path(f"/proc/{each}").exists() for each in processes))
