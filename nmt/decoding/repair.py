@@ -54,9 +54,8 @@ class Repair:
             index
             for index, (part, (best, *_)) in enumerate(zip(encoded.parts, found, strict=True))
             if is_runaway(part.ids, best.ids)
-            # The limits of the second search may leave no room for what the user asks for.
+            # The limits of the second search may leave no room for the prefix.
             and not part.prefix
-            and not part.terms
         ]
 
     def finish(
