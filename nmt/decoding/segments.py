@@ -16,7 +16,7 @@ from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.splitting import split_long
-from nmt.decoding.terms import TermPlace
+from nmt.decoding.terms import Term, TermPlace
 from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
@@ -175,7 +175,8 @@ class SegmentEncoder:
             elif odd is not None:
                 encoded.odd[index] = odd
                 notes.add_odd(line, is_copied=bool(odd.copied), is_capitals=odd.is_capitals)
-                parts += self._parts_of_odd(odd, line)
+                has_terms = bool(self._terms(texts[index]))
+                parts += self._parts_of_odd(odd, line, has_terms=has_terms)
             elif ids:
                 parts += self._parts(texts[index], ids, line)
             if len(parts) > begin and self.subwords.language_tokens:
@@ -235,28 +236,40 @@ class SegmentEncoder:
     ) -> tuple["OddSegment | MarkedSegment | None", bool]:
         """Return how a text is translated if it is odd or has marks, and whether it is odd.
 
-        A term of the glossary must be read.
+        If the repair would hide a term of the glossary, the model reads the text as it is.
         """
-        has_terms = self.glossary is not None and any(self.glossary.find(text))
+        odd: OddSegment | MarkedSegment | None
         if marked is None:
-            odd = None if has_terms else odd_segment(text, ids, self.subwords)
-            return odd, odd is not None
-        from nmt.decoding.marked_segment import repaired
+            odd = odd_segment(text, ids, self.subwords)
+        else:
+            from nmt.decoding.marked_segment import repaired
 
-        changed = marked if has_terms else repaired(marked, ids, self.subwords)
-        return changed, changed is not marked
+            odd = repaired(marked, ids, self.subwords)
+        if odd is not marked and odd is not None:
+            terms = self._terms(text)
+            if terms and terms != self._terms(odd.text):
+                odd = marked
+        return odd, odd is not marked
 
-    def _parts_of_odd(self, odd: "OddSegment | MarkedSegment", line: int) -> list[Part]:
+    def _terms(self, text: str) -> list[Term]:
+        """Return the terms of the glossary that a text holds, from left to right."""
+        return [found.term for found in self.glossary.find(text)] if self.glossary else []
+
+    def _parts_of_odd(
+        self, odd: "OddSegment | MarkedSegment", line: int, *, has_terms: bool
+    ) -> list[Part]:
+        """Return the parts of an odd text. has_terms: the text as it is holds terms."""
         (ids,) = self.subwords.encode([odd.text])
         if not ids:
             return []
-        if isinstance(odd, OddSegment):  # without terms
-            return [*map(Part, self._split(ids, line))]
-        return self._parts(odd.text, ids, line)
+        return self._parts(odd.text, ids, line) if has_terms else self._plain_parts(ids, line)
+
+    def _plain_parts(self, ids: list[int], line: int) -> list[Part]:
+        return [*map(Part, self._split(ids, line))]
 
     def _parts(self, text: str, ids: list[int], line: int) -> list[Part]:
         """Return the parts of a text; a term goes with the part that holds its beginning."""
-        parts = [*map(Part, self._split(ids, line))]
+        parts = self._plain_parts(ids, line)
         found = [*self.glossary.find(text)] if self.glossary else []
         if not found:
             return parts

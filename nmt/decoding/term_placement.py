@@ -7,9 +7,10 @@ the better score is taken, but never one that translates the source term once mo
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from itertools import chain, groupby, takewhile
 from operator import eq
 from typing import NamedTuple, Protocol
 
@@ -68,6 +69,7 @@ class Exchange(NamedTuple):
     after: str
     removed: tuple[str, ...]  # the words
     others: int  # other words that are aligned to the source term, and stay
+    covered: frozenset[int]  # source tokens beside the term that words are aligned to
 
     @property
     def text(self) -> str:
@@ -87,6 +89,7 @@ class Reading:
             [place for place, (begin, end) in tokens if begin < word.end and word.start < end]
             for word in self.words
         ]
+        self.covered = frozenset(places)  # source tokens that something is aligned to
 
     def aligned(self, tokens: range) -> list[int]:
         """Return the words with at least half of their tokens aligned to these source tokens."""
@@ -115,6 +118,19 @@ class Reading:
             for end in range(begin + 1, last + 1)
         }
         return [span for span, rank in ranks.items() if rank == min(ranks.values())]
+
+    def spare_words(self) -> list[tuple[int, int]]:
+        """Return the spans of single words whose source tokens other words are aligned to, too.
+
+        One of them may stand for a term that no word is aligned to.
+        """
+        counts = Counter(chain.from_iterable({*places} for places in self._places))
+        return [
+            (index, index + 1)
+            for index, places in enumerate(self._places)
+            if is_part_of_word(self.words[index].text[0])
+            and all(counts[place] > 1 for place in places)
+        ]
 
 
 class TermPlacer:
@@ -156,8 +172,11 @@ class TermPlacer:
     def _best(self, drafts: Sequence[Draft]) -> list[Hypothesis]:
         missing = {each.output: len(self._missing(each.part, each.output)) for each in drafts}
         fewest = min(missing.values())
-        kept = {each.ids: each for each, count in missing.items() if count == fewest}
-        return sorted(kept.values(), key=lambda output: -output.score)
+        kept: dict[str, Hypothesis] = {}
+        for output, count in missing.items():
+            if count == fewest:
+                kept.setdefault(self._target.decode(output.ids), output)
+        return [*kept.values()]
 
     def _place_next(self, drafts: Sequence[Draft]) -> None:
         """Place the next term of each draft, from left to right, or give it up."""
@@ -214,17 +233,22 @@ class TermPlacer:
     def _is_faithful(
         self, draft: Draft, term: TermPlace, exchange: Exchange, reading: Reading
     ) -> bool:
-        """Return whether a new rest keeps the other terms and translates this one only once."""
+        """Return whether a new rest translates all that the old one did, and nothing twice."""
         indent = len(reading.text) - len(reading.text.lstrip())
         begin = indent + len(exchange.before.lstrip())
         end = begin + len(exchange.term)
         aligned = [reading.words[index] for index in reading.aligned(term.tokens)]
         outside = sum(word.end <= begin or end <= word.start for word in aligned)
-        words = [word.text for word in reading.words]
-        known = [word.text for word in words_of(exchange.text)]
+        words = Counter(word.text for word in reading.words)
+        known = Counter(word.text for word in words_of(exchange.text))
         return (
             outside <= exchange.others
-            and all(words.count(word) <= known.count(word) for word in exchange.removed)
+            and exchange.covered <= reading.covered
+            # A word may be new, but not one that was removed, nor twice.
+            and all(
+                count <= max(known[word], word not in exchange.removed)
+                for word, count in words.items()
+            )
             and self._keeps(draft, reading.text.strip())
         )
 
@@ -253,19 +277,20 @@ class TermPlacer:
             if not known or any(known <= {*target.split()} for target in targets):
                 return []
         found = []
-        for begin, end in reading.spans(place):
+        covered = reading.covered - {*place.tokens}
+        for begin, end in reading.spans(place) or reading.spare_words():
             start, stop = words[begin].start, words[end - 1].end
             removed = tuple(word.text for word in words[begin:end])
             others = len(aligned) - len({*aligned} & {*range(begin, end)})
             found += [
-                exchange(text[:start], target, text[stop:], removed, others) for target in targets
+                exchange(text[:start], x, text[stop:], removed, others, covered) for x in targets
             ]
         found = [each for each in found if self._keeps(draft, each.text)]
         if not found:
             found = [
-                exchange(before, target, after, (), len(aligned))
+                exchange(before, x, after, (), len(aligned), covered)
                 for before, after in gaps(reading)
-                for target in targets
+                for x in targets
             ]
         return [each for each in found if self._keeps(draft, each.text)]
 
@@ -304,11 +329,19 @@ def next_term(draft: Draft, reading: Reading) -> TermPlace:
     return min(draft.waiting, key=lambda term: min(reading.aligned(term.tokens), default=last))
 
 
-def exchange(before: str, term: str, after: str, removed: tuple[str, ...], others: int) -> Exchange:
+def exchange(
+    before: str,
+    term: str,
+    after: str,
+    removed: tuple[str, ...],
+    others: int,
+    covered: frozenset[int],
+) -> Exchange:
     """Return an exchange; at the beginning of a text, a term takes over the capital letter."""
     first = (before + "".join(removed) + after).strip()[:1]
     is_start = not before.strip() and first.isupper()
-    return Exchange(before, capitalised(term) if is_start else term, after, removed, others)
+    term = capitalised(term) if is_start else term
+    return Exchange(before, term, after, removed, others, covered)
 
 
 def runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
