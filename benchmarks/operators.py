@@ -66,8 +66,8 @@ NOTE = (
     " automatic differentiation, without views and allocations. The models have the layers and the"
     " vocabularies of TINY and BASE, but smaller widths, which change no count.\n\nThe path of a"
     " GPU ran on CPU tensors that report a GPU as their device. Three things make Python wait: a"
-    " read of a number, a copy that is not asynchronous, and an event. The first two wait until the GPU"
-    " has finished everything, an event waits only for what was started before it."
+    " read of a number, a copy that is not asynchronous, and an event. The first two wait until the"
+    " GPU has finished everything, an event waits only for what was started before it."
 )
 
 
