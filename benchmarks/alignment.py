@@ -191,7 +191,7 @@ def attention_links(model: TrainedModel, sentences: Sentences) -> dict[str, Link
         for row, target, ids in zip(rows, sentences.target, sentences.source, strict=True)
     ]
     which = "mean" if aligning.head is None else f"head {aligning.head + 1}"
-    name = f"what aligns (layer {aligning.layer + 1}, {which})"
+    name = f"chosen attention (layer {aligning.layer + 1}, {which})"
     found[name] = chosen_links(model, sentences)
     found[f"{name}, largest weight"] = sentences.links(largest)
     return found

@@ -64,10 +64,10 @@ NOTE = (
     f" queued is counted after that read. A step of the search in float32 has {SENTENCES}"
     " sentences; some of their hypotheses end in each step. Operators are those of PyTorch below"
     " automatic differentiation, without views and allocations. The models have the layers and the"
-    " vocabularies of TINY and BASE, but smaller widths, which change no count. The path of a GPU"
-    " ran on CPU tensors that report a GPU as their device. Three things make Python wait: a read"
-    " of a number, a copy that is not asynchronous, and an event. The first two wait until the GPU"
-    " has finished everything, an event waits only for what was started before it."
+    " vocabularies of TINY and BASE, but smaller widths, which change no count.\n\nThe path of a"
+    " GPU ran on CPU tensors that report a GPU as their device. Three things make Python wait: a"
+    " read of a number, a copy that is not asynchronous, and an event. The first two wait until the"
+    " GPU has finished everything, an event waits only for what was started before it."
 )
 
 
@@ -187,8 +187,8 @@ def cells(column: str, found: list[Found]) -> list[Cell]:
         total = shown(sum(each.waits.values()))
         made.append(Cell(f"{row}: waits", column, total, "waits", detail=", ".join(parts)))
         if each.queued is not None:
-            queued = Cell(f"{row}: still queued after the wait", column, each.queued, "operators")
-            made.append(queued)
+            what = f"{row}: operators still queued after the wait"
+            made.append(Cell(what, column, each.queued, "operators"))
     return made
 
 
@@ -210,7 +210,7 @@ def command(
     if is_child:
         click.echo(json.dumps([asdict(each) for each in count_all(shapes)]))
         return
-    checkouts = {"before": before, "now": ROOT} if before else {"now": ROOT}
+    checkouts = {"before": before, "now": ROOT} if before else {"count": ROOT}
     table = [
         cell for column, path in checkouts.items() for cell in cells(column, count_in(path, shapes))
     ]
@@ -224,7 +224,9 @@ def command(
             note=NOTE,
             rows="what is counted",
         )
-        commits = ", ".join(f"{column} {commit(path)}" for column, path in checkouts.items())
+        commits = ", ".join(
+            f"{column if before else 'nmt'} {commit(path)}" for column, path in checkouts.items()
+        )
         write(save, fields | {"versions": f"{commits}, {fields['versions']}"}, table)
 
 

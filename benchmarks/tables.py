@@ -21,6 +21,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -211,8 +212,10 @@ def sources(measurements: Sequence[Measurement], _: Sequence[str]) -> str:
 
 
 def wrapped(text: str, indent: str = "") -> str:
-    """Wrap a paragraph at the width of the manual's pages."""
-    return f"{fill_lines(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)}\n"
+    """Wrap paragraphs, which blank lines separate, at the width of the manual's pages."""
+    paragraphs = text.split("\n\n")
+    fill = partial(fill_lines, width=WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return "\n\n".join(map(fill, paragraphs)) + "\n"
 
 
 PROVENANCE = attrgetter("command", "machine", "versions", "date", "peer")

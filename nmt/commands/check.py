@@ -92,11 +92,11 @@ def command(
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
     are two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
-    The report shows the lengths of the segments. For each fault, it shows the count, at most three
-    examples with their lines, and a way to fix it. Some faults are: lines that are not UTF-8,
-    places where one file lacks a line, empty sides, copied sources, lengths that do not fit,
-    damaged and invisible characters, HTML, wrong scripts and languages, duplicates, and dev or test
-    text in the training text.
+    The report shows the lengths of the segments. For each fault, it shows the count and the lines
+    of at most three examples. For errors and frequent faults, it also shows their text and a way to
+    fix them. Some faults are: lines that are not UTF-8, places where one file lacks a line, empty
+    sides, copied sources, lengths that do not fit, damaged and invisible characters, HTML, wrong
+    scripts and languages, duplicates, and dev or test text in the training text.
 
     The exit code is 1 if there is an error, which makes training fail or makes it useless.
     Warnings and notes do not change it.

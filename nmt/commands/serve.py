@@ -101,8 +101,9 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     type=click.IntRange(0, 1024),
     default=0,
     metavar="N",
-    help="Processes for each model; on a GPU and with --engine ctranslate2 there is one."
-    "  [default: one for each core]",
+    help="Processes for each model; 0: one for each core. On a GPU and with --engine ctranslate2"
+    " there is one."
+    "  [default: 0]",
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
 @beam_options
@@ -129,9 +130,10 @@ def command(
 ) -> None:
     """Translate over HTTP, with the interface of LibreTranslate.
 
-    POST /translate translates a text or a list of texts; GET /languages lists the languages. The
-    lines of all clients are translated together. The translations are the same as those of `nmt
-    translate`. Open the address in a browser to try the server.
+    POST /translate translates a text or a list of texts; GET /languages lists the languages. POST
+    /translate_file translates a file. The lines of all clients are translated together. The
+    translations are the same as those of `nmt translate`. Open the address in a browser to try the
+    server.
 
     Without --host, only this machine can reach the server. It has no encryption: on a network, put
     a web server with TLS in front of it. It never logs a text.

@@ -76,8 +76,8 @@ if TYPE_CHECKING:
 @click.option(
     "--glossary",
     type=FILE,
-    help="File with a source term, a tab and a target term on each line: if a line of FILE has the"
-    " source term, its translation has the target term.",
+    help="File with a source term, a tab and target terms (separated by |) on each line. If a line"
+    " of FILE has the source term, its translation gets one of the target terms.",
 )
 @click.option(
     "--n-best",

@@ -80,10 +80,10 @@ class DecodeSettings:
     )
     odd_input: str = setting(
         "repair",
-        "repair: copy numbers, signs, addresses and what the vocabulary cannot write; translate"
-        " capitals in lower case; translate a line again, with limits, if the output repeats itself"
-        " or is far too long, unless it has a prefix or a term of a glossary; as_is: the model"
-        " translates all input as it is",
+        "repair: copy numbers, signs, addresses and characters that the vocabulary lacks; translate"
+        " capitals in lower case; if an output repeats itself or is far too long, translate its"
+        " line again with limits, except a line with a prefix or with a term of a glossary; as_is:"
+        " the model translates all input as it is",
         choices=("repair", "as_is"),
     )
     target_token: str = setting(
@@ -93,8 +93,8 @@ class DecodeSettings:
     )
     search_again: bool = setting(
         False,
-        "for odd_input=as_is: true: still translate a line again if its output repeats itself or is"
-        " far too long",
+        "true: with odd_input=as_is, translate a line again, with limits, if its output repeats"
+        " itself or is far too long",
     )
     stopping: str = setting(
         "safe",

@@ -20,6 +20,7 @@ from tests.docs.markdown import ROOT, Block, pages, parts
 from tests.docs.shell import commands_of
 
 WRITERS = (["printf"], ["echo"])  # write a file for a later block, or stdin
+READERS = (["cat"],)  # show a file that the block wrote
 SHOWN = {"translate", "explain", "score"}
 POCKET = {"runs/pocket", "runs/pocket/model.safetensors"}
 DECIMAL = re.compile(r"-?\d+\.\d+")
@@ -55,7 +56,7 @@ def uses_pocket(block: Block) -> bool:
         bool(own)
         and {words[0] for words in own} <= SHOWN
         and models <= POCKET
-        and all([each.words[0]] in WRITERS for each in commands if not each.nmt)
+        and all([each.words[0]] in (*WRITERS, *READERS) for each in commands if not each.nmt)
     )
 
 
