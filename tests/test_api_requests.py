@@ -118,7 +118,10 @@ def test_the_next_call_does_not_keep_what_this_one_asks(skilled_run: Path) -> No
         ({"glossary": {"a b": "SUN", "a  b": "RAIN"}}, r"\['a  b'\]: .* than in glossary\['a b'\]"),
         ({"glossary": {"moon": "S\ud83d"}}, r"glossary\['moon'\]: character 2 is half"),
         ({"glossary": "nowhere"}, "nowhere does not exist"),
-        ({"glossary": {"moon": "SUN"}, "settings": {"method": "sample"}}, r"\(glossary\)"),
+        (
+            {"glossary": {"moon": "SUN"}, "settings": {"method": "sample"}},
+            r"\(glossary\), or do not sample \(method=sample in settings\)",
+        ),
         (
             {"prefixes": ["SUN", "MOON"]},
             "segments as prefixes, but there are 1 segments and 2 pref",

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from nmt.serving.protocol import LONG_HEAD, MOST_HEAD_BYTES, head_bytes
 from nmt.serving.refusals import RefusedError
 from nmt.serving.state import State
 from nmt.system.log import note
@@ -51,16 +52,20 @@ async def answer_bug(request: Request, error: Exception) -> Response:
     return Answer({"error": "a bug in the server"}, 500)
 
 
-def has_two_lengths(scope: Scope) -> bool:
-    """Return whether a request states its length and that it has none: an attack on proxies."""
+def head_refusal(scope: Scope) -> Answer | None:
+    """Return the answer to a request whose head is refused, which ends its connection.
+
+    A request that states its length and that it has none is an attack on proxies: RFC 9112,
+    section 6.1.
+    """
     names = {name for name, _ in scope["headers"]}
-    return {b"content-length", b"transfer-encoding"} <= names
-
-
-async def refuse_two_lengths(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer such a request, and end its connection as RFC 9112, section 6.1 demands."""
-    message = "the request has both Content-Length and Transfer-Encoding"
-    await Answer({"error": message}, 400, {"Connection": "close"})(scope, receive, send)
+    if head_bytes(scope) > MOST_HEAD_BYTES:
+        status, message = 431, LONG_HEAD
+    elif {b"content-length", b"transfer-encoding"} <= names:
+        status, message = 400, "the request has both Content-Length and Transfer-Encoding"
+    else:
+        return None
+    return Answer({"error": message}, status, {"Connection": "close"})
 
 
 class Outermost:
@@ -77,7 +82,7 @@ class Outermost:
             await self._app(scope, receive, send)
             return
         began, status = monotonic(), 0
-        app = refuse_two_lengths if has_two_lengths(scope) else self._app
+        app = head_refusal(scope) or self._app
 
         async def send_on(message: Message) -> None:
             nonlocal status

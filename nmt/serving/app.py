@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -187,7 +186,7 @@ class Interface:
         """Answer `GET /download_file/NAME`, once or several times, to whom knows the name."""
         found = self._downloads.get(request.path_params["name"])
         headers = {
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",
+            "Content-Disposition": found.disposition,
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         }

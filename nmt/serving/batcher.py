@@ -89,6 +89,7 @@ class Batcher:
         self._began: dict[Worker, float] = {}
         self._starting: set[Worker] = set()  # they load the model
         self._restarts = 0  # since the last batch that was translated
+        self.is_stopping = False  # the server ends when all that waits is answered
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_at = self._latest = 0.0  # when a batch is made, unless another request arrives
         for worker in workers:
@@ -244,6 +245,9 @@ class Batcher:
         for worker, items in self._items.items():
             is_for_job = any(each.job is job for each in items)
             if is_for_job and not any(each.job in self._jobs for each in items):
+                if self.is_stopping and not self._jobs:  # a request may still come
+                    self._loop.call_later(ABANDONED_SECONDS, self._end_abandoned, job)
+                    return
                 note("nobody waits for a long translation any more; its process is started again")
                 worker.kill()
                 self._restart(worker)

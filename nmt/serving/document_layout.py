@@ -17,7 +17,7 @@ from nmt.formats.translate import Plan, drop, names_in
 from nmt.formats.translate_files import document_of
 from nmt.serving.layout import Line, count_of, marked
 from nmt.serving.line_translator import Pair
-from nmt.serving.refusals import RefusedError, bad_request
+from nmt.serving.refusals import RefusedError, bad_file, bad_request
 
 # Now, because the server may fork while a thread reads a document: no copy may wait for an import
 # that only this thread would have finished.
@@ -76,7 +76,7 @@ def layout_of_file(name: str, content: bytes, pair: Pair) -> DocumentLayout:
     try:
         document = document_of(content, Job(path, path, format_by_name(name)), Options(*pair))
     except NmtError as error:
-        raise bad_request(f"Invalid request: {error}") from error
+        raise bad_file(error) from error
     return DocumentLayout(document, pair)
 
 

@@ -6,6 +6,7 @@ much memory ends with it. Its sentences wait in the queue of all requests. Nothi
 
 import asyncio
 import os
+import re
 import resource
 import secrets
 import sys
@@ -14,12 +15,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import quote
 
 from nmt.errors import NmtError
 from nmt.serving.document_layout import format_by_name, layout_of_file
 from nmt.serving.layout import Line, text_of
 from nmt.serving.line_translator import Pair
-from nmt.serving.refusals import RefusedError, bad_request, missing, too_large, too_long
+from nmt.serving.refusals import RefusedError, bad_file, bad_request, missing, too_large, too_long
 from nmt.serving.requests import Upload
 from nmt.serving.worker import end_with_server, sentence, start_process
 from nmt.system.log import note
@@ -101,7 +103,7 @@ def work(connection: Connection, task: Task, server: int) -> None:
     except RefusedError as error:
         connection.send(error)
     except NmtError as error:
-        connection.send(bad_request(f"Invalid request: {error}"))
+        connection.send(bad_file(error))
     except MemoryError:
         connection.send(too_large("the file needs too much memory; divide it"))
     except (EOFError, OSError):  # nobody waits any more
@@ -126,6 +128,12 @@ class Download:
 
     name: str
     content: bytes
+
+    @property
+    def disposition(self) -> str:
+        """Value of the header with its name: in ASCII for clients as curl, and as it is."""
+        plain = re.sub(r'[^ -~]|["\\%]', "_", self.name)
+        return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(self.name)}"
 
 
 class Downloads:
@@ -153,5 +161,7 @@ class Downloads:
 
 def name_of_translation(name: str, language: str) -> str:
     """Return the name of a translation: report.docx becomes report_de.docx."""
-    path = PurePath("".join(each for each in name if each.isprintable())[-100:])
+    path = PurePath("".join(each for each in name if each.isprintable()))
+    if path.stem.startswith(".") and not path.suffix:  # a name that is only a suffix
+        path = PurePath(f"translation{path}")
     return f"{path.stem}_{language}{path.suffix}"

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 import h11
+from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -22,6 +23,7 @@ from nmt.system.log import note
 
 MOST_HEAD_BYTES = 16_384  # of a request
 LINGER_SECONDS = 0.5  # that the server waits for bytes that are on their way, before it closes
+LONG_HEAD = f"the head of the request has more than {MOST_HEAD_BYTES:,} bytes"
 QUOTED = re.compile(r":? b(?:['\"]|ytearray)")  # where h11 begins to quote the request
 
 
@@ -86,7 +88,7 @@ class Connection(H11Protocol):
         """Answer what is not HTTP with h11's reason; the caller handles its error."""
         error = sys.exception()
         if getattr(error, "error_status_hint", 400) == 431:
-            self._refuse(431, f"the head of the request has more than {MOST_HEAD_BYTES:,} bytes")
+            self._refuse(431, LONG_HEAD)
         else:
             self._refuse(400, f"this is no HTTP request: {QUOTED.split(str(error))[0]}")
 
@@ -171,6 +173,13 @@ class Connection(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def head_bytes(scope: Scope) -> int:
+    """Return the length of the head of a request; h11 limits only one that is not complete."""
+    line = f"{scope['method']} ?{scope['query_string'].decode('latin-1')} HTTP/1.1\r\n\r\n"
+    fields = sum(len(name) + len(value) + len(b": \r\n") for name, value in scope["headers"])
+    return len(line) + len(scope["raw_path"]) + fields
 
 
 def protocol_for(state: State) -> type[Connection]:

@@ -3,8 +3,12 @@
 Where LibreTranslate has a sentence for the same, it is that one, because clients compare it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+# How errors of formats end that name an option, which a client does not have.
+OPTION_HINT = re.compile(r"(?:; name the right format with| and) --format")
 
 
 class RefusedError(Exception):
@@ -25,6 +29,11 @@ class RefusedError(Exception):
 def bad_request(message: str) -> RefusedError:
     """Return the refusal of an invalid request: 400."""
     return RefusedError(400, message)
+
+
+def bad_file(error: Exception) -> RefusedError:
+    """Return the refusal of a file that cannot be read: 400."""
+    return bad_request(f"Invalid request: {OPTION_HINT.sub('', str(error))}")
 
 
 def missing(name: str) -> RefusedError:

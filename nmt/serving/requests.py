@@ -18,7 +18,8 @@ BOUNDARY = re.compile(
 PART_NAME = re.compile(rb'(?<![a-z])name=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
 NUMBER = re.compile(r"[+-]?[0-9]+")
 FILE_NAME = re.compile(rb'\bfilename(\*?)=(?:"([^"]*)"|([^\s;"]+))', re.IGNORECASE)
-LONGEST_HEAD = 1000  # of a part, bytes
+LONGEST_HEAD = 16_384  # of a part, bytes
+LONGEST_NAME = 100  # of a file, characters; the end is kept, because it tells the format
 MOST_ALTERNATIVES = 1000  # that a client may ask for; it gets as many as there are
 # Bytes of a character in a body: \ud83d\ude00 in JSON, %F0%9F%98%80 in a form.
 CHARACTER_BYTES = 12
@@ -152,10 +153,12 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
     try:
         for part in parts[1:-1]:
             head, _, content = part.partition(b"\r\n\r\n")
-            found = PART_NAME.search(head[:LONGEST_HEAD])
+            if len(head) > LONGEST_HEAD:
+                raise bad_request(f"the head of a part has more than {LONGEST_HEAD:,} bytes")
+            found = PART_NAME.search(head)
             name = (found[1] or found[2] or b"").decode() if found else ""
             if name == "file":
-                file = file or Upload(file_name(head[:LONGEST_HEAD]), content)
+                file = file or Upload(file_name(head), content)
             elif name:
                 pairs.append((name, content.decode()))
     except UnicodeError as error:
@@ -164,14 +167,14 @@ def multipart_fields(content_type: str, body: bytes) -> Fields:
 
 
 def file_name(head: bytes) -> str:
-    """Return the name of the file of a part, without folders; "" if it has none."""
+    """Return the name of the file of a part, without folders and shortened; "" if it has none."""
     found = FILE_NAME.search(head)
     if found is None:
         return ""
     name = (found[2] or found[3] or b"").decode()
     if found[1]:  # filename*=UTF-8''na%C3%AFve.txt
         name = unquote(name.rpartition("'")[2])
-    return re.split(r"[/\\]", name)[-1]
+    return re.split(r"[/\\]", name)[-1][-LONGEST_NAME:]
 
 
 def fields_of(pairs: Iterable[tuple[str, str]]) -> Fields:

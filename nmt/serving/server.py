@@ -221,6 +221,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: accept what waits to be accepted, answer it, and close all connections."""
         self.state.is_stopping = True
+        for served in self.state.catalogue.models:
+            served.batcher.is_stopping = True
         loop = asyncio.get_running_loop()
         for listener in sockets or ():
             loop.remove_reader(listener)

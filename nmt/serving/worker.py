@@ -142,8 +142,8 @@ def work(connection: Connection, given: LineTranslator | ModelSource, server: in
     except NmtError as error:
         connection.send(LoadError(str(error), isinstance(error, UsageError)))
         return
-    connection.send(translator.ready)
     with suppress(EOFError, OSError):  # the server has ended
+        connection.send(translator.ready)
         while True:
             connection.send(results_of(connection.recv(), translator))
 

@@ -13,7 +13,12 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 OPTION = re.compile(r"`[^`]*`|--([a-z]+(?:-[a-z]+)*)")  # outside the commands in a message
-OTHER_NAMES = {"prefix": "prefixes", "format": "format_name", "set": "settings"}
+OTHER_NAMES = {
+    "prefix": "prefixes",
+    "format": "format_name",
+    "set": "settings",
+    "sample": "method=sample in settings",
+}
 
 
 def names_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

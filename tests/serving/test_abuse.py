@@ -83,12 +83,13 @@ def test_a_slow_sender_is_cut_off(server: Running) -> None:
     ("head", "status", "reason"),
     [
         (b"A: " + b"x" * 500_000, 431, b"the head of the request has more than 16,384 bytes"),
+        (b"A: " + b"x" * 20_000, 431, b"the head of the request has more than 16,384 bytes"),
         (b"A: b\r\n" * 50_000, 431, b"the head of the request has more than 16,384 bytes"),
         (b"Host: y", 400, b"no HTTP request: Found multiple Host: headers"),
         (b"A B: secret", 400, b'no HTTP request: illegal header line"'),
         (b"Content-Length: 1x", 400, b"no HTTP request: bad Content-Length"),
     ],
-    ids=["long-field", "many-fields", "two-hosts", "field", "length"],
+    ids=["long-field", "whole", "many-fields", "two-hosts", "field", "length"],
 )
 def test_a_refused_head_is_told_the_cause(
     server: Running, head: bytes, status: int, reason: bytes

@@ -331,6 +331,15 @@ def test_no_client_chooses_where_others_are_sent() -> None:
     assert answer.json() == {"error": "there is no such path; see /languages and /translate"}
 
 
+def test_a_head_that_is_too_long_is_refused() -> None:
+    one = client()
+    assert one.get("/health", headers={"X": "x" * 16_000}).status_code == 200
+    for path, header in (("/health", "x" * 16_384), ("/health?" + "x" * 10_000, "x" * 6400)):
+        answer = one.get(path, headers={"X": header})
+        assert (answer.status_code, answer.headers["connection"]) == (431, "close")
+        assert "more than 16,384 bytes" in answer.json()["error"]
+
+
 def test_a_request_with_two_lengths_is_refused_and_its_connection_closed() -> None:
     headers = {"Transfer-Encoding": "chunked", "Content-Length": "5"}
     answer = client().post("/translate", content=b"hello", headers=headers)

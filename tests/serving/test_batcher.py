@@ -161,6 +161,28 @@ def test_a_process_that_works_for_nobody_is_started_again(monkeypatch: pytest.Mo
     assert play(scene) == []
 
 
+def test_a_stopping_server_starts_no_process_unless_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
+
+    async def scene(batcher: Batcher, puppets: list[Puppet]) -> None:
+        batcher.is_stopping = True
+        gone = begin(batcher, "a")
+        await puppets[0].batch()
+        gone.cancel()
+        await asyncio.sleep(0.1)
+        assert puppets[0].started == 1
+        waits = begin(batcher, "b")
+        while puppets[0].started == 1:
+            await asyncio.sleep(0.001)
+        puppets[0].say(Ready(("en", "de"), 1, 1))
+        assert await puppets[0].answer() == ["b"]
+        assert await waits == [["B"]]
+
+    assert play(scene) == []
+
+
 def test_a_process_that_works_for_others_too_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.serving.batcher.ABANDONED_SECONDS", 0.01)
 

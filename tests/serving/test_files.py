@@ -22,6 +22,7 @@ from tests.serving.test_app import client
 from tests.waiting import wait_until
 
 PAIR = {"source": "en", "target": "de"}
+NAMES = "attachment; filename=\"na_ve page_de.HTML\"; filename*=UTF-8''na%C3%AFve%20page_de.HTML"
 PAGE = b'<html lang="en"><p>The <b>sun</b> shines. 12</p><script>sun</script></html>'
 SHOUTED = b'<html lang="de"><p>THE <b>SUN</b> SHINES. 12</p><script>sun</script></html>'
 SLOW = b"- a\n" * 250_000  # takes more than a minute
@@ -41,7 +42,7 @@ def test_a_file_is_translated_by_its_format() -> None:
         found = one.get(address)
         assert found.content == SHOUTED
         name = found.headers["content-disposition"]
-        assert name == "attachment; filename*=UTF-8''na%C3%AFve%20page_de.HTML"
+        assert name == NAMES
         assert found.headers["content-type"] == "application/octet-stream"
     other = upload(one, "page.html", PAGE, source="auto").json()["translatedFileUrl"]
     assert other != address
@@ -76,11 +77,23 @@ def test_the_settings_name_the_files() -> None:
         ("a.txt", b"a sun " * 20, {}, 413, "Invalid request: request (119) exceeds text limit"),
         ("a.txt", b"a sun " * 40_000, {}, 413, "the body has more than"),
         ("a.docx", b"x", {}, 400, "Invalid request: a.docx: "),
+        ("a.xlf", b"<tmx/>", {}, 400, "Invalid request: a.xlf: "),
         ("a.txt", b"\xff", {}, 400, "Invalid request: a.txt: line 1: "),
         ("../a.json", b"[" * 9000, {}, 400, "Invalid request: a.json"),
     ],
     ids=[
-        *("empty", "kind", "table", "source", "target", "long", "large", "damaged", "bytes"),
+        *(
+            "empty",
+            "kind",
+            "table",
+            "source",
+            "target",
+            "long",
+            "large",
+            "damaged",
+            "root",
+            "bytes",
+        ),
         "nested",
     ],
 )
@@ -91,6 +104,7 @@ def test_what_is_no_file_to_translate_is_refused(
     answer = upload(one, name, content, **fields)
     assert answer.status_code == status
     assert answer.json()["error"].startswith(reason)
+    assert "--" not in answer.json()["error"]  # a client has no options
     missing = one.post("/translate_file", data=PAIR)
     assert missing.json() == {"error": "Invalid request: missing file parameter"}
 
@@ -132,7 +146,12 @@ def test_translations_are_kept_for_some_time_and_in_some_memory(
 def test_names_of_translations() -> None:
     assert name_of_translation("report.docx", "de") == "report_de.docx"
     assert name_of_translation("a\r\nb.txt", "de") == "ab_de.txt"
-    assert len(name_of_translation("x" * 500 + ".txt", "de")) < 120
+    assert name_of_translation(".html", "de") == "translation_de.html"
+
+
+def test_a_name_stays_within_its_quotes() -> None:
+    plain = Download('a"; x=\\%22\r\n\u2603.txt', b"").disposition.partition("; filename*=")[0]
+    assert plain == 'attachment; filename="a_; x=__22___.txt"'
 
 
 def test_the_file_is_that_of_nmt_translate(server: Running, tiny_run: Path, tmp_path: Path) -> None:

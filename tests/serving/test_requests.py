@@ -155,9 +155,10 @@ def test_bad_fields_are_refused(changes: dict[str, object], status: int, reason:
         ('filename="größe.md"'.encode(), "größe.md"),
         (b'filename="../../etc/it\'s.txt"', "it's.txt"),
         (b'filename="C:\\x\\a.txt"', "a.txt"),
+        (b'filename="' + b"x" * 3000 + b'.txt"', "x" * 96 + ".txt"),
         (b"", ""),
     ],
-    ids=["quoted", "encoded", "utf-8", "folders", "windows", "none"],
+    ids=["quoted", "encoded", "utf-8", "folders", "windows", "long", "none"],
 )
 def test_a_file_has_its_name_without_folders(head: bytes, name: str) -> None:
     body = b'--AaB\r\nContent-Disposition: form-data; name="file"; ' + head + b"\r\n\r\n\xff\r\n"
@@ -166,6 +167,12 @@ def test_a_file_has_its_name_without_folders(head: bytes, name: str) -> None:
     assert found.source == "en"
     assert read_fields(FORM, b"file=x&q=a").file is None
     assert read_fields(JSON, b'{"file": "x", "q": "a"}').file is None
+
+
+def test_a_part_with_a_head_that_is_too_long_is_told_so() -> None:
+    head = b'--AaB\r\nContent-Disposition: form-data; name="file"; filename="'
+    with pytest.raises(RefusedError, match=r"head of a part has more than 16,384 bytes"):
+        read_fields(PARTS, head + b"x" * 20_000 + b'.txt"\r\n\r\nx\r\n--AaB--\r\n')
 
 
 def test_half_of_a_surrogate_pair_is_refused() -> None:
