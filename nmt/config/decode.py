@@ -82,7 +82,7 @@ class DecodeSettings:
         "repair",
         "repair: copy numbers, signs, addresses and characters that the vocabulary lacks; translate"
         " capitals in lower case; if an output repeats itself or is far too long, translate its"
-        " line again with limits, except a line with a prefix or with a term of a glossary; as_is:"
+        " line again with limits, except a line with a prefix; as_is:"
         " the model translates all input as it is",
         choices=("repair", "as_is"),
     )

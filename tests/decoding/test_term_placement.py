@@ -200,6 +200,7 @@ def swapped_nouns() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # it trains for minutes
 def test_pocket_exchanges_nouns(tmp_path: Path) -> None:
     """98 % of held-back terms are there, 3 % doubled, 85 % of texts are else what they were."""
     nmt.train("pocket", run=tmp_path, data_dir=ROOT / "data")
