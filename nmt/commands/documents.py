@@ -64,8 +64,15 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
 
     Raises UsageError for options that do not go together.
     """
-    from nmt.formats.files import PROSE, looks_wrapped
-    from nmt.formats.registry import LINES, UNREAD, format_of
+    from nmt.formats.files import looks_wrapped
+    from nmt.formats.registry import (
+        LINES,
+        PROSE,
+        TEMPLATES,
+        UNREAD,
+        check_supported,
+        format_of,
+    )
     from nmt.system.log import note
     from nmt.text.languages import PACKED
 
@@ -86,10 +93,13 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     if found is not None and found.name != LINES:
         return True
     suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
-    if found is None and UNREAD.get(suffix):
+    if found is None:
+        check_supported(file, suffix)
+    if found is None and suffix in TEMPLATES:
         raise UsageError(
-            f"{file}: {suffix} files are not supported; save it as {UNREAD[suffix]} in the program"
-            " that wrote it, and translate that file"
+            f"{file}: {suffix} files are templates, whose code plain lines would damage; keep the"
+            " code with --format html (or another format of what they make), or translate their"
+            " lines as they are: --format lines"
         )
     if found is None and suffix in UNREAD:
         raise UsageError(
