@@ -329,6 +329,16 @@ def test_wrapped_lines_of_a_text_are_noted(nmt: Run, skilled_run: Path, tmp_path
             "<!-- sun -->",
         ),
         (
+            "strings.xml",
+            r'<resources><string name="a">moon star\nrain wind.</string></resources>',
+            r"\n",
+        ),
+        (
+            "b.html",
+            "---\ntitle: moon star\nlayout: sun\n---\n<p>rain</p>\n",
+            "\nlayout: sun\n---\n<p>",
+        ),
+        (
             "a.po",
             'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=3; plural=n>2?2:n>1;\\n"\n\n'
             'msgid "moon"\nmsgid_plural "star rain"\nmsgstr[0] ""\n',

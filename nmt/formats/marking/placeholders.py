@@ -41,6 +41,8 @@ SYNTAXES = {
     "qt": r"%\d{1,2}%|%L?\d{1,2}|%L?n(?![^\W\d_])|%%",
     "objc": rf"%(?:\d{{1,3}}\$)?@|{PRINTF}",
     "tags": "",  # see `tags`
+    # A break of a line or a tab within a sentence.
+    "breaks": r"(?<![\s.!?:;…。！？])[ \t]*\n\s*(?=\S)|(?<=\S)\t\s*(?=\S)",
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
 UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
