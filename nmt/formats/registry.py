@@ -42,7 +42,8 @@ FORMATS = {
     for each in (
         Format(LINES, ()),
         Format("text", ()),
-        Format("markdown", (".md", ".markdown", ".mdx")),
+        Format("markdown", (".md", ".markdown")),
+        Format("mdx", (".mdx",)),
         Format("html", (".html", ".htm", ".xhtml")),
         Format("docx", (".docx", ".docm", ".dotx"), is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), is_binary=True),

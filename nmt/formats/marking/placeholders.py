@@ -88,6 +88,15 @@ MARKDOWN_LINES = re.compile(
     r"|default\s+(?:function|class|async|[({]|[\w$.]+;?[ \t]*+$)).*+(?:\n(?![ \t]*+$).+)*+"
     r")(?=[ \t]*\r?$)"
 )
+BRACES = r"(?!)"
+for _ in range(6):  # levels; one that holds a fence of code is none, and {#id} names a heading
+    BRACES = rf"(?<!\\)\{{(?!#)(?:[^{{}}`]++|`(?!``)|{BRACES})*+\}}"
+# MDX: these, expressions of JavaScript in braces, escaped braces, and tags with {...names}, which
+# Markdown does not know.
+MDX_CODE = re.compile(
+    rf"{MARKDOWN_LINES.pattern}|{BRACES}|\\[{{}}]"
+    rf"|<[A-Za-z](?=[^<>]*\{{\.\.\.)(?:[^<>{{}}]++|{BRACES})*+>"
+)
 ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 
 
