@@ -269,5 +269,7 @@ def test_a_file_is_translated_as_by_the_command(
         nmt.load(skilled_run).translate_file(page, output, columns="text")
     with pytest.raises(nmt.UsageError, match="has no known format"):
         nmt.load(skilled_run).translate_file(tmp_path / "page.none", output)
+    with pytest.raises(nmt.UsageError, match=r"save it as \.csv"):
+        nmt.load(skilled_run).translate_file(tmp_path / "page.xlsx", output)
     with pytest.raises(nmt.UsageError, match="is an input"):
         nmt.load(skilled_run).translate_file(page, page)

@@ -64,8 +64,8 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
 
     Raises UsageError for options that do not go together.
     """
-    from nmt.formats.files import PROSE, looks_wrapped
-    from nmt.formats.registry import LINES, UNREAD, format_of
+    from nmt.formats.files import looks_wrapped
+    from nmt.formats.registry import LINES, PROSE, format_of
     from nmt.system.log import note
     from nmt.text.languages import PACKED
 
@@ -86,17 +86,8 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     if found is not None and found.name != LINES:
         return True
     suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
-    if found is None and UNREAD.get(suffix):
-        raise UsageError(
-            f"{file}: {suffix} files are not supported; save it as {UNREAD[suffix]} in the program"
-            " that wrote it, and translate that file"
-        )
-    if found is None and suffix in UNREAD:
-        raise UsageError(
-            f"{file}: no format reads {suffix} files of this name; name its format (--format),"
-            " convert it, for example to HTML or to text, or translate its lines as they are:"
-            " --format lines"
-        )
+    if found is None:
+        check_lines(file, suffix)
     if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
         raise UsageError(
             f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
@@ -108,6 +99,25 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
             " --format text to translate its paragraphs"
         )
     return False
+
+
+def check_lines(file: Path, suffix: str) -> None:
+    """Raise UsageError if a file with this suffix would be damaged as plain lines."""
+    from nmt.formats.registry import TEMPLATES, UNREAD, check_supported
+
+    check_supported(file, suffix)
+    if suffix in TEMPLATES:
+        raise UsageError(
+            f"{file}: {suffix} files are templates, whose code plain lines would damage; keep the"
+            " code with --format html (or another format of what they make), or translate their"
+            " lines as they are: --format lines"
+        )
+    if suffix in UNREAD:
+        raise UsageError(
+            f"{file}: no format reads {suffix} files of this name; name its format (--format),"
+            " convert it, for example to HTML or to text, or translate its lines as they are:"
+            " --format lines"
+        )
 
 
 OF_FOLDERS = {"--include", "--exclude", "--others"}

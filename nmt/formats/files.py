@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nmt.errors import NmtError, UsageError
-from nmt.formats.registry import FORMATS, Format, format_of
+from nmt.formats.registry import FORMATS, PROSE, Format, format_of
 from nmt.system.encoding import in_utf_8
 from nmt.system.json_data import parse_json
 from nmt.system.reading import is_present, read_start
@@ -19,7 +19,6 @@ PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to
 START = 4096  # bytes that tell what a file is
 FEWEST_BROKEN, FULL_SHARE = 3, 0.8  # of the lines of a text show that it is wrapped
-PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ FORMATS = {
     for each in (
         Format(LINES, ()),
         Format("text", ()),
-        Format("markdown", (".md", ".markdown", ".mdx")),
+        Format("markdown", (".md", ".markdown")),
+        Format("mdx", (".mdx",)),
         Format("html", (".html", ".htm", ".xhtml")),
         Format("docx", (".docx", ".docm", ".dotx"), is_binary=True),
         Format("odt", (".odt", ".ott", ".odp"), is_binary=True),
@@ -66,6 +67,8 @@ FORMATS = {
 }
 
 
+TEXTS = (FORMATS[LINES], FORMATS["text"])  # without a structure of their own
+
 # Files with a structure that no format reads: as plain lines, they would be damaged. Some programs
 # save them in another format.
 UNREAD = {
@@ -75,6 +78,14 @@ UNREAD = {
     **dict.fromkeys((".numbers", ".ods", ".xls", ".xlsx"), ".csv"),
     ".fodt": ".odt",
 }
+# Templates of pages: as plain lines, their code would be damaged, which `--format html` keeps.
+TEMPLATES = frozenset(
+    (
+        *(".ejs", ".erb", ".hbs", ".j2", ".jinja", ".jinja2", ".liquid", ".mustache", ".njk"),
+        *(".php", ".twig"),
+    )
+)
+PROSE = ".txt"  # in folders, such files are prose, not lines of a corpus
 
 
 def format_of(path: Path, name: str | None) -> Format | None:
@@ -99,10 +110,25 @@ def format_of(path: Path, name: str | None) -> Format | None:
     return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
+def check_supported(file: Path, suffix: str) -> None:
+    """Raise UsageError if no format reads files with a suffix, whatever its name."""
+    if saved := UNREAD.get(suffix):
+        raise UsageError(
+            f"{file}: {suffix} files are not supported; save it as {saved} in the program that"
+            " wrote it, and translate that file"
+        )
+
+
 def check_suffix(source: Path, output: Path, form: Format | None) -> None:
     """Raise UsageError if the name of a translation promises another format than its source has."""
     named = format_of(output, None)
-    if form and named not in (None, form, format_of(source, None)):
+    suffix = output.suffix.lower()
+    is_own = suffix == source.suffix.lower() or (
+        form is not None and any(each.endswith(suffix) for each in form.suffixes)
+    )
+    others = {*UNREAD, *TEMPLATES} if form in TEXTS else {*UNREAD, *TEMPLATES, PROSE}
+    is_other = suffix in others and not is_own
+    if form and (is_other or named not in (None, form, format_of(source, None))):
         raise UsageError(
             f"{output}: the translation of {source} is a file of the format {form.name}, because no"
             " format is converted; name an output with its suffix"

@@ -14,7 +14,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.formats.document import Document, Finding, Joined, Options
 from nmt.formats.files import Job
 from nmt.formats.progress import Progress, Row, open_progress
-from nmt.formats.registry import FORMATS, check_suffix, format_of
+from nmt.formats.registry import FORMATS, check_suffix, check_supported, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.system import stopping
 from nmt.system.log import Notify
@@ -238,6 +238,7 @@ def translate_one(
     output is not a file of `nmt translate`, NmtError as `translate_to_stream` does.
     """
     if (form := format_of(source, name)) is None:
+        check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_columns(Job(source, output, form), translator.options.columns)
     check_suffix(source, output, form)

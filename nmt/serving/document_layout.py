@@ -8,11 +8,11 @@ from pathlib import Path
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import UTF_8
-from nmt.formats.files import PROSE, Job
+from nmt.formats.files import Job
 from nmt.formats.html.reader import read_page
 from nmt.formats.marking.icu_document import taken_apart
 from nmt.formats.marking.placer import Placed, Way
-from nmt.formats.registry import FORMATS, Format, format_of
+from nmt.formats.registry import FORMATS, PROSE, Format, format_of
 from nmt.formats.translate import Plan, drop, names_in
 from nmt.formats.translate_files import document_of
 from nmt.serving.layout import Line, count_of, marked

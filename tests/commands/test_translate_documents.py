@@ -260,7 +260,16 @@ def test_mistakes_are_told(
     assert result.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("name", "other"), [("a.md", "b.html"), ("a.docx", "b.odt")])
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("a.md", "b.html"),
+        ("a.docx", "b.odt"),
+        ("a.docx", "b.txt"),
+        ("a.epub", "b.xlsx"),
+        ("a.html", "b.php"),
+    ],
+)
 def test_an_output_with_the_suffix_of_another_format_is_refused(
     nmt: Run, skilled_run: Path, tmp_path: Path, name: str, other: str
 ) -> None:
@@ -281,6 +290,20 @@ def test_files_of_other_programs_are_named_with_a_way_that_works(
     assert result.code == 2
     assert ".xlsx files are not supported; save it as .csv" in result.err
     assert "--format" not in result.err
+
+
+@pytest.mark.parametrize("name", ["page.html.j2", "page.html.erb", "page.php"])
+def test_a_template_is_never_plain_lines(
+    nmt: Run, skilled_run: Path, tmp_path: Path, name: str
+) -> None:
+    source = tmp_path / name
+    source.write_text("<p>sun {{ moon }} <%= star %></p>\n")
+    result = nmt("translate", source, "--model", skilled_run)
+    assert result.code == 2
+    assert "--format html" in result.err
+    output = tmp_path / f"new.{name}"
+    translate(nmt, skilled_run, source, "--format", "html", "--output", output)
+    assert {"{{ moon }}", "<%= star %>"} <= {*re.findall(r"{{.*?}}|<%.*?%>", output.read_text())}
 
 
 def test_wrapped_lines_of_a_text_are_noted(nmt: Run, skilled_run: Path, tmp_path: Path) -> None:
@@ -304,6 +327,16 @@ def test_wrapped_lines_of_a_text_are_noted(nmt: Run, skilled_run: Path, tmp_path
             "strings.xml",
             '<resources><string name="a">moon <!-- sun --> star</string></resources>',
             "<!-- sun -->",
+        ),
+        (
+            "strings.xml",
+            r'<resources><string name="a">moon star\nrain wind.</string></resources>',
+            r"\n",
+        ),
+        (
+            "b.html",
+            "---\ntitle: moon star\nlayout: sun\n---\n<p>rain</p>\n",
+            "\nlayout: sun\n---\n<p>",
         ),
         (
             "a.po",

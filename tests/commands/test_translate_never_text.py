@@ -56,7 +56,11 @@ import {
   star: "rain snow",
 };⟧
 
-tree ⟦{/* wind */}⟧ seed
+tree ⟦{/* wind */}⟧ seed ⟦{star.map((sun) => { return `${sun}`; })}⟧ rain
+
+<Star title="sun" ⟦root={`The ${moon} leaf`}⟧ />
+
+wind ⟦\\{⟧tree⟦\\}⟧ ⟦<Leaf {...seed} of={() => 1}>⟧moon</Leaf>
 """,
     "en.yml": """en:
   date:

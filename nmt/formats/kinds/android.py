@@ -20,7 +20,7 @@ from nmt.formats.xml.file import XmlFile, read_xml
 from nmt.formats.xml.text import cdata, escape_text
 from nmt.formats.xml.tree import Element, Text
 
-SYNTAX = frozenset({"printf", "tags"})
+SYNTAX = frozenset({"printf", "tags", "breaks"})
 XLIFF = re.compile(r"\{urn:oasis:names:tc:xliff:document:1\.[12]\}g")
 ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|\"", re.DOTALL)
 NAMED = {"n": "\n", "t": "\t"}

@@ -5,7 +5,11 @@ import re
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import Encoding, decode
-from nmt.formats.html.reader import read_page
+from nmt.formats.html.reader import HtmlReader
+from nmt.formats.markdown import front_matter
+from nmt.formats.markdown.places import lines_of
+from nmt.formats.marking.templates import Templates
+from nmt.formats.nested import NestedDocument
 
 # The encoding that a page declares, near its begin.
 DECLARED_WITHIN_BYTES = 4096
@@ -24,7 +28,17 @@ def read(content: bytes, options: Options) -> Document:
     Attributes that people read, such as `alt` and `title`, are segments of their own.
     """
     text, encoding = decode_page(content)
-    return read_page(text, encoding, options)
+    document = NestedDocument(encoding, Templates(text))
+    text, place = document.templates.text, 0
+    lines = lines_of(text) if text.startswith(front_matter.FENCES) else []
+    count = front_matter.length(lines)  # Jekyll, Hugo and others read it before the page
+    for begin, end, spot in front_matter.texts(lines[:count]):
+        document.put(text[place:begin], spot)
+        place = end
+    page = 0 if not count else lines[count].begin if count < len(lines) else len(text)
+    document.put(text[place:page])
+    HtmlReader(text[page:], document, options, count + 1).read()
+    return document
 
 
 def decode_page(content: bytes) -> tuple[str, Encoding]:

@@ -1,5 +1,6 @@
 """Markdown: pages of documentation, README files."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -41,8 +42,13 @@ def read(content: bytes, options: Options) -> Document:
 
     Raises NmtError if the packages that parse Markdown are not installed.
     """
+    return read_page(content, options, MARKDOWN_LINES)
+
+
+def read_page(content: bytes, options: Options, code: re.Pattern[str]) -> Document:
+    """Return the document of a page; code: what is no text, besides code of templates."""
     text, encoding = decode(content)
-    templates = Templates(text, MARKDOWN_LINES)
+    templates = Templates(text, code)
     text = templates.text
     lines = lines_of(text)
     document = MarkdownDocument(encoding, templates, blocks=blocks_of(lines))

@@ -41,6 +41,8 @@ SYNTAXES = {
     "qt": r"%\d{1,2}%|%L?\d{1,2}|%L?n(?![^\W\d_])|%%",
     "objc": rf"%(?:\d{{1,3}}\$)?@|{PRINTF}",
     "tags": "",  # see `tags`
+    # A break of a line or a tab within a sentence.
+    "breaks": r"(?<![\s.!?:;…。！？])[ \t]*\n\s*(?=\S)|(?<=\S)\t\s*(?=\S)",
     "date": rf"(?<![\d%]){DATE_PART}(?![A-Za-z])",
 }
 UNIT = r"(?:[kKMGTPEZY]i?B(?:/s|ps)?|[kKMGT]bps|[kMGT]bit/s|[kMGT]?Hz|dpi|ppi|px|fps)"
@@ -85,6 +87,15 @@ MARKDOWN_LINES = re.compile(
     r"|export\s+(?:(?:const|let|var|function|class)\s+[\w$]+\s*+[=({]|\{|\*\s+from"
     r"|default\s+(?:function|class|async|[({]|[\w$.]+;?[ \t]*+$)).*+(?:\n(?![ \t]*+$).+)*+"
     r")(?=[ \t]*\r?$)"
+)
+BRACES = r"(?!)"
+for _ in range(6):  # levels; one that holds a fence of code is none, and {#id} names a heading
+    BRACES = rf"(?<!\\)\{{(?!#)(?:[^{{}}`]++|`(?!``)|{BRACES})*+\}}"
+# MDX: these, expressions of JavaScript in braces, escaped braces, and tags with {...names}, which
+# Markdown does not know.
+MDX_CODE = re.compile(
+    rf"{MARKDOWN_LINES.pattern}|{BRACES}|\\[{{}}]"
+    rf"|<[A-Za-z](?=[^<>]*\{{\.\.\.)(?:[^<>{{}}]++|{BRACES})*+>"
 )
 ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 
