@@ -85,7 +85,9 @@ def test_other_commands(opus_model: TrainedModel, tmp_path: Path, corpus: Path, 
     glossary = Path("terms.tsv")
     glossary.write_text("garden\tGarten\n", encoding="utf-8")
     found = nmt("translate", lines[0], "--model", model, "--glossary", glossary)
-    assert "Garten" in found.out.splitlines()[0]
+    # The outputs of random weights may leave no room for a term; then a note names it.
+    assert ("Garten" in found.out.splitlines()[0]) == ("garden" not in found.err)
+    assert found.code == 0
 
 
 def test_equal_vocabularies_make_ensembles(
