@@ -35,7 +35,7 @@ SMALL_LOSS = 1.0
 
 
 class PlacingModel(Protocol):
-    """What placing terms needs of a search and its models."""
+    """Searches, aligns and scores outputs, for the placing of terms."""
 
     def find(self, parts: Sequence[Part], /) -> Outputs:
         """Return the hypotheses of each part, best first, without regard to terms."""

@@ -62,7 +62,7 @@ def test_ten_thousand_bad_requests_cost_no_memory(tiny_run: Path) -> None:
 
 @pytest.mark.parametrize("sent", [0, 1, 30, 100, len(SENT) - 1])
 def test_a_sender_that_stops_is_cut_off(server: Running, sent: int) -> None:
-    """It is told so if it has sent anything; either way the connection ends."""
+    """It gets an answer if it has sent anything; either way the connection ends."""
     answer = server.send(SENT[:sent])
     assert answer.startswith(b"HTTP/1.1 408") if sent else answer == b""
     part = b"the head of" if sent < SENT.index(b"\r\n\r\n") else b"the request"
