@@ -17,11 +17,11 @@ import numpy
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # a script in this folder
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.alignment import aligned_places, attention_to_source
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention, best_places, words_of_output
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.corpus import read_lines

@@ -22,12 +22,12 @@ import click
 import ctranslate2
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding import beam, translator
 from nmt.decoding.observer import SearchStep
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.interop.export import export_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.devices import choose_device
 from nmt.text.batches import source_batch
 from nmt.text.corpus import read_segments

@@ -26,9 +26,9 @@ from independent_model import (  # type: ignore[import-not-found] # a script in 
 )
 from torch import nn
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe, TrainSettings
 from nmt.model.transformer import Transformer
+from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.system.devices import pick_device
 from nmt.system.log import note, progress_bar

@@ -21,11 +21,11 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.segments import output_limit
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.corpus import read_segments
 from nmt.text.padding import source_rows
 from nmt.text.tokenizer import BOS, EOS, PAD

@@ -27,12 +27,12 @@ import polib
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.marked import Kind
 from nmt.formats.document import Options, escaped
 from nmt.formats.of_model import document_translator
 from nmt.formats.registry import FORMATS
 from nmt.formats.translate import TranslatedSegment
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.atomic import write_text
 from nmt.text.corpus import read_segments
 

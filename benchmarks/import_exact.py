@@ -19,10 +19,10 @@ from typing import Any
 import click
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.translator import Translator
 from nmt.interop.import_model import import_model
 from nmt.interop.marian_names import NEVER
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.corpus import read_segments
 from nmt.text.padding import source_rows
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel

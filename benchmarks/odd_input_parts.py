@@ -16,8 +16,8 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.artifacts.trained_model import load_model
 from nmt.decoding.translator import Translator
+from nmt.runs.trained_model import load_model
 from nmt.text.corpus import read_segments
 
 SYMBOL = "\N{BLACK SPADE SUIT}"

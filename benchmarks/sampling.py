@@ -16,10 +16,10 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.artifacts.trained_model import load_model
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import load_model
 from nmt.system.processes import ProcessPool
 from nmt.text.corpus import read_lines
 

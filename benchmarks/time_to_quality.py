@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 
 
 @click.command()

@@ -20,9 +20,9 @@ from devices import (  # type: ignore[import-not-found] # a script in this folde
     synchronize,
 )
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe
 from nmt.model.transformer import Transformer
+from nmt.runs.run_folder import RunFolder
 from nmt.system.devices import pick_device
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch

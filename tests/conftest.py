@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.commands import main
+from nmt.runs.run_folder import RunFolder
 
 WORDS = ["sun", "moon", "star", "rain", "snow", "wind", "tree", "leaf", "root", "seed"]
 

@@ -26,7 +26,7 @@ FLOORS = [
     {"diagnosis"},
     {"evaluation", "check", "formats"},
     {"decoding"},
-    {"artifacts"},
+    {"runs"},
     {"model", "text"},
     {"kernels", "recipe"},
     {"config", "setting", "errors", "system"},
@@ -52,9 +52,9 @@ HEAVY = (
     "nmt.studio.explain",
     "nmt.decoding",
     "nmt.model",
-    "nmt.artifacts.model_file",
-    "nmt.artifacts.network_weights",
-    "nmt.artifacts.trained_model",
+    "nmt.runs.model_file",
+    "nmt.runs.network_weights",
+    "nmt.runs.trained_model",
 )
 
 LONGEST_FILE = 500

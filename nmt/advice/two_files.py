@@ -7,8 +7,6 @@ from pathlib import Path
 
 from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
 from nmt.advice.origin import NAME, Origin
-from nmt.artifacts.outputs import check_new, check_output, check_run_folder
-from nmt.artifacts.run_folder import RunFolder
 from nmt.check.check_corpus import Task, check_corpus
 from nmt.check.finding import Finding
 from nmt.check.limits import CheckLimits
@@ -17,6 +15,8 @@ from nmt.check.table import brief_lines
 from nmt.cleaning.files import REJECTED, Names, languages_of
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
+from nmt.runs.outputs import check_new, check_output, check_run_folder
+from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument, arguments, data_option
 from nmt.system.launcher import worker_count
 from nmt.system.log import Notify

@@ -22,7 +22,6 @@ from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note
 
 if TYPE_CHECKING:
-    from nmt.artifacts.trained_model import TrainedModel
     from nmt.decoding.glossary import Entry
     from nmt.decoding.pair_scores import PairScore
     from nmt.decoding.scorer import Scorer
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
     from nmt.formats.translate import TranslatedSegment
+    from nmt.runs.trained_model import TrainedModel
 
 Settings = Mapping[str, Any]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.api.model import Model, Settings
-from nmt.artifacts.outputs import check_run_folder
-from nmt.artifacts.run_folder import run_folder, run_of
-from nmt.artifacts.runs import find_recipe_and_run
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import check_recipe
+from nmt.runs.outputs import check_run_folder
+from nmt.runs.run_folder import run_folder, run_of
+from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import (
     AnyPath,
     check_callable,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import IO
 
 from nmt import __version__
-from nmt.artifacts.outputs import state
 from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.augmentation.methods import Method
@@ -26,6 +25,7 @@ from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
 from nmt.decoding.resumable import Resumption, forget, job_of, open_kept, record_path
 from nmt.decoding.text_files import kept_path
 from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import state
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import hash_of
 

@@ -4,8 +4,6 @@ import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.outputs import check_output
 from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.config import Recipe, TextFiles
@@ -13,6 +11,8 @@ from nmt.errors import UsageError
 from nmt.recipe import check_together, read_recipe
 from nmt.recipe.files import check_replaceable, find_recipe, shipped_recipes
 from nmt.recipe.toml import toml_value
+from nmt.runs.model_file import read_model
+from nmt.runs.outputs import check_output
 from nmt.setting import default_of
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.augmentation.material import Material
 from nmt.augmentation.methods import SOURCE, TARGET
 from nmt.augmentation.verdicts import judged
@@ -17,6 +16,7 @@ from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.text_files import Output
 from nmt.decoding.translator import Translator
 from nmt.errors import UsageError
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify, progress_bar
 
 Load = Callable[[Path], tuple[TrainedModel, DecodeSettings]]

@@ -154,8 +154,8 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> tuple[Scorer, Sc
     languages: of source and target, by the files' names; "" if unknown. Raises NmtError if a model
     cannot be loaded or is for other languages.
     """
-    from nmt.artifacts.model_languages import languages as languages_of
     from nmt.decoding.models import load_models
+    from nmt.runs.model_languages import languages as languages_of
 
     wanted = languages if all(languages) else None
     scorers = []

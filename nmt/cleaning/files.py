@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nmt.artifacts.outputs import check_output, output_paths
 from nmt.errors import UsageError
+from nmt.runs.outputs import check_output, output_paths
 from nmt.text.languages import language_of, languages_of_tsv
 from nmt.text.opening import MAGIC
 from nmt.text.writing import text_file

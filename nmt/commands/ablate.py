@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import RUNS, RunFolder
 from nmt.commands.completion import complete_varied
 from nmt.commands.options import (
     data_dir_option,
@@ -17,6 +16,7 @@ from nmt.commands.options import (
 )
 from nmt.errors import UsageError
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RUNS, RunFolder
 from nmt.studio.ablation.axes import Axis, parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed

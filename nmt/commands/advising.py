@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.run_folder import run_folder
 from nmt.commands.init import check_recipe_path
 from nmt.commands.own_text import choose_languages, next_commands, print_made, print_next
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
+from nmt.runs.run_folder import run_folder
 from nmt.system.command_line import argument, data_option
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.runs import check_named_once
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import (
     FILE,
@@ -21,6 +20,7 @@ from nmt.commands.options import (
     target_token_option,
 )
 from nmt.errors import UsageError
+from nmt.runs.runs import check_named_once
 
 METHODS = ("back-translation", "self-training", "diversification")
 
@@ -125,13 +125,13 @@ def command(
     check_models(method_name, text, target, models, reverse_models)
     check_recipes(recipe, new_recipe, tag)
 
-    from nmt.artifacts.trained_model import TrainedModel
     from nmt.augmentation.augment import AugmentTask, augment
     from nmt.augmentation.methods import METHODS as KNOWN
     from nmt.augmentation.next_recipe import RecipeWish
     from nmt.augmentation.report import as_text
     from nmt.config import DecodeSettings
     from nmt.interop.engines import load_for
+    from nmt.runs.trained_model import TrainedModel
     from nmt.system.log import note
 
     def load(path: Path) -> tuple[TrainedModel, DecodeSettings]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.outputs import check_output
-from nmt.artifacts.run_folder import RunFolder
 from nmt.commands.completion import complete_run
 from nmt.errors import UsageError
+from nmt.runs.outputs import check_output
+from nmt.runs.run_folder import RunFolder
 
 
 @click.command("average")

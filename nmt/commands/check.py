@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.outputs import check_outputs, write_output
-from nmt.artifacts.run_folder import run_folder
 from nmt.commands.advising import OPTION, errors_of, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import FILE, data_dir_option
@@ -16,6 +14,8 @@ from nmt.commands.own_text import TEXT_ENDINGS
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
+from nmt.runs.outputs import check_outputs, write_output
+from nmt.runs.run_folder import run_folder
 
 if TYPE_CHECKING:
     from nmt.check.check_corpus import Task

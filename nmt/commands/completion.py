@@ -16,11 +16,11 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from nmt.artifacts.run_folder import RUNS
-from nmt.artifacts.runs import possible_runs
 from nmt.config import declared_settings
 from nmt.errors import NmtError
 from nmt.recipe import shipped_recipes
+from nmt.runs.run_folder import RUNS
+from nmt.runs.runs import possible_runs
 from nmt.system.reading import is_present
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]

@@ -145,10 +145,10 @@ def translate_documents(
     is_strict: bool,
 ) -> None:
     """Translate files by their formats: one, or several into a folder."""
-    from nmt.artifacts.outputs import check_outputs
     from nmt.formats.registry import check_suffix
     from nmt.formats.report import open_report
     from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
+    from nmt.runs.outputs import check_outputs
     from nmt.system.log import note, progress_bar, show_progress
     from nmt.system.stopping import left
 

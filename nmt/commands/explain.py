@@ -8,7 +8,6 @@ from textwrap import shorten
 
 import click
 
-from nmt.artifacts.outputs import check_output, write_output
 from nmt.commands.options import (
     FILE,
     beam_options,
@@ -19,6 +18,7 @@ from nmt.commands.options import (
     target_token_option,
 )
 from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import check_output, write_output
 
 LONGEST_HINT = 200  # characters of the sentence in a message
 

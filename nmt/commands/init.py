@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import run_folder
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import (
@@ -17,6 +16,7 @@ from nmt.commands.own_text import (
 )
 from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
+from nmt.runs.run_folder import run_folder
 from nmt.system.command_line import argument, data_option
 
 
@@ -97,7 +97,7 @@ def command(
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
     from nmt.advice.first_recipe import Wish, make_recipe
-    from nmt.artifacts.outputs import check_new
+    from nmt.runs.outputs import check_new
     from nmt.system.log import note
     from nmt.text.given_text import GivenText
 
@@ -119,8 +119,8 @@ def command(
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
     """Raise UsageError unless a new recipe can be written at the path that an option names."""
-    from nmt.artifacts.outputs import check_output
     from nmt.errors import NmtError
+    from nmt.runs.outputs import check_output
     from nmt.system.reading import is_present
 
     if path.suffix != ".toml":

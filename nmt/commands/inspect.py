@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.run_folder import RunFolder, is_folder
-from nmt.artifacts.runs import find_newest_model
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.options import set_option
 from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes
+from nmt.runs.run_folder import RunFolder, is_folder
+from nmt.runs.runs import find_newest_model
 from nmt.studio.inspection.paper import SENTENCE_TOKENS
 from nmt.system.reading import is_present
 
@@ -74,8 +74,8 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
         from nmt.studio.inspection.summary import inspect_recipe
 
         return inspect_recipe(recipe, length)
-    from nmt.artifacts.model_file import read_model
     from nmt.decoding.models import decode_settings
+    from nmt.runs.model_file import read_model
     from nmt.studio.inspection.summary import inspect_model
 
     content = read_model(model)

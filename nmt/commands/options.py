@@ -9,9 +9,6 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from nmt.artifacts.outputs import check_run_folder
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import find_recipe_and_run
 from nmt.commands.completion import (
     complete_decode_setting,
     complete_device,
@@ -22,6 +19,9 @@ from nmt.commands.completion import (
 )
 from nmt.config import Recipe, declared_settings
 from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
+from nmt.runs.outputs import check_run_folder
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import find_recipe_and_run
 from nmt.system.command_line import DATA
 
 INDENT = 6 * " "  # of a setting's meaning in --help

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nmt.artifacts.run_folder import run_folder
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import parse_overrides, with_settings
+from nmt.runs.run_folder import run_folder
 from nmt.system.command_line import argument
 from nmt.system.reading import is_present
 from nmt.text.languages import PACKED, TABLES, TEXT, is_language
@@ -46,8 +46,8 @@ def language_options(function: Function) -> Function:
 
 def trained_model(path: Path) -> "TrainedModel":
     """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
-    from nmt.artifacts.model_file import find_model
     from nmt.recipe.fine_tuning import read_trained
+    from nmt.runs.model_file import find_model
 
     return read_trained(find_model(path, "--init-from"))
 

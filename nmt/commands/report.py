@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.outputs import check_output
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import newest_run
 from nmt.commands.completion import complete_run
 from nmt.commands.options import FILE
 from nmt.errors import UsageError
+from nmt.runs.outputs import check_output
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import newest_run
 from nmt.system.log import note
 
 MOST_RUNS = 6  # more curves cannot be told apart by colour

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.runs import check_named_once
 from nmt.commands.options import (
     FILE,
     device_option,
@@ -16,6 +15,7 @@ from nmt.commands.options import (
 )
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
+from nmt.runs.runs import check_named_once
 
 METRICS = ("bleu", "chrf")
 SEED = 1

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from nmt.artifacts.run_folder import RUNS
-from nmt.artifacts.runs import ChosenModel, choose_model
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RUNS
+from nmt.runs.runs import ChosenModel, choose_model
 from nmt.system.log import note
 from nmt.system.reading import is_present
 

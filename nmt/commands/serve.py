@@ -155,7 +155,7 @@ def command(
             raise
         raise NmtError(MISSING) from error
 
-    from nmt.artifacts.runs import choose_model
+    from nmt.runs.runs import choose_model
     from nmt.serving.keys import read_keys
     from nmt.serving.line_translator import model_source
     from nmt.serving.state import Limits

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import newest_model
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.options import (
     device_option,
@@ -33,6 +31,8 @@ from nmt.commands.own_text import (
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import DEFAULT_RECIPE
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import newest_model
 from nmt.system.command_line import argument
 from nmt.system.reading import is_present
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nmt.artifacts.outputs import check_outputs
 from nmt.commands.documents import documents_too
 from nmt.commands.options import (
     FILE,
@@ -27,11 +26,12 @@ from nmt.commands.options import (
     target_token_option,
 )
 from nmt.config import DecodeSettings
+from nmt.runs.outputs import check_outputs
 
 if TYPE_CHECKING:
-    from nmt.artifacts.trained_model import TrainedModel
     from nmt.decoding.glossary import Entry
     from nmt.decoding.resumable import Resumption
+    from nmt.runs.trained_model import TrainedModel
 
 
 @click.command("translate", epilog=settings_help("decode"))

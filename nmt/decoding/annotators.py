@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from nmt.artifacts.model_header import AligningAttention
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted
+from nmt.runs.model_header import AligningAttention
 from nmt.text.tokenizer import SubwordModel
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted
 from nmt.errors import NmtError
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.parallel import Pool
 
 if TYPE_CHECKING:

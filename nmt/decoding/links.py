@@ -10,14 +10,14 @@ from itertools import groupby
 
 import numpy
 
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translation import Link, Translation
 from nmt.decoding.units import UNIT
 from nmt.kernels.array_functions import Floats
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 from nmt.text.words import WORD, words_of_ids
 

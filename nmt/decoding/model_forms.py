@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nmt.artifacts.model_file import Weights
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
 from nmt.decoding.links import aligning_attention, usual_attention
 from nmt.decoding.search_model import SearchModel
+from nmt.runs.model_file import Weights
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD
 
 if TYPE_CHECKING:

@@ -4,15 +4,15 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nmt.artifacts.runs import choose_model
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError
 from nmt.recipe import check_decode, check_used, parse_overrides, with_settings
+from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device
 from nmt.system.log import Notify
 
 if TYPE_CHECKING:
-    from nmt.artifacts.trained_model import TrainedModel
+    from nmt.runs.trained_model import TrainedModel
 
 # Loads models for a device, named in full.
 Load: TypeAlias = Callable[[Sequence[Path], str], "TrainedModel"]
@@ -45,7 +45,7 @@ def load_models(
 
     if load is None:
         # A missing model is reported before safetensors and NumPy are imported.
-        from nmt.artifacts.trained_model import load_ensemble
+        from nmt.runs.trained_model import load_ensemble
 
         load = load_ensemble
     model = load(paths, choose_device(device))

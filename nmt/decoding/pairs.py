@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.artifacts.outputs import check_output
 from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import Source
 from nmt.decoding.text_files import open_source
 from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import check_output
 from nmt.system.reading import check_file
 from nmt.text.corpus import align_columns
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of

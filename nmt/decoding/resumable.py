@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-from nmt.artifacts.outputs import output_path
 from nmt.config import DecodeSettings
 from nmt.decoding.requests import Request
 from nmt.decoding.text_files import Done, Output, kept_path
 from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import output_path
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json

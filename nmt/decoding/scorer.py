@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
@@ -19,6 +18,7 @@ from nmt.decoding.search_method import diverged
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translation import Token
 from nmt.errors import NmtError
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.halving import run_or_halve
 from nmt.system.log import Notify

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nmt.artifacts.outputs import output_path
 from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import ArrivingLines, Source
 from nmt.errors import NmtError, UsageError, shown
+from nmt.runs.outputs import output_path
 from nmt.system.log import note
 from nmt.system.reading import check_file, is_present
 from nmt.text.corpus import read_lines

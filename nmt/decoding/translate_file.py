@@ -8,7 +8,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
-from nmt.artifacts.outputs import output_path
 from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.links import pharaoh_line
 from nmt.decoding.output_formats import Format
@@ -19,6 +18,7 @@ from nmt.decoding.span import WHOLE, Span, take
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.text_files import open_output, open_source
 from nmt.decoding.translator import Translator
+from nmt.runs.outputs import output_path
 from nmt.system.log import note, progress_bar
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
@@ -24,6 +23,7 @@ from nmt.decoding.term_placement import check_glossary, note_missing_terms
 from nmt.decoding.translation import Translation, assemble
 from nmt.decoding.wanted import ONE_TEXT, Wanted
 from nmt.errors import UsageError
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.parallel import Pool
 from nmt.text.tokenizer import Tokenizer

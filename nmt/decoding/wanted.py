@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.links import aligning_attention
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel
 
 
 @dataclass(frozen=True)

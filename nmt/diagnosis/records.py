@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from nmt.artifacts.metrics_lines import Line
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import DamagedError
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
+from nmt.runs.metrics_lines import Line
+from nmt.runs.run_folder import RunFolder
 from nmt.system.json_data import convert
 
 

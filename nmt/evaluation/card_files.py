@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nmt.artifacts.outputs import check_output, output_paths
 from nmt.errors import UsageError
 from nmt.evaluation.card import Card
 from nmt.evaluation.json_format import card_json
 from nmt.evaluation.markdown import as_markdown
+from nmt.runs.outputs import check_output, output_paths
 
 FORMATS: dict[str, Callable[[Card], str]] = {".json": card_json, ".md": as_markdown}
 

@@ -27,7 +27,7 @@ from nmt.text.corpus import DataFolder
 from nmt.text.languages import is_language, language_of, primary
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
-    from nmt.artifacts.trained_model import TrainedModel
+    from nmt.runs.trained_model import TrainedModel
 
 DEFAULTS = DataSettings()
 

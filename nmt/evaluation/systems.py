@@ -18,7 +18,7 @@ from nmt.text.corpus import TextFile, read_text_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
-    from nmt.artifacts.trained_model import TrainedModel
+    from nmt.runs.trained_model import TrainedModel
 
     Loaded = tuple[TrainedModel, DecodeSettings]
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.glossary import Entry
 from nmt.decoding.marked import Marked
@@ -18,6 +17,7 @@ from nmt.formats.marking.placer import Placed, Placer
 from nmt.formats.memories.memory import Memory
 from nmt.formats.translate import DocumentTranslator
 from nmt.recipe import knows_marks
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
 from nmt.text.tokenizer import SubwordModel
 

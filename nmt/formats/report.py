@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from nmt.artifacts.outputs import output_path
 from nmt.errors import NmtError
 from nmt.formats.document import Finding
 from nmt.formats.files import Job
 from nmt.formats.progress import Row
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
+from nmt.runs.outputs import output_path
 from nmt.system.encoding import in_utf_8
 from nmt.system.log import Notify
 from nmt.text.opening import name_of

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from nmt.artifacts.outputs import check_output, output_path
 from nmt.errors import NmtError, UsageError
 from nmt.formats.document import Document, Finding, Joined, Options
 from nmt.formats.files import Job
 from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, check_suffix, check_supported, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
+from nmt.runs.outputs import check_output, output_path
 from nmt.system import stopping
 from nmt.system.log import Notify
 from nmt.system.reading import check_regular, read_bytes

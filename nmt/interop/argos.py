@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nmt import __version__
-from nmt.artifacts.output_folder import MANIFEST, FolderManifest, files_in
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.interop.ctranslate2_export import JOINT, RECIPE
 from nmt.interop.ctranslate2_export import write as write_ctranslate2
+from nmt.runs.output_folder import MANIFEST, FolderManifest, files_in
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text
 from nmt.text.language_names import name_of_language
@@ -64,7 +64,7 @@ def write_text(path: Path, text: str) -> None:
 def pack(folder: Path, path: Path, name: str) -> None:
     """Write a zip file with the files of a folder below a name.
 
-    The list of files comes first, so that `nmt.artifacts.outputs` recognises the file.
+    The list of files comes first, so that `nmt.runs.outputs` recognises the file.
     """
     first = folder / MANIFEST
     with zipfile.ZipFile(path, "w") as package:

@@ -7,9 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.model_file import find_model
-from nmt.artifacts.output_folder import MANIFEST, FolderManifest, read_manifest
-from nmt.artifacts.trained_model import TrainedModel, load_model_file
 from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.engine import EngineModel, Searcher
@@ -18,6 +15,9 @@ from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.recipe import parse_recipe
+from nmt.runs.model_file import find_model
+from nmt.runs.output_folder import MANIFEST, FolderManifest, read_manifest
+from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.cores import core_count, same_core_count
 from nmt.system.digest import sha256_of
 from nmt.system.reading import is_present, read_text

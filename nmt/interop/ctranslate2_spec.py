@@ -13,13 +13,13 @@ from ctranslate2.specs import TransformerSpec
 from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 
-from nmt.artifacts.model_file import Weights
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.decoding.links import aligning_attention
 from nmt.interop.ctranslate2_positions import position_count
 from nmt.kernels.array_functions import SINUSOIDS, Floats
+from nmt.runs.model_file import Weights
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel
 
 ACTIVATIONS = {

@@ -10,10 +10,10 @@ import importlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.models import Load, load_models
 from nmt.errors import UsageError
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 
 OWN = "nmt"  # this program

@@ -13,14 +13,14 @@ from typing import Protocol, cast
 
 import numpy
 
-from nmt.artifacts.model_file import find_model
-from nmt.artifacts.output_folder import check_output_folder, output_folder
-from nmt.artifacts.outputs import check_output, output_path
-from nmt.artifacts.trained_model import TrainedModel, load_model_file
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.interop.model_card import model_card
+from nmt.runs.model_file import find_model
+from nmt.runs.output_folder import check_output_folder, output_folder
+from nmt.runs.outputs import check_output, output_path
+from nmt.runs.trained_model import TrainedModel, load_model_file
 
 COMMAND = "export"  # that may replace what is written here
 UNQUANTIZED = ""

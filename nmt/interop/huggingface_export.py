@@ -6,11 +6,11 @@ from typing import Any
 
 from safetensors.numpy import save
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.rules import special_ids
 from nmt.interop.huggingface_architecture import ACTIVATIONS, Architecture, architecture_of
 from nmt.interop.huggingface_weights import huggingface_weights
 from nmt.interop.subword_files import write_subwords
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 FEWEST_POSITIONS = 512  # of sinusoids; transformers makes the table when it loads the model

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy
 from numpy.typing import NDArray
 
-from nmt.artifacts.model_file import Weights
 from nmt.config import ModelSettings
 from nmt.interop.huggingface_architecture import EPSILON, Architecture
 from nmt.kernels.array_functions import sinusoids_in_halves
+from nmt.runs.model_file import Weights
 
 Array = NDArray[numpy.float32]
 

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.artifacts.model_file import save_model
-from nmt.artifacts.outputs import check_output
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.errors import NmtError, UsageError
 from nmt.interop import huggingface_folder, marian_folder
 from nmt.interop.huggingface_folder import CONFIG
 from nmt.interop.marian_model import MarianModel
 from nmt.recipe.rules import check_recipe
+from nmt.runs.model_file import save_model
+from nmt.runs.outputs import check_output
 from nmt.system.log import Notify
 from nmt.system.reading import check_regular, entries, is_present
 from nmt.text.languages import is_language

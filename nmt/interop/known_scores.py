@@ -7,13 +7,13 @@ from itertools import chain, count
 from pathlib import Path, PurePath
 from typing import Any
 
-from nmt.artifacts.metrics_lines import validation_of
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.run_folder import RunFolder, run_of
 from nmt.config import DecodeSettings
 from nmt.diagnosis.records import ValidationRecord, parse_record
 from nmt.errors import DamagedError
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.metrics_lines import validation_of
+from nmt.runs.model_header import open_model
+from nmt.runs.run_folder import RunFolder, run_of
 from nmt.studio.report.history import read_cards
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import convert, json_text

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from nmt import __version__
-from nmt.artifacts.model_metadata import model_metadata
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import Recipe
 from nmt.evaluation.markdown import code, recipe_block, table
 from nmt.evaluation.table import printable
@@ -18,6 +16,8 @@ from nmt.interop.front_matter import UNKNOWN_LICENCE, Yaml, front_matter, licenc
 from nmt.interop.known_scores import KnownScores, known_scores
 from nmt.interop.usage import USAGES, Usage
 from nmt.recipe.size import count_parameters
+from nmt.runs.model_metadata import model_metadata
+from nmt.runs.trained_model import TrainedModel
 from nmt.studio.inspection.deviations import compare
 from nmt.system.log import note
 

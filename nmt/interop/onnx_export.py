@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.rules import special_ids
 from nmt.errors import NmtError
 from nmt.interop.subword_files import MODELS, VOCABULARIES, write_subwords
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK
 
 FORMAT_VERSION = 1

@@ -10,10 +10,10 @@ from typing import Any
 import numpy
 from numpy.typing import NDArray
 
-from nmt.artifacts.model_file import Weights
 from nmt.config import ModelSettings
 from nmt.interop.onnx_graph import Graph
 from nmt.kernels.array_functions import angles
+from nmt.runs.model_file import Weights
 
 GATES = {"glu": "sigmoid", "reglu": "relu", "geglu": "gelu", "swiglu": "silu"}
 

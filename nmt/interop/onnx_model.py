@@ -6,11 +6,11 @@ Dimensions: B rows, h heads, S source positions, T new target positions, P earli
 import math
 from collections.abc import Callable
 
-from nmt.artifacts.model_file import Weights
 from nmt.config import ModelSettings
 from nmt.interop.onnx_graph import Graph, WeightFile
 from nmt.interop.onnx_layers import KeysValues, Layers
 from nmt.kernels.array_functions import SINUSOIDS, Floats
+from nmt.runs.model_file import Weights
 from nmt.text.tokenizer import PAD
 
 SOURCE_IDS, TARGET_IDS = "source_ids", "target_ids"

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy
 
-from nmt.artifacts.model_languages import languages
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.models import load_models
@@ -22,6 +20,8 @@ from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
+from nmt.runs.model_languages import languages
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.text.languages import primary
 from nmt.text.tokenizer import SubwordModel

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nmt.artifacts.outputs import write_output
 from nmt.errors import NmtError
+from nmt.runs.outputs import write_output
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.reading import read_bytes
 

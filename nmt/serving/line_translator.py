@@ -18,9 +18,9 @@ from nmt.system.reading import is_present
 from nmt.text.languages import is_language
 
 if TYPE_CHECKING:
-    from nmt.artifacts.trained_model import TrainedModel
     from nmt.config import DecodeSettings
     from nmt.decoding.translator import Translator
+    from nmt.runs.trained_model import TrainedModel
 
 # A pair, perhaps with the language token of a model that writes several languages, and a path.
 PAIR = re.compile(r"([a-z]{2,3})-([a-z]{2,3})(?::([^=/]+))?=(.*)", re.DOTALL)

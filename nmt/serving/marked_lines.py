@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.marked import Marked
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Translation
@@ -10,6 +9,7 @@ from nmt.decoding.translator import Translator
 from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.placer import Placed, Placer
 from nmt.recipe import knows_marks
+from nmt.runs.trained_model import TrainedModel
 
 
 class MarkedLines:

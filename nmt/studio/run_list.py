@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.metrics_lines import Line, finite, is_ended, validation_of
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.run_folder import RunFolder, is_folder
-from nmt.artifacts.run_lock import is_locked
-from nmt.artifacts.runs import folders_in
 from nmt.config import Recipe
 from nmt.diagnosis.records import best_validation, parse_records
 from nmt.errors import NmtError
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.metrics_lines import Line, finite, is_ended, validation_of
+from nmt.runs.model_header import open_model
+from nmt.runs.run_folder import RunFolder, is_folder
+from nmt.runs.run_lock import is_locked
+from nmt.runs.runs import folders_in
 from nmt.system.reading import entries, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs

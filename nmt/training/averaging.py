@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nmt.artifacts.model_file import average, read_model, save_model
-from nmt.artifacts.model_header import AligningAttention, open_model
-from nmt.artifacts.model_metadata import AVERAGE, model_metadata
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
+from nmt.runs.model_file import average, read_model, save_model
+from nmt.runs.model_header import AligningAttention, open_model
+from nmt.runs.model_metadata import AVERAGE, model_metadata
+from nmt.runs.run_folder import RunFolder
 from nmt.system.reading import is_present
 from nmt.training.checkpoint_manifest import WEIGHTS
 from nmt.training.checkpoints import (

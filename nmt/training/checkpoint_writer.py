@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.model.transformer import Transformer
+from nmt.runs.run_folder import RunFolder
 from nmt.training.checkpoints import save_checkpoint
 from nmt.training.progress import Progress
 

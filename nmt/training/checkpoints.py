@@ -19,12 +19,12 @@ from typing import IO, Any, cast
 import torch
 from torch import Tensor
 
-from nmt.artifacts.model_file import save_model
-from nmt.artifacts.network_weights import arrays_of, load_file
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.transformer import Transformer
+from nmt.runs.model_file import save_model
+from nmt.runs.network_weights import arrays_of, load_file
+from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import atomic_path
 from nmt.system.digest import HashingStream, sha256_of
 from nmt.system.log import note

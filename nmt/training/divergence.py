@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import DivergenceError
+from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument
 from nmt.training.checkpoint_manifest import STATE
 from nmt.training.checkpoints import updates_with, weights_path

@@ -4,14 +4,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError
 from nmt.recipe import recipe_differences, toml_value
+from nmt.runs.run_folder import RunFolder
 from nmt.system.reading import is_present
 
 if TYPE_CHECKING:  # `nmt prepare` needs none
-    from nmt.artifacts.model_file import ModelFile
+    from nmt.runs.model_file import ModelFile
 
 # What a model's weights depend on.
 WEIGHT_SETTINGS = tuple(
@@ -29,7 +29,7 @@ def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
     """
     if not recipe.train.init_from or run.is_started():
         return None
-    from nmt.artifacts.model_file import read_model
+    from nmt.runs.model_file import read_model
 
     path = Path(recipe.train.init_from)
     if not is_present(path):

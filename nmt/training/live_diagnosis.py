@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
@@ -13,6 +12,7 @@ from nmt.diagnosis.records import Record, TrainRecord, parse_record
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import DamagedError, reason_of
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
 
 MOST_RECORDS = 20_000  # in memory; with a line every 50 updates, those of a million updates

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.artifacts.metrics_lines import finite, is_ended
-from nmt.artifacts.model_file import write_alignment
-from nmt.artifacts.model_header import TOKENIZER, open_model
-from nmt.artifacts.model_languages import correct_model
-from nmt.artifacts.run_folder import RunFolder, check_fixed
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.runs.metrics_lines import finite, is_ended
+from nmt.runs.model_file import write_alignment
+from nmt.runs.model_header import TOKENIZER, open_model
+from nmt.runs.model_languages import correct_model
+from nmt.runs.run_folder import RunFolder, check_fixed
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.command_line import argument
 from nmt.system.log import Notify

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import NmtError, write_advice
+from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.system.log import note
 from nmt.training.live_diagnosis import LiveDiagnosis

@@ -4,9 +4,9 @@ from time import monotonic
 
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TrainSettings
 from nmt.recipe.size import count_parameters
+from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note, progress_bar
 from nmt.system.threads import thread_count
 from nmt.text.prepare import Prepared

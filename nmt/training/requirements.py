@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.model_languages import languages
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
+from nmt.runs.model_languages import languages
+from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument
 from nmt.system.log import Notify
 from nmt.system.reading import is_present

@@ -5,11 +5,11 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.model_languages import correct_languages
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import parse_recipe, to_toml
+from nmt.runs.model_languages import correct_languages
+from nmt.runs.run_folder import RunFolder
 from nmt.system.devices import has_bf16
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
@@ -32,8 +32,8 @@ from nmt.training.requirements import check_languages, check_requirements, note_
 if TYPE_CHECKING:  # `nmt prepare` needs neither
     import torch
 
-    from nmt.artifacts.model_file import ModelFile
     from nmt.diagnosis.token_facts import TokenFacts
+    from nmt.runs.model_file import ModelFile
     from nmt.training.workers import Workers
 
 

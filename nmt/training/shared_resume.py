@@ -7,8 +7,8 @@ import msgspec
 import torch
 from torch import Tensor
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.model.transformer import Transformer
+from nmt.runs.run_folder import RunFolder
 from nmt.training.checkpoints import resume
 from nmt.training.progress import Progress
 from nmt.training.workers import Workers

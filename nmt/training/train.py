@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from nmt.artifacts.model_languages import correct_languages
-from nmt.artifacts.run_folder import RunFolder
 from nmt.check.quick import lines_of, quick_look
 from nmt.config import Recipe
 from nmt.diagnosis.token_facts import token_facts
+from nmt.runs.model_languages import correct_languages
+from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
 from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from nmt.artifacts.model_file import save_model, write_alignment
-from nmt.artifacts.network_weights import arrays_of, load_file
-from nmt.artifacts.run_folder import RunFolder
 from nmt.decoding.alignment import choose_attention
 from nmt.recipe import with_settings
+from nmt.runs.model_file import save_model, write_alignment
+from nmt.runs.network_weights import arrays_of, load_file
+from nmt.runs.run_folder import RunFolder
 from nmt.system.reading import is_present
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers

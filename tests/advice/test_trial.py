@@ -106,7 +106,7 @@ def test_the_forecast_agrees_with_a_training(nmt: Run, tmp_path: Path, text: Tri
         part for name, value in (sizes | longer).items() for part in ("--set", f"{name}={value}")
     ]
     assert nmt("train", path, "--run", "run", *changes).code == 0
-    from nmt.artifacts.run_folder import RunFolder
+    from nmt.runs.run_folder import RunFolder
 
     updates = [line for line in RunFolder(Path("run")).read_metrics() if line["kind"] == "train"]
     seconds = (updates[-1]["seconds"] - updates[0]["seconds"]) / (

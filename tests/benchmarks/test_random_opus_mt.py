@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nmt.artifacts.model_file import read_model_file
+from nmt.runs.model_file import read_model_file
 from tests.conftest import Run, write_tiny_corpus
 
 ROOT = Path(__file__).resolve().parents[2]

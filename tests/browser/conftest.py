@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.trained_model import load_model
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.page import render_explanation
 from nmt.studio.report.page import render_report

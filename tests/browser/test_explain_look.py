@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
+from nmt.runs.trained_model import load_model
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.text.tokenizer import EOS

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import load_model
 from nmt.decoding.links import aligning_attention
+from nmt.runs.trained_model import load_model
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from tests.browser.conftest import Browser, write

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
 from tests.browser.conftest import Browser, demo_pages
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.check.quick import (
     LEAST_CORRELATION,
     WINDOW,
@@ -16,6 +15,7 @@ from nmt.check.quick import (
     segment_hashes,
 )
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import prepare
 from tests.check.corpora import Pairs, corpus, write

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.model_languages import write_languages
+from nmt.runs.model_header import open_model
+from nmt.runs.model_languages import write_languages
 from tests.conftest import Run
 
 LINES = 200  # several chunks: 32, 128 and 41 lines

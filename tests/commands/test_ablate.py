@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 
-from nmt.artifacts.model_file import read_model
+from nmt.runs.model_file import read_model
 from tests.commands.ablations import figures, rows
 from tests.commands.conftest import leftovers
 from tests.conftest import Run

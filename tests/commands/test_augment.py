@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.augmentation.pairs import Made, made_pairs
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from nmt.text.tokenizer import load_tokenizer
 from tests.commands.augmentations import LINES, augment, in_languages
 from tests.commands.conftest import leftovers, translate

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.artifacts.model_file import read_model, save_model
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.model_file import read_model, save_model
+from nmt.runs.run_folder import RunFolder
 from nmt.system.digest import sha256_of
 from nmt.training.checkpoint_manifest import WEIGHTS, read_manifest, write_manifest
 from tests.conftest import Run

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import recipe_from_tables
+from nmt.runs.run_folder import RunFolder
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.model_file import read_model
+from nmt.runs.model_file import read_model
 from tests.commands.conftest import write
 from tests.conftest import Run
 from tests.training.conftest import read_metrics

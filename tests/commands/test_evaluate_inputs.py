@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.model_file import read_model, save_model
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.model_file import read_model, save_model
+from nmt.runs.run_folder import RunFolder
 from tests.commands.conftest import OUTPUTS, write
 from tests.conftest import Run
 

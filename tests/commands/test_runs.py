@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import load_model
+from nmt.runs.trained_model import load_model
 from tests.commands.conftest import give_stdin, translate
 from tests.conftest import WORDS, CommandResult, Run
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
+from nmt.runs.model_file import read_model
+from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from tests.check.corpora import corpus, write
 from tests.conftest import SMALLEST, CommandResult, Run
 

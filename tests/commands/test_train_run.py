@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.model_file import read_model
+from nmt.runs.run_folder import RunFolder
 from nmt.training.outcome import TrainingOutcome
 from tests.conftest import Run, write_tiny_corpus
 from tests.training.conftest import assert_same

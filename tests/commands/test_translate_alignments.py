@@ -7,15 +7,15 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.trained_model import load_model
 from nmt.commands import main
 from nmt.decoding.alignment import attention_to_source
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.trained_model import load_model
 from nmt.text.batches import PairDataset
 from nmt.text.prepare import open_prepared
 from tests.commands.conftest import translate

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.model_file import read_model, save_model
-from nmt.artifacts.outputs import write_output
+from nmt.runs.model_file import read_model, save_model
+from nmt.runs.outputs import write_output
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.outputs import write_output
+from nmt.runs.outputs import write_output
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
 

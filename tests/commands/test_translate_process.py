@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.outputs import write_output
+from nmt.runs.outputs import write_output
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 from tests.waiting import wait_until

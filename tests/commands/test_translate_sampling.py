@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.trained_model import load_model
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import load_model
 from nmt.system.processes import ProcessPool
 from tests.commands.conftest import translate
 from tests.conftest import WORDS, Run

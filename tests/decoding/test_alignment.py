@@ -7,8 +7,6 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.alignment import aligned_places, attention_to_source, choose_attention
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
@@ -16,6 +14,8 @@ from nmt.decoding.links import aligning_attention, best_places, pharaoh_line, wi
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.aligner import NONE
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.padding import flatten

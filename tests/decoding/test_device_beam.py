@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from nmt.artifacts.trained_model import load_model
 from nmt.config import ModelSettings
 from nmt.decoding import device_beam
 from nmt.decoding.beam import beam_search
@@ -32,6 +31,7 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import load_model
 from nmt.system.processes import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS

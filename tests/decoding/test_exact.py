@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding import scheduler
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.processes import ProcessPool
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS

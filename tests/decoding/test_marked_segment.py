@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.model_header import AligningAttention
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import TokenizerSettings
 from nmt.decoding.glossary import Entry
 from nmt.decoding.marked import Marked
@@ -18,6 +16,8 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.errors import UsageError
+from nmt.runs.model_header import AligningAttention
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import learn_subwords
 from tests.decoding.marking import marked
 

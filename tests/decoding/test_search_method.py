@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.config import DecodeSettings
 from nmt.decoding import search_method
 from nmt.decoding.device_settings import settings_for
@@ -20,6 +19,7 @@ from nmt.decoding.translate_file import translate_file
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.system.processes import ProcessPool
 from tests.conftest import WORDS
 

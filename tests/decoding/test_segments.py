@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import load_model
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.segments import segment_limit
 from nmt.decoding.splitting import split_long
 from nmt.errors import NmtError
+from nmt.runs.trained_model import load_model
 from nmt.text.tokenizer import SubwordModel
 from tests.conftest import WORDS, Run
 

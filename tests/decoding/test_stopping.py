@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import load_model
 from nmt.config import declared_settings
 from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
 from nmt.decoding.array_layers import Floats
@@ -15,6 +14,7 @@ from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.stopping import STOPPING_RULES
 from nmt.decoding.translator import Translator
+from nmt.runs.trained_model import load_model
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
 
 A, B, C = range(2, VOCABULARY)

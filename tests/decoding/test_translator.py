@@ -10,7 +10,6 @@ from weakref import ref
 
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
@@ -20,6 +19,7 @@ from nmt.decoding.segments import Part
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import TrainedModel, load_model
 from tests.conftest import WORDS
 
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 0, 12, 2, 5, 1, 30)]

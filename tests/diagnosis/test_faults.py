@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.findings import find_faults
 from nmt.studio.report.history import read_history
 from tests.conftest import CommandResult, Run

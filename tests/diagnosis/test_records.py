@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.diagnosis.records import (
     Figures,
     Record,
@@ -20,6 +19,7 @@ from nmt.diagnosis.records import (
 from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.diagnosis.token_facts import RARE, token_facts
+from nmt.runs.run_folder import RunFolder
 from nmt.text.prepare import Prepared, open_prepared
 from tests.conftest import Run
 from tests.diagnosis.trainings import arguments, write_text

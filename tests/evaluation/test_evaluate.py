@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import load_model
 from nmt.commands.evaluate import TOKENIZERS
 from nmt.config import DecodeSettings
 from nmt.decoding.device_settings import settings_for
@@ -15,6 +14,7 @@ from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translatio
 from nmt.evaluation.systems import Translations
 from nmt.evaluation.tasks import choose_metrics
 from nmt.evaluation.translation_metrics import BleuVariant
+from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 
-from nmt.artifacts.outputs import check_output, mark
-from nmt.artifacts.recognition import generator
+from nmt.runs.outputs import check_output, mark
+from nmt.runs.recognition import generator
 from nmt.text.fetch import PINS, add_pin, read_pins
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded

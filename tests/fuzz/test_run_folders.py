@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.recipe import parse_recipe, to_toml
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.studio.run_list import list_runs, render_list
 from nmt.training.lost_files import finished_before
 from tests.conftest import RECIPE

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.diagnosis.records import TrainRecord, ValidationRecord, read_records
 from nmt.evaluation.tasks import task_metrics
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.history import DEV_FIGURES, TRAIN_FIGURES, curves, read_cards
 from nmt.text.manifest import Content, Manifest, SourceFile, Step
 from nmt.training.checkpoint_manifest import CheckpointManifest, checksum, read_manifest

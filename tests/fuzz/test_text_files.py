@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.artifacts.trained_model import load_model
 from nmt.config import Recipe, TextFiles
 from nmt.decoding.bad_lines import ACTIONS, BadLines
 from nmt.decoding.output_formats import best_line
@@ -22,6 +21,7 @@ from nmt.decoding.stream import ArrivingLines
 from nmt.decoding.translate_file import translate_file
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
+from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder, read_lines, read_pairs, read_text_file
 from nmt.text.lines import Line, decode_lines, is_utf_16
 from tests.fuzz import CASES, fuzz, value_or_error

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.interop.import_model import import_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from tests.conftest import WORDS
 from tests.interop.marian_models import Shape, write_folder
 

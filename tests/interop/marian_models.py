@@ -15,7 +15,7 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from nmt.artifacts.trained_model import TrainedModel
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.subwords import BOS, EOS, PAD, UNK, SubwordModel
 
 TEXTS = {

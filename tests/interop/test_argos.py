@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import load_model
 from nmt.errors import NmtError
 from nmt.interop.argos import write
 from nmt.recipe import with_settings
+from nmt.runs.trained_model import load_model
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import Run
 from tests.interop.models import random_model, tokenizer_of

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import nmt as library
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.decoding.rules import SpecialIds, special_ids
 from nmt.errors import NmtError
 from nmt.interop.engines import ENGINES, load_for
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import Run, train_skilled
 from tests.interop.marian_models import TEXTS

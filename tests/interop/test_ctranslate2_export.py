@@ -9,8 +9,8 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.interop.ctranslate2_export import read_tokenizer, write
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import EOS, PAD, Tokenizer
 from tests.conftest import Run
 from tests.interop.models import batch, logits_of, random_model, tokenizer_of

@@ -8,10 +8,10 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.errors import NmtError
 from nmt.interop.huggingface_architecture import architecture_of
 from nmt.interop.huggingface_export import write
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.interop.models import (
     MARIAN,

@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.interop.marian_names import NEVER
+from nmt.runs.model_file import read_model
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.subwords import BOS, EOS, PAD
 from tests.conftest import Run
 

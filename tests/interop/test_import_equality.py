@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.translator import Translator
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.subwords import EOS, SubwordModel
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Original, Shape, write_folder

@@ -7,8 +7,8 @@ from typing import Any
 import numpy
 import pytest
 
-from nmt.artifacts.model_file import read_model
 from nmt.interop.marian_names import NEVER
+from nmt.runs.model_file import read_model
 from nmt.text.subwords import BOS, PAD
 from tests.conftest import Run
 from tests.interop.marian_models import marian_settings, write_npz

@@ -8,8 +8,8 @@ from string import ascii_lowercase
 import numpy
 import pytest
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.runs.model_file import read_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from tests.conftest import Run
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Shape, write_folder

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.interop.front_matter import Yaml, front_matter, licence_fields
 from nmt.interop.model_card import model_card
 from nmt.interop.usage import USAGES
 from nmt.recipe import with_settings
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.digest import sha256_of
 from tests.conftest import Run
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.errors import NmtError
 from nmt.interop.onnx_export import write
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD, Tokenizer
 from tests.interop.models import (
     MARIAN,

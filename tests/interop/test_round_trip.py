@@ -6,7 +6,7 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import load_model
+from nmt.runs.trained_model import load_model
 from tests.conftest import Run
 from tests.interop.models import batch, logits_of
 

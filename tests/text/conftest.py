@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.recipe import load_recipe, with_settings
+from nmt.runs.run_folder import RunFolder
 from nmt.text import encode
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import Prepared, prepare

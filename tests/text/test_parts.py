@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
 from nmt.text import corpus, division, parts
 from nmt.text.batches import PairDataset
 from nmt.text.division import count_lines, find_starts, numbers_of_returns

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import TextFiles
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
 from nmt.text import corpus_step, prepare
 from nmt.text.learning import sample
 from tests.text.conftest import TinyCorpus, pair_of, pairs_of

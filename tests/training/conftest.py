@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.network_weights import tensors_of
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.model_file import read_model
+from nmt.runs.network_weights import tensors_of
+from nmt.runs.run_folder import RunFolder
 from nmt.training import trainer
 from nmt.training.updates import Updater
 from tests.forks import Fork

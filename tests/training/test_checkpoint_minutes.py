@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.run_folder import RunFolder
 from nmt.recipe import load_recipe
+from nmt.runs.model_file import read_model
+from nmt.runs.run_folder import RunFolder
 from nmt.training import checkpoint_timer, trainer
 from nmt.training.lost_files import Remains, first_checkpoint
 from nmt.training.pace import GPU

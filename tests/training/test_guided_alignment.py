@@ -8,11 +8,11 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.kernels.loss import reference_loss
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared

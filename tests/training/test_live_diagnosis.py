@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.records import TrainRecord, ValidationRecord
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
 from nmt.training.live_diagnosis import thinned
 from tests.conftest import SKILLED, Run

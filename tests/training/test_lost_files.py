@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics
 

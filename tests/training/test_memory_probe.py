@@ -13,10 +13,10 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import ModelSettings
 from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.shards import Shard

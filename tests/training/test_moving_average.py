@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.model_file import read_model
+from nmt.runs.model_file import read_model
 from nmt.training.moving_average import MovingAverage
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics

@@ -15,9 +15,9 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.training import checkpoint_writer, trainer

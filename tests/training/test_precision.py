@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import Batch, make_batch
 from nmt.training import precision
 from nmt.training.memory_probe import TooLittleMemoryError

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
+from nmt.runs.run_folder import RunFolder
 from nmt.training.requirements import check_requirements, disk_bytes, note_large_model
 from tests.conftest import Run
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 from tests.training.conftest import assert_same, losses, read_metrics, weights
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.trained_model import load_ensemble
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe, read_recipe
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.trained_model import load_ensemble
 from nmt.text.corpus import DataFolder
 from nmt.training.setup import set_up
 from nmt.training.train import train
@@ -44,8 +44,8 @@ def test_one_process_reads_each_part_of_the_setup_once(
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)  # on each machine
     for name, key in (
         ("nmt.text.corpus.read_segments", lambda path: path.name),
-        ("nmt.artifacts.model_file.read_model_file", str),
-        ("nmt.artifacts.model_file.find_model", lambda path: f"find {path}"),
+        ("nmt.runs.model_file.read_model_file", str),
+        ("nmt.runs.model_file.find_model", lambda path: f"find {path}"),
         ("nmt.text.prepare.open_shard", lambda folder, name, *_: name),
         ("nmt.recipe.files.parse_toml", lambda text, origin: f"parse {origin}"),
         ("nmt.training.setup.has_bf16", lambda device: "precision"),
@@ -65,7 +65,7 @@ def test_one_process_reads_each_part_of_the_setup_once(
 
 def test_a_model_path_is_resolved_once(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Counter[str] = Counter()
-    count_calls(monkeypatch, calls, "nmt.artifacts.trained_model.find_model", str)
+    count_calls(monkeypatch, calls, "nmt.runs.trained_model.find_model", str)
     load_ensemble([tiny_run], "cpu")
     assert calls == {str(tiny_run): 1}
 

@@ -7,11 +7,11 @@ import numpy
 import pytest
 import torch
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
 from nmt.decoding.forced import forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.padding import flatten

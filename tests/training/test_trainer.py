@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.artifacts.model_file import read_model
-from nmt.artifacts.run_folder import RunFolder
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
+from nmt.runs.model_file import read_model
+from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
 from nmt.text.prepare import open_prepared

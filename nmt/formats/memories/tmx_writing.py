@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from nmt.artifacts.outputs import output_path
 from nmt.decoding.marked import Kind, Marked
 from nmt.formats.memories.tmx import CONTEXT, TEXT, Unit
 from nmt.formats.xml.text import FORBIDDEN, escape_attribute, escape_text
+from nmt.runs.outputs import output_path
 
 UNKNOWN = "und"  # the code of a language that is not known
 
@@ -14,7 +14,7 @@ UNKNOWN = "und"  # the code of a language that is not known
 def write_units(
     path: Path, units: Iterable[Unit], source_language: str, target_language: str
 ) -> None:
-    """Write a memory, whole or not at all; see `nmt.artifacts.outputs`.
+    """Write a memory, whole or not at all; see `nmt.runs.outputs`.
 
     Units with characters that XML cannot hold are left out.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.artifacts.run_folder import RunFolder
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.data import ablation_data
 from nmt.studio.ablation.files import AblationFiles

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.artifacts.outputs import check_output, write_output
+from nmt.runs.outputs import check_output, write_output
 
 COMMAND = "ablate"
 

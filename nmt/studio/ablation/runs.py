@@ -15,13 +15,13 @@ from pathlib import Path
 
 import torch
 
-from nmt.artifacts.outputs import check_run_folder
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.records import Record, read_records
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
 from nmt.evaluation.tasks import score_measure
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.runs.outputs import check_run_folder
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.ablation.variants import Variant, with_seed
 from nmt.studio.report.page import try_write_report
 from nmt.system.atomic import write_bytes

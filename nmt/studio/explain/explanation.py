@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.constraints import constraints_of
@@ -20,6 +19,7 @@ from nmt.decoding.rules import special_ids
 from nmt.decoding.segments import Part, output_limit, segment_limit
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.next_tokens import NextTokens, next_tokens
 from nmt.studio.explain.recording import Recording, recording
 from nmt.studio.explain.tree import Tree, TreeBuilder

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.model_file import ModelFile
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.runs.model_file import ModelFile
 from nmt.studio.inspection.architecture import Weight, parts_of, weights_of
 from nmt.studio.inspection.costs import Flops, Memory, flops_of, memory_of
 from nmt.studio.inspection.deviations import Comparison, compare, silent_settings

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nmt.artifacts.recognition import generator
+from nmt.runs.recognition import generator
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -6,9 +6,9 @@ from itertools import chain
 
 import numpy
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus_step import shard_name
 from nmt.text.manifest import Manifest
 from nmt.text.prepare import open_corpus

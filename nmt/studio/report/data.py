@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import SECTIONS, Recipe, declared_settings
 from nmt.diagnosis.records import ValidationRecord
 from nmt.recipe import toml_value
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
 from nmt.studio.report.findings import find_faults

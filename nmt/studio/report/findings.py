@@ -2,13 +2,13 @@
 
 from contextlib import suppress
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.history import History
 from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.diagnosis.records import (
     Record,
@@ -18,6 +16,8 @@ from nmt.diagnosis.records import (
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.model_header import open_model
+from nmt.runs.run_folder import RunFolder
 from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
 from nmt.system.reading import entries, read_bytes

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt import __version__
-from nmt.artifacts.outputs import check_output, write_output
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, reason_of
+from nmt.runs.outputs import check_output, write_output
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
 from nmt.studio.report.data import run_data

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.studio.explain.explanation import Explanation, explain
 
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.artifacts.trained_model import TrainedModel
 from nmt.config import ModelSettings
 from nmt.model.decoder import DecoderLayer
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.recording import recording
 
 SOURCE = torch.tensor([[7, 9, 5, 3]])

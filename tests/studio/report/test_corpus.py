@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import TextFiles
+from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.corpus import LONGEST, read_training_text
 from nmt.studio.report.data import run_data
 from nmt.text.tokenizer import load_tokenizer

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import newest_run
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import newest_run
 from nmt.studio.report.history import (
     DEV_FIGURES,
     TRAIN_FIGURES,

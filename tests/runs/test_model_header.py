@@ -10,9 +10,9 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nmt.artifacts.model_header import open_model
 from nmt.errors import DamagedError
 from nmt.recipe.size import count_parameters
+from nmt.runs.model_header import open_model
 from tests.conftest import Run
 
 

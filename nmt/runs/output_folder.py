@@ -2,7 +2,7 @@
 
 A command replaces only a folder that the same command wrote and in which nobody has changed, added
 or removed a file since. The folder has a list of its files with their SHA-256 for this purpose.
-The rule for single files is in `nmt.artifacts.outputs`.
+The rule for single files is in `nmt.runs.outputs`.
 """
 
 import os
@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nmt import __version__
-from nmt.artifacts.outputs import cannot_write, check_new
 from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.runs.outputs import cannot_write, check_new
 from nmt.system.atomic import atomic_folder, is_passed_over
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from nmt import __version__
-from nmt.artifacts.model_header import (
+from nmt.config import Recipe
+from nmt.errors import NmtError
+from nmt.recipe import to_toml
+from nmt.runs.model_header import (
     ALIGNMENT,
     FORMAT,
     FORMAT_VERSION,
@@ -26,12 +29,9 @@ from nmt.artifacts.model_header import (
     AligningAttention,
     open_model,
 )
-from nmt.artifacts.output_folder import MANIFEST
-from nmt.artifacts.outputs import output_path
-from nmt.artifacts.run_folder import RunFolder, did_you_mean
-from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.recipe import to_toml
+from nmt.runs.output_folder import MANIFEST
+from nmt.runs.outputs import output_path
+from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.reading import check_file, check_regular, is_present, unreadable
 

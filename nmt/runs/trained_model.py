@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.artifacts.model_file import Weights, find_model, read_model_file
-from nmt.artifacts.model_header import AGAIN, EMBEDDINGS, AligningAttention
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.runs.model_file import Weights, find_model, read_model_file
+from nmt.runs.model_header import AGAIN, EMBEDDINGS, AligningAttention
 from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class TrainedModel:
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
         """
-        from nmt.artifacts.network_weights import network_of
+        from nmt.runs.network_weights import network_of
 
         return network_of(self.recipe.model, self.weights).to(self.device).eval()
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save
 
-from nmt.artifacts.model_file import find_model
-from nmt.artifacts.run_folder import RunFolder, run_of
-from nmt.artifacts.run_lock import is_locked
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import load_recipe, to_toml
+from nmt.runs.model_file import find_model
+from nmt.runs.run_folder import RunFolder, run_of
+from nmt.runs.run_lock import is_locked
 from nmt.system.atomic import atomic_path
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save
 
-from nmt.artifacts.run_folder import RunFolder
-from nmt.artifacts.runs import choose_model, newest_model, newest_run
 from nmt.errors import NmtError
+from nmt.runs.run_folder import RunFolder
+from nmt.runs.runs import choose_model, newest_model, newest_run
 
 
 def touch(path: Path, seconds: int) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.output_folder import (
+from nmt.errors import NmtError, UsageError
+from nmt.runs.output_folder import (
     MANIFEST,
     check_output_folder,
     output_folder,
     read_manifest,
 )
-from nmt.errors import NmtError, UsageError
 
 
 def write(path: Path, content: str, command: str = "export") -> None:

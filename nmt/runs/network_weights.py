@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.artifacts.model_file import ModelFile, Weights, read_model_file
-from nmt.artifacts.model_header import EMBEDDINGS, check_shapes
 from nmt.config import ModelSettings
 from nmt.model.transformer import Transformer
+from nmt.runs.model_file import ModelFile, Weights, read_model_file
+from nmt.runs.model_header import EMBEDDINGS, check_shapes
 from nmt.text.tokenizer import PAD
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nmt.artifacts.metrics_lines import finite, is_ended, read_metrics
+from nmt.runs.metrics_lines import finite, is_ended, read_metrics
 
 
 def test_a_device_is_not_read() -> None:

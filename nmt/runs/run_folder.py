@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.artifacts.metrics_lines import read_metrics
-from nmt.artifacts.model_metadata import is_overtaken
-from nmt.artifacts.run_lock import locked
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe import (
@@ -24,6 +21,9 @@ from nmt.recipe import (
     write_recipe,
 )
 from nmt.recipe import read_text as read_recipe_text
+from nmt.runs.metrics_lines import read_metrics
+from nmt.runs.model_metadata import is_overtaken
+from nmt.runs.run_lock import locked
 from nmt.system.atomic import write_text
 from nmt.system.command_line import DATA
 from nmt.system.json_data import parse_json

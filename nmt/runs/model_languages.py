@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nmt.artifacts.model_file import write_metadata
-from nmt.artifacts.model_header import open_model
-from nmt.artifacts.run_folder import RunFolder
 from nmt.config import Recipe
 from nmt.recipe import to_toml
+from nmt.runs.model_file import write_metadata
+from nmt.runs.model_header import open_model
+from nmt.runs.run_folder import RunFolder
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nmt.artifacts.outputs import (
+from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import (
     check_output,
     check_run_folder,
     output_path,
     output_paths,
     write_output,
 )
-from nmt.artifacts.recognition import generator
-from nmt.errors import NmtError, UsageError
+from nmt.runs.recognition import generator
 
 PAGE = f"<!doctype html>\n<html>{generator('report')}"
 MODEL = (
@@ -207,7 +207,7 @@ def test_the_file_of_stdout_is_written_through(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("old\n")
     code = (
-        "from pathlib import Path; from nmt.artifacts.outputs import *; p = Path('/dev/stdout');"
+        "from pathlib import Path; from nmt.runs.outputs import *; p = Path('/dev/stdout');"
         " print('before'); check_output(p, 'translate'); write_output(p, 'translate', 'new\\n')"
     )
     with log.open("a") as stream:

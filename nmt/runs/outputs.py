@@ -18,9 +18,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from nmt.artifacts.recognition import RECOGNISERS
-from nmt.artifacts.run_folder import RunFolder
 from nmt.errors import NmtError, UsageError
+from nmt.runs.recognition import RECOGNISERS
+from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream, sync_file
 from nmt.system.encoding import in_utf_8
 from nmt.system.reading import entries

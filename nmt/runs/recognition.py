@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from nmt.artifacts.model_metadata import AVERAGE, model_metadata
+from nmt.runs.model_metadata import AVERAGE, model_metadata
 
 START = 4096  # bytes that recognise a file
 
@@ -42,7 +42,7 @@ RECOGNISERS: dict[str, Callable[[Path], bool]] = {
         rb'\{\s*"evaluation_card":', rb"# Evaluation of (the ensemble )?`[^\n]*\n\n\|  \|  \|\n"
     ),
     "explain": begins_with(page_of("explain")),
-    # A zip file whose first entry says that it was exported (`nmt.artifacts.output_folder`).
+    # A zip file whose first entry says that it was exported (`nmt.runs.output_folder`).
     "export": begins_with(rb"PK\x03\x04.{26}[^/]{1,200}/nmt-export\.json"),
     "report": begins_with(page_of("report")),
     "check": begins_with(page_of("check")),

@@ -6,12 +6,12 @@ import numpy
 import pytest
 from numpy.typing import NDArray
 
-from nmt.artifacts.model_file import average, find_model, read_model, save_model
-from nmt.artifacts.network_weights import arrays_of
-from nmt.artifacts.trained_model import load_ensemble
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
 from nmt.recipe import load_recipe, override
+from nmt.runs.model_file import average, find_model, read_model, save_model
+from nmt.runs.network_weights import arrays_of
+from nmt.runs.trained_model import load_ensemble
 from nmt.text.tokenizer import PAD
 
 RECIPE = override(
