@@ -77,7 +77,7 @@ def our_curve(
     updater.set_up()
     curve = []
     for number, batch in enumerate(with_bar(batches, f"nmt, {precision}"), start=1):
-        sums = updater.update([batch], number, counts=True, stop=None)
+        sums = updater.start([batch], number, counts=True, stop=None).result()
         curve.append(sums.smoothed_loss / sums.target_tokens)
     return curve
 

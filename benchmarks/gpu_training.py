@@ -35,10 +35,8 @@ from nmt.system.devices import pick_device
 from nmt.text.plan import plan_epoch
 from nmt.text.tokenizer import PAD
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops
-from nmt.training.feed import FedBatch, Feed
-from nmt.training.pace import pace_of
-from nmt.training.update_result import StartedUpdate
-from nmt.training.updates import Updater
+from nmt.training.feed import FedBatch, Feed, pace_of
+from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.workers import Workers
 
 MODELS: dict[str, ModelSettings] = {"base": BASE, "big": BIG, "quick": QUICK}

@@ -44,7 +44,7 @@ import nmt.evaluation.evaluate
 import nmt.studio.ablation.ablate
 import nmt.studio.explain.explanation
 import nmt.studio.report.page
-import nmt.training.train  # noqa: F401 (imported once, before the forks)
+import nmt.training.trainer  # noqa: F401 (imported once, before the forks)
 from nmt.commands import main
 from nmt.recipe import toml_value
 from nmt.system.atomic import write_text

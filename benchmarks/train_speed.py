@@ -127,7 +127,7 @@ def command(
     for number in range(1, warm_up + updates + 1):
         started = time.perf_counter()
         batch = dataset.batch(plan[(number - 1) % len(plan)], 0)
-        sums = updater.update([batch], number, counts=True, stop=None)
+        sums = updater.start([batch], number, counts=True, stop=None).result()
         if number == warm_up:
             warm_seconds = time.perf_counter() - warm_up_started
         if number <= warm_up:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
     from nmt.recipe import read_recipe, write_recipe
-    from nmt.training.outcome import TrainingOutcome
+    from nmt.training.progress import TrainingOutcome
 
 __version__ = "0.1.0"
 

@@ -22,14 +22,12 @@ from nmt.recipe import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.given_text import Pair
 from nmt.text.prepare import Prepared
-from nmt.training.feed import Feed, feed_of, plan_of
-from nmt.training.initial import initial_network, training_pairs
+from nmt.training.feed import Feed, Pace, feed_of, pace_of, plan_of
 from nmt.training.memory_probe import check_memory, check_model_fits
-from nmt.training.pace import Pace, pace_of
 from nmt.training.precision import measured_precision
-from nmt.training.setup import Setup, unless_measured
-from nmt.training.update_result import StartedUpdate
-from nmt.training.updates import Updater
+from nmt.training.setup import Inputs, Setup, unless_measured
+from nmt.training.trainer import initial_network, training_pairs
+from nmt.training.updates import StartedUpdate, Updater
 from nmt.training.validation import DevSet
 from nmt.training.workers import Workers
 
@@ -65,7 +63,7 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         shard = encoded(text.pairs, tokenizer, recipe.data)
         if not len(shard):
             raise NmtError("no pair of the sample is left after cleaning")
-        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), (), None)
+        setup = Setup(recipe, Prepared(tokenizer, (shard,), ("the sample",), ""), Inputs((), None))
         dataset = training_pairs(setup)
         network = initial_network(setup, dataset).to(device)
         updater = Updater(recipe, network, workers, device)

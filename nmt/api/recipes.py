@@ -25,7 +25,7 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.evaluation.results import Evaluation
-    from nmt.training.outcome import TrainingOutcome
+    from nmt.training.progress import TrainingOutcome
 
 
 def train(
@@ -71,13 +71,14 @@ def train(
     chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
     data = DataFolder(folder.data_dir(chosen_data))
 
+    from nmt.diagnosis.live import live_diagnosis
     from nmt.studio.report.page import try_write_report
-    from nmt.training.process_group import join_workers, local_device
-    from nmt.training.train import train as train_with
+    from nmt.training.trainer import train as train_with
+    from nmt.training.workers import join_workers, local_device
 
     chosen = pick_device(local_device(device))
     with join_workers(chosen) as workers:
-        outcome = train_with(recipe, data, folder, chosen, workers)
+        outcome = train_with(recipe, data, folder, chosen, workers, live_diagnosis)
     if on_end is not None:
         on_end(outcome)
     if outcome.stopped_by is not None:

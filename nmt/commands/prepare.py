@@ -62,14 +62,15 @@ def command(
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder
     from nmt.text.parts import Share
-    from nmt.training.setup import prepare_share, set_up
+    from nmt.training.setup import prepare_share, resolve, set_up
 
     data = DataFolder(folder.data_dir(data_dir))
     if part:
         with folder.lock(shared=True):  # with the machines that encode other parts
-            prepare_share(resolved, data, folder, note, Share(*part))
+            prepare_share(resolve(resolved, folder).recipe, data, folder, note, Share(*part))
         return
     with folder.lock():
+        resolved = resolve(resolved, folder).recipe
         prepared = set_up(resolved, data, folder, note, verify=verify).prepared
     pairs = sum(map(len, prepared.shards))
     tokens = sum(len(shard.ids) for shard in prepared.shards)

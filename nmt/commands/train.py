@@ -37,7 +37,7 @@ from nmt.system.command_line import argument
 from nmt.system.reading import is_present
 
 if TYPE_CHECKING:
-    from nmt.training.outcome import TrainingOutcome
+    from nmt.training.progress import TrainingOutcome
 
 
 @click.command("train", epilog=settings_help())

@@ -11,8 +11,8 @@ from nmt.runs.model_header import AligningAttention, open_model
 from nmt.runs.model_metadata import AVERAGE, model_metadata
 from nmt.runs.run_folder import RunFolder
 from nmt.system.reading import is_present
-from nmt.training.checkpoint_manifest import WEIGHTS
 from nmt.training.checkpoints import (
+    WEIGHTS,
     averaged_updates,
     complete_updates,
     set_aside,

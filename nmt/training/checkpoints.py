@@ -3,20 +3,27 @@
 A checkpoint is three files in `checkpoints/`. `update-NNNNNNNN.safetensors` is a complete model
 file. `.state.pt` is the optimiser's state, read with `weights_only=True`, so that loading executes
 nothing. `.json`, written last, is the manifest that makes the checkpoint valid: the progress, the
-corpus's fingerprint and the SHA-256 of the other two files.
+corpus's fingerprint and the SHA-256 of the other two files. Where a GPU can train on meanwhile, a
+thread writes them from a copy.
 
 Random states need not be stored: dropout is seeded by (seed, update), the order of the data by
 (seed, epoch) and BPE-dropout by (seed, epoch, pair).
 """
 
 import hashlib
+import json
 import re
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from types import TracebackType
+from typing import IO, Annotated, Any, cast
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
 from nmt.config import Recipe, TrainSettings
@@ -25,23 +32,26 @@ from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import RunFolder
-from nmt.system.atomic import atomic_path
+from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import HashingStream, sha256_of
+from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
-from nmt.system.reading import entries, is_present
+from nmt.system.reading import entries, identity, is_present, read_bytes
 from nmt.text.manifest import corpus_changed
-from nmt.training.checkpoint_manifest import (
-    STATE,
-    WEIGHTS,
-    CheckpointManifest,
-    read_manifest,
-    write_manifest,
-)
-from nmt.training.progress import Progress
-from nmt.training.requirements import KEPT_STATES
+from nmt.training.progress import KEPT_STATES, Progress
 
-MANIFEST = "json"  # the suffix of a checkpoint's manifest
+WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"  # the suffixes of a checkpoint's files
 FILE_NAME = re.compile(r"update-([0-9]{8}|[1-9][0-9]{8,11})\.(safetensors|state\.pt|json)")
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+@dataclass(frozen=True)
+class CheckpointManifest:
+    """The content of a checkpoint, from which a training continues exactly."""
+
+    progress: Progress
+    fingerprint: str  # of the prepared corpus
+    sha256: dict[str, Sha256]  # of the weights and of the state, by suffix
 
 
 def checkpoint_path(run: RunFolder, update: int, suffix: str) -> Path:
@@ -63,6 +73,122 @@ def updates_with(run: RunFolder, suffix: str) -> list[int]:
 def complete_updates(run: RunFolder) -> list[int]:
     """Return the updates that have weights and a manifest, ascending."""
     return sorted({*updates_with(run, MANIFEST)} & {*updates_with(run, WEIGHTS)})
+
+
+class CheckpointWriter:
+    """Writes the checkpoints of a run, one at a time.
+
+    Use it as a context manager: leaving it waits until the last one is written.
+    """
+
+    def __init__(self, run: RunFolder, *, in_background: bool) -> None:
+        """Prepare to write into the folder that is at the run's path now.
+
+        in_background: return from `save` when the state is copied, not when it is written, except
+            for the first checkpoint.
+        """
+        self._run = run
+        self._folder = identity(run.path)
+        self._in_background = in_background
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> "CheckpointWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.wait()
+        else:  # its own error would hide the first one
+            self.finish()
+
+    def check_folder(self, update: int) -> None:
+        """Raise NmtError if the run's folder is not where it was: files would go elsewhere.
+
+        update: the current one, which the message names.
+        """
+        if identity(self._run.path) != self._folder:
+            raise NmtError(
+                f"{self._run.path} was moved or removed during the training, which stopped at"
+                f" update {update:,} and could not save it; put the folder back, then the same"
+                " command resumes from the last checkpoint"
+            )
+
+    def save(
+        self,
+        network: Transformer,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        tokenizer: bytes,
+        recipe: Recipe,
+        fingerprint: str,
+    ) -> None:
+        """Write a checkpoint as `save_checkpoint` does, after the one before it is written.
+
+        The first one of a run is written before this returns. So a run without a checkpoint, which
+        was killed, has computed nothing that a new start would not repeat.
+
+        Raises NmtError if one of the two cannot be written; in the background, that of this one is
+        raised later: by `check`, `wait` or the next `save`.
+        """
+        self.wait()
+        is_first = self._in_background and not self._run.is_resumable()
+        weights, state = network.state_dict(), optimizer.state_dict()
+        if self._in_background:
+            weights, state, progress = copied(weights), copied(state), deepcopy(progress)
+
+        def write() -> None:
+            self.check_folder(progress.update)
+            save_checkpoint(self._run, weights, state, progress, tokenizer, recipe, fingerprint)
+
+        def write_or_keep_error() -> None:
+            try:
+                write()
+            except BaseException as error:
+                self._error = error
+
+        if not self._in_background:
+            write()
+            return
+        self._thread = threading.Thread(target=write_or_keep_error, name="checkpoint")
+        self._thread.start()
+        if is_first:
+            self.wait()
+
+    def check(self) -> None:
+        """Raise the NmtError of a checkpoint that could not be written, without waiting."""
+        if self._error is not None:
+            self.wait()
+
+    def finish(self) -> None:
+        """Wait until everything is written, from any thread."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def wait(self) -> None:
+        """Wait until everything is written; raises NmtError if it cannot be."""
+        self.finish()
+        self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of nested dicts and lists with their tensors copied to the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [copied(part) for part in value]
+    return value
 
 
 def save_checkpoint(
@@ -118,6 +244,38 @@ def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:
         except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
     return digest.hexdigest()
+
+
+def write_manifest(path: Path, manifest: CheckpointManifest) -> None:
+    """Write a manifest with its checksum; raises NmtError if that fails."""
+    content = parse_object(json_text(asdict(manifest)), str(path))
+    signed = {**content, "checksum": checksum(content)}
+    write_text(path, json_text(signed, indent=1) + "\n")
+
+
+def read_manifest(path: Path, update: int) -> CheckpointManifest:
+    """Return the manifest of an update's checkpoint.
+
+    Raises DamagedError if its content is not what was written, NmtError if it cannot be read or is
+    of another version of this program.
+    """
+    content = parse_object(read_bytes(path, "the manifest"), str(path))
+    if content.pop("checksum", None) != checksum(content):
+        raise DamagedError(f"{path} is damaged: its checksum is wrong")
+    try:
+        manifest = convert(content, CheckpointManifest, str(path))
+    except DamagedError as error:  # written as it is, as the checksum shows
+        raise NmtError(f"{error}; another version of nmt may have written it") from error
+    if not {WEIGHTS, STATE} <= manifest.sha256.keys():
+        raise DamagedError(f"{path} is damaged: it has no SHA-256 of the weights or of the state")
+    if not manifest.progress.is_possible(update):
+        raise DamagedError(f"{path} is damaged: its progress is not that of update {update:,}")
+    return manifest
+
+
+def checksum(content: dict[str, Any]) -> str:
+    """Return the SHA-256 of a manifest's content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def verify(

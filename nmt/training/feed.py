@@ -1,5 +1,7 @@
 """Feed a training with batches: plan epochs, read pairs and pad them, ahead of time on a GPU.
 
+A GPU should never wait for Python: `Pace` says how far a training runs ahead of its device.
+
 A batch depends on the seed, the epoch and its number alone, so that the feed gives the same
 batches whether it works ahead or not, and after a resume.
 """
@@ -19,7 +21,6 @@ from nmt.text.batches import Batch, PairDataset
 from nmt.text.padding import Integers
 from nmt.text.plan import EpochPlan, plan_epoch
 from nmt.text.rebatching import RebatchedPlan
-from nmt.training.pace import Pace
 from nmt.training.workers import Workers
 
 POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
@@ -28,6 +29,28 @@ POLL_SECONDS = 0.1  # between two looks at whether the feed is closed
 LAST_PART = 0.125
 
 Plan = EpochPlan | RebatchedPlan
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Numbers that say what is made ready early and what is read late."""
+
+    batches_ahead: int = 0  # batches that a thread makes ready; 0: each when it is needed
+    late_results: int = 0  # updates that are started before the result of one is read
+    length_multiple: int = 1  # lengths of batches are padded to multiples of this
+    saves_in_background: bool = False  # checkpoints are copied, and written by a thread
+
+
+# A CPU computes while Python waits: nothing is gained ahead of it.
+CPU = Pace()
+# Few different lengths let the allocator and compiled kernels reuse what they have. But batches of
+# newstest's lengths are 1.8 % padding with multiples of 2, 5.1 % with 4 and 11.1 % with 8.
+GPU = Pace(batches_ahead=4, late_results=1, length_multiple=2, saves_in_background=True)
+
+
+def pace_of(device: torch.device) -> Pace:
+    """Return the pace for a device."""
+    return CPU if device.type == "cpu" else GPU
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
@@ -24,10 +24,7 @@ from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.command_line import argument
 from nmt.system.log import Notify
 from nmt.system.reading import entries, is_present
-from nmt.training.outcome import TrainingOutcome
-
-if TYPE_CHECKING:
-    from nmt.training.progress import Progress
+from nmt.training.progress import Progress, TrainingOutcome
 
 MODEL_NAME = re.compile(r"update-[0-9]{8,12}\.safetensors")
 # A finished training with these settings is finished whatever other settings may change.
@@ -170,7 +167,7 @@ def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
             return
 
 
-def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify: Notify) -> None:
+def restore_results(run: RunFolder, recipe: Recipe, progress: Progress, notify: Notify) -> None:
     """Restore a lost best.safetensors of a resumed run, if the checkpoint of its update is kept.
 
     A note says what cannot be restored.
@@ -181,8 +178,7 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: "Progress", notify
     if not update or is_present(run.best):
         return
     from nmt.training.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none
-    from nmt.training.checkpoint_manifest import WEIGHTS
-    from nmt.training.checkpoints import verify, weights_path
+    from nmt.training.checkpoints import WEIGHTS, verify, weights_path
 
     weights, again = weights_path(run, update), "is written again when a validation is better"
     if recipe.train.moving_average:  # checkpoints have other weights than the best model

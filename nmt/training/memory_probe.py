@@ -68,7 +68,7 @@ def costliest_batch(
         )
         for lengths in (dataset.source_lengths, dataset.target_lengths)
     )
-    S, T = ((each / length_multiple).ceil() * length_multiple for each in (S, T))
+    S, T = ((lengths / length_multiple).ceil() * length_multiple for lengths in (S, T))
     costliest = int(activation_bytes(model, vocab_size, rows, S, T).argmax())
     return int(numpy.flatnonzero(plan.sequence == costliest)[0])
 
@@ -162,7 +162,7 @@ def memory_limit(what: str, device: torch.device = CPU) -> Iterator[None]:
     if available is not None and device.type == "cpu":
         own_share = available // worker_count("LOCAL_WORLD_SIZE")
         limit = data_bytes() + own_share
-        limits = [each for each in (limit, *before) if each != resource.RLIM_INFINITY]
+        limits = [limit for limit in (limit, *before) if limit != resource.RLIM_INFINITY]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
     try:
         yield

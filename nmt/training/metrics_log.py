@@ -1,24 +1,60 @@
-"""The metrics of a training: lines on stderr, metrics.jsonl and TensorBoard."""
+"""What a training says: a bar or lines on stderr, metrics.jsonl and TensorBoard."""
 
 import json
 import math
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from nmt.config import Recipe
-from nmt.diagnosis.token_facts import TokenFacts
+import torch
+
+from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError, write_advice
+from nmt.recipe.size import count_parameters
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
-from nmt.system.log import note
-from nmt.training.live_diagnosis import LiveDiagnosis
+from nmt.system.log import note, progress_bar
+from nmt.system.threads import thread_count
+from nmt.text.prepare import Prepared
 from nmt.training.progress import Progress, Window
-from nmt.training.progress_report import ProgressReport, clock
-from nmt.training.update_result import UpdateResult
+from nmt.training.updates import UpdateResult
 from nmt.training.validation import Validation
+from nmt.training.workers import Workers
+
+BAR_SECONDS = 1.0  # between two changes of the figures beside the bar
+LINE_SECONDS = 60.0  # between two lines where there is no terminal
+
+Line = dict[str, Any]  # of metrics.jsonl
+# Called with the lines that a run has at the start, then with each new one: the diagnosis of `api`.
+Observer = Callable[[list[Line]], None]
+
+
+def announce(
+    recipe: Recipe,
+    prepared: Prepared,
+    run: RunFolder,
+    device: torch.device,
+    workers: Workers,
+    progress: Progress,
+) -> None:
+    """Print what is trained, where, and the update that it resumes from."""
+    settings, data = recipe.train, recipe.data
+    parameters = count_parameters(recipe.model, len(prepared.tokenizer))
+    threads = f", {thread_count()}" if device.type == "cpu" else ""
+    # Which of them is measured before the first update.
+    precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
+    others = f", {workers.count} workers" if workers.count > 1 else ""
+    note(
+        f"{recipe.name} ({data.source_language}-{data.target_language}):"
+        f" {sum(map(len, prepared.shards)):,} pairs, {parameters:,} parameters,"
+        f" {precision} on {device.type}{threads}{others}; run folder {run.path}"
+    )
+    if progress.update:
+        note(f"resumed at update {progress.update:,} of {settings.max_updates:,}")
 
 
 class MetricsLog:
@@ -33,13 +69,13 @@ class MetricsLog:
         run: RunFolder,
         recipe: Recipe,
         progress: Progress,
-        facts: TokenFacts | None = None,
+        observer: Observer | None = None,
         *,
         writes: bool = True,
     ) -> None:
         """Open the metrics and drop the lines of updates that will be repeated.
 
-        facts: of the prepared text, for the diagnosis. writes: False on workers that only count.
+        observer: is told the lines. writes: False on workers that only count.
         """
         self._run = run
         self._settings = recipe.train
@@ -49,7 +85,7 @@ class MetricsLog:
         self._open.callback(self._report.close)
         self._stream = None
         self._events = None
-        self._diagnosis = None
+        self._observer = observer if writes else None
         if writes:
             kept = self._drop_repeated_lines()
             # Unbuffered: closing must not try again to write what a full disk has refused.
@@ -57,7 +93,8 @@ class MetricsLog:
             if self._settings.tensorboard:
                 self._events = event_writer(run, progress.update)
                 self._open.callback(self._events.close)
-            self._diagnosis = LiveDiagnosis(run, recipe, facts, kept)
+            if self._observer is not None:
+                self._observer(kept)
 
     def __enter__(self) -> "MetricsLog":
         return self
@@ -70,7 +107,7 @@ class MetricsLog:
     ) -> None:
         self._open.close()
 
-    def _drop_repeated_lines(self) -> list[dict[str, Any]]:
+    def _drop_repeated_lines(self) -> list[Line]:
         """Remove damaged lines and those of updates after the progress; return the others."""
         path = self._run.metrics
         if path.is_fifo():  # opening it would wait for a reader
@@ -83,7 +120,7 @@ class MetricsLog:
             write_text(path, content)
         return kept
 
-    def _is_kept(self, line: dict[str, Any]) -> bool:
+    def _is_kept(self, line: Line) -> bool:
         """Return True unless the training will write this line again."""
         progress = self._progress
         if line["kind"] == "average":
@@ -149,8 +186,6 @@ class MetricsLog:
             f" {figures(validation)}{' (best)' if improved else ''}"
         )
         self._write("dev", progress.update, progress.epoch, **describe(validation))
-        if self._diagnosis is not None:
-            self._diagnosis.tell()
 
     def write_average(self, validation: Validation, updates: list[int]) -> None:
         """Write the validation of the average; updates: those of the averaged checkpoints."""
@@ -160,8 +195,6 @@ class MetricsLog:
         note(f"{what}: {figures(validation)}")
         update, epoch = self._progress.update, self._progress.epoch
         self._write("average", update, epoch, averaged_updates=updates, **describe(validation))
-        if self._diagnosis is not None:
-            self._diagnosis.summarise()
 
     def _write(self, kind: str, update: int, epoch: int, **values: Any) -> None:
         """Write a line about an update to metrics.jsonl and its numbers to TensorBoard."""
@@ -184,13 +217,80 @@ class MetricsLog:
                 f"cannot write {self._run.metrics}: {error.strerror}; {write_advice(error)},"
                 " then the same command resumes from the last checkpoint"
             ) from error
-        if self._diagnosis is not None:
-            self._diagnosis.add(line)
         if self._events is not None:
             for name, value in values.items():
                 if isinstance(value, (int, float)) and is_finite(value):
                     self._events.add_scalar(f"{kind}/{name}", value, update)
             self._events.flush()
+        if self._observer is not None:
+            self._observer([line])
+
+
+class ProgressReport:
+    """Shows loss, tokens per second and the time left, from the first update on.
+
+    Time left counts all updates up to `train.max_updates`, and validations as often as so far;
+    `train.patience` may end the training earlier.
+    """
+
+    def __init__(self, settings: TrainSettings, progress: Progress) -> None:
+        """Start a bar at the current update; it stays hidden unless stderr is a terminal."""
+        self._settings = settings
+        self._progress = progress
+        self._first = progress.update
+        self._bar = progress_bar(
+            total=settings.max_updates, initial=progress.update, unit="update", desc="train"
+        )
+        self._started = 0.0  # of the first update, by `monotonic`
+        self._seconds = progress.seconds  # in updates, until the figures were shown
+        self._shown = monotonic()
+        self._loss, self._target_tokens, self._tokens = 0.0, 0, 0  # since the figures were shown
+
+    def add(self, result: UpdateResult) -> None:
+        """Count an update, and show the figures if it is time to."""
+        now, is_first = monotonic(), result.number == self._first + 1
+        if is_first:  # the time before it went into setting up
+            self._started = now - (self._progress.seconds - self._seconds)
+            self._bar.unpause()
+        self._bar.update()
+        if result.is_finite:
+            self._loss += result.smoothed_loss
+            self._target_tokens += result.target_tokens
+            self._tokens += result.source_tokens + result.target_tokens
+        due = LINE_SECONDS if self._bar.disable else BAR_SECONDS
+        if is_first or now - self._shown >= due:
+            self._show(now, result.number)
+
+    def _show(self, now: float, done: int) -> None:
+        """Show the means since the figures were last shown; done: updates so far."""
+        if self._target_tokens:
+            loss = self._loss / self._target_tokens
+            speed = self._tokens / max(self._progress.seconds - self._seconds, 1e-9)
+            figures = f"loss {loss:.3f} ({loss_terms(self._settings)}), {speed:,.0f} tokens/s"
+            if self._bar.disable:
+                total = self._settings.max_updates
+                left = clock((now - self._started) / (done - self._first) * (total - done))
+                note(f"update {done:,} of {total:,}: {figures}, about {left} left")
+            else:
+                self._bar.set_postfix_str(figures)  # the bar itself shows the time left
+        self._loss, self._target_tokens, self._tokens = 0.0, 0, 0
+        self._shown, self._seconds = now, self._progress.seconds
+
+    def close(self) -> None:
+        """Remove the bar."""
+        self._bar.close()
+
+
+def loss_terms(settings: TrainSettings) -> str:
+    """Return what the loss of the training consists of."""
+    terms = ("r_drop", "simcut", "guided_alignment")
+    return " + ".join(["label-smoothed", *(term for term in terms if getattr(settings, term))])
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def event_writer(run: RunFolder, update: int) -> Any:
@@ -200,7 +300,7 @@ def event_writer(run: RunFolder, update: int) -> Any:
     return SummaryWriter(str(run.tensorboard), purge_step=update + 1)
 
 
-def as_json_line(values: dict[str, Any]) -> str:
+def as_json_line(values: Line) -> str:
     """Return values as a line of metrics.jsonl."""
     return json.dumps(values) + "\n"
 

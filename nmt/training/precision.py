@@ -70,9 +70,9 @@ def choose_precision(updater: Updater, feed: Feed, workers: Workers) -> str:
 def measured_precision(updater: Updater, feed: Feed) -> tuple[str, str]:
     """Return the precision that a measurement prefers, and its figures as a phrase."""
     with feed:
-        batches = [each.share[0] for each in islice(feed, 1 + ROUNDS)]
+        batches = [fed.share[0] for fed in islice(feed, 1 + ROUNDS)]
     try:
-        found = measure(lambda *each: pass_seconds(updater, *each), batches)
+        found = measure(lambda *given: pass_seconds(updater, *given), batches)
     except TooLittleMemoryError:
         return "bf16", "too little memory to measure"  # bf16 needs the least
     return found.choice, str(found)
@@ -104,7 +104,7 @@ def measure(seconds_of: PassSeconds, batches: Sequence[Batch]) -> Round:
             if spent >= SECONDS:
                 break
     # If other programs use the cores too, ratios within a round vary less than times.
-    ordered = sorted(rounds or [last], key=lambda each: each.ratio)
+    ordered = sorted(rounds or [last], key=lambda measured: measured.ratio)
     return ordered[len(ordered) // 2]
 
 

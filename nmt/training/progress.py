@@ -1,13 +1,17 @@
-"""The progress of a training, which its checkpoints store."""
+"""The progress of a training, which its checkpoints store, and its outcome."""
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from nmt.config import TrainSettings
-from nmt.training.validation import Validation
+
+if TYPE_CHECKING:  # `nmt prepare` needs no PyTorch
+    from nmt.training.validation import Validation
+
+KEPT_STATES = 2  # optimiser states that a run keeps: the newest one and the one before it
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Sum = Annotated[float, Meta(ge=0)]
@@ -68,7 +72,7 @@ class Progress:
         self.skipped += skipped
         self.skipped_in_row = self.skipped_in_row + 1 if skipped else 0
 
-    def is_improvement(self, validation: Validation, metric: str) -> bool:
+    def is_improvement(self, validation: "Validation", metric: str) -> bool:
         """Return True if a validation beats the best one so far.
 
         metric: "loss" compares dev losses; anything else compares scores. Without a finite loss,
@@ -82,7 +86,7 @@ class Progress:
         best, score = self.best_score, validation.score
         return math.isfinite(score) and (best is None or validation.measure.beats(score, best))
 
-    def count_validation(self, validation: Validation, *, improved: bool) -> None:
+    def count_validation(self, validation: "Validation", *, improved: bool) -> None:
         """Count a validation of the current update."""
         self.validated_update = self.update
         if improved:
@@ -98,3 +102,26 @@ class Progress:
 def finite_or_none(value: float) -> float | None:
     """Return a value, or None for NaN and infinity."""
     return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """The result of a training."""
+
+    updates: int
+    measure: str  # name of the score on the dev set
+    best_score: float | None  # None if nothing was validated
+    best_update: int
+    averaged_score: float | None  # None if stopped by a signal, or finished by an earlier start
+    stopped_by: int | None  # the signal that stopped the training
+    checkpoint: int | None  # the update to resume from, as found in the run folder; None: no file
+
+    @property
+    def resuming(self) -> str:
+        """Return a sentence on a stopped training: where it stopped and what a resume repeats."""
+        stopped = f"stopped at update {self.updates:,}"
+        if self.checkpoint is None:
+            return f"{stopped}, before the first checkpoint; the same command starts again"
+        if self.checkpoint == self.updates:
+            return f"{stopped}, checkpoint saved; the same command resumes it"
+        return f"{stopped}; the same command resumes from the checkpoint of {self.checkpoint:,}"

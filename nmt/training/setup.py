@@ -1,19 +1,29 @@
-"""Set up a training: resolve its precision, prepare its text and read its initial model."""
+"""Set up a training: resolve its settings, check what it needs, prepare its text, read its model.
 
+Nothing here imports PyTorch, which `nmt prepare` does not need, unless there is a device.
+"""
+
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.recipe import parse_recipe, to_toml
-from nmt.runs.model_languages import correct_languages
+from nmt.config import ModelSettings, Recipe
+from nmt.errors import NmtError, shown
+from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
+from nmt.recipe.size import FLOAT_BYTES, least_parameters
+from nmt.runs.model_languages import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
+from nmt.system.command_line import argument
 from nmt.system.devices import has_bf16
 from nmt.system.log import Notify
 from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
+from nmt.text.languages import bleu_tokenizer, is_language, primary
 from nmt.text.learning import check_learnable
 from nmt.text.parts import Share
 from nmt.text.prepare import (
@@ -25,36 +35,99 @@ from nmt.text.prepare import (
     training_files,
 )
 from nmt.text.tokenizer import load_tokenizer
-from nmt.training.initial_model import initial_model
 from nmt.training.lost_files import finished_before, reached_update, restore_tokenizer
-from nmt.training.requirements import check_languages, check_requirements, note_large_model
+from nmt.training.progress import KEPT_STATES, TrainingOutcome
 
-if TYPE_CHECKING:  # `nmt prepare` needs neither
+if TYPE_CHECKING:  # `nmt prepare` needs none
     import torch
 
-    from nmt.diagnosis.token_facts import TokenFacts
     from nmt.runs.model_file import ModelFile
     from nmt.training.workers import Workers
 
+# What a model's weights depend on.
+WEIGHT_SETTINGS = tuple(
+    f"model.{field.name}"
+    for field in fields(ModelSettings)
+    if field.name not in ("dropout", "attention_dropout")
+)
+LARGE = 40_000_000  # parameters; the paper's base model has 65 million (table 3)
+
 
 @dataclass(frozen=True)
-class Start:
-    """The part of a setup that can be read before the corpus is prepared."""
+class Resolved:
+    """A recipe as a run trains it."""
 
-    recipe: Recipe  # as `check_set_up` resolved it: precision, updates
+    recipe: Recipe  # its precision for the device, and at least the updates that the run has taken
+    finished: TrainingOutcome | None  # of a finished training whose checkpoints are gone
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a training starts from besides its corpus."""
+
     dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
-    initial: "ModelFile | None"  # as in `Setup`
+    initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
 
 
 @dataclass(frozen=True)
 class Setup:
     """Everything that a training starts from."""
 
-    recipe: Recipe  # as `check_set_up` resolved it: precision, updates
+    recipe: Recipe  # as `resolve` returned it
     prepared: Prepared  # the tokenizer and the encoded training corpus
-    dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
-    initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
-    facts: "TokenFacts | None" = None  # for the diagnosis
+    inputs: Inputs
+
+
+def set_up_workers(
+    recipe: Recipe,
+    data: DataFolder,
+    run: RunFolder,
+    notify: Notify,
+    device: "torch.device",
+    workers: "Workers",
+) -> Setup | TrainingOutcome:
+    """Set up on the first worker, open its result on the others, and return the setup.
+
+    Returns the outcome instead if the training is finished and its checkpoints are gone; then, only
+    a corrected language pair is written. Errors are those of `resolve` and `set_up`.
+    """
+    own: Setup | None = None
+
+    def set_up_first() -> dict[str, Any]:
+        nonlocal own
+        resolved = resolve(recipe, run, device)
+        if resolved.finished is not None:
+            correct_languages(run, resolved.recipe, notify)
+            run.save_recipe(resolved.recipe)
+            return asdict(resolved.finished)
+        own = set_up(resolved.recipe, data, run, notify, device)
+        return {"recipe": to_toml(own.recipe)}
+
+    shared = workers.on_first_worker(set_up_first)
+    if own is not None:
+        return own
+    if "recipe" not in shared:
+        return TrainingOutcome(**shared)
+    recipe = parse_recipe(shared["recipe"], recipe.name, "the first worker's recipe")
+    prepared = open_prepared(recipe, run.prepared_folder())
+    return Setup(recipe, prepared, read_inputs(recipe, data, run))
+
+
+def resolve(recipe: Recipe, run: RunFolder, device: "torch.device | None" = None) -> Resolved:
+    """Return a recipe as a run trains it; write nothing.
+
+    device: where the model will train; None leaves a precision of "auto" for later. Raises NmtError
+    if the run has started with other settings or languages, if the device lacks the precision, or
+    if a training would replace what the run holds.
+    """
+    recipe = resolve_for_device(recipe, run, device)
+    most = max(recipe.train.max_updates, reached_update(run))
+    recipe = replace(recipe, train=replace(recipe.train, max_updates=most))
+    check_languages(recipe, run)
+    finished = finished_before(recipe, run)
+    if finished is None:
+        run.check_recipe(recipe)
+    return Resolved(recipe, finished)
 
 
 def set_up(
@@ -65,23 +138,67 @@ def set_up(
     device: "torch.device | None" = None,
     verify: bool = False,
 ) -> Setup:
-    """Write the recipe into the run folder, prepare the corpus and return the setup.
+    """Write a resolved recipe into the run folder, prepare the corpus and return the setup.
 
-    The run folder must be locked. device: where the model will train; None leaves a precision of
-    "auto" for later. verify: see `nmt.text.prepare.prepare`. Raises NmtError if the run has started
-    with other settings, or if the corpus or the initial model cannot be used.
+    The run folder must be locked. device: as in `resolve`. verify: see `nmt.text.prepare.prepare`.
+    Raises NmtError if the corpus or the initial model cannot be used.
     """
-    start = check_set_up(recipe, data, run, device)
+    inputs = check_inputs(recipe, data, run, device)
     if device is not None:
-        note_large_model(start.recipe, run, device, notify)
-    with recorded(start, data, run, notify):
-        tokenizer = given_tokenizer(start.recipe, run, start.initial)
-        prepared = prepare(start.recipe, data, run.prepared_folder(), notify, tokenizer, verify)
-    return Setup(start.recipe, prepared, start.dev_pairs, start.initial)
+        note_large_model(recipe, run, device, notify)
+    with recorded(recipe, data, run, notify):
+        tokenizer = given_tokenizer(recipe, run, inputs)
+        prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer, verify)
+    return Setup(recipe, prepared, inputs)
+
+
+def prepare_share(
+    recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify, share: Share
+) -> None:
+    """Encode one machine's share of the corpus; other machines work in the run folder too.
+
+    Only the first machine writes the recipe. Errors are those of `set_up`. Raises NmtError on the
+    others if their recipe differs, or if the first machine must learn the tokenizer first.
+    """
+    inputs = check_inputs(recipe, data, run)
+    is_first = share.number == 1
+    if not is_first and is_present(run.recipe):
+        run.check_same_recipe(recipe, f"part {share.number}/{share.machines}")
+    with recorded(recipe, data, run, notify) if is_first else nullcontext():
+        tokenizer = given_tokenizer(recipe, run, inputs)
+        do_steps(recipe, data, run.prepared_folder(), notify, tokenizer, share)
+
+
+def check_inputs(
+    recipe: Recipe, data: DataFolder, run: RunFolder, device: "torch.device | None" = None
+) -> Inputs:
+    """Read what a resolved recipe starts from, without writing anything.
+
+    Arguments and errors are those of `set_up`, except for errors inside the training corpus.
+    """
+    if not recipe.train.init_from:
+        check_learnable(recipe)
+    check_text_files(recipe, data)
+    if device is not None and device.type == "cpu":
+        from nmt.training.memory_probe import check_model_fits
+
+        check_model_fits(recipe)
+    if device is not None:
+        check_requirements(recipe, run, device)
+    inputs = read_inputs(recipe, data, run)
+    if not inputs.dev_pairs:
+        raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
+    return inputs
+
+
+def read_inputs(recipe: Recipe, data: DataFolder, run: RunFolder) -> Inputs:
+    """Return the dev set and the initial model."""
+    initial = initial_model(recipe, run)
+    return Inputs(tuple(read_dev_pairs(recipe, data)), initial)
 
 
 @contextmanager
-def recorded(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> Iterator[None]:
+def recorded(recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify) -> Iterator[None]:
     """Write recipe, languages and path of the data around a block that prepares the corpus.
 
     For a new run, they are written before it, so that a stop keeps them. For a run that goes on,
@@ -89,8 +206,8 @@ def recorded(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> 
     """
 
     def write() -> None:
-        correct_languages(run, start.recipe, notify)
-        run.save_recipe(start.recipe)
+        correct_languages(run, recipe, notify)
+        run.save_recipe(recipe)
         run.remember(data.path)
 
     goes_on = run.is_in_use()
@@ -102,97 +219,14 @@ def recorded(start: Start, data: DataFolder, run: RunFolder, notify: Notify) -> 
         write()
 
 
-def prepare_share(
-    recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify, share: Share
-) -> None:
-    """Encode one machine's share of the corpus; other machines work in the run folder too.
+def given_tokenizer(recipe: Recipe, run: RunFolder, inputs: Inputs) -> bytes | None:
+    """Return the tokenizer of the model that the run starts or started from.
 
-    Only the first machine writes the recipe. Errors are those of `set_up`. Raises NmtError on the
-    others if their recipe differs, or if the first machine must learn the tokenizer first.
+    None if the run learns its own tokenizer.
     """
-    start = check_set_up(recipe, data, run)
-    is_first = share.number == 1
-    if not is_first and is_present(run.recipe):
-        run.check_same_recipe(start.recipe, f"part {share.number}/{share.machines}")
-    with recorded(start, data, run, notify) if is_first else nullcontext():
-        tokenizer = given_tokenizer(start.recipe, run, start.initial)
-        do_steps(start.recipe, data, run.prepared_folder(), notify, tokenizer, share)
-
-
-def check_set_up(
-    recipe: Recipe, data: DataFolder, run: RunFolder, device: "torch.device | None" = None
-) -> Start:
-    """Read what a training starts from, without writing anything.
-
-    Arguments and errors are those of `set_up`, except for errors inside the training corpus.
-    """
-    recipe = with_reached_updates(resolve_for_device(recipe, run, device), run)
-    run.check_recipe(recipe)
-    check_languages(recipe, run)
-    if not recipe.train.init_from:
-        check_learnable(recipe)
-    finished_before(recipe, run)
-    check_text_files(recipe, data)
-    if device is not None and device.type == "cpu":
-        from nmt.training.memory_probe import check_model_fits
-
-        check_model_fits(recipe)
-    if device is not None:
-        check_requirements(recipe, run, device)
-    initial = initial_model(recipe, run)
-    dev_pairs = tuple(read_dev_pairs(recipe, data))
-    if not dev_pairs:
-        raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
-    return Start(recipe, dev_pairs, initial)
-
-
-def check_text_files(recipe: Recipe, data: DataFolder) -> None:
-    """Raise NmtError, which names them all, if training or dev files are missing."""
-    missing: dict[str, NmtError] = {}
-    for name in (name for files in (*recipe.data.train, *recipe.data.dev) for name in files.names):
-        try:
-            data.find(name, recipe)
-        except NmtError as error:
-            missing.setdefault(name, error)
-    if missing:
-        (_, first), *others = missing.items()
-        also = f"; also missing: {', '.join(name for name, _ in others)}" if others else ""
-        raise NmtError(f"{first}{also}") from first
-    training_files(recipe, data)
-
-
-def open_setup(recipe: Recipe, data: DataFolder, run: RunFolder) -> Setup:
-    """Return the setup that another worker has written into the run folder.
-
-    recipe: that of the other worker's setup.
-    """
-    prepared = open_prepared(recipe, run.prepared_folder())
-    return Setup(recipe, prepared, tuple(read_dev_pairs(recipe, data)), initial_model(recipe, run))
-
-
-def set_up_workers(
-    recipe: Recipe,
-    data: DataFolder,
-    run: RunFolder,
-    notify: Notify,
-    device: "torch.device",
-    workers: "Workers",
-) -> Setup:
-    """Set up on the first worker, open its result on the others, and return the setup.
-
-    Arguments and errors are those of `set_up`.
-    """
-    own: Setup | None = None
-
-    def set_up_first() -> str:
-        nonlocal own
-        own = set_up(recipe, data, run, notify, device)
-        return to_toml(own.recipe) if workers.count > 1 else ""
-
-    shared = workers.on_first_worker(set_up_first)
-    if own is None:
-        own = open_setup(parse_recipe(shared, recipe.name, "the first worker's recipe"), data, run)
-    return own
+    if inputs.initial is not None:
+        return inputs.initial.tokenizer
+    return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
 
 
 def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | None") -> Recipe:
@@ -223,15 +257,6 @@ def resolve_for_device(recipe: Recipe, run: RunFolder, device: "torch.device | N
     return replace(recipe, train=train)
 
 
-def with_reached_updates(recipe: Recipe, run: RunFolder) -> Recipe:
-    """Return the recipe with `train.max_updates` not below the updates that the run has taken.
-
-    With a smaller limit, a training ends where it is.
-    """
-    most = max(recipe.train.max_updates, reached_update(run))
-    return replace(recipe, train=replace(recipe.train, max_updates=most))
-
-
 def unless_measured(recipe: Recipe, device: "torch.device") -> Recipe:
     """Return the recipe with a precision of "auto" replaced, if there is nothing to measure.
 
@@ -254,11 +279,177 @@ def precision_of_hardware(recipe: Recipe, device: "torch.device") -> Recipe:
     return replace(recipe, train=replace(recipe.train, precision=precision))
 
 
-def given_tokenizer(recipe: Recipe, run: RunFolder, initial: "ModelFile | None") -> bytes | None:
-    """Return the tokenizer of the model that the run starts or started from.
+def check_text_files(recipe: Recipe, data: DataFolder) -> None:
+    """Raise NmtError, which names them all, if training or dev files are missing."""
+    missing: dict[str, NmtError] = {}
+    for name in (name for files in (*recipe.data.train, *recipe.data.dev) for name in files.names):
+        try:
+            data.find(name, recipe)
+        except NmtError as error:
+            missing.setdefault(name, error)
+    if missing:
+        (_, first), *others = missing.items()
+        also = f"; also missing: {', '.join(name for name, _ in others)}" if others else ""
+        raise NmtError(f"{first}{also}") from first
+    training_files(recipe, data)
 
-    None if the run learns its own tokenizer.
+
+def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -> None:
+    """Raise NmtError if a program is missing or the disk is too small for a new run."""
+    if recipe.train.compile and device.type == "cpu":
+        check_compiler()
+    if recipe.train.tensorboard and find_spec("tensorboard") is None:
+        raise NmtError(
+            "train.tensorboard needs the tensorboard package; `pip install 'nmt[tensorboard]'`, or"
+            " set train.tensorboard=false"
+        )
+    if run.is_started():
+        return
+    needed, free = disk_bytes(recipe), free_bytes(run.path)
+    if free < needed:
+        fewer = "" if recipe.train.averaged == 1 else ", or lower train.average_checkpoints"
+        raise NmtError(
+            f"the checkpoints and models in {run.path} need {in_gigabytes(needed)}, but"
+            f" {in_gigabytes(free)} are free; free some space, name a folder on another disk"
+            f" (--run){fewer}"
+        )
+
+
+def check_languages(recipe: Recipe, run: RunFolder) -> None:
+    """Raise NmtError for a new code that is none, or that a run's dev scores depend on.
+
+    Other codes may be corrected at any time, which `correct_languages` does. For a vocabulary that
+    depends on the languages, the corpus counts as changed.
     """
-    if initial is not None:
-        return initial.tokenizer
-    return load_tokenizer(run.tokenizer).model if recipe.train.init_from else None
+    if recipe.data.metric != "bleu":
+        return
+    kept = run.load_recipe() if run.is_in_use() and is_present(run.recipe) else None
+    for name, code in zip(("source", "target"), languages(recipe), strict=True):
+        if not is_language(primary(code)) and not (kept and code in languages(kept)):
+            raise NmtError(
+                f"recipe {recipe.name}: data.{name}_language is {shown(code)}, which is no ISO 639"
+                " code such as de or deu"
+            )
+    old, new = (kept or recipe).data.target_language, recipe.data.target_language
+    if bleu_tokenizer(old) != bleu_tokenizer(new):
+        raise NmtError(
+            f"{run.path}: data.target_language cannot change from {old} to {new}, because BLEU"
+            " splits the two into words in other ways, so the scores of the dev set could not be"
+            f" compared; train in a new folder: --run NEW --init-from {argument(run.path)}"
+        )
+
+
+def check_compiler() -> None:
+    """Raise NmtError if there is no C++ compiler, which torch.compile needs on a CPU."""
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++", "c++"]
+    if not any(map(shutil.which, candidates)):
+        raise NmtError(
+            f"train.compile needs a C++ compiler ({' or '.join(candidates)}); install one, or set"
+            " train.compile=false"
+        )
+
+
+def disk_bytes(recipe: Recipe) -> int:
+    """Return the most bytes that a run's checkpoints and models take, while one is being written.
+
+    The last checkpoints and the newest states are kept, as well as the best model and the average.
+    The size of a vocabulary of characters or words is not known yet: its embeddings do not count.
+    """
+    settings = recipe.train
+    every = 1 if settings.checkpoint_minutes else settings.checkpoint_updates
+    checkpoints = -(-settings.max_updates // every)
+    weights = min(checkpoints, settings.averaged) + 3
+    states = min(checkpoints, KEPT_STATES) + 1
+    return least_parameters(recipe) * FLOAT_BYTES * (weights + states * settings.moments)
+
+
+def free_bytes(path: Path) -> int:
+    """Return the free bytes on the disk of a folder that need not exist yet."""
+    path = Path(os.path.realpath(path))
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def in_gigabytes(size: int) -> str:
+    """Return bytes as a text in gigabytes, fewer than one in megabytes."""
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def note_large_model(
+    recipe: Recipe, run: RunFolder, device: "torch.device", notify: Notify
+) -> None:
+    """Print a note if a new training has a model of the paper's size but no GPU.
+
+    A training that starts from a model is short, so the note about its length is another.
+    """
+    count = least_parameters(recipe)
+    if device.type != "cpu" or count < LARGE or run.is_started():
+        return
+    if recipe.train.init_from:
+        notify(
+            f"{count:,} parameters on a CPU: updates of a model as large as the paper's base are"
+            " slow; the progress shows how long the training takes"
+        )
+        return
+    notify(
+        f"{count:,} parameters on a CPU: a model as large as the paper's base, which 8 GPUs"
+        " trained for 12 hours, takes days to weeks here; `nmt init` suggests smaller settings"
+    )
+
+
+def initial_model(recipe: Recipe, run: RunFolder) -> "ModelFile | None":
+    """Return the model that `train.init_from` names; None if it is unset or the run has started.
+
+    Raises NmtError if the model does not exist, or its architecture or vocabulary is not the
+    recipe's.
+    """
+    if not recipe.train.init_from or run.is_started():
+        return None
+    from nmt.runs.model_file import read_model
+
+    path = Path(recipe.train.init_from)
+    if not is_present(path):
+        raise NmtError(
+            f"{path}, the initial model, does not exist; train it first, or name another with"
+            " --init-from"
+        )
+    content = read_model(path)
+    differing = model_differences(content, recipe)
+    if differing:
+        raise NmtError(
+            f"{path} does not fit the recipe: it has {', '.join(differing)}, the recipe"
+            f" {', '.join(differing.values())}; give the recipe the settings of the"
+            " model, whose tokenizer the training uses"
+        )
+    return content
+
+
+def model_differences(content: "ModelFile", recipe: Recipe) -> dict[str, str]:
+    """Return the settings that keep a model from being the recipe's initial model.
+
+    Keys are the model's settings as text, such as "model.d_ff=32"; values are the recipe's.
+    """
+    differing = {
+        f"{changed.name}={changed.old}": f"{changed.name}={changed.new}"
+        for changed in recipe_differences(content.recipe, recipe, WEIGHT_SETTINGS)
+    }
+    vocab_size = len(content.weights["embeddings.weight"])
+    there, wanted = content.recipe.tokenizer, recipe.tokenizer
+    if there.kind != wanted.kind:
+        differing[f"tokenizer.kind={there.kind}"] = f"tokenizer.kind={wanted.kind}"
+    elif there.joint != wanted.joint:
+        differing[f"tokenizer.joint={toml_value(there.joint)}"] = (
+            f"tokenizer.joint={toml_value(wanted.joint)}"
+        )
+    elif vocab_size > wanted.vocab_size or (
+        wanted.kind in ("bpe", "imported") and vocab_size < wanted.vocab_size
+    ):
+        differing[f"tokenizer.vocab_size={vocab_size}"] = (
+            f"tokenizer.vocab_size={wanted.vocab_size}"
+        )
+    elif there.byte_fallback != wanted.byte_fallback and wanted.kind != "imported":
+        differing[f"tokenizer.byte_fallback={toml_value(there.byte_fallback)}"] = (
+            f"tokenizer.byte_fallback={toml_value(wanted.byte_fallback)}"
+        )
+    return differing

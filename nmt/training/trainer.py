@@ -1,78 +1,124 @@
 """The training loop (section 5)."""
 
+import os
 import signal
 import time
 from collections import deque
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from time import monotonic
 
 import torch
 
+from nmt.config import Recipe
 from nmt.decoding.alignment import choose_attention
+from nmt.decoding.segments import output_limit
+from nmt.errors import DivergenceError
+from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
 from nmt.runs.model_file import save_model, write_alignment
-from nmt.runs.network_weights import arrays_of, load_file
+from nmt.runs.network_weights import arrays_of, load_file, load_weights
 from nmt.runs.run_folder import RunFolder
+from nmt.system.command_line import argument
+from nmt.system.log import note
 from nmt.system.reading import is_present
+from nmt.system.threads import thread_pool_for
+from nmt.text.batches import PairDataset
+from nmt.text.bpe_dropout import bpe_dropouts
+from nmt.text.changing.changer import PairChanger
+from nmt.text.corpus import DataFolder
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
+from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
-from nmt.training.checkpoint_timer import CheckpointTimer
-from nmt.training.checkpoint_writer import CheckpointWriter
-from nmt.training.checkpoints import newest_checkpoint, resumable
-from nmt.training.divergence import check_divergence
-from nmt.training.feed import FedBatch, Feed, feed_of, plan_of
-from nmt.training.initial import initial_network, training_pairs
+from nmt.training.checkpoints import (
+    STATE,
+    CheckpointWriter,
+    newest_checkpoint,
+    resumable,
+    resume,
+    updates_with,
+    weights_path,
+)
+from nmt.training.feed import FedBatch, Feed, feed_of, pace_of, plan_of
+from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
-from nmt.training.metrics_log import MetricsLog, has_average
-from nmt.training.outcome import TrainingOutcome
-from nmt.training.pace import pace_of
+from nmt.training.metrics_log import MetricsLog, Observer, announce, has_average
 from nmt.training.precision import choose_precision
-from nmt.training.progress_report import announce
-from nmt.training.same_folder import SameFolder
-from nmt.training.setup import Setup
-from nmt.training.shared_resume import resume_workers
+from nmt.training.progress import TrainingOutcome
+from nmt.training.setup import Setup, set_up_workers
 from nmt.training.signals import Interrupted, StopRequest
-from nmt.training.update_result import StartedUpdate, UpdateResult
-from nmt.training.updates import Updater
+from nmt.training.updates import StartedUpdate, Updater, UpdateResult
 from nmt.training.validation import DevSet, Validation
 from nmt.training.workers import Workers
 
 ALIGNED_PAIRS = 300  # at most, of the dev set, that choose what aligns words
+MAX_SKIPS_IN_ROW = 5  # skipped updates after which a training stops
+SHOWN_LINES = 20  # of each text file
+
+# Makes an observer of a run before its first line; arguments: run folder, setup and dev set.
+Observe = Callable[[RunFolder, Setup, DevSet], Observer]
+
+
+def train(
+    recipe: Recipe,
+    data: DataFolder,
+    run: RunFolder,
+    device: torch.device,
+    workers: Workers,
+    observe: Observe | None = None,
+) -> TrainingOutcome:
+    """Train a recipe in a run folder, from the start or from the newest checkpoint.
+
+    The corpus is prepared if needed. Every worker calls this function. observe: makes what is told
+    the metrics, on the first worker. Raises NmtError for a corpus, a run folder or an initial model
+    that cannot be used, DivergenceError if the loss stays NaN or infinite.
+    """
+    with run.lock() if workers.is_first else nullcontext():
+        setup = set_up_workers(recipe, data, run, note, device, workers)
+        if isinstance(setup, TrainingOutcome):
+            return setup
+        pool = thread_pool_for(device) if workers.is_alone else workers
+        dev = DevSet(setup.recipe, setup.inputs.dev_pairs, setup.prepared.tokenizer, pool)
+        observer = observe(run, setup, dev) if observe is not None and workers.is_first else None
+        with repeatable(device, wanted=setup.recipe.train.deterministic):
+            trainer = Trainer(setup, dev, run, device, workers, observer)
+            if workers.is_first:
+                restore_results(run, setup.recipe, trainer.progress, note)
+            return trainer.train()
 
 
 class Trainer:
     """Trains a recipe in a run folder, from the start or from the newest checkpoint."""
 
     def __init__(
-        self, setup: Setup, dev: DevSet, run: RunFolder, device: torch.device, workers: Workers
+        self,
+        setup: Setup,
+        dev: DevSet,
+        run: RunFolder,
+        device: torch.device,
+        workers: Workers,
+        observer: Observer | None = None,
     ) -> None:
         """Create the network and load its weights: initial ones, or those of a checkpoint.
 
         Raises NmtError if the run's checkpoints cannot be used.
         """
-        self.recipe = setup.recipe
-        self.prepared, self.facts = setup.prepared, setup.facts
-        self.dev = dev
-        self.run = run
-        self.device = device
-        self.workers = workers
+        self.recipe, self.prepared, self.dev = setup.recipe, setup.prepared, dev
+        self.run, self.device, self.workers, self.observer = run, device, workers, observer
         self.dataset = training_pairs(setup)
         self.network = initial_network(setup, self.dataset).to(device)
         self.pace = pace_of(device)
-        self.folder = SameFolder(run.path)
-        self.writer = CheckpointWriter(
-            lambda: self.folder.check(self.progress.update),
-            in_background=self.pace.saves_in_background,
-        )
-        if workers.watch is not None:  # a checkpoint is worth more than to end at once
-            workers.watch.before_exit = self.writer.finish
+        self.writer = CheckpointWriter(run, in_background=self.pace.saves_in_background)
+        if workers.lifeline is not None:  # a checkpoint is worth more than to end at once
+            workers.lifeline.before_exit = self.writer.finish
         # With the epoch and the indices of the pairs.
         self.started: deque[tuple[StartedUpdate, int, Integers]] = deque()
         self.updater = Updater(self.recipe, self.network, workers, device)
         fingerprint = setup.prepared.fingerprint
         update = workers.on_first_worker(lambda: newest_checkpoint(run, fingerprint))
-        self.progress = resume_workers(run, update, self.network, self.updater.optimizer, workers)
+        self.progress = resume(run, update, self.network, self.updater.optimizer)
 
     def train(self) -> TrainingOutcome:
         """Update until `train.max_updates`, the end of patience or a signal; then average."""
@@ -82,18 +128,18 @@ class Trainer:
         prints, single = self.workers.is_first, self.workers.is_alone
         with (
             StopRequest(prints=prints, single_process=single) as stop,
-            MetricsLog(self.run, self.recipe, self.progress, self.facts, writes=prints) as log,
+            MetricsLog(self.run, self.recipe, self.progress, self.observer, writes=prints) as log,
             self.writer,
         ):
             if not self.is_finished() and not self.choose_settings(stop):
                 return self.outcome(stopped_by=stop.signal)
-            self.timer = CheckpointTimer(self.recipe.train, decides=self.workers.is_first)
+            self.saved_at = monotonic()
             with self.feed() as feed:
                 while self.validate_if_due(log, stop) and not self.is_finished():
                     if not self.started:
                         self.since = time.perf_counter()  # seconds count from here
                     results = self.update(next(feed), log, stop)
-                    signals = [each.signal for each in results if each.signal is not None]
+                    signals = [result.signal for result in results if result.signal is not None]
                     if signals:
                         self.finish_started(log)
                         # The others wait: torchrun ends all workers soon after the first one exits.
@@ -111,9 +157,9 @@ class Trainer:
         """Start an update and return the results of those that are finished.
 
         A GPU computes an update while the next one is started, so that results come late; none is
-        missing where a validation or a checkpoint follows. The first worker's timer travels with
-        the update, so that all workers save after the same one. Raises DivergenceError if too many
-        updates in a row are skipped.
+        missing where a validation or a checkpoint follows. The first worker's wish for a checkpoint
+        travels with the update, so that all workers save after the same one. Raises DivergenceError
+        if too many updates in a row are skipped.
         """
         self.writer.check()
         progress = self.progress
@@ -121,16 +167,16 @@ class Trainer:
         progress.epoch, progress.batch = batch.epoch, batch.number
         received = signal.SIGTERM if self.workers.is_orphaned() else stop.signal
         started = self.updater.start(
-            batch.share, progress.update, batch.counts, received, self.timer.is_due()
+            batch.share, progress.update, batch.counts, received, self.is_time_to_save()
         )
         self.started.append((started, batch.epoch, batch.indices))
         is_due = self.is_checkpoint_due() or self.is_validation_due() or self.is_finished()
         results = self.finish_started(log, leave=0 if is_due else self.pace.late_results)
-        if any(each.wants_checkpoint for each in results):
+        if any(result.wants_checkpoint for result in results):
             results += self.finish_started(log)
             if results[-1].is_finite:
                 progress.timed_update = progress.update
-                self.timer.restart()
+                self.saved_at = monotonic()
         return results
 
     def finish_started(self, log: MetricsLog, leave: int = 0) -> list[UpdateResult]:
@@ -146,9 +192,31 @@ class Trainer:
             if not result.is_finite:
                 lines = self.dataset.lines(indices)
                 log.write_skipped(result, epoch, lines)
-                check_divergence(self.progress, self.run, lines)
+                self.check_divergence(lines)
             results.append(result)
         return results
+
+    def check_divergence(self, lines: Mapping[str, Sequence[int]]) -> None:
+        """Raise DivergenceError, with what to try, if too many updates in a row were skipped.
+
+        lines: the line numbers of the last batch's pairs by text file.
+        """
+        progress = self.progress
+        if progress.skipped_in_row < MAX_SKIPS_IN_ROW:
+            return
+        # The update that breaks the weights is itself finite, so the newest checkpoint may be
+        # broken: the best model, or else the oldest checkpoint, is safer.
+        good = [weights_path(self.run, update) for update in updates_with(self.run, STATE)[:1]]
+        if progress.best_update:
+            good = [self.run.best]
+        init_from = "".join(f" --init-from {argument(path)}" for path in good)
+        raise DivergenceError(
+            f"update {progress.update:,}: the training diverged, loss or gradient was NaN or"
+            f" infinite {MAX_SKIPS_IN_ROW} times in a row; the last batch held"
+            f" {describe_lines(lines)}. If these lines are sound, train again with a lower"
+            " train.learning_rate_scale, more train.warmup_updates or train.precision=float32:"
+            f"{init_from} --run NEW_FOLDER"
+        )
 
     def validate_if_due(self, log: MetricsLog, stop: StopRequest) -> bool:
         """Validate if it is time to, and keep the best model; return False if a signal came."""
@@ -256,11 +324,18 @@ class Trainer:
         """Return True if a checkpoint of the current update is due, by updates or by time."""
         return self.progress.is_checkpoint_due(self.recipe.train)
 
+    def is_time_to_save(self) -> bool:
+        """Return True if this worker decides, and `train.checkpoint_minutes` have passed.
+
+        The paper's checkpoints are written every 10 minutes (section 6.1).
+        """
+        seconds = 60 * self.recipe.train.checkpoint_minutes
+        return self.workers.is_first and 0 < seconds <= monotonic() - self.saved_at
+
     def save(self) -> None:
         """Write a checkpoint if this is the first worker."""
         if self.workers.is_first:
             self.writer.save(
-                self.run,
                 self.network,
                 self.updater.optimizer,
                 self.progress,
@@ -279,7 +354,7 @@ class Trainer:
         if self.recipe.train.moving_average:
             self.save_model(self.run.model)
             return
-        self.folder.check(self.progress.update)
+        self.writer.check_folder(self.progress.update)
         write_average(self.run, self.recipe, self.progress.update)
 
     def choose_alignment(self) -> None:
@@ -301,7 +376,7 @@ class Trainer:
 
     def save_model(self, path: Path) -> None:
         """Write the weights that validations measure as a model."""
-        self.folder.check(self.progress.update)
+        self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
             weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model
             save_model(path, weights, tokenizer, self.recipe, [self.progress.update])
@@ -315,3 +390,61 @@ class Trainer:
         self.writer.wait()
         saved = max(resumable(self.run), default=None)
         return TrainingOutcome(progress.update, measure, *best, averaged_score, stopped_by, saved)
+
+
+def training_pairs(setup: Setup) -> PairDataset:
+    """Return the training pairs of a setup, changed on the fly if its recipe asks for it."""
+    settings, prepared = setup.recipe.train, setup.prepared
+    dropouts = bpe_dropouts(prepared.tokenizer, settings.bpe_dropout, settings.seed)
+    return PairDataset(
+        prepared.shards,
+        prepared.names,
+        dropouts,
+        right_to_left=setup.recipe.model.is_right_to_left,
+        alignments=prepared.alignments,
+        changer=PairChanger(prepared.tokenizer, setup.recipe) if settings.augments else None,
+        is_guided=bool(settings.guided_alignment),
+    )
+
+
+def initial_network(setup: Setup, dataset: PairDataset) -> Transformer:
+    """Return the network with the setup's initial model, or with random weights by the seed."""
+    recipe = setup.recipe
+    torch.manual_seed(recipe.train.seed)
+    network = Transformer(recipe.model, len(setup.prepared.tokenizer), PAD)
+    if setup.inputs.initial is not None:
+        load_weights(network, setup.inputs.initial.weights, Path(recipe.train.init_from))
+    # The table of positions gets its final size now: growing it later would compile again.
+    longest = max(dataset.source_lengths.max(), dataset.target_lengths.max())
+    translated = output_limit(recipe.decode.max_segment_tokens, recipe.decode)
+    network.grow_positions(max(int(longest), translated))
+    return network
+
+
+def describe_lines(lines: Mapping[str, Sequence[int]]) -> str:
+    """Return the names of text files with the first line numbers of each."""
+    parts = []
+    for name, numbers in lines.items():
+        more = len(numbers) - SHOWN_LINES
+        shown = ", ".join(map(str, numbers[:SHOWN_LINES]))
+        parts.append(f"{name}, lines {shown}" + (f" and {more:,} more" if more > 0 else ""))
+    return "; ".join(parts)
+
+
+@contextmanager
+def repeatable(device: torch.device, *, wanted: bool) -> Iterator[None]:
+    """Let a GPU use only kernels that repeat their results bit for bit; a no-op on a CPU.
+
+    An operation without such a kernel raises RuntimeError.
+    """
+    if not wanted or device.type != "cuda":
+        yield
+        return
+    # cuBLAS reads this when it starts, with the first matrix product.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

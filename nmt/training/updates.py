@@ -2,10 +2,15 @@
 
 Sums and one division make updates exact: micro-batches, threads and workers change nothing but
 rounding and which dropout masks are drawn.
+
+`Updater.start` is the update from top to bottom. Below it are the losses that it sums, then the
+learning rate of section 5.3, the moving average of the weights and the result of an update.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import numpy
 import torch
@@ -22,10 +27,9 @@ from nmt.system.threads import TorchThreadPool
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
-from nmt.training.moving_average import MovingAverage
-from nmt.training.schedule import learning_rate
-from nmt.training.update_result import StartedUpdate, UpdateResult
-from nmt.training.workers import Workers, signal_flags
+from nmt.training.workers import Workers, combined_signal, signal_flags
+
+AVERAGE = "average"  # key of a parameter's moving average in the optimiser's state
 
 Forward = Callable[..., Tensor]  # of source, target input and, with SimCut, the kept embeddings
 
@@ -58,7 +62,7 @@ class Updater:
         # Blocks of logits pay in a CPU's cache. torch.compile and DistributedDataParallel wrap
         # `forward`, which returns whole logits.
         self.works_in_blocks = splits
-        self._agreement = agreement_of(recipe.train)
+        self._agreement = agreement(recipe.train)
         self._generators = [torch.Generator() for _ in range(self.threads.count)]
         weight = recipe.train.guided_alignment
         self._guide = GuidedAlignment(network, weight) if weight else None
@@ -79,12 +83,6 @@ class Updater:
         )
         self._forward = self._wrapped
 
-    def update(
-        self, share: Sequence[Batch], number: int, counts: bool, stop: int | None
-    ) -> UpdateResult:
-        """Apply an update and wait for its figures; arguments are those of `start`."""
-        return self.start(share, number, counts, stop).result()
-
     def start(
         self,
         share: Sequence[Batch],
@@ -92,7 +90,7 @@ class Updater:
         counts: bool,
         stop: int | None,
         wants_checkpoint: bool = False,
-    ) -> StartedUpdate:
+    ) -> "StartedUpdate":
         """Apply update `number` with this worker's share of the batch; wait for nothing.
 
         share: its micro-batches. counts: False if the share stands in for an empty one and must not
@@ -113,7 +111,7 @@ class Updater:
             totals = totals.pin_memory()
         totals = totals.to(self.device, non_blocking=True)
         totals = self._workers.all_reduce(torch.cat([torch.stack([smoothed, plain]), totals]))
-        gradients = [each.grad for each in self._parameters if each.grad is not None]
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
@@ -215,18 +213,18 @@ class Updater:
         ids, settings = [batch.source, batch.target_input], self._settings
         if settings.passes == 1:
             return ids
-        twice = [torch.cat([each, each]) for each in ids]
+        twice = [torch.cat([side, side]) for side in ids]
         if not settings.simcut:
             return twice
-        kept = [keep_mask(each.shape, settings.simcut_cutoff, each.device) for each in ids]
-        return [*twice, *(torch.cat([torch.ones_like(each), each]) for each in kept)]
+        kept = [keep_mask(side.shape, settings.simcut_cutoff, side.device) for side in ids]
+        return [*twice, *(torch.cat([torch.ones_like(mask), mask]) for mask in kept)]
 
     def try_batch(self, batch: Batch) -> None:
         """Use the memory that an update with this batch needs, then free it; no weight changes."""
         moments = []
         if not self.optimizer.state:  # Adam allocates its moments at the first update
             count = self._settings.moments
-            moments = [torch.empty_like(each) for each in self._parameters for _ in range(count)]
+            moments = [torch.empty_like(p) for p in self._parameters for _ in range(count)]
         try:
             self.rehearse(batch)
         finally:
@@ -260,8 +258,144 @@ class Updater:
         return nullcontext()
 
 
-def agreement_of(settings: TrainSettings) -> Agreement | None:
+def agreement(settings: TrainSettings) -> Agreement | None:
     """Return how the two passes over a batch must agree; None if there is one pass."""
     if settings.simcut:
         return simcut(settings.simcut)
     return r_drop(settings.r_drop) if settings.r_drop else None
+
+
+def learning_rate(recipe: Recipe, update: int) -> float:
+    """Return the learning rate of an update, counted from 1.
+
+    This is equation 3 times `train.learning_rate_scale`, and times `cooldown`, which begins after
+    the warm-up, also in a trial of a few updates.
+    """
+    train = recipe.train
+    length = min(train.cooldown_updates, max(0, train.max_updates - train.warmup_updates))
+    rate = inverse_sqrt(update, d_model=recipe.model.d_model, warmup=train.warmup_updates)
+    factor = cooldown(update, last=train.max_updates, length=length)
+    return train.learning_rate_scale * rate * factor
+
+
+def inverse_sqrt(update: int, *, d_model: int, warmup: int) -> float:
+    """Return d_model^-0.5 * min(update^-0.5, update * warmup^-1.5), equation 3; update >= 1."""
+    return float(d_model**-0.5 * min(update**-0.5, update * warmup**-1.5))
+
+
+def cooldown(update: int, *, last: int, length: int) -> float:
+    """Return the factor that falls in equal steps in the last `length` of `last` updates.
+
+    It is 1 before them and would be 0 one update after the last one (Haegele et al., 2024).
+    """
+    return min(1.0, max(0, last + 1 - update) / (length + 1))
+
+
+class MovingAverage:
+    """An exponential moving average of the weights, instead of an average of checkpoints.
+
+    Like the checkpoints' average (section 6.1), it is better than the weights of a single update.
+    It is known at every update, so that validations measure it and the best model has it. It is
+    kept in the optimiser's state, where checkpoints hold it like Adam's moments.
+    """
+
+    def __init__(
+        self, parameters: Sequence[Tensor], optimizer: torch.optim.Optimizer, decay: float
+    ) -> None:
+        """Prepare to average; `decay` is `train.moving_average`, 0 for no average."""
+        self._parameters = [*parameters]
+        self._optimizer = optimizer
+        self._decay = decay
+
+    def add(self, update: int) -> None:
+        """Count the weights after an update: average = d * average + (1 - d) * weights.
+
+        In the first updates, d is less than the decay, (1 + update) / (10 + update), so that the
+        random weights of the beginning are soon forgotten; TensorFlow's ExponentialMovingAverage
+        has the same rule.
+        """
+        if not self._decay:
+            return
+        with torch.no_grad():
+            averages = self._averages()
+            if not averages:  # Adam makes the state of a parameter in its first step
+                for parameter in self._parameters:
+                    self._optimizer.state[parameter][AVERAGE] = parameter.detach().clone()
+                return
+            decay = min(self._decay, (1 + update) / (10 + update))
+            torch._foreach_lerp_(averages, self._parameters, 1 - decay)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Give the model the averaged weights within a `with` block, and its own ones afterwards.
+
+        Nothing is copied. Without an average, the model keeps its own weights.
+        """
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _averages(self) -> list[Tensor]:
+        """Return the average of each parameter; none before the first update."""
+        states = self._optimizer.state
+        return [states[key][AVERAGE] for key in self._parameters if AVERAGE in states.get(key, {})]
+
+    def _exchange(self) -> None:
+        for parameter, average in zip(self._parameters, self._averages(), strict=False):
+            self._optimizer.state[parameter][AVERAGE], parameter.data = parameter.data, average
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """Losses and size of an update, over all workers."""
+
+    number: int  # counted from 1
+    smoothed_loss: float  # summed over the target tokens
+    plain_loss: float  # summed over the target tokens, without label smoothing
+    source_tokens: int
+    target_tokens: int
+    learning_rate: float
+    gradient_norm: float  # of the mean loss per target token
+    signal: int | None  # that stops the training, if any worker received one
+    wants_checkpoint: bool  # True if a worker asks all of them to save one
+
+    @property
+    def is_finite(self) -> bool:
+        """True if loss and gradient are finite; otherwise the weights did not change."""
+        return math.isfinite(self.smoothed_loss) and math.isfinite(self.gradient_norm)
+
+
+class StartedUpdate:
+    """An update that a GPU may still compute; `result` waits for it, but for no later update."""
+
+    def __init__(self, number: int, learning_rate: float, figures: Tensor) -> None:
+        """Queue the copy of the figures to the host, if they are on a GPU.
+
+        figures: (6 + signals,) in the order in which `result` reads them.
+        """
+        self.number, self.learning_rate, self.figures = number, learning_rate, figures
+        self.copied: torch.cuda.Event | None = None
+        if figures.device.type == "cuda":
+            # A copy that `result` starts would stand behind the next update, and wait for that too.
+            self.figures = figures.to("cpu", non_blocking=True)  # into pinned memory
+            self.copied = torch.cuda.Event()
+            self.copied.record(torch.cuda.current_stream(figures.device))
+
+    def result(self) -> UpdateResult:
+        """Wait for the update and return its figures."""
+        if self.copied is not None:
+            self.copied.synchronize()
+        loss, plain_loss, source_tokens, target_tokens, *flags, wanted, norm = self.figures.tolist()
+        return UpdateResult(
+            self.number,
+            loss,
+            plain_loss,
+            int(source_tokens),
+            int(target_tokens),
+            self.learning_rate,
+            norm,
+            combined_signal(*flags),
+            bool(wanted),
+        )

@@ -154,7 +154,7 @@ class DevSet:
             found = self._pool.map(lambda batch: self._sums(network, batch), batches)
             sums = list(chain.from_iterable(found))
         tokens = max(1, sum(len(target) + 1 for _, target in self.encoded))
-        return sum(each[0] for each in sums) / tokens, sum(each[1] for each in sums) / tokens
+        return sum(sum_[0] for sum_ in sums) / tokens, sum(sum_[1] for sum_ in sums) / tokens
 
     def _batches(self, network: Transformer) -> list[list[int]]:
         """Return batches of indices of the encoded pairs, the longest pairs first."""

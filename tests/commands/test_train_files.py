@@ -181,7 +181,7 @@ def test_the_options_of_both_commands_work(nmt: Run, tmp_path: Path, tiny_run: P
 def test_the_recipe_is_named_after_the_files(
     nmt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Sequence[str], recipe: str
 ) -> None:
-    monkeypatch.setattr("nmt.training.train.set_up_workers", interrupt)
+    monkeypatch.setattr("nmt.training.trainer.set_up_workers", interrupt)
     for path, name in zip(write(tmp_path, PAIRS), names, strict=True):
         path.rename(tmp_path / name)
     assert nmt("train", *names).code == 130
@@ -261,7 +261,7 @@ def test_several_workers_need_a_recipe_first(
         ("nmt.advice.two_files.check_corpus", False),
         ("nmt.advice.first_recipe.write_sets", False),
         ("nmt.advice.first_recipe.write_text", False),
-        ("nmt.training.train.set_up_workers", True),
+        ("nmt.training.trainer.set_up_workers", True),
     ],
 )
 def test_ctrl_c_leaves_nothing_half_written(

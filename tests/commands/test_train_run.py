@@ -9,7 +9,7 @@ import pytest
 
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
-from nmt.training.outcome import TrainingOutcome
+from nmt.training.progress import TrainingOutcome
 from tests.conftest import Run, write_tiny_corpus
 from tests.training.conftest import assert_same
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from nmt.interop.export import export_model
-from nmt.training.checkpoint_manifest import read_manifest, write_manifest
+from nmt.training.checkpoints import read_manifest, write_manifest
 from tests.docs.document_samples import sample
 
 SOURCES = {".en", ".src", ".txt", ""}

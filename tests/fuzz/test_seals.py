@@ -14,7 +14,7 @@ from nmt.evaluation.tasks import task_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.history import DEV_FIGURES, TRAIN_FIGURES, curves, read_cards
 from nmt.text.manifest import Content, Manifest, SourceFile, Step
-from nmt.training.checkpoint_manifest import CheckpointManifest, checksum, read_manifest
+from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest
 from nmt.training.progress import Progress, Window
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, changed_json, json_text, seeded

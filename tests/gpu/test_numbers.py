@@ -163,8 +163,8 @@ def test_an_update_changes_the_weights_as_on_the_cpu(place: Place) -> None:
     here = Place(torch.device("cpu"))
     theirs, reference = updater(MODEL, here, "float32")
     for number in (1, 2, 3):
-        found = ours.update([batch().to(place.device)], number, counts=True, stop=None)
-        expected = theirs.update([batch()], number, counts=True, stop=None)
+        found = ours.start([batch().to(place.device)], number, True, None).result()
+        expected = theirs.start([batch()], number, True, None).result()
         assert found.smoothed_loss == pytest.approx(expected.smoothed_loss, rel=1e-4)
         assert found.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-3)
     weights = [each.detach() for each in reference.parameters()]
@@ -175,7 +175,7 @@ def test_an_update_that_is_not_finite_changes_no_weight(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, moved = updater(MODEL, place, "float32")
-    made.update([batch().to(place.device)], 1, counts=True, stop=None)
+    made.start([batch().to(place.device)], 1, counts=True, stop=None)
     before = copy.deepcopy([each.detach().cpu() for each in moved.parameters()])
     backward = made.backward
 
@@ -184,7 +184,7 @@ def test_an_update_that_is_not_finite_changes_no_weight(
         return smoothed * float("nan"), plain
 
     monkeypatch.setattr(made, "backward", spoiled)
-    found = made.update([batch().to(place.device)], 2, counts=True, stop=None)
+    found = made.start([batch().to(place.device)], 2, True, None).result()
     assert not found.is_finite
     for weight, old in zip(moved.parameters(), before, strict=True):
         assert torch.equal(weight.detach().cpu(), old)

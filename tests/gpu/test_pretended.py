@@ -89,11 +89,13 @@ def test_an_update_waits_once_for_the_result_of_the_one_before() -> None:
         return made
 
     plain = updater_of(torch.device("cpu"))
-    expected = [plain.update([batch], number, True, None).smoothed_loss for number in (1, 2, 3)]
+    expected = [
+        plain.start([batch], number, True, None).result().smoothed_loss for number in (1, 2, 3)
+    ]
     with pretended(count) as device:
         updater = updater_of(device)
         share = [batch.to(device)]
-        found = [updater.update(share, 1, True, None)]
+        found = [updater.start(share, 1, True, None).result()]
         with count:
             before = updater.start(share, 2, True, None)
             count.clear()

@@ -11,8 +11,7 @@ import torch
 from benchmarks.synthetic import SyntheticPairs
 from nmt.config import declared_settings
 from nmt.text.plan import plan_epoch
-from nmt.training.feed import Feed
-from nmt.training.pace import GPU
+from nmt.training.feed import GPU, Feed
 from tests.conftest import Run
 from tests.gpu.conftest import NEEDS_GPU
 from tests.training.conftest import assert_same, finish, losses, read_metrics, start_process

@@ -26,7 +26,7 @@ from nmt.recipe import (
     to_toml,
     write_recipe,
 )
-from nmt.training.schedule import inverse_sqrt
+from nmt.training.updates import inverse_sqrt
 from tests.conftest import Run
 
 

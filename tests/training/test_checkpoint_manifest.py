@@ -10,7 +10,7 @@ import pytest
 
 from nmt.errors import DamagedError, NmtError
 from nmt.evaluation.tasks import task_metrics
-from nmt.training.checkpoint_manifest import (
+from nmt.training.checkpoints import (
     CheckpointManifest,
     checksum,
     read_manifest,

@@ -14,10 +14,10 @@ import pytest
 from nmt.recipe import load_recipe
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
-from nmt.training import checkpoint_timer, trainer
+from nmt.training import trainer
+from nmt.training.feed import GPU
 from nmt.training.lost_files import Remains, first_checkpoint
-from nmt.training.pace import GPU
-from nmt.training.requirements import disk_bytes
+from nmt.training.setup import disk_bytes
 from nmt.training.updates import Updater
 from tests.conftest import Run
 from tests.training.conftest import (
@@ -43,8 +43,8 @@ PROCESS = """
 import os, signal, sys, threading
 from pathlib import Path
 from nmt.commands import main
-from nmt.training import checkpoint_timer, trainer
-from nmt.training.pace import CPU
+from nmt.training import trainer
+from nmt.training.feed import CPU
 from nmt.training.updates import Updater
 from tests.training.test_checkpoint_minutes import LATE
 
@@ -68,7 +68,7 @@ def noted(self):
     Path(f"saved-{rank}").write_text(repr(saved))
     save(self)
 
-checkpoint_timer.monotonic = lambda: seconds[0]
+trainer.monotonic = lambda: seconds[0]
 trainer.pace_of = lambda device: LATE if late == "late" else CPU
 Updater.start, trainer.Trainer.save = timed, noted
 main(arguments)
@@ -85,7 +85,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
         seconds[0] += 60
         return start(*given)
 
-    monkeypatch.setattr(checkpoint_timer, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(trainer, "monotonic", lambda: seconds[0])
     monkeypatch.setattr(Updater, "start", timed)
 
 

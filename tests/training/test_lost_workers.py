@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.training.process_group import check_gpus, gpu_index, local_device
+from nmt.training.workers import check_gpus, gpu_index, local_device
 from tests.training.conftest import Process, worker_processes
 from tests.waiting import wait_until
 
@@ -46,7 +46,7 @@ main(sys.argv[1:])
 WAIT_FOR_EVER = """
 import os, signal, time
 import torch
-from nmt.training.process_group import join_workers
+from nmt.training.workers import join_workers
 
 with join_workers(torch.device("cpu")) as workers:
     workers.meet()
@@ -56,7 +56,7 @@ with join_workers(torch.device("cpu")) as workers:
 """
 
 PLACES = {
-    "start": "nmt.training.train:set_up_workers",
+    "start": "nmt.training.trainer:set_up_workers",
     "prepare": "nmt.training.setup:prepare",
     "probe": "nmt.training.updates:Updater.try_batch",
     "update": "nmt.training.updates:Updater.start",

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.training import progress_report, trainer
-from nmt.training.progress_report import clock
+from nmt.training import metrics_log, trainer
+from nmt.training.metrics_log import clock
 from tests.conftest import Run
 from tests.training.conftest import assert_same, finish, read_metrics, start_process
 from tests.waiting import wait_until
@@ -32,7 +32,7 @@ def test_a_log_has_a_line_at_the_first_update_and_then_every_minute(
     """A clock that goes 25 seconds an update shows lines 3 updates, 75 seconds, apart."""
     assert progress_lines(nmt("train", tiny, "--run", "fast").err) == [1]
     ticks = iter(range(0, 10_000, 25))
-    monkeypatch.setattr(progress_report, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(metrics_log, "monotonic", lambda: next(ticks))
     ended = nmt("train", tiny, "--run", "slow")
     assert progress_lines(ended.err) == [1, 4, 7, 10]
     # After the first one: 75, 150 and 225 seconds for 4, 7 and 10 updates; 8, 5 and 2 are left.

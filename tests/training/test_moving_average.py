@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nmt.runs.model_file import read_model
-from nmt.training.moving_average import MovingAverage
+from nmt.training.updates import MovingAverage
 from tests.conftest import Run
 from tests.training.conftest import assert_same, read_metrics
 

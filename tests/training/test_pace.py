@@ -20,14 +20,11 @@ from nmt.recipe import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch
-from nmt.training import checkpoint_writer, trainer
-from nmt.training.checkpoint_writer import CheckpointWriter
-from nmt.training.feed import Feed
-from nmt.training.pace import CPU, GPU, Pace, pace_of
+from nmt.training import checkpoints, trainer
+from nmt.training.checkpoints import CheckpointWriter
+from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
 from nmt.training.progress import Progress
-from nmt.training.same_folder import SameFolder
-from nmt.training.update_result import StartedUpdate
-from nmt.training.updates import Updater
+from nmt.training.updates import StartedUpdate, Updater
 from tests.conftest import Run
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import assert_same, read_metrics, worker_processes
@@ -132,12 +129,12 @@ def test_a_signal_waits_for_what_was_started(
 SLOW_SAVES = """
 import os, signal, sys, time
 from nmt.commands import main
-from nmt.training import checkpoint_writer, trainer
+from nmt.training import checkpoints, trainer
 from nmt.training.updates import Updater
 from tests.training.test_pace import LATE
 
 rank = int(os.environ["RANK"])
-start, save = Updater.start, checkpoint_writer.save_checkpoint
+start, save = Updater.start, checkpoints.save_checkpoint
 
 def interrupted(self, share, number, counts, stop, *more):
     received = signal.SIGTERM if rank and number == 3 else stop
@@ -148,7 +145,7 @@ def slow(*given):
     save(*given)
 
 trainer.pace_of = lambda device: LATE
-Updater.start, checkpoint_writer.save_checkpoint = interrupted, slow
+Updater.start, checkpoints.save_checkpoint = interrupted, slow
 main(sys.argv[1:])
 """
 
@@ -168,7 +165,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise NmtError("no space left")
 
-    monkeypatch.setattr(checkpoint_writer, "save_checkpoint", fail)
+    monkeypatch.setattr(checkpoints, "save_checkpoint", fail)
 
 
 @pytest.mark.usefixtures("failures")
@@ -177,13 +174,13 @@ def test_a_checkpoint_that_failed_in_the_background_is_noticed_without_waiting(
 ) -> None:
     """The first one of a run is not written in the background."""
     model, run = torch.nn.Linear(1, 1), RunFolder(tmp_path)
-    given: Any = [run, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
+    given: Any = [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
     with pytest.raises(NmtError, match="no space left"):
-        CheckpointWriter(lambda: None, in_background=True).save(*given)
+        CheckpointWriter(run, in_background=True).save(*given)
     run.checkpoints.mkdir()
     for suffix in (".json", ".state.pt"):
         (run.checkpoints / f"update-00000001{suffix}").touch()
-    writer = CheckpointWriter(lambda: None, in_background=True)
+    writer = CheckpointWriter(run, in_background=True)
     writer.check()
     before = threading.active_count()
     writer.save(*given)
@@ -199,12 +196,11 @@ def test_nothing_is_written_if_the_folder_has_moved(tmp_path: Path, in_backgroun
     """The check comes directly before the write, in its thread; the write would fail here."""
     folder = tmp_path / "run"
     model, run = torch.nn.Linear(1, 1), RunFolder(folder)
-    given: Any = [run, model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
+    given: Any = [model, torch.optim.Adam(model.parameters()), Progress(), b"", None, ""]
     folder.mkdir()
-    same = SameFolder(folder)
+    writer = CheckpointWriter(run, in_background=in_background)
     folder.rename(tmp_path / "away")
     folder.mkdir()
-    writer = CheckpointWriter(lambda: same.check(7), in_background=in_background)
     with pytest.raises(NmtError, match="was moved or removed"), writer:
         writer.save(*given)
 

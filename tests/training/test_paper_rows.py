@@ -37,7 +37,7 @@ def test_a_recipe_of_the_paper_takes_an_update(name: str) -> None:
     updater.set_up()
     assert torch.get_float32_matmul_precision() == "highest"
     batch = make_batch([([9, 10, V - 1], [11, 12]), ([13], [14, 15, 16])])
-    sums = updater.update([batch], 1, counts=True, stop=None)
+    sums = updater.start([batch], 1, counts=True, stop=None).result()
     assert sums.is_finite
     assert (sums.source_tokens, sums.target_tokens) == (6, 7)
     assert sums.learning_rate == pytest.approx(recipe.model.d_model**-0.5 * 4000**-1.5)

@@ -11,7 +11,7 @@ from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.recipe import load_recipe
 from nmt.runs.run_folder import RunFolder
-from nmt.training.requirements import check_requirements, disk_bytes, note_large_model
+from nmt.training.setup import check_requirements, disk_bytes, note_large_model
 from tests.conftest import Run
 
 Usage = namedtuple("Usage", "total used free")
@@ -31,7 +31,7 @@ def refused(nmt: Run, *arguments: object) -> str:
 def test_a_missing_tensorboard_is_reported_first(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.training.requirements.find_spec", lambda name: None)
+    monkeypatch.setattr("nmt.training.setup.find_spec", lambda name: None)
     message = refused(nmt, tiny, "--set", "train.tensorboard=true")
     assert "pip install 'nmt[tensorboard]'" in message
 
@@ -67,7 +67,7 @@ def test_a_full_disk_is_reported_first(
     nmt: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = Usage(10**9, 10**9 - 1000, 1000)
-    monkeypatch.setattr("nmt.training.requirements.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("nmt.training.setup.shutil.disk_usage", lambda path: usage)
     message = refused(nmt, tiny)
     assert "MB, but 0.0 MB are free" in message
     assert "--run" in message
@@ -94,7 +94,7 @@ def test_a_started_run_needs_no_further_space(
 ) -> None:
     recipe = load_recipe(str(tiny_run / "recipe.toml"))
     usage = Usage(10**9, 10**9, 0)
-    monkeypatch.setattr("nmt.training.requirements.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("nmt.training.setup.shutil.disk_usage", lambda path: usage)
     check_requirements(recipe, RunFolder(tiny_run), CPU)
     with pytest.raises(NmtError, match="are free"):
         check_requirements(recipe, RunFolder(tiny_run / "none"), CPU)

@@ -4,7 +4,7 @@ import pytest
 
 from nmt.config import Recipe
 from nmt.recipe import with_settings
-from nmt.training.schedule import cooldown, inverse_sqrt, learning_rate
+from nmt.training.updates import cooldown, inverse_sqrt, learning_rate
 
 
 def test_hand_computed_rates() -> None:

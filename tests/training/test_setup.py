@@ -15,8 +15,8 @@ from nmt.recipe import load_recipe, read_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_ensemble
 from nmt.text.corpus import DataFolder
-from nmt.training.setup import set_up
-from nmt.training.train import train
+from nmt.training.setup import resolve, set_up
+from nmt.training.trainer import train
 from nmt.training.workers import Workers
 
 CPU = torch.device("cpu")
@@ -89,9 +89,10 @@ def test_automatic_precision_waits_for_a_device(
     data, run, notes = DataFolder(tiny.parent), RunFolder(Path("run")), list[str]()
     assert set_up(recipe, data, run, notes.append).recipe.train.precision == "auto"
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: True)
-    assert set_up(recipe, data, run, notes.append, CPU).recipe.train.precision == "auto"
+    assert resolve(recipe, run, CPU).recipe.train.precision == "auto"
     monkeypatch.setattr("nmt.training.setup.has_bf16", lambda device: False)
-    resolved = set_up(recipe, data, run, notes.append, CPU).recipe
+    resolved = resolve(recipe, run, CPU).recipe
+    set_up(resolved, data, run, notes.append, CPU)
     assert resolved.train.precision == "float32"
     assert run.load_recipe() == resolved
 

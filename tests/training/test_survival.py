@@ -38,7 +38,7 @@ import sys
 from dataclasses import replace
 from nmt.commands import main
 from nmt.training import trainer
-from nmt.training.pace import GPU
+from nmt.training.feed import GPU
 
 trainer.pace_of = lambda device: replace(GPU, length_multiple=1)
 main(sys.argv[1:])

@@ -98,7 +98,7 @@ def test_only_test_sets_have_references_and_labels(
 
 def break_weights(monkeypatch: pytest.MonkeyPatch, rate: float) -> None:
     """Train at a rate that no setting allows."""
-    monkeypatch.setattr("nmt.training.schedule.inverse_sqrt", lambda *_, **__: rate)
+    monkeypatch.setattr("nmt.training.updates.inverse_sqrt", lambda *_, **__: rate)
 
 
 def test_a_dev_set_without_a_finite_loss_scores_nothing(

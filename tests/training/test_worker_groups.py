@@ -6,48 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.training.train import repeatable
+from nmt.training.trainer import repeatable
 from tests.conftest import Run
 from tests.training.conftest import finish, losses, run_group, start_process, weights
 from tests.training.test_workers import SAME
 
 LAST = "checkpoints/update-00000020.safetensors"
-
-# `nmt train` that compares what the first worker sends with what the checkpoint holds.
-RESUME = """
-import copy, os, sys
-import torch
-from nmt.commands import main
-from nmt.training import shared_resume, trainer
-
-resume = shared_resume.resume
-sent = shared_resume.resume_workers
-
-def unreadable(*arguments):
-    raise OSError("only the first worker reads checkpoints")
-
-def compared(run, update, network, optimizer, workers):
-    own = copy.deepcopy(network)
-    own_optimizer = torch.optim.Adam(own.parameters(), fused=True)
-    read = resume(run, update, own, own_optimizer)
-    if not workers.is_first:
-        shared_resume.resume = unreadable
-    assert sent(run, update, network, optimizer, workers) == read
-    for name, tensor in own.state_dict().items():
-        assert torch.equal(network.state_dict()[name], tensor), name
-    one, other = optimizer.state_dict(), own_optimizer.state_dict()
-    assert one["param_groups"] == other["param_groups"]
-    assert one["state"].keys() == other["state"].keys() != set()
-    for number, state in one["state"].items():
-        for name, tensor in state.items():
-            there = other["state"][number][name]
-            assert torch.equal(tensor, there) and tensor.dtype == there.dtype, name
-    return read
-
-trainer.resume_workers = compared
-main(sys.argv[1:])
-"""
-
 
 # `nmt train` whose worker 1 is killed once, in update 7.
 KILL_ONCE = """
@@ -75,10 +39,11 @@ def test_a_group_of_one_takes_the_updates_of_one_process(nmt: Run, tiny: Path) -
     assert losses(Path("group")) == pytest.approx(losses(Path("one")), rel=1e-5)
 
 
-def test_the_first_worker_reads_the_checkpoint_for_all(nmt: Run, tiny: Path) -> None:
-    """The others receive weights and optimiser state, bit for bit."""
-    assert nmt("train", tiny, *SAME, "--max-updates", "9").code == 0
-    assert "resumed at update 9" in run_group(2, "train", tiny, *SAME, script=RESUME)
+def test_workers_resume_a_run_of_one_process(nmt: Run, tiny: Path) -> None:
+    assert nmt("train", tiny, "--run", "one", *SAME).code == 0
+    assert nmt("train", tiny, "--run", "group", *SAME, "--max-updates", "9").code == 0
+    assert "resumed at update 9" in run_group(2, "train", tiny, "--run", "group", *SAME)
+    assert losses(Path("group")) == pytest.approx(losses(Path("one")), rel=1e-5)
 
 
 def test_gradients_can_be_exchanged_in_bf16(nmt: Run, tiny: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from torch import Tensor
 
 import nmt as package
-from nmt.errors import NmtError
 from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.training import conftest
@@ -63,7 +62,7 @@ SHARE_VALUES = """
 import json
 from pathlib import Path
 import torch
-from nmt.training.process_group import join_workers
+from nmt.training.workers import join_workers
 
 VALUES = [True, False, 7, 2.5, None, "ß", {"updates": [4, 8]}]
 calls = []
@@ -88,33 +87,6 @@ def test_typed_values_of_the_first_worker_reach_the_others() -> None:
     for worker, calls in ((first, 7), (second, 0)):
         assert worker == {"received": values, "calls": calls}
         assert [type(each) for each in worker["received"]] == [type(each) for each in values]
-
-
-class DictStore:
-    """A key-value store in this process."""
-
-    def __init__(self, **values: str) -> None:
-        self.values = values
-
-    def set(self, key: str, value: str) -> None:
-        """Store a value."""
-        self.values[key] = value
-
-    def get(self, key: str) -> bytes:
-        """Return a value."""
-        return self.values[key].encode()
-
-    def check(self, keys: list[str]) -> bool:
-        """Return True if all keys have values."""
-        return all(key in self.values for key in keys)
-
-
-def test_a_waiting_worker_raises_the_error_of_the_first() -> None:
-    store = DictStore()
-    Workers(0, 2, store).share_error(NmtError("train.src does not exist"))
-    waiting = Workers(1, 2, store)
-    with pytest.raises(NmtError, match=r"worker 0 failed: train\.src does not exist"):
-        waiting.on_first_worker(lambda: 1)
 
 
 def test_a_single_process_runs_the_action_itself() -> None:

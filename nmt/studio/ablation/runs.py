@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from nmt.config import Recipe
+from nmt.diagnosis.live import live_diagnosis
 from nmt.diagnosis.records import Record, read_records
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
 from nmt.evaluation.tasks import score_measure
@@ -27,15 +28,15 @@ from nmt.studio.report.page import try_write_report
 from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
-from nmt.training.divergence import MAX_SKIPS_IN_ROW
 from nmt.training.lost_files import reached_update
 from nmt.training.setup import (
-    check_set_up,
+    check_inputs,
     precision_of_hardware,
+    resolve,
     resolve_for_device,
     set_up,
 )
-from nmt.training.train import train
+from nmt.training.trainer import MAX_SKIPS_IN_ROW, train
 from nmt.training.workers import Workers
 
 
@@ -102,7 +103,7 @@ def check_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.devic
         with error_context(each):
             check_run_folder(each.run.path)
             if not has_diverged(each, device):
-                check_set_up(each.recipe, data, each.run, device)
+                check_inputs(resolve(each.recipe, each.run, device).recipe, data, each.run, device)
 
 
 def check_not_longer(runs: Sequence[PlannedRun]) -> None:
@@ -152,6 +153,7 @@ def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.dev
             if key in prepared:
                 share_prepared(prepared[key], each.run)
             before = read_if_exists(each.run.recipe)
+            recipe = resolve(recipe, each.run, device).recipe
             set_up(recipe, data, each.run, note_once, device)
             if read_if_exists(each.run.recipe) != before and not each.run.is_in_use():
                 # These metrics are of other settings, whose training ended before a checkpoint.
@@ -226,7 +228,7 @@ def train_runs(
             continue
         note(name)
         try:
-            outcome = train(each.recipe, data, each.run, device, Workers())
+            outcome = train(each.recipe, data, each.run, device, Workers(), live_diagnosis)
         except DivergenceError as error:
             note(str(error))
         except (NmtError, OSError, MemoryError, RuntimeError) as error:

@@ -63,7 +63,7 @@ def test_weights_and_moments_are_those_of_a_real_training(average: str) -> None:
     network = Transformer(recipe.model, 30, PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()
-    updater.update([make_batch([([9, 10], [11, 12])])], 1, counts=True, stop=None)
+    updater.start([make_batch([([9, 10], [11, 12])])], 1, counts=True, stop=None)
     memory = memory_of(recipe, 30, 30)
     assert memory.weights == sum(each.nbytes for each in network.parameters())
     states = [state.values() for state in updater.optimizer.state.values()]

@@ -7,10 +7,10 @@ import pytest
 
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
+from nmt.diagnosis.live import thinned
 from nmt.diagnosis.records import TrainRecord, ValidationRecord
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
-from nmt.training.live_diagnosis import thinned
 from tests.conftest import SKILLED, Run
 from tests.diagnosis.trainings import arguments, drawn, write_text
 
@@ -61,7 +61,7 @@ def test_a_bug_in_the_diagnosis_does_not_end_a_training(
     def broken(training: Training) -> tuple[Finding, ...]:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("nmt.training.live_diagnosis.diagnose", broken)
+    monkeypatch.setattr("nmt.diagnosis.live.diagnose", broken)
     result = nmt("train", tiny, "--max-updates", 6)
     assert result.code == 0
     assert "no diagnosis because of a bug in this program: ZeroDivisionError: oh" in result.err

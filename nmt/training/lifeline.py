@@ -1,8 +1,9 @@
 """Notice that another worker has failed or was killed, also while this one waits for it in C++.
 
-Each worker keeps a connection to the first one open. However a process ends, its system closes
-the connection, and a silent machine is noticed by TCP's keepalive. So no worker has to answer in
-time: one that compiles or learns a vocabulary for an hour is not taken for dead.
+Each worker keeps a connection to the first one open. However a process ends, its system closes the
+connection, and a silent machine is noticed by TCP's keepalive. So no worker has to answer in time:
+one that compiles or learns a vocabulary for an hour is not taken for dead. A worker that fails says
+why on its connection, and the first worker passes that on to all others.
 """
 
 import os
@@ -13,11 +14,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import wait
+from typing import Protocol
 
 from nmt.errors import NmtError
-from nmt.training.shared_error import SharedError, Store, run_for, set_shared_error
 
-POLL_SECONDS = 0.5  # between two looks at the shared error
+POLL_SECONDS = 0.5  # between two looks at whether the lifeline is closed
 MEET_POLL_SECONDS = 0.02
 GRACE_SECONDS = 10.0  # for this worker to end by itself when another one is lost
 SAVE_SECONDS = 120.0  # for it to write the checkpoint that it has begun
@@ -26,12 +27,25 @@ HELLO_SECONDS = 3.0  # for a new connection to say which worker it is
 MEET_SECONDS = 300.0  # for all workers to start
 # A machine that is gone is noticed after 10 + 3 * 4 seconds.
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}
-GOODBYE = b"."  # sent before a connection is closed at the end of the work
+GOODBYE = "."  # sent before a connection is closed at the end of the work
 ADDRESS = "lifeline"  # key of the first worker's address
 KILLED = "exited without an error message (killed?)"
 
 
-class PeerWatch:
+class Store(Protocol):
+    """A key-value store that all workers share (PyTorch's own class has no type annotations)."""
+
+    def set(self, key: str, value: str, /) -> None:
+        """Store a value."""
+
+    def get(self, key: str, /) -> bytes:
+        """Wait for a value and return it."""
+
+    def check(self, keys: list[str], /) -> bool:
+        """Return True if all keys have values."""
+
+
+class Lifeline:
     """A thread that ends this worker soon after another one was lost.
 
     It leaves the worker some seconds to end by itself. A worker that waits for a GPU, or for a
@@ -39,12 +53,11 @@ class PeerWatch:
     """
 
     def __init__(self, rank: int, store: Store) -> None:
-        """Connect to the first worker.
+        """Connect to the first worker, or wait for the others as the first one, in a thread.
 
         Raises NmtError if the first worker does not start, OSError if it cannot be reached.
         """
         self.failure: str | None = None  # why the group of workers cannot go on
-        self.group = ""  # names this group: torchrun may start another one, with the same store
         self.before_exit: Callable[[], object] | None = None  # waits until this worker may end
         self._rank = rank
         self._parent = os.getppid()
@@ -53,100 +66,100 @@ class PeerWatch:
         self._peers: dict[socket.socket, int] = {}  # their ranks
         self._known = {rank}  # workers that have connected once
         if rank == 0:
-            self.group = secrets.token_hex(8)
+            self.group = secrets.token_hex(8)  # torchrun may start another one, with the same store
             self._listener = listen()
             port = self._listener.getsockname()[1]
             store.set(ADDRESS, f"{own_address()} {port} {self.group}")
         else:
             first, self.group = connect(rank, store)
             self._peers[first] = 0
-
-    def start(self, store: Store) -> None:
-        """Start to watch.
-
-        store: the group's, for this thread alone: other threads may wait in their client of it.
-        """
-        self._error = SharedError(store)
-        self._thread = threading.Thread(target=self._watch, name="peer watch", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="lifeline", daemon=True)
         self._thread.start()
 
-    def meet(self, count: int, store: Store) -> None:
+    def meet(self, count: int) -> None:
         """Wait on the first worker until all have started.
 
         Raises NmtError, on each worker that has started, if one does not start in time.
         """
         deadline = time.monotonic() + MEET_SECONDS
         while self._rank == 0 and len(self._known) < count:
-            if self.failure is not None:
-                raise NmtError(f"stopped because {self.failure}")
+            self.check()
             if time.monotonic() > deadline:
-                missing = next(rank for rank in range(count) if rank not in self._known)
-                set_shared_error(store, not_started(missing))
-                raise NmtError(not_started(missing))
+                self.fail(not_started(min({*range(count)} - self._known)))
+                raise NmtError(self.failure)
             time.sleep(MEET_POLL_SECONDS)
 
+    def check(self) -> None:
+        """Raise NmtError if the group of workers cannot go on."""
+        if self.failure is not None:
+            raise NmtError(f"stopped because {self.failure}")
+
+    def is_orphaned(self) -> bool:
+        """Return whether torchrun, which started this worker, has ended."""
+        return os.getppid() != self._parent
+
+    def fail(self, reason: str) -> None:
+        """Tell all workers why the group cannot go on; the first reason counts."""
+        if self.failure is None:
+            self.failure = reason
+            self._send(reason)
+
     def close(self) -> None:
-        """Stop to watch, and tell the others that this worker has done its work."""
+        """Stop watching, and tell the others that this worker has done its work."""
         self.stop()
-        for peer in [*self._peers]:
-            with suppress(OSError):
-                peer.sendall(GOODBYE)
+        self._send(GOODBYE)
+        for peer in self._peers:
             peer.close()
         if self._listener is not None:
             self._listener.close()
 
     def stop(self) -> None:
-        """Stop to watch; the others still notice when this worker ends."""
+        """Stop watching; the others still notice when this worker ends."""
         self._closed.set()
         self._thread.join(CONNECT_SECONDS)
 
+    def _send(self, text: str) -> None:
+        """Send a text as one line to every worker with a connection."""
+        for peer in [*self._peers]:
+            with suppress(OSError):
+                peer.sendall(f"{' '.join(text.splitlines())}\n".encode())
+
     def _watch(self) -> None:
-        while self.failure is None:
-            if self._closed.is_set():
-                return
-            self.failure = self._look()
+        while self.failure is None and not self._closed.is_set():
+            for ready in wait([*self._peers, *filter(None, [self._listener])], POLL_SECONDS):
+                if ready is self._listener:
+                    self._accept(self._listener)
+                elif isinstance(ready, socket.socket):
+                    self._hear(ready)
         if self._closed.wait(GRACE_SECONDS):
             return
-        run_for(SAVE_SECONDS, self._finish)
+        if self.before_exit is not None:
+            saving = threading.Thread(target=self._save, daemon=True)
+            saving.start()
+            saving.join(SAVE_SECONDS)
         if not self._closed.is_set():
             with suppress(OSError):
                 os.write(2, f"\nnmt: stopped because {self.failure}\n".encode())
             os._exit(1)
 
-    def _look(self) -> str | None:
-        """Wait a moment for news; return why the group cannot go on, or None."""
-        sockets = [*self._peers, *([self._listener] if self._listener else [])]
-        lost = None
-        for each in wait(sockets, POLL_SECONDS):
-            if each is self._listener:
-                self._accept(self._listener)
-            elif isinstance(each, socket.socket) and not self._is_there(each):
-                lost = self._peers.pop(each)
-        message = self._error.read()  # a worker shares its error before its connection closes
-        if self._error.is_gone and os.getppid() != self._parent:
-            self._closed.set()  # torchrun is gone: every worker saves and stops by itself
-            return None
-        if message is None and lost is not None:
-            message = f"worker {lost} {KILLED}; the same command resumes from the last checkpoint"
-            self._error.share(message)
-        return message
-
-    def _finish(self) -> None:
-        if self.before_exit is not None:
-            with suppress(NmtError):  # this worker ends anyway, with another message
+    def _save(self) -> None:
+        with suppress(NmtError):  # this worker ends anyway, with another message
+            if self.before_exit is not None:
                 self.before_exit()
 
-    def _is_there(self, peer: socket.socket) -> bool:
-        """Return False if a worker's connection ended without a goodbye."""
+    def _hear(self, peer: socket.socket) -> None:
+        """Read what a worker has to say; the end of its connection without a word is a loss."""
         try:
-            if peer.recv(1) == GOODBYE:
-                del self._peers[peer]
-                peer.close()
-                return True
+            line = read_line(peer, time.monotonic() + HELLO_SECONDS)
         except OSError:
-            pass
+            line = ""
+        rank = self._peers.pop(peer)
+        if not line and self.is_orphaned():
+            self._closed.set()  # torchrun is gone: every worker saves and stops by itself
+        elif line != GOODBYE:
+            resumes = "the same command resumes from the last checkpoint"
+            self.fail(line or f"worker {rank} {KILLED}; {resumes}")
         peer.close()
-        return False
 
     def _accept(self, listener: socket.socket) -> None:
         """Accept the connection of another worker, but no second one, and none of a stranger."""
@@ -159,7 +172,7 @@ class PeerWatch:
             group, rank = read_line(peer, time.monotonic() + HELLO_SECONDS).split()
             if group != self.group or int(rank) in self._known:
                 raise ValueError
-            peer.sendall(GOODBYE)
+            peer.sendall(f"{GOODBYE}\n".encode())
             keep_alive(peer)
         except (OSError, ValueError):
             peer.close()
@@ -177,15 +190,15 @@ def not_started(rank: int) -> str:
 
 
 def read_line(connection: socket.socket, deadline: float) -> str:
-    """Return a short line from a connection; raises OSError if it is not there by a deadline."""
+    """Return a line from a connection, "" at its end; raises OSError if it is late."""
     line = b""
-    while not line.endswith(b"\n") and len(line) < 100:
+    while not line.endswith(b"\n"):
         connection.settimeout(max(deadline - time.monotonic(), 0))
-        received = connection.recv(100 - len(line))
+        received = connection.recv(1)  # no more: what follows is another line
         if not received:
             break
         line += received
-    return line.decode()
+    return line.decode(errors="replace").strip()
 
 
 def listen() -> socket.socket:
@@ -198,13 +211,9 @@ def listen() -> socket.socket:
 
 def own_address() -> str:
     """Return the address by which this machine reaches the store, and others reach it."""
-    with socket.create_connection(master(), CONNECT_SECONDS) as connection:
+    store = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    with socket.create_connection(store, CONNECT_SECONDS) as connection:
         return str(connection.getsockname()[0])
-
-
-def master() -> tuple[str, int]:
-    """Return the address of the store."""
-    return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
 
 
 def connect(rank: int, store: Store) -> tuple[socket.socket, str]:
@@ -222,14 +231,14 @@ def connect(rank: int, store: Store) -> tuple[socket.socket, str]:
     while True:
         host, port, group = str(store.get(ADDRESS), "utf-8").split()
         # On the store's own machine `host` may be an address that only this machine knows.
-        for each in (host, master()[0]):
+        for address in (host, os.environ["MASTER_ADDR"]):
             try:
-                peer = socket.create_connection((each, int(port)), CONNECT_SECONDS)
-                peer.sendall(f"{group} {rank}\n".encode())
-                if peer.recv(1) == GOODBYE:
-                    keep_alive(peer)
-                    return peer, group
-                peer.close()
+                first = socket.create_connection((address, int(port)), CONNECT_SECONDS)
+                first.sendall(f"{group} {rank}\n".encode())
+                if read_line(first, time.monotonic() + CONNECT_SECONDS) == GOODBYE:
+                    keep_alive(first)
+                    return first, group
+                first.close()
             except OSError:
                 if time.monotonic() > deadline:
                     raise
