@@ -9,13 +9,12 @@ from nmt.model.transformer import Transformer
 from nmt.runs.network_weights import load_weights
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
-from nmt.text.changing.changer import PairChanger
 from nmt.text.tokenizer import PAD
 from nmt.training.setup import Setup
 
 
 def training_pairs(setup: Setup) -> PairDataset:
-    """Return the training pairs of a setup, changed on the fly if its recipe asks for it."""
+    """Return the training pairs of a setup, with BPE-dropout if its recipe asks for it."""
     settings, prepared = setup.recipe.train, setup.prepared
     dropouts = bpe_dropouts(prepared.tokenizer, settings.bpe_dropout, settings.seed)
     return PairDataset(
@@ -24,8 +23,6 @@ def training_pairs(setup: Setup) -> PairDataset:
         dropouts,
         right_to_left=setup.recipe.model.is_right_to_left,
         alignments=prepared.alignments,
-        changer=PairChanger(prepared.tokenizer, setup.recipe) if settings.augments else None,
-        is_guided=bool(settings.guided_alignment),
     )
 
 
