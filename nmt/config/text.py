@@ -57,7 +57,7 @@ class DataSettings:
 
     source_language: str = setting(
         "en",
-        "source language's ISO 639 code, for reports and the capitals of train.augment_*",
+        "source language's ISO 639 code, for reports",
         may_change=True,
     )
     target_language: str = setting(

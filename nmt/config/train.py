@@ -124,30 +124,6 @@ class TrainSettings:
         " words; the paper's is 0.05 (Garg et al., 2019); 0: none",
         (0, 1000),
     )
-    augment_upper_case: float = setting(
-        0.0,
-        "probability that a pair is changed to upper case, drawn again each epoch, as that of all"
-        " augment settings; 0: none",
-        (0, 1),
-    )
-    augment_title_case: float = setting(
-        0.0, "probability that all words of a pair begin with a capital; 0: none", (0, 1)
-    )
-    augment_typos: float = setting(
-        0.0, "probability of typos in a source, in about one word of ten; 0: none", (0, 1)
-    )
-    augment_placeholders: float = setting(
-        0.0,
-        "probability of placeholders, addresses and the like in a pair, the same on both sides, in"
-        " place of words or between them; 0: none",
-        (0, 1),
-    )
-    augment_tags: float = setting(
-        0.0,
-        "probability of tags such as <b> around words of a pair that are translations of each"
-        " other; 0: none",
-        (0, 1),
-    )
     init_from: str = setting("", "model or run whose weights and tokenizer training starts from")
     report_updates: int = setting(
         50, "updates between lines of metrics.jsonl", UPDATES, may_change=True
@@ -173,23 +149,3 @@ class TrainSettings:
         They are Adam's two moments and, with `moving_average`, the average.
         """
         return 3 if self.moving_average else 2
-
-    @property
-    def augments(self) -> bool:
-        """Return True if some pairs are changed while a model trains."""
-        return bool(
-            self.augment_upper_case
-            or self.augment_title_case
-            or self.augment_typos
-            or self.augments_marks
-        )
-
-    @property
-    def augments_marks(self) -> bool:
-        """Return True if a model learns to copy placeholders and tags."""
-        return bool(self.augment_placeholders or self.augment_tags)
-
-    @property
-    def needs_alignment(self) -> bool:
-        """Return True if it must be known which tokens of a pair belong together."""
-        return bool(self.guided_alignment or self.augments_marks)

@@ -16,7 +16,6 @@ from nmt.formats.document import Options
 from nmt.formats.marking.placer import Placed, Placer
 from nmt.formats.memories.memory import Memory
 from nmt.formats.translate import DocumentTranslator
-from nmt.recipe import knows_marks
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.json_data import json_text
 from nmt.text.tokenizer import SubwordModel
@@ -53,8 +52,7 @@ def document_translator(
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [each for chunk in translator.chunks([requests]) for each in chunk]
 
-    trained_with_marks = all(knows_marks(each.recipe) for each in (model, *model.ensemble))
-    placer = Placer(translate, knows_marks=trained_with_marks)
+    placer = Placer(translate)
     subwords = translator.tokenizer.source
 
     def place(sentences: Sequence[Marked]) -> list[Placed]:

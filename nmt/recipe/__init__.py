@@ -15,7 +15,7 @@ from nmt.recipe.files import (
     shipped_recipes,
     write_recipe,
 )
-from nmt.recipe.marks import knows_marks
+from nmt.recipe.removed import was_written
 from nmt.recipe.rules import check_decode, check_recipe, check_together, check_used
 from nmt.recipe.settings import (
     FIXED_SETTINGS,
@@ -39,7 +39,6 @@ __all__ = [
     "check_used",
     "find_recipe",
     "get_setting",
-    "knows_marks",
     "load_recipe",
     "override",
     "parse_overrides",
@@ -53,6 +52,7 @@ __all__ = [
     "suggestion",
     "to_toml",
     "toml_value",
+    "was_written",
     "with_settings",
     "write_recipe",
 ]

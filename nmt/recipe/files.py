@@ -10,6 +10,7 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.model_recipe import ENDING, model_tables
+from nmt.recipe.removed import without_removed
 from nmt.recipe.rules import check_downloads, check_recipe, check_references, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
@@ -60,13 +61,15 @@ def read_recipe(name: str | Path, settings: Mapping[str, Any] | None = None) -> 
     return recipe
 
 
-def parse_recipe(text: str, name: str, origin: str) -> Recipe:
-    """Return the recipe of a TOML text that extends no other.
+def parse_recipe(text: str, name: str, origin: str, *, will_train: bool = False) -> Recipe:
+    """Return the recipe of a TOML text that extends no other, that of a model or a run.
 
-    name: the recipe's name if the text has none. origin: names the text in errors. Raises NmtError
-    for invalid TOML, an unknown key, a bad value or settings that contradict each other.
+    name: the recipe's name if the text has none. origin: names the text in errors. will_train:
+    whether a training goes on by it, which refuses removed settings; else they are ignored. Raises
+    NmtError for invalid TOML, an unknown key, a bad value or settings that contradict each other.
     """
-    recipe = recipe_from_tables(parse_toml(text, origin), name, origin)
+    tables = parse_toml(text, origin)
+    recipe = recipe_from_tables(tables if will_train else without_removed(tables), name, origin)
     try:
         check_together(recipe)
     except NmtError as error:
@@ -180,7 +183,7 @@ def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
         places.append(os.path.realpath(path))
         try:
             if chain and path.suffix == ENDING:
-                tables = model_tables(path)
+                tables = without_removed(model_tables(path))
             else:
                 tables = parse_toml(read_text(path), str(path))
         except NmtError as error:

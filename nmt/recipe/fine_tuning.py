@@ -11,6 +11,7 @@ from nmt.recipe.choice import CHECKPOINTS, PATIENCE
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts, round_down
 from nmt.recipe.model_recipe import ENDING, model_tables
+from nmt.recipe.removed import used_removed, without_removed
 from nmt.recipe.tables import recipe_from_tables
 
 EPOCHS = 10  # at most; patience usually ends the training before
@@ -29,6 +30,7 @@ class TrainedModel:
 
     path: Path  # as the user names it
     recipe: Recipe
+    removed: tuple[str, ...] = ()  # settings of its training that no training has any more
 
     def link(self, output: Path) -> str:
         """Return the name by which a recipe at `output` extends the model."""
@@ -43,10 +45,11 @@ def read_trained(path: Path) -> TrainedModel:
     Raises NmtError if it is not a model, UsageError if no recipe can extend it.
     """
     origin = f"the recipe inside {path}"
-    recipe = recipe_from_tables(model_tables(path), path.stem, origin)
+    tables = model_tables(path)
+    recipe = recipe_from_tables(without_removed(tables), path.stem, origin)
     if path.suffix != ENDING:  # a recipe that is extended has another ending
         raise UsageError(f"the name of the model {path} must end in {ENDING}; rename the file")
-    return TrainedModel(path, recipe)
+    return TrainedModel(path, recipe, tuple(used_removed(tables)))
 
 
 def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSettings:
@@ -87,7 +90,11 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
         Choice("train.validate_updates", 2 * interval, "updates between two scores on the dev set"),
     )
     note = f"The recipe extends {model.path}: model, vocabulary and search are those of this model."
-    return ChosenSettings(None, choices, (note,))
+    notes = [note]
+    if model.removed:
+        names = " and ".join(model.removed)
+        notes.append(f"The model was trained with {names}, which is removed: this training is not.")
+    return ChosenSettings(None, choices, tuple(notes))
 
 
 def without_minutes(recipe: Recipe) -> list[Choice]:

@@ -67,11 +67,6 @@ def check_together(recipe: Recipe) -> None:
             f" of tokenizer.kind={recipe.tokenizer.kind} are none or not known; set"
             " train.bpe_dropout to 0"
         )
-    if recipe.train.augments and recipe.tokenizer.kind == "word":
-        raise NmtError(
-            f"recipe {recipe.name}: the settings train.augment_* change letters of words, which"
-            " tokenizer.kind=word does not know; set them to 0, or tokenizer.kind to bpe"
-        )
     check_training(recipe)
     check_guided_alignment(recipe)
     check_tags(recipe)

@@ -7,6 +7,7 @@ from typing import Any
 
 from nmt.config import Recipe, declared_settings
 from nmt.errors import NmtError, UsageError, shown
+from nmt.recipe.removed import REMOVED
 from nmt.recipe.tables import build_value, suggestion
 from nmt.recipe.toml import parse_value
 from nmt.setting import check_value, default_of
@@ -45,6 +46,8 @@ def get_setting(recipe: Recipe, name: str) -> Any:
 
 def check_name(name: str) -> None:
     """Raise UsageError, with the nearest valid name, unless a setting has this name."""
+    if name in REMOVED:
+        raise UsageError(f"{name} was removed: {REMOVED[name].reason}; leave it out")
     if name not in DECLARED:
         raise UsageError(f"unknown setting {shown(name)}{suggestion(name, DECLARED)}")
 

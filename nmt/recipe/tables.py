@@ -9,6 +9,7 @@ from typing import Any
 
 from nmt.config import SECTIONS, Download, Recipe, TextFiles
 from nmt.errors import NmtError, shown
+from nmt.recipe.removed import check_removed, without_removed
 from nmt.setting import UNWRITABLE, check_text, check_value, default_of
 
 SECTION_LIST = ", ".join(f"[{section}]" for section in SECTIONS)
@@ -33,13 +34,16 @@ def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Rec
     """Return the recipe of parsed TOML tables.
 
     name: the recipe's name if the tables have none. origin: names them in errors. Raises NmtError
-    for an unknown key or a bad value; `check_together` checks that the settings fit each other.
+    for an unknown or removed key or a bad value; `check_together` checks that the settings fit each
+    other.
     """
     sections = {key: value for key, value in tables.items() if key != "name"}
     name = tables.get("name", name)
     try:
         check_recipe_name(name)
         check_sections(sections)
+        check_removed(sections)
+        sections = without_removed(sections)
         settings = {
             section: build_settings(kind, f"{section}.", sections.get(section, {}))
             for section, kind in SECTIONS.items()

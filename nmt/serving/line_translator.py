@@ -112,7 +112,6 @@ class LineTranslator:
     ) -> None:
         """Take a loaded model; languages: those to serve it for, if not its recipe's."""
         data = model.recipe.data
-        self._model = model
         self._computes_in_one_thread = not engine_of(model) and model.device == "cpu"
         is_beam = settings.method == "beam" and settings.mbr == "none"
         most = settings.beam_size if is_beam else 1
@@ -149,7 +148,7 @@ class LineTranslator:
 
         if self._computes_in_one_thread and any(each.marks for each in lines):
             compute_in_one_thread()  # PyTorch finds the places of marks
-        return MarkedLines(self._model, self._several).translate(lines, candidates)
+        return MarkedLines(self._several).translate(lines, candidates)
 
 
 class OneProcess:

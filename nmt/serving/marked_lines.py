@@ -8,18 +8,15 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.placer import Placed, Placer
-from nmt.recipe import knows_marks
-from nmt.runs.trained_model import TrainedModel
 
 
 class MarkedLines:
     """Translates lines with marks in the process that calls it."""
 
-    def __init__(self, model: TrainedModel, translator: Translator) -> None:
-        """Take a loaded model, and what translates with it."""
+    def __init__(self, translator: Translator) -> None:
+        """Take what translates with a loaded model."""
         self._translator = translator
-        knows = all(knows_marks(each.recipe) for each in (model, *model.ensemble))
-        self._placer = Placer(self._translated, knows_marks=knows)
+        self._placer = Placer(self._translated)
 
     def translate(self, lines: Sequence[Marked], candidates: int) -> list[list[Marked]]:
         """Return up to so many translations of each line, the best first; at least one."""

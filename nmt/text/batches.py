@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout
-from nmt.text.changing.changer import ChangedPairs, PairChanger
 from nmt.text.padding import Integers, flatten, rows_with_eos, source_rows
 from nmt.text.plan import EpochPlan
 from nmt.text.rebatching import RebatchedPlan
@@ -137,6 +136,12 @@ def reordered(
     return ids[places], lengths[order].reshape(-1)
 
 
+def split_sides(ids: Integers, lengths: Integers) -> tuple[FlatSegments, FlatSegments]:
+    """Return sources and targets of ids end to end: source 0, target 0, source 1, and so on."""
+    is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
+    return FlatSegments(ids[is_source], lengths[0::2]), FlatSegments(ids[~is_source], lengths[1::2])
+
+
 class PairDataset:
     """The pairs of several shards under one index."""
 
@@ -148,23 +153,18 @@ class PairDataset:
         *,
         right_to_left: bool = False,
         alignments: Sequence[Shard] = (),
-        changer: PairChanger | None = None,
-        is_guided: bool = True,
     ) -> None:
         """Read the lengths of all pairs.
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
         or None. right_to_left: whether targets have their last token first. alignments: those of
-        the shards, if there are any. changer: changes pairs before BPE-dropout. is_guided: whether
-        batches have the alignments.
+        the shards, which batches then have.
         """
         self._shards = shards
         self._names = names
         self._dropouts = dropouts
         self._right_to_left = right_to_left
         self._alignments = alignments
-        self._changer = changer
-        self._is_guided = bool(alignments) and is_guided
         self._starts = numpy.cumsum([0, *map(len, shards)])
         # Lengths as the model sees them: with EOS. 16 bits hold the maximum of data.max_length.
         self.source_lengths = numpy.empty(len(self), numpy.uint16)
@@ -187,7 +187,7 @@ class PairDataset:
 
     def rebatched(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """Return an epoch's plan, regrouped if the lengths of its pairs change."""
-        if not self._dropouts and not self._changer:
+        if not self._dropouts:
             return plan
 
         def lengths(indices: Integers) -> tuple[Integers, Integers]:
@@ -199,20 +199,16 @@ class PairDataset:
     def batch(self, indices: Integers, epoch: int, multiple: int = 1) -> Batch:
         """Return the pairs with these indices as one batch; what is random depends on the epoch.
 
-        multiple: more padding makes the lengths multiples of this. A changed pair has no alignment.
+        multiple: more padding makes the lengths multiples of this.
         """
-        pairs = self._changed(indices, epoch)
-        batch = assemble(*self._as_trained(pairs, indices, epoch), multiple)
-        if not self._is_guided:
+        batch = assemble(*self.pairs(indices, epoch), multiple)
+        if not self._alignments:
             return batch
-        unchanged = numpy.flatnonzero(~pairs.changed)
-        of_target = self._places(indices[unchanged])
+        places = split_sides(*self._read(self._alignments, indices))[1]
         if self._right_to_left:
-            of_target = of_target.backwards()
+            places = places.backwards()
         aligned = numpy.zeros(batch.labels.shape, numpy.int64)
-        lengths = numpy.zeros(len(indices), numpy.int64)
-        lengths[unchanged] = of_target.lengths
-        aligned[numpy.arange(aligned.shape[1]) < lengths[:, None]] = of_target.ids
+        aligned[numpy.arange(aligned.shape[1]) < places.lengths[:, None]] = places.ids
         return replace(batch, aligned=torch.from_numpy(aligned))
 
     def pairs(self, indices: Integers, epoch: int) -> tuple[FlatSegments, FlatSegments]:
@@ -220,32 +216,7 @@ class PairDataset:
 
         Raises NmtError if a shard was cut after it was opened.
         """
-        return self._as_trained(self._changed(indices, epoch), indices, epoch)
-
-    def _changed(self, indices: Integers, epoch: int) -> ChangedPairs:
-        """Return pairs, some of them changed if there is a changer."""
-        ids, lengths = self._read(self._shards, indices)
-        is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
-        source = FlatSegments(ids[is_source], lengths[0::2])
-        target = FlatSegments(ids[~is_source], lengths[1::2])
-        if self._changer:
-            return self._changer.change(source, target, indices, epoch, self._places)
-        return ChangedPairs(source, target, numpy.zeros(len(indices), numpy.bool_))
-
-    def _places(self, indices: Integers) -> FlatSegments:
-        """Return for each target token of pairs the place of a source token, from 1, or 0."""
-        if not self._alignments:  # in a trial: no words belong together
-            lengths = self._read(self._shards, indices)[1][1::2]
-            return FlatSegments(numpy.zeros(lengths.sum(), numpy.int64), lengths)
-        places, lengths = self._read(self._alignments, indices)
-        is_target = numpy.repeat(numpy.arange(len(lengths)) % 2 == 1, lengths)
-        return FlatSegments(places[is_target], lengths[1::2])
-
-    def _as_trained(
-        self, pairs: ChangedPairs, indices: Integers, epoch: int
-    ) -> tuple[FlatSegments, FlatSegments]:
-        """Return sources and targets in the subwords and the order of a training."""
-        source, target = pairs.source, pairs.target
+        source, target = split_sides(*self._read(self._shards, indices))
         if self._dropouts:
             source_dropout, target_dropout = self._dropouts
             source = source_dropout.resegment(source, 2 * indices, epoch)

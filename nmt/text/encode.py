@@ -166,14 +166,12 @@ def with_opening(side: EncodedSide, token: int | None) -> EncodedSide:
 
 
 def judge(
-    lengths: NDArray[numpy.int64],
-    limits: DataSettings,
-    opening: int | NDArray[numpy.int64] = 0,
+    lengths: NDArray[numpy.int64], limits: DataSettings, opening: int = 0
 ) -> NDArray[numpy.int64]:
     """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
 
-    lengths (2, n): source and target lengths in tokens. opening: tokens to come before each source
-    (or before all), which count for its greatest length alone.
+    lengths (2, n): source and target lengths in tokens. opening: tokens to come before each
+    source, which count for its greatest length alone.
     """
     shorter, longer = lengths.min(0), lengths.max(0)
     longest = numpy.maximum(longer, lengths[0] + opening)

@@ -4,19 +4,13 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_bytes
 from nmt.system.log import Notify
 from nmt.system.reading import is_present, read_bytes
-from nmt.text.changing.vocabulary import (
-    changed_as_in_training,
-    missing_characters,
-    required_characters,
-    vocabulary_changes,
-)
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.tokenizer import Tokenizer, learn_subwords, load_tokenizer
@@ -46,12 +40,9 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
         f"learning {describe_vocabulary(recipe.tokenizer)} from {lines:,} lines"
         + (f", of which about {sampled:,} are sampled" if sampled < lines else "")
     )
-    required = required_characters(recipe)
     if recipe.tokenizer.joint:
         segments = sample(training_segments(recipe, data), shares[0])
-        subwords = learn_subwords(
-            segments, recipe.tokenizer, tags=recipe.data.tags, required=required
-        )
+        subwords = learn_subwords(segments, recipe.tokenizer, tags=recipe.data.tags)
         return Tokenizer(subwords.model)
     source, target = (
         learn_subwords(
@@ -59,7 +50,6 @@ def learn_tokenizer(recipe: Recipe, data: DataFolder, notify: Notify) -> Tokeniz
             recipe.tokenizer,
             f"the {name} side of this corpus",
             recipe.data.tags if name == "source" else (),
-            required,
         )
         for side, name in enumerate(("source", "target"))
     )
@@ -78,23 +68,9 @@ def check_learnable(recipe: Recipe) -> None:
 def tokenizer_key(recipe: Recipe, text: str) -> str:
     """Return the hash of what a learned tokenizer depends on; text: the hash of the corpora.
 
-    Without tags and changed text it is as it was before there were any, so that old runs go on.
+    Without tags it is as it was before there were any, so that old runs go on.
     """
-    further: list[Any] = [*filter(None, [recipe.data.tags])]
-    if changes := vocabulary_changes(recipe):
-        further.append(changes)
-    return hash_of(text, asdict(recipe.tokenizer), *further)
-
-
-def note_missing_characters(recipe: Recipe, tokenizer: Tokenizer, notify: Notify) -> None:
-    """Print a note if marks of `train.augment_*` have characters that the vocabulary lacks."""
-    missing = missing_characters(recipe, tokenizer)
-    if missing:
-        notify(
-            f"the vocabulary of the initial model lacks {' '.join(missing)}; placeholders and tags"
-            " with these characters are left out of train.augment_placeholders and"
-            " train.augment_tags"
-        )
+    return hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
 
 
 def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
@@ -111,13 +87,11 @@ def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
 def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDES) -> Iterator[str]:
     """Yield the segments of the training corpora that are not blank.
 
-    Some are changed if `train.augment_*` asks for it. sides: the sides of a pair to read. Raises
-    NmtError if there are none.
+    sides: the sides of a pair to read. Raises NmtError if there are none.
     """
     empty = True
     for files in recipe.data.train:
-        pairs = changed_as_in_training(read_pairs(files, data, recipe), recipe)
-        for pair in pairs:
+        for pair in read_pairs(files, data, recipe):
             for side in pair[sides]:
                 if side.strip():
                     empty = False

@@ -162,8 +162,8 @@ class Manifest:
 def corpus_changed(run: Path) -> NmtError:
     """Return the error for a run whose corpus is not the one that its training started with."""
     return NmtError(
-        f"the corpus of {run} has changed since its training started; restore the old text and, if"
-        " it has train.augment_*, the languages, or choose a new folder with --run"
+        f"the corpus of {run} has changed since its training started; restore the old text, or"
+        " choose a new folder with --run"
     )
 
 

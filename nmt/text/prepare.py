@@ -26,7 +26,6 @@ from nmt.text.corpus_step import (
 from nmt.text.learning import (
     check_learned,
     check_tags,
-    note_missing_characters,
     prepare_tokenizer,
     store_tokenizer,
     tokenizer_key,
@@ -73,7 +72,7 @@ def prepare(
         raise NmtError(
             f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
         )
-    if not recipe.train.needs_alignment:
+    if not recipe.train.guided_alignment:
         return prepared
     align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify, verify)
     return with_alignments(prepared, folder, shards)
@@ -109,7 +108,6 @@ def do_steps(
         tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
     else:
         tokenizer = store_tokenizer(given_tokenizer, folder, manifest, key)
-        note_missing_characters(recipe, tokenizer, notify)
     check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
@@ -146,7 +144,7 @@ def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
     """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
     manifest = Manifest(folder.manifest)
     prepared = open_shards(recipe, folder, manifest)
-    if not recipe.train.needs_alignment:
+    if not recipe.train.guided_alignment:
         return prepared
     names = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
     return with_alignments(prepared, folder, names)

@@ -100,7 +100,6 @@ def learn_subwords(
     settings: TokenizerSettings,
     name: str = "this corpus",
     tags: Sequence[str] = (),
-    required: str = "",
 ) -> SubwordModel:
     """Learn a subword model from the segments of both languages, or of one.
 
@@ -108,7 +107,6 @@ def learn_subwords(
     most so many, the most frequent; all others are unknown, and so are words of more than
     `LONGEST_WORD` characters. Text is normalised (SentencePiece's NFKC), except that words keep all
     their characters. Tags are tokens that no text contains; they count as part of the vocabulary.
-    So do required characters, which become tokens even if the text does not have them.
 
     Raises NmtError if the text is too small for a BPE vocabulary of this size, or if the vocabulary
     is too small for the text's characters; `name` names the text in the message.
@@ -140,7 +138,7 @@ def learn_subwords(
             normalization_rule_name="identity" if settings.kind == "word" else "nmt_nfkc",
             character_coverage=settings.character_coverage,
             byte_fallback=settings.byte_fallback,
-            required_chars=required,
+            required_chars="",  # though it is the default, this changes the bytes of the model
             input_sentence_size=0,  # all: SentencePiece would sample others in each run
             shuffle_input_sentence=False,
             max_sentence_length=4 * LONGEST_LINE,  # bytes; longer lines would be left out

@@ -26,7 +26,6 @@ from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
-from nmt.text.changing.changer import PairChanger
 from nmt.text.corpus import DataFolder
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
@@ -393,7 +392,7 @@ class Trainer:
 
 
 def training_pairs(setup: Setup) -> PairDataset:
-    """Return the training pairs of a setup, changed on the fly if its recipe asks for it."""
+    """Return the training pairs of a setup, with BPE-dropout if its recipe asks for it."""
     settings, prepared = setup.recipe.train, setup.prepared
     dropouts = bpe_dropouts(prepared.tokenizer, settings.bpe_dropout, settings.seed)
     return PairDataset(
@@ -402,8 +401,6 @@ def training_pairs(setup: Setup) -> PairDataset:
         dropouts,
         right_to_left=setup.recipe.model.is_right_to_left,
         alignments=prepared.alignments,
-        changer=PairChanger(prepared.tokenizer, setup.recipe) if settings.augments else None,
-        is_guided=bool(settings.guided_alignment),
     )
 
 

@@ -160,19 +160,6 @@ def test_the_languages_of_a_finished_run_can_be_corrected(
     assert "is done at update 12" in again.err
 
 
-def test_languages_that_a_started_training_depends_on_stay(nmt: Run, tiny: Path) -> None:
-    """A refusal leaves the run as it was."""
-    stopped = ("train", tiny, "--max-updates", 6)
-    assert nmt(*stopped, "--set", "train.augment_upper_case=0.5").code == 0
-    before = TINY.recipe.read_bytes(), TINY.best.read_bytes()
-    refused = nmt("train", "runs/tiny", "--max-updates", 8, "--set", "data.target_language=nl")
-    assert refused.code == 1
-    assert "has changed since its training started" in refused.err
-    assert "if it has train.augment_*, the languages" in refused.err
-    assert before == (TINY.recipe.read_bytes(), TINY.best.read_bytes())
-    assert nmt("train", "runs/tiny", "--max-updates", 8).code == 0
-
-
 @pytest.mark.usefixtures("checkpoints")
 def test_a_target_language_with_another_bleu_is_refused(nmt: Run, tiny: Path) -> None:
     """The scores of the dev set could not be compared; the message's fix works."""

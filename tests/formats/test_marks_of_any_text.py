@@ -33,7 +33,7 @@ def careless(draw: random.Random) -> Placer:
             for each in requests
         ]
 
-    return Placer(translate, knows_marks=draw.random() < 0.5)
+    return Placer(translate)
 
 
 def test_no_mark_is_lost_unless_flagged() -> None:

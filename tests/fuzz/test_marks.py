@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nmt.decoding.mark_output import with_marks
 from nmt.decoding.mark_reader import tree_of
 from nmt.decoding.marked import Kind, Mark, Marked
-from nmt.formats.marking.checks import found_in, mark_problems
+from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.icu import IcuMessage
 from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders
 from tests.formats.test_marks_of_any_text import careless
@@ -74,7 +74,6 @@ def test_placeholders(text: str, syntax: frozenset[str]) -> None:
     assert all(each.begin < each.end and each.is_text for each in marks)
     source = Marked(text, tuple(marks))
     assert source.of_format() == Marked(text)
-    assert found_in(text, source) in (source, None)
     assert not mark_problems(source, source)
 
 

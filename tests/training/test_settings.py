@@ -106,18 +106,6 @@ def test_bpe_dropout_changes_the_subwords_and_repeats(nmt: Run, tiny: Path) -> N
     assert losses(Path("none")) != losses(Path("some"))
 
 
-def test_changed_pairs_repeat_after_a_resume(nmt: Run, tiny: Path) -> None:
-    changing = ["--set", "tokenizer.vocab_size=160", "--set", "train.validate_updates=5"]
-    for way in ("upper_case", "typos", "placeholders", "tags"):
-        changing += ["--set", f"train.augment_{way}=0.3"]
-    assert nmt("train", tiny, "--run", "whole", *changing, "--max-updates", 10).code == 0
-    for updates in (5, 10):
-        options = ["--max-updates", updates, *changing]
-        assert nmt("train", tiny, "--run", "resumed", *options).code == 0
-    assert losses(Path("resumed")) == losses(Path("whole"))
-    assert_same(Path("resumed/model.safetensors"), Path("whole/model.safetensors"))
-
-
 @pytest.mark.slow
 def test_compiled_training_is_the_same_training(nmt: Run, tiny: Path) -> None:
     """torch.compile changes only rounding; it needs a C++ compiler."""

@@ -27,8 +27,6 @@ LONG = [
     *("--max-updates", "300", "--set", "train.checkpoint_updates=10"),
     *("--set", "train.validate_updates=30", "--set", "train.report_updates=5"),
     *("--set", "train.bpe_dropout=0.1"),
-    *("--set", "train.augment_upper_case=0.2"),
-    *("--set", "train.augment_typos=0.2"),
 ]
 
 

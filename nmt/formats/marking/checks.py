@@ -1,33 +1,16 @@
 """Check that a translation keeps the marks and the numbers of its source."""
 
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marked import Kind, Marked
 from nmt.decoding.number_differences import number_differences
 from nmt.formats.marking.placeholders import STATEMENT, find
 
 OF_PERCENT = {"printf", "python", "objc"}  # syntaxes in which "%" alone is an error
 OF_BRACES = {"brace", "icu"}
 WORDLIKE = re.compile(r"\w")
-
-
-def found_in(text: str, source: Marked) -> Marked | None:
-    """Return a text with the marks of its source, which it has as text; None: not each one once."""
-    marks: dict[str, deque[Mark]] = {}
-    for mark_text, mark in zip(source.mark_texts(), source.marks, strict=True):
-        marks.setdefault(mark_text, deque()).append(mark)
-    marks.pop("", None)
-    if not marks:
-        return Marked(text)
-    found: list[Mark] = []
-    for each in pattern_of(marks).finditer(text):
-        if not marks[each[0]]:
-            return None
-        mark = marks[each[0]].popleft()
-        found.append(mark._replace(begin=each.start(), end=each.end()))
-    return None if any(marks.values()) else Marked(text, tuple(found))
 
 
 def pattern_of(texts: Iterable[str]) -> re.Pattern[str]:

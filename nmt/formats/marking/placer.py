@@ -2,9 +2,8 @@
 
 Each way is tried with the sentences for which the one before failed:
 
-1. A model that was trained with marks reads them, and the best candidate that keeps them is taken.
-2. The search cuts the marks out and places them by word alignment.
-3. The texts between the marks are translated one by one.
+1. The search cuts the marks out and places them by word alignment.
+2. The texts between the marks are translated one by one.
 
 What fails is flagged. Of the candidates that keep the marks, the first that keeps the numbers too
 is preferred.
@@ -18,7 +17,7 @@ from nmt.decoding.marked import Marked, joined
 from nmt.decoding.odd_input import has_words
 from nmt.decoding.requests import Request
 from nmt.decoding.translation import Candidate, Translation
-from nmt.formats.marking.checks import found_in, mark_problems, number_problems
+from nmt.formats.marking.checks import mark_problems, number_problems
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]
 
@@ -28,7 +27,6 @@ class Way(Enum):
 
     PLAIN = "plain"  # it has none
     COPIED = "copied"  # there are no words to translate
-    READ = "read"  # the model read them
     ALIGNED = "aligned"  # by word alignment
     AROUND = "around"  # the texts between them were translated one by one
     FLAGGED = "flagged"  # not all are there as in the source
@@ -46,10 +44,9 @@ class Placed(NamedTuple):
 class Placer:
     """Translates sentences with marks."""
 
-    def __init__(self, translate: Translate, *, knows_marks: bool) -> None:
-        """Take what translates requests, and whether the model was trained with marks."""
+    def __init__(self, translate: Translate) -> None:
+        """Take what translates requests."""
         self._translate = translate
-        self._knows_marks = knows_marks
 
     def translate(self, sentences: Sequence[Marked]) -> list[Placed]:
         """Return the translation of each sentence; each way takes one call for all."""
@@ -57,10 +54,7 @@ class Placer:
         for number, sentence in enumerate(sentences):
             if not has_words(sentence.without_marks()):
                 found[number] = Placed(sentence, Way.COPIED)
-        ways = [self._aligned, self._around]
-        if self._knows_marks:
-            ways.insert(0, self._read)
-        for way in ways:
+        for way in (self._aligned, self._around):
             left = [number for number in range(len(sentences)) if number not in found]
             if left:
                 results = way([sentences[number] for number in left])
@@ -68,29 +62,11 @@ class Placer:
                 found.update((number, each) for number, each in pairs if each is not None)
         return [found[number] for number in range(len(sentences))]
 
-    def _read(self, sentences: Sequence[Marked]) -> list[Placed | None]:
-        """Let the model read the marks; None: no candidate keeps them."""
-        translations = self._translate([Request(each.text) for each in sentences])
-        return [
-            chosen(
-                sentence,
-                translation,
-                [found_in(each.text, sentence) for each in translation.candidates],
-                Way.READ,
-            )
-            for sentence, translation in zip(sentences, translations, strict=True)
-        ]
-
     def _aligned(self, sentences: Sequence[Marked]) -> list[Placed | None]:
         """Let the search place the marks; None: no candidate has them as they should be."""
         requests = [Request(each.text, marks=each.marks) for each in sentences]
         return [
-            chosen(
-                sentence,
-                translation,
-                [Marked(each.text, each.marks) for each in translation.candidates],
-                Way.ALIGNED,
-            )
+            chosen(sentence, translation)
             for sentence, translation in zip(sentences, self._translate(requests), strict=True)
         ]
 
@@ -106,20 +82,18 @@ class Placer:
         return [filled(sentence, translations) for sentence in sentences]
 
 
-def chosen(
-    source: Marked, translation: Translation, texts: Sequence[Marked | None], way: Way
-) -> Placed | None:
+def chosen(source: Marked, translation: Translation) -> Placed | None:
     """Return the first candidate that keeps marks and numbers, else the first that keeps marks.
 
-    texts: the candidates with marks; None: not all marks are there. Returns None if no candidate
-    keeps the marks.
+    Returns None if no candidate keeps the marks.
     """
-    kept = [each for each in texts if each is not None and not mark_problems(source, each)]
+    texts = [Marked(candidate.text, candidate.marks) for candidate in translation.candidates]
+    kept = [text for text in texts if not mark_problems(source, text)]
     if not kept:
         return None
-    best = next((each for each in kept if not number_problems(source, each)), kept[0])
-    own = way if source.marks else Way.PLAIN
-    return Placed(best, own, number_problems(source, best), translation.candidates)
+    best = next((text for text in kept if not number_problems(source, text)), kept[0])
+    way = Way.ALIGNED if source.marks else Way.PLAIN
+    return Placed(best, way, number_problems(source, best), translation.candidates)
 
 
 def filled(source: Marked, translations: Iterator[Translation]) -> Placed:

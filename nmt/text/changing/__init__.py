@@ -1,1 +1,0 @@
-"""Change training pairs on the fly (`train.augment_*`): case, typos, placeholders and tags."""

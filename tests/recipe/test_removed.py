@@ -1,0 +1,101 @@
+"""Settings that were removed: ignored at their defaults and where nothing trains, else refused."""
+
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import NmtError, UsageError
+from nmt.recipe import load_recipe, parse_recipe, to_toml, was_written
+from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.fine_tuning import fine_tuning_settings, read_trained
+from nmt.recipe.removed import REMOVED
+from nmt.runs.model_file import write_metadata
+from nmt.runs.run_folder import RunFolder
+from tests.conftest import Run
+from tests.training.conftest import assert_same
+
+DEFAULTS = "".join(f"{name.partition('.')[2]} = 0.0\n" for name in REMOVED)
+USED = DEFAULTS.replace("typos = 0.0", "typos = 0.1")
+REASON = "it cost 0.6 to 2.0 BLEU, and decoding places tags instead; leave it out"
+
+
+def old_recipe(text: str, values: str) -> str:
+    """Return a recipe as an older version wrote it."""
+    assert "\ninit_from = " in text
+    return text.replace("\ninit_from = ", f"\n{values}init_from = ")
+
+
+def add_to_recipe(path: Path, values: str) -> None:
+    path.write_text(old_recipe(path.read_text("utf-8"), values), "utf-8")
+
+
+def test_a_default_is_ignored_in_every_recipe(tmp_path: Path) -> None:
+    recipe = load_recipe("pocket")
+    text = old_recipe(to_toml(recipe), DEFAULTS)
+    assert parse_recipe(text, "x", "a run", will_train=True) == recipe
+    assert parse_recipe(text, "x", "a model") == recipe
+    (tmp_path / "old.toml").write_text(text)
+    assert load_recipe(str(tmp_path / "old.toml")) == recipe
+    assert was_written(text, recipe)
+    assert not was_written(f"{text}\n", recipe)
+
+
+def test_another_value_is_for_no_training(tmp_path: Path) -> None:
+    recipe = load_recipe("pocket")
+    text = old_recipe(to_toml(recipe), USED)
+    assert parse_recipe(text, "x", "a model") == recipe
+    (tmp_path / "old.toml").write_text(text)
+    message = rf"old\.toml: train\.augment_typos was removed: {REASON}, in a new run folder"
+    with pytest.raises(NmtError, match=message):
+        load_recipe(str(tmp_path / "old.toml"))
+    with pytest.raises(NmtError, match=r"a run: train\.augment_typos was removed"):
+        parse_recipe(text, "x", "a run", will_train=True)
+    for name in REMOVED:
+        with pytest.raises(UsageError, match=rf"{name} was removed: {REASON}$"):
+            load_recipe("pocket", [f"{name}=0"])
+
+
+def test_a_model_of_such_a_training_is_like_any_other(nmt: Run, run: RunFolder) -> None:
+    Path("text.en").write_text("a b c\n")
+    plain = nmt("translate", "text.en", "--model", run.model)
+    assert plain.code == 0
+    text = old_recipe(to_toml(run.load_recipe()), USED)
+    write_metadata(run.model, "recipe", text)
+    assert nmt("translate", "text.en", "--model", run.model).out == plain.out
+    Path("next.toml").write_text(f'extends = "{run.model}"\n')
+    assert load_recipe("next.toml").train.seed == run.load_recipe().train.seed
+    notes = fine_tuning_settings(CorpusFacts(9, 9, 9, 9, 9, 9), read_trained(run.model)).notes
+    assert notes[1:] == (
+        "The model was trained with train.augment_typos, which is removed: this training is not.",
+    )
+
+
+def test_an_old_run_goes_on_unless_it_used_one(nmt: Run, tiny: Path) -> None:
+    """Nothing is prepared again, and the weights are those of a run that was never old."""
+    assert nmt("train", tiny, "--run", "whole").code == 0
+    assert nmt("train", tiny, "--run", "old", "--max-updates", 6).code == 0
+    old = RunFolder(Path("old"))
+    manifest = (old.prepared / "manifest.json").read_bytes()
+    add_to_recipe(old.recipe, DEFAULTS)
+    resumed = nmt("train", "old", "--max-updates", 12)
+    assert (resumed.code, "learning" in resumed.err) == (0, False), resumed.err
+    assert "resumed at update 6 of 12" in resumed.err
+    assert (old.prepared / "manifest.json").read_bytes() == manifest
+    assert_same(old.model, Path("whole/model.safetensors"))
+    add_to_recipe(old.recipe, USED)
+    assert nmt("report", "old").code == 0
+    Path("text.en").write_text("a b c\n")
+    assert nmt("translate", "text.en", "--model", "old").code == 0
+    for given in ("old", tiny):
+        refused = nmt("train", given, "--run", "old", "--max-updates", 20)
+        assert refused.code == 1
+        assert "old/recipe.toml: train.augment_typos was removed" in refused.err
+
+
+def test_a_prepared_run_of_an_older_version_takes_other_settings(nmt: Run, tiny: Path) -> None:
+    """Its recipe was written by nmt, so that it is replaced."""
+    assert nmt("prepare", tiny, "--run", "old").code == 0
+    add_to_recipe(Path("old/recipe.toml"), DEFAULTS)
+    again = nmt("prepare", tiny, "--run", "old", "--set", "train.label_smoothing=0.2")
+    assert again.code == 0, again.err
+    assert "augment" not in Path("old/recipe.toml").read_text()
