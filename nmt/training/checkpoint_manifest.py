@@ -9,12 +9,11 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from nmt.errors import DamagedError, NmtError
+from nmt.runs.run_folder import STATE, WEIGHTS
 from nmt.system.atomic import write_text
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.reading import read_bytes
 from nmt.training.progress import Progress
-
-WEIGHTS, STATE = "safetensors", "state.pt"  # the suffixes of the files that a manifest seals
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 

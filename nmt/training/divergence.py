@@ -4,10 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nmt.errors import DivergenceError
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import STATE, WEIGHTS, RunFolder
 from nmt.system.command_line import argument
-from nmt.training.checkpoint_manifest import STATE
-from nmt.training.checkpoints import updates_with, weights_path
 from nmt.training.progress import Progress
 
 MAX_SKIPS_IN_ROW = 5  # skipped updates after which a training stops
@@ -41,8 +39,8 @@ def good_model(progress: Progress, run: RunFolder) -> Path | None:
     """
     if progress.best_update:
         return run.best
-    updates = updates_with(run, STATE)
-    return weights_path(run, updates[0]) if updates else None
+    updates = run.updates_with(STATE)
+    return run.checkpoint(updates[0], WEIGHTS) if updates else None
 
 
 def describe_lines(lines: Mapping[str, Sequence[int]]) -> str:

@@ -8,10 +8,10 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import Record, TrainRecord, parse_record
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import DamagedError, reason_of
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.history import Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
 
@@ -53,7 +53,7 @@ class LiveDiagnosis:
     def add(self, line: dict[str, Any]) -> None:
         """Collect a line of metrics.jsonl."""
         with suppress(DamagedError):  # a line that another program changed
-            self._records.append(parse_record(line, self._measure.key))
+            self._records.append(parse_record(line, self._recipe))
         if len(self._records) > MOST_RECORDS:
             self._records = thinned(self._records)
 

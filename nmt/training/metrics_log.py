@@ -11,6 +11,7 @@ from typing import Any
 from nmt.config import Recipe
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.errors import NmtError, write_advice
+from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.system.log import note
@@ -77,7 +78,7 @@ class MetricsLog:
             raise NmtError(f"the metrics {path} is a pipe, not a file; remove it")
         if not path.is_file():
             return []
-        kept = [line for line in self._run.read_metrics(note) if self._is_kept(line)]
+        kept = [line for line in read_metrics(self._run.metrics, note) if self._is_kept(line)]
         content = "".join(map(as_json_line, kept))
         if content.encode() != path.read_bytes():
             write_text(path, content)
@@ -212,7 +213,7 @@ def is_finite(value: Any) -> bool:
 
 def has_average(run: RunFolder, update: int) -> bool:
     """Return True if metrics.jsonl contains the validation of an average up to this update."""
-    lines = run.read_metrics()
+    lines = read_metrics(run.metrics)
     return any(line["kind"] == "average" and line["update"] == update for line in lines)
 
 

@@ -26,7 +26,7 @@ from nmt.text.prepare import (
 )
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.initial_model import initial_model
-from nmt.training.lost_files import finished_before, reached_update, restore_tokenizer
+from nmt.training.lost_files import finished_before, restore_tokenizer
 from nmt.training.requirements import check_languages, check_requirements, note_large_model
 
 if TYPE_CHECKING:  # `nmt prepare` needs neither
@@ -228,7 +228,7 @@ def with_reached_updates(recipe: Recipe, run: RunFolder) -> Recipe:
 
     With a smaller limit, a training ends where it is.
     """
-    most = max(recipe.train.max_updates, reached_update(run))
+    most = max(recipe.train.max_updates, run.reached_update())
     return replace(recipe, train=replace(recipe.train, max_updates=most))
 
 

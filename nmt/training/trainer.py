@@ -12,14 +12,14 @@ from nmt.decoding.alignment import choose_attention
 from nmt.recipe import with_settings
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import MANIFEST, STATE, RunFolder
 from nmt.system.reading import is_present
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoint_timer import CheckpointTimer
 from nmt.training.checkpoint_writer import CheckpointWriter
-from nmt.training.checkpoints import newest_checkpoint, resumable
+from nmt.training.checkpoints import newest_checkpoint
 from nmt.training.divergence import check_divergence
 from nmt.training.feed import FedBatch, Feed, feed_of, plan_of
 from nmt.training.initial import initial_network, training_pairs
@@ -313,5 +313,5 @@ class Trainer:
         progress, measure = self.progress, self.dev.measure.name
         best = progress.best_score, progress.best_update
         self.writer.wait()
-        saved = max(resumable(self.run), default=None)
+        saved = max(self.run.updates_with(STATE, MANIFEST), default=None)
         return TrainingOutcome(progress.update, measure, *best, averaged_score, stopped_by, saved)
