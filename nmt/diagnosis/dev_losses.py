@@ -34,8 +34,8 @@ def overfitting(training: Training) -> Iterator[Finding]:
         return
     if any(unlike_dev_losses(training)):
         return  # the dev loss rises as the model becomes sure of other text
-    name, best = training.measure.name, training.best
-    score = f"; the best {name} was {best[1]:.2f}, at update {best[0]:,}" if best else ""
+    name, best = training.measure.name, training.best_by("score")
+    score = f"; the best {name} was {best.score:.2f}, at update {best.update:,}" if best else ""
     yield Finding(
         "overfitting",
         "warning",

@@ -6,6 +6,7 @@ from pathlib import Path
 from nmt.diagnosis.figures import NOTABLE_GAIN, Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import two_digits
+from nmt.runs.history import ValidationRecord
 from nmt.system.command_line import argument
 
 LEAST_FITTED = 3  # validations; also those over which the dev loss must fall
@@ -26,8 +27,8 @@ def expected_gain(training: Training) -> Iterator[Finding]:
     """
     if training.recipe.train.cooldown_updates:
         return  # scores rise while the learning rate falls; nothing follows for more updates
-    scored = fitted(training.scored)
-    if len(scored) < LEAST_FITTED or training.best is None:
+    scored, best = fitted(training.scores), training.best_by("score")
+    if len(scored) < LEAST_FITTED or best is None:
         return
     last = scored[-1][0]
     gain = training.improvement(0, extrapolated(scored, LONGER * last))
@@ -37,7 +38,7 @@ def expected_gain(training: Training) -> Iterator[Finding]:
     elif (fall := loss_fall(training)) >= LEAST_FALL:
         yield lower_loss(training, last, fall)
     else:
-        yield no_gain(training, training.best, last)
+        yield no_gain(training, best, last)
 
 
 def fitted(scored: Scores) -> Scores:
@@ -94,16 +95,16 @@ def extrapolated(scored: Scores, update: float) -> float:
     return slope * (-1 / update - places[-1])
 
 
-def no_gain(training: Training, best: tuple[int, float], last: int) -> Finding:
+def no_gain(training: Training, best: ValidationRecord, last: int) -> Finding:
     """Return the note that more updates are not worth their time."""
     name = training.measure.name
-    update, score = best
-    since = last - update
+    since = last - best.update
     seen = (
-        f"no better dev {name} in the last {since:,} updates; the best is {score:.2f}, at update"
-        f" {update:,}"
+        f"no better dev {name} in the last {since:,} updates; the best is {best.score:.2f}, at"
+        f" update {best.update:,}"
         if since
-        else f"dev {name} hardly rises any more; the best is {score:.2f}, at update {update:,}"
+        else f"dev {name} hardly rises any more; the best is {best.score:.2f}, at update"
+        f" {best.update:,}"
     )
     if not since and training.measure.lower_is_better:
         seen = seen.replace("rises", "falls")

@@ -8,13 +8,12 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import Record, TrainRecord, parse_record
 from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import DamagedError, reason_of
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.history import Line, Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
-from nmt.training.metrics_log import Line
 from nmt.training.setup import Setup
 from nmt.training.validation import DevSet
 
@@ -58,7 +57,7 @@ class LiveDiagnosis:
         """
         for line in lines:
             with suppress(DamagedError):  # a line that another program changed
-                self._records.append(parse_record(line, self._measure.key))
+                self._records.append(parse_record(line, self._recipe))
             if len(self._records) > MOST_RECORDS:
                 self._records = thinned(self._records)
         if self._told is None:

@@ -6,9 +6,8 @@ from itertools import takewhile
 
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import ValidationRecord
 from nmt.errors import shown
-from nmt.evaluation.sample import Sample
+from nmt.runs.history import Sample, ValidationRecord
 
 # Distinct translations for each distinct source. In the shipped recipes' trainings, all samples of
 # the first validation differ.

@@ -8,13 +8,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from nmt.config import DecodeSettings
-from nmt.diagnosis.records import ValidationRecord, parse_record
 from nmt.errors import DamagedError
 from nmt.evaluation.tasks import score_measure
-from nmt.runs.metrics_lines import validation_of
+from nmt.runs.history import read_history
 from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import RunFolder, run_of
-from nmt.studio.report.history import read_cards
+from nmt.studio.report.reported_run import read_cards
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
@@ -154,6 +153,5 @@ def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
         each.exists() and each.samefile(file) for each in (run.model, run.best)
     ):
         return measure.name, None  # validated were moving averages, no checkpoints or their means
-    line = validation_of(run.read_metrics(), updates)
-    record = parse_record(line, measure.key) if line else None
-    return measure.name, record.score if isinstance(record, ValidationRecord) else None
+    found = read_history(run.metrics, recipe).validation(updates)
+    return measure.name, found.score if found else None

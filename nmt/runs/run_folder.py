@@ -3,12 +3,12 @@
 import difflib
 import json
 import os
+import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
@@ -21,7 +21,6 @@ from nmt.recipe import (
     write_recipe,
 )
 from nmt.recipe import read_text as read_recipe_text
-from nmt.runs.metrics_lines import read_metrics
 from nmt.runs.model_metadata import is_overtaken
 from nmt.runs.run_lock import locked
 from nmt.system.atomic import write_text
@@ -32,6 +31,10 @@ from nmt.system.reading import ABSENT, check_regular, entries, is_present, read_
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
+# The suffixes of a checkpoint's files: the weights, a complete model file; the optimiser's state;
+# and the manifest, written last, with the SHA-256 of the other two.
+WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"
+CHECKPOINT_NAME = re.compile(r"update-([0-9]{8}|[1-9][0-9]{8,11})\.(safetensors|state\.pt|json)")
 LARGEST_MEMORY = 1_000_000  # bytes of run.json; a link to a device would never end
 MOST_SHOWN = 5  # settings in a message
 
@@ -106,14 +109,6 @@ class RunFolder:
         """Path of the data besides the recipe, as JSON."""
         return self.path / "run.json"
 
-    def read_metrics(self, notify: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
-        """Return the lines of metrics.jsonl; an empty list if the file does not exist.
-
-        Each line has at least an integer `update` and a string `kind`. Damaged lines are left out
-        and `notify` is called with their number. Raises NmtError if the file cannot be read.
-        """
-        return read_metrics(self.metrics, notify)
-
     def remember(self, data_dir: Path) -> None:
         """Write which data folder the run uses, if that folder exists."""
         path = os.path.realpath(data_dir)
@@ -150,9 +145,24 @@ class RunFolder:
         """
         return locked(self.path, shared)
 
+    def checkpoint(self, update: int, suffix: str) -> Path:
+        """Return the path of one file of an update's checkpoint."""
+        return self.checkpoints / f"update-{update:08}.{suffix}"
+
+    def updates_with(self, *suffixes: str) -> list[int]:
+        """Return the updates whose checkpoint has the files with all these suffixes, ascending."""
+        matches = map(CHECKPOINT_NAME.fullmatch, (path.name for path in entries(self.checkpoints)))
+        found = {(int(match[1]), match[2]) for match in matches if match}
+        updates = sorted({update for update, _ in found})
+        return [each for each in updates if all((each, suffix) in found for suffix in suffixes)]
+
+    def reached_update(self) -> int:
+        """Return the update of the newest whole checkpoint, 0 without one."""
+        return max(self.updates_with(WEIGHTS, STATE, MANIFEST), default=0)
+
     def is_started(self) -> bool:
         """Return True if the run has written a checkpoint."""
-        return any(path.match("update-*.json") for path in entries(self.checkpoints))
+        return bool(self.updates_with(MANIFEST))
 
     def is_in_use(self) -> bool:
         """Return True if the run holds a checkpoint or a model, which its corpus belongs to."""
@@ -160,9 +170,7 @@ class RunFolder:
 
     def is_resumable(self) -> bool:
         """Return True if a checkpoint has the training state that resuming needs."""
-        names = {path.name for path in entries(self.checkpoints)}
-        manifests = (name for name in names if name.endswith(".json"))
-        return any(f"{name.removesuffix('.json')}.state.pt" in names for name in manifests)
+        return bool(self.updates_with(STATE, MANIFEST))
 
     def check_is_run(self) -> None:
         """Raise NmtError unless the path is a run folder; the message says what it is."""

@@ -1,7 +1,6 @@
 """List the runs in a folder with score, updates, size and age, without torch."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -10,18 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.diagnosis.records import best_validation, parse_records
 from nmt.errors import NmtError
 from nmt.evaluation.tasks import score_measure
-from nmt.runs.metrics_lines import Line, finite, is_ended, validation_of
+from nmt.runs.history import History, Line, parse_history, read_metrics
 from nmt.runs.model_header import open_model
-from nmt.runs.run_folder import RunFolder, is_folder
+from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder
 from nmt.runs.run_lock import is_locked
 from nmt.runs.runs import folders_in
 from nmt.system.reading import entries, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
-CHECKPOINT = re.compile(r"update-(\d+)\.json")
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit
 
 
@@ -105,18 +102,17 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
     if attempt(lambda: entries(run.path)) is None:
         return unreadable(run, name, problems[0])
     recipe: Recipe | None = attempt(run.load_recipe)
-    lines: list[Line] = attempt(lambda: run.read_metrics(problems.append)) or []
+    lines: list[Line] = attempt(lambda: read_metrics(run.metrics, problems.append)) or []
     model, updates = attempt(lambda: checked_model(run)) or (None, ())
-    saved: list[int] = attempt(lambda: [*saved_updates(run)]) or []
+    saved: list[int] = attempt(lambda: run.updates_with(MANIFEST)) or []
     size = attempt(lambda: folder_bytes(run.path, problems.append)) or 0
-    state = "damaged" if problems else run_state(run, lines)
-    measure = score_measure(recipe) if recipe else None
+    history = parse_history(lines, recipe) if recipe else None
     return RunSummary(
         name,
         run.path,
-        state,
-        measure.name if measure else None,
-        dev_score(recipe, lines, updates if model == run.model else ()) if recipe else None,
+        run_state(run, history) if history and not problems else "damaged",
+        score_measure(recipe).name if recipe else None,
+        dev_score(history, updates if model == run.model else ()) if history else None,
         max([0, *(line["update"] for line in lines), *saved]),
         recipe.train.max_updates if recipe else None,
         size,
@@ -124,13 +120,6 @@ def summarize(run: RunFolder, folder: Path, default: Path | None) -> RunSummary:
         is_default=default is not None and model is not None and is_same(model, default),
         problem="; ".join(dict.fromkeys(problems)) or None,
     )
-
-
-def saved_updates(run: RunFolder) -> Iterator[int]:
-    """Yield the updates of a run's checkpoints; the last may be newer than the metrics."""
-    for path in entries(run.checkpoints):
-        if found := CHECKPOINT.fullmatch(path.name):
-            yield int(found[1])
 
 
 def unreadable(run: RunFolder, name: str, problem: str) -> RunSummary:
@@ -172,29 +161,24 @@ def is_same(one: Path, other: Path) -> bool:
     return False
 
 
-def run_state(run: RunFolder, lines: Sequence[Line]) -> str:
+def run_state(run: RunFolder, history: History) -> str:
     """Return whether a run is running, finished, stopped, or only prepared."""
     if is_locked(run.path):
         return "running"
-    if is_ended(lines):
+    if history.is_ended:
         return "finished"
-    if lines or run.is_started() or is_present(run.model) or is_present(run.best):
+    if history.records or run.is_started() or is_present(run.model) or is_present(run.best):
         return "stopped"
     return "prepared"
 
 
-def dev_score(recipe: Recipe, lines: Sequence[Line], averaged: Sequence[int]) -> float | None:
+def dev_score(history: History, averaged: Sequence[int]) -> float | None:
     """Return the dev score of an average, or else of the best model; None if it has none.
 
     averaged: the updates of the average's checkpoints; () for the best model.
     """
-    measure = score_measure(recipe)
-    if averaged:
-        line = validation_of(lines, averaged)
-        return finite(line.get(measure.key)) if line else None
-    by_loss = recipe.train.early_stopping_metric == "loss"
-    best = best_validation(parse_records(lines, measure), measure, by_loss=by_loss)
-    return best.score if best else None
+    found = history.validation(averaged) if averaged else history.best
+    return found.score if found else None
 
 
 def folder_bytes(path: Path, notify: Callable[[str], None]) -> int:

@@ -9,15 +9,12 @@ from nmt.errors import DamagedError, NmtError
 from nmt.runs.model_file import average, read_model, save_model
 from nmt.runs.model_header import AligningAttention, open_model
 from nmt.runs.model_metadata import AVERAGE, model_metadata
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import MANIFEST, WEIGHTS, RunFolder
 from nmt.system.reading import is_present
 from nmt.training.checkpoints import (
-    WEIGHTS,
     averaged_updates,
-    complete_updates,
     set_aside,
     verify,
-    weights_path,
 )
 
 
@@ -53,7 +50,7 @@ def write_average(run: RunFolder, recipe: Recipe, last: int) -> None:
         raise NmtError(
             f"all checkpoints in {run.checkpoints} are damaged; train again with another --run"
         )
-    mean = average([weights_path(run, update) for update in intact])
+    mean = average([run.checkpoint(update, WEIGHTS) for update in intact])
     save_model(run.model, mean.weights, mean.tokenizer, recipe, intact)
 
 
@@ -66,7 +63,7 @@ def average_checkpoints(
     checkpoints to average. updates: the updates of the checkpoints to average. Raises NmtError if
     one of them is missing or damaged.
     """
-    available = complete_updates(run)
+    available = run.updates_with(WEIGHTS, MANIFEST)
     if last:
         updates = available[-last:]
     elif not updates:
@@ -79,7 +76,7 @@ def average_checkpoints(
         updates = averaged_updates(run, run.load_recipe(), last=max(available, default=0))
     missing = sorted({*updates} - {*available})
     if missing:
-        if is_present(weights_path(run, missing[0])):
+        if is_present(run.checkpoint(missing[0], WEIGHTS)):
             verify(run, missing[0], (WEIGHTS,))  # says what it lacks
         has = f"it has {listed(available)}"
         raise NmtError(f"{run.path} has no checkpoint of update {missing[0]}; {has}")
@@ -89,7 +86,7 @@ def average_checkpoints(
         raise NmtError(f"{run.path} has no checkpoints; `nmt train` writes them")
     for update in updates:
         verify(run, update, (WEIGHTS,))
-    mean = average([weights_path(run, update) for update in updates])
+    mean = average([run.checkpoint(update, WEIGHTS) for update in updates])
     recipe = run.load_recipe()  # its languages may have been corrected since the checkpoints
     alignment = chosen_alignment(run)
     save_model(output, mean.weights, mean.tokenizer, recipe, mean.updates, AVERAGE, alignment)

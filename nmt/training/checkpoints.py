@@ -12,7 +12,6 @@ Random states need not be stored: dropout is seeded by (seed, update), the order
 
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,17 +30,15 @@ from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.digest import HashingStream, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
-from nmt.system.reading import entries, identity, is_present, read_bytes
+from nmt.system.reading import identity, is_present, read_bytes
 from nmt.text.manifest import corpus_changed
 from nmt.training.progress import KEPT_STATES, Progress
 
-WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"  # the suffixes of a checkpoint's files
-FILE_NAME = re.compile(r"update-([0-9]{8}|[1-9][0-9]{8,11})\.(safetensors|state\.pt|json)")
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
@@ -52,27 +49,6 @@ class CheckpointManifest:
     progress: Progress
     fingerprint: str  # of the prepared corpus
     sha256: dict[str, Sha256]  # of the weights and of the state, by suffix
-
-
-def checkpoint_path(run: RunFolder, update: int, suffix: str) -> Path:
-    """Return the path of one file of an update's checkpoint."""
-    return run.checkpoints / f"update-{update:08}.{suffix}"
-
-
-def weights_path(run: RunFolder, update: int) -> Path:
-    """Return the path of an update's model file."""
-    return checkpoint_path(run, update, WEIGHTS)
-
-
-def updates_with(run: RunFolder, suffix: str) -> list[int]:
-    """Return the updates that have a checkpoint file with this suffix, ascending."""
-    matches = (FILE_NAME.fullmatch(path.name) for path in entries(run.checkpoints))
-    return sorted(int(match[1]) for match in matches if match and match[2] == suffix)
-
-
-def complete_updates(run: RunFolder) -> list[int]:
-    """Return the updates that have weights and a manifest, ascending."""
-    return sorted({*updates_with(run, MANIFEST)} & {*updates_with(run, WEIGHTS)})
 
 
 class CheckpointWriter:
@@ -207,7 +183,7 @@ def save_checkpoint(
     """
     update = progress.update
     weights, state, manifest = (
-        checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE, MANIFEST)
+        run.checkpoint(update, suffix) for suffix in (WEIGHTS, STATE, MANIFEST)
     )
     digests = {}
     if all(map(is_present, (weights, state, manifest))):
@@ -225,7 +201,7 @@ def save_checkpoint(
             for path in (weights, state):
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
-        intact = "earlier checkpoints are intact: " if updates_with(run, MANIFEST) else ""
+        intact = "earlier checkpoints are intact: " if run.updates_with(MANIFEST) else ""
         advice = write_advice(error.__cause__)
         raise NmtError(f"{error}; {intact}{advice}, then the same command resumes") from error
     remove_old_checkpoints(run, recipe)
@@ -286,7 +262,7 @@ def verify(
     Raises DamagedError, which names the file, if one is missing or not what was written; NmtError
     if one cannot be read.
     """
-    paths = {suffix: checkpoint_path(run, update, suffix) for suffix in (MANIFEST, *suffixes)}
+    paths = {suffix: run.checkpoint(update, suffix) for suffix in (MANIFEST, *suffixes)}
     for path in paths.values():
         if not is_present(path):
             raise DamagedError(f"the checkpoint of update {update:,} is incomplete: no {path}")
@@ -307,7 +283,7 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
     """
     included = [
         update
-        for update in complete_updates(run)
+        for update in run.updates_with(WEIGHTS, MANIFEST)
         if update == last or (update < last and was_due(run, recipe.train, update))
     ]
     return included[-recipe.train.averaged :]
@@ -318,7 +294,7 @@ def was_due(run: RunFolder, settings: TrainSettings, update: int) -> bool:
     progress = Progress(update)
     if settings.checkpoint_minutes:
         try:
-            progress = read_manifest(checkpoint_path(run, update, MANIFEST), update).progress
+            progress = read_manifest(run.checkpoint(update, MANIFEST), update).progress
         except DamagedError:
             return True  # who averages it verifies it first
     return progress.is_checkpoint_due(settings)
@@ -326,31 +302,22 @@ def was_due(run: RunFolder, settings: TrainSettings, update: int) -> bool:
 
 def remove_old_checkpoints(run: RunFolder, recipe: Recipe) -> None:
     """Keep the newest states with their weights, and the weights that an average may need."""
-    complete = updates_with(run, MANIFEST)
-    states = [update for update in updates_with(run, STATE) if update in complete][-KEPT_STATES:]
+    complete = run.updates_with(MANIFEST)
+    states = [update for update in run.updates_with(STATE) if update in complete][-KEPT_STATES:]
     kept = {*states, *averaged_updates(run, recipe, states[-1])}
     for suffix, wanted in ((STATE, {*states}), (MANIFEST, kept), (WEIGHTS, kept)):
-        for update in updates_with(run, suffix):
+        for update in run.updates_with(suffix):
             if update not in wanted:
-                checkpoint_path(run, update, suffix).unlink()
+                run.checkpoint(update, suffix).unlink()
 
 
 def set_aside(run: RunFolder, update: int, reason: str) -> None:
     """Rename a damaged checkpoint's files to `*.damaged` and print a note with the reason."""
     for suffix in (MANIFEST, WEIGHTS, STATE):
-        path = checkpoint_path(run, update, suffix)
+        path = run.checkpoint(update, suffix)
         if path.is_file():
             path.replace(path.with_name(f"{path.name}.damaged"))
     note(f"{reason}; the files of update {update:,} are renamed to *.damaged")
-
-
-def resumable(run: RunFolder) -> list[int]:
-    """Return the updates whose checkpoints have all files that resuming needs, ascending."""
-    return [
-        update
-        for update in updates_with(run, MANIFEST)
-        if checkpoint_path(run, update, STATE).is_file()
-    ]
 
 
 def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
@@ -359,10 +326,10 @@ def newest_checkpoint(run: RunFolder, fingerprint: str) -> int:
     Damaged checkpoints newer than it are set aside. Raises NmtError if all checkpoints are damaged,
     if one cannot be read, or if the prepared corpus is not the one that the run started with.
     """
-    complete = resumable(run)
+    complete = run.updates_with(STATE, MANIFEST)
     if not complete:
         # Files without a manifest are left from a process that was killed in a first checkpoint.
-        if updates_with(run, MANIFEST):
+        if run.updates_with(MANIFEST):
             raise NmtError(
                 f"{run.checkpoints} holds weights but no training state to resume from; name a new"
                 " folder with --run, or remove them to start again"
@@ -393,7 +360,7 @@ def resume(
     """
     if not update:
         return Progress()
-    weights, state = (checkpoint_path(run, update, suffix) for suffix in (WEIGHTS, STATE))
+    weights, state = (run.checkpoint(update, suffix) for suffix in (WEIGHTS, STATE))
     load_file(network, weights)
     try:
         optimizer.load_state_dict(torch.load(state, map_location="cpu", weights_only=True))
@@ -401,4 +368,4 @@ def resume(
         if is_out_of_memory(error):
             raise
         raise NmtError(f"{state} is of another version of this program") from error
-    return read_manifest(checkpoint_path(run, update, MANIFEST), update).progress
+    return read_manifest(run.checkpoint(update, MANIFEST), update).progress

@@ -6,27 +6,24 @@ computes the same files.
 """
 
 import math
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
-from nmt.runs.metrics_lines import finite, is_ended
+from nmt.runs.history import History, read_history
 from nmt.runs.model_file import write_alignment
 from nmt.runs.model_header import TOKENIZER, open_model
 from nmt.runs.model_languages import correct_model
-from nmt.runs.run_folder import RunFolder, check_fixed
+from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.command_line import argument
 from nmt.system.log import Notify
-from nmt.system.reading import entries, is_present
+from nmt.system.reading import is_present
 from nmt.training.progress import Progress, TrainingOutcome
 
-MODEL_NAME = re.compile(r"update-[0-9]{8,12}\.safetensors")
 # A finished training with these settings is finished whatever other settings may change.
 END_SETTINGS = (*FIXED_SETTINGS, "train.max_updates", "train.patience")
 LATE_UPDATES = 10  # after which a checkpoint is saved that is due by time; some may be skipped
@@ -39,16 +36,16 @@ class Remains:
     run: RunFolder
     models: list[Path]  # the average and the best, as far as they exist
     weights: list[int]  # updates of checkpoints' weights
-    metrics: list[dict[str, Any]]
+    history: History
 
     @property
     def last_update(self) -> int:
         """Return the last update that the metrics or a checkpoint name."""
-        return max([*self.weights, *(int(line["update"]) for line in self.metrics)], default=0)
+        return max([*self.weights, self.history.update])
 
     def __str__(self) -> str:
         names = [path.name for path in self.models]
-        names += ["metrics.jsonl"] * bool(self.metrics)
+        names += ["metrics.jsonl"] * bool(self.history.records)
         names += ["weights in checkpoints/"] * bool(self.weights)
         return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
@@ -61,8 +58,10 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     """
     if run.is_resumable():
         return None
-    remains = find_remains(run)
-    if not (remains.models or remains.weights or remains.metrics) or is_repeated(recipe, remains):
+    remains = find_remains(recipe, run)
+    if not (remains.models or remains.weights or remains.history.records) or is_repeated(
+        recipe, remains
+    ):
         return None
     outcome = outcome_of(recipe, remains)
     if outcome is not None:
@@ -77,31 +76,10 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     )
 
 
-def find_remains(run: RunFolder) -> Remains:
+def find_remains(recipe: Recipe, run: RunFolder) -> Remains:
     """Return what a run without a usable checkpoint holds; raises NmtError if it is unreadable."""
     models = [path for path in (run.model, run.best) if is_present(path)]
-    weights = [*map(update_of, checkpoint_models(run))]
-    return Remains(run, models, weights, run.read_metrics())
-
-
-def reached_update(run: RunFolder) -> int:
-    """Return the update of a run's newest checkpoint that can be resumed, 0 without one."""
-    whole = [
-        path
-        for path in checkpoint_models(run)
-        if all(is_present(path.with_suffix(suffix)) for suffix in (".json", ".state.pt"))
-    ]
-    return update_of(whole[-1]) if whole else 0
-
-
-def update_of(model: Path) -> int:
-    """Return the update of a checkpoint's model file."""
-    return int(model.stem.removeprefix("update-"))
-
-
-def checkpoint_models(run: RunFolder) -> list[Path]:
-    """Return the model files of a run's checkpoints, the newest last."""
-    return [path for path in entries(run.checkpoints) if MODEL_NAME.fullmatch(path.name)]
+    return Remains(run, models, run.updates_with(WEIGHTS), read_history(run.metrics, recipe))
 
 
 def is_repeated(recipe: Recipe, remains: Remains) -> bool:
@@ -112,13 +90,13 @@ def is_repeated(recipe: Recipe, remains: Remains) -> bool:
     run = remains.run
     if is_present(run.model) or run.is_started() or not is_present(run.recipe):
         return False
-    if is_ended(remains.metrics):
+    if remains.history.is_ended:
         return False
     old = run.load_recipe()
     if remains.last_update > first_checkpoint(old.train, remains):
         return False
     if remains.models:
-        if not remains.metrics:
+        if not remains.history.records:
             return False
         check_fixed(run.path, old, recipe)
     return True
@@ -131,35 +109,32 @@ def first_checkpoint(settings: TrainSettings, remains: Remains) -> float:
     if len(remains.weights) > 1:
         return remains.weights[0]
     interval = 60 * settings.checkpoint_minutes
-    passed = (line for line in remains.metrics if (finite(line.get("seconds")) or 0) >= interval)
-    return min((line["update"] for line in passed), default=math.inf) + LATE_UPDATES
+    passed = (line for line in remains.history.records if (line.seconds or 0) >= interval)
+    return min((line.update for line in passed), default=math.inf) + LATE_UPDATES
 
 
 def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
     """Return the outcome by recipe and metrics, or None if they do not say that it is finished."""
-    run, lines = remains.run, remains.metrics
-    if not (is_present(run.model) and is_present(run.recipe)) or not lines:
+    run, history = remains.run, remains.history
+    if not (is_present(run.model) and is_present(run.recipe)) or not history.records:
         return None
     if recipe_differences(run.load_recipe(), recipe, END_SETTINGS):
         return None
-    last = max(line["update"] for line in lines)
-    if not is_ended(lines):
+    if not history.is_ended:
         return None
-    from nmt.diagnosis.records import best_validation, parse_records
     from nmt.evaluation.tasks import score_measure
 
+    score, update = (history.best.score, history.best.update) if history.best else (None, 0)
     measure = score_measure(recipe)
-    by_loss = recipe.train.early_stopping_metric == "loss"
-    best = best_validation(parse_records(lines, measure), measure, by_loss=by_loss)
-    score, update = (best.score, best.update) if best else (None, 0)
-    return TrainingOutcome(last, measure.name, score, update, None, None, None)
+    return TrainingOutcome(history.update, measure.name, score, update, None, None, None)
 
 
 def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
     """Write a lost tokenizer.model of a started run again, from a model of the run."""
     if is_present(run.tokenizer) or not run.is_started():
         return
-    for path in (*reversed(checkpoint_models(run)), run.best, run.model):
+    checkpoints = [run.checkpoint(update, WEIGHTS) for update in run.updates_with(WEIGHTS)]
+    for path in (*reversed(checkpoints), run.best, run.model):
         if is_present(path):
             with open_model(path, "np") as model:
                 write_bytes(run.tokenizer, model.tensors.get_tensor(TOKENIZER).tobytes())
@@ -178,9 +153,9 @@ def restore_results(run: RunFolder, recipe: Recipe, progress: Progress, notify: 
     if not update or is_present(run.best):
         return
     from nmt.training.averaging import chosen_alignment  # PyTorch: `nmt prepare` needs none
-    from nmt.training.checkpoints import WEIGHTS, verify, weights_path
+    from nmt.training.checkpoints import verify
 
-    weights, again = weights_path(run, update), "is written again when a validation is better"
+    weights, again = run.checkpoint(update, WEIGHTS), "is written again when a validation is better"
     if recipe.train.moving_average:  # checkpoints have other weights than the best model
         notify(f"{run.best} is missing; it {again} than all earlier ones")
         return

@@ -15,6 +15,7 @@ import torch
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError, write_advice
 from nmt.recipe.size import count_parameters
+from nmt.runs.history import Line, read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.system.log import note, progress_bar
@@ -28,7 +29,6 @@ from nmt.training.workers import Workers
 BAR_SECONDS = 1.0  # between two changes of the figures beside the bar
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
-Line = dict[str, Any]  # of metrics.jsonl
 # Called with the lines that a run has at the start, then with each new one: the diagnosis of `api`.
 Observer = Callable[[list[Line]], None]
 
@@ -114,7 +114,7 @@ class MetricsLog:
             raise NmtError(f"the metrics {path} is a pipe, not a file; remove it")
         if not path.is_file():
             return []
-        kept = [line for line in self._run.read_metrics(note) if self._is_kept(line)]
+        kept = [line for line in read_metrics(self._run.metrics, note) if self._is_kept(line)]
         content = "".join(map(as_json_line, kept))
         if content.encode() != path.read_bytes():
             write_text(path, content)
@@ -312,7 +312,7 @@ def is_finite(value: Any) -> bool:
 
 def has_average(run: RunFolder, update: int) -> bool:
     """Return True if metrics.jsonl contains the validation of an average up to this update."""
-    lines = run.read_metrics()
+    lines = read_metrics(run.metrics)
     return any(line["kind"] == "average" and line["update"] == update for line in lines)
 
 

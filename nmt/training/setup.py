@@ -35,7 +35,7 @@ from nmt.text.prepare import (
     training_files,
 )
 from nmt.text.tokenizer import load_tokenizer
-from nmt.training.lost_files import finished_before, reached_update, restore_tokenizer
+from nmt.training.lost_files import finished_before, restore_tokenizer
 from nmt.training.progress import KEPT_STATES, TrainingOutcome
 
 if TYPE_CHECKING:  # `nmt prepare` needs none
@@ -121,7 +121,7 @@ def resolve(recipe: Recipe, run: RunFolder, device: "torch.device | None" = None
     if a training would replace what the run holds.
     """
     recipe = resolve_for_device(recipe, run, device)
-    most = max(recipe.train.max_updates, reached_update(run))
+    most = max(recipe.train.max_updates, run.reached_update())
     recipe = replace(recipe, train=replace(recipe.train, max_updates=most))
     check_languages(recipe, run)
     finished = finished_before(recipe, run)

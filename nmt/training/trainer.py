@@ -19,7 +19,7 @@ from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file, load_weights
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.system.command_line import argument
 from nmt.system.log import note
 from nmt.system.reading import is_present
@@ -32,13 +32,9 @@ from nmt.text.padding import Integers
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoints import (
-    STATE,
     CheckpointWriter,
     newest_checkpoint,
-    resumable,
     resume,
-    updates_with,
-    weights_path,
 )
 from nmt.training.feed import FedBatch, Feed, feed_of, pace_of, plan_of
 from nmt.training.lost_files import restore_results
@@ -205,7 +201,7 @@ class Trainer:
             return
         # The update that breaks the weights is itself finite, so the newest checkpoint may be
         # broken: the best model, or else the oldest checkpoint, is safer.
-        good = [weights_path(self.run, update) for update in updates_with(self.run, STATE)[:1]]
+        good = [self.run.checkpoint(update, WEIGHTS) for update in self.run.updates_with(STATE)[:1]]
         if progress.best_update:
             good = [self.run.best]
         init_from = "".join(f" --init-from {argument(path)}" for path in good)
@@ -387,7 +383,7 @@ class Trainer:
         progress, measure = self.progress, self.dev.measure.name
         best = progress.best_score, progress.best_update
         self.writer.wait()
-        saved = max(resumable(self.run), default=None)
+        saved = max(self.run.updates_with(STATE, MANIFEST), default=None)
         return TrainingOutcome(progress.update, measure, *best, averaged_score, stopped_by, saved)
 
 

@@ -15,11 +15,11 @@ from nmt.config import Recipe
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.evaluation.sample import Sample
 from nmt.evaluation.scores import Measure, main_score
 from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
+from nmt.runs.history import Sample
 from nmt.system.halving import run_or_halve
 from nmt.system.log import note
 from nmt.system.parallel import Pool

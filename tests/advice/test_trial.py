@@ -106,9 +106,9 @@ def test_the_forecast_agrees_with_a_training(nmt: Run, tmp_path: Path, text: Tri
         part for name, value in (sizes | longer).items() for part in ("--set", f"{name}={value}")
     ]
     assert nmt("train", path, "--run", "run", *changes).code == 0
-    from nmt.runs.run_folder import RunFolder
+    from nmt.runs.history import read_metrics
 
-    updates = [line for line in RunFolder(Path("run")).read_metrics() if line["kind"] == "train"]
+    updates = [line for line in read_metrics(Path("run/metrics.jsonl")) if line["kind"] == "train"]
     seconds = (updates[-1]["seconds"] - updates[0]["seconds"]) / (
         updates[-1]["update"] - updates[0]["update"]
     )

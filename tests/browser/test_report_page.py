@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
 from tests.browser.conftest import Browser, demo_pages
@@ -27,7 +28,7 @@ def test_keys_move_the_cursor_in_all_charts(
     browser.open(report_page)
     browser.focus(LOSS)
     browser.press(END)
-    lines = run.read_metrics()
+    lines = read_metrics(run.metrics)
     last = next(line for line in reversed(lines) if line["kind"] == "train")
     dev = next(line for line in reversed(lines) if line["kind"] == "dev")
     browser.until(lambda: legend(browser, "loss")["update"] == "12")
@@ -75,7 +76,7 @@ def test_the_slider_shows_earlier_translations(
     browser: Browser, report_page: Path, run: RunFolder
 ) -> None:
     browser.open(report_page)
-    validations = [line for line in run.read_metrics() if line["kind"] != "train"]
+    validations = [line for line in read_metrics(run.metrics) if line["kind"] != "train"]
     slider = browser.one("#samples input[type=range]")
     average, first = validations[-1], validations[0]
     for validation, key, name in ((average, None, "average"), (first, HOME, "update 6")):
@@ -136,7 +137,7 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
     """Each metric has its chart, and each segment the languages of its run."""
     lines = [
         {("token_error_rate" if key == "bleu" else key): value for key, value in line.items()}
-        for line in run.read_metrics()
+        for line in read_metrics(run.metrics)
     ]
     other = changed(run, tmp_path / "phonemes", "error_rate", lines)
     recipe = other.recipe.read_text().replace('target_language = "de"', 'target_language = "fi"')
@@ -162,7 +163,7 @@ def test_runs_of_different_tasks(browser: Browser, run: RunFolder, tmp_path: Pat
 
 
 def test_a_run_without_any_validation(browser: Browser, run: RunFolder, tmp_path: Path) -> None:
-    lines = [line for line in run.read_metrics() if line["kind"] == "train"]
+    lines = [line for line in read_metrics(run.metrics) if line["kind"] == "train"]
     started = changed(run, tmp_path / "started", "bleu", lines)
     (started.path / "card.json").unlink()
     page = tmp_path / "page.html"
@@ -227,7 +228,7 @@ def test_findings_are_shown_with_what_to_do(
     browser: Browser, run: RunFolder, tmp_path: Path
 ) -> None:
     """Text that a finding quotes from a translation is never markup."""
-    lines = run.read_metrics()
+    lines = read_metrics(run.metrics)
     for line in lines:
         for sample in line.get("samples", []):
             sample.update(source="<b>sun</b>", references=["luna"], translation="<b>sun</b>")

@@ -11,9 +11,9 @@ import numpy
 import pytest
 
 from nmt.runs.model_file import read_model, save_model
-from nmt.runs.run_folder import RunFolder
+from nmt.runs.run_folder import WEIGHTS, RunFolder
 from nmt.system.digest import sha256_of
-from nmt.training.checkpoints import WEIGHTS, read_manifest, write_manifest
+from nmt.training.checkpoints import read_manifest, write_manifest
 from tests.conftest import Run
 
 
@@ -45,7 +45,7 @@ def test_a_finished_training_keeps_the_average_that_was_chosen(
     nmt: Run, tiny: Path, run: Path
 ) -> None:
     assert nmt("average", run, "--last", 1).code == 0
-    lines = RunFolder(run).read_metrics()
+    lines = read_metrics(run / "metrics.jsonl")
     (validation,) = [each for each in lines if (each["kind"], each["update"]) == ("dev", 12)]
     validation["bleu"] = 7.5
     (run / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nmt.recipe import load_recipe
+from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
 
@@ -89,7 +90,7 @@ def test_size_and_score_are_those_of_the_files(nmt: Run, runs: Path) -> None:
     _, cut, done = listed(nmt)
     size = sum(path.stat().st_size for path in (runs / "done").rglob("*") if path.is_file())
     assert done["size"] == size
-    lines = RunFolder(runs / "done").read_metrics()
+    lines = read_metrics(RunFolder(runs / "done").metrics)
     (average,) = [line for line in lines if line["kind"] == "average"]
     assert (done["measure"], done["score"]) == ("BLEU", average["bleu"])
     (validation,) = [line for line in lines if line["kind"] == "dev" and line["update"] == 6]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmt.recipe import load_recipe
+from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run
@@ -77,7 +78,7 @@ def test_a_training_that_patience_ended_says_what_to_raise(nmt: Run, tiny: Path)
     assert "for example with --set train.patience=2\n" in again.err
     assert "resumed" not in nmt("train", "runs/tiny", "--max-updates", 99).out
     assert nmt("train", "runs/tiny", "--set", "train.patience=2").code == 0
-    assert RunFolder(Path("runs/tiny")).read_metrics()[-1]["update"] > 4
+    assert read_metrics(RunFolder(Path("runs/tiny")).metrics)[-1]["update"] > 4
 
 
 def test_more_updates_resume_a_finished_run(nmt: Run, tiny: Path) -> None:

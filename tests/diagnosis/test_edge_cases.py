@@ -10,11 +10,10 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.records import Record, TrainRecord, ValidationRecord
 from nmt.diagnosis.token_facts import DevFacts, SideFacts, TokenFacts, Vocabulary
-from nmt.evaluation.sample import Sample
 from nmt.evaluation.tasks import score_measure
 from nmt.recipe import with_settings
+from nmt.runs.history import Record, Sample, TrainRecord, ValidationRecord
 
 RECIPE = with_settings(
     Recipe("mine"),

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.findings import find_faults
-from nmt.studio.report.history import read_history
+from nmt.studio.report.reported_run import read_run
 from tests.conftest import CommandResult, Run
 from tests.diagnosis.trainings import FOREIGN, Pair, arguments, drawn, translated, write_text
 
@@ -153,7 +153,7 @@ def test_a_training_with_a_fault_says_so(nmt: Run, tmp_path: Path, name: str) ->
     assert fault.change in change
     assert ("update 1 of" not in before) == (name in KNOWN_BEFORE)
     run = RunFolder(tmp_path / "run")
-    titles = [each.title for each in find_faults(run, read_history(run))]
+    titles = [each.title for each in find_faults(run, read_run(run))]
     assert any(title in fault.heading for title in titles), titles
 
 

@@ -8,7 +8,7 @@ import pytest
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.live import thinned
-from nmt.diagnosis.records import TrainRecord, ValidationRecord
+from nmt.runs.history import TrainRecord, ValidationRecord
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
 from tests.conftest import SKILLED, Run
@@ -44,7 +44,7 @@ def test_what_is_known_before_is_not_repeated_either(nmt: Run, tmp_path: Path) -
 
 def test_the_report_escapes_what_a_finding_quotes(run: RunFolder) -> None:
     markup = "</script><script>alert(1)</script>"
-    lines = run.read_metrics()
+    lines = read_metrics(run.metrics)
     for line in lines:
         for sample in line.get("samples", []):
             sample["source"], sample["references"] = markup, ["other"]

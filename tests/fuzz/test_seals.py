@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from nmt.diagnosis.records import TrainRecord, ValidationRecord, read_records
-from nmt.evaluation.tasks import task_metrics
+from nmt.config import Recipe
+from nmt.runs.history import TrainRecord, ValidationRecord, read_history, read_metrics
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.report.history import DEV_FIGURES, TRAIN_FIGURES, curves, read_cards
+from nmt.studio.report.reported_run import DEV_FIGURES, TRAIN_FIGURES, curves, read_cards
 from nmt.text.manifest import Content, Manifest, SourceFile, Step
 from nmt.training.checkpoints import CheckpointManifest, checksum, read_manifest
 from nmt.training.progress import Progress, Window
@@ -22,7 +22,6 @@ from tests.fuzz.mutations import changed_bytes, changed_json, json_text, seeded
 pytestmark = pytest.mark.slow
 share = settings(fuzz, max_examples=CASES // 4)  # of each of the four tests
 
-BLEU = task_metrics("bleu", "de").measures[0]
 SEAL = asdict(
     CheckpointManifest(
         Progress(8, 1, 3, 1.5, 2.5, 4, 8, 1, 2, 1, 0.5, Window(3.5, 3.0, 9, 8, 1.5, 2, 0.25)),
@@ -111,7 +110,9 @@ def test_metrics(tmp_path: Path, content: bytes) -> None:
     run = RunFolder(tmp_path)
     run.metrics.write_bytes(content)
     notes: list[str] = []
-    records = value_or_error(lambda: read_records(run, BLEU, notes.append))
+    records = value_or_error(
+        lambda: read_history(run.metrics, Recipe("mine"), notes.append).records
+    )
     assert records is not None
     assert all(note.isprintable() and len(note) < 400 for note in notes)
     train = [each for each in records if isinstance(each, TrainRecord)]
@@ -119,7 +120,7 @@ def test_metrics(tmp_path: Path, content: bytes) -> None:
     drawn = curves(train, TRAIN_FIGURES), curves(scored, DEV_FIGURES)
     samples = [asdict(sample) for each in scored for sample in each.samples]
     json.dumps([[asdict(curve) for curve in each.values()] for each in drawn], allow_nan=False)
-    json.dumps([samples, run.read_metrics()], allow_nan=False)
+    json.dumps([samples, read_metrics(run.metrics)], allow_nan=False)
 
 
 @share

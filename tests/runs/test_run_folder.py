@@ -9,8 +9,9 @@ from safetensors.numpy import save
 
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import load_recipe, to_toml
+from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
-from nmt.runs.run_folder import RunFolder, run_of
+from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, run_of
 from nmt.runs.run_lock import is_locked
 from nmt.system.atomic import atomic_path
 
@@ -29,10 +30,10 @@ def save_metadata(path: Path, **metadata: str) -> None:
 
 def test_damaged_lines_of_metrics_are_left_out_with_a_note(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    assert run.read_metrics() == []
+    assert read_metrics(run.metrics) == []
     run.metrics.write_text('{"kind": "train", "update": 2, "loss": 0.5}\nbroken\n\n{"update": 4}\n')
     notes: list[str] = []
-    assert run.read_metrics(notes.append) == [{"kind": "train", "update": 2, "loss": 0.5}]
+    assert read_metrics(run.metrics, notes.append) == [{"kind": "train", "update": 2, "loss": 0.5}]
     assert notes == [f"{run.metrics}: damaged lines left out: 2"]
 
 
@@ -227,7 +228,7 @@ def test_unreadable_is_not_absent(tmp_path: Path) -> None:
     """A link to itself stands for whatever cannot be read, also by root."""
     run = RunFolder(tmp_path)
     for path, read in (
-        (run.metrics, run.read_metrics),
+        (run.metrics, lambda: read_metrics(run.metrics)),
         (run.model, run.translation_model),
         (run.recipe, run.load_recipe),
         (run.memory, run.data_dir),
@@ -259,3 +260,22 @@ def test_a_recipe_written_by_hand_is_kept(tmp_path: Path) -> None:
         assert run.recipe.read_text() == text
     run.save_recipe(recipe)
     assert run.recipe.read_text().startswith("# mine")
+
+
+def test_checkpoints_are_found_by_their_names(tmp_path: Path) -> None:
+    """Temporary, damaged and foreign files are none."""
+    run = RunFolder(tmp_path)
+    for update in (100_000_000, 4):
+        for suffix in (WEIGHTS, MANIFEST):
+            touch(run.checkpoint(update, suffix), 1)
+    for name in ("update-00000004.state.pt", "update-00000006.state.pt", "update-9.json"):
+        touch(run.checkpoints / name, 1)
+    for name in ("update-00000007.json.damaged", ".update-00000008.json.1.partial", "mine.json"):
+        touch(run.checkpoints / name, 1)
+    assert run.updates_with(WEIGHTS, MANIFEST) == [4, 100_000_000]
+    assert run.updates_with(STATE) == [4, 6]
+    assert run.reached_update() == 4
+    assert run.is_started()
+    assert run.is_resumable()
+    run.checkpoint(4, STATE).unlink()
+    assert not run.is_resumable()

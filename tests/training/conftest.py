@@ -13,9 +13,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from nmt.runs import history
 from nmt.runs.model_file import read_model
 from nmt.runs.network_weights import tensors_of
-from nmt.runs.run_folder import RunFolder
 from nmt.training import trainer
 from nmt.training.updates import Updater
 from tests.forks import Fork
@@ -56,7 +56,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's metrics."""
-    return RunFolder(run).read_metrics()
+    return history.read_metrics(run / "metrics.jsonl")
 
 
 def losses(run: Path) -> list[float]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from nmt.config import Recipe
 from nmt.recipe import load_recipe
+from nmt.runs.history import parse_history
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder
 from nmt.training import trainer
@@ -242,17 +244,26 @@ def test_the_interval_of_a_run_may_not_change(nmt: Run, tiny: Path, tiny_run: Pa
 def test_the_metrics_show_whether_a_checkpoint_is_lost(tmp_path: Path) -> None:
     """By time it is due at update 60 here, and saved at 70 if nine updates are skipped."""
     settings = load_recipe("pocket", ["train.checkpoint_minutes=10"]).train
-    lines = [{"update": update, "seconds": 10.0 * update} for update in range(20, 101, 20)]
+    lines = [
+        {"kind": "train", "update": update, "seconds": 10.0 * update}
+        for update in range(20, 101, 20)
+    ]
 
     def latest(lines: list[dict[str, Any]], *weights: int) -> float:
-        return first_checkpoint(settings, Remains(RunFolder(tmp_path), [], [*weights], lines))
+        history = parse_history(lines, Recipe("mine"))
+        return first_checkpoint(settings, Remains(RunFolder(tmp_path), [], [*weights], history))
 
     assert latest(lines) == 70
-    assert latest(lines[:2]) == latest([{"update": 5, "seconds": None}]) == float("inf")
+    assert (
+        latest(lines[:2])
+        == latest([{"kind": "train", "update": 5, "seconds": None}])
+        == float("inf")
+    )
     assert latest([], 61) == float("inf")
     assert latest([], 61, 121) == 61
+    history = parse_history(lines, Recipe("mine"))
     by_updates = replace(settings, checkpoint_minutes=0.0, checkpoint_updates=33)
-    assert first_checkpoint(by_updates, Remains(RunFolder(tmp_path), [], [], lines)) == 33
+    assert first_checkpoint(by_updates, Remains(RunFolder(tmp_path), [], [], history)) == 33
 
 
 @pytest.mark.usefixtures("clock")

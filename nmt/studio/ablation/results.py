@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from nmt.diagnosis.records import Figures
 from nmt.evaluation.tasks import score_measure
 from nmt.recipe.size import count_parameters
+from nmt.runs.history import Figures, History, read_history
 from nmt.studio.ablation.axes import Axis
 from nmt.studio.ablation.runs import PlannedRun, is_diverged
 from nmt.studio.ablation.variants import Change, Variant
-from nmt.studio.report.history import DEV_FIGURES, Curve, History, curves, read_history
+from nmt.studio.report.reported_run import DEV_FIGURES, Curve, curves
+from nmt.system.log import note
 from nmt.text.tokenizer import load_tokenizer
 
 FINISHED = "finished"
@@ -141,36 +142,29 @@ def collect(
 def run_result(planned: PlannedRun, failures: Mapping[Path, str]) -> RunResult:
     """Return the state and the results of one run."""
     run = planned.run
-    history = read_history(run) if run.read_metrics() else None
-    last = history.records[-1] if history else None
-    averaged = history is not None and last is not None and last.kind == "average"
-    average = history.average if history and averaged else None
-    best = history.best if history else None
+    history = read_history(run.metrics, planned.recipe, note)
+    average = history.average if history.is_ended else None
     return RunResult(
         seed=planned.seed,
         folder=f"{run.path.parent.name}/{run.path.name}",
-        state=run_state(history, failures.get(run.path), averaged=averaged),
-        updates=last.update if last else 0,
-        minutes=(last.seconds or 0) / 60 if last else 0,
+        state=run_state(history, failures.get(run.path)),
+        updates=history.update,
+        minutes=(history.records[-1].seconds or 0) / 60 if history.records else 0,
         average=average.figures if average else None,
-        best=best.figures if best else None,
-        curves=curves(history.validations, DEV_FIGURES) if history else {},
+        best=history.best.figures if history.best else None,
+        curves=curves(history.validations, DEV_FIGURES) if history.records else {},
     )
 
 
-def run_state(history: History | None, failure: str | None, *, averaged: bool) -> str:
-    """Return the state of a run.
-
-    history: None before the first update. failure: why it failed, if it did. averaged: whether its
-    metrics end with an average.
-    """
+def run_state(history: History, failure: str | None) -> str:
+    """Return the state of a run; failure: why it failed, if it did."""
     if failure is not None:
         return f"failed: {failure}"
-    if history is None:
+    if not history.records:
         return "not begun"
-    if averaged:
+    if history.is_ended:
         return FINISHED
-    return "diverged" if is_diverged(history.records) else "stopped"
+    return "diverged" if is_diverged(history) else "stopped"
 
 
 def variant_result(

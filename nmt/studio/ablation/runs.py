@@ -17,10 +17,9 @@ import torch
 
 from nmt.config import Recipe
 from nmt.diagnosis.live import live_diagnosis
-from nmt.diagnosis.records import Record, read_records
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
-from nmt.evaluation.tasks import score_measure
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.runs.history import History, read_history
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.ablation.variants import Variant, with_seed
@@ -28,7 +27,6 @@ from nmt.studio.report.page import try_write_report
 from nmt.system.atomic import write_bytes
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
-from nmt.training.lost_files import reached_update
 from nmt.training.setup import (
     check_inputs,
     precision_of_hardware,
@@ -111,7 +109,7 @@ def check_not_longer(runs: Sequence[PlannedRun]) -> None:
     most = runs[0].recipe.train.max_updates
     if any(each.recipe.train.max_updates != most for each in runs):
         return  # what varies is the number of updates
-    reached = {each.run.path: reached_update(each.run) for each in runs}
+    reached = {each.run.path: each.run.reached_update() for each in runs}
     longest = max(reached, key=reached.__getitem__)
     if reached[longest] > most:
         raise NmtError(
@@ -123,7 +121,7 @@ def check_not_longer(runs: Sequence[PlannedRun]) -> None:
 def has_diverged(planned: PlannedRun, device: torch.device) -> bool:
     """Return whether a run was trained with these settings before, and diverged."""
     run, recipe = planned.run, planned.recipe
-    if not is_diverged(read_records(run, score_measure(recipe))):
+    if not is_diverged(read_history(run.metrics, recipe)):
         return False
     recipe = resolve_for_device(recipe, run, device)
     return not recipe_differences(run.load_recipe(), recipe, FIXED_SETTINGS)
@@ -219,11 +217,12 @@ def train_runs(
     failures: dict[Path, str] = {}
     for number, each in enumerate(runs, start=1):
         name = f"run {number} of {len(runs)}: {each}"
-        records = read_records(each.run, score_measure(each.recipe))
-        if is_finished(records, each.recipe):
+        history = read_history(each.run.metrics, each.recipe)
+        # A run that train.patience ended has fewer updates; training it finds nothing left to do.
+        if history.is_ended and history.update >= each.recipe.train.max_updates:
             note(f"{name}: finished before")
             continue
-        if is_diverged(records):
+        if is_diverged(history):
             note(f"{name}: diverged before; remove {each.run.path} to try again")
             continue
         note(name)
@@ -252,20 +251,8 @@ def failure_reason(error: Exception) -> str:
     return str(error) if isinstance(error, NmtError) else "out of memory"
 
 
-def is_finished(records: Sequence[Record], recipe: Recipe) -> bool:
-    """Return whether a run's records end with the average after the last update.
-
-    A run that train.patience ended has fewer updates. It is not finished by this rule, but training
-    it again finds nothing left to do.
-    """
-    last = records[-1] if records else None
-    return last is not None and last.kind == "average" and last.update >= recipe.train.max_updates
-
-
-def is_diverged(records: Sequence[Record]) -> bool:
-    """Return whether a run's records end with as many skipped updates as end a training."""
-    skipped = [record.update for record in records if record.kind == "skipped"]
-    if len(skipped) < MAX_SKIPS_IN_ROW:
-        return False
-    last = records[-1].update
-    return skipped[-MAX_SKIPS_IN_ROW:] == [*range(last - MAX_SKIPS_IN_ROW + 1, last + 1)]
+def is_diverged(history: History) -> bool:
+    """Return whether a history ends with as many skipped updates as end a training."""
+    last = history.update
+    ending = [*range(last - MAX_SKIPS_IN_ROW + 1, last + 1)]
+    return history.skipped_updates[-MAX_SKIPS_IN_ROW:] == ending

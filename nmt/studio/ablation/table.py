@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Callable
 
-from nmt.diagnosis.records import Figures
 from nmt.evaluation.markdown import code, table
+from nmt.runs.history import Figures
 from nmt.studio.ablation.results import (
     AblationResult,
     FigureDifference,

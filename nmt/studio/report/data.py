@@ -5,20 +5,20 @@ from dataclasses import asdict
 from typing import Any
 
 from nmt.config import SECTIONS, Recipe, declared_settings
-from nmt.diagnosis.records import ValidationRecord
 from nmt.recipe import toml_value
+from nmt.runs.history import ValidationRecord
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
 from nmt.studio.report.findings import find_faults
-from nmt.studio.report.history import (
+from nmt.studio.report.reported_run import (
     DEV_FIGURES,
     TRAIN_FIGURES,
     Curve,
     EvaluationCard,
-    History,
+    ReportedRun,
     curves,
-    read_history,
+    read_run,
 )
 from nmt.system.log import note
 
@@ -31,40 +31,40 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
     name: what the page calls the run. notify: receives a note on everything that is missing or
     damaged. Raises NmtError if the folder is not a run folder or has no metrics yet.
     """
-    history = read_history(run, notify)
-    recipe = history.recipe
+    reported = read_run(run, notify)
+    recipe = reported.recipe
     text = read_training_text(recipe, run)
     for problem in text.problems:
         notify(problem)
     return {
         "name": name,
         "recipe": recipe.name,
-        "measure": history.measure.name,
+        "measure": reported.measure.name,
         "languages": [recipe.data.source_language, recipe.data.target_language],
-        **progress_data(history),
+        **progress_data(reported),
         "findings": [
-            {**asdict(each), "heading": each.heading} for each in find_faults(run, history)
+            {**asdict(each), "heading": each.heading} for each in find_faults(run, reported)
         ],
         "curves": {
-            "train": curve_data(curves(history.train_records, TRAIN_FIGURES)),
-            "dev": curve_data(curves(history.validations, DEV_FIGURES)),
+            "train": curve_data(curves(reported.train_records, TRAIN_FIGURES)),
+            "dev": curve_data(curves(reported.validations, DEV_FIGURES)),
         },
-        "samples": [sample_data(each) for each in history.scored if each.samples],
+        "samples": [sample_data(each) for each in reported.scored if each.samples],
         **recipe_data(recipe),
         **corpus_data(text),
-        "cards": [card_data(card) for card in history.cards],
+        "cards": [card_data(card) for card in reported.cards],
     }
 
 
-def progress_data(history: History) -> Data:
+def progress_data(reported: ReportedRun) -> Data:
     """Return how far the run has come, and its results on the dev set."""
-    last, best, average = history.records[-1], history.best, history.average
+    last, best, average = reported.records[-1], reported.best, reported.average
     return {
         "updates": last.update,
         "epochs": last.epoch,
         "seconds": last.seconds,
-        "skipped": history.skipped_updates,
-        "parameters": history.parameters,
+        "skipped": len(reported.skipped_updates),
+        "parameters": reported.parameters,
         "best": asdict(best.figures) if best else None,
         "average": asdict(average.figures) if average else None,
     }

@@ -9,19 +9,21 @@ from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.report.history import History
+from nmt.studio.report.reported_run import ReportedRun
 from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared, read_dev_pairs
 
 
-def find_faults(run: RunFolder, history: History) -> tuple[Finding, ...]:
+def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
     """Return what stands out in a run's training, as `nmt train` prints it.
 
     Without the prepared text or the dev set, what follows from them is left out.
     """
-    facts = read_facts(run, history.recipe)
-    training = Training.of(history.recipe, history.measure, history.records, facts, str(run.path))
+    facts = read_facts(run, reported.recipe)
+    training = Training.of(
+        reported.recipe, reported.measure, reported.records, facts, str(run.path)
+    )
     return diagnose(training)
 
 

@@ -1,8 +1,8 @@
 """Results of an ablation for tests, without any training."""
 
-from nmt.diagnosis.records import Figures
+from nmt.runs.history import Figures
 from nmt.studio.ablation.results import RunResult
-from nmt.studio.report.history import Curve
+from nmt.studio.report.reported_run import Curve
 
 
 def finished_run(seed: int, loss: float | None, folder: str = "base") -> RunResult:

@@ -9,19 +9,19 @@ import pytest
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_run
-from nmt.studio.report.history import (
+from nmt.studio.report.reported_run import (
     DEV_FIGURES,
     TRAIN_FIGURES,
     EvaluationCard,
     curves,
-    read_history,
+    read_run,
 )
 from nmt.training.validation import SAMPLES
 
 
 def test_curves_have_the_values_of_the_metrics(run: RunFolder) -> None:
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    history = read_history(run)
+    history = read_run(run)
     for kind, records, figures in (
         ("train", history.train_records, TRAIN_FIGURES),
         ("dev", history.validations, DEV_FIGURES),
@@ -37,7 +37,7 @@ def test_curves_have_the_values_of_the_metrics(run: RunFolder) -> None:
 
 def test_best_and_average_are_those_of_the_metrics(run: RunFolder) -> None:
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    history = read_history(run)
+    history = read_run(run)
     assert history.best
     assert history.best.score == max(line["bleu"] for line in lines if line["kind"] == "dev")
     assert history.average
@@ -45,7 +45,7 @@ def test_best_and_average_are_those_of_the_metrics(run: RunFolder) -> None:
 
 
 def test_samples_are_the_same_segments_at_every_validation(run: RunFolder) -> None:
-    scored = read_history(run).scored
+    scored = read_run(run).scored
     assert [(each.update, each.kind) for each in scored] == [
         (6, "dev"),
         (12, "dev"),
@@ -59,11 +59,11 @@ def test_samples_are_the_same_segments_at_every_validation(run: RunFolder) -> No
 
 
 def test_a_validation_without_a_score_is_never_the_best(run: RunFolder) -> None:
-    best = read_history(run).best
+    best = read_run(run).best
     line = {"kind": "dev", "update": 99, "loss": None, "perplexity": None, "bleu": None}
     with run.metrics.open("a") as stream:
         stream.write(json.dumps(line) + "\n")
-    history = read_history(run)
+    history = read_run(run)
     assert curves(history.validations, DEV_FIGURES)["score"].values[-1] is None
     assert history.best == best
 
@@ -71,13 +71,13 @@ def test_a_validation_without_a_score_is_never_the_best(run: RunFolder) -> None:
 def test_the_best_error_rate_is_the_lowest(run: RunFolder) -> None:
     text = run.recipe.read_text().replace('metric = "bleu"', 'metric = "error_rate"')
     run.recipe.write_text(text.replace('stopping_metric = "bleu"', 'stopping_metric = "loss"'))
-    key = read_history(run).measure.key
+    key = read_run(run).measure.key
     rates = {6: 50.0, 12: 40.0, 18: 60.0}
     lines = [
         {"kind": "dev", "update": update, "loss": 1.0, key: rate} for update, rate in rates.items()
     ]
     run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    history = read_history(run)
+    history = read_run(run)
     assert history.measure.lower_is_better
     assert history.best
     assert (history.best.update, history.best.score) == (12, 40.0)
@@ -87,10 +87,10 @@ def test_parameters_are_those_of_the_model(run: RunFolder) -> None:
     attention, feed_forward, norm = 4 * 16 * 16, 2 * 16 * 32 + 32 + 16, 2 * 16
     encoder = attention + feed_forward + 2 * norm
     decoder = 2 * attention + feed_forward + 3 * norm
-    assert read_history(run).parameters == 40 * 16 + encoder + decoder
+    assert read_run(run).parameters == 40 * 16 + encoder + decoder
     for name in ("model", "best"):
         (run.path / f"{name}.safetensors").unlink()
-    assert read_history(run).parameters is None
+    assert read_run(run).parameters is None
 
 
 def test_evaluation_cards_are_found_by_their_key(run: RunFolder) -> None:
@@ -99,7 +99,7 @@ def test_evaluation_cards_are_found_by_their_key(run: RunFolder) -> None:
     (run.path / "a.json").write_text(json.dumps(later))
     (run.path / "b.json").write_text(json.dumps(earlier))
     (run.path / "other.json").write_text('{"a": 1}')
-    assert read_history(run).cards == (
+    assert read_run(run).cards == (
         EvaluationCard("b.json", earlier),
         EvaluationCard("a.json", later),
     )
@@ -112,7 +112,7 @@ def test_evaluation_cards_are_found_by_their_key(run: RunFolder) -> None:
 def test_a_damaged_card_is_named(run: RunFolder, text: str) -> None:
     (run.path / "broken.json").write_text(text)
     notes: list[str] = []
-    assert read_history(run, notes.append).cards == ()
+    assert read_run(run, notes.append).cards == ()
     assert [str(run.path / "broken.json") in note for note in notes] == [True]
 
 
@@ -123,17 +123,17 @@ def test_an_unreadable_card_is_named_and_a_pipe_is_no_card(run: RunFolder) -> No
     if memory.exists():
         (run.path / "memory.json").symlink_to(memory)
     notes: list[str] = []
-    assert read_history(run, notes.append).cards == ()
+    assert read_run(run, notes.append).cards == ()
     assert all("memory.json: Input/output error" in note for note in notes)
     assert len(notes) == memory.exists()
 
 
 def test_a_folder_that_is_not_a_run_is_refused(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(NmtError, match=r"not a run folder.*recipe\.toml"):
-        read_history(RunFolder(tmp_path))
+        read_run(RunFolder(tmp_path))
     run.metrics.write_text("")
     with pytest.raises(NmtError, match=r"metrics\.jsonl.*nmt train"):
-        read_history(run)
+        read_run(run)
 
 
 def test_the_newest_run_is_the_last_to_report(tmp_path: Path) -> None:

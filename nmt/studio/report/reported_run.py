@@ -5,17 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nmt.config import Recipe
-from nmt.diagnosis.records import (
-    Record,
-    TrainRecord,
-    ValidationRecord,
-    best_validation,
-    read_records,
-)
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import score_measure
+from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import RunFolder
 from nmt.system.json_data import convert, parse_object
@@ -51,46 +44,12 @@ class EvaluationCard:
 
 
 @dataclass(frozen=True)
-class History:
-    """Everything that a run folder says about its training so far."""
+class ReportedRun(History):
+    """Everything that a run folder says about its training so far; it has at least one record."""
 
-    path: Path
-    recipe: Recipe
-    records: tuple[Record, ...]  # at least one, in the order of updates
     measure: Measure  # what validations are scored by
     cards: tuple[EvaluationCard, ...]  # the newest last
     parameters: int | None  # of the run's model; None before the first one is saved
-
-    @property
-    def train_records(self) -> list[TrainRecord]:
-        """Return the reports of training."""
-        return [each for each in self.records if isinstance(each, TrainRecord)]
-
-    @property
-    def validations(self) -> list[ValidationRecord]:
-        """Return the validations of the weights in training, without those of averages."""
-        return [each for each in self.scored if each.kind == "dev"]
-
-    @property
-    def scored(self) -> list[ValidationRecord]:
-        """Return all validations, those of averages too."""
-        return [each for each in self.records if isinstance(each, ValidationRecord)]
-
-    @property
-    def average(self) -> ValidationRecord | None:
-        """Return the validation of the last average."""
-        return next((each for each in reversed(self.scored) if each.kind == "average"), None)
-
-    @property
-    def best(self) -> ValidationRecord | None:
-        """Return the validation of the best model: the first one with the best score or loss."""
-        by_loss = self.recipe.train.early_stopping_metric == "loss"
-        return best_validation(self.records, self.measure, by_loss=by_loss)
-
-    @property
-    def skipped_updates(self) -> int:
-        """Return how many updates were skipped because loss or gradient was not finite."""
-        return sum(each.kind == "skipped" for each in self.records)
 
 
 def curves(records: Sequence[Record], figures: Sequence[str]) -> dict[str, Curve]:
@@ -107,7 +66,7 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def read_history(run: RunFolder, notify: Callable[[str], None] = note) -> History:
+def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> ReportedRun:
     """Return what a run folder says about its training.
 
     notify: receives a note on each file with damage; damaged parts are left out. Raises NmtError if
@@ -116,12 +75,11 @@ def read_history(run: RunFolder, notify: Callable[[str], None] = note) -> Histor
     if not run.recipe.is_file():
         raise NmtError(f"{run.path} is not a run folder: it has no recipe.toml")
     recipe = run.load_recipe()
-    measure = score_measure(recipe)
-    records = read_records(run, measure, notify)
+    records = read_history(run.metrics, recipe, notify).records
     if not records:
         raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
     cards = read_cards(run.path, notify)
-    return History(run.path, recipe, records, measure, cards, stored_parameters(run))
+    return ReportedRun(recipe, records, score_measure(recipe), cards, stored_parameters(run))
 
 
 def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationCard, ...]:
