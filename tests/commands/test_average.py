@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy
 import pytest
 
+from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model, save_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder
 from nmt.system.digest import sha256_of

@@ -8,7 +8,7 @@ import pytest
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.live import thinned
-from nmt.runs.history import TrainRecord, ValidationRecord
+from nmt.runs.history import TrainRecord, ValidationRecord, read_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.page import render_report
 from tests.conftest import SKILLED, Run
