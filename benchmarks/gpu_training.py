@@ -113,6 +113,7 @@ class Training:
             ),
             epoch=0,
             batch=0,
+            workers=Workers(),
             pace=self.pace,
             device=self.device,
         )

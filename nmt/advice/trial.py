@@ -22,7 +22,7 @@ from nmt.recipe import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.given_text import Pair
 from nmt.text.prepare import Prepared
-from nmt.training.feed import Feed, Pace, feed_of, pace_of, plan_of
+from nmt.training.feed import Feed, Pace, pace_of, plan_batches, training_feed
 from nmt.training.memory_probe import check_memory, check_model_fits
 from nmt.training.precision import measured_precision
 from nmt.training.setup import Inputs, Setup, unless_measured
@@ -72,12 +72,12 @@ def forecast(recipe: Recipe, text: TrialText, device: torch.device) -> Forecast:
         dev = DevSet(brief, text.dev, tokenizer, thread_pool_for(device))
 
         def feed() -> Feed:
-            return feed_of(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
+            return training_feed(recipe.train, dataset, pace, device, workers, epoch=0, batch=0)
 
         if recipe.train.precision == "auto":
             updater.precision, _ = measured_precision(updater, feed())
         updater.set_up()
-        plan = plan_of(recipe.train, dataset, 0)
+        plan = plan_batches(recipe.train, dataset, 0)
         multiple = pace.length_multiple
         micro_batch_tokens = check_memory(
             recipe, plan, dataset, 0, dev, updater, network, workers, multiple

@@ -73,12 +73,11 @@ class Feed:
     def __init__(
         self,
         dataset: PairDataset,
-        plan_of: Callable[[int], Plan],
+        plan: Callable[[int], Plan],
         *,
         epoch: int,
         batch: int,
-        rank: int = 0,
-        workers: int = 1,
+        workers: Workers,
         micro_batch_tokens: int = 0,
         pace: Pace,
         device: torch.device,
@@ -87,19 +86,18 @@ class Feed:
 
         Args:
             dataset: the pairs.
-            plan_of: returns the batches of an epoch.
+            plan: returns the batches of an epoch.
             epoch: the first epoch.
             batch: batches of this epoch that have been used before.
-            rank: this worker's place among the workers, from 0.
-            workers: how many workers share each batch.
+            workers: they share each batch; this is the place of one of them.
             micro_batch_tokens: as in `Batch.split`.
             pace: how many batches a thread makes ready, and how they are padded.
             device: where the batches go.
         """
         self._dataset = dataset
-        self._plan_of = plan_of
+        self._plan = plan
         self._from = epoch, batch
-        self._rank, self._workers = rank, workers
+        self._workers = workers
         self._pace = pace
         self._device = device
         self._micro_batch_tokens = micro_batch_tokens
@@ -134,18 +132,18 @@ class Feed:
         epoch, used = self._from
         following: Future[Plan] | None = None
         while True:
-            plan = following.result() if following else self._plan_of(epoch)
+            plan = following.result() if following else self._plan(epoch)
             following = None
             for number in range(used, len(plan)):
                 is_last_part = number >= (1 - LAST_PART) * len(plan)
                 if is_last_part and self._planner is not None and following is None:
-                    following = self._planner.submit(self._plan_of, epoch + 1)
+                    following = self._planner.submit(self._plan, epoch + 1)
                 yield self._batch(epoch, number + 1, plan[number])
             del plan  # on a CPU before the next epoch's plan is made: each takes much memory
             epoch, used = epoch + 1, 0
 
     def _batch(self, epoch: int, number: int, indices: Integers) -> FedBatch:
-        own = indices[self._rank :: self._workers]
+        own = indices[self._workers.rank :: self._workers.count]
         # A worker without pairs takes one that does not count: every worker needs a backward pass.
         share = self._dataset.batch(
             own if len(own) else indices[:1], epoch, self._pace.length_multiple
@@ -187,7 +185,7 @@ class Feed:
             yield item
 
 
-def feed_of(
+def training_feed(
     settings: TrainSettings,
     dataset: PairDataset,
     pace: Pace,
@@ -200,18 +198,19 @@ def feed_of(
     """Return the batches of a training from an epoch and a batch on; see `Feed`."""
     return Feed(
         dataset,
-        lambda number: dataset.rebatched(plan_of(settings, dataset, number), settings.seed, number),
+        lambda number: dataset.rebatched(
+            plan_batches(settings, dataset, number), settings.seed, number
+        ),
         epoch=epoch,
         batch=batch,
-        rank=workers.rank,
-        workers=workers.count,
+        workers=workers,
         micro_batch_tokens=settings.micro_batch_tokens,
         pace=pace,
         device=device,
     )
 
 
-def plan_of(settings: TrainSettings, dataset: PairDataset, epoch: int) -> EpochPlan:
+def plan_batches(settings: TrainSettings, dataset: PairDataset, epoch: int) -> EpochPlan:
     """Return the batches of an epoch."""
     return plan_epoch(
         dataset.source_lengths,

@@ -310,12 +310,6 @@ def is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def has_average(run: RunFolder, update: int) -> bool:
-    """Return True if metrics.jsonl contains the validation of an average up to this update."""
-    lines = read_metrics(run.metrics)
-    return any(line["kind"] == "average" and line["update"] == update for line in lines)
-
-
 def describe(validation: Validation) -> dict[str, Any]:
     """Return the figures and samples of a validation by their names in metrics.jsonl."""
     return {

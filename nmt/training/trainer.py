@@ -17,6 +17,7 @@ from nmt.decoding.segments import output_limit
 from nmt.errors import DivergenceError
 from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
+from nmt.runs.history import read_history
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file, load_weights
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
@@ -36,10 +37,10 @@ from nmt.training.checkpoints import (
     newest_checkpoint,
     resume,
 )
-from nmt.training.feed import FedBatch, Feed, feed_of, pace_of, plan_of
+from nmt.training.feed import FedBatch, Feed, pace_of, plan_batches, training_feed
 from nmt.training.lost_files import restore_results
 from nmt.training.memory_probe import check_memory
-from nmt.training.metrics_log import MetricsLog, Observer, announce, has_average
+from nmt.training.metrics_log import MetricsLog, Observer, announce
 from nmt.training.precision import choose_precision
 from nmt.training.progress import TrainingOutcome
 from nmt.training.setup import Setup, set_up_workers
@@ -260,7 +261,7 @@ class Trainer:
 
     def feed(self) -> Feed:
         """Return the batches from the progress on."""
-        return feed_of(
+        return training_feed(
             self.recipe.train,
             self.dataset,
             self.pace,
@@ -285,7 +286,7 @@ class Trainer:
                 self.updater.set_up()
                 micro_batch_tokens = check_memory(
                     self.recipe,
-                    plan_of(self.recipe.train, self.dataset, self.progress.epoch),
+                    plan_batches(self.recipe.train, self.dataset, self.progress.epoch),
                     self.dataset,
                     self.progress.epoch,
                     self.dev,
@@ -309,7 +310,9 @@ class Trainer:
     def is_averaged(self) -> bool:
         """Return True if the average up to the current update is written and validated."""
         update = self.progress.update
-        return is_averaged(self.run, self.recipe, update) and has_average(self.run, update)
+        scored = read_history(self.run.metrics, self.recipe).scored
+        is_validated = any(one.kind == "average" and one.update == update for one in scored)
+        return is_validated and is_averaged(self.run, self.recipe, update)
 
     def is_validation_due(self) -> bool:
         """Return True if the current update is a multiple of `train.validate_updates`."""

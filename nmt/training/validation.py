@@ -7,6 +7,7 @@ The score is the one that `nmt evaluate` prints for the same model and text with
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 
 import torch
@@ -42,18 +43,6 @@ class Validation:
     samples: tuple[Sample, ...] = ()  # the same segments at every validation
 
 
-def note_once() -> Callable[[str], None]:
-    """Return a function that prints each note about the dev set only the first time."""
-    noted: set[str] = set()
-
-    def notify(message: str) -> None:
-        if message not in noted:
-            noted.add(message)
-            note(f"dev set: {message}")
-
-    return notify
-
-
 class DevSet:
     """The dev set of a recipe, encoded once and validated many times."""
 
@@ -77,7 +66,7 @@ class DevSet:
         scored = self._metrics.segments(sources, [(target,) for _, target in pairs])
         self.sources = [sources[line] for line in scored.lines]
         self.references = scored.references
-        self._notify = note_once()
+        self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
         self._recipe = recipe
         self._tokenizer = tokenizer
         self._pool = pool or TorchThreadPool(1)

@@ -12,6 +12,7 @@ from benchmarks.synthetic import SyntheticPairs
 from nmt.config import declared_settings
 from nmt.text.plan import plan_epoch
 from nmt.training.feed import GPU, Feed
+from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.gpu.conftest import NEEDS_GPU
 from tests.training.conftest import assert_same, finish, losses, read_metrics, start_process
@@ -41,6 +42,7 @@ def feed(device: torch.device, ahead: int, micro: int = 0) -> Feed:
         ),
         epoch=0,
         batch=0,
+        workers=Workers(),
         micro_batch_tokens=micro,
         pace=replace(GPU, batches_ahead=ahead),
         device=device,

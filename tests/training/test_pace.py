@@ -25,6 +25,7 @@ from nmt.training.checkpoints import CheckpointWriter
 from nmt.training.feed import CPU, GPU, Feed, Pace, pace_of
 from nmt.training.progress import Progress
 from nmt.training.updates import StartedUpdate, Updater
+from nmt.training.workers import Workers
 from tests.conftest import Run
 from tests.text.conftest import TinyCorpus
 from tests.training.conftest import assert_same, read_metrics, worker_processes
@@ -61,10 +62,10 @@ def test_the_thread_that_works_ahead_uses_the_gpu_of_the_training(
     monkeypatch.setattr(Feed, "_batch", lambda *_: batch)
     device = torch.device("cuda:1")
 
-    def plan_of(epoch: int) -> Any:
+    def plan(epoch: int) -> Any:
         return [numpy.array([0, 1])]
 
-    with Feed(dataset, plan_of, epoch=0, batch=0, pace=LATE, device=device) as feed:
+    with small_feed(dataset, plan, LATE, "cuda:1") as feed:
         assert next(feed) is batch
     assert chosen == [device]
 
@@ -221,7 +222,20 @@ def test_a_cpu_waits_and_a_gpu_does_not() -> None:
     assert pace_of(torch.device("cuda", 1)) == GPU
 
 
-def feed_of(dataset: PairDataset, pace: Pace, epoch: int = 0, batch: int = 0, **share: int) -> Feed:
+def small_feed(dataset: PairDataset, plan: Any, pace: Pace, device: str = "cpu") -> Feed:
+    """Return a feed of a plan, from its first batch on."""
+    return Feed(
+        dataset, plan, epoch=0, batch=0, workers=Workers(), pace=pace, device=torch.device(device)
+    )
+
+
+def feed_of(
+    dataset: PairDataset,
+    pace: Pace,
+    epoch: int = 0,
+    batch: int = 0,
+    workers: Workers = Workers(),  # noqa: B008 (it has no state here)
+) -> Feed:
     """Return a feed of batches of 60 tokens."""
     return Feed(
         dataset,
@@ -237,7 +251,7 @@ def feed_of(dataset: PairDataset, pace: Pace, epoch: int = 0, batch: int = 0, **
         batch=batch,
         pace=pace,
         device=torch.device("cpu"),
-        **share,
+        workers=workers,
     )
 
 
@@ -245,8 +259,8 @@ def test_batches_made_ahead_equal_those_made_in_line(dataset: PairDataset) -> No
     """Over several epochs, from any batch on, for each of two workers."""
     for rank in (0, 1):
         with (
-            feed_of(dataset, CPU, rank=rank, workers=2) as in_line,
-            feed_of(dataset, LATE, rank=rank, workers=2) as ahead,
+            feed_of(dataset, CPU, workers=Workers(rank, 2)) as in_line,
+            feed_of(dataset, LATE, workers=Workers(rank, 2)) as ahead,
         ):
             pairs = [(next(in_line), next(ahead)) for _ in range(60)]
         assert pairs[-1][0].epoch > 1
@@ -259,7 +273,7 @@ def test_batches_made_ahead_equal_those_made_in_line(dataset: PairDataset) -> No
             assert numpy.array_equal(left.indices, right.indices)
             assert torch.equal(left.share[0].source, right.share[0].source)
         later = pairs[40][0]
-        with feed_of(dataset, LATE, later.epoch, later.number, rank=rank, workers=2) as resumed:
+        with feed_of(dataset, LATE, later.epoch, later.number, Workers(rank, 2)) as resumed:
             assert torch.equal(next(resumed).share[0].labels, pairs[41][0].share[0].labels)
 
 
@@ -285,13 +299,13 @@ def test_the_next_epoch_is_planned_while_the_last_batches_of_one_are_trained(
     begun, may_end = threading.Event(), threading.Event()
     batches = 40
 
-    def plan_of(epoch: int) -> Any:
+    def plan(epoch: int) -> Any:
         if epoch == 1:
             begun.set()
             may_end.wait()
         return [numpy.array([epoch])] * batches
 
-    with Feed(dataset, plan_of, epoch=0, batch=0, pace=GPU, device=torch.device("cpu")) as feed:
+    with small_feed(dataset, plan, GPU) as feed:
         try:
             taken = [next(feed) for _ in range(batches - 2 * GPU.batches_ahead)]
             assert begun.wait(timeout=60)
@@ -313,8 +327,7 @@ def test_an_error_in_the_thread_reaches_the_training(dataset: PairDataset, epoch
             raise OSError("no such plan")
         return [numpy.array([0])]
 
-    feed = Feed(dataset, broken, epoch=0, batch=0, pace=GPU, device=torch.device("cpu"))
-    with feed as batches:
+    with small_feed(dataset, broken, GPU) as batches:
         assert [next(batches).epoch for _ in range(epoch)] == [0] * epoch
         with pytest.raises(OSError, match="no such plan"):
             next(batches)

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -133,13 +134,7 @@ def prepare_runs(runs: Sequence[PlannedRun], data: DataFolder, device: torch.dev
     Runs with the same text and tokenizer settings share one prepared corpus. Raises NmtError that
     names the run.
     """
-    printed: set[str] = set()
-
-    def note_once(message: str) -> None:
-        if message not in printed:
-            printed.add(message)
-            note(message)
-
+    note_once = cache(note)
     prepared: dict[str, RunFolder] = {}
     for each in runs:
         recipe = each.recipe
