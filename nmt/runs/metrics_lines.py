@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from nmt.errors import NmtError
+from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import convert, parse_object
-from nmt.system.reading import is_present, read_bytes
 
 Line = dict[str, Any]  # has at least an integer `update` and a string `kind`
 

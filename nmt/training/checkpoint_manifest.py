@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_text
+from nmt.system.files import read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
-from nmt.system.reading import read_bytes
 from nmt.training.progress import Progress
 
 WEIGHTS, STATE = "safetensors", "state.pt"  # the suffixes of the files that a manifest seals

@@ -26,9 +26,8 @@ from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import atomic_path
-from nmt.system.digest import HashingStream, sha256_of
+from nmt.system.files import HashingStream, entries, is_present, sha256_of
 from nmt.system.log import note
-from nmt.system.reading import entries, is_present
 from nmt.text.manifest import corpus_changed
 from nmt.training.checkpoint_manifest import (
     STATE,

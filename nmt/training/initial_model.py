@@ -8,7 +8,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError
 from nmt.recipe import recipe_differences, toml_value
 from nmt.runs.run_folder import RunFolder
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 
 if TYPE_CHECKING:  # `nmt prepare` needs none
     from nmt.runs.model_file import ModelFile

@@ -22,8 +22,8 @@ from nmt.runs.model_languages import correct_model
 from nmt.runs.run_folder import RunFolder, check_fixed
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.command_line import argument
+from nmt.system.files import entries, is_present
 from nmt.system.log import Notify
-from nmt.system.reading import entries, is_present
 from nmt.training.outcome import TrainingOutcome
 
 if TYPE_CHECKING:

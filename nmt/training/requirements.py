@@ -12,8 +12,8 @@ from nmt.recipe.size import FLOAT_BYTES, least_parameters
 from nmt.runs.model_languages import languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.text.languages import bleu_tokenizer, is_language, primary
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.system.reading import identity
+from nmt.system.files import identity
 
 
 class SameFolder:

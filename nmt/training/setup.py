@@ -11,8 +11,8 @@ from nmt.recipe import parse_recipe, to_toml
 from nmt.runs.model_languages import correct_languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.devices import has_bf16
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
 from nmt.text.learning import check_learnable
 from nmt.text.parts import Share

@@ -13,8 +13,8 @@ from nmt.config import Recipe
 from nmt.diagnosis.token_facts import token_facts
 from nmt.runs.model_languages import correct_languages
 from nmt.runs.run_folder import RunFolder
+from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for
 from nmt.text.corpus import DataFolder
 from nmt.training.lost_files import finished_before, restore_results

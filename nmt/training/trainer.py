@@ -13,7 +13,7 @@ from nmt.recipe import with_settings
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import RunFolder
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
 from nmt.training.averaging import is_averaged, write_average

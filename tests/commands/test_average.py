@@ -12,7 +12,7 @@ import pytest
 
 from nmt.runs.model_file import read_model, save_model
 from nmt.runs.run_folder import RunFolder
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 from nmt.training.checkpoint_manifest import WEIGHTS, read_manifest, write_manifest
 from tests.conftest import Run
 
