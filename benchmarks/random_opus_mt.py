@@ -19,7 +19,7 @@ import safetensors.numpy
 import sentencepiece
 
 from nmt.system.atomic import atomic_folder
-from nmt.system.resources import shipped
+from nmt.system.files import shipped
 from nmt.text.corpus import read_segments
 
 Array = numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.float32]]

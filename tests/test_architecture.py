@@ -147,7 +147,7 @@ def test_text_needs_torch_only_in_batches() -> None:
 def test_settings_need_the_standard_library_alone() -> None:
     modules = modules_of("config", "setting", "errors", "recipe")
     modules += [module for module in MODULES if module.startswith("nmt.studio.pages")]
-    for module in [*modules, "nmt.system.resources", "nmt.system.atomic"]:
+    for module in [*modules, "nmt.system.files", "nmt.system.atomic"]:
         assert packages(module) - sys.stdlib_module_names <= {"nmt"}, module
     for module in modules_of("config"):
         assert {room(name) for name in own(module)} <= {"config", "setting"}, module

@@ -19,8 +19,8 @@ from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
 from nmt.recipe.toml import toml_key, toml_value
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
+from nmt.system.files import entries
 from nmt.system.log import Notify, progress_bar
-from nmt.system.reading import entries
 from nmt.text.given_text import GivenText, Pair
 from nmt.text.writing import text_file
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from nmt.recipe.fine_tuning import TrainedModel
 from nmt.system.atomic import write_text
-from nmt.system.digest import sha256_of
+from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
-from nmt.system.reading import is_present, read_text
 from nmt.text.given_text import GivenText
 from nmt.text.opening import TEXT
 

@@ -23,7 +23,7 @@ from nmt.check.reading import Refused, Row, Text, sample_of
 from nmt.check.report import FORMAT, Report, Skipped, TextReport
 from nmt.check.third_language import Identify, load_identifier, other_languages
 from nmt.errors import NmtError
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 

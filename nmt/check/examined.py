@@ -16,9 +16,9 @@ from nmt.check.repeats import Hashes, Places
 from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
-from nmt.system.cores import processor_count
 from nmt.system.log import progress_bar
 from nmt.system.parallel import Result
+from nmt.system.threads import processor_count
 from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save

@@ -20,7 +20,6 @@ from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 from nmt.system.atomic import remove_unfinished
 from nmt.system.encoding import ensure_utf8, write_any_path
-from nmt.system.spinning import limit_spinning
 from nmt.system.stopping import (
     STOP_SIGNALS,
     after_imports,
@@ -28,6 +27,7 @@ from nmt.system.stopping import (
     on_stop_signals,
     stop_at_once,
 )
+from nmt.system.threads import limit_spinning
 
 # The subcommands and their short help; the module `nmt.commands.NAME` defines each, or
 # `nmt.commands.NAME_` if Python has a keyword of this name.

@@ -20,9 +20,9 @@ from nmt.runs.run_folder import RUNS, RunFolder
 from nmt.studio.ablation.axes import Axis, parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
+from nmt.system.files import is_present
 from nmt.system.launcher import worker_count
 from nmt.system.log import note
-from nmt.system.reading import is_present
 
 FOLDER = RUNS / "ablation"
 

@@ -182,7 +182,7 @@ def task_of(
 
 def check_paths(paths: tuple[Path, ...]) -> None:
     """Raise NmtError or UsageError unless there are files that can be read, and twice."""
-    from nmt.system.reading import check_regular
+    from nmt.system.files import check_regular
     from nmt.text.opening import STDIN_NAMES, TEXT
 
     for path in paths:

@@ -21,7 +21,7 @@ from nmt.errors import NmtError
 from nmt.recipe import shipped_recipes
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import possible_runs
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 DECLARED = dict(declared_settings())

@@ -204,8 +204,8 @@ def jobs_for(
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
     from nmt.formats.translate_files import check_columns
+    from nmt.system.files import check_regular
     from nmt.system.log import note
-    from nmt.system.reading import check_regular
 
     if request.output_dir is None:
         file = files[0] if files else STDIN
@@ -245,7 +245,7 @@ def prepare(
     from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator
     from nmt.interop.engines import load_for
-    from nmt.system.digest import sha256_of
+    from nmt.system.files import sha256_of
     from nmt.system.log import note
 
     terms = read_glossary(chosen.glossary)

@@ -121,7 +121,7 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     """Raise UsageError unless a new recipe can be written at the path that an option names."""
     from nmt.errors import NmtError
     from nmt.runs.outputs import check_output
-    from nmt.system.reading import is_present
+    from nmt.system.files import is_present
 
     if path.suffix != ".toml":
         raise UsageError(f"{option} {path} must end in .toml, because it is a recipe")

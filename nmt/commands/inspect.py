@@ -12,7 +12,7 @@ from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.runs.run_folder import RunFolder, is_folder
 from nmt.runs.runs import find_newest_model
 from nmt.studio.inspection.paper import SENTENCE_TOKENS
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 
 if TYPE_CHECKING:
     from nmt.studio.inspection.summary import Inspection

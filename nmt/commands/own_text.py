@@ -12,7 +12,7 @@ from nmt.errors import UsageError
 from nmt.recipe import parse_overrides, with_settings
 from nmt.runs.run_folder import run_folder
 from nmt.system.command_line import argument
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.text.languages import PACKED, TABLES, TEXT, is_language
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import click
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import ChosenModel, choose_model
+from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.system.reading import is_present
 
 
 @click.command("runs")

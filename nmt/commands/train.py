@@ -34,7 +34,7 @@ from nmt.recipe import DEFAULT_RECIPE
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_model
 from nmt.system.command_line import argument
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 
 if TYPE_CHECKING:
     from nmt.training.progress import TrainingOutcome

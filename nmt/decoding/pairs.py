@@ -10,7 +10,7 @@ from nmt.decoding.stream import Source
 from nmt.decoding.text_files import open_source
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
-from nmt.system.reading import check_file
+from nmt.system.files import check_file
 from nmt.text.corpus import align_columns
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nmt.decoding.marked import Mark
 from nmt.errors import UsageError
-from nmt.system.reading import check_file
+from nmt.system.files import check_file
 from nmt.text.corpus import read_lines
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 

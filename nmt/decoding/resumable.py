@@ -21,10 +21,9 @@ from nmt.decoding.text_files import Done, Output, kept_path
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import output_path
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.digest import sha256_of
+from nmt.system.files import is_present, read_bytes, sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
-from nmt.system.reading import is_present, read_bytes
 
 
 @dataclass(frozen=True)

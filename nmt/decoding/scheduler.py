@@ -4,10 +4,9 @@ import sys
 from collections.abc import Callable, Sequence, Sized
 from typing import Generic, TypeVar
 
-from nmt.system.cores import core_count
 from nmt.system.parallel import Pool
 from nmt.system.processes import ProcessPool
-from nmt.system.threads import limit_kernel_caches
+from nmt.system.threads import core_count, limit_kernel_caches
 from nmt.text.plan import batches_for_workers
 
 Item = TypeVar("Item", bound=Sized)  # a part of a segment, or a pair; its length in tokens

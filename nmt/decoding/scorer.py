@@ -20,7 +20,7 @@ from nmt.decoding.translation import Token
 from nmt.errors import NmtError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
-from nmt.system.halving import run_or_halve
+from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify
 from nmt.system.parallel import Pool
 from nmt.text.lines import LineNumbers, OnBadLine, stop_at_bad_line

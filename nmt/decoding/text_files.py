@@ -13,8 +13,8 @@ from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import ArrivingLines, Source
 from nmt.errors import NmtError, UsageError, shown
 from nmt.runs.outputs import output_path
+from nmt.system.files import check_file, is_present
 from nmt.system.log import note
-from nmt.system.reading import check_file, is_present
 from nmt.text.corpus import read_lines
 from nmt.text.lines import decode_lines
 from nmt.text.opening import STDIN, TEXT, name_of, open_raw

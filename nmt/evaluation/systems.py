@@ -11,9 +11,8 @@ from nmt.config import DecodeSettings
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
-from nmt.system.digest import sha256_of
+from nmt.system.files import check_file, sha256_of
 from nmt.system.log import Notify, progress_bar, show_progress
-from nmt.system.reading import check_file
 from nmt.text.corpus import TextFile, read_text_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
 

@@ -12,8 +12,8 @@ from typing import NoReturn
 from nmt.errors import NmtError, UsageError
 from nmt.formats.registry import FORMATS, PROSE, Format, format_of
 from nmt.system.encoding import in_utf_8
+from nmt.system.files import is_present, read_start
 from nmt.system.json_data import parse_json
-from nmt.system.reading import is_present, read_start
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern
 RECORD = ".nmt-translated.jsonl"  # in each folder that translations were written to

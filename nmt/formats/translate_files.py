@@ -17,8 +17,8 @@ from nmt.formats.registry import FORMATS, check_suffix, check_supported, format_
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.runs.outputs import check_output, output_path
 from nmt.system import stopping
+from nmt.system.files import check_regular, read_bytes
 from nmt.system.log import Notify
-from nmt.system.reading import check_regular, read_bytes
 from nmt.text.opening import STDIN, name_of, open_raw
 
 LONGEST = 10_000_000  # characters of a text; splitting it into sentences takes about 1 GB

@@ -18,9 +18,8 @@ from nmt.recipe import parse_recipe
 from nmt.runs.model_file import find_model
 from nmt.runs.output_folder import MANIFEST, FolderManifest, read_manifest
 from nmt.runs.trained_model import TrainedModel, load_model_file
-from nmt.system.cores import core_count, same_core_count
-from nmt.system.digest import sha256_of
-from nmt.system.reading import is_present, read_text
+from nmt.system.files import is_present, read_text, sha256_of
+from nmt.system.threads import core_count, same_core_count
 
 FORMAT = "ctranslate2"  # by the manifest
 WEIGHTS = "model.bin"

@@ -10,8 +10,8 @@ from nmt.interop.marian_model import MarianModel, activation_of, search_of
 from nmt.interop.marian_names import Sharing
 from nmt.interop.marian_vocabulary import END, PADDING, MarianTokenizer, Vocabulary
 from nmt.interop.tensor_files import open_tensors
+from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import parse_json, parse_object
-from nmt.system.reading import is_present, read_bytes
 
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first that exists is read

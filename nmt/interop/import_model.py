@@ -12,8 +12,8 @@ from nmt.interop.marian_model import MarianModel
 from nmt.recipe.rules import check_recipe
 from nmt.runs.model_file import save_model
 from nmt.runs.outputs import check_output
+from nmt.system.files import check_regular, entries, is_present
 from nmt.system.log import Notify
-from nmt.system.reading import check_regular, entries, is_present
 from nmt.text.languages import is_language
 from nmt.text.tokenizer import Tokenizer
 

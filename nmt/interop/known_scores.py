@@ -14,7 +14,7 @@ from nmt.runs.history import read_history
 from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import RunFolder, run_of
 from nmt.studio.report.reported_run import read_cards
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
 

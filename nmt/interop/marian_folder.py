@@ -11,8 +11,8 @@ from nmt.interop.marian_model import MarianModel, activation_of, search_of
 from nmt.interop.marian_names import SHARED, SOFTMAX, Sharing
 from nmt.interop.marian_npz import open_npz, read_settings
 from nmt.interop.marian_vocabulary import MarianTokenizer, Vocabulary
+from nmt.system.files import entries, is_present, read_bytes, read_text
 from nmt.system.json_data import convert
-from nmt.system.reading import entries, is_present, read_bytes, read_text
 
 MODELS = ("source.spm", "target.spm")
 MOST_BYTES = 100_000_000  # of a text file or a SentencePiece model

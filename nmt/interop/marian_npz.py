@@ -21,7 +21,7 @@ from numpy.lib import format as array_format
 from nmt.errors import DamagedError, NmtError, reason_of
 from nmt.interop.marian_names import BIAS, SHARED, SOFTMAX, SOURCE, TARGET, Array, Tensors
 from nmt.interop.tensor_files import refusal
-from nmt.system.reading import check_regular
+from nmt.system.files import check_regular
 
 SETTINGS = "special:model.yml"  # the array that holds the settings as text
 MOST_SETTINGS = 1_000_000  # bytes

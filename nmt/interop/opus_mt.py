@@ -15,8 +15,8 @@ from nmt.config import Download
 from nmt.errors import NmtError
 from nmt.interop.opus_names import COMMON, OWNER
 from nmt.recipe import suggestion
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.text.download import AbsentError, Advice
 from nmt.text.fetch import fetch
 

@@ -15,8 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from nmt.errors import DamagedError, NmtError, reason_of
 from nmt.interop.marian_names import Array, Tensors
-from nmt.system.file_kinds import START_BYTES, kind_of
-from nmt.system.reading import check_regular, read_start
+from nmt.system.files import START_BYTES, check_regular, kind_of, read_start
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,10 +15,9 @@ from nmt.recipe.rules import check_downloads, check_recipe, check_references, ch
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.tables import recipe_from_tables, suggestion
 from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml
-from nmt.system import reading
+from nmt.system import files
 from nmt.system.atomic import write_text
-from nmt.system.reading import is_present
-from nmt.system.resources import shipped
+from nmt.system.files import is_present, shipped
 
 DEFAULT_RECIPE = "pocket"
 LONGEST_CHAIN = 20  # recipes of which each extends the next
@@ -242,4 +241,4 @@ def is_missing(path: Path) -> bool:
 
 def read_text(path: Path) -> str:
     """Return the text of a recipe file; raises NmtError if it cannot be read."""
-    return reading.read_text(path, "the recipe", most=LARGEST_TEXT)
+    return files.read_text(path, "the recipe", most=LARGEST_TEXT)

@@ -93,7 +93,9 @@ def fine_tuning_settings(facts: CorpusFacts, model: TrainedModel) -> ChosenSetti
     notes = [note]
     if model.removed:
         names = " and ".join(model.removed)
-        notes.append(f"The model was trained with {names}, which is removed: this training is not.")
+        notes.append(
+            f"The model was trained with {names}, which was removed and has no effect here."
+        )
     return ChosenSettings(None, choices, tuple(notes))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nmt.errors import NmtError
 from nmt.recipe.toml import parse_toml
-from nmt.system.reading import check_regular, unreadable
+from nmt.system.files import check_regular, unreadable
 
 ENDING = ".safetensors"  # of a model file
 LENGTH_BYTES = 8  # the length of the header, before it

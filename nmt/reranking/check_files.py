@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.runs.outputs import check_output
-from nmt.system.reading import check_file
+from nmt.system.files import check_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
 
 

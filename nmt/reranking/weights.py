@@ -6,8 +6,8 @@ from pathlib import Path
 
 from nmt.errors import NmtError
 from nmt.runs.outputs import write_output
+from nmt.system.files import read_bytes
 from nmt.system.json_data import json_text, parse_json
-from nmt.system.reading import read_bytes
 
 VERSION = 1
 MOST_BYTES = 1_000_000  # of a file

@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
+from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import convert, parse_object
-from nmt.system.reading import is_present, read_bytes
 
 Line = dict[str, Any]  # has at least an integer `update` and a string `kind`
 Update = Annotated[int, Meta(ge=0, le=2**53)]

@@ -33,7 +33,7 @@ from nmt.runs.output_folder import MANIFEST
 from nmt.runs.outputs import output_path
 from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
-from nmt.system.reading import check_file, check_regular, is_present, unreadable
+from nmt.system.files import check_file, check_regular, is_present, unreadable
 
 Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `Transformer.state_dict`
 

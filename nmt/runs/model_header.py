@@ -19,9 +19,8 @@ from nmt.errors import DamagedError, NmtError, reason_of, shown
 from nmt.recipe import parse_recipe
 from nmt.recipe.model_recipe import LONGEST_HEADER
 from nmt.recipe.size import count_parameters, weight_shapes
-from nmt.system.file_kinds import START_BYTES, kind_of
+from nmt.system.files import START_BYTES, check_regular, kind_of, read_start
 from nmt.system.json_data import parse_json
-from nmt.system.reading import check_regular, read_start
 
 FORMAT = "nmt-transformer"
 FORMAT_VERSION = 2

@@ -8,8 +8,8 @@ from nmt.recipe import to_toml
 from nmt.runs.model_file import write_metadata
 from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import RunFolder
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 
 
 def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:

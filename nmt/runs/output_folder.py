@@ -15,9 +15,8 @@ from nmt import __version__
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.runs.outputs import cannot_write, check_new
 from nmt.system.atomic import atomic_folder, is_passed_over
-from nmt.system.digest import sha256_of
+from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
-from nmt.system.reading import is_present, read_text
 
 MANIFEST = "nmt-export.json"
 

@@ -23,7 +23,7 @@ from nmt.runs.recognition import RECOGNISERS
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream, sync_file
 from nmt.system.encoding import in_utf_8
-from nmt.system.reading import entries
+from nmt.system.files import entries
 
 MARK = "user.nmt.output"
 STDIN = Path("-")

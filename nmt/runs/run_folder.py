@@ -25,9 +25,9 @@ from nmt.runs.model_metadata import is_overtaken
 from nmt.runs.run_lock import locked
 from nmt.system.atomic import write_text
 from nmt.system.command_line import DATA
+from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text
 from nmt.system.json_data import parse_json
 from nmt.system.log import note
-from nmt.system.reading import ABSENT, check_regular, entries, is_present, read_text
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")

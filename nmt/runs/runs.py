@@ -10,7 +10,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import check_together, read_recipe, shipped_recipes, with_settings
 from nmt.runs.run_folder import RUNS, RunFolder, is_folder, no_run, run_folder
-from nmt.system.reading import entries, is_present
+from nmt.system.files import entries, is_present
 
 
 @dataclass(frozen=True)

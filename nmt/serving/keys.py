@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.system.reading import read_text
+from nmt.system.files import read_text
 
 MOST_BYTES = 1_000_000  # of a file
 

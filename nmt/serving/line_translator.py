@@ -13,8 +13,8 @@ from nmt.errors import UsageError, shown
 from nmt.interop.engines import OWN, load_for
 from nmt.recipe import toml_value
 from nmt.serving.layout import Line
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.text.languages import is_language
 
 if TYPE_CHECKING:

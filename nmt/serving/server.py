@@ -24,9 +24,9 @@ from nmt.serving.metrics import Metrics
 from nmt.serving.protocol import MOST_HEAD_BYTES, Connection, protocol_for
 from nmt.serving.state import Limits, State
 from nmt.serving.worker import Worker
-from nmt.system.cores import core_count
 from nmt.system.log import note
 from nmt.system.stopping import STOP_SIGNALS
+from nmt.system.threads import core_count
 
 KEEP_ALIVE_SECONDS = 15  # between two requests on a connection
 BACKLOG = 1024  # connections that the system accepts before the server does

@@ -16,7 +16,7 @@ from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder
 from nmt.runs.run_lock import is_locked
 from nmt.runs.runs import folders_in
-from nmt.system.reading import entries, is_present
+from nmt.system.files import entries, is_present
 
 DEEPEST = 5  # runs/ablation/FOLDER/RECIPE/VARIANT/seed-N, from runs
 AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))  # seconds, unit

@@ -1,10 +1,11 @@
-"""Choose the device that a model runs on."""
+"""Choose the device that a model runs on, and compute what fits into its memory."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from nmt.errors import UsageError
+from nmt.errors import UsageError, is_out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -101,3 +102,24 @@ def has_bf16(device: "torch.device | str") -> bool:
         names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, name, lambda: False)() for name in names)
     return False
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def run_or_halve(
+    run: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item]
+) -> list[Result]:
+    """Return what `run` returns for all items, or for each half of them if memory runs out.
+
+    Halves are halved again. Raises the error of a single item.
+    """
+    try:
+        return run(items)
+    except RuntimeError as error:
+        if len(items) == 1 or not is_out_of_memory(error):
+            raise
+    # After the error, whose traceback holds on to what was allocated.
+    half = len(items) // 2
+    return run_or_halve(run, items[:half]) + run_or_halve(run, items[half:])

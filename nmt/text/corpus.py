@@ -20,9 +20,8 @@ from typing import IO, cast
 from nmt.config import Recipe, TextFiles
 from nmt.errors import DamagedError, NmtError
 from nmt.system.command_line import data_option
+from nmt.system.files import check_file, is_present, shipped, unreadable
 from nmt.system.log import note
-from nmt.system.reading import check_file, is_present, unreadable
-from nmt.system.resources import shipped
 from nmt.text.lines import (
     Line,
     LineNumbers,

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.system.atomic import atomic_path
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 from nmt.system.log import Notify, progress_bar
 from nmt.text.aligner import NONE, Aligner, TokenPairs, first_tokens
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of

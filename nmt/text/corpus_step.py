@@ -3,8 +3,8 @@
 from collections import Counter
 
 from nmt.config import DataSettings, Recipe, TextFiles
-from nmt.system.cores import processor_count
 from nmt.system.log import Notify, progress_bar
+from nmt.system.threads import processor_count
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.division import divide
 from nmt.text.encode import VERDICTS, encode_pairs, encoding_pool

@@ -13,7 +13,7 @@ import requests
 
 from nmt.errors import NmtError
 from nmt.system.atomic import atomic_path
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 
 WEB_PAGES = (".html", ".htm")
 PACKED = (".gz", ".tgz", ".xz", ".bz2", ".zip")

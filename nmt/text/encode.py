@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from nmt.config import DataSettings
 from nmt.errors import NmtError
-from nmt.system.cores import processor_count
 from nmt.system.new_processes import NewProcesses
 from nmt.system.parallel import Result
 from nmt.system.processes import kill_children
+from nmt.system.threads import processor_count
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.word_cache import EncodedSide, WordCache

@@ -12,9 +12,8 @@ from typing import IO
 
 from nmt.config import Download
 from nmt.errors import NmtError
-from nmt.system.digest import sha256_of
+from nmt.system.files import check_file, is_present, read_text, sha256_of
 from nmt.system.log import Notify
-from nmt.system.reading import check_file, is_present, read_text
 from nmt.text.archive import unpack
 from nmt.text.download import Advice, retrieve
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import UsageError
-from nmt.system.reading import check_file
+from nmt.system.files import check_file
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.opening import STDIN
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.text.manifest import Stamp, Step
 from nmt.text.shards import ENDINGS, is_intact
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_bytes
+from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify
-from nmt.system.reading import is_present, read_bytes
 from nmt.text.corpus import DataFolder, read_pairs
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
 from nmt.text.tokenizer import Tokenizer, learn_subwords, load_tokenizer

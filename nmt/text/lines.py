@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from nmt.errors import NmtError
-from nmt.system.file_kinds import kind_of
+from nmt.system.files import kind_of
 
 MAX_LINE_BYTES = 10_000_000  # a longer line is no text: a device, a binary file, a bomb
 ENDLESS_BYTES = 1_000_000_000  # of a line: its end is waited for no longer

@@ -10,9 +10,8 @@ from msgspec import Meta
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_text
-from nmt.system.digest import sha256_of
+from nmt.system.files import is_present, read_bytes, sha256_of, unreadable
 from nmt.system.json_data import convert, json_text, parse_object
-from nmt.system.reading import is_present, read_bytes, unreadable
 
 FORMAT = 3  # of the manifest and the shards
 Count = Annotated[int, Meta(ge=0, le=2**53)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from nmt.errors import NmtError, UsageError
-from nmt.system.reading import unreadable
+from nmt.system.files import unreadable
 
 STDIN = Path("-")
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")

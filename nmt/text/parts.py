@@ -14,11 +14,11 @@ from secrets import token_hex
 
 from nmt.config import DataSettings
 from nmt.errors import DamagedError, NmtError
-from nmt.system.cores import processor_count
+from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import progress_bar
 from nmt.system.new_processes import NewProcesses
-from nmt.system.reading import is_present, read_bytes
+from nmt.system.threads import processor_count
 from nmt.text.division import Part, read_part
 from nmt.text.encode import VERDICTS, chunks_of, in_order, worker_encoder
 from nmt.text.intact import checked, stamps

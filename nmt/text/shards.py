@@ -21,8 +21,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
-from nmt.system.digest import sha256_of
-from nmt.system.reading import check_regular, is_present, unreadable
+from nmt.system.files import check_regular, is_present, sha256_of, unreadable
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
 OFFSET: "numpy.dtype[numpy.int64]" = numpy.dtype("<i8")

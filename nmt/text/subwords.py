@@ -5,7 +5,7 @@ from itertools import count, takewhile
 from typing import Any
 
 from nmt.errors import DamagedError, NmtError
-from nmt.system.file_kinds import kind_of
+from nmt.system.files import kind_of
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPACE = "\u2581"  # marks the start of a word in SentencePiece

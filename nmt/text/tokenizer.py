@@ -11,8 +11,8 @@ from typing import cast
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
-from nmt.system.cores import processor_count
-from nmt.system.reading import read_bytes
+from nmt.system.files import read_bytes
+from nmt.system.threads import processor_count
 from nmt.text.mapped_subwords import HEADER as MAPPED_HEADER
 from nmt.text.mapped_subwords import MappedSubwords
 from nmt.text.subwords import BOS, EOS, PAD, SPACE, UNK, SubwordModel

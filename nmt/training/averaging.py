@@ -10,7 +10,7 @@ from nmt.runs.model_file import average, read_model, save_model
 from nmt.runs.model_header import AligningAttention, open_model
 from nmt.runs.model_metadata import AVERAGE, model_metadata
 from nmt.runs.run_folder import MANIFEST, WEIGHTS, RunFolder
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.training.checkpoints import (
     averaged_updates,
     set_aside,

@@ -32,10 +32,9 @@ from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.digest import HashingStream, sha256_of
+from nmt.system.files import HashingStream, identity, is_present, read_bytes, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
-from nmt.system.reading import identity, is_present, read_bytes
 from nmt.text.manifest import corpus_changed
 from nmt.training.progress import KEPT_STATES, Progress
 

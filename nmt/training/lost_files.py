@@ -20,8 +20,8 @@ from nmt.runs.model_languages import correct_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
 from nmt.system.atomic import atomic_path, write_bytes
 from nmt.system.command_line import argument
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.training.progress import Progress, TrainingOutcome
 
 # A finished training with these settings is finished whatever other settings may change.

@@ -20,8 +20,8 @@ from nmt.runs.model_languages import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument
 from nmt.system.devices import has_bf16
+from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.system.reading import is_present
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import bleu_tokenizer, is_language, primary
 from nmt.text.learning import check_learnable

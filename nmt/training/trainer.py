@@ -22,8 +22,8 @@ from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file, load_weights
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.system.command_line import argument
+from nmt.system.files import is_present
 from nmt.system.log import note
-from nmt.system.reading import is_present
 from nmt.system.threads import thread_pool_for
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts

@@ -21,7 +21,7 @@ from nmt.evaluation.tasks import task_metrics
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
 from nmt.runs.history import Sample
-from nmt.system.halving import run_or_halve
+from nmt.system.devices import run_or_halve
 from nmt.system.log import note
 from nmt.system.parallel import Pool
 from nmt.system.threads import TorchThreadPool

@@ -13,7 +13,7 @@ import pytest
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model, save_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 from nmt.training.checkpoints import read_manifest, write_manifest
 from tests.conftest import Run
 

@@ -16,7 +16,7 @@ from nmt.interop.model_card import model_card
 from nmt.interop.usage import USAGES
 from nmt.recipe import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.system.digest import sha256_of
+from nmt.system.files import sha256_of
 from tests.conftest import Run
 
 ODD = 'no: "#x" | `y` \\ \u2028 \x07 \x85 𝔸 %'

@@ -66,7 +66,7 @@ def test_a_model_of_such_a_training_is_like_any_other(nmt: Run, run: RunFolder) 
     assert load_recipe("next.toml").train.seed == run.load_recipe().train.seed
     notes = fine_tuning_settings(CorpusFacts(9, 9, 9, 9, 9, 9), read_trained(run.model)).notes
     assert notes[1:] == (
-        "The model was trained with train.augment_typos, which is removed: this training is not.",
+        "The model was trained with train.augment_typos, which was removed and has no effect here.",
     )
 
 

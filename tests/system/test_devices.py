@@ -1,9 +1,9 @@
-"""Devices by name."""
+"""The device is found by its name; what does not fit into its memory is halved."""
 
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,13 @@ import torch
 
 import nmt
 from nmt.errors import UsageError
-from nmt.system.devices import choose_device, may_have_gpu, pick_device, present_devices
+from nmt.system.devices import (
+    choose_device,
+    may_have_gpu,
+    pick_device,
+    present_devices,
+    run_or_halve,
+)
 from tests.conftest import Run
 
 NO_DEVICES = ["bogus", "meta", "", "mps", "cuda:99", "hpu", "mkldnn", "cpu:1", "a\n", "\udc80"]
@@ -153,3 +159,32 @@ def test_python_and_the_command_line_give_the_same_sentence(
 def load_on(device: str) -> None:
     """Load a model that does not exist: the device is checked first."""
     nmt.load("missing", device=device)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 9])
+def test_results_are_those_of_all_items_in_order(most: int) -> None:
+    sizes = []
+
+    def squares(items: Sequence[int]) -> list[int]:
+        sizes.append(len(items))
+        if len(items) > most:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return [each**2 for each in items]
+
+    assert run_or_halve(squares, range(7)) == [each**2 for each in range(7)]
+    assert sum(each for each in sizes if each <= most) == 7
+    assert len(sizes) == {1: 13, 2: 7, 3: 5, 7: 1, 9: 1}[most]
+
+
+@pytest.mark.parametrize(("message", "calls"), [("CUDA out of memory", 3), ("wrong shape", 1)])
+def test_an_error_that_halving_does_not_help_is_raised(message: str, calls: int) -> None:
+    count = 0
+
+    def fail(items: Sequence[int]) -> list[int]:
+        nonlocal count
+        count += 1
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match=message):
+        run_or_halve(fail, range(4))
+    assert count == calls

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
-from nmt.system import resources
+from nmt.system import files
 from nmt.text.corpus import (
     DataFolder,
     align,
@@ -82,7 +82,7 @@ def test_a_corpus_fetched_into_the_checkout_is_not_embedded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A checkout finds in another folder what an installed wheel finds there."""
-    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "nmt")
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nmt")
     for name in ("fetched", "pocket"):
         (tmp_path / "data" / name).mkdir(parents=True)
         write(tmp_path / "data" / name / "train.en", b"a\n")

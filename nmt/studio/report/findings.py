@@ -10,7 +10,7 @@ from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.reported_run import ReportedRun
-from nmt.system.reading import is_present
+from nmt.system.files import is_present
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import open_prepared, read_dev_pairs
 

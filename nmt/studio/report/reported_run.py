@@ -11,9 +11,9 @@ from nmt.evaluation.tasks import score_measure
 from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_header import open_model
 from nmt.runs.run_folder import RunFolder
+from nmt.system.files import entries, read_bytes
 from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
-from nmt.system.reading import entries, read_bytes
 
 TRAIN_FIGURES = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
 DEV_FIGURES = ("loss", "perplexity", "score")

@@ -9,7 +9,7 @@ from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.architecture import weights_of
 from nmt.studio.inspection.deviations import compare, deviations
 from nmt.studio.inspection.paper import TABLE_2, TABLE_3, Row
-from nmt.system.resources import shipped
+from nmt.system.files import shipped
 from recipes.paper.generate import PAGE, render_page
 
 BASE = TABLE_3[0]

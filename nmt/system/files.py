@@ -1,4 +1,4 @@
-"""Read files, and say in one way why a file cannot be read.
+"""Read files, recognise them, and say in one way why a file cannot be read.
 
 A missing file, a folder, a file without permission and an empty file are different mistakes with
 different fixes; every message about them is made here. Whether the content is damaged or of
@@ -6,9 +6,11 @@ another program is for the reader of that format to say.
 """
 
 import errno
+import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import IO, Protocol
 
 from nmt.errors import NmtError
 
@@ -139,3 +141,90 @@ def identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+class Digest(Protocol):
+    """A running hash, such as `hashlib.sha256()`."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add bytes to it."""
+        ...
+
+
+class HashingStream:
+    """A file to write to from its start to its end, whose content goes into a digest too."""
+
+    def __init__(self, stream: IO[bytes], digest: Digest) -> None:
+        """Write to `stream` and to `digest`."""
+        self._stream, self._digest = stream, digest
+
+    def write(self, content: bytes) -> int:
+        """Write bytes; return how many."""
+        self._digest.update(content)
+        return self._stream.write(content)
+
+    def flush(self) -> None:
+        """Pass on what is buffered."""
+        self._stream.flush()
+
+
+def sha256_of(path: Path, what: str = "the file") -> str:
+    """Return the SHA-256 of a regular file as hexadecimal digits.
+
+    what: the kind of file, for the NmtError if it cannot be read.
+    """
+    check_regular(path, what)
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError) as error:
+        raise unreadable(what, path, error) from error
+
+
+KINDS = (
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (run `git lfs pull`)"),
+    (b"PK\x03\x04", "a zip archive, such as a PyTorch file"),
+    *(
+        (bytes([0x80, version]), "a Python pickle, such as an old PyTorch file")
+        for version in range(2, 6)
+    ),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x89PNG", "an image"),
+    (b"%PDF", "a PDF file"),
+)
+START_BYTES = 512  # enough to recognise a file
+
+
+def kind_of(start: bytes) -> str:
+    """Return what a file is by its first bytes, as a phrase such as "an HTML page"; "" if unknown.
+
+    start: the first `START_BYTES` bytes, or more.
+    """
+    if not start:
+        return "empty"
+    for signature, kind in KINDS:
+        if start.startswith(signature):
+            return kind
+    text = start[:START_BYTES].lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page, such as an error that was downloaded"
+    # A character may be cut at the end.
+    printable = start[:START_BYTES].decode("utf-8", errors="ignore").replace("\n", " ")
+    printable = printable.replace("\t", " ").replace("\r", " ")
+    is_text = printable.isprintable() and len(printable.encode()) >= len(start[:START_BYTES]) - 3
+    return "a text file" if is_text else ""
+
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a shipped file or folder, such as `recipes/pocket.toml`.
+
+    An installed wheel has it as package data; a checkout has it next to the package.
+    """
+    packaged = PACKAGE / "shipped" / name
+    return packaged if packaged.exists() else PACKAGE.parent / name

@@ -1,6 +1,10 @@
-"""Shipped files are found in a checkout and in a wheel, which contains nothing else."""
+"""Shipped files are found in a checkout and in a wheel; other programs' files are recognised."""
 
+import gzip
+import io
+import lzma
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -8,9 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
-from nmt.system import resources
+from nmt.system import files
+from nmt.system.files import START_BYTES, kind_of
 from tests.conftest import SMALLEST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,17 +40,17 @@ def run(arguments: Sequence[object], folder: Path, **environment: str) -> str:
 
 
 def test_a_checkout_has_shipped_files_next_to_the_package() -> None:
-    assert resources.shipped("recipes") == ROOT / "recipes"
-    assert resources.shipped(f"recipes/{DEFAULT_RECIPE}.toml").is_file()
-    assert resources.shipped("data/sample.en").is_file()
+    assert files.shipped("recipes") == ROOT / "recipes"
+    assert files.shipped(f"recipes/{DEFAULT_RECIPE}.toml").is_file()
+    assert files.shipped("data/sample.en").is_file()
 
 
 def test_package_data_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "nmt")
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "nmt")
     (tmp_path / "recipes").mkdir()
-    assert resources.shipped("recipes") == tmp_path / "recipes"
+    assert files.shipped("recipes") == tmp_path / "recipes"
     (tmp_path / "nmt/shipped/recipes").mkdir(parents=True)
-    assert resources.shipped("recipes") == tmp_path / "nmt/shipped/recipes"
+    assert files.shipped("recipes") == tmp_path / "nmt/shipped/recipes"
 
 
 def test_the_launcher_runs_from_anywhere(tmp_path: Path) -> None:
@@ -117,3 +123,38 @@ import nmt
 from nmt.recipe import load_recipe, shipped_recipes
 print(nmt.__file__, *[load_recipe(name).name for name in shipped_recipes()], sep="\\n")
 """
+
+
+def saved(new: bool) -> bytes:
+    """Return what `torch.save` writes, now or years ago."""
+    stream = io.BytesIO()
+    torch.save({"a": torch.zeros(2)}, stream, _use_new_zipfile_serialization=new)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (saved(True), "a zip archive, such as a PyTorch file"),
+        (saved(False), "a Python pickle, such as an old PyTorch file"),
+        *((pickle.dumps([1], version), "a Python pickle") for version in range(2, 6)),
+        (gzip.compress(b"a"), "a gzip file"),
+        (lzma.compress(b"a"), "an xz file"),
+        (b"\n <!doctype HTML>", "an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
+        (b"one two\n\tthree\r\n", "a text file"),
+        (b'{"a": 1}', "a text file"),
+        (b"x" + "\u00e9".encode() * START_BYTES, "a text file"),  # the last character is cut
+    ],
+)
+def test_known_files(content: bytes, kind: str) -> None:
+    assert kind_of(content).startswith(kind)
+    assert kind_of(content[: max(START_BYTES, 1)]).startswith(kind)
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(9), b"\xff" * 9, b"\x08\x00\x00\x00\x00\x00\x00\x00{}", b"a\x00b" * 9]
+)
+def test_others_are_unknown(content: bytes) -> None:
+    assert kind_of(content) == ""
