@@ -1,38 +1,33 @@
-"""Break lines of `nmt/` at random places, one at a time, and count which the tests find.
+"""Break `nmt/` at random places, one at a time, and count how many of these faults the tests find.
 
-    pip install coverage
-    python benchmarks/mutations.py map               # which test runs which line: one run of all
-    python benchmarks/mutations.py run --count 150   # resumes; a line of JSON for each mutant
+    python benchmarks/mutations.py . --log build/mutations.jsonl
 
-A mutant is a copy of the package with one change: a comparison, an arithmetic or logical operator,
-a number or a condition. The tests that run the changed line are tried, the fastest first, until
-one fails. A mutant that none finds was not noticed, or changes nothing (`x <= n`, x never n).
-The same seed breaks the same places of the same code.
+A mutant is a copy of the checkout's last commit with one change: a comparison, an arithmetic or
+logical operator, a number or a condition. The twelve test files next to the changed one run: those
+that import its module, then those that import what imports it. They stop at the first failure, or
+when they have used the seconds of a processor that a mutant gets; so the share found is a lower
+bound, and some mutants change nothing that anybody sees. The same seed breaks the same places of
+the same code. A second call with the same log goes on where the first was stopped.
 """
 
 import ast
+import importlib
 import json
 import os
 import random
-import shutil
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import pytest
-
-if TYPE_CHECKING:
-    from coverage import Coverage  # type: ignore[import-not-found] # only this script needs it
-
-ROOT = Path(__file__).resolve().parents[1]
-MAP = ROOT / "build" / "mutations"
-TESTS_TRIED = 40  # of those that run a line; more than that seldom find anything
-SECONDS = 300  # the longest time of the tests of a mutant
 
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
@@ -53,6 +48,8 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+FILES = 12  # test files that run for each mutant
+HANG_SECONDS = 900  # a mutant that runs longer than this hangs
 
 
 @dataclass(frozen=True)
@@ -61,26 +58,39 @@ class Mutant:
 
     path: str  # of the file, from the checkout
     line: int
-    column: int
+    column: int  # in bytes, as `ast` counts
     before: str
     after: str
 
+    def apply(self, source: str) -> str:
+        """Return the text of the file with the change."""
+        lines = source.splitlines(keepends=True)
+        line = lines[self.line - 1].encode()
+        end = self.column + len(self.before.encode())
+        lines[self.line - 1] = (line[: self.column] + self.after.encode() + line[end:]).decode()
+        return "".join(lines)
 
-def mutants(path: Path) -> Iterator[tuple[Mutant, str]]:
-    """Yield the mutants of a file, each with the whole changed text."""
+
+def mutants(checkout: Path, path: Path) -> Iterator[Mutant]:
+    """Yield the mutants of a file."""
     source = path.read_text(encoding="utf-8")
-    lines = source.splitlines(keepends=True)
-    for node in ast.walk(ast.parse(source)):
+    lines = source.splitlines()
+    for node in walk(ast.parse(source)):
         changed = changed_node(node)
         if changed is None or not isinstance(node, ast.expr) or node.lineno != node.end_lineno:
             continue
-        text = lines[node.lineno - 1].encode()
-        begin, end = node.col_offset, node.end_col_offset or 0
-        before, after = text[begin:end].decode(), f"({ast.unparse(changed)})"
-        new = (text[:begin] + after.encode() + text[end:]).decode()
-        whole = [*lines[: node.lineno - 1], new, *lines[node.lineno :]]
-        mutant = Mutant(str(path.relative_to(ROOT)), node.lineno, begin, before, after)
-        yield mutant, "".join(whole)
+        before = lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
+        after = f"({ast.unparse(changed)})"
+        name = path.relative_to(checkout).as_posix()
+        yield Mutant(name, node.lineno, node.col_offset, before, after)
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes but those in f-strings, whose columns Python 3.11 does not tell."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.JoinedStr):
+            yield from walk(child)
 
 
 def changed_node(node: ast.AST) -> ast.expr | None:
@@ -100,116 +110,184 @@ def changed_node(node: ast.AST) -> ast.expr | None:
 
 
 def has_text(node: ast.BinOp) -> bool:
-    """Return whether an operator joins texts or types, so that a change would not even start."""
-    parts = [*ast.walk(node)]
+    """Return whether an operator joins texts, so that a change would not even start."""
     return any(
         isinstance(part, ast.JoinedStr)
         or (isinstance(part, ast.Constant) and isinstance(part.value, str))
-        for part in parts
+        for part in ast.walk(node)
     )
 
 
-def tests_by_line() -> dict[tuple[str, int], list[str]]:
-    """Return the tests that run each line of each file, the fastest first."""
-    from coverage import CoverageData
+def nearest_tests(copy: Path, path: str) -> list[str]:
+    """Return the test files that may find a fault in a file, the nearest first.
 
-    seconds = json.loads((MAP / "seconds.json").read_text())
-    data = CoverageData(str(MAP / "coverage"))
-    data.read()
-    found = {}
-    for name in data.measured_files():
-        path = str(Path(name).relative_to(ROOT))
-        for line, contexts in data.contexts_by_lineno(name).items():
-            tests = {context for context in contexts if "::" in context}
-            found[path, line] = sorted(tests, key=lambda test: (seconds.get(test, 1.0), test))
-    return found
-
-
-def catches(mutant: Mutant, text: str, tests: list[str]) -> str | None:
-    """Return what finds a mutant: "failed" or "timeout"; None if the tests pass."""
-    with tempfile.TemporaryDirectory() as name:
-        copy = Path(name)
-        for part in ("nmt", "tests", "data/pocket", "recipes", "benchmarks", "docs"):
-            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        for part in ("pyproject.toml", "cli.py", "README.md"):
-            shutil.copy(ROOT / part, copy / part)
-        (copy / mutant.path).write_text(text, encoding="utf-8")
-        arguments = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", *arguments],
-                cwd=copy,
-                env=os.environ | {"PYTHONPATH": name},
-                capture_output=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return "timeout"
-    return "failed" if done.returncode else None
+    These import the changed module or have its name; then come those of the modules that import it,
+    and so on.
+    """
+    modules = {module(file.relative_to(copy)): imports(file) for file in python_files(copy / "nmt")}
+    tests = {}
+    for file in python_files(copy / "tests"):
+        room, name = file.relative_to(copy / "tests").parts[0], file.stem.removeprefix("test_")
+        if file.stem != name and room not in {"browser", "docs", "gpu"}:
+            same = {
+                key for key in modules if key.startswith(f"nmt.{room}.") and is_named(name, key)
+            }
+            tests[str(file.relative_to(copy))] = imports(file) | same
+    wave, known, found = {module(Path(path))}, set[str](), list[str]()
+    while wave and len(found) < FILES:
+        near = [name for name, names in tests.items() if names & wave and name not in found]
+        room = f"tests/{Path(path).parts[1]}/"
+        found += sorted(near, key=lambda name: (not name.startswith(room), name))
+        known |= wave
+        wave = {name for name, names in modules.items() if names & wave} - known
+    return found[:FILES]
 
 
-@click.group()
-def command() -> None:
-    """Break lines of nmt/ and count which the tests find."""
+def python_files(folder: Path) -> list[Path]:
+    """Return the Python files of a folder in order."""
+    return sorted(folder.rglob("*.py"))
 
 
-class Recorder:
-    """A plugin of pytest that names the running test to coverage and adds up its seconds."""
+def module(path: Path) -> str:
+    """Return the name of the module in a file, named from the checkout."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
 
-    def __init__(self, coverage: "Coverage") -> None:
-        self._coverage = coverage
-        self.seconds: dict[str, float] = {}
 
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Let the lines that run from now on be this test's."""
-        self._coverage.switch_context(nodeid)
+def is_named(test: str, name: str) -> bool:
+    """Return whether test_TEST.py has the name of a module."""
+    return test.startswith(name.rpartition(".")[2].strip("_"))
+
+
+@cache
+def imports(path: Path) -> set[str]:
+    """Return the names that a file imports: of modules, and of what is in them."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+class Budget:
+    """A plugin of pytest that names a failed test, and ends tests when their seconds are used."""
+
+    def __init__(self, seconds: float, failed: Path) -> None:
+        self._seconds, self._failed = seconds, failed
+
+    def pytest_runtestloop(self) -> None:
+        """Start counting; the tests are collected."""
+        self._seconds += used_seconds()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Add the seconds of a test's set-up, call or end."""
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+        """Write the name of a failed test."""
+        if report.failed:
+            self._failed.write_text(report.nodeid, encoding="utf-8")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Write the name of a test file that cannot be imported."""
+        if report.failed:
+            self._failed.write_text(report.nodeid, encoding="utf-8")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Stop before the next test if the seconds are used."""
+        if used_seconds() > self._seconds:
+            item.session.shouldstop = "the seconds are used"
 
 
-@command.command("map")
-@click.argument("tests", nargs=-1)
-def make_map(tests: tuple[str, ...]) -> None:
-    """Run the tests once, in one process, and write which test runs which line."""
-    from coverage import Coverage
-
-    MAP.mkdir(parents=True, exist_ok=True)
-    coverage = Coverage(source=["nmt"], data_file=str(MAP / "coverage"))
-    recorder = Recorder(coverage)
-    coverage.start()
-    pytest.main(["-q", *tests], plugins=[recorder])
-    coverage.stop()
-    coverage.save()
-    (MAP / "seconds.json").write_text(json.dumps(recorder.seconds))
+def used_seconds() -> float:
+    """Return the seconds of a processor that this process and those that it started have used."""
+    return sum(os.times()[:4])
 
 
-@command.command("run")
+def run_tests(copy: Path, tests: list[str], seconds: float) -> int:
+    """Run tests of a copy in a fork, which has imported the slow packages; return the exit code.
+
+    A negative code is that of a signal: the tests used three times their seconds, or they hang.
+    """
+    (copy / "failed.txt").unlink(missing_ok=True)
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.chdir(copy)
+        sys.path.insert(0, str(copy))
+        os.environ["PYTHONPATH"] = str(copy)
+        with (copy / "out.txt").open("w") as out:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        limit = round(3 * seconds) + 60
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+        options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider"]
+        os._exit(pytest.main([*options, *tests], plugins=[Budget(seconds, copy / "failed.txt")]))
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (ended := os.waitpid(child, os.WNOHANG))[0]:
+        time.sleep(0.05)
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(ended[1])
+
+
+def find(copy: Path, mutant: Mutant, seconds: float) -> str:
+    """Return what finds a mutant: the failed test or a word, "" if nothing does.
+
+    A test that fails without the change, too, finds nothing.
+    """
+    path = copy / mutant.path
+    source = path.read_text(encoding="utf-8")
+    tests = nearest_tests(copy, mutant.path)
+    while tests:
+        path.write_text(mutant.apply(source), encoding="utf-8")
+        try:
+            code = run_tests(copy, tests, seconds)
+        finally:
+            path.write_text(source, encoding="utf-8")
+        if code < 0 or code == pytest.ExitCode.USAGE_ERROR:
+            return "hangs" if code < 0 else "conftest.py cannot be imported"
+        if not (copy / "failed.txt").exists():
+            return ""
+        failed = (copy / "failed.txt").read_text(encoding="utf-8")
+        if not run_tests(copy, [failed.split("[")[0]], seconds):
+            return failed
+        tests = [*tests, f"--deselect={failed}"]
+    return ""
+
+
+@click.command()
+@click.argument("checkout", type=click.Path(exists=True, path_type=Path))
 @click.option("--count", type=int, default=150, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
-def run(count: int, seed: int) -> None:
-    """Try mutants; those that an earlier call has tried are kept."""
-    lines = tests_by_line()
-    paths = sorted((ROOT / "nmt").rglob("*.py"))
-    every = [pair for path in paths for pair in mutants(path)]
-    chosen = random.Random(seed).sample(every, count)
-    log = MAP / f"mutants-{seed}.jsonl"
-    known = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    results = {(one["path"], one["line"], one["column"], one["after"]): one for one in known}
-    for mutant, text in chosen:
-        key = (mutant.path, mutant.line, mutant.column, mutant.after)
-        if key not in results:
-            tests = lines.get((mutant.path, mutant.line), [])[:TESTS_TRIED]
-            found = catches(mutant, text, tests) if tests else None
-            results[key] = asdict(mutant) | {"tests": len(tests), "found": found}
-            with log.open("a") as stream:
-                stream.write(json.dumps(results[key]) + "\n")
-            click.echo(results[key])
-    caught = sum(result["found"] is not None for result in results.values())
-    run_by_none = sum(not result["tests"] for result in results.values())
-    click.echo(f"{caught} of {len(results)} found, {run_by_none} on lines that no test runs")
+@click.option("--seconds", type=float, default=30, show_default=True, help="Of one mutant's tests.")
+@click.option("--log", type=click.Path(path_type=Path), required=True, help="One JSON a line.")
+def command(checkout: Path, count: int, seed: int, seconds: float, log: Path) -> None:
+    """Break nmt/ of CHECKOUT and count the faults that its tests find."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    for package in ("torch", "sacrebleu", "sentencepiece", "hypothesis"):
+        importlib.import_module(package)
+    known = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder).resolve()
+        git, tar = ["git", "-C", str(checkout), "archive", "HEAD"], ["tar", "-x", "-C", folder]
+        archive = subprocess.run(git, capture_output=True, check=True).stdout
+        subprocess.run(tar, input=archive, check=True)
+        every = [
+            mutant
+            for path in sorted((copy / "nmt").rglob("*.py"))
+            for mutant in mutants(copy, path)
+        ]
+        chosen = random.Random(seed).sample(every, count)
+        for mutant in chosen[len(known) :]:
+            result = asdict(mutant) | {"found": find(copy, mutant, seconds)}
+            known.append(json.dumps(result))
+            with log.open("a", encoding="utf-8") as stream:
+                stream.write(f"{known[-1]}\n")
+    results = [json.loads(line) for line in known]
+    for result in results:
+        if not result["found"]:
+            click.echo("{path}:{line}: {before} -> {after}".format(**result))
+    found = sum(bool(result["found"]) for result in results)
+    click.echo(f"{found} of {len(results)} found, of {len(every)} places; seed {seed}")
 
 
 if __name__ == "__main__":

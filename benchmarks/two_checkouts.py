@@ -3,27 +3,30 @@
     git worktree add ../before main
     python benchmarks/two_checkouts.py ../before . --trained runs/pocket
 
-Code that is moved must not change what users see. Each part prints what differs; nothing else is a
-difference. The exit code is 1 if there is one.
+Code that is moved must not change what users see. Each part prints what differs; the exit code is
+1 if anything does. Dates, durations and paths are masked, see `VOLATILE`.
 
 - commands: the command lines of `two_checkouts/commands.txt`, in two copies of one folder. Exit
-  codes, stdout and written files must be equal; messages on stderr and help texts are written as a
+  codes, stdout and written files must be equal. Messages on stderr and help texts are written as a
   diff, to be read.
-- resume: a training that the old checkout starts and that is killed, finished by both; weights and
-  optimiser state must be equal, with one process and with two workers.
-- server: requests that both servers answer, stopped by SIGTERM in between, and two threads that use
-  one `nmt.load`.
+- resume: a training that the old checkout starts and that is killed, finished by both; models and
+  training states must be equal bit for bit, with one process and with two workers.
+- server: requests to `nmt serve`, stopped by SIGTERM in between, and two threads that use one
+  `nmt.load`.
 - costs: modules that commands import, peak memory, seconds to the first line from a pipe, and the
-  waits that `pretend_device.py` counts.
+  operators and waits that `operators.py` counts.
 
 `before_after.py` compares speed.
 """
 
 import difflib
 import hashlib
+import importlib
 import json
+import multiprocessing
 import os
 import re
+import runpy
 import shlex
 import shutil
 import signal
@@ -32,38 +35,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import click
-import torch
-from safetensors.torch import load_file
 
 HERE = Path(__file__).resolve().parent
-COMMANDS = HERE / "two_checkouts" / "commands.txt"
-SECONDS = 600  # the longest time of one command
-KILL_AFTER_CHECKPOINTS = 1
-# What two runs of one checkout may differ in: dates, durations, speeds, sizes of the memory used.
+SECONDS = 600  # the longest time of one step
+# What two runs of one checkout may differ in. A space is part of it where columns are aligned.
 VOLATILE = re.compile(
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|\+00:00)?"
-    r"|\b\d+:\d\d:\d\d\b"
-    r"|[\d.,]+(?=( [a-z]+/s| ?seconds?\b| ?minutes?\b| s\b| ms\b| GB\b| MB\b))"
-    r'|(?<="seconds": )[\d.e-]+|(?<="[a-z]{4}": )1[67]\d{8}(\.\d+)?'
+    rb" *\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d:?\d\d)?"
+    rb"| *\b\d+:\d\d:\d\d\b(?![.,]\d)"  # not the times of subtitles
+    rb"| *(?<![\w.])[\d.,]+ ?(tokens/s|seconds?\b|s\b|ms\b|min\b|[kMG]B\b)"
+    rb'|"(\w*seconds?|minutes|mtime_ns|size|checksum)": ?("?[\w.+-]+"?|\{[^}]*\})'
 )
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command did."""
-
-    line: str
-    code: int
-    out: bytes
-    err: str
-    files: dict[str, str]  # those that it wrote: digests of their content without what is volatile
 
 
 @dataclass(frozen=True)
@@ -78,45 +68,31 @@ class Checkout:
         return os.environ | {
             "PYTHONPATH": str(self.root),
             "NMT_DATA_DIR": str(self.folder),
-            "PYTHONHASHSEED": "0",
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "80",
             "TERM": "dumb",
         }
 
-    def start(self, arguments: Sequence[str], **streams: object) -> "subprocess.Popen[bytes]":
+    def start(self, arguments: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
         """Start `python ARGUMENTS` in the folder."""
-        return subprocess.Popen(  # type: ignore[call-overload, no-any-return] # streams
-            [sys.executable, *arguments], cwd=self.folder, env=self.environment(), **streams
-        )
+        command, environment = [sys.executable, *arguments], self.environment()
+        return subprocess.Popen(command, cwd=self.folder, env=environment, **options)
 
-    def run(
-        self, arguments: Sequence[str], stdin: bytes = b""
-    ) -> "subprocess.CompletedProcess[bytes]":
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         """Run `python ARGUMENTS` in the folder."""
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            input=stdin,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        with self.start(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            out, err = process.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
-    def nmt(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
-        """Run `nmt ARGUMENTS`."""
-        return self.run(["-m", "nmt", *arguments], stdin)
-
-    def without_names(self, text: bytes) -> bytes:
-        """Return text in which the folder's own path and what is volatile are replaced."""
-        text = text.replace(str(self.folder).encode(), b"FOLDER").replace(
-            str(self.root).encode(), b"ROOT"
-        )
+    def mask(self, content: bytes) -> bytes:
+        """Return a text without the paths of the checkout and what is volatile."""
         try:
-            return VOLATILE.sub("#", text.decode()).encode()
+            content.decode()
         except UnicodeDecodeError:
-            return text  # of a binary file
+            return content
+        folder = re.escape(bytes(self.folder.parent)) + rb"/(one|two)\b"
+        content = re.sub(folder, b"FOLDER", content).replace(bytes(self.root), b"ROOT")
+        return VOLATILE.sub(b"#", content)
 
 
 @dataclass
@@ -126,109 +102,119 @@ class Differences:
     found: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
-    def add(self, what: str) -> None:
-        """Print a difference and remember it."""
-        click.echo(f"DIFFERENT: {what}")
-        self.found.append(what)
-
     def compare(self, what: str, old: object, new: object) -> None:
-        """Add a difference if two results are not equal."""
+        """Print and remember a difference if two results are not equal."""
         if old != new:
-            self.add(f"{what}: {str(old)[:300]} and {str(new)[:300]}")
+            self.found.append(f"{what}: {str(old)[:300]} and {str(new)[:300]}")
+            click.echo(f"DIFFERENT: {self.found[-1]}")
 
-    def compare_texts(self, what: str, old: str, new: str) -> None:
-        """Keep the differing lines of two texts for a reader."""
-        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0)
-        if shown := [*lines][2:]:
-            self.texts.append("\n".join([f"## {what}", *shown, ""]))
+    def compare_texts(self, what: str, old: bytes, new: bytes) -> None:
+        """Keep the lines in which two texts differ, for a reader."""
+        one, other = (text.decode(errors="replace").splitlines() for text in (old, new))
+        if lines := [*difflib.unified_diff(one, other, lineterm="", n=0)][2:]:
+            self.texts.append("\n".join([f"## {what}", *lines, ""]))
 
 
-def both(old: Checkout, new: Checkout, work: Callable[[Checkout], object]) -> tuple[object, object]:
-    """Do the same work in both checkouts at the same time."""
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(work, (old, new))
-    return first, second
+def both(work: Callable[[Checkout], Any], old: Checkout, new: Checkout) -> list[Any]:
+    """Do the same work in both checkouts at the same time, each in a process."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+        return [*pool.map(work, (old, new))]
 
 
 # --- commands -------------------------------------------------------------------------------------
 
 
-def read_commands(path: Path) -> list[str]:
-    """Return the command lines of a file: without blank lines and comments."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line.strip() and not line.startswith("#")]
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    line: str
+    code: int
+    out: bytes
+    err: bytes
+    files: dict[str, str]  # digests of the masked content of those that it wrote
+
+
+def run_lines(checkout: Checkout) -> list[Result]:
+    """Run all command lines in forks of this process, which imports the slow packages once."""
+    os.environ.update(checkout.environment())
+    os.chdir(checkout.folder)
+    sys.path.insert(0, str(checkout.root))
+    for package in ("torch", "sacrebleu", "sentencepiece"):
+        importlib.import_module(package)
+    lines = (HERE / "two_checkouts" / "commands.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    return [run_line(checkout, line) for line in lines]
 
 
 def run_line(checkout: Checkout, line: str) -> Result:
-    """Run a line `ARGUMENTS [< FILE] [> FILE]`; return what it did."""
-    words = shlex.split(line)
-    stdin, save_to = b"", None
-    for sign in ("<", ">"):
-        if sign in words:
-            place = words.index(sign)
-            name = words[place + 1]
-            del words[place : place + 2]
-            if sign == "<":
-                stdin = (checkout.folder / name).read_bytes()
-            else:
-                save_to = checkout.folder / name
+    """Run a line `ARGUMENTS [< FILE] [> FILE]` and return what it did."""
+    command, _, save_to = line.partition(" > ")
+    command, _, stdin = command.partition(" < ")
     before = states(checkout.folder)
-    done = checkout.nmt(*words, stdin=stdin)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        content = Path(stdin).read_bytes() if stdin else b""
+        code = run_forked(shlex.split(command), content, out.fileno(), err.fileno())
+        out.seek(0)
+        err.seek(0)
+        printed, messages = out.read(), err.read()
     if save_to:
-        save_to.write_bytes(done.stdout)
+        Path(save_to).write_bytes(printed)
     after = states(checkout.folder)
-    changed = [name for name, state in after.items() if before.get(name) != state]
-    files = {name: digest(checkout, name) for name in changed}
-    files |= dict.fromkeys(before.keys() - after.keys(), "removed")
-    return Result(
-        line,
-        done.returncode,
-        checkout.without_names(done.stdout),
-        checkout.without_names(done.stderr).decode(errors="replace"),
-        files,
-    )
+    files = {
+        name: hashlib.sha256(checkout.mask((checkout.folder / name).read_bytes())).hexdigest()[:8]
+        for name, state in after.items()
+        if before.get(name) != state
+    } | dict.fromkeys(before.keys() - after.keys(), "removed")
+    return Result(line, code, checkout.mask(printed), checkout.mask(messages), files)
+
+
+def run_forked(words: list[str], stdin: bytes, out: int, err: int) -> int:
+    """Run `nmt WORDS` in a fork with these streams and return its exit code."""
+    read, write = os.pipe()
+    os.write(write, stdin)  # less than the pipe holds
+    os.close(write)
+    child = os.fork()
+    if not child:
+        for target, stream in enumerate((read, out, err)):
+            os.dup2(stream, target)
+        sys.argv = ["nmt", *words]
+        try:
+            runpy.run_module("nmt", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            sys.stdout.flush()
+            os._exit(int(end.code or 0))
+        finally:
+            sys.excepthook(*sys.exc_info())  # a traceback is a finding
+            os._exit(1)
+    os.close(read)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def states(folder: Path) -> dict[str, tuple[int, int]]:
     """Return size and time of every file of a folder, by its name."""
     paths = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {
-        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
-        for path in paths
-    }
-
-
-def digest(checkout: Checkout, name: str) -> str:
-    """Return a digest of a file, without what is volatile."""
-    content = checkout.without_names((checkout.folder / name).read_bytes())
-    return hashlib.sha256(content).hexdigest()[:16]
+    found = ((path.relative_to(folder), path.stat()) for path in paths)
+    return {str(name): (state.st_size, state.st_mtime_ns) for name, state in found}
 
 
 def compare_commands(old: Checkout, new: Checkout, differences: Differences) -> None:
     """Run all command lines in both checkouts and compare what they did."""
-    lines = read_commands(COMMANDS)
-
-    def work(checkout: Checkout) -> list[Result]:
-        return [run_line(checkout, line) for line in lines]
-
-    for one, other in zip(*both(old, new, work), strict=True):  # type: ignore[call-overload]
+    results = both(run_lines, old, new)
+    for one, other in zip(*results, strict=True):
         differences.compare(f"exit code of nmt {one.line}", one.code, other.code)
         if "--help" in one.line:
-            differences.compare_texts(one.line, one.out.decode(), other.out.decode())
-        elif one.out != other.out:
-            differences.compare(f"stdout of nmt {one.line}", *apart(one.out, other.out))
+            differences.compare_texts(one.line, one.out, other.out)
+        else:
+            pairs = enumerate(zip(one.out, other.out, strict=False))
+            begin = max(0, next((index for index, (a, b) in pairs if a != b), 0) - 40)
+            differences.compare(f"stdout of nmt {one.line}", one.out[begin:], other.out[begin:])
         for name in sorted(one.files.keys() | other.files.keys()):
             what = f"{name}, written by nmt {one.line}"
             differences.compare(what, one.files.get(name), other.files.get(name))
         differences.compare_texts(f"messages of nmt {one.line}", one.err, other.err)
-    click.echo(f"commands: {len(lines)} compared")
-
-
-def apart(one: bytes, other: bytes) -> tuple[bytes, bytes]:
-    """Return two outputs from their first difference on."""
-    equal = zip(one, other, strict=False)
-    place = next((index for index, (a, b) in enumerate(equal) if a != b), min(len(one), len(other)))
-    return one[max(0, place - 40) :], other[max(0, place - 40) :]
+    codes = [result.code for result in results[0]]
+    click.echo(f"commands: {len(codes)} compared; {sum(map(bool, codes))} are refused by old")
 
 
 # --- resume ---------------------------------------------------------------------------------------
@@ -237,104 +223,62 @@ def apart(one: bytes, other: bytes) -> tuple[bytes, bytes]:
 def compare_resumes(old: Checkout, new: Checkout, differences: Differences) -> None:
     """Let both checkouts finish trainings that the old one has started and that were killed."""
     for workers in (1, 2):
-        started = old.folder / f"runs/killed-{workers}"
-        start_and_kill(old, started, workers)
-        target = new.folder / "runs" / started.name
-        shutil.copytree(started, target)
+        name = f"killed-{workers}"
+        for checkout in (old, new):  # a recipe of its own: torchrun takes --run for its own option
+            shutil.copy(checkout.folder / "tiny.toml", checkout.folder / f"{name}.toml")
+        start_and_kill(old, name, workers)
+        shutil.copytree(old.folder / "runs" / name, new.folder / "runs" / name)
+        both(partial(finish, name=name, workers=workers), old, new)
+        digests = [
+            {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+                for path in sorted((checkout.folder / "runs" / name).rglob("*"))
+                if path.suffix in (".safetensors", ".pt")
+            }
+            for checkout in (old, new)
+        ]
+        differences.compare(f"training resumed with {workers} workers", *digests)
+        click.echo(f"resume: {len(digests[0])} files of {workers} workers compared")
 
-        def work(checkout: Checkout, count: int = workers, name: str = started.name) -> object:
-            return train(checkout, Path("runs") / name, count).wait()
 
-        codes = both(old, new, work)
-        differences.compare(f"exit codes of resumed trainings, {workers} workers", *codes)
-        compare_runs(started, target, differences)
-    click.echo("resume: 2 trainings compared")
-
-
-def train(checkout: Checkout, run: Path, workers: int) -> "subprocess.Popen[bytes]":
+def train(checkout: Checkout, name: str, workers: int) -> "subprocess.Popen[bytes]":
     """Start, or resume, a training of the tiny corpus."""
-    arguments = ["train", "tiny.toml", "--run", str(run), "--max-updates", "400"]
     launcher = ["-m", "nmt"]
     if workers > 1:
-        launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(workers)]
-        launcher += [str(checkout.root / "cli.py")]
-    return checkout.start(
-        [*launcher, *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+        launcher.append(str(checkout.root / "cli.py"))
+    settings = ["--max-updates=100", "--set=train.checkpoint_updates=20"]
+    with (checkout.folder / f"{name}.log").open("ab") as log:
+        arguments = [*launcher, "train", f"{name}.toml", *settings]
+        return checkout.start(arguments, stdout=log, stderr=log)
 
 
-def start_and_kill(checkout: Checkout, run: Path, workers: int) -> None:
-    """Start a training and kill it, with its workers, after a checkpoint."""
-    process = train(checkout, run, workers)
-    deadline = time.monotonic() + SECONDS
-    while len([*run.glob("checkpoints/*.json")]) < KILL_AFTER_CHECKPOINTS:
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise click.ClickException(f"{run} has ended, or has no checkpoint")
+def start_and_kill(checkout: Checkout, name: str, workers: int) -> None:
+    """Start a training and kill it, with its workers, after its first checkpoint."""
+    process = train(checkout, name, workers)
+    while not [*(checkout.folder / "runs" / name).glob("checkpoints/*.json")]:
+        if process.poll() is not None:
+            raise click.ClickException((checkout.folder / f"{name}.log").read_text())
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for number in (process.pid, *map(int, children)):
+        os.kill(number, signal.SIGKILL)
     process.wait()
-    time.sleep(1)  # until the workers have ended, which torchrun starts in sessions of their own
 
 
-def compare_runs(old: Path, new: Path, differences: Differences) -> None:
-    """Compare the weights and the training state of two runs bit for bit."""
-    names = sorted(str(path.relative_to(old)) for path in old.rglob("*.safetensors"))
-    others = sorted(str(path.relative_to(new)) for path in new.rglob("*.safetensors"))
-    differences.compare(f"models of {old.name}", names, others)
-    for name in {*names} & {*others}:
-        differences.compare(f"{old.name}/{name}", *(weights(run / name) for run in (old, new)))
-    states = [sorted(run.glob("checkpoints/*.state.pt"))[-1] for run in (old, new)]
-    differences.compare(f"state of {old.name}", *(tensors_of_state(path) for path in states))
-
-
-def weights(path: Path) -> str:
-    """Return a digest of the weights of a model file."""
-    return digest_of_tensors(load_file(path))
-
-
-def tensors_of_state(path: Path) -> str:
-    """Return a digest of all tensors of a training state."""
-    found: dict[str, torch.Tensor] = {}
-
-    def walk(name: str, value: object) -> None:
-        if isinstance(value, torch.Tensor):
-            found[name] = value
-        elif isinstance(value, Mapping):
-            for key, part in value.items():
-                walk(f"{name}.{key}", part)
-        elif isinstance(value, list | tuple):
-            for index, part in enumerate(value):
-                walk(f"{name}.{index}", part)
-
-    walk("", torch.load(path, weights_only=True))
-    return digest_of_tensors(found)
-
-
-def digest_of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return a digest of tensors and their names."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        total.update(name.encode())
-        total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()[:16]
+def finish(checkout: Checkout, name: str, workers: int) -> None:
+    """Resume a training and wait until it has ended."""
+    if train(checkout, name, workers).wait(SECONDS):
+        raise click.ClickException((checkout.folder / f"{name}.log").read_text())
 
 
 # --- server ---------------------------------------------------------------------------------------
 
-SENTENCES = [
-    "The old woman is reading a letter.",
-    "Two dogs run.",
-    "",
-    "The child 3 sees http://a.b.",
-]
-PATHS = ("/languages", "/health", "/spec", "/frontend/settings", "/", "/nothing")
-ADDRESS = re.compile(rb"http://127\.0\.0\.1:([0-9]+)/")
+SENTENCES = ("The old woman is reading a letter.", "Two dogs run.", "", "Child 3 sees http://a.b.")
+ADDRESS = re.compile(rb"http://127\.0\.0\.1:([0-9]+)")
 THREADS = """
 import sys, threading, nmt
-model = nmt.load(sys.argv[1])
+model = nmt.load("trained")
 texts = [f"The woman sees {number} dogs." for number in range(40)]
 found = {}
 def translate(part):
@@ -346,10 +290,10 @@ print(found[0], found[1])
 """
 
 
-def requests() -> Iterator[tuple[str, str, bytes, str]]:
-    """Yield 200 requests: method, path, body and type of the body."""
-    for path in PATHS:
-        yield "GET", path, b"", ""
+def requests() -> Iterator[tuple[str, str, bytes]]:
+    """Yield 200 requests: method, path and body."""
+    for path in ("/languages", "/health", "/spec", "/frontend/settings", "/", "/nothing"):
+        yield "GET", path, b""
     bodies: list[object] = [{}, [], "text", {"q": 5}, {"q": "a", "source": "zz", "target": "de"}]
     for number in range(189):
         text = f"{SENTENCES[number % len(SENTENCES)]} {'And so on. ' * (number % 7)}"
@@ -362,142 +306,142 @@ def requests() -> Iterator[tuple[str, str, bytes, str]]:
             body["alternatives"] = 2
         bodies.append(body)
     for sent in bodies:
-        yield "POST", "/translate", json.dumps(sent).encode(), "application/json"
+        yield "POST", "/translate", json.dumps(sent).encode()
 
 
-def serve(checkout: Checkout, model: str) -> list[tuple[int, str]]:
+def serve(checkout: Checkout) -> list[tuple[str, int, bytes]]:
     """Return the answers to all requests; the server is stopped and started between two halves."""
     answers = []
-    todo = [*requests()]
-    for half in (todo[: len(todo) // 2], todo[len(todo) // 2 :]):
-        arguments = ["-m", "nmt", "serve", "--model", model, "--port", "0"]
-        process = checkout.start(arguments, stderr=subprocess.PIPE)
-        try:
+    asked = [*requests()]
+    for half in (asked[: len(asked) // 2], asked[len(asked) // 2 :]):
+        arguments = ["-m", "nmt", "serve", "--model", "trained", "--port", "0"]
+        with checkout.start(arguments, stderr=subprocess.PIPE) as process:
             lines = iter(process.stderr.readline, b"")  # type: ignore[union-attr]
             port = next(int(found[1]) for line in lines if (found := ADDRESS.search(line)))
-            for method, path, body, kind in half:
+            for method, path, body in half:
                 connection = HTTPConnection("127.0.0.1", port, timeout=60)
-                connection.request(method, path, body, {"Content-Type": kind} if kind else {})
+                connection.request(method, path, body, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
-                content = checkout.without_names(answer.read()).decode(errors="replace")
-                answers.append((answer.status, content.replace(str(port), "PORT")))
+                content = checkout.mask(answer.read()).replace(str(port).encode(), b"PORT")
+                answers.append((f"{method} {path} {body[:80]!r}", answer.status, content))
                 connection.close()
-        finally:
             process.terminate()
-            answers.append((process.wait(timeout=60), "exit code after SIGTERM"))
+            answers.append(("exit code after SIGTERM", process.wait(60), b""))
     return answers
 
 
 def compare_servers(old: Checkout, new: Checkout, differences: Differences) -> None:
     """Compare the answers of two servers, and of two threads with one model."""
-    answers = both(old, new, lambda checkout: serve(checkout, "trained"))
-    asked = [f"{method} {path} {body[:80]!r}" for method, path, body, _ in requests()]
-    for number, (one, other) in enumerate(zip(*answers, strict=True)):  # type: ignore[call-overload]
-        differences.compare(f"answer {number} ({asked[min(number, len(asked) - 1)]})", one, other)
-    outputs = both(old, new, lambda checkout: checkout.run(["-c", THREADS, "trained"]).stdout)
-    differences.compare("two threads with one model", *outputs)
-    click.echo(f"server: {len(asked)} requests compared")
+    answers = both(serve, old, new)
+    for one, other in zip(*answers, strict=True):
+        differences.compare("answer", one, other)
+    outputs = [checkout.run("-c", THREADS) for checkout in (old, new)]
+    differences.compare("two threads with one model", outputs[0].stdout, outputs[1].stdout)
+    click.echo(f"server: {len(answers[0])} answers and {len(outputs[0].stdout)} bytes compared")
 
 
 # --- costs ----------------------------------------------------------------------------------------
 
+IMPORTS = ("--help", "translate --nothing", "translate three.src --model trained", "runs .")
+MEMORY = (
+    "translate data.src --model trained",
+    "score data.src data.tgt --model trained",
+    "check data.src data.tgt",
+    "train tiny.toml --run memory",
+)
 PEAK = """
 import resource, subprocess, sys
-subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
 """
-IMPORTS = ("--help", "translate --nothing", "translate dev.src --model tiny-run", "runs runs")
+
+
+def compare_costs(old: Checkout, new: Checkout, differences: Differences) -> None:
+    """Compare imported modules, and print memory, latency and waits of both checkouts."""
+    for line in IMPORTS:
+        modules = [imported(checkout, line) for checkout in (old, new)]
+        click.echo(f"modules of nmt {line}: {len(modules[0])} and {len(modules[1])}")
+        more = {name for name in modules[1] - modules[0] if not name.startswith("nmt")}
+        differences.compare(f"modules that nmt {line} imports more", [], sorted(more))
+    for line in MEMORY:
+        peaks = [median(partial(peak_memory, checkout, line), 3) for checkout in (old, new)]
+        click.echo(f"peak memory of nmt {line}: {peaks[0]:.0f} and {peaks[1]:.0f} MB")
+    seconds = [median(partial(first_line_seconds, checkout), 7) for checkout in (old, new)]
+    click.echo(f"first line from a pipe: {seconds[0]:.2f} and {seconds[1]:.2f} s")
+    counts = [
+        checkout.run(str(checkout.root / "benchmarks" / "operators.py")).stdout
+        for checkout in (old, new)
+    ]
+    click.echo(counts[0])
+    differences.compare("operators and waits", *counts)
+
+
+def median(measure: Callable[[], float], times: int) -> float:
+    """Return the median of several measurements."""
+    return statistics.median(measure() for _ in range(times))
 
 
 def imported(checkout: Checkout, line: str) -> set[str]:
     """Return the modules that a command imports."""
-    done = checkout.run(["-X", "importtime", "-m", "nmt", *shlex.split(line)])
+    done = checkout.run("-X", "importtime", "-m", "nmt", *line.split())
     lines = done.stderr.decode().splitlines()
     return {line.split("|")[-1].strip() for line in lines if line.startswith("import time:")}
 
 
 def peak_memory(checkout: Checkout, line: str) -> float:
     """Return the peak memory of a command in MB."""
-    measure = (
-        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
-    )
-    measure += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
-    done = checkout.run(["-c", measure, sys.executable, "-m", "nmt", *shlex.split(line)])
-    return int(done.stdout.split()[-1]) / 1024
+    shutil.rmtree(checkout.folder / "memory", ignore_errors=True)
+    return int(checkout.run("-c", PEAK, sys.executable, "-m", "nmt", *line.split()).stdout)
 
 
 def first_line_seconds(checkout: Checkout) -> float:
-    """Return the seconds from the start of `nmt translate` to its first line from a pipe."""
+    """Return the seconds from the start of `nmt translate` to its first line, with an open pipe."""
     started = time.perf_counter()
     arguments = ["-m", "nmt", "translate", "--model", "trained"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    process = checkout.start(arguments, **pipes)
-    process.stdin.write(b"The dog sees the cat.\n")  # type: ignore[union-attr]
-    process.stdin.flush()  # type: ignore[union-attr]
-    process.stdout.readline()  # type: ignore[union-attr]
-    seconds = time.perf_counter() - started
-    process.stdin.close()  # type: ignore[union-attr]
-    process.wait()
-    return seconds
-
-
-def compare_costs(old: Checkout, new: Checkout, differences: Differences) -> None:
-    """Compare imported modules, and print memory, latency and waits of both checkouts."""
-    for line in IMPORTS:
-        sets = [
-            {name for name in imported(checkout, line) if not name.startswith("nmt")}
-            for checkout in (old, new)
-        ]
-        more = sorted(sets[1] - sets[0])
-        if more:
-            differences.add(f"nmt {line} imports more: {', '.join(more[:10])}")
-    for line in ("translate data.src --model trained", "check data.src data.tgt"):
-        peaks = [
-            statistics.median(peak_memory(checkout, line) for _ in range(3))
-            for checkout in (old, new)
-        ]
-        click.echo(f"peak memory of nmt {line}: {peaks[0]:.0f} and {peaks[1]:.0f} MB")
-    latencies: list[list[float]] = [[], []]
-    for _ in range(7):
-        for own, checkout in zip(latencies, (old, new), strict=True):
-            own.append(first_line_seconds(checkout))
-    medians = [statistics.median(own) for own in latencies]
-    click.echo(f"first line from a pipe: {medians[0]:.2f} and {medians[1]:.2f} s (medians of 7)")
-    counts = [
-        checkout.run([str(checkout.root / "benchmarks" / "operators.py")]).stdout.decode()
-        for checkout in (old, new)
-    ]
-    differences.compare_texts("operators and waits", *counts)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with checkout.start(arguments, **pipes) as process:
+        write, read = process.stdin, process.stdout
+        write.write(b"The dog sees the cat.\n")  # type: ignore[union-attr]
+        write.flush()  # type: ignore[union-attr]
+        read.readline()  # type: ignore[union-attr]
+        return time.perf_counter() - started
 
 
 # --- all ------------------------------------------------------------------------------------------
 
-PARTS: dict[str, Callable[[Checkout, Checkout, Differences], None]] = {
+PARTS = {
     "commands": compare_commands,
     "resume": compare_resumes,
     "server": compare_servers,
     "costs": compare_costs,
 }
+# float32, because "auto" measures the machine and may choose differently in two runs.
 MAKE_TINY = """
-import sys
 from pathlib import Path
 from tests.conftest import reverse_recipe, write_tiny_corpus
-write_tiny_corpus(Path("."))
+recipe = write_tiny_corpus(Path("."))
+recipe.write_text(recipe.read_text().replace("[train]", '[train]\\nprecision = "float32"'))
 reverse_recipe(Path("."))
 """
+# Enough training for outputs that are not empty.
+SKILL = (
+    "model.d_model=32 model.d_ff=64 model.d_k=16 model.d_v=16 model.dropout=0 train.max_updates=120"
+    " train.warmup_updates=60 train.learning_rate_scale=1.2 train.checkpoint_updates=20"
+    " train.batch_source_tokens=1000 train.batch_target_tokens=1000"
+)
 
 
 def prepare_folders(old: Checkout, new: Checkout, trained: Path) -> None:
-    """Write the files that commands read into both folders: the old checkout makes them."""
-    old.folder.mkdir()
-    shutil.copytree(HERE / "two_checkouts" / "files", old.folder, dirs_exist_ok=True)
+    """Write the files that commands read into both folders; the old checkout makes them."""
+    shutil.copytree(HERE / "two_checkouts" / "files", old.folder)
     shutil.copytree(trained, old.folder / "trained")
     for side, ending in (("src", "en"), ("tgt", "de")):
-        lines = (old.root / "data" / "pocket" / f"test.{ending}").read_text().splitlines(True)
-        (old.folder / f"data.{side}").write_text("".join(lines[:300]))
-    old.run(["-c", MAKE_TINY])
-    for recipe, run in (("tiny.toml", "tiny-run"), ("reverse.toml", "reverse-run")):
-        done = old.nmt("train", recipe, "--run", run)
+        text = (old.root / "data" / "pocket" / f"test.{ending}").read_text(encoding="utf-8")
+        (old.folder / f"data.{side}").write_text("".join(text.splitlines(True)[:300]))
+    old.run("-c", MAKE_TINY)
+    for name in ("tiny", "reverse"):
+        settings = [f"--set={setting}" for setting in SKILL.split()]
+        done = old.run("-m", "nmt", "train", f"{name}.toml", "--run", f"{name}-run", *settings)
         if done.returncode:
             raise click.ClickException(done.stderr.decode())
     shutil.copytree(old.folder, new.folder)
@@ -520,12 +464,14 @@ def command(
     try:
         prepare_folders(*checkouts, trained)
         for part in parts or PARTS:
+            started = time.perf_counter()
             PARTS[part](*checkouts, differences)
+            click.echo(f"{part}: {time.perf_counter() - started:.0f} s")
     finally:
         if not keep:
             shutil.rmtree(folder)
     texts.parent.mkdir(parents=True, exist_ok=True)
-    texts.write_text("\n".join(differences.texts))
+    texts.write_text("\n".join(differences.texts), encoding="utf-8")
     click.echo(f"{len(differences.found)} differences; texts to read: {texts}")
     sys.exit(bool(differences.found))
 
