@@ -3,8 +3,7 @@
 import os
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from signal import (
     SIG_BLOCK,
@@ -19,13 +18,11 @@ from signal import (
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from nmt.errors import NmtError
-from nmt.system.parallel import Item, Result
 from nmt.system.stopping import STOP_SIGNALS
 
 if TYPE_CHECKING:
     # Imported where they are used: many commands need one process and should start quickly.
-    from concurrent.futures import Future, ProcessPoolExecutor
+    pass
 
 
 @contextmanager
@@ -89,83 +86,18 @@ def kill_children() -> None:
         process.kill()
 
 
-class ProcessPool:
-    """A pool of forked copies of this process, each with one thread.
+MAIN_SCRIPT = threading.Lock()  # held by the thread that hides it
 
-    Copies share the memory that existed when `map` was first called, such as a model's weights.
-    Threads would also share the interpreter's lock, for which small operations wait: a search
-    sentence by sentence was no faster with 2 threads than with one.
-    """
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._pool: ProcessPoolExecutor | None = None
-
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
-        """Return the results in the order of the items, like the built-in `map`.
-
-        Always pass the same function: the copies keep the first one. A single item is computed by
-        this process. Raises NmtError if a process is killed.
-        """
-        items = list(items)
-        if self.count == 1 or len(items) <= 1:
-            return map(function, items)
-        return self._results(function, items)
-
-    def close(self) -> None:
-        """End the copies; the next `map` makes new ones, of this process as it is then."""
-        if self._pool is not None:
-            self._end()
-            self._pool = None
-
-    def _results(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result]:
-        from concurrent.futures import ProcessPoolExecutor
-        from concurrent.futures.process import BrokenProcessPool
-        from multiprocessing import get_context
-
-        results: list[Future[Result]] = []
+@contextmanager
+def hidden_main() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the main script."""
+    searched = {"__spec__", "__file__"}  # multiprocessing finds the script by these two
+    with MAIN_SCRIPT:
+        names = vars(sys.modules["__main__"])
+        kept = {name: value for name, value in names.items() if name in searched}
+        names.update(dict.fromkeys(kept))
         try:
-            with deferred_interrupts():  # submitting starts the processes
-                if self._pool is None:
-                    self._pool = ProcessPoolExecutor(
-                        self.count, get_context("fork"), start_copy, (function,)
-                    )
-                    # Without this, its thread would close the pipes while this process exits, and
-                    # Python would print "Bad file descriptor" now and then.
-                    self._end = weakref.finalize(self, self._pool.shutdown)
-                # Submitting fails, as reading a result does, once a process was killed.
-                results.extend(self._pool.submit(call_in_copy, item) for item in items)
-            for result in results:
-                yield result.result()
-        except BrokenProcessPool as error:
-            kill_children()
-            # Its thread ends now. At the exit it might print "Bad file descriptor" on top.
-            self.close()
-            raise NmtError(
-                "a translating process was killed, perhaps because memory ran out; lower"
-                " decode.batch_tokens"
-            ) from error
+            yield
         finally:
-            for result in results:
-                result.cancel()
-
-
-_function: Callable[[Any], Any]
-
-
-def start_copy(function: Callable[[Any], Any]) -> None:
-    """Initialize a forked copy; the function is in its memory already and is never pickled."""
-    global _function  # noqa: PLW0603 (one function a process, set once)
-    _function = function
-    torch = sys.modules.get("torch")
-    # Without the function, another thread of the parent was importing PyTorch.
-    if torch is not None and hasattr(torch, "set_num_threads"):
-        torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
-    watch_parent()
-
-
-def call_in_copy(item: Any) -> Any:
-    """Call this copy's function on an item."""
-    return _function(item)
+            names.update(kept)
