@@ -13,8 +13,8 @@ import torch.distributed as dist
 
 from nmt.errors import NmtError
 from nmt.system.devices import AUTO
-from nmt.system.launcher import integer_variable, worker_count
 from nmt.system.log import be_quiet
+from nmt.system.processes import integer_variable, worker_count
 from nmt.training.peer_watch import MEET_SECONDS, PeerWatch, not_started
 from nmt.training.workers import Workers
 

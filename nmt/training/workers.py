@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
-from nmt.system.stopping import STOP_SIGNALS
+from nmt.system.processes import STOP_SIGNALS
 from nmt.training.peer_watch import KILLED, PeerWatch
 from nmt.training.shared_error import Store, set_shared_error, shared_error
 from nmt.training.signals import Interrupted, StopRequest

@@ -1,13 +1,62 @@
-"""Signals are deferred."""
+"""Stop signals are handled, deferred or repeated; the limit for open files is raised if needed."""
 
 import os
+import resource
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
-from nmt.system.processes import deferred_interrupts
+from nmt.errors import NmtError
+from nmt.system.processes import SPARE_FILES, allow_open_files, deferred_interrupts
+from tests.conftest import Run
+
+# It is asked to stop while it imports a module that loses every exception, as PyTorch's does.
+IMPORTING = """
+import signal, sys, time
+from nmt.system.processes import after_imports, on_stop_signals
+on_stop_signals(after_imports(lambda number, frame: sys.exit(128 + number)))
+import careless
+print("imported", flush=True)
+time.sleep(60)
+"""
+CARELESS = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIG)
+    sum(range(10**6))
+except BaseException:
+    print("lost")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, name: str) -> None:
+    (tmp_path / "careless.py").write_text(CARELESS.replace("SIG)", f"{name})"))
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
+    command = [sys.executable, "-c", IMPORTING]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.stdout == "imported\n"
+    assert ended.returncode == 128 + getattr(signal, name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_library_that_hides_a_signal_in_an_error_changes_nothing(
+    nmt: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def hide(*arguments: object, **options: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as error:
+            raise NmtError("the model is damaged") from error
+
+    monkeypatch.setattr("nmt.commands.cli.main", hide)
+    ended = nmt("inspect")
+    assert (ended.code, ended.out, ended.err) == (128 + number, "", "")
 
 
 def test_a_signal_for_another_thread_is_deferred() -> None:
@@ -66,3 +115,23 @@ def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> Non
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.signal(signal.SIGINT, interrupt)
+
+
+@pytest.mark.parametrize(
+    ("now", "most", "count", "after"),
+    [
+        (1024, 4096, 384, 1024),
+        (1024, 4096, 1152, 1152 + SPARE_FILES),
+        (1024, 1300, 1152, 1300),
+        (1024, resource.RLIM_INFINITY, 10_000, 10_000 + SPARE_FILES),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 10_000, resource.RLIM_INFINITY),
+    ],
+)
+def test_the_limit(
+    monkeypatch: pytest.MonkeyPatch, now: int, most: int, count: int, after: int
+) -> None:
+    limits = [(now, most)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, each: limits.append(each))
+    allow_open_files(count)
+    assert limits[-1] == (after, most)
