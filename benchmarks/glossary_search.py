@@ -23,7 +23,7 @@ from nmt.decoding.models import decode_settings
 from nmt.decoding.terms import Term
 from nmt.decoding.translator import Translator
 from nmt.runs.trained_model import load_ensemble
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.text.corpus import read_segments
 
 TERMS = Path(__file__).with_name("glossary_terms.tsv")

@@ -20,7 +20,7 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import load_model
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.text.corpus import read_lines
 
 N_BEST = 10  # outputs whose variety is counted

@@ -19,8 +19,8 @@ from nmt.runs.outputs import check_new, check_output, check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument, arguments, data_option
 from nmt.system.files import entries, is_present
-from nmt.system.launcher import worker_count
 from nmt.system.log import Notify
+from nmt.system.processes import worker_count
 from nmt.text.given_text import GivenText
 from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_of
 

@@ -1,6 +1,7 @@
 """Read a text once and examine its blocks, on all cores if it is large."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -17,9 +18,9 @@ from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
 from nmt.system.log import progress_bar
-from nmt.system.parallel import Result
+from nmt.system.pools import Result
 from nmt.system.threads import processor_count
-from nmt.text.encode import Chunk, chunks_of, encoding_pool, in_order
+from nmt.text.encode import Chunk, chunks_of, encoding_pool
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
 
@@ -117,6 +118,5 @@ def in_processes(
         for task in chain(first, tasks):
             yield function(*task)
         return
-    with encoding_pool(workers, what, "") as pool:
-        futures = (pool.submit(function, *task) for task in chain(first, tasks))
-        yield from in_order(futures, ahead=2 * workers)
+    with closing(encoding_pool(workers, what, "")) as pool:
+        yield from pool.starmap(function, chain(first, tasks))

@@ -20,7 +20,7 @@ from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
 from nmt.system.atomic import remove_unfinished
 from nmt.system.encoding import ensure_utf8, write_any_path
-from nmt.system.stopping import (
+from nmt.system.processes import (
     STOP_SIGNALS,
     after_imports,
     left,

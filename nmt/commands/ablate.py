@@ -21,8 +21,8 @@ from nmt.studio.ablation.axes import Axis, parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
 from nmt.system.files import is_present
-from nmt.system.launcher import worker_count
 from nmt.system.log import note
+from nmt.system.processes import worker_count
 
 FOLDER = RUNS / "ablation"
 

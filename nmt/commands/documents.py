@@ -150,7 +150,7 @@ def translate_documents(
     from nmt.formats.translate_files import check_stdout, translate_to_folder, translate_to_stream
     from nmt.runs.outputs import check_outputs
     from nmt.system.log import note, progress_bar, show_progress
-    from nmt.system.stopping import left
+    from nmt.system.processes import left
 
     left.append(lambda: "nothing was written")
     check_document_options(files[0] if files else STDIN)

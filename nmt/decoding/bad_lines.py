@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from nmt.decoding.requests import Request
 from nmt.errors import NmtError
 from nmt.system.log import Notify
-from nmt.system.parallel import Item
+from nmt.system.pools import Item
 from nmt.text.lines import LineNumbers
 
 ACTIONS = ("error", "skip", "blank")

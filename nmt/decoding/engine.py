@@ -15,7 +15,7 @@ from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted
 from nmt.errors import NmtError
 from nmt.runs.trained_model import TrainedModel
-from nmt.system.parallel import Pool
+from nmt.system.pools import Pool
 
 if TYPE_CHECKING:
     from nmt.model.transformer import Transformer

@@ -4,8 +4,7 @@ import sys
 from collections.abc import Callable, Sequence, Sized
 from typing import Generic, TypeVar
 
-from nmt.system.parallel import Pool
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import Pool, ProcessPool
 from nmt.system.threads import core_count, limit_kernel_caches
 from nmt.text.plan import batches_for_workers
 

@@ -22,7 +22,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.arguments import check_surrogates
 from nmt.system.devices import run_or_halve
 from nmt.system.log import Notify
-from nmt.system.parallel import Pool
+from nmt.system.pools import Pool
 from nmt.text.lines import LineNumbers, OnBadLine, stop_at_bad_line
 from nmt.text.tokenizer import EOS, UNK
 

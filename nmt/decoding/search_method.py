@@ -21,7 +21,7 @@ from nmt.decoding.term_placement import TermPlacer
 from nmt.decoding.wanted import Wanted
 from nmt.errors import NmtError
 from nmt.system.devices import run_or_halve
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.system.threads import one_blas_thread
 from nmt.text.padding import Integers, source_rows
 from nmt.text.tokenizer import Tokenizer

@@ -25,7 +25,7 @@ from nmt.decoding.wanted import ONE_TEXT, Wanted
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
-from nmt.system.parallel import Pool
+from nmt.system.pools import Pool
 from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, check_suffix, check_supported, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
 from nmt.runs.outputs import check_output, output_path
-from nmt.system import stopping
+from nmt.system import processes
 from nmt.system.files import check_regular, read_bytes
 from nmt.system.log import Notify
 from nmt.text.opening import STDIN, name_of, open_raw
@@ -168,7 +168,7 @@ def translate_to_folder(
             notify(str(error))
 
         documents = documents_of(left, translator.options, progress, summary, fail)
-        stopping.left.append(
+        processes.left.append(
             lambda: (
                 f"{summary.done_before + summary.files + summary.copied} of {len(jobs)} files are"
                 f" written to {folder}; the same command goes on with the others"

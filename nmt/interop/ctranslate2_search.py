@@ -35,7 +35,7 @@ from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_method import diverged
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.wanted import Wanted
-from nmt.system.parallel import ThreadPool
+from nmt.system.pools import ThreadPool
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 
 # GNMT's penalty grows as length^(alpha * length / (5 + length)) does at this length.

@@ -25,7 +25,7 @@ from nmt.serving.protocol import MOST_HEAD_BYTES, Connection, protocol_for
 from nmt.serving.state import Limits, State
 from nmt.serving.worker import Worker
 from nmt.system.log import note
-from nmt.system.stopping import STOP_SIGNALS
+from nmt.system.processes import STOP_SIGNALS
 from nmt.system.threads import core_count
 
 KEEP_ALIVE_SECONDS = 15  # between two requests on a connection

@@ -10,6 +10,9 @@ from nmt.errors import UsageError, is_out_of_memory
 if TYPE_CHECKING:
     import torch
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 AUTO = "auto"
 LONGEST_REASON = 150  # characters of PyTorch's reason, which can fill a screen
 CPU_NAMES = ("cpu", "cpu:0")
@@ -102,10 +105,6 @@ def has_bf16(device: "torch.device | str") -> bool:
         names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, name, lambda: False)() for name in names)
     return False
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def run_or_halve(

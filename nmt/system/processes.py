@@ -1,31 +1,86 @@
-"""A pool of forked processes, child processes that exit with their parent, deferred signals."""
+"""Start, watch and stop processes: stop signals, children, launchers and their limits.
 
+SIGINT is Ctrl-C, SIGTERM comes from job schedulers and `kill`, SIGHUP from a terminal that was
+closed. A command started with `nohup` ignores SIGHUP, and keeps ignoring it.
+"""
+
+import _thread
 import os
+import resource
+import signal
 import sys
 import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from signal import (
-    SIG_BLOCK,
-    SIG_DFL,
-    SIG_SETMASK,
-    Signals,
-    getsignal,
-    pthread_sigmask,
-    raise_signal,
-    signal,
-)
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nmt.errors import NmtError
-from nmt.system.parallel import Item, Result
-from nmt.system.stopping import STOP_SIGNALS
 
-if TYPE_CHECKING:
-    # Imported where they are used: many commands need one process and should start quickly.
-    from concurrent.futures import Future, ProcessPoolExecutor
+Handler = Callable[[int, FrameType | None], object]
+RETRY_SECONDS = 0.05
+left: list[Callable[[], str]] = []  # its last item says what the command leaves if it is stopped
+
+# The most urgent first: of several signals, this one gives the exit code.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+MAIN_SCRIPT = threading.Lock()  # held by the thread that hides it
+SPARE_FILES = 256  # for what else a program opens
+
+
+def on_stop_signals(handler: Handler, *, interrupts: bool = True) -> dict[int, "signal._HANDLER"]:
+    """Call `handler` for each stop signal and return the handlers before, by signal.
+
+    interrupts: False leaves SIGINT to Python, which raises KeyboardInterrupt. A SIGHUP that is
+    ignored stays ignored.
+    """
+    previous: dict[int, signal._HANDLER] = {}
+    for number in STOP_SIGNALS:
+        if number == signal.SIGINT and not interrupts:
+            continue
+        if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+            continue
+        previous[number] = signal.signal(number, handler)
+    return previous
+
+
+def after_imports(handler: Handler) -> Handler:
+    """Return a handler that calls another one, but not while a module is being imported.
+
+    PyTorch's import loses an exception that a handler raises, or ends the process with a message of
+    C++. So the signal is sent again until the import has ended.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if is_importing(frame):
+            # `threading` takes locks that the interrupted code may hold.
+            _thread.start_new_thread(send_again, (number,))
+        else:
+            handler(number, frame)
+
+    return handle
+
+
+def send_again(number: int) -> None:
+    """Send this process a signal after a moment."""
+    time.sleep(RETRY_SECONDS)
+    os.kill(os.getpid(), number)
+
+
+def stop_at_once() -> None:
+    """Let stop signals end the process without a message, because there is nothing to clean up."""
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def is_importing(frame: FrameType | None) -> bool:
+    """Return whether a frame is called by Python's import system."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
@@ -40,30 +95,24 @@ def deferred_interrupts() -> Iterator[None]:
     def record(number: int, _: FrameType | None) -> None:
         received.append(number)
 
-    before = pthread_sigmask(SIG_BLOCK, ())
-    handlers: dict[Signals, Any] = {}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
         # The system may deliver the signal to another thread. Its handler then runs in this one,
         # perhaps in a fork hook, where Python drops the exceptions that it raises.
-        handlers = {number: getsignal(number) or SIG_DFL for number in STOP_SIGNALS}
+        handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS}
     try:
         for number in handlers:
-            signal(number, record)
-        pthread_sigmask(SIG_BLOCK, STOP_SIGNALS)
+            signal.signal(number, record)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         yield
     finally:
-        pthread_sigmask(SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with ExitStack() as stack:  # all of it happens, even if a restored handler raises at once
-            stack.callback(raise_signals, [*dict.fromkeys(received)])
+            for number in reversed([*dict.fromkeys(received)]):
+                stack.callback(signal.raise_signal, number)
             for number, handler in handlers.items():
-                stack.callback(signal, number, handler)
-
-
-def raise_signals(numbers: Sequence[int]) -> None:
-    """Send this process several signals in order, all of them even if a handler raises."""
-    with ExitStack() as stack:
-        for number in reversed(numbers):
-            stack.callback(raise_signal, number)
+                stack.callback(signal.signal, number, handler)
 
 
 def watch_parent() -> None:
@@ -89,83 +138,46 @@ def kill_children() -> None:
         process.kill()
 
 
-class ProcessPool:
-    """A pool of forked copies of this process, each with one thread.
-
-    Copies share the memory that existed when `map` was first called, such as a model's weights.
-    Threads would also share the interpreter's lock, for which small operations wait: a search
-    sentence by sentence was no faster with 2 threads than with one.
-    """
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self._pool: ProcessPoolExecutor | None = None
-
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
-        """Return the results in the order of the items, like the built-in `map`.
-
-        Always pass the same function: the copies keep the first one. A single item is computed by
-        this process. Raises NmtError if a process is killed.
-        """
-        items = list(items)
-        if self.count == 1 or len(items) <= 1:
-            return map(function, items)
-        return self._results(function, items)
-
-    def close(self) -> None:
-        """End the copies; the next `map` makes new ones, of this process as it is then."""
-        if self._pool is not None:
-            self._end()
-            self._pool = None
-
-    def _results(
-        self, function: Callable[[Item], Result], items: Sequence[Item]
-    ) -> Iterator[Result]:
-        from concurrent.futures import ProcessPoolExecutor
-        from concurrent.futures.process import BrokenProcessPool
-        from multiprocessing import get_context
-
-        results: list[Future[Result]] = []
+@contextmanager
+def hidden_main() -> Iterator[None]:
+    """Keep processes that are started in the block from importing the main script."""
+    searched = {"__spec__", "__file__"}  # multiprocessing finds the script by these two
+    with MAIN_SCRIPT:
+        names = vars(sys.modules["__main__"])
+        kept = {name: value for name, value in names.items() if name in searched}
+        names.update(dict.fromkeys(kept))
         try:
-            with deferred_interrupts():  # submitting starts the processes
-                if self._pool is None:
-                    self._pool = ProcessPoolExecutor(
-                        self.count, get_context("fork"), start_copy, (function,)
-                    )
-                    # Without this, its thread would close the pipes while this process exits, and
-                    # Python would print "Bad file descriptor" now and then.
-                    self._end = weakref.finalize(self, self._pool.shutdown)
-                # Submitting fails, as reading a result does, once a process was killed.
-                results.extend(self._pool.submit(call_in_copy, item) for item in items)
-            for result in results:
-                yield result.result()
-        except BrokenProcessPool as error:
-            kill_children()
-            # Its thread ends now. At the exit it might print "Bad file descriptor" on top.
-            self.close()
-            raise NmtError(
-                "a translating process was killed, perhaps because memory ran out; lower"
-                " decode.batch_tokens"
-            ) from error
+            yield
         finally:
-            for result in results:
-                result.cancel()
+            names.update(kept)
 
 
-_function: Callable[[Any], Any]
+def integer_variable(name: str) -> int:
+    """Return the integer in an environment variable; raises NmtError if it holds none."""
+    try:
+        return int(os.environ[name])
+    except ValueError as error:
+        raise NmtError(
+            f"{name} is {os.environ[name]!r}, not a whole number; torchrun sets it: without"
+            " torchrun, unset it"
+        ) from error
 
 
-def start_copy(function: Callable[[Any], Any]) -> None:
-    """Initialize a forked copy; the function is in its memory already and is never pickled."""
-    global _function  # noqa: PLW0603 (one function a process, set once)
-    _function = function
-    torch = sys.modules.get("torch")
-    # Without the function, another thread of the parent was importing PyTorch.
-    if torch is not None and hasattr(torch, "set_num_threads"):
-        torch.set_num_threads(1)  # more would wait for threads that exist only in the parent
-    watch_parent()
+def worker_count(variable: str = "WORLD_SIZE") -> int:
+    """Return how many workers a launcher has started; 1 without a launcher.
+
+    variable: "LOCAL_WORLD_SIZE" counts those on this machine. Raises NmtError if it is no number.
+    """
+    return max(1, integer_variable(variable)) if os.environ.get(variable) else 1
 
 
-def call_in_copy(item: Any) -> Any:
-    """Call this copy's function on an item."""
-    return _function(item)
+def allow_open_files(count: int) -> None:
+    """Raise this process's limit for open files if `count` more would exceed it."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + SPARE_FILES
+    if now != resource.RLIM_INFINITY and now < wanted:
+        unlimited = most == resource.RLIM_INFINITY
+        with suppress(OSError, ValueError):  # opening the files will tell
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (wanted if unlimited else min(wanted, most), most)
+            )

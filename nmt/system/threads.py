@@ -3,15 +3,14 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.system.parallel import Item, Result
+from nmt.system.pools import ThreadPool
 
 if TYPE_CHECKING:
     import torch
@@ -197,36 +196,23 @@ def thread_count() -> str:
     return f"{count} thread{'' if count == 1 else 's'}"
 
 
-def thread_pool_for(device: "torch.device") -> "TorchThreadPool":
+def thread_pool_for(device: "torch.device") -> ThreadPool:
     """Return a pool for work on a device: several threads on a CPU, one on a GPU."""
-    return TorchThreadPool(MAX_THREADS if device.type == "cpu" else 1)
+    return torch_threads(MAX_THREADS if device.type == "cpu" else 1)
 
 
-class TorchThreadPool:
-    """A pool of up to `max_threads` threads that divide torch's cores among them.
+def torch_threads(most: int = MAX_THREADS) -> ThreadPool:
+    """Return a pool of up to `most` threads that divide torch's cores among them.
 
-    With one core, work runs on the calling thread.
+    An operation on small tensors gains little from a second core, but two halves of a batch gain
+    almost a whole one: on 2 cores a small model trains 1.35 times as fast with one thread per half
+    as with both cores in each operation.
     """
+    import torch
 
-    def __init__(self, max_threads: int = MAX_THREADS) -> None:
-        import torch
-
-        limit_kernel_caches()
-        cores = torch.get_num_threads()
-        # Leave the fewest cores idle; of equal choices take the most threads.
-        numbers = range(min(2, cores, max_threads), min(cores, max_threads) + 1)
-        self.count = max(numbers, key=lambda count: (cores // count * count, count))
-        self._pool = None
-        if self.count > 1:
-            self._pool = ThreadPoolExecutor(
-                self.count, "nmt", torch.set_num_threads, (cores // self.count,)
-            )
-            # Start all threads now: later, memory for their stacks may be short.
-            together = threading.Barrier(self.count)
-            list(self._pool.map(lambda _: together.wait(), range(self.count)))
-
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
-        """Return the results in the order of the items, like the built-in `map`."""
-        if self._pool is None:
-            return map(function, items)
-        return self._pool.map(function, items)
+    limit_kernel_caches()
+    cores = torch.get_num_threads()
+    # Leave the fewest cores idle; of equal choices take the most threads.
+    numbers = range(min(2, cores, most), min(cores, most) + 1)
+    count = max(numbers, key=lambda count: (cores // count * count, count))
+    return ThreadPool(count, partial(torch.set_num_threads, cores // count))

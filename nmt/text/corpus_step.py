@@ -1,6 +1,7 @@
 """Encode a training corpus into one shard, or into several if it is large and plain text."""
 
 from collections import Counter
+from contextlib import closing
 
 from nmt.config import DataSettings, Recipe, TextFiles
 from nmt.system.log import Notify, progress_bar
@@ -79,7 +80,7 @@ def encode_corpus(
     the parts that are there.
     """
     name, paths = shard_name(index), tuple(data.find(each, recipe) for each in files.names)
-    with encoding_pool(processor_count()) as pool:
+    with closing(encoding_pool(processor_count())) as pool:
         parts = tuple(divide(paths, manifest, pool))
         if parts:
             if share.number == 1:

@@ -1,14 +1,13 @@
 """Divide plain parallel files into parts of whole lines, which processes read at the same time."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.system.new_processes import NewProcesses
+from nmt.system.pools import ProcessPool
 from nmt.text.corpus import is_sgm, note_carriage_returns, split_lines
 from nmt.text.lines import MAX_LINE_BYTES, SHOWN_LINES, LineNumbers, decode_lines
 from nmt.text.manifest import LineIndex, Manifest
@@ -40,7 +39,7 @@ class Block:
     shown: tuple[int, ...]  # the first of them, counted from 0
 
 
-def divide(paths: Sequence[Path], manifest: Manifest, pool: NewProcesses) -> list[Part]:
+def divide(paths: Sequence[Path], manifest: Manifest, pool: ProcessPool) -> list[Part]:
     """Return the parts of two parallel files, found by counting lines on all cores.
 
     Returns no parts if the text must be read as a whole: it is small, compressed, no plain text or
@@ -93,22 +92,18 @@ def read_lines(path: Path, start: int, part: Part) -> Iterator[str]:
         yield from decode_lines(lines, str(path), first=part.first_line)
 
 
-def count_file(path: Path, pool: NewProcesses) -> LineIndex:
+def count_file(path: Path, pool: ProcessPool) -> LineIndex:
     """Count the lines of a file and find where its parts begin; note odd carriage returns.
 
     Returns a count of 0 for a file with a line that is too long: reading it is an error.
     """
     size = path.stat().st_size
     starts = range(0, size, RANGE_BYTES)
-    results: Iterable[list[Block] | None]
-    if len(starts) == 1:
-        results = [count_lines(path, 0, size)]
+    ranges = [(path, start, min(start + RANGE_BYTES, size)) for start in starts]
+    if len(ranges) == 1:
+        results = [count_lines(*ranges[0])]
     else:
-        futures: list[Future[list[Block] | None]] = [
-            pool.submit(count_lines, path, start, min(start + RANGE_BYTES, size))
-            for start in starts
-        ]
-        results = [future.result() for future in futures]
+        results = [*pool.starmap(count_lines, ranges)]
     blocks: list[Block] = []
     for result in results:
         if result is None:

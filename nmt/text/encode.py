@@ -1,10 +1,7 @@
 """Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, islice
@@ -13,10 +10,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import DataSettings
-from nmt.errors import NmtError
-from nmt.system.new_processes import NewProcesses
-from nmt.system.parallel import Result
-from nmt.system.processes import kill_children
+from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.shards import EncodedPairs, id_type
 from nmt.text.tokenizer import Tokenizer
@@ -63,39 +57,26 @@ def encode_pairs(
         for chunk in chain(first, chunks):
             yield encoder.encode(chunk, limits, tag, threads=workers)
         return
-    with encoding_pool(workers) as pool:
+    with closing(encoding_pool(workers)) as pool:
         # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
         # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the
         # new process were killed.
-        futures = (
-            pool.submit(encode_in_worker, chunk, tokenizer.model, limits, tag)
-            for chunk in chain(first, chunks)
-        )
-        yield from in_order(futures, ahead=2 * workers)
+        tasks = ((chunk, tokenizer.model, limits, tag) for chunk in chain(first, chunks))
+        yield from pool.starmap(encode_in_worker, tasks)
 
 
-@contextmanager
 def encoding_pool(
     workers: int,
     work: str = "encodes the corpus",
     kept: str = ", which keeps the finished parts of a corpus",
-) -> Iterator[NewProcesses]:
-    """Yield a pool of processes that encode; its pending tasks are dropped at the end.
+) -> ProcessPool:
+    """Return a pool of new processes that encode.
 
-    work, kept: for the message: what the processes do, and what is kept if it is done again.
-    Raises NmtError if one of the processes is killed.
+    work, kept: for the error if one of them is killed: what the processes do, and what is kept if
+    it is done again.
     """
-    with NewProcesses(workers) as pool:
-        try:
-            yield pool
-        except BrokenProcessPool as error:
-            kill_children()
-            raise NmtError(
-                f"a process that {work} was killed, perhaps because memory ran out; run the same"
-                f" command again{kept}"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    advice = f"run the same command again{kept}"
+    return ProcessPool(workers, are_new=True, work=f"process that {work}", advice=advice)
 
 
 def chunks_of(pairs: Iterator[Pair], line: int = 1) -> Iterator[Chunk]:
@@ -113,15 +94,6 @@ def chunks_of(pairs: Iterator[Pair], line: int = 1) -> Iterator[Chunk]:
             line, characters, taken = line + len(taken), 0, []
     if taken:
         yield Chunk(line, taken)
-
-
-def in_order(futures: Iterator["Future[Result]"], ahead: int) -> Iterator[Result]:
-    """Yield results in order of submission, with at most `ahead` futures pending."""
-    waiting = deque(islice(futures, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(islice(futures, 1))
-        yield result
 
 
 class Encoder:

@@ -17,10 +17,10 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.files import is_present, read_bytes
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import progress_bar
-from nmt.system.new_processes import NewProcesses
+from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
 from nmt.text.division import Part, read_part
-from nmt.text.encode import VERDICTS, chunks_of, in_order, worker_encoder
+from nmt.text.encode import VERDICTS, chunks_of, worker_encoder
 from nmt.text.intact import checked, stamps
 from nmt.text.manifest import Step, hash_of
 from nmt.text.shards import WHAT, new_shard
@@ -122,7 +122,7 @@ def read_records(
 
 
 def encode_parts(
-    corpus: DividedCorpus, model: bytes, share: Share, pool: NewProcesses, verify: bool
+    corpus: DividedCorpus, model: bytes, share: Share, pool: ProcessPool, verify: bool
 ) -> int:
     """Encode the parts of a share that are not done yet, and return how many these were.
 
@@ -142,13 +142,13 @@ def encode_parts(
         with progress_bar(
             unit="pair", unit_scale=True, desc="encode", initial=done, total=total
         ) as bar:
-            futures = (pool.submit(write_part, corpus, each, model, mark) for each in missing)
-            for pairs in in_order(futures, ahead=2 * processor_count()):
+            tasks = ((corpus, number, model, mark) for number in missing)
+            for pairs in pool.starmap(write_part, tasks):
                 bar.update(pairs)
     except BaseException:
         for process in set(active_children()) - before:
             process.kill()  # a part can take a minute
-        pool.shutdown(cancel_futures=True)
+        pool.close()
         for path in corpus.folder.glob(f"{corpus.name}-*{mark}.partial"):
             path.unlink(missing_ok=True)
         raise

@@ -12,8 +12,8 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, is_out_of_memory
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import least_parameters, training_bytes
-from nmt.system.launcher import worker_count
 from nmt.system.log import note
+from nmt.system.processes import worker_count
 from nmt.text.batches import Batch, PairDataset
 from nmt.text.plan import EpochPlan
 from nmt.training.cost import activation_bytes

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
-from nmt.system.stopping import on_stop_signals
+from nmt.system.processes import on_stop_signals
 
 
 class Interrupted(BaseException):

@@ -23,7 +23,7 @@ from nmt.kernels.dropout import drawing_from, keep_mask
 from nmt.kernels.loss import LossSums, smoothed_loss, sum_type
 from nmt.kernels.projected_loss import projected_loss
 from nmt.model.transformer import Transformer
-from nmt.system.threads import TorchThreadPool
+from nmt.system.threads import torch_threads
 from nmt.text.batches import Batch
 from nmt.text.tokenizer import PAD
 from nmt.training.guided_alignment import GuidedAlignment
@@ -58,7 +58,7 @@ class Updater:
         self._sum_type = sum_type(device)
         # Threads split a batch only on a CPU, without torch.compile and with a single process.
         splits = device.type == "cpu" and workers.is_alone and not recipe.train.compile
-        self.threads = TorchThreadPool() if splits else TorchThreadPool(1)
+        self.threads = torch_threads() if splits else torch_threads(1)
         # Blocks of logits pay in a CPU's cache. torch.compile and DistributedDataParallel wrap
         # `forward`, which returns whole logits.
         self.works_in_blocks = splits

@@ -23,8 +23,8 @@ from nmt.model.transformer import Transformer
 from nmt.runs.history import Sample
 from nmt.system.devices import run_or_halve
 from nmt.system.log import note
-from nmt.system.parallel import Pool
-from nmt.system.threads import TorchThreadPool
+from nmt.system.pools import Pool, ThreadPool
+from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
@@ -69,7 +69,7 @@ class DevSet:
         self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
         self._recipe = recipe
         self._tokenizer = tokenizer
-        self._pool = pool or TorchThreadPool(1)
+        self._pool = pool or torch_threads(1)
         # Ids of the pairs that count for the loss, in the order of the model.
         self.encoded = self._encode(pairs)
 
@@ -171,7 +171,7 @@ class DevSet:
         sums = reference_loss(logits, batch.labels.flatten(), smoothing, PAD)
         return float(sums.smoothed), float(sums.plain)
 
-    def try_longest(self, network: Transformer, threads: TorchThreadPool) -> None:
+    def try_longest(self, network: Transformer, threads: ThreadPool) -> None:
         """Run the batches that need the most memory, one per thread, and discard the results."""
         longest = self._batches(network)[: threads.count]
         with network.evaluating():

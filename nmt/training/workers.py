@@ -27,9 +27,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nmt.errors import NmtError
 from nmt.system.devices import AUTO
-from nmt.system.launcher import integer_variable, worker_count
 from nmt.system.log import be_quiet
-from nmt.system.stopping import STOP_SIGNALS
+from nmt.system.processes import STOP_SIGNALS, integer_variable, worker_count
 from nmt.training.lifeline import KILLED, MEET_SECONDS, Lifeline, Store, not_started
 from nmt.training.signals import Interrupted, StopRequest
 

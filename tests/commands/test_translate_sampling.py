@@ -11,7 +11,7 @@ import pytest
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import load_model
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from tests.commands.conftest import translate
 from tests.conftest import WORDS, Run
 

@@ -32,7 +32,7 @@ from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import load_model
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS
 from tests.decoding.test_beam import IDS, VOCABULARY, Table

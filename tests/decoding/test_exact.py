@@ -14,7 +14,7 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.text.batches import source_batch
 from nmt.text.tokenizer import BOS, EOS
 from tests.conftest import WORDS

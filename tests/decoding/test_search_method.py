@@ -20,7 +20,7 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from tests.conftest import WORDS
 
 N_BEST = 3

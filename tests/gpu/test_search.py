@@ -14,7 +14,7 @@ from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
-from nmt.system.parallel import Pool
+from nmt.system.pools import Pool
 from nmt.text.tokenizer import PAD
 from tests.gpu.conftest import Place
 

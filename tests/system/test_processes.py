@@ -1,86 +1,62 @@
-"""Pools of forked processes, deferred signals, and child processes that exit with their parent."""
+"""Stop signals are handled, deferred or repeated; the limit for open files is raised if needed."""
 
-import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import FrameType
 
 import pytest
-import torch
 
 from nmt.errors import NmtError
-from nmt.system.processes import ProcessPool, deferred_interrupts
-from tests.waiting import wait_until
+from nmt.system.processes import SPARE_FILES, allow_open_files, deferred_interrupts
+from tests.conftest import Run
+
+# It is asked to stop while it imports a module that loses every exception, as PyTorch's does.
+IMPORTING = """
+import signal, sys, time
+from nmt.system.processes import after_imports, on_stop_signals
+on_stop_signals(after_imports(lambda number, frame: sys.exit(128 + number)))
+import careless
+print("imported", flush=True)
+time.sleep(60)
+"""
+CARELESS = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.SIG)
+    sum(range(10**6))
+except BaseException:
+    print("lost")
+"""
 
 
-def test_results_come_in_order_from_other_processes(tmp_path: Path) -> None:
-    """Item 0 finishes after item 1, which the pool's other process computes."""
-    pool = ProcessPool(2)
-
-    def work(item: int) -> tuple[int, int, int]:
-        if item == 0:
-            wait_until((tmp_path / "1").exists, message="item 1 was never computed")
-        (tmp_path / str(item)).touch()
-        return item, os.getpid(), torch.get_num_threads()
-
-    results = list(pool.map(work, range(7)))
-    assert [item for item, _, _ in results] == list(range(7))
-    processes = {process for _, process, _ in results}
-    assert len(processes) == 2
-    assert os.getpid() not in processes
-    assert {threads for _, _, threads in results} == {1}
-    again = list(pool.map(work, range(3)))
-    assert [item for item, _, _ in again] == [0, 1, 2]
-    assert {process for _, process, _ in again} <= processes
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_waits_for_the_end_of_an_import(tmp_path: Path, name: str) -> None:
+    (tmp_path / "careless.py").write_text(CARELESS.replace("SIG)", f"{name})"))
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path.cwd()}"}
+    command = [sys.executable, "-c", IMPORTING]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.stdout == "imported\n"
+    assert ended.returncode == 128 + getattr(signal, name)
 
 
-@pytest.mark.parametrize(("count", "items"), [(1, [1, 2, 3]), (2, [1]), (2, [])])
-def test_little_work_stays_in_this_process(count: int, items: list[int]) -> None:
-    processes = list(ProcessPool(count).map(lambda item: os.getpid(), items))
-    assert processes == [os.getpid()] * len(items)
-
-
-def test_a_killed_process_is_reported_and_no_process_remains() -> None:
-    def work(item: int) -> int:
-        if item == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return item
-
-    with pytest.raises(NmtError, match=r"killed.*decode\.batch_tokens"):
-        list(ProcessPool(2).map(work, range(4)))
-    # The pool's own thread collects processes too, so one may still be listed for a moment.
-    wait_until(lambda: not multiprocessing.active_children(), message="a process remains")
-
-
-def test_a_process_killed_before_work_is_submitted_is_reported(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_library_that_hides_a_signal_in_an_error_changes_nothing(
+    nmt: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Submitting to a broken pool fails, before there is a result to read."""
+    def hide(*arguments: object, **options: object) -> None:
+        try:
+            os.kill(os.getpid(), number)
+        except BaseException as error:
+            raise NmtError("the model is damaged") from error
 
-    def submit(*arguments: object) -> None:
-        raise BrokenProcessPool("a child process terminated abruptly")
-
-    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
-    with pytest.raises(NmtError, match=r"killed.*decode\.batch_tokens"):
-        list(ProcessPool(2).map(abs, range(4)))
-
-
-def test_a_pool_that_is_no_longer_used_leaves_no_thread_and_no_process() -> None:
-    """A pool that ended in a thread while Python exits would close the pipes that Python writes."""
-    before = threading.enumerate()
-    pool = ProcessPool(2)
-    list(pool.map(abs, [-1, -2, -3]))
-    assert threading.enumerate() != before
-    del pool
-    assert threading.enumerate() == before
-    assert not multiprocessing.active_children()
+    monkeypatch.setattr("nmt.commands.cli.main", hide)
+    ended = nmt("inspect")
+    assert (ended.code, ended.out, ended.err) == (128 + number, "", "")
 
 
 def test_a_signal_for_another_thread_is_deferred() -> None:
@@ -141,35 +117,21 @@ def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> Non
         signal.signal(signal.SIGINT, interrupt)
 
 
-def test_an_error_of_the_function_is_raised_by_map() -> None:
-    def work(item: int) -> int:
-        raise NmtError(f"no {item}")
-
-    with pytest.raises(NmtError, match="no 0"):
-        list(ProcessPool(2).map(work, range(4)))
-
-
-def test_processes_exit_when_their_parent_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(
-        textwrap.dedent(
-            """
-            import os, signal
-            from nmt.system.processes import ProcessPool
-            def work(item):
-                os.write(1, f"{os.getpid()}\\n".encode())
-                signal.pause()
-            list(ProcessPool(2).map(work, range(2)))
-            """
-        )
-    )
-    command = [sys.executable, str(script)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        assert parent.stdout
-        children = [int(parent.stdout.readline()) for _ in range(2)]
-        parent.kill()
-        wait_until(
-            lambda: not any(Path(f"/proc/{child}").exists() for child in children),
-            message="a child process outlived its parent",
-        )
+@pytest.mark.parametrize(
+    ("now", "most", "count", "after"),
+    [
+        (1024, 4096, 384, 1024),
+        (1024, 4096, 1152, 1152 + SPARE_FILES),
+        (1024, 1300, 1152, 1300),
+        (1024, resource.RLIM_INFINITY, 10_000, 10_000 + SPARE_FILES),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 10_000, resource.RLIM_INFINITY),
+    ],
+)
+def test_the_limit(
+    monkeypatch: pytest.MonkeyPatch, now: int, most: int, count: int, after: int
+) -> None:
+    limits = [(now, most)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, each: limits.append(each))
+    allow_open_files(count)
+    assert limits[-1] == (after, most)

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from nmt.system.processes import ProcessPool
+from nmt.system.pools import ProcessPool
 from nmt.system.threads import OWN_CHOICES, SPIN_COUNT, core_count, present_cores
 
 BOTH = """
@@ -100,7 +100,7 @@ def test_blocks_that_overlap_restore_the_number_when_the_last_one_ends() -> None
 
 
 # Run a command that exits, and show what later processes and libraries would see.
-SPIN_COUNT_AFTER = """
+SPINNING = """
 import os, sys
 {first}
 from nmt.commands import main
@@ -114,7 +114,7 @@ except SystemExit:
 def spin_count(first: str = "", **variables: str) -> str:
     """Return the variable's value after a command; `first` is run before it."""
     env = {name: value for name, value in os.environ.items() if name not in OWN_CHOICES}
-    command = [sys.executable, "-c", SPIN_COUNT_AFTER.format(first=first)]
+    command = [sys.executable, "-c", SPINNING.format(first=first)]
     return subprocess.check_output(command, text=True, env=env | variables).splitlines()[-1]
 
 

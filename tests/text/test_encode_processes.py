@@ -16,7 +16,7 @@ import pytest
 
 from nmt.config import TextFiles
 from nmt.errors import NmtError
-from nmt.system.new_processes import hidden_main
+from nmt.system.processes import hidden_main
 from nmt.text import corpus_step, encode
 from nmt.text.encode import EncodedChunk, encode_pairs
 from nmt.text.tokenizer import Tokenizer

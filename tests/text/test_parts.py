@@ -4,20 +4,20 @@ import json
 import multiprocessing
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
-from nmt.text import corpus, division, parts
+from nmt.system.pools import ProcessPool
+from nmt.text import corpus, division
 from nmt.text.batches import PairDataset
 from nmt.text.division import count_lines, find_starts, numbers_of_returns
-from nmt.text.encode import in_order
-from nmt.text.parts import Share
+from nmt.text.parts import Share, write_part
 from nmt.text.prepare import Prepared, do_steps
 from tests.text.conftest import TinyCorpus, flip_a_bit, pairs_of
 
@@ -158,15 +158,19 @@ def test_a_killed_preparation_goes_on_with_the_missing_parts(
     corpus: TinyCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = content(run_elsewhere(corpus, tmp_path / "other"))
+    starmap = ProcessPool.starmap
 
-    def interrupt(futures: Iterator["Future[int]"], ahead: int) -> Iterator[int]:
-        results = in_order(futures, ahead)
+    def interrupt(pool: ProcessPool, function: Any, tasks: Any) -> Iterator[Any]:
+        results = starmap(pool, function, tasks)
+        if function is not write_part:
+            yield from results
+            return
         yield next(results)
         yield next(results)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(parts, "in_order", interrupt)
+        patch.setattr(ProcessPool, "starmap", interrupt)
         with pytest.raises(KeyboardInterrupt):
             corpus.prepare()
     assert multiprocessing.active_children() == []

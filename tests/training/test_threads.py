@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.system.threads import TorchThreadPool
+from nmt.system.threads import torch_threads
 from tests.conftest import Run
 from tests.training.conftest import assert_same, losses, weights
 
@@ -48,15 +48,15 @@ def test_dropout_of_two_threads_repeats_and_resumes(nmt: Run, tiny: Path) -> Non
 
 @pytest.mark.usefixtures("two_threads")
 def test_a_pool_keeps_the_order_and_passes_errors_on() -> None:
-    threads = TorchThreadPool()
+    threads = torch_threads()
     assert threads.count == 2
     assert list(threads.map(lambda each: each * each, range(20))) == [n * n for n in range(20)]
     assert list(threads.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
     assert torch.get_num_threads() == 2
     with pytest.raises(ZeroDivisionError):
         list(threads.map(lambda each: 1 / each, [1, 0]))
-    assert TorchThreadPool(1).count == 1
-    assert list(TorchThreadPool(1).map(str, [1, 2])) == ["1", "2"]
+    assert torch_threads(1).count == 1
+    assert list(torch_threads(1).map(str, [1, 2])) == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_few_cores_stay_idle(cores: int, count: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(cores)
     try:
-        assert TorchThreadPool().count == count
+        assert torch_threads().count == count
     finally:
         torch.set_num_threads(before)
