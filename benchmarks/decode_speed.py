@@ -150,7 +150,7 @@ def run(task: Task, *, watch: bool = False) -> Measured:
         command = [sys.executable, "-m", "nmt", "translate", task.text, "--model", task.model]
         command += ["--output", task.output, "--device", task.device]
         command += [part for each in overrides(task) for part in ("--set", each)]
-    Path(task.output).unlink(missing_ok=True)  # `nmt translate` would not overwrite another's file
+    Path(task.output).unlink(missing_ok=True)
     started, mib = time.perf_counter(), 0.0
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

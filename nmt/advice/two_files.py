@@ -121,7 +121,7 @@ def check_places(wish: Wish, run: RunFolder) -> None:
             f"the folder {wish.folder} exists, but not its recipe {wish.output}, as after a crash;"
             " move the folder away and repeat the command, or name another data folder (--data-dir)"
         )
-    check_output(wish.output, "train", wish.text.paths, "the recipe")
+    check_output(wish.output, wish.text.paths, "the recipe")
     check_new(wish.folder / wish.files["train"][0], "--data-dir")
 
 

@@ -135,8 +135,8 @@ class Model:
 
         Raises:
             TypeError: for an argument of a wrong type.
-            UsageError: if no format is known, for a bad setting, or an output that is not a file
-                that this function or `nmt translate` wrote.
+            UsageError: if no format is known, for a bad setting, or an output that must not be
+                replaced, such as a model.
             NmtError: if the file cannot be read or is not of its format, or as in `translate`.
         """
         check_type("format_name", format_name, str, type(None))

@@ -25,7 +25,6 @@ from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
 from nmt.decoding.resumable import Resumption, forget, job_of, open_kept, record_path
 from nmt.decoding.text_files import kept_path
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import state
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import hash_of
 
@@ -72,12 +71,12 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
     languages = passes[0].languages
     names = Names.of_languages(task.prefix, languages, task.paths)
     files = {"pairs": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
-    check_paths(files, COMMAND, task.paths)
+    check_paths(files, task.paths)
     recipe = None
     if task.recipe:
         recipe = next_recipe(task.recipe, material, names.sides(), languages, COMMAND, notify)
         files["recipe"] = (recipe.path,)
-    before = [*map(state, task.paths)]
+    before = [*map(last_change, task.paths)]
     lines = material.count()
     output = names.path("translations.jsonl")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +119,7 @@ def write_pairs(
     left, UsageError if a file has changed.
     """
     kept, removed = Counter[int](), Counter[str]()
-    with text_outputs(files, COMMAND) as streams:
+    with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "model", "reason", "detail", "source", "target"))
         held_out = recipe.held_out if recipe else HeldOut()
         made = made_pairs(task.material, [each.side for each in passes], output, held_out)
@@ -160,13 +159,22 @@ def write_pairs(
     )
 
 
+def last_change(path: Path) -> tuple[int, ...]:
+    """Return numbers that change when a file is written or replaced; none if it is absent."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]], output: Path) -> None:
-    """Raise UsageError if a file has another state than before: its lines may be others.
+    """Raise UsageError if a file was written or replaced since: its lines may be others.
 
     output: the output whose kept lines hold the translations.
     """
     for path, old in zip(paths, before, strict=True):
-        if state(path) != old:
+        if last_change(path) != old:
             raise UsageError(
                 f"{path} was changed while `nmt {COMMAND}` ran; restore it and give the same"
                 f" command again, or remove {kept_path(output)} and {record_path(output)} to start"

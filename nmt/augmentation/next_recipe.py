@@ -66,11 +66,17 @@ def next_recipe(
         UsageError: if the recipe cannot be written or is for other languages.
         NmtError: if the recipe cannot be read, or its initial model does not have the tag.
     """
-    check_output(wish.path, command, [Path(wish.base)], "--write-recipe")
+    check_output(wish.path, [Path(wish.base)], "--write-recipe")
     check_replaceable(wish.path)
     if Path(wish.base) == STDIN:
         raise UsageError("the new recipe extends --recipe, so that must be a file, not stdin")
     base = read_recipe(wish.base)
+    sets = (*base.data.dev, *base.data.test.values())
+    set_files = [
+        Path(wish.data_dir) / name for files in sets for name in (*files.names, *files.references)
+    ]
+    for path in pairs:
+        check_output(path, set_files, "-o")
     own = base.data.source_language, base.data.target_language
     if own != languages:
         raise UsageError(

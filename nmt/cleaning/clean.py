@@ -54,10 +54,10 @@ def clean(task: CleanTask) -> CleanReport:
     files = {"kept": names.sides(), REJECTED: (names.path(f"{REJECTED}.tsv"),)}
     if task.models and task.models.writes_scores:
         files[SCORES] = (names.path(f"{SCORES}.tsv"),)
-    check_paths(files, COMMAND, task.text.paths)
+    check_paths(files, task.text.paths)
     cleaning = Cleaning(task)
     removed, repairs, kept = Counter[str](), Counter[str](), 0
-    with text_outputs(files, COMMAND) as streams:
+    with text_outputs(files) as streams:
         streams[REJECTED][0].write(row("line", "filter", "reason", "source", "target"))
         for block in cleaning.filtered(streams[SCORES][0] if SCORES in files else None):
             kept += len(block.pairs)

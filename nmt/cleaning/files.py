@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from nmt.errors import UsageError
-from nmt.runs.outputs import check_output, output_paths
+from nmt.runs.outputs import check_output
+from nmt.system.atomic import atomic_paths
 from nmt.text.languages import language_of, languages_of_tsv
 from nmt.text.opening import MAGIC
 from nmt.text.writing import text_file
@@ -65,15 +66,13 @@ def languages_of(paths: Sequence[Path]) -> tuple[str, str]:
 
 
 @contextmanager
-def text_outputs(
-    paths: Mapping[str, Sequence[Path]], command: str
-) -> Iterator[dict[str, list[IO[str]]]]:
+def text_outputs(paths: Mapping[str, Sequence[Path]]) -> Iterator[dict[str, list[IO[str]]]]:
     """Yield streams to write files that a command makes, by the keys of `paths`.
 
     A file that ends in .gz or .xz is compressed. No file is replaced if the block raises.
     """
     finals = [path for each in paths.values() for path in each]
-    with output_paths(finals, command) as partials, ExitStack() as streams:
+    with atomic_paths(finals) as partials, ExitStack() as streams:
         opened = (
             streams.enter_context(text_file(partial, path.suffix))
             for path, partial in zip(finals, partials, strict=True)
@@ -81,11 +80,11 @@ def text_outputs(
         yield {key: [next(opened) for _ in each] for key, each in paths.items()}
 
 
-def check_paths(paths: Mapping[str, Sequence[Path]], command: str, sources: Sequence[Path]) -> None:
+def check_paths(paths: Mapping[str, Sequence[Path]], sources: Sequence[Path]) -> None:
     """Raise UsageError unless a command may write these files; call it before work starts."""
     for each in paths.values():
         for path in each:
-            check_output(path, command, sources, OPTION)
+            check_output(path, sources, OPTION)
 
 
 def row(*cells: object) -> str:

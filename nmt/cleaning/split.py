@@ -37,14 +37,14 @@ def split(task: SplitTask) -> SplitResult:
     kinds = [kind for kind in SETS if kind == "train" or getattr(task.sizes, kind) != 0]
     paths = {kind: names.sides(kind) for kind in kinds}
     files = {**paths, REMOVED: (names.path(f"{REMOVED}.tsv"),)}
-    check_paths(files, COMMAND, task.text.paths)
+    check_paths(files, task.text.paths)
     check_old_sets([each for kind in SETS if kind not in kinds for each in names.sides(kind)])
     rows = hashed(shown(task.text, "read")).rows()
     name = str(task.text.source)
     plan = hold_out(rows, task.sizes, name=name, fix="lower --dev and --test")
     counts = dict.fromkeys((*kinds, REMOVED), 0)
     pairs = placed(shown(task.text, "write"), plan, name)
-    with text_outputs(files, COMMAND) as streams:
+    with text_outputs(files) as streams:
         streams[REMOVED][0].write(row("line", "reason", "source", "target"))
         for number, (first, (kind, pair)) in enumerate(
             zip(plan.firsts, pairs, strict=True), start=1

@@ -56,8 +56,7 @@ FOLDER = RUNS / "ablation"
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the runs, the table and the page; only files of this command are overwritten."
-    "  [default: runs/ablation/RECIPE]",
+    help="Folder for the runs, the table and the page.  [default: runs/ablation/RECIPE]",
 )
 @click.option("--dry-run", is_flag=True, help="Check and list the runs, and write nothing.")
 @data_dir_option

@@ -19,7 +19,7 @@ from nmt.runs.run_folder import RunFolder
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Model file to write. Only a model that this command wrote is overwritten."
+    help="Model file to write. A model of another command is never overwritten."
     "  [default: model.safetensors in RUN]",
 )
 def command(run: Path, last: int | None, updates: str | None, output: Path | None) -> None:
@@ -43,7 +43,7 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     if recipe.train.moving_average and is_own and (last or wanted):
         raise UsageError(f"{path} is the run's moving average; name another file with --output")
     # The run's own model is always replaced: it is an average of the same checkpoints.
-    check_output(path, "average", own=folder.model)
+    check_output(path, command="average", own=folder.model)
     real = Path(os.path.realpath(path))
     if real.is_relative_to(os.path.realpath(folder.checkpoints)):
         raise UsageError(

@@ -14,8 +14,10 @@ from nmt.commands.own_text import TEXT_ENDINGS
 from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import DEFAULT_RECIPE, load_recipe
-from nmt.runs.outputs import check_outputs, write_output
+from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
+from nmt.system.atomic import write_text
+from nmt.system.encoding import in_utf_8
 
 if TYPE_CHECKING:
     from nmt.check.check_corpus import Task
@@ -51,8 +53,7 @@ if TYPE_CHECKING:
     "page",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the report as an HTML page too. Only an unchanged page of this command is"
-    " overwritten.",
+    help="Write the report as an HTML page too.",
 )
 @click.option(
     "--limit",
@@ -124,7 +125,7 @@ def command(
     task, recipe = task_of(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
-        check_outputs({"--html": page, OPTION: output}, "check", sources)
+        check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
     wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
     if advise or (wish and not errors_of(report)):
@@ -132,7 +133,7 @@ def command(
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
 
-        write_output(page, "check", render_check(report))
+        write_text(page, in_utf_8(render_check(report)))
     if as_json:
         from nmt.system.json_data import json_text
 

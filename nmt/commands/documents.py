@@ -157,7 +157,7 @@ def translate_documents(
     jobs = jobs_for(files, output, request, flags_file)
     outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
     inputs = [job.source for job in jobs] + [*request.memory]
-    check_outputs(outputs, "translate", [*inputs, chosen.glossary])
+    check_outputs(outputs, [*inputs, chosen.glossary])
     check_apart(outputs, jobs, request.output_dir)
     if request.output_dir is None and output is None:
         check_stdout(jobs[0])

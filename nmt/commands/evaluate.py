@@ -59,8 +59,8 @@ DEFAULTS = DataSettings()
     "cards",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Write an evaluation card; the file name must end in .json or .md. Only an unchanged card"
-    " of this command is overwritten. May be repeated.  [default: none]",
+    help="Write an evaluation card; the file name must end in .json or .md. May be repeated."
+    "  [default: none]",
 )
 @click.option(
     "--test-set",

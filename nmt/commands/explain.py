@@ -18,7 +18,9 @@ from nmt.commands.options import (
     target_token_option,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import check_output, write_output
+from nmt.runs.outputs import check_output
+from nmt.system.atomic import write_text
+from nmt.system.encoding import in_utf_8
 
 LONGEST_HINT = 200  # characters of the sentence in a message
 
@@ -38,7 +40,7 @@ LONGEST_HINT = 200  # characters of the sentence in a message
     type=FILE,
     default=Path("explain.html"),
     show_default=True,
-    help="HTML file to write. Only an unchanged page of this command is overwritten.",
+    help="HTML file to write.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 @beam_options
@@ -77,7 +79,7 @@ def command(
         raise UsageError("explain shows one model at a time; give one --model")
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
-    check_output(output, "explain", models)
+    check_output(output, models)
     text = one_text(words)
     sentence = one_line(read_stdin() if text == "-" else text)
 
@@ -91,7 +93,7 @@ def command(
     from nmt.studio.pages.shell import show
 
     explanation = explain(model, sentence, settings, note)
-    write_output(output, "explain", render_explanation(explanation))
+    write_text(output, in_utf_8(render_explanation(explanation)))
     note(f"translation: {explanation.translation}")
     click.echo(output)
     if opens and not show(output):

@@ -12,7 +12,7 @@ import click
     "--output",
     type=click.Path(path_type=Path),
     required=True,
-    help="Model file to write. Only a model that this command wrote is overwritten.",
+    help="Model file to write. A model of another command is never overwritten.",
 )
 @click.option(
     "--languages",

@@ -131,4 +131,4 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
         raise UsageError(f"{option} {str(path)!r} cannot name a recipe") from error
     if path.is_file() and is_present(path):
         raise UsageError(f"{path} exists already; name another recipe with {option}")
-    check_output(path, "init", option=option)
+    check_output(path, option=option)

@@ -27,8 +27,7 @@ MOST_RUNS = 6  # more curves cannot be told apart by colour
 @click.option(
     "--output",
     type=FILE,
-    help="HTML file to write. Only an unchanged page of this command is overwritten."
-    "  [default: report.html, in the run folder if there is one RUN]",
+    help="HTML file to write.  [default: report.html, in the run folder if there is one RUN]",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
 def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
@@ -56,7 +55,8 @@ def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     for folder in folders:
         folder.check_is_run()
     path = output or (folders[0].report if len(folders) == 1 else Path("report.html"))
-    check_output(path, "report")
+    cards = [card for folder in folders for card in folder.path.glob("*.json")]
+    check_output(path, cards)
 
     from nmt.studio.pages.shell import show
     from nmt.studio.report.page import write_report

@@ -159,8 +159,8 @@ def command(
     returns, the parts between them are translated one by one. A line without words is copied. In
     other lines, addresses and unknown characters are copied (decode.odd_input).
 
-    The output file is created when it is complete. An existing file is overwritten only if this
-    command wrote it.
+    The output file is created when it is complete, and replaces an existing one. The input, models
+    and files of a run are never overwritten.
 
     With --n-best N, each output line is a JSON object: {"translations": [{"text", "score",
     "log_prob"}, ...]}, best first. log_prob is the natural logarithm of the model's probability.
@@ -216,7 +216,7 @@ def command(
     terms = read_glossary(glossary, beside=(file, prefix))
     check_text_files(file, output, keep_partial=keep_partial, resume=resume, alignments=alignments)
     outputs = {"--output": output, "--flags": flags_file, "--alignments": alignments}
-    check_outputs(outputs, "translate", [file, prefix, glossary])
+    check_outputs(outputs, [file, prefix, glossary])
     quality = quality_check(flags_file, strict, keep_partial=keep_partial, resume=resume)
     span = span_of(file, part)
 

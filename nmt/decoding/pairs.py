@@ -62,7 +62,7 @@ def check_pairs(
         if path != STDIN:
             check_file(path, TEXT, "name another, or - for stdin")
     if output is not None:
-        check_output(output, "score", paths)
+        check_output(output, paths)
 
 
 @contextmanager

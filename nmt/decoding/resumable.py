@@ -19,7 +19,6 @@ from nmt.config import DecodeSettings
 from nmt.decoding.requests import Request
 from nmt.decoding.text_files import Done, Output, kept_path
 from nmt.errors import NmtError, UsageError
-from nmt.runs.outputs import output_path
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.files import is_present, read_bytes, sha256_of
 from nmt.system.json_data import json_text, parse_json
@@ -163,7 +162,7 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
     """
     output = resumption.output
     kept = kept_path(output)
-    with output_path(output, "translate") as partial, open_kept(resumption) as written:
+    with atomic_path(output) as partial, open_kept(resumption) as written:
         yield written
         written.sync()
         # The lines keep their name until the output has its own: a kill in between loses nothing.

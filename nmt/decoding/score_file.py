@@ -39,7 +39,7 @@ def score_file(
     try:
         with (
             open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,
-            open_result(output, "score") as written,
+            open_result(output) as written,
             progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
         ):
             for chunk in scorer.chunks(chunks_of(pairs), bad.add):

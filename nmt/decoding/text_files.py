@@ -12,7 +12,7 @@ from typing import IO
 from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import ArrivingLines, Source
 from nmt.errors import NmtError, UsageError, shown
-from nmt.runs.outputs import output_path
+from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file, is_present
 from nmt.system.log import note
 from nmt.text.corpus import read_lines
@@ -160,7 +160,7 @@ def open_output(
     if output is None:
         yield stdout_output()
         return
-    with output_path(output, "translate") as partial:
+    with atomic_path(output) as partial:
         is_file = partial != output  # no device or pipe
         written = None
         try:
@@ -196,13 +196,13 @@ def stdout_output() -> Output:
 
 
 @contextmanager
-def open_result(output: Path | None, command: str) -> Iterator[Output]:
-    """Open a file of a command that appears when all is written, or stdout if there is none."""
+def open_result(output: Path | None) -> Iterator[Output]:
+    """Open a file that appears when all is written, or stdout if there is none."""
     if output is None:
         yield stdout_output()
         return
     with (
-        output_path(output, command) as unfinished,
+        atomic_path(output) as unfinished,
         unfinished.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         yield Output(stream)

@@ -18,7 +18,7 @@ from nmt.decoding.span import WHOLE, Span, take
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.text_files import open_output, open_source
 from nmt.decoding.translator import Translator
-from nmt.runs.outputs import output_path
+from nmt.system.atomic import atomic_path
 from nmt.system.log import note, progress_bar
 
 
@@ -93,7 +93,7 @@ def open_alignments(path: Path | None) -> Iterator[IO[str] | None]:
         yield None
         return
     with (
-        output_path(path, "translate") as partial,
+        atomic_path(path) as partial,
         partial.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         yield stream

@@ -9,7 +9,8 @@ from nmt.errors import UsageError
 from nmt.evaluation.card import Card
 from nmt.evaluation.json_format import card_json
 from nmt.evaluation.markdown import as_markdown
-from nmt.runs.outputs import check_output, output_paths
+from nmt.runs.outputs import check_output
+from nmt.system.atomic import atomic_paths
 
 FORMATS: dict[str, Callable[[Card], str]] = {".json": card_json, ".md": as_markdown}
 
@@ -21,7 +22,7 @@ def check_card_paths(cards: Sequence[Path], inputs: Sequence[Path]) -> None:
             raise UsageError(f"--card {path} must end in {' or '.join(FORMATS)}")
         if os.path.realpath(path) in map(os.path.realpath, cards[:index]):
             raise UsageError(f"--card {path} is named twice; name another file")
-        check_output(path, "evaluate", inputs, "--card")
+        check_output(path, inputs, "--card")
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def open_cards(paths: Sequence[Path]) -> Iterator[Callable[[Card], None]]:
 
     The files replace older ones at the end, unless an error is raised.
     """
-    with output_paths(paths, "evaluate") as partials:
+    with atomic_paths(paths) as partials:
 
         def write(card: Card) -> None:
             for path, partial in zip(paths, partials, strict=True):

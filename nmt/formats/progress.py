@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.formats.files import RECORD, Job
+from nmt.runs.outputs import check_output
 from nmt.system.encoding import in_utf_8
 from nmt.system.files import sha256_of
 from nmt.system.json_data import json_text, parse_json
@@ -25,6 +26,7 @@ class Entry:
     source: str  # SHA-256 of what was translated
     work: str  # digest of the model and of all settings
     rows: tuple[Row, ...] | None = None  # of the report on the file; None: of an older program
+    output: str = ""  # SHA-256 of the translation
 
 
 class Progress:
@@ -34,8 +36,9 @@ class Progress:
         """Continue a record; work: a digest of all that translations depend on but sources."""
         self._folder, self._work, self._stream = folder, work, stream
         stream.seek(0)
-        entries = map(entry_of, stream)
-        self._entries = {each.file: each for each in entries if each is not None}
+        entries = [entry for entry in map(entry_of, stream) if entry is not None]
+        self._entries = {entry.file: entry for entry in entries}
+        self._written = {(entry.file, entry.output) for entry in entries}
 
     def has(self, job: Job) -> bool:
         """Return whether a file is translated as it is now, by this model and these settings."""
@@ -49,18 +52,38 @@ class Progress:
         except NmtError:  # reported when the file is read to be translated
             return False
 
+    def check_output(self, job: Job) -> None:
+        """Raise UsageError unless a file may be written: one that is there must be unchanged.
+
+        Other errors are those of `check_output`.
+        """
+        check_output(job.output, [job.source], "the output")
+        if not job.output.is_file() or not job.output.stat().st_size:
+            return
+        name = self._name(job)
+        if (name, sha256_of(job.output)) not in self._written:
+            reason = "was not written by `nmt translate`"
+            if name in self._entries:
+                reason = "was changed after `nmt translate` wrote it"
+            raise UsageError(
+                f"the output {job.output} {reason}; name another file, or move it away"
+            )
+
     def rows(self, job: Job) -> tuple[Row, ...]:
         """Return the rows of the report on a file that is translated."""
         return self._entries[self._name(job)].rows or ()
 
-    def add(self, job: Job, source: str, rows: Sequence[Row] = ()) -> None:
-        """Record a file whose translation is on the disk; source: SHA-256 of what was translated.
+    def add(self, job: Job, source: str, output: str, rows: Sequence[Row] = ()) -> None:
+        """Record a file whose translation is on the disk.
 
-        rows: of the report on it. Raises NmtError if the record cannot be written.
+        source, output: SHA-256 of what was translated and of its translation; without a source, the
+        translation is about to be written, and after a kill it is known as this command's. rows: of
+        the report on it. Raises NmtError if the record cannot be written.
         """
-        entry = Entry(self._name(job), source, self._work, tuple(rows))
+        entry = Entry(self._name(job), source, self._work, tuple(rows), output)
         write(self._folder / RECORD, self._stream, f"{json_text(asdict(entry))}\n")
         self._entries[entry.file] = entry
+        self._written.add((entry.file, output))
 
     def _name(self, job: Job) -> str:
         return in_utf_8(job.output.relative_to(self._folder).as_posix())

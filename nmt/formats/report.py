@@ -12,7 +12,7 @@ from nmt.formats.files import Job
 from nmt.formats.progress import Row
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
-from nmt.runs.outputs import output_path
+from nmt.system.atomic import atomic_path
 from nmt.system.encoding import in_utf_8
 from nmt.system.log import Notify
 from nmt.text.opening import name_of
@@ -113,7 +113,7 @@ def open_report(path: Path | None, notify: Notify) -> Iterator[Report]:
         yield Report(None, notify)
         return
     with (
-        output_path(path, "translate") as partial,
+        atomic_path(path) as partial,
         partial.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         yield Report(stream, notify)

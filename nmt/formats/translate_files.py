@@ -15,8 +15,9 @@ from nmt.formats.files import Job
 from nmt.formats.progress import Progress, Row, open_progress
 from nmt.formats.registry import FORMATS, check_suffix, check_supported, format_of
 from nmt.formats.translate import DocumentTranslator, Translated, TranslatedSegment
-from nmt.runs.outputs import check_output, output_path
+from nmt.runs.outputs import check_output
 from nmt.system import processes
+from nmt.system.atomic import atomic_path
 from nmt.system.files import check_regular, read_bytes
 from nmt.system.log import Notify
 from nmt.text.opening import STDIN, name_of, open_raw
@@ -104,8 +105,8 @@ def too_large(path: Path) -> NmtError:
     )
 
 
-def copy_file(job: Job) -> str:
-    """Copy a file as it is, and return its SHA-256; raises NmtError if that is impossible."""
+def copy_file(job: Job, progress: Progress) -> None:
+    """Copy a file as it is, and record it; raises NmtError if that is impossible."""
     digest = hashlib.sha256()
     check_regular(job.source, "the file", "name another")
     with open_raw(job.source) as source, new_file(job.output) as partial:
@@ -115,7 +116,8 @@ def copy_file(job: Job) -> str:
                 target.write(block)
         executable = job.source.stat().st_mode & 0o111
         partial.chmod(partial.stat().st_mode | executable)
-    return digest.hexdigest()
+        progress.add(job, "", digest.hexdigest())
+    progress.add(job, digest.hexdigest(), digest.hexdigest())
 
 
 def translate_to_folder(
@@ -156,7 +158,7 @@ def translate_to_folder(
                 " segments; name another --output-dir, or leave out --write-memory"
             )
         for job in left:
-            check_output(job.output, "translate", [job.source], "the output")
+            progress.check_output(job)
         summary = Summary(done_before=len(done))
         for job in done:
             rows = progress.rows(job)
@@ -179,12 +181,14 @@ def translate_to_folder(
             job, digest = translated.item
             try:
                 joined = join(translated, job.source)
+                output = hashlib.sha256(joined.content).hexdigest()
+                progress.add(job, "", output)
                 write_content(job.output, joined.content)
             except NmtError as error:
                 fail(error)
                 continue
             summary.count(translated.results)
-            progress.add(job, digest, on_file(job, translated.results, joined.findings))
+            progress.add(job, digest, output, on_file(job, translated.results, joined.findings))
     return summary
 
 
@@ -199,7 +203,7 @@ def documents_of(
     for job in jobs:
         try:
             if job.format is None:
-                progress.add(job, copy_file(job))
+                copy_file(job, progress)
                 summary.copied += 1
             else:
                 content = read_content(job.source)
@@ -235,14 +239,14 @@ def translate_one(
     """Translate one file into another, and return the translations of its segments.
 
     name: of its format; by default its name tells. Raises UsageError if none is known, or if the
-    output is not a file of `nmt translate`, NmtError as `translate_to_stream` does.
+    output must not be replaced, NmtError as `translate_to_stream` does.
     """
     if (form := format_of(source, name)) is None:
         check_supported(source, source.suffix.lower())
         raise UsageError(f"{source} has no known format; name one: {', '.join(FORMATS)}")
     check_columns(Job(source, output, form), translator.options.columns)
     check_suffix(source, output, form)
-    check_output(output, "translate", [source], "the output")
+    check_output(output, [source], "the output")
     found: list[TranslatedSegment] = []
 
     def take(
@@ -300,10 +304,10 @@ def write_content(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a path as `output_path` does; the file's folder is made if it is missing."""
+    """Yield a path as `atomic_path` does; the file's folder is made if it is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NmtError(f"cannot create the folder {path.parent}: {error.strerror}") from error
-    with output_path(path, "translate") as partial:
+    with atomic_path(path) as partial:
         yield partial

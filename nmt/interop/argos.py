@@ -15,7 +15,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.interop.ctranslate2_export import JOINT, RECIPE
 from nmt.interop.ctranslate2_export import write as write_ctranslate2
-from nmt.runs.output_folder import MANIFEST, FolderManifest, files_in
+from nmt.runs.outputs import MANIFEST, FolderManifest, files_in
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import sha256_of
 from nmt.system.json_data import json_text

@@ -16,7 +16,7 @@ from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctran
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.recipe import parse_recipe
 from nmt.runs.model_file import find_model
-from nmt.runs.output_folder import MANIFEST, FolderManifest, read_manifest
+from nmt.runs.outputs import MANIFEST, FolderManifest, read_manifest
 from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.threads import core_count, same_core_count

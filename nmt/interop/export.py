@@ -18,9 +18,9 @@ from nmt.errors import NmtError, UsageError
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.interop.model_card import model_card
 from nmt.runs.model_file import find_model
-from nmt.runs.output_folder import check_output_folder, output_folder
-from nmt.runs.outputs import check_output, output_path
+from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.trained_model import TrainedModel, load_model_file
+from nmt.system.atomic import atomic_path
 
 COMMAND = "export"  # that may replace what is written here
 UNQUANTIZED = ""
@@ -76,13 +76,13 @@ def check_export(
     """Return the format of this name; call it before a model is loaded.
 
     Raises UsageError for a quantization that the format lacks, and for an output that must not be
-    replaced: only what `nmt export` wrote may be.
+    replaced, such as the model of another command.
     """
     chosen = FORMATS[to]
     if quantization and quantization not in chosen.quantizations:
         raise UsageError(f"--to {to} has no quantization {quantization}; leave out --quantization")
     if chosen.is_file:
-        check_output(output, COMMAND, [model], "OUTPUT")
+        check_output(output, [model], "OUTPUT", command=COMMAND)
     else:
         check_output_folder(output, COMMAND, "OUTPUT")
     return chosen
@@ -113,7 +113,7 @@ def export_model(
     if to == "ctranslate2":
         details[POSITIONS] = str(position_count(loaded.recipe.decode))
     open_output: AbstractContextManager[Path] = (
-        output_path(output, COMMAND) if chosen.is_file else output_folder(output, COMMAND, details)
+        atomic_path(output) if chosen.is_file else output_folder(output, COMMAND, details)
     )
     write: Callable[..., None] = chosen.write  # a missing package is reported before work starts
     card = model_card(loaded, to, licence, quantization)

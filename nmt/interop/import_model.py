@@ -27,7 +27,7 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
 
     Args:
         path: a folder, as Hugging Face or Marian lay it out, or Marian's .npz file in one.
-        output: the model file. Only one that `nmt import` wrote is replaced.
+        output: the model file. The model of another command is not replaced.
         languages: such as "en-de"; "" if the model's files or its name say it.
         notify: receives what a user should know.
 
@@ -35,7 +35,8 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
     network; nothing is written then.
     """
     wanted = parsed_languages(languages)
-    check_output(output, COMMAND, entries(path) if path.is_dir() else [path], "-o")
+    sources = entries(path) if path.is_dir() else [path]
+    check_output(output, sources, "-o", command=COMMAND)
     model = read_model(path)
     recipe = recipe_of(model, path, wanted)
     names = [f"the {side} model of {path}" for side in ("source", "target")]

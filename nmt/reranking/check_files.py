@@ -24,4 +24,4 @@ def check_rerank_files(
         check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
         inputs = [*inputs, weights]
     if output is not None:
-        check_output(output, "rerank", inputs, option)
+        check_output(output, inputs, option)

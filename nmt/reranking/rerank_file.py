@@ -97,7 +97,7 @@ def rerank_file(
     names = feature_names(judges)
     used = read_weights(weights, names) if weights else default_weights(names)
     with (
-        open_result(output, "rerank") as written,
+        open_result(output) as written,
         progress_bar(quiet=shares_screen, unit="list", desc="rerank") as bar,
     ):
         for chunk in scored_chunks(nbest, source, judges):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.runs.outputs import write_output
+from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
 from nmt.system.json_data import json_text, parse_json
 
@@ -50,4 +50,4 @@ def read_weights(path: Path, features: Sequence[str]) -> list[float]:
 
 def write_weights(path: Path, content: WeightsFile) -> None:
     """Write a weights file."""
-    write_output(path, "rerank", json_text(content, indent=2) + "\n")
+    write_text(path, json_text(content, indent=2) + "\n")

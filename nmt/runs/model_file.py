@@ -29,8 +29,7 @@ from nmt.runs.model_header import (
     AligningAttention,
     open_model,
 )
-from nmt.runs.output_folder import MANIFEST
-from nmt.runs.outputs import output_path
+from nmt.runs.outputs import MANIFEST
 from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file, check_regular, is_present, unreadable
@@ -79,8 +78,7 @@ def save_model(
     # safetensors' own `save_file` would create a file that only its owner may read.
     content = memoryview(save(tensors, metadata))
     end = 8 + int.from_bytes(content[:8], "little")
-    output = output_path(path, made_by) if made_by else atomic_path(path)
-    with output as partial, partial.open("wb") as stream:
+    with atomic_path(path) as partial, partial.open("wb") as stream:
         header = sorted_header(bytes(content[8:end]), {})
         stream.write(header)
         stream.write(content[end:])

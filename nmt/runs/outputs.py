@@ -1,52 +1,62 @@
-"""The one rule for what a command may overwrite.
+"""The rule for outputs: what a command may replace.
 
-A command replaces only a file that the same command wrote and that nobody has changed since. New
-files, empty files, devices and pipes are always allowed; the input of the command never is. The
-rule is checked before work starts, so that nothing is computed for a file that cannot be written.
-
-A file that is written through `output_path` carries a mark: an extended attribute with the command,
-the size and the time of the last change. A file without it, such as a copy, is recognised by its
-content.
+An output never replaces an input of its command, a model that another command wrote, a checkpoint,
+or a file of a run or of its prepared corpus. Other files are replaced, as Unix programs do, once
+the new ones are complete (`nmt.system.atomic`). A folder must be new, empty, or unchanged since the
+same command wrote it: it has a list of its files with their SHA-256 for this purpose. The rule is
+checked before work starts, so that nothing is computed for a place that cannot be written.
 """
 
-import errno
 import os
+import re
 import stat
+import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from itertools import count
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from nmt.errors import NmtError, UsageError
-from nmt.runs.recognition import RECOGNISERS
-from nmt.runs.run_folder import RunFolder
-from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream, sync_file
-from nmt.system.encoding import in_utf_8
-from nmt.system.files import entries
+from nmt import __version__
+from nmt.errors import DamagedError, NmtError, UsageError
+from nmt.recipe.model_recipe import ENDING
+from nmt.runs.model_metadata import model_metadata
+from nmt.runs.run_folder import CHECKPOINT_NAME
+from nmt.system.atomic import (
+    atomic_folder,
+    is_passed_over,
+    redirected_stream,
+)
+from nmt.system.files import entries, is_present, read_text, sha256_of
+from nmt.system.json_data import json_text, parse_json
 
-MARK = "user.nmt.output"
 STDIN = Path("-")
-MODEL = ("best.safetensors", "model.safetensors")
-RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODEL)
+MODELS = ("best.safetensors", "model.safetensors")
+RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODELS)
 RUN_FOLDERS = ("prepared", "checkpoints", "tensorboard")
+MANIFEST = "nmt-export.json"  # the list of files of a folder that a command wrote
+# A zip file whose first entry is such a list.
+PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(MANIFEST.encode()), re.DOTALL)
+LONGEST_START = 300  # bytes that show such a file
 
 
 def check_output(
     path: Path,
-    command: str,
     sources: Iterable[Path] = (),
     option: str = "--output",
+    *,
+    command: str = "",
     own: Path | None = None,
 ) -> None:
     """Raise UsageError unless a command may write a file; call it before work starts.
 
     Args:
         path: the file to write; for a symbolic link, its target is checked.
-        command: the name of the command that writes it, such as "translate".
-        sources: the inputs of the command, `-` for stdin. They are never replaced.
+        sources: the inputs of the command, `-` for stdin.
         option: how the user named the file, for the message.
-        own: a file that the command may always replace.
+        command: the name of a command that writes models, such as "average": it may replace those
+            that it wrote.
+        own: a file of a run that the command may replace.
     """
     if path == STDIN:
         raise UsageError(f"{option} writes a file and cannot write to stdout (-); name a file")
@@ -63,25 +73,24 @@ def check_output(
         return
     if any(is_same(source, status) for source in sources):
         raise UsageError(f"{option} {path} is an input of this command; name another file")
-    is_own = own and os.path.realpath(path) == f"{os.path.realpath(own.parent)}/{own.name}"
-    if not is_own and (reason := why_kept(path, status, command)):
+    final = Path(os.path.realpath(path))
+    is_own = own and final == Path(os.path.realpath(own.parent)) / own.name
+    if not is_own and (reason := why_kept(final, command)):
         raise UsageError(f"{option} {path} {reason}; name another file, or move it away")
     check_new(path, option)
 
 
-def check_outputs(
-    outputs: Mapping[str, Path | None], command: str, sources: Iterable[Path | None]
-) -> None:
+def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | None]) -> None:
     """Check all outputs of one command as `check_output` does, and that no two are one file.
 
-    outputs: by the option that names them; None: not asked for. sources: None: likewise.
+    outputs: by the option that names them; None is ignored, as it is in `sources`.
     """
     inputs = [source for source in sources if source is not None]
     options: dict[str, str] = {}
     for option, path in outputs.items():
         if path is None:
             continue
-        check_output(path, command, inputs, option)
+        check_output(path, inputs, option)
         if path.exists() and not path.is_file():  # a device takes several
             continue
         other = options.setdefault(os.path.realpath(path), option)
@@ -89,97 +98,50 @@ def check_outputs(
             raise UsageError(f"{other} and {option} are the same file, {path}; name two")
 
 
-@contextmanager
-def output_path(path: Path, command: str) -> Iterator[Path]:
-    """Yield a path as `output_paths` does."""
-    with output_paths([path], command) as (partial,):
-        yield partial
-
-
-@contextmanager
-def output_paths(paths: Sequence[Path], command: str) -> Iterator[list[Path]]:
-    """Yield paths as `atomic_path` does, and mark the files as written by a command.
-
-    If another program has written one of the files meanwhile, none is replaced. Then the new
-    contents are kept beside them, and NmtError names the places.
-    """
-    with ExitStack() as stack:
-        partials = [stack.enter_context(atomic_path(path)) for path in paths]
-        finals = [Path(os.path.realpath(path)) for path in paths]
-        before = [*map(state, finals)]
-        try:
-            yield partials
-        except OSError as error:  # the error does not name the file
-            if isinstance(error, BrokenPipeError) or partials == [*paths]:
-                raise  # of a pipe, a device or another file
-            names = " or ".join(map(str, paths))
-            raise NmtError(f"cannot write {names}: {error.strerror or error}") from error
-        for partial in partials:
-            mark(partial, command)
-        replaced = [
-            (path, partial, final, state(final) != old)
-            for path, partial, final, old in zip(paths, partials, finals, before, strict=True)
-            if partial != path and not redirected_stream(path)
-        ]
-        if changed := next((path for path, _, _, is_changed in replaced if is_changed), None):
-            kept = [str(keep_beside(partial, final)) for _, partial, final, _ in replaced]
-            raise NmtError(
-                f"{changed} was changed by another program while `nmt {command}` ran, and is not"
-                f" replaced; the new content is in {', '.join(kept)}"
-            )
-        # All contents are on disk before the first file is replaced, so only renames are left.
-        for path, partial, _, _ in replaced:
-            flush(partial, path)
-
-
-def flush(partial: Path, path: Path) -> None:
-    """Write a finished file to disk; raises NmtError, which names the path that it is for."""
+def why_kept(file: Path, command: str) -> str:
+    """Return why a command must not replace a file; "" if it may."""
+    for folder in file.parents:
+        if file.relative_to(folder).parts[0] in (*RUN_FILES, *RUN_FOLDERS) and is_run(folder):
+            return f"belongs to the run {folder}"
+        if is_present(folder / MANIFEST):
+            return f"belongs to the exported model {folder}"
+    if CHECKPOINT_NAME.fullmatch(file.name):
+        return "is a checkpoint"
     try:
-        sync_file(partial)
+        writer = model_writer(file)
     except OSError as error:
-        raise NmtError(f"cannot write {path}: {error.strerror or error}") from error
+        return f"cannot be read: {error.strerror}"
+    if writer is None or (writer and writer == command):
+        return ""
+    return f"is a model that `nmt {command}` did not write" if command else "is a model"
 
 
-def state(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when a file is written or replaced; none if it is absent."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def keep_beside(partial: Path, final: Path) -> Path:
-    """Rename a finished file to NAME.new, else NAME.new2 and so on, and return its path."""
-    name = os.fsdecode(os.fsencode(final.name)[-LONGEST_NAME:])
-    for number in count(1):
-        kept = final.with_name(f"{name}.new{number if number > 1 else ''}")
-        with suppress(FileExistsError):
-            kept.touch(exist_ok=False)  # no other file is replaced
-            return partial.replace(kept)
-    raise AssertionError  # `count` does not end
-
-
-def write_output(path: Path, command: str, text: str) -> None:
-    """Write a UTF-8 text file atomically and mark it; raises NmtError if that fails.
-
-    A byte of a file name that is not UTF-8 is written as text such as \\xe9.
-    """
-    with output_path(path, command) as partial:
-        partial.write_text(in_utf_8(text), encoding="utf-8", newline="\n")
+def model_writer(file: Path) -> str | None:
+    """Return which command wrote a model, "" if none that replaces models; None for other files."""
+    with file.open("rb") as stream:
+        start = stream.read(LONGEST_START)
+    if PACKAGE.match(start):
+        return "export"
+    metadata = model_metadata(file)
+    is_model = start and (metadata or file.suffix == ENDING)
+    return metadata.get("made_by", "") if is_model else None
 
 
 def check_run_folder(folder: Path, option: str = "--run") -> None:
     """Raise UsageError if a folder holds files but is not a run folder."""
-    names = [path.name for path in entries(folder)]
-    is_run = ".lock" in names or (
-        "recipe.toml" in names and {*names} & {"metrics.jsonl", *MODEL, *RUN_FOLDERS}
-    )
-    if names and not is_run:
+    found = entries(folder)
+    if found and not is_run(folder):
         raise UsageError(
-            f"{folder} ({option}) is not a run folder but holds {names[0]}; name a new or an empty"
-            " folder"
+            f"{folder} ({option}) is not a run folder but holds {found[0].name}; name a new or an"
+            " empty folder"
         )
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds the files of a run; a recipe alone may be written by hand."""
+    names = {path.name for path in entries(folder)}
+    others = {"metrics.jsonl", *MODELS, *RUN_FOLDERS}
+    return ".lock" in names or ("recipe.toml" in names and bool(names & others))
 
 
 def check_new(path: Path, option: str = "--output") -> None:
@@ -203,66 +165,108 @@ def cannot_write(path: Path, error: OSError | ValueError, option: str) -> UsageE
 def is_same(source: Path, status: os.stat_result) -> bool:
     """Return whether an input, `-` for stdin, is the file with this status."""
     try:
-        found = os.fstat(0) if source == STDIN else source.stat()
-    except (OSError, ValueError):  # its reader reports it
+        found = os.fstat(sys.stdin.fileno()) if source == STDIN else source.stat()
+    except (OSError, ValueError, AttributeError):  # its reader reports it
         return False
     return os.path.samestat(found, status)
 
 
-def why_kept(path: Path, status: os.stat_result, command: str) -> str:
-    """Return why a command must not replace a file; "" if it may."""
-    if not status.st_size:
-        return ""
-    written = f"was not written by `nmt {command}`"
-    found = read_mark(path)
-    if found:
-        if found == mark_text(command, status):
-            return ""
-        changed = found.startswith(f"{command} ")
-        return f"was changed after `nmt {command}` wrote it" if changed else written
-    try:
-        if command in RECOGNISERS:
-            return "" if RECOGNISERS[command](path) else written
-        # Only translations are replaced unrecognised, and only where files cannot be marked.
-        is_text = command == "translate" and found is None and may_be_translation(path)
-        return "" if is_text else written
-    except OSError:
-        return written
+@dataclass(frozen=True)
+class FolderManifest:
+    """The list of files of a folder, and who wrote it."""
+
+    written_by: str  # the command, such as "export"
+    nmt_version: str
+    details: dict[str, str]  # what the command wants to read again, such as the format
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path inside the folder
 
 
-def mark(path: Path, command: str) -> None:
-    """Mark a finished file as written by a command, where the file system can."""
-    status = path.stat()
-    if stat.S_ISREG(status.st_mode):
-        with suppress(OSError, AttributeError):
-            os.setxattr(path, MARK, mark_text(command, status).encode())
+def read_manifest(folder: Path) -> FolderManifest | None:
+    """Return the manifest of a folder; None if it has none.
 
-
-def mark_text(command: str, status: os.stat_result) -> str:
-    """Return the mark of a file that has not changed since it was written."""
-    return f"{command} {status.st_size} {status.st_mtime_ns}"
-
-
-def read_mark(path: Path) -> str | None:
-    """Return the mark of a file: "" if it has none, None where files cannot be marked."""
-    try:
-        return os.getxattr(path, MARK).decode(errors="replace")
-    except AttributeError:  # macOS
+    Raises NmtError if it cannot be read, DamagedError if it is no manifest.
+    """
+    path = folder / MANIFEST
+    if not is_present(path):
         return None
-    except OSError as error:
-        return "" if error.errno == getattr(errno, "ENODATA", None) else None
+    return parse_json(read_text(path, "the list of files"), FolderManifest, str(path))
 
 
-def may_be_translation(path: Path) -> bool:
-    """Return whether a file is UTF-8 text and neither a run's own file nor another's output."""
-    target = Path(os.path.realpath(path))
-    own = (target.name in RUN_FILES and RunFolder(target.parent).recipe.exists()) or (
-        target.parent.name in RUN_FOLDERS and RunFolder(target.parent.parent).recipe.exists()
-    )
-    if own or target.suffix == ".toml" or any(known(path) for known in RECOGNISERS.values()):
-        return False
+def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
+    """Raise UsageError unless a command may write a folder; call it before work starts.
+
+    A new or an empty folder is allowed, and one that the same command wrote and nobody changed.
+    Temporary folders in it, of this or a killed process, do not count.
+
+    Args:
+        path: the folder to write; for a symbolic link, its target is checked.
+        command: the name of the command that writes it, such as "export".
+        option: how the user named the folder, for the message.
+    """
     try:
-        with path.open(encoding="utf-8") as stream:
-            return all("\0" not in block for block in iter(lambda: stream.read(1 << 20), ""))
-    except UnicodeDecodeError:
-        return False
+        is_new = not path.exists()
+        names = [] if is_new or not path.is_dir() else os.listdir(path)
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, error, option) from error
+    if not is_new and not path.is_dir():
+        raise UsageError(f"{option} {path} is not a folder; name a new or an empty folder")
+    names = [each for each in names if not is_passed_over(Path(each))]
+    if names and (reason := why_folder_kept(path, command)):
+        raise UsageError(
+            f"{option} {path} {reason}; name a new or an empty folder, or move it away"
+        )
+    check_new(path if is_new else path / MANIFEST, option)
+
+
+def why_folder_kept(folder: Path, command: str) -> str:
+    """Return why a command must not replace a folder that has files; "" if it may."""
+    try:
+        manifest = read_manifest(folder)
+    except DamagedError:
+        return f"has a damaged {MANIFEST}"
+    if manifest is None or manifest.written_by != command:
+        return f"holds files that `nmt {command}` did not write"
+    inside = [each.relative_to(folder) for each in files_in(folder)]
+    found = {str(each): folder / each for each in inside if not is_passed_over(Path(each.parts[0]))}
+    found.pop(MANIFEST)
+    for name in sorted(found):
+        if name not in manifest.files:
+            return f"holds {name}, which `nmt {command}` did not write"
+        if found[name].is_symlink() or sha256_of(found[name]) != manifest.files[name]:
+            return f"holds {name}, which was changed after `nmt {command}` wrote it"
+    return ""
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return everything below a folder that is not a folder, sorted."""
+    return sorted(each for each in folder.rglob("*") if each.is_symlink() or not each.is_dir())
+
+
+@contextmanager
+def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator[Path]:
+    """Yield an empty temporary folder; when the block ends, its files and a manifest are in `path`.
+
+    If the block raises, nothing is left, and an old folder stays as it is. The manifest comes last:
+    see `nmt.system.atomic.atomic_folder`. Equal files give an equal manifest.
+
+    Args:
+        path: a folder that `check_output_folder` allows.
+        command: the name of the command.
+        details: kept in the manifest.
+
+    Raises:
+        NmtError: if the folder cannot be written, or another program has changed it meanwhile.
+    """
+    with atomic_folder(path, is_replaced=True, last=MANIFEST) as partial:
+        yield partial
+        files = {str(each.relative_to(partial)): sha256_of(each) for each in files_in(partial)}
+        manifest = FolderManifest(command, __version__, details, files)
+        text = json_text(asdict(manifest), indent=1)
+        (partial / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        try:
+            check_output_folder(path, command)
+        except UsageError as error:
+            raise NmtError(
+                f"{path} was changed by another program while `nmt {command}` ran, and is not"
+                " replaced; run the command again with another folder"
+            ) from error

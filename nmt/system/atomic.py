@@ -6,8 +6,8 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import IO
@@ -253,3 +253,22 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write or replace a file's bytes atomically; raises NmtError if that fails."""
     with atomic_path(path) as partial:
         partial.write_bytes(content)
+
+
+@contextmanager
+def atomic_paths(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield paths as `atomic_path` does; all files are replaced, or none."""
+    with ExitStack() as stack:
+        partials = [stack.enter_context(atomic_path(path)) for path in paths]
+        try:
+            yield partials
+        except OSError as error:  # it does not say which file
+            names = " or ".join(map(str, paths))
+            raise NmtError(f"cannot write {names}: {error.strerror or error}") from error
+        # All contents are on disk before the first file is replaced, so only renames are left.
+        for path, partial in zip(paths, partials, strict=True):
+            if partial != path:  # no device or pipe
+                try:
+                    sync_file(partial)
+                except OSError as error:
+                    raise NmtError(f"cannot write {path}: {error.strerror or error}") from error

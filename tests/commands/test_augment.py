@@ -218,7 +218,12 @@ def test_what_does_not_fit_is_one_sentence(
     back = ("back-translation", mono, *out)
     new = ("--write-recipe", tmp_path / "new.toml")
     (tmp_path / "taken.toml").write_text("not a recipe")
-    (tmp_path / "out.en").write_text("mine\n")
+    (tmp_path / "held.toml").write_text(
+        f'extends = "{tiny}"\n[data]\ndev = [{{source = "held.en", target = "held.de"}}]\n'
+    )
+    for name in ("held.en", "held.de"):
+        (tmp_path / name).write_text("mine\n")
+    held = ("--recipe", tmp_path / "held.toml", *new, "--data-dir", tmp_path)
     cases = {
         (*back,): "name one with --model",
         (*back, "--reverse-model", reverse): "name each with --model",
@@ -228,7 +233,7 @@ def test_what_does_not_fit_is_one_sentence(
         (*back, *model, "--recipe", tiny): "need each other",
         (*back, *model, "--tag", "<X>"): "add --recipe and --write-recipe",
         (*back, *model, "--seed", 2): "add --sample",
-        (*back, *model): "was not written by `nmt augment`",
+        ("back-translation", mono, *model, *held, "-o", tmp_path / "held"): "held.en is an input",
         ("back-translation", "-", *model, *out): "cannot be stdin",
         ("back-translation", mono, *model, "-o", ""): "-o is empty",
     }
@@ -236,7 +241,7 @@ def test_what_does_not_fit_is_one_sentence(
         result = nmt("augment", *arguments)
         assert result.code == 2, arguments
         assert reason in result.err
-    (tmp_path / "out.en").unlink()
+    assert (tmp_path / "held.en").read_text() == "mine\n"
     recipes = {
         ("--write-recipe", tmp_path / "taken.toml"): "taken.toml",
         (*new, "--tag", "BT"): "a tag is a name in angle brackets",

@@ -94,15 +94,13 @@ def test_a_missing_shard_is_named_on_stderr(nmt: Run, tiny_run: Path, tmp_path: 
     assert result.err.count("\n") == 1
 
 
-def test_a_file_that_is_not_a_page_is_not_overwritten(
-    nmt: Run, tiny_run: Path, tmp_path: Path
-) -> None:
+def test_a_model_is_not_overwritten(nmt: Run, tiny_run: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.safetensors"
     model.write_bytes((tiny_run / "model.safetensors").read_bytes())
     for command in (["report", tiny_run], ["explain", "sun", "--model", tiny_run]):
         result = nmt(*command, "--output", model)
         assert result.code == 2
-        assert f"--output {model} was not written by `nmt {command[0]}`" in result.err
+        assert f"--output {model} is a model; name another file" in result.err
     assert model.read_bytes() == (tiny_run / "model.safetensors").read_bytes()
 
 

@@ -163,11 +163,11 @@ def test_no_old_set_stays_beside_a_new_training_text(nmt: Run, tmp_path: Path) -
     assert nmt("split", *files, *prefix, "--test", 0, "--seed", 3).code == 0
 
 
-def test_no_other_file_is_replaced(nmt: Run, tmp_path: Path) -> None:
-    files = write(tmp_path, corpus(20))
-    other = tmp_path / "m.train.en"
-    other.write_text("mine\n")
+def test_its_input_is_not_replaced(nmt: Run, tmp_path: Path) -> None:
+    sides = zip(("en", "de"), write(tmp_path, corpus(20)), strict=True)
+    files = [path.rename(tmp_path / f"m.train.{side}") for side, path in sides]
+    before = [path.read_text() for path in files]
     result = nmt("split", *files, "-o", tmp_path / "m")
     assert result.code == 2
-    assert f"{other} was not written by `nmt split`" in result.err
-    assert other.read_text() == "mine\n"
+    assert f"-o {files[0]} is an input of this command" in result.err
+    assert [path.read_text() for path in files] == before

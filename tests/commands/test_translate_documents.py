@@ -200,7 +200,32 @@ def test_an_edited_translation_stays(
     result = nmt("translate", tree, "--output-dir", output, "--model", skilled_run)
     assert result.code == 2
     assert "a.txt" in result.err
+    assert f"{output / 'a.txt'} was changed after `nmt translate` wrote it" in result.err
     assert (output / "a.txt").read_text() == "edited"
+
+
+def test_a_file_of_another_program_stays(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "de"
+    output.mkdir()
+    (output / "a.txt").write_text("mine")
+    result = nmt("translate", tree, "--output-dir", output, "--model", skilled_run)
+    assert result.code == 2
+    assert f"{output / 'a.txt'} was not written by `nmt translate`" in result.err
+    assert paths_in(output) == [RECORD, "a.txt"]
+
+
+def test_what_a_killed_command_did_not_record_is_written_again(
+    nmt: Run, skilled_run: Path, tree: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "de"
+    translate(nmt, skilled_run, tree, "--output-dir", output)
+    lines = (output / RECORD).read_text().splitlines(keepends=True)
+    begun = [line for line in lines if not json.loads(line)["source"]]
+    assert len(begun) == len(lines) / 2 == 3
+    (output / RECORD).write_text("".join(begun))
+    assert "done before" not in translate(nmt, skilled_run, tree, "--output-dir", output).err
 
 
 def test_a_damaged_file_does_not_stop_the_others(
@@ -416,9 +441,10 @@ def test_a_killed_command_continues_to_the_same_files(
     record = output / RECORD
     arguments = command(skilled_run, folder, "--output-dir", output)
     with subprocess.Popen(arguments, stderr=subprocess.DEVNULL, env=environment()) as process:
-        wait_until(lambda: record.exists() and record.read_text().count("\n") >= 5)
+        wait_until(lambda: record.exists() and record.read_text().count('"source": ""') >= 6)
         process.kill()
-    done = {json.loads(line)["file"] for line in record.read_text().splitlines()}
+    entries = map(json.loads, record.read_text().splitlines())
+    done = {entry["file"] for entry in entries if entry["source"]}  # the others were only begun
     assert 5 <= len(done) < 30
     times = {name: (output / name).stat().st_mtime_ns for name in done}
     translate(nmt, skilled_run, folder, "--output-dir", output)

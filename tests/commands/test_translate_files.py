@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt.runs.model_file import read_model, save_model
-from nmt.runs.outputs import write_output
+from nmt.system.atomic import write_text
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
 
@@ -27,7 +27,7 @@ def test_invalid_utf_8_is_reported_and_keeps_the_old_output(
 ) -> None:
     path, output = tmp_path / "in", tmp_path / "out"
     path.write_bytes(b"sun\nmo\xffon\n")
-    write_output(output, "translate", "old\n")
+    write_text(output, "old\n")
     if via_stdin:
         give_stdin(monkeypatch, path)
     name = "-" if via_stdin else path

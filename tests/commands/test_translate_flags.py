@@ -1,12 +1,12 @@
 """`nmt translate --flags` and `--strict`: what is written, counted, kept and refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nmt.runs.outputs import write_output
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import Run
 
@@ -184,12 +184,13 @@ def test_files_that_must_not_be_written_are_refused(
     nmt: Run, tiny_run: Path, source: Path, tmp_path: Path
 ) -> None:
     mine = tmp_path / "mine.jsonl"
-    mine.write_text("{}\n")
+    shutil.copy(tiny_run / "model.safetensors", mine)
+    before = mine.read_bytes()
     output, terms = tmp_path / "out", tmp_path / "terms"
-    write_output(terms, "translate", "sun\tmoon\n")  # by this command, but now its input
+    terms.write_text("sun\tmoon\n")
     for arguments, message in (
         (["--flags", source], f"--flags {source} is an input of this command"),
-        (["--flags", mine], f"--flags {mine} was not written by `nmt translate`"),
+        (["--flags", mine], f"--flags {mine} is a model"),
         (["--flags", output, "--output", output], f"are the same file, {output}; name two"),
         (["--flags", output, "--alignments", output], f"are the same file, {output}; name two"),
         (["--flags", terms, "--glossary", terms], f"--flags {terms} is an input of this command"),
@@ -200,6 +201,6 @@ def test_files_that_must_not_be_written_are_refused(
         result = nmt("translate", source, "--model", tiny_run, *arguments)
         assert (result.code, result.err.count("\n")) == (2, 1)
         assert message in result.err
-    assert mine.read_text() == "{}\n"
+    assert mine.read_bytes() == before
     assert terms.read_text() == "sun\tmoon\n"
     assert not output.exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.runs.outputs import write_output
+from nmt.system.atomic import write_text
 from tests.commands.conftest import leftovers
 from tests.conftest import Run
 from tests.waiting import wait_until
@@ -133,7 +133,7 @@ def test_a_signal_between_a_file_and_its_block_leaves_no_file(
 def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
     """The kernel kills processes when memory runs out."""
     output = big.with_name("out")
-    write_output(output, "translate", "old\n")
+    write_text(output, "old\n")
     with subprocess.Popen(
         command(tiny_run, big, "--output", output),
         stderr=subprocess.PIPE,
@@ -159,7 +159,7 @@ def test_a_killed_process_is_reported_and_keeps_the_old_output(tiny_run: Path, b
 def test_a_full_disk_keeps_the_old_output(tiny_run: Path, big: Path) -> None:
     """A limit on the size of a file stands in for a full disk."""
     output = big.with_name("out")
-    write_output(output, "translate", "old\n")
+    write_text(output, "old\n")
     run = command(tiny_run, big, "--beam-size", 1, "--output", output)
     result = subprocess.run(
         ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *run],

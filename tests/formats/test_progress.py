@@ -19,7 +19,7 @@ def test_a_full_disk_is_one_error(tmp_path: Path) -> None:
         pytest.raises(NmtError, match=r"cannot write .*No space left"),
         open_progress(tmp_path, "work") as progress,
     ):
-        progress.add(job, "digest")
+        progress.add(job, "digest", "digest")
 
 
 def test_a_link_that_leads_nowhere_is_followed(tmp_path: Path) -> None:

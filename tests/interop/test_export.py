@@ -11,7 +11,7 @@ from nmt.commands import export as export_command
 from nmt.interop import export
 from nmt.recipe import with_settings
 from nmt.runs.model_file import read_model, save_model
-from nmt.runs.output_folder import MANIFEST
+from nmt.runs.outputs import MANIFEST
 from tests.conftest import Run
 
 pytest.importorskip("ctranslate2")

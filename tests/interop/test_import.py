@@ -70,7 +70,7 @@ def test_equal_models_give_equal_files_and_foreign_files_stay(copied: Path, nmt:
     assert (refused.code, "is an input of this command" in refused.err) == (2, True)
     shutil.copy(own, "kept.safetensors")
     refused = nmt("import", copied, "-o", "kept.safetensors")
-    assert (refused.code, "was not written by `nmt import`" in refused.err) == (2, True)
+    assert (refused.code, "is a model that `nmt import` did not write" in refused.err) == (2, True)
 
 
 def test_a_pickle_gives_the_same_model(copied: Path, nmt: Run) -> None:

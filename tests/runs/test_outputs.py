@@ -1,45 +1,37 @@
-"""The one rule for outputs: a command replaces only what it wrote and nobody changed since."""
+"""The rule for outputs: what a command may replace, as a file and as a folder."""
 
-import errno
-import io
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import save
 
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import (
+    MANIFEST,
     check_output,
+    check_output_folder,
     check_run_folder,
-    output_path,
-    output_paths,
-    write_output,
+    output_folder,
+    read_manifest,
 )
-from nmt.runs.recognition import generator
+from nmt.system.atomic import write_text
 
-PAGE = f"<!doctype html>\n<html>{generator('report')}"
-MODEL = (
-    b'\x40\x00\x00\x00\x00\x00\x00\x00{"__metadata__":{"made_by":"average","recipe":""}}'
-    + b" " * 20
-)
-# What shows by its content which command wrote it.
-RECOGNISED = {
-    "average": MODEL,
-    "evaluate": b'{\n "evaluation_card": 1,',
-    "report": PAGE.encode(),
-    "explain": PAGE.replace("report", "explain").encode(),
-    "ablate": b'{\n "ablation": 1,',
+MODELS = {
+    "train": save({}, {"format": "nmt-transformer", "recipe": ""}),
+    "average": save({}, {"format": "nmt-transformer", "made_by": "average"}),
+    "import": save({}, {"format": "nmt-transformer", "made_by": "import"}),
+    "export": b"PK\x03\x04" + bytes(26) + b"translate-en_de-1_0/nmt-export.json{}",
 }
-COMMANDS = [*RECOGNISED, "translate", "init"]
 
 
-def is_refused(path: Path, command: str, *sources: Path) -> str:
+def is_refused(path: Path, *sources: Path, command: str = "", own: Path | None = None) -> str:
     """Return the message of a refusal, one line without a traceback; "" if there is none."""
     try:
-        check_output(path, command, sources)
+        check_output(path, sources, command=command, own=own)
     except UsageError as error:
         message = str(error)
         assert message.startswith("--output ")
@@ -48,158 +40,114 @@ def is_refused(path: Path, command: str, *sources: Path) -> str:
     return ""
 
 
-def without_marks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take extended attributes away, as some file systems do."""
-
-    def fail(*arguments: object) -> bytes:
-        raise OSError(errno.ENOTSUP, "not supported")
-
-    monkeypatch.setattr("os.setxattr", fail)
-    monkeypatch.setattr("os.getxattr", fail)
-
-
-@pytest.fixture
-def marks(tmp_path: Path) -> None:
-    """Skip a test where the file system has no extended attributes."""
-    (tmp_path / "try").touch()
-    try:
-        os.setxattr(tmp_path / "try", "user.nmt.try", b"")
-    except (OSError, AttributeError):
-        pytest.skip("no extended attributes here")
-    (tmp_path / "try").unlink()
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_new_and_empty_files_devices_and_pipes_are_allowed(tmp_path: Path, command: str) -> None:
-    (tmp_path / "empty").touch()
+def test_new_and_empty_files_devices_and_pipes_are_allowed(tmp_path: Path) -> None:
+    (tmp_path / "empty.safetensors").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
-    for name in ("new", "no/such/folder/new", "empty", "pipe", "dangling", "/dev/null"):
-        assert is_refused(tmp_path / name, command) == ""
-    assert {path.name for path in tmp_path.iterdir()} == {"empty", "pipe", "dangling"}
+    for name in ("new", "no/such/folder/new", "empty.safetensors", "pipe", "dangling", "/dev/null"):
+        assert is_refused(tmp_path / name) == ""
+    assert {path.name for path in tmp_path.iterdir()} == {"empty.safetensors", "pipe", "dangling"}
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path, command: str) -> None:
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "loop").symlink_to("loop")
-    assert "is a folder" in is_refused(tmp_path, command)
+    assert "is a folder" in is_refused(tmp_path)
     for name in ("file/x", "file/x/y", "x" * 300, "loop", "a\0b", "/proc/x", "/proc/x/y"):
-        assert "cannot be written" in is_refused(tmp_path / name, command)
+        assert "cannot be written" in is_refused(tmp_path / name)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_files_of_others_are_refused(tmp_path: Path, command: str) -> None:
-    contents = [*RECOGNISED.values(), b"notes\n", b"\0\xff" * 9, b"{}", b"\xff" * 9, b"[data]\n"]
-    contents += [
-        b"<!doctype html>\n<p>mine",
-        b"# Evaluation of our ideas\n",
-        b"# Ablation of `x`\n",
+def test_other_files_are_replaced(tmp_path: Path) -> None:
+    contents = [
+        b"notes\n",
+        b"\0\xff" * 9,
+        b"{}",
+        b"\xff" * 9,
+        b"[data]\n",
+        b"PK\x03\x04" + bytes(99),
     ]
     contents += [b"\xff" * 8 + b"{" * 9, b"\x09" + bytes(7) + b"{" * 9]  # no model
     for content in contents:
-        if content == RECOGNISED.get(command):
-            continue
         path = tmp_path / "file"
         path.write_bytes(content)
-        link = tmp_path / "link"
-        link.unlink(missing_ok=True)
-        link.symlink_to("file")
-        for each in (path, link):
-            assert f"was not written by `nmt {command}`" in is_refused(each, command)
+        for command in ("", *MODELS):
+            assert is_refused(path, command=command) == ""
         assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("command", RECOGNISED)
-def test_a_copy_is_recognised_by_its_content(tmp_path: Path, command: str) -> None:
-    path = tmp_path / "copy"
-    path.write_bytes(RECOGNISED[command])
-    assert is_refused(path, command) == ""
-    assert is_refused(path, "translate") != ""
+@pytest.mark.parametrize("writer", MODELS)
+def test_a_model_is_replaced_by_the_command_that_wrote_it(tmp_path: Path, writer: str) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(MODELS[writer])
+    link.symlink_to("file")
+    for command in ("average", "import", "export"):
+        for output in (path, link):
+            message = is_refused(output, command=command)
+            if command == writer:
+                assert message == ""
+            else:
+                assert f"is a model that `nmt {command}` did not write" in message
+    assert "is a model; name another file" in is_refused(link)
 
 
-@pytest.mark.usefixtures("marks")
-@pytest.mark.parametrize("command", COMMANDS)
-def test_an_output_is_replaced_until_somebody_changes_it(tmp_path: Path, command: str) -> None:
-    path = tmp_path / "new" / "x"
-    for text in ("first\n", "second\n"):
-        assert is_refused(path, command) == ""
-        write_output(path, command, text)
-        assert path.read_text() == text
-    other = "translate" if command == "report" else "report"
-    assert f"was not written by `nmt {other}`" in is_refused(path, other)
-    moved = path.rename(tmp_path / "moved")
-    assert is_refused(moved, command) == ""
-    with moved.open("a") as stream:
-        stream.write("my note\n")
-    assert f"was changed after `nmt {command}` wrote it" in is_refused(moved, command)
+def test_a_damaged_model_and_that_of_another_program_stay(tmp_path: Path) -> None:
+    for number, content in enumerate((b"damaged", save({}), MODELS["average"][:20])):
+        path = tmp_path / f"{number}.safetensors"
+        path.write_bytes(content)
+        assert "is a model" in is_refused(path)
+        assert "is a model" in is_refused(path, command="average")
 
 
-@pytest.mark.usefixtures("marks")
-def test_an_edit_of_the_same_size_counts(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    write_output(path, "translate", "one\n")
-    status = path.stat()
-    path.write_text("two\n")
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    assert "was changed" in is_refused(path, "translate")
+def test_the_files_of_runs_and_exports_and_checkpoints_stay(tmp_path: Path) -> None:
+    run, export = tmp_path / "run", tmp_path / "export"
+    own = ["recipe.toml", "metrics.jsonl", "run.json", "tokenizer.model", "prepared/manifest.json"]
+    own += ["prepared/parts/x", "checkpoints/update-00000004.state.pt", "tensorboard/events"]
+    for name in (*own, "mine.toml", "out.de", "report.html", "card.json"):
+        write_text(run / name, "{}\n")
+    for name in own:
+        assert f"belongs to the run {run}" in is_refused(run / name)
+    for name in ("mine.toml", "out.de", "report.html", "card.json"):
+        assert is_refused(run / name) == ""
+    for name in (MANIFEST, "model.bin", "sub/x"):
+        write_text(export / name, "{}\n")
+        assert f"belongs to the exported model {export}" in is_refused(export / name)
+    for name in own:  # the same names elsewhere
+        if "update-" not in name:
+            write_text(tmp_path / "other" / name, "{}\n")
+            (tmp_path / "other" / "recipe.toml").unlink(missing_ok=True)
+            (tmp_path / "other" / "metrics.jsonl").unlink(missing_ok=True)
+    assert is_refused(tmp_path / "other" / "run.json") == ""
+    for name in ("update-00000004.json", "update-00000004.state.pt"):  # behind a link of a run
+        write_text(tmp_path / "disk" / name, "{}\n")
+        assert "is a checkpoint" in is_refused(tmp_path / "disk" / name)
 
 
-@pytest.mark.usefixtures("marks")
-def test_a_translation_that_lost_its_mark_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "copy").write_text("ein Satz\n")
-    assert "was not written" in is_refused(tmp_path / "copy", "translate")
+def test_a_command_may_replace_one_file_of_a_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_text(run / "recipe.toml", "{}\n")
+    (run / "model.safetensors").write_bytes(MODELS["train"])
+    own = run / "model.safetensors"
+    assert is_refused(own, command="average") != ""
+    assert is_refused(own, command="average", own=own) == ""
+    other = tmp_path / "other.safetensors"
+    shutil.copy(own, other)
+    own.unlink()
+    own.symlink_to(other)  # another's model
+    assert is_refused(own, command="average", own=own) != ""
 
 
 def test_inputs_are_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, link, hard = tmp_path / "x", tmp_path / "link", tmp_path / "hard"
-    write_output(path, "translate", "Satz\n")
+    path.write_text("Satz\n")
     link.symlink_to("x")
     os.link(path, hard)
     for output in (path, link, hard):
         for source in (path, link, hard):
-            assert "is an input of this command" in is_refused(output, "translate", source)
-    assert is_refused(path, "translate", tmp_path / "nothing", tmp_path) == ""
-    descriptor = os.dup(0)
-    try:
-        with path.open() as stream:
-            os.dup2(stream.fileno(), 0)
-        assert "is an input of this command" in is_refused(link, "translate", Path("-"))
-    finally:
-        os.dup2(descriptor, 0)
-        os.close(descriptor)
-
-
-def test_without_marks_only_plain_text_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    without_marks(monkeypatch)
-    path = tmp_path / "out.de"
-    write_output(path, "translate", "ein Satz\n")
-    assert is_refused(path, "translate") == ""
-    assert "is an input" in is_refused(path, "translate", path)
-    assert is_refused(path, "init") != ""
-    for content in (*RECOGNISED.values(), b"a\0b", b"\xff\n"):
-        path.write_bytes(content)
-        assert is_refused(path, "translate") != ""
-    run = tmp_path / "run"
-    for name in ("recipe.toml", "metrics.jsonl", "prepared/manifest.json", "run.json", "mine.toml"):
-        (run / name).parent.mkdir(parents=True, exist_ok=True)
-        (run / name).write_text("{}\n")
-    for name in ("recipe.toml", "metrics.jsonl", "prepared/manifest.json", "run.json", "mine.toml"):
-        assert is_refused(run / name, "translate") != ""
-    (run / "out.de").write_text("ein Satz\n")
-    assert is_refused(run / "out.de", "translate") == ""
-
-
-def test_a_failed_output_is_not_marked(tmp_path: Path) -> None:
-    def fail() -> None:
-        with output_path(tmp_path / "x", "translate"):
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
+            assert "is an input of this command" in is_refused(output, source)
+    assert is_refused(path, tmp_path / "nothing", tmp_path) == ""
+    with path.open() as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert "is an input of this command" in is_refused(link, Path("-"))
 
 
 def test_the_file_of_stdout_is_written_through(tmp_path: Path) -> None:
@@ -207,8 +155,9 @@ def test_the_file_of_stdout_is_written_through(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("old\n")
     code = (
-        "from pathlib import Path; from nmt.runs.outputs import *; p = Path('/dev/stdout');"
-        " print('before'); check_output(p, 'translate'); write_output(p, 'translate', 'new\\n')"
+        "from pathlib import Path; from nmt.runs.outputs import check_output;"
+        " from nmt.system.atomic import write_text; p = Path('/dev/stdout');"
+        " print('before'); check_output(p); write_text(p, 'new\\n')"
     )
     with log.open("a") as stream:
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
@@ -217,15 +166,6 @@ def test_the_file_of_stdout_is_written_through(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
     assert log.read_text() == "before\nnew\n"
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
-
-
-def test_closed_streams_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = io.StringIO()
-    closed.close()
-    monkeypatch.setattr(sys, "__stdout__", None)
-    monkeypatch.setattr(sys, "__stderr__", closed)
-    write_output(tmp_path / "x", "report", PAGE)
-    assert is_refused(tmp_path / "x", "report") == ""
 
 
 def test_a_folder_with_other_files_is_no_run_folder(tmp_path: Path) -> None:
@@ -248,67 +188,192 @@ def test_a_folder_with_other_files_is_no_run_folder(tmp_path: Path) -> None:
         check_run_folder(tmp_path / "x\0")
 
 
-def write_while(path: Path, text: str, action: Callable[[], object]) -> None:
-    """Write an output while another program acts."""
-    with output_path(path, "translate") as partial:
-        partial.write_text(text)
-        action()
+def write(path: Path, content: str, command: str = "export") -> None:
+    """Write a folder with two files, one of them in a folder of its own."""
+    with output_folder(path, command, {"format": "x"}) as partial:
+        (partial / "model").write_text(content)
+        (partial / "sub").mkdir()
+        (partial / "sub" / "file").write_text("same")
 
 
-@pytest.mark.parametrize("before", [None, "", "old"])
-def test_what_another_program_writes_meanwhile_is_kept(tmp_path: Path, before: str | None) -> None:
-    path, link = tmp_path / "out", tmp_path / "link"
-    link.symlink_to(path)
-    for number, output in enumerate((path, link), start=1):
-        path.unlink(missing_ok=True)
-        if before is not None:
-            path.write_text(before)
-        with pytest.raises(NmtError, match=r"changed by another program .* content is in .*/out"):
-            write_while(output, f"new {number}", lambda: path.write_text("notes"))
-        assert path.read_text() == "notes"
-    assert {each.name for each in tmp_path.iterdir()} == {"out", "link", "out.new", "out.new2"}
-    assert (tmp_path / "out.new").read_text() == "new 1"
-    assert (tmp_path / "out.new2").read_text() == "new 2"
+def refusal(path: Path, command: str = "export") -> str:
+    """Return the message of a refusal, one line; "" if there is none."""
+    try:
+        check_output_folder(path, command)
+    except UsageError as error:
+        message = str(error)
+        assert "\n" not in message
+        return message
+    return ""
 
 
-def write_both_while(paths: list[Path], action: Callable[[], object]) -> None:
-    """Write "new" into several outputs while another program acts."""
-    with output_paths(paths, "clean") as partials:
-        for partial in partials:
-            partial.write_text("new")
-        action()
+def content(path: Path) -> dict[str, bytes]:
+    return {
+        str(each.relative_to(path)): each.read_bytes() for each in path.rglob("*") if each.is_file()
+    }
 
 
-@pytest.mark.parametrize("changed", [0, 1])
-def test_of_several_outputs_all_are_replaced_or_none(tmp_path: Path, changed: int) -> None:
-    paths = [tmp_path / "a.en", tmp_path / "a.de"]
-    write_both_while(paths, lambda: None)
-    assert [path.read_text() for path in paths] == ["new", "new"]
-    for path in paths:
-        path.write_text("old")
-    with pytest.raises(NmtError, match=rf"{paths[changed]} was changed .*a\.en\.new, .*a\.de\.new"):
-        write_both_while(paths, lambda: paths[changed].write_text("notes"))
-    texts = ["old", "old"]
-    texts[changed] = "notes"
-    assert [path.read_text() for path in paths] == texts
-    assert {each.name for each in tmp_path.iterdir()} == {"a.en", "a.de", "a.en.new", "a.de.new"}
-    assert (tmp_path / "a.en.new").read_text() == (tmp_path / "a.de.new").read_text() == "new"
+def test_a_folder_is_replaced_by_the_command_that_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out"
+    write(path, "old")
+    assert refusal(path) == ""
+    before = content(path)
+    write(path, "new")
+    assert content(path).keys() == before.keys() == {"model", "sub/file", MANIFEST}
+    assert (path / "model").read_text() == "new"
+    write(path, "old")
+    assert content(path) == before  # equal files, equal bytes
+    manifest = read_manifest(path)
+    assert manifest is not None
+    assert manifest.details == {"format": "x"}
+    assert os.listdir(path.parent) == ["out"]
 
 
-def test_an_error_of_several_outputs_names_them_all(tmp_path: Path) -> None:
-    def fill_the_disk() -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def test_an_empty_folder_and_a_link_are_written(tmp_path: Path) -> None:
+    empty, link = tmp_path / "empty", tmp_path / "link"
+    empty.mkdir()
+    link.symlink_to(empty)
+    write(link, "new")
+    assert link.is_symlink()
+    assert (empty / "model").read_text() == "new"
 
-    with pytest.raises(NmtError, match=r"cannot write .*a or .*b: No space left"):
-        write_both_while([tmp_path / "a", tmp_path / "b"], fill_the_disk)
-    assert list(tmp_path.iterdir()) == []
+
+@pytest.mark.parametrize("old", ["", "old"])
+def test_an_existing_folder_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str
+) -> None:
+    """It may be a mount point, or the current folder of a shell; nothing is written beside it."""
+    path = tmp_path / "out"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    if old:
+        write(path, old)
+    before = path.stat().st_ino
+    with output_folder(Path(), "export", {}) as partial:
+        (partial / "model").write_text("new")
+        assert os.listdir(tmp_path) == ["out"]
+    assert path.stat().st_ino == before
+    assert set(os.listdir()) == {"model", MANIFEST}
+    assert refusal(path) == ""
 
 
-def test_a_file_that_is_removed_meanwhile_stays_removed(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 250)
-    path.write_text("old")
-    with pytest.raises(NmtError, match="changed by another program"):
-        write_while(path, "new", path.unlink)
-    (kept,) = tmp_path.iterdir()
-    assert kept.name == "x" * 200 + ".new"
-    assert kept.read_text() == "new"
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_a_process_of_the_same_number_writes_stays(tmp_path: Path, exists: bool) -> None:
+    """In a container, each process may have the same number."""
+    path = tmp_path / "out"
+    if exists:
+        path.mkdir()
+    other = tmp_path / f".out.{os.getpid()}.partial"
+    other.mkdir()
+    (other / "model").write_text("half")
+    write(path, "new")
+    assert (path / "model").read_text() == "new"
+    assert (other / "model").read_text() == "half"
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+@pytest.mark.parametrize("number", range(6))
+def test_an_interrupted_replacement_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_moved: bool
+) -> None:
+    """There are three moves out of the folder and three into it."""
+    path = tmp_path / "out"
+    write(path, "old")
+    before = content(path)
+    rename = Path.rename
+    targets: list[Path] = []
+
+    def interrupted(source: Path, target: Path) -> Path:
+        assert not (path / MANIFEST).exists() or len({*os.listdir(path)} & before_names) == 3
+        targets.append(target)
+        if len(targets) != number + 1 or is_moved:
+            rename(source, target)
+        if len(targets) == number + 1:
+            raise KeyboardInterrupt
+        return target
+
+    before_names = {*os.listdir(path)}
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, "new")
+    monkeypatch.undo()
+    assert content(path) == before
+    assert {*os.listdir(path)} == before_names
+    assert refusal(path) == ""
+
+
+def change(path: Path) -> None:
+    (path / "sub" / "file").write_text("mine")
+
+
+def add(path: Path) -> None:
+    (path / "notes").write_text("mine")
+
+
+def add_link(path: Path) -> None:
+    (path / "sub" / "link").symlink_to("/nowhere")
+
+
+def relink(path: Path) -> None:
+    (path / "model").rename(path.parent / "elsewhere")
+    (path / "model").symlink_to(path.parent / "elsewhere")
+
+
+def damage(path: Path) -> None:
+    (path / MANIFEST).write_text("{")
+
+
+def remove_list(path: Path) -> None:
+    (path / MANIFEST).unlink()
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        (change, "holds sub/file, which was changed after `nmt export` wrote it"),
+        (add, "holds notes, which `nmt export` did not write"),
+        (add_link, "holds sub/link, which `nmt export` did not write"),
+        (relink, "holds model, which was changed"),
+        (damage, f"has a damaged {MANIFEST}"),
+        (remove_list, "holds files that `nmt export` did not write"),
+    ],
+    ids=["change", "add", "add_link", "relink", "damage", "remove_list"],
+)
+def test_what_others_changed_stays(tmp_path: Path, action: object, reason: str) -> None:
+    path = tmp_path / "out"
+    write(path, "old")
+    assert callable(action)
+    action(path)
+    assert f"DIR {path} {reason}" in refusal(path)
+    assert "name a new or an empty folder" in refusal(path)
+    before = content(path)
+    with pytest.raises(NmtError, match="is not replaced"):
+        write(path, "new")
+    assert content(path) == before
+    assert {each.name for each in tmp_path.iterdir()} <= {"out", "elsewhere"}
+
+
+def test_other_commands_and_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    write(path, "old", "another")
+    assert "did not write" in refusal(path)
+    assert "is not a folder" in refusal(path / "model")
+    assert "cannot be written" in refusal(path / "model" / "below")
+    shutil.rmtree(path)
+    assert refusal(path) == ""
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    write(path, "old")
+    before = content(path)
+
+    def fail() -> None:
+        with output_folder(path, "export", {}) as partial:
+            (partial / "model").write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert content(path) == before
+    assert os.listdir(tmp_path) == ["out"]

@@ -1,16 +1,19 @@
 """Atomic files: a file is written whole or not at all."""
 
+import errno
+import io
 import os
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nmt.errors import NmtError
-from nmt.system.atomic import atomic_folder, atomic_path, write_bytes, write_text
+from nmt.system.atomic import atomic_folder, atomic_path, atomic_paths, write_bytes, write_text
 
 
 def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
@@ -170,3 +173,46 @@ def test_a_file_system_without_permissions_is_written(
     monkeypatch.setattr(os, "chmod", refuse)
     write_text(path, "new")
     assert path.read_text() == "new"
+
+
+def write_both_while(paths: list[Path], action: Callable[[], object]) -> None:
+    """Write "new" into several files and act before they appear."""
+    with atomic_paths(paths) as partials:
+        for partial in partials:
+            partial.write_text("new")
+        action()
+
+
+def test_of_several_files_all_are_replaced_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.en", tmp_path / "a.de"]
+    for path in paths:
+        path.write_text("old")
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def sync(partial: Path) -> None:
+        if partial.name.startswith(".a.de"):  # of the second file
+            full()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nmt.system.atomic.sync_file", sync)
+        with pytest.raises(NmtError, match=r"cannot write .*/a\.de: No space left"):
+            write_both_while(paths, lambda: None)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    with pytest.raises(NmtError, match=r"cannot write .*a\.en or .*a\.de: No space left"):
+        write_both_while(paths, full)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    write_both_while(paths, lambda: None)
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.en", "a.de"}
+
+
+def test_closed_streams_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "__stdout__", None)
+    monkeypatch.setattr(sys, "__stderr__", closed)
+    write_text(tmp_path / "x", "new")
+    write_text(tmp_path / "x", "newer")
+    assert (tmp_path / "x").read_text() == "newer"

@@ -6,7 +6,7 @@ from pathlib import Path
 from nmt.decoding.marked import Kind, Marked
 from nmt.formats.memories.tmx import CONTEXT, TEXT, Unit
 from nmt.formats.xml.text import FORBIDDEN, escape_attribute, escape_text
-from nmt.runs.outputs import output_path
+from nmt.system.atomic import atomic_path
 
 UNKNOWN = "und"  # the code of a language that is not known
 
@@ -14,12 +14,12 @@ UNKNOWN = "und"  # the code of a language that is not known
 def write_units(
     path: Path, units: Iterable[Unit], source_language: str, target_language: str
 ) -> None:
-    """Write a memory, whole or not at all; see `nmt.runs.outputs`.
+    """Write a memory, whole or not at all.
 
     Units with characters that XML cannot hold are left out.
     """
     source, target = source_language or UNKNOWN, target_language or UNKNOWN
-    with output_path(path, "translate") as partial, partial.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(
             '<?xml version="1.0" encoding="UTF-8"?>\n'
             '<!DOCTYPE tmx SYSTEM "tmx14.dtd">\n'

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmt.runs.outputs import check_output, write_output
+from nmt.runs.outputs import check_output
+from nmt.system.atomic import write_text
+from nmt.system.encoding import in_utf_8
 
 COMMAND = "ablate"
 
@@ -32,10 +34,10 @@ class AblationFiles:
     def check(self) -> None:
         """Raise UsageError if a file is in the way; see `check_output`."""
         for path in (self.data, self.table, self.page):
-            check_output(path, COMMAND)
+            check_output(path)
 
     def write(self, data: str, table: str, page: str) -> None:
         """Write all files; raises NmtError if the disk refuses."""
         texts = {self.data: data, self.table: table, self.page: page}
         for path, text in texts.items():
-            write_output(path, COMMAND, text)
+            write_text(path, in_utf_8(text))

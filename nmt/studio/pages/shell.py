@@ -15,8 +15,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from nmt.runs.recognition import generator
-
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -48,7 +46,7 @@ def render(parts: Parts, data: Mapping[str, Any], texts: Mapping[str, str]) -> s
     )
     return Template(parts.template.read_text(encoding="utf-8")).substitute(
         {name: html.escape(text) for name, text in texts.items()},
-        generator=generator(parts.command),
+        generator=f'<meta name="generator" content="nmt {parts.command}">',
         policy=html.escape(policy, quote=False),
         styles="\n".join(f"<style>{each}</style>" for each in styles),
         data=f'<script type="application/json" id="data">{as_json(data)}</script>',

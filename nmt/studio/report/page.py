@@ -6,11 +6,13 @@ from pathlib import Path
 
 from nmt import __version__
 from nmt.errors import NmtError, reason_of
-from nmt.runs.outputs import check_output, write_output
+from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
 from nmt.studio.report.data import run_data
+from nmt.system.atomic import write_text
+from nmt.system.encoding import in_utf_8
 from nmt.system.log import note
 
 FOLDER = Path(__file__).resolve().parent
@@ -22,7 +24,7 @@ def write_report(runs: Sequence[RunFolder], path: Path) -> None:
     Raises NmtError if a folder is not a run folder or has no metrics yet, or if the file cannot be
     written.
     """
-    write_output(path, "report", render_report(runs))
+    write_text(path, in_utf_8(render_report(runs)))
 
 
 def try_write_report(run: RunFolder) -> None:
@@ -31,7 +33,7 @@ def try_write_report(run: RunFolder) -> None:
     The training that calls this has succeeded, whatever its report runs into.
     """
     try:
-        check_output(run.report, "report", option="the page")
+        check_output(run.report, option="the page")
         write_report([run], run.report)
     except NmtError as error:
         note(f"no report was written: {error}")
