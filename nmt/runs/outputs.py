@@ -22,8 +22,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.runs.recognition import RECOGNISERS
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import LONGEST_NAME, atomic_path, redirected_stream, sync_file
-from nmt.system.encoding import in_utf_8
-from nmt.system.files import entries
+from nmt.system.files import entries, in_utf_8
 
 MARK = "user.nmt.output"
 STDIN = Path("-")

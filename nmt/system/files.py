@@ -228,3 +228,12 @@ def shipped(name: str) -> Path:
     """
     packaged = PACKAGE / "shipped" / name
     return packaged if packaged.exists() else PACKAGE.parent / name
+
+
+def in_utf_8(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: a byte of a file name that is not UTF-8 becomes \xNN."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, from JSON
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace")

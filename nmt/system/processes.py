@@ -109,8 +109,8 @@ def deferred_interrupts() -> Iterator[None]:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with ExitStack() as stack:  # all of it happens, even if a restored handler raises at once
-            for number in reversed([*dict.fromkeys(received)]):
-                stack.callback(signal.raise_signal, number)
+            for caught in reversed([*dict.fromkeys(received)]):
+                stack.callback(signal.raise_signal, caught)
             for number, handler in handlers.items():
                 stack.callback(signal.signal, number, handler)
 

@@ -19,7 +19,7 @@ from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import DamagedError, NmtError
-from nmt.system.command_line import data_option
+from nmt.system.arguments import data_option
 from nmt.system.files import check_file, is_present, shipped, unreadable
 from nmt.system.log import note
 from nmt.text.lines import (

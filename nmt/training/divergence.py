@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nmt.errors import DivergenceError
 from nmt.runs.run_folder import RunFolder
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.training.checkpoint_manifest import STATE
 from nmt.training.checkpoints import updates_with, weights_path
 from nmt.training.progress import Progress

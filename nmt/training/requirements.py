@@ -11,7 +11,7 @@ from nmt.errors import NmtError, shown
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
 from nmt.runs.model_languages import languages
 from nmt.runs.run_folder import RunFolder
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import Notify
 from nmt.text.languages import bleu_tokenizer, is_language, primary
