@@ -26,7 +26,7 @@ from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import atomic_path
-from nmt.system.files import HashingStream, entries, is_present, sha256_of
+from nmt.system.files import HashedStream, entries, is_present, sha256_of
 from nmt.system.log import note
 from nmt.text.manifest import corpus_changed
 from nmt.training.checkpoint_manifest import (
@@ -113,7 +113,7 @@ def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:
     with atomic_path(path) as partial:
         try:
             with partial.open("wb") as stream:
-                torch.save(optimizer, cast(IO[bytes], HashingStream(stream, digest)))
+                torch.save(optimizer, cast(IO[bytes], HashedStream(stream, digest)))
         except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
     return digest.hexdigest()
