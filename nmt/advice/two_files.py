@@ -17,7 +17,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output, check_run_folder
 from nmt.runs.run_folder import RunFolder
-from nmt.system.command_line import argument, arguments, data_option
+from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.files import entries, is_present
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count

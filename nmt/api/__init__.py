@@ -4,9 +4,9 @@
 """
 
 from nmt.api import recipes
+from nmt.api.arguments import names_arguments
 from nmt.api.model import Model, load
 from nmt.api.recipes import evaluate
-from nmt.system.arguments import names_arguments
 
 train = names_arguments(recipes.train)  # `nmt train` calls the one whose errors name options
 __all__ = ["Model", "evaluate", "load", "train"]

@@ -4,20 +4,19 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nmt.config import DecodeSettings, Recipe
-from nmt.config.decode import SCORE_SETTINGS
-from nmt.errors import UsageError
-from nmt.recipe import check_decode, check_used, get_setting, with_settings
-from nmt.system.arguments import (
-    AnyPath,
+from nmt.api.arguments import (
     check_callable,
     check_path,
     check_paths,
     check_segments,
-    check_type,
     names_arguments,
     with_arguments,
 )
+from nmt.config import DecodeSettings, Recipe
+from nmt.config.decode import SCORE_SETTINGS
+from nmt.errors import UsageError
+from nmt.recipe import check_decode, check_used, get_setting, with_settings
+from nmt.system.arguments import AnyPath, check_type
 from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note
 

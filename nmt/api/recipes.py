@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.api.arguments import check_callable, check_path, check_paths, names_arguments
 from nmt.api.model import Model, Settings
 from nmt.config import Recipe
 from nmt.errors import UsageError
@@ -12,14 +13,7 @@ from nmt.recipe import check_recipe
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import run_folder, run_of
 from nmt.runs.runs import find_recipe_and_run
-from nmt.system.arguments import (
-    AnyPath,
-    check_callable,
-    check_path,
-    check_paths,
-    check_type,
-    names_arguments,
-)
+from nmt.system.arguments import AnyPath, check_type
 from nmt.system.devices import AUTO, pick_device
 from nmt.text.corpus import DataFolder
 

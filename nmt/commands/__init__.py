@@ -18,8 +18,8 @@ import click
 from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory
 from nmt.recipe import suggestion
+from nmt.system.arguments import ensure_utf8, write_any_path
 from nmt.system.atomic import remove_unfinished
-from nmt.system.encoding import ensure_utf8, write_any_path
 from nmt.system.processes import (
     STOP_SIGNALS,
     after_imports,

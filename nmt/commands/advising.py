@@ -9,7 +9,7 @@ from nmt.commands.own_text import choose_languages, next_commands, print_made, p
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.runs.run_folder import run_folder
-from nmt.system.command_line import argument, data_option
+from nmt.system.arguments import argument, data_option
 
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import Wish

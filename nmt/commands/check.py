@@ -17,7 +17,7 @@ from nmt.recipe import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 
 if TYPE_CHECKING:
     from nmt.check.check_corpus import Task

@@ -24,7 +24,7 @@ from nmt.commands.options import (
 from nmt.config import DataSettings, declared_settings
 from nmt.errors import UsageError
 from nmt.runs.run_folder import run_of
-from nmt.system.command_line import DATA
+from nmt.system.arguments import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 

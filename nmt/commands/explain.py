@@ -20,7 +20,7 @@ from nmt.commands.options import (
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 
 LONGEST_HINT = 200  # characters of the sentence in a message
 

@@ -17,7 +17,7 @@ from nmt.commands.own_text import (
 from nmt.errors import UsageError
 from nmt.recipe import recipe_from_tables
 from nmt.runs.run_folder import run_folder
-from nmt.system.command_line import argument, data_option
+from nmt.system.arguments import argument, data_option
 
 
 @click.command("init")

@@ -22,7 +22,7 @@ from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import find_recipe_and_run
-from nmt.system.command_line import DATA
+from nmt.system.arguments import DATA
 
 INDENT = 6 * " "  # of a setting's meaning in --help
 Function = TypeVar("Function", bound=Callable[..., Any])

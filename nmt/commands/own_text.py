@@ -11,7 +11,7 @@ from nmt.config import Recipe
 from nmt.errors import UsageError
 from nmt.recipe import parse_overrides, with_settings
 from nmt.runs.run_folder import run_folder
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.text.languages import PACKED, TABLES, TEXT, is_language
 

@@ -33,7 +33,7 @@ from nmt.errors import NmtError
 from nmt.recipe import DEFAULT_RECIPE
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_model
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.system.files import is_present
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from nmt.diagnosis.figures import NOTABLE_GAIN, Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import two_digits
 from nmt.runs.history import ValidationRecord
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 
 LEAST_FITTED = 3  # validations; also those over which the dev loss must fall
 RECENT = 0.5  # of the updates; all scores since then are fitted, so that chance counts less

@@ -11,8 +11,7 @@ from typing import NoReturn
 
 from nmt.errors import NmtError, UsageError
 from nmt.formats.registry import FORMATS, PROSE, Format, format_of
-from nmt.system.encoding import in_utf_8
-from nmt.system.files import is_present, read_start
+from nmt.system.files import in_utf_8, is_present, read_start
 from nmt.system.json_data import parse_json
 
 PATTERN = frozenset("*?[")  # characters that make a name a pattern

@@ -11,8 +11,7 @@ from typing import IO, Any
 from nmt.errors import NmtError, UsageError
 from nmt.formats.files import RECORD, Job
 from nmt.runs.outputs import check_output
-from nmt.system.encoding import in_utf_8
-from nmt.system.files import sha256_of
+from nmt.system.files import in_utf_8, sha256_of
 from nmt.system.json_data import json_text, parse_json
 
 Row = dict[str, Any]  # a flagged segment or a finding: `nmt.formats.report`

@@ -13,7 +13,7 @@ from nmt.formats.progress import Row
 from nmt.formats.translate import TranslatedSegment
 from nmt.formats.translate_files import Summary
 from nmt.system.atomic import atomic_path
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 from nmt.system.log import Notify
 from nmt.text.opening import name_of
 

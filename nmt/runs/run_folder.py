@@ -23,8 +23,8 @@ from nmt.recipe import (
 from nmt.recipe import read_text as read_recipe_text
 from nmt.runs.model_metadata import is_overtaken
 from nmt.runs.run_lock import locked
+from nmt.system.arguments import DATA
 from nmt.system.atomic import write_text
-from nmt.system.command_line import DATA
 from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text
 from nmt.system.json_data import parse_json
 from nmt.system.log import note

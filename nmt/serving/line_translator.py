@@ -15,6 +15,7 @@ from nmt.recipe import toml_value
 from nmt.serving.layout import Line
 from nmt.system.files import is_present
 from nmt.system.log import Notify
+from nmt.system.pools import ProcessPool
 from nmt.text.languages import is_language
 
 if TYPE_CHECKING:
@@ -151,13 +152,6 @@ class LineTranslator:
         return MarkedLines(self._several).translate(lines, candidates)
 
 
-class OneProcess:
-    """A pool that works in the calling thread; the server has its own processes."""
-
-    count = 1
-    map = staticmethod(map)
-
-
 def one_process_translator(
     model: "TrainedModel", settings: "DecodeSettings", n_best: int
 ) -> "Translator":
@@ -169,7 +163,8 @@ def one_process_translator(
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
 
-    pool = None if engine_of(model) else OneProcess()  # an engine has its own threads
+    # An engine has its own threads, and the server its own processes.
+    pool = None if engine_of(model) else ProcessPool(1)
     translator = Translator.of(model, settings, ignore, Wanted(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
     if isinstance(translator.method, SearchMethod):

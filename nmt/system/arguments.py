@@ -1,69 +1,50 @@
-"""Check the arguments of the Python interface; errors are one sentence."""
+"""Read the arguments of the command line, write them in messages, and check those of functions."""
 
-import re
-from collections.abc import Callable, Iterable
-from functools import wraps
+import io
+import os
+import shlex
+import sys
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
-from nmt.errors import NmtError, UsageError
+from nmt.errors import UsageError
 
 AnyPath = str | Path
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
-
-OPTION = re.compile(r"`[^`]*`|--([a-z]+(?:-[a-z]+)*)")  # outside the commands in a message
-OTHER_NAMES = {
-    "prefix": "prefixes",
-    "format": "format_name",
-    "set": "settings",
-    "sample": "method=sample in settings",
-}
+DATA = Path("data")  # the data folder, unless another is given or remembered
 
 
-def names_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let the errors of a function name arguments where they name options of the command line."""
+def ensure_utf8() -> None:
+    """Start this program again in Python's UTF-8 mode unless paths and arguments are UTF-8 already.
 
-    @wraps(function)
-    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        try:
-            return function(*arguments, **named)
-        except NmtError as error:
-            error.args = (with_arguments(str(error)),)
-            raise
-
-    return call
-
-
-def with_arguments(message: str) -> str:
-    """Return a message with the names of arguments for those of options: n_best for --n-best."""
-
-    def argument(found: re.Match[str]) -> str:
-        name = found[1]
-        return OTHER_NAMES.get(name, name.replace("-", "_")) if name else found[0]
-
-    return OPTION.sub(argument, message)
-
-
-def check_segments(method: str, **named: object) -> list[list[str]]:
-    """Return texts that belong together by name, such as sources and targets, as lists.
-
-    Raises TypeError, which names the method, for anything else than texts, and UsageError if they
-    differ in number.
+    Python decodes arguments by the locale before any code runs, and encodes paths in the same way.
+    In a locale without UTF-8, words would arrive garbled and messages could not name files.
     """
-    lists: list[list[str]] = []
-    for name, texts in named.items():
-        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-            raise TypeError(f"{method} takes a list of {name}; write [text]")
-        lists.append(list(texts))
-        for text in lists[-1]:
-            check_type(f"each of {name}", text, str)
-    if len({*map(len, lists)}) > 1:
-        counts = [f"{len(each)} {name}" for each, name in zip(lists, named, strict=True)]
-        raise UsageError(
-            f"{method} takes as many {' as '.join(named)}, but there are {' and '.join(counts)}"
-        )
-    return lists
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode:
+        return
+    program, *rest = sys.orig_argv
+    os.execv(sys.executable or program, [program, "-X", "utf8", *rest])  # noqa: S606 (no shell)
+
+
+def write_any_path() -> None:
+    """Let stdout write the name of any file, also bytes of it that are not UTF-8, as they are."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="surrogateescape")
+
+
+def argument(path: Path) -> str:
+    """Return a path as one argument of a command: quoted, and no option if it begins with `-`."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def arguments(*paths: Path) -> str:
+    """Return paths as arguments of a command."""
+    return " ".join(map(argument, paths))
+
+
+def data_option(folder: Path) -> str:
+    """Return the option --data-dir for a command in the same shell; "" if it needs none."""
+    usual = Path(os.environ.get("NMT_DATA_DIR") or DATA)
+    return "" if folder == usual else f" --data-dir {argument(folder)}"
 
 
 def check_type(name: str, value: object, *kinds: type) -> None:
@@ -71,30 +52,6 @@ def check_type(name: str, value: object, *kinds: type) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{name} must be a {expected}, not {value!r:.80}")
-
-
-def check_callable(name: str, value: object) -> None:
-    """Raise TypeError, which names the argument, unless its value can be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be a function, not {value!r:.80}")
-
-
-def check_paths(name: str, paths: object) -> list[Path]:
-    """Return one path or several as a list; errors are those of `check_path`."""
-    if isinstance(paths, AnyPath):
-        return [check_path(name, paths)]
-    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
-        raise TypeError(f"{name} must be a path or a list of paths, not {paths!r:.80}")
-    given = list(paths)
-    return [check_path(f"each of {name}", path) for path in given]
-
-
-def check_path(name: str, path: object) -> Path:
-    """Return a path; raises TypeError unless it is a str or a Path, UsageError if it is empty."""
-    check_type(name, path, str, Path)
-    if not str(path):
-        raise UsageError(f"{name} is an empty path; name a file or a folder")
-    return Path(str(path))
 
 
 def check_surrogates(text: str, place: str) -> None:

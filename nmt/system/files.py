@@ -7,15 +7,33 @@ another program is for the reader of that format to say.
 
 import errno
 import hashlib
+import io
 import os
 import stat
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Any, Protocol
 
 from nmt.errors import NmtError
 
 # Nothing is there, a part of the path is a file, or the name is longer than any name can be.
 ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+PACKAGE = Path(__file__).resolve().parents[1]
+# The first bytes of files of other programs.
+KINDS = (
+    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (run `git lfs pull`)"),
+    (b"PK\x03\x04", "a zip archive, such as a PyTorch file"),
+    *(
+        (bytes([0x80, version]), "a Python pickle, such as an old PyTorch file")
+        for version in range(2, 6)
+    ),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\xfd7zXZ\x00", "an xz file"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"GGUF", "a GGUF file"),
+    (b"\x89PNG", "an image"),
+    (b"%PDF", "a PDF file"),
+)
+START_BYTES = 512  # enough to recognise a file
 
 
 def unreadable(what: str, path: Path, error: OSError | ValueError, fix: str = "") -> NmtError:
@@ -40,14 +58,8 @@ def check_file(path: Path, what: str, fix: str = "") -> None:
 
     A pipe or a device is accepted without a look at its content. An empty file is accepted.
     """
-    try:
-        if stat.S_ISDIR(path.stat().st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if path.is_file():
-            with path.open("rb"):
-                pass
-    except (OSError, ValueError) as error:
-        raise unreadable(what, path, error, fix) from error
+    if is_regular(path, what, fix):
+        read_start(path, 0, what, fix)
 
 
 def check_regular(path: Path, what: str, fix: str = "") -> None:
@@ -55,16 +67,21 @@ def check_regular(path: Path, what: str, fix: str = "") -> None:
 
     Opening a pipe in its place could wait for ever, and a device may have no end.
     """
+    if not is_regular(path, what, fix):
+        raise NmtError(
+            f"{what} {path} is a pipe or a device, not a file{f'; {fix}' if fix else ''}"
+        )
+
+
+def is_regular(path: Path, what: str, fix: str = "") -> bool:
+    """Return False for a pipe or a device; raises NmtError for a folder, or if nothing is there."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     except (OSError, ValueError) as error:
         raise unreadable(what, path, error, fix) from error
-    if not stat.S_ISREG(mode):
-        raise NmtError(
-            f"{what} {path} is a pipe or a device, not a file{f'; {fix}' if fix else ''}"
-        )
+    return stat.S_ISREG(mode)
 
 
 def is_present(path: Path) -> bool:
@@ -103,10 +120,7 @@ def read_bytes(path: Path, what: str, fix: str = "", most: int | None = None) ->
     """
     if most is None:
         check_regular(path, what, fix)
-        try:
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            raise unreadable(what, path, error, fix) from error
+        return read_start(path, -1, what, fix)
     content = read_start(path, most + 1, what, fix)
     if len(content) > most:
         raise NmtError(f"{what} {path} has more than {most:,} bytes; it is another file")
@@ -114,7 +128,10 @@ def read_bytes(path: Path, what: str, fix: str = "", most: int | None = None) ->
 
 
 def read_start(path: Path, size: int, what: str, fix: str = "") -> bytes:
-    """Return the first bytes of a file, at most `size`; what, fix, error: as for `unreadable`."""
+    """Return the first bytes of a file, at most `size`, or all if it is -1.
+
+    what, fix and the error are those of `unreadable`.
+    """
     try:
         with path.open("rb") as stream:
             return stream.read(size)
@@ -146,26 +163,33 @@ def identity(path: Path) -> tuple[int, int] | None:
 class Digest(Protocol):
     """A running hash, such as `hashlib.sha256()`."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Add bytes to it."""
         ...
 
 
-class HashingStream:
-    """A file to write to from its start to its end, whose content goes into a digest too."""
+class HashedStream(io.RawIOBase):
+    """A stream whose bytes go into a digest too, as they are read or as they are written."""
 
-    def __init__(self, stream: IO[bytes], digest: Digest) -> None:
-        """Write to `stream` and to `digest`."""
+    def __init__(self, stream: Any, digest: Digest) -> None:
+        """Read from `stream`, or write to it; it stays open."""
         self._stream, self._digest = stream, digest
 
-    def write(self, content: bytes) -> int:
+    def readable(self) -> bool:
+        """Return True, as a stream to read from does."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # only this is given
+        """Fill a buffer with the next bytes and return their number."""
+        size: int = self._stream.readinto1(buffer)
+        self._digest.update(memoryview(buffer)[:size])
+        return size
+
+    def write(self, content: bytes) -> int:  # type: ignore[override] # only this is given
         """Write bytes; return how many."""
         self._digest.update(content)
-        return self._stream.write(content)
-
-    def flush(self) -> None:
-        """Pass on what is buffered."""
-        self._stream.flush()
+        size: int = self._stream.write(content)
+        return size
 
 
 def sha256_of(path: Path, what: str = "the file") -> str:
@@ -179,23 +203,6 @@ def sha256_of(path: Path, what: str = "the file") -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         raise unreadable(what, path, error) from error
-
-
-KINDS = (
-    (b"version https://git-lfs.github.com/spec/", "a pointer of Git LFS (run `git lfs pull`)"),
-    (b"PK\x03\x04", "a zip archive, such as a PyTorch file"),
-    *(
-        (bytes([0x80, version]), "a Python pickle, such as an old PyTorch file")
-        for version in range(2, 6)
-    ),
-    (b"\x1f\x8b", "a gzip file"),
-    (b"\xfd7zXZ\x00", "an xz file"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"GGUF", "a GGUF file"),
-    (b"\x89PNG", "an image"),
-    (b"%PDF", "a PDF file"),
-)
-START_BYTES = 512  # enough to recognise a file
 
 
 def kind_of(start: bytes) -> str:
@@ -218,9 +225,6 @@ def kind_of(start: bytes) -> str:
     return "a text file" if is_text else ""
 
 
-PACKAGE = Path(__file__).resolve().parents[1]
-
-
 def shipped(name: str) -> Path:
     """Return the path of a shipped file or folder, such as `recipes/pocket.toml`.
 
@@ -228,3 +232,12 @@ def shipped(name: str) -> Path:
     """
     packaged = PACKAGE / "shipped" / name
     return packaged if packaged.exists() else PACKAGE.parent / name
+
+
+def in_utf_8(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: a byte of a file name that is not UTF-8 becomes \xNN."""
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, from JSON
+        raw = text.encode("utf-8", "backslashreplace")
+    return raw.decode("utf-8", "backslashreplace")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from nmt.errors import DamagedError, reason_of
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 
 Value = TypeVar("Value")
 FAULTS = (msgspec.MsgspecError, UnicodeError, RecursionError)

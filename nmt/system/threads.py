@@ -4,11 +4,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from nmt.system.pools import ThreadPool
 
@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     import torch
 
 SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"  # Linux
+# The names of one function: in NumPy's wheels, and where NumPy uses an OpenBLAS of the system.
+NAMES = (
+    "scipy_openblas_{}_num_threads64_",
+    "scipy_openblas_{}_num_threads",
+    "openblas_{}_num_threads64_",
+    "openblas_{}_num_threads",
+)
+MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")  # NumPy 2, NumPy 1
+# Rounds of the waiting loop, 0.1 to 0.4 ms; GNU OpenMP's default is 300,000. With 1,000, a pause
+# between two operations is long enough to fall asleep.
+SPIN_COUNT = 10_000
+OWN_CHOICES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
+# oneDNN, which multiplies torch's matrices on a CPU, compiles a kernel for each shape and keeps
+# 1,024 of each of two kinds. Batches come in hundreds of shapes, which filled a gigabyte; smaller
+# caches cost no measurable time. The variables are read once, at the first product.
+KERNEL_CACHES = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "200"}
+MAX_THREADS = 4  # more would wait for Python's lock, and were not measured
 
 
 def core_count() -> int:
@@ -68,59 +85,42 @@ def present_cores() -> int:
         return processor_count()
 
 
-# The names of one function: in NumPy's wheels, and where NumPy uses an OpenBLAS of the system.
-NAMES = (
-    "scipy_openblas_{}_num_threads64_",
-    "scipy_openblas_{}_num_threads",
-    "openblas_{}_num_threads64_",
-    "openblas_{}_num_threads",
-)
-MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")  # NumPy 2, NumPy 1
+class BlasThreads:
+    """The threads of NumPy's OpenBLAS, whose number is one for the whole process.
 
-
-class BlasThreads(NamedTuple):
-    """Functions of a BLAS that get and set the number of its threads."""
-
-    get: Callable[[], int]
-    set: Callable[[int], object]
-
-
-class SharedLimit:
-    """The limit of one BLAS thread, for blocks that may run in several threads of Python at once.
-
-    The number is one for the whole process: the first block to begin sets it, and the last one to
-    end restores it.
+    Blocks that limit it may run in several threads of Python at once: the first one to begin sets
+    the limit, and the last one to end restores the number.
     """
 
-    def __init__(self) -> None:
-        """Start without a block; a forked copy of the process does so, too."""
+    def __init__(self, get: Callable[[], int], set_: Callable[[int], object]) -> None:
+        """Take the functions that get and set the number."""
+        self.get, self.set = get, set_
+        self._start()
+        # Another thread may hold the lock while this process is copied.
+        os.register_at_fork(after_in_child=self._start)
+
+    def _start(self) -> None:
         self._lock = threading.Lock()
-        self._blocks = 0
-        self._before = 1
+        self._blocks, self._before = 0, 1
 
-    def enter(self, threads: BlasThreads) -> None:
-        """Begin a block."""
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Let products take one thread until the block ends."""
         with self._lock:
             if not self._blocks:
-                self._before = threads.get()
-                threads.set(1)
+                self._before = self.get()
+                self.set(1)
             self._blocks += 1
-
-    def leave(self, threads: BlasThreads) -> None:
-        """End a block."""
-        with self._lock:
-            self._blocks -= 1
-            if not self._blocks:
-                threads.set(self._before)
-
-
-_limit = SharedLimit()
-# Another thread may hold the lock while this process is copied.
-os.register_at_fork(after_in_child=_limit.__init__)  # type: ignore[misc] # it makes the object again
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                if not self._blocks:
+                    self.set(self._before)
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> AbstractContextManager[None]:
     """Let NumPy's products take one thread within a `with` block, if its BLAS is OpenBLAS.
 
     A search multiplies thousands of small matrices. Each process that searches would have a thread
@@ -128,14 +128,7 @@ def one_blas_thread() -> Iterator[None]:
     translation took ten times as long as with one thread in each.
     """
     threads = None if os.environ.get("OPENBLAS_NUM_THREADS") == "1" else blas_threads()
-    if threads is None:
-        yield
-        return
-    _limit.enter(threads)
-    try:
-        yield
-    finally:
-        _limit.leave(threads)
+    return threads.limited() if threads else nullcontext()
 
 
 @cache
@@ -155,12 +148,6 @@ def blas_threads() -> BlasThreads | None:
     return None
 
 
-# Rounds of the waiting loop, 0.1 to 0.4 ms; GNU OpenMP's default is 300,000. With 1,000, a pause
-# between two operations is long enough to fall asleep.
-SPIN_COUNT = 10_000
-OWN_CHOICES = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
-
-
 def limit_spinning() -> None:
     """Let waiting threads sleep soon, unless the environment says how they wait.
 
@@ -173,13 +160,6 @@ def limit_spinning() -> None:
     """
     if "torch" not in sys.modules and not any(name in os.environ for name in OWN_CHOICES):
         os.environ["GOMP_SPINCOUNT"] = str(SPIN_COUNT)
-
-
-# oneDNN, which multiplies torch's matrices on a CPU, compiles a kernel for each shape and keeps
-# 1,024 of each of two kinds. Batches come in hundreds of shapes, which filled a gigabyte; smaller
-# caches cost no measurable time. The variables are read once, at the first product.
-KERNEL_CACHES = {"LRU_CACHE_CAPACITY": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "200"}
-MAX_THREADS = 4  # more would wait for Python's lock, and were not measured
 
 
 def limit_kernel_caches() -> None:

@@ -19,8 +19,8 @@ from typing import IO, cast
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import DamagedError, NmtError
-from nmt.system.command_line import data_option
-from nmt.system.files import check_file, is_present, shipped, unreadable
+from nmt.system.arguments import data_option
+from nmt.system.files import Digest, check_file, is_present, shipped, unreadable
 from nmt.system.log import note
 from nmt.text.lines import (
     Line,
@@ -30,7 +30,7 @@ from nmt.text.lines import (
     decode_lines,
     stop_at_bad_line,
 )
-from nmt.text.opening import TEXT, Digest, name_of, open_bytes
+from nmt.text.opening import TEXT, name_of, open_bytes
 
 EMBEDDED = {"pocket", "sample.en"}  # a checkout has fetched corpora beside them
 READ_BYTES = 1 << 16  # at once

@@ -7,24 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, cast
 
 from nmt.errors import NmtError, UsageError
-from nmt.system.files import unreadable
+from nmt.system.files import Digest, HashedStream, unreadable
 
 STDIN = Path("-")
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")
 TEXT = "the text file"
 MAGIC = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00"}  # the first bytes of compressed files
 OTHER_COMPRESSION = (".bz2", ".zst", ".zip", ".7z", ".lz4", ".lzma", ".Z")
-
-
-class Digest(Protocol):
-    """A running hash, such as `hashlib.sha256()`."""
-
-    def update(self, data: memoryview, /) -> None:
-        """Add bytes to it."""
-        ...
 
 
 def check_stdin(paths: Iterable[Path]) -> None:
@@ -70,7 +62,7 @@ def open_bytes(path: Path, digest: Digest | None = None) -> Iterator[IO[bytes]]:
     with open_raw(path) as raw:
         stream = raw
         if digest is not None:
-            stream = cast(io.BufferedReader, io.BufferedReader(Hashed(raw, digest)))
+            stream = cast(io.BufferedReader, io.BufferedReader(HashedStream(raw, digest)))
         if path.suffix not in MAGIC:
             yield stream
             return
@@ -91,21 +83,3 @@ def check_compressed(path: Path, stream: io.BufferedReader) -> None:
         raise NmtError(f"{path} is empty (0 bytes), not a {path.suffix} file; create it again")
     if not magic.startswith(start[: len(magic)]):  # a pipe may hold fewer bytes so far
         raise NmtError(f"{path} is not compressed as its name says; remove {path.suffix} from it")
-
-
-class Hashed(io.RawIOBase):
-    """Passes on the bytes of a stream and adds them to a digest."""
-
-    def __init__(self, stream: io.BufferedReader, digest: Digest) -> None:
-        """Read from `stream`, which stays open."""
-        self._stream, self._digest = stream, digest
-
-    def readable(self) -> bool:
-        """Return True, as a stream to read from does."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # only this is given
-        """Fill a buffer with the next bytes and return their number."""
-        size = self._stream.readinto1(buffer)
-        self._digest.update(memoryview(buffer)[:size])
-        return size

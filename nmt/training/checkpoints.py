@@ -32,7 +32,7 @@ from nmt.runs.model_file import save_model
 from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
 from nmt.system.atomic import atomic_path, write_text
-from nmt.system.files import HashingStream, identity, is_present, read_bytes, sha256_of
+from nmt.system.files import HashedStream, identity, is_present, read_bytes, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object
 from nmt.system.log import note
 from nmt.text.manifest import corpus_changed
@@ -215,7 +215,7 @@ def save_state(path: Path, optimizer: Mapping[str, Any]) -> str:
     with atomic_path(path) as partial:
         try:
             with partial.open("wb") as stream:
-                torch.save(optimizer, cast(IO[bytes], HashingStream(stream, digest)))
+                torch.save(optimizer, cast(IO[bytes], HashedStream(stream, digest)))
         except RuntimeError as error:  # PyTorch's error hides the reason, such as a full disk
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
     return digest.hexdigest()

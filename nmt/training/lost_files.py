@@ -18,8 +18,8 @@ from nmt.runs.model_file import write_alignment
 from nmt.runs.model_header import TOKENIZER, open_model
 from nmt.runs.model_languages import correct_model
 from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
+from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_bytes
-from nmt.system.command_line import argument
 from nmt.system.files import is_present
 from nmt.system.log import Notify
 from nmt.training.progress import Progress, TrainingOutcome

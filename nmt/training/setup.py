@@ -18,7 +18,7 @@ from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
 from nmt.runs.model_languages import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify

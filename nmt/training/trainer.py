@@ -21,7 +21,7 @@ from nmt.runs.history import read_history
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.network_weights import arrays_of, load_file, load_weights
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
-from nmt.system.command_line import argument
+from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.threads import thread_pool_for

@@ -2,7 +2,6 @@
 
 import statistics
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from nmt.decoding.model_forms import Models
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.model.transformer import Transformer
-from nmt.system.pools import Pool
+from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import PAD
 from tests.gpu.conftest import Place
 
@@ -26,17 +25,7 @@ SETTINGS = replace(DecodeSettings(), max_extra_tokens=3, precision="float32")
 Outputs = list[list[Hypothesis]]
 
 
-class InOrder:
-    """A pool of no other process: what is pretended holds in this thread only."""
-
-    count = 1
-
-    def map(self, function: Any, items: Any) -> Any:
-        """Call the function for each item."""
-        return map(function, items)
-
-
-POOL: Pool = InOrder()
+POOL = ProcessPool(1)  # no other process: what is pretended holds in this thread only
 
 
 def network(kind: torch.dtype = torch.float32) -> Transformer:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 
 COMMAND = "ablate"
 

@@ -12,7 +12,7 @@ from nmt.studio.pages import shell
 from nmt.studio.pages.bundle import bundle
 from nmt.studio.report.data import run_data
 from nmt.system.atomic import write_text
-from nmt.system.encoding import in_utf_8
+from nmt.system.files import in_utf_8
 from nmt.system.log import note
 
 FOLDER = Path(__file__).resolve().parent
