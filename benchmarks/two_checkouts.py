@@ -365,7 +365,7 @@ def compare_costs(old: Checkout, new: Checkout, differences: Differences) -> Non
     seconds = [median(partial(first_line_seconds, checkout), 7) for checkout in (old, new)]
     click.echo(f"first line from a pipe: {seconds[0]:.2f} and {seconds[1]:.2f} s")
     counts = [
-        checkout.run(str(checkout.root / "benchmarks" / "operators.py")).stdout
+        checkout.run(str(checkout.root / "benchmarks" / "operators.py"), "--shape=tiny").stdout
         for checkout in (old, new)
     ]
     click.echo(counts[0])
