@@ -11,8 +11,7 @@ Code that is moved must not change what users see. Each part prints what differs
   diff, to be read.
 - resume: a training that the old checkout starts and that is killed, finished by both; models and
   training states must be equal bit for bit, with one process and with two workers.
-- server: requests to `nmt serve`, stopped by SIGTERM in between, and two threads that use one
-  `nmt.load`.
+- server: requests to `nmt serve`, stopped by SIGTERM in between, and two threads with a model each.
 - costs: modules that commands import, peak memory, seconds to the first line from a pipe, and the
   operators and waits that `operators.py` counts.
 
@@ -277,16 +276,13 @@ def finish(checkout: Checkout, name: str, workers: int) -> None:
 SENTENCES = ("The old woman is reading a letter.", "Two dogs run.", "", "Child 3 sees http://a.b.")
 ADDRESS = re.compile(rb"http://127\.0\.0\.1:([0-9]+)")
 THREADS = """
-import sys, threading, nmt
-model = nmt.load("trained")
+from concurrent.futures import ThreadPoolExecutor
+import nmt
 texts = [f"The woman sees {number} dogs." for number in range(40)]
-found = {}
 def translate(part):
-    found[part] = [translation.text for translation in model.translate(texts[part::2])]
-threads = [threading.Thread(target=translate, args=(part,)) for part in (0, 1)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-print(found[0], found[1])
+    return [translation.text for translation in nmt.load("trained").translate(texts[part::2])]
+with ThreadPoolExecutor(2) as pool:
+    print(*pool.map(translate, (0, 1)))
 """
 
 
@@ -331,12 +327,12 @@ def serve(checkout: Checkout) -> list[tuple[str, int, bytes]]:
 
 
 def compare_servers(old: Checkout, new: Checkout, differences: Differences) -> None:
-    """Compare the answers of two servers, and of two threads with one model."""
+    """Compare the answers of two servers, and the outputs of two threads."""
     answers = both(serve, old, new)
     for one, other in zip(*answers, strict=True):
         differences.compare("answer", one, other)
     outputs = [checkout.run("-c", THREADS) for checkout in (old, new)]
-    differences.compare("two threads with one model", outputs[0].stdout, outputs[1].stdout)
+    differences.compare("two threads", outputs[0].stdout, outputs[1].stdout)
     click.echo(f"server: {len(answers[0])} answers and {len(outputs[0].stdout)} bytes compared")
 
 
@@ -369,7 +365,7 @@ def compare_costs(old: Checkout, new: Checkout, differences: Differences) -> Non
     seconds = [median(partial(first_line_seconds, checkout), 7) for checkout in (old, new)]
     click.echo(f"first line from a pipe: {seconds[0]:.2f} and {seconds[1]:.2f} s")
     counts = [
-        checkout.run(str(checkout.root / "benchmarks" / "operators.py")).stdout
+        checkout.run(str(checkout.root / "benchmarks" / "operators.py"), "--shape=tiny").stdout
         for checkout in (old, new)
     ]
     click.echo(counts[0])

@@ -64,11 +64,15 @@ def test_an_old_prepared_corpus_is_used_again(old: Path, nmt: Run) -> None:
     assert {path: path.read_bytes() for path in written} == written
 
 
-def test_old_exports_are_read(old: Path, nmt: Run) -> None:
+def test_an_old_export_to_transformers_is_imported(old: Path, nmt: Run) -> None:
     ended = nmt("import", old / "huggingface", "--output", "imported.safetensors")
     assert ended.code == 0, ended.err
     options = ["--model", "imported.safetensors", "--beam-size", 1]
     assert nmt("translate", old / "in", *options).out.splitlines() == TRANSLATIONS
+
+
+def test_an_old_export_to_ctranslate2_translates(old: Path, nmt: Run) -> None:
+    pytest.importorskip("ctranslate2")
     options = ["--model", old / "ctranslate2", "--engine", "ctranslate2"]
     assert nmt("translate", old / "in", *options).out.splitlines() == TRANSLATIONS
 
