@@ -61,6 +61,7 @@ class Checkout:
 
     root: Path
     folder: Path
+    gone: str = ""  # masks what the new checkout has no more
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which Python imports the checkout's package."""
@@ -84,14 +85,24 @@ class Checkout:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def mask(self, content: bytes) -> bytes:
-        """Return a text without the paths of the checkout and what is volatile."""
+        """Return a text without the paths of the checkout and what is volatile.
+
+        Of a model file, only the header is a text; its length goes with what is gone.
+        """
+        data = b""
+        if content[8:10] == b'{"' and self.gone:
+            end = 8 + int.from_bytes(content[:8], "little")
+            content, data = content[8:end].rstrip(), content[end:]
         try:
             content.decode()
         except UnicodeDecodeError:
             return content
         folder = re.escape(bytes(self.folder.parent)) + rb"/(one|two)\b"
         content = re.sub(folder, b"FOLDER", content).replace(bytes(self.root), b"ROOT")
-        return VOLATILE.sub(b"#", content)
+        if self.gone:  # and digests of files that held it
+            content = re.sub(rb"\b[0-9a-f]{64}\b", b"#", content)
+            content = re.sub(self.gone.encode(), b"", content)
+        return VOLATILE.sub(b"#", content) + data
 
 
 @dataclass
@@ -230,7 +241,7 @@ def compare_resumes(old: Checkout, new: Checkout, differences: Differences) -> N
         both(partial(finish, name=name, workers=workers), old, new)
         digests = [
             {
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+                path.name: hashlib.sha256(checkout.mask(path.read_bytes())).hexdigest()[:8]
                 for path in sorted((checkout.folder / "runs" / name).rglob("*"))
                 if path.suffix in (".safetensors", ".pt")
             }
@@ -449,13 +460,23 @@ def prepare_folders(old: Checkout, new: Checkout, trained: Path) -> None:
 @click.option("--trained", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--part", "parts", type=click.Choice([*PARTS]), multiple=True, help="Default: all.")
 @click.option("--texts", type=click.Path(path_type=Path), default=Path("build/texts.diff"))
+@click.option(
+    "--gone", default="", help="Regular expression of text that NEW has no more; it is masked."
+)
 @click.option("--keep", is_flag=True, help="Keep the folders in which the commands ran.")
 def command(
-    old: Path, new: Path, trained: Path, parts: Sequence[str], texts: Path, keep: bool
+    old: Path,
+    new: Path,
+    trained: Path,
+    parts: Sequence[str],
+    texts: Path,
+    gone: str,
+    keep: bool,
 ) -> None:
     """Compare two checkouts with a trained run of pocket."""
     folder = Path(tempfile.mkdtemp(prefix="nmt-two-"))
-    checkouts = Checkout(old.resolve(), folder / "one"), Checkout(new.resolve(), folder / "two")
+    roots = (old.resolve(), folder / "one"), (new.resolve(), folder / "two")
+    checkouts = Checkout(*roots[0], gone), Checkout(*roots[1], gone)
     differences = Differences()
     try:
         prepare_folders(*checkouts, trained)
