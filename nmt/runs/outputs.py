@@ -20,8 +20,7 @@ from pathlib import Path
 from nmt import __version__
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.recipe.model_recipe import ENDING
-from nmt.runs.model_metadata import model_metadata
-from nmt.runs.run_folder import CHECKPOINT_NAME
+from nmt.runs.run_folder import CHECKPOINT_NAME, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.digest import sha256_of
 from nmt.system.json_data import json_text, parse_json

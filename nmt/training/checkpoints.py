@@ -22,8 +22,8 @@ from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
-from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
+from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.atomic import atomic_path
 from nmt.system.digest import HashingStream, sha256_of
 from nmt.system.log import note

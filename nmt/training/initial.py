@@ -6,7 +6,7 @@ import torch
 
 from nmt.decoding.segments import output_limit
 from nmt.model.transformer import Transformer
-from nmt.runs.network_weights import load_weights
+from nmt.runs.trained_model import load_weights
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.changing.changer import PairChanger

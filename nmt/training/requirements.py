@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nmt.config import Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
-from nmt.runs.model_languages import languages
+from nmt.runs.model_file import languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.command_line import argument
 from nmt.system.log import Notify

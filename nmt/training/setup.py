@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import parse_recipe, to_toml
-from nmt.runs.model_languages import correct_languages
+from nmt.runs.model_file import correct_languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.devices import has_bf16
 from nmt.system.log import Notify

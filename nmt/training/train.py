@@ -11,7 +11,7 @@ import torch
 from nmt.check.quick import lines_of, quick_look
 from nmt.config import Recipe
 from nmt.diagnosis.token_facts import token_facts
-from nmt.runs.model_languages import correct_languages
+from nmt.runs.model_file import correct_languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
 from nmt.system.reading import is_present

@@ -11,8 +11,8 @@ import torch
 from nmt.decoding.alignment import choose_attention
 from nmt.recipe import with_settings
 from nmt.runs.model_file import save_model, write_alignment
-from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import MANIFEST, STATE, RunFolder
+from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.reading import is_present
 from nmt.text.corpus_alignment import align_pairs
 from nmt.text.padding import Integers
