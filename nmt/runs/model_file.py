@@ -30,7 +30,7 @@ from nmt.errors import DamagedError, NmtError, reason_of, shown
 from nmt.recipe import parse_recipe, to_toml
 from nmt.recipe.model_recipe import LONGEST_HEADER
 from nmt.recipe.size import count_parameters, weight_shapes
-from nmt.runs.outputs import MANIFEST
+from nmt.runs.outputs import FILE_LIST
 from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
 from nmt.system.file_kinds import START_BYTES, kind_of
@@ -161,7 +161,7 @@ def find_model(path: Path, option: str = "--model") -> Path:
     what, fix = "the model", f"name another with {option}" if option else "name another"
     try:
         if stat.S_ISDIR(path.stat().st_mode):
-            if is_present(path / MANIFEST):
+            if is_present(path / FILE_LIST):
                 engine = "add --engine ctranslate2 if it is for that program, or "
                 raise NmtError(
                     f"{path} is an exported model; {engine if option else ''}name a model file or a"
@@ -310,7 +310,7 @@ def average(paths: Sequence[Path]) -> ModelFile:
     Raises NmtError if a file is damaged or the files are of different runs.
     """
     first = read_model(paths[0])
-    sums = {name: each.astype(numpy.float64) for name, each in first.weights.items()}
+    sums = {name: array.astype(numpy.float64) for name, array in first.weights.items()}
     updates = [*first.updates]
     for path in paths[1:]:
         content = read_model(path)
@@ -318,8 +318,8 @@ def average(paths: Sequence[Path]) -> ModelFile:
         if not same:
             raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
-        for name, each in content.weights.items():
-            sums[name] += each
+        for name, array in content.weights.items():
+            sums[name] += array
     weights = {name: (total / len(paths)).astype(numpy.float32) for name, total in sums.items()}
     return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))
 

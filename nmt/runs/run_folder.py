@@ -143,8 +143,8 @@ class RunFolder:
         """Return the updates whose checkpoint has the files with all these suffixes, ascending."""
         matches = map(CHECKPOINT_NAME.fullmatch, (path.name for path in entries(self.checkpoints)))
         found = {(int(match[1]), match[2]) for match in matches if match}
-        updates = sorted({update for update, _ in found})
-        return [each for each in updates if all((each, suffix) in found for suffix in suffixes)]
+        with_suffix = [{update for update, end in found if end == suffix} for suffix in suffixes]
+        return sorted(set.intersection(*with_suffix))
 
     def reached_update(self) -> int:
         """Return the update of the newest whole checkpoint, 0 without one."""
@@ -248,7 +248,7 @@ def no_run(path: Path) -> str:
 def did_you_mean(path: Path) -> str:
     """Return a question with the nearest name beside a path; "" if none is near."""
     with suppress(NmtError):  # the folder cannot be read
-        names = [each.name for each in entries(path.parent)]
+        names = [entry.name for entry in entries(path.parent)]
         for near in difflib.get_close_matches(path.name, names, 1, 0.8):
             return f"did you mean {path.with_name(near)}?"
     return ""
