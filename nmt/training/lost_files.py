@@ -61,9 +61,8 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     if run.is_resumable():
         return None
     remains = find_remains(recipe, run)
-    if not (remains.models or remains.weights or remains.history.records) or is_repeated(
-        recipe, remains
-    ):
+    is_empty = not (remains.models or remains.weights or remains.history.records)
+    if is_empty or is_repeated(recipe, remains):
         return None
     outcome = outcome_of(recipe, remains)
     if outcome is not None:
