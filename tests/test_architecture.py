@@ -53,7 +53,6 @@ HEAVY = (
     "nmt.decoding",
     "nmt.model",
     "nmt.runs.model_file",
-    "nmt.runs.network_weights",
     "nmt.runs.trained_model",
 )
 

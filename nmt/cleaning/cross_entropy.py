@@ -155,7 +155,7 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> tuple[Scorer, Sc
     cannot be loaded or is for other languages.
     """
     from nmt.decoding.models import load_models
-    from nmt.runs.model_languages import languages as languages_of
+    from nmt.runs.model_file import languages as languages_of
 
     wanted = languages if all(languages) else None
     scorers = []

@@ -32,7 +32,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.recipe import DEFAULT_RECIPE
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.runs import newest_model
+from nmt.runs.runs import choose_model
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
 
@@ -186,7 +186,7 @@ def how_to_continue(outcome: "TrainingOutcome", recipe: Recipe) -> str:
 def translate_command(run: RunFolder) -> str:
     """Return the command that translates with a run's model."""
     with suppress(NmtError):  # another run cannot be read
-        if newest_model() == run.translation_model():
+        if choose_model().path == run.translation_model():
             return "nmt translate"
     return f"nmt translate --model {argument(run.path)}"
 

@@ -17,7 +17,7 @@ from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import best_places, words_of_output
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
 from nmt.text.padding import flatten
 from nmt.text.plan import batches_by_length

@@ -13,7 +13,7 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.model_forms import ModelForms
 from nmt.decoding.segments import Part
 from nmt.decoding.wanted import Wanted
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.text.tokenizer import SubwordModel
 
 if TYPE_CHECKING:

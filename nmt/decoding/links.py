@@ -16,7 +16,7 @@ from nmt.decoding.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translation import Link, Translation
 from nmt.decoding.units import UNIT
 from nmt.kernels.array_functions import Floats
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 from nmt.text.words import WORD, words_of_ids

@@ -10,8 +10,7 @@ from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
 from nmt.decoding.links import aligning_attention, usual_attention
 from nmt.decoding.search_model import SearchModel
-from nmt.runs.model_file import Weights
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention, Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD
 

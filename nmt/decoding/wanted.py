@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nmt.decoding.links import aligning_attention
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 
 

@@ -15,7 +15,7 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.interop.ctranslate2_export import JOINT, RECIPE
 from nmt.interop.ctranslate2_export import write as write_ctranslate2
-from nmt.runs.outputs import MANIFEST, FolderManifest, files_in
+from nmt.runs.outputs import FILE_LIST, FolderManifest, files_in
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import sha256_of
 from nmt.system.json_data import json_text
@@ -52,7 +52,7 @@ def write(model: TrainedModel, path: Path, quantization: str, /, *card: str) -> 
         files = {str(each.relative_to(folder)): sha256_of(each) for each in files_in(folder)}
         details = {"format": FORMAT, "quantization": quantization}
         manifest = FolderManifest("export", __version__, details, files)
-        write_text(folder / MANIFEST, json_text(asdict(manifest), indent=1))
+        write_text(folder / FILE_LIST, json_text(asdict(manifest), indent=1))
         pack(folder, path, name)
 
 
@@ -66,7 +66,7 @@ def pack(folder: Path, path: Path, name: str) -> None:
 
     The list of files comes first, so that `nmt.runs.outputs` recognises the file.
     """
-    first = folder / MANIFEST
+    first = folder / FILE_LIST
     with zipfile.ZipFile(path, "w") as package:
         for each in [first, *(each for each in files_in(folder) if each != first)]:
             entry = zipfile.ZipInfo(f"{name}/{each.relative_to(folder)}", FIRST_DAY)

@@ -16,7 +16,7 @@ from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctran
 from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.recipe import parse_recipe
 from nmt.runs.model_file import find_model
-from nmt.runs.outputs import MANIFEST, FolderManifest, read_manifest
+from nmt.runs.outputs import FILE_LIST, FolderManifest, read_manifest
 from nmt.runs.trained_model import TrainedModel, load_model_file
 from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.threads import core_count, same_core_count
@@ -132,7 +132,7 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     require_ctranslate2()
     check_device(device)
     (path,) = paths
-    if is_present(path / MANIFEST) or is_present(path / WEIGHTS):
+    if is_present(path / FILE_LIST) or is_present(path / WEIGHTS):
         return of_folder(path, device)
     model = load_model_file(find_model(path), device)
     absolute = path.absolute()  # the weights are read later, perhaps in another working folder

@@ -17,8 +17,7 @@ from nmt.config import ModelSettings
 from nmt.decoding.links import aligning_attention
 from nmt.interop.ctranslate2_positions import position_count
 from nmt.kernels.array_functions import SINUSOIDS, Floats
-from nmt.runs.model_file import Weights
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention, Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel
 

@@ -11,7 +11,7 @@ from nmt.config import DecodeSettings
 from nmt.errors import DamagedError
 from nmt.evaluation.tasks import score_measure
 from nmt.runs.history import read_history
-from nmt.runs.model_header import open_model
+from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder, run_of
 from nmt.studio.report.reported_run import read_cards
 from nmt.system.files import sha256_of
@@ -145,8 +145,8 @@ def new_name(name: str, taken: Iterable[str]) -> str:
 
 def validation_score(run: RunFolder, file: Path) -> tuple[str, float | None]:
     """Return the metric of a run, and the score of a model file on the dev set, if recorded."""
-    with open_model(file, "np") as model:
-        updates = model.header.updates
+    with open_model(file) as model:
+        updates = model.updates
     recipe = run.load_recipe()
     measure = score_measure(recipe)
     if recipe.train.moving_average and not any(

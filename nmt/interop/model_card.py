@@ -16,7 +16,7 @@ from nmt.interop.front_matter import UNKNOWN_LICENCE, Yaml, front_matter, licenc
 from nmt.interop.known_scores import KnownScores, known_scores
 from nmt.interop.usage import USAGES, Usage
 from nmt.recipe.size import count_parameters
-from nmt.runs.model_metadata import model_metadata
+from nmt.runs.run_folder import model_metadata
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.inspection.deviations import compare
 from nmt.system.log import note

@@ -20,7 +20,7 @@ from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
-from nmt.runs.model_languages import languages
+from nmt.runs.model_file import languages
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.text.languages import primary

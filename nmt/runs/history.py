@@ -83,11 +83,6 @@ class ValidationRecord(Record):
         """Return the results without the samples."""
         return Figures(self.update, self.loss, self.perplexity, self.score)
 
-    @property
-    def weights_updates(self) -> tuple[int, ...] | None:
-        """Return the updates of the weights, as a model file names them."""
-        return (self.update,) if self.kind == "dev" else self.averaged_updates
-
 
 KINDS: dict[str, type[Record]] = {
     "train": TrainRecord,
@@ -165,8 +160,11 @@ class History:
 
         updates: those of the checkpoint, or of the averaged checkpoints.
         """
-        found = (each for each in reversed(self.scored) if each.weights_updates == (*updates,))
-        return next(found, None)
+        for record in reversed(self.scored):
+            weights = (record.update,) if record.kind == "dev" else record.averaged_updates
+            if weights == (*updates,):
+                return record
+        return None
 
 
 def read_metrics(path: Path, notify: Callable[[str], None] | None = None) -> list[Line]:

@@ -2,6 +2,9 @@
 
 It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
 executes none of its content, and needs no PyTorch: weights are NumPy arrays.
+
+The header says how large each tensor is. If that does not agree with the recipe, making the network
+of the recipe could take any amount of memory; so it is checked before a tensor is loaded.
 """
 
 import hashlib
@@ -9,32 +12,57 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy
+from msgspec import Meta
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from nmt import __version__
 from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.recipe import to_toml
-from nmt.runs.model_header import (
-    ALIGNMENT,
-    FORMAT,
-    FORMAT_VERSION,
-    TOKENIZER,
-    AligningAttention,
-    open_model,
-)
-from nmt.runs.outputs import MANIFEST
+from nmt.errors import DamagedError, NmtError, reason_of, shown
+from nmt.recipe import parse_recipe, to_toml
+from nmt.recipe.model_recipe import LONGEST_HEADER
+from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.runs.outputs import FILE_LIST
 from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path
-from nmt.system.files import check_file, check_regular, is_present, unreadable
+from nmt.system.files import (
+    START_BYTES,
+    check_file,
+    check_regular,
+    is_present,
+    kind_of,
+    read_start,
+    unreadable,
+)
+from nmt.system.json_data import parse_json
+from nmt.system.log import Notify
 
+FORMAT = "nmt-transformer"
+FORMAT_VERSION = 2
+TOKENIZER = "tokenizer.model"  # name of the tensor that holds the tokenizer's bytes
+EMBEDDINGS = "embeddings.weight"  # the tensor (V, d_model) that every model has
+ALIGNMENT = "alignment"  # of the metadata: a chosen `AligningAttention`; older files lack it
+AGAIN = "create it again with `nmt train`"
+
+Updates = tuple[Annotated[int, Meta(ge=0, le=2**53)], ...]
+Shapes = Mapping[str, tuple[int, ...]]  # of tensors, by name
 Weights = Mapping[str, NDArray[numpy.float32]]  # by their names in `Transformer.state_dict`
+
+
+@dataclass(frozen=True)
+class AligningAttention:
+    """The attention of the decoder to the source that aligns words best."""
+
+    layer: Annotated[int, Meta(ge=0)]  # of the decoder, from 0
+    head: Annotated[int, Meta(ge=0)] | None  # None: the mean of all heads
 
 
 @dataclass(frozen=True)
@@ -46,6 +74,17 @@ class ModelFile:
     recipe: Recipe
     updates: tuple[int, ...]  # of the checkpoint, or of the averaged checkpoints
     alignment: AligningAttention | None = None  # None: nothing was chosen
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model file that is open and whose header is checked."""
+
+    recipe: Recipe
+    updates: Updates  # of the checkpoint, or of the averaged checkpoints
+    alignment: AligningAttention | None  # None: nothing was chosen
+    parameters: int
+    tensors: Any  # safetensors' `safe_open`, whose `get_tensor` loads a tensor by name
 
 
 def save_model(
@@ -64,7 +103,7 @@ def save_model(
     that may replace the file, if it is not `nmt train`. alignment: the attention that aligns
     words, if it was chosen. Raises NmtError if the file cannot be written.
     """
-    tensors = {name: numpy.ascontiguousarray(each) for name, each in weights.items()}
+    tensors = {name: numpy.ascontiguousarray(array) for name, array in weights.items()}
     tensors[TOKENIZER] = numpy.frombuffer(tokenizer, numpy.uint8)
     metadata = {
         "format": FORMAT,
@@ -129,7 +168,7 @@ def find_model(path: Path, option: str = "--model") -> Path:
     what, fix = "the model", f"name another with {option}" if option else "name another"
     try:
         if stat.S_ISDIR(path.stat().st_mode):
-            if is_present(path / MANIFEST):
+            if is_present(path / FILE_LIST):
                 engine = "add --engine ctranslate2 if it is for that program, or "
                 raise NmtError(
                     f"{path} is an exported model; {engine if option else ''}name a model file or a"
@@ -157,12 +196,119 @@ def read_model_file(file: Path) -> ModelFile:
     Raises NmtError, before a tensor is loaded, if the file cannot be read, is damaged or has
     another format.
     """
-    with open_model(file, "np") as model:
+    with open_model(file) as model:
         names = model.tensors.keys()
         tensors = {name: model.tensors.get_tensor(name) for name in names}
     tokenizer = tensors.pop(TOKENIZER).tobytes()
-    header = model.header
-    return ModelFile(tensors, tokenizer, header.recipe, header.updates, header.alignment)
+    return ModelFile(tensors, tokenizer, model.recipe, model.updates, model.alignment)
+
+
+@contextmanager
+def open_model(file: Path) -> Iterator[OpenModel]:
+    """Open a model file and check its header.
+
+    Raises NmtError if the file cannot be read, is damaged, or is not a model of this program.
+    """
+    check_regular(file, "the model")
+    try:
+        with safe_open(file, "np") as tensors:
+            yield read_header(file, tensors)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise refusal(file, error) from error
+
+
+def read_header(file: Path, tensors: Any) -> OpenModel:
+    """Check the header of an open model file; raises NmtError as `open_model` does."""
+    metadata = tensors.metadata() or {}
+    check_format(file, metadata)
+    slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no dict)
+    tokenizer = slices.pop(TOKENIZER, None)
+    if tokenizer is None or tokenizer.get_dtype() != "U8" or "recipe" not in metadata:
+        raise DamagedError(f"the model {file} contains no tokenizer or no recipe; {AGAIN}")
+    recipe = parse_recipe(metadata["recipe"], file.stem, f"the recipe inside {file}")
+    origin = f"the list of updates inside {file}"
+    updates = parse_json(metadata.get("updates", ""), Updates, origin)
+    alignment = read_alignment(metadata, recipe, file)
+    types = [part.get_dtype() for part in slices.values() if part.get_dtype() != "F32"]
+    misfit = f"the weights in {file} do not fit its recipe:"
+    if types:
+        raise DamagedError(
+            f"{misfit} some have the type {types[0]}, but models of this program have F32"
+            f" (float32); {AGAIN}"
+        )
+    found = {name: tuple(part.get_shape()) for name, part in slices.items()}
+    if len(found.get(EMBEDDINGS, ())) != 2:
+        raise DamagedError(f"{misfit} there is no matrix {EMBEDDINGS}; {AGAIN}")
+    vocab_size = found[EMBEDDINGS][0]
+    check_shapes(found, weight_shapes(recipe.model, vocab_size), file)
+    parameters = count_parameters(recipe.model, vocab_size)
+    return OpenModel(recipe, updates, alignment, parameters, tensors)
+
+
+def read_alignment(
+    metadata: Mapping[str, str], recipe: Recipe, file: Path
+) -> AligningAttention | None:
+    """Return the aligning attention that the metadata name; None if they name none.
+
+    Raises DamagedError if the model has no such layer or head.
+    """
+    if ALIGNMENT not in metadata:
+        return None
+    found = parse_json(metadata[ALIGNMENT], AligningAttention, f"the alignment inside {file}")
+    if found.layer >= recipe.model.decoder_layers or (found.head or 0) >= recipe.model.heads:
+        raise DamagedError(
+            f"the alignment inside {file} names a layer or a head that the model lacks; {AGAIN}"
+        )
+    return found
+
+
+def check_format(file: Path, metadata: Mapping[str, str]) -> None:
+    """Raise NmtError if a file is of another program or of another version of the format."""
+    if metadata.get("format") != FORMAT:
+        raise NmtError(
+            f"{file} is not a model of this program; `nmt train` creates one, and `nmt import`"
+            " makes one of an OPUS-MT model"
+        )
+    version = metadata.get("format_version")
+    if version != str(FORMAT_VERSION):
+        writer = metadata.get("nmt_version")
+        raise NmtError(
+            f"{file} has model format {shown(version)}, written by nmt {shown(writer)}, but"
+            f" this nmt {__version__} reads only format {FORMAT_VERSION}; train the model again, or"
+            " use the program that wrote it"
+        )
+
+
+def check_shapes(found: Shapes, expected: Shapes, file: Path) -> None:
+    """Raise DamagedError unless the weights of a file have the names and shapes expected."""
+    for name in sorted({*found, *expected}):
+        if found.get(name) != expected.get(name):
+            if name not in expected:
+                reason = "does not belong to it"
+            elif name not in found:
+                reason = "is missing"
+            else:
+                sizes = (" x ".join(map(str, shapes[name])) for shapes in (found, expected))
+                has, wanted = (size or "one number" for size in sizes)
+                reason = f"is {has} instead of {wanted}"
+            raise DamagedError(
+                f"the weights in {file} do not fit its recipe: {shown(name)} {reason}; {AGAIN}"
+            )
+
+
+def refusal(file: Path, error: Exception) -> NmtError:
+    """Return the error for a file that is no intact .safetensors file, with what it is."""
+    start = read_start(file, START_BYTES, "the model")
+    kind = kind_of(start)
+    if not start:
+        return DamagedError(f"the model {file} is empty; {AGAIN}")
+    if kind:
+        return NmtError(f"{file} is {kind}, not a model; `nmt train` creates one")
+    if int.from_bytes(start[:8], "little") > LONGEST_HEADER or start[8:9] not in (b"{", b""):
+        return NmtError(
+            f"{file} is not a model of this program, or its first bytes are damaged; {AGAIN}"
+        )
+    return DamagedError(f"the model {file} is damaged ({reason_of(error)}); {AGAIN}")
 
 
 def average(paths: Sequence[Path]) -> ModelFile:
@@ -171,7 +317,7 @@ def average(paths: Sequence[Path]) -> ModelFile:
     Raises NmtError if a file is damaged or the files are of different runs.
     """
     first = read_model(paths[0])
-    sums = {name: each.astype(numpy.float64) for name, each in first.weights.items()}
+    sums = {name: array.astype(numpy.float64) for name, array in first.weights.items()}
     updates = [*first.updates]
     for path in paths[1:]:
         content = read_model(path)
@@ -179,7 +325,38 @@ def average(paths: Sequence[Path]) -> ModelFile:
         if not same:
             raise NmtError(f"{path} and {paths[0]} are of different runs and cannot be averaged")
         updates += content.updates
-        for name, each in content.weights.items():
-            sums[name] += each
+        for name, array in content.weights.items():
+            sums[name] += array
     weights = {name: (total / len(paths)).astype(numpy.float32) for name, total in sums.items()}
     return ModelFile(weights, first.tokenizer, first.recipe, tuple(updates))
+
+
+def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:
+    """Write a recipe's language pair into the models of a run whose recipe.toml has another.
+
+    No weight depends on it. Call this before the recipe is saved, so that an interruption leaves it
+    to be done again.
+    """
+    if not is_present(run.recipe) or languages(run.load_recipe()) == languages(recipe):
+        return
+    for path in filter(is_present, (run.model, run.best)):
+        correct_model(path, recipe, notify)
+
+
+def correct_model(path: Path, recipe: Recipe, notify: Notify) -> None:
+    """Write a recipe's language pair into a model file, if it has another.
+
+    Raises NmtError if the file is damaged or cannot be written.
+    """
+    with open_model(path) as model:
+        stored = model.recipe
+    old, new = languages(stored), languages(recipe)
+    if old != new:
+        data = replace(stored.data, source_language=new[0], target_language=new[1])
+        write_metadata(path, "recipe", to_toml(replace(stored, data=data)))
+        notify(f"{path}: languages {'-'.join(old)} corrected to {'-'.join(new)}")
+
+
+def languages(recipe: Recipe) -> tuple[str, str]:
+    """Return the source and the target language of a recipe."""
+    return recipe.data.source_language, recipe.data.target_language

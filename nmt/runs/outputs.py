@@ -20,13 +20,8 @@ from pathlib import Path
 from nmt import __version__
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.recipe.model_recipe import ENDING
-from nmt.runs.model_metadata import model_metadata
-from nmt.runs.run_folder import CHECKPOINT_NAME
-from nmt.system.atomic import (
-    atomic_folder,
-    is_passed_over,
-    redirected_stream,
-)
+from nmt.runs.run_folder import CHECKPOINT_NAME, model_metadata
+from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
 
@@ -34,9 +29,9 @@ STDIN = Path("-")
 MODELS = ("best.safetensors", "model.safetensors")
 RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODELS)
 RUN_FOLDERS = ("prepared", "checkpoints", "tensorboard")
-MANIFEST = "nmt-export.json"  # the list of files of a folder that a command wrote
+FILE_LIST = "nmt-export.json"  # the list of files of a folder that a command wrote
 # A zip file whose first entry is such a list.
-PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(MANIFEST.encode()), re.DOTALL)
+PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(FILE_LIST.encode()), re.DOTALL)
 LONGEST_START = 300  # bytes that show such a file
 
 
@@ -103,7 +98,7 @@ def why_kept(file: Path, command: str) -> str:
     for folder in file.parents:
         if file.relative_to(folder).parts[0] in (*RUN_FILES, *RUN_FOLDERS) and is_run(folder):
             return f"belongs to the run {folder}"
-        if is_present(folder / MANIFEST):
+        if is_present(folder / FILE_LIST):
             return f"belongs to the exported model {folder}"
     if CHECKPOINT_NAME.fullmatch(file.name):
         return "is a checkpoint"
@@ -186,7 +181,7 @@ def read_manifest(folder: Path) -> FolderManifest | None:
 
     Raises NmtError if it cannot be read, DamagedError if it is no manifest.
     """
-    path = folder / MANIFEST
+    path = folder / FILE_LIST
     if not is_present(path):
         return None
     return parse_json(read_text(path, "the list of files"), FolderManifest, str(path))
@@ -210,12 +205,12 @@ def check_output_folder(path: Path, command: str, option: str = "DIR") -> None:
         raise cannot_write(path, error, option) from error
     if not is_new and not path.is_dir():
         raise UsageError(f"{option} {path} is not a folder; name a new or an empty folder")
-    names = [each for each in names if not is_passed_over(Path(each))]
-    if names and (reason := why_folder_kept(path, command)):
+    is_filled = not all(is_passed_over(Path(name)) for name in names)
+    if is_filled and (reason := why_folder_kept(path, command)):
         raise UsageError(
             f"{option} {path} {reason}; name a new or an empty folder, or move it away"
         )
-    check_new(path if is_new else path / MANIFEST, option)
+    check_new(path if is_new else path / FILE_LIST, option)
 
 
 def why_folder_kept(folder: Path, command: str) -> str:
@@ -223,23 +218,23 @@ def why_folder_kept(folder: Path, command: str) -> str:
     try:
         manifest = read_manifest(folder)
     except DamagedError:
-        return f"has a damaged {MANIFEST}"
+        return f"has a damaged {FILE_LIST}"
     if manifest is None or manifest.written_by != command:
         return f"holds files that `nmt {command}` did not write"
-    inside = [each.relative_to(folder) for each in files_in(folder)]
-    found = {str(each): folder / each for each in inside if not is_passed_over(Path(each.parts[0]))}
-    found.pop(MANIFEST)
-    for name in sorted(found):
-        if name not in manifest.files:
+    for path in files_in(folder):
+        name = path.relative_to(folder)
+        if name == Path(FILE_LIST) or is_passed_over(Path(name.parts[0])):
+            continue
+        if str(name) not in manifest.files:
             return f"holds {name}, which `nmt {command}` did not write"
-        if found[name].is_symlink() or sha256_of(found[name]) != manifest.files[name]:
+        if path.is_symlink() or sha256_of(path) != manifest.files[str(name)]:
             return f"holds {name}, which was changed after `nmt {command}` wrote it"
     return ""
 
 
 def files_in(folder: Path) -> list[Path]:
     """Return everything below a folder that is not a folder, sorted."""
-    return sorted(each for each in folder.rglob("*") if each.is_symlink() or not each.is_dir())
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 @contextmanager
@@ -257,12 +252,12 @@ def output_folder(path: Path, command: str, details: dict[str, str]) -> Iterator
     Raises:
         NmtError: if the folder cannot be written, or another program has changed it meanwhile.
     """
-    with atomic_folder(path, is_replaced=True, last=MANIFEST) as partial:
+    with atomic_folder(path, is_replaced=True, last=FILE_LIST) as partial:
         yield partial
-        files = {str(each.relative_to(partial)): sha256_of(each) for each in files_in(partial)}
+        files = {str(file.relative_to(partial)): sha256_of(file) for file in files_in(partial)}
         manifest = FolderManifest(command, __version__, details, files)
         text = json_text(asdict(manifest), indent=1)
-        (partial / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        (partial / FILE_LIST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
         try:
             check_output_folder(path, command)
         except UsageError as error:

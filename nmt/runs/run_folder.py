@@ -1,12 +1,14 @@
-"""A run folder: the files of one training."""
+"""A run folder: the files of one training, and its lock: one process at a time writes into it."""
 
 import difflib
+import fcntl
 import json
 import os
 import re
 import stat
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,20 +19,25 @@ from nmt.recipe import (
     SettingDifference,
     parse_recipe,
     recipe_differences,
-    was_written,
+    to_toml,
     write_recipe,
 )
 from nmt.recipe import read_text as read_recipe_text
-from nmt.runs.model_metadata import is_overtaken
-from nmt.runs.run_lock import locked
+from nmt.recipe.model_recipe import metadata_of
 from nmt.system.arguments import DATA
-from nmt.system.atomic import write_text
+from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
 from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text
-from nmt.system.json_data import parse_json
+from nmt.system.json_data import convert, parse_json
 from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
+AVERAGE = "average"  # of a model's `made_by`: the command `nmt average`
+LOCK = ".lock"  # the file of the lock; it stays when the lock is released
+# An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
+SHARD = re.compile(
+    r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
+)
 # The suffixes of a checkpoint's files: the weights, a complete model file; the optimiser's state;
 # and the manifest, written last, with the SHA-256 of the other two.
 WEIGHTS, STATE, MANIFEST = "safetensors", "state.pt", "json"
@@ -49,65 +56,28 @@ class Memory:
     data_dir: str  # absolute
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class RunFolder:
     """The files of one training, in `runs/RECIPE/` or in the folder given with --run."""
 
     path: Path
 
-    @property
-    def recipe(self) -> Path:
-        """Path of the recipe with every setting, as it is trained."""
-        return self.path / "recipe.toml"
-
-    @property
-    def tokenizer(self) -> Path:
-        """Path of the SentencePiece model."""
-        return self.path / "tokenizer.model"
-
-    @property
-    def prepared(self) -> Path:
-        """Folder of the encoded corpus."""
-        return self.path / "prepared"
+    def __post_init__(self) -> None:
+        """Name the files and folders."""
+        self.recipe = self.path / "recipe.toml"  # with every setting, as it is trained
+        self.tokenizer = self.path / "tokenizer.model"  # of SentencePiece
+        self.prepared = self.path / "prepared"  # folder of the encoded corpus
+        self.checkpoints = self.path / "checkpoints"  # weights and training states by update
+        self.best = self.path / "best.safetensors"  # the model with the best score on the dev set
+        self.model = self.path / "model.safetensors"  # the average; `nmt translate` uses it
+        self.tensorboard = self.path / "tensorboard"  # folder of its events, with train.tensorboard
+        self.metrics = self.path / "metrics.jsonl"  # one JSON object a line
+        self.report = self.path / "report.html"  # the page about the run
+        self.memory = self.path / "run.json"  # the data besides the recipe
 
     def prepared_folder(self) -> PreparedFolder:
         """Return the paths that `nmt.text.prepare` writes to."""
         return PreparedFolder(self.path, self.tokenizer, self.prepared, self.is_in_use())
-
-    @property
-    def checkpoints(self) -> Path:
-        """Folder of the weights and training states by update."""
-        return self.path / "checkpoints"
-
-    @property
-    def best(self) -> Path:
-        """Path of the model with the best score on the dev set."""
-        return self.path / "best.safetensors"
-
-    @property
-    def model(self) -> Path:
-        """Path of the final, averaged model, the default model of `nmt translate`."""
-        return self.path / "model.safetensors"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Folder of TensorBoard's events, which `train.tensorboard` turns on."""
-        return self.path / "tensorboard"
-
-    @property
-    def metrics(self) -> Path:
-        """Path of the metrics, one JSON object a line."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def report(self) -> Path:
-        """Path of the HTML page about the run."""
-        return self.path / "report.html"
-
-    @property
-    def memory(self) -> Path:
-        """Path of the data besides the recipe, as JSON."""
-        return self.path / "run.json"
 
     def remember(self, data_dir: Path) -> None:
         """Write which data folder the run uses, if that folder exists."""
@@ -136,14 +106,34 @@ class RunFolder:
             note(f"the data folder {remembered} is gone; --data-dir names another than {DATA}")
         return DATA if given is None else given
 
-    def lock(self, shared: bool = False) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, shared: bool = False) -> Iterator[None]:
         """Create the folder and lock it for this process within a `with` block.
 
-        shared: together with other processes; otherwise, files that killed processes left
-        half-written are removed. Raises NmtError if another process holds the lock or the folder
-        cannot be written.
+        The file of the lock and the folder itself are locked: a user may remove the file. shared:
+        lock it together with other processes that do so, which may be on other machines. Otherwise,
+        files that killed processes left half-written are removed. Raises NmtError if another
+        process holds the lock or the folder cannot be written.
         """
-        return locked(self.path, shared)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            stream = (self.path / LOCK).open("a+")  # NFS wants both modes, one for each kind
+        except OSError as error:
+            raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
+        with stream, opened(self.path) as descriptor:
+            try:
+                for locked in (stream.fileno(), descriptor):
+                    take_lock(locked, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            except BlockingIOError as error:
+                raise NmtError(
+                    f"another nmt process is using {self.path}; wait for it to end, or name"
+                    " another folder (--run)"
+                ) from error
+            except OSError:
+                pass  # a file system without locks
+            if not shared:
+                remove_partial_files(self.path)
+            yield
 
     def checkpoint(self, update: int, suffix: str) -> Path:
         """Return the path of one file of an update's checkpoint."""
@@ -153,8 +143,8 @@ class RunFolder:
         """Return the updates whose checkpoint has the files with all these suffixes, ascending."""
         matches = map(CHECKPOINT_NAME.fullmatch, (path.name for path in entries(self.checkpoints)))
         found = {(int(match[1]), match[2]) for match in matches if match}
-        updates = sorted({update for update, _ in found})
-        return [each for each in updates if all((each, suffix) in found for suffix in suffixes)]
+        with_suffix = [{update for update, end in found if end == suffix} for suffix in suffixes]
+        return sorted(set.intersection(*with_suffix))
 
     def reached_update(self) -> int:
         """Return the update of the newest whole checkpoint, 0 without one."""
@@ -189,16 +179,12 @@ class RunFolder:
             )
         raise NmtError(f"{self.path} is a file, not a run folder")
 
-    def load_recipe(self, *, will_train: bool = False) -> Recipe:
-        """Return the recipe of the run; raises NmtError if its file is missing or damaged.
-
-        will_train: as in `parse_recipe`.
-        """
+    def load_recipe(self) -> Recipe:
+        """Return the recipe of the run; raises NmtError if its file is missing or damaged."""
         self.check_is_run()
         check_regular(self.recipe, "the recipe")
         name = Path(os.path.abspath(self.path)).name  # "." and ".." have none
-        text = read_recipe_text(self.recipe)
-        return parse_recipe(text, name, str(self.recipe), will_train=will_train)
+        return parse_recipe(read_recipe_text(self.recipe), name, str(self.recipe))
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the recipe with every setting; raises NmtError as `check_recipe` does."""
@@ -219,12 +205,12 @@ class RunFolder:
                     " a new folder (--run)"
                 )
             return
-        old = self.load_recipe(will_train=True)
+        old = self.load_recipe()
         if old == recipe:
             return
         if self.is_started():
             check_fixed(self.path, old, recipe)
-        elif not was_written(read_recipe_text(self.recipe), old):
+        elif read_recipe_text(self.recipe) != to_toml(old):
             raise UsageError(
                 f"{self.recipe} was not written by nmt, so it is not overwritten; move it away,"
                 " or name another folder (--run)"
@@ -247,14 +233,11 @@ class RunFolder:
         trained = [path for path in (self.model, self.best) if is_present(path)]
         if trained:
             return trained[is_overtaken(trained[0], trained[-1])]
+        is_foreign = is_present(self.path / "config.json") and not is_present(self.recipe)
         raise NmtError(
             f"{self.path} holds no trained model yet; `nmt train` creates one"
-            + "; the folder of an OPUS-MT model must be imported: `nmt import`" * self.is_foreign()
+            + "; the folder of an OPUS-MT model must be imported: `nmt import`" * is_foreign
         )
-
-    def is_foreign(self) -> bool:
-        """Return whether the folder looks like that of another program's model."""
-        return is_present(self.path / "config.json") and not is_present(self.recipe)
 
 
 def no_run(path: Path) -> str:
@@ -265,7 +248,7 @@ def no_run(path: Path) -> str:
 def did_you_mean(path: Path) -> str:
     """Return a question with the nearest name beside a path; "" if none is near."""
     with suppress(NmtError):  # the folder cannot be read
-        names = [each.name for each in entries(path.parent)]
+        names = [entry.name for entry in entries(path.parent)]
         for near in difflib.get_close_matches(path.name, names, 1, 0.8):
             return f"did you mean {path.with_name(near)}?"
     return ""
@@ -327,3 +310,80 @@ def run_of(model: Path) -> RunFolder:
         return RunFolder(model)
     folder = model.parent
     return RunFolder(folder.parent if folder.name == "checkpoints" else folder)
+
+
+def model_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a model file; empty if the file is not an intact one."""
+    try:
+        return convert(metadata_of(path), dict[str, str], str(path))
+    except NmtError:
+        return {}
+
+
+def last_update(metadata: dict[str, str]) -> int:
+    """Return the last of the updates that a model was made of; 0 if its metadata do not say it."""
+    try:
+        return max(parse_json(metadata.get("updates", ""), list[int], "updates"), default=0)
+    except NmtError:
+        return 0
+
+
+def is_overtaken(average: Path, best: Path) -> bool:
+    """Return whether the best model of a run is of a training that went on after its average.
+
+    An average that `nmt average` put in its place is what the user wants, and is never overtaken;
+    nor is a damaged one, so that reading it is an error.
+    """
+    old, new = model_metadata(average), model_metadata(best)
+    return old.get("made_by") != AVERAGE and 0 < last_update(old) < last_update(new)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """Open a folder and yield its file descriptor."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def take_lock(descriptor: int, kind: int) -> None:
+    """Lock a file or folder for this process; raises BlockingIOError if another one holds it.
+
+    kind: `LOCK_EX`, or `LOCK_SH` to share it with others.
+    """
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.1)  # `is_locked` of another process may hold it for a moment
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+
+
+def is_locked(folder: Path) -> bool:
+    """Return whether a process is training, preparing or averaging in a run folder."""
+    try:
+        with opened(folder) as descriptor:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # not there, or a file system without locks
+        return False
+    return False
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove half-written files and folders of processes that no longer run, and nothing else.
+
+    The checkpoints may be behind a link, on another disk.
+    """
+    checkpoints = folder / "checkpoints"
+    linked = checkpoints.glob("*.partial") if checkpoints.is_symlink() else ()
+    for path in [*folder.rglob("*.partial"), *linked]:
+        writer = writer_of(path)
+        # An earlier process may have had the number of this one.
+        is_ended = writer == os.getpid() or (writer is not None and not is_running(writer))
+        is_left = is_ended and Path(os.path.realpath(path)) not in unfinished
+        is_shard = path.parent == folder / "prepared" and SHARD.fullmatch(path.name)
+        if is_left or is_shard:
+            remove(path)

@@ -21,20 +21,6 @@ class ChosenModel:
     reason: str  # a phrase such as "the newest finished of 3 runs"; "" if there was no choice
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A run that has a model."""
-
-    run: RunFolder
-    model: Path
-    trained_ns: int  # when the model was written
-
-    @property
-    def is_finished(self) -> bool:
-        """True if the model is the average, which is written when a training ends."""
-        return self.model == self.run.model
-
-
 def possible_runs(runs: Path) -> Iterator[RunFolder]:
     """Yield the folders that may be runs, at two depths: a recipe's name may hold a folder.
 
@@ -48,17 +34,7 @@ def possible_runs(runs: Path) -> Iterator[RunFolder]:
 
 def folders_in(path: Path) -> list[Path]:
     """Return the folders in a folder, sorted; none if it does not exist."""
-    return [each for each in entries(path) if is_folder(each)]
-
-
-def candidates(runs: Path) -> list[Candidate]:
-    """Return the runs with a model; raises NmtError if a folder cannot be read."""
-    found = []
-    for run in possible_runs(runs):
-        if is_present(run.model) or is_present(run.best):
-            model = run.translation_model()
-            found.append(Candidate(run, model, model.stat().st_mtime_ns))
-    return found
+    return [entry for entry in entries(path) if is_folder(entry)]
 
 
 def find_newest_model(runs: Path = RUNS) -> ChosenModel | None:
@@ -66,19 +42,21 @@ def find_newest_model(runs: Path = RUNS) -> ChosenModel | None:
 
     Raises NmtError if a folder cannot be read.
     """
+    found = []
     try:
-        found = candidates(runs)
+        for run in possible_runs(runs):
+            if is_present(run.model) or is_present(run.best):
+                model = run.translation_model()  # the average, which ends a training, or the best
+                found.append((model == run.model, model.stat().st_mtime_ns, model))
     except NmtError as error:
         raise NmtError(f"{error}; name a model (--model)") from error
     if not found:
         return None
-    finished = [each for each in found if each.is_finished]
-    chosen = max(finished or found, key=lambda each: each.trained_ns)
+    is_finished, _, path = max(found, key=lambda model: model[:2])
     if len(found) == 1:
-        return ChosenModel(chosen.model, "")
-    kind = "newest finished" if finished else "newest"
-    none = "" if finished else ", none of them finished"
-    return ChosenModel(chosen.model, f"the {kind} of {len(found)} runs{none}")
+        return ChosenModel(path, "")
+    reason = f"the newest{' finished' * is_finished} of {len(found)} runs"
+    return ChosenModel(path, reason if is_finished else f"{reason}, none of them finished")
 
 
 def choose_model(runs: Path = RUNS) -> ChosenModel:
@@ -91,21 +69,12 @@ def choose_model(runs: Path = RUNS) -> ChosenModel:
     return chosen
 
 
-def newest_model(runs: Path = RUNS) -> Path:
-    """Return the model that `choose_model` chooses; raises NmtError if there is none."""
-    return choose_model(runs).path
-
-
 def newest_run(runs: Path = RUNS) -> RunFolder:
     """Return the run under `runs` that wrote metrics last; raises NmtError if there is none."""
-    started = [
-        (folder.metrics.stat().st_mtime_ns, folder)
-        for folder in possible_runs(runs)
-        if is_present(folder.metrics)
-    ]
+    started = [run for run in possible_runs(runs) if is_present(run.metrics)]
     if not started:
         raise NmtError(f"no run under {runs}/; run `nmt train` first, or name a run folder")
-    return max(started, key=lambda each: each[0])[1]
+    return max(started, key=lambda run: run.metrics.stat().st_mtime_ns)
 
 
 def find_recipe_and_run(

@@ -1,19 +1,32 @@
 """A trained model in memory, loaded without PyTorch: its network is made when it is first used."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.config import Recipe
+import numpy
+from numpy.typing import NDArray
+
+from nmt.config import ModelSettings, Recipe
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.runs.model_file import Weights, find_model, read_model_file
-from nmt.runs.model_header import AGAIN, EMBEDDINGS, AligningAttention
-from nmt.text.tokenizer import Tokenizer
+from nmt.runs.model_file import (
+    AGAIN,
+    EMBEDDINGS,
+    AligningAttention,
+    ModelFile,
+    Weights,
+    check_shapes,
+    find_model,
+    read_model_file,
+)
+from nmt.text.tokenizer import PAD, Tokenizer
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nmt.model.transformer import Transformer
 
 
@@ -35,8 +48,6 @@ class TrainedModel:
 
         The first use imports PyTorch, which takes longer than to translate a sentence.
         """
-        from nmt.runs.network_weights import network_of
-
         return network_of(self.recipe.model, self.weights).to(self.device).eval()
 
 
@@ -98,3 +109,41 @@ def load_ensemble(paths: Sequence[Path], device: str) -> TrainedModel:
 def task(recipe: Recipe) -> str:
     """Return the direction of translation and the metric, such as "en-de (bleu)"."""
     return f"{recipe.data.source_language}-{recipe.data.target_language} ({recipe.data.metric})"
+
+
+def network_of(settings: ModelSettings, weights: Weights) -> "Transformer":
+    """Return a network that shares the memory of weights that fit its settings."""
+    from nmt.model.transformer import Transformer
+
+    network = Transformer(settings, len(weights[EMBEDDINGS]), PAD)
+    network.load_state_dict(tensors_of(weights), assign=True)
+    return network
+
+
+def load_file(network: "Transformer", path: Path) -> ModelFile:
+    """Copy the weights of a model file into a network and return the file's content.
+
+    Raises NmtError as `read_model_file` does, or if the weights are not those of the network.
+    """
+    content = read_model_file(path)
+    load_weights(network, content.weights, path)
+    return content
+
+
+def load_weights(network: "Transformer", weights: Weights, path: Path) -> None:
+    """Copy a file's weights into a network; raises DamagedError unless names and shapes agree."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    check_shapes({name: array.shape for name, array in weights.items()}, expected, path)
+    network.load_state_dict(tensors_of(weights))
+
+
+def tensors_of(weights: Weights) -> "dict[str, Tensor]":
+    """Return weights as tensors that share their memory."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in weights.items()}
+
+
+def arrays_of(state: "Mapping[str, Tensor]") -> dict[str, NDArray[numpy.float32]]:
+    """Return the state of a network as arrays; they share its memory if it is on the CPU."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}

@@ -12,9 +12,8 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.evaluation.tasks import score_measure
 from nmt.runs.history import History, Line, parse_history, read_metrics
-from nmt.runs.model_header import open_model
-from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder
-from nmt.runs.run_lock import is_locked
+from nmt.runs.model_file import open_model
+from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder, is_locked
 from nmt.runs.runs import folders_in
 from nmt.system.files import entries, is_present
 
@@ -146,8 +145,8 @@ def checked_model(run: RunFolder) -> tuple[Path, Sequence[int]] | None:
     """
     updates: dict[Path, Sequence[int]] = {}
     for path in filter(is_present, (run.model, run.best)):
-        with open_model(path, "np") as model:
-            updates[path] = model.header.updates
+        with open_model(path) as model:
+            updates[path] = model.updates
     if not updates:
         return None
     used = run.translation_model()

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
-from nmt.runs.model_file import average, read_model, save_model
-from nmt.runs.model_header import AligningAttention, open_model
-from nmt.runs.model_metadata import AVERAGE, model_metadata
-from nmt.runs.run_folder import MANIFEST, WEIGHTS, RunFolder
+from nmt.runs.model_file import AligningAttention, average, open_model, read_model, save_model
+from nmt.runs.run_folder import AVERAGE, MANIFEST, WEIGHTS, RunFolder, model_metadata
 from nmt.system.files import is_present
 from nmt.training.checkpoints import (
     averaged_updates,
@@ -96,9 +94,9 @@ def average_checkpoints(
 def chosen_alignment(run: RunFolder) -> AligningAttention | None:
     """Return the attention that the end of a training chose; None without one."""
     for path in filter(is_present, (run.model, run.best)):
-        with suppress(NmtError), open_model(path, "np") as model:
-            if model.header.alignment is not None:
-                return model.header.alignment
+        with suppress(NmtError), open_model(path) as model:
+            if model.alignment is not None:
+                return model.alignment
     return None
 
 

@@ -29,8 +29,8 @@ from nmt.config import Recipe, TrainSettings
 from nmt.errors import DamagedError, NmtError, is_out_of_memory, write_advice
 from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
-from nmt.runs.network_weights import arrays_of, load_file
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
+from nmt.runs.trained_model import arrays_of, load_file
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.files import HashedStream, identity, is_present, read_bytes, sha256_of
 from nmt.system.json_data import convert, json_text, parse_object

@@ -14,9 +14,7 @@ from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
 from nmt.recipe import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
-from nmt.runs.model_file import write_alignment
-from nmt.runs.model_header import TOKENIZER, open_model
-from nmt.runs.model_languages import correct_model
+from nmt.runs.model_file import TOKENIZER, correct_model, open_model, write_alignment
 from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed
 from nmt.system.arguments import argument
 from nmt.system.atomic import atomic_path, write_bytes
@@ -59,9 +57,8 @@ def finished_before(recipe: Recipe, run: RunFolder) -> TrainingOutcome | None:
     if run.is_resumable():
         return None
     remains = find_remains(recipe, run)
-    if not (remains.models or remains.weights or remains.history.records) or is_repeated(
-        recipe, remains
-    ):
+    is_empty = not (remains.models or remains.weights or remains.history.records)
+    if is_empty or is_repeated(recipe, remains):
         return None
     outcome = outcome_of(recipe, remains)
     if outcome is not None:
@@ -136,7 +133,7 @@ def restore_tokenizer(run: RunFolder, notify: Notify) -> None:
     checkpoints = [run.checkpoint(update, WEIGHTS) for update in run.updates_with(WEIGHTS)]
     for path in (*reversed(checkpoints), run.best, run.model):
         if is_present(path):
-            with open_model(path, "np") as model:
+            with open_model(path) as model:
                 write_bytes(run.tokenizer, model.tensors.get_tensor(TOKENIZER).tobytes())
             notify(f"{run.tokenizer} is missing and is restored from {path}")
             return

@@ -16,7 +16,7 @@ from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, shown
 from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
-from nmt.runs.model_languages import correct_languages, languages
+from nmt.runs.model_file import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16

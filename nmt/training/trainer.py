@@ -19,8 +19,8 @@ from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
 from nmt.runs.history import read_history
 from nmt.runs.model_file import save_model, write_alignment
-from nmt.runs.network_weights import arrays_of, load_file, load_weights
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder
+from nmt.runs.trained_model import arrays_of, load_file, load_weights
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note

@@ -2,11 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nmt.runs.model_header import open_model
-from nmt.runs.model_languages import write_languages
+from nmt.runs.model_file import correct_model, open_model
 from tests.conftest import Run
 
 LINES = 200  # several chunks: 32, 128 and 41 lines
@@ -15,9 +15,10 @@ LINES = 200  # several chunks: 32, 128 and 41 lines
 def in_languages(run: Path, path: Path, source: str, target: str) -> Path:
     """Return a copy of a run's model that has other languages."""
     shutil.copy(run / "model.safetensors", path)
-    with open_model(path, "np") as model:
-        recipe = model.header.recipe
-    write_languages(path, recipe, source, target)
+    with open_model(path) as model:
+        recipe = model.recipe
+    data = replace(recipe.data, source_language=source, target_language=target)
+    correct_model(path, replace(recipe, data=data), lambda note: None)
     return path
 
 

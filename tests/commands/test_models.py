@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from nmt.runs.model_header import FORMAT_VERSION
+from nmt.runs.model_file import FORMAT_VERSION
 from tests.conftest import Run
 
 Tensors = dict[str, torch.Tensor]

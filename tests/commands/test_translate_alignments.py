@@ -13,7 +13,7 @@ from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
 from nmt.text.batches import PairDataset

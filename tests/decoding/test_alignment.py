@@ -14,7 +14,7 @@ from nmt.decoding.links import aligning_attention, best_places, pharaoh_line, wi
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.aligner import NONE
 from nmt.text.batches import pad_with_eos, source_batch

@@ -16,7 +16,7 @@ from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.errors import UsageError
-from nmt.runs.model_header import AligningAttention
+from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.tokenizer import learn_subwords
 from tests.decoding.marking import marked

@@ -14,9 +14,8 @@ from hypothesis import given
 from nmt.config import ModelSettings, Recipe, TokenizerSettings
 from nmt.model.transformer import Transformer
 from nmt.runs.model_file import save_model
-from nmt.runs.network_weights import arrays_of
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.trained_model import load_model
+from nmt.runs.trained_model import arrays_of, load_model
 from nmt.studio.report.reported_run import stored_parameters
 from nmt.text.tokenizer import PAD, learn_subwords
 from tests.fuzz import fuzz, value_or_error

@@ -11,8 +11,7 @@ from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
-from nmt.runs.network_weights import arrays_of
-from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
 from nmt.text.tokenizer import PAD, Tokenizer, learn_subwords
 
 MARIAN = {  # the settings of Marian's models, but with three matrices

@@ -11,7 +11,7 @@ from nmt.commands import export as export_command
 from nmt.interop import export
 from nmt.recipe import with_settings
 from nmt.runs.model_file import read_model, save_model
-from nmt.runs.outputs import MANIFEST
+from nmt.runs.outputs import FILE_LIST
 from tests.conftest import Run
 
 pytest.importorskip("ctranslate2")
@@ -33,7 +33,7 @@ def test_equal_models_give_equal_folders(nmt: Run, tiny_run: Path, tmp_path: Pat
     assert one == two
     assert one.keys() == {
         *("model.bin", "config.json", "shared_vocabulary.json"),
-        *("tokenizer.model", "recipe.toml", "README.md", MANIFEST),
+        *("tokenizer.model", "recipe.toml", "README.md", FILE_LIST),
     }
     assert nmt("export", tiny_run, folders[0], "--to", "ctranslate2").code == 0
 
@@ -58,7 +58,7 @@ def test_the_current_folder_is_filled(
     monkeypatch.chdir(folder)
     for _ in range(2):
         assert nmt("export", tiny_run, ".", "--to", "ctranslate2").code == 0
-        assert {"model.bin", MANIFEST} < {each.name for each in Path().iterdir()}
+        assert {"model.bin", FILE_LIST} < {each.name for each in Path().iterdir()}
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 
@@ -76,7 +76,7 @@ def test_a_folder_has_a_card_with_the_licence(nmt: Run, tiny_run: Path, tmp_path
     assert 'license: "cc0-1.0"' in (folder / "README.md").read_text(encoding="utf-8")
     assert {each.name for each in folder.iterdir()} == {
         *("README.md", "model.safetensors", "config.json", "generation_config.json"),
-        *("source.spm", "target.spm", "vocab.json", "tokenizer_config.json", MANIFEST),
+        *("source.spm", "target.spm", "vocab.json", "tokenizer_config.json", FILE_LIST),
     }
 
 

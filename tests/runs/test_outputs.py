@@ -11,7 +11,7 @@ from safetensors.numpy import save
 
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import (
-    MANIFEST,
+    FILE_LIST,
     check_output,
     check_output_folder,
     check_run_folder,
@@ -108,7 +108,7 @@ def test_the_files_of_runs_and_exports_and_checkpoints_stay(tmp_path: Path) -> N
         assert f"belongs to the run {run}" in is_refused(run / name)
     for name in ("mine.toml", "out.de", "report.html", "card.json"):
         assert is_refused(run / name) == ""
-    for name in (MANIFEST, "model.bin", "sub/x"):
+    for name in (FILE_LIST, "model.bin", "sub/x"):
         write_text(export / name, "{}\n")
         assert f"belongs to the exported model {export}" in is_refused(export / name)
     for name in own:  # the same names elsewhere
@@ -219,7 +219,7 @@ def test_a_folder_is_replaced_by_the_command_that_wrote_it(tmp_path: Path) -> No
     assert refusal(path) == ""
     before = content(path)
     write(path, "new")
-    assert content(path).keys() == before.keys() == {"model", "sub/file", MANIFEST}
+    assert content(path).keys() == before.keys() == {"model", "sub/file", FILE_LIST}
     assert (path / "model").read_text() == "new"
     write(path, "old")
     assert content(path) == before  # equal files, equal bytes
@@ -253,7 +253,7 @@ def test_an_existing_folder_stays(
         (partial / "model").write_text("new")
         assert os.listdir(tmp_path) == ["out"]
     assert path.stat().st_ino == before
-    assert set(os.listdir()) == {"model", MANIFEST}
+    assert set(os.listdir()) == {"model", FILE_LIST}
     assert refusal(path) == ""
 
 
@@ -284,7 +284,7 @@ def test_an_interrupted_replacement_is_undone(
     targets: list[Path] = []
 
     def interrupted(source: Path, target: Path) -> Path:
-        assert not (path / MANIFEST).exists() or len({*os.listdir(path)} & before_names) == 3
+        assert not (path / FILE_LIST).exists() or len({*os.listdir(path)} & before_names) == 3
         targets.append(target)
         if len(targets) != number + 1 or is_moved:
             rename(source, target)
@@ -320,11 +320,11 @@ def relink(path: Path) -> None:
 
 
 def damage(path: Path) -> None:
-    (path / MANIFEST).write_text("{")
+    (path / FILE_LIST).write_text("{")
 
 
 def remove_list(path: Path) -> None:
-    (path / MANIFEST).unlink()
+    (path / FILE_LIST).unlink()
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def remove_list(path: Path) -> None:
         (add, "holds notes, which `nmt export` did not write"),
         (add_link, "holds sub/link, which `nmt export` did not write"),
         (relink, "holds model, which was changed"),
-        (damage, f"has a damaged {MANIFEST}"),
+        (damage, f"has a damaged {FILE_LIST}"),
         (remove_list, "holds files that `nmt export` did not write"),
     ],
     ids=["change", "add", "add_link", "relink", "damage", "remove_list"],

@@ -11,8 +11,7 @@ from nmt.errors import NmtError, UsageError
 from nmt.recipe import load_recipe, to_toml
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
-from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, run_of
-from nmt.runs.run_lock import is_locked
+from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, is_locked, run_of
 from nmt.system.atomic import atomic_path
 
 

@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
-from nmt.runs.runs import choose_model, newest_model, newest_run
+from nmt.runs.runs import choose_model, newest_run
 
 
 def touch(path: Path, seconds: int) -> None:
@@ -29,7 +29,7 @@ def test_the_newest_run_need_not_have_a_model(tmp_path: Path) -> None:
 def test_a_finished_model_is_preferred_to_a_newer_unfinished_one(tmp_path: Path) -> None:
     """Finished means that model.safetensors exists and that training has not gone on since."""
     with pytest.raises(NmtError, match="no trained model under"):
-        newest_model(tmp_path)
+        choose_model(tmp_path)
     one, two, three = (RunFolder(tmp_path / name) for name in ("one", "paper/two", "three"))
     touch(two.best, 200)
     assert choose_model(tmp_path).reason == ""
@@ -51,10 +51,10 @@ def test_what_cannot_be_read_is_not_skipped(tmp_path: Path) -> None:
     """A link to itself stands for a folder that cannot be read, also by root."""
     touch(RunFolder(tmp_path / "one").model, 100)
     (tmp_path / "gone").symlink_to("nowhere")
-    assert newest_model(tmp_path).parent.name == "one"
+    assert choose_model(tmp_path).path.parent.name == "one"
     (tmp_path / "two").symlink_to("two")
     with pytest.raises(NmtError, match=r"cannot read .*two"):
-        newest_model(tmp_path)
+        choose_model(tmp_path)
     (tmp_path / "runs").symlink_to("runs")
     with pytest.raises(NmtError, match=r"cannot read the folder .*runs"):
-        newest_model(tmp_path / "runs")
+        choose_model(tmp_path / "runs")

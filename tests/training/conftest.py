@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nmt.runs import history
 from nmt.runs.model_file import read_model
-from nmt.runs.network_weights import tensors_of
+from nmt.runs.trained_model import tensors_of
 from nmt.training import trainer
 from nmt.training.updates import Updater
 from tests.forks import Fork

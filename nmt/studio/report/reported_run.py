@@ -9,7 +9,7 @@ from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure
 from nmt.evaluation.tasks import score_measure
 from nmt.runs.history import History, Record, read_history
-from nmt.runs.model_header import open_model
+from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder
 from nmt.system.files import entries, read_bytes
 from nmt.system.json_data import convert, parse_object
@@ -104,7 +104,7 @@ def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationC
 def stored_parameters(run: RunFolder) -> int | None:
     """Return the number of parameters by the header of the run's model file, None without one."""
     try:
-        with open_model(run.translation_model(), "np") as model:
-            return model.header.parameters
+        with open_model(run.translation_model()) as model:
+            return model.parameters
     except NmtError:
         return None

@@ -12,8 +12,7 @@ from nmt.config import DecodeSettings, ModelSettings, Recipe
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
-from nmt.runs.network_weights import arrays_of
-from nmt.runs.trained_model import TrainedModel
+from nmt.runs.trained_model import TrainedModel, arrays_of
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain
 from nmt.studio.explain.packing import unpack
