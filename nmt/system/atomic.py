@@ -32,18 +32,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     /dev/null, is written to directly. If stdout or stderr is redirected to the file, as with
     /dev/stdout, the new content follows the old. Raises NmtError if the file cannot be written.
     """
-    try:
-        is_stream = path.exists() and not path.is_file() and not path.is_dir()
-    except OSError as error:  # the name is too long
-        raise NmtError(f"cannot write {path}: {error.strerror}") from error
-    redirected = redirected_stream(path)
     final = Path(os.path.realpath(path))
     try:
-        if is_stream:
+        if path.exists() and not path.is_file() and not path.is_dir():
             yield path
             return
         if final.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        redirected = redirected_stream(path)
         with temporary(final) as partial:
             partial.touch()  # fails now, not after hours of work, if the folder cannot be written
             restrict(partial, final, also=stat.S_IRUSR | stat.S_IWUSR)
@@ -228,19 +224,18 @@ def write_through(stream: IO[str], content: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Flush a file's content to disk; raises OSError if that fails."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
+    """Flush a file's content, or a folder's entries, to disk; raises OSError if that fails."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries to disk, if its file system supports that."""
     with suppress(OSError):
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_file(path)
 
 
 def write_text(path: Path, text: str) -> None:
