@@ -205,7 +205,9 @@ class Workers:
         if self.lifeline is None:
             return
         if isinstance(error, Exception) and not is_lost_connection(error):
-            if not self.is_orphaned():  # then all of them save and stop by themselves
+            # Without torchrun, all workers save and stop by themselves: none tells others to end.
+            lost_store = isinstance(error.__cause__, dist.DistError)
+            if not lost_store and not self.is_orphaned():
                 reason = str(error) or type(error).__name__
                 self.lifeline.fail(f"worker {self.rank} failed: {reason}")
             return
