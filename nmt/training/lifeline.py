@@ -28,6 +28,7 @@ MEET_SECONDS = 300.0  # for all workers to start
 # A machine that is gone is noticed after 10 + 3 * 4 seconds.
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}
 GOODBYE = "."  # sent before a connection is closed at the end of the work
+ESCAPE = "backslashreplace"  # for half of a surrogate pair, which a file's name may hold
 ADDRESS = "lifeline"  # key of the first worker's address
 KILLED = "exited without an error message (killed?)"
 
@@ -120,9 +121,10 @@ class Lifeline:
 
     def _send(self, text: str) -> None:
         """Send a text as one line to every worker with a connection."""
+        line = f"{' '.join(text.splitlines())}\n".encode(errors=ESCAPE)
         for peer in [*self._peers]:
             with suppress(OSError):
-                peer.sendall(f"{' '.join(text.splitlines())}\n".encode())
+                peer.sendall(line)
 
     def _watch(self) -> None:
         while self.failure is None and not self._closed.is_set():
@@ -139,7 +141,7 @@ class Lifeline:
             saving.join(SAVE_SECONDS)
         if not self._closed.is_set():
             with suppress(OSError):
-                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode())
+                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode(errors=ESCAPE))
             os._exit(1)
 
     def _save(self) -> None:

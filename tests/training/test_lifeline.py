@@ -125,6 +125,12 @@ def test_the_error_of_a_worker_reaches_the_others(lines: list[Lifeline]) -> None
         Workers(2, 3, DictStore(), lines[2]).on_first_worker(lambda: 1)
 
 
+def test_an_error_may_name_a_file_whose_name_is_not_utf8(lines: list[Lifeline]) -> None:
+    lines[1].fail("caf\udce9 does not exist")
+    wait_until(lambda: lines[2].failure is not None)
+    assert lines[2].failure == r"caf\udce9 does not exist"
+
+
 def test_a_worker_that_torchrun_has_left_watches_no_more(
     lines: list[Lifeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
