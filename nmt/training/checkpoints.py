@@ -105,11 +105,11 @@ class CheckpointWriter:
     ) -> None:
         """Write a checkpoint as `save_checkpoint` does, after the one before it is written.
 
-        The first one of a run is written before this returns. So a run without a checkpoint, which
-        was killed, has computed nothing that a new start would not repeat.
+        The first one of a run is written before this returns. So if a run is killed before it has a
+        checkpoint, a new start repeats all that it has computed.
 
-        Raises NmtError if one of the two cannot be written; in the background, that of this one is
-        raised later: by `check`, `wait` or the next `save`.
+        Raises NmtError if this checkpoint or the one before it cannot be written. In the
+        background, `check`, `wait` or the next `save` raises the error of this one.
         """
         self.wait()
         is_first = self._in_background and not self._run.is_resumable()
@@ -277,8 +277,7 @@ def averaged_updates(run: RunFolder, recipe: Recipe, last: int) -> list[int]:
 
     These are the newest checkpoints that were due, and `last` itself. A checkpoint that a signal
     caused between two of them is left out, so that an interrupted run has the same average as an
-    uninterrupted one. With `train.moving_average`, only `last` counts, whose
-    state has the average.
+    uninterrupted one. With `train.moving_average`, only `last` counts: its state has the average.
     """
     included = [
         update
@@ -295,7 +294,7 @@ def was_due(run: RunFolder, settings: TrainSettings, update: int) -> bool:
         try:
             progress = read_manifest(run.checkpoint(update, MANIFEST), update).progress
         except DamagedError:
-            return True  # who averages it verifies it first
+            return True  # whoever averages it verifies it first
     return progress.is_checkpoint_due(settings)
 
 

@@ -89,7 +89,7 @@ class Feed:
             plan: returns the batches of an epoch.
             epoch: the first epoch.
             batch: batches of this epoch that have been used before.
-            workers: they share each batch; this is the place of one of them.
+            workers: they share each batch; the feed returns the share of this one.
             micro_batch_tokens: as in `Batch.split`.
             pace: how many batches a thread makes ready, and how they are padded.
             device: where the batches go.

@@ -28,6 +28,7 @@ MEET_SECONDS = 300.0  # for all workers to start
 # A machine that is gone is noticed after 10 + 3 * 4 seconds.
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}
 GOODBYE = "."  # sent before a connection is closed at the end of the work
+ESCAPE = "backslashreplace"  # for half of a surrogate pair, which a file's name may hold
 ADDRESS = "lifeline"  # key of the first worker's address
 KILLED = "exited without an error message (killed?)"
 
@@ -53,7 +54,7 @@ class Lifeline:
     """
 
     def __init__(self, rank: int, store: Store) -> None:
-        """Connect to the first worker, or wait for the others as the first one, in a thread.
+        """Start the thread; in it, the first worker waits for the others, which connect here.
 
         Raises NmtError if the first worker does not start, OSError if it cannot be reached.
         """
@@ -77,9 +78,9 @@ class Lifeline:
         self._thread.start()
 
     def meet(self, count: int) -> None:
-        """Wait on the first worker until all have started.
+        """Let the first worker wait until all have started; the others return at once.
 
-        Raises NmtError, on each worker that has started, if one does not start in time.
+        If one does not start in time, raises NmtError and tells those that have started.
         """
         deadline = time.monotonic() + MEET_SECONDS
         while self._rank == 0 and len(self._known) < count:
@@ -120,9 +121,10 @@ class Lifeline:
 
     def _send(self, text: str) -> None:
         """Send a text as one line to every worker with a connection."""
+        line = f"{' '.join(text.splitlines())}\n".encode(errors=ESCAPE)
         for peer in [*self._peers]:
             with suppress(OSError):
-                peer.sendall(f"{' '.join(text.splitlines())}\n".encode())
+                peer.sendall(line)
 
     def _watch(self) -> None:
         while self.failure is None and not self._closed.is_set():
@@ -139,7 +141,7 @@ class Lifeline:
             saving.join(SAVE_SECONDS)
         if not self._closed.is_set():
             with suppress(OSError):
-                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode())
+                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode(errors=ESCAPE))
             os._exit(1)
 
     def _save(self) -> None:
@@ -148,7 +150,7 @@ class Lifeline:
                 self.before_exit()
 
     def _hear(self, peer: socket.socket) -> None:
-        """Read what a worker has to say; the end of its connection without a word is a loss."""
+        """Read a worker's line; if its connection ends without one, the worker is lost."""
         try:
             line = read_line(peer, time.monotonic() + HELLO_SECONDS)
         except OSError:
@@ -162,7 +164,7 @@ class Lifeline:
         peer.close()
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept the connection of another worker, but no second one, and none of a stranger."""
+        """Accept the first connection of another worker; close any other one."""
         try:
             peer, _ = listener.accept()
         except OSError:  # the other side is gone again, or too many files are open
@@ -210,7 +212,7 @@ def listen() -> socket.socket:
 
 
 def own_address() -> str:
-    """Return the address by which this machine reaches the store, and others reach it."""
+    """Return this machine's address in the network of the store, where the others find it."""
     store = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     with socket.create_connection(store, CONNECT_SECONDS) as connection:
         return str(connection.getsockname()[0])
@@ -219,8 +221,9 @@ def own_address() -> str:
 def connect(rank: int, store: Store) -> tuple[socket.socket, str]:
     """Connect a worker to the first one; return the connection and the name of its group.
 
-    The store may still hold the address of a group before: its first worker is gone, or knows a
-    worker of this rank. The numbers of restarts that torchrun counts differ between machines.
+    After a restart by torchrun, the store may still hold the address of the group before. Its first
+    worker is gone, or refuses a rank that it knows already; this worker then reads the address
+    again. The group's number would not help: torchrun counts restarts on each machine by itself.
     Raises NmtError if there is no address, OSError if a connection is impossible.
     """
     deadline = time.monotonic() + MEET_SECONDS

@@ -29,7 +29,7 @@ from nmt.training.workers import Workers
 BAR_SECONDS = 1.0  # between two changes of the figures beside the bar
 LINE_SECONDS = 60.0  # between two lines where there is no terminal
 
-# Called with the lines that a run has at the start, then with each new one: the diagnosis of `api`.
+# Called with the lines that the run has at the start, then with each new one.
 Observer = Callable[[list[Line]], None]
 
 
@@ -45,7 +45,7 @@ def announce(
     settings, data = recipe.train, recipe.data
     parameters = count_parameters(recipe.model, len(prepared.tokenizer))
     threads = f", {thread_count()}" if device.type == "cpu" else ""
-    # Which of them is measured before the first update.
+    # "auto": a measurement before the first update chooses one of them.
     precision = "float32 or bf16" if settings.precision == "auto" else settings.precision
     others = f", {workers.count} workers" if workers.count > 1 else ""
     note(

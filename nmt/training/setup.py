@@ -57,7 +57,7 @@ LARGE = 40_000_000  # parameters; the paper's base model has 65 million (table 3
 class Resolved:
     """A recipe as a run trains it."""
 
-    recipe: Recipe  # its precision for the device, and at least the updates that the run has taken
+    recipe: Recipe  # with the device's precision, and no fewer updates than the run has taken
     finished: TrainingOutcome | None  # of a finished training whose checkpoints are gone
 
 
@@ -316,9 +316,9 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
 
 
 def check_languages(recipe: Recipe, run: RunFolder) -> None:
-    """Raise NmtError for a new code that is none, or that a run's dev scores depend on.
+    """Raise NmtError if a new code names no language, or would change a run's dev scores.
 
-    Other codes may be corrected at any time, which `correct_languages` does. For a vocabulary that
+    Other codes may be corrected at any time, which `correct_languages` does. If the vocabulary
     depends on the languages, the corpus counts as changed.
     """
     if recipe.data.metric != "bleu":
@@ -381,7 +381,7 @@ def note_large_model(
 ) -> None:
     """Print a note if a new training has a model of the paper's size but no GPU.
 
-    A training that starts from a model is short, so the note about its length is another.
+    A training that starts from a model is shorter, so it gets another note.
     """
     count = least_parameters(recipe)
     if device.type != "cpu" or count < LARGE or run.is_started():

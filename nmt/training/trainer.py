@@ -53,7 +53,7 @@ ALIGNED_PAIRS = 300  # at most, of the dev set, that choose what aligns words
 MAX_SKIPS_IN_ROW = 5  # skipped updates after which a training stops
 SHOWN_LINES = 20  # of each text file
 
-# Makes an observer of a run before its first line; arguments: run folder, setup and dev set.
+# Returns the observer of a run, before the first update, from run folder, setup and dev set.
 Observe = Callable[[RunFolder, Setup, DevSet], Observer]
 
 
@@ -67,9 +67,9 @@ def train(
 ) -> TrainingOutcome:
     """Train a recipe in a run folder, from the start or from the newest checkpoint.
 
-    The corpus is prepared if needed. Every worker calls this function. observe: makes what is told
-    the metrics, on the first worker. Raises NmtError for a corpus, a run folder or an initial model
-    that cannot be used, DivergenceError if the loss stays NaN or infinite.
+    The corpus is prepared if needed. Every worker calls this function. observe: called on the
+    first worker; it returns the observer of the metrics. Raises NmtError for a corpus, a run folder
+    or an initial model that cannot be used, DivergenceError if the loss stays NaN or infinite.
     """
     with run.lock() if workers.is_first else nullcontext():
         setup = set_up_workers(recipe, data, run, note, device, workers)
@@ -348,7 +348,7 @@ class Trainer:
         self.writer.wait()
 
     def write_average(self) -> None:
-        """Write the moving average, or that of the last checkpoints, which are written."""
+        """Write the run's model: the moving average, or the average of the last checkpoints."""
         if self.recipe.train.moving_average:
             self.save_model(self.run.model)
             return
@@ -373,7 +373,7 @@ class Trainer:
                 write_alignment(path, chosen)
 
     def save_model(self, path: Path) -> None:
-        """Write the weights that validations measure as a model."""
+        """Write a model file with the weights that validations measure."""
         self.writer.check_folder(self.progress.update)
         with self.updater.average.in_use():
             weights, tokenizer = arrays_of(self.network.state_dict()), self.prepared.tokenizer.model

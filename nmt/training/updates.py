@@ -115,7 +115,7 @@ class Updater:
         torch._foreach_div_(gradients, totals[3].float())  # target tokens
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         figures = torch.cat([totals, norm.to(totals.dtype)[None]])
-        # Adam's fused form leaves weights and moments as they are if this is 1, without a read.
+        # If this is 1, Adam's fused form changes no weights and moments; the CPU reads nothing.
         skip = 1 - (figures[0] + figures[-1]).isfinite().float()
         self.optimizer.found_inf = skip  # type: ignore[attr-defined] # its fused form reads it
         rate = learning_rate(self._recipe, number)
@@ -368,7 +368,7 @@ class UpdateResult:
 
 
 class StartedUpdate:
-    """An update that a GPU may still compute; `result` waits for it, but for no later update."""
+    """An update that a GPU may still be computing; `result` waits for it, not for later ones."""
 
     def __init__(self, number: int, learning_rate: float, figures: Tensor) -> None:
         """Queue the copy of the figures to the host, if they are on a GPU.

@@ -56,8 +56,8 @@ class DevSet:
         """Encode the dev set.
 
         pairs: its source and target segments. pool: computes batches in parallel, by default one
-        after another. Raises NmtError if the dev set has no pairs, or none
-        within `data.max_length`.
+        after another. Raises NmtError if the dev set has no pairs, or none within
+        `data.max_length`.
         """
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
+from torch.distributed import DistNetworkError
 
 from nmt.errors import NmtError
 from nmt.training import lifeline, workers
@@ -124,6 +125,12 @@ def test_the_error_of_a_worker_reaches_the_others(lines: list[Lifeline]) -> None
         Workers(2, 3, DictStore(), lines[2]).on_first_worker(lambda: 1)
 
 
+def test_an_error_may_name_a_file_whose_name_is_not_utf8(lines: list[Lifeline]) -> None:
+    lines[1].fail("caf\udce9 does not exist")
+    wait_until(lambda: lines[2].failure is not None)
+    assert lines[2].failure == r"caf\udce9 does not exist"
+
+
 def test_a_worker_that_torchrun_has_left_watches_no_more(
     lines: list[Lifeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +156,23 @@ def test_a_stranger_that_sends_slowly_is_not_waited_for(
         else:
             pytest.fail("the lifeline waits")
     assert [line.failure for line in lines] == [None] * 3
+
+
+class LostStore(DictStore):
+    """The store of a torchrun that has ended."""
+
+    def check(self, keys: list[str]) -> bool:
+        """Fail."""
+        raise DistNetworkError("Connection reset by peer")
+
+
+def test_a_worker_that_loses_the_store_ends_no_other(lines: list[Lifeline]) -> None:
+    """The first worker's torchrun is gone, so that the first one is saving a checkpoint."""
+    second = Workers(1, 3, LostStore(), lines[1])
+    with pytest.raises(NmtError, match="the first worker, or its torchrun, is gone") as gone:
+        second.on_first_worker(lambda: 1)
+    second.share_error(gone.value)
+    assert lines[1].failure is None
 
 
 class Broken:
