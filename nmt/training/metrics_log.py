@@ -135,35 +135,22 @@ class MetricsLog:
         """
         self._report.add(result)
         window = self._progress.window
-        if result.is_finite:
-            window.updates += 1
-            window.smoothed_loss += result.smoothed_loss
-            window.plain_loss += result.plain_loss
-            window.source_tokens += result.source_tokens
-            window.target_tokens += result.target_tokens
-            window.gradient_norm += result.gradient_norm
+        window.add(result)
         if result.number % self._settings.report_updates:
             return
         if window.updates:
-            self._write_window(window, result, epoch)
+            self._write(
+                "train",
+                result.number,
+                epoch,
+                loss=window.smoothed_loss / window.target_tokens,
+                perplexity=perplexity(window.plain_loss / window.target_tokens),
+                learning_rate=result.learning_rate,
+                gradient_norm=window.gradient_norm / window.updates,
+                tokens_per_second=round(window.tokens_per_second(self._progress.seconds)),
+                skipped=self._progress.skipped,
+            )
         self._progress.window = Window(start_seconds=self._progress.seconds)
-
-    def _write_window(self, window: Window, last: UpdateResult, epoch: int) -> None:
-        """Write the means over the updates of a window."""
-        seconds = max(self._progress.seconds - window.start_seconds, 1e-9)
-        loss = window.smoothed_loss / window.target_tokens
-        speed = (window.source_tokens + window.target_tokens) / seconds
-        self._write(
-            "train",
-            last.number,
-            epoch,
-            loss=loss,
-            perplexity=perplexity(window.plain_loss / window.target_tokens),
-            learning_rate=last.learning_rate,
-            gradient_norm=window.gradient_norm / window.updates,
-            tokens_per_second=round(speed),
-            skipped=self._progress.skipped,
-        )
 
     def write_skipped(self, result: UpdateResult, epoch: int, lines: dict[str, list[int]]) -> None:
         """Write a skipped update; lines: the line numbers of its pairs by text file."""
@@ -242,30 +229,27 @@ class ProgressReport:
             total=settings.max_updates, initial=progress.update, unit="update", desc="train"
         )
         self._started = 0.0  # of the first update, by `monotonic`
-        self._seconds = progress.seconds  # in updates, until the figures were shown
         self._shown = monotonic()
-        self._loss, self._target_tokens, self._tokens = 0.0, 0, 0  # since the figures were shown
+        self._window = Window(start_seconds=progress.seconds)  # since the figures were shown
 
     def add(self, result: UpdateResult) -> None:
         """Count an update, and show the figures if it is time to."""
         now, is_first = monotonic(), result.number == self._first + 1
         if is_first:  # the time before it went into setting up
-            self._started = now - (self._progress.seconds - self._seconds)
+            self._started = now - (self._progress.seconds - self._window.start_seconds)
             self._bar.unpause()
         self._bar.update()
-        if result.is_finite:
-            self._loss += result.smoothed_loss
-            self._target_tokens += result.target_tokens
-            self._tokens += result.source_tokens + result.target_tokens
+        self._window.add(result)
         due = LINE_SECONDS if self._bar.disable else BAR_SECONDS
         if is_first or now - self._shown >= due:
             self._show(now, result.number)
 
     def _show(self, now: float, done: int) -> None:
         """Show the means since the figures were last shown; done: updates so far."""
-        if self._target_tokens:
-            loss = self._loss / self._target_tokens
-            speed = self._tokens / max(self._progress.seconds - self._seconds, 1e-9)
+        window = self._window
+        if window.updates:
+            loss = window.smoothed_loss / window.target_tokens
+            speed = window.tokens_per_second(self._progress.seconds)
             figures = f"loss {loss:.3f} ({loss_terms(self._settings)}), {speed:,.0f} tokens/s"
             if self._bar.disable:
                 total = self._settings.max_updates
@@ -273,8 +257,7 @@ class ProgressReport:
                 note(f"update {done:,} of {total:,}: {figures}, about {left} left")
             else:
                 self._bar.set_postfix_str(figures)  # the bar itself shows the time left
-        self._loss, self._target_tokens, self._tokens = 0.0, 0, 0
-        self._shown, self._seconds = now, self._progress.seconds
+        self._shown, self._window = now, Window(start_seconds=self._progress.seconds)
 
     def close(self) -> None:
         """Remove the bar."""

@@ -9,6 +9,7 @@ from msgspec import Meta
 from nmt.config import TrainSettings
 
 if TYPE_CHECKING:  # `nmt prepare` needs no PyTorch
+    from nmt.training.updates import UpdateResult
     from nmt.training.validation import Validation
 
 KEPT_STATES = 2  # optimiser states that a run keeps: the newest one and the one before it
@@ -28,6 +29,20 @@ class Window:
     gradient_norm: Sum = 0.0
     updates: Count = 0  # without the skipped ones
     start_seconds: Sum = 0.0  # of the run, when the window started
+
+    def add(self, result: "UpdateResult") -> None:
+        """Count an update, unless its loss or gradient was not finite."""
+        if result.is_finite:
+            self.updates += 1
+            self.smoothed_loss += result.smoothed_loss
+            self.plain_loss += result.plain_loss
+            self.source_tokens += result.source_tokens
+            self.target_tokens += result.target_tokens
+            self.gradient_norm += result.gradient_norm
+
+    def tokens_per_second(self, seconds: float) -> float:
+        """Return the tokens of both sides a second; seconds: of the run, now."""
+        return (self.source_tokens + self.target_tokens) / max(seconds - self.start_seconds, 1e-9)
 
 
 @dataclass
