@@ -20,15 +20,12 @@ from pathlib import Path
 from nmt import __version__
 from nmt.errors import DamagedError, NmtError, UsageError
 from nmt.recipe.model_recipe import ENDING
-from nmt.runs.run_folder import CHECKPOINT_NAME, model_metadata
+from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
 
 STDIN = Path("-")
-MODELS = ("best.safetensors", "model.safetensors")
-RUN_FILES = ("recipe.toml", "run.json", "metrics.jsonl", "tokenizer.model", ".lock", *MODELS)
-RUN_FOLDERS = ("prepared", "checkpoints", "tensorboard")
 FILE_LIST = "nmt-export.json"  # the list of files of a folder that a command wrote
 # A zip file whose first entry is such a list.
 PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(FILE_LIST.encode()), re.DOTALL)
@@ -96,7 +93,8 @@ def check_outputs(outputs: Mapping[str, Path | None], sources: Iterable[Path | N
 def why_kept(file: Path, command: str) -> str:
     """Return why a command must not replace a file; "" if it may."""
     for folder in file.parents:
-        if file.relative_to(folder).parts[0] in (*RUN_FILES, *RUN_FOLDERS) and is_run(folder):
+        run = RunFolder(folder)
+        if any(map(file.is_relative_to, (*run.inputs, *run.results))) and run.holds_run():
             return f"belongs to the run {folder}"
         if is_present(folder / FILE_LIST):
             return f"belongs to the exported model {folder}"
@@ -125,18 +123,11 @@ def model_writer(file: Path) -> str | None:
 def check_run_folder(folder: Path, option: str = "--run") -> None:
     """Raise UsageError if a folder holds files but is not a run folder."""
     found = entries(folder)
-    if found and not is_run(folder):
+    if found and not RunFolder(folder).holds_run():
         raise UsageError(
             f"{folder} ({option}) is not a run folder but holds {found[0].name}; name a new or an"
             " empty folder"
         )
-
-
-def is_run(folder: Path) -> bool:
-    """Return whether a folder holds the files of a run; a recipe alone may be written by hand."""
-    names = {path.name for path in entries(folder)}
-    others = {"metrics.jsonl", *MODELS, *RUN_FOLDERS}
-    return ".lock" in names or ("recipe.toml" in names and bool(names & others))
 
 
 def check_new(path: Path, option: str = "--output") -> None:

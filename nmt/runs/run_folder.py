@@ -33,7 +33,6 @@ from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 AVERAGE = "average"  # of a model's `made_by`: the command `nmt average`
-LOCK = ".lock"  # the file of the lock; it stays when the lock is released
 # An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
 SHARD = re.compile(
     r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
@@ -74,6 +73,9 @@ class RunFolder:
         self.metrics = self.path / "metrics.jsonl"  # one JSON object a line
         self.report = self.path / "report.html"  # the page about the run
         self.memory = self.path / "run.json"  # the data besides the recipe
+        self.lock_file = self.path / ".lock"  # it stays when the lock is released
+        self.results = self.metrics, self.best, self.model, self.checkpoints, self.tensorboard
+        self.inputs = self.recipe, self.memory, self.lock_file, self.tokenizer, self.prepared
 
     def prepared_folder(self) -> PreparedFolder:
         """Return the paths that `nmt.text.prepare` writes to."""
@@ -117,7 +119,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = (self.path / LOCK).open("a+")  # NFS wants both modes, one for each kind
+            stream = self.lock_file.open("a+")  # NFS wants both modes, one for each kind
         except OSError as error:
             raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
         with stream, opened(self.path) as descriptor:
@@ -161,6 +163,11 @@ class RunFolder:
     def is_resumable(self) -> bool:
         """Return True if a checkpoint has the training state that resuming needs."""
         return bool(self.updates_with(STATE, MANIFEST))
+
+    def holds_run(self) -> bool:
+        """Return whether the folder holds files of a run; a recipe alone may be written by hand."""
+        has_more = any(map(is_present, (*self.results, self.prepared)))
+        return is_present(self.lock_file) or (has_more and is_present(self.recipe))
 
     def check_is_run(self) -> None:
         """Raise NmtError unless the path is a run folder; the message says what it is."""
