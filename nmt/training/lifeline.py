@@ -6,6 +6,7 @@ one that compiles or learns a vocabulary for an hour is not taken for dead. A wo
 why on its connection, and the first worker passes that on to all others.
 """
 
+import json
 import os
 import secrets
 import socket
@@ -28,7 +29,6 @@ MEET_SECONDS = 300.0  # for all workers to start
 # A machine that is gone is noticed after 10 + 3 * 4 seconds.
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}
 GOODBYE = "."  # sent before a connection is closed at the end of the work
-ESCAPE = "backslashreplace"  # for half of a surrogate pair, which a file's name may hold
 ADDRESS = "lifeline"  # key of the first worker's address
 KILLED = "exited without an error message (killed?)"
 
@@ -103,7 +103,7 @@ class Lifeline:
         """Tell all workers why the group cannot go on; the first reason counts."""
         if self.failure is None:
             self.failure = reason
-            self._send(reason)
+            self._send(json.dumps(reason))  # in ASCII, and without line breaks
 
     def close(self) -> None:
         """Stop watching, and tell the others that this worker has done its work."""
@@ -119,12 +119,11 @@ class Lifeline:
         self._closed.set()
         self._thread.join(CONNECT_SECONDS)
 
-    def _send(self, text: str) -> None:
-        """Send a text as one line to every worker with a connection."""
-        line = f"{' '.join(text.splitlines())}\n".encode(errors=ESCAPE)
+    def _send(self, line: str) -> None:
+        """Send a line to every worker with a connection."""
         for peer in [*self._peers]:
             with suppress(OSError):
-                peer.sendall(line)
+                peer.sendall(f"{line}\n".encode())
 
     def _watch(self) -> None:
         while self.failure is None and not self._closed.is_set():
@@ -141,7 +140,8 @@ class Lifeline:
             saving.join(SAVE_SECONDS)
         if not self._closed.is_set():
             with suppress(OSError):
-                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode(errors=ESCAPE))
+                text = f"\nnmt: stopped because {self.failure}\n"
+                os.write(2, text.encode(errors="backslashreplace"))  # as stderr does
             os._exit(1)
 
     def _save(self) -> None:
@@ -151,16 +151,17 @@ class Lifeline:
 
     def _hear(self, peer: socket.socket) -> None:
         """Read a worker's line; if its connection ends without one, the worker is lost."""
-        try:
+        line, rank = "", self._peers[peer]
+        reason = f"worker {rank} {KILLED}; the same command resumes from the last checkpoint"
+        with suppress(OSError, ValueError):  # it was lost before or within a line
             line = read_line(peer, time.monotonic() + HELLO_SECONDS)
-        except OSError:
-            line = ""
-        rank = self._peers.pop(peer)
+            if line != GOODBYE:
+                reason = str(json.loads(line))
+        del self._peers[peer]
         if not line and self.is_orphaned():
             self._closed.set()  # torchrun is gone: every worker saves and stops by itself
         elif line != GOODBYE:
-            resumes = "the same command resumes from the last checkpoint"
-            self.fail(line or f"worker {rank} {KILLED}; {resumes}")
+            self.fail(reason)
         peer.close()
 
     def _accept(self, listener: socket.socket) -> None:

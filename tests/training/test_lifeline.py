@@ -120,15 +120,23 @@ def test_all_workers_notice_that_the_first_one_is_lost(lines: list[Lifeline]) ->
 
 def test_the_error_of_a_worker_reaches_the_others(lines: list[Lifeline]) -> None:
     """Also one that waits for the first worker, though another one failed."""
-    Workers(1, 3, DictStore(), lines[1]).share_error(NmtError("train.src does\nnot exist"))
+    Workers(1, 3, DictStore(), lines[1]).share_error(NmtError("train.src does not exist"))
     with pytest.raises(NmtError, match=r"worker 1 failed: train\.src does not exist"):
         Workers(2, 3, DictStore(), lines[2]).on_first_worker(lambda: 1)
 
 
-def test_an_error_may_name_a_file_whose_name_is_not_utf8(lines: list[Lifeline]) -> None:
-    lines[1].fail("caf\udce9 does not exist")
+@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "."])
+def test_an_error_may_name_any_file(lines: list[Lifeline], name: str) -> None:
+    lines[1].fail(name)
     wait_until(lambda: lines[2].failure is not None)
-    assert lines[2].failure == r"caf\udce9 does not exist"
+    assert lines[2].failure == name
+
+
+def test_a_worker_that_is_lost_within_a_line_is_lost(lines: list[Lifeline]) -> None:
+    next(iter(lines[1]._peers)).sendall(b'"worker 1 fai')
+    lose(lines[1])
+    wait_until(lambda: lines[2].failure is not None)
+    assert str(lines[2].failure).startswith("worker 1 exited without an error message (killed?)")
 
 
 def test_a_worker_that_torchrun_has_left_watches_no_more(
