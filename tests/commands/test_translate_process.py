@@ -114,7 +114,7 @@ main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("manager", ["atomic_path", "output_paths", "output_path", "open_output"])
+@pytest.mark.parametrize("manager", ["temporary", "atomic_path", "open_output"])
 def test_a_signal_between_a_file_and_its_block_leaves_no_file(
     tiny_run: Path, big: Path, manager: str
 ) -> None:
