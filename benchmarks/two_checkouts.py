@@ -189,6 +189,7 @@ def run_forked(words: list[str], stdin: bytes, out: int, err: int) -> int:
         for target, stream in enumerate((read, out, err)):
             os.dup2(stream, target)
         sys.argv = ["nmt", *words]
+        signal.alarm(SECONDS)  # ends a command that hangs
         try:
             runpy.run_module("nmt", run_name="__main__", alter_sys=True)
         except SystemExit as end:
