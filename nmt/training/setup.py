@@ -123,11 +123,10 @@ def resolve(recipe: Recipe, run: RunFolder, device: "torch.device | None" = None
     recipe = resolve_for_device(recipe, run, device)
     most = max(recipe.train.max_updates, run.reached_update())
     recipe = replace(recipe, train=replace(recipe.train, max_updates=most))
-    check_languages(recipe, run)
-    finished = finished_before(recipe, run)
-    if finished is None:
+    if run.is_resumable() or not is_present(run.model):  # other runs are finished, or refused
         run.check_recipe(recipe)
-    return Resolved(recipe, finished)
+    check_languages(recipe, run)
+    return Resolved(recipe, finished_before(recipe, run))
 
 
 def set_up(

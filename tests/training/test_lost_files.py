@@ -110,6 +110,15 @@ def test_a_lost_recipe_refuses_the_run(nmt: Run, finished: Path) -> None:
     assert content(TINY) == before
 
 
+def test_a_recipe_written_by_hand_is_named_first(nmt: Run, stopped: Path) -> None:
+    """It may be why the run does not fit; what the folder holds besides comes second."""
+    remove("checkpoints")
+    TINY.recipe.write_text(stopped.read_text())
+    result = nmt("train", stopped, "--set", "model.d_ff=64")
+    assert result.code == 2
+    assert "recipe.toml was not written by nmt" in result.err
+
+
 def test_lost_preparation_is_made_again(nmt: Run, stopped: Path, tiny_run: Path) -> None:
     """The corpus has the fingerprint that the checkpoints name, so the run goes on exactly."""
     remove("prepared", "tokenizer.model")
