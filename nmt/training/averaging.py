@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError
-from nmt.runs.model_file import AligningAttention, average, open_model, read_model, save_model
+from nmt.runs.model_file import AligningAttention, average, open_model, save_model
 from nmt.runs.run_folder import AVERAGE, MANIFEST, WEIGHTS, RunFolder, model_metadata
 from nmt.system.files import is_present
 from nmt.training.checkpoints import (
@@ -24,7 +24,8 @@ def is_averaged(run: RunFolder, recipe: Recipe, last: int) -> bool:
     if not is_present(run.model):
         return False
     try:
-        updates = [*read_model(run.model).updates]
+        with open_model(run.model) as model:
+            updates = [*model.updates]
         is_chosen = model_metadata(run.model).get("made_by") == AVERAGE
         return is_chosen or updates == averaged_updates(run, recipe, last)
     except DamagedError:
