@@ -52,7 +52,10 @@ VOLATILE = re.compile(
     rb"| *\b\d+:\d\d:\d\d\b(?![.,]\d)"  # not the times of subtitles
     rb"| *(?<![\w.])[\d.,]+ ?(tokens/s|seconds?\b|s\b|ms\b|min\b|[kMG]B\b)"
     rb'|"(\w*seconds?|minutes|mtime_ns|size|checksum)": ?("?[\w.+-]+"?|\{[^}]*\})'
+    rb"|\b[0-9a-f]{64}\b"  # a digest of a file; the files themselves are compared
 )
+# Settings that only the old checkout has, at their defaults: recipes, models and pages hold them.
+DELETED = re.compile(rb'augment_\w+ = 0\.0(\n|\\n)|"augment_\w+": ?"?0\.0"?,\s*')
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,15 @@ class Checkout:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def mask(self, content: bytes) -> bytes:
-        """Return a text without the paths of the checkout and what is volatile."""
+        """Return a text, or the header of a model, without paths and what is volatile."""
         try:
             content.decode()
         except UnicodeDecodeError:
-            return content
+            length = int.from_bytes(content[:8], "little")
+            if content[8:9] != b"{" or length > len(content):  # not a .safetensors file
+                return content
+            return self.mask(content[8 : 8 + length].rstrip()) + content[8 + length :]
+        content = DELETED.sub(b"", content)
         folder = re.escape(bytes(self.folder.parent)) + rb"/(one|two)\b"
         content = re.sub(folder, b"FOLDER", content).replace(bytes(self.root), b"ROOT")
         return VOLATILE.sub(b"#", content)
@@ -231,7 +238,7 @@ def compare_resumes(old: Checkout, new: Checkout, differences: Differences) -> N
         both(partial(finish, name=name, workers=workers), old, new)
         digests = [
             {
-                path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+                path.name: hashlib.sha256(checkout.mask(path.read_bytes())).hexdigest()[:8]
                 for path in sorted((checkout.folder / "runs" / name).rglob("*"))
                 if path.suffix in (".safetensors", ".pt")
             }
