@@ -52,7 +52,10 @@ VOLATILE = re.compile(
     rb"| *\b\d+:\d\d:\d\d\b(?![.,]\d)"  # not the times of subtitles
     rb"| *(?<![\w.])[\d.,]+ ?(tokens/s|seconds?\b|s\b|ms\b|min\b|[kMG]B\b)"
     rb'|"(\w*seconds?|minutes|mtime_ns|size|checksum)": ?("?[\w.+-]+"?|\{[^}]*\})'
+    rb"|\b[0-9a-f]{64}\b"  # a digest of a file; the files themselves are compared
 )
+# Settings that only the old checkout has, at their defaults: recipes, models and pages hold them.
+DELETED = re.compile(rb'augment_\w+ = 0\.0(\n|\\n)|"augment_\w+": ?"?0\.0"?,\s*')
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,6 @@ class Checkout:
 
     root: Path
     folder: Path
-    gone: str = ""  # masks what the new checkout has no more
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which Python imports the checkout's package."""
@@ -85,24 +87,18 @@ class Checkout:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def mask(self, content: bytes) -> bytes:
-        """Return a text without the paths of the checkout and what is volatile.
-
-        Of a model file, only the header is a text; its length goes with what is gone.
-        """
-        data = b""
-        if content[8:10] == b'{"' and self.gone:
-            end = 8 + int.from_bytes(content[:8], "little")
-            content, data = content[8:end].rstrip(), content[end:]
+        """Return a text, or the header of a model, without paths and what is volatile."""
         try:
             content.decode()
         except UnicodeDecodeError:
-            return content
+            length = int.from_bytes(content[:8], "little")
+            if content[8:9] != b"{" or length > len(content):  # not a .safetensors file
+                return content
+            return self.mask(content[8 : 8 + length].rstrip()) + content[8 + length :]
+        content = DELETED.sub(b"", content)
         folder = re.escape(bytes(self.folder.parent)) + rb"/(one|two)\b"
         content = re.sub(folder, b"FOLDER", content).replace(bytes(self.root), b"ROOT")
-        if self.gone:  # and digests of files that held it
-            content = re.sub(rb"\b[0-9a-f]{64}\b", b"#", content)
-            content = re.sub(self.gone.encode(), b"", content)
-        return VOLATILE.sub(b"#", content) + data
+        return VOLATILE.sub(b"#", content)
 
 
 @dataclass
@@ -461,23 +457,13 @@ def prepare_folders(old: Checkout, new: Checkout, trained: Path) -> None:
 @click.option("--trained", type=click.Path(exists=True, path_type=Path), required=True)
 @click.option("--part", "parts", type=click.Choice([*PARTS]), multiple=True, help="Default: all.")
 @click.option("--texts", type=click.Path(path_type=Path), default=Path("build/texts.diff"))
-@click.option(
-    "--gone", default="", help="Regular expression of text that NEW has no more; it is masked."
-)
 @click.option("--keep", is_flag=True, help="Keep the folders in which the commands ran.")
 def command(
-    old: Path,
-    new: Path,
-    trained: Path,
-    parts: Sequence[str],
-    texts: Path,
-    gone: str,
-    keep: bool,
+    old: Path, new: Path, trained: Path, parts: Sequence[str], texts: Path, keep: bool
 ) -> None:
     """Compare two checkouts with a trained run of pocket."""
     folder = Path(tempfile.mkdtemp(prefix="nmt-two-"))
-    roots = (old.resolve(), folder / "one"), (new.resolve(), folder / "two")
-    checkouts = Checkout(*roots[0], gone), Checkout(*roots[1], gone)
+    checkouts = Checkout(old.resolve(), folder / "one"), Checkout(new.resolve(), folder / "two")
     differences = Differences()
     try:
         prepare_folders(*checkouts, trained)
