@@ -56,7 +56,7 @@ _MODULES = {
     "PairScore": "nmt.decoding.pair_scores",
     "Recipe": "nmt.config",
     "Token": "nmt.decoding.translation",
-    "TrainingOutcome": "nmt.training.outcome",
+    "TrainingOutcome": "nmt.training.progress",
     "TranslatedSegment": "nmt.formats.translate",
     "Translation": "nmt.decoding.translation",
     "UsageError": "nmt.errors",

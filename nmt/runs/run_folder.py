@@ -19,7 +19,7 @@ from nmt.recipe import (
     SettingDifference,
     parse_recipe,
     recipe_differences,
-    to_toml,
+    was_written,
     write_recipe,
 )
 from nmt.recipe import read_text as read_recipe_text
@@ -186,12 +186,16 @@ class RunFolder:
             )
         raise NmtError(f"{self.path} is a file, not a run folder")
 
-    def load_recipe(self) -> Recipe:
-        """Return the recipe of the run; raises NmtError if its file is missing or damaged."""
+    def load_recipe(self, *, will_train: bool = False) -> Recipe:
+        """Return the recipe of the run; raises NmtError if its file is missing or damaged.
+
+        will_train: as in `parse_recipe`.
+        """
         self.check_is_run()
         check_regular(self.recipe, "the recipe")
         name = Path(os.path.abspath(self.path)).name  # "." and ".." have none
-        return parse_recipe(read_recipe_text(self.recipe), name, str(self.recipe))
+        text = read_recipe_text(self.recipe)
+        return parse_recipe(text, name, str(self.recipe), will_train=will_train)
 
     def save_recipe(self, recipe: Recipe) -> None:
         """Write the recipe with every setting; raises NmtError as `check_recipe` does."""
@@ -212,12 +216,12 @@ class RunFolder:
                     " a new folder (--run)"
                 )
             return
-        old = self.load_recipe()
+        old = self.load_recipe(will_train=True)
         if old == recipe:
             return
         if self.is_started():
             check_fixed(self.path, old, recipe)
-        elif read_recipe_text(self.recipe) != to_toml(old):
+        elif not was_written(read_recipe_text(self.recipe), old):
             raise UsageError(
                 f"{self.recipe} was not written by nmt, so it is not overwritten; move it away,"
                 " or name another folder (--run)"

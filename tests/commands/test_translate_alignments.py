@@ -151,7 +151,7 @@ def test_skipped_lines_have_no_alignment(nmt: Run, skilled_run: Path, tmp_path: 
     ("options", "message"),
     [
         (["--alignments", "in.src"], "is an input of this command"),
-        (["--alignments", "recipe.toml"], "name another file, or move it away"),
+        (["--alignments", "old.safetensors"], "is a model; name another file, or move it away"),
         (
             ["--output", "out", "--alignments", "out"],
             "--output and --alignments are the same file, out; name two",
@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_refused_at_once(
     message: str,
 ) -> None:
     monkeypatch.chdir(source.parent)
-    Path("recipe.toml").write_text("text of the user")
+    Path("old.safetensors").write_text("weights of the user")
     refused = nmt("translate", "in.src", "--model", skilled_run, *options)
     assert refused.code == 2
     assert message in refused.err
