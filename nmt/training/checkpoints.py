@@ -3,8 +3,8 @@
 A checkpoint is three files in `checkpoints/`. `update-NNNNNNNN.safetensors` is a complete model
 file. `.state.pt` is the optimiser's state, read with `weights_only=True`, so that loading executes
 nothing. `.json`, written last, is the manifest that makes the checkpoint valid: the progress, the
-corpus's fingerprint and the SHA-256 of the other two files. Where a GPU can train on meanwhile, a
-thread writes them from a copy.
+corpus's fingerprint and the SHA-256 of the other two files. On a
+GPU, a thread writes them from a copy while the training continues.
 
 Random states need not be stored: dropout is seeded by (seed, update), the order of the data by
 (seed, epoch) and BPE-dropout by (seed, epoch, pair).
