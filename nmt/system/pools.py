@@ -24,7 +24,7 @@ class Pool(Protocol):
 
     @property
     def count(self) -> int:
-        """Number of items that are worked on at the same time."""
+        """Return the number of items that are worked on at the same time."""
         ...
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
@@ -154,7 +154,7 @@ _function: Callable[..., Any]
 
 
 def start_copy(function: Callable[..., Any]) -> None:
-    """Initialize a forked copy; the function is in its memory already and is never pickled."""
+    """Initialise a forked copy; the function is in its memory already and is never pickled."""
     global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
     torch = sys.modules.get("torch")

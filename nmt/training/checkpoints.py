@@ -239,7 +239,7 @@ def read_manifest(path: Path, update: int) -> CheckpointManifest:
         raise DamagedError(f"{path} is damaged: its checksum is wrong")
     try:
         manifest = convert(content, CheckpointManifest, str(path))
-    except DamagedError as error:  # written as it is, as the checksum shows
+    except DamagedError as error:  # it is not damaged: its checksum is right
         raise NmtError(f"{error}; another version of nmt may have written it") from error
     if not {WEIGHTS, STATE} <= manifest.sha256.keys():
         raise DamagedError(f"{path} is damaged: it has no SHA-256 of the weights or of the state")
