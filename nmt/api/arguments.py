@@ -59,7 +59,7 @@ def check_segments(method: str, **named: object) -> list[list[str]]:
         for text in lists[-1]:
             check_type(f"each of {name}", text, str)
     if len({*map(len, lists)}) > 1:
-        counts = [f"{len(each)} {name}" for each, name in zip(lists, named, strict=True)]
+        counts = [f"{len(texts)} {name}" for texts, name in zip(lists, named, strict=True)]
         raise UsageError(
             f"{method} takes as many {' as '.join(named)}, but there are {' and '.join(counts)}"
         )

@@ -169,9 +169,10 @@ def last_change(path: Path) -> tuple[int, ...]:
 
 
 def check_unchanged(paths: Sequence[Path], before: Sequence[tuple[int, ...]], output: Path) -> None:
-    """Raise UsageError if a file was written or replaced since: its lines may be others.
+    """Raise UsageError if a file has changed while the command ran: its lines may be others.
 
-    output: the output whose kept lines hold the translations.
+    before: what `last_change` returned for each file at the start. output: the output whose kept
+    lines hold the translations.
     """
     for path, old in zip(paths, before, strict=True):
         if last_change(path) != old:

@@ -39,8 +39,8 @@ def command(model: Path, output: Path, to: str, quantization: str | None, licenc
 
     MODEL is a run folder or a .safetensors file. OUTPUT is a folder, or a file for argos. It
     contains everything that the other program needs, including the tokenizer, and a model card,
-    README.md. A new OUTPUT appears complete or not at all. A folder that exists is replaced only
-    if this command wrote it and nobody has changed it since.
+    README.md. A new OUTPUT appears complete or not at all. An existing folder is replaced only if
+    this command wrote it and nobody has changed it since.
 
     A model that the other program cannot run is refused; the message names the setting.
 

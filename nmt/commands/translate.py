@@ -159,8 +159,8 @@ def command(
     returns, the parts between them are translated one by one. A line without words is copied. In
     other lines, addresses and unknown characters are copied (decode.odd_input).
 
-    The output file is created when it is complete, and replaces an existing one. The input, models
-    and files of a run are never overwritten.
+    The output file appears when it is complete. It replaces an existing file, but never the input,
+    a model or a file of a run.
 
     With --n-best N, each output line is a JSON object: {"translations": [{"text", "score",
     "log_prob"}, ...]}, best first. log_prob is the natural logarithm of the model's probability.

@@ -197,7 +197,7 @@ def stdout_output() -> Output:
 
 @contextmanager
 def open_result(output: Path | None) -> Iterator[Output]:
-    """Open a file that appears when all is written, or stdout if there is none."""
+    """Open the output file, which appears when it is complete; None opens stdout."""
     if output is None:
         yield stdout_output()
         return

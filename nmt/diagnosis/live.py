@@ -23,7 +23,7 @@ MOST_RECORDS = 20_000  # in memory; with a line every 50 updates, those of a mil
 def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis":
     """Look at the prepared text, print what stands out, and return the observer of a training.
 
-    A run that has started was told before.
+    It looks at the text of a new run only: the text of a started run does not change.
     """
     prepared = setup.prepared
     if not run.is_started():
@@ -41,7 +41,7 @@ class LiveDiagnosis:
     """
 
     def __init__(self, recipe: Recipe, facts: TokenFacts | None, name: str) -> None:
-        """Wait for the first lines; facts: of the prepared text; name: of the run."""
+        """Prepare to look; facts: of the prepared text, None if unknown; name: of the run."""
         self._recipe = recipe
         self._measure = score_measure(recipe)
         self._facts = facts
@@ -50,10 +50,10 @@ class LiveDiagnosis:
         self._told: set[str] | None = None  # kinds of findings; None before the first call
 
     def __call__(self, lines: list[Line]) -> None:
-        """Collect lines of metrics.jsonl, and print what they newly show.
+        """Collect lines of metrics.jsonl, and print the faults that were not printed before.
 
-        The first call has the lines that the run has written before. If there are none, faults that
-        are known before the first update are printed.
+        The first call gets the lines that the run already has. If there are none, it prints the
+        faults that are known before the first update.
         """
         for line in lines:
             with suppress(DamagedError):  # a line that another program changed

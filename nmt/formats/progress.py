@@ -24,7 +24,7 @@ class Entry:
     file: str  # the path of the translation in the folder
     source: str  # SHA-256 of what was translated
     work: str  # digest of the model and of all settings
-    rows: tuple[Row, ...] | None = None  # of the report on the file; None: of an older program
+    rows: tuple[Row, ...] | None = None  # of the report on the file; None in older records
     output: str = ""  # SHA-256 of the translation
 
 
@@ -52,9 +52,10 @@ class Progress:
             return False
 
     def check_output(self, job: Job) -> None:
-        """Raise UsageError unless a file may be written: one that is there must be unchanged.
+        """Raise UsageError unless the output of a job may be written.
 
-        Other errors are those of `check_output`.
+        An existing output must be as this command wrote it. Other errors are those of
+        `nmt.runs.outputs.check_output`.
         """
         check_output(job.output, [job.source], "the output")
         if not job.output.is_file() or not job.output.stat().st_size:
@@ -73,11 +74,12 @@ class Progress:
         return self._entries[self._name(job)].rows or ()
 
     def add(self, job: Job, source: str, output: str, rows: Sequence[Row] = ()) -> None:
-        """Record a file whose translation is on the disk.
+        """Record a file that was translated, or whose translation is about to be written.
 
-        source, output: SHA-256 of what was translated and of its translation; without a source, the
-        translation is about to be written, and after a kill it is known as this command's. rows: of
-        the report on it. Raises NmtError if the record cannot be written.
+        source, output: SHA-256 of what was translated and of its translation. An empty source marks
+        a translation that is about to be written: if this process is killed, the next command knows
+        that `nmt translate` wrote the file. rows: of the report on it. Raises NmtError if the
+        record cannot be written.
         """
         entry = Entry(self._name(job), source, self._work, tuple(rows), output)
         write(self._folder / RECORD, self._stream, f"{json_text(asdict(entry))}\n")

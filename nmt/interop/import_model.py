@@ -27,7 +27,7 @@ def import_model(path: Path, output: Path, languages: str, notify: Notify) -> Re
 
     Args:
         path: a folder, as Hugging Face or Marian lay it out, or Marian's .npz file in one.
-        output: the model file. The model of another command is not replaced.
+        output: the model file. It does not replace a model of another command.
         languages: such as "en-de"; "" if the model's files or its name say it.
         notify: receives what a user should know.
 

@@ -64,8 +64,9 @@ def parse_recipe(text: str, name: str, origin: str, *, will_train: bool = False)
     """Return the recipe of a TOML text that extends no other, that of a model or a run.
 
     name: the recipe's name if the text has none. origin: names the text in errors. will_train:
-    whether a training goes on by it, which refuses removed settings; else they are ignored. Raises
-    NmtError for invalid TOML, an unknown key, a bad value or settings that contradict each other.
+    whether a training uses the recipe; values of removed settings are then errors, otherwise they
+    are ignored. Raises NmtError for invalid TOML, an unknown key, a bad value or settings that
+    contradict each other.
     """
     tables = parse_toml(text, origin)
     recipe = recipe_from_tables(tables if will_train else without_removed(tables), name, origin)

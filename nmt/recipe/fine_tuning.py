@@ -30,7 +30,7 @@ class TrainedModel:
 
     path: Path  # as the user names it
     recipe: Recipe
-    removed: tuple[str, ...] = ()  # settings of its training that no training has any more
+    removed: tuple[str, ...] = ()  # removed settings that its training used
 
     def link(self, output: Path) -> str:
         """Return the name by which a recipe at `output` extends the model."""

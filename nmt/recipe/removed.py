@@ -1,7 +1,8 @@
 """Settings that were removed. Models and runs of older versions still have them in their recipes.
 
-Such a recipe holds every setting. At its default, a removed setting changes nothing and is ignored;
-so is any value in a model or a run that is only read. No training uses another value.
+The recipe of a model or a run holds every setting. A removed setting with its default value changes
+nothing and is ignored. Another value is ignored if the model or the run is only read; a training
+refuses it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ class Removed(NamedTuple):
     """A removed setting."""
 
     default: Any  # the last one
-    reason: str  # why it was removed, and what there is instead
+    reason: str  # why it was removed, and what replaces it
 
 
 AUGMENT = Removed(0.0, "it cost 0.6 to 2.0 BLEU, and decoding places tags instead")
@@ -30,7 +31,7 @@ REMOVED = {
 
 
 def used_removed(tables: Mapping[str, Any]) -> list[str]:
-    """Return the names of removed settings that a recipe's tables set to more than the default."""
+    """Return the names of removed settings that have another value than the default."""
     return [
         name
         for section, values in tables.items()
@@ -41,7 +42,7 @@ def used_removed(tables: Mapping[str, Any]) -> list[str]:
 
 
 def check_removed(tables: Mapping[str, Any]) -> None:
-    """Raise NmtError if a recipe's tables use a removed setting."""
+    """Raise NmtError if a removed setting has another value than the default."""
     for name in used_removed(tables):
         raise NmtError(
             f"{name} was removed: {REMOVED[name].reason}; leave it out, in a new run folder (--run)"
@@ -59,7 +60,7 @@ def without_removed(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def was_written(text: str, recipe: Recipe) -> bool:
-    """Return whether a text is a recipe as `to_toml` writes it, now or before settings went."""
+    """Return whether a text is a recipe as this or an older version of `to_toml` writes it."""
     keys = {name.partition(".")[2] for name in REMOVED}
     lines = (line for line in text.split("\n") if line.partition(" = ")[0] not in keys)
     return "\n".join(lines) == to_toml(recipe)

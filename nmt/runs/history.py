@@ -105,7 +105,7 @@ class History:
 
     @property
     def is_ended(self) -> bool:
-        """Return whether the training ended with the last update, as it then has an average."""
+        """Return whether the training ended with the last update: it then has an average."""
         return self.average is not None and self.average.update == self.update
 
     @property

@@ -3,8 +3,8 @@
 It holds the weights, the tokenizer, the recipe and the version of the format. Loading a file
 executes none of its content, and needs no PyTorch: weights are NumPy arrays.
 
-The header says how large each tensor is. If that does not agree with the recipe, making the network
-of the recipe could take any amount of memory; so it is checked before a tensor is loaded.
+The header says how large each tensor is, and the recipe says it too. If they disagree, making the
+network of the recipe could take any amount of memory. So this is checked before a tensor is loaded.
 """
 
 import hashlib
@@ -334,8 +334,8 @@ def average(paths: Sequence[Path]) -> ModelFile:
 def correct_languages(run: RunFolder, recipe: Recipe, notify: Notify) -> None:
     """Write a recipe's language pair into the models of a run whose recipe.toml has another.
 
-    No weight depends on it. Call this before the recipe is saved, so that an interruption leaves it
-    to be done again.
+    No weight depends on it. Call this before the recipe is saved: if it is interrupted, the next
+    start does it again.
     """
     if not is_present(run.recipe) or languages(run.load_recipe()) == languages(recipe):
         return

@@ -1,10 +1,10 @@
 """The rule for outputs: what a command may replace.
 
 An output never replaces an input of its command, a model that another command wrote, a checkpoint,
-or a file of a run or of its prepared corpus. Other files are replaced, as Unix programs do, once
-the new ones are complete (`nmt.system.atomic`). A folder must be new, empty, or unchanged since the
-same command wrote it: it has a list of its files with their SHA-256 for this purpose. The rule is
-checked before work starts, so that nothing is computed for a place that cannot be written.
+or a file of a run or of its prepared corpus. It replaces any other file, as soon as the new one is
+complete (`nmt.system.atomic`). A folder must be new, empty, or unchanged since the same command
+wrote it: it has a list of its files with their SHA-256 for this purpose. A command checks the rule
+before it starts to work, so that no work is lost.
 """
 
 import os
@@ -26,10 +26,10 @@ from nmt.system.files import entries, is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
 
 STDIN = Path("-")
-FILE_LIST = "nmt-export.json"  # the list of files of a folder that a command wrote
+FILE_LIST = "nmt-export.json"  # lists the files of a folder that a command wrote
 # A zip file whose first entry is such a list.
 PACKAGE = re.compile(rb"PK\x03\x04.{26}[^/]{1,200}/" + re.escape(FILE_LIST.encode()), re.DOTALL)
-LONGEST_START = 300  # bytes that show such a file
+LONGEST_START = 300  # bytes that are enough to recognise such a file
 
 
 def check_output(
@@ -110,7 +110,7 @@ def why_kept(file: Path, command: str) -> str:
 
 
 def model_writer(file: Path) -> str | None:
-    """Return which command wrote a model, "" if none that replaces models; None for other files."""
+    """Return which command wrote a model, "" if it does not say; None if a file is no model."""
     with file.open("rb") as stream:
         start = stream.read(LONGEST_START)
     if PACKAGE.match(start):
@@ -152,7 +152,7 @@ def is_same(source: Path, status: os.stat_result) -> bool:
     """Return whether an input, `-` for stdin, is the file with this status."""
     try:
         found = os.fstat(sys.stdin.fileno()) if source == STDIN else source.stat()
-    except (OSError, ValueError, AttributeError):  # its reader reports it
+    except (OSError, ValueError, AttributeError):  # whoever reads the input reports this
         return False
     return os.path.samestat(found, status)
 

@@ -1,4 +1,4 @@
-"""A run folder: the files of one training, and its lock: one process at a time writes into it."""
+"""A run folder: the files of one training, and a lock: one process at a time writes into it."""
 
 import difflib
 import fcntl
@@ -32,7 +32,7 @@ from nmt.system.log import note
 from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
-AVERAGE = "average"  # of a model's `made_by`: the command `nmt average`
+AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
 # An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
 SHARD = re.compile(
     r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
@@ -113,13 +113,13 @@ class RunFolder:
         """Create the folder and lock it for this process within a `with` block.
 
         The file of the lock and the folder itself are locked: a user may remove the file. shared:
-        lock it together with other processes that do so, which may be on other machines. Otherwise,
+        whether other processes, also on other machines, may hold the lock at the same time. If not,
         files that killed processes left half-written are removed. Raises NmtError if another
         process holds the lock or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            stream = self.lock_file.open("a+")  # NFS wants both modes, one for each kind
+            stream = self.lock_file.open("a+")  # on NFS, the two kinds of lock need different modes
         except OSError as error:
             raise NmtError(f"cannot write into {self.path}: {error.strerror}") from error
         with stream, opened(self.path) as descriptor:

@@ -14,7 +14,7 @@ class MarkedLines:
     """Translates lines with marks in the process that calls it."""
 
     def __init__(self, translator: Translator) -> None:
-        """Take what translates with a loaded model."""
+        """Store the translator, which has a loaded model."""
         self._translator = translator
         self._placer = Placer(self._translated)
 

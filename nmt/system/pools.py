@@ -24,7 +24,7 @@ class Pool(Protocol):
 
     @property
     def count(self) -> int:
-        """Number of items that are worked on at the same time."""
+        """Return the number of items that are worked on at the same time."""
         ...
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterable[Result]:
@@ -39,7 +39,7 @@ class ThreadPool:
     """
 
     def __init__(self, count: int, start: Callable[[], object] | None = None) -> None:
-        """Make a pool that works on `count` items at the same time; start: each thread's first."""
+        """Make a pool of `count` threads; start: a function that each thread calls first."""
         from concurrent.futures import ThreadPoolExecutor
 
         self.count = count
@@ -93,14 +93,14 @@ class ProcessPool:
     def starmap(
         self, function: Callable[..., Result], tasks: Iterable[tuple[Any, ...]], /
     ) -> Iterator[Result]:
-        """Yield the results of calls in order; of their arguments, few are taken ahead.
+        """Yield the results of calls in order; take the arguments of only a few calls ahead.
 
         Errors are those of `map`.
         """
         return self._results(function, tasks, ahead=2 * self.count)
 
     def close(self) -> None:
-        """End the processes; the next `map` starts others, copies of this process as it is then."""
+        """End the processes; the next `map` starts others. Copies are then made anew."""
         if self._executor is not None:
             self._end()
             self._executor = None
@@ -154,7 +154,7 @@ _function: Callable[..., Any]
 
 
 def start_copy(function: Callable[..., Any]) -> None:
-    """Initialize a forked copy; the function is in its memory already and is never pickled."""
+    """Initialise a forked copy; the function is in its memory already and is never pickled."""
     global _function  # noqa: PLW0603 (one function a process, set once)
     _function = function
     torch = sys.modules.get("torch")

@@ -24,7 +24,7 @@ left: list[Callable[[], str]] = []  # its last item says what the command leaves
 
 # The most urgent first: of several signals, this one gives the exit code.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-MAIN_SCRIPT = threading.Lock()  # held by the thread that hides it
+MAIN_SCRIPT = threading.Lock()  # held by a thread in `hidden_main`
 SPARE_FILES = 256  # for what else a program opens
 
 
@@ -177,7 +177,7 @@ def allow_open_files(count: int) -> None:
     wanted = count + SPARE_FILES
     if now != resource.RLIM_INFINITY and now < wanted:
         unlimited = most == resource.RLIM_INFINITY
-        with suppress(OSError, ValueError):  # opening the files will tell
+        with suppress(OSError, ValueError):  # if this fails, opening the files reports it
             resource.setrlimit(
                 resource.RLIMIT_NOFILE, (wanted if unlimited else min(wanted, most), most)
             )

@@ -143,7 +143,7 @@ def blas_threads() -> BlasThreads | None:
             continue
         for name in NAMES:
             if hasattr(library, name.format("set")):
-                get, set_ = (getattr(library, name.format(each)) for each in ("get", "set"))
+                get, set_ = (getattr(library, name.format(verb)) for verb in ("get", "set"))
                 return BlasThreads(get, set_)
     return None
 

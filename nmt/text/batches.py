@@ -158,7 +158,7 @@ class PairDataset:
 
         names: of each shard's text files, for messages. dropouts: BPE-dropout of source and target,
         or None. right_to_left: whether targets have their last token first. alignments: those of
-        the shards, which batches then have.
+        the shards; batches then have alignments too.
         """
         self._shards = shards
         self._names = names
@@ -199,7 +199,7 @@ class PairDataset:
     def batch(self, indices: Integers, epoch: int, multiple: int = 1) -> Batch:
         """Return the pairs with these indices as one batch; what is random depends on the epoch.
 
-        multiple: more padding makes the lengths multiples of this.
+        multiple: lengths are padded to multiples of this.
         """
         batch = assemble(*self.pairs(indices, epoch), multiple)
         if not self._alignments:

@@ -72,8 +72,8 @@ def encoding_pool(
 ) -> ProcessPool:
     """Return a pool of new processes that encode.
 
-    work, kept: for the error if one of them is killed: what the processes do, and what is kept if
-    it is done again.
+    work, kept: texts for the error if one of them is killed: what the processes do, and what the
+    same command keeps when it is run again.
     """
     advice = f"run the same command again{kept}"
     return ProcessPool(workers, are_new=True, work=f"process that {work}", advice=advice)
@@ -142,8 +142,8 @@ def judge(
 ) -> NDArray[numpy.int64]:
     """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
 
-    lengths (2, n): source and target lengths in tokens. opening: tokens to come before each
-    source, which count for its greatest length alone.
+    lengths (2, n): source and target lengths in tokens. opening: tokens that are put before
+    each source; they count only for the greatest length.
     """
     shorter, longer = lengths.min(0), lengths.max(0)
     longest = numpy.maximum(longer, lengths[0] + opening)

@@ -68,7 +68,7 @@ def check_learnable(recipe: Recipe) -> None:
 def tokenizer_key(recipe: Recipe, text: str) -> str:
     """Return the hash of what a learned tokenizer depends on; text: the hash of the corpora.
 
-    Without tags it is as it was before there were any, so that old runs go on.
+    Without tags, the hash is that of versions that had no tags, so that old runs resume.
     """
     return hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
 

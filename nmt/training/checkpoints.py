@@ -3,8 +3,8 @@
 A checkpoint is three files in `checkpoints/`. `update-NNNNNNNN.safetensors` is a complete model
 file. `.state.pt` is the optimiser's state, read with `weights_only=True`, so that loading executes
 nothing. `.json`, written last, is the manifest that makes the checkpoint valid: the progress, the
-corpus's fingerprint and the SHA-256 of the other two files. Where a GPU can train on meanwhile, a
-thread writes them from a copy.
+corpus's fingerprint and the SHA-256 of the other two files. On a
+GPU, a thread writes them from a copy while the training continues.
 
 Random states need not be stored: dropout is seeded by (seed, update), the order of the data by
 (seed, epoch) and BPE-dropout by (seed, epoch, pair).
@@ -239,7 +239,7 @@ def read_manifest(path: Path, update: int) -> CheckpointManifest:
         raise DamagedError(f"{path} is damaged: its checksum is wrong")
     try:
         manifest = convert(content, CheckpointManifest, str(path))
-    except DamagedError as error:  # written as it is, as the checksum shows
+    except DamagedError as error:  # it is not damaged: its checksum is right
         raise NmtError(f"{error}; another version of nmt may have written it") from error
     if not {WEIGHTS, STATE} <= manifest.sha256.keys():
         raise DamagedError(f"{path} is damaged: it has no SHA-256 of the weights or of the state")

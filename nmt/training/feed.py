@@ -33,15 +33,15 @@ Plan = EpochPlan | RebatchedPlan
 
 @dataclass(frozen=True)
 class Pace:
-    """Numbers that say what is made ready early and what is read late."""
+    """How many batches to prefetch, how they are padded, and how many results may be pending."""
 
     batches_ahead: int = 0  # batches that a thread makes ready; 0: each when it is needed
-    late_results: int = 0  # updates that are started before the result of one is read
+    late_results: int = 0  # updates whose results may be pending
     length_multiple: int = 1  # lengths of batches are padded to multiples of this
     saves_in_background: bool = False  # checkpoints are copied, and written by a thread
 
 
-# A CPU computes while Python waits: nothing is gained ahead of it.
+# On a CPU, working ahead saves no time: Python waits while the CPU computes an update.
 CPU = Pace()
 # Few different lengths let the allocator and compiled kernels reuse what they have. But batches of
 # newstest's lengths are 1.8 % padding with multiples of 2, 5.1 % with 4 and 11.1 % with 8.

@@ -1,9 +1,9 @@
 """Notice that another worker has failed or was killed, also while this one waits for it in C++.
 
-Each worker keeps a connection to the first one open. However a process ends, its system closes the
-connection, and a silent machine is noticed by TCP's keepalive. So no worker has to answer in time:
-one that compiles or learns a vocabulary for an hour is not taken for dead. A worker that fails says
-why on its connection, and the first worker passes that on to all others.
+Each worker keeps a connection to the first one open. Whatever ends a process, its system closes the
+connection, and TCP's keepalive notices a machine that no longer answers. So no worker has to answer
+in time: one that compiles or learns a vocabulary for an hour is not taken for dead. A worker that
+fails sends the reason on its connection, and the first worker passes it on to all others.
 """
 
 import json

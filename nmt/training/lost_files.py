@@ -82,7 +82,8 @@ def find_remains(recipe: Recipe, run: RunFolder) -> Remains:
 def is_repeated(recipe: Recipe, remains: Remains) -> bool:
     """Return whether a new start computes again all that a killed training has computed.
 
-    So it is if there was no checkpoint yet. Raises NmtError if only changed settings prevent it.
+    This is the case if there is no checkpoint yet. Raises NmtError if only changed settings prevent
+    it.
     """
     run = remains.run
     if is_present(run.model) or run.is_started() or not is_present(run.recipe):

@@ -75,7 +75,7 @@ class MetricsLog:
     ) -> None:
         """Open the metrics and drop the lines of updates that will be repeated.
 
-        observer: is told the lines. writes: False on workers that only count.
+        observer: receives the lines. writes: False on workers that only count.
         """
         self._run = run
         self._settings = recipe.train

@@ -1,6 +1,6 @@
 """Set up a training: resolve its settings, check what it needs, prepare its text, read its model.
 
-Nothing here imports PyTorch, which `nmt prepare` does not need, unless there is a device.
+PyTorch is imported only if there is a device: `nmt prepare` does not need it.
 """
 
 import os
@@ -88,8 +88,8 @@ def set_up_workers(
 ) -> Setup | TrainingOutcome:
     """Set up on the first worker, open its result on the others, and return the setup.
 
-    Returns the outcome instead if the training is finished and its checkpoints are gone; then, only
-    a corrected language pair is written. Errors are those of `resolve` and `set_up`.
+    Returns the outcome instead if the training is finished and its checkpoints are gone; only a
+    corrected language pair is then written. Errors are those of `resolve` and `set_up`.
     """
     own: Setup | None = None
 
@@ -317,8 +317,7 @@ def check_requirements(recipe: Recipe, run: RunFolder, device: "torch.device") -
 def check_languages(recipe: Recipe, run: RunFolder) -> None:
     """Raise NmtError if a new code names no language, or would change a run's dev scores.
 
-    Other codes may be corrected at any time, which `correct_languages` does. If the vocabulary
-    depends on the languages, the corpus counts as changed.
+    Other codes may change at any time; `correct_languages` writes them into the models.
     """
     if recipe.data.metric != "bleu":
         return

@@ -107,7 +107,7 @@ class Trainer:
         self.network = initial_network(setup, self.dataset).to(device)
         self.pace = pace_of(device)
         self.writer = CheckpointWriter(run, in_background=self.pace.saves_in_background)
-        if workers.lifeline is not None:  # a checkpoint is worth more than to end at once
+        if workers.lifeline is not None:  # finish a checkpoint before it ends
             workers.lifeline.before_exit = self.writer.finish
         # With the epoch and the indices of the pairs.
         self.started: deque[tuple[StartedUpdate, int, Integers]] = deque()
@@ -153,9 +153,9 @@ class Trainer:
         """Start an update and return the results of those that are finished.
 
         A GPU computes an update while the next one is started, so that results come late; none is
-        missing where a validation or a checkpoint follows. The first worker's wish for a checkpoint
-        travels with the update, so that all workers save after the same one. Raises DivergenceError
-        if too many updates in a row are skipped.
+        missing where a validation or a checkpoint follows. The first worker's request for a
+        checkpoint travels with the update, so that all workers save after the same one. Raises
+        DivergenceError if too many updates in a row are skipped.
         """
         self.writer.check()
         progress = self.progress

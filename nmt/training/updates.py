@@ -363,7 +363,7 @@ class UpdateResult:
 
     @property
     def is_finite(self) -> bool:
-        """True if loss and gradient are finite; otherwise the weights did not change."""
+        """Return True if loss and gradient are finite; otherwise the weights did not change."""
         return math.isfinite(self.smoothed_loss) and math.isfinite(self.gradient_norm)
 
 

@@ -2,8 +2,8 @@
 
 Every worker plans the same batches and takes its share of each. Gradients and token counts are
 summed over the workers: except for rounding and dropout masks, updates equal those of one process.
-Only the first worker writes files. The others get its results from torchrun's key-value store. They
-learn by the lifeline that a worker has failed, and why.
+Only the first worker writes files. The others get its results from torchrun's key-value store. The
+lifeline tells all workers that one has failed, and why.
 """
 
 import gc
@@ -36,8 +36,8 @@ POLL_SECONDS = 0.05  # between two reads of the store
 ERROR_WAIT_SECONDS = 3.0  # for the reason why a worker is gone
 SIGNAL_WAIT_SECONDS = 0.7  # for the reason of a signal, which is often the user
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-# Ends a worker that waits for one that hangs; `Lifeline` notices one that was killed at once. It is
-# longer than a validation, and than the first worker writes a checkpoint while the others wait.
+# Ends a worker that waits for one that hangs; `Lifeline` notices at once when one was killed. It is
+# longer than a validation takes, and than the first worker takes to write a checkpoint.
 # `on_first_worker`, in which the first one learns a vocabulary, has no time limit. NCCL ends the
 # process by itself, as TORCH_NCCL_ASYNC_ERROR_HANDLING is on by default. TORCH_NCCL_BLOCKING_WAIT
 # would make the CPU wait for every exchange, so it stays off.
@@ -205,7 +205,7 @@ class Workers:
         if self.lifeline is None:
             return
         if isinstance(error, Exception) and not is_lost_connection(error):
-            # Without torchrun, all workers save and stop by themselves: none tells others to end.
+            # When torchrun is gone, each worker saves and ends by itself.
             lost_store = isinstance(error.__cause__, dist.DistError)
             if not lost_store and not self.is_orphaned():
                 reason = str(error) or type(error).__name__

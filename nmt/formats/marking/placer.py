@@ -45,7 +45,7 @@ class Placer:
     """Translates sentences with marks."""
 
     def __init__(self, translate: Translate) -> None:
-        """Take what translates requests."""
+        """Store the function that translates requests."""
         self._translate = translate
 
     def translate(self, sentences: Sequence[Marked]) -> list[Placed]:

@@ -247,7 +247,7 @@ def failure_reason(error: Exception) -> str:
 
 
 def is_diverged(history: History) -> bool:
-    """Return whether a history ends with as many skipped updates as end a training."""
+    """Return whether a history ends with the skipped updates that stop a training."""
     last = history.update
     ending = [*range(last - MAX_SKIPS_IN_ROW + 1, last + 1)]
     return history.skipped_updates[-MAX_SKIPS_IN_ROW:] == ending

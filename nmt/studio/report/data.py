@@ -43,13 +43,13 @@ def run_data(run: RunFolder, name: str, notify: Callable[[str], None] = note) ->
         "languages": [recipe.data.source_language, recipe.data.target_language],
         **progress_data(reported),
         "findings": [
-            {**asdict(each), "heading": each.heading} for each in find_faults(run, reported)
+            {**asdict(fault), "heading": fault.heading} for fault in find_faults(run, reported)
         ],
         "curves": {
             "train": curve_data(curves(reported.train_records, TRAIN_FIGURES)),
             "dev": curve_data(curves(reported.validations, DEV_FIGURES)),
         },
-        "samples": [sample_data(each) for each in reported.scored if each.samples],
+        "samples": [sample_data(scored) for scored in reported.scored if scored.samples],
         **recipe_data(recipe),
         **corpus_data(text),
         "cards": [card_data(card) for card in reported.cards],
@@ -102,8 +102,8 @@ def paper_data(recipe: Recipe) -> Data:
     meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
     comparison = compare(recipe)
     deviations = [
-        {**asdict(each), "meaning": meanings.get(each.setting, "")}
-        for each in comparison.deviations
+        {**asdict(deviation), "meaning": meanings.get(deviation.setting, "")}
+        for deviation in comparison.deviations
     ]
     return {"row": comparison.row.title, "deviations": deviations}
 
@@ -111,7 +111,7 @@ def paper_data(recipe: Recipe) -> Data:
 def corpus_data(text: TrainingText) -> Data:
     """Return the statistics of the training text, and which parts have none."""
     return {
-        "corpus": [asdict(each) for each in text.corpora],
+        "corpus": [asdict(corpus) for corpus in text.corpora],
         "corpus_problems": list(text.problems),
     }
 
