@@ -45,7 +45,8 @@ def check_removed(tables: Mapping[str, Any]) -> None:
     """Raise NmtError if a removed setting has another value than the default."""
     for name in used_removed(tables):
         raise NmtError(
-            f"{name} was removed: {REMOVED[name].reason}; leave it out, in a new run folder (--run)"
+            f"{name} was removed: {REMOVED[name].reason}; leave it out, and train in a new"
+            " run folder (--run)"
         )
 
 

@@ -70,7 +70,11 @@ class Lifeline:
             self.group = secrets.token_hex(8)  # torchrun may start another one, with the same store
             self._listener = listen()
             port = self._listener.getsockname()[1]
-            store.set(ADDRESS, f"{own_address()} {port} {self.group}")
+            # The address by which this machine reaches the store, and others reach it.
+            place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+            with socket.create_connection(place, CONNECT_SECONDS) as connection:
+                host = connection.getsockname()[0]
+            store.set(ADDRESS, f"{host} {port} {self.group}")
         else:
             first, self.group = connect(rank, store)
             self._peers[first] = 0
@@ -120,7 +124,6 @@ class Lifeline:
         self._thread.join(CONNECT_SECONDS)
 
     def _send(self, line: str) -> None:
-        """Send a line to every worker with a connection."""
         for peer in [*self._peers]:
             with suppress(OSError):
                 peer.sendall(f"{line}\n".encode())
@@ -135,19 +138,13 @@ class Lifeline:
         if self._closed.wait(GRACE_SECONDS):
             return
         if self.before_exit is not None:
-            saving = threading.Thread(target=self._save, daemon=True)
+            saving = threading.Thread(target=self.before_exit, daemon=True)
             saving.start()
             saving.join(SAVE_SECONDS)
         if not self._closed.is_set():
             with suppress(OSError):
-                text = f"\nnmt: stopped because {self.failure}\n"
-                os.write(2, text.encode(errors="backslashreplace"))  # as stderr does
+                os.write(2, f"\nnmt: stopped because {self.failure}\n".encode(errors="replace"))
             os._exit(1)
-
-    def _save(self) -> None:
-        with suppress(NmtError):  # this worker ends anyway, with another message
-            if self.before_exit is not None:
-                self.before_exit()
 
     def _hear(self, peer: socket.socket) -> None:
         """Read a worker's line; if its connection ends without one, the worker is lost."""
@@ -210,13 +207,6 @@ def listen() -> socket.socket:
         if socket.has_dualstack_ipv6():
             return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
     return socket.create_server(("", 0))
-
-
-def own_address() -> str:
-    """Return this machine's address in the network of the store, where the others find it."""
-    store = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    with socket.create_connection(store, CONNECT_SECONDS) as connection:
-        return str(connection.getsockname()[0])
 
 
 def connect(rank: int, store: Store) -> tuple[socket.socket, str]:

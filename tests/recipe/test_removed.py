@@ -45,7 +45,7 @@ def test_another_value_is_for_no_training(tmp_path: Path) -> None:
     text = old_recipe(to_toml(recipe), USED)
     assert parse_recipe(text, "x", "a model") == recipe
     (tmp_path / "old.toml").write_text(text)
-    message = rf"old\.toml: train\.augment_typos was removed: {REASON}, in a new run folder"
+    message = rf"old\.toml: train\.augment_typos was removed: {REASON}, and train in a new run"
     with pytest.raises(NmtError, match=message):
         load_recipe(str(tmp_path / "old.toml"))
     with pytest.raises(NmtError, match=r"a run: train\.augment_typos was removed"):
