@@ -93,7 +93,7 @@ KINDS: dict[str, type[Record]] = {
 
 @dataclass(frozen=True)
 class History:
-    """What a run has recorded of its training so far."""
+    """The records of a run's training so far."""
 
     recipe: Recipe
     records: tuple[Record, ...]  # in the order of updates

@@ -35,7 +35,7 @@ class Pool(Protocol):
 class ThreadPool:
     """A pool of threads, for functions that work outside Python's interpreter.
 
-    One thread is the one that calls `map`.
+    With a count of 1, the thread that calls `map` does the work.
     """
 
     def __init__(self, count: int, start: Callable[[], object] | None = None) -> None:
@@ -100,7 +100,7 @@ class ProcessPool:
         return self._results(function, tasks, ahead=2 * self.count)
 
     def close(self) -> None:
-        """End the processes; the next `map` starts others. Copies are then made anew."""
+        """End the processes; the next `map` starts others, copies of this one as it then is."""
         if self._executor is not None:
             self._end()
             self._executor = None

@@ -1,4 +1,4 @@
-"""What a training says: a bar or lines on stderr, metrics.jsonl and TensorBoard."""
+"""Report a training: a bar or lines on stderr, metrics.jsonl and TensorBoard."""
 
 import json
 import math
@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from time import monotonic
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -99,12 +98,7 @@ class MetricsLog:
     def __enter__(self) -> "MetricsLog":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def _drop_repeated_lines(self) -> list[Line]:

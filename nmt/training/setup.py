@@ -63,7 +63,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a training starts from besides its corpus."""
+    """The dev set and the initial model of a training."""
 
     dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
