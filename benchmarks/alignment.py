@@ -24,11 +24,11 @@ from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
 from nmt.text.batches import pad_with_eos, source_batch
-from nmt.text.corpus import read_lines
 from nmt.text.corpus_alignment import MOST_CELLS, sample
+from nmt.text.lines import read_lines
 from nmt.text.manifest import sha256
-from nmt.text.padding import flatten
 from nmt.text.prepare import open_prepared
+from nmt.text.shards import flatten
 from nmt.text.tokenizer import Tokenizer
 from nmt.text.words import words_of_text
 

@@ -32,7 +32,7 @@ from nmt.check.reading import Refused, Text, read_leniently
 from nmt.check.segment import Segment
 from nmt.cleaning.clean import CleanTask, clean
 from nmt.cleaning.rules import DEFAULT_FILTERS
-from nmt.text.given_text import GivenText
+from nmt.text.corpus import GivenText
 
 REPETITION = ("duplicates", "near_duplicates")
 

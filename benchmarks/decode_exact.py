@@ -30,7 +30,7 @@ from nmt.interop.export import export_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.devices import choose_device
 from nmt.text.batches import source_batch
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 from nmt.text.tokenizer import BOS, EOS
 
 

@@ -34,7 +34,7 @@ from processes import (  # type: ignore[import-not-found] # a script in this fol
     proportional_bytes,
 )
 
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
 SETTINGS = ("ctranslate2:float32:2x1:32", "ctranslate2:float32:1x2:64", "nmt:float32:1024")

@@ -26,7 +26,7 @@ from processes import (  # type: ignore[import-not-found] # a script in this fol
     proportional_bytes,
 )
 
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 
 SAMPLE_SECONDS = 0.25  # between two readings of the memory
 LINES_PER_WRITE = 1000

@@ -18,7 +18,7 @@ from nmt.check.limits import CheckLimits
 from nmt.cleaning.clean import CleanTask, clean
 from nmt.cleaning.rules import Models
 from nmt.system.atomic import write_text
-from nmt.text.given_text import GivenText
+from nmt.text.corpus import GivenText
 
 AWAY = 7  # lines
 COLUMN = "figure"

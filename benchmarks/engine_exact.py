@@ -18,7 +18,7 @@ from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.interop.engines import load_for
 from nmt.interop.export import export_model
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 
 # [decode] settings and the length of n-best lists; beam 4 unless it is greedy.
 Settings = dict[str, object]

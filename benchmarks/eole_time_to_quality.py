@@ -53,8 +53,10 @@ def write_corpus(
 ) -> tuple[Pairs, dict[str, Any]]:
     """Write the files that Eole reads; return the dev set and Eole's settings of the files."""
     subwords = load_tokenizer(run.tokenizer).sides[0]  # joint: those of both sides
-    train = [pair for files in recipe.data.train for pair in read_pairs(files, data, recipe)]
-    dev = [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
+    train, dev = (
+        [pair[:2] for files in corpora for pair in read_pairs(files, data, recipe)]
+        for corpora in (recipe.data.train, recipe.data.dev)
+    )
     for side, name in enumerate(("source", "target")):
         write_subwords(work / f"train.{name}", subwords, (pair[side] for pair in train))
         write_subwords(work / f"dev.{name}", subwords, (pair[side] for pair in dev))

@@ -26,8 +26,8 @@ from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.corpus import read_segments
-from nmt.text.padding import source_rows
+from nmt.text.lines import read_segments
+from nmt.text.plan import source_rows
 from nmt.text.tokenizer import BOS, EOS, PAD
 
 BATCH = 50  # sentences

@@ -34,7 +34,7 @@ from nmt.formats.registry import FORMATS
 from nmt.formats.translate import TranslatedSegment
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.atomic import write_text
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 
 MESSAGES = 500
 PARAGRAPHS = 300

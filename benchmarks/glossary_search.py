@@ -24,7 +24,7 @@ from nmt.decoding.terms import Term
 from nmt.decoding.translator import Translator
 from nmt.runs.trained_model import load_ensemble
 from nmt.system.pools import ProcessPool
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 
 TERMS = Path(__file__).with_name("glossary_terms.tsv")
 FILE = click.Path(path_type=Path, exists=True)

@@ -23,8 +23,8 @@ from nmt.decoding.translator import Translator
 from nmt.interop.import_model import import_model
 from nmt.interop.marian_names import NEVER
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.corpus import read_segments
-from nmt.text.padding import source_rows
+from nmt.text.lines import read_segments
+from nmt.text.plan import source_rows
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel
 
 ROOM = 60  # tokens of an output beyond those of its source

@@ -18,7 +18,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from nmt.decoding.translator import Translator
 from nmt.runs.trained_model import load_model
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 
 SYMBOL = "\N{BLACK SPADE SUIT}"
 FILE = click.Path(path_type=Path, exists=True)

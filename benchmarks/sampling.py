@@ -21,7 +21,7 @@ from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 
 N_BEST = 10  # outputs whose variety is counted
 

@@ -10,7 +10,7 @@ from nmt.advice.sample import Sampler
 from nmt.advice.survey import Survey, survey
 from nmt.advice.words import advised_settings, advised_time
 from nmt.check.advised import Advice, Difference, Forecast
-from nmt.check.reading import Refused, Text, read_leniently
+from nmt.check.reading import Pair, Refused, Text, read_leniently
 from nmt.cleaning.held_out import SETS, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError
@@ -18,7 +18,6 @@ from nmt.recipe import parse_recipe, recipe_differences
 from nmt.recipe.chosen import ChosenSettings, commented_recipe
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
-from nmt.text.given_text import Pair
 
 if TYPE_CHECKING:
     import torch

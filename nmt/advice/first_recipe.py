@@ -9,6 +9,7 @@ from pathlib import Path
 from nmt.advice.fitting import few_pairs_notes, fitting_settings
 from nmt.advice.origin import Origin
 from nmt.advice.survey import Survey, survey
+from nmt.check.reading import Pair
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -21,8 +22,8 @@ from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.files import entries
 from nmt.system.log import Notify, progress_bar
-from nmt.text.given_text import GivenText, Pair
-from nmt.text.writing import text_file
+from nmt.text.corpus import GivenText
+from nmt.text.opening import text_file
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from dataclasses import replace
 from itertools import chain
 
 from nmt.advice.long_pairs import with_length
+from nmt.check.reading import Pair
 from nmt.errors import NmtError
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts
 from nmt.recipe.settings import DECLARED
-from nmt.text.given_text import Pair
-from nmt.text.tokenizer import most_tokens
+from nmt.text.learning import most_tokens
 
 FEW_PAIRS = 1000
 SMALL_TEXT = 100_000  # characters of a side, from which a vocabulary is learned at once

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from nmt.advice.sample import Sampler, learn_from
 from nmt.advice.survey import MOST_TOKENS
+from nmt.check.reading import Pair
 from nmt.config import TokenizerSettings
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.text.given_text import Pair
 
 MOST_PAIRS, MOST_CHARACTERS = 20_000, 2_000_000  # of the sample: read and learned in a few seconds
 MOST_DROPPED = 0.1  # of the pairs, which a training may drop without advice

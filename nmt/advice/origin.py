@@ -8,7 +8,7 @@ from nmt.recipe.fine_tuning import TrainedModel
 from nmt.system.atomic import write_text
 from nmt.system.files import is_present, read_text, sha256_of
 from nmt.system.json_data import json_text, parse_json
-from nmt.text.given_text import GivenText
+from nmt.text.corpus import GivenText
 from nmt.text.opening import TEXT
 
 NAME = "origin.json"  # in the folder of the sets

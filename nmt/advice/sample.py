@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy
 
+from nmt.check.reading import Pair
 from nmt.config import DataSettings, TokenizerSettings
 from nmt.errors import NmtError
 from nmt.text.encode import Encoder, chunks_of
-from nmt.text.given_text import Pair
+from nmt.text.learning import learn_subwords
 from nmt.text.shards import LINE, OFFSET, Shard
-from nmt.text.tokenizer import SubwordModel, Tokenizer, learn_subwords
+from nmt.text.tokenizer import SubwordModel, Tokenizer
 
 MOST_CHARACTERS = 8_000_000  # of a sample: SentencePiece learns from them in a few seconds
 

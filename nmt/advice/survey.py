@@ -9,12 +9,12 @@ from itertools import islice
 
 import numpy
 
+from nmt.check.reading import Pair
 from nmt.cleaning.held_out import PairHasher, Rows, Sides
 from nmt.recipe.corpus_size import CorpusFacts
 from nmt.recipe.settings import DECLARED
 from nmt.recipe.vocabulary_choice import RARE_SHARE
 from nmt.setting import default_of
-from nmt.text.given_text import Pair
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 BLOCK_PAIRS = 1000  # that are counted at once

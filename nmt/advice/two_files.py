@@ -21,7 +21,7 @@ from nmt.system.arguments import argument, arguments, data_option
 from nmt.system.files import entries, is_present
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count
-from nmt.text.given_text import GivenText
+from nmt.text.corpus import GivenText
 from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_of
 
 CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes

@@ -7,7 +7,8 @@ from nmt.check.segment import Segment
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder, read_lines, read_pairs
+from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.lines import read_lines
 
 
 class HeldOut:

@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.augmentation.methods import SOURCE, Method
-from nmt.check.reading import Refused, Text, read_leniently
+from nmt.check.reading import Pair, Refused, Text, read_leniently
 from nmt.cleaning.files import languages_of
 from nmt.errors import NmtError
-from nmt.text.corpus import read_lines
-from nmt.text.given_text import GivenText, check_lasting
+from nmt.text.corpus import GivenText, check_lasting
 from nmt.text.languages import language_of
-
-Pair = tuple[str, str]
+from nmt.text.lines import read_lines
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
 from nmt.setting import default_of
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder
-from nmt.text.given_text import name_below
-from nmt.text.learning import check_tags
+from nmt.text.corpus import DataFolder, name_below
 from nmt.text.opening import STDIN
+from nmt.text.prepare import check_tags
 from nmt.text.tokenizer import Tokenizer
 
 

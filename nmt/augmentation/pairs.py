@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy
 
 from nmt.augmentation.held_out import HeldOut
-from nmt.augmentation.material import Material, Pair
+from nmt.augmentation.material import Material
 from nmt.augmentation.verdicts import DUPLICATES, EMPTY, HELD_OUT, REASONS, Verdict
 from nmt.check.block import hash_of
-from nmt.check.reading import Refused
+from nmt.check.reading import Pair, Refused
 from nmt.check.repeats import pair_hashes
 from nmt.cleaning.repetition import SeenHashes
 from nmt.cleaning.rules import UNREADABLE

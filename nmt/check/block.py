@@ -52,8 +52,7 @@ def examine(chunk: Chunk, refused: frozenset[int], context: Context) -> BlockFac
     known = detectors(context.norms, context.limits)
     counts: dict[str, int] = {}
     examples: dict[str, list[Example]] = {}
-    texts = [*zip(*chunk.pairs, strict=True)] or [(), ()]
-    sides = [[Segment(text) for text in side] for side in texts]
+    sides = [[Segment(text) for text in side] for side in (chunk.sources, chunk.targets)]
     for place, (source, target) in enumerate(zip(*sides, strict=True)):
         if place in refused:
             continue

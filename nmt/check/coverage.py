@@ -12,7 +12,8 @@ from nmt.check.reading import Row
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
 from nmt.recipe.vocabulary_choice import RARE_SHARE
-from nmt.text.tokenizer import UNK, Tokenizer, learn_subwords, most_tokens
+from nmt.text.learning import learn_subwords, most_tokens
+from nmt.text.tokenizer import UNK, Tokenizer
 
 LEARNED_TOKENS = 8_000  # for text without a vocabulary: that of the tuned recipes for small corpora
 LEARNED_PAIRS = 50_000  # of the sample, to learn them from: 2 seconds

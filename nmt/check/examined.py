@@ -18,9 +18,9 @@ from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
 from nmt.system.log import progress_bar
-from nmt.system.pools import Result
+from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
-from nmt.text.encode import Chunk, chunks_of, encoding_pool
+from nmt.text.encode import Chunk, chunks_of
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
 
@@ -91,7 +91,7 @@ def examine_text(text: Text, context: Context, count: int | None = None) -> Exam
         for block in examined_blocks(chunks_of(read_leniently(text, refused)), refused, context):
             blocks.append(block)
             bar.update(len(block.usable))
-    return Examined(refused, blocks or [examine(Chunk(1, []), frozenset(), context)])
+    return Examined(refused, blocks or [examine(Chunk(1, [], []), frozenset(), context)])
 
 
 def examined_blocks(
@@ -100,7 +100,7 @@ def examined_blocks(
     """Yield the facts of chunks in order."""
     return in_processes(
         examine,
-        ((chunk, refused.between(chunk.first_line, len(chunk.pairs)), context) for chunk in chunks),
+        ((chunk, refused.between(chunk.first_line, len(chunk)), context) for chunk in chunks),
         "checks the corpus",
     )
 
@@ -110,7 +110,8 @@ def in_processes(
 ) -> Iterator[Result]:
     """Yield the results of a function in the order of its tasks; many run in one process a core.
 
-    tasks: the arguments; only a few are taken ahead of the results. what: see `encoding_pool`.
+    tasks: the arguments; only a few are taken ahead of the results. what: what they do, for the
+    error if a process is killed.
     """
     first = [*islice(tasks, CHUNKS_ALONE + 1)]
     workers = processor_count()
@@ -118,5 +119,6 @@ def in_processes(
         for task in chain(first, tasks):
             yield function(*task)
         return
-    with closing(encoding_pool(workers, what, "")) as pool:
+    work, advice = f"process that {what}", "run the same command again"
+    with closing(ProcessPool(workers, are_new=True, work=work, advice=advice)) as pool:
         yield from pool.starmap(function, chain(first, tasks))

@@ -8,7 +8,7 @@ from pathlib import Path
 from nmt.check.finding import SHOWN, Example
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 
 Pair = tuple[str, str]
 Row = tuple[int, str, str]  # line number from 1, source, target

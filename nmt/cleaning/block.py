@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from nmt.check.block import hash_of
 from nmt.check.detectors import Detector, detectors, faults
+from nmt.check.reading import Pair
 from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.repair import repaired
 from nmt.cleaning.rules import ALWAYS, UNREADABLE, Rules
 from nmt.text.encode import Chunk
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def clean_block(chunk: Chunk, refused: frozenset[int], rules: Rules) -> CleanBlo
     hashes: list[tuple[int, ...]] = []  # exact, then folded, of both sides
     rejected: list[Rejected] = []
     repairs: dict[int, Repair] = {}
-    for place, original in enumerate(chunk.pairs):
+    for place, original in enumerate(zip(chunk.sources, chunk.targets, strict=True)):
         line = chunk.first_line + place
         if place in refused:
             rejected.append(Rejected(line, UNREADABLE, "see `nmt check`", original))

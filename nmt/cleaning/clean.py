@@ -20,8 +20,8 @@ from nmt.cleaning.rules import ALWAYS, CROSS_ENTROPY, Models, Rules
 from nmt.cleaning.usual import draw_sample, with_usual_norms
 from nmt.errors import NmtError
 from nmt.system.log import progress_bar
+from nmt.text.corpus import GivenText
 from nmt.text.encode import chunks_of
-from nmt.text.given_text import GivenText
 
 COMMAND = "clean"
 SCORES = "scores"
@@ -142,9 +142,7 @@ def cleaned_blocks(
     count: of the pairs, for the progress bar. alone: use no more processes.
     """
     chunks = chunks_of(read_leniently(text, refused))
-    tasks = (
-        (chunk, refused.between(chunk.first_line, len(chunk.pairs)), rules) for chunk in chunks
-    )
+    tasks = ((chunk, refused.between(chunk.first_line, len(chunk)), rules) for chunk in chunks)
     with progress_bar(total=count, unit="pair", unit_scale=True, desc=COMMAND) as bar:
         blocks = (
             (clean_block(*task) for task in tasks)

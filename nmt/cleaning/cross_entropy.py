@@ -12,7 +12,8 @@ from itertools import islice
 import numpy
 from numpy.typing import NDArray
 
-from nmt.cleaning.block import CleanBlock, Pair, without_places
+from nmt.check.reading import Pair
+from nmt.cleaning.block import CleanBlock, without_places
 from nmt.cleaning.files import row
 from nmt.cleaning.rules import CROSS_ENTROPY, Models
 from nmt.decoding.pairs import TextPair

@@ -10,8 +10,7 @@ from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
 from nmt.text.languages import language_of, languages_of_tsv
-from nmt.text.opening import MAGIC
-from nmt.text.writing import text_file
+from nmt.text.opening import MAGIC, text_file
 
 OPTION = "-o"
 REJECTED = "rejected"  # the ending of the file of removed pairs, before .tsv

@@ -12,11 +12,11 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.check.block import hash_of
+from nmt.check.reading import Pair
 from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.groups import Labels, groups_of
 from nmt.errors import NmtError
-from nmt.text.given_text import Pair
 
 SETS = ("train", "dev", "test")
 REMOVED = "removed"

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nmt.check.reading import Pair
 from nmt.cleaning.files import Names, check_paths, row, text_outputs
 from nmt.cleaning.held_out import REMOVED, SETS, Sizes, hashed, hold_out, placed
 from nmt.errors import UsageError
 from nmt.system.log import progress_bar
-from nmt.text.given_text import GivenText, Pair
+from nmt.text.corpus import GivenText
 
 COMMAND = "split"
 

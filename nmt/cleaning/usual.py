@@ -11,8 +11,9 @@ from zlib import crc32
 
 from nmt.check.detectors import detectors, faults
 from nmt.check.norms import Segments, learn_norms
+from nmt.check.reading import Pair
 from nmt.check.segment import Segment
-from nmt.cleaning.block import Pair, chosen_detectors, repaired_pair
+from nmt.cleaning.block import chosen_detectors, repaired_pair
 from nmt.cleaning.repair import repaired
 from nmt.cleaning.rules import Rules
 

@@ -41,7 +41,7 @@ def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
     Raises UsageError, before anything is read, if it could not be written.
     """
     from nmt.advice.first_recipe import Wish, check_folder
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
     if task.recipe:
         raise UsageError(

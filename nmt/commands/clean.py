@@ -129,7 +129,7 @@ def command(
     from nmt.cleaning.clean import CleanTask, clean
     from nmt.cleaning.report import as_text
     from nmt.cleaning.rules import chosen_filters
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
     if no_repair and with_ftfy:
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")

@@ -99,7 +99,7 @@ def command(
     from nmt.advice.first_recipe import Wish, make_recipe
     from nmt.runs.outputs import check_new
     from nmt.system.log import note
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
     text = GivenText(source, target)
     dev_set, test_set = (None if pair is None else GivenText(*pair) for pair in (dev, test))

@@ -18,7 +18,7 @@ from nmt.text.languages import PACKED, TABLES, TEXT, is_language
 if TYPE_CHECKING:
     from nmt.advice.first_recipe import FirstRecipe, Wish
     from nmt.recipe.fine_tuning import TrainedModel
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
 # Endings of a text, where it could be a recipe.
 TEXT_ENDINGS = (*TABLES, *PACKED, *TEXT)
@@ -108,7 +108,7 @@ def text_of(names: Sequence[str]) -> "GivenText | None":
 
     Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
     """
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
     paths = [Path(name) for name in names]
     are_files = any(path.suffix or is_present(path) for path in paths)

@@ -55,7 +55,7 @@ def command(
     from nmt.cleaning.held_out import REMOVED, Sizes
     from nmt.cleaning.split import SplitTask, split
     from nmt.system.log import note
-    from nmt.text.given_text import GivenText
+    from nmt.text.corpus import GivenText
 
     result = split(SplitTask(GivenText(source, target), prefix, Sizes(dev, test, seed)))
     sizes = ", ".join(f"{count:,} {kind}" for kind, count in result.pairs.items())

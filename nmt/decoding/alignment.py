@@ -19,8 +19,8 @@ from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
 from nmt.runs.model_file import AligningAttention
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
-from nmt.text.padding import flatten
 from nmt.text.plan import batches_by_length
+from nmt.text.shards import flatten
 from nmt.text.tokenizer import SubwordModel
 
 CHOICE_TOKENS = 1000  # of a side, that are read at once to choose an attention

@@ -17,8 +17,8 @@ from torch import Tensor
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.kernels.loss import at_least_float32
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
-from nmt.text.padding import flatten
 from nmt.text.plan import batches_by_length
+from nmt.text.shards import flatten
 from nmt.text.tokenizer import PAD
 
 TokenLogProbs = tuple[float, ...]  # of the tokens of an output, then of its EOS

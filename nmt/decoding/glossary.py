@@ -17,7 +17,7 @@ from typing import NamedTuple
 from nmt.decoding.terms import HYPHENS, Term, is_part_of_word
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 from nmt.text.opening import check_stdin, name_of
 from nmt.text.tokenizer import UNK, SubwordModel
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nmt.decoding.marked import Mark
 from nmt.errors import UsageError
 from nmt.system.files import check_file
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 
 

@@ -23,7 +23,7 @@ from nmt.errors import NmtError
 from nmt.system.devices import run_or_halve
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import one_blas_thread
-from nmt.text.padding import Integers, source_rows
+from nmt.text.plan import Integers, source_rows
 from nmt.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from nmt.errors import NmtError, UsageError
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 from nmt.text.opening import STDIN
 
 SKIPPED_AT_ONCE = 10_000  # lines

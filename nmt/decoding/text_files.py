@@ -15,8 +15,7 @@ from nmt.errors import NmtError, UsageError, shown
 from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file, is_present
 from nmt.system.log import note
-from nmt.text.corpus import read_lines
-from nmt.text.lines import decode_lines
+from nmt.text.lines import decode_lines, read_lines
 from nmt.text.opening import STDIN, TEXT, name_of, open_raw
 
 TRANSLATIONS = "translations"  # what `open_output` writes, unless it is something else

@@ -8,6 +8,7 @@ from itertools import chain
 import numpy
 from numpy.typing import NDArray
 
+from nmt.text.corpus import Pair
 from nmt.text.shards import Shard
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
@@ -63,17 +64,16 @@ class TokenFacts:
 def token_facts(
     shards: Sequence[Shard],
     tokenizer: Tokenizer,
-    dev_pairs: Sequence[tuple[str, str]] = (),
+    dev_pairs: Sequence[Pair] = (),
 ) -> TokenFacts:
     """Return the facts of prepared text; of a large text, about a million pairs are read."""
     counts, pairs = count_tokens(shards, len(tokenizer))
     sides = [side_facts(each, pairs) for each in counts]
     dev = None
     if dev_pairs:
-        texts = zip(*dev_pairs, strict=True)
+        texts = [pair.source for pair in dev_pairs], [pair.target for pair in dev_pairs]
         encoded = (
-            subwords.encode(list(text))
-            for subwords, text in zip(tokenizer.sides, texts, strict=True)
+            subwords.encode(text) for subwords, text in zip(tokenizer.sides, texts, strict=True)
         )
         source, target = (
             dev_facts(segments, each) for segments, each in zip(encoded, counts, strict=True)

@@ -13,7 +13,7 @@ from nmt.evaluation.results import EnsembleMember, SystemDescription
 from nmt.evaluation.test_sets import TestSet
 from nmt.system.files import check_file, sha256_of
 from nmt.system.log import Notify, progress_bar, show_progress
-from nmt.text.corpus import TextFile, read_text_file
+from nmt.text.lines import TextFile, read_text_file
 from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch

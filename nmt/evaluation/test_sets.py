@@ -10,13 +10,8 @@ from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.scores import MetricSet
 from nmt.recipe import suggestion
-from nmt.text.corpus import (
-    DataFolder,
-    align_columns,
-    read_pairs,
-    read_segments,
-    read_text_file,
-)
+from nmt.text.corpus import DataFolder, align_columns, read_pairs
+from nmt.text.lines import read_segments, read_text_file
 from nmt.text.opening import name_of
 
 
@@ -113,10 +108,10 @@ def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
 def recipe_test(name: str, files: TextFiles, recipe: Recipe, data: DataFolder) -> TestSet:
     """Read one test set of a recipe, with its further references and its labels."""
     pairs = list(read_pairs(files, data, recipe))
-    columns = [[target for _, target in pairs]]
+    columns = [[pair.target for pair in pairs]]
     columns += (aligned_lines(each, len(pairs), recipe, data) for each in files.references)
     labels = aligned_lines(files.labels, len(pairs), recipe, data) if files.labels else []
-    sources = [source for source, _ in pairs]
+    sources = [pair.source for pair in pairs]
     return TestSet.of(name, sources, list(zip(*columns, strict=True)), labels)
 
 

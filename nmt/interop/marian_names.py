@@ -11,7 +11,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
-from nmt.text.subwords import BOS
+from nmt.text.tokenizer import BOS
 
 Array = NDArray[numpy.float32]
 Shapes = dict[str, tuple[int, ...]]

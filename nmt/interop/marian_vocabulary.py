@@ -11,11 +11,10 @@ import numpy
 
 from nmt.errors import DamagedError
 from nmt.interop.marian_names import Rows
-from nmt.text.mapped_subwords import SPECIAL, MappedSubwords, pack
-from nmt.text.subwords import BOS, EOS, PAD, UNK
-from nmt.text.tokenizer import Tokenizer
+from nmt.recipe.rules import SPECIAL_TOKENS
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
-PADDING, UNKNOWN, END = SPECIAL[PAD], SPECIAL[UNK], SPECIAL[EOS]
+PADDING, UNKNOWN, END = SPECIAL_TOKENS[PAD], SPECIAL_TOKENS[UNK], SPECIAL_TOKENS[EOS]
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,13 @@ class MarianTokenizer:
         """Return our tokenizer; raises NmtError, naming `origins`, for a damaged model."""
         sides = zip(self.models, (self.source, self.target), origins, strict=True)
         source, target = (
-            MappedSubwords(pack(model, side.pieces), origin) for model, side, origin in sides
+            SubwordModel.with_pieces(model, side.pieces, origin) for model, side, origin in sides
         )
         return Tokenizer.from_two(source, target)
 
     def rows(self, start: int) -> Rows:
         """Return the rows of the embeddings for our ids; start: that of the decoder's start."""
-        size = len(SPECIAL) + max(len(self.source.pieces), len(self.target.pieces))
+        size = len(SPECIAL_TOKENS) + max(len(self.source.pieces), len(self.target.pieces))
         source, target = self.source.rows(size, -1), self.target.rows(size, start)
         if self.source == self.target:
             source = target

@@ -19,7 +19,7 @@ from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate, parse_record, records
 from nmt.reranking.weights import read_weights
 from nmt.system.log import progress_bar
-from nmt.text.corpus import read_lines
+from nmt.text.lines import read_lines
 from nmt.text.opening import name_of
 
 

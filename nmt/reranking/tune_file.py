@@ -16,7 +16,8 @@ from nmt.reranking.nbest import Candidate
 from nmt.reranking.rerank_file import scored_chunks
 from nmt.reranking.tune import oracle_score, tune
 from nmt.reranking.weights import VERSION, WeightsFile
-from nmt.text.corpus import align_columns, read_segments
+from nmt.text.corpus import align_columns
+from nmt.text.lines import read_segments
 from nmt.text.opening import name_of
 
 METRICS = {"bleu": "BLEU", "chrf": "chrF2"}  # by the value of --metric

@@ -33,7 +33,7 @@ from nmt.text.manifest import PreparedFolder
 
 RUNS = Path("runs")
 AVERAGE = "average"  # the value of `made_by` in a model that `nmt average` wrote
-# An unfinished file of a prepared corpus or of a part, by `nmt.text.shards` and `nmt.text.parts`.
+# An unfinished file of a prepared corpus, by `nmt.text.shards`; older versions wrote it in parts.
 SHARD = re.compile(
     r"train-\d+(-\d+)?\.(ids|offsets|lines|json)(\.m[0-9a-f]{8})?\.partial", re.ASCII
 )
@@ -109,13 +109,12 @@ class RunFolder:
         return DATA if given is None else given
 
     @contextmanager
-    def lock(self, shared: bool = False) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Create the folder and lock it for this process within a `with` block.
 
-        The file of the lock and the folder itself are locked: a user may remove the file. shared:
-        whether other processes, also on other machines, may hold the lock at the same time. If not,
-        files that killed processes left half-written are removed. Raises NmtError if another
-        process holds the lock or the folder cannot be written.
+        The file of the lock and the folder itself are locked: a user may remove the file. Files
+        that killed processes left half-written are removed. Raises NmtError if another process
+        holds the lock or the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -125,7 +124,7 @@ class RunFolder:
         with stream, opened(self.path) as descriptor:
             try:
                 for locked in (stream.fileno(), descriptor):
-                    take_lock(locked, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+                    take_lock(locked)
             except BlockingIOError as error:
                 raise NmtError(
                     f"another nmt process is using {self.path}; wait for it to end, or name"
@@ -133,8 +132,7 @@ class RunFolder:
                 ) from error
             except OSError:
                 pass  # a file system without locks
-            if not shared:
-                remove_partial_files(self.path)
+            remove_partial_files(self.path)
             yield
 
     def checkpoint(self, update: int, suffix: str) -> Path:
@@ -225,15 +223,6 @@ class RunFolder:
             raise UsageError(
                 f"{self.recipe} was not written by nmt, so it is not overwritten; move it away,"
                 " or name another folder (--run)"
-            )
-
-    def check_same_recipe(self, recipe: Recipe, other: str) -> None:
-        """Raise NmtError if the run's recipe has other settings; other: whose work it is for."""
-        changed = recipe_differences(self.load_recipe(), recipe)
-        if changed:
-            raise NmtError(
-                f"{other} has other settings than {self.recipe}: {listed(changed)}; use the same"
-                " settings, or name a new folder (--run)"
             )
 
     def translation_model(self) -> Path:
@@ -359,16 +348,13 @@ def opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def take_lock(descriptor: int, kind: int) -> None:
-    """Lock a file or folder for this process; raises BlockingIOError if another one holds it.
-
-    kind: `LOCK_EX`, or `LOCK_SH` to share it with others.
-    """
+def take_lock(descriptor: int) -> None:
+    """Lock a file or folder for this process; raises BlockingIOError if another one holds it."""
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         time.sleep(0.1)  # `is_locked` of another process may hold it for a moment
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_locked(folder: Path) -> bool:

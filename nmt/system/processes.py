@@ -6,13 +6,12 @@ closed. A command started with `nohup` ignores SIGHUP, and keeps ignoring it.
 
 import _thread
 import os
-import resource
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -25,7 +24,6 @@ left: list[Callable[[], str]] = []  # its last item says what the command leaves
 # The most urgent first: of several signals, this one gives the exit code.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 MAIN_SCRIPT = threading.Lock()  # held by a thread in `hidden_main`
-SPARE_FILES = 256  # for what else a program opens
 
 
 def on_stop_signals(handler: Handler, *, interrupts: bool = True) -> dict[int, "signal._HANDLER"]:
@@ -169,15 +167,3 @@ def worker_count(variable: str = "WORLD_SIZE") -> int:
     variable: "LOCAL_WORLD_SIZE" counts those on this machine. Raises NmtError if it is no number.
     """
     return max(1, integer_variable(variable)) if os.environ.get(variable) else 1
-
-
-def allow_open_files(count: int) -> None:
-    """Raise this process's limit for open files if `count` more would exceed it."""
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count + SPARE_FILES
-    if now != resource.RLIM_INFINITY and now < wanted:
-        unlimited = most == resource.RLIM_INFINITY
-        with suppress(OSError, ValueError):  # if this fails, opening the files reports it
-            resource.setrlimit(
-                resource.RLIMIT_NOFILE, (wanted if unlimited else min(wanted, most), most)
-            )

@@ -8,7 +8,7 @@ from typing import IO
 from nmt.errors import NmtError, shown
 from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file, is_present
-from nmt.text.corpus import READ_ERRORS
+from nmt.text.lines import READ_ERRORS
 
 BLOCK = 1 << 20  # bytes
 

@@ -9,11 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.text.bpe_dropout import BpeDropout
-from nmt.text.padding import Integers, flatten, rows_with_eos, source_rows
-from nmt.text.plan import EpochPlan
-from nmt.text.rebatching import RebatchedPlan
-from nmt.text.shards import FlatSegments, Shard
+from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
+from nmt.text.plan import EpochPlan, Integers, rows_with_eos, source_rows
+from nmt.text.shards import FlatSegments, Shard, flatten
 from nmt.text.tokenizer import BOS, EOS, PAD
 
 

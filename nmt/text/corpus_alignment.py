@@ -20,8 +20,7 @@ from nmt.system.files import sha256_of
 from nmt.system.log import Notify, progress_bar
 from nmt.text.aligner import NONE, Aligner, TokenPairs, first_tokens
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
-from nmt.text.padding import flatten
-from nmt.text.shards import SMALL, WHAT, Shard, damaged, open_array
+from nmt.text.shards import WHAT, Shard, damaged, flatten, open_array
 from nmt.text.tokenizer import Tokenizer
 
 ALIGNMENT = "alignment"  # the ending of the files, and the name of the manifest's step
@@ -188,7 +187,7 @@ def open_alignments(
 
 def open_alignment(folder: Path, name: str, shard: Shard) -> Shard:
     """Return a shard with the places of its alignment instead of its ids."""
-    opened = open_array(alignment_path(folder, name), PLACE, SMALL)
+    opened = open_array(alignment_path(folder, name), PLACE)
     if len(opened.numbers) != len(shard.ids):
         raise damaged(alignment_path(folder, name))
     files = (*shard.files, opened.file) if opened.file else shard.files

@@ -1,10 +1,14 @@
-"""Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order."""
+"""Encode and clean the pairs of a corpus, chunk by chunk on all cores, in order.
+
+No token of a BPE vocabulary reaches over a space, so a segment's ids are those of its words. Each
+distinct word is encoded once, which takes a fraction of the time.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain, count, islice
 
 import numpy
 from numpy.typing import NDArray
@@ -12,24 +16,27 @@ from numpy.typing import NDArray
 from nmt.config import DataSettings
 from nmt.system.pools import ProcessPool
 from nmt.system.threads import processor_count
-from nmt.text.shards import EncodedPairs, id_type
-from nmt.text.tokenizer import Tokenizer
-from nmt.text.word_cache import EncodedSide, WordCache
+from nmt.text.corpus import Pair
+from nmt.text.shards import EncodedPairs, FlatSegments, flatten, id_type
+from nmt.text.tokenizer import SubwordModel, Tokenizer
 
 CHUNK_PAIRS = 20_000  # pairs encoded at once: bounds memory, keeps all cores busy
 CHUNK_CHARACTERS = 20_000_000  # likewise, because lines may be long; 60 bytes of memory for each
 CHUNKS_ALONE = 5  # for up to 5 chunks, starting processes takes longer than they save
+MOST_IDS = 4_000_000  # of known words; with their texts some 200 MB, then all are forgotten
 VERDICTS = ("kept", "empty", "too_long", "ratio")  # of cleaning, on a pair
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A run of consecutive pairs of a corpus."""
+    """A run of consecutive pairs of a corpus, by side."""
 
     first_line: int
-    pairs: Sequence[Pair]
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.sources)
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ def encode_pairs(
     """Encode and clean pairs, and yield them in order.
 
     limits: the maximum length and length ratio of a pair. tag: a token of the vocabulary to put
-    before each source. A large corpus is encoded by one process
-    a core. Raises NmtError if one of them is killed.
+    before each source. A large corpus is encoded by one process a core. Raises NmtError if one of
+    them is killed.
     """
     chunks = chunks_of(iter(pairs))
     first = list(islice(chunks, CHUNKS_ALONE + 1))
@@ -57,7 +64,8 @@ def encode_pairs(
         for chunk in chain(first, chunks):
             yield encoder.encode(chunk, limits, tag, threads=workers)
         return
-    with closing(encoding_pool(workers)) as pool:
+    work, advice = "process that encodes the corpus", "run the same command again"
+    with closing(ProcessPool(workers, are_new=True, work=work, advice=advice)) as pool:
         # The tokenizer's model is sent with each chunk, to which it adds little. Sent to the
         # initializer, it would exceed the buffer of a pipe, and Python would wait forever if the
         # new process were killed.
@@ -65,35 +73,23 @@ def encode_pairs(
         yield from pool.starmap(encode_in_worker, tasks)
 
 
-def encoding_pool(
-    workers: int,
-    work: str = "encodes the corpus",
-    kept: str = ", which keeps the finished parts of a corpus",
-) -> ProcessPool:
-    """Return a pool of new processes that encode.
-
-    work, kept: texts for the error if one of them is killed: what the processes do, and what the
-    same command keeps when it is run again.
-    """
-    advice = f"run the same command again{kept}"
-    return ProcessPool(workers, are_new=True, work=f"process that {work}", advice=advice)
-
-
-def chunks_of(pairs: Iterator[Pair], line: int = 1) -> Iterator[Chunk]:
+def chunks_of(pairs: Iterable[tuple[str, ...]]) -> Iterator[Chunk]:
     """Yield pairs in chunks of `CHUNK_PAIRS`, or fewer from about `CHUNK_CHARACTERS` on.
 
-    line: number of the first pair.
+    pairs: each begins with source and target, as `Pair` does.
     """
-    characters = 0
-    taken: list[Pair] = []
+    line, characters = 1, 0
+    sources, targets = list[str](), list[str]()
     for pair in pairs:
-        taken.append(pair)
-        characters += len(pair[0]) + len(pair[1])
-        if len(taken) == CHUNK_PAIRS or characters >= CHUNK_CHARACTERS:
-            yield Chunk(line, taken)
-            line, characters, taken = line + len(taken), 0, []
-    if taken:
-        yield Chunk(line, taken)
+        source, target = pair[0], pair[1]
+        sources.append(source)
+        targets.append(target)
+        characters += len(source) + len(target)
+        if len(sources) == CHUNK_PAIRS or characters >= CHUNK_CHARACTERS:
+            yield Chunk(line, sources, targets)
+            line, characters, sources, targets = line + len(sources), 0, [], []
+    if sources:
+        yield Chunk(line, sources, targets)
 
 
 class Encoder:
@@ -110,7 +106,7 @@ class Encoder:
         """Encode a chunk and clean it; tag: as in `encode_pairs`."""
         source, target = (
             model.encode(side, threads)
-            for model, side in zip(self._sides, zip(*chunk.pairs, strict=True), strict=True)
+            for model, side in zip(self._sides, (chunk.sources, chunk.targets), strict=True)
         )
         lengths = numpy.stack([source.lengths, target.lengths])  # (2, n)
         verdicts = judge(lengths, limits, opening=bool(tag))
@@ -130,11 +126,11 @@ class Encoder:
         )
 
 
-def with_opening(side: EncodedSide, token: int | None) -> EncodedSide:
+def with_opening(side: FlatSegments, token: int | None) -> FlatSegments:
     """Return segments that each begin with a token more."""
     assert token is not None  # noqa: S101 (`nmt.text.learning.check_tags` has found it)
     starts = side.lengths.cumsum() - side.lengths
-    return EncodedSide(numpy.insert(side.ids, starts, token), side.lengths + 1)
+    return FlatSegments(numpy.insert(side.ids, starts, token), side.lengths + 1)
 
 
 def judge(
@@ -164,3 +160,46 @@ def encode_in_worker(chunk: Chunk, model: bytes, limits: DataSettings, tag: str)
 def worker_encoder(model: bytes) -> Encoder:
     """Return the encoder of a worker process, which is built once."""
     return Encoder(Tokenizer(model))
+
+
+class WordCache:
+    """A subword model with the ids of the words that it has encoded."""
+
+    def __init__(self, model: SubwordModel) -> None:
+        self._model = model
+        self._by_word = model.encodes_word_by_word()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._numbers: dict[str, int] = {}  # of words, in the order of the arrays
+        self._ids = numpy.empty(0, numpy.int32)  # of all words end to end
+        self._ends = numpy.zeros(1, numpy.int64)  # where each word ends in them, after a 0
+
+    def encode(self, segments: Sequence[str], threads: int = 1) -> FlatSegments:
+        """Return what `SubwordModel.encode` returns for the segments."""
+        if not self._by_word:
+            return flatten(self._model.encode(segments, threads), numpy.int32)
+        lines = ["" if segment.isspace() else segment for segment in segments]
+        return self._join([line.split(" ") for line in lines], threads)
+
+    def _join(self, lines: Sequence[list[str]], threads: int) -> FlatSegments:
+        words = [*chain.from_iterable(lines)]
+        self._learn(words, threads)
+        number_of = self._numbers.__getitem__
+        numbers = numpy.fromiter(map(number_of, words), numpy.int64, len(words))
+        starts = self._ends[numbers]
+        lengths = self._ends[numbers + 1] - starts
+        ends = lengths.cumsum()
+        places = numpy.arange(lengths.sum()) + numpy.repeat(starts - ends + lengths, lengths)
+        last = numpy.fromiter(map(len, lines), numpy.int64, len(lines)).cumsum() - 1
+        return FlatSegments(self._ids[places], numpy.diff(ends[last], prepend=0))
+
+    def _learn(self, words: Sequence[str], threads: int) -> None:
+        """Encode the words that are not known."""
+        if len(self._ids) > MOST_IDS:
+            self._forget()
+        new = [*set(words).difference(self._numbers)]
+        encoded = flatten(self._model.encode_words(new, threads), numpy.int32)
+        self._numbers.update(zip(new, count(len(self._numbers)), strict=False))
+        self._ends = numpy.concatenate([self._ends, len(self._ids) + encoded.lengths.cumsum()])
+        self._ids = numpy.concatenate([self._ids, encoded.ids])

@@ -1,22 +1,22 @@
-"""Learn a run's tokenizer from its training corpora."""
+"""Learn a tokenizer with SentencePiece, from any segments or from a recipe's training corpora."""
 
+import io
 import random
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import NamedTuple
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, cast
 
 from nmt.config import Recipe, TokenizerSettings
-from nmt.errors import DamagedError, NmtError
-from nmt.system.atomic import write_bytes
-from nmt.system.files import is_present, read_bytes
+from nmt.errors import NmtError
 from nmt.system.log import Notify
+from nmt.system.threads import processor_count
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
-from nmt.text.tokenizer import Tokenizer, learn_subwords, load_tokenizer
+from nmt.text.tokenizer import BOS, EOS, PAD, UNK, SubwordModel, Tokenizer
 
-TOKENIZER = "tokenizer"  # the step of the manifest
-MODEL = "model"  # the tokenizer's file, in its step
+LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
+LONGEST_WORD = 1_000  # characters; SentencePiece cannot load a vocabulary with far longer ones
+TOO_HIGH = re.compile(r"too high.*<= (\d+)", re.DOTALL)  # SentencePiece's message
+TOO_MANY = 1_000_000  # tokens: more than a small text has
 SAMPLE_CHARACTERS = 300_000_000  # of text to learn from; SentencePiece keeps all of it in memory
 BOTH_SIDES = slice(2)
 IMPORTED = "imported"  # the kind of tokenizer that only an initial model has
@@ -65,25 +65,6 @@ def check_learnable(recipe: Recipe) -> None:
         )
 
 
-def tokenizer_key(recipe: Recipe, text: str) -> str:
-    """Return the hash of what a learned tokenizer depends on; text: the hash of the corpora.
-
-    Without tags, the hash is that of versions that had no tags, so that old runs resume.
-    """
-    return hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
-
-
-def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
-    """Raise NmtError unless the vocabulary of sources has the tags of the training corpora."""
-    for tag in recipe.data.tags:
-        if tokenizer.source.tag_id(tag) is None:
-            raise NmtError(
-                f"recipe {recipe.name}: data.train has the tag {tag}, which the vocabulary of the"
-                " initial model lacks; leave the tag out, or train without train.init_from, so that"
-                " a vocabulary with this tag is learned"
-            )
-
-
 def training_segments(recipe: Recipe, data: DataFolder, sides: slice = BOTH_SIDES) -> Iterator[str]:
     """Yield the segments of the training corpora that are not blank.
 
@@ -123,75 +104,106 @@ def sample(segments: Iterable[str], share: float) -> Iterator[str]:
     return (segment for segment in segments if share >= 1 or draw.random() < share)
 
 
-def store_tokenizer(
-    model: bytes, folder: PreparedFolder, manifest: Manifest, key: str
-) -> Tokenizer:
-    """Store the bytes of another model's tokenizer as the run's own, and return it."""
-    tokenizer = Tokenizer(model, "the tokenizer of the initial model")
-    if manifest.needs(TOKENIZER, key, folder) or not has_content(folder.tokenizer, model):
-        write_bytes(folder.tokenizer, model)
-        manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(model)})
-        manifest.save()
-    return tokenizer
-
-
-def has_content(path: Path, content: bytes) -> bool:
-    """Return whether a file exists with this content."""
-    try:
-        return path.read_bytes() == content
-    except OSError:
-        return False
-
-
-def prepare_tokenizer(
-    recipe: Recipe,
-    data: DataFolder,
-    folder: PreparedFolder,
-    manifest: Manifest,
-    key: str,
-    notify: Notify,
-) -> Tokenizer:
-    """Return the run's tokenizer; learn it if it is missing, damaged, or has another key.
-
-    A run in use whose record is lost keeps its tokenizer: its shards' keys depend on it, and so the
-    fingerprint shows whether it still fits.
-    """
-    if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
-        tokenizer = load_tokenizer(folder.tokenizer)
-        manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
-        return tokenizer
-    if not manifest.needs(TOKENIZER, key, folder) and is_present(folder.tokenizer):
-        content = read_bytes(folder.tokenizer, "the tokenizer")
-        if sha256(content) == manifest.steps[TOKENIZER].sha256.get(MODEL):
-            return Tokenizer(content, str(folder.tokenizer))
-        if folder.in_use:
-            raise DamagedError(
-                f"{folder.tokenizer} is damaged; remove it, then the same command restores it"
-            )
-        notify(f"{folder.tokenizer} is damaged and is learned again")
-    tokenizer = learn_tokenizer(recipe, data, notify)
-    write_bytes(folder.tokenizer, tokenizer.model)
-    manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
-    manifest.save()
-    return tokenizer
-
-
-def check_learned(folder: PreparedFolder, manifest: Manifest, key: str, machines: int) -> None:
-    """Raise NmtError unless the first machine has learned the tokenizer of this key."""
-    if TOKENIZER not in manifest.steps or not is_present(folder.tokenizer):
-        raise NmtError(
-            f"{folder.tokenizer} has not been learned yet; start the same command with"
-            f" `--part 1/{machines}`, and the other parts as soon as this file is there"
-        )
-    if manifest.needs(TOKENIZER, key, folder):
-        raise NmtError(
-            f"{folder.tokenizer} was learned from other text; give all machines the same text, or"
-            f" start the same command with `--part 1/{machines}` again if the text has changed"
-        )
-
-
 def describe_vocabulary(settings: TokenizerSettings) -> str:
     """Return a phrase such as "8,000 BPE tokens" for the vocabulary that is to be learned."""
     most = "" if settings.kind == "bpe" else "at most "
     each = "" if settings.joint else " of each language"
     return f"{most}{settings.vocab_size:,} {TOKEN_NAMES[settings.kind]}{each}"
+
+
+def learn_subwords(
+    segments: Iterable[str],
+    settings: TokenizerSettings,
+    name: str = "this corpus",
+    tags: Sequence[str] = (),
+) -> SubwordModel:
+    """Learn a subword model from the segments of both languages, or of one.
+
+    A BPE vocabulary has exactly `vocab_size` tokens. A vocabulary of characters or words has at
+    most so many, the most frequent; all others are unknown, and so are words of more than
+    `LONGEST_WORD` characters. Text is normalised (SentencePiece's NFKC), except that words keep all
+    their characters. Tags are tokens that no text contains; they count as part of the vocabulary.
+
+    Raises NmtError if the text is too small for a BPE vocabulary of this size, or if the vocabulary
+    is too small for the text's characters; `name` names the text in the message.
+    """
+    import sentencepiece
+
+    model = io.BytesIO()
+    failures: list[BaseException] = []
+
+    def guarded() -> Iterator[str]:
+        # SentencePiece's iterator passes no exception on, not even that of Ctrl-C: keep it, and end
+        # with what is no text. At a usual end, it would first learn from what it has read.
+        try:
+            for segment in segments:
+                yield from learnable(segment, settings.kind)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            failures.append(error)
+            yield cast(str, None)
+
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=guarded(),
+            model_writer=model,
+            model_type=settings.kind,
+            vocab_size=settings.vocab_size,
+            hard_vocab_limit=settings.kind == "bpe",
+            normalization_rule_name="identity" if settings.kind == "word" else "nmt_nfkc",
+            character_coverage=settings.character_coverage,
+            byte_fallback=settings.byte_fallback,
+            required_chars="",  # though it is the default, this changes the bytes of the model
+            input_sentence_size=0,  # all: SentencePiece would sample others in each run
+            shuffle_input_sentence=False,
+            max_sentence_length=4 * LONGEST_LINE,  # bytes; longer lines would be left out
+            num_threads=processor_count(),
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            control_symbols=[*tags],
+            minloglevel=2,
+        )
+    except (RuntimeError, ValueError) as error:
+        if failures:
+            raise failures[0] from error
+        raise NmtError(
+            f"cannot learn a vocabulary of tokenizer.vocab_size={settings.vocab_size} from {name}:"
+            f" {explain(str(error))}"
+        ) from error
+    if failures:
+        raise failures[0]
+    return SubwordModel(model.getvalue())
+
+
+def learnable(segment: str, kind: str) -> Iterator[str]:
+    """Yield the parts of a segment that SentencePiece can learn from, for a kind of vocabulary."""
+    if kind == "word" and len(segment) > LONGEST_WORD:
+        segment = " ".join(word for word in segment.split(" ") if len(word) <= LONGEST_WORD)
+    for start in range(0, len(segment), LONGEST_LINE):
+        yield segment[start : start + LONGEST_LINE]
+
+
+def most_tokens(segments: Iterable[str], character_coverage: float) -> int:
+    """Return the size of the largest BPE vocabulary that can be learned from a small text.
+
+    Raises NmtError if none can be learned.
+    """
+    settings = TokenizerSettings(TOO_MANY, character_coverage=character_coverage)
+    try:
+        return len(learn_subwords(segments, settings))
+    except NmtError as error:
+        if found := TOO_HIGH.search(str(error.__cause__)):
+            return int(found[1])
+        raise
+
+
+def explain(message: str) -> str:
+    """Return SentencePiece's reason for a failure as a phrase that says how to fix it."""
+    if found := TOO_HIGH.search(message):
+        return f"the text is too small for so many tokens; set at most {found[1]}"
+    if "smaller than required_chars" in message:
+        return "the text has more distinct characters than that; set a larger size"
+    return message.rpartition("] ")[2] or message

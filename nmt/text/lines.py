@@ -1,21 +1,36 @@
-"""Split bytes into lines and decode them, in bounded memory; errors name the line.
+"""Read the lines of files, compressed files, pipes and stdin; errors name the file and the line.
 
-Only a line feed ends a line. Files, compressed files, pipes and stdin are all split here, so that
-an endless line is an error everywhere.
+Only a line feed ends a line. Text is read in one pass, because a pipe cannot be read twice, and in
+bounded memory: an endless line is an error. WMT's .sgm is read too.
 """
 
+import gzip
+import hashlib
+import html
+import lzma
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO
 
-from nmt.errors import NmtError
-from nmt.system.files import kind_of
+from nmt.errors import DamagedError, NmtError
+from nmt.system.files import Digest, kind_of, unreadable
+from nmt.system.log import note
+from nmt.text.opening import TEXT, name_of, open_bytes
 
+READ_BYTES = 1 << 16  # at once
 MAX_LINE_BYTES = 10_000_000  # a longer line is no text: a device, a binary file, a bomb
 ENDLESS_BYTES = 1_000_000_000  # of a line: its end is waited for no longer
+DAMAGE = (gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
+READ_ERRORS = (OSError, *DAMAGE)
+SGM_BEGIN = re.compile(r"<seg\b", re.IGNORECASE)
+SGM_END = re.compile(r"</seg>", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
 UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 UTF_16 = re.compile(rb"(?:[^\0]\0){2,}|(?:\0[^\0]){2,}\0?")  # of letters from Latin scripts
-
 SHOWN_LINES = 5  # in a message
 UNKNOWN_KINDS = ("", "empty", "a text file")  # of `kind_of`
 
@@ -41,6 +56,114 @@ class LineNumbers:
         numbers = ", ".join(map(str, self._first))
         more = self.count - len(self._first)
         return f"line{'s' * (self.count > 1)} {numbers}" + (f" and {more:,} more" if more else "")
+
+
+def stop_at_bad_line(number: int, error: NmtError) -> None:
+    """Raise the error for a line that cannot be read."""
+    raise error
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """The segments of a text that was read once."""
+
+    name: str
+    segments: list[str]
+    sha256: str  # of the file's bytes
+
+
+def read_text_file(path: Path) -> TextFile:
+    """Read a file, a pipe, or stdin for `-`, once and whole; errors are those of `read_segments`.
+
+    See `nmt.text.opening.check_stdin` for a command that reads several.
+    """
+    digest = hashlib.sha256()
+    segments = list(read_segments(path, digest))
+    return TextFile(name_of(path), segments, digest.hexdigest())
+
+
+def read_segments(path: Path, digest: Digest | None = None) -> Iterator[str]:
+    """Yield the segments of a file, or of stdin for `-`, one a line, without line ends.
+
+    A note says once if lines hold carriage returns, which are white space inside a line. digest:
+    receives the file's bytes. Raises NmtError if the file cannot be read or is not UTF-8.
+    """
+    found = LineNumbers()
+    for number, text in enumerate(read_lines(path, digest=digest), start=1):
+        if "\r" in text:
+            found.add(number)
+        yield text
+    if found.count:
+        note_once(
+            f"{name_of(path)}: carriage returns in {found} count as spaces; if they end lines,"
+            " convert the file with `tr '\\r' '\\n'`"
+        )
+
+
+@cache
+def note_once(message: str) -> None:
+    """Print a note unless this process printed it before: a corpus is read several times."""
+    note(message)
+
+
+def read_lines(
+    path: Path, on_bad: OnBadLine = stop_at_bad_line, digest: Digest | None = None
+) -> Iterator[str]:
+    """Yield the segments as `read_segments` does, without a note.
+
+    on_bad: see `decode_lines`. In .sgm files a bad line is always an error, because it may hold
+    several segments.
+    """
+    name = name_of(path)
+    with open_bytes(path, digest) as stream:
+        lines = split_lines(stream, name)
+        if is_sgm(path):
+            yield from sgm_segments(decode_lines(lines, name), name)
+        else:
+            yield from decode_lines(lines, name, on_bad)
+
+
+def is_sgm(path: Path) -> bool:
+    """Return whether a file is WMT's .sgm, compressed or not, by its name."""
+    return path.name.removesuffix(".gz").removesuffix(".xz").endswith(".sgm")
+
+
+def sgm_segments(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the text of the <seg> elements of a WMT .sgm file.
+
+    Raises NmtError for an element that spans lines; `name` names the file in the message.
+    """
+    for number, line in enumerate(lines, start=1):
+        for element in SGM_BEGIN.split(line)[1:]:
+            _, has_text, text = element.partition(">")
+            end = SGM_END.search(text)
+            if not has_text or not end:
+                raise NmtError(
+                    f"{name}, line {number}: a <seg> does not end on its line; write each on one"
+                    " line"
+                )
+            # A character reference may stand for a line feed.
+            yield html.unescape(text[: end.start()]).replace("\n", " ").strip()
+
+
+def split_lines(stream: IO[bytes], name: str) -> Iterator[Line]:
+    """Yield the lines of a stream; raises NmtError if it cannot be read or is damaged."""
+    splitter, count = LineSplitter(name), 0
+    while True:
+        try:
+            # As much as has arrived, at most so many bytes. IO[bytes] does not declare `read1`.
+            block: bytes = stream.read1(READ_BYTES)  # type: ignore[attr-defined] # see above
+        except DAMAGE as error:
+            raise DamagedError(
+                f"{name} is damaged after line {count:,} ({error}); copy it again"
+            ) from error
+        except OSError as error:
+            raise unreadable(TEXT, Path(name), error) from error
+        lines = splitter.add(block) if block else splitter.end()
+        yield from lines
+        count += len(lines)
+        if not block:
+            return
 
 
 class LineSplitter:
@@ -93,13 +216,8 @@ class LineSplitter:
         return lines
 
 
-def stop_at_bad_line(number: int, error: NmtError) -> None:
-    """Raise the error for a line that cannot be read."""
-    raise error
-
-
 def decode_lines(
-    lines: Iterable[Line], name: str, on_bad: OnBadLine = stop_at_bad_line, first: int = 1
+    lines: Iterable[Line], name: str, on_bad: OnBadLine = stop_at_bad_line
 ) -> Iterator[str]:
     """Yield lines as text, without carriage returns at their ends and byte-order mark.
 
@@ -109,10 +227,9 @@ def decode_lines(
         lines: UTF-8 without line feeds.
         name: stands for them in messages.
         on_bad: receives a line that is not UTF-8 or too long; if it returns, the line is blank.
-        first: number of the first line.
     """
     in_utf_16 = False
-    for number, line in enumerate(lines, start=first):
+    for number, line in enumerate(lines, start=1):
         text = ""
         in_utf_16 = in_utf_16 or (number == 1 and line is not None and is_utf_16(line))
         if line is None or in_utf_16:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,15 +48,6 @@ class Step:
     sha256: dict[str, str] = field(default_factory=dict)  # of the files written, by name ending
     counts: dict[str, Count] = field(default_factory=dict)  # training pairs by verdict of cleaning
     written: dict[str, Stamp] = field(default_factory=dict)  # size and time, by name ending
-    parts: Count = 0  # shards that the corpus was divided into; 0: it is one
-
-
-@dataclass(frozen=True)
-class LineIndex:
-    """The number of lines of a text file, and the byte at which each of its parts begins."""
-
-    lines: Count
-    starts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,6 @@ class SourceFile:
     size: Count  # bytes
     mtime_ns: int
     sha256: str
-    index: LineIndex | None = None  # None: its lines have not been counted
 
 
 @dataclass(frozen=True)
@@ -124,14 +114,6 @@ class Manifest:
         digest = sha256_of(path)
         self.files[str(path)] = SourceFile(status.st_size, status.st_mtime_ns, digest)
         return digest
-
-    def line_index(self, path: Path) -> LineIndex | None:
-        """Return what is known about the lines of a text file that was hashed."""
-        return self.files[str(path)].index
-
-    def set_line_index(self, path: Path, index: LineIndex) -> None:
-        """Record the lines of a text file that was hashed."""
-        self.files[str(path)] = replace(self.files[str(path)], index=index)
 
     def key(self, name: str) -> str:
         """Return the key of a finished step; raises NmtError if the step is not recorded."""

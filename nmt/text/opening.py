@@ -1,4 +1,4 @@
-"""Open a text file, a compressed one, a pipe or stdin to read its bytes."""
+"""Open text to read its bytes (a file, a compressed one, a pipe or stdin), or to write it."""
 
 import gzip
 import io
@@ -6,6 +6,7 @@ import lzma
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, cast
 
@@ -16,6 +17,7 @@ STDIN = Path("-")
 STDIN_NAMES = ("-", "/dev/stdin", "/dev/fd/0")
 TEXT = "the text file"
 MAGIC = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\x00"}  # the first bytes of compressed files
+XZ_PRESET = 1  # higher presets save little space and take many times as long
 OTHER_COMPRESSION = (".bz2", ".zst", ".zip", ".7z", ".lz4", ".lzma", ".Z")
 
 
@@ -83,3 +85,25 @@ def check_compressed(path: Path, stream: io.BufferedReader) -> None:
         raise NmtError(f"{path} is empty (0 bytes), not a {path.suffix} file; create it again")
     if not magic.startswith(start[: len(magic)]):  # a pipe may hold fewer bytes so far
         raise NmtError(f"{path} is not compressed as its name says; remove {path.suffix} from it")
+
+
+@contextmanager
+def text_file(path: Path, ending: str = "") -> Iterator[IO[str]]:
+    """Open a UTF-8 file to write; equal texts become equal bytes.
+
+    ending: .gz and .xz compress the file. [default: the ending of its name]
+    """
+    match ending or path.suffix:
+        case ".gz":
+            with (
+                path.open("wb") as raw,
+                gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
+                TextIOWrapper(packed, "utf-8", newline="\n") as stream,
+            ):
+                yield stream
+        case ".xz":
+            with lzma.open(path, "wt", preset=XZ_PRESET, encoding="utf-8", newline="\n") as stream:
+                yield stream
+        case _:
+            with path.open("w", encoding="utf-8", newline="\n") as stream:
+                yield stream

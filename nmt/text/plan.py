@@ -1,4 +1,7 @@
-"""Choose the pairs of each batch: similar lengths that fill a budget of tokens (section 5.1)."""
+"""Choose the segments of batches, of similar lengths, and lay them in rows (section 5.1).
+
+Dimensions: B segments, S source positions.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,6 +9,10 @@ from dataclasses import dataclass
 import numpy
 from numpy.typing import NDArray
 
+from nmt.text.shards import FlatSegments, flatten
+from nmt.text.tokenizer import EOS, PAD
+
+Integers = NDArray[numpy.int64]
 Lengths = NDArray[numpy.uint16]
 POSITION_BITS = 32
 WINDOW_PAIRS = 1 << 26  # sorted together; planning a larger corpus takes 10 bytes a pair, not 24
@@ -168,3 +175,21 @@ def batches_for_workers(lengths: Sequence[int], max_tokens: int, workers: int) -
         half = len(largest) // 2
         batches += [largest[:half], largest[half:]]
     return batches
+
+
+def source_rows(sources: Sequence[Sequence[int]]) -> Integers:
+    """Return encoded source segments as the encoder reads them: (B, S), with EOS, padded."""
+    return rows_with_eos(flatten(sources))
+
+
+def rows_with_eos(segments: FlatSegments, multiple: int = 1) -> Integers:
+    """Return segments as rows with EOS at their ends, padded: (B, longest + 1).
+
+    multiple: more padding makes the width a multiple of this.
+    """
+    lengths = segments.lengths
+    width = -(-(int(lengths.max()) + 1) // multiple) * multiple
+    padded = numpy.full((len(lengths), width), PAD, numpy.int64)
+    padded[numpy.arange(width) < lengths[:, None]] = segments.ids
+    padded[numpy.arange(len(lengths)), lengths] = EOS
+    return padded

@@ -4,38 +4,27 @@ A manifest of content hashes records what each step was made from. A step is red
 changed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
 
-from nmt.config import Recipe
-from nmt.errors import NmtError
-from nmt.system.log import Notify
-from nmt.system.processes import allow_open_files
-from nmt.text.corpus import DataFolder, read_pairs
+from nmt.config import DataSettings, Recipe, TextFiles
+from nmt.errors import DamagedError, NmtError
+from nmt.system.atomic import write_bytes
+from nmt.system.files import is_present, read_bytes
+from nmt.system.log import Notify, progress_bar
+from nmt.text.corpus import DataFolder, Pair, read_pairs
 from nmt.text.corpus_alignment import ALIGNMENT, align_corpus, open_alignments
-from nmt.text.corpus_step import (
-    describe,
-    describe_dropped,
-    encode_corpus,
-    names_of,
-    needs_encoding,
-    shard_name,
-)
-from nmt.text.learning import (
-    check_learned,
-    check_tags,
-    prepare_tokenizer,
-    store_tokenizer,
-    tokenizer_key,
-)
+from nmt.text.encode import VERDICTS, encode_pairs
+from nmt.text.learning import learn_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256
-from nmt.text.parts import ALL, Share
-from nmt.text.shards import ENDINGS, Shard, open_shard
+from nmt.text.shards import ENDINGS, Shard, checked, new_shard, open_shard, stamps
 from nmt.text.tokenizer import Tokenizer, load_tokenizer
 
-# Steps of the manifest besides the tokenizer's; each shard is a step too.
+# Steps of the manifest; each shard is a step too.
+TOKENIZER = "tokenizer"
+MODEL = "model"  # the tokenizer's file, in its step
 DEV = "dev"  # the dev set, which is recorded but read as it is
 
 
@@ -44,8 +33,8 @@ class Prepared:
     """A corpus ready to train on."""
 
     tokenizer: Tokenizer
-    shards: tuple[Shard, ...]
-    names: tuple[str, ...]  # the text files of each shard, for messages; a corpus may be several
+    shards: tuple[Shard, ...]  # one for each training corpus of the recipe
+    names: tuple[str, ...]  # the text files of each shard, for messages
     fingerprint: str  # changes if the tokenizer, any shard or the dev set changes
     alignments: tuple[Shard, ...] = ()  # of each shard, if the training needs them
 
@@ -56,40 +45,11 @@ def prepare(
     folder: PreparedFolder,
     notify: Notify,
     given_tokenizer: bytes | None = None,
-    verify: bool = False,
 ) -> Prepared:
     """Learn the tokenizer and encode the training corpora, as far as that is not done yet.
 
-    given_tokenizer: the bytes of a tokenizer to use instead of learning one. verify: hash all
-    shards; otherwise an unchanged size and time are trusted. Raises NmtError for a corpus that is
-    missing, misaligned, empty or too small.
-    """
-    manifest = do_steps(recipe, data, folder, notify, given_tokenizer, ALL, verify)
-    shards = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
-    remove_unused(folder.shards, manifest, len(recipe.data.train), set(shards))
-    prepared = open_shards(recipe, folder, manifest)
-    if not any(map(len, prepared.shards)):
-        raise NmtError(
-            f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
-        )
-    if not recipe.train.guided_alignment:
-        return prepared
-    align_corpus(folder, manifest, shards, prepared.shards, prepared.tokenizer, notify, verify)
-    return with_alignments(prepared, folder, shards)
-
-
-def do_steps(
-    recipe: Recipe,
-    data: DataFolder,
-    folder: PreparedFolder,
-    notify: Notify,
-    given_tokenizer: bytes | None,
-    share: Share,
-    verify: bool = False,
-) -> Manifest:
-    """Do the steps that the manifest lacks, or one machine's share of them; return the manifest.
-
-    Only the first machine writes the tokenizer. Arguments and errors are those of `prepare`.
+    given_tokenizer: the bytes of a tokenizer to use instead of learning one. Raises NmtError for a
+    corpus that is missing, misaligned, empty or too small.
     """
     paths = training_files(recipe, data)
     check_test_sets(recipe, data, notify)
@@ -99,15 +59,9 @@ def do_steps(
     dev_changed = record_dev_set(recipe, data, folder, manifest)
     hashes = [[manifest.hash_file(path) for path in files] for files in paths]
     if given_tokenizer is None:
-        key = tokenizer_key(recipe, hash_of(hashes))
+        tokenizer = own_tokenizer(recipe, data, folder, manifest, hash_of(hashes), notify)
     else:
-        key = hash_of("given", sha256(given_tokenizer))
-    if share.number > 1:
-        check_learned(folder, manifest, key, share.machines)
-    if given_tokenizer is None:
-        tokenizer = prepare_tokenizer(recipe, data, folder, manifest, key, notify)
-    else:
-        tokenizer = store_tokenizer(given_tokenizer, folder, manifest, key)
+        tokenizer = store_tokenizer(given_tokenizer, folder, manifest)
     check_tags(recipe, tokenizer)
     for index, files in enumerate(recipe.data.train):
         limits = [recipe.data.max_length, recipe.data.max_ratio]
@@ -115,19 +69,50 @@ def do_steps(
         tag = filter(None, [files.tag])
         key = hash_of(sha256(tokenizer.model), hashes[index], limits, *tag)
         name = shard_name(index)
-        if needs_encoding(folder, manifest, name, key, notify, verify):
-            if share == ALL:
-                manifest.forget(name)
-            step = encode_corpus(
-                recipe, files, data, folder, manifest, index, tokenizer, key, share, notify, verify
-            )
-            if step:
-                manifest.steps[name] = step
-                manifest.save()
-                notify(describe(files, step.counts, recipe.data))
-    if dev_changed and share.number == 1:
+        if needs_encoding(folder, manifest, name, key, notify):
+            manifest.forget(name)
+            step = encode_corpus(recipe, files, data, folder.shards, name, tokenizer)
+            manifest.steps[name] = replace(step, key=key)
+            manifest.save()
+            notify(describe(files, step.counts, recipe.data))
+    if dev_changed:
         manifest.save()
-    return manifest
+    names = [*map(shard_name, range(len(paths)))]
+    remove_unused(folder.shards, manifest, names)
+    prepared = open_shards(recipe, folder, manifest)
+    if not any(map(len, prepared.shards)):
+        raise NmtError(
+            f"no training pair is left after cleaning: {describe_dropped(manifest, recipe.data)}"
+        )
+    if recipe.train.guided_alignment:
+        align_corpus(folder, manifest, names, prepared.shards, tokenizer, notify)
+    return with_alignments(recipe, prepared, folder)
+
+
+def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
+    """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
+    prepared = open_shards(recipe, folder, Manifest(folder.manifest))
+    return with_alignments(recipe, prepared, folder)
+
+
+def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> Prepared:
+    """Return the prepared corpus that a manifest records, without alignments."""
+    tokenizer = load_tokenizer(folder.tokenizer)
+    steps = [shard_name(index) for index in range(len(recipe.data.train))]
+    return Prepared(
+        tokenizer,
+        shards=tuple(open_shard(folder.shards, name, len(tokenizer)) for name in steps),
+        names=tuple(" + ".join(files.names) for files in recipe.data.train),
+        fingerprint=hash_of(*map(manifest.key, [*steps, DEV])),
+    )
+
+
+def with_alignments(recipe: Recipe, prepared: Prepared, folder: PreparedFolder) -> Prepared:
+    """Return a prepared corpus with the alignments of its shards, if the recipe needs them."""
+    if not recipe.train.guided_alignment:
+        return prepared
+    names = [*map(shard_name, range(len(prepared.shards)))]
+    return replace(prepared, alignments=open_alignments(folder.shards, names, prepared.shards))
 
 
 def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
@@ -140,67 +125,22 @@ def training_files(recipe: Recipe, data: DataFolder) -> list[list[Path]]:
     return [[data.find(name, recipe) for name in files.names] for files in recipe.data.train]
 
 
-def open_prepared(recipe: Recipe, folder: PreparedFolder) -> Prepared:
-    """Return the corpus that `prepare` left; raises NmtError if it is missing or damaged."""
-    manifest = Manifest(folder.manifest)
-    prepared = open_shards(recipe, folder, manifest)
-    if not recipe.train.guided_alignment:
-        return prepared
-    names = [name for index in range(len(recipe.data.train)) for name in names_of(manifest, index)]
-    return with_alignments(prepared, folder, names)
-
-
-def with_alignments(prepared: Prepared, folder: PreparedFolder, names: Sequence[str]) -> Prepared:
-    """Return a prepared corpus with the alignments of its shards, which have these names."""
-    alignments = open_alignments(folder.shards, names, prepared.shards)
-    return replace(prepared, alignments=alignments)
-
-
-def open_shards(recipe: Recipe, folder: PreparedFolder, manifest: Manifest) -> Prepared:
-    """Return the prepared corpus that a manifest records."""
-    tokenizer = load_tokenizer(folder.tokenizer)
-    steps = [shard_name(index) for index in range(len(recipe.data.train))]
-    fingerprint = hash_of(*map(manifest.key, [*steps, DEV]))
-    opened = [
-        open_corpus(folder.shards, manifest, index, len(tokenizer)) for index in range(len(steps))
-    ]
-    names = [
-        " + ".join(files.names)
-        for files, shards in zip(recipe.data.train, opened, strict=True)
-        for _ in shards
-    ]
-    return Prepared(tokenizer, tuple(chain.from_iterable(opened)), tuple(names), fingerprint)
-
-
-def open_corpus(folder: Path, manifest: Manifest, index: int, vocab_size: int) -> list[Shard]:
-    """Open the shards of a training corpus by its index in the recipe; see `open_shard`."""
-    names = names_of(manifest, index)
-    if len(names) == 1:
-        return [open_shard(folder, names[0], vocab_size)]
-    # Many small files are a large corpus, which is not read into memory.
-    allow_open_files(len(ENDINGS) * sum(step.parts for step in manifest.steps.values()))
-    return [open_shard(folder, name, vocab_size, 0) for name in names]
-
-
-def remove_unused(folder: Path, manifest: Manifest, corpora: int, names: set[str]) -> None:
-    """Remove the steps of more corpora than there are, and all shards but those with these names.
-
-    What other processes were writing when they were killed is removed too.
-    """
-    for step in [each for each in manifest.steps if each.startswith("train-")]:
-        if step not in map(shard_name, range(corpora)):
-            manifest.forget(step)
-    for path in folder.glob("train-*"):
-        if path.suffix[1:] in (*ENDINGS, ALIGNMENT, "json", "partial") and path.stem not in names:
-            path.unlink()
-
-
-def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[tuple[str, str]]:
-    """Return the (source, target) pairs of all dev sets, in order.
+def read_dev_pairs(recipe: Recipe, data: DataFolder) -> list[Pair]:
+    """Return the pairs of all dev sets, in order.
 
     Raises NmtError for a missing, unreadable or misaligned file.
     """
-    return [pair for files in recipe.data.dev for pair in read_pairs(files, data, recipe)]
+    return [*chain.from_iterable(read_pairs(files, data, recipe) for files in recipe.data.dev)]
+
+
+def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
+    """Print a note for each test set that has a missing file; training does not need them."""
+    for name, files in recipe.data.test.items():
+        try:
+            for file in (*files.names, *filter(None, [files.labels]), *files.references):
+                data.find(file, recipe)
+        except NmtError as error:
+            notify(f"test set {name}, which `nmt evaluate` will need: {error}")
 
 
 def record_dev_set(
@@ -217,11 +157,146 @@ def record_dev_set(
     return changed
 
 
-def check_test_sets(recipe: Recipe, data: DataFolder, notify: Notify) -> None:
-    """Print a note for each test set that has a missing file; training does not need them."""
-    for name, files in recipe.data.test.items():
-        try:
-            for file in (*files.names, *filter(None, [files.labels]), *files.references):
-                data.find(file, recipe)
-        except NmtError as error:
-            notify(f"test set {name}, which `nmt evaluate` will need: {error}")
+def own_tokenizer(
+    recipe: Recipe,
+    data: DataFolder,
+    folder: PreparedFolder,
+    manifest: Manifest,
+    text: str,
+    notify: Notify,
+) -> Tokenizer:
+    """Return the run's tokenizer; learn it if it is missing, damaged, or of other text.
+
+    text: the hash of the corpora. A run in use whose record is lost keeps its tokenizer: its
+    shards' keys depend on it, and so the fingerprint shows whether it still fits.
+    """
+    # Without tags, the key is that of versions that had no tags, so that old runs resume.
+    key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))
+    if folder.in_use and TOKENIZER not in manifest.steps and is_present(folder.tokenizer):
+        tokenizer = load_tokenizer(folder.tokenizer)
+        manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(tokenizer.model)})
+        return tokenizer
+    if not manifest.needs(TOKENIZER, key, folder) and is_present(folder.tokenizer):
+        content = read_bytes(folder.tokenizer, "the tokenizer")
+        if sha256(content) == manifest.steps[TOKENIZER].sha256.get(MODEL):
+            return Tokenizer(content, str(folder.tokenizer))
+        if folder.in_use:
+            raise DamagedError(
+                f"{folder.tokenizer} is damaged; remove it, then the same command restores it"
+            )
+        notify(f"{folder.tokenizer} is damaged and is learned again")
+    tokenizer = learn_tokenizer(recipe, data, notify)
+    write_tokenizer(tokenizer.model, folder, manifest, key)
+    return tokenizer
+
+
+def store_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest) -> Tokenizer:
+    """Store the bytes of another model's tokenizer as the run's own, and return it."""
+    tokenizer = Tokenizer(model, "the tokenizer of the initial model")
+    key = hash_of("given", sha256(model))
+    is_needed = manifest.needs(TOKENIZER, key, folder)
+    try:
+        is_there = folder.tokenizer.read_bytes() == model
+    except OSError:
+        is_there = False
+    if is_needed or not is_there:
+        write_tokenizer(model, folder, manifest, key)
+    return tokenizer
+
+
+def write_tokenizer(model: bytes, folder: PreparedFolder, manifest: Manifest, key: str) -> None:
+    """Write a tokenizer's bytes, and record them."""
+    write_bytes(folder.tokenizer, model)
+    manifest.steps[TOKENIZER] = Step(key, {MODEL: sha256(model)})
+    manifest.save()
+
+
+def check_tags(recipe: Recipe, tokenizer: Tokenizer) -> None:
+    """Raise NmtError unless the vocabulary of sources has the tags of the training corpora."""
+    for tag in recipe.data.tags:
+        if tokenizer.source.tag_id(tag) is None:
+            raise NmtError(
+                f"recipe {recipe.name}: data.train has the tag {tag}, which the vocabulary of the"
+                " initial model lacks; leave the tag out, or train without train.init_from, so that"
+                " a vocabulary with this tag is learned"
+            )
+
+
+def shard_name(index: int) -> str:
+    """Return the name of the shard of a training corpus by its index in the recipe."""
+    return f"train-{index}"
+
+
+def needs_encoding(
+    folder: PreparedFolder, manifest: Manifest, name: str, key: str, notify: Notify
+) -> bool:
+    """Return whether a corpus must be encoded; print a note if it was but is damaged."""
+    if manifest.needs(name, key, folder):
+        return True
+    step = manifest.steps[name]
+    present = checked(folder.shards, name, step)
+    if present is None:
+        notify(f"{folder.shards / name} is damaged or missing and is created again")
+        return True
+    if present != step:
+        manifest.steps[name] = present
+        manifest.save()
+    return False
+
+
+def encode_corpus(
+    recipe: Recipe,
+    files: TextFiles,
+    data: DataFolder,
+    shards: Path,
+    name: str,
+    tokenizer: Tokenizer,
+) -> Step:
+    """Encode and clean a training corpus into a shard, and return its step, without a key."""
+    counts = Counter(dict.fromkeys(VERDICTS, 0))
+    with (
+        new_shard(shards, name, len(tokenizer)) as writer,
+        progress_bar(unit="pair", unit_scale=True, desc="encode") as bar,
+    ):
+        pairs = read_pairs(files, data, recipe)
+        for chunk in encode_pairs(pairs, tokenizer, recipe.data, files.tag):
+            writer.add(chunk.pairs)
+            counts.update(chunk.counts)
+            bar.update(sum(chunk.counts.values()))
+    return Step("", writer.digests(), dict(counts), stamps(shards, name))
+
+
+def describe(files: TextFiles, counts: dict[str, int], limits: DataSettings) -> str:
+    """Return one line about what cleaning kept and dropped."""
+    dropped = (
+        (counts["empty"], "with an empty side"),
+        (counts["too_long"], f"longer than {limits.max_length} tokens"),
+        (counts["ratio"], f"beyond a length ratio of {limits.max_ratio:g}"),
+    )
+    lost = ", ".join(f"{count:,} {why}" for count, why in dropped if count)
+    return f"{files.title}: {counts['kept']:,} pairs kept{lost and f'; dropped {lost}'}"
+
+
+def describe_dropped(manifest: Manifest, limits: DataSettings) -> str:
+    """Return a phrase with the totals that cleaning dropped from all corpora."""
+    counts = [step.counts for name, step in manifest.steps.items() if name.startswith("train-")]
+    empty, long, ratio = (
+        sum(each.get(k, 0) for each in counts) for k in ("empty", "too_long", "ratio")
+    )
+    return (
+        f"{empty:,} with an empty side, {long:,} longer than data.max_length={limits.max_length},"
+        f" {ratio:,} beyond data.max_ratio={limits.max_ratio:g}"
+    )
+
+
+def remove_unused(folder: Path, manifest: Manifest, names: list[str]) -> None:
+    """Remove the steps and the files of all shards but those with these names.
+
+    What other processes were writing when they were killed is removed too.
+    """
+    for step in [each for each in manifest.steps if each.startswith("train-")]:
+        if step not in names:
+            manifest.forget(step)
+    for path in folder.glob("train-*"):
+        if path.suffix[1:] in (*ENDINGS, ALIGNMENT, "json", "partial") and path.stem not in names:
+            path.unlink()

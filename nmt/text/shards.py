@@ -11,9 +11,10 @@ A shard NAME of n pairs is three files of little-endian integers:
 import hashlib
 import mmap
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from nmt.errors import DamagedError, NmtError
 from nmt.system.files import check_regular, is_present, sha256_of, unreadable
+from nmt.text.manifest import Stamp, Step
 
 Ids = NDArray[numpy.unsignedinteger[Any]]
 OFFSET: "numpy.dtype[numpy.int64]" = numpy.dtype("<i8")
@@ -51,7 +53,7 @@ class EncodedPairs:
 class FlatSegments:
     """Encoded segments of one language, n of them, end to end."""
 
-    ids: NDArray[numpy.int64]
+    ids: NDArray[numpy.signedinteger[Any]]
     lengths: NDArray[numpy.int64]  # (n,) tokens
 
     def backwards(self) -> "FlatSegments":
@@ -59,6 +61,16 @@ class FlatSegments:
         ends = self.lengths.cumsum()
         mirrors = numpy.repeat(2 * ends - self.lengths - 1, self.lengths)  # first + last place
         return FlatSegments(self.ids[mirrors - numpy.arange(len(self.ids))], self.lengths)
+
+
+def flatten(
+    rows: Sequence[Sequence[int]], dtype: type[numpy.signedinteger[Any]] = numpy.int64
+) -> FlatSegments:
+    """Return encoded segments end to end, with ids of a data type."""
+    lengths = numpy.fromiter(map(len, rows), numpy.int64, len(rows))
+    return FlatSegments(
+        numpy.fromiter(chain.from_iterable(rows), dtype, int(lengths.sum())), lengths
+    )
 
 
 @dataclass(frozen=True)
@@ -128,10 +140,10 @@ class Shard:
 class ShardWriter:
     """A writer of a shard, chunk by chunk; the files get their names in `finish`."""
 
-    def __init__(self, folder: Path, name: str, vocab_size: int, mark: str = "") -> None:
-        """Prepare to write; mark: begins with a dot and sets the unfinished files apart."""
+    def __init__(self, folder: Path, name: str, vocab_size: int) -> None:
+        """Prepare to write a shard into a folder."""
         self._final = [folder / f"{name}.{ending}" for ending in ENDINGS]
-        self._partial = [path.with_name(f"{path.name}{mark}.partial") for path in self._final]
+        self._partial = [path.with_name(f"{path.name}.partial") for path in self._final]
         self._types = (id_type(vocab_size), OFFSET, LINE)
         self._streams: list[IO[bytes]] = []
         self._hashes = [hashlib.sha256() for _ in ENDINGS]
@@ -178,14 +190,14 @@ class ShardWriter:
 
 
 @contextmanager
-def new_shard(folder: Path, name: str, vocab_size: int, mark: str = "") -> Iterator[ShardWriter]:
+def new_shard(folder: Path, name: str, vocab_size: int) -> Iterator[ShardWriter]:
     """Yield a writer whose shard appears when the block ends without an exception.
 
-    mark: see `ShardWriter`. Raises NmtError if the files cannot be written.
+    Raises NmtError if the files cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writer = ShardWriter(folder, name, vocab_size, mark)
+        writer = ShardWriter(folder, name, vocab_size)
         try:
             writer.open()
             yield writer
@@ -198,27 +210,42 @@ def new_shard(folder: Path, name: str, vocab_size: int, mark: str = "") -> Itera
         ) from error
 
 
-def is_intact(folder: Path, name: str, digests: Mapping[str, str]) -> bool:
-    """Return whether a shard's files exist with the SHA-256 `digests` that they were written with.
+def stamps(folder: Path, name: str) -> dict[str, Stamp]:
+    """Return the size and time of each file of a shard that is there, by name ending.
 
-    digests: by name ending. Raises NmtError if a file is there but cannot be read.
+    Raises NmtError if it cannot be known whether a file is there.
     """
+    found = {}
     for ending in ENDINGS:
         path = folder / f"{name}.{ending}"
-        if not is_present(path) or sha256_of(path, WHAT) != digests.get(ending):
-            return False
-    return True
+        if is_present(path):
+            status = path.stat()
+            found[ending] = Stamp(status.st_size, status.st_mtime_ns)
+    return found
 
 
-def open_shard(folder: Path, name: str, vocab_size: int, small: int | None = None) -> Shard:
-    """Open a shard; raises NmtError if a file is missing or the files do not match.
+def checked(folder: Path, name: str, step: Step) -> Step | None:
+    """Return a shard's step with the present sizes and times of its files; None if it is damaged.
 
-    small: bytes; larger files are mapped. None stands for `SMALL`.
+    Files whose sizes and times are those that were recorded are trusted. Files of another time,
+    such as copies, are hashed. Raises NmtError if a file cannot be read.
     """
-    small = SMALL if small is None else small
-    offsets = open_array(folder / f"{name}.offsets", OFFSET, small)
-    ids = open_array(folder / f"{name}.ids", id_type(vocab_size), small)
-    lines = open_array(folder / f"{name}.lines", LINE, small)
+    present = stamps(folder, name)
+    if len(present) < len(ENDINGS):
+        return None
+    if present == step.written:
+        return step
+    paths = {ending: folder / f"{name}.{ending}" for ending in ENDINGS}
+    if any(sha256_of(path, WHAT) != step.sha256.get(ending) for ending, path in paths.items()):
+        return None
+    return replace(step, written=present)
+
+
+def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
+    """Open a shard; raises NmtError if a file is missing or the files do not match."""
+    offsets = open_array(folder / f"{name}.offsets", OFFSET)
+    ids = open_array(folder / f"{name}.ids", id_type(vocab_size))
+    lines = open_array(folder / f"{name}.lines", LINE)
     if len(offsets.numbers) != 2 * len(lines.numbers) + 1 or offsets.numbers[-1] != len(
         ids.numbers
     ):
@@ -232,14 +259,14 @@ def damaged(path: Path) -> DamagedError:
     return DamagedError(f"{path} is damaged; remove {path.parent} and run `nmt prepare`")
 
 
-def open_array(path: Path, dtype: "numpy.dtype[Number]", small: int) -> OpenArray[Number]:
+def open_array(path: Path, dtype: "numpy.dtype[Number]") -> OpenArray[Number]:
     """Return the content of a file as a read-only array: read if it is small, else mapped."""
     file, fix = None, "`nmt prepare` creates it"
     check_regular(path, WHAT, fix)
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            if size <= small:
+            if size <= SMALL:
                 content: bytes | mmap.mmap = stream.read(size)
             else:
                 content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)

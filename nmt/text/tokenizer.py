@@ -1,68 +1,312 @@
 """Convert text to token ids and back with SentencePiece: byte-pair encoding (section 5.1).
 
-A recipe may choose characters or words instead, and one vocabulary for each language.
+A recipe may choose characters or words instead, and one vocabulary for each language. The ids of a
+model of another program (Marian) are those of a list of pieces, which source and target may share;
+SentencePiece then only segments text, and text becomes the ids that `MarianTokenizer` of Hugging
+Face's transformers gives it.
 """
 
-import io
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import unicodedata
+from collections.abc import Sequence
+from itertools import count, takewhile
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from nmt.config import TokenizerSettings
-from nmt.errors import NmtError
-from nmt.system.files import read_bytes
-from nmt.system.threads import processor_count
-from nmt.text.mapped_subwords import HEADER as MAPPED_HEADER
-from nmt.text.mapped_subwords import MappedSubwords
-from nmt.text.subwords import BOS, EOS, PAD, SPACE, UNK, SubwordModel
+from nmt.errors import DamagedError, NmtError
+from nmt.recipe.rules import SPECIAL_TOKENS
+from nmt.system.files import kind_of, read_bytes
+from nmt.system.json_data import parse_json
 
-__all__ = [
-    "BOS",
-    "EOS",
-    "PAD",
-    "SPACE",
-    "UNK",
-    "SubwordModel",
-    "Tokenizer",
-    "explain",
-    "learn_subwords",
-    "load_tokenizer",
-    "most_tokens",
-]
-
-LONGEST_LINE = 16_384  # characters; longer segments are split before SentencePiece learns from them
-LONGEST_WORD = 1_000  # characters; SentencePiece cannot load a vocabulary with far longer ones
-# The first bytes of a tokenizer with a model for each language.
+PAD, UNK, BOS, EOS = range(len(SPECIAL_TOKENS))
+SPACE = "\u2581"  # marks the start of a word in SentencePiece
+LANGUAGE = re.compile(r">>[^\s<>]{1,40}<<")  # a token such as >>deu<<
+CONTROL_BYTES = [f"<0x{byte:02X}>" for byte in range(32)]  # pieces
+# The first bytes of a subword model with a list of pieces, and of a tokenizer with a model for each
+# language. The length of what comes first follows in 8 bytes.
+LISTED_HEADER = b"SentencePiece model and vocabulary, nmt\n"
 PAIR_HEADER = b"SentencePiece models of source and target, nmt\n"
+
+
+def load_processor(model: bytes, origin: str) -> Any:
+    """Return SentencePiece's processor for a serialized model.
+
+    Raises DamagedError, naming `origin`, if it is not one.
+    """
+    import sentencepiece  # here, because whoever only reports a mistake need not wait for it
+
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.LoadFromSerializedProto(model)
+    except RuntimeError as error:
+        kind = kind_of(model)
+        found = f"{origin} is {kind}, not" if kind else f"{origin} is damaged or is not"
+        raise DamagedError(f"{found} a SentencePiece model") from error
+    return processor
+
+
+def with_length(header: bytes, first: bytes, second: bytes) -> bytes:
+    """Return a header and two contents in the form that `split` reads."""
+    return header + len(first).to_bytes(8, "little") + first + second
+
+
+def split(content: bytes, header: bytes) -> tuple[bytes, bytes]:
+    """Return the two contents behind a header."""
+    start = len(header) + 8
+    end = start + int.from_bytes(content[len(header) : start], "little")
+    return content[start:end], content[end:]
+
+
+class SubwordModel:
+    """A SentencePiece model, which converts segments to token ids and back.
+
+    Encoded segments have no BOS and EOS; batches and the search add them. `model` has the bytes of
+    the subword model, and `sentencepiece` those of the SentencePiece model in it. With a list of
+    pieces, these have the ids from 4 on; otherwise ids are SentencePiece's own. `language_tokens`
+    are the tokens such as `>>deu<<` that tell an imported model which language to write.
+    """
+
+    def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
+        """Load the bytes of a subword model; raises NmtError, naming `origin`, for other bytes."""
+        self.model = self.sentencepiece = model
+        self._pieces: tuple[str, ...] | None = None  # the list; None: SentencePiece's own
+        self._ids: dict[str, int] = {}  # of the list
+        self.language_tokens: tuple[str, ...] = ()
+        if model.startswith(LISTED_HEADER):
+            content, self.sentencepiece = split(model, LISTED_HEADER)
+            listed = parse_json(content, list[str], f"the vocabulary of {origin}")
+            self._pieces = (*SPECIAL_TOKENS, *listed)
+            self._ids = {piece: each for each, piece in enumerate(listed, len(SPECIAL_TOKENS))}
+            self.language_tokens = tuple(filter(LANGUAGE.fullmatch, listed))
+        self._processor = load_processor(self.sentencepiece, origin)
+        if self._pieces is None:
+            special = (self._processor.pad_id(), self._processor.bos_id(), self._processor.eos_id())
+            if special != (PAD, BOS, EOS):
+                raise NmtError(f"{origin} was not made by this program: its special ids differ")
+        elif len(self._ids) != len(listed):
+            raise DamagedError(f"the vocabulary of {origin} has a piece twice")
+
+    @classmethod
+    def with_pieces(
+        cls, sentencepiece: bytes, pieces: Sequence[str], origin: str = "the tokenizer"
+    ) -> "SubwordModel":
+        """Return a subword model with a list of pieces, those of the ids from 4 on."""
+        listed = json.dumps([*pieces], separators=(",", ":")).encode()
+        return cls(with_length(LISTED_HEADER, listed, sentencepiece), origin)
+
+    def __len__(self) -> int:
+        """Return the size of the vocabulary V, special tokens included."""
+        if self._pieces is not None:
+            return len(self._pieces)
+        return int(self._processor.get_piece_size())
+
+    def encode(self, segments: Sequence[str], threads: int = 1) -> list[list[int]]:
+        """Return the token ids of each segment; white space alone has none.
+
+        A language token at the beginning of a segment is one of its tokens.
+        """
+        if self._pieces is None:
+            return self.encode_words([*map(blank_to_empty, segments)], threads)
+        tokens = [*map(self.language_token, segments)]
+        texts = [
+            blank_to_empty(segment[len(token) :])
+            for segment, token in zip(segments, tokens, strict=True)
+        ]
+        rows: list[list[str]] = self._processor.encode(texts, out_type=str, num_threads=threads)
+        return [
+            [*map(self._piece_id, [token, *row] if token else row)]
+            for token, row in zip(tokens, rows, strict=True)
+        ]
+
+    def encode_words(self, words: Sequence[str], threads: int = 1) -> list[list[int]]:
+        """Return SentencePiece's own ids of each word, a text without spaces."""
+        ids: list[list[int]] = self._processor.encode([*words], num_threads=threads)
+        return ids
+
+    def encodes_word_by_word(self) -> bool:
+        """Return whether a segment's ids are those of the texts between its spaces, end to end.
+
+        This holds for BPE (its scores are whole numbers: the order of its merges) if no piece has a
+        space after its first character, each word gets one space before it, and the space is known.
+        Unknown pieces of two words are then never adjacent: SentencePiece would make them one. The
+        SentencePiece models of others may segment whole texts.
+        """
+        if self._pieces is not None:
+            return False
+        pieces = map(self.piece, range(len(self)))
+        scores = map(self._processor.get_score, range(len(self)))
+        first, second, *both = self.encode_words(["a", "b", "a  b ", f"a{SPACE} b"])
+        return (
+            self._processor.piece_to_id(SPACE) != UNK
+            and all(ids == first + second for ids in both)
+            and not any(SPACE in piece[1:] for piece in pieces)
+            and all(float(score).is_integer() for score in scores)
+        )
+
+    def language_token(self, text: str) -> str:
+        """Return the language token that a text begins with, known or not; "" if there is none."""
+        found = LANGUAGE.match(text) if self.language_tokens else None
+        return found[0] if found else ""
+
+    def tag_id(self, tag: str) -> int | None:
+        """Return the id of a tag of training corpora; None if the vocabulary does not have it."""
+        found = int(self._processor.piece_to_id(tag))
+        return found if self.is_tag(found) else None
+
+    def is_tag(self, piece_id: int) -> bool:
+        """Return whether an id is that of a tag of training corpora, which no text contains.
+
+        A list of pieces has none.
+        """
+        is_own = self._pieces is None and piece_id > EOS
+        return is_own and bool(self._processor.is_control(piece_id))
+
+    def tag_ids(self) -> list[int]:
+        """Return the ids of all tags of training corpora."""
+        return [*takewhile(self.is_tag, count(EOS + 1))]  # SentencePiece puts them first
+
+    def encode_pieces(self, text: str) -> list[int]:
+        """Return the ids of pieces, as `piece` writes them, with spaces between them.
+
+        Unknown and special pieces are unknown, but the piece that ends a segment may stand at the
+        end of the text and has no id here.
+        """
+        return [self._piece_id(piece) for piece in self._split_pieces(text)]
+
+    def unknown_pieces(self, text: str) -> list[str]:
+        """Return the pieces of such a text that are unknown."""
+        return [each for each in self._split_pieces(text) if self._piece_id(each) == UNK]
+
+    def _split_pieces(self, text: str) -> list[str]:
+        pieces = text.split()
+        return pieces[:-1] if pieces[-1:] == [self.piece(EOS)] else pieces
+
+    def _piece_id(self, piece: str) -> int:
+        if self._pieces is not None:
+            return self._ids.get(piece, UNK)
+        found = int(self._processor.piece_to_id(piece))
+        return UNK if found in (PAD, BOS, EOS) else found
+
+    def unknown(self, text: str) -> list[str]:
+        """Return the characters of a text, or its words, that are not in the vocabulary.
+
+        Unknown language tokens are among them.
+        """
+        unknown = [piece for piece in self.pieces(text) if self._piece_id(piece) == UNK]
+        symbols: list[str] = []
+        for piece in unknown:
+            if self._pieces is not None:
+                whole = [piece] if LANGUAGE.fullmatch(piece) else piece.replace(SPACE, "")
+                symbols += whole
+            else:  # adjacent ones are one; a vocabulary of words has their spaces in it
+                symbols += filter(None, piece.split(SPACE) if SPACE in piece else piece)
+        return symbols
+
+    def pieces(self, text: str) -> list[str]:
+        """Return the pieces of a text's tokens; those of unknown tokens are its characters."""
+        token = self.language_token(text)
+        rest = blank_to_empty(text[len(token) :])
+        pieces: list[str] = self._processor.encode(rest, out_type=str)
+        return [token, *pieces] if token else pieces
+
+    def origins(self, text: str) -> list[int]:
+        """Return the places in a text that the characters of its pieces come from, and its end.
+
+        They differ where the text is normalised.
+        """
+        length = len(self.language_token(text))
+        places: list[int] = self._processor.normalize(text[length:], with_offsets=True)[1]
+        return [*range(length), *(length + place for place in places)] if length else places
+
+    def is_byte(self, piece: str) -> bool:
+        """Return whether a piece stands for a byte of a character."""
+        return bool(self._processor.is_byte(self._processor.piece_to_id(piece)))
+
+    def control_ids(self) -> list[int]:
+        """Return the ids of pieces that are control characters, among them the end of a line.
+
+        In a list of pieces, those that hold such a character are among them.
+        """
+        if self._pieces is None:
+            return [*map(self._processor.piece_to_id, filter(self.is_byte, CONTROL_BYTES))]
+        return [
+            piece_id
+            for piece, piece_id in self._ids.items()
+            if (piece in CONTROL_BYTES and self.is_byte(piece))
+            or any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in piece)
+        ]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, without special tokens; an unknown token becomes U+2047.
+
+        Bytes that are no character become U+FFFD.
+        """
+        ids = [int(each) for each in ids]
+        if self._pieces is None:
+            return str(self._processor.decode(ids))
+        unknown = self._processor.id_to_piece(self._processor.unk_id())
+        pieces = [
+            unknown if each == UNK else self._pieces[each]
+            for each in ids
+            if each not in (PAD, BOS, EOS)
+        ]
+        # SentencePiece leaves pieces that it does not know, such as those of the other language.
+        return str(self._processor.decode_pieces(pieces)).replace(SPACE, " ").strip()
+
+    def piece(self, piece_id: int) -> str:
+        """Return the piece with an id as SentencePiece writes it, with U+2581 for a space."""
+        if self._pieces is not None:
+            return self._pieces[piece_id]
+        return str(self._processor.id_to_piece(piece_id))
+
+    def shares_vocabulary(self, other: "SubwordModel") -> bool:
+        """Return whether an id means the same token in both models."""
+        return self is other or (self._pieces is not None and self._pieces == other._pieces)
+
+    def matches(self, other: "SubwordModel") -> bool:
+        """Return whether two models have the same vocabulary and segment text alike.
+
+        Equal models may differ in bytes: SentencePiece stores how many threads it learned with.
+        """
+        if self._pieces is not None or other._pieces is not None:
+            return self._pieces == other._pieces and self.sentencepiece == other.sentencepiece
+        ours, theirs = self._processor, other._processor
+        return len(self) == len(other) and all(
+            ours.id_to_piece(each) == theirs.id_to_piece(each)
+            and ours.get_score(each) == theirs.get_score(each)
+            for each in range(len(self))
+        )
+
+
+def blank_to_empty(text: str) -> str:
+    """Return a text, or "" for white space alone, of which SentencePiece reads some as unknown."""
+    return "" if text.isspace() else text
 
 
 class Tokenizer:
     """The subword models of source and target: one for both (section 5.1), or one each.
 
-    `model` has the bytes of the tokenizer's file: those of one subword model, or a header, the
-    length of the first model, and two models. `is_joint` tells whether an id means the same token
-    in both languages; imported models may have two subword models with one vocabulary.
+    `model` has the bytes of the tokenizer's file: those of one subword model, or of two. `is_joint`
+    tells whether an id means the same token in both languages; imported models may have two subword
+    models with one vocabulary.
     """
 
     def __init__(self, model: bytes, origin: str = "the tokenizer") -> None:
         """Load a tokenizer's bytes; raises NmtError, naming `origin`, if they are not usable."""
         self.model = model
-        self.is_joint = True
-        if not model.startswith(PAIR_HEADER):
-            self.source = self.target = subwords_of(model, origin)
-            return
-        start = len(PAIR_HEADER) + 8
-        end = start + int.from_bytes(model[len(PAIR_HEADER) : start], "little")
-        self.source = subwords_of(model[start:end], f"the source part of {origin}")
-        self.target = subwords_of(model[end:], f"the target part of {origin}")
+        if model.startswith(PAIR_HEADER):
+            source, target = split(model, PAIR_HEADER)
+            self.source = SubwordModel(source, f"the source part of {origin}")
+            self.target = SubwordModel(target, f"the target part of {origin}")
+        else:
+            self.source = self.target = SubwordModel(model, origin)
         self.is_joint = self.source.shares_vocabulary(self.target)
 
     @classmethod
     def from_two(cls, source: SubwordModel, target: SubwordModel) -> "Tokenizer":
         """Return a tokenizer with a subword model for each language."""
-        length = len(source.model).to_bytes(8, "little")
-        return cls(PAIR_HEADER + length + source.model + target.model)
+        return cls(with_length(PAIR_HEADER, source.model, target.model))
 
     @property
     def sides(self) -> tuple[SubwordModel, SubwordModel]:
@@ -80,114 +324,6 @@ class Tokenizer:
         return max(map(len, self.sides))
 
 
-def subwords_of(model: bytes, origin: str) -> SubwordModel:
-    """Return the subword model in some bytes; raises NmtError if they are not usable."""
-    kind = MappedSubwords if model.startswith(MAPPED_HEADER) else SubwordModel
-    return kind(model, origin)
-
-
 def load_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer in a file; raises NmtError if the file is not usable."""
     return Tokenizer(read_bytes(path, "the tokenizer", "`nmt prepare` creates it"), str(path))
-
-
-TOO_HIGH = re.compile(r"too high.*<= (\d+)", re.DOTALL)  # SentencePiece's message
-TOO_MANY = 1_000_000  # tokens: more than a small text has
-
-
-def learn_subwords(
-    segments: Iterable[str],
-    settings: TokenizerSettings,
-    name: str = "this corpus",
-    tags: Sequence[str] = (),
-) -> SubwordModel:
-    """Learn a subword model from the segments of both languages, or of one.
-
-    A BPE vocabulary has exactly `vocab_size` tokens. A vocabulary of characters or words has at
-    most so many, the most frequent; all others are unknown, and so are words of more than
-    `LONGEST_WORD` characters. Text is normalised (SentencePiece's NFKC), except that words keep all
-    their characters. Tags are tokens that no text contains; they count as part of the vocabulary.
-
-    Raises NmtError if the text is too small for a BPE vocabulary of this size, or if the vocabulary
-    is too small for the text's characters; `name` names the text in the message.
-    """
-    import sentencepiece
-
-    model = io.BytesIO()
-    failures: list[BaseException] = []
-
-    def guarded() -> Iterator[str]:
-        # SentencePiece's iterator passes no exception on, not even that of Ctrl-C: keep it, and end
-        # with what is no text. At a usual end, it would first learn from what it has read.
-        try:
-            for segment in segments:
-                yield from learnable(segment, settings.kind)
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            failures.append(error)
-            yield cast(str, None)
-
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=guarded(),
-            model_writer=model,
-            model_type=settings.kind,
-            vocab_size=settings.vocab_size,
-            hard_vocab_limit=settings.kind == "bpe",
-            normalization_rule_name="identity" if settings.kind == "word" else "nmt_nfkc",
-            character_coverage=settings.character_coverage,
-            byte_fallback=settings.byte_fallback,
-            required_chars="",  # though it is the default, this changes the bytes of the model
-            input_sentence_size=0,  # all: SentencePiece would sample others in each run
-            shuffle_input_sentence=False,
-            max_sentence_length=4 * LONGEST_LINE,  # bytes; longer lines would be left out
-            num_threads=processor_count(),
-            pad_id=PAD,
-            unk_id=UNK,
-            bos_id=BOS,
-            eos_id=EOS,
-            control_symbols=[*tags],
-            minloglevel=2,
-        )
-    except (RuntimeError, ValueError) as error:
-        if failures:
-            raise failures[0] from error
-        raise NmtError(
-            f"cannot learn a vocabulary of tokenizer.vocab_size={settings.vocab_size} from {name}:"
-            f" {explain(str(error))}"
-        ) from error
-    if failures:
-        raise failures[0]
-    return SubwordModel(model.getvalue())
-
-
-def learnable(segment: str, kind: str) -> Iterator[str]:
-    """Yield the parts of a segment that SentencePiece can learn from, for a kind of vocabulary."""
-    if kind == "word" and len(segment) > LONGEST_WORD:
-        segment = " ".join(word for word in segment.split(" ") if len(word) <= LONGEST_WORD)
-    for start in range(0, len(segment), LONGEST_LINE):
-        yield segment[start : start + LONGEST_LINE]
-
-
-def most_tokens(segments: Iterable[str], character_coverage: float) -> int:
-    """Return the size of the largest BPE vocabulary that can be learned from a small text.
-
-    Raises NmtError if none can be learned.
-    """
-    settings = TokenizerSettings(TOO_MANY, character_coverage=character_coverage)
-    try:
-        return len(learn_subwords(segments, settings))
-    except NmtError as error:
-        if found := TOO_HIGH.search(str(error.__cause__)):
-            return int(found[1])
-        raise
-
-
-def explain(message: str) -> str:
-    """Return SentencePiece's reason for a failure as a phrase that says how to fix it."""
-    if found := TOO_HIGH.search(message):
-        return f"the text is too small for so many tokens; set at most {found[1]}"
-    if "smaller than required_chars" in message:
-        return "the text has more distinct characters than that; set a larger size"
-    return message.rpartition("] ")[2] or message

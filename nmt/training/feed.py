@@ -17,9 +17,8 @@ import torch
 
 from nmt.config import TrainSettings
 from nmt.text.batches import Batch, PairDataset
-from nmt.text.padding import Integers
-from nmt.text.plan import EpochPlan, plan_epoch
-from nmt.text.rebatching import RebatchedPlan
+from nmt.text.bpe_dropout import RebatchedPlan
+from nmt.text.plan import EpochPlan, Integers, plan_epoch
 from nmt.training.workers import Workers
 
 POLL_SECONDS = 0.1  # between two looks at whether the feed is closed

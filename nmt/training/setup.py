@@ -6,7 +6,7 @@ PyTorch is imported only if there is a device: `nmt prepare` does not need it.
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,13 +22,11 @@ from nmt.system.arguments import argument
 from nmt.system.devices import has_bf16
 from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.text.corpus import DataFolder
+from nmt.text.corpus import DataFolder, Pair
 from nmt.text.languages import bleu_tokenizer, is_language, primary
 from nmt.text.learning import check_learnable
-from nmt.text.parts import Share
 from nmt.text.prepare import (
     Prepared,
-    do_steps,
     open_prepared,
     prepare,
     read_dev_pairs,
@@ -65,7 +63,7 @@ class Resolved:
 class Inputs:
     """The dev set and the initial model of a training."""
 
-    dev_pairs: tuple[tuple[str, str], ...]  # source and target segments
+    dev_pairs: tuple[Pair, ...]
     initial: "ModelFile | None"  # the model of train.init_from; None if random or resumed
 
 
@@ -135,11 +133,10 @@ def set_up(
     run: RunFolder,
     notify: Notify,
     device: "torch.device | None" = None,
-    verify: bool = False,
 ) -> Setup:
     """Write a resolved recipe into the run folder, prepare the corpus and return the setup.
 
-    The run folder must be locked. device: as in `resolve`. verify: see `nmt.text.prepare.prepare`.
+    The run folder must be locked. device: as in `resolve`.
     Raises NmtError if the corpus or the initial model cannot be used.
     """
     inputs = check_inputs(recipe, data, run, device)
@@ -147,25 +144,8 @@ def set_up(
         note_large_model(recipe, run, device, notify)
     with recorded(recipe, data, run, notify):
         tokenizer = given_tokenizer(recipe, run, inputs)
-        prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer, verify)
+        prepared = prepare(recipe, data, run.prepared_folder(), notify, tokenizer)
     return Setup(recipe, prepared, inputs)
-
-
-def prepare_share(
-    recipe: Recipe, data: DataFolder, run: RunFolder, notify: Notify, share: Share
-) -> None:
-    """Encode one machine's share of the corpus; other machines work in the run folder too.
-
-    Only the first machine writes the recipe. Errors are those of `set_up`. Raises NmtError on the
-    others if their recipe differs, or if the first machine must learn the tokenizer first.
-    """
-    inputs = check_inputs(recipe, data, run)
-    is_first = share.number == 1
-    if not is_first and is_present(run.recipe):
-        run.check_same_recipe(recipe, f"part {share.number}/{share.machines}")
-    with recorded(recipe, data, run, notify) if is_first else nullcontext():
-        tokenizer = given_tokenizer(recipe, run, inputs)
-        do_steps(recipe, data, run.prepared_folder(), notify, tokenizer, share)
 
 
 def check_inputs(

@@ -29,7 +29,7 @@ from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import DataFolder
 from nmt.text.corpus_alignment import align_pairs
-from nmt.text.padding import Integers
+from nmt.text.plan import Integers
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average
 from nmt.training.checkpoints import (

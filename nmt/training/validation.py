@@ -26,6 +26,7 @@ from nmt.system.log import note
 from nmt.system.pools import Pool, ThreadPool
 from nmt.system.threads import torch_threads
 from nmt.text.batches import make_batch
+from nmt.text.corpus import Pair
 from nmt.text.plan import batches_by_length
 from nmt.text.tokenizer import PAD, Tokenizer
 
@@ -49,7 +50,7 @@ class DevSet:
     def __init__(
         self,
         recipe: Recipe,
-        pairs: Sequence[tuple[str, str]],
+        pairs: Sequence[Pair],
         tokenizer: Tokenizer,
         pool: Pool | None = None,
     ) -> None:
@@ -62,8 +63,8 @@ class DevSet:
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
         self._metrics = task_metrics(recipe.data.metric, recipe.data.target_language)
-        sources = [source for source, _ in pairs]
-        scored = self._metrics.segments(sources, [(target,) for _, target in pairs])
+        sources = [pair.source for pair in pairs]
+        scored = self._metrics.segments(sources, [(pair.target,) for pair in pairs])
         self.sources = [sources[line] for line in scored.lines]
         self.references = scored.references
         self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
@@ -73,14 +74,13 @@ class DevSet:
         # Ids of the pairs that count for the loss, in the order of the model.
         self.encoded = self._encode(pairs)
 
-    def _encode(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    def _encode(self, pairs: Sequence[Pair]) -> list[tuple[list[int], list[int]]]:
         """Return the ids of the pairs that count for the loss, in the order of the model."""
-        sides = (
-            subwords.encode(side)
-            for subwords, side in zip(self._tokenizer.sides, zip(*pairs, strict=True), strict=True)
-        )
+        sources = self._tokenizer.source.encode([pair.source for pair in pairs])
+        targets = self._tokenizer.target.encode([pair.target for pair in pairs])
         limit = self._recipe.data.max_length
-        encoded = [pair for pair in zip(*sides, strict=True) if max(map(len, pair)) <= limit]
+        both = zip(sources, targets, strict=True)
+        encoded = [pair for pair in both if max(map(len, pair)) <= limit]
         if not encoded:
             raise NmtError(
                 f"every pair of the dev set is longer than data.max_length={limit}; raise it"

@@ -4,8 +4,8 @@ import numpy
 import pytest
 
 from nmt.advice.sample import Sampler, encoded, learn_from
+from nmt.check.reading import Pair
 from nmt.config import DataSettings, TokenizerSettings
-from nmt.text.given_text import Pair
 from tests.check.corpora import corpus
 
 

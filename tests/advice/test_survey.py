@@ -9,7 +9,7 @@ from nmt.advice.survey import survey
 from nmt.config import TokenizerSettings
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.text.tokenizer import learn_subwords
+from nmt.text.learning import learn_subwords
 
 
 def test_the_facts_of_a_small_text() -> None:

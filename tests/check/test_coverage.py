@@ -15,7 +15,8 @@ from nmt.check.limits import CheckLimits
 from nmt.check.reading import Row
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import Tokenizer, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import Tokenizer
 from tests.check.corpora import corpus
 
 LIMITS = CheckLimits()

@@ -8,8 +8,9 @@ from typing import Any, cast
 import numpy
 import pytest
 
+from nmt.check.reading import Pair
 from nmt.check.repeats import Hashes
-from nmt.cleaning.block import CleanBlock, Pair
+from nmt.cleaning.block import CleanBlock
 from nmt.cleaning.cross_entropy import TOO_LONG, CrossEntropy, Floats, dual_scores
 from nmt.cleaning.rules import Models
 

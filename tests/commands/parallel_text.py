@@ -30,4 +30,7 @@ def write(folder: Path, pairs: Pairs, name: str = "c") -> tuple[Path, Path]:
 def sets(recipe: Recipe, data: Path = Path("data")) -> list[Pairs]:
     """Return the training, dev and test pairs of a recipe with one file pair for each."""
     (train,), (dev,), (test,) = recipe.data.train, recipe.data.dev, recipe.data.test.values()
-    return [list(read_pairs(files, DataFolder(data), recipe)) for files in (train, dev, test)]
+    return [
+        [(pair.source, pair.target) for pair in read_pairs(files, DataFolder(data), recipe)]
+        for files in (train, dev, test)
+    ]

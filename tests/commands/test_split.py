@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nmt.check.segment import Segment
-from nmt.text.corpus import read_segments
+from nmt.text.lines import read_segments
 from tests.check.corpora import Pairs, corpus, write
 from tests.conftest import Run
 

@@ -18,7 +18,7 @@ from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.aligner import NONE
 from nmt.text.batches import pad_with_eos, source_batch
-from nmt.text.padding import flatten
+from nmt.text.shards import flatten
 
 MEAN = AligningAttention(0, None)
 

@@ -17,7 +17,7 @@ from nmt.decoding.beginnings import Beginning, TokenTexts
 from nmt.decoding.constraints import Constraint, ForbidSome, constraints_of
 from nmt.decoding.rules import Allow, Force
 from nmt.decoding.segments import Part, output_limit
-from nmt.text.subwords import SPACE, SubwordModel
+from nmt.text.tokenizer import SPACE, SubwordModel
 from tests.decoding.test_beam import BOS, EOS, IDS, Table, exhaustive, same
 from tests.decoding.test_rules import Kind, both_kinds
 

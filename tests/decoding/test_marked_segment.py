@@ -18,7 +18,7 @@ from nmt.decoding.wanted import Wanted
 from nmt.errors import UsageError
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.tokenizer import learn_subwords
+from nmt.text.learning import learn_subwords
 from tests.decoding.marking import marked
 
 TEXTS = [

@@ -8,7 +8,8 @@ from nmt.config import TokenizerSettings
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.symbols import Symbol
 from nmt.decoding.translation import Candidate, Translation
-from nmt.text.tokenizer import SubwordModel, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import SubwordModel
 
 SENTENCES = ["the quick brown fox jumps over the lazy dog", "The dog and A fox. Yes!", "USA"]
 

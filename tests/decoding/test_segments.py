@@ -87,10 +87,10 @@ class Spelled(SubwordModel):
     """A subword model whose ids are places in a list of pieces."""
 
     def __init__(self, pieces: list[str]) -> None:
-        self._pieces = pieces
+        self.spelled = pieces
 
     def piece(self, piece_id: int) -> str:
-        return self._pieces[piece_id]
+        return self.spelled[piece_id]
 
 
 @pytest.mark.parametrize(

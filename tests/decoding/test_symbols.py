@@ -7,7 +7,8 @@ import pytest
 
 from nmt.config import TokenizerSettings
 from nmt.decoding.symbols import Cut, Symbol, cut, insert
-from nmt.text.tokenizer import SubwordModel, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import SubwordModel
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.segments import Part
 from nmt.decoding.term_placement import TermPlacer
 from nmt.decoding.terms import Term, TermPlace, contains
-from nmt.text.tokenizer import SubwordModel, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import SubwordModel
 from tests.docs.markdown import ROOT
 
 SOURCE = "the old woman reads a letter ."

@@ -7,6 +7,7 @@ import pytest
 
 from nmt.diagnosis.token_facts import RARE, token_facts
 from nmt.runs.run_folder import RunFolder
+from nmt.text.corpus import Pair
 from nmt.text.prepare import Prepared, open_prepared
 from tests.conftest import Run
 from tests.diagnosis.trainings import arguments, write_text
@@ -55,7 +56,7 @@ def test_blocks_at_equal_distances_stand_for_a_large_text(
 
 
 def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> None:
-    facts = token_facts(prepared.shards, prepared.tokenizer, [("moon cloud", "luna")])
+    facts = token_facts(prepared.shards, prepared.tokenizer, [Pair("moon cloud", "luna")])
     assert facts.dev is not None
     source, target = facts.dev
     size = len(prepared.tokenizer)

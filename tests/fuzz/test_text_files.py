@@ -22,8 +22,8 @@ from nmt.decoding.translate_file import translate_file
 from nmt.decoding.translator import Translator
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
-from nmt.text.corpus import DataFolder, read_lines, read_pairs, read_text_file
-from nmt.text.lines import Line, decode_lines, is_utf_16
+from nmt.text.corpus import DataFolder, read_pairs
+from nmt.text.lines import Line, decode_lines, is_utf_16, read_lines, read_text_file
 from tests.fuzz import CASES, fuzz, value_or_error
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,8 @@ from nmt.decoding.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe import with_settings
 from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
-from nmt.text.tokenizer import PAD, Tokenizer, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import PAD, Tokenizer
 
 MARIAN = {  # the settings of Marian's models, but with three matrices
     "model.positions": "sinusoidal_halves",

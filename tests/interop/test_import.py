@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from nmt.interop.marian_names import NEVER
 from nmt.runs.model_file import read_model
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.subwords import BOS, EOS, PAD
+from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import Run
 
 CONFIG, TENSORS, PICKLE = "config.json", "model.safetensors", "pytorch_model.bin"

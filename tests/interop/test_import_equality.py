@@ -9,7 +9,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.translator import Translator
 from nmt.runs.trained_model import TrainedModel
-from nmt.text.subwords import EOS, SubwordModel
+from nmt.text.tokenizer import EOS, SubwordModel
 from tests.interop.conftest import imported
 from tests.interop.marian_models import TEXTS, Original, Shape, write_folder
 

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.interop.marian_names import NEVER
 from nmt.runs.model_file import read_model
-from nmt.text.subwords import BOS, PAD
+from nmt.text.tokenizer import BOS, PAD
 from tests.conftest import Run
 from tests.interop.marian_models import marian_settings, write_npz
 

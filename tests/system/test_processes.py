@@ -1,7 +1,6 @@
-"""Stop signals are handled, deferred or repeated; the limit for open files is raised if needed."""
+"""Stop signals are handled, deferred or repeated."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from types import FrameType
 import pytest
 
 from nmt.errors import NmtError
-from nmt.system.processes import SPARE_FILES, allow_open_files, deferred_interrupts
+from nmt.system.processes import deferred_interrupts
 from tests.conftest import Run
 
 # It is asked to stop while it imports a module that loses every exception, as PyTorch's does.
@@ -115,23 +114,3 @@ def test_every_signal_is_delivered_at_the_end_and_handlers_are_restored() -> Non
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.signal(signal.SIGINT, interrupt)
-
-
-@pytest.mark.parametrize(
-    ("now", "most", "count", "after"),
-    [
-        (1024, 4096, 384, 1024),
-        (1024, 4096, 1152, 1152 + SPARE_FILES),
-        (1024, 1300, 1152, 1300),
-        (1024, resource.RLIM_INFINITY, 10_000, 10_000 + SPARE_FILES),
-        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, 10_000, resource.RLIM_INFINITY),
-    ],
-)
-def test_the_limit(
-    monkeypatch: pytest.MonkeyPatch, now: int, most: int, count: int, after: int
-) -> None:
-    limits = [(now, most)]
-    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
-    monkeypatch.setattr(resource, "setrlimit", lambda _, each: limits.append(each))
-    allow_open_files(count)
-    assert limits[-1] == (after, most)

@@ -14,17 +14,18 @@ from nmt.config import DataSettings, Recipe, TokenizerSettings
 from nmt.recipe import load_recipe, with_settings
 from nmt.runs.run_folder import RunFolder
 from nmt.text import encode
-from nmt.text.corpus import DataFolder
+from nmt.text.corpus import DataFolder, Pair
+from nmt.text.learning import learn_subwords
 from nmt.text.prepare import Prepared, prepare
 from nmt.text.shards import EncodedPairs, Shard, id_type
-from nmt.text.tokenizer import Tokenizer, learn_subwords
+from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
 
 LIMITS = DataSettings(max_length=12, max_ratio=2.5)
-Pair = tuple[list[int], list[int]]
+IdPair = tuple[list[int], list[int]]
 
 
-def encoded(pairs: Sequence[Pair], vocab_size: int = 100, first_line: int = 1) -> EncodedPairs:
+def encoded(pairs: Sequence[IdPair], vocab_size: int = 100, first_line: int = 1) -> EncodedPairs:
     """Return pairs of ids, on consecutive lines, as `ShardWriter` takes them."""
     sides = [side for pair in pairs for side in pair]
     return EncodedPairs(
@@ -34,13 +35,13 @@ def encoded(pairs: Sequence[Pair], vocab_size: int = 100, first_line: int = 1) -
     )
 
 
-def pair_of(shard: Shard, index: int) -> Pair:
+def pair_of(shard: Shard, index: int) -> IdPair:
     """Return the source and target ids of a pair."""
     ids, lengths = shard.pairs(numpy.array([index]))
     return ids[: lengths[0]].tolist(), ids[lengths[0] :].tolist()
 
 
-def pairs_of(shard: Shard) -> list[Pair]:
+def pairs_of(shard: Shard) -> list[IdPair]:
     """Return all pairs of a shard."""
     return [pair_of(shard, index) for index in range(len(shard))]
 
@@ -68,9 +69,7 @@ class TinyCorpus:
             self.recipe, {f"tokenizer.{key}": value for key, value in settings.items()}
         )
 
-    def prepare(
-        self, given_tokenizer: bytes | None = None, verify: bool = False, **changes: object
-    ) -> Prepared:
+    def prepare(self, given_tokenizer: bytes | None = None, **changes: object) -> Prepared:
         """Prepare the corpus with some settings of [data] changed, for this time only.
 
         Settings are not checked, so that tests can leave out what a recipe needs.
@@ -79,7 +78,7 @@ class TinyCorpus:
         data = replace(self.recipe.data, **changes)  # type: ignore[arg-type] # of several kinds
         recipe = replace(self.recipe, data=data)
         folder = self.run.prepared_folder()
-        return prepare(recipe, self.data, folder, self.notes.append, given_tokenizer, verify)
+        return prepare(recipe, self.data, folder, self.notes.append, given_tokenizer)
 
     def times(self) -> dict[str, int]:
         """Return when each file of the run was last written."""
@@ -124,11 +123,11 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "processor_count", lambda: 2)
 
 
-def random_pairs(count: int) -> list[tuple[str, str]]:
+def random_pairs(count: int) -> list[Pair]:
     """Return pairs of every verdict in random order."""
     draw = numpy.random.default_rng(count)
 
     def side() -> str:
         return " ".join(draw.choice(WORDS, draw.choice([0, 1, 1, 2, 2, 3, 9])))
 
-    return [(side(), side().upper()) for _ in range(count)]
+    return [Pair(side(), side().upper()) for _ in range(count)]

@@ -9,7 +9,7 @@ import torch
 from nmt.text.batches import Batch, PairDataset, make_batch, source_batch
 from nmt.text.shards import Shard, new_shard, open_shard
 from nmt.text.tokenizer import BOS, EOS, PAD
-from tests.text.conftest import Pair, encoded
+from tests.text.conftest import IdPair, encoded
 
 
 def test_a_batch_by_hand() -> None:
@@ -74,7 +74,7 @@ def test_even_parts_hold_every_pair_once(rows: int, count: int) -> None:
 
 
 def test_a_dataset_has_one_index_over_its_shards(tmp_path: Path) -> None:
-    def shard(name: str, *pairs: Pair) -> Shard:
+    def shard(name: str, *pairs: IdPair) -> Shard:
         with new_shard(tmp_path, name, 100) as writer:
             writer.add(encoded(pairs, first_line=5))
         return open_shard(tmp_path, name, 100)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nmt.config import TokenizerSettings
 from nmt.text.bpe_dropout import BpeDropout, split_mix, unsigned
+from nmt.text.learning import learn_subwords
 from nmt.text.shards import FlatSegments
-from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel, learn_subwords
+from nmt.text.tokenizer import EOS, SPACE, UNK, SubwordModel
 
 pytestmark = pytest.mark.filterwarnings("error")  # numpy warns where a scalar overflows
 

@@ -11,9 +11,10 @@ from nmt.decoding.splitting import split_long
 from nmt.errors import NmtError
 from nmt.recipe import check_recipe, with_settings
 from nmt.text.bpe_dropout import BpeDropout
+from nmt.text.encode import WordCache
+from nmt.text.learning import learn_subwords
 from nmt.text.shards import FlatSegments
-from nmt.text.tokenizer import UNK, SubwordModel, Tokenizer, learn_subwords
-from nmt.text.word_cache import WordCache
+from nmt.text.tokenizer import UNK, SubwordModel, Tokenizer
 
 WORDS = "sun moon star <0x41> rain"
 CHARACTERS = "abcsunmo 0<>xÄ中国\U0001f600\u0416\u05d0\u20bf\U00020000"

@@ -9,13 +9,7 @@ import pytest
 from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError
 from nmt.system import files
-from nmt.text.corpus import (
-    DataFolder,
-    align,
-    align_columns,
-    read_pairs,
-    read_tsv,
-)
+from nmt.text.corpus import DataFolder, Pair, align_columns, read_aligned, read_pairs
 from tests.text.conftest import write
 
 RECIPE = Recipe("some")
@@ -35,18 +29,18 @@ def test_misaligned_files_are_told_with_both_counts_and_the_place(
 ) -> None:
     paths = write(tmp_path / "left", left), write(tmp_path / "right", right)
     with pytest.raises(NmtError, match=f"{counts}.*{ended}"):
-        list(align(*paths))
+        list(read_aligned(paths))
 
 
 def test_blank_lines_stay_aligned(tmp_path: Path) -> None:
     paths = write(tmp_path / "l", b"a\n\nc\n"), write(tmp_path / "r", b"A\nB\n\n")
-    assert list(align(*paths)) == [("a", "A"), ("", "B"), ("c", "")]
+    assert list(read_aligned(paths)) == [Pair("a", "A"), Pair("", "B"), Pair("c", "")]
 
 
 def test_the_first_two_columns_of_a_tsv_are_read(tmp_path: Path) -> None:
     write(tmp_path / "x.tsv.gz", gzip.compress(b"a b\tA B\tnote\r\n\tB\n"))
     pairs = read_pairs(TextFiles(tsv="x.tsv.gz"), DataFolder(tmp_path), RECIPE)
-    assert list(pairs) == [("a b", "A B"), ("", "B")]
+    assert list(pairs) == [Pair("a b", "A B"), Pair("", "B")]
 
 
 def test_a_tsv_line_without_a_tab_is_located(tmp_path: Path) -> None:
@@ -95,7 +89,7 @@ def test_a_corpus_fetched_into_the_checkout_is_not_embedded(
 def test_a_blank_line_of_tsv_is_a_blank_pair(tmp_path: Path) -> None:
     path = tmp_path / "pairs.tsv"
     path.write_text("a\tb\n\n")
-    assert list(read_tsv(path)) == [("a", "b"), ("", "")]
+    assert list(read_aligned([path])) == [Pair("a", "b"), Pair("", "")]
 
 
 def test_more_than_two_texts_align() -> None:

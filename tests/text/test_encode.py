@@ -63,7 +63,7 @@ def test_chunks_hold_the_pairs_that_cleaning_keeps(tokenizer: Tokenizer, count: 
     expected_ids, expected_lengths, expected_lines = [], [], []
     verdicts = []
     for line, pair in enumerate(pairs, start=1):
-        source, target = tokenizer.source.encode(pair)
+        source, target = tokenizer.source.encode(pair[:2])
         verdicts.append(plain_verdict(len(source), len(target), LIMITS))
         if verdicts[-1] == "kept":
             expected_ids += [*source, *target]
@@ -84,5 +84,5 @@ def test_long_lines_make_small_chunks() -> None:
     """A chunk holds bounded text, whatever its lines are."""
     long = "x" * 6_000_000
     pairs = [("a", "b")] * 15 + [(long, long)] * 5
-    sizes = [(chunk.first_line, len(chunk.pairs)) for chunk in chunks_of(iter(pairs))]
+    sizes = [(chunk.first_line, len(chunk)) for chunk in chunks_of(pairs)]
     assert sizes == [(1, 7), (8, 7), (15, 3), (18, 2), (20, 1)]

@@ -17,7 +17,8 @@ import pytest
 from nmt.config import TextFiles
 from nmt.errors import NmtError
 from nmt.system.processes import hidden_main
-from nmt.text import corpus_step, encode
+from nmt.text import encode, prepare
+from nmt.text.corpus import Pair
 from nmt.text.encode import EncodedChunk, encode_pairs
 from nmt.text.tokenizer import Tokenizer
 from tests.text.conftest import LIMITS, TinyCorpus, random_pairs
@@ -71,11 +72,11 @@ def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:
     """Read at most 3 chunks to choose, then 4 that are pending, and one more."""
     read = 0
 
-    def endless() -> Iterator[tuple[str, str]]:
+    def endless() -> Iterator[Pair]:
         nonlocal read
         while True:
             read += 1
-            yield "sun moon", "MOON SUN"
+            yield Pair("sun moon", "MOON SUN")
 
     chunks = encode_pairs(endless(), tokenizer, LIMITS)
     for done in range(1, 20):
@@ -89,8 +90,8 @@ def test_reading_ahead_is_bounded(tokenizer: Tokenizer) -> None:
 def test_an_exception_of_the_corpus_is_raised(
     tokenizer: Tokenizer, error: NmtError | KeyboardInterrupt
 ) -> None:
-    def broken() -> Iterator[tuple[str, str]]:
-        yield from repeat(("sun", "SUN"), 60)
+    def broken() -> Iterator[Pair]:
+        yield from repeat(Pair("sun", "SUN"), 60)
         raise error
 
     with pytest.raises(type(error), match=str(error)):
@@ -120,7 +121,7 @@ def test_a_corpus_with_a_late_error_leaves_no_shard(
 
 
 def test_a_killed_process_is_reported(tokenizer: Tokenizer) -> None:
-    chunks = encode_pairs(repeat(("sun moon", "MOON SUN")), tokenizer, LIMITS)
+    chunks = encode_pairs(repeat(Pair("sun moon", "MOON SUN")), tokenizer, LIMITS)
     next(chunks)
     multiprocessing.active_children()[0].kill()
     with pytest.raises(NmtError, match="a process that encodes the corpus was killed"):
@@ -141,7 +142,7 @@ def test_a_killed_process_leaves_no_shard(
             yield chunk
 
     with monkeypatch.context() as patch:
-        patch.setattr(corpus_step, "encode_pairs", kill_after_first)
+        patch.setattr(prepare, "encode_pairs", kill_after_first)
         with pytest.raises(NmtError, match="run the same command again"):
             corpus.prepare()
     assert {path.name for path in corpus.files()} == {"tokenizer.model", "manifest.json"}
@@ -155,7 +156,7 @@ from itertools import repeat
 from pathlib import Path
 
 from nmt.config import DataSettings
-from nmt.text import encode
+from nmt.text import encode, prepare
 from nmt.text.tokenizer import load_tokenizer
 
 def interrupt():
@@ -186,7 +187,7 @@ from itertools import repeat
 from pathlib import Path
 
 from nmt.config import DataSettings
-from nmt.text import encode
+from nmt.text import encode, prepare
 from nmt.text.tokenizer import load_tokenizer
 
 encode.CHUNK_PAIRS, encode.CHUNKS_ALONE, encode.processor_count = 7, 2, lambda: 2

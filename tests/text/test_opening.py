@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.text.corpus import (
-    read_segments,
-    read_text_file,
-)
+from nmt.text.lines import read_segments, read_text_file
 from nmt.text.opening import check_stdin
 from tests.text.conftest import compress, write
 

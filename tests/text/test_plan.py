@@ -7,13 +7,7 @@ import numpy
 import pytest
 
 from nmt.text import plan as plan_module
-from nmt.text.plan import (
-    EpochPlan,
-    Lengths,
-    batches_by_length,
-    batches_for_workers,
-    plan_epoch,
-)
+from nmt.text.plan import EpochPlan, Lengths, batches_by_length, batches_for_workers, plan_epoch
 
 
 def realistic_lengths(count: int = 3000) -> tuple[Lengths, Lengths]:

@@ -12,7 +12,7 @@ import pytest
 from nmt.config import TextFiles
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
-from nmt.text import corpus_step, prepare
+from nmt.text import prepare
 from nmt.text.learning import sample
 from tests.text.conftest import TinyCorpus, pair_of, pairs_of
 
@@ -104,7 +104,7 @@ def test_an_interruption_before_the_manifest_is_written_redoes_the_shard(
 ) -> None:
     """A shard with other limits must not be taken for the old one."""
     first = len(corpus.prepare().shards[0])
-    real = corpus_step.encode_corpus
+    real = prepare.encode_corpus
 
     def interrupt_after(*arguments: object) -> None:
         # Pass the arguments on unchanged.
@@ -269,3 +269,21 @@ def test_a_started_run_of_another_version_is_refused(corpus: TinyCorpus) -> None
     with pytest.raises(NmtError, match=r"manifest\.json was written by another version of nmt"):
         corpus.prepare()
     assert corpus.times() == before
+
+
+def test_a_corpus_that_an_older_version_divided_is_encoded_again(corpus: TinyCorpus) -> None:
+    """The pairs, their order and the fingerprint are the same, so that its training goes on."""
+    first, before = corpus.prepare(), corpus.shard_bytes()
+    manifest = corpus.run.prepared_folder().manifest
+    content = json.loads(manifest.read_text())
+    content["steps"]["train-0"] |= {"sha256": {}, "written": {}, "parts": 2}
+    content["files"] = {path: {**file, "index": None} for path, file in content["files"].items()}
+    manifest.write_text(json.dumps(content))
+    for path in [*corpus.run.prepared.glob("train-0.*")]:
+        path.rename(path.with_name(f"train-0-000{path.suffix}"))
+    (corpus.run.prepared / "train-0-000.json").touch()
+    (corpus.run.checkpoints).mkdir()
+    (corpus.run.checkpoints / "update-00000004.json").touch()
+    assert corpus.prepare().fingerprint == first.fingerprint
+    assert "train-0 is damaged or missing and is created again" in corpus.notes[0]
+    assert corpus.shard_bytes() == before

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from nmt.text.plan import EpochPlan, plan_epoch
-from nmt.text.rebatching import Integers, RebatchedPlan, even_batches
+from nmt.text.bpe_dropout import RebatchedPlan, even_batches
+from nmt.text.plan import EpochPlan, Integers, plan_epoch
 
 RANDOM = numpy.random.default_rng(5)
 SOURCE = numpy.exp(RANDOM.normal(2.7, 0.3, 20_000)).clip(3, 60)

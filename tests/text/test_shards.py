@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
+from nmt.system.files import sha256_of
 from nmt.text import shards
 from nmt.text.batches import PairDataset
-from nmt.text.shards import ShardWriter, id_type, is_intact, new_shard, open_shard
-from tests.text.conftest import Pair, encoded, pairs_of
+from nmt.text.manifest import Manifest, Step
+from nmt.text.shards import ShardWriter, checked, id_type, new_shard, open_shard, stamps
+from tests.text.conftest import IdPair, TinyCorpus, encoded, pairs_of
 
-PAIRS: list[Pair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
+PAIRS: list[IdPair] = [([4, 5, 6], [7]), ([], [8, 9]), ([10], [])]
 WIDTHS = {"ids": 2, "offsets": 8, "lines": 4}  # bytes of a number
 
 
@@ -26,13 +29,18 @@ def write(folder: Path) -> dict[str, str]:
     return writer.digests()
 
 
+def is_intact(folder: Path, name: str, digests: dict[str, str]) -> bool:
+    """Return whether a shard has these SHA-256, of which no size and time was recorded."""
+    return checked(folder, name, Step("", digests)) is not None
+
+
 @pytest.mark.parametrize(
     ("vocab_size", "largest", "width"), [(100, 99, 2), (65_536, 65_535, 2), (65_537, 65_536, 4)]
 )
 def test_pairs_read_as_they_were_written(
     tmp_path: Path, vocab_size: int, largest: int, width: int
 ) -> None:
-    pairs: list[Pair] = [*PAIRS, ([largest], [largest, 4])]
+    pairs: list[IdPair] = [*PAIRS, ([largest], [largest, 4])]
     with new_shard(tmp_path, "x", vocab_size) as writer:
         writer.add(encoded(pairs[:2], vocab_size))
         writer.add(encoded([], vocab_size))
@@ -228,3 +236,56 @@ def test_a_pipe_in_the_place_of_a_shard_is_not_waited_for(tmp_path: Path) -> Non
     ):
         with pytest.raises(NmtError, match=r"x\.ids is a pipe or a device, not a file"):
             read()
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the name of the shard of each file that was hashed."""
+    names: list[str] = []
+
+    def counted(path: Path, what: str) -> str:
+        names.append(path.stem)
+        return sha256_of(path, what)
+
+    monkeypatch.setattr(shards, "sha256_of", counted)
+    return names
+
+
+def test_a_start_hashes_no_unchanged_file(corpus: TinyCorpus, hashed: list[str]) -> None:
+    corpus.prepare()
+    corpus.prepare()
+    assert hashed == []
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_a_copy_is_hashed_once(corpus: TinyCorpus, hashed: list[str], in_use: bool) -> None:
+    first, before = corpus.prepare(), corpus.shard_bytes()
+    if in_use:
+        corpus.run.checkpoints.mkdir()
+        (corpus.run.checkpoints / "update-00000004.json").touch()
+    for path in corpus.run.prepared.glob("train-0.*"):
+        os.utime(path, ns=(1, 1))
+    for _ in range(2):
+        assert corpus.prepare().fingerprint == first.fingerprint
+        assert corpus.notes == []
+        assert hashed == ["train-0"] * 3
+    assert corpus.shard_bytes() == before
+
+
+def test_a_manifest_without_times_is_completed(corpus: TinyCorpus, hashed: list[str]) -> None:
+    """Earlier versions recorded none; their shards are not made again."""
+    corpus.prepare()
+    manifest = Manifest(corpus.run.prepared_folder().manifest)
+    complete = manifest.steps["train-0"]
+    manifest.steps["train-0"] = replace(complete, written={})
+    manifest.save()
+    before = corpus.shard_bytes()
+    corpus.prepare()
+    assert (corpus.notes, hashed) == ([], ["train-0"] * 3)
+    assert corpus.shard_bytes() == before
+    assert Manifest(corpus.run.prepared_folder().manifest).steps["train-0"] == complete
+
+
+def test_files_that_are_gone_match_no_record(tmp_path: Path) -> None:
+    assert stamps(tmp_path, "x") == {}
+    assert checked(tmp_path, "x", Step("k")) is None

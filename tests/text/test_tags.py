@@ -13,9 +13,10 @@ from nmt.recipe import check_together, load_recipe
 from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.corpus_alignment import open_alignment
 from nmt.text.encode import VERDICTS, encode_pairs, judge
+from nmt.text.learning import learn_subwords
 from nmt.text.manifest import Manifest, hash_of, sha256
 from nmt.text.shards import FlatSegments
-from nmt.text.tokenizer import Tokenizer, learn_subwords
+from nmt.text.tokenizer import Tokenizer
 from tests.conftest import WORDS
 from tests.text.conftest import TinyCorpus, pairs_of, random_pairs
 

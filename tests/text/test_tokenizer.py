@@ -10,16 +10,8 @@ import sentencepiece
 
 from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
-from nmt.text.tokenizer import (
-    BOS,
-    EOS,
-    PAD,
-    SPACE,
-    UNK,
-    SubwordModel,
-    learn_subwords,
-    load_tokenizer,
-)
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import BOS, EOS, PAD, SPACE, UNK, SubwordModel, load_tokenizer
 
 LETTERS = "abcdefgäöüßéñøłçœ" + "абвгд" + "αβγδ" + "日本語中文" + "اب" + "😀🎉" + "0123.,!?-'"
 

@@ -9,7 +9,8 @@ from nmt.config import TokenizerSettings
 from nmt.errors import NmtError
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
-from nmt.text.tokenizer import PAIR_HEADER, Tokenizer, learn_subwords
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import PAIR_HEADER, Tokenizer
 from tests.text.conftest import TinyCorpus, pair_of
 
 SIDES = ["sun moon star", "SUN MOON STAR"]

@@ -6,9 +6,10 @@ import numpy
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.text import word_cache
-from nmt.text.tokenizer import SubwordModel, learn_subwords
-from nmt.text.word_cache import WordCache
+from nmt.text import encode
+from nmt.text.encode import WordCache
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import SubwordModel
 from tests.conftest import WORDS
 
 SPACES = [" ", "  ", "\t", "\u00a0", "\u3000", "\u0085", "\u200b", "\u2028", "\u2581", "\r"]
@@ -42,7 +43,7 @@ def test_words_give_the_ids_of_their_segment(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Words are remembered, or forgotten after each chunk or now and then."""
-    monkeypatch.setattr(word_cache, "MOST_IDS", most)
+    monkeypatch.setattr(encode, "MOST_IDS", most)
     model = learn(kind)
     assert model.encodes_word_by_word() == (kind == "bpe")
     cache = WordCache(model)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.text.tokenizer import UNK, SubwordModel, learn_subwords, load_tokenizer
+from nmt.text.learning import learn_subwords
+from nmt.text.tokenizer import UNK, SubwordModel, load_tokenizer
 from nmt.text.words import spelled, words_of_ids, words_of_spans, words_of_text
 
 # Among them: characters that are normalised, dropped, unknown, white space or the mark of a space.

@@ -1,6 +1,7 @@
 """A right-to-left model learns and translates; its targets are the others', backwards."""
 
 from dataclasses import replace
+from itertools import starmap
 from pathlib import Path
 
 import numpy
@@ -14,9 +15,9 @@ from nmt.decoding.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
-from nmt.text.padding import flatten
+from nmt.text.corpus import Pair
 from nmt.text.prepare import Prepared
-from nmt.text.shards import open_shard
+from nmt.text.shards import flatten, open_shard
 from nmt.text.tokenizer import BOS, EOS, load_tokenizer
 from nmt.training.validation import DevSet
 from tests.conftest import WORDS
@@ -67,7 +68,7 @@ def test_prepared_files_do_not_depend_on_the_order(skilled_run: Path, model: Tra
 
 def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
     """The loss equals the loss of a left-to-right reading of hand-turned ids."""
-    dev = DevSet(model.recipe, PAIRS, model.tokenizer)
+    dev = DevSet(model.recipe, [*starmap(Pair, PAIRS)], model.tokenizer)
     total = count = 0.0
     for source, target in PAIRS:
         ids = [*model.tokenizer.target.encode([target])[0][::-1], EOS]
@@ -78,7 +79,7 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
         count += len(ids)
     assert dev.loss(model.network)[1] == pytest.approx(total / count, rel=1e-5)
     straight = replace(model.recipe.model, target_order="left_to_right")
-    other = DevSet(replace(model.recipe, model=straight), PAIRS, model.tokenizer)
+    other = DevSet(replace(model.recipe, model=straight), [*starmap(Pair, PAIRS)], model.tokenizer)
     assert other.loss(model.network)[1] > 2 * total / count
 
 

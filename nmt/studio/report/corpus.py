@@ -1,18 +1,15 @@
 """Count the pairs and tokens that a run was trained on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
-from nmt.text.corpus_step import shard_name
 from nmt.text.manifest import Manifest
-from nmt.text.prepare import open_corpus
-from nmt.text.shards import Shard
+from nmt.text.prepare import shard_name
+from nmt.text.shards import Shard, open_shard
 from nmt.text.tokenizer import load_tokenizer
 
 LONGEST = 100  # tokens; the last bin of a histogram also counts longer segments
@@ -52,9 +49,9 @@ def read_training_text(recipe: Recipe, run: RunFolder) -> TrainingText:
     for index, files in enumerate(recipe.data.train):
         name = shard_name(index)
         try:
-            shards = open_corpus(run.prepared, manifest, index, vocab_size)
+            shard = open_shard(run.prepared, name, vocab_size)
             dropped = dropped_pairs(manifest, name)
-            corpora.append(count_corpus(files.title, dropped, shards))
+            corpora.append(count_corpus(files.title, dropped, shard))
         except NmtError as error:
             problems.append(f"no statistics of {files.title}: {error}")
         except ValueError:
@@ -69,20 +66,20 @@ def dropped_pairs(manifest: Manifest, name: str) -> dict[str, int]:
     return {reason: count for reason, count in counts.items() if reason != "kept"}
 
 
-def count_corpus(files: str, dropped: dict[str, int], shards: Sequence[Shard]) -> CorpusStatistics:
+def count_corpus(files: str, dropped: dict[str, int], shard: Shard) -> CorpusStatistics:
     """Return the counts of one corpus, read block by block.
 
     Raises ValueError if offsets decrease, which they never do in an intact shard.
     """
     lengths = numpy.zeros((2, LONGEST + 1), numpy.int64)
     tokens = [0, 0]
-    for block in chain.from_iterable(shard.lengths() for shard in shards):
+    for block in shard.lengths():
         for side, each in enumerate(block):
             tokens[side] += int(each.sum())
             lengths[side] += numpy.bincount(each.clip(max=LONGEST), minlength=LONGEST + 1)
     return CorpusStatistics(
         files=files,
-        kept=sum(map(len, shards)),
+        kept=len(shard),
         dropped=dropped,
         source_tokens=tokens[0],
         target_tokens=tokens[1],

@@ -11,7 +11,7 @@ from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.reported_run import ReportedRun
 from nmt.system.files import is_present
-from nmt.text.corpus import DataFolder
+from nmt.text.corpus import DataFolder, Pair
 from nmt.text.prepare import open_prepared, read_dev_pairs
 
 
@@ -29,7 +29,7 @@ def find_faults(run: RunFolder, reported: ReportedRun) -> tuple[Finding, ...]:
 
 def read_facts(run: RunFolder, recipe: Recipe) -> TokenFacts | None:
     """Return the facts of a run's prepared text and dev set; None if it has no prepared text."""
-    dev_pairs: list[tuple[str, str]] = []
+    dev_pairs: list[Pair] = []
     with suppress(NmtError):
         if is_present(run.memory):
             dev_pairs = read_dev_pairs(recipe, DataFolder(run.data_dir()))
