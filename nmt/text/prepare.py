@@ -13,8 +13,8 @@ from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.system.log import Notify
 from nmt.system.processes import allow_open_files
+from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus import DataFolder, read_pairs
-from nmt.text.corpus_alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus_step import (
     describe,
     describe_dropped,
