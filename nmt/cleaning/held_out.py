@@ -12,10 +12,10 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.check.block import hash_of
-from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.groups import Labels, groups_of
 from nmt.errors import NmtError
+from nmt.text.facts import Hashes, pair_hashes
 from nmt.text.given_text import Pair
 
 SETS = ("train", "dev", "test")
