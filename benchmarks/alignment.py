@@ -29,7 +29,7 @@ from nmt.text.manifest import sha256
 from nmt.text.padding import flatten
 from nmt.text.prepare import open_prepared
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import words_of_text
+from nmt.text.words import find_words
 
 Link = tuple[int, int]  # a word of the source and one of the target, from 0
 Links = list[set[Link]]  # of each sentence
@@ -105,7 +105,7 @@ class Sentences:
             model.encode(side) for model, side in zip(tokenizer.sides, sides, strict=True)
         )
         self.words = [
-            [words_of_text(text, model).of_tokens for text in side]
+            [find_words(text, model).by_token for text in side]
             for model, side in zip(tokenizer.sides, sides, strict=True)
         ]
 
