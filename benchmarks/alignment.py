@@ -22,15 +22,14 @@ from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention, best_places, words_of_output
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.aligner import NONE, Aligner, TokenPairs, best_sources
+from nmt.text.alignment import MOST_CELLS, NONE, Aligner, sample
 from nmt.text.batches import pad_with_eos, source_batch
-from nmt.text.corpus_alignment import MOST_CELLS, sample
 from nmt.text.lines import read_lines
 from nmt.text.manifest import sha256
 from nmt.text.prepare import open_prepared
 from nmt.text.shards import flatten
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import words_of_text
+from nmt.text.words import find_words
 
 Link = tuple[int, int]  # a word of the source and one of the target, from 0
 Links = list[set[Link]]  # of each sentence
@@ -106,14 +105,9 @@ class Sentences:
             model.encode(side) for model, side in zip(tokenizer.sides, sides, strict=True)
         )
         self.words = [
-            [words_of_text(text, model).of_tokens for text in side]
+            [find_words(text, model).by_token for text in side]
             for model, side in zip(tokenizer.sides, sides, strict=True)
         ]
-
-    def token_pairs(self) -> TokenPairs:
-        """Return the sentences as the aligner takes them."""
-        source, target = flatten(self.source), flatten(self.target)
-        return TokenPairs(source.ids, target.ids, source.lengths, target.lengths)
 
     def links(self, places: Iterable[Sequence[int]]) -> Links:
         """Return the links of words, from the place that each target token is aligned to."""
@@ -146,13 +140,15 @@ def rows_of(places: Iterable[int], rows: Sequence[Sequence[int]]) -> list[list[i
 def aligner_links(run: RunFolder, sentences: Sentences) -> dict[str, Links]:
     """Return the links of the aligner, which learns from the run's corpus alone."""
     prepared = open_prepared(run.load_recipe(), run.prepared_folder())
-    aligner = Aligner.learn(sample(prepared.shards, (), MOST_CELLS), len(prepared.tokenizer))
-    pairs = sentences.token_pairs()
-    forward = sentences.links(rows_of(best_sources(pairs, aligner.forward), sentences.target))
-    backward = sentences.backward_links(
-        rows_of(best_sources(pairs.swapped(), aligner.backward), sentences.source)
+    aligner = Aligner.learn(*sample(prepared.shards, MOST_CELLS), len(prepared.tokenizer))
+    source, target = flatten(sentences.source), flatten(sentences.target)
+    forward = sentences.links(
+        rows_of(aligner.forward.best_sources(source, target), sentences.target)
     )
-    both = sentences.links(rows_of(aligner.align(pairs), sentences.target))
+    backward = sentences.backward_links(
+        rows_of(aligner.backward.best_sources(target, source), sentences.source)
+    )
+    both = sentences.links(rows_of(aligner.align(source, target), sentences.target))
     return {
         "aligner, source to target": forward,
         "aligner, target to source": backward,

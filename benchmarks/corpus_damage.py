@@ -26,10 +26,11 @@ from nmt.check.examined import Usable, context_of, examine_text
 from nmt.check.limits import CheckLimits
 from nmt.check.overlap import Sources, overlaps
 from nmt.check.reading import Refused, Text, read_leniently, sample_of
-from nmt.check.repeats import Hashes, pair_hashes, repeats_of
+from nmt.check.repeats import repeats_of
 from nmt.check.segment import Segment
 from nmt.check.slips import follow
 from nmt.check.traits import Traits
+from nmt.text.facts import Hashes, pair_hashes
 
 SHARE = 0.01  # of the pairs get each fault
 PLACES = 10  # at which a line is dropped

@@ -12,7 +12,7 @@ from nmt.check.finding import Finding
 from nmt.check.limits import CheckLimits
 from nmt.check.reading import Text
 from nmt.check.table import brief_lines
-from nmt.cleaning.files import REJECTED, Names, languages_of
+from nmt.cleaning.files import REJECTED, Names
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output, check_run_folder
@@ -22,7 +22,15 @@ from nmt.system.files import entries, is_present
 from nmt.system.log import Notify
 from nmt.system.processes import worker_count
 from nmt.text.corpus import GivenText
-from nmt.text.languages import CODE_PAIR, ENDING, PACKED, TABLES, TEXT, language_of
+from nmt.text.languages import (
+    CODE_PAIR,
+    ENDING,
+    PACKED,
+    TABLES,
+    TEXT,
+    language_in_name,
+    languages_in_names,
+)
 
 CLEANABLE = {"encoding", "no_tab"}  # errors that `nmt clean` removes
 FEW = 5  # percent of the lines; with more, the whole file has another encoding or form
@@ -51,7 +59,7 @@ def stem(text: GivenText) -> str:
             name = name.removesuffix(ending)
     if text.target is None:
         name = CODE_PAIR.sub("", name)
-    elif language_of(text.source):
+    elif language_in_name(text.source):
         name = re.sub(rf"\.?{ENDING.pattern}$", "", name)
     return name.strip(".") or "text"
 
@@ -196,7 +204,7 @@ def paths_of(wish: Wish) -> str:
 
 def language_options(wish: Wish) -> str:
     """Return the options for the languages of a text unless its files' names state them."""
-    if languages_of(wish.text.paths) == wish.languages:
+    if languages_in_names(wish.text.paths) == wish.languages:
         return ""
     source, target = wish.languages
     return f" --source-language {source} --target-language {target}"

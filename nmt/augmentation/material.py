@@ -6,10 +6,9 @@ from pathlib import Path
 
 from nmt.augmentation.methods import SOURCE, Method
 from nmt.check.reading import Pair, Refused, Text, read_leniently
-from nmt.cleaning.files import languages_of
 from nmt.errors import NmtError
 from nmt.text.corpus import GivenText, check_lasting
-from nmt.text.languages import language_of
+from nmt.text.languages import language_in_name, languages_in_names
 from nmt.text.lines import read_lines
 
 
@@ -35,8 +34,8 @@ class Material:
     def languages(self) -> tuple[str, str]:
         """Return the languages of source and target by the files' names; "": not known."""
         if self.method.side is None:
-            return languages_of(self.paths)
-        return self._pair(language_of(self.paths[0]))
+            return languages_in_names(self.paths)
+        return self._pair(language_in_name(self.paths[0]))
 
     def pairs(self, refused: Refused) -> Iterator[Pair]:
         """Yield pairs; a line that cannot be read is recorded in `refused`, and blank here."""

@@ -12,11 +12,11 @@ from nmt.augmentation.material import Material
 from nmt.augmentation.verdicts import DUPLICATES, EMPTY, HELD_OUT, REASONS, Verdict
 from nmt.check.block import hash_of
 from nmt.check.reading import Pair, Refused
-from nmt.check.repeats import pair_hashes
 from nmt.cleaning.repetition import SeenHashes
 from nmt.cleaning.rules import UNREADABLE
 from nmt.decoding.text_files import kept_path
 from nmt.errors import DamagedError
+from nmt.text.facts import pair_hashes
 
 GIVEN = 0  # the origin of pairs that are part of the text
 BLOCK_PAIRS = 20_000  # whose hashes are compared at once

@@ -13,7 +13,7 @@ from nmt.check.limits import CheckLimits
 from nmt.check.norms import learn_norms
 from nmt.check.overlap import Sources
 from nmt.check.reading import Pair, Refused, Text, read_leniently
-from nmt.check.repeats import Hashes, Places
+from nmt.check.repeats import Places
 from nmt.check.scripts import WITHOUT_SPACES
 from nmt.check.segment import Segment
 from nmt.check.traits import Traits, common_prefixes
@@ -21,6 +21,7 @@ from nmt.system.log import progress_bar
 from nmt.system.pools import ProcessPool, Result
 from nmt.system.threads import processor_count
 from nmt.text.encode import Chunk, chunks_of
+from nmt.text.facts import Hashes
 
 CHUNKS_ALONE = 2  # for up to 2 chunks, starting processes takes longer than they save
 

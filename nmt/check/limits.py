@@ -7,6 +7,7 @@ from typing import Any
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import suggestion
 from nmt.setting import check_value, setting
+from nmt.text.facts import OVERLAP_SHARE, REPEATED_SHARE
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class CheckLimits:
         0.1, "a script with this share of a side's letters is usual there", (0, 1)
     )
     repeated_share: float = setting(
-        0.1, "above this share of repeated pairs, the note becomes a warning", (0, 1)
+        REPEATED_SHARE, "above this share of repeated pairs, the note becomes a warning", (0, 1)
     )
     overlap_share: float = setting(
-        0.5,
+        OVERLAP_SHARE,
         "above this share of a dev or test set, its overlap with the training text is an error",
         (0, 1),
     )

@@ -9,7 +9,8 @@ import numpy
 from nmt.check.finding import SHOWN, Example, Finding, found
 from nmt.check.kinds import Severity
 from nmt.check.limits import CheckLimits
-from nmt.check.repeats import Hashes, Places
+from nmt.check.repeats import Places
+from nmt.text.facts import Hashes
 
 
 class Index:

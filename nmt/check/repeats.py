@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from nmt.check.finding import SHOWN, Example, Finding, found
 from nmt.check.kinds import Severity
 from nmt.check.limits import CheckLimits
+from nmt.text.facts import Hashes, pair_hashes
 
-MIX = numpy.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, so that sides do not cancel out
 LISTED = 200  # places among which the examples are the first ones
 
-Hashes = NDArray[numpy.uint64]
 Places = NDArray[numpy.intp]
 
 
@@ -36,12 +35,6 @@ def repeats_of(hashes: Hashes) -> Repeats:
     places, firsts = order[chosen], firsts[chosen]
     by_place = places.argsort()
     return Repeats(places[by_place], firsts[by_place])
-
-
-def pair_hashes(sides: Hashes) -> Hashes:
-    """Return the hashes of pairs (n,) from those of their sides (2, n)."""
-    hashes: Hashes = sides[0] * MIX ^ sides[1]
-    return hashes
 
 
 def repeated(exact: Hashes, folded: Hashes, lines: Places, limits: CheckLimits) -> list[Finding]:

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from nmt.check.block import hash_of
 from nmt.check.detectors import Detector, detectors, faults
 from nmt.check.reading import Pair
-from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.repair import repaired
 from nmt.cleaning.rules import ALWAYS, UNREADABLE, Rules
 from nmt.text.encode import Chunk
+from nmt.text.facts import Hashes, pair_hashes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from nmt.check.limits import CheckLimits
 from nmt.check.norms import learn_norms
 from nmt.check.reading import Refused, Text, read_first, read_leniently, sample_of
 from nmt.cleaning.block import CleanBlock, clean_block
-from nmt.cleaning.files import REJECTED, Names, check_paths, languages_of, row, text_outputs
+from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
 from nmt.cleaning.optional import OTHER_LANGUAGE, optional_detectors
 from nmt.cleaning.repair import REPAIRS, check_ftfy
 from nmt.cleaning.repetition import Repetition
@@ -22,6 +22,7 @@ from nmt.errors import NmtError
 from nmt.system.log import progress_bar
 from nmt.text.corpus import GivenText
 from nmt.text.encode import chunks_of
+from nmt.text.languages import languages_in_names
 
 COMMAND = "clean"
 SCORES = "scores"
@@ -96,7 +97,7 @@ class Cleaning:
             # Imported only for models: it may import torch.
             from nmt.cleaning.cross_entropy import CrossEntropy, load_scorers
 
-            scorers = load_scorers(task.models, languages_of(task.text.paths))
+            scorers = load_scorers(task.models, languages_in_names(task.text.paths))
             self._cross_entropy = CrossEntropy(task.models, scorers)
         is_named = OTHER_LANGUAGE in task.filters  # by a sample of all pairs
         rows = sample_of(self.text, task.limits.sample_pairs) if is_named else ()

@@ -9,7 +9,7 @@ from typing import IO
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
-from nmt.text.languages import language_of, languages_of_tsv
+from nmt.text.languages import languages_in_names
 from nmt.text.opening import MAGIC, text_file
 
 OPTION = "-o"
@@ -29,7 +29,7 @@ class Names:
 
         Raises UsageError for an empty prefix, with which the files would be hidden.
         """
-        return cls.of_languages(prefix, languages_of(paths), paths)
+        return cls.of_languages(prefix, languages_in_names(paths), paths)
 
     @classmethod
     def of_languages(
@@ -55,13 +55,6 @@ class Names:
         dot = "." if kind else ""
         first, second = (self.path(f"{kind}{dot}{ending}") for ending in self.endings)
         return first, second
-
-
-def languages_of(paths: Sequence[Path]) -> tuple[str, str]:
-    """Return the languages that two names, or the name of a TSV file, state; "" if unknown."""
-    if len(paths) == 1:
-        return languages_of_tsv(paths[0])
-    return language_of(paths[0]), language_of(paths[1])
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import numpy
 from numpy.typing import NDArray
 
-from nmt.check.repeats import Hashes, Places
+from nmt.check.repeats import Places
+from nmt.text.facts import Hashes
 
 Labels = NDArray[numpy.intp]
 

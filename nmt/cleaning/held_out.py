@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from nmt.check.block import hash_of
 from nmt.check.reading import Pair
-from nmt.check.repeats import Hashes, pair_hashes
 from nmt.check.segment import Segment
 from nmt.cleaning.groups import Labels, groups_of
 from nmt.errors import NmtError
+from nmt.text.facts import Hashes, pair_hashes
 
 SETS = ("train", "dev", "test")
 REMOVED = "removed"

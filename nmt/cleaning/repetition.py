@@ -3,8 +3,9 @@
 import numpy
 from numpy.typing import NDArray
 
-from nmt.check.repeats import Hashes, repeats_of
+from nmt.check.repeats import repeats_of
 from nmt.cleaning.block import CleanBlock, without_places
+from nmt.text.facts import Hashes
 
 # A near duplicate differs in case, punctuation, spaces or digits.
 REASONS = {

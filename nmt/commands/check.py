@@ -161,7 +161,7 @@ def task_of(
     """
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.text.languages import language_of, languages_of_tsv
+    from nmt.text.languages import languages_in_names
 
     if len(names) > 2:
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
@@ -169,12 +169,8 @@ def task_of(
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
         for each in (paths, *given.values()):
             check_paths(each)
-        first = paths[0]
-        languages = (
-            (language_of(first), language_of(paths[1])) if paths[1:] else languages_of_tsv(first)
-        )
         held_out = tuple(Text(name, each) for name, each in given.items())
-        return Task((Text("text", paths),), held_out, languages=languages), None
+        return Task((Text("text", paths),), held_out, languages=languages_in_names(paths)), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
     recipe = load_recipe(names[0] if names else DEFAULT_RECIPE)

@@ -90,7 +90,7 @@ def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None
 
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder
-    from nmt.text.fetch import fetch
+    from nmt.text.download import fetch
 
     if not resolved.data.downloads:
         for file in resolved.data.file_names:

@@ -89,12 +89,9 @@ def choose_languages(
 
 def named_languages(text: "GivenText") -> tuple[str, str]:
     """Return the languages that the names of the files state, or empty texts."""
-    from nmt.text.languages import language_of, languages_of_tsv
+    from nmt.text.languages import languages_in_names
 
-    if text.target is None:
-        named = languages_of_tsv(text.source)
-    else:
-        named = language_of(text.source), language_of(text.target)
+    named = languages_in_names(text.paths)
     return ("", "") if named[0] == named[1] else named  # one of two equal names must be wrong
 
 

@@ -125,9 +125,9 @@ def command(
     from nmt.reranking.features import load_judges
     from nmt.reranking.rerank_file import line_format, rerank_file
     from nmt.system.log import note
-    from nmt.text.languages import language_of
+    from nmt.text.languages import language_in_name
 
-    text = language_of(source), language_of(references[0]) if references else ""
+    text = language_in_name(source), language_in_name(references[0]) if references else ""
     judges = load_judges(models, reverse_models, device, note, overrides, text)
     if not references:
         rerank_file(nbest, source, judges, weights, output, line_format(n_best))

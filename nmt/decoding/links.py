@@ -19,7 +19,7 @@ from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel, Tokenizer
-from nmt.text.words import WORD, words_of_ids
+from nmt.text.words import WORD, find_output_words
 
 SMALLEST = 1e-30  # divides instead of 0
 # Weight of the evidence of a word, compared with that of a single token. Of 0 to 100, this had the
@@ -80,7 +80,7 @@ def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
 
 def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range]:
     """Return the words of each token of an output, as `best_places` takes them."""
-    return words_of_ids(output, subwords, UNIT).of_tokens
+    return find_output_words(output, subwords, UNIT).by_token
 
 
 def align_all(
@@ -140,8 +140,8 @@ def links_of(
     links: set[Link] = set()
     first_token = first_word = 0
     for part, output in zip(parts, outputs, strict=True):
-        words = words_of_ids(output.ids, tokenizer.target, word)
-        for place, own in zip(output.aligned_places, words.of_tokens, strict=True):
+        words = find_output_words(output.ids, tokenizer.target, word)
+        for place, own in zip(output.aligned_places, words.by_token, strict=True):
             if place >= part.opening:
                 links.update(
                     (each, first_word + own_word)

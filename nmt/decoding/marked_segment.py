@@ -13,7 +13,7 @@ from nmt.decoding.odd_input import has_words, is_noise, knows_lower_case
 from nmt.decoding.symbols import ADDRESS, has_address
 from nmt.decoding.translation import Candidate, Link, Translation
 from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import spans_of
+from nmt.text.words import locate_tokens
 
 MOST_MARKS = 1_000  # a segment with more is copied: nobody writes one
 
@@ -108,12 +108,10 @@ def spans_to_copy(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]
     copied = bytearray(len(text))
     for found in ADDRESS.finditer(text):
         copied[slice(*found.span())] = bytes([True]) * len(found[0])
-    places = subwords.origins(text)
     (ids,) = subwords.encode([text])
-    for each, (begin, end) in zip(ids, spans_of(subwords.pieces(text), subwords)[1], strict=True):
-        if each == UNK:
-            for place in range(places[begin], places[end]):
-                copied[place] = True
+    for token, (begin, end) in zip(ids, locate_tokens(text, subwords), strict=True):
+        if token == UNK:
+            copied[begin:end] = bytes([True]) * (end - begin)
     for begin, end in symbols.units(text):
         is_copied = not text[begin:end].isspace() and any(copied[begin:end])
         copied[begin:end] = bytes([is_copied]) * (end - begin)

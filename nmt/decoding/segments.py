@@ -21,7 +21,7 @@ from nmt.errors import NmtError
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
 from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import WORD, spans_of, words_of_text
+from nmt.text.words import WORD, find_words, locate_tokens
 
 if TYPE_CHECKING:
     from nmt.decoding.marked_segment import MarkedSegment
@@ -273,9 +273,7 @@ class SegmentEncoder:
         found = [*self.glossary.find(text)] if self.glossary else []
         if not found:
             return parts
-        spans = spans_of(self.subwords.pieces(text), self.subwords)[1]
-        places = self.subwords.origins(text)  # in the text, of each character that spans count
-        starts = [places[begin] for begin, _ in spans]  # the first character of each token
+        starts = [begin for begin, _ in locate_tokens(text, self.subwords)]  # of each token
         firsts = [0, *accumulate(len(part) for part in parts)]  # the first token of each part
         terms: list[list[TermPlace]] = [[] for _ in parts]
         for words, term in found:
@@ -317,7 +315,7 @@ def words_of_segment(
     found: list[range] = []
     first = 0
     for text in texts_between_returns(segment):
-        words = words_of_text(text, subwords, word)
-        found += [range(first + each.start, first + each.stop) for each in words.of_tokens]
+        words = find_words(text, subwords, word)
+        found += [range(first + each.start, first + each.stop) for each in words.by_token]
         first += words.count
     return found

@@ -26,7 +26,7 @@ from nmt.decoding.terms import TermPlace, capitalised, is_part_of_word
 from nmt.decoding.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
-from nmt.text.words import spans_of
+from nmt.text.words import spell_pieces
 
 Outputs = list[list[Hypothesis]]  # of each part, best first
 
@@ -82,7 +82,7 @@ class Reading:
 
     def __init__(self, ids: Sequence[int], places: Sequence[int], target: SubwordModel) -> None:
         """Take the tokens of an output and the place of the source token of each."""
-        self.text, spans = spans_of(map(target.piece, ids), target)
+        self.text, spans = spell_pieces(map(target.piece, ids), target)
         self.words = words_of(self.text)
         tokens = [*zip(places, spans, strict=True)]
         self._places = [

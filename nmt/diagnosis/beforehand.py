@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import rounded_up, scale_for, two_digits
-from nmt.diagnosis.token_facts import RARE, DevFacts, SideFacts
 from nmt.recipe.vocabulary_choice import FEWEST
+from nmt.text.facts import RARE, DevFacts, SideFacts
 
 # Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nmt.config import Recipe
-from nmt.diagnosis.token_facts import TokenFacts
 from nmt.evaluation.scores import Measure
 from nmt.runs.history import History, Record, TrainRecord, ValidationRecord
+from nmt.text.facts import TokenFacts
 
 # Lines whose mean is the training loss at an update. From one line to the next, the loss of the
 # shipped recipes' trainings differs by up to 0.1; a mean of three by up to 0.05.

@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from nmt.check.quick import lines_of, quick_look
 from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import DamagedError, reason_of
 from nmt.evaluation.tasks import score_measure
 from nmt.runs.history import Line, Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note
+from nmt.text.facts import TokenFacts, quick_look, token_facts
 from nmt.training.setup import Setup
 from nmt.training.validation import DevSet
 
@@ -26,10 +25,12 @@ def live_diagnosis(run: RunFolder, setup: Setup, dev: DevSet) -> "LiveDiagnosis"
     It looks at the text of a new run only: the text of a started run does not change.
     """
     prepared = setup.prepared
+    shards, tokenizer = prepared.shards, prepared.tokenizer
     if not run.is_started():
-        for line in lines_of(quick_look(prepared, [source for source, _ in dev.encoded])):
+        dev_sources = [source for source, _ in dev.encoded]
+        for line in quick_look(shards, prepared.names, tokenizer, dev_sources).lines():
             note(line)
-    facts = token_facts(prepared.shards, prepared.tokenizer, setup.inputs.dev_pairs)
+    facts = token_facts(shards, tokenizer, setup.inputs.dev_pairs)
     return LiveDiagnosis(setup.recipe, facts, str(run.path))
 
 

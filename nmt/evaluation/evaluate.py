@@ -24,7 +24,7 @@ from nmt.evaluation.test_sets import (
 from nmt.evaluation.translation_metrics import BleuVariant
 from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
-from nmt.text.languages import is_language, language_of, primary
+from nmt.text.languages import is_language, language_in_name, primary
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
@@ -120,13 +120,13 @@ def evaluate_translations(
     Raises NmtError if the translations and the test set do not align, UsageError for a
     `target_language` that is no code, and for references in several languages, by their names.
     """
-    check_references(language_of(path), references)
+    check_references(language_in_name(path), references)
     if target_language and not is_language(primary(target_language)):
         raise UsageError(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
         )
     target_language = target_language or language_pair.partition("-")[2]
-    endings = (language_of(each) for each in (*references[:1], path))
+    endings = (language_in_name(each) for each in (*references[:1], path))
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
     chosen = choose_metrics(
         metric,
@@ -141,7 +141,7 @@ def evaluate_translations(
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
     """Raise UsageError if files of source and references are exchanged, by their names."""
     source_language, target_language = map(primary, languages)
-    found = language_of(source), language_of(references[0])
+    found = language_in_name(source), language_in_name(references[0])
     if found == (target_language, source_language) and source_language != target_language:
         raise UsageError(
             f"{source} and {references[0]} are exchanged: the model translates {source_language}"
@@ -155,9 +155,9 @@ def check_references(language: str, references: Sequence[Path]) -> None:
 
     language: that of the translations, which the references have too; "" if unknown.
     """
-    named = [language_of(each) for each in references]
+    named = [language_in_name(each) for each in references]
     language = language or (named[-1] if named else "")
-    others = [each for each in references if language_of(each) not in ("", language)]
+    others = [each for each in references if language_in_name(each) not in ("", language)]
     if language and len(others) == 1 and language in named:
         raise UsageError(
             f"{others[0]} is not in the language of the other references, by its name: all files"

@@ -19,8 +19,7 @@ from nmt.runs.outputs import FILE_LIST, FolderManifest, files_in
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import sha256_of
 from nmt.system.json_data import json_text
-from nmt.text.language_names import name_of_language
-from nmt.text.languages import is_language
+from nmt.text.languages import english_name, is_language
 
 FORMAT = "argos"
 VERSION = "1.0"  # of the package
@@ -86,9 +85,9 @@ def metadata(recipe: Recipe) -> dict[str, object]:
         "argos_version": ARGOS_VERSION,
         "type": "translate",
         "from_code": source,
-        "from_name": name_of_language(source),
+        "from_name": english_name(source),
         "to_code": target,
-        "to_name": name_of_language(target),
+        "to_name": english_name(target),
     }
 
 

@@ -17,8 +17,7 @@ from nmt.interop.opus_names import COMMON, OWNER
 from nmt.recipe import suggestion
 from nmt.system.files import is_present
 from nmt.system.log import Notify
-from nmt.text.download import AbsentError, Advice
-from nmt.text.fetch import fetch
+from nmt.text.download import AbsentError, Advice, fetch
 
 HUB = "https://huggingface.co"
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)

@@ -7,7 +7,7 @@ from typing import Any
 from nmt.serving.batcher import Batcher
 from nmt.serving.line_translator import Pair, lower
 from nmt.serving.refusals import RefusedError, bad_request
-from nmt.text.language_names import name_of_language
+from nmt.text.languages import english_name
 
 AUTO = "auto"
 
@@ -78,7 +78,7 @@ class Catalogue:
             targets.setdefault(source, []).append(target)
             targets.setdefault(target, [])
         return [
-            {"code": each, "name": name_of_language(each), "targets": into}
+            {"code": each, "name": english_name(each), "targets": into}
             for each, into in sorted(targets.items())
         ]
 

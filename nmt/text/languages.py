@@ -1,18 +1,41 @@
-"""Languages by their ISO 639 codes, and the language that a file's name states."""
+"""Languages by their ISO 639 codes: names, kinds of writing, and what a file's name states."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-# Three-letter codes are accepted too, but not guessed from names: `src` is one of them.
-ISO_639_1 = (
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy"
-    " da de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu"
-    " hy hz ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb"
-    " lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om"
-    " or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw"
-    " ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+# English names by codes of two letters (ISO 639-1). Three-letter codes are accepted too, but not
+# guessed from names: `src` is one of them.
+NAMES = (
+    "aa Afar, ab Abkhazian, ae Avestan, af Afrikaans, ak Akan, am Amharic, an Aragonese, "
+    "ar Arabic, as Assamese, av Avaric, ay Aymara, az Azerbaijani, ba Bashkir, be Belarusian, "
+    "bg Bulgarian, bh Bihari, bi Bislama, bm Bambara, bn Bengali, bo Tibetan, br Breton, "
+    "bs Bosnian, ca Catalan, ce Chechen, ch Chamorro, co Corsican, cr Cree, cs Czech, "
+    "cu Church Slavic, cv Chuvash, cy Welsh, da Danish, de German, dv Divehi, dz Dzongkha, "
+    "ee Ewe, el Greek, en English, eo Esperanto, es Spanish, et Estonian, eu Basque, fa Persian, "
+    "ff Fulah, fi Finnish, fj Fijian, fo Faroese, fr French, fy Western Frisian, ga Irish, "
+    "gd Scottish Gaelic, gl Galician, gn Guarani, gu Gujarati, gv Manx, ha Hausa, he Hebrew, "
+    "hi Hindi, ho Hiri Motu, hr Croatian, ht Haitian Creole, hu Hungarian, hy Armenian, "
+    "hz Herero, ia Interlingua, id Indonesian, ie Interlingue, ig Igbo, ii Sichuan Yi, "
+    "ik Inupiaq, io Ido, is Icelandic, it Italian, iu Inuktitut, ja Japanese, jv Javanese, "
+    "ka Georgian, kg Kongo, ki Kikuyu, kj Kuanyama, kk Kazakh, kl Greenlandic, km Khmer, "
+    "kn Kannada, ko Korean, kr Kanuri, ks Kashmiri, ku Kurdish, kv Komi, kw Cornish, ky Kyrgyz, "
+    "la Latin, lb Luxembourgish, lg Ganda, li Limburgish, ln Lingala, lo Lao, lt Lithuanian, "
+    "lu Luba-Katanga, lv Latvian, mg Malagasy, mh Marshallese, mi Maori, mk Macedonian, "
+    "ml Malayalam, mn Mongolian, mr Marathi, ms Malay, mt Maltese, my Burmese, na Nauru, "
+    "nb Norwegian Bokmål, nd North Ndebele, ne Nepali, ng Ndonga, nl Dutch, "
+    "nn Norwegian Nynorsk, no Norwegian, nr South Ndebele, nv Navajo, ny Chichewa, oc Occitan, "
+    "oj Ojibwa, om Oromo, or Odia, os Ossetian, pa Punjabi, pi Pali, pl Polish, ps Pashto, "
+    "pt Portuguese, qu Quechua, rm Romansh, rn Rundi, ro Romanian, ru Russian, rw Kinyarwanda, "
+    "sa Sanskrit, sc Sardinian, sd Sindhi, se Northern Sami, sg Sango, si Sinhala, sk Slovak, "
+    "sl Slovenian, sm Samoan, sn Shona, so Somali, sq Albanian, sr Serbian, ss Swati, "
+    "st Southern Sotho, su Sundanese, sv Swedish, sw Swahili, ta Tamil, te Telugu, tg Tajik, "
+    "th Thai, ti Tigrinya, tk Turkmen, tl Tagalog, tn Tswana, to Tonga, tr Turkish, ts Tsonga, "
+    "tt Tatar, tw Twi, ty Tahitian, ug Uyghur, uk Ukrainian, ur Urdu, uz Uzbek, ve Venda, "
+    "vi Vietnamese, vo Volapük, wa Walloon, wo Wolof, xh Xhosa, yi Yiddish, yo Yoruba, "
+    "za Zhuang, zh Chinese, zu Zulu"
 )
-TWO_LETTERS = frozenset(ISO_639_1.split())
+BY_CODE = dict(name.split(" ", 1) for name in NAMES.split(", "))
 # Codes of three letters (ISO 639-2 and 639-3) of languages that have one of two. `jap` is no code,
 # but in the names of OPUS-MT models.
 THREE_LETTERS = (
@@ -22,7 +45,7 @@ THREE_LETTERS = (
     " msa=ms nld=nl nob=nb nor=no per=fa pol=pl por=pt ron=ro rum=ro rus=ru slk=sk slo=sk slv=sl"
     " spa=es sqi=sq srp=sr swe=sv tam=ta tel=te tha=th tur=tr ukr=uk urd=ur vie=vi zho=zh"
 )
-OF_THREE_LETTERS = dict(each.split("=") for each in THREE_LETTERS.split())
+SHORTER = dict(codes.split("=") for codes in THREE_LETTERS.split())
 # Languages without spaces between words need sacreBLEU's own segmentation. Korean has spaces, but
 # its words have many endings.
 BLEU_TOKENIZERS = {"zh": "zh", "yue": "zh", "wuu": "zh", "lzh": "zh", "ja": "char", "ko": "char"}
@@ -42,10 +65,15 @@ TABLES = (".tsv", ".tab")  # with both languages in one file
 def primary(code: str) -> str:
     """Return the language of a code: zh for zh-Hans, zh_TW and zho.
 
-    It has two letters if the language has such a code, as far as `OF_THREE_LETTERS` knows.
+    It has two letters if the language has such a code, as far as `SHORTER` knows.
     """
     first = SEPARATOR.split(code, maxsplit=1)[0].lower()
-    return OF_THREE_LETTERS.get(first, first)
+    return SHORTER.get(first, first)
+
+
+def english_name(code: str) -> str:
+    """Return the English name of a language; its code if the name is not known."""
+    return BY_CODE.get(code, code)
 
 
 def writes_spaces(code: str) -> bool:
@@ -63,25 +91,30 @@ def bleu_tokenizer(language: str) -> str:
 
 def is_language(code: str) -> bool:
     """Return whether a text has the form of an ISO 639 code; two letters must be a known one."""
-    return CODE.fullmatch(code) is not None and (len(code) == 3 or code in TWO_LETTERS)
+    return CODE.fullmatch(code) is not None and (len(code) == 3 or code in BY_CODE)
 
 
-def language_of(path: Path) -> str:
+def language_in_name(path: Path) -> str:
     """Return the language that a file's name ends in, as in train.de.gz; "" if there is none."""
     name = path.name
     for endings in (PACKED, TEXT):
         for ending in endings:
             name = name.removesuffix(ending)
     match = ENDING.fullmatch(name.rpartition(".")[2])
-    return match[1] if match and match[1] in TWO_LETTERS else ""
+    return match[1] if match and match[1] in BY_CODE else ""
 
 
-def languages_of_tsv(path: Path) -> tuple[str, str]:
-    """Return the languages in a name such as pairs.en-de.tsv; empty texts if there are none."""
-    name = path.name
+def languages_in_names(paths: Sequence[Path]) -> tuple[str, str]:
+    """Return the languages of parallel text by the names of its files; empty texts if unknown.
+
+    paths: two, such as train.en and train.de, or one with both sides, such as pairs.en-de.tsv.
+    """
+    if len(paths) == 2:
+        return language_in_name(paths[0]), language_in_name(paths[1])
+    name = paths[0].name
     for ending in PACKED:
         name = name.removesuffix(ending)
     match = CODE_PAIR.search(name)
-    if match and {*match.groups()} <= TWO_LETTERS:
+    if match and {*match.groups()} <= BY_CODE.keys():
         return match[1], match[2]
     return "", ""

@@ -14,8 +14,8 @@ from nmt.errors import DamagedError, NmtError
 from nmt.system.atomic import write_bytes
 from nmt.system.files import is_present, read_bytes
 from nmt.system.log import Notify, progress_bar
+from nmt.text.alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.corpus import DataFolder, Pair, read_pairs
-from nmt.text.corpus_alignment import ALIGNMENT, align_corpus, open_alignments
 from nmt.text.encode import VERDICTS, encode_pairs
 from nmt.text.learning import learn_tokenizer
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of, sha256

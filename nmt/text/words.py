@@ -24,27 +24,32 @@ Spans = list[tuple[int, int]]  # begin and end of each token, in characters
 class TokenWords:
     """The words of a text, and what its tokens have to do with them."""
 
-    of_tokens: list[range]  # the words that each token is part of, counted from 0
+    by_token: list[range]  # the words that each token is part of, counted from 0
     count: int  # words of the text
 
 
-def words_of_text(text: str, subwords: SubwordModel, word: re.Pattern[str] = WORD) -> TokenWords:
+def find_words(text: str, subwords: SubwordModel, word: re.Pattern[str] = WORD) -> TokenWords:
     """Return the words of the tokens that a text is encoded as; `word` matches one."""
-    places = subwords.origins(text)
-    spans = spans_of(subwords.pieces(text), subwords)[1]
-    return words_of_spans([(places[begin], places[end]) for begin, end in spans], text, word)
+    return match_words(locate_tokens(text, subwords), text, word)
 
 
-def words_of_ids(
+def find_output_words(
     ids: Sequence[int], subwords: SubwordModel, word: re.Pattern[str] = WORD
 ) -> TokenWords:
     """Return the words of the text that token ids are decoded to; `word` matches one."""
-    pieces = [UNKNOWN if each == UNK else subwords.piece(each) for each in ids]
-    text, spans = spans_of(pieces, subwords)
-    return words_of_spans(spans, text, word)
+    pieces = [UNKNOWN if token == UNK else subwords.piece(token) for token in ids]
+    text, spans = spell_pieces(pieces, subwords)
+    return match_words(spans, text, word)
 
 
-def spans_of(pieces: Iterable[str], subwords: SubwordModel) -> tuple[str, Spans]:
+def locate_tokens(text: str, subwords: SubwordModel) -> Spans:
+    """Return where each token that a text is encoded as stands in the text."""
+    origins = subwords.origins(text)
+    _, spans = spell_pieces(subwords.pieces(text), subwords)
+    return [(origins[begin], origins[end]) for begin, end in spans]
+
+
+def spell_pieces(pieces: Iterable[str], subwords: SubwordModel) -> tuple[str, Spans]:
     """Return the text that pieces spell, and where each of them stands in it.
 
     A piece does not stand on the space that it begins with. Adjacent byte pieces spell characters
@@ -53,21 +58,21 @@ def spans_of(pieces: Iterable[str], subwords: SubwordModel) -> tuple[str, Spans]
     text, spans = "", Spans()
     for is_byte, group in groupby(pieces, subwords.is_byte):
         members = [*group]
-        for joined in [members] if is_byte else [[each] for each in members]:
+        for joined in [members] if is_byte else [[piece] for piece in members]:
             begin = len(text)
-            text += spelled(joined) if is_byte else joined[0].replace(SPACE, " ")
+            text += spell_bytes(joined) if is_byte else joined[0].replace(SPACE, " ")
             if not is_byte and joined[0][1:]:
                 begin += joined[0].startswith(SPACE)
             spans += [(begin, len(text))] * len(joined)
     return text, spans
 
 
-def spelled(byte_pieces: Iterable[str]) -> str:
+def spell_bytes(byte_pieces: Iterable[str]) -> str:
     """Return the characters of byte pieces such as <0xE2>; U+FFFD stands for what is none."""
     return bytes(int(piece[3:5], 16) for piece in byte_pieces).decode("utf-8", "replace")
 
 
-def words_of_spans(spans: Spans, text: str, word: re.Pattern[str] = WORD) -> TokenWords:
+def match_words(spans: Spans, text: str, word: re.Pattern[str] = WORD) -> TokenWords:
     """Return the words of a text and of each span; white space belongs to the word after it."""
     words = [found.span() for found in word.finditer(text)]
     starts, ends = [begin for begin, _ in words], [end for _, end in words]

@@ -25,13 +25,7 @@ from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.languages import bleu_tokenizer, is_language, primary
 from nmt.text.learning import check_learnable
-from nmt.text.prepare import (
-    Prepared,
-    open_prepared,
-    prepare,
-    read_dev_pairs,
-    training_files,
-)
+from nmt.text.prepare import Prepared, open_prepared, prepare, read_dev_pairs, training_files
 from nmt.text.tokenizer import load_tokenizer
 from nmt.training.lost_files import finished_before, restore_tokenizer
 from nmt.training.progress import KEPT_STATES, TrainingOutcome

@@ -25,10 +25,10 @@ from nmt.system.arguments import argument
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.threads import thread_pool_for
+from nmt.text.alignment import align_pairs
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
 from nmt.text.corpus import DataFolder
-from nmt.text.corpus_alignment import align_pairs
 from nmt.text.plan import Integers
 from nmt.text.tokenizer import PAD
 from nmt.training.averaging import is_averaged, write_average

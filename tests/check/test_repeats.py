@@ -7,8 +7,9 @@ import numpy
 from nmt.check.block import hash_of
 from nmt.check.limits import CheckLimits
 from nmt.check.overlap import Sources, overlaps
-from nmt.check.repeats import pair_hashes, repeated, repeats_of
+from nmt.check.repeats import repeated, repeats_of
 from nmt.check.segment import Segment
+from nmt.text.facts import pair_hashes
 from tests.check.corpora import Pairs, corpus
 
 LIMITS = CheckLimits()

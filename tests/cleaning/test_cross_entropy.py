@@ -9,10 +9,10 @@ import numpy
 import pytest
 
 from nmt.check.reading import Pair
-from nmt.check.repeats import Hashes
 from nmt.cleaning.block import CleanBlock
 from nmt.cleaning.cross_entropy import TOO_LONG, CrossEntropy, Floats, dual_scores
 from nmt.cleaning.rules import Models
+from nmt.text.facts import Hashes
 
 PAIRS = [("a", "A"), ("b", "B"), ("c", "C"), ("d", "D"), ("e", "E")]
 # The scores are exp(-1), exp(-2), exp(-1), exp(-3), 0.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.text.fetch import add_pin, read_pins
+from nmt.text.download import add_pin, read_pins
 from tests.commands.downloads import Case, Server, sha256
 from tests.conftest import Run
 
@@ -147,7 +147,7 @@ def test_no_recorded_hash_is_replaced_or_waited_for_without_end(
     add_pin(tmp_path, "x", "a" * 64)
     with pytest.raises(NmtError, match="another SHA-256 of x"):
         add_pin(tmp_path, "x", "b" * 64)
-    monkeypatch.setattr("nmt.text.fetch.LOCK_PAUSE", 0)
+    monkeypatch.setattr("nmt.text.download.LOCK_PAUSE", 0)
     with (tmp_path / "SHA256SUMS").open() as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(NmtError, match="another process holds the lock"):

@@ -97,7 +97,7 @@ for arguments in json.loads(sys.argv[1]):
     try:
         main(arguments)
     except SystemExit as end:
-        heavy = {"torch", "numpy", "sentencepiece", "sacrebleu", "pooch"} & set(sys.modules)
+        heavy = {"torch", "numpy", "sentencepiece", "sacrebleu", "requests"} & set(sys.modules)
         print("\\nENDED" + json.dumps([end.code, sorted(heavy)]))
 """
 

@@ -11,7 +11,7 @@ from tests.conftest import Run
 # Prints, at the end, the packages that were imported of those that take long.
 REPORT = """
 import atexit, sys
-HEAVY = {"torch", "sacrebleu", "requests", "pooch", "tqdm", "concurrent.futures.process"}
+HEAVY = {"torch", "sacrebleu", "requests", "tqdm", "concurrent.futures.process"}
 atexit.register(lambda: print("imported:", *sorted(HEAVY & sys.modules.keys()), file=sys.stderr))
 from nmt.commands import main
 main(sys.argv[1:])

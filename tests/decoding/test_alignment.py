@@ -16,7 +16,7 @@ from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe import load_recipe
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
-from nmt.text.aligner import NONE
+from nmt.text.alignment import NONE
 from nmt.text.batches import pad_with_eos, source_batch
 from nmt.text.shards import flatten
 

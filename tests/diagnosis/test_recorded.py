@@ -13,10 +13,10 @@ import pytest
 
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
-from nmt.diagnosis.token_facts import TokenFacts
 from nmt.evaluation.tasks import score_measure
 from nmt.recipe import load_recipe, with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord
+from nmt.text.facts import TokenFacts
 from tests.conftest import Run
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from safetensors.numpy import save
 
 from nmt.runs.outputs import check_output
-from nmt.text.fetch import PINS, add_pin, read_pins
+from nmt.text.download import PINS, add_pin, read_pins
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded
 

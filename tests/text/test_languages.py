@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.text.languages import is_language, language_of, languages_of_tsv
+from nmt.text.languages import is_language, language_in_name, languages_in_names
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from nmt.text.languages import is_language, language_of, languages_of_tsv
     ],
 )
 def test_a_language_is_the_ending_of_a_name(name: str, language: str) -> None:
-    assert language_of(Path(name)) == language
+    assert language_in_name(Path(name)) == language
 
 
 def test_a_tsv_file_names_two_languages() -> None:
-    assert languages_of_tsv(Path("x/pairs.en-de.tsv.gz")) == ("en", "de")
-    assert languages_of_tsv(Path("nl_fr.txt")) == ("nl", "fr")
+    assert languages_in_names([Path("x/pairs.en-de.tsv.gz")]) == ("en", "de")
+    assert languages_in_names([Path("nl_fr.txt")]) == ("nl", "fr")
     for name in ("pairs.tsv", "pairs.en-xx.tsv", "ten-der.tsv", "a-b.tsv"):
-        assert languages_of_tsv(Path(name)) == ("", "")
+        assert languages_in_names([Path(name)]) == ("", "")
 
 
 def test_codes() -> None:

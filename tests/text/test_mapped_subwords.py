@@ -4,7 +4,7 @@ import pytest
 
 from nmt.errors import DamagedError
 from nmt.text.tokenizer import BOS, EOS, LISTED_HEADER, PAD, UNK, SubwordModel, Tokenizer
-from nmt.text.words import words_of_ids, words_of_text
+from nmt.text.words import find_output_words, find_words
 from tests.interop.marian_models import TEXTS, learned, pieces_of
 
 LANGUAGES = (">>deu<<", ">>nld<<")
@@ -92,12 +92,12 @@ def test_a_language_token_is_one_token_at_the_beginning() -> None:
 def test_tokens_belong_to_words() -> None:
     model = side("source")
     text = ">>deu<< The old \u2603\u2603 garden"
-    words = words_of_text(text, model)
+    words = find_words(text, model)
     assert words.count == 5
-    assert words.of_tokens[0] == range(1)
-    assert {each for own in words.of_tokens for each in own} == {*range(5)}
+    assert words.by_token[0] == range(1)
+    assert {each for own in words.by_token for each in own} == {*range(5)}
     ids = model.encode(["The old garden"])[0]
-    assert words_of_ids(ids, model).count == 3
+    assert find_output_words(ids, model).count == 3
 
 
 def test_pieces_with_line_ends_are_never_written() -> None:

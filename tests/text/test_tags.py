@@ -10,8 +10,8 @@ from nmt.config import DataSettings, TextFiles, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.errors import NmtError
 from nmt.recipe import check_together, load_recipe
+from nmt.text.alignment import open_alignments
 from nmt.text.bpe_dropout import BpeDropout
-from nmt.text.corpus_alignment import open_alignment
 from nmt.text.encode import VERDICTS, encode_pairs, judge
 from nmt.text.learning import learn_subwords
 from nmt.text.manifest import Manifest, hash_of, sha256
@@ -141,10 +141,7 @@ def test_a_tag_is_aligned_to_nothing(corpus: TinyCorpus) -> None:
     (own,) = corpus.recipe.data.train
     prepared = corpus.prepare(train=(own, replace(own, tag=TAG)))
     names = ["train-0", "train-1"]
-    plain, tagged = (
-        pairs_of(open_alignment(corpus.run.prepared, *each))
-        for each in zip(names, prepared.shards, strict=True)
-    )
+    plain, tagged = map(pairs_of, open_alignments(corpus.run.prepared, names, prepared.shards))
     assert any(any(places) for _, places in plain)
     for (_, places), (source, shifted) in zip(plain, tagged, strict=True):
         assert not any(source)

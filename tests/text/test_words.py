@@ -8,7 +8,12 @@ import pytest
 from nmt.config import TokenizerSettings
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import UNK, SubwordModel, load_tokenizer
-from nmt.text.words import spelled, words_of_ids, words_of_spans, words_of_text
+from nmt.text.words import (
+    find_output_words,
+    find_words,
+    match_words,
+    spell_bytes,
+)
 
 # Among them: characters that are normalised, dropped, unknown, white space or the mark of a space.
 CHARACTERS = "ab sun  \u00bd\ufb01\u3000\u200b\u00a0\x01\U0001f600\u2581\u00a8\ufdfa\u0300"
@@ -22,7 +27,7 @@ def subwords(skilled_run: Path) -> SubwordModel:
 def shown(text: str, subwords: SubwordModel) -> list[list[str]]:
     """Return the words of each token of a text."""
     words = text.split()
-    return [[words[each] for each in found] for found in words_of_text(text, subwords).of_tokens]
+    return [[words[each] for each in found] for found in find_words(text, subwords).by_token]
 
 
 def test_each_token_of_a_word_belongs_to_it(subwords: SubwordModel) -> None:
@@ -49,33 +54,33 @@ def test_every_token_of_any_text_has_a_word_and_the_words_are_those_of_split(
     for _ in range(2000):
         text = "".join(draw.choices(CHARACTERS, k=draw.randint(0, 12)))
         ids = subwords.encode([text])[0]
-        found = words_of_text(text, subwords) if ids else None
+        found = find_words(text, subwords) if ids else None
         if found is not None:
-            assert (len(found.of_tokens), found.count) == (len(ids), len(text.split())), text
-            assert all(0 <= each.start < each.stop <= found.count for each in found.of_tokens), text
-        output = words_of_ids(ids, subwords)
+            assert (len(found.by_token), found.count) == (len(ids), len(text.split())), text
+            assert all(0 <= each.start < each.stop <= found.count for each in found.by_token), text
+        output = find_output_words(ids, subwords)
         assert output.count == len(subwords.decode(ids).split()), text
-        assert len(output.of_tokens) == len(ids)
+        assert len(output.by_token) == len(ids)
 
 
 def test_an_unknown_output_token_is_a_word_of_its_own(subwords: SubwordModel) -> None:
     ids = [*subwords.encode(["SUN"])[0], UNK, *subwords.encode(["TREE"])[0]]
-    found = words_of_ids(ids, subwords)
+    found = find_output_words(ids, subwords)
     assert found.count == len(subwords.decode(ids).split()) == 3
-    assert found.of_tokens[len(subwords.encode(["SUN"])[0])] == range(1, 2)
+    assert found.by_token[len(subwords.encode(["SUN"])[0])] == range(1, 2)
 
 
 def test_an_unknown_token_may_cover_several_words() -> None:
     words = learn_subwords(["sun moon", "moon sun"], TokenizerSettings(20, kind="word"))
-    assert words_of_text("sun x y moon", words).of_tokens == [range(1), range(1, 3), range(3, 4)]
+    assert find_words("sun x y moon", words).by_token == [range(1), range(1, 3), range(3, 4)]
 
 
 def test_white_space_belongs_to_the_next_word() -> None:
-    found = words_of_spans([(0, 1), (1, 2), (2, 4), (4, 5)], "a bc ")
-    assert found.of_tokens == [range(1), range(1, 2), range(1, 2), range(1, 2)]
-    assert words_of_spans([(0, 1)], " ").of_tokens == [range(0)]
+    found = match_words([(0, 1), (1, 2), (2, 4), (4, 5)], "a bc ")
+    assert found.by_token == [range(1), range(1, 2), range(1, 2), range(1, 2)]
+    assert match_words([(0, 1)], " ").by_token == [range(0)]
 
 
 def test_byte_pieces_spell_characters() -> None:
-    assert spelled(["<0xC3>", "<0xA9>"]) == "\u00e9"
-    assert spelled(["<0xC3>"]) == "\ufffd"
+    assert spell_bytes(["<0xC3>", "<0xA9>"]) == "\u00e9"
+    assert spell_bytes(["<0xC3>"]) == "\ufffd"

@@ -12,7 +12,7 @@ from nmt.formats.catalogues.accelerators import Accelerator, put_in, taken_out
 from nmt.formats.catalogues.message import Message
 from nmt.formats.document import NO_SYNTAX, Finding, Options, Segment
 from nmt.formats.marking.placeholders import with_placeholders
-from nmt.text.language_names import name_of_language
+from nmt.text.languages import english_name
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def wrong_language(stated: str, wanted: str, place: str) -> list[Finding]:
     return [
         Finding(
             place,
-            f"the file is for {name_of_language(language)}, but the translations are in"
-            f" {name_of_language(expected)}",
+            f"the file is for {english_name(language)}, but the translations are in"
+            f" {english_name(expected)}",
         )
     ]

@@ -6,12 +6,12 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.diagnosis.token_facts import TokenFacts, token_facts
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.reported_run import ReportedRun
 from nmt.system.files import is_present
 from nmt.text.corpus import DataFolder, Pair
+from nmt.text.facts import TokenFacts, token_facts
 from nmt.text.prepare import open_prepared, read_dev_pairs
 
 

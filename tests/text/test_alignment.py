@@ -6,32 +6,23 @@ import random
 import numpy
 import pytest
 
-from nmt.text import aligner
-from nmt.text.aligner import (
+from nmt.text import alignment
+from nmt.text.alignment import (
     NONE,
     P0,
     TENSION,
     Aligner,
-    TokenPairs,
-    cells_of,
+    Lexicon,
+    cell_blocks,
     digamma,
     expected_probabilities,
-    learn_lexicon,
 )
+from nmt.text.shards import FlatSegments, flatten
 
 WORDS = 30
-SMALL = TokenPairs(*map(numpy.array, ([5, 6, 7], [8, 9, 4], [2, 1], [2, 1])))
 
 
-def flat(rows: list[list[int]]) -> numpy.typing.NDArray[numpy.int64]:
-    return numpy.array([each for row in rows for each in row], numpy.int64)
-
-
-def lengths(rows: list[list[int]]) -> numpy.typing.NDArray[numpy.int64]:
-    return numpy.array([*map(len, rows)], numpy.int64)
-
-
-def corpus(count: int) -> tuple[TokenPairs, list[int]]:
+def corpus(count: int) -> tuple[FlatSegments, FlatSegments, list[int]]:
     """Return pairs whose targets are the reversed sources, word w as WORDS + w.
 
     Also returns the place that each target token comes from.
@@ -40,50 +31,49 @@ def corpus(count: int) -> tuple[TokenPairs, list[int]]:
     sources = [draw.sample(range(WORDS), draw.randint(1, 6)) for _ in range(count)]
     targets = [[WORDS + each for each in reversed(row)] for row in sources]
     places = [place for row in sources for place in reversed(range(len(row)))]
-    return TokenPairs(flat(sources), flat(targets), lengths(sources), lengths(targets)), places
+    return flatten(sources), flatten(targets), places
 
 
 def test_the_dictionary_of_a_toy_corpus_is_found() -> None:
-    pairs, places = corpus(400)
-    found = Aligner.learn(pairs, 2 * WORDS).align(pairs)
+    source, target, places = corpus(400)
+    found = Aligner.learn(source, target, 2 * WORDS).align(source, target)
     linked = found != NONE
     assert linked.mean() > 0.95
     assert (found == places)[linked].mean() > 0.97
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs, _ = corpus(100)
-    whole = Aligner.learn(pairs, 2 * WORDS)
-    monkeypatch.setattr(aligner, "BLOCK_CELLS", 50)
-    parts = Aligner.learn(pairs, 2 * WORDS)
+    source, target, _ = corpus(100)
+    whole = Aligner.learn(source, target, 2 * WORDS)
+    found = whole.align(source, target)
+    monkeypatch.setattr(alignment, "BLOCK_CELLS", 50)
+    parts = Aligner.learn(source, target, 2 * WORDS)
     assert numpy.allclose(whole.forward.probabilities, parts.forward.probabilities, atol=1e-12)
-    assert (whole.align(pairs) == parts.align(pairs)).all()
+    assert (found == parts.align(source, target)).all()
 
 
 def test_both_directions_must_agree() -> None:
-    pairs, _ = corpus(50)
-    learned = Aligner.learn(pairs, 2 * WORDS)
-    forward = learned.align(pairs)
+    source, target, _ = corpus(50)
+    learned = Aligner.learn(source, target, 2 * WORDS)
+    forward = learned.align(source, target)
     # Aligned backward, the same links are found: a link (j, i) is in both or in none.
-    backward = Aligner(learned.backward, learned.forward).align(pairs.swapped())
-    starts = numpy.repeat(
-        numpy.cumsum(pairs.source_lengths) - pairs.source_lengths, pairs.target_lengths
-    )
-    own = numpy.concatenate([numpy.arange(each) for each in pairs.target_lengths])
+    backward = Aligner(learned.backward, learned.forward, ()).align(target, source)
+    starts = numpy.repeat(numpy.cumsum(source.lengths) - source.lengths, target.lengths)
+    own = numpy.concatenate([numpy.arange(length) for length in target.lengths])
     linked = forward != NONE
     assert (backward[(starts + forward)[linked]] == own[linked]).all()
     assert linked.sum() == (backward != NONE).sum()
 
 
 def test_the_prior_prefers_the_diagonal() -> None:
-    cells = cells_of(SMALL, 10)
+    (cells,) = cell_blocks(flatten([[5, 6], [7]]), flatten([[8, 9], [4]]), 10)
     near, far = math.exp(0), math.exp(-TENSION / 2)
     share = (1 - P0) / (near + far)
     assert cells.prior == pytest.approx(
         [share * near, share * far] * 1 + [share * far, share * near, 1 - P0]
     )
     assert cells.keys.tolist() == [58, 68, 59, 69, 74]
-    assert cells.places.tolist() == [0, 1, 0, 1, 0]
+    assert cells.positions.tolist() == [0, 1, 0, 1, 0]
 
 
 def test_digamma_has_its_known_values() -> None:
@@ -95,15 +85,15 @@ def test_digamma_has_its_known_values() -> None:
 def test_expected_probabilities_follow_their_formula() -> None:
     counts, groups = numpy.array([3.0, 1.0, 2.0]), numpy.array([0, 0, 1])
     found = expected_probabilities(counts, groups, 2)
-    a = aligner.DIRICHLET
+    a = alignment.DIRICHLET
     psi = digamma(numpy.array([3 + a, 1 + a, 4 + 2 * a]))
     wanted = [math.exp(psi[0] - psi[2]), math.exp(psi[1] - psi[2]), 1]
     assert found == pytest.approx(wanted)
 
 
 def test_tokens_that_were_never_seen_together_are_placed_by_the_prior() -> None:
-    pairs, _ = corpus(20)
-    lexicon = learn_lexicon(pairs, 200)
+    source, target, _ = corpus(20)
+    lexicon = Lexicon.learn(source, target, 200)
     assert lexicon.find(numpy.array([150 * 200 + 151])).tolist() == [len(lexicon.keys)]
-    unseen = TokenPairs(*map(numpy.array, ([150, 151], [152, 153], [2], [2])))
-    assert aligner.best_sources(unseen, lexicon).tolist() in ([0, 1], [NONE, NONE])
+    unseen = lexicon.best_sources(flatten([[150, 151]]), flatten([[152, 153]]))
+    assert unseen.tolist() in ([0, 1], [NONE, NONE])

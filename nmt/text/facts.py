@@ -1,0 +1,364 @@
+"""Read from the shards of a training corpus what stands out before a training begins.
+
+A quick look takes a second for millions of pairs. It reads token ids in arrays: repetition, copies,
+unknown characters, the overlap with the dev set, and stretches in which the sides do not belong
+together. The facts about tokens are counts of them, also in the dev set.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+
+import numpy
+from numpy.typing import NDArray
+
+from nmt.text.corpus import Pair
+from nmt.text.shards import Ids, Shard
+from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
+
+HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
+COUNTED_PAIRS = 1 << 16  # at once, to bound memory
+MOST_BLOCKS = 16  # a million pairs: more would delay the start and change no finding
+RARE = 10  # a token that is seen less often is rare
+
+MIX = numpy.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, so that sides do not cancel out
+BASE = int(MIX)  # an odd number
+INVERSE = pow(BASE, -1, 2**64)
+
+WINDOW = 500  # pairs whose lengths are correlated together
+# Of log lengths. It is at least 0.76 in each window of clean Multi30k, Tatoeba, newstest 2013 and
+# pocket, and at most 0.26 if one of the files lacks its first line.
+LEAST_CORRELATION = 0.4
+# A window whose log lengths vary less than this share of the whole corpus's says nothing: its
+# lengths are nearly equal, as in a corpus that is sorted by length.
+LEAST_SPREAD = 0.5
+# The first two are thresholds of `nmt check`, too.
+REPEATED_SHARE = 0.1  # of the pairs
+OVERLAP_SHARE = 0.5  # of the dev set
+COPIED_SHARE = 0.05  # of the pairs
+UNKNOWN_SHARE = 0.001  # of the tokens
+
+Integers = NDArray[numpy.int64]
+Hashes = NDArray[numpy.uint64]
+Floats = NDArray[numpy.float64]
+
+
+def read_block(shard: Shard, first: int, count: int) -> tuple[Ids, Integers]:
+    """Return the ids of pairs from a first one on, end to end, and the lengths of their segments.
+
+    The segments are source, target, source, target and so on. At the end there are fewer pairs.
+    """
+    offsets = shard.offsets[2 * first : 2 * (first + count) + 1]
+    return shard.ids[offsets[0] : offsets[-1]], numpy.diff(offsets)
+
+
+@dataclass(frozen=True)
+class QuickLook:
+    """Hold the findings of a quick look at a training corpus of n pairs."""
+
+    pairs: int
+    repeated: int  # pairs that repeat others
+    copied: int  # targets equal to their sources
+    unknown: int  # tokens outside the vocabulary
+    tokens: int
+    overlap: int  # dev pairs whose source is a source of the training text
+    dev_pairs: int
+    unrelated: tuple[str, ...]  # phrases about where the sides do not belong together
+
+    def lines(self) -> list[str]:
+        """Return lines for the user: counts of what was found, and what stands out."""
+        counts = (
+            (self.repeated, f"{self.repeated:,} of {self.pairs:,} pairs repeat others"),
+            (self.copied, f"{self.copied:,} copy their source"),
+            (self.unknown, f"{self.unknown:,} of {self.tokens:,} tokens are unknown"),
+            (
+                self.overlap,
+                f"{self.overlap:,} of {self.dev_pairs:,} dev sources are in the training text",
+            ),
+        )
+        facts = "; ".join(text for count, text in counts if count)
+        shares = (
+            (self.repeated > REPEATED_SHARE * self.pairs, "much is repeated"),
+            (self.copied > COPIED_SHARE * self.pairs, "many targets copy their source"),
+            (self.unknown > UNKNOWN_SHARE * self.tokens, "the vocabulary lacks characters"),
+            (self.overlap > OVERLAP_SHARE * self.dev_pairs, "dev scores will be too high"),
+        )
+        faults = [*self.unrelated[:1], *(text for is_large, text in shares if is_large)]
+        if faults:
+            faults.append("`nmt check` with this recipe looks closer")
+        return [f"check: {line}" for line in (facts, "; ".join(faults)) if line]
+
+
+def quick_look(
+    shards: Sequence[Shard],
+    names: Sequence[str],
+    tokenizer: Tokenizer,
+    dev_sources: Sequence[Sequence[int]],
+) -> QuickLook:
+    """Look at a prepared corpus and the dev set.
+
+    names: of the text of each shard. dev_sources: the token ids of the dev set's sources.
+    """
+    size, tags = len(tokenizer), tokenizer.source.tag_ids()
+    blocks, unknown, tokens = [], 0, 0
+    for shard in shards:
+        for first in range(0, len(shard), HASHED_PAIRS):
+            ids, lengths = read_block(shard, first, HASHED_PAIRS)
+            blocks.append(hash_sides(ids, lengths, size, tags))
+            unknown += int(numpy.count_nonzero(ids == UNK))
+            tokens += len(ids)
+    sides = numpy.concatenate(blocks, axis=1)
+    overlap = count_overlap(dev_sources, size, sides[0])
+    known_powers.cache_clear()
+    ordered = numpy.sort(pair_hashes(sides))  # several times as fast as numpy.unique
+    return QuickLook(
+        sides.shape[1],
+        int(numpy.count_nonzero(ordered[1:] == ordered[:-1])),
+        int((sides[0] == sides[1]).sum()) if tokenizer.is_joint else 0,
+        unknown,
+        tokens,
+        overlap,
+        len(dev_sources),
+        tuple(find_unrelated(shards, names)),
+    )
+
+
+def hash_sides(ids: Ids, lengths: Integers, vocab_size: int, tags: Sequence[int]) -> Hashes:
+    """Return the hashes of the sides of pairs (2, n); ids and lengths are those of `read_block`.
+
+    tags: ids that a source may begin with; dev sources have none, so they are left out.
+    """
+    hashes = hash_segments(ids, lengths, vocab_size).reshape(-1, 2).T
+    if tags:
+        firsts = ids[(lengths.cumsum() - lengths)[::2]]
+        tagged = numpy.isin(firsts, tags)
+        hashes[0, tagged] -= token_weights(vocab_size)[firsts[tagged]]
+        hashes[0, tagged] *= numpy.uint64(INVERSE)
+    return hashes
+
+
+def pair_hashes(sides: Hashes) -> Hashes:
+    """Return the hashes of pairs (n,) from those of their sides (2, n)."""
+    hashes: Hashes = sides[0] * MIX ^ sides[1]
+    return hashes
+
+
+def hash_segments(ids: Ids, lengths: Integers, vocab_size: int) -> Hashes:
+    """Return the hash of each segment: the sum over its tokens i of the token's weight times B^i.
+
+    ids: of all segments, end to end. All numbers are modulo 2^64, where the odd B has an inverse: a
+    segment is hashed where it stands among the ids, and then moved to the beginning.
+    """
+    terms = token_weights(vocab_size)[ids]
+    terms *= powers(BASE, len(ids))
+    totals = numpy.zeros(len(ids) + 1, numpy.uint64)
+    numpy.cumsum(terms, out=totals[1:])
+    ends = lengths.cumsum()
+    starts = ends - lengths
+    hashes: Hashes = (totals[ends] - totals[starts]) * powers(INVERSE, len(ids) + 1)[starts]
+    return hashes
+
+
+@lru_cache(maxsize=1)
+def token_weights(vocab_size: int) -> Hashes:
+    """Return a random number for each token, which are kept for the next block."""
+    return numpy.random.default_rng(1).integers(1, 2**63, vocab_size, numpy.uint64)
+
+
+def powers(base: int, count: int) -> Hashes:
+    """Return base^0 to base^(count - 1) modulo 2^64."""
+    return known_powers(base, 1 << count.bit_length())[:count]
+
+
+@lru_cache(maxsize=4)
+def known_powers(base: int, count: int) -> Hashes:
+    """Return powers of a base, which are kept for the next block."""
+    factors = numpy.full(count, base, numpy.uint64)
+    factors[0] = 1
+    products: Hashes = numpy.cumprod(factors)
+    return products
+
+
+def count_overlap(dev_sources: Sequence[Sequence[int]], vocab_size: int, sources: Hashes) -> int:
+    """Return how many dev sources are among those with these hashes."""
+    lengths = numpy.array([len(ids) for ids in dev_sources], numpy.int64)
+    ids = numpy.fromiter(chain.from_iterable(dev_sources), numpy.uint32, lengths.sum())
+    wanted = hash_segments(ids, lengths, vocab_size)[lengths > 0]
+    # Most sources share their last 16 bits with no dev source, and need not be sorted. numpy.isin
+    # would sort them all, and import modules for 20 milliseconds.
+    ends = numpy.zeros(1 << 16, numpy.bool_)
+    ends[wanted.astype(numpy.uint16)] = True
+    near = numpy.sort(sources[ends[sources.astype(numpy.uint16)]])
+    places = numpy.searchsorted(near, wanted, side="right") - numpy.searchsorted(near, wanted)
+    return int(numpy.count_nonzero(places))
+
+
+def find_unrelated(shards: Sequence[Shard], names: Sequence[str]) -> Iterator[str]:
+    """Yield a phrase for each shard in which lengths of sources and targets are unrelated.
+
+    It names the first line of such a window.
+    """
+    for shard, name in zip(shards, names, strict=True):
+        first, whole = 0, spread(shard)
+        for source, target in shard.lengths():
+            found, spreads = correlations(source, target)
+            varied = (spreads >= LEAST_SPREAD * whole).all(0)
+            low = numpy.flatnonzero((found < LEAST_CORRELATION) & varied)
+            if len(low):
+                line = int(shard.lines[first + int(low[0]) * WINDOW])
+                yield f"the sides of {name} may not belong together from about line {line:,} on"
+                break
+            first += len(source)
+
+
+def spread(shard: Shard) -> Floats:
+    """Return the standard deviations (2, 1) of the log lengths of sources and targets."""
+    count, total, squares = 0, numpy.zeros(2), numpy.zeros(2)
+    for sides in shard.lengths():
+        logs = numpy.log1p(numpy.stack(sides))
+        count += logs.shape[1]
+        total += logs.sum(1)
+        squares += (logs**2).sum(1)
+    mean = total / max(1, count)
+    found: Floats = numpy.sqrt(numpy.maximum(0, squares / max(1, count) - mean**2))
+    return found[:, None]
+
+
+def correlations(source: Integers, target: Integers) -> tuple[Floats, Floats]:
+    """Return the correlation of log lengths in each whole window, and their standard deviations.
+
+    The correlations (windows,) are NaN if lengths do not vary; the deviations are (2, windows).
+    """
+    windows = len(source) // WINDOW
+    sides = numpy.stack([source, target])[:, : windows * WINDOW].reshape(2, windows, WINDOW)
+    logs = numpy.log1p(sides)
+    logs -= logs.mean(2, keepdims=True)
+    squares = (logs**2).sum(2)
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        found: Floats = (logs[0] * logs[1]).sum(1) / numpy.sqrt(squares[0] * squares[1])
+    return found, numpy.sqrt(squares / WINDOW)
+
+
+@dataclass(frozen=True)
+class SideFacts:
+    """Describe the tokens of one side of the training text, or of the part that was counted."""
+
+    segments: int
+    tokens: int  # without EOS
+    unknown: int  # tokens outside the vocabulary
+    entropy: float  # nats a token with EOS: the loss of a model that knows only frequencies
+    # Tokens that occur once; by Good and Turing, as many new ones come in such a text.
+    once: int = 0
+
+
+@dataclass(frozen=True)
+class DevFacts:
+    """Describe the tokens of one side of the dev set."""
+
+    segments: int
+    tokens: int  # without EOS
+    unknown: int
+    cross_entropy: float  # nats a token with EOS, by the frequencies in the training text
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Describe how often the training text uses a vocabulary of V tokens."""
+
+    side: str  # "source", "target", or "" if both sides share it
+    size: int  # V
+    rare: int  # tokens of several characters that are seen less than `RARE` times
+
+
+@dataclass(frozen=True)
+class TokenFacts:
+    """Describe a training corpus as the model reads it; source before target."""
+
+    sides: tuple[SideFacts, SideFacts]
+    vocabularies: tuple[Vocabulary, ...]
+    dev: tuple[DevFacts, DevFacts] | None = None  # None: the dev set is not at hand
+
+
+def token_facts(
+    shards: Sequence[Shard], tokenizer: Tokenizer, dev_pairs: Sequence[Pair] = ()
+) -> TokenFacts:
+    """Return the facts of a prepared corpus; of a large one, about a million pairs are read."""
+    counts, pairs = count_tokens(shards, len(tokenizer))
+    source, target = (side_facts(side, pairs) for side in counts)
+    dev = None
+    if dev_pairs:
+        sources = tokenizer.source.encode([pair.source for pair in dev_pairs])
+        targets = tokenizer.target.encode([pair.target for pair in dev_pairs])
+        dev = dev_facts(sources, counts[0]), dev_facts(targets, counts[1])
+    return TokenFacts((source, target), vocabularies(counts, tokenizer), dev)
+
+
+def count_tokens(shards: Sequence[Shard], vocab_size: int) -> tuple[Integers, int]:
+    """Return how often each token occurs on each side (2, V), EOS included, and in how many pairs.
+
+    If the text has more than MOST_BLOCKS blocks of pairs, blocks at equal distances are counted.
+    """
+    counts = numpy.zeros(2 * vocab_size, numpy.int64)
+    blocks = [(shard, first) for shard in shards for first in range(0, len(shard), COUNTED_PAIRS)]
+    pairs = 0
+    for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
+        ids, lengths = read_block(shard, first, COUNTED_PAIRS)
+        shifts = numpy.tile([0, vocab_size], len(lengths) // 2)  # the target counts follow
+        counts += numpy.bincount(ids + numpy.repeat(shifts, lengths), minlength=2 * vocab_size)
+        pairs += len(lengths) // 2
+    sides = counts.reshape(2, vocab_size)
+    sides[:, EOS] += pairs
+    return sides, pairs
+
+
+def side_facts(counts: Integers, segments: int) -> SideFacts:
+    """Return the facts of one side; counts (V,)."""
+    total = int(counts.sum())
+    seen = counts[counts > 0]
+    entropy = float(numpy.log(total) - (seen * numpy.log(seen)).sum() / total) if total else 0.0
+    once = int((counts == 1).sum())
+    return SideFacts(segments, total - segments, int(counts[UNK]), entropy, once)
+
+
+def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> DevFacts:
+    """Return the facts of one side of the dev set; counts (V,): those of the training text.
+
+    A token that the training text lacks counts as half a token there.
+    """
+    ids = numpy.fromiter(chain.from_iterable(segments), numpy.int64)
+    with_ends = numpy.concatenate([ids, numpy.full(len(segments), EOS, numpy.int64)])
+    smooth = counts + 0.5
+    surprise = -numpy.log(smooth / smooth.sum())[with_ends]
+    unknown = int(numpy.count_nonzero(ids == UNK))
+    return DevFacts(len(segments), len(ids), unknown, float(surprise.mean()))
+
+
+def vocabularies(counts: Integers, tokenizer: Tokenizer) -> tuple[Vocabulary, ...]:
+    """Return each vocabulary with its rare tokens; counts (2, V).
+
+    Characters, bytes and special tokens are none: a smaller vocabulary must have them, too.
+    """
+    if tokenizer.is_joint:
+        used = [("", tokenizer.source, counts.sum(0))]
+    else:
+        used = [*zip(("source", "target"), tokenizer.sides, counts, strict=True)]
+    return tuple(
+        Vocabulary(
+            side,
+            len(subwords),
+            sum(
+                is_merged(subwords, int(token))
+                for token in numpy.flatnonzero(numbers[: len(subwords)] < RARE)
+            ),
+        )
+        for side, subwords, numbers in used
+    )
+
+
+def is_merged(subwords: SubwordModel, token: int) -> bool:
+    """Return whether an id is that of a piece of several characters of text."""
+    if token <= EOS or subwords.is_tag(token):
+        return False
+    piece = subwords.piece(token)
+    return len(piece) > 1 and not subwords.is_byte(piece)
