@@ -178,11 +178,6 @@ class PairDataset:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def locate(self, indices: Integers) -> Iterator[tuple[int, int]]:
-        """Yield the shard of each pair and the pair's index in it."""
-        which = numpy.searchsorted(self._starts, indices, side="right") - 1
-        return zip(which.tolist(), (indices - self._starts[which]).tolist(), strict=True)
-
     def rebatched(self, plan: EpochPlan, seed: int, epoch: int) -> EpochPlan | RebatchedPlan:
         """Return an epoch's plan, regrouped if the lengths of its pairs change."""
         if not self._dropouts:
@@ -228,30 +223,19 @@ class PairDataset:
             found, lengths = shards[0].pairs(indices)
             return found.astype(numpy.int64), lengths
         which = numpy.searchsorted(self._starts, indices, side="right") - 1
-        by_shard = which.argsort(kind="stable")
-        which = which[by_shard]
-        bounds = numpy.searchsorted(which, numpy.arange(len(shards) + 1))
-        touched = numpy.flatnonzero(numpy.diff(bounds)).tolist()  # a large corpus is many shards
-        # Where the source begins, the target begins and the pair ends: (m, 3).
-        places = 2 * (indices[by_shard] - self._starts[which])[:, None] + numpy.arange(3)
-        offsets = numpy.empty(places.shape, numpy.int64)
-        for number in touched:
+        parts = []
+        for number in numpy.unique(which).tolist():
             shards[number].check_files()
-            own = slice(bounds[number], bounds[number + 1])
-            offsets[own] = shards[number].offsets[places[own]]
-        lengths = numpy.diff(offsets)
-        totals = offsets[:, 2] - offsets[:, 0]
-        ends = numpy.concatenate([[0], totals.cumsum()])
-        places = numpy.arange(ends[-1]) + numpy.repeat(offsets[:, 0] - ends[:-1], totals)
-        ids = numpy.empty(ends[-1], numpy.int64)
-        for number in touched:
-            own = slice(ends[bounds[number]], ends[bounds[number + 1]])
-            ids[own] = shards[number].ids[places[own]]
-        return reordered(ids, lengths, by_shard.argsort())
+            parts.append(shards[number].pairs(indices[which == number] - self._starts[number]))
+        ids = numpy.concatenate([found.astype(numpy.int64) for found, _ in parts])
+        counts = numpy.concatenate([lengths.reshape(-1, 2) for _, lengths in parts])
+        return reordered(ids, counts, which.argsort(kind="stable").argsort())
 
     def lines(self, indices: Integers) -> dict[str, list[int]]:
         """Return the sorted line numbers of pairs in their text files, by the files' names."""
         lines: dict[str, list[int]] = {}
-        for shard, index in self.locate(indices):
-            lines.setdefault(self._names[shard], []).append(int(self._shards[shard].lines[index]))
+        which = numpy.searchsorted(self._starts, indices, side="right") - 1
+        for number in numpy.unique(which).tolist():
+            found = self._shards[number].lines[indices[which == number] - self._starts[number]]
+            lines.setdefault(self._names[number], []).extend(found.tolist())
         return {name: sorted(numbers) for name, numbers in lines.items()}

@@ -1,7 +1,6 @@
 """`nmt fetch opus-mt-en-de` from a local server: names, hashes, mirrors and bad answers."""
 
 import re
-import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -263,25 +262,6 @@ def test_an_oversized_file_is_refused(
     refused(hub.fetch(), "vocab.json is not the file that was expected", "more than 100,000 bytes")
     assert not leftovers(hub.folder)
     assert f"{hub.name}/vocab.json" not in hub.files()
-
-
-def test_a_full_disk_is_one_sentence(hub: Hub) -> None:
-    """A limit on the size of files stands in for the disk."""
-    hub.server.served[hub.path(SAFE)] = bytes(3_000_000)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
-    try:
-        result = hub.fetch()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    refused(result, f"cannot write {hub.folder / hub.name / SAFE}: File too large")
-    assert not leftovers(hub.folder)
-
-
-def test_a_sign_in_page_is_not_taken_for_a_file(hub: Hub) -> None:
-    hub.server.served[hub.path("config.json")] = b"<!doctype html><p>Sign in."
-    refused(hub.fetch(), "gives a web page instead of a file")
-    assert hub.files() == set()
 
 
 def test_the_page_says_what_is_pinned() -> None:
