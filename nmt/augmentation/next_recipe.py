@@ -13,7 +13,6 @@ from nmt.recipe.files import check_replaceable, find_recipe, shipped_recipes
 from nmt.recipe.toml import toml_value
 from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
-from nmt.setting import default_of
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder
 from nmt.text.given_text import name_below
@@ -131,5 +130,5 @@ def link(wish: RecipeWish) -> str:
 def given_keys(files: TextFiles) -> dict[str, object]:
     """Return the keys of a corpus that are not their defaults."""
     values = {each.name: getattr(files, each.name) for each in fields(files)}
-    defaults = {each.name: default_of(each) for each in fields(files)}
+    defaults = {each.name: each.metadata["default"] for each in fields(files)}
     return {name: value for name, value in values.items() if value != defaults[name]}

@@ -4,11 +4,11 @@ import re
 from collections.abc import Container, Iterable
 
 from nmt.config import SECTIONS, DecodeSettings, Recipe
+from nmt.config.setting import UNWRITABLE
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.settings import DECLARED, checked_value, get_setting
 from nmt.recipe.size import least_parameters
 from nmt.recipe.tables import check_recipe_name
-from nmt.setting import UNWRITABLE
 
 MOST_PARAMETERS = 10**11
 SHA256 = re.compile("[0-9A-Fa-f]{64}")

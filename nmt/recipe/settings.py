@@ -6,11 +6,11 @@ from datetime import date, time
 from typing import Any
 
 from nmt.config import Recipe, declared_settings
+from nmt.config.setting import check_value
 from nmt.errors import NmtError, UsageError, shown
 from nmt.recipe.removed import REMOVED
 from nmt.recipe.tables import build_value, suggestion
 from nmt.recipe.toml import parse_value
-from nmt.setting import check_value, default_of
 
 DECLARED = dict(declared_settings())
 # Settings that a resumed run must keep.
@@ -123,7 +123,7 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--set takes section.key=value, not {shown(text)}")
         check_name(name)
         value = parse_value(raw)
-        is_text = isinstance(default_of(DECLARED[name]), str)
+        is_text = isinstance(DECLARED[name].metadata["default"], str)
         # nan, true and 2026-11-28 are words, too.
         is_word = is_text and isinstance(value, (bool, int, float, date, time)) and "#" not in raw
         settings[name] = checked_value(name, raw if is_word else value)

@@ -8,9 +8,9 @@ from dataclasses import Field, fields
 from typing import Any
 
 from nmt.config import SECTIONS, Download, Recipe, TextFiles
+from nmt.config.setting import UNWRITABLE, check_text, check_value
 from nmt.errors import NmtError, shown
 from nmt.recipe.removed import check_removed, without_removed
-from nmt.setting import UNWRITABLE, check_text, check_value, default_of
 
 SECTION_LIST = ", ".join(f"[{section}]" for section in SECTIONS)
 # A recipe's name is also the name of its run below runs/: a folder, or one within another, as in
@@ -104,7 +104,7 @@ def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:
         return tuple(build_settings(kind, f"{name}.", each) for each in value)
     if name == "data.test":
         return build_test_sets(name, value)
-    if not isinstance(value, list) or not isinstance(default_of(declared), tuple):
+    if not isinstance(value, list) or not isinstance(declared.metadata["default"], tuple):
         return value
     if not all(isinstance(each, str) for each in value):
         raise NmtError(f"{name} must be a list of texts")

@@ -15,7 +15,6 @@ import pytest
 from nmt.check.segment import Segment
 from nmt.config import declared_settings
 from nmt.recipe import get_setting, load_recipe
-from nmt.setting import default_of
 from tests.commands.parallel_text import sets, text, write
 from tests.conftest import Run
 
@@ -224,7 +223,7 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
     tables = tomllib.loads(written)
     for name, declared in declared_settings():
         section, key = name.split(".")
-        is_default = get_setting(recipe, name) == default_of(declared)
+        is_default = get_setting(recipe, name) == declared.metadata["default"]
         assert section == "data" or (key in tables[section]) != is_default, name
     for part in ("vocab_size", "dropout", "max_updates", "patience", "length_penalty"):
         ((before, line),) = re.findall(rf"(.*)\n({part} = .*)", written)

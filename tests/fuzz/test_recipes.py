@@ -21,7 +21,6 @@ from nmt.recipe import (
 from nmt.recipe.settings import DECLARED
 from nmt.recipe.tables import recipe_from_tables
 from nmt.recipe.toml import toml_value
-from nmt.setting import default_of
 from tests.fuzz import CASES, fuzz, value_or_error
 
 pytestmark = pytest.mark.slow
@@ -175,7 +174,7 @@ def test_settings_by_name(given_settings: Any) -> None:
 
 def overrides_of(name: str) -> st.SearchStrategy[str]:
     """Return texts that set a setting: its default with edits, other values, or anything."""
-    default = f"{name}={toml_value(default_of(DECLARED[name]))}"
+    default = f"{name}={toml_value(DECLARED[name].metadata['default'])}"
     return st.one_of(
         edited(default),
         st.builds(

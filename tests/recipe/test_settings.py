@@ -13,6 +13,7 @@ from nmt.config import (
     TrainSettings,
     declared_settings,
 )
+from nmt.config.setting import check_value
 from nmt.errors import NmtError, UsageError
 from nmt.recipe import (
     FIXED_SETTINGS,
@@ -26,7 +27,6 @@ from nmt.recipe import (
     with_settings,
 )
 from nmt.recipe.size import least_parameters, training_bytes
-from nmt.setting import check_value, default_of
 
 
 def test_set_takes_toml_and_plain_words() -> None:
@@ -85,7 +85,7 @@ def test_a_setting_can_be_read_and_set_by_name() -> None:
 
 def test_every_default_is_valid_and_has_a_meaning() -> None:
     for name, declared in declared_settings():
-        default = default_of(declared)
+        default = declared.metadata["default"]
         assert check_value(name, default, declared) == default
         assert declared.metadata["meaning"]
 
@@ -93,7 +93,7 @@ def test_every_default_is_valid_and_has_a_meaning() -> None:
 def test_every_number_has_two_ends_and_refuses_what_is_beyond() -> None:
     """Also the values that hung or ended in a traceback: 10^9 layers, a factor of 1e308."""
     for name, declared in declared_settings():
-        default = default_of(declared)
+        default = declared.metadata["default"]
         if isinstance(default, bool) or not isinstance(default, int | float):
             continue
         kind = type(default)

@@ -8,7 +8,6 @@ import pytest
 
 from nmt.config import Recipe, TextFiles, declared_settings
 from nmt.recipe import load_recipe, override, toml_value
-from nmt.setting import default_of
 from nmt.studio.inspection.deviations import (
     BY_NAME,
     SAME_RESULT,
@@ -54,7 +53,7 @@ LANGUAGES = {"data.source_language", "data.target_language"}
 
 def another_value(declared: "Field[Any]") -> Any:
     """Return a valid value that is not the default."""
-    default = default_of(declared)
+    default = declared.metadata["default"]
     choices = [each for each in declared.metadata["choices"] if each != default]
     if choices:
         return choices[0]
