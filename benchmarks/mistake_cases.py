@@ -11,7 +11,7 @@ import click
 
 from nmt.commands import COMMANDS, cli
 from nmt.config import declared_settings
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 
 REFUSED, ANY = (1, 2), (0, 1, 2)
 BAD_VALUES = (

@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import stringify_annotation
 
 from nmt.config import SECTIONS, Download, TextFiles
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 
 TABLES: dict[str, type[Any]] = {**SECTIONS, "TextFiles": TextFiles, "Download": Download}
 HEADINGS = ("setting", "default", "meaning", "values")

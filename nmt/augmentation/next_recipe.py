@@ -8,8 +8,8 @@ from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.config import Recipe, TextFiles
 from nmt.errors import UsageError
-from nmt.recipe import check_together, read_recipe
-from nmt.recipe.files import check_replaceable, find_recipe, shipped_recipes
+from nmt.recipe.files import check_replaceable, find_recipe, read_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
 from nmt.recipe.toml import toml_value
 from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output

@@ -5,8 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nmt.config.setting import check_value, setting
-from nmt.errors import NmtError, UsageError
-from nmt.recipe import suggestion
+from nmt.errors import NmtError, UsageError, suggestion
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from click.shell_completion import (
 
 from nmt.config import declared_settings
 from nmt.errors import NmtError
-from nmt.recipe import shipped_recipes
+from nmt.recipe.files import shipped_recipes
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import possible_runs
 from nmt.system.files import is_present

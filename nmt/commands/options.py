@@ -18,7 +18,9 @@ from nmt.commands.completion import (
     complete_setting,
 )
 from nmt.config import Recipe, declared_settings
-from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
+from nmt.recipe.files import DEFAULT_RECIPE
+from nmt.recipe.settings import parse_overrides
+from nmt.recipe.toml import toml_value
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import find_recipe_and_run

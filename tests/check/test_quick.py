@@ -14,7 +14,7 @@ from nmt.check.quick import (
     quick_look,
     segment_hashes,
 )
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder
 from nmt.text.prepare import prepare

@@ -14,7 +14,8 @@ import pytest
 
 from nmt.check.segment import Segment
 from nmt.config import declared_settings
-from nmt.recipe import get_setting, load_recipe
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import get_setting
 from tests.commands.parallel_text import sets, text, write
 from tests.conftest import Run
 

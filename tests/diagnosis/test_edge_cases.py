@@ -12,7 +12,7 @@ from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.token_facts import DevFacts, SideFacts, TokenFacts, Vocabulary
 from nmt.evaluation.tasks import score_measure
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, Sample, TrainRecord, ValidationRecord
 
 RECIPE = with_settings(

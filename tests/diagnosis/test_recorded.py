@@ -15,7 +15,8 @@ from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.token_facts import TokenFacts
 from nmt.evaluation.tasks import score_measure
-from nmt.recipe import load_recipe, with_settings
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord
 from tests.conftest import Run
 

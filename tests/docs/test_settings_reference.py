@@ -11,7 +11,7 @@ import pytest
 import nmt
 from nmt.commands import COMMANDS
 from nmt.config import SECTIONS, declared_settings
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 from tests.docs.markdown import DOCS, ROOT, parts
 
 VARIABLE = re.compile(

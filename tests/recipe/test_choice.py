@@ -6,7 +6,6 @@ from itertools import pairwise
 import pytest
 
 from nmt.config import declared_settings
-from nmt.recipe import get_setting, load_recipe, parse_recipe
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings, commented_recipe
 from nmt.recipe.corpus_size import (
@@ -17,6 +16,8 @@ from nmt.recipe.corpus_size import (
     StartingPoint,
     round_down,
 )
+from nmt.recipe.files import load_recipe, parse_recipe
+from nmt.recipe.settings import get_setting
 
 # Of the training text of these recipes, as `nmt init` counts them.
 MULTI30K = CorpusFacts(29_000, 345_020, 2_046_956, 110, 71, 26_000)

@@ -11,10 +11,8 @@ from nmt.config import (
     declared_settings,
 )
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import (
-    get_setting,
-    read_recipe,
-)
+from nmt.recipe.files import read_recipe
+from nmt.recipe.settings import get_setting
 from tests.conftest import Run
 
 

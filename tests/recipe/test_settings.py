@@ -15,14 +15,13 @@ from nmt.config import (
 )
 from nmt.config.setting import check_value
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import (
+from nmt.recipe.files import load_recipe, read_recipe
+from nmt.recipe.rules import check_recipe
+from nmt.recipe.settings import (
     FIXED_SETTINGS,
     SettingDifference,
-    check_recipe,
     get_setting,
-    load_recipe,
-    override,
-    read_recipe,
+    parse_overrides,
     recipe_differences,
     with_settings,
 )
@@ -30,18 +29,16 @@ from nmt.recipe.size import least_parameters, training_bytes
 
 
 def test_set_takes_toml_and_plain_words() -> None:
-    recipe = override(
-        Recipe("x"),
-        [
-            "train.compile=true",
-            " model.dropout = 0 ",
-            "train.precision=bf16",
-            'data.source_language="fr"',
-            'data.test={ a = { tsv = "b" } }',
-            "decode.target_token=nan",
-            "train.init_from=2026-11-28",
-        ],
-    )
+    overrides = [
+        "train.compile=true",
+        " model.dropout = 0 ",
+        "train.precision=bf16",
+        'data.source_language="fr"',
+        'data.test={ a = { tsv = "b" } }',
+        "decode.target_token=nan",
+        "train.init_from=2026-11-28",
+    ]
+    recipe = with_settings(Recipe("x"), parse_overrides(overrides))
     language = "nan"
     assert recipe.decode.target_token == language
     assert recipe.train.init_from == "2026-11-28"
@@ -226,10 +223,10 @@ def test_patience_and_a_cooldown_exclude_each_other() -> None:
 def test_a_value_on_the_command_line_holds_nothing_else(text: str) -> None:
     """Further lines were TOML too, and were dropped."""
     with pytest.raises(UsageError, match="must be a whole number"):
-        override(Recipe("x"), [f"model.heads={text}"])
+        parse_overrides([f"model.heads={text}"])
 
 
 def test_a_value_with_a_very_long_key_is_refused_at_once() -> None:
     """The memory that tomllib needs grows with the square of a key's parts."""
     with pytest.raises(UsageError, match="must hold a table"):
-        override(Recipe("x"), [f"data.test={{ {'a.' * 50_000}b = 1 }}"])
+        parse_overrides([f"data.test={{ {'a.' * 50_000}b = 1 }}"])

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
+from nmt.recipe.files import DEFAULT_RECIPE, shipped_recipes
 from nmt.system import files
 from nmt.system.files import START_BYTES, kind_of
 from tests.conftest import SMALLEST

@@ -5,10 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from nmt.config import SECTIONS, Recipe, declared_settings
-from nmt.recipe import toml_value
+from nmt.recipe.paper import compare
+from nmt.recipe.toml import toml_value
 from nmt.runs.history import ValidationRecord
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
 from nmt.studio.report.findings import find_faults
 from nmt.studio.report.reported_run import (
