@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from nmt.recipe.toml import LARGEST_TEXT, parse_toml, recipe_from_tables, to_tom
 from nmt.system import files
 from nmt.system.atomic import write_text
 from nmt.system.files import check_regular, is_present, shipped, unreadable
+
+Chain = list[tuple[Path, dict[str, Any]]]  # files of which each extends the next, and their tables
 
 DEFAULT_RECIPE = "pocket"
 LONGEST_CHAIN = 20  # recipes of which each extends the next
@@ -143,11 +145,8 @@ def is_source(path: Path) -> bool:
     return os.path.exists(path) and not os.path.isdir(path)
 
 
-def merge_chain(chain: Sequence[tuple[Path, dict[str, Any]]]) -> Recipe:
-    """Return the recipe of files of which each extends the next, with their tables.
-
-    Raises NmtError that names the file of a bad setting.
-    """
+def merge_chain(chain: Chain) -> Recipe:
+    """Return the recipe of a chain; raises NmtError that names the file of a bad setting."""
     merged: dict[str, Any] = {}
     for _, tables in reversed(chain):
         merged.pop("name", None)
@@ -159,25 +158,22 @@ def merge_chain(chain: Sequence[tuple[Path, dict[str, Any]]]) -> Recipe:
     try:
         return recipe_from_tables(merged, recipe_name(path), str(path))
     except NmtError:
-        for place, tables in chain[1:]:
-            recipe_from_tables(tables, "base", str(place))
+        for base, tables in chain[1:]:
+            recipe_from_tables(tables, "base", str(base))
         raise
 
 
-def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+def read_chain(path: Path) -> Chain:
     """Return a recipe file and its tables, followed by those of the recipes that it extends.
 
     The key `extends` names a shipped recipe, or a file relative to the recipe's own folder: a
     recipe, or a model file, which holds one. Raises NmtError for a bad file, a circle or too long a
     chain; UsageError if `path` is not TOML and has another ending, because it is probably text.
     """
-    chain: list[tuple[Path, dict[str, Any]]] = []
-    places: list[str] = []
+    chain: Chain = []
     found: Path | None = path
     while found is not None:
         path = found
-        # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
-        places.append(os.path.realpath(path))
         try:
             if chain and path.suffix == ENDING:
                 tables = without_removed(model_tables(path))
@@ -190,17 +186,19 @@ def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
                 " for two text files; `nmt train SOURCE TARGET` also trains with it"
             ) from error
-        found = extended_recipe(tables.pop("extends", None), path, places)
+        base = tables.pop("extends", None)
         chain.append((path, tables))
+        found = extended_recipe(base, chain)
     return chain
 
 
-def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None:
-    """Return the file of the recipe that a recipe extends; None if it extends none.
+def extended_recipe(base: Any, chain: Chain) -> Path | None:
+    """Return the file of the recipe that the last one of a chain extends; None if it extends none.
 
-    base: the value of `extends`. path: the recipe's file. places: the real paths of this recipe and
-    those that led to it. Raises NmtError if there is no such recipe, or if it is one of these.
+    base: the value of `extends`. Raises NmtError if there is no such recipe, or if it is one of the
+    chain, or if the chain is too long.
     """
+    path = chain[-1][0]
     if base is None:
         return None
     if not isinstance(base, str) or not base:
@@ -217,12 +215,13 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
         ) from error
     except OSError:
         pass  # reading it says why
-    if os.path.realpath(found) in places:
+    # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
+    if os.path.realpath(found) in {os.path.realpath(file) for file, _ in chain}:
         raise NmtError(
             f"{path} extends {shown(base)}, which extends it in turn; remove one of these `extends`"
             " lines"
         )
-    if len(places) >= LONGEST_CHAIN:
+    if len(chain) >= LONGEST_CHAIN:
         raise NmtError(
             f"{path} extends {shown(base)}, but recipes may extend each other at most"
             f" {LONGEST_CHAIN} deep; merge some of them"

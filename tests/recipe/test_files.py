@@ -163,7 +163,10 @@ def test_an_unreadable_recipe_is_named(
 
 
 def test_a_recipe_is_read_from_stdin() -> None:
-    program = "from nmt.recipe.files import load_recipe; r = load_recipe('-'); print(r.name, r.model.heads)"
+    program = (
+        "from nmt.recipe.files import load_recipe; "
+        "r = load_recipe('-'); print(r.name, r.model.heads)"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", program],
         input="[model]\nheads = 3\n",

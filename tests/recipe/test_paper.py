@@ -40,7 +40,7 @@ def test_table_3_and_the_recipes_of_the_paper_match() -> None:
     assert len(names) == 20
     assert sorted(names) == [name for name in shipped_recipes() if name.startswith("paper/")]
     letters = [row.name for row in TABLE_3]
-    assert [letters.count(each) for each in "ABCDE"] == [4, 2, 7, 4, 1]
+    assert [letters.count(letter) for letter in "ABCDE"] == [4, 2, 7, 4, 1]
 
 
 @pytest.mark.parametrize("row", TABLE_3, ids=recipe_name)
@@ -55,7 +55,9 @@ def test_a_recipe_of_table_2_deviates_at_most_in_word_pieces(row: Row) -> None:
     found = compare(load_recipe(row.recipe))
     assert found.row is row
     french = ["tokenizer = byte-pair encoding, paper: word pieces, section 5.1"]
-    assert [str(each) for each in found.deviations] == (french if row.language == "fr" else [])
+    assert [str(deviation) for deviation in found.deviations] == (
+        french if row.language == "fr" else []
+    )
 
 
 @pytest.mark.parametrize("row", TABLE_3[1:], ids=recipe_name)
@@ -67,7 +69,7 @@ def test_a_row_changes_only_its_own_settings(row: Row) -> None:
         f"{section}.{key}": value for section, keys in tables.items() for key, value in keys.items()
     }
     recipe, base = load_recipe(row.recipe), load_recipe(BASE.recipe)
-    differing = {each.name: each.new for each in recipe_differences(base, recipe)}
+    differing = {found.name: found.new for found in recipe_differences(base, recipe)}
     assert written == differing
     assert {**BASE.changes, **written} == row.changes
 
@@ -75,7 +77,7 @@ def test_a_row_changes_only_its_own_settings(row: Row) -> None:
 @pytest.mark.parametrize("row", TABLE_3, ids=recipe_name)
 def test_the_parameters_of_a_row_are_near_the_printed_count(row: Row) -> None:
     recipe = load_recipe(row.recipe)
-    built = sum(each.parameters for each in weights_of(recipe.model, 37_000))
+    built = sum(weight.parameters for weight in weights_of(recipe.model, 37_000))
     assert count_parameters(recipe.model, 37_000) == built
     if row.millions:
         assert built == pytest.approx(1e6 * row.millions, rel=0.07)
@@ -160,7 +162,7 @@ LANGUAGES = {"data.source_language", "data.target_language"}
 def another_value(declared: "Field[Any]") -> Any:
     """Return a valid value that is not the default."""
     default = declared.metadata["default"]
-    choices = [each for each in declared.metadata["choices"] if each != default]
+    choices = [choice for choice in declared.metadata["choices"] if choice != default]
     if choices:
         return choices[0]
     if isinstance(default, bool):
@@ -170,9 +172,9 @@ def another_value(declared: "Field[Any]") -> Any:
     return default + 1 if isinstance(default, int) else f"{default}x"
 
 
-def deviations_of(name: str, *overrides: str) -> list[str]:
+def list_deviations(name: str, *overrides: str) -> list[str]:
     """Return the deviations of a shipped recipe with some settings changed."""
-    return [str(each) for each in compare(load_recipe(name, overrides)).deviations]
+    return [str(deviation) for deviation in compare(load_recipe(name, overrides)).deviations]
 
 
 def test_each_setting_is_in_at_most_one_table() -> None:
@@ -188,8 +190,8 @@ def test_a_changed_setting_is_a_deviation_unless_a_table_names_it(name: str) -> 
     both = "train.early_stopping_metric=loss"  # not a deviation, and valid with every metric
     more = REQUIRED.get(name, [])
     found = compare(load_recipe("wmt14_en_de_base", [changed, both, *more]))
-    expected = {name, *(each.partition("=")[0] for each in more)} - SAME_RESULT - SILENT
-    assert {each.setting for each in found.deviations} == expected
+    expected = {name, *(change.partition("=")[0] for change in more)} - SAME_RESULT - SILENT
+    assert {deviation.setting for deviation in found.deviations} == expected
     assert found.row is TABLE_2[0]
 
 
@@ -247,17 +249,17 @@ def test_a_setting_of_the_paper_names_its_section(name: str) -> None:
 def test_deviations_name_value_paper_and_place(
     recipe: str, changes: str, expected: str | None
 ) -> None:
-    found = deviations_of(recipe, changes)
+    found = list_deviations(recipe, changes)
     if expected:
         assert found == [expected]
     else:  # no row has three heads, so that base is nearest
-        assert [each.split(" = ")[0] for each in found] == ["model.heads", "model.d_k", "model.d_v"]
+        assert [text.split(" = ")[0] for text in found] == ["model.heads", "model.d_k", "model.d_v"]
 
 
 def test_corpora_are_recognised_by_parts_of_their_names() -> None:
     """Tokenised copies, in any order and in parts, are the paper's; another corpus is not."""
     parts = ["commoncrawl.tok", "news-commentary-v9.1", "news-commentary-v9.2", "europarl-v7"]
-    files = tuple(TextFiles(source=f"x/{each}.en", target=f"x/{each}.de") for each in parts)
+    files = tuple(TextFiles(source=f"x/{part}.en", target=f"x/{part}.de") for part in parts)
     base = load_recipe("wmt14_en_de_base")
     assert not compare(replace(base, data=replace(base.data, train=files))).deviations
     more = (*files, TextFiles(tsv="mine.tsv"))
@@ -266,24 +268,28 @@ def test_corpora_are_recognised_by_parts_of_their_names() -> None:
 
 
 def test_the_checkpoint_interval_matters_only_to_an_average() -> None:
-    assert deviations_of("paper/base", "train.checkpoint_updates=77") == []
-    (found,) = deviations_of("wmt14_en_de_base", "train.checkpoint_updates=77")
+    assert list_deviations("paper/base", "train.checkpoint_updates=77") == []
+    (found,) = list_deviations("wmt14_en_de_base", "train.checkpoint_updates=77")
     assert found == "train.checkpoint_updates = 77, paper: 1500, section 6.1"
 
 
 @pytest.mark.parametrize("name", ["wmt14_en_de_base", "wmt14_en_de_big"])
 def test_ten_minutes_are_the_paper_s_interval_whatever_the_updates(name: str) -> None:
     updates = "train.checkpoint_updates=77"
-    assert deviations_of(name, updates, "train.checkpoint_minutes=10") == []
-    (found,) = deviations_of(name, updates, "train.checkpoint_minutes=5")
+    assert list_deviations(name, updates, "train.checkpoint_minutes=10") == []
+    (found,) = list_deviations(name, updates, "train.checkpoint_minutes=5")
     assert found == "train.checkpoint_minutes = 5.0, paper: 10.0, section 6.1"
-    assert deviations_of("paper/base", "train.checkpoint_minutes=5") == []
+    assert list_deviations("paper/base", "train.checkpoint_minutes=5") == []
 
 
 def test_a_recipe_without_settings_is_the_base_without_its_corpora() -> None:
     found = compare(Recipe("empty"))
     assert found.row is TABLE_2[0]
-    assert [each.setting for each in found.deviations] == ["data.train", "data.dev", "data.test"]
+    assert [deviation.setting for deviation in found.deviations] == [
+        "data.train",
+        "data.dev",
+        "data.test",
+    ]
 
 
 @pytest.mark.parametrize(
