@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from nmt.commands import COMMANDS, cli
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.recipe.toml import toml_value
 
 REFUSED, ANY = (1, 2), (0, 1, 2)
@@ -60,7 +60,7 @@ class Case:
 
 def settings_out_of_range() -> Iterator[Case]:
     """Yield each setting with values beyond its range or of another type."""
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         limits = declared.metadata
         default = limits["default"]
         values = ["[[[[", "{}", "nan", '"' + "x" * 100_000 + '"']

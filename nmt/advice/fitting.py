@@ -5,11 +5,11 @@ from dataclasses import replace
 from itertools import chain
 
 from nmt.advice.long_pairs import with_length
+from nmt.config import DECLARED
 from nmt.errors import NmtError
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.recipe.settings import DECLARED
 from nmt.text.given_text import Pair
 from nmt.text.tokenizer import most_tokens
 

@@ -10,8 +10,8 @@ from itertools import islice
 import numpy
 
 from nmt.cleaning.held_out import PairHasher, Rows, Sides
+from nmt.config import DECLARED
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.recipe.settings import DECLARED
 from nmt.recipe.vocabulary_choice import RARE_SHARE
 from nmt.text.given_text import Pair
 

@@ -17,7 +17,7 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import Recipe, declared_settings
+from nmt.config import DECLARED, Recipe
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.settings import parse_overrides
 from nmt.recipe.toml import toml_value
@@ -278,7 +278,7 @@ def recipe_and_run(
 def settings_help(*names: str) -> str:
     """Return a table of these settings and sections, of all by default, for --help."""
     lines = ["\b", "Settings (--set SECTION.KEY=VALUE) with their defaults:"]
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         if not names or name in names or name.split(".")[0] in names:
             default = declared.default
             shown = toml_value(default) if isinstance(default, (int, float, str)) else ""

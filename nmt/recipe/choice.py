@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import DECLARED, ModelSettings, Recipe
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import (
     LARGE,
@@ -22,7 +22,7 @@ from nmt.recipe.corpus_size import (
     round_down,
 )
 from nmt.recipe.files import read_recipe
-from nmt.recipe.settings import DECLARED, get_setting
+from nmt.recipe.settings import get_setting
 from nmt.recipe.vocabulary_choice import vocabulary
 
 WIDTH_STEP = 64  # of d_model

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.config import DECLARED
 from nmt.recipe.corpus_size import StartingPoint
-from nmt.recipe.settings import DECLARED
 from nmt.recipe.toml import toml_value
 
 LONGEST_LINE = 100  # of a recipe; a comment that is too long stands above its setting

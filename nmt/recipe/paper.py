@@ -13,8 +13,8 @@ from dataclasses import Field, dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nmt.config import Recipe, TextFiles
-from nmt.recipe.settings import DECLARED, get_setting, recipe_differences, with_settings
+from nmt.config import DECLARED, Recipe, TextFiles
+from nmt.recipe.settings import get_setting, recipe_differences, with_settings
 from nmt.recipe.toml import toml_value
 
 # Parts of the file names in every copy of a corpus (section 5.1), by target language.

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Container, Iterable, Iterator
 
-from nmt.config import SECTIONS, DecodeSettings, Recipe
+from nmt.config import DECLARED, SECTIONS, DecodeSettings, Recipe
 from nmt.config.setting import UNWRITABLE
 from nmt.errors import NmtError, UsageError, shown
-from nmt.recipe.settings import DECLARED, checked_value, get_setting
+from nmt.recipe.settings import checked_value, get_setting
 from nmt.recipe.size import least_parameters
 from nmt.recipe.toml import check_recipe_name
 

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import date, time
 from typing import Any
 
-from nmt.config import Recipe, declared_settings
+from nmt.config import DECLARED, Recipe
 from nmt.errors import NmtError, UsageError, shown, suggestion
 from nmt.recipe.removed import REMOVED
 from nmt.recipe.toml import build_value, parse_value
 
-DECLARED = dict(declared_settings())
 # Settings that a resumed run must keep.
 FIXED_SETTINGS = tuple(
     name for name, declared in DECLARED.items() if not declared.metadata["may_change"]

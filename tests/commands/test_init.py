@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nmt.check.segment import Segment
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import get_setting
 from tests.commands.parallel_text import sets, text, write
@@ -222,7 +222,7 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
     recipe = load_recipe("mine.toml")
     written = Path("mine.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(written)
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         section, key = name.split(".")
         is_default = get_setting(recipe, name) == declared.metadata["default"]
         assert section == "data" or (key in tables[section]) != is_default, name

@@ -10,7 +10,7 @@ import pytest
 
 import nmt
 from nmt.commands import COMMANDS
-from nmt.config import SECTIONS, declared_settings
+from nmt.config import DECLARED, SECTIONS
 from nmt.recipe.toml import toml_value
 from tests.docs.markdown import DOCS, ROOT, parts
 
@@ -43,8 +43,8 @@ def test_every_setting_is_listed(extension: ModuleType) -> None:
     listed = [
         row for table in tables() if table in SECTIONS for row in extension.setting_rows(table)
     ]
-    assert [row.name for row in listed] == [name for name, _ in declared_settings()]
-    for row, (_, declared) in zip(listed, declared_settings(), strict=True):
+    assert [row.name for row in listed] == list(DECLARED)
+    for row, declared in zip(listed, DECLARED.values(), strict=True):
         assert row.meaning == declared.metadata["meaning"]
         default = declared.metadata["default"]
         assert row.default == toml_value(default) or default == {}

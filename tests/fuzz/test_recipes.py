@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import SECTIONS, Recipe
+from nmt.config import DECLARED, SECTIONS, Recipe
 from nmt.recipe.files import load_recipe, parse_recipe
 from nmt.recipe.rules import check_recipe
-from nmt.recipe.settings import DECLARED, parse_overrides, with_settings
+from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.recipe.toml import recipe_from_tables, to_toml, toml_value
 from tests.fuzz import CASES, fuzz, value_or_error
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from nmt.config import (
+    DECLARED,
     Recipe,
-    declared_settings,
 )
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import read_recipe
@@ -147,5 +147,5 @@ def test_a_bad_setting_by_name_is_refused(settings: dict[str, Any], facts: str) 
 def test_usage_errors_exit_2_and_others_1() -> None:
     assert (NmtError.exit_code, UsageError.exit_code) == (1, 2)
     assert [each.name for each in fields(Recipe)][1:] == list(
-        dict.fromkeys(name.split(".")[0] for name, _ in declared_settings())
+        dict.fromkeys(name.split(".")[0] for name in DECLARED)
     )

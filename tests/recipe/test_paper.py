@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nmt.config import Recipe, TextFiles, declared_settings
+from nmt.config import DECLARED, Recipe, TextFiles
 from nmt.recipe.files import load_recipe, read_text, shipped_recipes
 from nmt.recipe.paper import (
     BY_NAME,
@@ -126,8 +126,7 @@ def test_a_row_has_a_title_a_test_set_and_settings() -> None:
     assert TABLE_3[1].settings.model.heads == 1
 
 
-SETTINGS = dict(declared_settings())
-CASES = [name for name in SETTINGS if name not in BY_NAME]
+CASES = [name for name in DECLARED if name not in BY_NAME]
 # Settings that the paper does not have, so that their meaning names no section.
 NOT_IN_PAPER = {
     "tokenizer.byte_fallback",
@@ -179,14 +178,14 @@ def list_deviations(name: str, *overrides: str) -> list[str]:
 
 def test_each_setting_is_in_at_most_one_table() -> None:
     tables = [SAME_RESULT, SILENT, BY_NAME]
-    assert set.union(*tables) <= SETTINGS.keys()
+    assert set.union(*tables) <= DECLARED.keys()
     assert len(set.union(*tables)) == sum(map(len, tables))
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_changed_setting_is_a_deviation_unless_a_table_names_it(name: str) -> None:
     """Settings that are added to the configuration later are tested too."""
-    changed = f"{name}={toml_value(another_value(SETTINGS[name]))}"
+    changed = f"{name}={toml_value(another_value(DECLARED[name]))}"
     both = "train.early_stopping_metric=loss"  # not a deviation, and valid with every metric
     more = REQUIRED.get(name, [])
     found = compare(load_recipe("wmt14_en_de_base", [changed, both, *more]))
@@ -197,7 +196,7 @@ def test_a_changed_setting_is_a_deviation_unless_a_table_names_it(name: str) -> 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in SAME_RESULT | SILENT])
 def test_a_setting_of_the_paper_names_its_section(name: str) -> None:
-    section = paper_section(SETTINGS[name])
+    section = paper_section(DECLARED[name])
     if name in NOT_IN_PAPER | LANGUAGES:
         assert section is None
     else:

@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 
 from nmt.config import (
+    DECLARED,
     ModelSettings,
     Recipe,
     TextFiles,
     TrainSettings,
-    declared_settings,
 )
 from nmt.config.setting import check_value
 from nmt.errors import NmtError, UsageError
@@ -75,13 +75,13 @@ def test_fixed_settings_leave_out_what_a_resumed_run_may_change() -> None:
 def test_a_setting_can_be_read_and_set_by_name() -> None:
     recipe = load_recipe("multi30k_en_de")
     assert get_setting(recipe, "model.d_model") == recipe.model.d_model == 128
-    for name, _ in declared_settings():
+    for name in DECLARED:
         value = get_setting(recipe, name)
         assert get_setting(with_settings(Recipe("x"), {name: value}), name) == value
 
 
 def test_every_default_is_valid_and_has_a_meaning() -> None:
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         default = declared.metadata["default"]
         assert check_value(name, default, declared) == default
         assert declared.metadata["meaning"]
@@ -89,7 +89,7 @@ def test_every_default_is_valid_and_has_a_meaning() -> None:
 
 def test_every_number_has_two_ends_and_refuses_what_is_beyond() -> None:
     """Also the values that hung or ended in a traceback: 10^9 layers, a factor of 1e308."""
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         default = declared.metadata["default"]
         if isinstance(default, bool) or not isinstance(default, int | float):
             continue
@@ -147,9 +147,9 @@ def test_the_size_of_a_vocabulary_counts_only_if_it_is_not_an_upper_limit() -> N
 
 
 def test_what_touches_no_weight_may_change_when_a_run_is_resumed() -> None:
-    assert {
-        name for name, declared in declared_settings() if declared.metadata["may_change"]
-    } - set(FIXED_SETTINGS) >= {
+    assert {name for name, declared in DECLARED.items() if declared.metadata["may_change"]} - set(
+        FIXED_SETTINGS
+    ) >= {
         "data.source_language",
         "data.target_language",
         "data.test",
