@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 
 from nmt.commands import COMMANDS, cli
-from nmt.config import declared_settings
-from nmt.recipe import toml_value
-from nmt.setting import default_of
+from nmt.config import DECLARED
+from nmt.recipe.toml import toml_value
 
 REFUSED, ANY = (1, 2), (0, 1, 2)
 BAD_VALUES = (
@@ -61,8 +60,9 @@ class Case:
 
 def settings_out_of_range() -> Iterator[Case]:
     """Yield each setting with values beyond its range or of another type."""
-    for name, declared in declared_settings():
-        default, limits = default_of(declared), declared.metadata
+    for name, declared in DECLARED.items():
+        limits = declared.metadata
+        default = limits["default"]
         values = ["[[[[", "{}", "nan", '"' + "x" * 100_000 + '"']
         if isinstance(default, (int, float)) and not isinstance(default, bool):
             values += [toml_value(limits[end]) for end in ("minimum", "maximum") if limits[end]]

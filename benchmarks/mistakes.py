@@ -46,7 +46,7 @@ import nmt.studio.explain.explanation
 import nmt.studio.report.page
 import nmt.training.trainer  # noqa: F401 (imported once, before the forks)
 from nmt.commands import main
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 from nmt.system.atomic import write_text
 
 NOTE = (

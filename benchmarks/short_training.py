@@ -6,7 +6,7 @@ import sys
 import click
 
 from nmt.config import Recipe
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.recipe.toml import toml_value
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
-    from nmt.recipe import read_recipe, write_recipe
+    from nmt.recipe.files import read_recipe, write_recipe
     from nmt.training.progress import TrainingOutcome
 
 __version__ = "0.1.0"
@@ -62,9 +62,9 @@ _MODULES = {
     "UsageError": "nmt.errors",
     "evaluate": "nmt.api",
     "load": "nmt.api",
-    "read_recipe": "nmt.recipe",
+    "read_recipe": "nmt.recipe.files",
     "train": "nmt.api",
-    "write_recipe": "nmt.recipe",
+    "write_recipe": "nmt.recipe.files",
 }
 
 

@@ -1,6 +1,9 @@
 """Errors that a user can fix; `nmt.commands` turns them into exit codes."""
 
+import difflib
 import errno
+import textwrap
+from collections.abc import Iterable
 
 
 class NmtError(Exception):
@@ -33,6 +36,18 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list within 1,000 lists
         return f"a huge {type(value).__name__}"
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+
+
+LONGEST_LIST = 200  # characters
+
+
+def suggestion(word: object, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known word, or a list of known words."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, 1, 0.5) if isinstance(word, str) else []
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {textwrap.shorten(', '.join(known), LONGEST_LIST, placeholder=' ...')}"
 
 
 LONGEST_REASON = 150  # characters

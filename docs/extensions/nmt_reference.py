@@ -17,8 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import stringify_annotation
 
 from nmt.config import SECTIONS, Download, TextFiles
-from nmt.recipe import toml_value
-from nmt.setting import default_of
+from nmt.recipe.toml import toml_value
 
 TABLES: dict[str, type[Any]] = {**SECTIONS, "TextFiles": TextFiles, "Download": Download}
 HEADINGS = ("setting", "default", "meaning", "values")
@@ -54,7 +53,7 @@ def setting_rows(table: str) -> list[SettingRow]:
 
 def shown_default(declared: "Field[Any]") -> str:
     """Return the default in TOML."""
-    default = default_of(declared)
+    default = declared.metadata["default"]
     return toml_value(default) if default != {} else "{}"
 
 
@@ -65,7 +64,7 @@ def allowed(declared: "Field[Any]") -> str:
     parts = []
     if limits["choices"]:
         parts.append(", ".join(f"`{choice}`" for choice in limits["choices"]))
-    elif isinstance(default_of(declared), bool):
+    elif isinstance(limits["default"], bool):
         parts.append("`true`, `false`")
     elif low is not None and high is not None:
         parts.append(f"{low:,} to {high:,}")

@@ -14,8 +14,9 @@ from nmt.check.reading import Pair, Refused, Text, read_leniently
 from nmt.cleaning.held_out import SETS, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe import parse_recipe, recipe_differences
 from nmt.recipe.chosen import ChosenSettings, commented_recipe
+from nmt.recipe.files import parse_recipe
+from nmt.recipe.settings import recipe_differences
 from nmt.system.devices import pick_device
 from nmt.system.log import Notify
 

@@ -13,10 +13,12 @@ from nmt.check.reading import Pair
 from nmt.cleaning.held_out import Plan, Sides, Sizes, hashed, hold_out, placed
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import check_together, parse_recipe, with_settings
 from nmt.recipe.chosen import Choice, ChosenSettings, commented_recipe
 from nmt.recipe.corpus_size import needs_gpu
+from nmt.recipe.files import parse_recipe
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_key, toml_value
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device

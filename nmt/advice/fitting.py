@@ -6,11 +6,11 @@ from itertools import chain
 
 from nmt.advice.long_pairs import with_length
 from nmt.check.reading import Pair
+from nmt.config import DECLARED
 from nmt.errors import NmtError
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.recipe.settings import DECLARED
 from nmt.text.learning import most_tokens
 
 FEW_PAIRS = 1000

@@ -11,14 +11,14 @@ import numpy
 
 from nmt.check.reading import Pair
 from nmt.cleaning.held_out import PairHasher, Rows, Sides
+from nmt.config import DECLARED
 from nmt.recipe.corpus_size import CorpusFacts
-from nmt.recipe.settings import DECLARED
 from nmt.recipe.vocabulary_choice import RARE_SHARE
-from nmt.setting import default_of
 
 MOST_WORDS = 200_000  # distinct ones to count; no vocabulary needs to know of more
 BLOCK_PAIRS = 1000  # that are counted at once
-MOST_TOKENS: int = default_of(DECLARED["data.max_length"])  # of a side; longer pairs are dropped
+# Of a side; longer pairs are dropped.
+MOST_TOKENS: int = DECLARED["data.max_length"].metadata["default"]
 WORD = re.compile(r"[^\W\d_]{2,15}")  # letters; SentencePiece keeps no longer piece
 
 

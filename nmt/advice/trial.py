@@ -18,7 +18,7 @@ from nmt.check.advised import Forecast
 from nmt.config import Recipe
 from nmt.errors import NmtError
 from nmt.model.transformer import Transformer
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.system.threads import thread_count, thread_pool_for
 from nmt.text.corpus import Pair
 from nmt.text.prepare import Prepared

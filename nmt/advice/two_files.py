@@ -14,7 +14,7 @@ from nmt.check.reading import Text
 from nmt.check.table import brief_lines
 from nmt.cleaning.files import REJECTED, Names
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import recipe_from_tables
+from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.outputs import check_new, check_output, check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument, arguments, data_option

@@ -2,8 +2,8 @@
 
 from nmt.check.advised import Advised, Forecast
 from nmt.config import Recipe
-from nmt.recipe import get_setting
 from nmt.recipe.chosen import ChosenSettings
+from nmt.recipe.settings import get_setting
 from nmt.recipe.size import count_parameters
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds

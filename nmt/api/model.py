@@ -15,7 +15,8 @@ from nmt.api.arguments import (
 from nmt.config import DecodeSettings, Recipe
 from nmt.config.decode import SCORE_SETTINGS
 from nmt.errors import UsageError
-from nmt.recipe import check_decode, check_used, get_setting, with_settings
+from nmt.recipe.rules import check_decode, check_used
+from nmt.recipe.settings import get_setting, with_settings
 from nmt.system.arguments import AnyPath, check_type
 from nmt.system.devices import AUTO
 from nmt.system.log import Notify, note

@@ -9,7 +9,7 @@ from nmt.api.arguments import check_callable, check_path, check_paths, names_arg
 from nmt.api.model import Model, Settings
 from nmt.config import Recipe
 from nmt.errors import UsageError
-from nmt.recipe import check_recipe
+from nmt.recipe.rules import check_recipe
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import run_folder, run_of
 from nmt.runs.runs import find_recipe_and_run

@@ -8,12 +8,11 @@ from nmt.augmentation.held_out import HeldOut
 from nmt.augmentation.material import Material
 from nmt.config import Recipe, TextFiles
 from nmt.errors import UsageError
-from nmt.recipe import check_together, read_recipe
-from nmt.recipe.files import check_replaceable, find_recipe, shipped_recipes
+from nmt.recipe.files import check_replaceable, find_recipe, read_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
 from nmt.recipe.toml import toml_value
 from nmt.runs.model_file import read_model
 from nmt.runs.outputs import check_output
-from nmt.setting import default_of
 from nmt.system.log import Notify
 from nmt.text.corpus import DataFolder, name_below
 from nmt.text.opening import STDIN
@@ -130,5 +129,5 @@ def link(wish: RecipeWish) -> str:
 def given_keys(files: TextFiles) -> dict[str, object]:
     """Return the keys of a corpus that are not their defaults."""
     values = {each.name: getattr(files, each.name) for each in fields(files)}
-    defaults = {each.name: default_of(each) for each in fields(files)}
+    defaults = {each.name: each.metadata["default"] for each in fields(files)}
     return {name: value for name, value in values.items() if value != defaults[name]}

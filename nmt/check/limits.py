@@ -4,9 +4,8 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from nmt.errors import NmtError, UsageError
-from nmt.recipe import suggestion
-from nmt.setting import check_value, setting
+from nmt.config.setting import check_value, setting
+from nmt.errors import NmtError, UsageError, suggestion
 from nmt.text.facts import OVERLAP_SHARE, REPEATED_SHARE
 
 

@@ -9,8 +9,7 @@ from nmt.check.kinds import KINDS
 from nmt.check.limits import CheckLimits
 from nmt.check.norms import Norms
 from nmt.cleaning.optional import OPTIONAL
-from nmt.errors import UsageError
-from nmt.recipe import suggestion
+from nmt.errors import UsageError, suggestion
 
 UNREADABLE = "unreadable"
 ALWAYS = {

@@ -16,8 +16,7 @@ from typing import Any, NoReturn
 import click
 
 from nmt import __version__
-from nmt.errors import NmtError, UsageError, is_out_of_memory
-from nmt.recipe import suggestion
+from nmt.errors import NmtError, UsageError, is_out_of_memory, suggestion
 from nmt.system.arguments import ensure_utf8, write_any_path
 from nmt.system.atomic import remove_unfinished
 from nmt.system.processes import (

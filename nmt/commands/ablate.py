@@ -15,7 +15,7 @@ from nmt.commands.options import (
     set_option,
 )
 from nmt.errors import UsageError
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RUNS, RunFolder
 from nmt.studio.ablation.axes import Axis, parse_axis
 from nmt.studio.ablation.files import AblationFiles

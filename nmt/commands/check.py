@@ -13,7 +13,7 @@ from nmt.commands.options import FILE, data_dir_option
 from nmt.commands.own_text import TEXT_ENDINGS
 from nmt.config import Recipe
 from nmt.errors import UsageError
-from nmt.recipe import DEFAULT_RECIPE, load_recipe
+from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text

@@ -16,15 +16,14 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.errors import NmtError
-from nmt.recipe import shipped_recipes
+from nmt.recipe.files import shipped_recipes
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import possible_runs
 from nmt.system.files import is_present
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-DECLARED = dict(declared_settings())
 DEVICES = ("auto", "cpu", "cuda", "mps")
 FILES = "file"  # tells the shell to complete names of files
 

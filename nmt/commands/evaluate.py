@@ -21,7 +21,7 @@ from nmt.commands.options import (
     settings_help,
     target_token_option,
 )
-from nmt.config import DataSettings, declared_settings
+from nmt.config import DECLARED, DataSettings
 from nmt.errors import UsageError
 from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
@@ -29,7 +29,7 @@ from nmt.system.log import note
 from nmt.text.corpus import DataFolder
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
-METRICS = dict(declared_settings())["data.metric"].metadata["choices"]
+METRICS = DECLARED["data.metric"].metadata["choices"]
 DEFAULTS = DataSettings()
 
 

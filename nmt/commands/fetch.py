@@ -8,8 +8,8 @@ from click.core import ParameterSource
 
 from nmt.commands.completion import complete_fetched
 from nmt.commands.options import data_dir_option_of, set_option
-from nmt.errors import UsageError, shown
-from nmt.recipe import DEFAULT_RECIPE, find_recipe, load_recipe, suggestion
+from nmt.errors import UsageError, shown, suggestion
+from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
 from nmt.system.arguments import DATA, argument
 
 HUB = "https://huggingface.co"

@@ -15,7 +15,7 @@ from nmt.commands.own_text import (
     trained_model,
 )
 from nmt.errors import UsageError
-from nmt.recipe import recipe_from_tables
+from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.run_folder import run_folder
 from nmt.system.arguments import argument, data_option
 

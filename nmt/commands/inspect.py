@@ -8,10 +8,10 @@ import click
 
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.options import set_option
-from nmt.recipe import DEFAULT_RECIPE, load_recipe, shipped_recipes
+from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
+from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
 from nmt.runs.runs import find_newest_model
-from nmt.studio.inspection.paper import SENTENCE_TOKENS
 from nmt.system.files import is_present
 
 if TYPE_CHECKING:

@@ -17,8 +17,10 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import Recipe, declared_settings
-from nmt.recipe import DEFAULT_RECIPE, parse_overrides, toml_value
+from nmt.config import DECLARED, Recipe
+from nmt.recipe.files import DEFAULT_RECIPE
+from nmt.recipe.settings import parse_overrides
+from nmt.recipe.toml import toml_value
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import find_recipe_and_run
@@ -276,7 +278,7 @@ def recipe_and_run(
 def settings_help(*names: str) -> str:
     """Return a table of these settings and sections, of all by default, for --help."""
     lines = ["\b", "Settings (--set SECTION.KEY=VALUE) with their defaults:"]
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         if not names or name in names or name.split(".")[0] in names:
             default = declared.default
             shown = toml_value(default) if isinstance(default, (int, float, str)) else ""

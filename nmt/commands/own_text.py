@@ -9,7 +9,7 @@ import click
 
 from nmt.config import Recipe
 from nmt.errors import UsageError
-from nmt.recipe import parse_overrides, with_settings
+from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.run_folder import run_folder
 from nmt.system.arguments import argument
 from nmt.system.files import is_present

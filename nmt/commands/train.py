@@ -30,7 +30,7 @@ from nmt.commands.own_text import (
 )
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe import DEFAULT_RECIPE
+from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model
 from nmt.system.arguments import argument

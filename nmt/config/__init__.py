@@ -4,7 +4,6 @@ Defaults are the base model of "Attention Is All You Need" (Vaswani et al., 2017
 Each section of a recipe's TOML file is a class; `nmt.recipe` reads and writes recipes.
 """
 
-from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
@@ -14,6 +13,7 @@ from nmt.config.text import DataSettings, Download, TextFiles, TokenizerSettings
 from nmt.config.train import TrainSettings
 
 __all__ = [
+    "DECLARED",
     "SECTIONS",
     "DataSettings",
     "DecodeSettings",
@@ -23,7 +23,6 @@ __all__ = [
     "TextFiles",
     "TokenizerSettings",
     "TrainSettings",
-    "declared_settings",
 ]
 
 
@@ -47,9 +46,9 @@ SECTIONS: dict[str, type[Any]] = {
     "decode": DecodeSettings,
 }
 
-
-def declared_settings() -> Iterator[tuple[str, "Field[Any]"]]:
-    """Yield the name `section.key` and the declaration of every setting, in reading order."""
-    for section, kind in SECTIONS.items():
-        for declared in fields(kind):
-            yield f"{section}.{declared.name}", declared
+# The declaration of every setting by its name `section.key`, in reading order.
+DECLARED: dict[str, Field[Any]] = {
+    f"{section}.{declared.name}": declared
+    for section, kind in SECTIONS.items()
+    for declared in fields(kind)
+}

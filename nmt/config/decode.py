@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.config.ranges import BATCH
-from nmt.setting import setting
+from nmt.config.setting import BATCH, setting
 
 CPU_BATCH_TOKENS = 1024  # where decode.batch_tokens is 0
 GPU_BATCH_TOKENS = 32_768

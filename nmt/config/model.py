@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.config.ranges import LAYERS, RATE, WIDTH
-from nmt.setting import setting
+from nmt.config.setting import LAYERS, RATE, WIDTH, setting
 
 GATED = ("glu", "reglu", "geglu", "swiglu")  # activations with a gate (Shazeer, 2020)
 

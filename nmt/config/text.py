@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nmt.setting import setting
+from nmt.config.setting import setting
 
 
 @dataclass(frozen=True)

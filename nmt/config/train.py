@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.config.ranges import BATCH, UPDATES
-from nmt.setting import setting
+from nmt.config.setting import BATCH, UPDATES, setting
 
 
 @dataclass(frozen=True)

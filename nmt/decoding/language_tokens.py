@@ -3,8 +3,7 @@
 A text may begin with one, such as `>>deu<<`; `decode.target_token` names one for all other texts.
 """
 
-from nmt.errors import UsageError
-from nmt.recipe import suggestion
+from nmt.errors import UsageError, suggestion
 from nmt.text.tokenizer import SubwordModel
 
 SHOWN = 5  # language tokens in a note

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.config import DecodeSettings, Recipe
 from nmt.errors import UsageError
-from nmt.recipe import check_decode, check_used, parse_overrides, with_settings
+from nmt.recipe.rules import check_decode, check_used
+from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.runs import choose_model
 from nmt.system.devices import choose_device
 from nmt.system.log import Notify

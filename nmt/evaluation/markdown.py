@@ -19,7 +19,7 @@ from nmt.evaluation.results import (
 from nmt.evaluation.scores import ExactMatch, Score
 from nmt.evaluation.table import CONFIDENCE, P_VALUE, confidence, length_range, printable, size
 from nmt.evaluation.translation_metrics import PAPER, BleuVariant
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 
 PAPER_BLEU = BleuVariant(PAPER).name
 PAPER_NOTE = (

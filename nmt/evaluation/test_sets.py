@@ -7,9 +7,8 @@ from pathlib import Path
 from urllib.error import URLError
 
 from nmt.config import Recipe, TextFiles
-from nmt.errors import NmtError, UsageError
+from nmt.errors import NmtError, UsageError, suggestion
 from nmt.evaluation.scores import MetricSet
-from nmt.recipe import suggestion
 from nmt.text.corpus import DataFolder, align_columns, read_pairs
 from nmt.text.lines import read_segments, read_text_file
 from nmt.text.opening import name_of

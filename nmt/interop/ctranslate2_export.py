@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nmt.errors import NmtError
-from nmt.recipe import to_toml
+from nmt.recipe.toml import to_toml
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.files import is_present, read_bytes
 from nmt.text.tokenizer import Tokenizer

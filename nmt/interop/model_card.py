@@ -15,10 +15,10 @@ from nmt.evaluation.tasks import ERROR_RATE
 from nmt.interop.front_matter import UNKNOWN_LICENCE, Yaml, front_matter, licence_fields
 from nmt.interop.known_scores import KnownScores, known_scores
 from nmt.interop.usage import USAGES, Usage
+from nmt.recipe.paper import compare
 from nmt.recipe.size import count_parameters
 from nmt.runs.run_folder import model_metadata
 from nmt.runs.trained_model import TrainedModel
-from nmt.studio.inspection.deviations import compare
 from nmt.system.log import note
 
 # The Hub's names of metrics.

@@ -12,9 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nmt.config import Download
-from nmt.errors import NmtError
+from nmt.errors import NmtError, suggestion
 from nmt.interop.opus_names import COMMON, OWNER
-from nmt.recipe import suggestion
 from nmt.system.files import is_present
 from nmt.system.log import Notify
 from nmt.text.download import AbsentError, Advice, fetch

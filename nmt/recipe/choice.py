@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from nmt.config import ModelSettings, Recipe
+from nmt.config import DECLARED, ModelSettings, Recipe
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import (
     LARGE,
@@ -22,9 +22,8 @@ from nmt.recipe.corpus_size import (
     round_down,
 )
 from nmt.recipe.files import read_recipe
-from nmt.recipe.settings import DECLARED, get_setting
+from nmt.recipe.settings import get_setting
 from nmt.recipe.vocabulary_choice import vocabulary
-from nmt.setting import default_of
 
 WIDTH_STEP = 64  # of d_model
 FEWEST_HEADS, HEAD_WIDTH = 4, 64
@@ -53,7 +52,7 @@ def choose_settings(facts: CorpusFacts, *, has_gpu: bool) -> ChosenSettings:
     ]
     order = list(DECLARED)
     choices.sort(key=lambda each: order.index(each.name))
-    changed = [each for each in choices if each.value != default_of(DECLARED[each.name])]
+    changed = [each for each in choices if each.value != DECLARED[each.name].metadata["default"]]
     notes = [about_size(place)]
     if is_too_large:
         notes.append(

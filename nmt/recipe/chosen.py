@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nmt.config import DECLARED
 from nmt.recipe.corpus_size import StartingPoint
-from nmt.recipe.settings import DECLARED
 from nmt.recipe.toml import toml_value
-from nmt.setting import default_of
 
 LONGEST_LINE = 100  # of a recipe; a comment that is too long stands above its setting
 
@@ -34,7 +33,7 @@ class ChosenSettings:
     def value(self, name: str) -> Any:
         """Return a setting's value, its default if it was not chosen."""
         chosen = {each.name: each.value for each in self.choices}
-        return chosen.get(name, default_of(DECLARED[name]))
+        return chosen.get(name, DECLARED[name].metadata["default"])
 
     def reason(self, name: str) -> str:
         """Return the reason for a setting, also for one that equals its default."""

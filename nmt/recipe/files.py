@@ -1,27 +1,30 @@
-"""Find recipe files, read them with the recipes they extend, and write them."""
+"""Find recipe files, read them with the recipes or models they extend, and write them."""
 
+import json
 import os
-import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nmt.config import Recipe
-from nmt.errors import NmtError, UsageError, shown
-from nmt.recipe.model_recipe import ENDING, model_tables
+from nmt.errors import NmtError, UsageError, shown, suggestion
 from nmt.recipe.removed import without_removed
-from nmt.recipe.rules import check_downloads, check_recipe, check_references, check_together
+from nmt.recipe.rules import check_files, check_recipe, check_together
 from nmt.recipe.settings import parse_overrides, with_settings
-from nmt.recipe.tables import recipe_from_tables, suggestion
-from nmt.recipe.toml import LARGEST_TEXT, parse_toml, to_toml
+from nmt.recipe.toml import LARGEST_TEXT, parse_toml, recipe_from_tables, to_toml
 from nmt.system import files
 from nmt.system.atomic import write_text
-from nmt.system.files import is_present, shipped
+from nmt.system.files import check_regular, is_present, shipped, unreadable
+
+Chain = list[tuple[Path, dict[str, Any]]]  # files of which each extends the next, and their tables
 
 DEFAULT_RECIPE = "pocket"
 LONGEST_CHAIN = 20  # recipes of which each extends the next
 STDIN = Path("/dev/stdin")
+ENDING = ".safetensors"  # of a model file
+LENGTH_BYTES = 8  # the length of a model file's header, before it
+LONGEST_HEADER = 100_000_000  # bytes, by the format
 
 
 def shipped_recipes() -> list[str]:
@@ -51,11 +54,10 @@ def read_recipe(name: str | Path, settings: Mapping[str, Any] | None = None) -> 
     """
     check_name(name)
     path = find_recipe(str(name))
-    recipe = recipe_of(read_chain(path))
+    recipe = merge_chain(read_chain(path))
     if settings is not None:
         recipe = with_settings(recipe, settings)
-    check_downloads(recipe)  # not those of a run or a model, which need no download
-    check_references(recipe)  # nor this: their authors cannot change them
+    check_files(recipe)
     check_together(recipe)
     return recipe
 
@@ -129,28 +131,22 @@ def find_recipe(name: str, folder: Path = Path()) -> Path:
     if path.suffix in (".toml", ENDING) or is_source(path):
         return path
     known = shipped_recipes()
-    if name not in known and is_source(path / "recipe.toml"):
+    if name in known:
+        return shipped("recipes") / f"{name}.toml"
+    if is_source(path / "recipe.toml"):
         raise UsageError(f"{path} is a run folder; its recipe is {path / 'recipe.toml'}")
-    if name not in known and path.suffix:
+    if path.suffix:
         raise UsageError(f"the file {path} does not exist")
-    if name not in known:
-        raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
-    return shipped("recipes") / f"{name}.toml"
+    raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
 
 
 def is_source(path: Path) -> bool:
     """Return whether there is a file, a pipe or a device at a path."""
-    try:
-        return not stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):
-        return False
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
-def recipe_of(chain: Sequence[tuple[Path, dict[str, Any]]]) -> Recipe:
-    """Return the recipe of files of which each extends the next, with their tables.
-
-    Raises NmtError that names the file of a bad setting.
-    """
+def merge_chain(chain: Chain) -> Recipe:
+    """Return the recipe of a chain; raises NmtError that names the file of a bad setting."""
     merged: dict[str, Any] = {}
     for _, tables in reversed(chain):
         merged.pop("name", None)
@@ -162,25 +158,22 @@ def recipe_of(chain: Sequence[tuple[Path, dict[str, Any]]]) -> Recipe:
     try:
         return recipe_from_tables(merged, recipe_name(path), str(path))
     except NmtError:
-        for place, tables in chain[1:]:
-            recipe_from_tables(tables, "base", str(place))
+        for base, tables in chain[1:]:
+            recipe_from_tables(tables, "base", str(base))
         raise
 
 
-def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+def read_chain(path: Path) -> Chain:
     """Return a recipe file and its tables, followed by those of the recipes that it extends.
 
     The key `extends` names a shipped recipe, or a file relative to the recipe's own folder: a
     recipe, or a model file, which holds one. Raises NmtError for a bad file, a circle or too long a
     chain; UsageError if `path` is not TOML and has another ending, because it is probably text.
     """
-    chain: list[tuple[Path, dict[str, Any]]] = []
-    places: list[str] = []
+    chain: Chain = []
     found: Path | None = path
     while found is not None:
         path = found
-        # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
-        places.append(os.path.realpath(path))
         try:
             if chain and path.suffix == ENDING:
                 tables = without_removed(model_tables(path))
@@ -193,17 +186,19 @@ def read_chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
                 " for two text files; `nmt train SOURCE TARGET` also trains with it"
             ) from error
-        found = extended_recipe(tables.pop("extends", None), path, places)
+        base = tables.pop("extends", None)
         chain.append((path, tables))
+        found = extended_recipe(base, chain)
     return chain
 
 
-def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None:
-    """Return the file of the recipe that a recipe extends; None if it extends none.
+def extended_recipe(base: Any, chain: Chain) -> Path | None:
+    """Return the file of the recipe that the last one of a chain extends; None if it extends none.
 
-    base: the value of `extends`. path: the recipe's file. places: the real paths of this recipe and
-    those that led to it. Raises NmtError if there is no such recipe, or if it is one of these.
+    base: the value of `extends`. Raises NmtError if there is no such recipe, or if it is one of the
+    chain, or if the chain is too long.
     """
+    path = chain[-1][0]
     if base is None:
         return None
     if not isinstance(base, str) or not base:
@@ -212,16 +207,21 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
         found = find_recipe(base, path.parent)
     except UsageError as error:
         raise NmtError(f"{path} extends {shown(base)}: {error}") from error
-    if is_missing(found):
+    try:
+        found.lstat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NmtError(
             f"{path} extends {shown(base)}, but {found} does not exist; correct `extends`"
-        )
-    if os.path.realpath(found) in places:
+        ) from error
+    except OSError:
+        pass  # reading it says why
+    # Unlike Path.resolve, realpath raises no error for a link that leads to itself.
+    if os.path.realpath(found) in {os.path.realpath(file) for file, _ in chain}:
         raise NmtError(
             f"{path} extends {shown(base)}, which extends it in turn; remove one of these `extends`"
             " lines"
         )
-    if len(places) >= LONGEST_CHAIN:
+    if len(chain) >= LONGEST_CHAIN:
         raise NmtError(
             f"{path} extends {shown(base)}, but recipes may extend each other at most"
             f" {LONGEST_CHAIN} deep; merge some of them"
@@ -229,17 +229,48 @@ def extended_recipe(base: Any, path: Path, places: Sequence[str]) -> Path | None
     return found
 
 
-def is_missing(path: Path) -> bool:
-    """Return whether there is no file; False if that cannot be known: reading it says why."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
 def read_text(path: Path) -> str:
     """Return the text of a recipe file; raises NmtError if it cannot be read."""
     return files.read_text(path, "the recipe", most=LARGEST_TEXT)
+
+
+def model_tables(path: Path) -> dict[str, Any]:
+    """Return the tables of the recipe inside a model file.
+
+    They lack `train.init_from`: whoever extends the recipe starts from this model, not from the one
+    that this model started from. Raises NmtError if the file is not a model of this program.
+    """
+    recipe = read_metadata(path).get("recipe")
+    if not isinstance(recipe, str):
+        raise NmtError(
+            f"{path} is not a model of this program, because it holds no recipe; `nmt import` makes"
+            " one of an OPUS-MT model"
+        )
+    tables = parse_toml(recipe, f"the recipe inside {path}")
+    if "extends" in tables:  # the file may come from another machine: it names no file of this one
+        raise NmtError(f"the recipe inside {path} extends another, which it must not")
+    train = tables.get("train")
+    if isinstance(train, dict):
+        train.pop("init_from", None)
+    return tables
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata in the header of a .safetensors file, without its tensors.
+
+    The header is read here, because settings are read without the package safetensors. Raises
+    NmtError if the file cannot be read or is damaged.
+    """
+    check_regular(path, "the model")
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(LENGTH_BYTES), "little")
+            content = stream.read(length) if length <= LONGEST_HEADER else b""
+    except OSError as error:
+        raise unreadable("the model", path, error) from error
+    try:
+        header = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise NmtError(f"{path} is not an intact model file; name one that nmt wrote") from error
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else {}
+    return metadata if isinstance(metadata, dict) else {}

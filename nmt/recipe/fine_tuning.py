@@ -10,9 +10,9 @@ from nmt.errors import UsageError
 from nmt.recipe.choice import CHECKPOINTS, PATIENCE
 from nmt.recipe.chosen import Choice, ChosenSettings
 from nmt.recipe.corpus_size import CorpusFacts, round_down
-from nmt.recipe.model_recipe import ENDING, model_tables
+from nmt.recipe.files import ENDING, model_tables
 from nmt.recipe.removed import used_removed, without_removed
-from nmt.recipe.tables import recipe_from_tables
+from nmt.recipe.toml import recipe_from_tables
 
 EPOCHS = 10  # at most; patience usually ends the training before
 UPDATES = (280, 14_000)  # fewest and most

@@ -8,9 +8,7 @@ refuses it.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe.toml import to_toml
 
 
 class Removed(NamedTuple):
@@ -58,10 +56,3 @@ def without_removed(tables: Mapping[str, Any]) -> dict[str, Any]:
         else values
         for section, values in tables.items()
     }
-
-
-def was_written(text: str, recipe: Recipe) -> bool:
-    """Return whether a text is a recipe as this or an older version of `to_toml` writes it."""
-    keys = {name.partition(".")[2] for name in REMOVED}
-    lines = (line for line in text.split("\n") if line.partition(" = ")[0] not in keys)
-    return "\n".join(lines) == to_toml(recipe)

@@ -1,18 +1,19 @@
-"""Look settings up by their names, change them, and compare two recipes."""
+"""Look settings up by their names, change them, and compare two recipes.
+
+A setting is named `section.key`, such as `model.d_model`. Precedence: a default, then the recipe
+that a recipe extends, then the recipe itself, then overrides (`--set section.key=value`).
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from datetime import date, time
 from typing import Any
 
-from nmt.config import Recipe, declared_settings
-from nmt.errors import NmtError, UsageError, shown
+from nmt.config import DECLARED, Recipe
+from nmt.errors import NmtError, UsageError, shown, suggestion
 from nmt.recipe.removed import REMOVED
-from nmt.recipe.tables import build_value, suggestion
-from nmt.recipe.toml import parse_value
-from nmt.setting import check_value, default_of
+from nmt.recipe.toml import build_value, parse_value
 
-DECLARED = dict(declared_settings())
 # Settings that a resumed run must keep.
 FIXED_SETTINGS = tuple(
     name for name, declared in DECLARED.items() if not declared.metadata["may_change"]
@@ -60,10 +61,10 @@ def recipe_differences(
     names: the settings to compare, all by default; `FIXED_SETTINGS` are those that a resumed run
     must keep.
     """
-    found = (
+    pairs = (
         SettingDifference(name, get_setting(old, name), get_setting(new, name)) for name in names
     )
-    return tuple(each for each in found if each.old != each.new)
+    return tuple(pair for pair in pairs if pair.old != pair.new)
 
 
 def with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -86,8 +87,7 @@ def checked_value(name: str, value: Any) -> Any:
     """Return a value as a recipe holds it; raises UsageError for an unknown name or a bad value."""
     check_name(name)
     try:
-        declared = DECLARED[name]
-        return check_value(name, build_value(name, as_toml(value), declared), declared)
+        return build_value(name, as_toml(value), DECLARED[name])
     except NmtError as error:
         raise UsageError(str(error)) from error
     except RecursionError as error:
@@ -99,15 +99,10 @@ def as_toml(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
-        return {key: as_toml(each) for key, each in value.items()}
+        return {key: as_toml(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_toml(each) for each in value]
+        return [as_toml(item) for item in value]
     return value
-
-
-def override(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """Return a recipe with `section.key=value` texts applied; raises UsageError."""
-    return with_settings(recipe, parse_overrides(overrides))
 
 
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
@@ -123,7 +118,7 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--set takes section.key=value, not {shown(text)}")
         check_name(name)
         value = parse_value(raw)
-        is_text = isinstance(default_of(DECLARED[name]), str)
+        is_text = isinstance(DECLARED[name].metadata["default"], str)
         # nan, true and 2026-11-28 are words, too.
         is_word = is_text and isinstance(value, (bool, int, float, date, time)) and "#" not in raw
         settings[name] = checked_value(name, raw if is_word else value)

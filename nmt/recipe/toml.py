@@ -1,13 +1,16 @@
-"""TOML: parse text, and write a recipe and its values."""
+"""Build recipes from TOML, checking every key and value, and write recipes as TOML."""
 
 import json
 import re
 import tomllib
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import Field, asdict, fields
 from typing import Any
 
-from nmt.config import SECTIONS, Recipe
-from nmt.errors import NmtError
+from nmt.config import SECTIONS, Download, Recipe, TextFiles
+from nmt.config.setting import UNWRITABLE, check_text, check_value
+from nmt.errors import NmtError, shown, suggestion
+from nmt.recipe.removed import REMOVED, check_removed, without_removed
 
 LARGEST_TEXT = 1_000_000  # bytes or characters; the shipped recipes have some thousands
 LONGEST_REASON = 200  # characters
@@ -16,8 +19,12 @@ LONGEST_REASON = 200  # characters
 LONG_KEY = re.compile(
     r"""(?<![\w\\-])(?:(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}"""
 )
-
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+# A recipe's name is also the name of its run below runs/: a folder, or one within another, as in
+# paper/base.
+FOLDER_NAME = rf"(?!\.{{1,2}}(?:/|$))[^/\\\t{UNWRITABLE}]+"
+RECIPE_NAME = re.compile(rf"{FOLDER_NAME}(?:/{FOLDER_NAME})?")
+LONGEST_NAME = 120  # characters
 
 
 def parse_toml(text: str, origin: str) -> dict[str, Any]:
@@ -47,6 +54,100 @@ def parse_value(text: str) -> Any:
     return tables["value"] if len(tables) == 1 else text
 
 
+def recipe_from_tables(tables: Mapping[str, Any], name: str, origin: str) -> Recipe:
+    """Return the recipe of parsed TOML tables.
+
+    name: the recipe's name if the tables have none. origin: names them in errors. Raises NmtError
+    for an unknown or removed key or a bad value; `check_together` checks that the settings fit each
+    other.
+    """
+    sections = {key: value for key, value in tables.items() if key != "name"}
+    name = tables.get("name", name)
+    try:
+        check_recipe_name(name)
+        check_sections(sections)
+        check_removed(sections)
+        sections = without_removed(sections)
+        settings = {
+            section: build_settings(kind, f"{section}.", sections.get(section, {}))
+            for section, kind in SECTIONS.items()
+        }
+    except NmtError as error:
+        raise NmtError(f"{origin}: {error}") from error
+    return Recipe(name=name, **settings)
+
+
+def check_recipe_name(name: Any) -> None:
+    """Raise NmtError if a recipe cannot have this name."""
+    if not isinstance(name, str) or not RECIPE_NAME.fullmatch(name):
+        raise NmtError(f"name is {shown(name)} but must be a text that can name a folder")
+    if len(name) > LONGEST_NAME:
+        raise NmtError(f"name has {len(name):,} characters but must have at most {LONGEST_NAME}")
+
+
+def check_sections(sections: Mapping[str, Any]) -> None:
+    """Raise NmtError for an unknown section, or for a key outside the sections."""
+    for section, values in sections.items():
+        if section not in SECTIONS and not isinstance(values, dict):
+            known = ", ".join(f"[{name}]" for name in SECTIONS)
+            raise NmtError(f"unknown key {shown(section)}: settings belong in the sections {known}")
+        if section not in SECTIONS:
+            raise NmtError(f"unknown section {shown(section)}{suggestion(section, SECTIONS)}")
+        if not isinstance(values, dict):
+            raise NmtError(f"'{section}' must be a table, [{section}]")
+
+
+def build_settings(kind: type[Any], prefix: str, values: Mapping[str, Any]) -> Any:
+    """Return an instance of a settings dataclass made from a TOML table.
+
+    prefix: stands before each key in errors. Raises NmtError for an unknown key or a bad value.
+    """
+    known = {declared.name: declared for declared in fields(kind)}
+    checked = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}" if isinstance(key, str) else key
+        if key not in known:
+            raise NmtError(f"unknown setting {shown(name)}{suggestion(key, known)}")
+        checked[key] = build_value(name, value, known[key])
+    if kind is TextFiles:
+        pair = bool(checked.get("source")) + bool(checked.get("target"))
+        if pair != (0 if checked.get("tsv") else 2):
+            raise NmtError(f"{prefix.rstrip('.')} needs either source and target, or tsv alone")
+    return kind(**checked)
+
+
+def build_value(name: str, value: Any, declared: "Field[Any]") -> Any:
+    """Return a setting's value, with lists as tuples and tables as dataclasses.
+
+    Raises NmtError if it is not one that the setting may have.
+    """
+    if name in ("data.train", "data.dev", "data.downloads"):
+        kind = Download if name == "data.downloads" else TextFiles
+        if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+            raise NmtError(f"{name} must be a list of tables")
+        value = tuple(build_settings(kind, f"{name}.", table) for table in value)
+    elif name == "data.test":
+        value = build_test_sets(name, value)
+    elif isinstance(value, list) and isinstance(declared.metadata["default"], tuple):
+        if not all(isinstance(text, str) for text in value):
+            raise NmtError(f"{name} must be a list of texts")
+        value = tuple(value)
+    return check_value(name, value, declared)
+
+
+def build_test_sets(name: str, tables: Any) -> dict[str, TextFiles]:
+    """Return test sets by name from a table of tables; raises NmtError for anything else."""
+    if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
+        raise NmtError(f"{name} must hold a table for each test set")
+    for key in tables:
+        if not isinstance(key, str):
+            raise NmtError(f"a name in {name} is {shown(key)} but must be a text")
+        check_text(f"a name in {name}", key, LONGEST_NAME)
+    return {
+        key: build_settings(TextFiles, f"{name}.{key}.", table) for key, table in tables.items()
+    }
+
+
 def to_toml(recipe: Recipe) -> str:
     """Return a recipe as TOML, with every setting written out so that it depends on no default."""
     lines = [f"name = {toml_value(recipe.name)}"]
@@ -57,6 +158,13 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(lines) + "\n"
 
 
+def was_written(text: str, recipe: Recipe) -> bool:
+    """Return whether a text is a recipe as this or an older version of `to_toml` writes it."""
+    keys = {name.partition(".")[2] for name in REMOVED}
+    lines = (line for line in text.split("\n") if line.partition(" = ")[0] not in keys)
+    return "\n".join(lines) == to_toml(recipe)
+
+
 def toml_key(key: str) -> str:
     """Return a key in TOML notation, in quotes if it needs them."""
     return key if BARE_KEY.fullmatch(key) else toml_value(key)
@@ -65,7 +173,7 @@ def toml_key(key: str) -> str:
 def toml_value(value: Any) -> str:
     """Return a value in TOML notation."""
     if isinstance(value, dict):
-        items = (f"{toml_key(key)} = {toml_value(each)}" for key, each in value.items())
+        items = (f"{toml_key(key)} = {toml_value(item)}" for key, item in value.items())
         return "{ " + ", ".join(items) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(toml_value, value)) + "]"

@@ -27,9 +27,9 @@ from safetensors.numpy import save
 from nmt import __version__
 from nmt.config import Recipe
 from nmt.errors import DamagedError, NmtError, reason_of, shown
-from nmt.recipe import parse_recipe, to_toml
-from nmt.recipe.model_recipe import LONGEST_HEADER
+from nmt.recipe.files import LONGEST_HEADER, parse_recipe
 from nmt.recipe.size import count_parameters, weight_shapes
+from nmt.recipe.toml import to_toml
 from nmt.runs.outputs import FILE_LIST
 from nmt.runs.run_folder import RunFolder, did_you_mean
 from nmt.system.atomic import atomic_path

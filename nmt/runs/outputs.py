@@ -19,7 +19,7 @@ from pathlib import Path
 
 from nmt import __version__
 from nmt.errors import DamagedError, NmtError, UsageError
-from nmt.recipe.model_recipe import ENDING
+from nmt.recipe.files import ENDING
 from nmt.runs.run_folder import CHECKPOINT_NAME, RunFolder, model_metadata
 from nmt.system.atomic import atomic_folder, is_passed_over, redirected_stream
 from nmt.system.files import entries, is_present, read_text, sha256_of

@@ -14,16 +14,10 @@ from pathlib import Path
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, shown
-from nmt.recipe import (
-    FIXED_SETTINGS,
-    SettingDifference,
-    parse_recipe,
-    recipe_differences,
-    was_written,
-    write_recipe,
-)
-from nmt.recipe import read_text as read_recipe_text
-from nmt.recipe.model_recipe import metadata_of
+from nmt.recipe.files import parse_recipe, read_metadata, write_recipe
+from nmt.recipe.files import read_text as read_recipe_text
+from nmt.recipe.settings import FIXED_SETTINGS, SettingDifference, recipe_differences
+from nmt.recipe.toml import was_written
 from nmt.system.arguments import DATA
 from nmt.system.atomic import is_running, remove, unfinished, write_text, writer_of
 from nmt.system.files import ABSENT, check_regular, entries, is_present, read_text
@@ -315,7 +309,7 @@ def run_of(model: Path) -> RunFolder:
 def model_metadata(path: Path) -> dict[str, str]:
     """Return the metadata of a model file; empty if the file is not an intact one."""
     try:
-        return convert(metadata_of(path), dict[str, str], str(path))
+        return convert(read_metadata(path), dict[str, str], str(path))
     except NmtError:
         return {}
 

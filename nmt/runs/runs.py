@@ -8,7 +8,9 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import check_together, read_recipe, shipped_recipes, with_settings
+from nmt.recipe.files import read_recipe, shipped_recipes
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RUNS, RunFolder, is_folder, no_run, run_folder
 from nmt.system.files import entries, is_present
 

@@ -11,7 +11,7 @@ from nmt.decoding.engine import engine_of
 from nmt.decoding.marked import Marked
 from nmt.errors import UsageError, shown
 from nmt.interop.engines import OWN, load_for
-from nmt.recipe import toml_value
+from nmt.recipe.toml import toml_value
 from nmt.serving.layout import Line
 from nmt.system.files import is_present
 from nmt.system.log import Notify

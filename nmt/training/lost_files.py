@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nmt.config import Recipe, TrainSettings
 from nmt.errors import NmtError
-from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
 from nmt.runs.model_file import TOKENIZER, correct_model, open_model, write_alignment
 from nmt.runs.run_folder import WEIGHTS, RunFolder, check_fixed

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.config import ModelSettings, Recipe
 from nmt.errors import NmtError, shown
-from nmt.recipe import parse_recipe, recipe_differences, to_toml, toml_value
+from nmt.recipe.files import parse_recipe
+from nmt.recipe.settings import recipe_differences
 from nmt.recipe.size import FLOAT_BYTES, least_parameters
+from nmt.recipe.toml import to_toml, toml_value
 from nmt.runs.model_file import correct_languages, languages
 from nmt.runs.run_folder import RunFolder
 from nmt.system.arguments import argument

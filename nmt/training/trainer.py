@@ -16,7 +16,7 @@ from nmt.decoding.alignment import choose_attention
 from nmt.decoding.segments import output_limit
 from nmt.errors import DivergenceError
 from nmt.model.transformer import Transformer
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.history import read_history
 from nmt.runs.model_file import save_model, write_alignment
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from nmt.config import Recipe
 from nmt.evaluation.markdown import table
-from nmt.recipe import read_recipe
+from nmt.recipe.files import read_recipe
+from nmt.recipe.paper import NOT_AVERAGED, SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.recipe.size import count_parameters
 from nmt.studio.inspection.costs import flops_of
-from nmt.studio.inspection.paper import NOT_AVERAGED, SENTENCE_TOKENS, TABLE_2, TABLE_3, Row
 from nmt.studio.inspection.summary import scientific
 from nmt.system.atomic import write_text
 from nmt.training.cost import TRAINING_PASSES, Workload, forward_flops

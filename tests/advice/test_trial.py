@@ -13,7 +13,8 @@ from nmt.advice.trial import TrialText, forecast
 from nmt.check.advised import Forecast
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.recipe import load_recipe, with_settings
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import with_settings
 from nmt.training import memory_probe
 from nmt.training.updates import Updater
 from tests.conftest import Run, write_tiny_corpus

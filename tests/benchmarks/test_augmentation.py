@@ -4,7 +4,7 @@ import gzip
 from importlib import import_module
 from pathlib import Path
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 
 
 def test_the_corpus_is_divided_and_the_recipes_are_of_one_shape(tmp_path: Path) -> None:

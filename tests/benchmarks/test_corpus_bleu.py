@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from nmt.check.reading import Refused, read_leniently
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from tests.check.corpora import corpus, write
 
 

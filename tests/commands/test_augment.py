@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nmt.augmentation.pairs import Made, made_pairs
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.tokenizer import load_tokenizer
 from tests.commands.augmentations import LINES, augment, in_languages

@@ -14,7 +14,8 @@ import pytest
 from nmt.advice import trial
 from nmt.check.advised import Forecast
 from nmt.errors import NmtError
-from nmt.recipe import get_setting, load_recipe, with_settings, write_recipe
+from nmt.recipe.files import load_recipe, write_recipe
+from nmt.recipe.settings import get_setting, with_settings
 from tests.check.corpora import corpus, write
 from tests.conftest import Run
 

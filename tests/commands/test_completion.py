@@ -14,7 +14,7 @@ from click.shell_completion import FishComplete, ShellComplete, ZshComplete
 
 from nmt.commands import COMMANDS, cli
 from nmt.commands.completion import BashCompletion
-from nmt.recipe import shipped_recipes
+from nmt.recipe.files import shipped_recipes
 
 
 def offered(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nmt.recipe import recipe_from_tables
+from nmt.recipe.toml import recipe_from_tables
 from nmt.runs.run_folder import RunFolder
 from tests.commands.conftest import leftovers
 from tests.conftest import Run

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from nmt.check.segment import Segment
-from nmt.config import declared_settings
-from nmt.recipe import get_setting, load_recipe
-from nmt.setting import default_of
+from nmt.config import DECLARED
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import get_setting
 from tests.commands.parallel_text import sets, text, write
 from tests.conftest import Run
 
@@ -222,9 +222,9 @@ def test_the_recipe_says_why_and_leaves_defaults_out(nmt: Run, tmp_path: Path) -
     recipe = load_recipe("mine.toml")
     written = Path("mine.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(written)
-    for name, declared in declared_settings():
+    for name, declared in DECLARED.items():
         section, key = name.split(".")
-        is_default = get_setting(recipe, name) == default_of(declared)
+        is_default = get_setting(recipe, name) == declared.metadata["default"]
         assert section == "data" or (key in tables[section]) != is_default, name
     for part in ("vocab_size", "dropout", "max_updates", "patience", "length_penalty"):
         ((before, line),) = re.findall(rf"(.*)\n({part} = .*)", written)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from tests.commands.parallel_text import text, write
 from tests.conftest import Run
 

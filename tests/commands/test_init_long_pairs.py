@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from tests.check.corpora import corpus, write
 from tests.conftest import Run
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from nmt.recipe.paper import TABLE_3
 from nmt.runs.model_file import read_model
-from nmt.studio.inspection.paper import TABLE_3
 from tests.commands.test_models import misshape, rewrite
 from tests.conftest import Run
 

@@ -12,7 +12,7 @@ import pytest
 
 from nmt import __version__
 from nmt.commands import COMMANDS
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.config.decode import RERANK_SETTINGS, SCORE_SETTINGS
 from nmt.errors import is_out_of_memory
 from tests.conftest import Run
@@ -84,7 +84,7 @@ def test_help_lists_the_search_settings_that_set_takes(nmt: Run, name: str) -> N
     assert takes == (name in named)
     if takes:
         known = {"score": SCORE_SETTINGS, "rerank": RERANK_SETTINGS}
-        all_names = [each for each, _ in declared_settings() if each.startswith("decode.")]
+        all_names = [each for each in DECLARED if each.startswith("decode.")]
         settings = known.get(name, all_names)
         assert [each for each in settings if f"\n    {each}=" not in out] == []
 

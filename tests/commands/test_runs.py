@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.history import read_metrics
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from tests.check.corpora import corpus, write
 from tests.conftest import SMALLEST, CommandResult, Run

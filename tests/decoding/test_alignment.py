@@ -13,7 +13,7 @@ from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.links import aligning_attention, best_places, pharaoh_line, with_links
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.alignment import NONE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
 from nmt.decoding.array_layers import Floats
 from nmt.decoding.beam import beam_search
@@ -132,5 +132,5 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
 
 
 def test_every_choice_of_the_setting_is_a_rule() -> None:
-    declared = dict(declared_settings())["decode.stopping"]
+    declared = DECLARED["decode.stopping"]
     assert set(declared.metadata["choices"]) == set(STOPPING_RULES)

@@ -11,7 +11,7 @@ from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.evaluation.tasks import score_measure
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, Sample, TrainRecord, ValidationRecord
 from nmt.text.facts import DevFacts, SideFacts, TokenFacts, Vocabulary
 

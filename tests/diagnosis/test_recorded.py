@@ -14,7 +14,8 @@ import pytest
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.evaluation.tasks import score_measure
-from nmt.recipe import load_recipe, with_settings
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord
 from nmt.text.facts import TokenFacts
 from tests.conftest import Run

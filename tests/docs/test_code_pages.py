@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from tests.docs.markdown import DOCS, ROOT, code_spans, parts
 
 EXPLANATION = sorted((DOCS / "explanation").glob("*.md"))
@@ -21,7 +21,7 @@ ENDINGS = (".py", ".js", ".md", ".toml", ".svg", ".sh", "/")
 ROOTS = ("nmt/", "tests/", "docs/", "recipes/", "benchmarks/", "data/")
 NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 FOREIGN = {"torch", "transformer_base", "transformer_base_v1"}  # names of other programs
-SETTINGS = {name for name, _ in declared_settings()}
+SETTINGS = set(DECLARED)
 
 
 def identified(paths: list[Path]) -> list[object]:

@@ -10,9 +10,8 @@ import pytest
 
 import nmt
 from nmt.commands import COMMANDS
-from nmt.config import SECTIONS, declared_settings
-from nmt.recipe import toml_value
-from nmt.setting import default_of
+from nmt.config import DECLARED, SECTIONS
+from nmt.recipe.toml import toml_value
 from tests.docs.markdown import DOCS, ROOT, parts
 
 VARIABLE = re.compile(
@@ -44,10 +43,10 @@ def test_every_setting_is_listed(extension: ModuleType) -> None:
     listed = [
         row for table in tables() if table in SECTIONS for row in extension.setting_rows(table)
     ]
-    assert [row.name for row in listed] == [name for name, _ in declared_settings()]
-    for row, (_, declared) in zip(listed, declared_settings(), strict=True):
+    assert [row.name for row in listed] == list(DECLARED)
+    for row, declared in zip(listed, DECLARED.values(), strict=True):
         assert row.meaning == declared.metadata["meaning"]
-        default = default_of(declared)
+        default = declared.metadata["default"]
         assert row.default == toml_value(default) or default == {}
         for choice in declared.metadata["choices"]:
             assert f"`{choice}`" in row.values

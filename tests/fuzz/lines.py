@@ -11,7 +11,7 @@ import click
 from hypothesis import strategies as st
 
 from nmt.commands import COMMANDS, cli
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 
 GOOD = 2  # values at the start of a pool that are right, for most commands
 INTEGERS = ["1", "2", "3", "0", "-1", "5", "2147483647", "99999999999999999999", "1e3", "1.5", "x"]
@@ -97,7 +97,7 @@ CORRECTED = {
     "data.source_language",
     "data.target_language",
 }  # a run's may be changed: its models are
-NAMES = [name for name, _ in declared_settings() if name not in CORRECTED]
+NAMES = [name for name in DECLARED if name not in CORRECTED]
 SETTINGS = st.one_of(
     st.builds("{}={}".format, st.sampled_from(NAMES), st.sampled_from(VALUES)),
     st.sampled_from(["model.d_model", "nope.x=1", "model.=1", "=1", "decode.beam_size=2"]),

@@ -9,19 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.config import SECTIONS, Recipe
-from nmt.recipe import (
-    check_recipe,
-    load_recipe,
-    override,
-    parse_recipe,
-    to_toml,
-    with_settings,
-)
-from nmt.recipe.settings import DECLARED
-from nmt.recipe.tables import recipe_from_tables
-from nmt.recipe.toml import toml_value
-from nmt.setting import default_of
+from nmt.config import DECLARED, SECTIONS, Recipe
+from nmt.recipe.files import load_recipe, parse_recipe
+from nmt.recipe.rules import check_recipe
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.recipe.toml import recipe_from_tables, to_toml, toml_value
 from tests.fuzz import CASES, fuzz, value_or_error
 
 pytestmark = pytest.mark.slow
@@ -175,7 +167,7 @@ def test_settings_by_name(given_settings: Any) -> None:
 
 def overrides_of(name: str) -> st.SearchStrategy[str]:
     """Return texts that set a setting: its default with edits, other values, or anything."""
-    default = f"{name}={toml_value(default_of(DECLARED[name]))}"
+    default = f"{name}={toml_value(DECLARED[name].metadata['default'])}"
     return st.one_of(
         edited(default),
         st.builds(
@@ -194,7 +186,7 @@ def repr_or_text(number: float) -> str:
 @share
 @given(st.lists(names.flatmap(overrides_of), max_size=3))
 def test_set(overrides: list[str]) -> None:
-    check(value_or_error(lambda: override(Recipe("x"), overrides)))
+    check(value_or_error(lambda: with_settings(Recipe("x"), parse_overrides(overrides))))
 
 
 PLACES = ("a.toml", "b.toml", "c.toml", "d/a.toml", "link.toml", "loop.toml", "folder.toml")

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 
-from nmt.recipe import parse_recipe, to_toml
+from nmt.recipe.files import parse_recipe
+from nmt.recipe.toml import to_toml
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import choose_model, find_recipe_and_run, newest_run
 from nmt.studio.run_list import list_runs, render_list

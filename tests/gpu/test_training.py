@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.synthetic import SyntheticPairs
-from nmt.config import declared_settings
+from nmt.config import DECLARED
 from nmt.text.plan import plan_epoch
 from nmt.training.feed import GPU, Feed
 from nmt.training.workers import Workers
@@ -19,7 +19,7 @@ from tests.training.conftest import assert_same, finish, losses, read_metrics, s
 from tests.waiting import wait_until
 
 CLI = Path(__file__).resolve().parents[2] / "cli.py"
-SETTINGS = {name for name, _ in declared_settings()}
+SETTINGS = set(DECLARED)
 # Sums on a GPU are in no fixed order unless this setting asks for it.
 EXACT = ["--set", "train.deterministic=true"] if "train.deterministic" in SETTINGS else []
 LONG = ["--max-updates", 60, "--set", "train.checkpoint_updates=5"]

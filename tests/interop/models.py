@@ -10,7 +10,7 @@ import torch
 from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.model.transformer import Transformer
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, arrays_of, load_model
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import PAD, Tokenizer

@@ -11,7 +11,7 @@ import pytest
 
 from nmt.errors import NmtError
 from nmt.interop.argos import write
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import Run

@@ -9,7 +9,7 @@ import pytest
 
 from nmt.commands import export as export_command
 from nmt.interop import export
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.model_file import read_model, save_model
 from nmt.runs.outputs import FILE_LIST
 from tests.conftest import Run

@@ -14,7 +14,7 @@ import yaml
 from nmt.interop.front_matter import Yaml, front_matter, licence_fields
 from nmt.interop.model_card import model_card
 from nmt.interop.usage import USAGES
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.files import sha256_of
 from tests.conftest import Run

@@ -6,12 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from nmt.model.positions import (
-    LearnedPositions,
-    make_positions,
-    sinusoids,
-    sinusoids_in_halves,
-)
+from nmt.model.positions import LearnedPositions, make_positions, sinusoids, sinusoids_in_halves
 from nmt.model.transformer import Transformer
 from tests.model.conftest import SMALL, small_model
 

@@ -5,18 +5,12 @@ from itertools import pairwise
 
 import pytest
 
-from nmt.config import declared_settings
-from nmt.recipe import get_setting, load_recipe, parse_recipe
+from nmt.config import DECLARED
 from nmt.recipe.choice import choose_settings
 from nmt.recipe.chosen import ChosenSettings, commented_recipe
-from nmt.recipe.corpus_size import (
-    LARGE,
-    MEDIUM,
-    SMALL,
-    CorpusFacts,
-    StartingPoint,
-    round_down,
-)
+from nmt.recipe.corpus_size import LARGE, MEDIUM, SMALL, CorpusFacts, StartingPoint, round_down
+from nmt.recipe.files import load_recipe, parse_recipe
+from nmt.recipe.settings import get_setting
 
 # Of the training text of these recipes, as `nmt init` counts them.
 MULTI30K = CorpusFacts(29_000, 345_020, 2_046_956, 110, 71, 26_000)
@@ -36,7 +30,7 @@ def test_the_tuned_corpora_get_what_was_tuned_for_them(
     """The model, the vocabulary, the batch and the learning rate are equal, the length nearly."""
     chosen, tuned = choose(facts), load_recipe(start.recipe)
     assert chosen.start is start
-    same = [name for name, _ in declared_settings() if name.startswith(("model.", "tokenizer."))]
+    same = [name for name in DECLARED if name.startswith(("model.", "tokenizer."))]
     same += ["train.batch_source_tokens", "train.warmup_updates", "train.learning_rate_scale"]
     same += ["train.average_checkpoints", "decode.beam_size", "decode.length_penalty"]
     for name in same:
@@ -109,11 +103,11 @@ def test_every_choice_is_a_recipe_without_defaults(pairs: int, has_gpu: bool) ->
     facts = CorpusFacts(pairs, 12 * pairs, 60 * pairs, 90, 80, min(200_000, 2 * pairs))
     chosen = choose(facts, has_gpu=has_gpu)
     recipe = parse_recipe(commented_recipe(["A heading."], [], chosen), "x", "x")
-    for name, _ in declared_settings():
+    for name in DECLARED:
         if not name.startswith("data."):
             assert get_setting(recipe, name) == chosen.value(name), name
     assert len({each.name for each in chosen.choices}) == len(chosen.choices)
-    defaults = {name: declared.default for name, declared in declared_settings()}
+    defaults = {name: declared.default for name, declared in DECLARED.items()}
     assert not [each for each in chosen.choices if each.value == defaults[each.name]]
     updates, every = chosen.value("train.max_updates"), chosen.value("train.checkpoint_updates")
     if chosen.start is not LARGE:

@@ -10,22 +10,17 @@ from typing import Any
 
 import pytest
 
-from nmt.config import (
-    DataSettings,
-    Download,
-    Recipe,
-    TextFiles,
-)
+from nmt.config import DataSettings, Download, Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import (
+from nmt.recipe.files import (
     DEFAULT_RECIPE,
     load_recipe,
     parse_recipe,
     read_recipe,
     shipped_recipes,
-    to_toml,
     write_recipe,
 )
+from nmt.recipe.toml import to_toml
 from nmt.training.updates import inverse_sqrt
 from tests.conftest import Run
 
@@ -164,7 +159,8 @@ def test_an_unreadable_recipe_is_named(
 
 def test_a_recipe_is_read_from_stdin() -> None:
     program = (
-        "from nmt.recipe import load_recipe; r = load_recipe('-'); print(r.name, r.model.heads)"
+        "from nmt.recipe.files import load_recipe; "
+        "r = load_recipe('-'); print(r.name, r.model.heads)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program],

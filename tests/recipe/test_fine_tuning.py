@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.recipe import get_setting, load_recipe
 from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.files import load_recipe
 from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
+from nmt.recipe.settings import get_setting
 
 
 def facts(pairs: int) -> CorpusFacts:

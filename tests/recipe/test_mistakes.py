@@ -6,15 +6,10 @@ from typing import Any
 
 import pytest
 
-from nmt.config import (
-    Recipe,
-    declared_settings,
-)
+from nmt.config import DECLARED, Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import (
-    get_setting,
-    read_recipe,
-)
+from nmt.recipe.files import read_recipe
+from nmt.recipe.settings import get_setting
 from tests.conftest import Run
 
 
@@ -149,5 +144,5 @@ def test_a_bad_setting_by_name_is_refused(settings: dict[str, Any], facts: str) 
 def test_usage_errors_exit_2_and_others_1() -> None:
     assert (NmtError.exit_code, UsageError.exit_code) == (1, 2)
     assert [each.name for each in fields(Recipe)][1:] == list(
-        dict.fromkeys(name.split(".")[0] for name, _ in declared_settings())
+        dict.fromkeys(name.split(".")[0] for name in DECLARED)
     )

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import load_recipe, parse_recipe, to_toml, was_written
 from nmt.recipe.corpus_size import CorpusFacts
+from nmt.recipe.files import load_recipe, parse_recipe
 from nmt.recipe.fine_tuning import fine_tuning_settings, read_trained
 from nmt.recipe.removed import REMOVED
+from nmt.recipe.toml import to_toml, was_written
 from nmt.runs.model_file import write_metadata
 from nmt.runs.run_folder import RunFolder
 from tests.conftest import Run

@@ -6,42 +6,33 @@ from typing import Any, cast
 
 import pytest
 
-from nmt.config import (
-    ModelSettings,
-    Recipe,
-    TextFiles,
-    TrainSettings,
-    declared_settings,
-)
+from nmt.config import DECLARED, ModelSettings, Recipe, TextFiles, TrainSettings
+from nmt.config.setting import check_value
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import (
+from nmt.recipe.files import load_recipe, read_recipe
+from nmt.recipe.rules import check_recipe
+from nmt.recipe.settings import (
     FIXED_SETTINGS,
     SettingDifference,
-    check_recipe,
     get_setting,
-    load_recipe,
-    override,
-    read_recipe,
+    parse_overrides,
     recipe_differences,
     with_settings,
 )
 from nmt.recipe.size import least_parameters, training_bytes
-from nmt.setting import check_value, default_of
 
 
 def test_set_takes_toml_and_plain_words() -> None:
-    recipe = override(
-        Recipe("x"),
-        [
-            "train.compile=true",
-            " model.dropout = 0 ",
-            "train.precision=bf16",
-            'data.source_language="fr"',
-            'data.test={ a = { tsv = "b" } }',
-            "decode.target_token=nan",
-            "train.init_from=2026-11-28",
-        ],
-    )
+    overrides = [
+        "train.compile=true",
+        " model.dropout = 0 ",
+        "train.precision=bf16",
+        'data.source_language="fr"',
+        'data.test={ a = { tsv = "b" } }',
+        "decode.target_token=nan",
+        "train.init_from=2026-11-28",
+    ]
+    recipe = with_settings(Recipe("x"), parse_overrides(overrides))
     language = "nan"
     assert recipe.decode.target_token == language
     assert recipe.train.init_from == "2026-11-28"
@@ -78,22 +69,22 @@ def test_fixed_settings_leave_out_what_a_resumed_run_may_change() -> None:
 def test_a_setting_can_be_read_and_set_by_name() -> None:
     recipe = load_recipe("multi30k_en_de")
     assert get_setting(recipe, "model.d_model") == recipe.model.d_model == 128
-    for name, _ in declared_settings():
+    for name in DECLARED:
         value = get_setting(recipe, name)
         assert get_setting(with_settings(Recipe("x"), {name: value}), name) == value
 
 
 def test_every_default_is_valid_and_has_a_meaning() -> None:
-    for name, declared in declared_settings():
-        default = default_of(declared)
+    for name, declared in DECLARED.items():
+        default = declared.metadata["default"]
         assert check_value(name, default, declared) == default
         assert declared.metadata["meaning"]
 
 
 def test_every_number_has_two_ends_and_refuses_what_is_beyond() -> None:
     """Also the values that hung or ended in a traceback: 10^9 layers, a factor of 1e308."""
-    for name, declared in declared_settings():
-        default = default_of(declared)
+    for name, declared in DECLARED.items():
+        default = declared.metadata["default"]
         if isinstance(default, bool) or not isinstance(default, int | float):
             continue
         kind = type(default)
@@ -150,9 +141,9 @@ def test_the_size_of_a_vocabulary_counts_only_if_it_is_not_an_upper_limit() -> N
 
 
 def test_what_touches_no_weight_may_change_when_a_run_is_resumed() -> None:
-    assert {
-        name for name, declared in declared_settings() if declared.metadata["may_change"]
-    } - set(FIXED_SETTINGS) >= {
+    assert {name for name, declared in DECLARED.items() if declared.metadata["may_change"]} - set(
+        FIXED_SETTINGS
+    ) >= {
         "data.source_language",
         "data.target_language",
         "data.test",
@@ -226,10 +217,10 @@ def test_patience_and_a_cooldown_exclude_each_other() -> None:
 def test_a_value_on_the_command_line_holds_nothing_else(text: str) -> None:
     """Further lines were TOML too, and were dropped."""
     with pytest.raises(UsageError, match="must be a whole number"):
-        override(Recipe("x"), [f"model.heads={text}"])
+        parse_overrides([f"model.heads={text}"])
 
 
 def test_a_value_with_a_very_long_key_is_refused_at_once() -> None:
     """The memory that tomllib needs grows with the square of a key's parts."""
     with pytest.raises(UsageError, match="must hold a table"):
-        override(Recipe("x"), [f"data.test={{ {'a.' * 50_000}b = 1 }}"])
+        parse_overrides([f"data.test={{ {'a.' * 50_000}b = 1 }}"])

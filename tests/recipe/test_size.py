@@ -9,8 +9,7 @@ import torch
 
 from nmt.config import ModelSettings
 from nmt.model.transformer import Transformer
-from nmt.recipe import load_recipe
-from nmt.recipe.files import shipped_recipes
+from nmt.recipe.files import load_recipe, shipped_recipes
 from nmt.recipe.size import count_parameters, weight_shapes
 
 V = 17

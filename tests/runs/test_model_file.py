@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from nmt.errors import DamagedError, NmtError
 from nmt.model.transformer import Transformer
-from nmt.recipe import load_recipe, override
+from nmt.recipe.files import load_recipe
 from nmt.recipe.size import count_parameters
 from nmt.runs.model_file import average, find_model, open_model, read_model, save_model
 from nmt.runs.trained_model import arrays_of, load_ensemble
 from nmt.text.tokenizer import PAD
 from tests.conftest import Run
 
-RECIPE = override(
-    load_recipe("pocket"),
+RECIPE = load_recipe(
+    "pocket",
     ["model.encoder_layers=1", "model.decoder_layers=1", "model.d_model=2", "model.d_ff=1"],
 )
 V = 3

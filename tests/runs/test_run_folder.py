@@ -8,7 +8,8 @@ import pytest
 from safetensors.numpy import save
 
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import load_recipe, to_toml
+from nmt.recipe.files import load_recipe
+from nmt.recipe.toml import to_toml
 from nmt.runs.history import read_metrics
 from nmt.runs.model_file import find_model
 from nmt.runs.run_folder import MANIFEST, STATE, WEIGHTS, RunFolder, is_locked, run_of

@@ -14,7 +14,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.interop.engines import load_for
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from tests.conftest import WORDS
 from tests.serving.running import AS_IS, Running, post, running

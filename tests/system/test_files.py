@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.recipe import DEFAULT_RECIPE, shipped_recipes
+from nmt.recipe.files import DEFAULT_RECIPE, shipped_recipes
 from nmt.system import files
 from nmt.system.files import START_BYTES, kind_of
 from tests.conftest import SMALLEST
@@ -120,7 +120,7 @@ def test_the_wheel_works_without_a_checkout(unpacked: Path, tmp_path: Path) -> N
 
 LIST_RECIPES = """
 import nmt
-from nmt.recipe import load_recipe, shipped_recipes
+from nmt.recipe.files import load_recipe, shipped_recipes
 print(nmt.__file__, *[load_recipe(name).name for name in shipped_recipes()], sep="\\n")
 """
 

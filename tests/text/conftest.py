@@ -11,7 +11,8 @@ import numpy
 import pytest
 
 from nmt.config import DataSettings, Recipe, TokenizerSettings
-from nmt.recipe import load_recipe, with_settings
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import with_settings
 from nmt.runs.run_folder import RunFolder
 from nmt.text import encode
 from nmt.text.corpus import DataFolder, Pair

@@ -9,7 +9,8 @@ from nmt.config import Recipe, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.decoding.splitting import split_long
 from nmt.errors import NmtError
-from nmt.recipe import check_recipe, with_settings
+from nmt.recipe.rules import check_recipe
+from nmt.recipe.settings import with_settings
 from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.encode import WordCache
 from nmt.text.learning import learn_subwords

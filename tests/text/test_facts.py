@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
 from nmt.text.facts import (

@@ -9,7 +9,8 @@ import pytest
 from nmt.config import DataSettings, TextFiles, TokenizerSettings
 from nmt.decoding.rules import special_ids
 from nmt.errors import NmtError
-from nmt.recipe import check_together, load_recipe
+from nmt.recipe.files import load_recipe
+from nmt.recipe.rules import check_together
 from nmt.text.alignment import open_alignments
 from nmt.text.bpe_dropout import BpeDropout
 from nmt.text.encode import VERDICTS, encode_pairs, judge

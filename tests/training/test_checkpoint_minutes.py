@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nmt.config import Recipe
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.history import parse_history
 from nmt.runs.model_file import read_model
 from nmt.runs.run_folder import RunFolder

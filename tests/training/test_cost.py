@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from nmt.config import ModelSettings, declared_settings
+from nmt.config import DECLARED, ModelSettings
 from nmt.kernels.loss import smoothed_loss
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import count_parameters
@@ -32,7 +32,7 @@ def variants() -> Iterator[ModelSettings]:
     """Yield two shapes, each with every choice of the architecture's settings."""
     for shape in (SMALL, ODD):
         yield shape
-        for name, declared in declared_settings():
+        for name, declared in DECLARED.items():
             section, key = name.split(".")
             if section == "model":
                 flag = [True] if isinstance(declared.default, bool) else []

@@ -11,7 +11,7 @@ import torch
 from nmt.kernels.loss import reference_loss
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.transformer import Transformer
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import PairDataset
 from nmt.text.plan import plan_epoch

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from nmt.model.transformer import Transformer
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
+from nmt.recipe.paper import TABLE_2, TABLE_3
 from nmt.recipe.size import count_parameters
-from nmt.studio.inspection.paper import TABLE_2, TABLE_3
 from nmt.text.batches import make_batch
 from nmt.text.tokenizer import PAD
 from nmt.training.updates import Updater

@@ -9,7 +9,7 @@ import torch
 
 from nmt.config import Recipe, TokenizerSettings
 from nmt.errors import NmtError
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.training.setup import check_requirements, disk_bytes, note_large_model
 from tests.conftest import Run

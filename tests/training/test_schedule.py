@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.config import Recipe
-from nmt.recipe import with_settings
+from nmt.recipe.settings import with_settings
 from nmt.training.updates import cooldown, inverse_sqrt, learning_rate
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.recipe import load_recipe, read_recipe
+from nmt.recipe.files import load_recipe, read_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_ensemble
 from nmt.text.corpus import DataFolder

@@ -19,7 +19,7 @@ import torch
 from nmt.config import Recipe
 from nmt.diagnosis.live import live_diagnosis
 from nmt.errors import DivergenceError, NmtError, is_out_of_memory
-from nmt.recipe import FIXED_SETTINGS, recipe_differences
+from nmt.recipe.settings import FIXED_SETTINGS, recipe_differences
 from nmt.runs.history import History, read_history
 from nmt.runs.outputs import check_run_folder
 from nmt.runs.run_folder import RunFolder

@@ -8,9 +8,10 @@ from itertools import chain, product
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe import check_together, override, recipe_differences, with_settings
+from nmt.recipe.paper import format_value
+from nmt.recipe.rules import check_together
+from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
 from nmt.studio.ablation.axes import Axis
-from nmt.studio.inspection.deviations import format_value
 
 BASE = "base"
 LONGEST_NAME = 120  # characters of a folder's name
@@ -68,7 +69,7 @@ def plan_variants(base: Recipe, axes: Sequence[Axis], *, grid: bool) -> list[Var
     check_axes(axes, grid=grid)
     found = [Variant(base)]
     for number, step in steps(axes, grid=grid):
-        recipe = override(base, step)
+        recipe = with_settings(base, parse_overrides(step))
         if any(recipe == each.recipe for each in found):
             continue
         variant = Variant(recipe, changes(base, recipe), number)

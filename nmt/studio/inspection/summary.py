@@ -6,10 +6,10 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
+from nmt.recipe.paper import Comparison, compare, silent_settings
 from nmt.runs.model_file import ModelFile
 from nmt.studio.inspection.architecture import Weight, parts_of, weights_of
 from nmt.studio.inspection.costs import Flops, Memory, flops_of, memory_of
-from nmt.studio.inspection.deviations import Comparison, compare, silent_settings
 from nmt.text.tokenizer import Tokenizer
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from nmt.config import SECTIONS, Recipe, declared_settings
-from nmt.recipe import toml_value
+from nmt.config import DECLARED, SECTIONS, Recipe
+from nmt.recipe.paper import compare
+from nmt.recipe.toml import toml_value
 from nmt.runs.history import ValidationRecord
 from nmt.runs.run_folder import RunFolder
-from nmt.studio.inspection.deviations import compare
 from nmt.studio.report.corpus import TrainingText, read_training_text
 from nmt.studio.report.findings import find_faults
 from nmt.studio.report.reported_run import (
@@ -99,7 +99,7 @@ def recipe_data(recipe: Recipe) -> Data:
 
 def paper_data(recipe: Recipe) -> Data:
     """Return the nearest row of the paper's tables, and what differs from it."""
-    meanings = {name: declared.metadata["meaning"] for name, declared in declared_settings()}
+    meanings = {name: declared.metadata["meaning"] for name, declared in DECLARED.items()}
     comparison = compare(recipe)
     deviations = [
         {**asdict(deviation), "meaning": meanings.get(deviation.setting, "")}

@@ -5,7 +5,8 @@ import torch
 
 from nmt.config import Recipe
 from nmt.model.transformer import Transformer
-from nmt.recipe import load_recipe, override
+from nmt.recipe.files import load_recipe
+from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.studio.inspection.costs import Flops, Memory, flops_of, memory_of
 from nmt.text.batches import make_batch
 from nmt.text.tokenizer import PAD
@@ -15,7 +16,7 @@ from nmt.training.workers import Workers
 
 def costs(*changes: str) -> tuple[Flops, Memory]:
     """Return the costs of the paper's base model, changed, for sentences of 30 tokens."""
-    recipe = override(Recipe("base"), changes)
+    recipe = with_settings(Recipe("base"), parse_overrides(changes))
     V = recipe.tokenizer.vocab_size
     return flops_of(recipe, V, 30), memory_of(recipe, V, 30)
 
@@ -59,7 +60,9 @@ def test_hand_worked_memory_of_base() -> None:
 def test_weights_and_moments_are_those_of_a_real_training(average: str) -> None:
     """Both are float32 even if products are in bf16. Adam's step counts are not included."""
     small = ["model.d_model=16", "model.d_ff=20", "tokenizer.vocab_size=30"]
-    recipe = override(Recipe("small"), [*small, "train.precision=bf16", average])
+    recipe = with_settings(
+        Recipe("small"), parse_overrides([*small, "train.precision=bf16", average])
+    )
     network = Transformer(recipe.model, 30, PAD)
     updater = Updater(recipe, network, Workers(), torch.device("cpu"))
     updater.set_up()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.config import SECTIONS
-from nmt.recipe import load_recipe
+from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.studio.report.data import paper_data, run_data
 from nmt.studio.report.page import distinct_names, render_report, try_write_report

@@ -2,11 +2,18 @@
 
 import math
 import re
-from dataclasses import MISSING, Field, field
+from dataclasses import Field, field
 from datetime import date, time
 from typing import Any
 
 from nmt.errors import NmtError, shown
+
+# Ranges that several settings share; there is room beyond any model or training known today.
+LAYERS = (1, 1000)
+WIDTH = (1, 16_384)
+RATE = (0, 0.99)
+UPDATES = (1, 100_000_000)
+BATCH = (1, 100_000_000)  # tokens
 
 LONGEST_TEXT = 4096  # characters; Linux allows no longer path
 MOST_ENTRIES = 10_000  # of a list or a table, such as the files of a corpus
@@ -32,6 +39,7 @@ def setting(
     """
     minimum, maximum = limits or (None, None)
     metadata = {
+        "default": default,
         "meaning": meaning,
         "minimum": minimum,
         "maximum": maximum,
@@ -43,14 +51,7 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-def default_of(declared: "Field[Any]") -> Any:
-    """Return the default value of a declared setting."""
-    if declared.default_factory is not MISSING:
-        return declared.default_factory()
-    return declared.default
-
-
-def shown_of_toml(value: Any) -> str:
+def show_toml(value: Any) -> str:
     """Return a value of a TOML file as a message shows it: true and dates as TOML writes them."""
     if isinstance(value, bool):
         return str(value).lower()
@@ -62,10 +63,10 @@ def check_value(name: str, value: Any, declared: "Field[Any]") -> Any:
 
     Raises NmtError, naming the setting `name`, if the type is wrong or the value is out of range.
     """
-    wanted = type(default_of(declared))
+    wanted = type(declared.metadata["default"])
     if type(value) is not wanted and not (wanted is float and type(value) is int):
         kind = KINDS.get(wanted, "a table or list")
-        raise NmtError(f"{name} is {shown_of_toml(value)} but must be {kind}")
+        raise NmtError(f"{name} is {show_toml(value)} but must be {kind}")
     choices = declared.metadata["choices"]
     if choices and value not in choices:
         raise NmtError(f"{name} is {shown(value)} but must be one of: {', '.join(choices)}")
