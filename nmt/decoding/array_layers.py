@@ -150,7 +150,7 @@ class ArrayFeedForward:
 
 
 class ArrayResidual:
-    """The residual connection and its norm: `nmt.model.residual.AddAndNorm`."""
+    """The residual connection and its norm: `nmt.model.layers.AddAndNorm`."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
         """Take the weights of the norm of the sub-layer `name`."""

@@ -8,12 +8,10 @@ from torch import Tensor, nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.embedding import Embeddings
-from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
+from nmt.model.layers import DecoderLayer, EncoderLayer, LayerCache, make_final_norm
 from nmt.model.positions import LearnedPositions, SinusoidalPositions
-from nmt.model.residual import make_final_norm
 
 
 class Transformer(nn.Module):
