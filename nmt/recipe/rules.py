@@ -200,19 +200,18 @@ def check_size(recipe: Recipe) -> None:
 
 def check_positions(recipe: Recipe) -> None:
     """Raise NmtError if training segments can be longer than the learned positions."""
-    model = recipe.model
-    if model.positions != "learned":
+    limit = recipe.model.position_limit
+    if limit is None:
         return
-    if recipe.data.max_length >= model.max_positions:
+    if recipe.data.max_length >= limit:
         raise NmtError(
             f"recipe {recipe.name}: a segment of data.max_length={recipe.data.max_length} tokens"
-            " and its end token do not fit the learned"
-            f" model.max_positions={model.max_positions}; lower data.max_length or raise"
-            " model.max_positions"
+            f" and its end token do not fit the learned model.max_positions={limit}; lower"
+            " data.max_length or raise model.max_positions"
         )
     if recipe.train.bpe_dropout:
         raise NmtError(
             f"recipe {recipe.name}: train.bpe_dropout can cut a segment into more tokens than"
-            " model.positions=learned has positions; set train.bpe_dropout to 0 or choose other"
-            " model.positions"
+            f" model.positions={recipe.model.positions} has positions; set train.bpe_dropout to 0"
+            " or choose other model.positions"
         )

@@ -154,11 +154,11 @@ def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
 def silent_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's settings that the paper must have had too, but does not report."""
     in_order = (name for name in DECLARED if name in SILENT)
-    learned = recipe.model.positions == "learned"
+    is_limited = recipe.model.position_limit is not None
     return {
         name: get_setting(recipe, name)
         for name in in_order
-        if learned or name != "model.max_positions"
+        if is_limited or name != "model.max_positions"
     }
 
 
