@@ -10,10 +10,11 @@ POSITIONS = "positions"  # in the manifest of a folder for CTranslate2
 
 
 def check_positions(settings: ModelSettings) -> None:
-    """Raise NmtError for a positional encoding that no other program has."""
+    """Raise NmtError for a positional encoding that no export has."""
     if settings.positions not in (*SINUSOIDS, "learned", "rotary"):
         raise NmtError(
-            f"no other program has model.positions={settings.positions}; translate with nmt itself"
+            f"no format of nmt export has model.positions={settings.positions}; translate with nmt"
+            " itself"
         )
 
 

@@ -55,10 +55,10 @@ FORMULAS: dict[str, Formula] = {
 
 
 class Positions(nn.Module):
-    """A part of a positional encoding; its module overrides what it needs."""
+    """A module of a positional encoding; by default it has no table and no parameter."""
 
     def grow(self, length: int) -> None:
-        """Make room for `length` positions now, if tables grow on demand."""
+        """Make room for `length` positions now, if a table grows on demand."""
 
     def reset_parameters(self) -> None:
         """Draw the parameters, if there are any."""

@@ -10,7 +10,7 @@ from nmt.interop.huggingface_architecture import architecture_of
 from nmt.interop.position_tables import position_table
 
 NEW = replace(ModelSettings(), positions="not_written_yet")
-REASON = r"^no other program has model\.positions=not_written_yet; translate with nmt itself$"
+REASON = r"^no format of nmt export has model\.positions=not_written_yet; translate with nmt "
 
 
 def test_an_unknown_encoding_has_no_table() -> None:

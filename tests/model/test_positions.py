@@ -142,7 +142,7 @@ def test_rotation_in_bf16_equals_float32_rounded(rotate: Rotate) -> None:
 def test_products_of_rotated_vectors_depend_only_on_distance() -> None:
     query, key = torch.randn(2, 8)
     rotary = RotaryPositions(8)
-    queries, keys = (rotary(each.expand(30, -1)) for each in (query, key))
+    queries, keys = (rotary(vector.expand(30, -1)) for vector in (query, key))
     products = queries @ keys.T
     for distance in range(-20, 20):
         along = products.diagonal(distance)
