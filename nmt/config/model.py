@@ -79,6 +79,11 @@ class ModelSettings:
     )
 
     @property
+    def position_limit(self) -> int | None:
+        """The most positions that the model can read; None if there is no limit."""
+        return self.max_positions if self.positions == "learned" else None
+
+    @property
     def is_right_to_left(self) -> bool:
         """True if the decoder writes the last token of an output first."""
         return self.target_order == "right_to_left"

@@ -17,15 +17,16 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
-from nmt.decoding.array_layers import ArrayLayer, Floats, Weights, array_norm
+from nmt.decoding.array_layers import ArrayLayer, Weights, array_norm
 from nmt.kernels.array_functions import (
     ARRAY_ACTIVATIONS,
     ARRAY_GATES,
     SINUSOIDS,
+    ArrayLinear,
+    Floats,
     Rotations,
     rotations,
 )
-from nmt.kernels.array_linear import ArrayLinear
 
 Ids = NDArray[numpy.int64]
 

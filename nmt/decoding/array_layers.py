@@ -7,19 +7,18 @@ positions, t target positions so far.
 from collections.abc import Callable, Mapping
 
 import numpy
-from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
 from nmt.kernels.array_functions import (
     ARRAY_ACTIVATIONS,
     ARRAY_GATES,
+    ArrayLinear,
     ArrayNorm,
+    Floats,
     Rotations,
     softmax,
 )
-from nmt.kernels.array_linear import ArrayLinear
 
-Floats = NDArray[numpy.float32]
 Weights = Mapping[str, Floats]
 Sublayer = Callable[[Floats], Floats]
 
@@ -150,7 +149,7 @@ class ArrayFeedForward:
 
 
 class ArrayResidual:
-    """The residual connection and its norm: `nmt.model.residual.AddAndNorm`."""
+    """The residual connection and its norm: `nmt.model.layers.AddAndNorm`."""
 
     def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
         """Take the weights of the norm of the sub-layer `name`."""

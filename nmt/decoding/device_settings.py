@@ -36,7 +36,7 @@ def check_precision(settings: DecodeSettings, device: str) -> None:
     if settings.precision != "int8":
         return
 
-    from nmt.kernels.int8 import has_int8
+    from nmt.kernels.linear import has_int8
 
     if not has_int8(device):
         on_cpu = "" if device == "cpu" else ", or add --device cpu"

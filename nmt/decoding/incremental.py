@@ -16,7 +16,7 @@ from nmt.decoding.packing import call_directly, packed_copy
 from nmt.decoding.search_model import AnyIds
 from nmt.kernels.rule import IdArray
 from nmt.model.attention import KeyValueCache
-from nmt.model.decoder import DecoderLayer, LayerCache
+from nmt.model.layers import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
 
 # Caches hold multiples of this many positions, the unused ones hidden by a mask: torch's softmax of

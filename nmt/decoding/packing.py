@@ -6,8 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from nmt.kernels.int8 import int8_if_large
-from nmt.kernels.linear import PackedLinear
+from nmt.kernels.linear import PackedLinear, int8_if_large
 from nmt.model.attention import MultiHeadAttention
 from nmt.model.feed_forward import FeedForward
 from nmt.model.transformer import Transformer
@@ -29,7 +28,7 @@ def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Mod
 
     Args:
         model: left unchanged.
-        precision: of `decode.precision`; int8 needs `nmt.kernels.int8.has_int8`.
+        precision: of `decode.precision`; int8 needs `nmt.kernels.linear.has_int8`.
 
     Returns:
         The copy in evaluation mode, and the packed projection to the softmax. A matrix that also

@@ -76,10 +76,7 @@ class Scorer:
         self._batch_tokens = chosen.batch_tokens
         self._is_gpu = device.type == "cuda"
         self._models = [IncrementalDecoder(each, chosen.precision) for each in networks]
-        self._positions = min(
-            each.settings.max_positions if each.settings.positions == "learned" else math.inf
-            for each in networks
-        )
+        self._positions = min(network.settings.position_limit or math.inf for network in networks)
         self._scheduler = BatchScheduler(
             self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
         )

@@ -45,27 +45,26 @@ def segment_limit(settings: DecodeSettings, model: ModelSettings) -> SegmentLimi
     Learned positions must hold the output too, which may be `max_extra_tokens` longer than the
     source. Raises NmtError if they hold no segment.
     """
-    if model.positions == "learned" and settings.min_length >= model.max_positions:
-        raise NmtError(
-            f"decode.min_length={settings.min_length} does not fit the {model.max_positions}"
-            " positions that the model learned; lower it"
-        )
-    wanted = settings.max_segment_tokens
+    wanted, most = settings.max_segment_tokens, model.position_limit
     limit = SegmentLimit(wanted, f"decode.max_segment_tokens={wanted}")
-    if model.positions != "learned":
+    if most is None:
         return limit
-    room = model.max_positions - settings.max_extra_tokens
+    if settings.min_length >= most:
+        raise NmtError(
+            f"decode.min_length={settings.min_length} does not fit the {most} positions that the"
+            " model learned; lower it"
+        )
+    room = most - settings.max_extra_tokens
     if room < 2:
         raise NmtError(
-            f"decode.max_extra_tokens={settings.max_extra_tokens} leaves no room in the"
-            f" {model.max_positions} positions that the model learned; lower it"
+            f"decode.max_extra_tokens={settings.max_extra_tokens} leaves no room in the {most}"
+            " positions that the model learned; lower it"
         )
     if room >= wanted:
         return limit
     return SegmentLimit(
         room,
-        f"the {room} for which the model's {model.max_positions} learned positions have room,"
-        " output included",
+        f"the {room} for which the model's {most} learned positions have room, output included",
     )
 
 

@@ -13,7 +13,7 @@ from nmt.decoding.engine import EngineModel, Searcher
 from nmt.decoding.wanted import Wanted
 from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
-from nmt.interop.ctranslate2_positions import POSITIONS, position_count
+from nmt.interop.position_tables import POSITIONS, position_count
 from nmt.recipe.files import parse_recipe
 from nmt.runs.model_file import find_model
 from nmt.runs.outputs import FILE_LIST, FolderManifest, read_manifest

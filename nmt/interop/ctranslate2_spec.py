@@ -1,8 +1,9 @@
 """Copy a model's weights into CTranslate2's specification of a Transformer.
 
 Matrices are really copied, because CTranslate2 quantizes them in place.
-CTranslate2 has all that `model` settings can ask for. The order of an output's tokens
-(`model.target_order`) does not affect the weights.
+CTranslate2 has all that `model` settings can ask for, except for positional encodings that
+`check_positions` refuses. The order of an output's tokens (`model.target_order`) does not affect
+the weights.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, Transform
 
 from nmt.config import ModelSettings
 from nmt.decoding.links import aligning_attention
-from nmt.interop.ctranslate2_positions import position_count
-from nmt.kernels.array_functions import SINUSOIDS, Floats
+from nmt.interop.position_tables import position_count, position_table
+from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention, Weights
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel
@@ -109,16 +110,11 @@ def fill_embeddings(spec: Any, model: TrainedModel) -> None:
         spec.decoder.projection.bias = weights["embeddings.softmax_bias"][:target_size]
     for embeddings in (source_embeddings, spec.decoder.embeddings):
         embeddings.multiply_by_sqrt_depth = True
-    if settings.positions == "rotary":
-        return
-    for side, name in ((spec.encoder, "source"), (spec.decoder, "target")):
-        side.position_encodings.encodings = (
-            weights[f"embeddings.{name}_positions.table"]
-            if settings.positions == "learned"
-            else SINUSOIDS[settings.positions](
-                position_count(model.recipe.decode), settings.d_model
-            )
-        )
+    length = position_count(model.recipe.decode)
+    for stack, side in ((spec.encoder, "source"), (spec.decoder, "target")):
+        table = position_table(weights, settings, side, length)
+        if table is not None:
+            stack.position_encodings.encodings = table
 
 
 def fill_layer(

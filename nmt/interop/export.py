@@ -15,8 +15,8 @@ import numpy
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError
-from nmt.interop.ctranslate2_positions import POSITIONS, position_count
 from nmt.interop.model_card import model_card
+from nmt.interop.position_tables import POSITIONS, position_count
 from nmt.runs.model_file import find_model
 from nmt.runs.outputs import check_output, check_output_folder, output_folder
 from nmt.runs.trained_model import TrainedModel, load_model_file

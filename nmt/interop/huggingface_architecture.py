@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from nmt.config import ModelSettings
 from nmt.errors import NmtError
+from nmt.interop.position_tables import check_positions
 from nmt.kernels.array_functions import SINUSOIDS
 
 
@@ -30,8 +31,10 @@ def architecture_of(settings: ModelSettings) -> Architecture:
     """Return the architecture that a model has in transformers.
 
     Marian is the paper's architecture, Pegasus that with pre-norm, and Blenderbot has learned
-    positions in addition. Raises NmtError, naming the setting, if none computes the same.
+    positions in addition. Raises NmtError, naming the setting, if none computes the same, or
+    as `check_positions` does.
     """
+    check_positions(settings)
     if reason := why_none(settings):
         raise NmtError(
             f"transformers has no encoder-decoder that computes what this model does: {reason};"

@@ -111,9 +111,8 @@ def tokenization(model: TrainedModel) -> dict[str, Any]:
 
 def positions(model: TrainedModel) -> int:
     """Return the greatest length of a text in tokens, its end included."""
-    if model.recipe.model.positions == "learned":
-        return model.recipe.model.max_positions
-    return max(FEWEST_POSITIONS, model.recipe.data.max_length + 1)
+    longest = model.recipe.data.max_length + 1
+    return model.recipe.model.position_limit or max(FEWEST_POSITIONS, longest)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from nmt.config import ModelSettings
 from nmt.interop.onnx_graph import Graph, WeightFile
 from nmt.interop.onnx_layers import KeysValues, Layers
-from nmt.kernels.array_functions import SINUSOIDS, Floats
+from nmt.interop.position_tables import position_table
 from nmt.runs.model_file import Weights
 from nmt.text.tokenizer import PAD
 
@@ -130,17 +130,6 @@ def embed(layers: Layers, ids: str, positions: str, side: str, length: int) -> s
     is_shared = settings.positions != "learned"
     place = graph.weight("positions" if is_shared else f"{side}_positions", table)
     return graph.node("Add", x, graph.node("Gather", place, positions))
-
-
-def position_table(
-    weights: Weights, settings: ModelSettings, side: str, length: int
-) -> Floats | None:
-    """Return the positions (length, d) that are added to embeddings; None if they rotate."""
-    if settings.positions == "rotary":
-        return None
-    if settings.positions == "learned":
-        return weights[f"embeddings.{side}_positions.table"]
-    return SINUSOIDS[settings.positions](length, settings.d_model)
 
 
 def project(layers: Layers, x: str, ids: str) -> str:

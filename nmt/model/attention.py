@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from nmt.config import ModelSettings
 from nmt.kernels.dropout import Dropout
-from nmt.model.positions import RotaryPositions
+from nmt.model.positions import make_rotation
 
 
 class AttentionRecorder(Protocol):
@@ -164,8 +164,7 @@ class MultiHeadAttention(nn.Module):
         self.dropout = Dropout(settings.attention_dropout) if settings.attention_dropout else None
         # Positions in the source and in the target have no distance, so only self-attention
         # rotates.
-        is_rotary = settings.positions == "rotary" and not is_cross
-        self.rotary = RotaryPositions(settings.d_k) if is_rotary else None
+        self.rotary = None if is_cross else make_rotation(settings)
 
     def forward(
         self,

@@ -8,12 +8,10 @@ from torch import Tensor, nn
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.decoder import DecoderLayer, LayerCache
 from nmt.model.embedding import Embeddings
-from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
-from nmt.model.positions import LearnedPositions, SinusoidalPositions
-from nmt.model.residual import make_final_norm
+from nmt.model.layers import DecoderLayer, EncoderLayer, LayerCache, make_final_norm
+from nmt.model.positions import Positions
 
 
 class Transformer(nn.Module):
@@ -35,7 +33,7 @@ class Transformer(nn.Module):
         self.embeddings.reset_parameters()
         parts = self.encoder, self.decoder, self.embeddings
         for module in (module for part in parts for module in part.modules()):
-            if isinstance(module, MultiHeadAttention | FeedForward | LearnedPositions):
+            if isinstance(module, MultiHeadAttention | FeedForward | Positions):
                 module.reset_parameters()
 
     def forward(self, source: Tensor, target_input: Tensor, *kept: Tensor) -> Tensor:
@@ -119,10 +117,10 @@ class Transformer(nn.Module):
             self.train(was_training)
 
     def grow_positions(self, length: int) -> None:
-        """Extend the tables of sinusoids and rotations to `length` positions now."""
+        """Make room for `length` positions now, so that no table grows later."""
         for module in self.modules():
-            if isinstance(module, SinusoidalPositions):
-                module(length)
+            if isinstance(module, Positions):
+                module.grow(length)
 
     @property
     def device(self) -> torch.device:

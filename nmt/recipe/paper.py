@@ -230,7 +230,7 @@ def setting_deviations(recipe: Recipe, row: Row) -> Iterator[Deviation]:
 def silent_settings(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's settings that the paper must have had too, but does not report."""
     names = [name for name in DECLARED if name in SILENT]
-    if recipe.model.positions != "learned":
+    if recipe.model.position_limit is None:
         names.remove("model.max_positions")
     return {name: get_setting(recipe, name) for name in names}
 

@@ -51,16 +51,18 @@ def model_faults(recipe: Recipe) -> Iterator[str]:
             f"the model has {parameters:,} parameters but may have at most"
             f" {MOST_PARAMETERS:,}; lower the numbers of layers or the widths in [model]"
         )
-    if model.positions == "learned" and data.max_length >= model.max_positions:
+    limit = model.position_limit
+    if limit is not None and data.max_length >= limit:
         yield (
             f"a segment of data.max_length={data.max_length} tokens and its end token do not fit"
-            f" the learned model.max_positions={model.max_positions}; lower data.max_length or"
-            " raise model.max_positions"
+            f" the learned model.max_positions={limit}; lower data.max_length or raise"
+            " model.max_positions"
         )
-    if model.positions == "learned" and train.bpe_dropout:
+    if limit is not None and train.bpe_dropout:
         yield (
-            "train.bpe_dropout can cut a segment into more tokens than model.positions=learned has"
-            " positions; set train.bpe_dropout to 0 or choose other model.positions"
+            f"train.bpe_dropout can cut a segment into more tokens than model.positions="
+            f"{model.positions} has positions; set train.bpe_dropout to 0 or choose other"
+            " model.positions"
         )
     if model.positions == "rotary" and model.d_k % 2:
         yield (

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.links import GUIDED_HEAD, guided_layer
-from nmt.model.decoder import DecoderLayer
+from nmt.model.layers import DecoderLayer
 from nmt.model.transformer import Transformer
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.kernels.int8 import has_int8
+from nmt.kernels.linear import has_int8
 from tests.commands.conftest import give_stdin, leftovers, translate
 from tests.conftest import WORDS, Run
 
@@ -193,7 +193,7 @@ def test_lower_precision_gives_nearly_the_score_of_float32(
     """Compares the first line only, because the model is unsure about the others."""
     if precision == "int8" and not has_int8(torch.device("cpu")):
         pytest.skip("for x86 CPUs")
-    monkeypatch.setattr("nmt.kernels.int8.LARGE", 0)
+    monkeypatch.setattr("nmt.kernels.linear.INT8_ELEMENTS", 0)
     lines = [translate(nmt, skilled_run, source, "--n-best", 1).out.splitlines()]
     low = ["--n-best", 1, "--set", f"decode.precision={precision}"]
     lines.append(translate(nmt, skilled_run, source, *low).out.splitlines())
@@ -205,7 +205,7 @@ def test_lower_precision_gives_nearly_the_score_of_float32(
 def test_int8_is_refused_except_on_x86(
     nmt: Run, skilled_run: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nmt.kernels.int8.machine", lambda: "aarch64")
+    monkeypatch.setattr("nmt.kernels.linear.machine", lambda: "aarch64")
     result = nmt("translate", source, "--model", skilled_run, "--set", "decode.precision=int8")
     assert result.code == 1
     assert "int8" in result.err

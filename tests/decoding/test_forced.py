@@ -12,7 +12,7 @@ from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
-from nmt.kernels.int8 import has_int8
+from nmt.kernels.linear import has_int8
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.text.tokenizer import BOS, EOS, UNK
 from tests.conftest import WORDS

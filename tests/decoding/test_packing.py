@@ -8,8 +8,8 @@ from torch import nn
 
 from nmt.config import ModelSettings
 from nmt.decoding.packing import call_directly, packed_copy
-from nmt.kernels import int8
-from nmt.model.positions import SinusoidalPositions
+from nmt.kernels import linear
+from nmt.model.positions import PositionTable
 from nmt.model.transformer import Transformer
 
 SETTINGS = ModelSettings(
@@ -70,12 +70,12 @@ def test_a_packed_copy_agrees_with_the_model(
     torch.testing.assert_close(found, expected, atol=tolerance * largest, rtol=0)
 
 
-@pytest.mark.skipif(not int8.has_int8("cpu"), reason="this processor has no products in 8 bits")
+@pytest.mark.skipif(not linear.has_int8("cpu"), reason="this processor has no products in 8 bits")
 def test_a_copy_in_8_bits_is_close_to_the_model(
     model: Transformer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Biases of queries are scaled with their weights, those of logits are added."""
-    monkeypatch.setattr(int8, "LARGE", 0)
+    monkeypatch.setattr(linear, "INT8_ELEMENTS", 0)
     with torch.no_grad():
         expected = model(SOURCE, TARGET)
     found = packed_logits(model, "int8", directly=True)
@@ -120,7 +120,7 @@ def test_a_packed_copy_keeps_a_table_of_positions_that_has_grown(model: Transfor
     call_directly(copied)
     with torch.no_grad():
         copied.encode(torch.full((1, 300), 5))
-    tables = [each for each in copied.modules() if isinstance(each, SinusoidalPositions)]
+    tables = [each for each in copied.modules() if isinstance(each, PositionTable)]
     encoding = [each for each in tables if len(each.get_buffer("table")) >= 300]
     assert encoding
     before = [each.get_buffer("table") for each in encoding]

@@ -9,11 +9,11 @@ import torch
 
 from nmt.config import DECLARED
 from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
-from nmt.decoding.array_layers import Floats
 from nmt.decoding.beam import beam_search
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.stopping import STOPPING_RULES
 from nmt.decoding.translator import Translator
+from nmt.kernels.array_functions import Floats
 from nmt.runs.trained_model import load_model
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
 

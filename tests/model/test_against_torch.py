@@ -10,9 +10,8 @@ from torch.nn.functional import gelu, silu
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, causal_mask, padding_mask
-from nmt.model.decoder import DecoderLayer
-from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
+from nmt.model.layers import DecoderLayer, EncoderLayer
 
 WIDTHS: dict[str, Any] = {"d_model": 12, "nhead": 3, "dim_feedforward": 20}
 SETTINGS = ModelSettings(d_model=12, d_ff=20, heads=3, d_k=4, d_v=4, dropout=0.0)

@@ -9,7 +9,7 @@ from nmt.config import ModelSettings
 from nmt.decoding.incremental import IncrementalDecoder
 from nmt.kernels.dropout import Dropout
 from nmt.model.attention import KeyValueCache
-from nmt.model.decoder import DecoderLayer, LayerCache
+from nmt.model.layers import DecoderLayer, LayerCache
 from nmt.model.positions import sinusoids
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import count_parameters

@@ -8,9 +8,8 @@ from torch.nn.functional import gelu, sigmoid, silu
 
 from nmt.config import ModelSettings
 from nmt.model.attention import MultiHeadAttention, attention
-from nmt.model.encoder import EncoderLayer
 from nmt.model.feed_forward import FeedForward
-from nmt.model.residual import AddAndNorm
+from nmt.model.layers import AddAndNorm, EncoderLayer
 from nmt.model.transformer import Transformer
 from nmt.recipe.size import count_parameters
 from tests.model.conftest import PAD, SMALL, VARIANTS, small_model

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
-from nmt.model.decoder import DecoderLayer
+from nmt.model.layers import DecoderLayer
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel
 from nmt.studio.explain.recording import recording

@@ -1,13 +1,61 @@
-"""One layer of the decoder (section 3.1), for all positions at once or one after another."""
+"""The layers of the encoder and the decoder, and the residual connections in them (section 3.1)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
+from nmt.kernels.dropout import Dropout
 from nmt.model.attention import KeyValueCache, MultiHeadAttention
 from nmt.model.feed_forward import FeedForward
-from nmt.model.residual import AddAndNorm
+
+
+class AddAndNorm(nn.Module):
+    """LayerNorm(x + Dropout(Sublayer(x))), the "Add & Norm" of figure 1.
+
+    With pre-norm (Xiong et al., 2020) it is x + Dropout(Sublayer(LayerNorm(x))).
+    """
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.norm = make_norm(settings)
+        self.dropout = Dropout(settings.dropout)
+        self.is_pre_norm = settings.norm == "pre"
+
+    def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+        """Apply `sublayer`, which keeps the shape, to x (B, length, d_model)."""
+        total: Tensor = x + self.dropout(sublayer(self.norm(x) if self.is_pre_norm else x))
+        return total if self.is_pre_norm else self.norm(total)
+
+
+def make_norm(settings: ModelSettings) -> nn.LayerNorm | nn.RMSNorm:
+    """Return a normalisation over d_model of the configured kind."""
+    if settings.norm_kind == "rms":
+        return nn.RMSNorm(settings.d_model, eps=settings.norm_epsilon)
+    return nn.LayerNorm(settings.d_model, eps=settings.norm_epsilon)
+
+
+def make_final_norm(settings: ModelSettings) -> nn.Module:
+    """Return what ends a stack: a norm with pre-norm, the identity with the paper's post-norm."""
+    return make_norm(settings) if settings.norm == "pre" else nn.Identity()
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then the feed-forward network."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.self_attention = MultiHeadAttention(settings)
+        self.self_attention_norm = AddAndNorm(settings)
+        self.feed_forward = FeedForward(settings)
+        self.feed_forward_norm = AddAndNorm(settings)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Map x (B, S, d_model) to the same shape; the mask hides padding."""
+        x = self.self_attention_norm(x, lambda y: self.self_attention(y, mask))
+        out: Tensor = self.feed_forward_norm(x, self.feed_forward)
+        return out
 
 
 @dataclass
