@@ -27,7 +27,7 @@ from nmt.system.atomic import atomic_path
 from nmt.system.files import sha256_of
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import Manifest, PreparedFolder, Step, hash_of
-from nmt.text.shards import WHAT, FlatSegments, Shard, damaged, flatten, open_array
+from nmt.text.shards import WHAT, FlatSegments, Shard, are_targets, damaged, flatten, open_array
 from nmt.text.tokenizer import Tokenizer
 
 # The values of the authors' program, fast_align.
@@ -259,7 +259,7 @@ def align_corpus(
             with atomic_path(path) as partial, partial.open("wb") as stream:
                 for start in range(0, len(shard), CHUNK_PAIRS):
                     chosen = numpy.arange(start, min(start + CHUNK_PAIRS, len(shard)))
-                    source, target = read_pairs(shard, chosen)
+                    source, target = shard.sides(chosen)
                     aligned = aligner.align(source, target) + 1  # `NONE` becomes 0
                     positions = numpy.zeros(len(source.ids) + len(target.ids), POSITION)
                     lengths = numpy.stack([source.lengths, target.lengths], 1).reshape(-1)
@@ -306,7 +306,7 @@ def sample(shards: Sequence[Shard], most_cells: int) -> tuple[FlatSegments, Flat
     first = 0
     chosen = []
     for shard in shards:
-        chosen.append(read_pairs(shard, numpy.arange(-first % step, len(shard), step)))
+        chosen.append(shard.sides(numpy.arange(-first % step, len(shard), step)))
         first += len(shard)
     return joined([source for source, _ in chosen]), joined([target for _, target in chosen])
 
@@ -317,19 +317,6 @@ def joined(parts: Sequence[FlatSegments]) -> FlatSegments:
         numpy.concatenate([part.ids for part in parts]),
         numpy.concatenate([part.lengths for part in parts]),
     )
-
-
-def read_pairs(shard: Shard, indices: Integers) -> tuple[FlatSegments, FlatSegments]:
-    """Return the sources and the targets of the pairs of a shard with these indices."""
-    shard.check_files()
-    found, lengths = shard.pairs(indices)
-    ids, is_target = found.astype(numpy.int64), are_targets(lengths)
-    return FlatSegments(ids[~is_target], lengths[0::2]), FlatSegments(ids[is_target], lengths[1::2])
-
-
-def are_targets(lengths: Integers) -> NDArray[numpy.bool_]:
-    """Return whether each token of pairs is the target's; lengths are those of `Shard.pairs`."""
-    return numpy.repeat(numpy.arange(len(lengths)) % 2 == 1, lengths)
 
 
 def open_alignments(

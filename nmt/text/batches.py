@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nmt.text.bpe_dropout import BpeDropout, RebatchedPlan
 from nmt.text.plan import EpochPlan, Integers, rows_with_eos, source_rows
-from nmt.text.shards import FlatSegments, Shard, flatten
+from nmt.text.shards import FlatSegments, Shard, flatten, split_sides
 from nmt.text.tokenizer import BOS, EOS, PAD
 
 
@@ -132,12 +132,6 @@ def reordered(
     wanted = totals[order]
     places = numpy.arange(len(ids)) + numpy.repeat(ends[order] - wanted.cumsum(), wanted)
     return ids[places], lengths[order].reshape(-1)
-
-
-def split_sides(ids: Integers, lengths: Integers) -> tuple[FlatSegments, FlatSegments]:
-    """Return sources and targets of ids end to end: source 0, target 0, source 1, and so on."""
-    is_source = numpy.repeat(numpy.arange(len(lengths)) % 2 == 0, lengths)
-    return FlatSegments(ids[is_source], lengths[0::2]), FlatSegments(ids[~is_source], lengths[1::2])
 
 
 class PairDataset:

@@ -136,6 +136,25 @@ class Shard:
         places = numpy.arange(totals.sum()) + numpy.repeat(ends - totals.cumsum(), totals)
         return self.ids[places], numpy.stack([sources, totals - sources], 1).reshape(-1)
 
+    def sides(self, indices: NDArray[numpy.int64]) -> tuple[FlatSegments, FlatSegments]:
+        """Return the sources and the targets of pairs; raises DamagedError for a cut file."""
+        self.check_files()
+        ids, lengths = self.pairs(indices)
+        return split_sides(ids.astype(numpy.int64), lengths)
+
+
+def split_sides(
+    ids: NDArray[numpy.int64], lengths: NDArray[numpy.int64]
+) -> tuple[FlatSegments, FlatSegments]:
+    """Return sources and targets of ids end to end: source 0, target 0, source 1, and so on."""
+    is_target = are_targets(lengths)
+    return FlatSegments(ids[~is_target], lengths[0::2]), FlatSegments(ids[is_target], lengths[1::2])
+
+
+def are_targets(lengths: NDArray[numpy.int64]) -> NDArray[numpy.bool_]:
+    """Return whether each token of pairs is the target's; lengths are those of `Shard.pairs`."""
+    return numpy.repeat(numpy.arange(len(lengths)) % 2 == 1, lengths)
+
 
 class ShardWriter:
     """A writer of a shard, chunk by chunk; the files get their names in `finish`."""
