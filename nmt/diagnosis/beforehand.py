@@ -7,7 +7,7 @@ from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.diagnosis.rates import rounded_up, scale_for, two_digits
 from nmt.recipe.vocabulary_choice import FEWEST
-from nmt.text.facts import RARE, DevFacts, SideFacts
+from nmt.text.facts import RARE, SideFacts
 
 # Share of a run that the suggested warm-up takes. Those of the shipped recipes are 1 to 24 %.
 WARMUP_SHARE = 0.1
@@ -117,11 +117,11 @@ def unlike_dev_text(training: Training) -> Iterator[Finding]:
         )
 
 
-def text_differences(name: str, train: SideFacts, dev: DevFacts) -> Iterator[str]:
+def text_differences(name: str, train: SideFacts, dev: SideFacts) -> Iterator[str]:
     """Yield a phrase for each way in which one side of the dev set differs."""
     if not train.tokens or not dev.tokens:
         return
-    surprise = dev.cross_entropy - train.entropy
+    surprise = dev.entropy - train.entropy
     if surprise > MOST_SURPRISE:
         yield (
             f"in the training text, the tokens of dev {name} are {math.exp(surprise):.1f} times as"

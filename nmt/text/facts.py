@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ def quick_look(
             tokens += len(ids)
     sides = numpy.concatenate(blocks, axis=1)
     overlap = count_overlap(dev_sources, size, sides[0])
-    known_powers.cache_clear()
+    powers.cache_clear()
     ordered = numpy.sort(pair_hashes(sides))  # several times as fast as numpy.unique
     return QuickLook(
         sides.shape[1],
@@ -151,12 +152,13 @@ def hash_segments(ids: Ids, lengths: Integers, vocab_size: int) -> Hashes:
     segment is hashed where it stands among the ids, and then moved to the beginning.
     """
     terms = token_weights(vocab_size)[ids]
-    terms *= powers(BASE, len(ids))
+    terms *= powers(BASE, len(ids).bit_length())[: len(ids)]
     totals = numpy.zeros(len(ids) + 1, numpy.uint64)
     numpy.cumsum(terms, out=totals[1:])
     ends = lengths.cumsum()
     starts = ends - lengths
-    hashes: Hashes = (totals[ends] - totals[starts]) * powers(INVERSE, len(ids) + 1)[starts]
+    inverses = powers(INVERSE, (len(ids) + 1).bit_length())
+    hashes: Hashes = (totals[ends] - totals[starts]) * inverses[starts]
     return hashes
 
 
@@ -166,15 +168,10 @@ def token_weights(vocab_size: int) -> Hashes:
     return numpy.random.default_rng(1).integers(1, 2**63, vocab_size, numpy.uint64)
 
 
-def powers(base: int, count: int) -> Hashes:
-    """Return base^0 to base^(count - 1) modulo 2^64."""
-    return known_powers(base, 1 << count.bit_length())[:count]
-
-
 @lru_cache(maxsize=4)
-def known_powers(base: int, count: int) -> Hashes:
-    """Return powers of a base, which are kept for the next block."""
-    factors = numpy.full(count, base, numpy.uint64)
+def powers(base: int, bits: int) -> Hashes:
+    """Return base^0 to base^(2^bits - 1) modulo 2^64, which are kept for the next block."""
+    factors = numpy.full(1 << bits, base, numpy.uint64)
     factors[0] = 1
     products: Hashes = numpy.cumprod(factors)
     return products
@@ -242,24 +239,16 @@ def correlations(source: Integers, target: Integers) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class SideFacts:
-    """Describe the tokens of one side of the training text, or of the part that was counted."""
+    """Describe the tokens of one side of a text, or of the part that was counted."""
 
     segments: int
     tokens: int  # without EOS
     unknown: int  # tokens outside the vocabulary
-    entropy: float  # nats a token with EOS: the loss of a model that knows only frequencies
+    # Nats a token with EOS: the loss of a model that knows only how frequent each token is in the
+    # training text.
+    entropy: float
     # Tokens that occur once; by Good and Turing, as many new ones come in such a text.
     once: int = 0
-
-
-@dataclass(frozen=True)
-class DevFacts:
-    """Describe the tokens of one side of the dev set."""
-
-    segments: int
-    tokens: int  # without EOS
-    unknown: int
-    cross_entropy: float  # nats a token with EOS, by the frequencies in the training text
 
 
 @dataclass(frozen=True)
@@ -277,15 +266,15 @@ class TokenFacts:
 
     sides: tuple[SideFacts, SideFacts]
     vocabularies: tuple[Vocabulary, ...]
-    dev: tuple[DevFacts, DevFacts] | None = None  # None: the dev set is not at hand
+    dev: tuple[SideFacts, SideFacts] | None = None  # None: the dev set is not at hand
 
 
 def token_facts(
     shards: Sequence[Shard], tokenizer: Tokenizer, dev_pairs: Sequence[Pair] = ()
 ) -> TokenFacts:
     """Return the facts of a prepared corpus; of a large one, about a million pairs are read."""
-    counts, pairs = count_tokens(shards, len(tokenizer))
-    source, target = (side_facts(side, pairs) for side in counts)
+    counts = count_tokens(shards, len(tokenizer))
+    source, target = (side_facts(side, side) for side in counts)
     dev = None
     if dev_pairs:
         sources = tokenizer.source.encode([pair.source for pair in dev_pairs])
@@ -294,44 +283,44 @@ def token_facts(
     return TokenFacts((source, target), vocabularies(counts, tokenizer), dev)
 
 
-def count_tokens(shards: Sequence[Shard], vocab_size: int) -> tuple[Integers, int]:
-    """Return how often each token occurs on each side (2, V), EOS included, and in how many pairs.
+def count_tokens(shards: Sequence[Shard], vocab_size: int) -> Integers:
+    """Return how often each token occurs on each side (2, V); EOS occurs once a segment.
 
     If the text has more than MOST_BLOCKS blocks of pairs, blocks at equal distances are counted.
     """
     counts = numpy.zeros(2 * vocab_size, numpy.int64)
     blocks = [(shard, first) for shard in shards for first in range(0, len(shard), COUNTED_PAIRS)]
-    pairs = 0
     for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
         ids, lengths = read_block(shard, first, COUNTED_PAIRS)
         shifts = numpy.tile([0, vocab_size], len(lengths) // 2)  # the target counts follow
         counts += numpy.bincount(ids + numpy.repeat(shifts, lengths), minlength=2 * vocab_size)
-        pairs += len(lengths) // 2
-    sides = counts.reshape(2, vocab_size)
-    sides[:, EOS] += pairs
-    return sides, pairs
+        counts[[EOS, vocab_size + EOS]] += len(lengths) // 2
+    return counts.reshape(2, vocab_size)
 
 
-def side_facts(counts: Integers, segments: int) -> SideFacts:
-    """Return the facts of one side; counts (V,)."""
-    total = int(counts.sum())
-    seen = counts[counts > 0]
-    entropy = float(numpy.log(total) - (seen * numpy.log(seen)).sum() / total) if total else 0.0
+def side_facts(counts: Integers, frequencies: NDArray[numpy.number[Any]]) -> SideFacts:
+    """Return the facts of one side of a text.
+
+    counts (V,): of its tokens, and of its segments for EOS. frequencies (V,): how often each token
+    is in the training text, more than 0 for all that are counted.
+    """
+    total, segments = int(counts.sum()), int(counts[EOS])
+    seen = numpy.flatnonzero(counts)
+    surprise = -numpy.log(frequencies[seen] / frequencies.sum())
+    entropy = float((counts[seen] * surprise).sum()) / max(1, total)
     once = int((counts == 1).sum())
     return SideFacts(segments, total - segments, int(counts[UNK]), entropy, once)
 
 
-def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> DevFacts:
+def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> SideFacts:
     """Return the facts of one side of the dev set; counts (V,): those of the training text.
 
     A token that the training text lacks counts as half a token there.
     """
     ids = numpy.fromiter(chain.from_iterable(segments), numpy.int64)
-    with_ends = numpy.concatenate([ids, numpy.full(len(segments), EOS, numpy.int64)])
-    smooth = counts + 0.5
-    surprise = -numpy.log(smooth / smooth.sum())[with_ends]
-    unknown = int(numpy.count_nonzero(ids == UNK))
-    return DevFacts(len(segments), len(ids), unknown, float(surprise.mean()))
+    own_counts = numpy.bincount(ids, minlength=len(counts))
+    own_counts[EOS] += len(segments)
+    return side_facts(own_counts, counts + 0.5)
 
 
 def vocabularies(counts: Integers, tokenizer: Tokenizer) -> tuple[Vocabulary, ...]:

@@ -13,14 +13,14 @@ from nmt.diagnosis.finding import Finding
 from nmt.evaluation.tasks import score_measure
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, Sample, TrainRecord, ValidationRecord
-from nmt.text.facts import DevFacts, SideFacts, TokenFacts, Vocabulary
+from nmt.text.facts import SideFacts, TokenFacts, Vocabulary
 
 RECIPE = with_settings(
     Recipe("mine"),
     {"train.warmup_updates": 100, "train.max_updates": 1000, "model.d_model": 128},
 )
 SIDE = SideFacts(segments=100, tokens=1000, unknown=0, entropy=6.0)
-DEV = DevFacts(segments=10, tokens=100, unknown=0, cross_entropy=6.1)
+DEV = SideFacts(segments=10, tokens=100, unknown=0, entropy=6.1)
 FACTS = TokenFacts((SIDE, SIDE), (Vocabulary("", 1000, 100),), (DEV, DEV))
 
 

@@ -155,7 +155,7 @@ def test_dev_tokens_are_compared_with_the_training_text(prepared: Prepared) -> N
     half, everything = 0.5, 24 + size / 2
     seen = [4 + half, half, 12 + half]  # moon, unknown, the end
     surprise = -sum(math.log(each / everything) for each in seen) / 3
-    assert source.cross_entropy == pytest.approx(surprise)
+    assert source.entropy == pytest.approx(surprise)
 
 
 def test_rare_characters_do_not_make_a_vocabulary_too_large(nmt: Run, tmp_path: Path) -> None:
