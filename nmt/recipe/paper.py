@@ -15,7 +15,7 @@ from typing import Any
 
 from nmt.config import DECLARED, Recipe, TextFiles
 from nmt.recipe.settings import get_setting, recipe_differences, with_settings
-from nmt.recipe.toml import toml_value
+from nmt.recipe.toml import format_value
 
 # Parts of the file names in every copy of a corpus (section 5.1), by target language.
 CORPORA = {
@@ -239,8 +239,3 @@ def paper_section(declared: "Field[Any]") -> str | None:
     """Return the place in the paper that a setting's meaning names, such as "section 5.4"."""
     found = SECTION.findall(declared.metadata["meaning"])
     return found[-1] if found else None
-
-
-def format_value(value: Any) -> str:
-    """Return a value in recipe notation, texts without quotes."""
-    return value if isinstance(value, str) and value else toml_value(value)

@@ -180,3 +180,8 @@ def toml_value(value: Any) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value).lower()
+
+
+def format_value(value: Any) -> str:
+    """Return a value in recipe notation, texts without quotes."""
+    return value if isinstance(value, str) and value else toml_value(value)

@@ -8,9 +8,9 @@ from itertools import chain, product
 
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
-from nmt.recipe.paper import format_value
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import parse_overrides, recipe_differences, with_settings
+from nmt.recipe.toml import format_value
 from nmt.studio.ablation.axes import Axis
 
 BASE = "base"
