@@ -9,7 +9,7 @@ Every setting counts as a deviation unless a set below names it, so that a setti
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import Field, dataclass, field
+from dataclasses import Field, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -65,8 +65,8 @@ class Row:
     recipe: str  # name of the shipped recipe for this row
     table: int
     name: str  # the paper's letter, or the model's name
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    bleu: float | None = None
+    changes: Mapping[str, Any]
+    bleu: float
     perplexity: float | None = None  # a token, on the dev set
     millions: int | None = None  # of parameters; None if the paper prints no count
 

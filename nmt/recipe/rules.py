@@ -138,10 +138,9 @@ def training_faults(recipe: Recipe) -> Iterator[str]:
 
 
 def check_files(recipe: Recipe) -> None:
-    """Raise NmtError for the hash of no file, and for references or labels of no test set.
+    """Raise NmtError for an impossible SHA-256, and for references or labels outside test sets.
 
-    Recipes of runs and models are not checked: they need no download, and their users did not
-    write them.
+    The recipe of a run or a model is not checked: it needs no download, and nobody can change it.
     """
     for download in recipe.data.downloads:
         if download.sha256 and not SHA256.fullmatch(download.sha256):
