@@ -55,7 +55,9 @@ VOLATILE = re.compile(
     rb"|\b[0-9a-f]{64}\b"  # a digest of a file; the files themselves are compared
 )
 # Settings that only the old checkout has, at their defaults: recipes, models and pages hold them.
-DELETED = re.compile(rb'augment_\w+ = 0\.0(\n|\\n)|"augment_\w+": ?"?0\.0"?,\s*')
+DELETED = re.compile(
+    rb'augment_\w+ = 0\.0(\n|\\n)|"augment_\w+": ?"?0\.0"?,\s*|,\s*"(index": null|parts": 0)'
+)
 
 
 @dataclass(frozen=True)
