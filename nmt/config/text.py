@@ -64,7 +64,7 @@ class DataSettings:
         "de", "target language's ISO 639 code; selects BLEU's tokenizer", may_change=True
     )
     train: tuple[TextFiles, ...] = setting((), "training corpora")
-    dev: tuple[TextFiles, ...] = setting((), "validation corpora; they select the best model")
+    dev: tuple[TextFiles, ...] = setting((), "validation corpora; the best model is chosen on them")
     test: dict[str, TextFiles] = setting(
         {}, "test sets by name, scored by `nmt evaluate`", may_change=True
     )
@@ -73,7 +73,8 @@ class DataSettings:
     )
     metric: str = setting(
         "bleu",
-        "bleu (section 6.1), or error_rate of tokens and sequences; equal sources count once",
+        "bleu (section 6.1), or error_rate: wrong tokens and wrong sequences; a source with several"
+        " targets counts once",
         choices=("bleu", "error_rate"),
     )
     max_length: int = setting(

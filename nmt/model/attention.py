@@ -78,8 +78,8 @@ def has_fused_attention(query: Tensor, value: Tensor) -> bool:
 def padding_mask(is_padding: Tensor, dtype: torch.dtype) -> Tensor | None:
     """Return the mask (B, 1, 1, S) that hides padding, from booleans (B, S).
 
-    Returns None if there is no padding. A GPU and a compiled graph would have to stop for this
-    question: they always get a mask.
+    Returns None if there is no padding. On a GPU and in a compiled graph, checking for padding
+    would make Python wait: they always get a mask.
     """
     can_ask = is_padding.device.type == "cpu" and not torch.compiler.is_compiling()
     if can_ask and not is_padding.any():

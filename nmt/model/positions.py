@@ -1,8 +1,8 @@
 """Positional encodings: sinusoids (section 3.5), learned ones (table 3, row E) or rotations.
 
 `make_positions` returns what is added to the embeddings, `make_rotation` what self-attention does
-to queries and keys. What the rest of the program must know of an encoding is declared beside its
-name, in `ModelSettings`.
+to queries and keys. `ModelSettings` declares the names of encodings and the limits of
+their positions.
 """
 
 from collections.abc import Callable
@@ -152,7 +152,7 @@ def complex_rotary(x: Tensor, table: Tensor) -> Tensor:
 def apply_rotary(x: Tensor, table: Tensor) -> Tensor:
     """Rotate x by the faster form: complex numbers on a CPU, the reference elsewhere.
 
-    A compiler fuses the reference into one loop, and has no complex numbers.
+    A compiler fuses the reference into one loop, and does not support complex numbers.
     """
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         return complex_rotary(x, table)

@@ -164,8 +164,8 @@ class Comparison:
 def compare(recipe: Recipe) -> Comparison:
     """Compare a recipe with the row that it equals, else with the nearest of the paper's models.
 
-    The nearest model is big if the recipe is as wide, else base. It is that of table 2 if the
-    recipe averages checkpoints, else that of table 3.
+    The nearest model is big if the recipe is as wide, else base. With averaged checkpoints it
+    is that of table 2, else that of table 3.
     """
     found = [Comparison(row, deviations(recipe, row)) for row in (*TABLE_2, *TABLE_3)]
     exact = [one for one in found if not one.deviations]

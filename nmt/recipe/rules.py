@@ -91,7 +91,7 @@ def length_faults(decode: DecodeSettings) -> Iterator[str]:
 
 
 def training_faults(recipe: Recipe) -> Iterator[str]:
-    """Yield training settings that exclude each other, and tags that are none or have no use."""
+    """Yield training settings that exclude each other, and tags that are invalid or unused."""
     tokenizer, train = recipe.tokenizer, recipe.train
     if tokenizer.byte_fallback and tokenizer.kind != "bpe":
         yield (

@@ -1,7 +1,8 @@
 """Look settings up by their names, change them, and compare two recipes.
 
-A setting is named `section.key`, such as `model.d_model`. Precedence: a default, then the recipe
-that a recipe extends, then the recipe itself, then overrides (`--set section.key=value`).
+A setting is named `section.key`, such as `model.d_model`. Later values replace earlier ones: the
+default, that of the recipe that a recipe extends, the recipe's, an override (`--set
+section.key=value`).
 """
 
 from collections.abc import Iterable, Mapping

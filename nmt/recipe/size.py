@@ -78,9 +78,9 @@ def count_parameters(settings: ModelSettings, vocab_size: int) -> int:
 
 
 def least_parameters(recipe: Recipe) -> int:
-    """Return the number of parameters that a recipe's model has at least, before any text is read.
+    """Return the smallest number of parameters of a recipe's model, before any text is read.
 
-    Of characters and words, a vocabulary has at most `tokenizer.vocab_size`.
+    A vocabulary of characters or words may be smaller than `tokenizer.vocab_size`.
     """
     has_all = recipe.tokenizer.kind in ("bpe", "imported")
     return count_parameters(recipe.model, recipe.tokenizer.vocab_size if has_all else 1)

@@ -6,10 +6,10 @@ from no source token with probability P0, else from token x at position j of m w
 proportional to exp(-TENSION |i / n - j / m|) t(y | x). EM learns t, with a Dirichlet prior so that
 rare tokens do not explain everything (variational Bayes).
 
-A shard NAME of a prepared corpus gets a file more, NAME.alignment: for each id of NAME.ids a number
-(uint16). At a token of a target it is the position of the source token that it is aligned to,
-counted from 1; it is 0 at a token that is aligned to none, and at tokens of sources. A dev set is
-aligned in memory, to choose which attention of a model aligns.
+A shard NAME of a prepared corpus gets one more file, NAME.alignment: a number (uint16) for each id
+of NAME.ids. At a target token it is the position of its aligned source token, counted from 1, or 0
+if it has none; at a source token it is 0. A dev set is aligned in memory, to choose which attention
+of a model aligns.
 
 Dimensions: p pairs, C cells (a target token and a source token of its pair), T target tokens, K
 distinct pairs of tokens, V tokens of the vocabulary.
@@ -209,8 +209,8 @@ class Aligner:
     def align(self, source: FlatSegments, target: FlatSegments) -> Integers:
         """Return the position of the source token that each target token is aligned to, or `NONE`.
 
-        Both directions agree on each of these links: their intersection misses some, but few of
-        them are wrong.
+        Both directions agree on each of these links. They miss some links, but few of them are
+        wrong.
         """
         source, tagged = without_tags(source, self.tags)
         forward = self.forward.best_sources(source, target)

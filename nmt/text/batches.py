@@ -31,7 +31,7 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device.
 
-        The copy to a CUDA GPU is one for all parts, of half as many bytes, and waits for nothing.
+        All parts are copied to a CUDA GPU at once, as int32, without waiting for it.
         """
         parts = [self.source, self.target_input, self.labels]
         if self.aligned is not None:
@@ -100,7 +100,10 @@ def make_batch(pairs: Sequence[tuple[Sequence[int], Sequence[int]]]) -> Batch:
 
 
 def assemble(source: FlatSegments, target: FlatSegments, multiple: int = 1) -> Batch:
-    """Return the batch of encoded source segments and their targets; multiple: of the lengths."""
+    """Return the batch of encoded source segments and their targets.
+
+    multiple: lengths are padded to multiples of this.
+    """
     labels = pad_with_eos(target, multiple)
     rows = len(source.lengths)
     return Batch(

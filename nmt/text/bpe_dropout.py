@@ -255,7 +255,7 @@ class RebatchedPlan:
 
 
 def even_batches(source: Integers, target: Integers, count: int) -> list[int]:
-    """Return where `count` consecutive batches of sorted pairs end, with the largest minimal.
+    """Return where `count` consecutive batches of sorted pairs end; the largest is minimal.
 
     source, target (n,): tokens of each pair, n >= count. A batch's size is that of its larger side,
     padding included; each batch has at least one pair. A binary search finds the smallest budget

@@ -1,6 +1,6 @@
 """Read parallel text as aligned pairs; errors name the file and the line.
 
-A reader of pairs yields `Pair`s: whatever has the form of one serves as a corpus.
+A reader of parallel text yields a `Pair` for each pair of segments.
 """
 
 import os
@@ -112,7 +112,7 @@ def misaligned(
 ) -> NmtError:
     """Return the error for texts of different lengths.
 
-    rest: the rows from the first one on that misses a segment. count: the rows before it.
+    rest: the first row that lacks a segment, and all rows after it. count: the rows before it.
     """
     lengths = [count] * len(names)
     for row in rest:
@@ -142,12 +142,12 @@ class GivenText:
         return (self.source, self.target) if self.target else (self.source,)
 
     def check(self) -> None:
-        """Raise NmtError or UsageError unless the files are text that can be read twice."""
+        """Raise NmtError or UsageError unless the files can be read twice and begin with a pair."""
         self.check_files()
         next(self.pairs(), None)
 
     def check_files(self) -> None:
-        """Raise NmtError or UsageError unless there are files that can be read, and twice."""
+        """Raise NmtError or UsageError unless all are files, which can be read twice."""
         for path in self.paths:
             check_lasting(path)
         if self.target and self.source.samefile(self.target):
@@ -164,7 +164,7 @@ class GivenText:
 
 
 def check_lasting(path: Path) -> None:
-    """Raise NmtError or UsageError unless there is a file that can be read, and twice."""
+    """Raise NmtError or UsageError unless there is a file, which can be read twice."""
     if path == STDIN:
         raise UsageError("the text is read twice, so it cannot be stdin; save it in a file")
     check_file(path, "the file")

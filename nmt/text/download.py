@@ -33,7 +33,7 @@ from nmt.system.files import (
 from nmt.system.log import Notify, progress_bar
 from nmt.text.lines import READ_ERRORS
 
-PINS = "SHA256SUMS"
+SUMS = "SHA256SUMS"
 LOCK_TRIES = 200
 LOCK_PAUSE = 0.05  # seconds
 WEB_PAGES = (".html", ".htm")
@@ -76,11 +76,11 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
     path = inside(folder, download.to)
     for member in download.unpack:
         inside(path.parent, member)
-    pins = read_pins(folder)
+    recorded = read_hashes(folder)
     # A file without a known hash is the user's own, or was left by an interrupted fetch: keep it.
-    known = (download.sha256 or pins.get(download.to, "")).lower()
+    known = (download.sha256 or recorded.get(download.to, "")).lower()
     if not download.sha256:
-        line = f"remove the line of {download.to} from {folder / PINS}"
+        line = f"remove the line of {download.to} from {folder / SUMS}"
         advice = replace(advice, digest=line)
     stated, state = "", "already downloaded"
     if is_present(path):
@@ -99,9 +99,9 @@ def fetch(download: Download, folder: Path, notify: Notify, advice: Advice = FRO
         notify(f"{path}: {state}, SHA-256 correct")
     else:
         digest = sha256_of(path)
-        add_pin(folder, download.to, digest)
+        add_hash(folder, download.to, digest)
         origin = "is what the server states" if stated else "was not known"
-        notify(f"{path}: {state}, SHA-256 {digest} {origin} and is now recorded in {folder / PINS}")
+        notify(f"{path}: {state}, SHA-256 {digest} {origin} and is now recorded in {folder / SUMS}")
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -109,33 +109,33 @@ def inside(folder: Path, name: str) -> Path:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts:
         raise NmtError(f"data.downloads: '{name}' is not a name below the data folder")
-    if path.parts[0].casefold() == PINS.casefold():  # some file systems ignore case
+    if path.parts[0].casefold() == SUMS.casefold():  # some file systems ignore case
         raise NmtError(
             f"data.downloads: '{name}' is the file of recorded SHA-256 values; choose another name"
         )
     return folder / path
 
 
-def read_pins(folder: Path) -> dict[str, str]:
+def read_hashes(folder: Path) -> dict[str, str]:
     """Return the recorded hashes of earlier downloads, by file name."""
-    path = folder / PINS
+    path = folder / SUMS
     text = read_text(path, "the file") if is_present(path) else ""
     lines = (line.split(maxsplit=1) for line in text.splitlines())
     return {parts[1].removeprefix("*"): parts[0] for parts in lines if len(parts) == 2}
 
 
-def add_pin(folder: Path, name: str, sha256: str) -> None:
+def add_hash(folder: Path, name: str, sha256: str) -> None:
     """Record the hash of a download, also while other processes do so; the other lines stay.
 
     Raises NmtError if the file cannot be read or written.
     """
-    path = folder / PINS
+    path = folder / SUMS
     try:
         # The file is appended to: a lock on it would be lost if a new file took its place.
         with path.open("a", encoding="utf-8", newline="\n") as stream:
             wait_for_lock(stream, path)
             text = read_text(path, "the file")
-            recorded = read_pins(folder).get(name)  # perhaps by another process
+            recorded = read_hashes(folder).get(name)  # perhaps by another process
             if recorded is None:
                 start = "\n" if text and not text.endswith("\n") else ""
                 stream.write(f"{start}{sha256}  {name}\n")
@@ -149,7 +149,7 @@ def add_pin(folder: Path, name: str, sha256: str) -> None:
 
 
 def wait_for_lock(stream: IO[str], path: Path) -> None:
-    """Lock an open file, which others hold for an instant; raises NmtError if one does not end."""
+    """Lock an open file; raises NmtError if another process does not release its lock in time."""
     for _ in range(LOCK_TRIES):
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,8 +231,8 @@ def check_answer(
 ) -> None:
     """Check an answer to the request for a file before it is followed or read.
 
-    Raises NmtError for a redirect that leaves the web or gives up encryption, and for another
-    SHA-256 than the expected one.
+    Raises NmtError for a redirect to another scheme than http(s), or from https to http, and for
+    another SHA-256 than the expected one.
     """
     if response.is_redirect:
         target = urljoin(response.url, response.headers["Location"])

@@ -139,7 +139,7 @@ def judge(
     """Return the verdict of cleaning on each pair, as indices of `VERDICTS` (n,).
 
     lengths (2, n): source and target lengths in tokens. opening: tokens that are put before
-    each source; they count only for the greatest length.
+    each source; they count for the greatest length, but not for the ratio.
     """
     shorter, longer = lengths.min(0), lengths.max(0)
     longest = numpy.maximum(longer, lengths[0] + opening)

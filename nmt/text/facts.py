@@ -326,7 +326,7 @@ def dev_facts(segments: Sequence[Sequence[int]], counts: Integers) -> SideFacts:
 def vocabularies(counts: Integers, tokenizer: Tokenizer) -> tuple[Vocabulary, ...]:
     """Return each vocabulary with its rare tokens; counts (2, V).
 
-    Characters, bytes and special tokens are none: a smaller vocabulary must have them, too.
+    Characters, bytes and special tokens are never rare: every vocabulary needs them.
     """
     if tokenizer.is_joint:
         used = [("", tokenizer.source, counts.sum(0))]

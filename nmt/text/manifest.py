@@ -28,7 +28,7 @@ class PreparedFolder:
 
     @property
     def manifest(self) -> Path:
-        """Path of the manifest."""
+        """Return the path of the manifest."""
         return self.shards / "manifest.json"
 
 
@@ -124,7 +124,7 @@ class Manifest:
         return self.steps[name].key
 
     def needs(self, name: str, key: str, folder: PreparedFolder) -> bool:
-        """Return whether a step must be done: it has not been, or with another key.
+        """Return whether a step must be done: it is not recorded, or has another key.
 
         Raises NmtError if the key differs, or if the manifest has another format, but the run
         already trains with the step's result.

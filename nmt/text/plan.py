@@ -159,8 +159,8 @@ def batches_by_length(lengths: Sequence[int], max_tokens: int) -> Iterator[list[
 def batches_for_workers(lengths: Sequence[int], max_tokens: int, workers: int) -> list[list[int]]:
     """Return batches as `batches_by_length` does, but a multiple of `workers` if possible.
 
-    Batches are made smaller for this, so that no worker is idle at the end: all of them as far as
-    they do not become too many, and then those with the most segments are halved.
+    Batches are made smaller for this, so that no worker is idle at the end: first all of them, as
+    long as there are not too many batches; then those with the most segments are halved.
     """
     batches = list(batches_by_length(lengths, max_tokens))
     wanted = min(-(-len(batches) // workers) * workers, len(lengths))

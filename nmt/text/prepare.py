@@ -167,8 +167,8 @@ def own_tokenizer(
 ) -> Tokenizer:
     """Return the run's tokenizer; learn it if it is missing, damaged, or of other text.
 
-    text: the hash of the corpora. A run in use whose record is lost keeps its tokenizer: its
-    shards' keys depend on it, and so the fingerprint shows whether it still fits.
+    text: the hash of the corpora. If a started run has lost its manifest, its tokenizer is kept:
+    the keys of its shards depend on it, so that the fingerprint shows whether it still fits.
     """
     # Without tags, the key is that of versions that had no tags, so that old runs resume.
     key = hash_of(text, asdict(recipe.tokenizer), *filter(None, [recipe.data.tags]))

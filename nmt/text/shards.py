@@ -75,7 +75,7 @@ def flatten(
 
 @dataclass(frozen=True)
 class MappedFile:
-    """A file that is mapped into memory, where reading what was cut off kills the process.
+    """A file that is mapped into memory; reading past the end of a truncated one kills the process.
 
     The kernel sends SIGBUS. Python cannot turn it into an error: a handler in Python runs after the
     instruction that failed, which fails again and again. So the size is checked before reading.

@@ -169,8 +169,7 @@ class SubwordModel:
     def encode_pieces(self, text: str) -> list[int]:
         """Return the ids of pieces, as `piece` writes them, with spaces between them.
 
-        Unknown and special pieces are unknown, but the piece that ends a segment may stand at the
-        end of the text and has no id here.
+        Special pieces count as unknown. A piece EOS at the end of the text is left out.
         """
         return [self._piece_id(piece) for piece in self._split_pieces(text)]
 
@@ -211,9 +210,9 @@ class SubwordModel:
         return [token, *pieces] if token else pieces
 
     def origins(self, text: str) -> list[int]:
-        """Return the places in a text that the characters of its pieces come from, and its end.
+        """Return the position in the text of each character of its pieces, then the text's end.
 
-        They differ where the text is normalised.
+        Normalisation may add, join and drop characters.
         """
         length = len(self.language_token(text))
         places: list[int] = self._processor.normalize(text[length:], with_offsets=True)[1]

@@ -22,7 +22,7 @@ Spans = list[tuple[int, int]]  # begin and end of each token, in characters
 
 @dataclass(frozen=True)
 class TokenWords:
-    """The words of a text, and what its tokens have to do with them."""
+    """The words of a text, and the words that each of its tokens is part of."""
 
     by_token: list[range]  # the words that each token is part of, counted from 0
     count: int  # words of the text

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
-from nmt.text.download import add_pin, read_pins
+from nmt.text.download import add_hash, read_hashes
 from tests.commands.downloads import Case, Server, sha256
 from tests.conftest import Run
 
@@ -136,23 +136,23 @@ def test_hashes_recorded_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
     hashes = {f"file {number}": sha256(bytes([number])) for number in range(100)}
     with ThreadPoolExecutor(8) as pool:
         for _ in range(2):  # the second time, all are there
-            list(pool.map(add_pin, [tmp_path] * len(hashes), hashes, hashes.values()))
-    assert read_pins(tmp_path) == hashes
+            list(pool.map(add_hash, [tmp_path] * len(hashes), hashes, hashes.values()))
+    assert read_hashes(tmp_path) == hashes
     assert (tmp_path / "SHA256SUMS").read_text().count("\n") == len(hashes)
 
 
 def test_no_recorded_hash_is_replaced_or_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add_pin(tmp_path, "x", "a" * 64)
+    add_hash(tmp_path, "x", "a" * 64)
     with pytest.raises(NmtError, match="another SHA-256 of x"):
-        add_pin(tmp_path, "x", "b" * 64)
+        add_hash(tmp_path, "x", "b" * 64)
     monkeypatch.setattr("nmt.text.download.LOCK_PAUSE", 0)
     with (tmp_path / "SHA256SUMS").open() as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(NmtError, match="another process holds the lock"):
-            add_pin(tmp_path, "y", "c" * 64)
-    assert read_pins(tmp_path) == {"x": "a" * 64}
+            add_hash(tmp_path, "y", "c" * 64)
+    assert read_hashes(tmp_path) == {"x": "a" * 64}
 
 
 def test_an_unknown_hash_is_printed_recorded_and_checked_the_next_time(

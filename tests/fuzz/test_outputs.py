@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from safetensors.numpy import save
 
 from nmt.runs.outputs import check_output
-from nmt.text.download import PINS, add_pin, read_pins
+from nmt.text.download import SUMS, add_hash, read_hashes
 from tests.fuzz import CASES, fuzz, value_or_error
 from tests.fuzz.mutations import changed_bytes, seeded
 
@@ -84,12 +84,12 @@ def test_another_file_in_the_way(folder: Path, content: bytes) -> None:
 @given(lines=seeded(lambda draw: changed_bytes(draw, PIN, 3)))
 @settings(fuzz, max_examples=CASES // 4)
 def test_recorded_hashes(folder: Path, lines: bytes) -> None:
-    path = folder / PINS
+    path = folder / SUMS
     path.write_bytes(lines)
     try:
-        found = value_or_error(lambda: read_pins(folder))
+        found = value_or_error(lambda: read_hashes(folder))
         if found is not None:
-            add_pin(folder, "new file", "a" * 64)
-            assert read_pins(folder) == {**found, "new file": "a" * 64}
+            add_hash(folder, "new file", "a" * 64)
+            assert read_hashes(folder) == {**found, "new file": "a" * 64}
     finally:
         path.unlink()
