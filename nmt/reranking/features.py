@@ -1,14 +1,15 @@
-"""The features of candidates: scores of models, and their length.
+"""The features of candidates, scores of models and their length, and the weights of features.
 
 Dimensions: K candidates of a list, F features.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy
+from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
@@ -18,10 +19,12 @@ from nmt.decoding.pairs import NOTHING, TextPair
 from nmt.decoding.scorer import Scorer
 from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
-from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
 from nmt.runs.model_file import languages
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.atomic import write_text
+from nmt.system.files import read_bytes
+from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import Notify
 from nmt.text.languages import primary
 from nmt.text.tokenizer import SubwordModel
@@ -29,6 +32,10 @@ from nmt.text.tokenizer import SubwordModel
 SCORE = "score"  # that of the n-best list
 LENGTH = "length"  # characters of the text
 TARGET_TO_SOURCE = "target_to_source"
+WEIGHTS_VERSION = 1
+MOST_WEIGHTS_BYTES = 1_000_000  # of a file
+
+Numbers = NDArray[numpy.float64]
 
 
 @dataclass(frozen=True)
@@ -203,3 +210,45 @@ def features_of(
         [float(len(each.text)) for each in every],
     ]
     return numpy.array(columns, numpy.float64).T
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The content of a weights file; a file that was written by hand needs the first two only."""
+
+    rerank_weights: int  # version of the format
+    weights: dict[str, float]  # by the names of features
+    models: dict[str, str] = field(default_factory=dict)  # by the names of their features
+    metric: str = ""
+    signature: str = ""  # sacreBLEU's
+    segments: int = 0  # of the dev set
+    seed: int = 0
+    # Scores of the dev set: first candidates, choice by equal and by tuned weights, best choice.
+    first: float = 0.0
+    equal: float = 0.0
+    tuned: float = 0.0
+    oracle: float = 0.0
+
+
+def read_weights(path: Path, features: Sequence[str]) -> list[float]:
+    """Return the weight of each feature; raises NmtError if a file has other names."""
+    content = read_bytes(
+        path, "the weights file", "`nmt rerank --tune` makes it", MOST_WEIGHTS_BYTES
+    )
+    found = parse_json(content, WeightsFile, str(path))
+    if found.rerank_weights != WEIGHTS_VERSION:
+        raise NmtError(
+            f"{path} has version {found.rerank_weights} of the weights' format, this program reads"
+            f" {WEIGHTS_VERSION}; tune again"
+        )
+    if {*found.weights} != {*features}:
+        raise NmtError(
+            f"{path} has weights for {', '.join(found.weights) or 'nothing'}, but the features are"
+            f" {', '.join(features)}; name the same kinds of models as for tuning"
+        )
+    return [found.weights[name] for name in features]
+
+
+def write_weights(path: Path, content: WeightsFile) -> None:
+    """Write a weights file."""
+    write_text(path, json_text(content, indent=2) + "\n")

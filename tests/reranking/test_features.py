@@ -1,11 +1,14 @@
-"""What the judges of a reranking score: what a model read and wrote."""
+"""What the judges of a reranking score: what a model read and wrote; weights files."""
+
+from pathlib import Path
 
 import pytest
 
 from nmt.decoding.odd_input import OddSegment
 from nmt.decoding.pairs import NOTHING, TextPair
 from nmt.decoding.symbols import Symbol
-from nmt.reranking.features import pairs_of
+from nmt.errors import NmtError
+from nmt.reranking.features import WeightsFile, pairs_of, read_weights, write_weights
 from nmt.reranking.nbest import Candidate
 
 LINK = "www.a.com"
@@ -53,3 +56,30 @@ def test_symbols_are_left_out_of_lists_that_do_not_say_what_a_model_wrote(
 ) -> None:
     reading = OddSegment("The grass.", "", (*symbols,))
     assert scored(reading, Candidate(text, -1)) == [TextPair("The grass.", expected)]
+
+
+def test_weights_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    write_weights(path, WeightsFile(1, {"score": 0.25, "length": -1.0}, metric="BLEU"))
+    assert read_weights(path, ["length", "score"]) == [-1.0, 0.25]
+    assert path.read_text().startswith('{\n  "rerank_weights": 1')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is damaged"),
+        ('{"rerank_weights": 1}', "is damaged"),
+        ('{"rerank_weights": 1, "weights": {"score": "1"}}', "is damaged"),
+        ('{"rerank_weights": 2, "weights": {"score": 1}}', "has version 2"),
+        (
+            '{"rerank_weights": 1, "weights": {"score": 1, "left_to_right": 2}}',
+            "has weights for score, left_to_right, but the features are score, length",
+        ),
+    ],
+)
+def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "weights.json"
+    path.write_text(text)
+    with pytest.raises(NmtError, match=message):
+        read_weights(path, ["score", "length"])
