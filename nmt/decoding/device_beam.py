@@ -17,11 +17,9 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.device_candidates import DeviceMustEnd, DeviceNever, best_device_candidates
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import Hypothesis, StoppingRule, length_penalty, stopping_rule
 from nmt.decoding.rules import SpecialIds
-from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_model import SearchModel, StateT
-from nmt.decoding.stopping import StoppingRule, stopping_rule
 from nmt.kernels.rule import Rule
 
 Outputs = list[list[Hypothesis]]  # n best of each sentence

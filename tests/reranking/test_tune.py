@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy
 import pytest
 
+from nmt.reranking.features import Numbers
 from nmt.reranking.tune import (
-    Numbers,
     ScoredLists,
     best_step,
     middle_of_best,
