@@ -7,7 +7,7 @@ from itertools import islice
 from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.links import links_of
-from nmt.decoding.runaway import is_runaway
+from nmt.decoding.repetition import is_runaway
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer

@@ -13,8 +13,8 @@ from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.engine import Found, Searcher
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.model_forms import ModelForms, Models
+from nmt.decoding.repetition import limited
 from nmt.decoding.rules import special_ids
-from nmt.decoding.runaway import limited
 from nmt.decoding.scheduler import decoding_pool
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.term_placement import TermPlacer

@@ -86,7 +86,7 @@ class Part:
     ids: list[int]  # token ids of the source without EOS
     prefix: Beginning = NO_BEGINNING  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
-    is_again: bool = False  # searched again, with `runaway.limited` settings
+    is_again: bool = False  # searched again, with `repetition.limited` settings
     opening: int = 0  # how many of the first ids are a language token
 
     def __len__(self) -> int:

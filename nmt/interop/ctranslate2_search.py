@@ -29,8 +29,8 @@ from nmt.decoding.engine import Found
 from nmt.decoding.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.links import best_places, words_of_output
 from nmt.decoding.mbr import choosers_of
+from nmt.decoding.repetition import limited
 from nmt.decoding.rules import special_ids
-from nmt.decoding.runaway import limited
 from nmt.decoding.search_method import diverged
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.wanted import Wanted

@@ -8,8 +8,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.repair import Repair
-from nmt.decoding.repetition import most_repeats
-from nmt.decoding.runaway import is_runaway, limited
+from nmt.decoding.repetition import is_runaway, limited, most_repeats
 from nmt.decoding.segments import EncodedSegments, Part
 
 
