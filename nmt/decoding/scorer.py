@@ -9,12 +9,12 @@ from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.hypothesis import length_penalty
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.language_tokens import target_token, with_token
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.pair_scores import BLANK, PairScore
 from nmt.decoding.pairs import TextPair
 from nmt.decoding.scheduler import BatchScheduler, decoding_pool
 from nmt.decoding.search_method import diverged
+from nmt.decoding.segments import target_token, with_token
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translation import Token
 from nmt.errors import NmtError
