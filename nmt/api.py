@@ -25,8 +25,7 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.decoding.glossary import Entry
-    from nmt.decoding.pair_scores import PairScore
-    from nmt.decoding.scorer import Scorer
+    from nmt.decoding.score import PairScore, Scorer
     from nmt.decoding.translation import Translation
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
@@ -226,7 +225,7 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("pieces", pieces, bool)
 
-        from nmt.decoding.pairs import TextPair
+        from nmt.decoding.score import TextPair
 
         chosen = self.decode_settings(settings, used=SCORE_SETTINGS)
         scorer = self._scorer_for(chosen, token_scores, pieces)
@@ -271,7 +270,7 @@ class Model:
 
     def _scorer_for(self, settings: DecodeSettings, token_scores: bool, pieces: bool) -> "Scorer":
         """Return a scorer with these settings; the last one is kept for the next call."""
-        from nmt.decoding.scorer import Scorer
+        from nmt.decoding.score import Scorer
 
         kept = self._scorer
         asked = settings, token_scores, pieces

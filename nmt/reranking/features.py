@@ -15,8 +15,7 @@ from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.models import load_models
 from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.pairs import NOTHING, TextPair
-from nmt.decoding.scorer import Scorer
+from nmt.decoding.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate
@@ -101,7 +100,7 @@ def pairs_of(
         return [TextPair(source, each.text) for each in candidates]
     written = [as_written(reading, each) for each in candidates]
     if not reading.text or None in written:
-        return [NOTHING] * len(written)
+        return [BLANK_PAIR] * len(written)
     return [TextPair(reading.text, each) for each in written if each is not None]
 
 

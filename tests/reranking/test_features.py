@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.decoding.odd_input import OddSegment
-from nmt.decoding.pairs import NOTHING, TextPair
+from nmt.decoding.score import BLANK_PAIR, TextPair
 from nmt.decoding.symbols import Symbol
 from nmt.errors import NmtError
 from nmt.reranking.features import WeightsFile, pairs_of, read_weights, write_weights
@@ -23,7 +23,7 @@ def test_an_ordinary_line_is_scored_as_it_is() -> None:
 
 
 def test_a_copied_line_is_not_scored() -> None:
-    assert scored(OddSegment("", "12"), Candidate("12", 0)) == [NOTHING]
+    assert scored(OddSegment("", "12"), Candidate("12", 0)) == [BLANK_PAIR]
 
 
 def test_what_the_record_says_a_model_wrote_is_scored() -> None:
@@ -38,7 +38,7 @@ def test_what_the_record_says_a_model_wrote_is_scored() -> None:
 def test_candidates_in_capitals_are_equal_if_what_the_model_wrote_is_not_known() -> None:
     reading = OddSegment("The grass", is_capitals=True)
     candidates = [Candidate("DAS GRAS", -1, written="Das Gras"), Candidate("GRAS", -2)]
-    assert scored(reading, *candidates) == [NOTHING, NOTHING]
+    assert scored(reading, *candidates) == [BLANK_PAIR, BLANK_PAIR]
 
 
 @pytest.mark.parametrize(
