@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings
+from nmt.decoding.alignment import align_all
 from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.links import align_all
 from nmt.decoding.mbr import candidate_count
 from nmt.decoding.model_forms import Models
 from nmt.decoding.prefixes import PrefixEncoder, check_prefixes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nmt.decoding.links import aligning_attention
+from nmt.decoding.alignment import aligning_attention
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel
 

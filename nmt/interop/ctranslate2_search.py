@@ -24,10 +24,10 @@ from typing import Any
 import numpy
 
 from nmt.config import DecodeSettings
+from nmt.decoding.alignment import best_places, words_of_output
 from nmt.decoding.annotators import Annotator
 from nmt.decoding.engine import Found
 from nmt.decoding.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.links import best_places, words_of_output
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.repetition import limited
 from nmt.decoding.rules import special_ids
