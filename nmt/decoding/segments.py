@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.beginnings import NO_BEGINNING, Beginning
-from nmt.decoding.glossary import Glossary
+from nmt.decoding.glossary import Glossary, Term, TermPlace
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.terms import Term, TermPlace
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
