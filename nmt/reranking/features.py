@@ -67,19 +67,19 @@ class Judge:
         pairs = [
             pair
             for source, candidates in zip(sources, lists, strict=True)
-            for pair in pairs_of(source, self.reading(source), candidates)
+            for pair in pairs_to_score(source, self.reading(source), candidates)
         ]
         if self.kind == TARGET_TO_SOURCE:
             pairs = [TextPair(pair.target, pair.source) for pair in pairs]
 
         def on_bad(number: int, _: NmtError) -> None:
-            owners = [index for index, each in enumerate(lists, first) for _ in each]
+            owners = [index for index, candidates in enumerate(lists, first) for _ in candidates]
             raise NmtError(
                 f"list {owners[number - 1]}: a text has more tokens than the positions that"
                 f" {self.path} learned; leave this model out"
             )
 
-        return [each.score for chunk in self.scorer.chunks([pairs], on_bad) for each in chunk]
+        return [found.score for chunk in self.scorer.chunks([pairs], on_bad) for found in chunk]
 
     def reading(self, source: str) -> OddSegment | None:
         """Return how `nmt translate` reads a source that is odd; None: as it is."""
@@ -88,7 +88,7 @@ class Judge:
         return odd_segment(source, self.subwords.encode([source])[0], self.subwords)
 
 
-def pairs_of(
+def pairs_to_score(
     source: str, reading: OddSegment | None, candidates: Sequence[Candidate]
 ) -> list[TextPair]:
     """Return what a model read and wrote for each candidate: what a judge can score.
@@ -97,11 +97,11 @@ def pairs_of(
     all candidates of the list have the same score.
     """
     if reading is None:
-        return [TextPair(source, each.text) for each in candidates]
-    written = [as_written(reading, each) for each in candidates]
+        return [TextPair(source, candidate.text) for candidate in candidates]
+    written = [as_written(reading, candidate) for candidate in candidates]
     if not reading.text or None in written:
         return [BLANK_PAIR] * len(written)
-    return [TextPair(reading.text, each) for each in written if each is not None]
+    return [TextPair(reading.text, text) for text in written if text is not None]
 
 
 def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
@@ -166,7 +166,7 @@ def load_judges(
 
 def check_direction(judge: Judge, text: tuple[str, str]) -> None:
     """Raise NmtError if a text is in the language of a model's other side."""
-    own = [primary(each) for each in judge.languages]
+    own = [primary(language) for language in judge.languages]
     for side, language, other, found in zip(
         ("source", "target"), own, own[::-1], text, strict=True
     ):
@@ -195,18 +195,18 @@ def default_weights(names: Sequence[str]) -> list[float]:
     return [float(name != LENGTH) for name in names]
 
 
-def features_of(
+def measure_features(
     judges: Sequence[Judge],
     sources: Sequence[str],
     lists: Sequence[Sequence[Candidate]],
     first: int,
 ) -> Numbers:
     """Return the features (K, F) of all candidates, end to end; arguments are those of `scores`."""
-    every = [each for candidates in lists for each in candidates]
+    every = [candidate for candidates in lists for candidate in candidates]
     columns = [
-        [each.score for each in every],
+        [candidate.score for candidate in every],
         *(judge.scores(sources, lists, first) for judge in judges),
-        [float(len(each.text)) for each in every],
+        [float(len(candidate.text)) for candidate in every],
     ]
     return numpy.array(columns, numpy.float64).T
 

@@ -8,14 +8,14 @@ from nmt.decoding.odd_input import OddSegment
 from nmt.decoding.score import BLANK_PAIR, TextPair
 from nmt.decoding.symbols import Symbol
 from nmt.errors import NmtError
-from nmt.reranking.features import WeightsFile, pairs_of, read_weights, write_weights
+from nmt.reranking.features import WeightsFile, pairs_to_score, read_weights, write_weights
 from nmt.reranking.nbest import Candidate
 
 LINK = "www.a.com"
 
 
 def scored(reading: OddSegment | None, *candidates: Candidate) -> list[TextPair]:
-    return pairs_of("THE SOURCE", reading, candidates)
+    return pairs_to_score("THE SOURCE", reading, candidates)
 
 
 def test_an_ordinary_line_is_scored_as_it_is() -> None:
