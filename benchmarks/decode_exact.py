@@ -23,7 +23,7 @@ import ctranslate2
 import torch
 
 from nmt.decoding import beam, translator
-from nmt.decoding.observer import SearchStep
+from nmt.decoding.beam import SearchStep
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
 from nmt.interop.export import export_model

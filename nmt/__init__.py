@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmt.api import Model, evaluate, load, train
     from nmt.config import Recipe
-    from nmt.decoding.pair_scores import PairScore
+    from nmt.decoding.score import PairScore
     from nmt.decoding.translation import Candidate, Token, Translation
     from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
@@ -53,7 +53,7 @@ _MODULES = {
     "Evaluation": "nmt.evaluation.results",
     "Model": "nmt.api",
     "NmtError": "nmt.errors",
-    "PairScore": "nmt.decoding.pair_scores",
+    "PairScore": "nmt.decoding.score",
     "Recipe": "nmt.config",
     "Token": "nmt.decoding.translation",
     "TrainingOutcome": "nmt.training.progress",

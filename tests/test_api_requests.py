@@ -9,7 +9,7 @@ import pytest
 
 import nmt
 from nmt.decoding.output_formats import json_line
-from nmt.decoding.pair_scores import json_line as score_line
+from nmt.decoding.score import json_line as score_line
 from tests.conftest import Run
 
 

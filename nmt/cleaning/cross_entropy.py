@@ -16,8 +16,7 @@ from nmt.check.reading import Pair
 from nmt.cleaning.block import CleanBlock, without_places
 from nmt.cleaning.files import row
 from nmt.cleaning.rules import CROSS_ENTROPY, Models
-from nmt.decoding.pairs import TextPair
-from nmt.decoding.scorer import Scorer
+from nmt.decoding.score import Scorer, TextPair
 from nmt.decoding.stream import CHUNK_SEGMENTS
 from nmt.errors import NmtError
 from nmt.system.log import note

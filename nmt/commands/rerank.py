@@ -115,15 +115,14 @@ def command(
     check_models([*models], [*reverse_models])
     check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))
 
-    from nmt.reranking.check_files import check_rerank_files
+    from nmt.reranking.rerank_file import check_rerank_files, line_format, rerank_file
 
     if references:
         check_rerank_files([nbest, source, *references], weights, "--weights")
     else:
         check_rerank_files([nbest, source], output, "--output", weights)
 
-    from nmt.reranking.features import load_judges
-    from nmt.reranking.rerank_file import line_format, rerank_file
+    from nmt.reranking.features import load_judges, write_weights
     from nmt.system.log import note
     from nmt.text.languages import language_in_name
 
@@ -133,8 +132,7 @@ def command(
         rerank_file(nbest, source, judges, weights, output, line_format(n_best))
         return
 
-    from nmt.reranking.tune_file import report, tune_file
-    from nmt.reranking.weights import write_weights
+    from nmt.reranking.tune import report, tune_file
 
     assert weights  # noqa: S101 (for the type checker)
     chosen = METRICS[0] if metric is None else metric, SEED if seed is None else seed

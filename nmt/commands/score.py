@@ -110,10 +110,9 @@ def command(
         batch_tokens=batch_tokens,
     )
 
-    from nmt.decoding.pair_scores import choose_line
-    from nmt.decoding.pairs import check_pairs
+    from nmt.decoding.score import Scorer, check_pairs, choose_line, score_file
 
-    line_of = choose_line(output_format, tokens=tokens)
+    format_line = choose_line(output_format, tokens=tokens)
     check_pairs(source, target, columns, output)
 
     from nmt.decoding.models import load_models
@@ -121,9 +120,8 @@ def command(
 
     model, settings = load_models(models, device, note, [*overrides, *flags], used=SCORE_SETTINGS)
 
-    from nmt.decoding.score_file import score_file
-    from nmt.decoding.scorer import Scorer
-
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)
     del model  # frees its weights: the scorer keeps packed copies
-    score_file(scorer, source, target, output, line_of, columns=columns, on_bad_line=on_bad_line)
+    score_file(
+        scorer, source, target, output, format_line, columns=columns, on_bad_line=on_bad_line
+    )

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from inspect import unwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,9 +124,10 @@ def command(
         name, data_dir = str(wish.output), wish.data_dir
     resolved, folder = recipe_and_run(name, run, given)
 
-    from nmt.api.recipes import train
+    from nmt.api import train
 
-    outcome = train(
+    # Errors name options here; the function's own name arguments.
+    outcome: TrainingOutcome = unwrap(train)(
         resolved,
         run=folder.path,
         data_dir=data_dir,

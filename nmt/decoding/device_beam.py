@@ -1,11 +1,13 @@
 """Beam search for a GPU: what `beam_search` finds, with one read of the device in several steps.
 
 A GPU works behind Python, and a read of one of its numbers waits for all that was asked of it. So
-everything that a step decides stays on the device: finished hypotheses, bounds, back-pointers. Each
-few steps Python reads which sentences are over, and they leave the batch; until then they stay as
-rows that no longer change. In between, no shape changes. `beam_search` is the reference.
+everything that a step decides stays on the device: candidates and rules as tensors, finished
+hypotheses, bounds, back-pointers. Each few steps Python reads which sentences are over, and they
+leave the batch; until then they stay as rows that no longer change. In between, no shape changes.
+`beam_search` is the reference.
 
-Dimensions: B sentences of the batch, K live hypotheses and N finished ones of each, T steps.
+Dimensions: B sentences of the batch, K live hypotheses, C candidates and N finished ones of each, V
+tokens, T steps.
 """
 
 import math
@@ -16,17 +18,70 @@ from typing import Generic, Self
 import torch
 from torch import Tensor
 
-from nmt.decoding.device_candidates import DeviceMustEnd, DeviceNever, best_device_candidates
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import Hypothesis, StoppingRule, length_penalty, stopping_rule
 from nmt.decoding.rules import SpecialIds
-from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_model import SearchModel, StateT
-from nmt.decoding.stopping import StoppingRule, stopping_rule
-from nmt.kernels.rule import Rule
+from nmt.kernels.rule import Logits, Rule
+from nmt.kernels.top_k import top_tokens
 
 Outputs = list[list[Hypothesis]]  # n best of each sentence
 
 STEPS = 8  # from one read to the next; a divisor of the block in which caches grow
+
+
+@dataclass(frozen=True)
+class DeviceCandidates:
+    """The best candidates of each sentence, best first: `Candidates`."""
+
+    log_probs: Tensor  # (B, C)
+    parents: Tensor  # (B, C)
+    tokens: Tensor  # (B, C)
+    is_eos: Tensor  # (B, C) bool
+
+
+def best_device_candidates(
+    log_probs: Tensor, logits: Tensor, rules: Sequence[Rule], beam_size: int, eos: int
+) -> DeviceCandidates:
+    """Return what `best_candidates` returns."""
+    B, K, V = logits.shape
+    width = min(2 * beam_size, V)
+    top = top_tokens(logits.view(B * K, V), rules, width)
+    extended = log_probs[:, :, None] + top.log_probs.view(B, K, width)
+    best, flat = extended.view(B, -1).topk(min(2 * beam_size, K * width))
+    tokens = top.ids.view(B, -1).gather(1, flat)
+    return DeviceCandidates(best, flat // width, tokens, tokens == eos)
+
+
+@dataclass(frozen=True)
+class DeviceNever:
+    """Forbid some tokens everywhere: `Never`."""
+
+    ids: Tensor  # (n,)
+
+    @classmethod
+    def of(cls, ids: SpecialIds, device: torch.device) -> "DeviceNever":
+        """Return the rule of a search; made once, because a GPU waits for numbers from Python."""
+        return cls(torch.tensor(ids.never, dtype=torch.long, device=device))
+
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set the log-probabilities (n, V) of the tokens to minus infinity."""
+        torch.as_tensor(log_probs).index_fill_(1, self.ids, -math.inf)
+
+
+@dataclass(frozen=True)
+class DeviceMustEnd:
+    """Forbid every token but EOS in some rows: `Force`."""
+
+    eos: int
+    rows: Tensor  # (R,) bool
+
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set log_probs (n, V) to minus infinity, except EOS, in the rows that must end."""
+        changed = torch.as_tensor(log_probs)
+        eos = changed[:, self.eos].clone()
+        must_end = self.rows[first_row : first_row + len(changed), None]
+        changed.masked_fill_(must_end, -math.inf)
+        changed[:, self.eos] = eos
 
 
 class Rows:
@@ -38,7 +93,7 @@ class Rows:
 
     def select(self, rows: Tensor) -> Self:
         """Return some of the rows."""
-        return type(self)(*(each.index_select(0, rows) for each in self.tensors()))
+        return type(self)(*(tensor.index_select(0, rows) for tensor in self.tensors()))
 
 
 @dataclass(frozen=True)
@@ -102,10 +157,10 @@ def gathered(steps: Sequence[BackPointers], sentences: int, beam_size: int) -> t
     Each is read at once. Where a sentence has left the batch there are zeros.
     """
     found = []
-    for each in ([step.tokens for step in steps], [step.parents for step in steps]):
-        flat = torch.cat([one.flatten() for one in each]).cpu()
+    for tensors in ([step.tokens for step in steps], [step.parents for step in steps]):
+        flat = torch.cat([tensor.flatten() for tensor in tensors]).cpu()
         every = flat.new_zeros(len(steps), sentences, beam_size)
-        parts = flat.split([one.numel() for one in each])
+        parts = flat.split([tensor.numel() for tensor in tensors])
         for number, (step, part) in enumerate(zip(steps, parts, strict=True)):
             rows = part.view(len(step.numbers), -1)
             every[number, step.numbers, : rows.shape[1]] = rows
@@ -126,10 +181,10 @@ def follow(steps: Sequence[BackPointers], finished: FinishedRows, beam_size: int
     return [
         [
             Hypothesis(tuple(row[: length - 1]), log_prob, score)
-            for row, length, log_prob, score in zip(*of_sentence, strict=True)
+            for row, length, log_prob, score in zip(*sentence, strict=True)
             if score > -math.inf
         ]
-        for of_sentence in zip(*(each.tolist() for each in columns), strict=True)
+        for sentence in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
@@ -212,7 +267,7 @@ class DeviceSearch(Generic[StateT]):
             self.leave(self.sentences.is_over.tolist())
         order = torch.tensor([number for numbers, _ in self.left for number in numbers]).argsort()
         columns = zip(*(finished.tensors() for _, finished in self.left), strict=True)
-        finished = FinishedRows(*(torch.cat(each).cpu()[order] for each in columns))
+        finished = FinishedRows(*(torch.cat(column).cpu()[order] for column in columns))
         return follow(self.steps, finished, self.beam_size)
 
     def leave(self, is_over: Sequence[bool]) -> None:

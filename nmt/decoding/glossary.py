@@ -1,8 +1,12 @@
-r"""Glossaries: read them, and find their terms in the source.
+r"""Glossaries: read them, find their terms in the source, and tell whether an output has them.
 
 A line of a glossary holds a source term, a tab and a target term, or several target terms separated
 by `|`, of which one suffices. Blank lines, and lines that begin with `#`, say nothing. `\|`, `\#`
 and `\\` stand for these characters themselves.
+
+An output must contain terms in whole words. A word begins after a space, or after a character that
+is not part of a word, such as a quotation mark; it ends before one. Letters, marks, digits and the
+underscore are parts of words, and hyphens join them.
 """
 
 import re
@@ -14,17 +18,75 @@ from pathlib import Path
 from types import NoneType
 from typing import NamedTuple
 
-from nmt.decoding.terms import HYPHENS, Term, is_part_of_word
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.arguments import AnyPath, check_surrogates, check_type
 from nmt.text.lines import read_lines
 from nmt.text.opening import check_stdin, name_of
 from nmt.text.tokenizer import UNK, SubwordModel
 
+HYPHENS = "-\u2010\u2011"
 SENTENCE_ENDS = ".!?"  # last characters of words; normalisation writes \u2026 as three points
 CHARACTER = re.compile(r"\\[|#\\]|.", re.DOTALL)  # one, with its backslash if it needs one
 Words = tuple[str, ...]
 Terms = Mapping[str, str | Iterable[str]]  # for each source term its target term, or several
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of a source segment and its alternatives, of which the output must contain one."""
+
+    source: str
+    targets: tuple[str, ...]  # as the vocabulary writes them: with normalised characters
+
+    def is_in(self, text: str) -> bool:
+        """Return whether a text contains an alternative in whole words."""
+        return any(
+            contains(text, target) or begins_with(text, capitalised(target))
+            for target in self.targets
+        )
+
+
+@dataclass(frozen=True)
+class TermPlace:
+    """A term and where a source segment has it."""
+
+    term: Term
+    words: tuple[range, ...]  # the tokens of each of the term's words in a part of the segment
+
+    @property
+    def tokens(self) -> range:
+        """The tokens of all words."""
+        return range(self.words[0].start, self.words[-1].stop)
+
+
+def is_part_of_word(character: str) -> bool:
+    """Return whether a character is a letter, a combining mark, a digit or an underscore."""
+    return character == "_" or unicodedata.category(character)[0] in "LMN"
+
+
+def goes_on(character: str) -> bool:
+    """Return whether a word goes on across a character: it is a part of a word or a hyphen."""
+    return character in HYPHENS or is_part_of_word(character)
+
+
+def capitalised(text: str) -> str:
+    """Return a text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def begins_with(text: str, words: str) -> bool:
+    """Return whether a text begins with whole words."""
+    return text.startswith(words) and not goes_on(text[len(words) :][:1] or " ")
+
+
+def contains(text: str, words: str) -> bool:
+    """Return whether a text contains whole words, next to each other."""
+    start = text.find(words)
+    while start >= 0:
+        if begins_with(text[start:], words) and not (start and goes_on(text[start - 1])):
+            return True
+        start = text.find(words, start + 1)
+    return False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,18 @@
-"""The results of a search."""
+"""Hypotheses: finished outputs, their scores, and the rules by which a search has found enough.
+
+A score is the log-probability over a length penalty: section 6.1; Wu et al. (2016), equation 14.
+
+`decode.stopping` names the stopping rule. A new rule is a function here, an entry of
+`STOPPING_RULES`, and a choice of that setting in `nmt.config`. It serves one sentence, with
+numbers, and all sentences of a batch, with tensors (B,).
+"""
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # a search over arrays runs without PyTorch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -39,5 +50,75 @@ class FinishedHypotheses:
         """Count a hypothesis, and keep it if it is one of the n best."""
         self.count += 1
         self.best.append(hypothesis)
-        self.best.sort(key=lambda each: -each.score)
+        self.best.sort(key=lambda hypothesis: -hypothesis.score)
         del self.best[self.n_best :]
+
+
+def length_penalty(length: int, alpha: float) -> float:
+    """Return ((5 + length) / 6)^alpha; length counts EOS, as in the authors' code."""
+    return float(((5 + length) / 6) ** alpha)
+
+
+def score_bound(log_prob: float, max_length: int, alpha: float) -> float:
+    """Return the best score that a live hypothesis with this log-probability can still reach.
+
+    A log-probability only falls, and the penalty (alpha >= 0) is greatest at the greatest length.
+    """
+    return log_prob / length_penalty(max_length, alpha)
+
+
+Number: TypeAlias = "float | Tensor"
+Count: TypeAlias = "int | Tensor"
+Answer: TypeAlias = "bool | Tensor"
+
+
+class Finished(Protocol):
+    """The finished hypotheses of a sentence, or of B sentences, as a stopping rule sees them."""
+
+    @property
+    def worst(self) -> Number:
+        """The score of the n-th best; minus infinity if fewer than n are finished."""
+        ...
+
+    @property
+    def count(self) -> Count:
+        """The number of all that finished."""
+        ...
+
+
+class StoppingRule(Protocol):
+    """A rule that ends the search of a sentence."""
+
+    def __call__(self, finished: Finished, bound: Number, beam_size: int) -> Answer:
+        """Return whether the search ends.
+
+        bound: the best score that a live hypothesis can still reach (`score_bound`).
+        """
+        ...
+
+
+def safe(finished: Finished, bound: Number, beam_size: int) -> Answer:
+    """Return whether no live hypothesis can still become one of the n best."""
+    return bound <= finished.worst
+
+
+def beam_finished(finished: Finished, bound: Number, beam_size: int) -> Answer:
+    """Return whether beam_size hypotheses are finished, or the search is safe to end.
+
+    This rule may miss a longer output with a better score.
+    """
+    return (finished.count >= beam_size) | safe(finished, bound, beam_size)
+
+
+STOPPING_RULES: dict[str, StoppingRule] = {"safe": safe, "beam_finished": beam_finished}
+
+
+def stopping_rule(name: str, beam_size: int, alpha: float, n_best: int) -> StoppingRule:
+    """Return the rule of this name for a search.
+
+    A beam of 1 is greedy search, which ends with its first output. Raises ValueError unless
+    alpha >= 0 and 1 <= n_best <= beam_size: otherwise no rule is safe.
+    """
+    if alpha < 0 or not 1 <= n_best <= beam_size:
+        raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
+    return STOPPING_RULES["beam_finished" if beam_size == 1 else name]

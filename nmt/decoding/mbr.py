@@ -152,7 +152,7 @@ class Bleu:
 
 @dataclass(frozen=True)
 class MinimumBayesRisk:
-    """Chooses among candidates; an annotator (`nmt.decoding.annotators`)."""
+    """Chooses among candidates; an annotator (`nmt.decoding.wanted`)."""
 
     metric: Metric
     decode: Callable[[Sequence[int]], str]  # of the target language

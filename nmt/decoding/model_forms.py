@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import ModelSettings
+from nmt.decoding.alignment import aligning_attention, usual_attention
 from nmt.decoding.array_decoder import ArrayDecoder
 from nmt.decoding.engine import EngineModel
-from nmt.decoding.links import aligning_attention, usual_attention
 from nmt.decoding.search_model import SearchModel
 from nmt.runs.model_file import AligningAttention, Weights
 from nmt.runs.trained_model import TrainedModel

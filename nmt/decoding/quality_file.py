@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.decoding.bad_lines import BadLines
-from nmt.decoding.language_tokens import split_token
 from nmt.decoding.quality import Checked, flags_of
 from nmt.decoding.requests import Request
+from nmt.decoding.segments import split_token
 from nmt.decoding.span import Span
 from nmt.decoding.text_files import check_kept, kept_path, open_output
 from nmt.decoding.translation import Translation

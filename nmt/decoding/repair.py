@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from nmt.decoding.alignment import link_words
 from nmt.decoding.engine import Searcher
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import links_of
-from nmt.decoding.runaway import is_runaway
+from nmt.decoding.repetition import is_runaway
 from nmt.decoding.segments import EncodedSegments, Part
 from nmt.decoding.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
@@ -86,7 +86,7 @@ class Repair:
             if odd.linked is not None:
                 parts = linked[index]
                 links = [
-                    links_of(
+                    link_words(
                         odd.text, parts, [*islice(aligned, len(parts))], self._tokenizer, odd.linked
                     )
                     for _ in outputs[index]

@@ -1,9 +1,16 @@
-"""Find what an output repeats in a row, as a model does that is caught in a loop."""
+"""Find what an output repeats in a row, as a model does that is caught in a loop.
+
+A runaway output repeats itself or is far too long for its source. It is searched again, with limits
+that an ordinary output does not reach.
+"""
 
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import eq
 from typing import NamedTuple
+
+from nmt.config import DecodeSettings
 
 LONGEST_UNIT = 50  # words or characters that are repeated together
 SHORT_UNIT = 4  # tokens that are repeated together in a loop of a search
@@ -72,6 +79,31 @@ def piece_loop(text: str) -> Loop:
 def bare(word: str) -> str:
     """Return a word without punctuation and symbols around it; one of symbols alone as it is."""
     letters = [
-        place for place, each in enumerate(word) if unicodedata.category(each)[0] not in "PS"
+        place for place, symbol in enumerate(word) if unicodedata.category(symbol)[0] not in "PS"
     ]
     return word[letters[0] : letters[-1] + 1] if letters else word
+
+
+MOST_REPEATS = 3  # of a unit, one after the other; as many more as the source has
+MOST_TIMES, MOST_EXTRA = 2.5, 5  # an output is longer than 2.5 times its source + 5: too long
+AGAIN_EXTRA, AGAIN_NGRAM = 5, 2  # limits of the second search, in tokens
+
+
+def is_runaway(source: Sequence[int], output: Sequence[int]) -> bool:
+    """Return whether an output repeats a unit more than its source does, or is far too long."""
+    if len(output) > MOST_TIMES * len(source) + MOST_EXTRA:
+        return True
+    # Each repetition of a unit adds tokens that are not new.
+    if len(output) - len(set(output)) < MOST_REPEATS:
+        return False
+    # A source without repetition has one.
+    return most_repeats(output) > most_repeats(source) - 1 + MOST_REPEATS
+
+
+def limited(settings: DecodeSettings) -> DecodeSettings:
+    """Return the settings of the second search."""
+    return replace(
+        settings,
+        no_repeat_ngram=settings.no_repeat_ngram or AGAIN_NGRAM,
+        max_extra_tokens=min(settings.max_extra_tokens, AGAIN_EXTRA),
+    )

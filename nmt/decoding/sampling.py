@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import Beam, add_finished, first_beam
-from nmt.decoding.candidates import Candidates
+from nmt.decoding.beam import Beam, Candidates, add_finished, first_beam, place_sentences
 from nmt.decoding.constraints import Constraint, constraint_rules
 from nmt.decoding.hypothesis import FinishedHypotheses, Hypothesis
-from nmt.decoding.placement import place_sentences
 from nmt.decoding.rules import Never, SpecialIds, rules_for_step
 from nmt.decoding.search_model import AnyIds, SearchModel, StateT
 from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Rule

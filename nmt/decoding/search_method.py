@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Union
 
 from nmt.config import DecodeSettings
-from nmt.decoding.annotators import Annotator, annotators_of
+from nmt.decoding.alignment import aligned_places
 from nmt.decoding.array_decoder import has_array_form
 from nmt.decoding.beam import beam_search
 from nmt.decoding.constraints import Constraint, constraints_of
@@ -13,12 +13,12 @@ from nmt.decoding.device_settings import check_precision, settings_for
 from nmt.decoding.engine import Found, Searcher
 from nmt.decoding.mbr import choosers_of
 from nmt.decoding.model_forms import ModelForms, Models
+from nmt.decoding.repetition import limited
 from nmt.decoding.rules import special_ids
-from nmt.decoding.runaway import limited
 from nmt.decoding.scheduler import decoding_pool
 from nmt.decoding.segments import Part, output_limit
 from nmt.decoding.term_placement import TermPlacer
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.wanted import Annotator, Wanted, make_annotators
 from nmt.errors import NmtError
 from nmt.system.devices import run_or_halve
 from nmt.system.pools import ProcessPool
@@ -105,7 +105,7 @@ class SearchMethod:
         self._placer = TermPlacer(self, tokenizer.target, settings)
         self._annotators: list[Annotator] = [
             *choosers_of(settings, tokenizer.target, language, wanted.n_best),
-            *annotators_of(wanted, self.forms, settings, tokenizer.target),
+            *make_annotators(wanted, lambda: self.forms.decoders, settings, tokenizer.target),
         ]
 
     @property
@@ -144,8 +144,6 @@ class SearchMethod:
 
         The attention of all heads aligns, or the one that was trained to, in PyTorch.
         """
-        from nmt.decoding.alignment import aligned_places  # needs PyTorch, unlike the search
-
         sources = [part.ids for part in parts]
         return aligned_places(
             self.forms.decoders, self._attentions, sources, outputs, self._subwords

@@ -1,4 +1,9 @@
-"""Encode segments for the search, and split those that are too long for the model."""
+"""Encode segments for the search, and split those that are too long for the model.
+
+The first token of a source may be a language token, which tells a multilingual model which language
+to write. A text may begin with one, such as `>>deu<<`; `decode.target_token` names one for all
+other texts.
+"""
 
 import re
 from bisect import bisect_left, bisect_right
@@ -10,22 +15,24 @@ from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.beginnings import NO_BEGINNING, Beginning
-from nmt.decoding.glossary import Glossary
-from nmt.decoding.language_tokens import split_token
+from nmt.decoding.glossary import Glossary, Term, TermPlace
 from nmt.decoding.line_notes import LineNotes
 from nmt.decoding.marked import Mark, Marked
 from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.splitting import split_long
-from nmt.decoding.terms import Term, TermPlace
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError, suggestion
 from nmt.system.arguments import check_surrogates
 from nmt.system.log import Notify
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 from nmt.text.words import WORD, find_words, locate_tokens
 
 if TYPE_CHECKING:
     from nmt.decoding.marked_segment import MarkedSegment
 
+WIDE_ENDS = tuple("\u3002\uff01\uff1f")  # of Chinese and Japanese sentences; no space follows
+SENTENCE_ENDS = (*".!?\u2026", *WIDE_ENDS)
+# May follow the end of a sentence.
+CLOSERS = "\"')]\u201c\u201d\u2019\u00bb\uff09\u300d\u300f"
+LATER_BYTE = re.compile("<0x[89AB][0-9A-F]>")  # the piece of a byte inside a character, in UTF-8
 LONE_RETURN = re.compile(r"\r(?!\n)")  # a line end of old Macintosh text
 Marks = Mapping[int, tuple[Mark, ...]]  # of some segments, by their index
 NO_MARKS: Marks = MappingProxyType({})
@@ -86,7 +93,7 @@ class Part:
     ids: list[int]  # token ids of the source without EOS
     prefix: Beginning = NO_BEGINNING  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
-    is_again: bool = False  # searched again, with `runaway.limited` settings
+    is_again: bool = False  # searched again, with `repetition.limited` settings
     opening: int = 0  # how many of the first ids are a language token
 
     def __len__(self) -> int:
@@ -318,3 +325,68 @@ def words_of_segment(
         found += [range(first + each.start, first + each.stop) for each in words.by_token]
         first += words.count
     return found
+
+
+def target_token(wanted: str, subwords: SubwordModel) -> str:
+    """Return the language token that `decode.target_token` names; "" if it is empty.
+
+    wanted: a token such as ">>deu<<", or what stands in it. Raises UsageError if the vocabulary of
+    the source has no such token.
+    """
+    if not wanted:
+        return ""
+    known = subwords.language_tokens
+    if not known:
+        raise UsageError(
+            f"decode.target_token={wanted} is for models with language tokens, and this one has"
+            " none; leave it out (--target-token, or :CODE in --model of `nmt serve`)"
+        )
+    token = wanted if wanted.startswith(">>") else f">>{wanted}<<"
+    if token not in known:
+        raise UsageError(
+            f"decode.target_token={wanted}: the model has no language token"
+            f" {token}{suggestion(token, known)}"
+        )
+    return token
+
+
+def with_token(text: str, token: str, subwords: SubwordModel) -> str:
+    """Return a text that begins with a language token: its own, else the one given, if any."""
+    if not token or not text.strip() or subwords.language_token(text):
+        return text
+    return f"{token} {text}"
+
+
+def split_token(text: str, token: str, subwords: SubwordModel) -> tuple[str, str]:
+    """Return the language token of a text, as `with_token` chooses it, and the text without it."""
+    own = subwords.language_token(text)
+    return (own or token), text[len(own) :]
+
+
+def split_long(ids: list[int], max_tokens: int, subwords: SubwordModel) -> list[list[int]]:
+    """Split ids into parts of at most `max_tokens`, without losing any.
+
+    Each split is after the last sentence end that fits; if there is none, before the last word that
+    fits; if a word is longer than a part, within that word.
+    """
+    parts, begin = [], 0
+    while len(ids) - begin > max_tokens:
+        end = begin + split_place(ids[begin : begin + max_tokens + 1], subwords)
+        parts.append(ids[begin:end])
+        begin = end
+    return [*parts, ids[begin:]]
+
+
+def split_place(window: list[int], subwords: SubwordModel) -> int:
+    """Return where to split a window that is one token longer than a part may be."""
+    texts = [subwords.piece(token) for token in window]
+    words = [place for place in range(1, len(texts)) if texts[place].startswith(SPACE)]
+    sentences, last = list[int](), ""  # last: the last character before, apart from closers
+    for place, text in enumerate(texts):
+        is_end = last in (SENTENCE_ENDS if text.startswith(SPACE) else WIDE_ENDS)
+        if is_end and not text.startswith(tuple(CLOSERS)):
+            sentences.append(place)
+        last = (last + text).rstrip(CLOSERS)[-1:]
+    # Bytes of one character stay together.
+    inside = [place for place in range(1, len(texts)) if not LATER_BYTE.fullmatch(texts[place])]
+    return (sentences or words or inside or [len(window) - 1])[-1]

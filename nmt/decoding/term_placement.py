@@ -16,13 +16,11 @@ from typing import NamedTuple, Protocol
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.beginnings import Beginning
-from nmt.decoding.glossary import Entry, words_of
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.glossary import Entry, TermPlace, capitalised, is_part_of_word, words_of
+from nmt.decoding.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.runaway import is_runaway
-from nmt.decoding.scoring import length_penalty
+from nmt.decoding.repetition import is_runaway
 from nmt.decoding.segments import EncodedSegments, Part, output_limit
-from nmt.decoding.terms import TermPlace, capitalised, is_part_of_word
 from nmt.decoding.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel

@@ -8,8 +8,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO
 
+from nmt.decoding.alignment import pharaoh_line
 from nmt.decoding.bad_lines import BadLines
-from nmt.decoding.links import pharaoh_line
 from nmt.decoding.output_formats import Format
 from nmt.decoding.quality_file import QualityCheck, watched
 from nmt.decoding.requests import Request, RequestsOf, plain

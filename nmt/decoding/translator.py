@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings
+from nmt.decoding.alignment import align_all
 from nmt.decoding.glossary import Entry, Glossary
 from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.language_tokens import target_token
 from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.links import align_all
 from nmt.decoding.mbr import candidate_count
 from nmt.decoding.model_forms import Models
 from nmt.decoding.prefixes import PrefixEncoder, check_prefixes
@@ -17,7 +16,7 @@ from nmt.decoding.repair import Repair
 from nmt.decoding.requests import Request, RequestsOf, plain
 from nmt.decoding.scheduler import BatchScheduler
 from nmt.decoding.search_method import method_of
-from nmt.decoding.segments import Part, SegmentEncoder, segment_limit
+from nmt.decoding.segments import Part, SegmentEncoder, segment_limit, target_token
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.term_placement import check_glossary, note_missing_terms
 from nmt.decoding.translation import Translation, assemble

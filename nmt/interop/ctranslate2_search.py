@@ -24,17 +24,15 @@ from typing import Any
 import numpy
 
 from nmt.config import DecodeSettings
-from nmt.decoding.annotators import Annotator
+from nmt.decoding.alignment import best_places, words_of_output
 from nmt.decoding.engine import Found
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.links import best_places, words_of_output
+from nmt.decoding.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.mbr import choosers_of
+from nmt.decoding.repetition import limited
 from nmt.decoding.rules import special_ids
-from nmt.decoding.runaway import limited
-from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_method import diverged
 from nmt.decoding.segments import Part, output_limit
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.wanted import Annotator, Wanted
 from nmt.system.pools import ThreadPool
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 

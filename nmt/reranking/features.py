@@ -1,27 +1,29 @@
-"""The features of candidates: scores of models, and their length.
+"""The features of candidates, scores of models and their length, and the weights of features.
 
 Dimensions: K candidates of a list, F features.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy
+from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.models import load_models
 from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.pairs import NOTHING, TextPair
-from nmt.decoding.scorer import Scorer
+from nmt.decoding.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
-from nmt.reranking.line_search import Numbers
 from nmt.reranking.nbest import Candidate
 from nmt.runs.model_file import languages
 from nmt.runs.trained_model import TrainedModel
+from nmt.system.atomic import write_text
+from nmt.system.files import read_bytes
+from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import Notify
 from nmt.text.languages import primary
 from nmt.text.tokenizer import SubwordModel
@@ -29,6 +31,10 @@ from nmt.text.tokenizer import SubwordModel
 SCORE = "score"  # that of the n-best list
 LENGTH = "length"  # characters of the text
 TARGET_TO_SOURCE = "target_to_source"
+WEIGHTS_VERSION = 1
+MOST_WEIGHTS_BYTES = 1_000_000  # of a file
+
+Numbers = NDArray[numpy.float64]
 
 
 @dataclass(frozen=True)
@@ -61,19 +67,19 @@ class Judge:
         pairs = [
             pair
             for source, candidates in zip(sources, lists, strict=True)
-            for pair in pairs_of(source, self.reading(source), candidates)
+            for pair in pairs_to_score(source, self.reading(source), candidates)
         ]
         if self.kind == TARGET_TO_SOURCE:
             pairs = [TextPair(pair.target, pair.source) for pair in pairs]
 
         def on_bad(number: int, _: NmtError) -> None:
-            owners = [index for index, each in enumerate(lists, first) for _ in each]
+            owners = [index for index, candidates in enumerate(lists, first) for _ in candidates]
             raise NmtError(
                 f"list {owners[number - 1]}: a text has more tokens than the positions that"
                 f" {self.path} learned; leave this model out"
             )
 
-        return [each.score for chunk in self.scorer.chunks([pairs], on_bad) for each in chunk]
+        return [found.score for chunk in self.scorer.chunks([pairs], on_bad) for found in chunk]
 
     def reading(self, source: str) -> OddSegment | None:
         """Return how `nmt translate` reads a source that is odd; None: as it is."""
@@ -82,7 +88,7 @@ class Judge:
         return odd_segment(source, self.subwords.encode([source])[0], self.subwords)
 
 
-def pairs_of(
+def pairs_to_score(
     source: str, reading: OddSegment | None, candidates: Sequence[Candidate]
 ) -> list[TextPair]:
     """Return what a model read and wrote for each candidate: what a judge can score.
@@ -91,11 +97,11 @@ def pairs_of(
     all candidates of the list have the same score.
     """
     if reading is None:
-        return [TextPair(source, each.text) for each in candidates]
-    written = [as_written(reading, each) for each in candidates]
+        return [TextPair(source, candidate.text) for candidate in candidates]
+    written = [as_written(reading, candidate) for candidate in candidates]
     if not reading.text or None in written:
-        return [NOTHING] * len(written)
-    return [TextPair(reading.text, each) for each in written if each is not None]
+        return [BLANK_PAIR] * len(written)
+    return [TextPair(reading.text, text) for text in written if text is not None]
 
 
 def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
@@ -160,7 +166,7 @@ def load_judges(
 
 def check_direction(judge: Judge, text: tuple[str, str]) -> None:
     """Raise NmtError if a text is in the language of a model's other side."""
-    own = [primary(each) for each in judge.languages]
+    own = [primary(language) for language in judge.languages]
     for side, language, other, found in zip(
         ("source", "target"), own, own[::-1], text, strict=True
     ):
@@ -189,17 +195,59 @@ def default_weights(names: Sequence[str]) -> list[float]:
     return [float(name != LENGTH) for name in names]
 
 
-def features_of(
+def measure_features(
     judges: Sequence[Judge],
     sources: Sequence[str],
     lists: Sequence[Sequence[Candidate]],
     first: int,
 ) -> Numbers:
     """Return the features (K, F) of all candidates, end to end; arguments are those of `scores`."""
-    every = [each for candidates in lists for each in candidates]
+    every = [candidate for candidates in lists for candidate in candidates]
     columns = [
-        [each.score for each in every],
+        [candidate.score for candidate in every],
         *(judge.scores(sources, lists, first) for judge in judges),
-        [float(len(each.text)) for each in every],
+        [float(len(candidate.text)) for candidate in every],
     ]
     return numpy.array(columns, numpy.float64).T
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """The content of a weights file; a file that was written by hand needs the first two only."""
+
+    rerank_weights: int  # version of the format
+    weights: dict[str, float]  # by the names of features
+    models: dict[str, str] = field(default_factory=dict)  # by the names of their features
+    metric: str = ""
+    signature: str = ""  # sacreBLEU's
+    segments: int = 0  # of the dev set
+    seed: int = 0
+    # Scores of the dev set: first candidates, choice by equal and by tuned weights, best choice.
+    first: float = 0.0
+    equal: float = 0.0
+    tuned: float = 0.0
+    oracle: float = 0.0
+
+
+def read_weights(path: Path, features: Sequence[str]) -> list[float]:
+    """Return the weight of each feature; raises NmtError if a file has other names."""
+    content = read_bytes(
+        path, "the weights file", "`nmt rerank --tune` makes it", MOST_WEIGHTS_BYTES
+    )
+    found = parse_json(content, WeightsFile, str(path))
+    if found.rerank_weights != WEIGHTS_VERSION:
+        raise NmtError(
+            f"{path} has version {found.rerank_weights} of the weights' format, this program reads"
+            f" {WEIGHTS_VERSION}; tune again"
+        )
+    if {*found.weights} != {*features}:
+        raise NmtError(
+            f"{path} has weights for {', '.join(found.weights) or 'nothing'}, but the features are"
+            f" {', '.join(features)}; name the same kinds of models as for tuning"
+        )
+    return [found.weights[name] for name in features]
+
+
+def write_weights(path: Path, content: WeightsFile) -> None:
+    """Write a weights file."""
+    write_text(path, json_text(content, indent=2) + "\n")

@@ -14,13 +14,20 @@ from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.stream import chunks_of
 from nmt.decoding.text_files import open_result, open_source
 from nmt.errors import NmtError
-from nmt.reranking.features import Judge, default_weights, feature_names, features_of
-from nmt.reranking.line_search import Numbers
+from nmt.reranking.features import (
+    Judge,
+    Numbers,
+    default_weights,
+    feature_names,
+    measure_features,
+    read_weights,
+)
 from nmt.reranking.nbest import Candidate, parse_record, records
-from nmt.reranking.weights import read_weights
+from nmt.runs.outputs import check_output
+from nmt.system.files import check_file
 from nmt.system.log import progress_bar
 from nmt.text.lines import read_lines
-from nmt.text.opening import name_of
+from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,25 @@ class StopAtBadLine(BadLines):
         raise error
 
 
+def check_rerank_files(
+    inputs: Sequence[Path], output: Path | None, option: str, weights: Path | None = None
+) -> None:
+    """Raise NmtError if an input cannot be read, UsageError if the output must not be written.
+
+    inputs: files, pipes, or `-` for stdin, once. output: a file, or None for stdout. option: names
+    the output. weights: a weights file to read.
+    """
+    check_stdin(inputs)
+    for path in inputs:
+        if path != STDIN:
+            check_file(path, TEXT, "name another, or - for stdin")
+    if weights is not None:
+        check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
+        inputs = [*inputs, weights]
+    if output is not None:
+        check_output(output, inputs, option)
+
+
 def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterator[Chunk]:
     """Yield the lists of a file in chunks, as they arrive, with their features.
 
@@ -58,7 +84,7 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
     with open_source(nbest, StopAtBadLine()) as lines:
         for chunk in chunks_of(records(lines, name)):
             lists = [
-                parse_record(each, number, name) for number, each in enumerate(chunk, count + 1)
+                parse_record(record, number, name) for number, record in enumerate(chunk, count + 1)
             ]
             segments = [*islice(sources, len(lists))]
             if len(segments) < len(lists):
@@ -66,7 +92,7 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
                     f"{name} has more lists than {name_of(source)} has lines,"
                     f" {count + len(segments):,}; each line needs one list"
                 )
-            yield Chunk(lists, features_of(judges, segments, lists, count + 1))
+            yield Chunk(lists, measure_features(judges, segments, lists, count + 1))
             count += len(lists)
     if next(sources, None) is not None:
         raise NmtError(
@@ -81,7 +107,7 @@ def rerank_file(
     judges: Sequence[Judge],
     weights: Path | None,
     output: Path | None,
-    line_of: Callable[[Sequence[Ranked]], str],
+    format_line: Callable[[Sequence[Ranked]], str],
 ) -> None:
     """Write a line for each n-best list, in order, as soon as it is ranked.
 
@@ -91,7 +117,7 @@ def rerank_file(
         judges: the models that score candidates.
         weights: a weights file; None: equal weights of all scores.
         output: a file, which appears when it is complete, or None for stdout.
-        line_of: turns a ranked list, best first, into a line.
+        format_line: turns a ranked list, best first, into a line.
     """
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
     names = feature_names(judges)
@@ -101,7 +127,7 @@ def rerank_file(
         progress_bar(quiet=shares_screen, unit="list", desc="rerank") as bar,
     ):
         for chunk in scored_chunks(nbest, source, judges):
-            lines = [f"{line_of(each)}\n" for each in ranked(chunk, names, used)]
+            lines = [f"{format_line(best)}\n" for best in ranked(chunk, names, used)]
             written.write(lines, len(lines))
             bar.update(len(lines))
 
@@ -112,10 +138,10 @@ def ranked(chunk: Chunk, names: Sequence[str], weights: Sequence[float]) -> Iter
     rows = iter(chunk.features.tolist())
     for candidates in chunk.lists:
         found = [
-            Ranked(each, dict(zip(names, next(rows), strict=True)), next(totals))
-            for each in candidates
+            Ranked(candidate, dict(zip(names, next(rows), strict=True)), next(totals))
+            for candidate in candidates
         ]
-        yield sorted(found, key=lambda each: -each.total)
+        yield sorted(found, key=lambda candidate: -candidate.total)
 
 
 def best_line(candidates: Sequence[Ranked]) -> str:
@@ -126,8 +152,8 @@ def best_line(candidates: Sequence[Ranked]) -> str:
 def json_line(candidates: Sequence[Ranked], count: int) -> str:
     """Return the best candidates with all that their list said, their total and their features."""
     found = [
-        {**each.candidate.data, "rerank_score": each.total, "features": each.features}
-        for each in candidates[:count]
+        {**best.candidate.data, "rerank_score": best.total, "features": best.features}
+        for best in candidates[:count]
     ]
     return json.dumps({"translations": found}, ensure_ascii=False)
 

@@ -39,7 +39,7 @@ class TrainedModel:
     recipe: Recipe
     path: Path
     device: str = "cpu"  # that the network is on, such as "cuda:1"
-    alignment: AligningAttention | None = None  # that was chosen; see `links.aligning_attention`
+    alignment: AligningAttention | None = None  # that was chosen; see `aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
 
     @cached_property

@@ -214,7 +214,7 @@ def test_out_of_memory_is_one_message_without_a_traceback(
     def train(*arguments: object, **options: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
 
-    monkeypatch.setattr("nmt.api.recipes.train", train)
+    monkeypatch.setattr("nmt.api.train", train)
     result = nmt("train", tiny)
     assert result.code == 1
     assert "nmt: out of memory" in result.err

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from nmt.commands import main
-from nmt.decoding.alignment import attention_to_source
+from nmt.decoding.alignment import aligning_attention, attention_to_source
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import aligning_attention
 from nmt.decoding.translator import Translator
 from nmt.decoding.wanted import Wanted
 from nmt.runs.model_file import AligningAttention

@@ -7,10 +7,17 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.alignment import aligned_places, attention_to_source, choose_attention
+from nmt.decoding.alignment import (
+    aligned_places,
+    aligning_attention,
+    attention_to_source,
+    best_places,
+    choose_attention,
+    link_words,
+    pharaoh_line,
+)
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.links import aligning_attention, best_places, pharaoh_line, with_links
 from nmt.decoding.segments import Part
 from nmt.decoding.translation import BLANK, Translation
 from nmt.recipe.files import load_recipe
@@ -28,7 +35,7 @@ def model(skilled_run: Path) -> TrainedModel:
     return load_model(skilled_run / "model.safetensors", "cpu")
 
 
-def links_of(
+def find_links(
     model: TrainedModel, segment: str, parts: list[str], outputs: list[tuple[str, list[int]]]
 ) -> list[tuple[int, int]]:
     """Return the links of outputs, given as texts and the places of their tokens."""
@@ -38,7 +45,7 @@ def links_of(
         for text, places in outputs
     ]
     encoded = [Part(source.encode([text])[0]) for text in parts]
-    return [*with_links(BLANK, segment, encoded, hypotheses, model.tokenizer).links]
+    return [*link_words(segment, encoded, hypotheses, model.tokenizer)]
 
 
 def test_words_are_linked_if_any_of_their_tokens_are(model: TrainedModel) -> None:
@@ -47,11 +54,11 @@ def test_words_are_linked_if_any_of_their_tokens_are(model: TrainedModel) -> Non
     sun, moon = (len(subwords.encode([word])[0]) for word in ("sun", "moon"))
     upper = len(subwords.encode(["SUN"])[0])
     first = [0] * upper  # all tokens of SUN come from the first of sun
-    assert links_of(model, "sun  moon", ["sun moon"], [("SUN", first)]) == [(0, 0)]
+    assert find_links(model, "sun  moon", ["sun moon"], [("SUN", first)]) == [(0, 0)]
     last = [sun + moon - 1] * upper
-    assert links_of(model, "sun  moon", ["sun moon"], [("SUN", last)]) == [(1, 0)]
+    assert find_links(model, "sun  moon", ["sun moon"], [("SUN", last)]) == [(1, 0)]
     both = [0, *[sun] * (upper - 1)]
-    found = links_of(model, "sun  moon", ["sun moon"], [("SUN", both)])
+    found = find_links(model, "sun  moon", ["sun moon"], [("SUN", both)])
     assert found == ([(0, 0), (1, 0)] if upper > 1 else [(0, 0)])
 
 
@@ -61,7 +68,7 @@ def test_parts_follow_one_another(model: TrainedModel) -> None:
     more = len(model.tokenizer.target.encode(["SUN SUN"])[0])
     outputs = [("SUN SUN", [0] * more), ("", []), ("SUN", [0] * upper)]
     segment = "sun moon\r\rstar\rrain"
-    found = links_of(model, segment, ["sun moon", "star", "rain"], outputs)
+    found = find_links(model, segment, ["sun moon", "star", "rain"], outputs)
     assert found == [(0, 0), (0, 1), (3, 2)]
 
 

@@ -1,7 +1,8 @@
 """Beam search agrees with exhaustive search on a fake model that reads a table of numbers.
 
 All forms of the search do: that of the host, with logits in tensors and in arrays, and that of a
-device, on tensors of the CPU.
+device, on tensors of the CPU. Rows are chosen so that as little as possible moves. An observer sees
+every step of the search as it is, and changes nothing.
 """
 
 import itertools
@@ -10,20 +11,19 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.beam import beam_search
+from nmt.decoding.beam import SearchStep, beam_search, place_hypotheses, place_sentences
 from nmt.decoding.device_beam import device_beam_search
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import STOPPING_RULES, Hypothesis, length_penalty
 from nmt.decoding.rules import SpecialIds
-from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_model import AnyIds
-from nmt.decoding.stopping import STOPPING_RULES
 from nmt.kernels.rule import FloatArray
 
 BOS, EOS = 0, 1
@@ -265,3 +265,142 @@ def test_arguments_without_a_safe_stop_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="alpha >= 0"):
         search(Table(0), [3], width=width, alpha=alpha, n_best=n_best, form=form)
+
+
+def test_last_sentences_take_the_rows_of_those_that_ended() -> None:
+    assert place_sentences([True, False, True, False, True, True]) == [0, 4, 2, 5]
+    assert place_sentences([True, True]) == [0, 1]
+    assert place_sentences([False, False]) == []
+
+
+def test_places_by_hand() -> None:
+    """Candidates 5, 7, 2, 4 extend hypotheses 1, 1, 0, 3; the second child of 1 gets place 2."""
+    parents = numpy.array([[9, 9, 0, 9, 3, 1, 9, 1]])
+    order = numpy.array([[5, 7, 2, 4]])
+    assert place_hypotheses(order, parents, 4).tolist() == [[2, 5, 7, 4]]
+
+
+def test_first_child_of_each_parent_takes_its_place() -> None:
+    generator = numpy.random.default_rng(1)
+    for beam in (1, 2, 4, 7):
+        parents = generator.integers(0, beam, (50, 2 * beam))
+        order = numpy.stack([generator.permutation(2 * beam)[:beam] for _ in range(50)])
+        placed = place_hypotheses(order, parents, beam)
+        assert (numpy.sort(placed) == numpy.sort(order)).all()  # each exactly once
+        for row in range(50):
+            by_place = parents[row, placed[row]].tolist()
+            for parent in set(by_place):
+                first = next(each for each in order[row].tolist() if parents[row, each] == parent)
+                assert placed[row, parent] == first
+
+
+ALPHA = 0.6
+
+
+@dataclass
+class Steps:
+    """An observer that keeps all steps."""
+
+    steps: list[SearchStep] = field(default_factory=list)
+
+    def on_step(self, step: SearchStep) -> None:
+        self.steps.append(step)
+
+    def of(self, sentence: int) -> list[SearchStep]:
+        return [step for step in self.steps if step.sentence == sentence]
+
+
+def observed(seed: int, lengths: list[int], width: int) -> tuple[list[list[Hypothesis]], Steps]:
+    """Search sentences 0, 1, ... of the fake model with an observer."""
+    source, steps = torch.arange(len(lengths))[:, None], Steps()
+    found = beam_search(
+        Table(seed, 1.5),
+        source,
+        lengths,
+        IDS,
+        beam_size=width,
+        alpha=ALPHA,
+        n_best=width,
+        observer=steps,
+    )
+    return found, steps
+
+
+@pytest.mark.parametrize("width", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(10))
+def test_the_steps_of_a_batch_lead_to_its_results(seed: int, width: int) -> None:
+    """The ids and scores of every output follow from the steps alone."""
+    lengths = [7, 3, 10, 1, 5]
+    found, steps = observed(seed, lengths, width)
+    for sentence, expected in enumerate(found):
+        beam: list[tuple[int, ...] | None] = [()]
+        finished = []
+        for number, step in enumerate(steps.of(sentence), 1):
+            assert step.length == number
+            outputs = []
+            for each in step.candidates:
+                prefix = beam[each.parent]
+                assert prefix is not None
+                outputs.append((*prefix, each.token))
+                if each.is_finished:
+                    score = each.log_prob / length_penalty(step.length, ALPHA)
+                    finished.append(Hypothesis(prefix, each.log_prob, score))
+            beam = [None if index is None else outputs[index] for index in step.next_beam]
+        finished.sort(key=lambda each: -each.score)
+        assert finished[: len(expected)] == expected
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_an_observer_changes_no_result(seed: int) -> None:
+    lengths = [7, 3, 10, 1, 5]
+    source = torch.arange(len(lengths))[:, None]
+    alone = beam_search(Table(seed, 1.5), source, lengths, IDS, beam_size=3, alpha=ALPHA, n_best=3)
+    assert observed(seed, lengths, 3)[0] == alone
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_only_the_last_step_of_a_sentence_is_last(seed: int) -> None:
+    lengths = [7, 3, 10]
+    _, steps = observed(seed, lengths, 2)
+    for sentence, limit in enumerate(lengths):
+        seen = steps.of(sentence)
+        assert len(seen) <= limit
+        assert [step.is_last for step in seen] == [False] * (len(seen) - 1) + [True]
+
+
+def test_a_step_by_hand() -> None:
+    """A greedy search: token 2 has probability 0.7, then EOS has 0.6."""
+
+    class Fixed:
+        def encode(self, source: AnyIds) -> "Fixed":
+            return self
+
+        def select(self, rows: AnyIds) -> "Fixed":
+            return self
+
+        def step(self, last_ids: AnyIds, state: "Fixed") -> tuple[Tensor, "Fixed"]:
+            shares = [0.1, 0.2, 0.7] if int(last_ids[0, 0]) == BOS else [0.1, 0.6, 0.3]
+            return torch.tensor([[shares]]).log(), self
+
+    steps = Steps()
+    beam_search(Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=steps)
+    first, second = steps.steps
+    assert [(each.parent, each.token, each.is_finished) for each in first.candidates] == [
+        (0, 2, False),
+        (0, EOS, False),
+    ]
+    assert first.next_beam == (0,)
+    assert first.bound == pytest.approx(math.log(0.7) / 1.5)
+    ended = second.candidates[0]
+    assert (ended.parent, ended.token, ended.is_eos, ended.is_finished) == (0, EOS, True, True)
+    assert ended.log_prob == pytest.approx(math.log(0.42))
+    assert (second.next_beam, second.is_last) == ((1,), True)
+
+
+def test_a_place_without_a_candidate_is_none() -> None:
+    """At the greatest length all candidates end: no hypothesis can go on."""
+    _, steps = observed(0, [1], 2)
+    (step,) = steps.of(0)
+    assert [each.token for each in step.candidates] == [EOS]
+    assert step.next_beam == (None, None)
+    assert step.bound == -math.inf

@@ -3,7 +3,7 @@
 import pytest
 
 from nmt.decoding.quality import CHECKS, Checked, Flag, flags_of
-from nmt.decoding.repetition import longest_loop, piece_loop, word_loop
+from nmt.decoding.repetition import word_loop
 
 
 def checked(
@@ -142,16 +142,6 @@ def test_every_flag_can_be_raised_together() -> None:
     translation = "the dog and " * 9
     flags = names(checked(source, translation, log_prob=-99.0, unknown=("\u2603",)))
     assert flags == [*CHECKS]
-
-
-def test_the_longest_loop_is_found() -> None:
-    """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
-    assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
-    assert longest_loop("aaaa", "") == ("a", 4, 3)
-    assert longest_loop("abcd", "") == ("", 1, 0)
-    assert longest_loop("", "") == ("", 1, 0)
-    assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
-    assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)
 
 
 def test_a_line_of_5_000_words_takes_no_long_time() -> None:

@@ -8,7 +8,7 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.device_candidates import DeviceMustEnd, DeviceNever
+from nmt.decoding.device_beam import DeviceMustEnd, DeviceNever
 from nmt.decoding.rules import Force, Never, SpecialIds, rules_for_step
 from nmt.kernels.rule import FloatArray, Logits
 

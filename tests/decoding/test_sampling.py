@@ -17,10 +17,9 @@ from nmt.config import DecodeSettings
 from nmt.decoding.beam import beam_search
 from nmt.decoding.constraints import constraints_of
 from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.hypothesis import Hypothesis
+from nmt.decoding.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.rules import SpecialIds
 from nmt.decoding.sampling import Filters, RandomNumbers, draw_tokens, sample
-from nmt.decoding.scoring import length_penalty
 from nmt.decoding.search_model import AnyIds, SearchModel
 from nmt.decoding.segments import Part
 from nmt.kernels.rule import Rule

@@ -1,18 +1,21 @@
-"""What the judges of a reranking score: what a model read and wrote."""
+"""What the judges of a reranking score: what a model read and wrote; weights files."""
+
+from pathlib import Path
 
 import pytest
 
 from nmt.decoding.odd_input import OddSegment
-from nmt.decoding.pairs import NOTHING, TextPair
+from nmt.decoding.score import BLANK_PAIR, TextPair
 from nmt.decoding.symbols import Symbol
-from nmt.reranking.features import pairs_of
+from nmt.errors import NmtError
+from nmt.reranking.features import WeightsFile, pairs_to_score, read_weights, write_weights
 from nmt.reranking.nbest import Candidate
 
 LINK = "www.a.com"
 
 
 def scored(reading: OddSegment | None, *candidates: Candidate) -> list[TextPair]:
-    return pairs_of("THE SOURCE", reading, candidates)
+    return pairs_to_score("THE SOURCE", reading, candidates)
 
 
 def test_an_ordinary_line_is_scored_as_it_is() -> None:
@@ -20,7 +23,7 @@ def test_an_ordinary_line_is_scored_as_it_is() -> None:
 
 
 def test_a_copied_line_is_not_scored() -> None:
-    assert scored(OddSegment("", "12"), Candidate("12", 0)) == [NOTHING]
+    assert scored(OddSegment("", "12"), Candidate("12", 0)) == [BLANK_PAIR]
 
 
 def test_what_the_record_says_a_model_wrote_is_scored() -> None:
@@ -35,7 +38,7 @@ def test_what_the_record_says_a_model_wrote_is_scored() -> None:
 def test_candidates_in_capitals_are_equal_if_what_the_model_wrote_is_not_known() -> None:
     reading = OddSegment("The grass", is_capitals=True)
     candidates = [Candidate("DAS GRAS", -1, written="Das Gras"), Candidate("GRAS", -2)]
-    assert scored(reading, *candidates) == [NOTHING, NOTHING]
+    assert scored(reading, *candidates) == [BLANK_PAIR, BLANK_PAIR]
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,30 @@ def test_symbols_are_left_out_of_lists_that_do_not_say_what_a_model_wrote(
 ) -> None:
     reading = OddSegment("The grass.", "", (*symbols,))
     assert scored(reading, Candidate(text, -1)) == [TextPair("The grass.", expected)]
+
+
+def test_weights_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    write_weights(path, WeightsFile(1, {"score": 0.25, "length": -1.0}, metric="BLEU"))
+    assert read_weights(path, ["length", "score"]) == [-1.0, 0.25]
+    assert path.read_text().startswith('{\n  "rerank_weights": 1')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is damaged"),
+        ('{"rerank_weights": 1}', "is damaged"),
+        ('{"rerank_weights": 1, "weights": {"score": "1"}}', "is damaged"),
+        ('{"rerank_weights": 2, "weights": {"score": 1}}', "has version 2"),
+        (
+            '{"rerank_weights": 1, "weights": {"score": 1, "left_to_right": 2}}',
+            "has weights for score, left_to_right, but the features are score, length",
+        ),
+    ],
+)
+def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "weights.json"
+    path.write_text(text)
+    with pytest.raises(NmtError, match=message):
+        read_weights(path, ["score", "length"])

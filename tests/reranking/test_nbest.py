@@ -1,16 +1,14 @@
-"""N-best lists in JSON and in Moses's format, and weights files."""
+"""N-best lists in JSON and in Moses's format."""
 
 import json
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from nmt.decoding.stream import Source, chunks_of
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate, parse_record, records
-from nmt.reranking.weights import WeightsFile, read_weights, write_weights
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5
@@ -91,30 +89,3 @@ def test_nothing() -> None:
 def test_other_texts_are_refused(text: str, message: str) -> None:
     with pytest.raises(NmtError, match=message.replace("|", r"\|")):
         lists_of(text)
-
-
-def test_weights_are_kept(tmp_path: Path) -> None:
-    path = tmp_path / "weights.json"
-    write_weights(path, WeightsFile(1, {"score": 0.25, "length": -1.0}, metric="BLEU"))
-    assert read_weights(path, ["length", "score"]) == [-1.0, 0.25]
-    assert path.read_text().startswith('{\n  "rerank_weights": 1')
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is damaged"),
-        ('{"rerank_weights": 1}', "is damaged"),
-        ('{"rerank_weights": 1, "weights": {"score": "1"}}', "is damaged"),
-        ('{"rerank_weights": 2, "weights": {"score": 1}}', "has version 2"),
-        (
-            '{"rerank_weights": 1, "weights": {"score": 1, "left_to_right": 2}}',
-            "has weights for score, left_to_right, but the features are score, length",
-        ),
-    ],
-)
-def test_other_weights_are_refused(tmp_path: Path, text: str, message: str) -> None:
-    path = tmp_path / "weights.json"
-    path.write_text(text)
-    with pytest.raises(NmtError, match=message):
-        read_weights(path, ["score", "length"])

@@ -13,10 +13,9 @@ from nmt.decoding.constraints import constraints_of
 from nmt.decoding.device_settings import settings_for
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.language_tokens import target_token, with_token
 from nmt.decoding.odd_input import odd_segment
 from nmt.decoding.rules import special_ids
-from nmt.decoding.segments import Part, output_limit, segment_limit
+from nmt.decoding.segments import Part, output_limit, segment_limit, target_token, with_token
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.observer import SearchStep
-from nmt.decoding.scoring import length_penalty
+from nmt.decoding.beam import SearchStep
+from nmt.decoding.hypothesis import Hypothesis, length_penalty
 
 KEPT, FINISHED, PRUNED, OPEN = "kept", "finished", "pruned", "open"
 

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from nmt.decoding.beam import beam_search
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.scoring import length_penalty
+from nmt.decoding.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.search_model import AnyIds
 from nmt.studio.explain.tree import FINISHED, KEPT, OPEN, PRUNED, Tree, TreeBuilder
 from tests.decoding.test_beam import EOS, IDS, Table

@@ -1,37 +1,74 @@
-"""Models that are loaded to translate and to score."""
+"""The Python interface: load models and translate, train recipes, evaluate.
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+`import nmt` makes everything here available and imports PyTorch only when it is needed.
+"""
+
+import re
+import signal
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from nmt.api.arguments import (
-    check_callable,
-    check_path,
-    check_paths,
-    check_segments,
-    names_arguments,
-    with_arguments,
-)
 from nmt.config import DecodeSettings, Recipe
 from nmt.config.decode import SCORE_SETTINGS
-from nmt.errors import UsageError
-from nmt.recipe.rules import check_decode, check_used
+from nmt.errors import NmtError, UsageError
+from nmt.recipe.rules import check_decode, check_recipe, check_used
 from nmt.recipe.settings import get_setting, with_settings
+from nmt.runs.outputs import check_run_folder
+from nmt.runs.run_folder import run_folder, run_of
+from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import AnyPath, check_type
-from nmt.system.devices import AUTO
+from nmt.system.devices import AUTO, pick_device
 from nmt.system.log import Notify, note
+from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.decoding.glossary import Entry
-    from nmt.decoding.pair_scores import PairScore
-    from nmt.decoding.scorer import Scorer
+    from nmt.decoding.score import PairScore, Scorer
     from nmt.decoding.translation import Translation
     from nmt.decoding.translator import Translator
     from nmt.decoding.wanted import Wanted
+    from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
     from nmt.runs.trained_model import TrainedModel
+    from nmt.training.progress import TrainingOutcome
 
 Settings = Mapping[str, Any]
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+OPTION = re.compile(r"`[^`]*`|--([a-z]+(?:-[a-z]+)*)")  # outside the commands in a message
+OTHER_NAMES = {
+    "prefix": "prefixes",
+    "format": "format_name",
+    "set": "settings",
+    "sample": "method=sample in settings",
+}
+
+
+def names_arguments(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let the errors of a function name arguments where they name options of the command line."""
+
+    @wraps(function)
+    def call(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        try:
+            return function(*arguments, **named)
+        except NmtError as error:
+            error.args = (with_arguments(str(error)),)
+            raise
+
+    return call
+
+
+def with_arguments(message: str) -> str:
+    """Return a message with the names of arguments for those of options: n_best for --n-best."""
+
+    def argument(found: re.Match[str]) -> str:
+        name = found[1]
+        return OTHER_NAMES.get(name, name.replace("-", "_")) if name else found[0]
+
+    return OPTION.sub(argument, message)
 
 
 class Model:
@@ -52,7 +89,7 @@ class Model:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Paths of the model files."""
-        return tuple(each.path for each in (self._trained, *self._trained.ensemble))
+        return tuple(model.path for model in (self._trained, *self._trained.ensemble))
 
     @names_arguments
     def translate(
@@ -188,7 +225,7 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("pieces", pieces, bool)
 
-        from nmt.decoding.pairs import TextPair
+        from nmt.decoding.score import TextPair
 
         chosen = self.decode_settings(settings, used=SCORE_SETTINGS)
         scorer = self._scorer_for(chosen, token_scores, pieces)
@@ -214,7 +251,7 @@ class Model:
         # All settings may be given, such as those of another recipe; only new values are a wish.
         check_decode(
             recipe,
-            [each for each in named if get_setting(recipe, each) != get_setting(self.recipe, each)],
+            [name for name in named if get_setting(recipe, name) != get_setting(self.recipe, name)],
         )
         return recipe.decode
 
@@ -233,7 +270,7 @@ class Model:
 
     def _scorer_for(self, settings: DecodeSettings, token_scores: bool, pieces: bool) -> "Scorer":
         """Return a scorer with these settings; the last one is kept for the next call."""
-        from nmt.decoding.scorer import Scorer
+        from nmt.decoding.score import Scorer
 
         kept = self._scorer
         asked = settings, token_scores, pieces
@@ -279,3 +316,152 @@ def load(
 
     trained, _ = load_for(engine, paths, device, told)
     return Model(trained, told)
+
+
+@names_arguments
+def train(
+    recipe: Recipe | AnyPath,
+    *,
+    run: AnyPath | None = None,
+    data_dir: AnyPath | None = None,
+    device: str = AUTO,
+    on_end: "Callable[[TrainingOutcome], None] | None" = None,
+) -> "TrainingOutcome":
+    """Train a recipe, as `nmt train` does; the same call resumes a training that was stopped.
+
+    It prepares the corpus if needed and leaves the models, the metrics and the report in the run
+    folder. Progress is printed on stderr. Started by torchrun, several processes train together.
+    In the main thread, a signal (Ctrl-C, SIGTERM) stops it with a checkpoint at an update's end.
+    The signal then has its usual effect: after Ctrl-C, that is a KeyboardInterrupt.
+
+    Args:
+        recipe: a recipe, the name of a shipped one, the path of a file, or a run folder to resume
+            with its own settings.
+        run: the run folder; by default runs/RECIPE.
+        data_dir: folder of the recipe's files; by default that of the run's training, or "data".
+        device: as in `load`.
+        on_end: called with the outcome before the report is written, also after a signal.
+
+    Raises:
+        TypeError: for an argument of a wrong type.
+        NmtError: for a corpus or a run folder that cannot be used.
+        DivergenceError: if the losses are not numbers any more; the message says what to change.
+        UsageError: for an unknown recipe, a setting out of range, or a device that cannot be used.
+    """
+    check_type("recipe", recipe, Recipe, str, Path)
+    check_type("device", device, str)
+    if on_end is not None:
+        check_callable("on_end", on_end)
+    given = None if run is None else check_path("run", run)
+    if isinstance(recipe, Recipe):
+        check_recipe(recipe)
+        folder = run_folder(recipe, given)
+    else:
+        recipe, folder = find_recipe_and_run(recipe, given, {})
+    check_run_folder(folder.path)
+    chosen_data = None if data_dir is None else check_path("data_dir", data_dir)
+    data = DataFolder(folder.data_dir(chosen_data))
+
+    from nmt.diagnosis.live import live_diagnosis
+    from nmt.studio.report.page import try_write_report
+    from nmt.training.trainer import train as train_with
+    from nmt.training.workers import join_workers, local_device
+
+    chosen = pick_device(local_device(device))
+    with join_workers(chosen) as workers:
+        outcome = train_with(recipe, data, folder, chosen, workers, live_diagnosis)
+    if on_end is not None:
+        on_end(outcome)
+    if outcome.stopped_by is not None:
+        signal.raise_signal(outcome.stopped_by)
+    elif workers.is_first:
+        try_write_report(folder)
+    return outcome
+
+
+@names_arguments
+def evaluate(
+    model: Model,
+    source: AnyPath | None = None,
+    references: AnyPath | Sequence[AnyPath] = (),
+    *,
+    settings: Settings | None = None,
+    data_dir: AnyPath | None = None,
+) -> "Evaluation":
+    """Translate and score test sets: by BLEU, chrF and TER, or by error rates.
+
+    Args:
+        model: its recipe gives the language, the metric and the test sets.
+        source: a file of source segments to use instead of the test sets.
+        references: the file of references for `source`, or a list of such files.
+        settings, data_dir: as in `Model.translate` and in `train`.
+
+    Returns:
+        The scores; `test_sets[0].systems[0].scores[0]` is the main score of the first test set.
+
+    Raises:
+        TypeError: for an argument of a wrong type.
+        NmtError: if a test set is missing or does not fit.
+        UsageError: for an unknown setting, or if `source` has no references.
+    """
+    from nmt.evaluation.evaluate import evaluate_model
+
+    check_type("model", model, Model)
+    files = check_paths("references", references)
+    if (source is None) != (not files):
+        raise UsageError("evaluate takes a source and its references, or neither of them")
+    if source is not None:
+        files.insert(0, check_path("source", source))
+    given = None if data_dir is None else check_path("data_dir", data_dir)
+    return evaluate_model(
+        model._trained,
+        model.decode_settings(settings),
+        DataFolder(run_of(model.paths[0]).data_dir(given)),
+        model._notify,
+        files=files,
+    )
+
+
+def check_segments(method: str, **named: object) -> list[list[str]]:
+    """Return texts that belong together by name, such as sources and targets, as lists.
+
+    Raises TypeError, which names the method, for anything else than texts, and UsageError if they
+    differ in number.
+    """
+    lists: list[list[str]] = []
+    for name, texts in named.items():
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise TypeError(f"{method} takes a list of {name}; write [text]")
+        lists.append(list(texts))
+        for text in lists[-1]:
+            check_type(f"each of {name}", text, str)
+    if len({*map(len, lists)}) > 1:
+        counts = [f"{len(texts)} {name}" for texts, name in zip(lists, named, strict=True)]
+        raise UsageError(
+            f"{method} takes as many {' as '.join(named)}, but there are {' and '.join(counts)}"
+        )
+    return lists
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise TypeError, which names the argument, unless its value can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, not {value!r:.80}")
+
+
+def check_paths(name: str, paths: object) -> list[Path]:
+    """Return one path or several as a list; errors are those of `check_path`."""
+    if isinstance(paths, AnyPath):
+        return [check_path(name, paths)]
+    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
+        raise TypeError(f"{name} must be a path or a list of paths, not {paths!r:.80}")
+    given = list(paths)
+    return [check_path(f"each of {name}", path) for path in given]
+
+
+def check_path(name: str, path: object) -> Path:
+    """Return a path; raises TypeError unless it is a str or a Path, UsageError if it is empty."""
+    check_type(name, path, str, Path)
+    if not str(path):
+        raise UsageError(f"{name} is an empty path; name a file or a folder")
+    return Path(str(path))

@@ -8,8 +8,14 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.hypothesis import Hypothesis
 from nmt.decoding.repair import Repair
-from nmt.decoding.repetition import most_repeats
-from nmt.decoding.runaway import is_runaway, limited
+from nmt.decoding.repetition import (
+    is_runaway,
+    limited,
+    longest_loop,
+    most_repeats,
+    piece_loop,
+    word_loop,
+)
 from nmt.decoding.segments import EncodedSegments, Part
 
 
@@ -72,3 +78,13 @@ def test_any_source_is_searched_again(settings: dict[str, Any], is_replaced: boo
         encoded, found
     )
     assert found == [[other if is_replaced else loop]]
+
+
+def test_the_longest_loop_is_found() -> None:
+    """Worked by hand: in "ababab-xyzxyz", 4 characters repeat the first two, 3 the "xyz"."""
+    assert longest_loop("ababab-xyzxyz", "") == ("ab", 3, 4)
+    assert longest_loop("aaaa", "") == ("a", 4, 3)
+    assert longest_loop("abcd", "") == ("", 1, 0)
+    assert longest_loop("", "") == ("", 1, 0)
+    assert word_loop("A b a, b. A b c") == ("a b", 3, 4)
+    assert piece_loop("10000000 lalalala abab") == ("la", 4, 6)

@@ -5,14 +5,16 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from nmt.reranking.line_search import (
-    Numbers,
+from nmt.reranking.features import Numbers
+from nmt.reranking.tune import (
     ScoredLists,
     best_step,
     middle_of_best,
+    oracle_score,
+    spreads,
+    tune,
     upper_envelope,
 )
-from nmt.reranking.tune import oracle_score, spreads, tune
 
 
 def random_lists(seed: int, features: int = 3) -> ScoredLists:

@@ -10,8 +10,7 @@ import torch
 from nmt.config import DECLARED
 from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
 from nmt.decoding.beam import beam_search
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.stopping import STOPPING_RULES
+from nmt.decoding.hypothesis import STOPPING_RULES, Hypothesis
 from nmt.decoding.translator import Translator
 from nmt.kernels.array_functions import Floats
 from nmt.runs.trained_model import load_model
