@@ -131,11 +131,8 @@ def format_help(app: Sphinx, context: click.Context, lines: list[str]) -> None:
     """Make a command's help reStructuredText: examples are shown as they are typed.
 
     sphinx-click marks the lines of an example by a bar. Elsewhere a bar, as in |Y|, is escaped,
-    because it would name a substitution. The settings that end --help have their own page.
+    because it would name a substitution.
     """
-    if any("--set SECTION.KEY=VALUE" in line for line in lines):
-        lines[:] = ["Settings for ``--set``: :doc:`settings`.", ""]
-        return
     formatted: list[str] = []
     in_example = False
     for line in lines:

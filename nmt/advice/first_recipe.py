@@ -250,7 +250,7 @@ def heading(wish: Wish, found: Survey, settings: ChosenSettings) -> list[str]:
         f"Recipe for {files}, written by `{wish.command}`.",
         f"{facts.pairs:,} pairs of about {words:,} words each.{left_out}",
         *settings.notes,
-        f"A setting that is not here has {rest}; `nmt train --help` lists them all.",
+        f"A setting that is not here has {rest}; `nmt settings` lists them all.",
     ]
 
 

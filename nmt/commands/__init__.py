@@ -28,31 +28,41 @@ from nmt.system.processes import (
 )
 from nmt.system.threads import limit_spinning
 
-# The subcommands and their short help; the module `nmt.commands.NAME` defines each, or
+# The subcommands in groups, with their short help; the module `nmt.commands.NAME` defines each, or
 # `nmt.commands.NAME_` if Python has a keyword of this name.
-COMMANDS = {
-    "init": "Write a recipe for two files of your own.",
-    "check": "Report what is wrong with a corpus.",
-    "clean": "Repair a corpus and remove its bad pairs.",
-    "split": "Divide a corpus into training, dev and test text.",
-    "augment": "Make training pairs with models.",
-    "prepare": "Learn a tokenizer and encode a corpus.",
-    "train": "Train a model, or resume a training.",
-    "translate": "Translate a file or stdin.",
-    "serve": "Translate over HTTP, like LibreTranslate.",
-    "score": "Score given translations with a model.",
-    "rerank": "Rerank n-best lists by other models.",
-    "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
-    "average": "Average checkpoints of a run into one model.",
-    "import": "Read a model of another program.",
-    "export": "Write a model in the format of another program.",
-    "fetch": "Download the corpora of a recipe, or a model.",
-    "inspect": "Show layers, cost and deviations from the paper.",
-    "explain": "Write a page that shows how a sentence is translated.",
-    "runs": "List runs with score, updates, size and age.",
-    "report": "Write a page with the curves and samples of a run.",
-    "ablate": "Train variants of a recipe and compare them.",
+GROUPS = {
+    "Text to BLEU": {
+        "fetch": "Download the corpora of a recipe, or a model.",
+        "prepare": "Learn a tokenizer and encode a corpus.",
+        "train": "Train a model, or resume a training.",
+        "average": "Average checkpoints of a run into one model.",
+        "translate": "Translate a file or stdin.",
+        "score": "Score given translations with a model.",
+        "rerank": "Rerank n-best lists by other models.",
+        "evaluate": "Compute BLEU, chrF and TER; write evaluation cards.",
+        "settings": "List the settings of recipes.",
+    },
+    "Your corpus": {
+        "init": "Write a recipe for two files of your own.",
+        "check": "Report what is wrong with a corpus.",
+        "clean": "Repair a corpus and remove its bad pairs.",
+        "split": "Divide a corpus into training, dev and test text.",
+        "augment": "Make training pairs with models.",
+    },
+    "Look inside": {
+        "inspect": "Show layers, cost and deviations from the paper.",
+        "explain": "Write a page that shows how a sentence is translated.",
+        "runs": "List runs with score, updates, size and age.",
+        "report": "Write a page with the curves and samples of a run.",
+        "ablate": "Train variants of a recipe and compare them.",
+    },
+    "Other programs and servers": {
+        "serve": "Translate over HTTP, like LibreTranslate.",
+        "import": "Read a model of another program.",
+        "export": "Write a model in the format of another program.",
+    },
 }
+COMMANDS = {name: about for group in GROUPS.values() for name, about in group.items()}
 WHOLE = ("check", "clean", "evaluate", "explain")  # write all that they make at the end
 received: list[int] = []  # signals that ask the command to stop
 exit_now = os._exit  # tests replace it, because they run commands in their own process
@@ -101,8 +111,11 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))  # one column for all groups
+        for title, commands in GROUPS.items():
+            rows = [(name.ljust(width), about) for name, about in commands.items()]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 @click.command(

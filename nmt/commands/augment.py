@@ -16,7 +16,6 @@ from nmt.commands.options import (
     prefix_option,
     sampling_options,
     set_decode_option,
-    settings_help,
     target_token_option,
 )
 from nmt.errors import UsageError
@@ -25,7 +24,7 @@ from nmt.runs.runs import check_named_once
 METHODS = ("back-translation", "self-training", "diversification")
 
 
-@click.command("augment", epilog=settings_help("decode"))
+@click.command("augment")
 @click.argument("method_name", metavar="METHOD", type=click.Choice(METHODS))
 @click.argument("text", type=FILE)
 @click.argument("target", type=FILE, required=False)

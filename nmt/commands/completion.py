@@ -16,7 +16,7 @@ from click.shell_completion import (
     split_arg_string,
 )
 
-from nmt.config import DECLARED
+from nmt.config import DECLARED, SECTIONS
 from nmt.errors import NmtError
 from nmt.recipe.files import shipped_recipes
 from nmt.runs.run_folder import RUNS
@@ -147,5 +147,6 @@ complete_fetched = completer(fetched, FILES)
 complete_run = completer(run_folders, FILES)
 complete_setting = completer(settings)
 complete_decode_setting = completer(decode_settings)
+complete_settings = completer(lambda typed: [*SECTIONS, *DECLARED])
 complete_varied = completer(varied_settings)
 complete_device = completer(lambda typed: DEVICES)

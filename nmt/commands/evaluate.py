@@ -18,7 +18,6 @@ from nmt.commands.options import (
     options_beside,
     run_data_dir_option,
     set_decode_option,
-    settings_help,
     target_token_option,
 )
 from nmt.config import DECLARED, DataSettings
@@ -33,7 +32,7 @@ METRICS = DECLARED["data.metric"].metadata["choices"]
 DEFAULTS = DataSettings()
 
 
-@click.command("evaluate", epilog=settings_help("decode"))
+@click.command("evaluate")
 @click.argument(
     "files",
     nargs=-1,

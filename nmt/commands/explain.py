@@ -14,7 +14,6 @@ from nmt.commands.options import (
     device_option,
     flags_as_overrides,
     set_decode_option,
-    settings_help,
     target_token_option,
 )
 from nmt.errors import NmtError, UsageError
@@ -25,7 +24,7 @@ from nmt.system.files import in_utf_8
 LONGEST_HINT = 200  # characters of the sentence in a message
 
 
-@click.command("explain", epilog=settings_help("decode"))
+@click.command("explain")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
 @click.option(
     "--model",

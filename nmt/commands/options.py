@@ -1,7 +1,6 @@
 """Arguments and options that several commands share."""
 
 import re
-import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import DECLARED, Recipe
+from nmt.config import Recipe
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.settings import parse_overrides
 from nmt.recipe.toml import toml_value
@@ -26,7 +25,6 @@ from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import find_recipe_and_run
 from nmt.system.arguments import DATA
 
-INDENT = 6 * " "  # of a setting's meaning in --help
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # click does not check that a file is readable: whoever opens it raises NmtError, exit code 1.
@@ -71,16 +69,25 @@ set_option = click.option(
     multiple=True,
     shell_complete=complete_setting,
     metavar="SECTION.KEY=VALUE",
-    help="Change a setting of the recipe. May be repeated.",
+    help="Change a setting of the recipe; `nmt settings` lists them. May be repeated.",
 )
-set_decode_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    shell_complete=complete_decode_setting,
-    metavar="decode.KEY=VALUE",
-    help="Change a [decode] setting of the model's recipe. May be repeated.",
-)
+
+
+def set_decode_option_of(*names: str) -> Callable[[Function], Function]:
+    """Return the option --set for these settings of the search; by default all."""
+    which = "a [decode] setting of the model's recipe; `nmt settings decode` lists them"
+    return click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        shell_complete=complete_decode_setting,
+        metavar="decode.KEY=VALUE",
+        help=f"Change {' or '.join(filter(None, [', '.join(names[:-1]), *names[-1:]])) or which}."
+        " May be repeated.",
+    )
+
+
+set_decode_option = set_decode_option_of()
 device_option = click.option(
     "--device",
     default="auto",
@@ -273,17 +280,3 @@ def recipe_and_run(
     recipe, folder = find_recipe_and_run(name, run, parse_overrides(overrides))
     check_run_folder(folder.path)
     return recipe, folder
-
-
-def settings_help(*names: str) -> str:
-    """Return a table of these settings and sections, of all by default, for --help."""
-    lines = ["\b", "Settings (--set SECTION.KEY=VALUE) with their defaults:"]
-    for name, declared in DECLARED.items():
-        if not names or name in names or name.split(".")[0] in names:
-            default = declared.default
-            shown = toml_value(default) if isinstance(default, (int, float, str)) else ""
-            lines.append(f"  {name}{'=' + shown if shown else ''}")
-            lines += textwrap.wrap(
-                declared.metadata["meaning"], 78, initial_indent=INDENT, subsequent_indent=INDENT
-            )
-    return "\n".join(lines)

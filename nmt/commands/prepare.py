@@ -10,11 +10,10 @@ from nmt.commands.options import (
     run_data_dir_option,
     run_option,
     set_option,
-    settings_help,
 )
 
 
-@click.command("prepare", epilog=settings_help("data", "tokenizer"))
+@click.command("prepare")
 @recipe_or_run_argument
 @run_option
 @run_data_dir_option

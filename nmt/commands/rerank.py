@@ -10,8 +10,7 @@ from nmt.commands.options import (
     device_option,
     models_option_of,
     output_option,
-    set_decode_option,
-    settings_help,
+    set_decode_option_of,
 )
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
@@ -21,7 +20,7 @@ METRICS = ("bleu", "chrf")
 SEED = 1
 
 
-@click.command("rerank", epilog=settings_help(*RERANK_SETTINGS))
+@click.command("rerank")
 @click.argument("nbest", default="-", type=FILE)
 @click.option(
     "--source", required=True, type=FILE, help="File with the segments that were translated."
@@ -72,7 +71,7 @@ SEED = 1
     "  [default: the best translation, as text]",
 )
 @device_option
-@set_decode_option
+@set_decode_option_of(*RERANK_SETTINGS)
 def command(
     nbest: Path,
     source: Path,

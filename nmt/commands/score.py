@@ -14,8 +14,7 @@ from nmt.commands.options import (
     length_penalty_option,
     models_option,
     output_option,
-    set_decode_option,
-    settings_help,
+    set_decode_option_of,
     target_token_option,
 )
 from nmt.config.decode import SCORE_SETTINGS
@@ -34,7 +33,7 @@ def columns_of(
     return source, target
 
 
-@click.command("score", epilog=settings_help(*SCORE_SETTINGS))
+@click.command("score")
 @click.argument("source", default="-", type=FILE)
 @click.argument("target", required=False, type=FILE)
 @models_option
@@ -65,7 +64,7 @@ def columns_of(
 @target_token_option
 @batch_tokens_option
 @device_option
-@set_decode_option
+@set_decode_option_of(*SCORE_SETTINGS)
 def command(
     source: Path,
     target: Path | None,

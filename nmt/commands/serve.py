@@ -13,7 +13,6 @@ from nmt.commands.options import (
     engine_option,
     flags_as_overrides,
     set_decode_option,
-    settings_help,
 )
 from nmt.commands.ranges import Range
 from nmt.errors import NmtError
@@ -21,7 +20,7 @@ from nmt.errors import NmtError
 MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
 
 
-@click.command("serve", epilog=settings_help("decode"))
+@click.command("serve")
 @click.option(
     "--model",
     "models",

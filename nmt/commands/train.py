@@ -16,7 +16,6 @@ from nmt.commands.options import (
     run_data_dir_option,
     run_option,
     set_option,
-    settings_help,
 )
 from nmt.commands.own_text import (
     check_no_language,
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from nmt.training.progress import TrainingOutcome
 
 
-@click.command("train", epilog=settings_help())
+@click.command("train")
 @click.argument(
     "names",
     nargs=-1,

@@ -22,7 +22,6 @@ from nmt.commands.options import (
     part_of,
     sampling_options,
     set_decode_option,
-    settings_help,
     target_token_option,
 )
 from nmt.config import DecodeSettings
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
 
 
-@click.command("translate", epilog=settings_help("decode"))
+@click.command("translate")
 @click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
 @documents_too
 @models_option

@@ -12,7 +12,6 @@ import pytest
 
 from nmt import __version__
 from nmt.commands import COMMANDS
-from nmt.config import DECLARED
 from nmt.config.decode import RERANK_SETTINGS, SCORE_SETTINGS
 from nmt.errors import is_out_of_memory
 from tests.conftest import Run
@@ -38,7 +37,7 @@ def test_output_that_does_not_fit_is_an_error(options: list[str], tmp_path: Path
 
     with (tmp_path / "help").open("w") as file:
         code = subprocess.run(
-            [sys.executable, *options, "-m", "nmt", "train", "--help"],
+            [sys.executable, *options, "-m", "nmt", "settings"],
             stdout=file,
             stderr=subprocess.PIPE,
             text=True,
@@ -70,23 +69,15 @@ def test_help_of_each_command_shows_an_example(nmt: Run, name: str) -> None:
     assert f"\n    nmt {name} " in example or f"\n    nmt {name}\n" in example
 
 
-def test_help_of_train_lists_every_setting_with_its_default(nmt: Run) -> None:
-    out = nmt("train", "--help").out
-    for shown in ("train.warmup_updates=4000", "model.heads=8", "decode.length_penalty=0.6"):
-        assert f"  {shown}\n" in out
-
-
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_lists_the_search_settings_that_set_takes(nmt: Run, name: str) -> None:
-    out = nmt(name, "--help").out
+def test_help_says_which_search_settings_set_takes(nmt: Run, name: str) -> None:
+    out = " ".join(nmt(name, "--help").out.split())
     takes = "--set decode.KEY=VALUE" in out
     named = {"augment", "translate", "score", "rerank", "evaluate", "explain", "serve"}
     assert takes == (name in named)
     if takes:
         known = {"score": SCORE_SETTINGS, "rerank": RERANK_SETTINGS}
-        all_names = [each for each in DECLARED if each.startswith("decode.")]
-        settings = known.get(name, all_names)
-        assert [each for each in settings if f"\n    {each}=" not in out] == []
+        assert all(setting in out for setting in known.get(name, ["`nmt settings decode`"]))
 
 
 # Run commands one after the other; print each one's exit code and what was imported so far.

@@ -1,0 +1,41 @@
+"""`nmt settings`: list the settings of recipes."""
+
+import textwrap
+
+import click
+
+from nmt.commands.completion import complete_settings
+from nmt.config import DECLARED, SECTIONS
+from nmt.errors import UsageError, suggestion
+from nmt.recipe.toml import toml_value
+
+INDENT = 6 * " "  # of a setting's meaning
+WIDTH = 78  # of a line
+
+
+@click.command("settings")
+@click.argument(
+    "names", nargs=-1, metavar="[SECTION | SECTION.KEY]...", shell_complete=complete_settings
+)
+def command(names: tuple[str, ...]) -> None:
+    """List the settings of recipes with their defaults and meanings.
+
+    SECTION is data, tokenizer, model, train or decode; by default all are listed. A setting is
+    changed with `--set SECTION.KEY=VALUE`, or in a recipe.
+
+    \b
+    Examples:
+      nmt settings train
+      nmt settings decode.beam_size decode.length_penalty
+    """
+    known = (*SECTIONS, *DECLARED)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no setting or section '{name}'{suggestion(name, known)}")
+    for name, declared in DECLARED.items():
+        if not names or name in names or name.split(".")[0] in names:
+            default = declared.default
+            is_short = isinstance(default, (int, float, str))
+            click.echo(f"{name}{f'={toml_value(default)}' if is_short else ''}")
+            meaning = textwrap.wrap(declared.metadata["meaning"], WIDTH - len(INDENT))
+            click.echo(textwrap.indent("\n".join(meaning), INDENT))
