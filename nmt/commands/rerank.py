@@ -114,14 +114,13 @@ def command(
     check_models([*models], [*reverse_models])
     check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))
 
-    from nmt.reranking.rerank_file import check_rerank_files, line_format, rerank_file
-
     if references:
-        check_rerank_files([nbest, source, *references], weights, "--weights")
+        check_files([nbest, source, *references], weights, "--weights")
     else:
-        check_rerank_files([nbest, source], output, "--output", weights)
+        check_files([nbest, source], output, "--output", weights)
 
     from nmt.reranking.features import load_judges, write_weights
+    from nmt.reranking.rerank_file import line_format, rerank_file
     from nmt.system.log import note
     from nmt.text.languages import language_in_name
 
@@ -162,3 +161,26 @@ def check_options(
         raise UsageError("--tune needs --weights: the file to write them to")
     elif any(each is not None for each in for_ranking):
         raise UsageError("--tune writes weights only; leave out --output and --n-best")
+
+
+def check_files(
+    inputs: Sequence[Path], output: Path | None, option: str, weights: Path | None = None
+) -> None:
+    """Raise NmtError if an input cannot be read, UsageError if the output must not be written.
+
+    inputs: files, pipes, or `-` for stdin, once. output: a file, or None for stdout. option: names
+    the output. weights: a weights file to read.
+    """
+    from nmt.runs.outputs import check_output
+    from nmt.system.files import check_file
+    from nmt.text.opening import STDIN, TEXT, check_stdin
+
+    check_stdin(inputs)
+    for path in inputs:
+        if path != STDIN:
+            check_file(path, TEXT, "name another, or - for stdin")
+    if weights is not None:
+        check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
+        inputs = [*inputs, weights]
+    if output is not None:
+        check_output(output, inputs, option)

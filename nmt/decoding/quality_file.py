@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.quality import Checked, flags_of
 from nmt.decoding.requests import Request
-from nmt.decoding.segments import split_token
 from nmt.decoding.span import Span
 from nmt.decoding.text_files import check_kept, kept_path, open_output
 from nmt.decoding.translation import Translation
@@ -130,7 +129,7 @@ def checked_pairs(
 
     subwords: those of the source language.
     """
-    bodies = [split_token(segment, "", subwords)[1] for segment in segments]
+    bodies = [text.removeprefix(subwords.language_token(text)) for text in segments]
     chosen = [translation.candidates[0] for translation in translations]
     # The tokens of both sides are those of the model: not of what was copied past it.
     read = [

@@ -23,11 +23,9 @@ from nmt.reranking.features import (
     read_weights,
 )
 from nmt.reranking.nbest import Candidate, parse_record, records
-from nmt.runs.outputs import check_output
-from nmt.system.files import check_file
 from nmt.system.log import progress_bar
 from nmt.text.lines import read_lines
-from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
+from nmt.text.opening import name_of
 
 
 @dataclass(frozen=True)
@@ -53,25 +51,6 @@ class StopAtBadLine(BadLines):
     def add(self, number: int, error: NmtError) -> None:
         """Raise the error."""
         raise error
-
-
-def check_rerank_files(
-    inputs: Sequence[Path], output: Path | None, option: str, weights: Path | None = None
-) -> None:
-    """Raise NmtError if an input cannot be read, UsageError if the output must not be written.
-
-    inputs: files, pipes, or `-` for stdin, once. output: a file, or None for stdout. option: names
-    the output. weights: a weights file to read.
-    """
-    check_stdin(inputs)
-    for path in inputs:
-        if path != STDIN:
-            check_file(path, TEXT, "name another, or - for stdin")
-    if weights is not None:
-        check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
-        inputs = [*inputs, weights]
-    if output is not None:
-        check_output(output, inputs, option)
 
 
 def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterator[Chunk]:
