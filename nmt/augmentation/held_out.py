@@ -25,7 +25,7 @@ class HeldOut:
         for files in (*recipe.data.dev, *recipe.data.test.values()):
             try:
                 for pair in read_pairs(files, data, recipe):
-                    hashes.update(map(near_hash, pair))
+                    hashes.update(map(near_hash, (pair.source, pair.target)))
                 for name in files.references:
                     hashes.update(map(near_hash, read_lines(data.find(name, recipe))))
             except NmtError as error:

@@ -135,8 +135,9 @@ def find_recipe(name: str, folder: Path = Path()) -> Path:
         return shipped("recipes") / f"{name}.toml"
     if is_source(path / "recipe.toml"):
         raise UsageError(f"{path} is a run folder; its recipe is {path / 'recipe.toml'}")
-    if path.suffix and name.isprintable():
-        raise UsageError(f"the file {path} does not exist")
+    if path.suffix:
+        place = path if name.isprintable() else shown(str(path))
+        raise UsageError(f"the file {place} does not exist")
     raise UsageError(f"no recipe {shown(name)}{suggestion(name, known)}")
 
 

@@ -15,7 +15,7 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.text.corpus import Pair
-from nmt.text.shards import Ids, Shard
+from nmt.text.shards import Ids, Shard, damaged
 from nmt.text.tokenizer import EOS, UNK, SubwordModel, Tokenizer
 
 HASHED_PAIRS = 1 << 11  # at once: their arrays fit into a core's cache
@@ -45,13 +45,18 @@ Hashes = NDArray[numpy.uint64]
 Floats = NDArray[numpy.float64]
 
 
-def read_block(shard: Shard, first: int, count: int) -> tuple[Ids, Integers]:
+def read_block(shard: Shard, vocab_size: int, first: int, count: int) -> tuple[Ids, Integers]:
     """Return the ids of pairs from a first one on, end to end, and the lengths of their segments.
 
     The segments are source, target, source, target and so on. At the end there are fewer pairs.
+    Raises DamagedError for numbers that no shard has: size and time do not show that a disk failed.
     """
     offsets = shard.offsets[2 * first : 2 * (first + count) + 1]
-    return shard.ids[offsets[0] : offsets[-1]], numpy.diff(offsets)
+    ids, lengths = shard.ids[offsets[0] : offsets[-1]], numpy.diff(offsets)
+    is_whole = lengths.min() >= 0 and lengths.sum() == len(ids)
+    if not is_whole or ids.max(initial=0) >= vocab_size:
+        raise damaged(shard.path)
+    return ids, lengths
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def quick_look(
     blocks, unknown, tokens = [], 0, 0
     for shard in shards:
         for first in range(0, len(shard), HASHED_PAIRS):
-            ids, lengths = read_block(shard, first, HASHED_PAIRS)
+            ids, lengths = read_block(shard, size, first, HASHED_PAIRS)
             blocks.append(hash_sides(ids, lengths, size, tags))
             unknown += int(numpy.count_nonzero(ids == UNK))
             tokens += len(ids)
@@ -291,7 +296,7 @@ def count_tokens(shards: Sequence[Shard], vocab_size: int) -> Integers:
     counts = numpy.zeros(2 * vocab_size, numpy.int64)
     blocks = [(shard, first) for shard in shards for first in range(0, len(shard), COUNTED_PAIRS)]
     for shard, first in blocks[:: max(1, -(-len(blocks) // MOST_BLOCKS))]:
-        ids, lengths = read_block(shard, first, COUNTED_PAIRS)
+        ids, lengths = read_block(shard, vocab_size, first, COUNTED_PAIRS)
         shifts = numpy.tile([0, vocab_size], len(lengths) // 2)  # the target counts follow
         counts += numpy.bincount(ids + numpy.repeat(shifts, lengths), minlength=2 * vocab_size)
         counts[[EOS, vocab_size + EOS]] += len(lengths) // 2

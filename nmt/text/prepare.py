@@ -236,7 +236,9 @@ def needs_encoding(
     step = manifest.steps[name]
     present = checked(folder.shards, name, step)
     if present is None:
-        notify(f"{folder.shards / name} is damaged or missing and is created again")
+        was_divided = not step.sha256
+        fault = "was made in parts by an older version" if was_divided else "is damaged or missing"
+        notify(f"{folder.shards / name} {fault} and is created again")
         return True
     if present != step:
         manifest.steps[name] = present

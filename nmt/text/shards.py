@@ -109,6 +109,7 @@ class Shard:
     offsets: NDArray[numpy.int64]  # (2n + 1,)
     lines: NDArray[numpy.uint32]  # (n,)
     files: tuple[MappedFile, ...] = ()
+    path: Path = Path()  # of the ids, for messages
 
     def check_files(self) -> None:
         """Raise DamagedError if a mapped file was cut; call this before reading."""
@@ -270,7 +271,7 @@ def open_shard(folder: Path, name: str, vocab_size: int) -> Shard:
     ):
         raise damaged(folder / f"{name}.ids")
     files = tuple(each.file for each in (ids, offsets, lines) if each.file)
-    return Shard(ids.numbers, offsets.numbers, lines.numbers, files)
+    return Shard(ids.numbers, offsets.numbers, lines.numbers, files, folder / f"{name}.ids")
 
 
 def damaged(path: Path) -> DamagedError:

@@ -192,9 +192,11 @@ class SubwordModel:
 
         Unknown language tokens are among them.
         """
-        unknown = [piece for piece in self.pieces(text) if self._piece_id(piece) == UNK]
         symbols: list[str] = []
-        for piece in unknown:
+        # The ids tell: unknown characters may spell a piece that no text has, such as a tag.
+        for piece, piece_id in zip(self.pieces(text), *self.encode([text]), strict=True):
+            if piece_id != UNK:
+                continue
             if self._pieces is not None:
                 whole = [piece] if LANGUAGE.fullmatch(piece) else piece.replace(SPACE, "")
                 symbols += whole

@@ -115,7 +115,7 @@ def test_a_recipe_with_unusual_values_round_trips() -> None:
         ("zzzzzzzz", "no recipe 'zzzzzzzz'; known: "),
         ("some/where", "no recipe 'some/where'"),
         ("nofile.en", "the file nofile.en does not exist"),
-        ("no\x1ffile.en", r"no recipe 'no\x1ffile.en'; known: "),
+        ("no\x1ffile.en", r"the file 'no\x1ffile.en' does not exist"),
         ("", "no recipe ''"),
         ("x" * 5000, f"no recipe '{'x' * 56}...; known: "),
     ],

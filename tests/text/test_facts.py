@@ -1,11 +1,15 @@
 """The facts about a prepared corpus are those of a count by hand or a plain search in the text."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
+from nmt.errors import DamagedError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RunFolder
 from nmt.text.corpus import DataFolder, Pair
@@ -171,3 +175,26 @@ def test_rare_characters_do_not_make_a_vocabulary_too_large(nmt: Run, tmp_path: 
     prepared = open_prepared(folder.load_recipe(), folder.prepared_folder())
     (vocabulary,) = token_facts(prepared.shards, prepared.tokenizer).vocabularies
     assert (vocabulary.size, vocabulary.rare <= 70 - 60) == (70, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("ids", lambda ids: ids.fill(60_000)),
+        ("offsets", lambda offsets: offsets.__setitem__(3, -7)),
+    ],
+)
+def test_numbers_that_no_shard_has_are_damage(
+    prepared: Prepared, name: str, change: Callable[[Any], object]
+) -> None:
+    """The disk may change a file without changing its size and time."""
+    (shard,) = prepared.shards
+    numbers = getattr(shard, name).copy()
+    change(numbers)
+    broken = replace(shard, **{name: numbers})
+    for read in (
+        lambda: quick_look([broken], ["x"], prepared.tokenizer, []),
+        lambda: token_facts([broken], prepared.tokenizer),
+    ):
+        with pytest.raises(DamagedError, match=r"train-0\.ids is damaged; remove .*nmt prepare"):
+            read()

@@ -168,3 +168,10 @@ def test_dev_and_test_sets_have_no_tag(tiny: Path, name: str) -> None:
         data = replace(recipe.data, test={"tiny": SYNTHETIC})
     with pytest.raises(NmtError, match=r"'dev\.src' has the tag '<BT>', but it is no training"):
         check_together(replace(recipe, data=data))
+
+
+def test_characters_that_spell_a_tag_are_unknown_like_others() -> None:
+    text = ["sonne mond stern"] * 3
+    subwords = learn_subwords(text, TokenizerSettings(vocab_size=20), tags=["<XY>"])
+    assert subwords.tag_id("<XY>") is not None
+    assert subwords.unknown("sonne <XY> mond") == ["<", "X", "Y", ">"]
