@@ -89,7 +89,7 @@ class Sides:
 def centred(lengths: Floats) -> Floats:
     """Return the logarithms of lengths, less their mean."""
     logs = numpy.log(lengths + 1)
-    return logs - logs.mean() if len(logs) else logs
+    return (logs - logs.mean()).astype(numpy.float32) if len(logs) else logs
 
 
 @dataclass(frozen=True)

@@ -178,8 +178,7 @@ def powers(base: int, bits: int) -> Hashes:
     """Return base^0 to base^(2^bits - 1) modulo 2^64, which are kept for the next block."""
     factors = numpy.full(1 << bits, base, numpy.uint64)
     factors[0] = 1
-    products: Hashes = numpy.cumprod(factors)
-    return products
+    return numpy.cumprod(factors, dtype=numpy.uint64)
 
 
 def count_overlap(dev_sources: Sequence[Sequence[int]], vocab_size: int, sources: Hashes) -> int:
