@@ -128,7 +128,7 @@ class Encoder:
 
 def with_opening(side: FlatSegments, token: int | None) -> FlatSegments:
     """Return segments that each begin with a token more."""
-    assert token is not None  # noqa: S101 (`nmt.text.learning.check_tags` has found it)
+    assert token is not None  # noqa: S101 (`nmt.text.prepare.check_tags` has found it)
     starts = side.lengths.cumsum() - side.lengths
     return FlatSegments(numpy.insert(side.ids, starts, token), side.lengths + 1)
 

@@ -119,7 +119,7 @@ def test_the_same_vocabulary_learned_on_another_machine_is_accepted(
     nmt: Run, tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A SentencePiece model contains the number of threads, so its bytes differ."""
-    monkeypatch.setattr("nmt.text.tokenizer.processor_count", lambda: 61)
+    monkeypatch.setattr("nmt.text.learning.processor_count", lambda: 61)
     trained = nmt("train", tiny, "--max-updates", 1)
     assert trained.code == 0, trained.err
     ours, theirs = (run / "tokenizer.model" for run in (Path("runs/tiny"), tiny_run))
