@@ -68,7 +68,7 @@ def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
 @pytest.fixture(autouse=True)
 def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.text.lines.MAX_LINE_BYTES", LONGEST)
-    for module in ("text.corpus", "decoding.stream"):
+    for module in ("text.lines", "decoding.stream"):
         monkeypatch.setattr(f"nmt.{module}.READ_BYTES", 16)
 
 
@@ -172,7 +172,7 @@ def test_pairs_align_or_are_told(folder: Path, left: bytes, right: bytes, form: 
     pairs = value_or_error(lambda: list(read_pairs(files, DataFolder(folder), Recipe("some"))))
     if pairs is not None and form == "plain":
         sides = [expected_lines(each) for each in (left, right)]
-        assert pairs == list(zip(*sides, strict=True))
+        assert [pair[:2] for pair in pairs] == list(zip(*sides, strict=True))
 
 
 @pytest.fixture(scope="module")
