@@ -76,14 +76,15 @@ set_option = click.option(
 def set_decode_option_of(*names: str) -> Callable[[Function], Function]:
     """Return the option --set for these settings of the search; by default all."""
     which = "a [decode] setting of the model's recipe; `nmt settings decode` lists them"
+    if names:
+        which = f"{', '.join(names[:-1])} or {names[-1]}"
     return click.option(
         "--set",
         "overrides",
         multiple=True,
         shell_complete=complete_decode_setting,
         metavar="decode.KEY=VALUE",
-        help=f"Change {' or '.join(filter(None, [', '.join(names[:-1]), *names[-1:]])) or which}."
-        " May be repeated.",
+        help=f"Change {which}. May be repeated.",
     )
 
 

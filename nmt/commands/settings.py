@@ -34,8 +34,8 @@ def command(names: tuple[str, ...]) -> None:
             raise UsageError(f"no setting or section '{name}'{suggestion(name, known)}")
     for name, declared in DECLARED.items():
         if not names or name in names or name.split(".")[0] in names:
-            default = declared.default
-            is_short = isinstance(default, (int, float, str))
-            click.echo(f"{name}{f'={toml_value(default)}' if is_short else ''}")
+            default = declared.metadata["default"]
+            is_shown = isinstance(default, (int, float, str))  # lists and tables are empty
+            click.echo(f"{name}={toml_value(default)}" if is_shown else name)
             meaning = textwrap.wrap(declared.metadata["meaning"], WIDTH - len(INDENT))
             click.echo(textwrap.indent("\n".join(meaning), INDENT))

@@ -1,4 +1,4 @@
-"""What a user wants to know about translations besides the best text, and what adds it.
+"""Hold what a user wants to know about translations besides the best text, and add it.
 
 Annotators add it to hypotheses after the search of a batch, in the process that searched. A new one
 is a class with one method, `annotate`, a field of `Wanted`, a field of `Hypothesis`, and a line in
