@@ -17,14 +17,14 @@ import numpy
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # a script in this folder
 
-from nmt.decoding.alignment import (
+from nmt.decoding.models.alignment import (
     aligned_places,
     aligning_attention,
     attention_to_source,
     best_places,
     words_of_output,
 )
-from nmt.decoding.incremental import IncrementalDecoder
+from nmt.decoding.models.incremental import IncrementalDecoder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.alignment import MOST_CELLS, NONE, Aligner, sample

@@ -22,10 +22,11 @@ import click
 import ctranslate2
 import torch
 
-from nmt.decoding import beam, translator
-from nmt.decoding.beam import SearchStep
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
+from nmt.decoding.search import beam
+from nmt.decoding.search.beam import SearchStep
+from nmt.decoding.translator import translator
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
 from nmt.interop.export import export_model
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.devices import choose_device

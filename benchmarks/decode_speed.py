@@ -77,8 +77,8 @@ def overrides(task: Task) -> list[str]:
 def nmt_translator(task: Task) -> Translate:
     """Return a function that translates with nmt, without files."""
 
-    from nmt.decoding.models import decode_settings
-    from nmt.decoding.translator import Translator
+    from nmt.decoding.translator.load import decode_settings
+    from nmt.decoding.translator.translator import Translator
     from nmt.runs.trained_model import load_model
 
     loaded = load_model(Path(task.model), task.device)

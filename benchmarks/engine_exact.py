@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 import sacrebleu
 
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.interop.engines import load_for
 from nmt.interop.export import export_model
 from nmt.text.lines import read_segments

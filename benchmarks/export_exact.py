@@ -21,8 +21,8 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from nmt.decoding.segments import output_limit
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.segments import output_limit
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.interop.export import export_model
 from nmt.runs.trained_model import TrainedModel, load_model

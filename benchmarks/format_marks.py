@@ -27,7 +27,7 @@ import polib
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.formats.document import Options, escaped
 from nmt.formats.of_model import document_translator
 from nmt.formats.registry import FORMATS

@@ -18,9 +18,9 @@ import sacrebleu
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.decoding.glossary import Entry, Glossary, Term, read_glossary
-from nmt.decoding.models import decode_settings
-from nmt.decoding.translator import Translator
+from nmt.decoding.terms.glossary import Entry, Glossary, Term, read_glossary
+from nmt.decoding.translator.load import decode_settings
+from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import load_ensemble
 from nmt.system.pools import ProcessPool
 from nmt.text.lines import read_segments

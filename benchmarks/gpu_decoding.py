@@ -25,8 +25,8 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.config import DecodeSettings
-from nmt.decoding.model_forms import Models
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import is_out_of_memory
 from nmt.model.transformer import Transformer
 from nmt.system.devices import pick_device

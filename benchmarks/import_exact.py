@@ -19,7 +19,7 @@ from typing import Any
 import click
 import torch
 
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.translator import Translator
 from nmt.interop.import_model import import_model
 from nmt.interop.marian_names import NEVER
 from nmt.runs.trained_model import TrainedModel, load_model

@@ -39,7 +39,7 @@ from mistake_cases import (  # type: ignore[import-not-found] # a script in this
 )
 
 import nmt.api
-import nmt.decoding.translator
+import nmt.decoding.translator.translator
 import nmt.evaluation.evaluate
 import nmt.studio.ablation.ablate
 import nmt.studio.explain.explanation

@@ -21,9 +21,9 @@ import click
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.decoding.models import load_models
-from nmt.decoding.repetition import most_repeats
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.repetition import most_repeats
+from nmt.decoding.translator.translator import Translator
 from nmt.system.atomic import write_text
 
 INPUTS = Path(__file__).with_suffix(".json")

@@ -16,7 +16,7 @@ from results import Cell, describe, write  # type: ignore[import-not-found] # in
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import load_model
 from nmt.text.lines import read_segments
 

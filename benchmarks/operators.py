@@ -37,8 +37,8 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.config import DecodeSettings, ModelSettings, Recipe
-from nmt.decoding.model_forms import Models
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.system.log import note
 from nmt.text.plan import plan_epoch

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmt.api import Model, evaluate, load, train
     from nmt.config import Recipe
-    from nmt.decoding.score import PairScore
-    from nmt.decoding.translation import Candidate, Token, Translation
+    from nmt.decoding.files.score import PairScore
+    from nmt.decoding.translator.translation import Candidate, Token, Translation
     from nmt.errors import DivergenceError, NmtError, UsageError
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
@@ -48,17 +48,17 @@ __all__ = [
 
 # The module of each public name.
 _MODULES = {
-    "Candidate": "nmt.decoding.translation",
+    "Candidate": "nmt.decoding.translator.translation",
     "DivergenceError": "nmt.errors",
     "Evaluation": "nmt.evaluation.results",
     "Model": "nmt.api",
     "NmtError": "nmt.errors",
-    "PairScore": "nmt.decoding.score",
+    "PairScore": "nmt.decoding.files.score",
     "Recipe": "nmt.config",
-    "Token": "nmt.decoding.translation",
+    "Token": "nmt.decoding.translator.translation",
     "TrainingOutcome": "nmt.training.progress",
     "TranslatedSegment": "nmt.formats.translate",
-    "Translation": "nmt.decoding.translation",
+    "Translation": "nmt.decoding.translator.translation",
     "UsageError": "nmt.errors",
     "evaluate": "nmt.api",
     "load": "nmt.api",

@@ -24,11 +24,11 @@ from nmt.system.log import Notify, note
 from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
-    from nmt.decoding.glossary import Entry
-    from nmt.decoding.score import PairScore, Scorer
-    from nmt.decoding.translation import Translation
-    from nmt.decoding.translator import Translator
-    from nmt.decoding.wanted import Wanted
+    from nmt.decoding.files.score import PairScore, Scorer
+    from nmt.decoding.terms.glossary import Entry
+    from nmt.decoding.translator.translation import Translation
+    from nmt.decoding.translator.translator import Translator
+    from nmt.decoding.translator.wanted import Wanted
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
     from nmt.runs.trained_model import TrainedModel
@@ -135,9 +135,9 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
 
-        from nmt.decoding.glossary import glossary_of
-        from nmt.decoding.requests import plain, with_prefixes
-        from nmt.decoding.wanted import wanted_of
+        from nmt.decoding.terms.glossary import glossary_of
+        from nmt.decoding.translator.requests import plain, with_prefixes
+        from nmt.decoding.translator.wanted import wanted_of
 
         wanted = wanted_of(self._trained, n_best, token_scores=token_scores, is_aligned=alignments)
         chosen = self.decode_settings(settings)
@@ -181,7 +181,7 @@ class Model:
         names = check_segments("translate_file", columns=columns)[0]
         paths = check_path("source", source), check_path("output", output)
 
-        from nmt.decoding.glossary import glossary_of
+        from nmt.decoding.terms.glossary import glossary_of
         from nmt.formats.document import Options
         from nmt.formats.of_model import document_translator
         from nmt.formats.translate_files import translate_one
@@ -225,7 +225,7 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("pieces", pieces, bool)
 
-        from nmt.decoding.score import TextPair
+        from nmt.decoding.files.score import TextPair
 
         chosen = self.decode_settings(settings, used=SCORE_SETTINGS)
         scorer = self._scorer_for(chosen, token_scores, pieces)
@@ -259,7 +259,7 @@ class Model:
         self, settings: DecodeSettings, wanted: "Wanted", terms: "Sequence[Entry]"
     ) -> "Translator":
         """Return a translator with these settings; the last one is kept for the next call."""
-        from nmt.decoding.translator import Translator
+        from nmt.decoding.translator.translator import Translator
 
         kept = self._translator
         asked = settings, wanted, terms
@@ -270,7 +270,7 @@ class Model:
 
     def _scorer_for(self, settings: DecodeSettings, token_scores: bool, pieces: bool) -> "Scorer":
         """Return a scorer with these settings; the last one is kept for the next call."""
-        from nmt.decoding.score import Scorer
+        from nmt.decoding.files.score import Scorer
 
         kept = self._scorer
         asked = settings, token_scores, pieces

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import nmt
-from nmt.decoding.output_formats import json_line
-from nmt.decoding.score import json_line as score_line
+from nmt.decoding.files.output_formats import json_line
+from nmt.decoding.files.score import json_line as score_line
 from tests.conftest import Run
 
 

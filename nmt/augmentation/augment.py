@@ -22,8 +22,8 @@ from nmt.augmentation.passes import (
 from nmt.augmentation.report import FORMAT, AugmentReport, ModelReport
 from nmt.augmentation.verdicts import REASONS
 from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
-from nmt.decoding.resumable import Resumption, forget, job_of, open_kept, record_path
-from nmt.decoding.text_files import kept_path
+from nmt.decoding.files.resumable import Resumption, forget, job_of, open_kept, record_path
+from nmt.decoding.files.text_files import kept_path
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify, progress_bar
 from nmt.text.manifest import hash_of

@@ -14,7 +14,7 @@ from nmt.check.block import hash_of
 from nmt.check.reading import Pair, Refused
 from nmt.cleaning.repetition import SeenHashes
 from nmt.cleaning.rules import UNREADABLE
-from nmt.decoding.text_files import kept_path
+from nmt.decoding.files.text_files import kept_path
 from nmt.errors import DamagedError
 from nmt.text.facts import pair_hashes
 

@@ -10,11 +10,11 @@ from nmt.augmentation.methods import SOURCE, TARGET
 from nmt.augmentation.verdicts import judged
 from nmt.check.reading import Refused
 from nmt.config import DecodeSettings
-from nmt.decoding.requests import Request, plain
-from nmt.decoding.resumable import Resumption
-from nmt.decoding.stream import Source, chunks_of
-from nmt.decoding.text_files import Output
-from nmt.decoding.translator import Translator
+from nmt.decoding.files.resumable import Resumption
+from nmt.decoding.files.stream import Source, chunks_of
+from nmt.decoding.files.text_files import Output
+from nmt.decoding.translator.requests import Request, plain
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify, progress_bar

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.cleaning.rules import ALWAYS, UNREADABLE
-from nmt.decoding.quality import Checked, flags_of
-from nmt.decoding.quality_file import checked_pairs
-from nmt.decoding.translation import Translation
+from nmt.decoding.files.quality import Checked, flags_of
+from nmt.decoding.files.quality_file import checked_pairs
+from nmt.decoding.translator.translation import Translation
 from nmt.errors import DamagedError
 from nmt.system.json_data import parse_json
 from nmt.text.tokenizer import SubwordModel

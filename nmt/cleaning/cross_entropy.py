@@ -16,8 +16,8 @@ from nmt.check.reading import Pair
 from nmt.cleaning.block import CleanBlock, without_places
 from nmt.cleaning.files import row
 from nmt.cleaning.rules import CROSS_ENTROPY, Models
-from nmt.decoding.score import Scorer, TextPair
-from nmt.decoding.stream import CHUNK_SEGMENTS
+from nmt.decoding.files.score import Scorer, TextPair
+from nmt.decoding.files.stream import CHUNK_SEGMENTS
 from nmt.errors import NmtError
 from nmt.system.log import note
 
@@ -154,7 +154,7 @@ def load_scorers(models: Models, languages: tuple[str, str]) -> tuple[Scorer, Sc
     languages: of source and target, by the files' names; "" if unknown. Raises NmtError if a model
     cannot be loaded or is for other languages.
     """
-    from nmt.decoding.models import load_models
+    from nmt.decoding.translator.load import load_models
     from nmt.runs.model_file import languages as languages_of
 
     wanted = languages if all(languages) else None

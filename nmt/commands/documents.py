@@ -239,8 +239,8 @@ def prepare(
     request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
-    from nmt.decoding.glossary import read_glossary
-    from nmt.decoding.resumable import job_of
+    from nmt.decoding.files.resumable import job_of
+    from nmt.decoding.terms.glossary import read_glossary
     from nmt.formats.document import Options
     from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator

@@ -82,7 +82,7 @@ def command(
     text = one_text(words)
     sentence = one_line(read_stdin() if text == "-" else text)
 
-    from nmt.decoding.models import load_models
+    from nmt.decoding.translator.load import load_models
     from nmt.system.log import note
 
     model, settings = load_models(models, device, note, [*overrides, *flags])

@@ -74,7 +74,7 @@ def inspect_subject(subject: str | None, length: int, overrides: tuple[str, ...]
         from nmt.studio.inspection.summary import inspect_recipe
 
         return inspect_recipe(recipe, length)
-    from nmt.decoding.models import decode_settings
+    from nmt.decoding.translator.load import decode_settings
     from nmt.runs.model_file import read_model
     from nmt.studio.inspection.summary import inspect_model
 

@@ -109,12 +109,12 @@ def command(
         batch_tokens=batch_tokens,
     )
 
-    from nmt.decoding.score import Scorer, check_pairs, choose_line, score_file
+    from nmt.decoding.files.score import Scorer, check_pairs, choose_line, score_file
 
     format_line = choose_line(output_format, tokens=tokens)
     check_pairs(source, target, columns, output)
 
-    from nmt.decoding.models import load_models
+    from nmt.decoding.translator.load import load_models
     from nmt.system.log import note
 
     model, settings = load_models(models, device, note, [*overrides, *flags], used=SCORE_SETTINGS)

@@ -28,8 +28,8 @@ from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
 
 if TYPE_CHECKING:
-    from nmt.decoding.glossary import Entry
-    from nmt.decoding.resumable import Resumption
+    from nmt.decoding.files.resumable import Resumption
+    from nmt.decoding.terms.glossary import Entry
     from nmt.runs.trained_model import TrainedModel
 
 
@@ -200,13 +200,13 @@ def command(
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
     flags = flags_as_overrides("decode", **decoding)
-    from nmt.decoding.glossary import read_glossary
-    from nmt.decoding.interactive import check_interactive, interact
-    from nmt.decoding.output_formats import choose_format
-    from nmt.decoding.quality_file import quality_check
-    from nmt.decoding.requests import requests_of
-    from nmt.decoding.span import span_of
-    from nmt.decoding.text_files import check_text_files
+    from nmt.decoding.files.interactive import check_interactive, interact
+    from nmt.decoding.files.output_formats import choose_format
+    from nmt.decoding.files.quality_file import quality_check
+    from nmt.decoding.files.span import span_of
+    from nmt.decoding.files.text_files import check_text_files
+    from nmt.decoding.terms.glossary import read_glossary
+    from nmt.decoding.translator.requests import requests_of
 
     if interactive:
         check_interactive(options_beside(*SEARCH_OPTIONS))
@@ -224,9 +224,9 @@ def command(
 
     model, settings = load_for(engine, models, device, note, [*overrides, *flags])
 
-    from nmt.decoding.translate_file import translate_file
-    from nmt.decoding.translator import Translator
-    from nmt.decoding.wanted import wanted_of
+    from nmt.decoding.files.translate_file import translate_file
+    from nmt.decoding.translator.translator import Translator
+    from nmt.decoding.translator.wanted import wanted_of
 
     wanted = wanted_of(model, n_best, token_scores=token_scores, is_aligned=bool(alignments))
     translator = Translator.of(model, settings, note, wanted, glossary=terms)
@@ -273,7 +273,7 @@ def resumption_of(
     output: Path, model: "TrainedModel", settings: DecodeSettings, terms: Sequence["Entry"]
 ) -> "Resumption":
     """Return the progress of an output that an earlier command may have begun."""
-    from nmt.decoding.resumable import Resumption, job_of
+    from nmt.decoding.files.resumable import Resumption, job_of
 
     paths = [each.path for each in (model, *model.ensemble)]
     options = {**lasting_options(), "glossary": str(terms)}

@@ -88,7 +88,7 @@ class Model:
 
     def outputs(self, test: TestSet) -> list[str]:
         """Return the best translation of each segment."""
-        from nmt.decoding.translator import Translator
+        from nmt.decoding.translator.translator import Translator
 
         translator = Translator.of(self.trained, self.settings, self.notify)
         total, parts = len(test.sources), Counter[str]()
@@ -107,9 +107,9 @@ class Model:
             EnsembleMember(str(each.path), sha256_of(each.path), each.recipe.name)
             for each in self.trained.ensemble
         )
-        from nmt.decoding.device_settings import settings_for
-        from nmt.decoding.engine import engine_of
-        from nmt.decoding.mbr import candidate_count
+        from nmt.decoding.search.mbr import candidate_count
+        from nmt.decoding.translator.device_settings import settings_for
+        from nmt.decoding.translator.engine import engine_of
 
         device, engine = self.trained.device, engine_of(self.trained)
         decode = settings_for(self.settings, device, candidate_count(self.settings, 1))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.encoding import Encoding
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.document import Segment
 from nmt.formats.marking.templates import FIRST
 from nmt.formats.nested import NestedDocument, Part, Piece, Spot, Write

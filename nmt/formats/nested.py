@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.formats.document import Finding, Joined, Segment
 from nmt.formats.encoding import Encoding
 from nmt.formats.marking.templates import Templates

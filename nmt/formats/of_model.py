@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nmt.config import DecodeSettings
-from nmt.decoding.glossary import Entry
-from nmt.decoding.marked import Marked
-from nmt.decoding.quality import flags_of
-from nmt.decoding.quality_file import checked_pairs
-from nmt.decoding.requests import Request
-from nmt.decoding.translation import Candidate, Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.files.quality import flags_of
+from nmt.decoding.files.quality_file import checked_pairs
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.terms.glossary import Entry
+from nmt.decoding.translator.requests import Request
+from nmt.decoding.translator.translation import Candidate, Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.formats.document import Options
 from nmt.formats.marking.placer import Placed, Placer
 from nmt.formats.memories.memory import Memory

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from nmt.decoding.marked import Kind, Mark, Marked, joined
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
+from nmt.decoding.translator.odd_input import has_words
 from nmt.formats.packages import missing
 from nmt.formats.style.readable import Span, readable
 from nmt.text.languages import primary, writes_spaces

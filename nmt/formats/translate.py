@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Options, Segment
 from nmt.formats.marking.checks import added_placeholders
 from nmt.formats.marking.icu_document import taken_apart

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.device_settings import settings_for
-from nmt.decoding.engine import EngineModel, Searcher
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.engine import EngineModel, Searcher
+from nmt.decoding.translator.wanted import Wanted
 from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
 from nmt.interop.position_tables import POSITIONS, position_count

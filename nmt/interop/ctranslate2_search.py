@@ -24,15 +24,15 @@ from typing import Any
 import numpy
 
 from nmt.config import DecodeSettings
-from nmt.decoding.alignment import best_places, words_of_output
-from nmt.decoding.engine import Found
-from nmt.decoding.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.mbr import choosers_of
-from nmt.decoding.repetition import limited
-from nmt.decoding.rules import special_ids
-from nmt.decoding.search_method import diverged
-from nmt.decoding.segments import Part, output_limit
-from nmt.decoding.wanted import Annotator, Wanted
+from nmt.decoding.models.alignment import best_places, words_of_output
+from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.mbr import choosers_of
+from nmt.decoding.search.rules import special_ids
+from nmt.decoding.translator.engine import Found
+from nmt.decoding.translator.repetition import limited
+from nmt.decoding.translator.search_method import diverged
+from nmt.decoding.translator.segments import Part, output_limit
+from nmt.decoding.translator.wanted import Annotator, Wanted
 from nmt.system.pools import ThreadPool
 from nmt.text.tokenizer import SubwordModel, Tokenizer
 
@@ -62,7 +62,7 @@ class Vocabulary:
 
 
 class CTranslate2Search:
-    """Searches batches of parts; it is a `Searcher` of `nmt.decoding.engine`."""
+    """Searches batches of parts; it is a `Searcher` of `nmt.decoding.translator.engine`."""
 
     def __init__(
         self,

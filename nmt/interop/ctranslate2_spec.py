@@ -15,7 +15,7 @@ from ctranslate2.specs.common_spec import Activation
 from ctranslate2.specs.transformer_spec import TransformerDecoderSpec, TransformerEncoderSpec
 
 from nmt.config import ModelSettings
-from nmt.decoding.alignment import aligning_attention
+from nmt.decoding.models.alignment import aligning_attention
 from nmt.interop.position_tables import position_count, position_table
 from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention, Weights

@@ -1,7 +1,7 @@
 """Engines: the programs that can translate with a model. One loader serves every command.
 
 `nmt translate`, `nmt evaluate`, `nmt serve` and `nmt.load` call `load_for`. Its result goes to
-`nmt.decoding.translator.Translator.of`, which works the same for every engine. A new
+`nmt.decoding.translator.translator.Translator.of`, which works the same for every engine. A new
 engine is a function that loads a model, like `ctranslate2_engine.load_ctranslate2`, and an entry of
 `ENGINES` here.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models import Load, load_models
+from nmt.decoding.translator.load import Load, load_models
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify

@@ -6,7 +6,7 @@ from typing import Any
 
 from safetensors.numpy import save
 
-from nmt.decoding.rules import special_ids
+from nmt.decoding.search.rules import special_ids
 from nmt.interop.huggingface_architecture import ACTIVATIONS, Architecture, architecture_of
 from nmt.interop.huggingface_weights import huggingface_weights
 from nmt.interop.subword_files import write_subwords

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nmt.decoding.rules import special_ids
+from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
 from nmt.interop.subword_files import MODELS, VOCABULARIES, write_subwords
 from nmt.runs.trained_model import TrainedModel

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
-from nmt.decoding.models import load_models
-from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.score import BLANK_PAIR, Scorer, TextPair
-from nmt.decoding.symbols import CLOSERS, Symbol
+from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
+from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.odd_input import OddSegment, odd_segment
+from nmt.decoding.translator.symbols import CLOSERS, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate
 from nmt.runs.model_file import languages

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.decoding.engine import engine_of
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.engine import engine_of
 from nmt.errors import UsageError, shown
 from nmt.interop.engines import OWN, load_for
 from nmt.recipe.toml import toml_value
@@ -20,7 +20,7 @@ from nmt.text.languages import is_language
 
 if TYPE_CHECKING:
     from nmt.config import DecodeSettings
-    from nmt.decoding.translator import Translator
+    from nmt.decoding.translator.translator import Translator
     from nmt.runs.trained_model import TrainedModel
 
 # A pair, perhaps with the language token of a model that writes several languages, and a path.
@@ -159,9 +159,9 @@ def one_process_translator(
 
     It has translated before, so that forked copies share what the first translation creates.
     """
-    from nmt.decoding.search_method import SearchMethod
-    from nmt.decoding.translator import Translator
-    from nmt.decoding.wanted import Wanted
+    from nmt.decoding.translator.search_method import SearchMethod
+    from nmt.decoding.translator.translator import Translator
+    from nmt.decoding.translator.wanted import Wanted
 
     # An engine has its own threads, and the server its own processes.
     pool = None if engine_of(model) else ProcessPool(1)

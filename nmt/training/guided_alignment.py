@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from nmt.decoding.alignment import GUIDED_HEAD, guided_layer
+from nmt.decoding.models.alignment import GUIDED_HEAD, guided_layer
 from nmt.model.layers import DecoderLayer
 from nmt.model.transformer import Transformer
 

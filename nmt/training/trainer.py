@@ -12,8 +12,8 @@ from time import monotonic
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.alignment import choose_attention
-from nmt.decoding.segments import output_limit
+from nmt.decoding.models.alignment import choose_attention
+from nmt.decoding.translator.segments import output_limit
 from nmt.errors import DivergenceError
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings

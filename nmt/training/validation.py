@@ -13,8 +13,8 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.device_settings import settings_for
-from nmt.decoding.translator import translate_texts
+from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure, main_score
 from nmt.evaluation.tasks import task_metrics

@@ -4,7 +4,7 @@ import pytest
 
 from nmt.augmentation.verdicts import REASONS, Verdict, verdict_on
 from nmt.cleaning.rules import UNREADABLE
-from nmt.decoding.quality import Checked
+from nmt.decoding.files.quality import Checked
 from nmt.errors import DamagedError
 
 SOURCE = "the old woman reads a letter"

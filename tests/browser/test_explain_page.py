@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.decoding.alignment import aligning_attention
+from nmt.decoding.models.alignment import aligning_attention
 from nmt.runs.trained_model import load_model
 from nmt.studio.explain.data import page_data
 from nmt.studio.explain.explanation import Explanation, explain

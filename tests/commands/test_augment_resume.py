@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.resumable import Resumption
+from nmt.decoding.files.resumable import Resumption
 from nmt.system.json_data import parse_object
 from tests.commands.augmentations import augment, in_languages
 from tests.commands.conftest import leftovers

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nmt.commands import main
-from nmt.decoding.alignment import aligning_attention, attention_to_source
-from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.models.alignment import aligning_attention, attention_to_source
+from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model

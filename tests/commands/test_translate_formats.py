@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.output_formats import moses_lines, tsv_lines
-from nmt.decoding.translation import Candidate, Translation
+from nmt.decoding.files.output_formats import moses_lines, tsv_lines
+from nmt.decoding.translator.translation import Candidate, Translation
 from tests.conftest import CommandResult, Run
 
 LINES = ["sun moon star", "", "rain", "leaf root seed wind", "moon sun"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.glossary import contains
+from nmt.decoding.terms.glossary import contains
 from tests.commands.conftest import give_stdin, translate
 from tests.conftest import Run
 

@@ -14,7 +14,7 @@ from types import TracebackType
 
 import pytest
 
-from nmt.decoding.interactive import KEPT_LINES
+from nmt.decoding.files.interactive import KEPT_LINES
 from tests.commands.conftest import translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import Run

@@ -32,7 +32,7 @@ def test_a_finished_output_is_not_written_to_again(
     """A kill before the last step leaves the output under both names, as one file."""
     output = tmp_path / "out"
     with monkeypatch.context() as context:
-        context.setattr("nmt.decoding.resumable.forget", lambda output: None)
+        context.setattr("nmt.decoding.files.resumable.forget", lambda output: None)
         translate(nmt, skilled_run, lines, "--output", output, "--resume")
     first = output.read_bytes()
     lines.write_text(lines.read_text() + "moon moon\n" * 70 + "\udcff\n", errors="surrogateescape")

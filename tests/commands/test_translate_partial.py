@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.text_files import check_text_files
+from nmt.decoding.files.text_files import check_text_files
 from tests.commands.conftest import translate
 from tests.commands.test_translate_process import command, environment
 from tests.conftest import Run

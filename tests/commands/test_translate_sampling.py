@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
 from tests.commands.conftest import translate

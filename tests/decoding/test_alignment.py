@@ -7,7 +7,7 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.alignment import (
+from nmt.decoding.models.alignment import (
     aligned_places,
     aligning_attention,
     attention_to_source,
@@ -16,10 +16,10 @@ from nmt.decoding.alignment import (
     link_words,
     pharaoh_line,
 )
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.segments import Part
-from nmt.decoding.translation import BLANK, Translation
+from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.translation import BLANK, Translation
 from nmt.recipe.files import load_recipe
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model

@@ -19,11 +19,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.beam import SearchStep, beam_search, place_hypotheses, place_sentences
-from nmt.decoding.device_beam import device_beam_search
-from nmt.decoding.hypothesis import STOPPING_RULES, Hypothesis, length_penalty
-from nmt.decoding.rules import SpecialIds
-from nmt.decoding.search_model import AnyIds
+from nmt.decoding.search.beam import SearchStep, beam_search, place_hypotheses, place_sentences
+from nmt.decoding.search.device_beam import device_beam_search
+from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis, length_penalty
+from nmt.decoding.search.rules import SpecialIds
+from nmt.decoding.search.search_model import AnyIds
 from nmt.kernels.rule import FloatArray
 
 BOS, EOS = 0, 1
@@ -245,9 +245,8 @@ def test_nan_logits_give_no_output(form: str) -> None:
 
 def test_a_search_over_arrays_needs_no_pytorch() -> None:
     """Nor do its rules and constraints."""
-    script = (
-        "import sys, nmt.decoding.beam, nmt.decoding.constraints;sys.exit('torch' in sys.modules)"
-    )
+    imported = "import nmt.decoding.search.beam, nmt.decoding.search.constraints"
+    script = f"{imported}; import sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import beam_search
-from nmt.decoding.beginnings import Beginning, TokenTexts
-from nmt.decoding.constraints import Constraint, ForbidSome, constraints_of
-from nmt.decoding.rules import Allow, Force
-from nmt.decoding.segments import Part, output_limit
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.beginnings import Beginning, TokenTexts
+from nmt.decoding.search.constraints import Constraint, ForbidSome, constraints_of
+from nmt.decoding.search.rules import Allow, Force
+from nmt.decoding.translator.segments import Part, output_limit
 from nmt.text.tokenizer import SPACE, SubwordModel
 from tests.decoding.test_beam import BOS, EOS, IDS, Table, exhaustive, same
 from tests.decoding.test_rules import Kind, both_kinds

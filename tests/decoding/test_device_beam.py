@@ -18,18 +18,18 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.config import ModelSettings
-from nmt.decoding import device_beam
-from nmt.decoding.beam import beam_search
-from nmt.decoding.device_beam import STEPS, device_beam_search
-from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import BLOCK, DecoderState, IncrementalDecoder
-from nmt.decoding.model_forms import Models
-from nmt.decoding.rules import SpecialIds
-from nmt.decoding.search_model import AnyIds
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.models.ensemble import Ensemble
+from nmt.decoding.models.incremental import BLOCK, DecoderState, IncrementalDecoder
+from nmt.decoding.search import device_beam
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.device_beam import STEPS, device_beam_search
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.search.rules import SpecialIds
+from nmt.decoding.search.search_model import AnyIds
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
@@ -153,7 +153,7 @@ def test_a_translator_on_a_gpu_writes_the_same(
         return list(translator.translate(segments))
 
     expected = translate(on_gpu=False)
-    monkeypatch.setattr("nmt.decoding.incremental.IncrementalDecoder", CopyingDecoder)
+    monkeypatch.setattr("nmt.decoding.models.incremental.IncrementalDecoder", CopyingDecoder)
     for one, other in zip(translate(on_gpu=True), expected, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         assert [each.log_prob for each in one.candidates] == pytest.approx(

@@ -7,12 +7,12 @@ from shutil import copyfile
 import pytest
 import torch
 
-from nmt.decoding.beam import beam_search
-from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.models.ensemble import Ensemble
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_ensemble
 from tests.conftest import WORDS
 from tests.decoding.test_beam import IDS, VOCABULARY, Table, exhaustive, same

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.decoding import scheduler
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.translator import scheduler
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.batches import source_batch

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.decoding.forced import TokenLogProbs, forced_log_probs
-from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.models.forced import TokenLogProbs, forced_log_probs
+from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.kernels.linear import has_int8
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.text.tokenizer import BOS, EOS, UNK

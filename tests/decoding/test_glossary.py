@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.glossary import Entry, Glossary, contains, parse, read_glossary, words_alone
-from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.segments import SegmentEncoder, SegmentLimit
+from nmt.decoding.terms.glossary import Entry, Glossary, contains, parse, read_glossary, words_alone
+from nmt.decoding.translator.line_notes import LineNotes
+from nmt.decoding.translator.segments import SegmentEncoder, SegmentLimit
 from nmt.errors import NmtError
 from nmt.text.tokenizer import SubwordModel, load_tokenizer
 from tests.conftest import WORDS

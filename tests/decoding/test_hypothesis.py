@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from nmt.config import DECLARED
-from nmt.decoding.array_decoder import ArrayDecoder, ArrayState, Ids
-from nmt.decoding.beam import beam_search
-from nmt.decoding.hypothesis import STOPPING_RULES, Hypothesis
-from nmt.decoding.translator import Translator
+from nmt.decoding.models.array_decoder import ArrayDecoder, ArrayState, Ids
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis
+from nmt.decoding.translator.translator import Translator
 from nmt.kernels.array_functions import Floats
 from nmt.runs.trained_model import load_model
 from tests.decoding.test_beam import IDS, VOCABULARY, Table
@@ -117,7 +117,7 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
             steps += 1
             return super().step(last_ids, state)
 
-    monkeypatch.setattr("nmt.decoding.model_forms.ArrayDecoder", Counting)
+    monkeypatch.setattr("nmt.decoding.translator.model_forms.ArrayDecoder", Counting)
     model = load_model(skilled_run, "cpu")
     counts = {}
     for stopping in ("safe", "beam_finished"):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from nmt.decoding.mark_output import with_marks
-from nmt.decoding.mark_reader import DEEPEST, tree_of
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.mark_output import with_marks
+from nmt.decoding.marks.mark_reader import DEEPEST, tree_of
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from tests.decoding.marking import marked
 
 STRAIGHT = [(each, each) for each in range(9)]

@@ -1,6 +1,6 @@
 """Texts with marks: parts, slices and joins keep every character and every mark."""
 
-from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
 
 TEXT = Marked(
     "<b>Open</b> %s now",

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.glossary import Entry
-from nmt.decoding.marked import Marked
-from nmt.decoding.marked_segment import MOST_MARKS, marked_segment, repaired
-from nmt.decoding.requests import Request
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.marks.marked_segment import MOST_MARKS, marked_segment, repaired
+from nmt.decoding.terms.glossary import Entry
+from nmt.decoding.translator.requests import Request
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.errors import UsageError
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model

@@ -9,9 +9,9 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from nmt.config import DecodeSettings
-from nmt.decoding import mbr
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.mbr import Bleu, Metric, MinimumBayesRisk, candidate_count, chrf, overlaps
+from nmt.decoding.search import mbr
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.search.mbr import Bleu, Metric, MinimumBayesRisk, candidate_count, chrf, overlaps
 from nmt.errors import UsageError
 
 # Real, odd and empty texts; equal ones but for white space; repetitions.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.config import Recipe
-from nmt.decoding.models import decode_settings, load_models
+from nmt.decoding.translator.load import decode_settings, load_models
 from nmt.errors import NmtError, UsageError
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nmt.decoding.number_differences import number_differences, numbers_of
+from nmt.decoding.files.number_differences import number_differences, numbers_of
 
 SAME = [
     ("1,000.5", "1.000,5"),

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.odd_input import OddSegment, odd_segment
-from nmt.decoding.symbols import Symbol
-from nmt.decoding.translation import Candidate, Translation
+from nmt.decoding.translator.odd_input import OddSegment, odd_segment
+from nmt.decoding.translator.symbols import Symbol
+from nmt.decoding.translator.translation import Candidate, Translation
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt.config import ModelSettings
-from nmt.decoding.packing import call_directly, packed_copy
+from nmt.decoding.models.packing import call_directly, packed_copy
 from nmt.kernels import linear
 from nmt.model.positions import PositionTable
 from nmt.model.transformer import Transformer

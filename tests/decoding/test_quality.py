@@ -2,8 +2,8 @@
 
 import pytest
 
-from nmt.decoding.quality import CHECKS, Checked, Flag, flags_of
-from nmt.decoding.repetition import word_loop
+from nmt.decoding.files.quality import CHECKS, Checked, Flag, flags_of
+from nmt.decoding.translator.repetition import word_loop
 
 
 def checked(

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.repair import Repair
-from nmt.decoding.repetition import (
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.repair import Repair
+from nmt.decoding.translator.repetition import (
     is_runaway,
     limited,
     longest_loop,
@@ -16,7 +16,7 @@ from nmt.decoding.repetition import (
     piece_loop,
     word_loop,
 )
-from nmt.decoding.segments import EncodedSegments, Part
+from nmt.decoding.translator.segments import EncodedSegments, Part
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.device_beam import DeviceMustEnd, DeviceNever
-from nmt.decoding.rules import Force, Never, SpecialIds, rules_for_step
+from nmt.decoding.search.device_beam import DeviceMustEnd, DeviceNever
+from nmt.decoding.search.rules import Force, Never, SpecialIds, rules_for_step
 from nmt.kernels.rule import FloatArray, Logits
 
 CPU = torch.device("cpu")

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import beam_search
-from nmt.decoding.constraints import constraints_of
-from nmt.decoding.ensemble import Ensemble
-from nmt.decoding.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.rules import SpecialIds
-from nmt.decoding.sampling import Filters, RandomNumbers, draw_tokens, sample
-from nmt.decoding.search_model import AnyIds, SearchModel
-from nmt.decoding.segments import Part
+from nmt.decoding.models.ensemble import Ensemble
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.constraints import constraints_of
+from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.rules import SpecialIds
+from nmt.decoding.search.sampling import Filters, RandomNumbers, draw_tokens, sample
+from nmt.decoding.search.search_model import AnyIds, SearchModel
+from nmt.decoding.translator.segments import Part
 from nmt.kernels.rule import Rule
 from tests.decoding.test_beam import EOS, IDS, Prefixes, Table, every_output
 

@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding import search_method
-from nmt.decoding.device_settings import settings_for
-from nmt.decoding.glossary import glossary_of
-from nmt.decoding.model_forms import Models
-from nmt.decoding.requests import RequestsOf, plain, with_prefixes
-from nmt.decoding.resumable import Resumption, job_of
-from nmt.decoding.search_method import uses_arrays
-from nmt.decoding.translate_file import translate_file
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.files.resumable import Resumption, job_of
+from nmt.decoding.files.translate_file import translate_file
+from nmt.decoding.terms.glossary import glossary_of
+from nmt.decoding.translator import search_method
+from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.requests import RequestsOf, plain, with_prefixes
+from nmt.decoding.translator.search_method import uses_arrays
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.system.pools import ProcessPool
 from tests.conftest import WORDS

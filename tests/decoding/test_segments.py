@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.segments import segment_limit, split_long
+from nmt.decoding.translator.segments import segment_limit, split_long
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
 from nmt.text.tokenizer import SubwordModel

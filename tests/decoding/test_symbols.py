@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nmt.config import TokenizerSettings
-from nmt.decoding.symbols import Cut, Symbol, cut, insert
+from nmt.decoding.translator.symbols import Cut, Symbol, cut, insert
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
 

@@ -16,11 +16,11 @@ import nmt
 from data.pocket.german import CASES, noun_form
 from data.pocket.lexicon import load_lexicon
 from nmt.config import DecodeSettings, TokenizerSettings
-from nmt.decoding.beginnings import Beginning
-from nmt.decoding.glossary import Term, TermPlace, contains, words_of
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.segments import Part
-from nmt.decoding.term_placement import TermPlacer
+from nmt.decoding.search.beginnings import Beginning
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.terms.glossary import Term, TermPlace, contains, words_of
+from nmt.decoding.terms.term_placement import TermPlacer
+from nmt.decoding.translator.segments import Part
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
 from tests.docs.markdown import ROOT

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.text_files import Output
+from nmt.decoding.files.text_files import Output
 from nmt.errors import NmtError
 
 

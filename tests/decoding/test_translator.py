@@ -11,14 +11,14 @@ from weakref import ref
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.device_settings import settings_for
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.model_forms import Models
-from nmt.decoding.search_method import SearchMethod
-from nmt.decoding.segments import Part
-from nmt.decoding.translation import Translation
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.search_method import SearchMethod
+from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from tests.conftest import WORDS
 
@@ -43,7 +43,7 @@ def test_order_and_chunks_do_not_change_translations(
     forward = [each.text for each in translate(trained, SEGMENTS)]
     backward = [each.text for each in translate(trained, SEGMENTS[::-1])]
     assert backward[::-1] == forward
-    for module in ("translator", "stream"):
+    for module in ("translator.translator", "files.stream"):
         monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
     assert [each.text for each in translate(trained, SEGMENTS)] == forward
 
@@ -114,7 +114,7 @@ def test_defaults_depend_on_the_device(
     device: str, has_bf16: bool, batch_tokens: int, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that is given stays as it is."""
-    monkeypatch.setattr("nmt.decoding.device_settings.has_bf16", lambda device: has_bf16)
+    monkeypatch.setattr("nmt.decoding.translator.device_settings.has_bf16", lambda device: has_bf16)
     found = settings_for(DecodeSettings(beam_size=7), device)
     assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
     wide = DecodeSettings(beam_size=100)

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.commands.evaluate import TOKENIZERS
 from nmt.config import DecodeSettings
-from nmt.decoding.device_settings import settings_for
+from nmt.decoding.translator.device_settings import settings_for
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
 from nmt.evaluation.systems import Translations

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Joined
 
 

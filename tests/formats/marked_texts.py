@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 
 
 def marked(text: str, kinds: Mapping[str, Kind]) -> Marked:

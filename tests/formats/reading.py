@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.formats.document import Document
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
 from nmt.errors import NmtError
 from nmt.formats.sentences import split
 from tests.formats.marked_texts import marked

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.decoding.marked import Marked, joined
+from nmt.decoding.marks.marked import Marked, joined
 from nmt.formats.document import Options, Segment, Skeleton
 from nmt.formats.encoding import UTF_8
 from nmt.formats.marking.placer import Placed, Way

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds.text import read
 from nmt.formats.marking.placer import Placed, Way

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.marking.tags import with_tags
 from nmt.formats.wrapping import joined_lines, line_of, width_of_line, words_of, wrapped
 

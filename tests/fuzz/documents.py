@@ -5,7 +5,7 @@ A translation equal to its source changes no byte; any other can be written and 
 
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Marked, joined
+from nmt.decoding.marks.marked import Marked, joined
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.registry import Read
 from tests.fuzz import value_or_error

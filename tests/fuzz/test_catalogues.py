@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options
 from nmt.formats.kinds import po, qt, tmx, xliff
 from nmt.formats.memories.memory import Memory

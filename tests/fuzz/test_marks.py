@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.mark_output import with_marks
-from nmt.decoding.mark_reader import tree_of
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.mark_output import with_marks
+from nmt.decoding.marks.mark_reader import tree_of
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.icu import IcuMessage
 from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders

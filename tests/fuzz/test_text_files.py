@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Recipe, TextFiles
-from nmt.decoding.bad_lines import ACTIONS, BadLines
-from nmt.decoding.output_formats import best_line
-from nmt.decoding.stream import ArrivingLines
-from nmt.decoding.translate_file import translate_file
-from nmt.decoding.translator import Translator
+from nmt.decoding.files.bad_lines import ACTIONS, BadLines
+from nmt.decoding.files.output_formats import best_line
+from nmt.decoding.files.stream import ArrivingLines
+from nmt.decoding.files.translate_file import translate_file
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder, read_pairs
@@ -68,7 +68,7 @@ def spoiled(draw: st.DrawFn, content: bytes) -> bytes:
 @pytest.fixture(autouse=True)
 def _short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nmt.text.lines.MAX_LINE_BYTES", LONGEST)
-    for module in ("text.lines", "decoding.stream"):
+    for module in ("text.lines", "decoding.files.stream"):
         monkeypatch.setattr(f"nmt.{module}.READ_BYTES", 16)
 
 

@@ -118,7 +118,7 @@ def fill(folder: Path, run: Path) -> None:
 
 def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep trainings and searches small, and take away the network and the embedded corpus."""
-    from nmt.decoding import beam
+    from nmt.decoding.search import beam
     from nmt.training.trainer import Trainer
 
     train, search = Trainer.train, beam.beam_search
@@ -138,7 +138,7 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("there is no network")
 
     monkeypatch.setattr(Trainer, "train", few_updates)
-    monkeypatch.setattr("nmt.decoding.search_method.beam_search", narrow)
+    monkeypatch.setattr("nmt.decoding.translator.search_method.beam_search", narrow)
     monkeypatch.setattr("nmt.studio.explain.explanation.beam_search", narrow)
     monkeypatch.setattr("nmt.text.corpus.shipped", lambda name: Path("/nonexistent") / name)
     monkeypatch.setattr("socket.create_connection", no_network)

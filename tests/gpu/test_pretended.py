@@ -14,9 +14,9 @@ from torch import Tensor
 from benchmarks.pretend_device import OnDevice, OperatorCount, moved, pretended
 from benchmarks.synthetic import QUICK, SyntheticPairs, newstest, tokenizer
 from nmt.config import DecodeSettings, Recipe
-from nmt.decoding.device_beam import STEPS
-from nmt.decoding.model_forms import Models
-from nmt.decoding.translator import Translator
+from nmt.decoding.search.device_beam import STEPS
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
 from nmt.text.tokenizer import PAD
 from nmt.training.updates import Updater

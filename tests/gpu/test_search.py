@@ -8,10 +8,10 @@ import torch
 
 from benchmarks.synthetic import newstest, tokenizer
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.model_forms import Models
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.model.transformer import Transformer
 from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import PAD

@@ -8,7 +8,7 @@ import numpy
 import torch
 
 from nmt.config import Recipe, TokenizerSettings
-from nmt.decoding.rules import special_ids
+from nmt.decoding.search.rules import special_ids
 from nmt.model.transformer import Transformer
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import TrainedModel, arrays_of, load_model

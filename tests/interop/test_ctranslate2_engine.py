@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import nmt as library
-from nmt.decoding.rules import SpecialIds, special_ids
+from nmt.decoding.search.rules import SpecialIds, special_ids
 from nmt.errors import NmtError
 from nmt.interop.engines import ENGINES, load_for
 from nmt.runs.trained_model import TrainedModel

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.marked import Marked
-from nmt.decoding.requests import Request
-from nmt.decoding.translator import Translator
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.requests import Request
+from nmt.decoding.translator.translator import Translator
 from nmt.interop.engines import load_for
 from tests.decoding.marking import marked
 

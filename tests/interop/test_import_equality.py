@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import EOS, SubwordModel
 from tests.interop.conftest import imported

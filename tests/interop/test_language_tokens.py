@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.line_notes import LineNotes
-from nmt.decoding.odd_input import OddSegment
-from nmt.decoding.segments import EncodedSegments, SegmentEncoder, segment_limit
+from nmt.decoding.translator.line_notes import LineNotes
+from nmt.decoding.translator.odd_input import OddSegment
+from nmt.decoding.translator.segments import EncodedSegments, SegmentEncoder, segment_limit
 from nmt.runs.trained_model import TrainedModel
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from starlette.testclient import TestClient
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.serving.app import LONG_TEXT, Interface, aside, in_turns
 from nmt.serving.batcher import Batcher

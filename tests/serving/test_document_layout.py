@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.serving.document_layout import DocumentLayout, layout_of_page
 from nmt.serving.layout import Line, text_of
 from nmt.serving.refusals import RefusedError

@@ -11,8 +11,8 @@ from urllib.error import HTTPError
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.interop.engines import load_for
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model

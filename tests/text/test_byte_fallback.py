@@ -6,8 +6,8 @@ import numpy
 import pytest
 
 from nmt.config import Recipe, TokenizerSettings
-from nmt.decoding.rules import special_ids
-from nmt.decoding.segments import split_long
+from nmt.decoding.search.rules import special_ids
+from nmt.decoding.translator.segments import split_long
 from nmt.errors import NmtError
 from nmt.recipe.rules import check_recipe
 from nmt.recipe.settings import with_settings

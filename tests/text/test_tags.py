@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 from nmt.config import DataSettings, TextFiles, TokenizerSettings
-from nmt.decoding.rules import special_ids
+from nmt.decoding.search.rules import special_ids
 from nmt.errors import NmtError
 from nmt.recipe.files import load_recipe
 from nmt.recipe.rules import check_together

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.decoding.translator import translate_texts
+from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RunFolder
 from nmt.text.batches import Batch, PairDataset

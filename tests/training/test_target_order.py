@@ -8,10 +8,10 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.forced import forced_log_probs
-from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.translator import Translator
-from nmt.decoding.wanted import Wanted
+from nmt.decoding.models.forced import forced_log_probs
+from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translator import Translator
+from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts

@@ -6,7 +6,7 @@ They are taken out of the text before it is translated, and put before a letter 
 import re
 from typing import NamedTuple
 
-from nmt.decoding.marked import Edit, Marked
+from nmt.decoding.marks.marked import Edit, Marked
 
 LETTER = r"[^\W_]"
 AMPERSAND = re.compile(rf"&(?={LETTER})")

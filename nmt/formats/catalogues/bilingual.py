@@ -7,7 +7,7 @@ say if a file is for another language than the model.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.catalogues.accelerators import Accelerator, put_in, taken_out
 from nmt.formats.catalogues.message import Message
 from nmt.formats.document import NO_SYNTAX, Finding, Options, Segment

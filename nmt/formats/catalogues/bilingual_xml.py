@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.catalogues.bilingual import Slot, Slots
 from nmt.formats.document import Finding, Joined, Segment, escaped
 from nmt.formats.xml.file import Edit, XmlFile

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
-from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
 from nmt.formats.subtitles.width import width_of
 
 WRAPPED_COLUMNS = 38  # of a line that a wrapped sentence goes on after, at least

@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.marked import Edit
+from nmt.decoding.marks.marked import Edit
 from nmt.formats.catalogues.plural_rules import PluralRule, parsed
 from nmt.formats.catalogues.po_strings import unescaped, written
 from nmt.formats.catalogues.po_syntax import Entry

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Options, Segment, escaped
 from nmt.formats.encoding import Encoding

@@ -6,8 +6,8 @@ Elements in a text, such as <b>, are marks; <xliff:g> is one with its content.
 import re
 from functools import partial
 
-from nmt.decoding.marked import Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError
 from nmt.formats.catalogues.bilingual_xml import space_before
 from nmt.formats.catalogues.codes import Code, Role, marked

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError, shown
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode

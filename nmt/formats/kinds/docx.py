@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Options, Segment
 from nmt.formats.office.drawing_text import translate_drawing_parts
 from nmt.formats.office.office import (

@@ -3,7 +3,7 @@
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Finding, Options, Segment
 from nmt.formats.kinds import html

@@ -1,6 +1,6 @@
 """Plain lines: each line of a text is a segment, as in a corpus."""
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton
 from nmt.formats.encoding import decode
 from nmt.formats.wrapping import LINE, unbroken

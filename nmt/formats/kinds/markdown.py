@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Finding, Options
 from nmt.formats.encoding import decode
 from nmt.formats.markdown.blocks import Block, BlockReader, blocks_of

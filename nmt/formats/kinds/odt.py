@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Finding, Options, Segment
 from nmt.formats.office.container_document import ContainerDocument

@@ -8,7 +8,7 @@ the rule of the target language if the header has none.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nmt.decoding.marked import Edit, Marked
+from nmt.decoding.marks.marked import Edit, Marked
 from nmt.errors import NmtError, shown
 from nmt.formats.catalogues.bilingual import Slot, Slots, wrong_language
 from nmt.formats.catalogues.plural_rules import (

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from nmt.decoding.marked import Mark, Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Mark, Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError
 from nmt.formats.catalogues.bilingual_xml import space_before
 from nmt.formats.catalogues.plural_categories import categories_of

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Finding, Joined, Options, Segment
 from nmt.formats.encoding import Encoding, decode

@@ -7,7 +7,7 @@ import re
 from functools import partial
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton
 from nmt.formats.encoding import decode
 from nmt.formats.subtitles.width import width_of

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options, Segment
 from nmt.formats.html.reader import HtmlReader
 from nmt.formats.inline import Item, add_run

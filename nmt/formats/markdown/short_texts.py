@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options, Segment
 from nmt.formats.html.reader import HtmlReader
 from nmt.formats.html.scanner import NAME

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from nmt.decoding.marked import Kind, Marked
+from nmt.decoding.marks.marked import Kind, Marked
 from nmt.formats.inline import Item, Role, partners_of
 from nmt.formats.markdown.escapes import LEVELS, escaped, escaped_begin
 from nmt.formats.markdown.inline import Inline

@@ -4,8 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from nmt.decoding.marked import Kind, Marked
-from nmt.decoding.number_differences import number_differences
+from nmt.decoding.files.number_differences import number_differences
+from nmt.decoding.marks.marked import Kind, Marked
 from nmt.formats.marking.placeholders import STATEMENT, find
 
 OF_PERCENT = {"printf", "python", "objc"}  # syntaxes in which "%" alone is an error

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nmt.decoding.marked import Edit, Mark, Marked, joined
+from nmt.decoding.marks.marked import Edit, Mark, Marked, joined
 from nmt.formats.catalogues.plural_categories import categories_of
 from nmt.formats.marking.overlaps import outside, without_overlaps
 

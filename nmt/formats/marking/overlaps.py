@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from nmt.decoding.marked import Mark
+from nmt.decoding.marks.marked import Mark
 
 
 def without_overlaps(marks: Iterable[Mark]) -> list[Mark]:

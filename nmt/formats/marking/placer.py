@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked, joined
-from nmt.decoding.odd_input import has_words
-from nmt.decoding.requests import Request
-from nmt.decoding.translation import Candidate, Translation
+from nmt.decoding.marks.marked import Marked, joined
+from nmt.decoding.translator.odd_input import has_words
+from nmt.decoding.translator.requests import Request
+from nmt.decoding.translator.translation import Candidate, Translation
 from nmt.formats.marking.checks import mark_problems, number_problems
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]

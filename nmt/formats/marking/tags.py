@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 
 # A tag of HTML or of a subtitle; those of React's translations have numbers: <1>here</1>.
 TAG = re.compile(

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.marking.placeholders import is_word, paired, template_codes
 
 FIRST, LAST = "\U000f0000", "\U0010fffe"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.memories.reuse import fitted, folded
 from nmt.formats.memories.similarity import WORD_COST, Sort, Token, similarity, tokens_of, weight
 from nmt.formats.memories.tmx import Unit, read_units

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.formats.memories.similarity import NUMBER
 from nmt.formats.memories.tmx import Unit
 from nmt.formats.style.spacing import with_outer_space_of

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.errors import NmtError
 from nmt.text.languages import primary
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from nmt.decoding.marked import Kind, Marked
+from nmt.decoding.marks.marked import Kind, Marked
 from nmt.formats.memories.tmx import CONTEXT, TEXT, Unit
 from nmt.formats.xml.text import FORBIDDEN, escape_attribute, escape_text
 from nmt.system.atomic import atomic_path

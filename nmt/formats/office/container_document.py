@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Finding, Joined, Segment
 from nmt.formats.office.containers import Container
 from nmt.formats.xml.document import XmlDocument

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.formats.document import Options, Segment
 from nmt.formats.office.office import Package, local, prefix, translate_descriptions
 from nmt.formats.office.rich_parts import BREAK, Look, Part, Pieces

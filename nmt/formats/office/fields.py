@@ -4,7 +4,7 @@ A field of WordprocessingML is a beginning, an instruction, a separator, its las
 each in a run. The result of a link is text like any; that of other fields is not translated.
 """
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.formats.office.rich_parts import Part, xml_of
 
 BEGIN, SEPARATE, END = "begin", "separate", "end"  # roles of parts

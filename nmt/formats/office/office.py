@@ -6,8 +6,8 @@ A document is a zip file of parts; `[Content_Types].xml` tells what each part is
 import re
 from collections.abc import Iterator
 
-from nmt.decoding.marked import Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.formats.document import Finding, Options, Segment
 from nmt.formats.office.container_document import ContainerDocument
 from nmt.formats.office.containers import Container, damaged

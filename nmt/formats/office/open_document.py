@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.formats.office.office import local, prefix
 from nmt.formats.office.rich_parts import BREAK, TAB, Look, Part, Pieces
 from nmt.formats.xml.document import Span, XmlDocument

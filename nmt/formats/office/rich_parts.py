@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from nmt.decoding.marked import Kind
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Kind
+from nmt.decoding.translator.odd_input import has_words
 from nmt.formats.xml.document import Span
 
 Pieces = tuple[str | Span, ...]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.decoding.marked import Kind, Mark, Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Kind, Mark, Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.formats.office.rich_parts import (
     Look,
     Part,

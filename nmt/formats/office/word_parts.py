@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.formats.office.fields import BEGIN, END, INSTRUCTION, SEPARATE, is_translated, with_fields
 from nmt.formats.office.office import local, prefix
 from nmt.formats.office.rich_parts import BREAK, TAB, Look, Part, Pieces

@@ -3,7 +3,7 @@ r"""Texts as `.properties` files of Java have them: escapes, continued lines, ap
 import re
 from typing import NamedTuple
 
-from nmt.decoding.marked import Mark, Marked, joined
+from nmt.decoding.marks.marked import Mark, Marked, joined
 from nmt.formats.marking.tags import with_changed_words
 from nmt.formats.wrapping import line_of, width_of_line, words_of, wrapped
 

@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.translator.odd_input import has_words
 from nmt.formats.resources.values import message
 
 LONGEST_TOKEN = 100  # characters without a space; longer ones are encoded data

@@ -6,8 +6,8 @@ from functools import partial
 from itertools import takewhile
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
-from nmt.decoding.odd_input import has_words
+from nmt.decoding.marks.marked import Marked
+from nmt.decoding.translator.odd_input import has_words
 from nmt.errors import NmtError, shown
 from nmt.formats.document import Document, Options
 from nmt.formats.encoding import decode

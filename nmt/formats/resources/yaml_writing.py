@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.resources.yaml_scalars import fastest_loader, is_other, yaml_package
 from nmt.formats.subtitles.width import width_of
 from nmt.formats.wrapping import line_of, words_of, wrapped

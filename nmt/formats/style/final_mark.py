@@ -7,7 +7,7 @@ import re
 from itertools import takewhile
 from typing import NamedTuple
 
-from nmt.decoding.marked import Edit, Kind, Marked
+from nmt.decoding.marks.marked import Edit, Kind, Marked
 from nmt.formats.style.readable import Readable, readable
 from nmt.text.languages import primary
 

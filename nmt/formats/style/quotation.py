@@ -7,7 +7,7 @@ no quotation marks.
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.style.readable import readable
 from nmt.text.languages import primary
 

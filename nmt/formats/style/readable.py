@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from nmt.decoding.marked import Edit, Kind, Marked
+from nmt.decoding.marks.marked import Edit, Kind, Marked
 
 # Read in place of a mark that stands alone. A word with a capital may begin a sentence.
 WORD, NUMBER, BREAK = "Xx", "1", "\n"

@@ -2,7 +2,7 @@
 
 import re
 
-from nmt.decoding.marked import Edit, Marked
+from nmt.decoding.marks.marked import Edit, Marked
 from nmt.formats.style.final_mark import KINDS, MARKS_OF, ONLY_WIDE
 from nmt.formats.style.quotation import for_language
 from nmt.formats.style.readable import Readable, readable

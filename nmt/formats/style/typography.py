@@ -4,7 +4,7 @@ Each rule has its file: `casing`, `final_mark`, `spacing` and `quotation`. None 
 mark, such as a tag or code.
 """
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Options, Segment
 from nmt.formats.style.casing import sentence_case, with_case_of
 from nmt.formats.style.final_mark import with_final_mark_of

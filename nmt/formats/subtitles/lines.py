@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from unicodedata import combining
 
-from nmt.decoding.marked import Kind, Marked, joined
+from nmt.decoding.marks.marked import Kind, Marked, joined
 from nmt.formats.subtitles.turns import TIMESTAMP
 from nmt.formats.wrapping import Word, line_of, width_of_line
 from nmt.text.languages import primary

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Joined, Segment
 from nmt.formats.xml.file import Edit, XmlFile
 from nmt.formats.xml.text import escape_text

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from nmt import __version__
-from nmt.decoding.alignment import aligning_attention
+from nmt.decoding.models.alignment import aligning_attention
 from nmt.studio.explain.explanation import Explanation
 from nmt.studio.explain.next_tokens import TEMPERATURES
 from nmt.studio.explain.packing import pack

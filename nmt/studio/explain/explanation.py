@@ -8,14 +8,20 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.beam import beam_search
-from nmt.decoding.constraints import constraints_of
-from nmt.decoding.device_settings import settings_for
-from nmt.decoding.hypothesis import Hypothesis
-from nmt.decoding.incremental import IncrementalDecoder
-from nmt.decoding.odd_input import odd_segment
-from nmt.decoding.rules import special_ids
-from nmt.decoding.segments import Part, output_limit, segment_limit, target_token, with_token
+from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.search.beam import beam_search
+from nmt.decoding.search.constraints import constraints_of
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.search.rules import special_ids
+from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.odd_input import odd_segment
+from nmt.decoding.translator.segments import (
+    Part,
+    output_limit,
+    segment_limit,
+    target_token,
+    with_token,
+)
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.formats.catalogues.accelerators import Accelerator, put_in, taken_out
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.catalogues.message import Message
 from tests.formats.marked_texts import marked
 

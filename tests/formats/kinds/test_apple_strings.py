@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document
 from nmt.formats.kinds.apple_strings import read

@@ -5,7 +5,7 @@ from io import BytesIO
 import docx
 import pytest
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.kinds.docx import read

@@ -10,7 +10,7 @@ import sphinx
 import tensorboard
 from sphinx.application import Sphinx
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Options
 from nmt.formats.html import elements

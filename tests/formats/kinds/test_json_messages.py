@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.json_messages import read

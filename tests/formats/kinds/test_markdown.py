@@ -14,7 +14,7 @@ from mdit_py_plugins.front_matter import front_matter_plugin
 from mdit_py_plugins.myst_blocks import myst_block_plugin
 from mdit_py_plugins.myst_role import myst_role_plugin
 
-from nmt.decoding.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document
 from nmt.formats.kinds.markdown import read

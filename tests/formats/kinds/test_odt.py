@@ -6,7 +6,7 @@ import pytest
 from odf import draw, office, style, table, teletype, text
 from odf.opendocument import OpenDocumentText, load
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.errors import NmtError
 from nmt.formats.document import Document, Options
 from nmt.formats.kinds.odt import read

@@ -4,7 +4,7 @@ import plistlib
 
 import pytest
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Options
 from nmt.formats.kinds.stringsdict import read

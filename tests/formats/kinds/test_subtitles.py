@@ -5,7 +5,7 @@ from itertools import pairwise
 import pysubs2
 import pytest
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Document, Options
 from nmt.formats.kinds.subtitles import read

@@ -1,6 +1,6 @@
 """Prose: paragraphs are segments, and what is between them stays."""
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import DEFAULTS
 from nmt.formats.kinds.text import read
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.errors import NmtError
 from nmt.formats.document import Options
 from nmt.formats.kinds.tmx import read

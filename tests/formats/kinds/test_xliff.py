@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Kind
+from nmt.decoding.marks.marked import Kind
 from nmt.errors import NmtError
 from nmt.formats.document import DEFAULTS, Options
 from nmt.formats.kinds.xliff import read

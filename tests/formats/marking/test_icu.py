@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Mark, Marked
+from nmt.decoding.marks.marked import Mark, Marked
 from nmt.formats.marking.icu import DEEPEST, IcuMessage
 
 FILES = "{n, plural, =0 {No files} one {# file} other {# files}}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Document, Options, Segment, Skeleton, escaped
 from nmt.formats.encoding import UTF_8
 from nmt.formats.marking.icu_document import IcuDocument, taken_apart

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders
 
 

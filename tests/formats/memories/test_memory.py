@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.formats.memories.memory import Match, Memory
 from nmt.formats.memories.similarity import Sort, similarity, tokens_of
 from nmt.formats.memories.tmx import Unit

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Kind, Mark, Marked
+from nmt.decoding.marks.marked import Kind, Mark, Marked
 from nmt.errors import NmtError
 from nmt.formats.memories.tmx import Unit, read_units
 from nmt.formats.memories.tmx_writing import write_units

@@ -3,7 +3,7 @@
 from io import BytesIO
 from zipfile import ZipFile
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Finding, Options
 from nmt.formats.kinds import text
 from nmt.formats.office.container_document import ContainerDocument

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marked import Edit, Kind, Marked
+from nmt.decoding.marks.marked import Edit, Kind, Marked
 from nmt.formats.document import Options, Segment
 from nmt.formats.style.casing import names_of
 from nmt.formats.style.quotation import MARKS_OF

@@ -1,6 +1,6 @@
 """XML files as documents: only what is translated changes, also within each other."""
 
-from nmt.decoding.marked import Marked
+from nmt.decoding.marks.marked import Marked
 from nmt.formats.document import Segment
 from nmt.formats.xml.document import Span, XmlDocument
 from nmt.formats.xml.file import Edit, read_xml

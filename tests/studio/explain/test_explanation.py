@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.config import DecodeSettings, ModelSettings, Recipe
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError, UsageError
 from nmt.model.transformer import Transformer
 from nmt.runs.trained_model import TrainedModel, arrays_of

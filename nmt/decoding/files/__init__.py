@@ -1,0 +1,1 @@
+"""Translate, score and check files line by line."""

@@ -1,0 +1,417 @@
+"""Score pairs: how probable a model finds a target, given its source.
+
+Pairs come from texts, two files, or columns of one; scores are written as tab-separated values or
+JSON.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmt.config import DecodeSettings
+from nmt.decoding.files.bad_lines import BadLines
+from nmt.decoding.files.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.files.text_files import open_result, open_source
+from nmt.decoding.search.hypothesis import length_penalty
+from nmt.decoding.translator.device_settings import check_precision, settings_for
+from nmt.decoding.translator.line_notes import LineNotes
+from nmt.decoding.translator.scheduler import BatchScheduler, decoding_pool
+from nmt.decoding.translator.search_method import diverged
+from nmt.decoding.translator.segments import target_token, with_token
+from nmt.decoding.translator.translation import Token
+from nmt.errors import NmtError, UsageError
+from nmt.runs.outputs import check_output
+from nmt.runs.trained_model import TrainedModel
+from nmt.system.arguments import check_surrogates
+from nmt.system.devices import run_or_halve
+from nmt.system.files import check_file
+from nmt.system.log import Notify, note, progress_bar
+from nmt.system.pools import Pool
+from nmt.text.corpus import align_columns
+from nmt.text.lines import LineNumbers, OnBadLine, stop_at_bad_line
+from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
+from nmt.text.tokenizer import EOS, UNK
+
+if TYPE_CHECKING:  # arguments and files are checked without PyTorch
+    from nmt.decoding.models.forced import TokenLogProbs
+
+FIRST_TWO = (1, 2)  # the columns of source and target
+
+
+@dataclass(frozen=True)
+class TextPair:
+    """A source segment and a target segment."""
+
+    source: str
+    target: str
+
+    def __len__(self) -> int:
+        """Return the number of characters."""
+        return len(self.source) + len(self.target)
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """How probable a model finds the target of a pair, given its source. A blank pair has 0."""
+
+    log_prob: float  # natural logarithm of the model's probability, the end counted
+    score: float  # log_prob over the length penalty, as that of a translation
+    length: int  # number of target tokens, the end counted
+    tokens: tuple[Token, ...] = ()  # if they are wanted
+
+    @property
+    def mean_log_prob(self) -> float:
+        """The log-probability of a token on average."""
+        return self.log_prob / self.length if self.length else 0.0
+
+
+BLANK_PAIR = TextPair("", "")
+BLANK_SCORE = PairScore(0.0, 0.0, 0)
+FormatLine = Callable[[PairScore | None], str]  # None: a pair that could not be read
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """The token ids of a pair, without EOS."""
+
+    source: list[int]
+    target: list[int]
+
+    def __len__(self) -> int:
+        """Return the length of the longer side."""
+        return max(len(self.source), len(self.target))
+
+
+class Scorer:
+    """Scores with one model or an ensemble.
+
+    The weights are packed when it is made, so the networks need not be kept.
+    """
+
+    def __init__(
+        self,
+        model: TrainedModel,
+        settings: DecodeSettings,
+        notify: Notify,
+        *,
+        token_scores: bool = False,
+        pieces: bool = False,
+        pool: Pool | None = None,
+    ) -> None:
+        """Prepare to score.
+
+        Args:
+            model: with the other models of its ensemble.
+            settings: `precision`, `batch_tokens` and `length_penalty` matter.
+            notify: receives what a user should know, such as that a character is unknown.
+            token_scores: keep the log-probability of each token.
+            pieces: targets are tokens with spaces between them, not texts.
+            pool: scores batches in parallel; by default `decoding_pool`.
+        """
+        from nmt.decoding.models.incremental import IncrementalDecoder
+
+        networks = [member.network for member in (model, *model.ensemble)]
+        device = networks[0].device
+        check_precision(settings, str(device))
+        chosen = settings_for(settings, str(device))
+        self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
+        self._notify = notify
+        self._tokenizer = model.tokenizer
+        self._token = target_token(settings.target_token, model.tokenizer.source)
+        self._batch_tokens = chosen.batch_tokens
+        self._is_gpu = device.type == "cuda"
+        self._models = [IncrementalDecoder(network, chosen.precision) for network in networks]
+        self._positions = min(network.settings.position_limit or math.inf for network in networks)
+        self._scheduler = BatchScheduler(
+            self._score_batch, chosen.batch_tokens, pool or decoding_pool(str(device))
+        )
+
+    def score(self, pairs: Iterable[TextPair]) -> Iterator[PairScore]:
+        """Score pairs, in order; errors are those of `chunks`."""
+        for chunk in self.chunks(chunks_of(Source(pairs), CHUNK_SEGMENTS)):
+            yield from chunk
+
+    def chunks(
+        self, chunks: Iterable[Sequence[TextPair]], on_bad: OnBadLine = stop_at_bad_line
+    ) -> Iterator[list[PairScore]]:
+        """Score chunks of pairs lazily, each as soon as it has arrived.
+
+        At the end, notes tell which lines had unknown characters, carriage returns or more tokens
+        than `nmt translate` takes at once. on_bad: receives a pair that is longer than the model
+        can read; if it returns, the pair is taken as a blank one.
+
+        Raises UsageError for half of a surrogate pair, NmtError if a model's outputs are not
+        numbers.
+        """
+        first_line, notes = 1, ScoreNotes()
+        for chunk in chunks:
+            encoded = self._encode(chunk, first_line, notes)
+            for index, pair in enumerate(encoded):
+                if len(pair) + 1 > self._positions:
+                    on_bad(first_line + index, self._too_long(first_line + index, pair))
+                    encoded[index] = EncodedPair([], [])
+                elif len(pair.source) > self.settings.max_segment_tokens:
+                    notes.long.add(first_line + index)
+            real = [index for index, pair in enumerate(encoded) if len(pair)]
+            log_probs = self._scheduler.map([encoded[index] for index in real])
+            scores = [BLANK_SCORE] * len(chunk)
+            for index, own in zip(real, log_probs, strict=True):
+                scores[index] = self._pair_score(encoded[index], own)
+            yield scores
+            first_line += len(chunk)
+        notes.tell(self._notify, self.settings.max_segment_tokens)
+
+    def _encode(
+        self, pairs: Sequence[TextPair], first_line: int, notes: "ScoreNotes"
+    ) -> list[EncodedPair]:
+        """Return the ids of pairs, and note what a user should know about their lines."""
+        model = self._tokenizer
+        source_lines = [
+            with_token(" ".join(pair.source.splitlines()), self._token, model.source)
+            for pair in pairs
+        ]
+        target_lines = [" ".join(pair.target.splitlines()) for pair in pairs]
+        for line, texts in enumerate(zip(source_lines, target_lines, strict=True), first_line):
+            for text in texts:
+                check_surrogates(text, f"segment {line}")
+        sources = model.source.encode(source_lines)
+        if self.pieces:
+            targets = [*map(model.target.encode_pieces, target_lines)]
+        else:
+            targets = model.target.encode(target_lines)
+        unknown = model.target.unknown_pieces if self.pieces else model.target.unknown
+        note_unknown(sources, source_lines, first_line, notes.sources, model.source.unknown)
+        note_unknown(targets, target_lines, first_line, notes.targets, unknown)
+        for line, pair in enumerate(pairs, first_line):
+            if "\r" in pair.source or "\r" in pair.target:
+                notes.returns.add(line)
+        return [*map(EncodedPair, sources, targets)]
+
+    def _score_batch(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
+        return run_or_halve(self._score, pairs) if self._is_gpu else self._score(pairs)
+
+    def _score(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
+        from nmt.decoding.models.forced import forced_log_probs
+
+        sources, targets = [pair.source for pair in pairs], [[pair.target] for pair in pairs]
+        found = forced_log_probs(self._models, sources, targets, self._batch_tokens)
+        if any(math.isnan(number) for (log_probs,) in found for number in log_probs):
+            raise diverged(len(self._models))
+        return [log_probs for (log_probs,) in found]
+
+    def _pair_score(self, pair: EncodedPair, log_probs: "TokenLogProbs") -> PairScore:
+        total, length = math.fsum(log_probs), len(log_probs)
+        tokens: tuple[Token, ...] = ()
+        if self.token_scores:
+            pieces = map(self._tokenizer.target.piece, (*pair.target, EOS))
+            tokens = tuple(map(Token, pieces, log_probs))
+        score = total / length_penalty(length, self.settings.length_penalty)
+        return PairScore(total, score, length, tokens)
+
+    def _too_long(self, line: int, pair: EncodedPair) -> NmtError:
+        return NmtError(
+            f"line {line}: {len(pair):,} tokens and the end do not fit into the {self._positions:,}"
+            " positions that the model learned; shorten the segment"
+        )
+
+
+class ScoreNotes:
+    """The lines that a user should look at."""
+
+    def __init__(self) -> None:
+        self.sources = LineNotes()
+        self.targets = LineNotes(
+            "characters of targets that are not in the vocabulary, scored as unknown"
+        )
+        self.returns = LineNumbers()
+        self.long = LineNumbers()
+
+    def tell(self, notify: Notify, max_segment_tokens: int) -> None:
+        """Print the notes, if there are any."""
+        self.sources.tell(notify)
+        self.targets.tell(notify)
+        if self.returns.count:
+            notify(f"carriage returns in {self.returns} count as spaces")
+        if self.long.count:
+            notify(
+                f"scored whole: {self.long}, whose sources have more tokens than"
+                f" decode.max_segment_tokens={max_segment_tokens}; `nmt translate` splits them"
+            )
+
+
+def note_unknown(
+    ids: Sequence[Sequence[int]],
+    texts: Sequence[str],
+    first_line: int,
+    notes: LineNotes,
+    unknown: Callable[[str], list[str]],
+) -> None:
+    """Note the lines whose ids hold the unknown token, and what of their texts is unknown."""
+    for line, (own, text) in enumerate(zip(ids, texts, strict=True), first_line):
+        if UNK in own and notes.add_unknown(line, text):
+            notes.add_symbols(unknown(text))
+
+
+def tsv_line(score: PairScore | None) -> str:
+    """Return log_prob, mean_log_prob, score and length with tabs between them."""
+    if score is None:
+        return ""
+    numbers = score.log_prob, score.mean_log_prob, score.score
+    return "\t".join([*(f"{number:.6f}" for number in numbers), str(score.length)])
+
+
+def json_line(score: PairScore | None, *, with_tokens: bool = False) -> str:
+    """Return a JSON object: {"log_prob", "mean_log_prob", "score", "length"}.
+
+    with_tokens: add "tokens": [{"piece", "log_prob"}].
+    """
+    if score is None:
+        return "null"
+    found: dict[str, Any] = {
+        "log_prob": score.log_prob,
+        "mean_log_prob": score.mean_log_prob,
+        "score": score.score,
+        "length": score.length,
+    }
+    if with_tokens:
+        found["tokens"] = [token._asdict() for token in score.tokens]
+    return json.dumps(found, ensure_ascii=False)
+
+
+def choose_line(name: str | None, *, tokens: bool) -> FormatLine:
+    """Return the format with a name; by default JSON if tokens are wanted, else TSV.
+
+    Raises UsageError if the format cannot hold them.
+    """
+    if name == "tsv" and tokens:
+        raise UsageError("--output-format tsv cannot hold --tokens; use --output-format json")
+    if name == "json" or tokens:
+        return partial(json_line, with_tokens=tokens)
+    return tsv_line
+
+
+class BadPairs(BadLines):
+    """The lines whose pairs cannot be scored, and what is done about them."""
+
+    def __init__(self, action: str = "error") -> None:
+        """Take one of `bad_lines.ACTIONS`."""
+        super().__init__(action)
+        self.numbers: set[int] = set()
+
+    def add(self, number: int, error: NmtError) -> None:
+        """Record a line, once even if both sides of its pair are bad."""
+        if number not in self.numbers:
+            super().add(number, error)
+            self.numbers.add(number)
+
+
+def check_pairs(
+    source: Path, target: Path | None, columns: tuple[int, int] | None, output: Path | None
+) -> None:
+    """Raise NmtError if a file cannot be read, UsageError for arguments that contradict each other.
+
+    output: a file that must be allowed to be written, or None for stdout.
+    """
+    if target is not None and columns is not None:
+        raise UsageError("--columns is for one file with columns; name one file, or leave it out")
+    paths = [path for path in (source, target) if path is not None]
+    check_stdin(paths)
+    for path in paths:
+        if path != STDIN:
+            check_file(path, TEXT, "name another, or - for stdin")
+    if output is not None:
+        check_output(output, paths)
+
+
+@contextmanager
+def open_pairs(
+    source: Path, target: Path | None, columns: tuple[int, int], bad: BadPairs
+) -> Iterator[Source[TextPair]]:
+    """Open the pairs of two files, or of the columns of one if there is no target, as they arrive.
+
+    columns: the numbers of the source's and the target's column, from 1. Reading raises NmtError if
+    two files differ in their numbers of lines.
+    """
+    if target is None:
+        with open_source(source, bad) as lines:
+            pairs = from_columns(lines.segments, name_of(source), columns, bad)
+            yield Source(pairs, lines.is_ready)
+        return
+    with open_source(source, bad) as sources, open_source(target, bad) as targets:
+        rows = align_columns(map(name_of, (source, target)), (sources.segments, targets.segments))
+        pairs = (
+            BLANK_PAIR if number in bad.numbers else TextPair(*row)
+            for number, row in enumerate(rows, start=1)
+        )
+        yield Source(
+            pairs,
+            lambda deadline: sources.is_ready(deadline) and targets.is_ready(deadline),
+        )
+
+
+def from_columns(
+    lines: Iterable[str], name: str, columns: tuple[int, int], bad: BadPairs
+) -> Iterator[TextPair]:
+    """Yield the pairs in columns that tabs separate; a blank line is a blank pair."""
+    source, target = columns
+    for number, line in enumerate(lines, start=1):
+        cells = line.split("\t")
+        if len(cells) < max(columns) and not line.isspace() and line:
+            bad.add(
+                number,
+                NmtError(
+                    f"{name}, line {number}: there is no column {max(columns)}; put a tab between"
+                    " source and target, or choose with --columns"
+                ),
+            )
+        is_blank = number in bad.numbers or not line or line.isspace()
+        yield BLANK_PAIR if is_blank else TextPair(cells[source - 1], cells[target - 1])
+
+
+def score_file(
+    scorer: Scorer,
+    source: Path,
+    target: Path | None,
+    output: Path | None,
+    format_line: FormatLine,
+    *,
+    columns: tuple[int, int] | None = None,
+    on_bad_line: str = "error",
+) -> None:
+    """Write a line for each pair, in order, as soon as it is scored.
+
+    A note at the end tells of lines that could not be read.
+
+    Args:
+        scorer: scores the pairs.
+        source: a file, a pipe, or `-` for stdin.
+        target: likewise; None: both are columns of the source.
+        output: a file, which appears when it is complete, or None for stdout.
+        format_line: turns a score into a line without its end.
+        columns: the numbers of the two columns, from 1; by default the first two.
+        on_bad_line: what to do with a line that cannot be read, one of `bad_lines.ACTIONS`.
+    """
+    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
+    bad = BadPairs(on_bad_line)
+    try:
+        with (
+            open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,
+            open_result(output) as written,
+            progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
+        ):
+            for chunk in scorer.chunks(chunks_of(pairs), bad.add):
+                first = written.done.lines + 1
+                texts = [
+                    f"{format_line(None if line in bad.numbers else score)}\n"
+                    for line, score in enumerate(chunk, first)
+                ]
+                written.write(bad.without_skipped(texts, first), len(chunk))
+                bar.update(len(chunk))
+    finally:
+        bad.tell(note)

@@ -1,0 +1,235 @@
+"""Open what commands read and write line by line: text files, pipes, stdin and stdout."""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from nmt.decoding.files.bad_lines import BadLines
+from nmt.decoding.files.stream import ArrivingLines, Source
+from nmt.errors import NmtError, UsageError, shown
+from nmt.system.atomic import atomic_path
+from nmt.system.files import check_file, is_present
+from nmt.system.log import note
+from nmt.text.lines import decode_lines, read_lines
+from nmt.text.opening import STDIN, TEXT, name_of, open_raw
+
+TRANSLATIONS = "translations"  # what `open_output` writes, unless it is something else
+UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is
+
+
+def check_text_files(
+    source: Path,
+    output: Path | None,
+    *,
+    keep_partial: bool = False,
+    resume: bool = False,
+    alignments: Path | None = None,
+) -> None:
+    """Raise NmtError if the source cannot be read, UsageError for options that do not fit.
+
+    source: a file, a pipe, or `-` for stdin. output: a file, or None for stdout. keep_partial: as
+    in `open_output`. resume: the output can be continued. alignments: another file to write.
+    """
+    if resume and keep_partial:
+        raise UsageError("--resume keeps what is translated, so --keep-partial has no effect")
+
+    if source != STDIN:
+        check_file(source, TEXT, "name another, or - for stdin")
+    if alignments:
+        check_alignments(keep_partial=keep_partial, resume=resume)
+    if output is None:
+        if keep_partial:
+            raise UsageError("--keep-partial needs --output; output on stdout is never discarded")
+        if resume:
+            raise UsageError("--resume needs --output: the file that it continues")
+        return
+    if resume and output.exists() and not output.is_file():
+        raise UsageError(f"--resume cannot continue {output}, which is not a regular file")
+    if keep_partial:
+        check_kept(kept_path(output))
+
+
+def check_alignments(*, keep_partial: bool, resume: bool) -> None:
+    """Raise UsageError unless alignments go with the options; these are as in `open_output`."""
+    if resume or keep_partial:
+        raise UsageError(
+            f"--{'resume' if resume else 'keep-partial'} keeps unfinished translations but not"
+            " their --alignments; leave one of them out"
+        )
+
+
+def check_kept(path: Path) -> None:
+    """Raise UsageError unless an unfinished output can be kept at a path."""
+    if is_present(path):
+        raise UsageError(f"{path} holds lines that an earlier translation kept; move it away first")
+    folder = next(each for each in path.parents if each.exists())
+    longest = os.pathconf(folder, "PC_NAME_MAX")
+    if len(os.fsencode(path.name)) > longest:
+        raise UsageError(
+            f"--keep-partial cannot keep {shown(path.name)}: its name has more than {longest}"
+            " bytes; give --output a shorter name"
+        )
+
+
+@contextmanager
+def open_source(source: Path, bad_lines: BadLines) -> Iterator[Source[str]]:
+    """Open the lines of a file, or those of stdin or of a named pipe as they arrive."""
+    if source != STDIN and (source.is_file() or source.suffix in UNPACKED):
+        yield Source(read_lines(source, bad_lines.add))
+        return
+    name = name_of(source)
+    with open_raw(source) as stream:
+        lines = ArrivingLines(stream.fileno(), name)
+        yield Source(decode_lines(lines, name, bad_lines.add), lines.is_ready)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The progress of a translation."""
+
+    lines: int  # of the source
+    size: int  # bytes of the file that hold their translations
+
+
+NOTHING = Done(0, 0)
+
+
+class Output:
+    """The lines that are written, and how far that has come."""
+
+    def __init__(
+        self,
+        stream: IO[str],
+        path: Path | None = None,
+        done: Done = NOTHING,
+        on_write: Callable[[Done], None] | None = None,
+    ) -> None:
+        """Write to a stream.
+
+        path: its file, if it is a regular one. done: what was written before. on_write: called with
+        the progress after each write.
+        """
+        self._stream, self._path = stream, path
+        self.done = done
+        self._on_write = on_write
+
+    def write(self, texts: Sequence[str], lines: int) -> None:
+        """Write the texts of so many further lines of the source, for a reader to see them now.
+
+        Raises NmtError if the file cannot be written.
+        """
+        try:
+            self._stream.writelines(texts)
+            self._stream.flush()
+        except OSError as error:
+            if self._path is None:
+                raise  # stdout, perhaps closed by its reader
+            raise NmtError(f"cannot write {self._path}: {error.strerror}") from error
+        # Of the open file: another one may have taken its name.
+        size = os.fstat(self._stream.fileno()).st_size if self._path else 0
+        self.done = Done(self.done.lines + lines, size)
+        if self._on_write is not None:
+            self._on_write(self.done)
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk."""
+        os.fsync(self._stream.fileno())
+
+
+@contextmanager
+def open_output(
+    output: Path | None,
+    *,
+    keep_partial: bool = False,
+    what: str = TRANSLATIONS,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[Output]:
+    """Open a file that appears when all is written, or stdout if there is none.
+
+    Text is written as UTF-8 with plain line feeds, whatever the locale is. keep_partial: if the
+    block raises, keep what was written in `kept_path(output)`. A note says what was kept or lost;
+    what: the name of it. start and stop: the lines of the source that are translated, as in slices.
+    """
+    if output is None:
+        yield stdout_output()
+        return
+    with atomic_path(output) as partial:
+        is_file = partial != output  # no device or pipe
+        written = None
+        try:
+            with partial.open("w", encoding="utf-8", newline="\n") as stream:
+                written = Output(stream, partial if is_file else None)
+                yield written
+        except BaseException:
+            if written and is_file and written.done.lines:
+                begin = start + written.done.lines + 1
+                rest = f"tail -n +{begin} FILE"
+                if stop is not None:
+                    rest += f" | head -n {stop + 1 - begin}"
+                lines = f"the first {written.done.lines:,} lines"
+                if start:
+                    lines = f"lines {start + 1:,} to {begin - 1:,}"
+                end_early(
+                    *(output, partial, written.done),
+                    keep=keep_partial,
+                    what=what,
+                    lines=lines,
+                    rest=rest,
+                )
+            raise
+
+
+def stdout_output() -> Output:
+    """Return stdout as an output; raises NmtError if it is closed."""
+    if sys.stdout is None:
+        raise NmtError("stdout is closed; name a file with --output")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return Output(sys.stdout)
+
+
+@contextmanager
+def open_result(output: Path | None) -> Iterator[Output]:
+    """Open the output file, which appears when it is complete; None opens stdout."""
+    if output is None:
+        yield stdout_output()
+        return
+    with (
+        atomic_path(output) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        yield Output(stream)
+
+
+def kept_path(output: Path) -> Path:
+    """Return where an unfinished output is kept."""
+    final = Path(os.path.realpath(output))
+    return final.with_name(f"{final.name}.partial")
+
+
+def end_early(
+    output: Path, partial: Path, done: Done, *, keep: bool, what: str, lines: str, rest: str
+) -> None:
+    """Keep the whole lines of an unfinished output if asked, and tell how many they are.
+
+    lines: which they are. rest: a command that prints the lines of the source that are left.
+    """
+    is_main = what == TRANSLATIONS
+    if not keep:
+        lost = "translated lines" if is_main else f"lines of {what}"
+        note(f"{done.lines:,} {lost} are discarded" + "; --keep-partial keeps them" * is_main)
+        return
+    kept = kept_path(output)
+    os.truncate(partial, done.size)
+    partial.replace(kept)
+    example = f"`{rest} | nmt translate --output REST`"
+    note(
+        f"the {what} of {lines} are kept in {kept}"
+        + f"; translate the rest, for example with {example}" * is_main
+    )

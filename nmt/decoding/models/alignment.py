@@ -1,0 +1,276 @@
+"""Word alignments: the links of words in a source and its translation, from those of their tokens.
+
+The decoder's attention tells which source token each token of an output is aligned to.
+
+Dimensions: B sources, each with an output, S source positions, T positions of an output, EOS
+counted, h heads.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import reduce
+from itertools import groupby
+from operator import add, eq
+from typing import TYPE_CHECKING
+
+import numpy
+
+from nmt.config import ModelSettings
+from nmt.decoding.marks.units import UNIT
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.segments import EncodedSegments, Part, words_of_segment
+from nmt.decoding.translator.translation import Link, Translation
+from nmt.kernels.array_functions import Floats
+from nmt.runs.model_file import AligningAttention
+from nmt.runs.trained_model import TrainedModel
+from nmt.text.plan import batches_by_length
+from nmt.text.shards import flatten
+from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.words import WORD, find_output_words
+
+if TYPE_CHECKING:  # a search over arrays runs without PyTorch
+    from torch import Tensor
+
+    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.model.transformer import Transformer
+
+SMALLEST = 1e-30  # divides instead of 0
+# Weight of the evidence of a word, compared with that of a single token. Of 0 to 100, this had the
+# lowest error rate of `benchmarks/alignment.py`; with more, a compound has only one source word.
+WORD_SHARE = 3.0
+GUIDED_HEAD = 0  # of the layer that guided alignment trains
+CHOICE_TOKENS = 1000  # of a side, that are read at once to choose an attention
+
+
+def aligning_attention(model: TrainedModel) -> AligningAttention:
+    """Return the attention that aligns in a model: the one that its training chose, if it did."""
+    if model.alignment is not None:
+        return model.alignment
+    settings = model.recipe.model
+    if model.recipe.train.guided_alignment:
+        return AligningAttention(guided_layer(settings), GUIDED_HEAD)
+    return usual_attention(settings)
+
+
+def guided_layer(settings: ModelSettings) -> int:
+    """Return the index of the decoder layer that guided alignment trains: the last but one.
+
+    Garg et al. (2019), section 4.3. It is the first one if there is one only.
+    """
+    return max(0, settings.decoder_layers - 2)
+
+
+def usual_attention(settings: ModelSettings) -> AligningAttention:
+    """Return what aligns best in most models of this shape, as `benchmarks/alignment.py` measured.
+
+    It is the last layer of two, and the last but one of more.
+    """
+    layers = settings.decoder_layers
+    return AligningAttention(layers - 1 if layers <= 2 else layers - 2, None)
+
+
+def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
+    """Return the source place that each token of an output is aligned to.
+
+    Output token t attends to source token s with weight w(t, s). The evidence for a link is
+    w(t, s) times the share of t in all attention to s, w(t, s) / sum over t' of w(t', s): the
+    decoder looks at a noun for the gender of its article, but the noun's own translation attends to
+    it more. The tokens of a word share their evidence: the later ones often look elsewhere, because
+    the first ones tell how the word ends.
+
+    weights: (T, S), without the ends of the source and of the output. A token takes the weights of
+    the step that predicts it: the step that reads it looks at what comes next. words: those of each
+    output token (T,).
+    """
+    evidence = weights * weights / numpy.maximum(weights.sum(0), SMALLEST)
+    lengths = [len([*group]) for _, group in groupby(words)]  # of words, in tokens
+    if lengths:
+        starts = numpy.cumsum([0, *lengths[:-1]])
+        means = numpy.add.reduceat(evidence, starts) / numpy.array(lengths, numpy.float32)[:, None]
+        evidence += WORD_SHARE * numpy.repeat(means, lengths, axis=0)
+    places: list[int] = evidence.argmax(1).tolist()
+    return places
+
+
+def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range]:
+    """Return the words of each token of an output, as `best_places` takes them."""
+    return find_output_words(output, subwords, UNIT).by_token
+
+
+def align_all(
+    translations: Sequence[Translation],
+    segments: Sequence[str],
+    encoded: EncodedSegments,
+    found: Sequence[Sequence[Hypothesis]],
+    tokenizer: Tokenizer,
+) -> list[Translation]:
+    """Return the translations of segments with links; found: the hypotheses of all parts."""
+    return [
+        replace(
+            translation,
+            links=link_words(
+                segment,
+                [encoded.parts[index] for index in parts],
+                [found[index][0] for index in parts],
+                tokenizer,
+            ),
+        )
+        for translation, segment, parts in zip(
+            translations, segments, encoded.segments, strict=True
+        )
+    ]
+
+
+def link_words(
+    segment: str,
+    parts: Sequence[Part],
+    outputs: Sequence[Hypothesis],
+    tokenizer: Tokenizer,
+    word: re.Pattern[str] = WORD,
+) -> tuple[Link, ...]:
+    """Return the links of the words of a segment and its translation, in order.
+
+    Two words are linked if any of their tokens are (Zenkel et al., 2019).
+
+    Args:
+        segment: the text that was translated.
+        parts: those of the segment.
+        outputs: the best hypothesis of each part, with `aligned_places`.
+        tokenizer: that of the models.
+        word: matches a word of either text; by default the words are those of `str.split`.
+    """
+    source_words = words_of_segment(segment, tokenizer.source, word)
+    if tokenizer.source.language_token(segment):  # it stands before each part, and has no link
+        source_words = source_words[1:]
+    links: set[Link] = set()
+    first_token = first_word = 0
+    for part, output in zip(parts, outputs, strict=True):
+        words = find_output_words(output.ids, tokenizer.target, word)
+        for place, own in zip(output.aligned_places, words.by_token, strict=True):
+            if place >= part.opening:
+                links.update(
+                    (source_word, first_word + own_word)
+                    for source_word in source_words[first_token + place - part.opening]
+                    for own_word in own
+                )
+        first_token += len(part) - part.opening
+        first_word += words.count
+    return tuple(sorted(links))
+
+
+def pharaoh_line(translation: Translation) -> str:
+    """Return the links in the format of Pharaoh, such as "0-0 1-2": source word, output word."""
+    return " ".join(f"{source}-{output}" for source, output in translation.links) + "\n"
+
+
+def aligned_places(
+    models: "Sequence[IncrementalDecoder]",
+    attentions: Sequence[AligningAttention],
+    sources: Sequence[Sequence[int]],
+    outputs: Sequence[Sequence[int]],
+    subwords: SubwordModel,
+) -> list[list[int]]:
+    """Return, for each token of each output, the place of the source token it is aligned to.
+
+    Args:
+        models: one, or those of an ensemble, whose attention is averaged.
+        attentions: what to align with, in each model.
+        sources: encoded, without EOS; none is empty.
+        outputs: one of each source, without BOS and EOS.
+        subwords: those of the outputs.
+    """
+    from nmt.text.batches import pad_with_eos, source_batch
+
+    source = source_batch(sources).to(models[0].model.device)
+    step = -1 if models[0].model.settings.is_right_to_left else 1
+    labels = pad_with_eos(flatten([output[::step] for output in outputs])).to(source.device)
+    chosen = []
+    for model, attention in zip(models, attentions, strict=True):
+        weights = attention_to_source(model, source, labels, [attention.layer])[0]
+        chosen.append(weights.mean(1) if attention.head is None else weights[:, attention.head])
+    found = reduce(add, chosen).cpu().numpy()
+    return [
+        best_places(row[: len(output), : len(ids)][::step], words_of_output(output, subwords))
+        for row, output, ids in zip(found, outputs, sources, strict=True)
+    ]
+
+
+def choose_attention(
+    network: "Transformer",
+    sources: Sequence[Sequence[int]],
+    outputs: Sequence[Sequence[int]],
+    links: Sequence[Sequence[int]],
+    subwords: SubwordModel,
+) -> AligningAttention | None:
+    """Return the attention that aligns most tokens of outputs as other links do.
+
+    It is a head, or the mean of the heads of a layer. None: there are no links.
+
+    links: the place of the source token of each token of the outputs, or `NONE`. Other arguments
+    are as in `aligned_places`.
+    """
+    import torch
+
+    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.text.batches import pad_with_eos, source_batch
+
+    settings = network.settings
+    step = -1 if settings.is_right_to_left else 1
+    layers = range(settings.decoder_layers)
+    # Of equally good ones the mean wins, then the later layer.
+    candidates = [
+        AligningAttention(layer, head)
+        for head in (None, *range(settings.heads))
+        for layer in reversed(layers)
+    ]
+    words = [words_of_output(output, subwords) for output in outputs]
+    agreed = dict.fromkeys(candidates, 0)
+    lengths = [max(map(len, pair)) + 1 for pair in zip(sources, outputs, strict=True)]
+    with torch.inference_mode(), network.evaluating():
+        decoder = IncrementalDecoder(network)
+    for indices in batches_by_length(lengths, CHOICE_TOKENS):
+        source = source_batch([sources[index] for index in indices]).to(network.device)
+        labels = pad_with_eos(flatten([outputs[index][::step] for index in indices]))
+        found = attention_to_source(decoder, source, labels.to(source.device), layers)
+        heads = [weights.cpu().numpy() for weights in found]
+        for candidate in candidates:
+            all_heads = heads[candidate.layer]
+            rows = all_heads.mean(1) if candidate.head is None else all_heads[:, candidate.head]
+            for row, index in zip(rows, indices, strict=True):
+                weights = row[: len(words[index]), : len(sources[index])][::step]
+                places = best_places(weights, words[index])
+                agreed[candidate] += sum(map(eq, places, links[index]))
+    best = max(candidates, key=agreed.__getitem__)
+    return best if agreed[best] else None
+
+
+def attention_to_source(
+    model: "IncrementalDecoder", source: "Tensor", labels: "Tensor", layers: Sequence[int]
+) -> "list[Tensor]":
+    """Return the weights (B, h, T, S) with which layers attend to the source as they read outputs.
+
+    source: ids (B, S). labels: the outputs (B, T) with EOS. layers: indices in ascending order.
+    """
+    import torch
+
+    from nmt.model.attention import MultiHeadAttention
+    from nmt.text.batches import target_input_of
+
+    network = model.model
+    found: list[Tensor] = []
+
+    def record(_query: "Tensor", _key: "Tensor", _value: "Tensor", weights: "Tensor") -> None:
+        found.append(weights.float())
+
+    with torch.inference_mode(), ExitStack() as stack:
+        # Children of packed modules are found as plain functions, but not by `modules`.
+        modules = [part for part in network.modules() if isinstance(part, MultiHeadAttention)]
+        cross = [module for module in modules if module.is_cross]
+        for layer in layers:
+            cross[layer].recorder = record
+            stack.callback(setattr, cross[layer], "recorder", None)
+        memory, mask = network.encode(source)
+        network.decode(target_input_of(labels), memory, mask)
+    return found

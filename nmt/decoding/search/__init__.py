@@ -1,0 +1,1 @@
+"""Beam search, sampling, minimum Bayes risk and constraints over any model."""

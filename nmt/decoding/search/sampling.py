@@ -1,0 +1,248 @@
+"""Sampling: outputs that are drawn at random, token by token, from the model's distribution.
+
+Each draw compares a random number with the cumulative probabilities of the tokens. The number
+depends on the seed, the source, the sample and the place of the token, and on nothing else: so a
+text does not depend on the batch, the order of the lines or the number of processes.
+
+Dimensions: B sentences that are still sampled, K places for samples of each, R = B * K rows, m
+draws for each row, V tokens, n tokens that may be drawn, t tokens so far.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nmt.config import DecodeSettings
+from nmt.decoding.search.beam import Beam, Candidates, add_finished, first_beam, place_sentences
+from nmt.decoding.search.constraints import Constraint, constraint_rules
+from nmt.decoding.search.hypothesis import FinishedHypotheses, Hypothesis
+from nmt.decoding.search.rules import Never, SpecialIds, rules_for_step
+from nmt.decoding.search.search_model import AnyIds, SearchModel, StateT
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Rule
+from nmt.kernels.top_k import BLOCK_BYTES
+
+# Places of finished samples are kept while more than this share is in use: moving the others takes
+# time too.
+CROWDED = 0.75
+
+
+class RandomNumbers:
+    """The random numbers of a batch, from a counter (Philox; Salmon et al., 2011).
+
+    A generator that counts gives the numbers of any place at once. Its key is a sentence's own.
+    """
+
+    def __init__(self, seed: int, sources: Sequence[Sequence[int]]) -> None:
+        """Take the token ids of each source; other ids or another seed have unrelated numbers."""
+        self._keys = [key_of(seed, ids) for ids in sources]
+        self._counter = numpy.random.Philox(key=0)
+        self._generator = numpy.random.Generator(self._counter)
+        self._state: Any = self._counter.state  # to set it is fast, another generator is not
+
+    def at(self, sentences: Sequence[int], place: int, samples: int) -> NDArray[numpy.float64]:
+        """Return numbers in [0, 1) for the tokens at a place: (sentences, samples), float64.
+
+        The numbers of the first samples are the same however many samples there are.
+        """
+        found = numpy.empty((len(sentences), samples))
+        for row, sentence in enumerate(sentences):
+            self._state["state"] = {"key": self._keys[sentence], "counter": counter_at(place)}
+            self._counter.state = self._state
+            self._generator.random(out=found[row])
+        return found
+
+
+def key_of(seed: int, ids: Sequence[int]) -> NDArray[numpy.uint64]:
+    """Return a key of 128 bits."""
+    digest = hashlib.blake2b(numpy.array([seed, *ids], "<i8").tobytes(), digest_size=16)
+    return numpy.frombuffer(digest.digest(), "<u8").astype(numpy.uint64)
+
+
+def counter_at(place: int) -> NDArray[numpy.uint64]:
+    """Return the counter of 256 bits that the numbers of a place begin with."""
+    return numpy.array([0, place, 0, 0], numpy.uint64)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The tokens that may be drawn in each row, in the order of their ids."""
+
+    values: Tensor  # (R, n) float64, proportional to the probabilities
+    ids: Tensor | None  # (R, n); None: all tokens
+
+
+@dataclass(frozen=True)
+class Filters:
+    """How the model's distribution is changed before a token is drawn from it."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    @classmethod
+    def of(cls, settings: DecodeSettings) -> Self:
+        """Return the filters that the settings ask for."""
+        return cls(settings.temperature, settings.top_k, settings.top_p)
+
+    def weights(self, log_probs: Tensor) -> Weights:
+        """Return the tokens that may be drawn, by their log-probabilities (R, V)."""
+        ids = None
+        if 0 < self.top_k < log_probs.shape[1]:
+            log_probs, ids = log_probs.topk(self.top_k)
+            ids, order = ids.sort(dim=1)
+            log_probs = log_probs.gather(1, order)
+        wide = torch.float32 if log_probs.device.type == "mps" else torch.float64
+        best = log_probs.amax(1, keepdim=True)  # NaN or infinite: so are all weights of the row
+        values = ((log_probs - best).to(wide) / self.temperature).exp_()
+        if self.top_p < 1:
+            values.masked_fill_(values < self.least(values), 0)
+        return Weights(values, ids)
+
+    def least(self, weights: Tensor) -> Tensor:
+        """Return the least weight (R, 1) in the nucleus of each row of weights (R, n).
+
+        The nucleus is the fewest of the most probable tokens that together have at least `top_p` of
+        the probability; tokens as probable as the last one belong to it too.
+        """
+        ordered = descending(weights)
+        sums = ordered.cumsum(1)
+        better = sums - ordered  # the probability of all better tokens
+        size = (better < self.top_p * sums[:, -1:]).sum(1, keepdim=True)
+        return ordered.gather(1, size.clamp_(min=1) - 1)
+
+
+def descending(values: Tensor) -> Tensor:
+    """Return each row of a matrix sorted; on a CPU by NumPy, in a tenth of PyTorch's time."""
+    if values.device.type != "cpu":
+        return values.sort(dim=1, descending=True).values
+    return torch.from_numpy(numpy.sort(values.numpy())).flip(1)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The tokens that were drawn, m in each row."""
+
+    tokens: IdArray  # (R, m)
+    log_probs: FloatArray  # (R, m) by the model; NaN or minus infinity: there was no token to draw
+
+
+def draw_tokens(logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers: Tensor) -> Drawn:
+    """Draw tokens that the rules allow, by logits (R, V) and random numbers in [0, 1) (R, m)."""
+    R, V = logits.shape
+    rows = max(1, BLOCK_BYTES // (4 * V))
+    blocks = [
+        draw_block(
+            logits[first : first + rows], rules, filters, numbers[first : first + rows], first
+        )
+        for first in range(0, R, rows)
+    ]
+    return Drawn(
+        numpy.concatenate([each.tokens for each in blocks]),
+        numpy.concatenate([each.log_probs for each in blocks]),
+    )
+
+
+def draw_block(
+    logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers: Tensor, first_row: int
+) -> Drawn:
+    """Draw the tokens of a block of rows that fits into a core's cache."""
+    log_probs = logits.log_softmax(-1, dtype=torch.float32)
+    for rule in rules:
+        rule.apply(log_probs, first_row)
+    weights = filters.weights(log_probs)
+    sums = weights.values.cumsum(1)
+    wanted = numbers.to(sums) * sums[:, -1:]
+    # The first token whose sum is greater: never one of weight 0.
+    places = torch.searchsorted(sums, wanted, right=True).clamp_(max=sums.shape[1] - 1)
+    tokens = places if weights.ids is None else weights.ids.gather(1, places)
+    return Drawn(tokens.cpu().numpy(), log_probs.gather(1, tokens).cpu().numpy())
+
+
+@torch.inference_mode()
+def sample(
+    model: SearchModel[StateT],
+    source: AnyIds,
+    max_lengths: Sequence[int],
+    ids: SpecialIds,
+    *,
+    numbers: RandomNumbers,
+    filters: Filters,
+    alpha: float,
+    n_best: int,
+    constraints: Sequence[Constraint] = (),
+) -> list[list[Hypothesis]]:
+    """Return n_best outputs of each source segment, drawn independently, best score first.
+
+    An output may occur several times. Its log_prob and score are the model's, whatever the filters.
+    Rules and constraints apply before the filters.
+
+    numbers: those of the segments. The other arguments are those of `beam_search`.
+
+    A segment has fewer outputs if the model leaves some of them no token to go on with, and none if
+    the model's logits are NaN.
+    """
+    never = Never.of(ids)
+    results = [FinishedHypotheses(n_best) for _ in max_lengths]
+    sentences = list(range(len(results)))  # of each row of the batch
+    state = model.encode(source)
+    beam = first_beam(len(sentences), ids.bos)
+    samples = numpy.arange(n_best)[None].repeat(len(sentences), axis=0)  # (B, K) numbers
+    is_live = numpy.ones(samples.shape, numpy.bool_)
+    while sentences:
+        length = beam.prefixes.shape[2] + 1
+        found, state = model.step(beam.last_ids, state)
+        logits = torch.as_tensor(found)
+        B, K, V = logits.shape  # K is 1 in the first step
+        at_limit = [length >= max_lengths[sentence] for sentence in sentences]
+        rules = rules_for_step(never, ids.eos, at_limit, K)
+        rules += constraint_rules(constraints, sentences, beam.prefixes)
+        chosen = numpy.take_along_axis(numbers.at(sentences, length, n_best), samples, axis=1)
+        drawn = draw_tokens(
+            logits.view(B * K, V), rules, filters, torch.from_numpy(chosen.reshape(B * K, -1))
+        )
+
+        candidates = extend(beam, drawn, ids.eos)
+        is_live &= candidates.log_probs > -numpy.inf
+        finished = [results[sentence] for sentence in sentences]
+        add_finished(finished, candidates, is_live & candidates.is_eos, beam.prefixes, alpha)
+        is_live &= ~candidates.is_eos
+
+        kept = place_sentences(bool(each.any()) for each in is_live)
+        sentences = [sentences[row] for row in kept]
+        if sentences:
+            places = live_places(is_live)
+            rows, tokens, log_probs = candidates.choose(places, candidates.log_probs, kept, K)
+            going_on = numpy.array(kept)[:, None], places[kept]
+            is_live, samples = is_live[going_on], samples[going_on]
+            beam = beam.extend(rows, tokens, log_probs)
+            if rows.shape != (B, K):  # otherwise each row stays where it is
+                state = state.select(rows)
+    return [found.best for found in results]
+
+
+def extend(beam: Beam, drawn: Drawn, eos: int) -> Candidates:
+    """Return each hypothesis of a beam (B, K), extended by its m tokens."""
+    B, K = beam.last_ids.shape
+    m = drawn.tokens.shape[1]
+    tokens = drawn.tokens.reshape(B, K * m)
+    parents = numpy.arange(K).repeat(m)[None].repeat(B, axis=0)
+    log_probs = beam.log_probs.repeat(m, axis=1) + drawn.log_probs.reshape(B, K * m)
+    return Candidates(log_probs, parents, tokens, tokens == eos)
+
+
+def live_places(is_live: BoolArray) -> IdArray:
+    """Return the places (B, K') that go on, of is_live (B, K).
+
+    All stay where they are while most are live. Otherwise those that are live come first.
+    """
+    B, K = is_live.shape
+    width = int(is_live.sum(axis=1).max())
+    if width > CROWDED * K:
+        return numpy.arange(K)[None].repeat(B, axis=0)
+    return (~is_live).argsort(axis=1, kind="stable")[:, :width]

@@ -1,0 +1,1 @@
+"""Glossaries: find their terms, and place them in translations."""

@@ -1,0 +1,1 @@
+"""Translate segments: encode them, search them, assemble their translations."""

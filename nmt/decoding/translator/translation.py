@@ -1,0 +1,106 @@
+"""Translations of segments, assembled from the hypotheses of a search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import NamedTuple
+
+from nmt.decoding.marks.marked import Mark
+from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.text.tokenizer import EOS, SubwordModel
+
+
+class Token(NamedTuple):
+    """A token of a translation."""
+
+    piece: str  # as SentencePiece writes it: U+2581 for a space, </s> for the end
+    log_prob: float  # natural logarithm of its probability after the tokens before it
+
+
+Link = tuple[int, int]  # the numbers of a source word and of a word of its translation, from 0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One translation of a segment.
+
+    If the segment was split, the numbers are summed over its parts, but the utility is their mean,
+    and the tokens are those of its parts, each with its end.
+    """
+
+    text: str
+    score: float  # log_prob over the length penalty; higher is better
+    log_prob: float  # natural logarithm of the model's probability
+    length: int = 0  # number of tokens, the end counted
+    tokens: tuple[Token, ...] = ()  # if their scores are wanted
+    # What `decode.mbr` chooses by: the mean score, from 0 to 100, with the candidates as references
+    utility: float | None = None
+    marks: tuple[Mark, ...] = ()  # of the text, if the segment has some
+    # What the model read, if the segment was changed before; blank: nothing
+    read: str | None = None
+    written: str | None = None  # what the model wrote, if the text was changed after; not for marks
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The translations of a segment, best first; at least one."""
+
+    candidates: tuple[Candidate, ...]
+    links: tuple[Link, ...] = ()  # of the best one's words with the source's, if they are wanted
+
+    @property
+    def text(self) -> str:
+        """Text of the best translation."""
+        return self.candidates[0].text
+
+
+BLANK = Translation((Candidate("", 0.0, 0.0),))
+
+
+def assemble(
+    parts: Sequence[Sequence[Hypothesis]],
+    subwords: SubwordModel,
+    separators: Sequence[str] | None = None,
+) -> Translation:
+    """Join the hypotheses of a segment's parts: the best of each, then the second best of each.
+
+    The translation has as many candidates as the part with the fewest. A segment without parts is
+    blank.
+
+    Args:
+        parts: for each part its hypotheses, best first.
+        subwords: those of the target language.
+        separators: the texts before, between and after the parts; by default spaces between them.
+    """
+    if not parts:
+        return BLANK
+    ranks = zip(*parts, strict=False)
+    return Translation(tuple(join(hypotheses, subwords, separators) for hypotheses in ranks))
+
+
+def join(
+    hypotheses: Sequence[Hypothesis], subwords: SubwordModel, separators: Sequence[str] | None
+) -> Candidate:
+    """Return a candidate made of one hypothesis for each part; separators are as in `assemble`."""
+    texts = [subwords.decode(each.ids) for each in hypotheses]
+    if separators is None:
+        text = " ".join(text for text in texts if text)
+    else:
+        text = "".join(chain.from_iterable(zip_longest(separators, texts, fillvalue="")))
+    utilities = [each.utility for each in hypotheses if each.utility is not None]
+    return Candidate(
+        text,
+        sum(each.score for each in hypotheses),
+        sum(each.log_prob for each in hypotheses),
+        sum(len(each.ids) + 1 for each in hypotheses),
+        tuple(token for each in hypotheses for token in tokens_of(each, subwords)),
+        sum(utilities) / len(utilities) if utilities else None,
+    )
+
+
+def tokens_of(hypothesis: Hypothesis, subwords: SubwordModel) -> list[Token]:
+    """Return the tokens of a hypothesis and their log-probabilities, if it has these."""
+    if not hypothesis.token_log_probs:
+        return []
+    pieces = map(subwords.piece, (*hypothesis.ids, EOS))
+    return [*map(Token, pieces, hypothesis.token_log_probs)]
