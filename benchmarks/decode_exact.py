@@ -22,9 +22,8 @@ import click
 import ctranslate2
 import torch
 
-from nmt.decoding.search import beam
-from nmt.decoding.search.beam import SearchStep
-from nmt.decoding.translator import translator
+from nmt.decoding.search.search import SearchStep, search
+from nmt.decoding.translator import searcher
 from nmt.decoding.translator.translation import Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.interop.export import export_model
@@ -51,7 +50,7 @@ def translate(
         length_penalty=alpha,
         stopping=stopping,
     )
-    return list(Translator.of(model, settings, lambda _: None).translate(lines))
+    return list(Translator(model, settings, lambda _: None).translate(lines))
 
 
 def differences(ones: list[Translation], others: list[Translation]) -> str:
@@ -111,7 +110,7 @@ def compare_scores(model: TrainedModel, lines: list[str], path: Path) -> None:
     """Compare the search with the model without caches and with CTranslate2's outputs."""
     settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0)
     sources = model.tokenizer.source.encode(lines)
-    found = Translator.of(model, settings, lambda _: None).search(sources)
+    found = Translator(model, settings, lambda _: None).search(sources)
     with tempfile.TemporaryDirectory() as folder:
         export_model(path, Path(folder), "ctranslate2")
         others = peer_ids(model, sources, folder)
@@ -154,8 +153,8 @@ def compare_stopping_rules(model: TrainedModel, lines: list[str]) -> None:
         counts, found = [], []
         for stopping in ("safe", "beam_finished"):
             counter = StepCounter()
-            observed = partial(beam.beam_search, observer=counter)
-            setattr(translator, "beam_search", observed)  # noqa: B010 (mypy would object)
+            observed = partial(search, observer=counter)
+            setattr(searcher, "search", observed)  # noqa: B010 (mypy would object)
             found.append(translate(model, lines, alpha=alpha, stopping=stopping))
             counts.append(counter.count)
         click.echo(

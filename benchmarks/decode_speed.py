@@ -83,7 +83,7 @@ def nmt_translator(task: Task) -> Translate:
 
     loaded = load_model(Path(task.model), task.device)
     settings = decode_settings(loaded.recipe, overrides(task))
-    translator = Translator.of(loaded, settings, lambda _: None)
+    translator = Translator(loaded, settings, lambda _: None)
     return lambda lines: [each.text for each in translator.translate(lines)]
 
 

@@ -132,7 +132,7 @@ def batches(
 ) -> Iterator[tuple[Ids, list[list[int]], list[int]]]:
     """Yield sources (B, S), our greedy outputs, and the most tokens of each, without EOS."""
     settings = replace(model.recipe.decode, beam_size=1, precision="float32")
-    translator = Translator.of(model, settings, lambda _: None)
+    translator = Translator(model, settings, lambda _: None)
     for begin in range(0, len(lines), BATCH):
         sources = model.tokenizer.source.encode(lines[begin : begin + BATCH])
         outputs = [list(each.ids) for each, *_ in translator.search(sources)]

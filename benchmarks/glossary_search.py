@@ -100,7 +100,7 @@ def translators_of(
     loaded = load_ensemble([model], "cpu")
     settings = decode_settings(loaded.recipe, overrides)
     translators = [
-        Translator.of(loaded, settings, click.echo, glossary=given, pool=ProcessPool(1))
+        Translator(loaded, settings, click.echo, glossary=given, pool=ProcessPool(1))
         for given in ([], entries)
     ]
     return Glossary(entries, loaded.tokenizer.target), translators

@@ -24,11 +24,11 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
     tokenizer,
 )
 
-from nmt.config import DecodeSettings
-from nmt.decoding.translator.model_forms import Models
+from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import is_out_of_memory
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.devices import pick_device
 from nmt.system.log import note
 from nmt.text.tokenizer import PAD
@@ -43,7 +43,9 @@ def translate(
     network: Transformer, vocabulary: int, settings: DecodeSettings, sources: list[list[int]]
 ) -> tuple[Outputs, float]:
     """Return the best outputs and the seconds of the second of two passes."""
-    translator = Translator(Models.of_networks([network]), tokenizer(vocabulary), settings, note)
+    recipe = Recipe("", model=network.settings)
+    model = TrainedModel.from_network(network, tokenizer(vocabulary), recipe)
+    translator = Translator(model, settings, note)
     for _ in range(2):
         synchronize(network.device)
         started = time.perf_counter()

@@ -95,7 +95,7 @@ def outputs(model: TrainedModel, sources: list[list[int]], beam_size: int) -> li
         max_extra_tokens=ROOM,
         precision="float32",
     )
-    translator = Translator.of(model, settings, lambda _: None)
+    translator = Translator(model, settings, lambda _: None)
     return [[*best.ids] for best, *_ in translator.search(sources)]
 
 

@@ -61,7 +61,7 @@ def translate(model: Path, lines: Iterable[str]) -> dict[str, list[str]]:
     loaded, settings = load_models([model], "cpu", click.echo)
     found = {}
     for way in WAYS:
-        translator = Translator.of(loaded, replace(settings, odd_input=way), lambda _: None)
+        translator = Translator(loaded, replace(settings, odd_input=way), lambda _: None)
         found[way] = [each.text for each in translator.translate(lines)]
     return found
 

@@ -48,7 +48,7 @@ class Ways:
         """Translate lines with `decode.odd_input` and `decode.search_again`."""
         decode = self._model.recipe.decode
         settings = replace(decode, odd_input=odd_input, search_again=again)
-        translator = Translator.of(self._model, settings, lambda note: None)
+        translator = Translator(self._model, settings, lambda note: None)
         return [each.text for each in translator.translate(lines)]
 
 

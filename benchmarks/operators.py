@@ -37,9 +37,9 @@ from synthetic import (  # type: ignore[import-not-found] # likewise
 )
 
 from nmt.config import DecodeSettings, ModelSettings, Recipe
-from nmt.decoding.translator.model_forms import Models
 from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import note
 from nmt.text.plan import plan_epoch
 from nmt.text.tokenizer import EOS, PAD
@@ -125,9 +125,9 @@ def count_step(shape: str) -> Found:
         settings = replace(
             DecodeSettings(), batch_tokens=100_000, precision="float32", max_extra_tokens=10
         )
-        translator = Translator(
-            Models.of_networks([network]), tokenizer(vocabulary), settings, note
-        )
+        recipe = Recipe("", model=model)
+        made = TrainedModel.from_network(network, tokenizer(vocabulary), recipe)
+        translator = Translator(made, settings, note)
         steps = watch_steps(translator, count)
         sources = newstest(SENTENCES, vocabulary)
         with count:
@@ -137,7 +137,7 @@ def count_step(shape: str) -> Found:
 
 def watch_steps(translator: Any, count: OperatorCount) -> "Counter[str]":
     """Count from the first step on, and let each step end some hypotheses."""
-    model, steps = translator.method.forms.search_model, Counter[str]()
+    model, steps = translator.searcher.search_model, Counter[str]()
     step = model.step
 
     def watched(last_ids: Any, state: Any) -> Any:

@@ -16,9 +16,8 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.lines import read_lines
@@ -38,7 +37,7 @@ class Test:
         """Return translations, and the CPU seconds that they took."""
         chosen = replace(self.model.recipe.decode, **settings)
         pool = ProcessPool(1)
-        translator = Translator.of(self.model, chosen, click.echo, Wanted(n_best), pool=pool)
+        translator = Translator(self.model, chosen, click.echo, OutputOptions(n_best), pool=pool)
         started = time.process_time()
         found = [*translator.translate(self.sources)]
         return found, time.process_time() - started

@@ -26,9 +26,8 @@ from nmt.text.corpus import DataFolder
 if TYPE_CHECKING:
     from nmt.decoding.files.score import PairScore, Scorer
     from nmt.decoding.terms.glossary import Entry
-    from nmt.decoding.translator.translation import Translation
+    from nmt.decoding.translator.translation import OutputOptions, Translation
     from nmt.decoding.translator.translator import Translator
-    from nmt.decoding.translator.wanted import Wanted
     from nmt.evaluation.results import Evaluation
     from nmt.formats.translate import TranslatedSegment
     from nmt.runs.trained_model import TrainedModel
@@ -89,7 +88,7 @@ class Model:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Paths of the model files."""
-        return tuple(model.path for model in (self._trained, *self._trained.ensemble))
+        return tuple(member.path for member in self._trained.members)
 
     @names_arguments
     def translate(
@@ -136,14 +135,12 @@ class Model:
         check_type("alignments", alignments, bool)
 
         from nmt.decoding.terms.glossary import glossary_of
-        from nmt.decoding.translator.requests import plain, with_prefixes
-        from nmt.decoding.translator.wanted import wanted_of
+        from nmt.decoding.translator.translation import OutputOptions
 
-        wanted = wanted_of(self._trained, n_best, token_scores=token_scores, is_aligned=alignments)
+        options = OutputOptions(n_best, token_scores, alignments)
         chosen = self.decode_settings(settings)
-        translator = self._translator_for(chosen, wanted, glossary_of(glossary))
-        requests_of = plain if prefixes is None else with_prefixes(given[1])
-        return list(translator.translate(given[0], requests_of))
+        translator = self._translator_for(chosen, options, glossary_of(glossary))
+        return list(translator.translate(*given))
 
     @names_arguments
     def translate_file(
@@ -256,15 +253,15 @@ class Model:
         return recipe.decode
 
     def _translator_for(
-        self, settings: DecodeSettings, wanted: "Wanted", terms: "Sequence[Entry]"
+        self, settings: DecodeSettings, options: "OutputOptions", terms: "Sequence[Entry]"
     ) -> "Translator":
         """Return a translator with these settings; the last one is kept for the next call."""
         from nmt.decoding.translator.translator import Translator
 
         kept = self._translator
-        asked = settings, wanted, terms
-        if kept is None or (kept.settings, kept.wanted, kept.glossary) != asked:
-            kept = Translator.of(self._trained, settings, self._notify, wanted, glossary=terms)
+        asked = settings, options, terms
+        if kept is None or (kept.settings, kept.options, kept.glossary) != asked:
+            kept = Translator(self._trained, settings, self._notify, options, glossary=terms)
             self._translator = kept
         return kept
 
@@ -302,7 +299,8 @@ def load(
         NmtError: if a file is missing or damaged, or if the models do not fit each other.
         UsageError: if the device cannot be used.
     """
-    from nmt.interop.engines import load_for
+    from nmt.decoding.translator.load import load_models
+    from nmt.interop.engines import engine_loader
 
     check_type("device", device, str)
     check_type("engine", engine, str)
@@ -314,7 +312,7 @@ def load(
     def told(text: str) -> None:
         notify(with_arguments(text))
 
-    trained, _ = load_for(engine, paths, device, told)
+    trained, _ = load_models(paths, device, told, (), engine_loader(engine))
     return Model(trained, told)
 
 

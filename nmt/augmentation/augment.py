@@ -22,7 +22,7 @@ from nmt.augmentation.passes import (
 from nmt.augmentation.report import FORMAT, AugmentReport, ModelReport
 from nmt.augmentation.verdicts import REASONS
 from nmt.cleaning.files import REJECTED, Names, check_paths, row, text_outputs
-from nmt.decoding.files.resumable import Resumption, forget, job_of, open_kept, record_path
+from nmt.decoding.files.resumable import Resumption, digest_job, forget, open_kept, record_path
 from nmt.decoding.files.text_files import kept_path
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import Notify, progress_bar
@@ -99,7 +99,7 @@ def augment(task: AugmentTask, load: Load, notify: Notify) -> AugmentReport:
 
 def job(task: AugmentTask, passes: Sequence[Pass]) -> str:
     """Return a digest of all that the translations depend on, except for the text."""
-    jobs = [job_of([each.model.path], each.settings, {"side": each.side}) for each in passes]
+    jobs = [digest_job(each.model, each.settings, {"side": each.side}) for each in passes]
     return hash_of(VERSION, task.method.name, task.options, jobs)
 
 

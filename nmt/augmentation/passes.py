@@ -11,9 +11,9 @@ from nmt.augmentation.verdicts import judged
 from nmt.check.reading import Refused
 from nmt.config import DecodeSettings
 from nmt.decoding.files.resumable import Resumption
-from nmt.decoding.files.stream import Source, chunks_of
 from nmt.decoding.files.text_files import Output
-from nmt.decoding.translator.requests import Request, plain
+from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
@@ -88,7 +88,7 @@ class Asked:
 
     def __init__(self, passes: Sequence[Pass], material: Material) -> None:
         self._chunks = (
-            (number, plain(chunk))
+            (number, [*map(Request, chunk)])
             for number, each in enumerate(passes)
             for chunk in chunks_of(Source(segments(material, each.side)))
         )
@@ -137,8 +137,8 @@ def translate_passes(
     ) as bar:
         rest = resumption.check(asked)
         for number, group in groupby(asked.numbered(rest), key=lambda each: each[0]):
-            translator = Translator.of(passes[number].model, passes[number].settings, notify)
-            translator.method.keep_one_form()
+            translator = Translator(passes[number].model, passes[number].settings, notify)
+            translator.searcher.keep_one_form()
             subwords = translator.tokenizer.source
             sent = list[list[str]]()  # the segments of chunks that are being translated
             first_line = written.done.lines - number * lines + 1

@@ -17,7 +17,7 @@ from nmt.cleaning.block import CleanBlock, without_places
 from nmt.cleaning.files import row
 from nmt.cleaning.rules import CROSS_ENTROPY, Models
 from nmt.decoding.files.score import Scorer, TextPair
-from nmt.decoding.files.stream import CHUNK_SEGMENTS
+from nmt.decoding.stream import CHUNK_SEGMENTS
 from nmt.errors import NmtError
 from nmt.system.log import note
 

@@ -239,17 +239,20 @@ def prepare(
     request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
-    from nmt.decoding.files.resumable import job_of
+    from nmt.decoding.files.resumable import digest_job
     from nmt.decoding.terms.glossary import read_glossary
+    from nmt.decoding.translator.load import load_models
     from nmt.formats.document import Options
     from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator
-    from nmt.interop.engines import load_for
+    from nmt.interop.engines import engine_loader
     from nmt.system.files import sha256_of
     from nmt.system.log import note
 
     terms = read_glossary(chosen.glossary)
-    model, settings = load_for(chosen.engine, chosen.models, chosen.device, note, chosen.overrides)
+    model, settings = load_models(
+        chosen.models, chosen.device, note, chosen.overrides, engine_loader(chosen.engine)
+    )
     data = model.recipe.data
     languages = data.source_language, data.target_language
     options = Options(*languages, request.columns, request.translates_all)
@@ -271,8 +274,7 @@ def prepare(
         "format": request.format_name,
         "engine": chosen.engine,
     }
-    paths = [each.path for each in (model, *model.ensemble)]
-    return translator, job_of(paths, settings, used)
+    return translator, digest_job(model, settings, used)
 
 
 def check_document_options(file: Path) -> None:

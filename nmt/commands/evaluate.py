@@ -166,6 +166,7 @@ def command(
     check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
     check_unused_options(files, hypotheses, compare, test_sets)
 
+    from nmt.decoding.translator.load import load_models
     from nmt.evaluation.card import make_card
     from nmt.evaluation.card_files import open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
@@ -173,11 +174,12 @@ def command(
     from nmt.evaluation.systems import load_systems
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
-    from nmt.interop.engines import load_for
+    from nmt.interop.engines import engine_loader
 
-    loaded = None if hypotheses else load_for(engine, models, device, note, settings)
+    load = engine_loader(engine)
+    loaded = None if hypotheses else load_models(models, device, note, settings, load)
     others = load_systems(
-        compare, lambda path: load_for(engine, [path], device, note, settings), note
+        compare, lambda path: load_models([path], device, note, settings, load), note
     )
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:

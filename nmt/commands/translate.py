@@ -1,9 +1,7 @@
 """`nmt translate`: translate a file or stdin."""
 
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -26,11 +24,6 @@ from nmt.commands.options import (
 )
 from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
-
-if TYPE_CHECKING:
-    from nmt.decoding.files.resumable import Resumption
-    from nmt.decoding.terms.glossary import Entry
-    from nmt.runs.trained_model import TrainedModel
 
 
 @click.command("translate")
@@ -203,48 +196,48 @@ def command(
     from nmt.decoding.files.interactive import check_interactive, interact
     from nmt.decoding.files.output_formats import choose_format
     from nmt.decoding.files.quality_file import quality_check
-    from nmt.decoding.files.span import span_of
-    from nmt.decoding.files.text_files import check_text_files
+    from nmt.decoding.files.resumable import find_part
+    from nmt.decoding.files.text_files import check_prefixes, check_text_files
     from nmt.decoding.terms.glossary import read_glossary
-    from nmt.decoding.translator.requests import requests_of
 
     if interactive:
         check_interactive(options_beside(*SEARCH_OPTIONS))
     lines_of = choose_format(output_format, n_best, token_scores=token_scores)
-    requests = requests_of(file, prefix, prefix_column=prefix_column, is_whole=part is None)
+    check_prefixes(file, prefix, prefix_column=prefix_column)
     terms = read_glossary(glossary, beside=(file, prefix))
     check_text_files(file, output, keep_partial=keep_partial, resume=resume, alignments=alignments)
     outputs = {"--output": output, "--flags": flags_file, "--alignments": alignments}
     check_outputs(outputs, [file, prefix, glossary])
     quality = quality_check(flags_file, strict, keep_partial=keep_partial, resume=resume)
-    span = span_of(file, part)
+    span = find_part(file, part)
 
-    from nmt.interop.engines import load_for
+    from nmt.decoding.translator.load import load_models
+    from nmt.interop.engines import engine_loader
     from nmt.system.log import note
 
-    model, settings = load_for(engine, models, device, note, [*overrides, *flags])
+    changes = [*overrides, *flags]
+    model, settings = load_models(models, device, note, changes, engine_loader(engine))
 
+    from nmt.decoding.files.resumable import Resumption, Task, digest_job
     from nmt.decoding.files.translate_file import translate_file
+    from nmt.decoding.translator.translation import OutputOptions
     from nmt.decoding.translator.translator import Translator
-    from nmt.decoding.translator.wanted import wanted_of
 
-    wanted = wanted_of(model, n_best, token_scores=token_scores, is_aligned=bool(alignments))
-    translator = Translator.of(model, settings, note, wanted, glossary=terms)
+    asked = OutputOptions(1 if n_best is None else n_best, token_scores, bool(alignments))
+    translator = Translator(model, settings, note, asked, glossary=terms)
     if interactive:
         interact(translator, show_candidates=n_best is not None)
         return
-    resumption = resumption_of(output, model, settings, terms) if resume and output else None
+    task = Task(output, span, keep_partial=keep_partial)
+    if resume and output:
+        job = digest_job(model, settings, {**lasting_options(), "glossary": str(terms)})
+        task = Resumption(output, job, on_bad_line=on_bad_line, span=span)
     del model  # frees its weights, if the translator has packed copies of them
     translate_file(
-        translator,
-        file,
-        output,
-        lines_of,
-        requests=requests,
+        *(translator, file, task, lines_of),
+        prefix=prefix,
+        prefix_column=prefix_column,
         on_bad_line=on_bad_line,
-        keep_partial=keep_partial,
-        span=span,
-        resumption=resumption,
         quality=quality,
         alignments=alignments,
     )
@@ -267,15 +260,3 @@ def lasting_options() -> dict[str, str]:
     """Return the options that must stay the same when an output is continued."""
     options = click.get_current_context().params
     return {name: str(value) for name, value in options.items() if name not in PASSING}
-
-
-def resumption_of(
-    output: Path, model: "TrainedModel", settings: DecodeSettings, terms: Sequence["Entry"]
-) -> "Resumption":
-    """Return the progress of an output that an earlier command may have begun."""
-    from nmt.decoding.files.resumable import Resumption, job_of
-
-    paths = [each.path for each in (model, *model.ensemble)]
-    options = {**lasting_options(), "glossary": str(terms)}
-    on_bad_line = click.get_current_context().params["on_bad_line"]
-    return Resumption(output, job_of(paths, settings, options), on_bad_line=on_bad_line)

@@ -90,7 +90,7 @@ class Model:
         """Return the best translation of each segment."""
         from nmt.decoding.translator.translator import Translator
 
-        translator = Translator.of(self.trained, self.settings, self.notify)
+        translator = Translator(self.trained, self.settings, self.notify)
         total, parts = len(test.sources), Counter[str]()
         with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
 
@@ -99,7 +99,7 @@ class Model:
                 show_progress(bar, parts["done"], total)
 
             translator.scheduler.on_batch = advance
-            return [each.text for each in translator.translate(test.sources)]
+            return [found.text for found in translator.translate(test.sources)]
 
     def describe(self) -> SystemDescription:
         """Return the model files, their SHA-256, the device and the search settings."""
@@ -108,11 +108,11 @@ class Model:
             for each in self.trained.ensemble
         )
         from nmt.decoding.search.mbr import candidate_count
-        from nmt.decoding.translator.device_settings import settings_for
-        from nmt.decoding.translator.engine import engine_of
+        from nmt.decoding.translator.load import device_settings
 
-        device, engine = self.trained.device, engine_of(self.trained)
-        decode = settings_for(self.settings, device, candidate_count(self.settings, 1))
+        device = self.trained.device
+        engine = self.trained.engine
+        decode = device_settings(self.settings, device, candidate_count(self.settings, 1))
         if engine:  # its "auto" is the precision of its own weights
             decode = replace(decode, precision=self.settings.precision)
         return SystemDescription(
@@ -121,7 +121,7 @@ class Model:
             decode,
             device,
             members,
-            engine.name if engine else "",
+            engine,
         )
 
 

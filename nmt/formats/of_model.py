@@ -8,10 +8,8 @@ from nmt.decoding.files.quality import flags_of
 from nmt.decoding.files.quality_file import checked_pairs
 from nmt.decoding.marks.marked import Marked
 from nmt.decoding.terms.glossary import Entry
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Candidate, Translation
+from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.formats.document import Options
 from nmt.formats.marking.placer import Placed, Placer
 from nmt.formats.memories.memory import Memory
@@ -46,8 +44,8 @@ def document_translator(
         NmtError, UsageError: as `Translator` does.
     """
     is_beam = settings.method == "beam" and settings.mbr == "none"
-    wanted = Wanted(min(CANDIDATES, settings.beam_size) if is_beam else 1)
-    translator = Translator.of(model, settings, drop, wanted, glossary=glossary)
+    asked = OutputOptions(min(CANDIDATES, settings.beam_size) if is_beam else 1)
+    translator = Translator(model, settings, drop, asked, glossary=glossary)
 
     def translate(requests: Sequence[Request]) -> list[Translation]:
         return [each for chunk in translator.chunks([requests]) for each in chunk]

@@ -3,14 +3,13 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.device_settings import settings_for
-from nmt.decoding.translator.engine import EngineModel, Searcher
-from nmt.decoding.translator.wanted import Wanted
+from nmt.decoding.translator.searcher import EngineModel, Searcher
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.errors import DamagedError, NmtError, UsageError, reason_of
 from nmt.interop.ctranslate2_export import RECIPE, read_tokenizer, require_ctranslate2, write
 from nmt.interop.position_tables import POSITIONS, position_count
@@ -28,62 +27,53 @@ EDITABLE = (RECIPE, "README.md")  # files of a folder that its user may change
 COMPUTE_TYPES = {"auto": "default", "float32": "float32", "bf16": "bfloat16", "int8": "int8"}
 
 
-class CTranslate2:
-    """The engine with a model; it loads the weights when a search is made."""
+# Opens the folder to load, for these settings.
+Open = Callable[[DecodeSettings], AbstractContextManager[Path]]
 
-    name = "CTranslate2"
 
-    def __init__(self, opened: Callable[[DecodeSettings], AbstractContextManager[Path]]) -> None:
-        """Take a function that opens the folder to load, for these settings."""
-        self._opened = opened
-        self._loaded: dict[tuple[str, int], Any] = {}
+@dataclass(frozen=True)
+class CTranslate2Model(EngineModel):
+    """A model for CTranslate2; the weights are loaded when a searcher is made."""
+
+    engine: ClassVar[str] = "CTranslate2"
+    open: Open | None = None  # never None
+    # CTranslate2's translators, by the type that computes and the number of positions.
+    loaded: dict[tuple[str, int], Any] = field(default_factory=dict, compare=False)
 
     def searcher(
-        self,
-        model: EngineModel,
-        settings: DecodeSettings,
-        wanted: Wanted,
-        candidates: int,
-        *,
-        has_glossary: bool,
+        self, settings: DecodeSettings, options: OutputOptions, candidates: int, *, has_terms: bool
     ) -> Searcher:
-        """Return a searcher; arguments and errors are those of `Engine`.
+        """Return a searcher; arguments and errors are those of `EngineModel`.
 
         Raises NmtError for a precision that the processor lacks.
         """
         from nmt.interop.ctranslate2_search import CTranslate2Search
 
-        check_settings(settings, has_glossary=has_glossary)
-        is_gpu = model.device.startswith("cuda")
+        check_settings(settings, has_terms=has_terms)
+        is_gpu = self.device.startswith("cuda")
         threads = 1 if is_gpu else core_count()
         return CTranslate2Search(
-            self._translator(model, settings, threads),
-            model.tokenizer,
-            settings_for(settings, model.device, candidates),
-            wanted,
-            candidates,
-            threads=threads,
-            is_right_to_left=model.recipe.model.is_right_to_left,
-            language=model.recipe.data.target_language,
+            self._translator(settings, threads), self, settings, options, candidates, threads
         )
 
-    def _translator(self, model: EngineModel, settings: DecodeSettings, threads: int) -> Any:
+    def _translator(self, settings: DecodeSettings, threads: int) -> Any:
         """Return CTranslate2's translator; one is kept for each precision."""
         import ctranslate2
 
-        device, _, number = model.device.partition(":")
+        device, _, number = self.device.partition(":")
         compute_type = COMPUTE_TYPES[settings.precision]
         present = ctranslate2.get_supported_compute_types(device, int(number or 0))
         if compute_type != "default" and compute_type not in present:
             raise NmtError(
                 f"CTranslate2 cannot compute with decode.precision={settings.precision} on"
-                f" {model.device}; set it to auto or float32"
+                f" {self.device}; set it to auto or float32"
             )
         key = compute_type, position_count(settings)
-        if key not in self._loaded:
-            with self._opened(settings) as folder, same_core_count():
+        if key not in self.loaded:
+            assert self.open is not None  # noqa: S101 (for the type checker)
+            with self.open(settings) as folder, same_core_count():
                 try:
-                    self._loaded[key] = ctranslate2.Translator(
+                    self.loaded[key] = ctranslate2.Translator(
                         str(folder),
                         device,
                         device_index=int(number or 0),
@@ -93,19 +83,19 @@ class CTranslate2:
                     )
                 except (RuntimeError, ValueError) as error:
                     raise NmtError(
-                        f"CTranslate2 cannot load {model.path}: {reason_of(error)}"
+                        f"CTranslate2 cannot load {self.path}: {reason_of(error)}"
                     ) from error
-        return self._loaded[key]
+        return self.loaded[key]
 
 
-def check_settings(settings: DecodeSettings, *, has_glossary: bool) -> None:
+def check_settings(settings: DecodeSettings, *, has_terms: bool) -> None:
     """Raise UsageError for settings that CTranslate2 does not support."""
     if settings.method == "sample":
         raise UsageError(
             "CTranslate2 does not draw nmt's samples (--sample, decode.method=sample); leave them"
             " out, or use --engine nmt"
         )
-    if has_glossary:
+    if has_terms:
         raise UsageError(
             "CTranslate2 cannot place the terms of a glossary (--glossary); leave it out, or use"
             " --engine nmt"
@@ -140,12 +130,10 @@ def load_ctranslate2(paths: Sequence[Path], device: str) -> TrainedModel:
     def opened(settings: DecodeSettings) -> AbstractContextManager[Path]:
         return exported(absolute, settings)
 
-    return EngineModel(
-        {}, model.tokenizer, model.recipe, model.path, device, engine=CTranslate2(opened)
-    )
+    return CTranslate2Model({}, model.tokenizer, model.recipe, model.path, device, open=opened)
 
 
-def of_folder(folder: Path, device: str) -> EngineModel:
+def of_folder(folder: Path, device: str) -> CTranslate2Model:
     """Return the model of a folder that `nmt export` wrote; raises NmtError for another folder."""
     manifest = read_manifest(folder)
     if manifest is None or manifest.details.get("format") != FORMAT:
@@ -171,8 +159,8 @@ def of_folder(folder: Path, device: str) -> EngineModel:
         check_unchanged(absolute, manifest)
         return nullcontext(absolute)
 
-    return EngineModel(
-        {}, read_tokenizer(folder), recipe, folder / WEIGHTS, device, engine=CTranslate2(opened)
+    return CTranslate2Model(
+        {}, read_tokenizer(folder), recipe, folder / WEIGHTS, device, open=opened
     )
 
 

@@ -26,15 +26,15 @@ import numpy
 from nmt.config import DecodeSettings
 from nmt.decoding.models.alignment import best_places, words_of_output
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.search.mbr import choosers_of
+from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import special_ids
-from nmt.decoding.translator.engine import Found
-from nmt.decoding.translator.repetition import limited
-from nmt.decoding.translator.search_method import diverged
+from nmt.decoding.translator.load import device_settings
+from nmt.decoding.translator.searcher import Found, Searcher, diverged, with_places
 from nmt.decoding.translator.segments import Part, output_limit
-from nmt.decoding.translator.wanted import Annotator, Wanted
+from nmt.decoding.translator.translation import OutputOptions
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ThreadPool
-from nmt.text.tokenizer import SubwordModel, Tokenizer
+from nmt.text.tokenizer import SubwordModel
 
 # GNMT's penalty grows as length^(alpha * length / (5 + length)) does at this length.
 TYPICAL_LENGTH = 15
@@ -61,54 +61,50 @@ class Vocabulary:
         return [self.pieces[each] for each in ids]
 
 
-class CTranslate2Search:
-    """Searches batches of parts; it is a `Searcher` of `nmt.decoding.translator.engine`."""
+class CTranslate2Search(Searcher):
+    """Searches batches of parts with CTranslate2."""
 
     def __init__(
         self,
         translator: Any,
-        tokenizer: Tokenizer,
+        model: TrainedModel,
         settings: DecodeSettings,
-        wanted: Wanted,
+        options: OutputOptions,
         candidates: int,
-        *,
         threads: int,
-        is_right_to_left: bool,
-        language: str,
     ) -> None:
         """Store the translator and how to search.
 
         Args:
-            translator: CTranslate2's, with a model that it has loaded.
-            tokenizer: that of the model.
-            settings: how to search, for the device.
-            wanted: what a translation should have.
+            translator: CTranslate2's, with the model that it has loaded.
+            model: has the tokenizer and the recipe.
+            settings: how to search.
+            options: what a translation should have.
             candidates: outputs to find for each part.
             threads: batches that are searched at the same time.
-            is_right_to_left: the model writes the last token first.
-            language: code of the target language, for `decode.mbr`.
         """
-        self.settings = settings
-        self.pool = ThreadPool(threads)
+        self.settings = device_settings(settings, model.device, candidates)
+        self._pool = ThreadPool(threads)
         self._translator = translator
-        self._subwords = tokenizer.target
-        self._source, self._target = map(Vocabulary.of, tokenizer.sides)
-        special = special_ids(tokenizer)
-        self._never = {each for each in special.never if each < len(self._target.pieces)}
-        self._wanted = wanted
+        self._subwords = model.tokenizer.target
+        self._source, self._target = map(Vocabulary.of, model.tokenizer.sides)
+        special = special_ids(model.tokenizer)
+        self._never = {token for token in special.never if token < len(self._target.pieces)}
+        self._options = options
         self._candidates = candidates
-        self._step = -1 if is_right_to_left else 1
-        self._choosers: list[Annotator] = [
-            *choosers_of(settings, tokenizer.target, language, wanted.n_best)
-        ]
+        self._step = -1 if model.recipe.model.is_right_to_left else 1
+        language = model.recipe.data.target_language
+        self._chooser = make_chooser(self.settings, self._subwords, language, options.n_best)
 
-    def search(self, parts: Sequence[Part]) -> Found:
-        """Return the hypotheses of each part of a batch, best first.
+    def make_pool(self) -> ThreadPool:
+        """Return the pool of CTranslate2's threads."""
+        return self._pool
+
+    def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+        """Return the hypotheses of each part of a batch, with all that is asked for.
 
         Raises NmtError if the model's outputs are not numbers.
         """
-        # All parts of a batch are searched again, or none is.
-        settings = limited(self.settings) if parts[0].is_again else self.settings
         limits = [output_limit(len(part), settings) for part in parts]
         found = self._find(parts, settings, max(limits))
         for index, (part, limit) in enumerate(zip(parts, limits, strict=True)):
@@ -117,29 +113,16 @@ class CTranslate2Search:
         # A limit raises the probabilities of the tokens that are left; those of a prefix are 1.
         if settings.min_length or settings.no_repeat_ngram or any(part.prefix for part in parts):
             self._score(parts, found)
-        if not all(found) or any(math.isnan(each.log_prob) for row in found for each in row):
+        if not all(found) or any(math.isnan(one.log_prob) for row in found for one in row):
             raise diverged(1)
-        found = [sorted(row, key=lambda each: -each.score)[: self._candidates] for row in found]
-        if self._wanted.token_scores:
+        found = [sorted(row, key=lambda one: -one.score)[: self._candidates] for row in found]
+        if self._options.token_scores:
             self._score(parts, found, keeps_tokens=True)
         if self._step < 0:
-            found = [[backwards(each) for each in row] for row in found]
-        for chooser in self._choosers:
-            found = chooser.annotate(parts, found)
-        if self._wanted.alignment:
-            places = self.places(parts, [best.ids for best, *_ in found])
-            found = [
-                [replace(best, aligned_places=tuple(own)), *others]
-                for (best, *others), own in zip(found, places, strict=True)
-            ]
-        return found
-
-    def changes_form(self, parts: Sequence[Part]) -> bool:
-        """Return False: there is one form."""
-        return False
-
-    def keep_one_form(self) -> None:
-        """Do nothing: there is one form."""
+            found = [[backwards(one) for one in row] for row in found]
+        if self._chooser is not None:
+            found = [*map(self._chooser.choose, found)]
+        return with_places(self, parts, found) if self._options.alignments else found
 
     def _find_alone(self, part: Part, settings: DecodeSettings, limit: int) -> list[Hypothesis]:
         """Search a part whose outputs reach their greatest length, EOS counted, or are no text.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nmt.decoding.files.output_formats import ESCAPED_MARK, MOSES_MARK
-from nmt.decoding.files.stream import Source
+from nmt.decoding.stream import Source
 from nmt.errors import NmtError, shown
 from nmt.system.json_data import convert, parse_json
 

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy
 
-from nmt.decoding.files.bad_lines import BadLines
-from nmt.decoding.files.stream import chunks_of
-from nmt.decoding.files.text_files import open_result, open_source
+from nmt.decoding.files.text_files import BadLines, open_result, open_source
+from nmt.decoding.stream import chunks_of
 from nmt.errors import NmtError
 from nmt.reranking.features import (
     Judge,

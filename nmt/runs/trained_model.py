@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy
 from numpy.typing import NDArray
@@ -34,13 +34,28 @@ if TYPE_CHECKING:
 class TrainedModel:
     """A model, or an ensemble, that is ready to translate."""
 
-    weights: Weights  # they fit the recipe and the tokenizer
+    engine: ClassVar[str] = ""  # name of another program that has loaded it, if one has
+    weights: Weights  # they fit the recipe and the tokenizer; empty if they are elsewhere
     tokenizer: Tokenizer
     recipe: Recipe
     path: Path
     device: str = "cpu"  # that the network is on, such as "cuda:1"
     alignment: AligningAttention | None = None  # that was chosen; see `aligning_attention`
     ensemble: tuple["TrainedModel", ...] = ()  # the other models of an ensemble
+
+    @classmethod
+    def from_network(
+        cls, network: "Transformer", tokenizer: Tokenizer, recipe: Recipe, path: Path = Path()
+    ) -> "TrainedModel":
+        """Return a network in evaluation mode as a model, without weights of its own."""
+        model = cls({}, tokenizer, recipe, path, str(network.device))
+        vars(model)["network"] = network  # what the property below would make
+        return model
+
+    @property
+    def members(self) -> tuple["TrainedModel", ...]:
+        """This model and the others of its ensemble."""
+        return (self, *self.ensemble)
 
     @cached_property
     def network(self) -> "Transformer":

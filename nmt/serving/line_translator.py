@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.translator.engine import engine_of
+from nmt.decoding.translator.load import load_models
 from nmt.errors import UsageError, shown
-from nmt.interop.engines import OWN, load_for
+from nmt.interop.engines import OWN, engine_loader
 from nmt.recipe.toml import toml_value
 from nmt.serving.layout import Line
 from nmt.system.files import is_present
@@ -55,8 +55,9 @@ class ModelSource:
         return sys.platform == "linux" and is_own_on_cpu
 
     def load(self, notify: Notify) -> "LineTranslator":
-        """Load the model; raises NmtError or UsageError as `load_for` does."""
-        model, settings = load_for(self.engine, [self.path], self.device, notify, self.overrides)
+        """Load the model; raises NmtError or UsageError as `load_models` does."""
+        load = engine_loader(self.engine)
+        model, settings = load_models([self.path], self.device, notify, self.overrides, load)
         is_forked = self.engine == OWN and model.device == "cpu"
         if is_forked and settings.odd_input == "repair":
             compute_in_one_thread()  # PyTorch finds the places of symbols that are copied
@@ -113,13 +114,14 @@ class LineTranslator:
     ) -> None:
         """Take a loaded model; languages: those to serve it for, if not its recipe's."""
         data = model.recipe.data
-        self._computes_in_one_thread = not engine_of(model) and model.device == "cpu"
+        self._computes_in_one_thread = not model.engine and model.device == "cpu"
         is_beam = settings.method == "beam" and settings.mbr == "none"
         most = settings.beam_size if is_beam else 1
         self._best = one_process_translator(model, settings, 1)
         self._several = one_process_translator(model, settings, most) if most > 1 else self._best
-        method = self._best.method
-        tokens = method.settings.batch_tokens * (method.pool.count if engine_of(model) else 1)
+        searcher = self._best.searcher
+        batches = searcher.make_pool().count if model.engine else 1
+        tokens = searcher.settings.batch_tokens * batches
         pair = languages or (data.source_language, data.target_language)
         self.ready = Ready(pair, most, TOKEN_CHARACTERS * tokens)
 
@@ -159,16 +161,14 @@ def one_process_translator(
 
     It has translated before, so that forked copies share what the first translation creates.
     """
-    from nmt.decoding.translator.search_method import SearchMethod
+    from nmt.decoding.translator.translation import OutputOptions
     from nmt.decoding.translator.translator import Translator
-    from nmt.decoding.translator.wanted import Wanted
 
     # An engine has its own threads, and the server its own processes.
-    pool = None if engine_of(model) else ProcessPool(1)
-    translator = Translator.of(model, settings, ignore, Wanted(n_best), pool=pool)
+    pool = None if model.engine else ProcessPool(1)
+    translator = Translator(model, settings, ignore, OutputOptions(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
-    if isinstance(translator.method, SearchMethod):
-        translator.method.keep_first_form()
+    translator.searcher.keep_first_form()
     for _ in translator.translate(FIRST_LINES):
         pass
     return translator

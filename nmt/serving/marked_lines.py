@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translation import Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.placer import Placed, Placer

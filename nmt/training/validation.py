@@ -13,7 +13,7 @@ from itertools import chain, islice
 import torch
 
 from nmt.config import Recipe
-from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
 from nmt.evaluation.scores import Measure, main_score
@@ -130,11 +130,7 @@ class DevSet:
         pool: Pool,
         notify: Callable[[str], None],
     ) -> list[str]:
-        recipe = self._recipe
-        language = recipe.data.target_language
-        return translate_texts(
-            network, self._tokenizer, recipe.decode, sources, notify, pool, language
-        )
+        return translate_texts(network, self._tokenizer, self._recipe, sources, notify, pool)
 
     def loss(self, network: Transformer) -> tuple[float, float]:
         """Return the smoothed and the plain loss per target token."""
@@ -151,7 +147,7 @@ class DevSet:
         return list(batches_by_length(lengths, self._batch_tokens(network)))
 
     def _batch_tokens(self, network: Transformer) -> int:
-        return settings_for(self._recipe.decode, str(network.device)).batch_tokens
+        return device_settings(self._recipe.decode, str(network.device)).batch_tokens
 
     def _sums(self, network: Transformer, indices: Sequence[int]) -> list[tuple[float, float]]:
         """Return the sums of a batch, of parts of it if it does not fit into a GPU."""

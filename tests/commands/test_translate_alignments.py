@@ -10,8 +10,8 @@ import torch
 from nmt.commands import main
 from nmt.decoding.models.alignment import aligning_attention, attention_to_source
 from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.model_file import AligningAttention
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import load_model
@@ -70,9 +70,8 @@ def test_a_guided_model_aligns_with_that_head(
     attention = aligning_attention(model)
     assert model.alignment == attention == AligningAttention(0, 0)
     lines = source.read_text().split("\n")
-    translator = Translator.of(
-        model, model.recipe.decode, lambda text: None, Wanted(alignment=(attention,))
-    )
+    asked = OutputOptions(alignments=True)
+    translator = Translator(model, model.recipe.decode, lambda text: None, asked)
     found = [*translator.translate(lines[:-1])]
     assert [each.text for each in found] == out[:-1]
     assert [[*each.links] for each in found] == read_links(aligned)

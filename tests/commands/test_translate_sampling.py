@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import load_model
 from nmt.system.pools import ProcessPool
 from tests.commands.conftest import translate
@@ -57,7 +57,7 @@ def test_processes_change_nothing(skilled_run: Path, lines: Path) -> None:
         found = []
         for processes in (1, 2):
             pool = ProcessPool(processes)
-            translator = Translator.of(model, changed, print, Wanted(5), pool=pool)
+            translator = Translator(model, changed, print, OutputOptions(5), pool=pool)
             given = [*translator.translate(lines.read_text().splitlines())]
             found.append([[each.text for each in one.candidates] for one in given])
         assert found[0] == found[1]

@@ -10,20 +10,22 @@ import math
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.decoding.search.beam import SearchStep, beam_search, place_hypotheses, place_sentences
+from nmt.decoding.search import search as loop
+from nmt.decoding.search.beam import BeamSearch, place_hypotheses
 from nmt.decoding.search.device_beam import device_beam_search
 from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis, length_penalty
-from nmt.decoding.search.rules import SpecialIds
-from nmt.decoding.search.search_model import AnyIds
+from nmt.decoding.search.rules import Constraint, SpecialIds
+from nmt.decoding.search.search import AnyIds, SearchObserver, SearchStep, place_sentences
 from nmt.kernels.rule import FloatArray
 
 BOS, EOS = 0, 1
@@ -92,6 +94,30 @@ def exhaustive(model: Table, sentence: int, max_length: int, alpha: float) -> li
     return sorted(found, key=lambda each: -each.score)
 
 
+def beam_search(
+    model: Any,
+    source: Any,
+    max_lengths: Sequence[int],
+    ids: SpecialIds,
+    *,
+    constraints: Sequence[Constraint] = (),
+    observer: SearchObserver | None = None,
+    **settings: Any,
+) -> list[list[Hypothesis]]:
+    """Return what a beam search finds; settings: those of `BeamSearch`."""
+    strategy = BeamSearch(**settings)
+    return loop.search(
+        model, source, max_lengths, ids, strategy, constraints=constraints, observer=observer
+    )
+
+
+def on_device(
+    model: Any, source: Any, max_lengths: Sequence[int], ids: SpecialIds, **settings: Any
+) -> list[list[Hypothesis]]:
+    """Return what the beam search for a GPU finds; settings: those of `BeamSearch`."""
+    return device_beam_search(model, source, max_lengths, ids, BeamSearch(**settings))
+
+
 @dataclass(frozen=True)
 class InArrays:
     """A fake model whose logits are arrays."""
@@ -125,7 +151,7 @@ def search(
 def search_form(form: str, model: Table) -> Callable[..., list[list[Hypothesis]]]:
     """Return a form of the search for a model."""
     if form == "device":
-        return partial(device_beam_search, model)
+        return partial(on_device, model)
     if form == "arrays":
         return partial(beam_search, InArrays(model))
     return partial(beam_search, model)
@@ -245,7 +271,7 @@ def test_nan_logits_give_no_output(form: str) -> None:
 
 def test_a_search_over_arrays_needs_no_pytorch() -> None:
     """Nor do its rules and constraints."""
-    imported = "import nmt.decoding.search.beam, nmt.decoding.search.constraints"
+    imported = "import nmt.decoding.search.beam, nmt.decoding.search.rules"
     script = f"{imported}; import sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 

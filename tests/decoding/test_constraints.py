@@ -12,13 +12,11 @@ import pytest
 import torch
 
 from nmt.config import DecodeSettings
-from nmt.decoding.search.beam import beam_search
-from nmt.decoding.search.beginnings import Beginning, TokenTexts
-from nmt.decoding.search.constraints import Constraint, ForbidSome, constraints_of
-from nmt.decoding.search.rules import Allow, Force
-from nmt.decoding.translator.segments import Part, output_limit
+from nmt.decoding.search.prefix import PrefixEncoder, TargetPrefix
+from nmt.decoding.search.rules import Allow, Constraint, ForbidSome, Force, make_constraints
+from nmt.decoding.translator.segments import output_limit
 from nmt.text.tokenizer import SPACE, SubwordModel
-from tests.decoding.test_beam import BOS, EOS, IDS, Table, exhaustive, same
+from tests.decoding.test_beam import BOS, EOS, IDS, Table, beam_search, exhaustive, same
 from tests.decoding.test_rules import Kind, both_kinds
 
 LENGTHS = [5, 4, 5]
@@ -29,9 +27,10 @@ FREE: tuple[tuple[int, ...], ...] = ((), (), ())
 def constraints(
     settings: DecodeSettings = DEFAULTS,
     prefixes: tuple[tuple[int, ...], ...] = FREE,
-    begin: Callable[[tuple[int, ...]], Beginning] = Beginning.of_tokens,
+    begin: Callable[[tuple[int, ...]], TargetPrefix] = TargetPrefix.of_tokens,
 ) -> list[Constraint]:
-    return constraints_of([Part([9], begin(prefix)) for prefix in prefixes], settings, EOS)
+    limits = [output_limit(1, settings)] * len(prefixes)
+    return make_constraints([*map(begin, prefixes)], limits, settings, EOS)
 
 
 def check(
@@ -118,7 +117,7 @@ class Pieces(SubwordModel):
         return self.texts[piece_id]
 
 
-texts = TokenTexts(Pieces(), never=[BOS], eos=EOS)
+texts = PrefixEncoder(Pieces(), never=[BOS], eos=EOS)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -128,7 +127,7 @@ def test_the_last_word_of_a_prefix_may_go_on_in_a_longer_token(seed: int, repeat
     begins = ([(2, 2, 3), (2, 4)], [()], [(2,), (4,)])
     check(
         constraints(
-            DecodeSettings(no_repeat_ngram=repeat), ((2, 2, 3), (), (2,)), texts.open_beginning
+            DecodeSettings(no_repeat_ngram=repeat), ((2, 2, 3), (), (2,)), texts.with_open_word
         ),
         lambda sentence, ids: any(
             ids[: len(each)] == each and not (repeat and has_repeat(ids, repeat, first=len(each)))
@@ -142,7 +141,7 @@ def test_the_last_word_of_a_prefix_may_go_on_in_a_longer_token(seed: int, repeat
 def test_a_word_that_a_space_ends_does_not_go_on(seed: int) -> None:
     prefixes = ((2, 3), (4,), (2,))
     check(
-        constraints(prefixes=prefixes, begin=texts.whole_beginning),
+        constraints(prefixes=prefixes, begin=texts.with_whole_word),
         lambda sentence, ids: (
             ids[: len(prefixes[sentence])] == prefixes[sentence]
             and ids[len(prefixes[sentence]) :][:1] != (3,)
@@ -159,7 +158,7 @@ def test_the_last_word_of_a_prefix_has_room() -> None:
     """Before the end of an output, there may be no room for the two tokens."""
     for room, begins in ((1, [(4,)]), (2, [(4,), (2, 3)])):
         check(
-            constraints(DecodeSettings(max_length=room), ((2, 3),) * 3, texts.open_beginning),
+            constraints(DecodeSettings(max_length=room), ((2, 3),) * 3, texts.with_open_word),
             partial(begins_with, begins),
             0,
             [room + 1] * 3,

@@ -21,21 +21,18 @@ from nmt.config import ModelSettings
 from nmt.decoding.models.ensemble import Ensemble
 from nmt.decoding.models.incremental import BLOCK, DecoderState, IncrementalDecoder
 from nmt.decoding.search import device_beam
-from nmt.decoding.search.beam import beam_search
-from nmt.decoding.search.device_beam import STEPS, device_beam_search
+from nmt.decoding.search.device_beam import STEPS
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.rules import SpecialIds
-from nmt.decoding.search.search_model import AnyIds
-from nmt.decoding.translator.model_forms import Models
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.search.search import AnyIds
+from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.model.transformer import Transformer
-from nmt.runs.trained_model import load_model
+from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import BOS, EOS, PAD
 from tests.conftest import WORDS
-from tests.decoding.test_beam import IDS, VOCABULARY, Table
+from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, on_device
 
 LENGTHS = [11, 1, 4, 23, 8, 9, 16, 2]
 SETTINGS = ModelSettings(
@@ -65,7 +62,7 @@ def alike(found: list[list[Hypothesis]], expected: list[list[Hypothesis]]) -> bo
 def both(model: Any, other: Any, source: Tensor, ids: SpecialIds, **settings: Any) -> None:
     """Assert that both forms find the same, a single fake model bit for bit."""
     expected = beam_search(model, source, LENGTHS, ids, **settings)
-    found = device_beam_search(other, source, LENGTHS, ids, **settings)
+    found = on_device(other, source, LENGTHS, ids, **settings)
     assert any(expected)
     # PyTorch's logaddexp rounds in another way at another place of the batch.
     assert alike(found, expected) if isinstance(model, Ensemble) else found == expected
@@ -118,13 +115,13 @@ def test_networks_that_copy_rows_find_the_same(seed: int, width: int, count: int
     host: Any = Ensemble([IncrementalDecoder(each) for each in every])
     device: Any = Ensemble([CopyingDecoder(each) for each in every])
     expected = beam_search(host, sources(seed), LENGTHS, NETWORK_IDS, **settings)
-    found = device_beam_search(device, sources(seed), LENGTHS, NETWORK_IDS, **settings)
+    found = on_device(device, sources(seed), LENGTHS, NETWORK_IDS, **settings)
     assert alike(found, expected)
 
 
 def test_a_batch_of_nothing_has_no_result() -> None:
     empty = torch.zeros(0, 1, dtype=torch.long)
-    assert device_beam_search(Table(0), empty, [], IDS, beam_size=2, alpha=0.6) == []
+    assert on_device(Table(0), empty, [], IDS, beam_size=2, alpha=0.6) == []
 
 
 def test_one_diverged_sentence_has_no_output_and_changes_no_other() -> None:
@@ -134,7 +131,7 @@ def test_one_diverged_sentence_has_no_output_and_changes_no_other() -> None:
 
     source = torch.arange(len(LENGTHS))[:, None]
     both(Diverged(1), Diverged(1), source, IDS, beam_size=3, alpha=0.6, n_best=2)
-    found = device_beam_search(Diverged(1), source, LENGTHS, IDS, beam_size=3, alpha=0.6)
+    found = on_device(Diverged(1), source, LENGTHS, IDS, beam_size=3, alpha=0.6)
     assert [bool(each) for each in found] == [number != 3 for number in range(len(LENGTHS))]
 
 
@@ -147,9 +144,9 @@ def test_a_translator_on_a_gpu_writes_the_same(
     segments = [" ".join(WORDS[(2 * i + n) % 10] for i in range(n % 13)) for n in range(40)]
 
     def translate(*, on_gpu: bool) -> list[Translation]:
-        models, pool = Models.of_networks([model.network]), ProcessPool(1)
-        translator = Translator(models, model.tokenizer, settings, print, Wanted(3), pool=pool)
-        monkeypatch.setattr(translator.method, "_is_gpu", on_gpu)
+        form = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
+        translator = Translator(form, settings, print, OutputOptions(3), pool=ProcessPool(1))
+        monkeypatch.setattr(translator.searcher, "_is_gpu", on_gpu)
         return list(translator.translate(segments))
 
     expected = translate(on_gpu=False)
@@ -263,9 +260,9 @@ def counted(search: Any, decoder: type[IncrementalDecoder]) -> list[int]:
 
 def test_python_waits_only_between_blocks_of_steps() -> None:
     """The host's form waits several times in each step."""
-    on_device = counted(device_beam_search, CopyingDecoder)
-    assert len(on_device) > 2 * STEPS
-    for step, waits in enumerate(on_device, start=1):
+    found = counted(on_device, CopyingDecoder)
+    assert len(found) > 2 * STEPS
+    for step, waits in enumerate(found, start=1):
         assert waits == 0 or step % STEPS == 0
     on_host = counted(beam_search, IncrementalDecoder)
     assert all(waits > 2 for waits in on_host)
@@ -284,7 +281,7 @@ def test_no_shape_changes_within_a_block() -> None:
             return logits, after
 
     model = Watching(networks(1, 1)[0])
-    device_beam_search(model, sources(1), LENGTHS, NETWORK_IDS, beam_size=4, alpha=0.6, n_best=4)
+    on_device(model, sources(1), LENGTHS, NETWORK_IDS, beam_size=4, alpha=0.6, n_best=4)
     assert len(set(shapes)) > 2
     for first in range(0, len(shapes), STEPS):
         assert len(set(shapes[max(1, first) : first + STEPS])) == 1

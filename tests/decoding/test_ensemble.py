@@ -8,14 +8,12 @@ import pytest
 import torch
 
 from nmt.decoding.models.ensemble import Ensemble
-from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_ensemble
 from tests.conftest import WORDS
-from tests.decoding.test_beam import IDS, VOCABULARY, Table, exhaustive, same
+from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search, exhaustive, same
 
 ALPHA = 0.6
 SEGMENTS = [" ".join(WORDS[i % 10] for i in range(n)) for n in (3, 1, 7, 12, 2)]
@@ -93,7 +91,7 @@ def load(*runs: Path) -> TrainedModel:
 
 def translate(model: TrainedModel, segments: list[str]) -> list[Translation]:
     """Translate with the settings of the recipe."""
-    translator = Translator.of(model, model.recipe.decode, lambda _: None, Wanted(n_best=3))
+    translator = Translator(model, model.recipe.decode, lambda _: None, OutputOptions(n_best=3))
     return list(translator.translate(segments))
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.decoding.translator import scheduler
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator import searcher
+from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.system.pools import ProcessPool
 from nmt.text.batches import source_batch
@@ -46,7 +45,7 @@ def translate(
     """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, precision="float32", **settings)
     pool = ProcessPool(processes)
-    translator = Translator.of(model, changed, print, Wanted(N_BEST), pool=pool)
+    translator = Translator(model, changed, print, OutputOptions(N_BEST), pool=pool)
     return list(translator.translate(segments))
 
 
@@ -76,7 +75,7 @@ def test_batches_by_number_of_sentences(
         every = range(len(lengths))
         return [[*every[begin : begin + batch]] for begin in every[::batch]]
 
-    monkeypatch.setattr(scheduler, "batches_for_workers", by_count)
+    monkeypatch.setattr(searcher, "batches_for_workers", by_count)
     assert_same(translate(model, segments, processes), alone)
 
 
@@ -120,7 +119,7 @@ def test_scores_equal_those_of_the_uncached_model(
     """Score every output of a batch again with the network as it is trained, without a cache."""
     sources = [ids for ids in model.tokenizer.source.encode(segments) if ids]
     settings = replace(model.recipe.decode, stopping=stopping)
-    searched = Translator.of(model, settings, print, Wanted(N_BEST)).search(sources)
+    searched = Translator(model, settings, print, OutputOptions(N_BEST)).search(sources)
     for source, hypotheses in zip(sources, searched, strict=True):
         for found in hypotheses:
             with torch.inference_mode():

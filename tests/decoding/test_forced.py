@@ -10,8 +10,8 @@ import torch
 
 from nmt.decoding.models.forced import TokenLogProbs, forced_log_probs
 from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.kernels.linear import has_int8
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.text.tokenizer import BOS, EOS, UNK
@@ -71,8 +71,8 @@ def test_the_sum_is_the_log_probability_of_the_search(model: TrainedModel, preci
     """For each of the n best; bf16 rounds otherwise where positions are computed one by one."""
     if precision == "int8" and not has_int8(CPU):
         pytest.skip("no int8 on this processor")
-    translator = Translator.of(
-        model, replace(model.recipe.decode, precision=precision), print, Wanted(N_BEST)
+    translator = Translator(
+        model, replace(model.recipe.decode, precision=precision), print, OutputOptions(N_BEST)
     )
     sources = sources_of(model)
     found = translator.search(sources)
@@ -91,7 +91,7 @@ def test_an_ensemble_averages_probabilities(skilled_run: Path) -> None:
     paths = [skilled_run, *checkpoints[:1]]
     assert len(paths) == 2
     model = load_ensemble(paths, "cpu")
-    translator = Translator.of(model, model.recipe.decode, print, Wanted(N_BEST))
+    translator = Translator(model, model.recipe.decode, print, OutputOptions(N_BEST))
     sources = sources_of(model, 8)
     found = translator.search(sources)
     outputs = [[[*each.ids] for each in hypotheses] for hypotheses in found]

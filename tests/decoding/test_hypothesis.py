@@ -9,12 +9,11 @@ import torch
 
 from nmt.config import DECLARED
 from nmt.decoding.models.array_decoder import ArrayDecoder, ArrayState, Ids
-from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.array_functions import Floats
 from nmt.runs.trained_model import load_model
-from tests.decoding.test_beam import IDS, VOCABULARY, Table
+from tests.decoding.test_beam import IDS, VOCABULARY, Table, beam_search
 
 A, B, C = range(2, VOCABULARY)
 AFTER: dict[
@@ -117,7 +116,7 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
             steps += 1
             return super().step(last_ids, state)
 
-    monkeypatch.setattr("nmt.decoding.translator.model_forms.ArrayDecoder", Counting)
+    monkeypatch.setattr("nmt.decoding.translator.searcher.ArrayDecoder", Counting)
     model = load_model(skilled_run, "cpu")
     counts = {}
     for stopping in ("safe", "beam_finished"):
@@ -125,7 +124,7 @@ def test_setting_reaches_the_search(skilled_run: Path, monkeypatch: pytest.Monke
         settings = replace(
             model.recipe.decode, length_penalty=2.0, max_extra_tokens=30, stopping=stopping
         )
-        list(Translator.of(model, settings, print).translate(["sun", "moon", "seed"]))
+        list(Translator(model, settings, print).translate(["sun", "moon", "seed"]))
         counts[stopping] = steps
     assert 0 < counts["beam_finished"] < counts["safe"]
 

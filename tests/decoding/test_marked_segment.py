@@ -11,12 +11,9 @@ from nmt.config import TokenizerSettings
 from nmt.decoding.marks.marked import Marked
 from nmt.decoding.marks.marked_segment import MOST_MARKS, marked_segment, repaired
 from nmt.decoding.terms.glossary import Entry
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.errors import UsageError
-from nmt.runs.model_file import AligningAttention
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.learning import learn_subwords
 from tests.decoding.marking import marked
@@ -49,7 +46,7 @@ def translate(
 ) -> list[Translation]:
     """Translate marked texts."""
     changed = replace(model.recipe.decode, **settings)
-    translator = Translator.of(model, changed, notify, Wanted(n_best=n_best), glossary=glossary)
+    translator = Translator(model, changed, notify, OutputOptions(n_best=n_best), glossary=glossary)
     requests = [Request(each.text, prefix, each.marks) for each in map(marked, texts)]
     return [each for chunk in translator.chunks([requests]) for each in chunk]
 
@@ -119,8 +116,8 @@ def test_capitals_are_read_in_lower_case_and_marks_stay() -> None:
 
 
 def test_alignments_are_refused(model: TrainedModel) -> None:
-    translator = Translator.of(
-        model, model.recipe.decode, lambda _: None, Wanted(alignment=(AligningAttention(0, None),))
+    translator = Translator(
+        model, model.recipe.decode, lambda _: None, OutputOptions(alignments=True)
     )
     source = marked("sun <b>moon</b>")
     with pytest.raises(UsageError, match="alignments"):

@@ -1,13 +1,12 @@
 """Outputs that repeat themselves or are far too long are found."""
 
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from nmt.config import DecodeSettings
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.repair import Repair
 from nmt.decoding.translator.repetition import (
     is_runaway,
     limited,
@@ -16,7 +15,9 @@ from nmt.decoding.translator.repetition import (
     piece_loop,
     word_loop,
 )
-from nmt.decoding.translator.segments import EncodedSegments, Part
+from nmt.decoding.translator.searcher import Found, Searcher
+from nmt.decoding.translator.segments import Part
+from nmt.system.pools import Pool
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_limits_of_the_second_search() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "is_replaced"),
+    ("changes", "is_replaced"),
     [
         ({}, True),
         ({"beam_size": 1}, True),
@@ -67,16 +68,25 @@ def test_limits_of_the_second_search() -> None:
         ({"odd_input": "as_is", "search_again": True}, True),
     ],
 )
-def test_any_source_is_searched_again(settings: dict[str, Any], is_replaced: bool) -> None:
+def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool) -> None:
     """The source is an ordinary one: of many tokens, all different."""
-    encoded = EncodedSegments([Part([*range(10, 20)])], [range(1)], {}, {})
     loop, other = (Hypothesis(ids, 0.0, 0.0) for ids in ((7, 7, 7, 7), (7, 8)))
-    method: Any = SimpleNamespace(settings=DecodeSettings(**settings))
-    tokenizer: Any = SimpleNamespace(source=SimpleNamespace(piece="\u2581{}".format))
-    found = [[loop]]
-    Repair(method, tokenizer, lambda parts: [[other] for _ in parts]).replace_runaways(
-        encoded, found
-    )
+
+    class Looping(Searcher):
+        settings = DecodeSettings(**changes)
+
+        def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+            return [[loop if settings == self.settings else other] for _ in parts]
+
+        def make_pool(self) -> Pool:
+            raise NotImplementedError
+
+        def places(
+            self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]
+        ) -> list[list[int]]:
+            raise NotImplementedError
+
+    found = Looping().search([Part([*range(10, 20)])])
     assert found == [[other if is_replaced else loop]]
 
 

@@ -8,11 +8,10 @@ import numpy
 import pytest
 import torch
 
-from nmt.decoding.search.device_beam import DeviceMustEnd, DeviceNever
+from nmt.decoding.search.device_beam import DeviceMustEnd
 from nmt.decoding.search.rules import Force, Never, SpecialIds, rules_for_step
 from nmt.kernels.rule import FloatArray, Logits
 
-CPU = torch.device("cpu")
 IDS = SpecialIds(bos=2, eos=3, never=(0, 2))
 
 Kind: TypeAlias = Callable[[FloatArray], Logits]
@@ -25,7 +24,7 @@ def ten() -> FloatArray:
 
 
 @both_kinds
-@pytest.mark.parametrize("rule", [Never.of(IDS), DeviceNever.of(IDS, CPU)])
+@pytest.mark.parametrize("rule", [Never(numpy.array(IDS.never)), Never(torch.tensor(IDS.never))])
 def test_never_forbids_its_ids_and_changes_no_other(rule: Never, kind: Kind) -> None:
     log_probs = kind(ten())
     rule.apply(log_probs, 0)
@@ -56,7 +55,7 @@ def test_a_forced_token_is_the_only_one_in_its_rows(rule: Force, kind: Kind) -> 
 
 @both_kinds
 def test_only_sentences_at_their_greatest_length_must_end(kind: Kind) -> None:
-    never = Never.of(IDS)
+    never = Never(numpy.array(IDS.never))
     assert rules_for_step(never, IDS.eos, [False, False], 2) == [never]
     log_probs = kind(numpy.zeros((4, 5), numpy.float32))
     for rule in rules_for_step(never, IDS.eos, [False, True], 2):

@@ -15,15 +15,13 @@ from torch import Tensor
 
 from nmt.config import DecodeSettings
 from nmt.decoding.models.ensemble import Ensemble
-from nmt.decoding.search.beam import beam_search
-from nmt.decoding.search.constraints import constraints_of
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.search.rules import SpecialIds
-from nmt.decoding.search.sampling import Filters, RandomNumbers, draw_tokens, sample
-from nmt.decoding.search.search_model import AnyIds, SearchModel
-from nmt.decoding.translator.segments import Part
+from nmt.decoding.search.prefix import NO_PREFIX
+from nmt.decoding.search.rules import SpecialIds, make_constraints
+from nmt.decoding.search.sampling import Filters, RandomNumbers, Sampling, draw_tokens
+from nmt.decoding.search.search import AnyIds, SearchModel, search
 from nmt.kernels.rule import Rule
-from tests.decoding.test_beam import EOS, IDS, Prefixes, Table, every_output
+from tests.decoding.test_beam import EOS, IDS, Prefixes, Table, beam_search, every_output
 
 LENGTHS = [5, 4, 5]
 CHI_SQUARE = 120.0  # of at most 39 degrees of freedom: exceeded with a probability of 1e-9
@@ -50,17 +48,16 @@ def draw(
     settings: DecodeSettings | None = None,
 ) -> list[list[Hypothesis]]:
     """Draw samples of sentences of the fake model; each sentence is its own source."""
-    parts = [Part([sentence]) for sentence in sentences]
-    return sample(
+    limits = [LENGTHS[sentence] for sentence in sentences]
+    numbers = RandomNumbers(seed, [[sentence] for sentence in sentences])
+    given = settings and make_constraints([NO_PREFIX] * len(sentences), limits, settings, EOS)
+    return search(
         model,
         torch.tensor(sentences)[:, None],
-        [LENGTHS[sentence] for sentence in sentences],
+        limits,
         IDS,
-        numbers=RandomNumbers(seed, [part.ids for part in parts]),
-        filters=filters,
-        alpha=0.6,
-        n_best=samples,
-        constraints=constraints_of(parts, settings, EOS) if settings else (),
+        Sampling(numbers, filters, alpha=0.6, n_best=samples),
+        constraints=given or (),
     )
 
 
@@ -229,13 +226,5 @@ def test_nan_leaves_outputs_out() -> None:
 def test_nothing_is_drawn_where_everything_is_forbidden() -> None:
     ids = SpecialIds(0, EOS, never=(0, 1, 2, 3, 4))
     for filters in (Filters(), Filters(top_k=2), Filters(top_p=0.5)):
-        assert sample(
-            Table(0),
-            torch.tensor([[0]]),
-            [5],
-            ids,
-            numbers=RandomNumbers(1, [[0]]),
-            filters=filters,
-            alpha=0.6,
-            n_best=3,
-        ) == [[]]
+        strategy = Sampling(RandomNumbers(1, [[0]]), filters, alpha=0.6, n_best=3)
+        assert search(Table(0), torch.tensor([[0]]), [5], ids, strategy) == [[]]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.files import stream
-from nmt.decoding.files.stream import ArrivingLines, Source, chunks_of
+from nmt.decoding import stream
+from nmt.decoding.stream import ArrivingLines, Source, chunks_of
 from nmt.errors import NmtError
 
 
@@ -79,7 +79,7 @@ def test_after_a_pause_chunks_are_small_again() -> None:
 def test_waiting_ends_though_segments_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
     """One segment arrives in each tenth of the patience."""
     now = 0.0
-    monkeypatch.setattr("nmt.decoding.files.stream.time.monotonic", lambda: now)
+    monkeypatch.setattr("nmt.decoding.stream.time.monotonic", lambda: now)
 
     def slow(deadline: float) -> bool:
         nonlocal now

@@ -16,8 +16,8 @@ import nmt
 from data.pocket.german import CASES, noun_form
 from data.pocket.lexicon import load_lexicon
 from nmt.config import DecodeSettings, TokenizerSettings
-from nmt.decoding.search.beginnings import Beginning
 from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import Term, TermPlace, contains, words_of
 from nmt.decoding.terms.term_placement import TermPlacer
 from nmt.decoding.translator.segments import Part
@@ -76,7 +76,7 @@ class Fake:
         each = -0.1 if self.target.decode(ids) in (PLAIN, *self.liked) else -1.0
         return (each,) * (len(ids) + 1)
 
-    def find(self, parts: Sequence[Part]) -> list[list[Hypothesis]]:
+    def find(self, parts: Sequence[Part], settings: DecodeSettings) -> list[list[Hypothesis]]:
         found = []
         for part in parts:
             before = self.target.decode(part.prefix.ids)
@@ -105,7 +105,7 @@ def place(target: SubwordModel) -> Place:
                 range(first + number, first + number + 1) for number in range(len(source.split()))
             ]
             places.append(TermPlace(Term(source, (*targets.split("|"),)), (*words,)))
-        beginning = Beginning.of_tokens((*target.encode([prefix])[0],))
+        beginning = TargetPrefix.of_tokens((*target.encode([prefix])[0],))
         part = Part([*range(len(text))], beginning, (*places,))  # long enough for the output
         chosen = DecodeSettings(length_penalty=0.0, max_length=max_length)
         placer = TermPlacer(model, target, chosen)

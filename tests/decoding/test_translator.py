@@ -12,13 +12,10 @@ import pytest
 
 from nmt.config import DecodeSettings
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.device_settings import settings_for
-from nmt.decoding.translator.model_forms import Models
-from nmt.decoding.translator.search_method import SearchMethod
+from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.segments import Part
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from tests.conftest import WORDS
 
@@ -34,7 +31,9 @@ def trained(tiny_run: Path) -> TrainedModel:
 def translate(model: TrainedModel, segments: list[str], **settings: Any) -> list[Translation]:
     """Translate with some decode settings changed."""
     changed = replace(model.recipe.decode, **settings)
-    return list(Translator.of(model, changed, lambda _: None, Wanted(n_best=2)).translate(segments))
+    return list(
+        Translator(model, changed, lambda _: None, OutputOptions(n_best=2)).translate(segments)
+    )
 
 
 def test_order_and_chunks_do_not_change_translations(
@@ -43,7 +42,7 @@ def test_order_and_chunks_do_not_change_translations(
     forward = [each.text for each in translate(trained, SEGMENTS)]
     backward = [each.text for each in translate(trained, SEGMENTS[::-1])]
     assert backward[::-1] == forward
-    for module in ("translator.translator", "files.stream"):
+    for module in ("translator.translator", "stream"):
         monkeypatch.setattr(f"nmt.decoding.{module}.CHUNK_SEGMENTS", 2)
     assert [each.text for each in translate(trained, SEGMENTS)] == forward
 
@@ -58,7 +57,7 @@ def test_little_of_an_endless_stream_is_read_ahead(trained: TrainedModel) -> Non
             yield "" if read % 1000 else "sun"
             read += 1
 
-    translator = Translator.of(trained, trained.recipe.decode, lambda _: None)
+    translator = Translator(trained, trained.recipe.decode, lambda _: None)
     for given, found in enumerate(islice(translator.translate(endless()), 7000)):
         assert (found.candidates[0].log_prob == 0) == bool(given % 1000)
         assert read - given <= 2000
@@ -68,7 +67,7 @@ def test_weights_are_not_kept_twice(tiny_run: Path) -> None:
     """A translator packs the weights of PyTorch's layers, which can be freed."""
     model = load_model(tiny_run, "cpu")
     settings = replace(model.recipe.decode, method="sample")
-    translator = Translator.of(model, settings, lambda _: None)
+    translator = Translator(model, settings, lambda _: None)
     layers = [ref(layer) for layer in (*model.network.encoder, *model.network.decoder)]
     del model
     gc.collect()
@@ -84,7 +83,7 @@ def test_blank_segments_stay_blank(trained: TrainedModel) -> None:
 def test_output_is_bounded_by_input_and_extra_tokens(trained: TrainedModel) -> None:
     """At most input + max_extra_tokens; the output counts its EOS, the input does not."""
     ids = trained.tokenizer.source.encode(["sun"])[0]
-    translator = Translator.of(
+    translator = Translator(
         trained, replace(trained.recipe.decode, max_extra_tokens=1), lambda _: None
     )
     assert len(translator.search([ids])[0][0].ids) + 1 <= len(ids) + 1
@@ -94,7 +93,7 @@ def test_a_long_segment_is_split_reported_and_joined(trained: TrainedModel) -> N
     notes: list[str] = []
     settings = replace(trained.recipe.decode, max_segment_tokens=12)
     segments = ["sun", " ".join(["moon star"] * 30)]
-    found = list(Translator.of(trained, settings, notes.append).translate(segments))
+    found = list(Translator(trained, settings, notes.append).translate(segments))
     assert len(found) == 2
     (note,) = notes
     assert note.startswith("line 2: ")
@@ -114,36 +113,35 @@ def test_defaults_depend_on_the_device(
     device: str, has_bf16: bool, batch_tokens: int, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that is given stays as it is."""
-    monkeypatch.setattr("nmt.decoding.translator.device_settings.has_bf16", lambda device: has_bf16)
-    found = settings_for(DecodeSettings(beam_size=7), device)
+    monkeypatch.setattr("nmt.decoding.translator.load.has_bf16", lambda device: has_bf16)
+    found = device_settings(DecodeSettings(beam_size=7), device)
     assert (found.batch_tokens, found.precision, found.beam_size) == (batch_tokens, precision, 7)
     wide = DecodeSettings(beam_size=100)
-    assert settings_for(wide, device, 1).batch_tokens == batch_tokens * 8 // 100
-    assert settings_for(wide, device).batch_tokens == batch_tokens  # scores need no beam
+    assert device_settings(wide, device, 1).batch_tokens == batch_tokens * 8 // 100
+    assert device_settings(wide, device).batch_tokens == batch_tokens  # scores need no beam
     given = DecodeSettings(batch_tokens=5, precision="float32" if precision == "bf16" else "bf16")
-    assert settings_for(given, device) == given
+    assert device_settings(given, device) == given
 
 
 def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU the error is reported."""
-    models = Models.of_networks([trained.network])
-    method = Translator(models, trained.tokenizer, trained.recipe.decode, lambda _: None).method
-    assert isinstance(method, SearchMethod)
+    model = TrainedModel.from_network(trained.network, trained.tokenizer, trained.recipe)
+    searcher = Translator(model, trained.recipe.decode, lambda _: None).searcher
     sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
     parts = [*map(Part, sources)]
-    expected = method.search(parts)
-    search = method._search
+    expected = searcher.search(parts)
+    find_all = searcher.find_all
 
-    def tight(sources: Sequence[Part]) -> list[list[Hypothesis]]:
+    def tight(sources: Sequence[Part], settings: DecodeSettings) -> list[list[Hypothesis]]:
         if len(sources) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
-        return search(sources)
+        return find_all(sources, settings)
 
-    monkeypatch.setattr(method, "_search", tight)
+    monkeypatch.setattr(searcher, "find_all", tight)
     with pytest.raises(RuntimeError, match="out of memory"):
-        method.search(parts)
-    monkeypatch.setattr(method, "_is_gpu", True)
-    found = method.search(parts)
+        searcher.search(parts)
+    monkeypatch.setattr(searcher, "_is_gpu", True)
+    found = searcher.search(parts)
     assert [each[0].ids for each in found] == [each[0].ids for each in expected]

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.commands.evaluate import TOKENIZERS
 from nmt.config import DecodeSettings
-from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
 from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
 from nmt.evaluation.systems import Translations
@@ -38,7 +38,7 @@ def test_a_model_is_scored_on_the_test_sets_of_its_recipe(nmt: Run, skilled_run:
     assert {score.name: score.value for score in system.scores} == {
         name: each["value"] for name, each in expected["scores"].items()
     }
-    assert result.system.decode == settings_for(model.recipe.decode, "cpu")
+    assert result.system.decode == device_settings(model.recipe.decode, "cpu")
     assert test_set.by_length is None
 
 
@@ -51,7 +51,7 @@ def test_a_model_is_scored_on_files_with_other_settings(skilled_run: Path) -> No
     (test_set,) = result.test_sets
     assert test_set.name == str(files[0])
     assert test_set.systems[0].scores[0].name == "BLEU"
-    assert result.system.decode == settings_for(greedy, "cpu")
+    assert result.system.decode == device_settings(greedy, "cpu")
 
 
 def test_the_first_system_is_the_evaluated_one(tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from nmt.decoding.marks.mark_output import with_marks
 from nmt.decoding.marks.mark_reader import tree_of
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Candidate, Translation
+from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.formats.marking.placer import Placer, Way
 from tests.decoding.marking import marked
 from tests.decoding.test_mark_output import random_marked

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.config import Recipe, TextFiles
-from nmt.decoding.files.bad_lines import ACTIONS, BadLines
 from nmt.decoding.files.output_formats import best_line
-from nmt.decoding.files.stream import ArrivingLines
+from nmt.decoding.files.resumable import Task
+from nmt.decoding.files.text_files import ACTIONS, BadLines
 from nmt.decoding.files.translate_file import translate_file
+from nmt.decoding.stream import ArrivingLines
 from nmt.decoding.translator.translator import Translator
 from nmt.errors import NmtError
 from nmt.runs.trained_model import load_model
@@ -180,7 +181,7 @@ def translator(tiny_run: Path) -> Translator:
     """Return a translator whose search is short."""
     trained = load_model(tiny_run, "cpu")
     changed = replace(trained.recipe.decode, beam_size=2, max_segment_tokens=20)
-    return Translator.of(trained, changed, lambda _: None)
+    return Translator(trained, changed, lambda _: None)
 
 
 @settings(fuzz, max_examples=max(1, CASES // 20))
@@ -193,7 +194,7 @@ def test_n_lines_in_give_n_lines_out(
     output.unlink(missing_ok=True)
     expected = expected_lines(content)
     try:
-        translate_file(translator, source, output, best_line, on_bad_line=action)
+        translate_file(translator, source, Task(output), best_line, on_bad_line=action)
     except NmtError:
         assert action == "error"
         assert None in expected

@@ -3,7 +3,7 @@
 import gzip
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +118,11 @@ def fill(folder: Path, run: Path) -> None:
 
 def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep trainings and searches small, and take away the network and the embedded corpus."""
-    from nmt.decoding.search import beam
+    from nmt.decoding.search.beam import BeamSearch
+    from nmt.decoding.search.search import search
     from nmt.training.trainer import Trainer
 
-    train, search = Trainer.train, beam.beam_search
+    train = Trainer.train
 
     def few_updates(trainer: Trainer) -> Any:
         begun, end = trainer.progress.update, trainer.recipe.train.max_updates
@@ -129,17 +130,20 @@ def cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return train(trainer)
 
-    def narrow(model: Any, source: Any, limits: list[int], *rest: Any, **options: Any) -> Any:
-        options["beam_size"] = min(options["beam_size"], 4)
-        options["n_best"] = min(options.get("n_best", 1), 4)
-        return search(model, source, [min(limit, 8) for limit in limits], *rest, **options)
+    def narrow(
+        model: Any, source: Any, limits: list[int], ids: Any, strategy: Any, **options: Any
+    ) -> Any:
+        if isinstance(strategy, BeamSearch):
+            beam_size, n_best = min(strategy.beam_size, 4), min(strategy.n_best, 4)
+            strategy = replace(strategy, beam_size=beam_size, n_best=n_best)
+        return search(model, source, [min(limit, 8) for limit in limits], ids, strategy, **options)
 
     def no_network(*_: Any, **__: Any) -> Any:
         raise OSError("there is no network")
 
     monkeypatch.setattr(Trainer, "train", few_updates)
-    monkeypatch.setattr("nmt.decoding.translator.search_method.beam_search", narrow)
-    monkeypatch.setattr("nmt.studio.explain.explanation.beam_search", narrow)
+    monkeypatch.setattr("nmt.decoding.translator.searcher.search", narrow)
+    monkeypatch.setattr("nmt.studio.explain.explanation.search", narrow)
     monkeypatch.setattr("nmt.text.corpus.shipped", lambda name: Path("/nonexistent") / name)
     monkeypatch.setattr("socket.create_connection", no_network)
     monkeypatch.setattr("socket.getaddrinfo", no_network)

@@ -15,9 +15,9 @@ from benchmarks.pretend_device import OnDevice, OperatorCount, moved, pretended
 from benchmarks.synthetic import QUICK, SyntheticPairs, newstest, tokenizer
 from nmt.config import DecodeSettings, Recipe
 from nmt.decoding.search.device_beam import STEPS
-from nmt.decoding.translator.model_forms import Models
 from nmt.decoding.translator.translator import Translator
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD
 from nmt.training.updates import Updater
 from nmt.training.workers import Workers
@@ -117,9 +117,9 @@ def test_a_search_waits_once_in_several_steps() -> None:
     )
     with pretended(count) as device:
         moved(network)
-        translator = Translator(
-            Models.of_networks([network]), tokenizer(VOCABULARY), settings, lambda _: None
-        )
+        recipe = Recipe("", model=QUICK)
+        model = TrainedModel.from_network(network, tokenizer(VOCABULARY), recipe)
+        translator = Translator(model, settings, lambda _: None)
         sources = [source for source in newstest(9, VOCABULARY) if len(source) < 30]
         with count:
             translator.search(sources)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from benchmarks.synthetic import newstest, tokenizer
-from nmt.config import DecodeSettings, ModelSettings
+from nmt.config import DecodeSettings, ModelSettings, Recipe
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.model_forms import Models
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.model.transformer import Transformer
+from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ProcessPool
 from nmt.text.tokenizer import PAD
 from tests.gpu.conftest import Place
@@ -40,11 +40,10 @@ def network(kind: torch.dtype = torch.float32) -> Transformer:
 
 def search(made: Transformer, settings: DecodeSettings, n_best: int = 1) -> Outputs:
     translator = Translator(
-        Models.of_networks([made]),
-        tokenizer(VOCABULARY),
+        TrainedModel.from_network(made, tokenizer(VOCABULARY), Recipe("", model=MODEL)),
         settings,
         lambda _: None,
-        Wanted(n_best),
+        OutputOptions(n_best),
         pool=POOL,
     )
     return translator.search(newstest(40, VOCABULARY))

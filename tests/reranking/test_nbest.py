@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nmt.decoding.files.stream import Source, chunks_of
+from nmt.decoding.stream import Source, chunks_of
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate, parse_record, records
 

@@ -11,9 +11,10 @@ from urllib.error import HTTPError
 import pytest
 
 from nmt.config import DecodeSettings
+from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
-from nmt.interop.engines import load_for
+from nmt.interop.engines import engine_loader
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from tests.conftest import WORDS
@@ -29,7 +30,7 @@ def translated(run: Path, lines: list[str], n_best: int = 1) -> list[list[str]]:
     model = load_model(run, "cpu")
     recipe = with_settings(model.recipe, {"decode.odd_input": "as_is"})
     settings: DecodeSettings = recipe.decode
-    translator = Translator.of(model, settings, print, Wanted(n_best))
+    translator = Translator(model, settings, print, OutputOptions(n_best))
     return [[each.text for each in found.candidates] for found in translator.translate(lines)]
 
 
@@ -54,8 +55,8 @@ def test_alternatives_are_the_n_best(server: Running, tiny_run: Path) -> None:
 def test_an_engine_translates_as_it_does_for_nmt_translate(tiny_run: Path) -> None:
     """The engine's process is new, not a copy of the server."""
     pytest.importorskip("ctranslate2")
-    model, settings = load_for("ctranslate2", [tiny_run], "cpu", print, AS_IS[1:])
-    translator = Translator.of(model, settings, print)
+    model, settings = load_models([tiny_run], "cpu", print, AS_IS[1:], engine_loader("ctranslate2"))
+    translator = Translator(model, settings, print)
     expected = [each.text for each in translator.translate(LINES[:20])]
     with running(tiny_run, "--engine", "ctranslate2") as server:
         assert server.translate(LINES[:20]) == expected

@@ -10,8 +10,8 @@ import torch
 
 from nmt.decoding.models.forced import forced_log_probs
 from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.batches import PairDataset
 from nmt.text.bpe_dropout import bpe_dropouts
@@ -85,7 +85,7 @@ def test_the_dev_loss_is_that_of_targets_backwards(model: TrainedModel) -> None:
 
 def test_it_translates(model: TrainedModel) -> None:
     """Translations are in natural order, and so are the ids of hypotheses."""
-    translator = Translator.of(model, model.recipe.decode, print, Wanted(2))
+    translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
     sources = [f"{one} {other}" for one in WORDS[:5] for other in WORDS[5:]]
     expected = [" ".join(reversed(each.upper().split())) for each in sources]
     found = [each.text for each in translator.translate(sources)]
@@ -100,7 +100,7 @@ def test_forced_decoding_reads_outputs_in_natural_order(model: TrainedModel) -> 
 
     The model reads an output from its last token on.
     """
-    translator = Translator.of(model, model.recipe.decode, print, Wanted(2))
+    translator = Translator(model, model.recipe.decode, print, OutputOptions(2))
     sources = model.tokenizer.source.encode(["sun moon star", "rain"])
     found = translator.search(sources)
     outputs = [[each.ids for each in hypotheses] for hypotheses in found]

@@ -2,30 +2,22 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import tee
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nmt.decoding.files.bad_lines import BadLines
 from nmt.decoding.files.quality import Checked, flags_of
-from nmt.decoding.files.span import Span
-from nmt.decoding.files.text_files import check_kept, kept_path, open_output
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.files.resumable import Span
+from nmt.decoding.files.text_files import Output, check_kept, kept_path, open_output
+from nmt.decoding.translator.translation import Request, Translation
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
 from nmt.text.tokenizer import UNK, SubwordModel
 
-if TYPE_CHECKING:
-    from nmt.decoding.translator.translator import Translator
-
-Translate = Callable[[Iterable[Sequence[Request]], int], Iterator[list[Translation]]]
-
 
 class QualityCheck:
-    """Flags translations that are probably wrong, on their way from the translator to the output.
+    """Flags translations that are probably wrong, after they are written.
 
     With several candidates the best one is checked.
     """
@@ -42,71 +34,53 @@ class QualityCheck:
         self._counts: Counter[str] = Counter()
 
     @contextmanager
-    def watch(
-        self, translator: "Translator", bad_lines: BadLines, span: Span
-    ) -> Iterator[Translate]:
-        """Yield a function like `Translator.chunks`, whose results are checked once written.
+    def open(self, span: Span, subwords: SubwordModel) -> Iterator[None]:
+        """Open the file of flags for `check`.
 
-        When the block ends, a note tells how many are flagged; if any is and the check is strict,
-        NmtError does. Lines that `bad_lines` leaves out of the output are left out here too.
+        When the block ends, a note tells how many lines are flagged; if any is and the check is
+        strict, NmtError does. span: the lines that are translated. subwords: those of the source.
         """
-        opened = (
-            open_output(
+        self._subwords = subwords
+        self._written: Output | None = None
+        if self._path is None:
+            yield
+        else:
+            with open_output(
                 self._path,
                 keep_partial=self._keep_partial,
                 what="flags",
                 start=span.start,
                 stop=span.stop,
-            )
-            if self._path
-            else nullcontext()
-        )
-        with opened as written:
-
-            def translate(
-                requests: Iterable[Sequence[Request]], line: int
-            ) -> Iterator[list[Translation]]:
-                asked, again = tee(requests)
-                for chunk in translator.chunks(asked, line):
-                    kept = bad_lines.kept(range(line, line + len(chunk)))
-                    yield chunk  # and go on when it is written: the flags are never ahead
-                    texts = self._check(translator.tokenizer.source, next(again), chunk, line)
-                    self._lines += len(kept)
-                    if written:
-                        written.write([texts[number - line] for number in kept], len(chunk))
-                    line += len(chunk)
-
-            yield translate
+            ) as self._written:
+                yield
         self._report()
 
-    def _check(
-        self,
-        source: SubwordModel,
-        requests: Sequence[Request],
-        chunk: Sequence[Translation],
-        first_line: int,
-    ) -> list[str]:
-        """Return the JSON text of each line of a chunk, and count what is flagged."""
+    def check(self, rows: Sequence[tuple[int, Request, Translation]], lines: int) -> None:
+        """Check what was written: the number of the line, what was asked, and the translation.
+
+        lines: of the source, including those that were left out.
+        """
         texts = []
-        checked = checked_pairs(source, [request.text for request in requests], chunk)
-        for number, (request, translation, pair) in enumerate(
-            zip(requests, chunk, checked, strict=True)
-        ):
+        segments, translations = [row[1].text for row in rows], [row[2] for row in rows]
+        checked = checked_pairs(self._subwords, segments, translations)
+        for (number, request, translation), pair in zip(rows, checked, strict=True):
             best = translation.candidates[0]
             flags = flags_of(pair)
             self._flagged += bool(flags)
-            self._counts.update(each.name for each in flags)
+            self._counts.update(flag.name for flag in flags)
             row: dict[str, Any] = {
-                "line": first_line + number,
+                "line": number,
                 "score": best.score,
                 "token_log_prob": round(pair.token_log_prob, 4),
                 "length_ratio": round(pair.length_ratio, 3),
-                "flags": [{"flag": each.name, **each.values} for each in flags],
+                "flags": [{"flag": flag.name, **flag.values} for flag in flags],
             }
             if flags:
                 row |= {"source": request.text, "translation": best.text}
             texts.append(f"{json.dumps(row, ensure_ascii=False)}\n")
-        return texts
+        self._lines += len(rows)
+        if self._written:
+            self._written.write(texts, lines)
 
     def _report(self) -> None:
         """Tell how many lines are flagged; raises NmtError for the first if the check is strict."""
@@ -171,13 +145,3 @@ def quality_check(
     if path is not None and keep_partial:
         check_kept(kept_path(path))
     return QualityCheck(path, keep_partial=keep_partial, strict=strict)
-
-
-def watched(
-    translator: "Translator", quality: QualityCheck | None, bad_lines: BadLines, span: Span
-) -> AbstractContextManager[Translate]:
-    """Return what yields the translator's `chunks`, checked if there is a check.
-
-    span: the lines that are translated.
-    """
-    return quality.watch(translator, bad_lines, span) if quality else nullcontext(translator.chunks)

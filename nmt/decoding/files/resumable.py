@@ -1,8 +1,9 @@
-"""Outputs that a later command continues: their lines so far, and a record of where they end.
+"""Which lines of a source a command translates: a part of it, what an earlier command left.
 
-Next to OUTPUT lie OUTPUT.partial, the lines, and OUTPUT.partial.json, the record. The record is
-written after the lines that it counts are on the disk. So whenever a process is killed, the record
-is true, and what follows in OUTPUT.partial is cut off.
+An output that a later command continues has a record of where its lines end. Next to OUTPUT lie
+OUTPUT.partial, the lines, and OUTPUT.partial.json, the record. The record is written after the
+lines that it counts are on the disk. So whenever a process is killed, the record is true, and what
+follows in OUTPUT.partial is cut off.
 """
 
 import fcntl
@@ -10,19 +11,87 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.text_files import Done, Output, kept_path
-from nmt.decoding.translator.requests import Request
+from nmt.decoding.files.text_files import NOTHING, Done, Output, kept_path, open_output
+from nmt.decoding.stream import Source, chunks_of
+from nmt.decoding.translator.translation import Request
 from nmt.errors import NmtError, UsageError
 from nmt.system.atomic import atomic_path, write_text
 from nmt.system.files import is_present, read_bytes, sha256_of
 from nmt.system.json_data import json_text, parse_json
 from nmt.system.log import note
+from nmt.text.lines import read_lines
+from nmt.text.opening import STDIN
+
+if TYPE_CHECKING:  # options are checked without NumPy
+    from nmt.runs.trained_model import TrainedModel
+
+
+@dataclass(frozen=True)
+class Span:
+    """The lines of a source from `start` to before `stop`, counted from 0; None: to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE = Span()
+
+
+def find_part(source: Path, part: tuple[int, int] | None) -> Span:
+    """Return the span of part I of N; parts differ by one line at most, and may be empty.
+
+    The lines are counted first. Raises UsageError for stdin and pipes, which can be read only once,
+    NmtError if the source cannot be read.
+    """
+    if part is None:
+        return WHOLE
+    if source == STDIN or not source.is_file():
+        raise UsageError(
+            f"--part counts the lines first, but {source} can be read only once; save it in a file"
+        )
+    number, count = part
+    # A bad line is reported when it is translated.
+    lines = sum(1 for _ in read_lines(source, lambda _number, _error: None))
+    return Span(lines * (number - 1) // count, lines * number // count)
+
+
+class Task:
+    """The lines of a source that a command translates into an output, and how far that is."""
+
+    def __init__(self, output: Path | None, span: Span = WHOLE, *, keep_partial: bool = False):
+        """Take a file to write, or None for stdout.
+
+        span: the lines. keep_partial: keep an unfinished output, as `open_output` does.
+        """
+        self.output, self.span = output, span
+        self._keep_partial = keep_partial
+        self.done = NOTHING  # by earlier processes, of the span
+
+    @property
+    def first_line(self) -> int:
+        """The number of the first line to translate, from 1."""
+        return self.span.start + self.done.lines + 1
+
+    def open(self) -> AbstractContextManager[Output]:
+        """Open the output, which appears when the block ends without an exception."""
+        start, stop = self.span.start, self.span.stop
+        return open_output(self.output, keep_partial=self._keep_partial, start=start, stop=stop)
+
+    def chunks(self, source: Source[Request]) -> Iterator[list[Request]]:
+        """Yield the requests of the lines in chunks.
+
+        source: the requests of all lines. The chunks of a file are the same, however often it is
+        continued. So batches are the same too, and with them the last digit of scores.
+        """
+        requests = islice(source.segments, self.span.start, self.span.stop)
+        return chunks_of(Source(requests, source.is_ready))
 
 
 @dataclass(frozen=True)
@@ -32,18 +101,18 @@ class Record:
     lines: int  # of the source
     size: int  # bytes of their translations
     source: str  # SHA-256 of what was asked for in these lines
-    job: str  # `job_of`
+    job: str  # `digest_job`
     on_bad_line: str = "error"  # what is done with bad lines
 
 
-def job_of(models: Sequence[Path], settings: DecodeSettings, options: Mapping[str, Any]) -> str:
+def digest_job(model: "TrainedModel", settings: DecodeSettings, options: Mapping[str, Any]) -> str:
     """Return a digest of all that a translation depends on, except for its source.
 
-    models: the model files. options: what else was asked for, by name.
+    model: with the others of its ensemble. options: what else was asked for, by name.
     """
-    free = {each.name for each in fields(settings) if each.metadata["may_change"]}
+    free = {field.name for field in fields(settings) if field.metadata["may_change"]}
     used = {name: value for name, value in asdict(settings).items() if name not in free}
-    content = [[*map(sha256_of, models)], used, {**options}]
+    content = [[sha256_of(member.path) for member in model.members], used, {**options}]
     return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
@@ -53,25 +122,32 @@ def record_path(output: Path) -> Path:
     return kept.with_name(f"{kept.name}.json")
 
 
-class Resumption:
-    """The progress of an output that may have been begun by an earlier process."""
+class Resumption(Task):
+    """A task whose output may have been begun by an earlier process."""
 
     def __init__(
-        self, output: Path, job: str, option: str = "--resume", on_bad_line: str = "error"
+        self,
+        output: Path,
+        job: str,
+        option: str = "--resume",
+        on_bad_line: str = "error",
+        span: Span = WHOLE,
     ) -> None:
         """Read how far the output has come.
 
         option: with which the command resumes; "" if it always does. on_bad_line: one of
-        `bad_lines.ACTIONS`. Raises UsageError if the output was begun with other models or options,
-        or without a record.
+        `text_files.ACTIONS`. Raises UsageError if the output was begun with other models or
+        options, or without a record.
         """
-        self.output = output
+        super().__init__(output, span)
+        self.path = output
         self._option = option
         self._job = job
         self._on_bad_line = on_bad_line
         self._digest = hashlib.sha256()
         self._begun = Record(0, 0, self._digest.hexdigest(), job)
-        kept, path = kept_path(output), record_path(output)
+        self._kept, self._record = kept_path(output), record_path(output)
+        kept, path = self._kept, self._record
         if is_present(path):
             self._begun = parse_json(read_bytes(path, "the record"), Record, str(path))
             if not is_present(kept):
@@ -87,6 +163,7 @@ class Resumption:
                 f"{kept} has no record of what it holds, so {option or 'this command'} cannot"
                 " continue it; move it away first"
             )
+        self.done = Done(self._begun.lines, self._begun.size)
 
     def _check_bad_lines(self, before: str) -> None:
         """Raise UsageError if bad lines were left out and are to be blank now, or the reverse.
@@ -97,8 +174,8 @@ class Resumption:
             self._on_bad_line = before  # a later command may go on with this one alone
         if before not in ("error", self._on_bad_line):
             raise UsageError(
-                f"{kept_path(self.output)} was begun with --on-bad-line {before}; use that again,"
-                f" or remove it and {record_path(self.output)} to start again"
+                f"{self._kept} was begun with --on-bad-line {before}; use that again,"
+                f" or remove it and {self._record} to start again"
             )
 
     @property
@@ -106,10 +183,16 @@ class Resumption:
         """Return what continues the output, for messages."""
         return f"the same command with {self._option}" if self._option else "the same command"
 
-    @property
-    def done(self) -> Done:
-        """Progress of earlier processes."""
-        return Done(self._begun.lines, self._begun.size)
+    def open(self) -> AbstractContextManager[Output]:
+        """Open the lines so far for more; raises UsageError if another process writes them."""
+        return open_resumable(self)
+
+    def chunks(self, source: Source[Request]) -> Iterator[list[Request]]:
+        """Yield the requests of the lines that are not done, in chunks; errors as in `check`."""
+        chunks = super().chunks(source)
+        for chunk in chain(filter(None, [self.check(chunks)]), chunks):
+            self.add(chunk)
+            yield chunk
 
     def check(self, chunks: Iterator[list[Request]]) -> list[Request]:
         """Read the requests whose translations are kept; return what is left of their last chunk.
@@ -122,19 +205,19 @@ class Resumption:
             rest = chunk[left:]
             left -= len(chunk)
         if self._digest.hexdigest() != self._begun.source:
-            kept, record = kept_path(self.output), record_path(self.output)
             raise UsageError(
-                f"{kept} has the translations of {self._begun.lines:,} lines, which are no longer"
-                f" those of the source; name the same source, or remove {kept} and {record} to"
-                " start again"
+                f"{self._kept} has the translations of {self._begun.lines:,} lines, which are no"
+                f" longer those of the source; name the same source, or remove {self._kept} and"
+                f" {self._record} to start again"
             )
         return rest
 
     def check_size(self, size: int) -> None:
         """Raise UsageError if the file of translations has fewer bytes than the record says."""
         if not 0 <= self._begun.size <= size:
-            kept, record = kept_path(self.output), record_path(self.output)
-            raise UsageError(f"{kept} does not hold what {record} says; remove both to start again")
+            raise UsageError(
+                f"{self._kept} does not hold what {self._record} says; remove both to start again"
+            )
 
     def add(self, requests: Sequence[Request]) -> None:
         """Take notice of requests whose translations follow."""
@@ -145,13 +228,13 @@ class Resumption:
 
     def save_begun(self) -> None:
         """Write the record of earlier processes again: what they did is not read yet."""
-        write_text(record_path(self.output), json_text(self._begun))
+        write_text(self._record, json_text(self._begun))
 
     def save(self, done: Done) -> None:
         """Write the record of what is done, and on the disk."""
         source = self._digest.hexdigest()
         record = Record(done.lines, done.size, source, self._job, self._on_bad_line)
-        write_text(record_path(self.output), json_text(record))
+        write_text(self._record, json_text(record))
 
 
 @contextmanager
@@ -160,8 +243,7 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
 
     Raises UsageError if another process writes them.
     """
-    output = resumption.output
-    kept = kept_path(output)
+    output, kept = resumption.path, kept_path(resumption.path)
     with atomic_path(output) as partial, open_kept(resumption) as written:
         yield written
         written.sync()
@@ -186,7 +268,7 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
 
     Raises UsageError if another process writes them.
     """
-    kept = kept_path(resumption.output)
+    kept = kept_path(resumption.path)
     with ExitStack() as stack:
         stream = stack.enter_context(locked(kept))
         if os.fstat(stream.fileno()).st_nlink > 1:  # a kill has left it as the output, too

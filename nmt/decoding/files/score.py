@@ -15,14 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.bad_lines import BadLines
-from nmt.decoding.files.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.files.text_files import open_result, open_source
+from nmt.decoding.files.text_files import BadLines, open_result, open_source
 from nmt.decoding.search.hypothesis import length_penalty
-from nmt.decoding.translator.device_settings import check_precision, settings_for
-from nmt.decoding.translator.line_notes import LineNotes
-from nmt.decoding.translator.scheduler import BatchScheduler, decoding_pool
-from nmt.decoding.translator.search_method import diverged
+from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
+from nmt.decoding.translator.line_notes import (
+    RETURNS_AS_SPACES,
+    SCORED_AS_UNKNOWN,
+    LineNotes,
+)
+from nmt.decoding.translator.load import check_precision, device_settings
+from nmt.decoding.translator.searcher import BatchScheduler, decoding_pool, diverged
 from nmt.decoding.translator.segments import target_token, with_token
 from nmt.decoding.translator.translation import Token
 from nmt.errors import NmtError, UsageError
@@ -34,7 +36,7 @@ from nmt.system.files import check_file
 from nmt.system.log import Notify, note, progress_bar
 from nmt.system.pools import Pool
 from nmt.text.corpus import align_columns
-from nmt.text.lines import LineNumbers, OnBadLine, stop_at_bad_line
+from nmt.text.lines import OnBadLine, stop_at_bad_line
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of
 from nmt.text.tokenizer import EOS, UNK
 
@@ -71,6 +73,11 @@ class PairScore:
         return self.log_prob / self.length if self.length else 0.0
 
 
+# {{}} stands for the lines, {} for the setting.
+LONG = (
+    "scored whole: {{}}, whose sources have more tokens than decode.max_segment_tokens={};"
+    " `nmt translate` splits them"
+)
 BLANK_PAIR = TextPair("", "")
 BLANK_SCORE = PairScore(0.0, 0.0, 0)
 FormatLine = Callable[[PairScore | None], str]  # None: a pair that could not be read
@@ -116,10 +123,10 @@ class Scorer:
         """
         from nmt.decoding.models.incremental import IncrementalDecoder
 
-        networks = [member.network for member in (model, *model.ensemble)]
+        networks = [member.network for member in model.members]
         device = networks[0].device
         check_precision(settings, str(device))
-        chosen = settings_for(settings, str(device))
+        chosen = device_settings(settings, str(device))
         self.settings, self.token_scores, self.pieces = settings, token_scores, pieces
         self._notify = notify
         self._tokenizer = model.tokenizer
@@ -149,7 +156,7 @@ class Scorer:
         Raises UsageError for half of a surrogate pair, NmtError if a model's outputs are not
         numbers.
         """
-        first_line, notes = 1, ScoreNotes()
+        first_line, notes = 1, LineNotes()
         for chunk in chunks:
             encoded = self._encode(chunk, first_line, notes)
             for index, pair in enumerate(encoded):
@@ -157,7 +164,7 @@ class Scorer:
                     on_bad(first_line + index, self._too_long(first_line + index, pair))
                     encoded[index] = EncodedPair([], [])
                 elif len(pair.source) > self.settings.max_segment_tokens:
-                    notes.long.add(first_line + index)
+                    notes.add(LONG.format(self.settings.max_segment_tokens), first_line + index)
             real = [index for index, pair in enumerate(encoded) if len(pair)]
             log_probs = self._scheduler.map([encoded[index] for index in real])
             scores = [BLANK_SCORE] * len(chunk)
@@ -165,10 +172,10 @@ class Scorer:
                 scores[index] = self._pair_score(encoded[index], own)
             yield scores
             first_line += len(chunk)
-        notes.tell(self._notify, self.settings.max_segment_tokens)
+        notes.tell(self._notify)
 
     def _encode(
-        self, pairs: Sequence[TextPair], first_line: int, notes: "ScoreNotes"
+        self, pairs: Sequence[TextPair], first_line: int, notes: LineNotes
     ) -> list[EncodedPair]:
         """Return the ids of pairs, and note what a user should know about their lines."""
         model = self._tokenizer
@@ -186,11 +193,14 @@ class Scorer:
         else:
             targets = model.target.encode(target_lines)
         unknown = model.target.unknown_pieces if self.pieces else model.target.unknown
-        note_unknown(sources, source_lines, first_line, notes.sources, model.source.unknown)
-        note_unknown(targets, target_lines, first_line, notes.targets, unknown)
-        for line, pair in enumerate(pairs, first_line):
+        for index, pair in enumerate(pairs):
+            line = first_line + index
+            if UNK in sources[index]:
+                notes.add_unknown(line, source_lines[index], model.source.unknown)
+            if UNK in targets[index]:
+                notes.add_unknown(line, target_lines[index], unknown, SCORED_AS_UNKNOWN)
             if "\r" in pair.source or "\r" in pair.target:
-                notes.returns.add(line)
+                notes.add(RETURNS_AS_SPACES, line)
         return [*map(EncodedPair, sources, targets)]
 
     def _score_batch(self, pairs: Sequence[EncodedPair]) -> "list[TokenLogProbs]":
@@ -219,43 +229,6 @@ class Scorer:
             f"line {line}: {len(pair):,} tokens and the end do not fit into the {self._positions:,}"
             " positions that the model learned; shorten the segment"
         )
-
-
-class ScoreNotes:
-    """The lines that a user should look at."""
-
-    def __init__(self) -> None:
-        self.sources = LineNotes()
-        self.targets = LineNotes(
-            "characters of targets that are not in the vocabulary, scored as unknown"
-        )
-        self.returns = LineNumbers()
-        self.long = LineNumbers()
-
-    def tell(self, notify: Notify, max_segment_tokens: int) -> None:
-        """Print the notes, if there are any."""
-        self.sources.tell(notify)
-        self.targets.tell(notify)
-        if self.returns.count:
-            notify(f"carriage returns in {self.returns} count as spaces")
-        if self.long.count:
-            notify(
-                f"scored whole: {self.long}, whose sources have more tokens than"
-                f" decode.max_segment_tokens={max_segment_tokens}; `nmt translate` splits them"
-            )
-
-
-def note_unknown(
-    ids: Sequence[Sequence[int]],
-    texts: Sequence[str],
-    first_line: int,
-    notes: LineNotes,
-    unknown: Callable[[str], list[str]],
-) -> None:
-    """Note the lines whose ids hold the unknown token, and what of their texts is unknown."""
-    for line, (own, text) in enumerate(zip(ids, texts, strict=True), first_line):
-        if UNK in own and notes.add_unknown(line, text):
-            notes.add_symbols(unknown(text))
 
 
 def tsv_line(score: PairScore | None) -> str:
@@ -296,21 +269,6 @@ def choose_line(name: str | None, *, tokens: bool) -> FormatLine:
     return tsv_line
 
 
-class BadPairs(BadLines):
-    """The lines whose pairs cannot be scored, and what is done about them."""
-
-    def __init__(self, action: str = "error") -> None:
-        """Take one of `bad_lines.ACTIONS`."""
-        super().__init__(action)
-        self.numbers: set[int] = set()
-
-    def add(self, number: int, error: NmtError) -> None:
-        """Record a line, once even if both sides of its pair are bad."""
-        if number not in self.numbers:
-            super().add(number, error)
-            self.numbers.add(number)
-
-
 def check_pairs(
     source: Path, target: Path | None, columns: tuple[int, int] | None, output: Path | None
 ) -> None:
@@ -331,7 +289,7 @@ def check_pairs(
 
 @contextmanager
 def open_pairs(
-    source: Path, target: Path | None, columns: tuple[int, int], bad: BadPairs
+    source: Path, target: Path | None, columns: tuple[int, int], bad: BadLines
 ) -> Iterator[Source[TextPair]]:
     """Open the pairs of two files, or of the columns of one if there is no target, as they arrive.
 
@@ -356,7 +314,7 @@ def open_pairs(
 
 
 def from_columns(
-    lines: Iterable[str], name: str, columns: tuple[int, int], bad: BadPairs
+    lines: Iterable[str], name: str, columns: tuple[int, int], bad: BadLines
 ) -> Iterator[TextPair]:
     """Yield the pairs in columns that tabs separate; a blank line is a blank pair."""
     source, target = columns
@@ -398,7 +356,7 @@ def score_file(
         on_bad_line: what to do with a line that cannot be read, one of `bad_lines.ACTIONS`.
     """
     shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
-    bad = BadPairs(on_bad_line)
+    bad = BadLines(on_bad_line)
     try:
         with (
             open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,

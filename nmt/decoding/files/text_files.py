@@ -1,4 +1,7 @@
-"""Open what commands read and write line by line: text files, pipes, stdin and stdout."""
+"""Open what commands read and write line by line: text files, pipes, stdin and stdout.
+
+Lines that cannot be read stop a command, are left out, or are left blank (`BadLines`).
+"""
 
 import io
 import os
@@ -9,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from nmt.decoding.files.bad_lines import BadLines
-from nmt.decoding.files.stream import ArrivingLines, Source
+from nmt.decoding.stream import ArrivingLines, Source
 from nmt.errors import NmtError, UsageError, shown
 from nmt.system.atomic import atomic_path
 from nmt.system.files import check_file, is_present
-from nmt.system.log import note
-from nmt.text.lines import decode_lines, read_lines
-from nmt.text.opening import STDIN, TEXT, name_of, open_raw
+from nmt.system.log import Notify, note
+from nmt.system.pools import Item
+from nmt.text.lines import LineNumbers, decode_lines, read_lines
+from nmt.text.opening import STDIN, TEXT, check_stdin, name_of, open_raw
 
 TRANSLATIONS = "translations"  # what `open_output` writes, unless it is something else
 UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is
@@ -40,8 +43,11 @@ def check_text_files(
 
     if source != STDIN:
         check_file(source, TEXT, "name another, or - for stdin")
-    if alignments:
-        check_alignments(keep_partial=keep_partial, resume=resume)
+    if alignments and (resume or keep_partial):
+        raise UsageError(
+            f"--{'resume' if resume else 'keep-partial'} keeps unfinished translations but not"
+            " their --alignments; leave one of them out"
+        )
     if output is None:
         if keep_partial:
             raise UsageError("--keep-partial needs --output; output on stdout is never discarded")
@@ -54,13 +60,15 @@ def check_text_files(
         check_kept(kept_path(output))
 
 
-def check_alignments(*, keep_partial: bool, resume: bool) -> None:
-    """Raise UsageError unless alignments go with the options; these are as in `open_output`."""
-    if resume or keep_partial:
-        raise UsageError(
-            f"--{'resume' if resume else 'keep-partial'} keeps unfinished translations but not"
-            " their --alignments; leave one of them out"
-        )
+def check_prefixes(source: Path, prefix: Path | None, *, prefix_column: bool) -> None:
+    """Raise UsageError for two kinds of prefixes or stdin named twice, NmtError for a bad file."""
+    if prefix is None:
+        return
+    if prefix_column:
+        raise UsageError("--prefix and --prefix-column name two sources of prefixes; use one")
+    check_stdin([source, prefix])
+    if prefix != STDIN:
+        check_file(prefix, TEXT, "name another file of prefixes")
 
 
 def check_kept(path: Path) -> None:
@@ -74,6 +82,50 @@ def check_kept(path: Path) -> None:
             f"--keep-partial cannot keep {shown(path.name)}: its name has more than {longest}"
             " bytes; give --output a shorter name"
         )
+
+
+ACTIONS = ("error", "skip", "blank")
+
+
+class BadLines:
+    """The lines of a text that are not UTF-8 or too long, and what is done about them."""
+
+    def __init__(self, action: str = "error", first_line: int = 1) -> None:
+        """Take one of `ACTIONS`: raise an error, leave the lines out, or leave them blank.
+
+        first_line: the first line that is translated; bad lines before it do not matter.
+        """
+        self.numbers: set[int] = set()  # of bad lines; they are read as blank ones
+        self._action, self._first_line = action, first_line
+        self._lines = LineNumbers()
+        self._first: NmtError | None = None
+
+    def add(self, number: int, error: NmtError) -> None:
+        """Record a line, once however often it is bad; raises if the action is "error"."""
+        if number < self._first_line or number in self.numbers:
+            return
+        if self._action == "error":
+            raise NmtError(f"{error} (or go on with --on-bad-line skip or blank)") from error
+        self.numbers.add(number)
+        self._lines.add(number)
+        self._first = self._first or error
+
+    def without_skipped(self, items: Sequence[Item], first_line: int) -> Sequence[Item]:
+        """Return what to write for lines of the source, without that of lines to leave out."""
+        if self._action != "skip" or not self.numbers:
+            return items
+        numbered = enumerate(items, first_line)
+        return [item for number, item in numbered if number not in self.numbers]
+
+    def tell(self, notify: Notify) -> None:
+        """Print how many lines were bad and where, if there were any."""
+        if self._first is None:
+            return
+        what = f"{self._lines}, which cannot be read (the first: {self._first})"
+        if self._action == "skip":
+            notify(f"left out {what}; output lines no longer match input lines")
+        else:
+            notify(f"blank output for {what}")
 
 
 @contextmanager

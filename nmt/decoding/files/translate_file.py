@@ -1,38 +1,36 @@
 """Translate a text file or a pipe, a line out for each line in."""
 
 import sys
-from collections import deque
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import tee
 from pathlib import Path
 from typing import IO
 
-from nmt.decoding.files.bad_lines import BadLines
 from nmt.decoding.files.output_formats import Format
-from nmt.decoding.files.quality_file import QualityCheck, watched
-from nmt.decoding.files.resumable import Resumption, open_resumable
-from nmt.decoding.files.span import WHOLE, Span, take
-from nmt.decoding.files.stream import Source, chunks_of
-from nmt.decoding.files.text_files import open_output, open_source
+from nmt.decoding.files.quality_file import QualityCheck
+from nmt.decoding.files.resumable import Resumption, Task
+from nmt.decoding.files.text_files import BadLines, open_source
 from nmt.decoding.models.alignment import pharaoh_line
-from nmt.decoding.translator.requests import Request, RequestsOf, plain
+from nmt.decoding.stream import Source
+from nmt.decoding.translator.translation import Request, strip_prefix
 from nmt.decoding.translator.translator import Translator
+from nmt.errors import UsageError
 from nmt.system.atomic import atomic_path
 from nmt.system.log import note, progress_bar
+from nmt.text.lines import read_lines
+from nmt.text.opening import name_of
 
 
 def translate_file(
     translator: Translator,
     source: Path,
-    output: Path | None,
+    task: Task,
     lines_of: Format,
     *,
-    requests: AbstractContextManager[RequestsOf] | None = None,
+    prefix: Path | None = None,
+    prefix_column: bool = False,
     on_bad_line: str = "error",
-    keep_partial: bool = False,
-    span: Span = WHOLE,
-    resumption: Resumption | None = None,
     quality: QualityCheck | None = None,
     alignments: Path | None = None,
 ) -> None:
@@ -43,47 +41,94 @@ def translate_file(
     Args:
         translator: translates the lines.
         source: a file, a pipe, or `-` for stdin.
-        output: a file, which appears when it is complete, or None for stdout.
+        task: the lines to translate, and the output.
         lines_of: turns a translation into lines.
-        requests: opens what makes requests of the lines; by default a line is a segment.
-        on_bad_line: what to do with a line that cannot be read, one of `bad_lines.ACTIONS`.
-        keep_partial: keep an unfinished output, as `open_output` does.
-        span: the lines to translate.
-        resumption: the progress of the output, if it can be continued.
+        prefix: a file with a prefix for each line of the source; a blank line asks for none.
+        prefix_column: a line holds the source, a tab and a prefix.
+        on_bad_line: what to do with a line that cannot be read, one of `text_files.ACTIONS`.
         quality: flags translations that are probably wrong.
         alignments: a file for a line of links for each line of the output, if they are wanted.
+
+    Raises:
+        UsageError: if the file of prefixes has fewer or more lines than the source.
     """
-    if resumption is not None:
-        translator.method.keep_one_form()
-    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
-    first = span.start + (resumption.done.lines if resumption else 0) + 1
-    bad_lines = BadLines(on_bad_line, first)
-    opened = (
-        open_resumable(resumption)
-        if resumption
-        else open_output(output, keep_partial=keep_partial, start=span.start, stop=span.stop)
-    )
+    if isinstance(task, Resumption):
+        translator.searcher.keep_one_form()
+    shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
+    bad_lines = BadLines(on_bad_line, task.first_line)
+    prefixes = None if prefix is None else PrefixLines(prefix)
+    checked = quality.open(task.span, translator.tokenizer.source) if quality else nullcontext()
     try:
         with (
-            watched(translator, quality, bad_lines, span) as translate,
+            checked,
             open_source(source, bad_lines) as lines,
-            opened as written,
+            task.open() as written,
             open_alignments(alignments) as aligned,
-            requests or nullcontext(plain) as requests_of_lines,  # may raise at the end
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            asked = bad_lines.asked_for(
-                asked_for(lines, requests_of_lines, span, resumption), first
+            requests = make_requests(
+                lines.segments, bad_lines, prefixes, prefix_column=prefix_column
             )
-            for chunk in translate(asked, first):
-                line = span.start + written.done.lines + 1
-                kept = bad_lines.without_skipped([*enumerate(chunk, line)], line)
-                written.write([lines_of(each, number) for number, each in kept], len(chunk))
+            asked, again = tee(task.chunks(Source(requests, lines.is_ready)))
+            translated = translator.chunks(asked, task.first_line)
+            for chunk, answered in zip(translated, again, strict=False):
+                line = task.span.start + written.done.lines + 1
+                numbers = range(line, line + len(chunk))
+                rows = bad_lines.without_skipped(
+                    [*zip(numbers, answered, chunk, strict=True)], line
+                )
+                written.write([lines_of(found, number) for number, _, found in rows], len(chunk))
                 if aligned:
-                    aligned.writelines(pharaoh_line(each) for _, each in kept)
+                    aligned.writelines(pharaoh_line(found) for *_, found in rows)
+                if quality:  # after the write: the flags are never ahead
+                    quality.check(rows, len(chunk))
                 bar.update(len(chunk))
+            if prefixes is not None and task.span.stop is None:
+                prefixes.check_end()
     finally:
         bad_lines.tell(note)
+
+
+class PrefixLines:
+    """The lines of a file of prefixes: one for each line of the source."""
+
+    def __init__(self, path: Path) -> None:
+        self._name, self._lines, self._count = name_of(path), read_lines(path), 0
+
+    def take(self) -> str:
+        """Return the prefix of the next line of the source; raises UsageError if there is none."""
+        prefix = next(self._lines, None)
+        if prefix is None:
+            raise UsageError(
+                f"{self._name} has {self._count:,} lines but the source has more; --prefix needs"
+                " one for each line of the source (it may be blank)"
+            )
+        self._count += 1
+        return prefix
+
+    def check_end(self) -> None:
+        """Raise UsageError if there are more prefixes than lines of the source."""
+        if next(self._lines, None) is not None:
+            raise UsageError(
+                f"{self._name} has more lines than the source, which has {self._count:,}; --prefix"
+                " needs one for each line of the source"
+            )
+
+
+def make_requests(
+    lines: Iterable[str],
+    bad_lines: BadLines,
+    prefixes: PrefixLines | None,
+    *,
+    prefix_column: bool,
+) -> Iterator[Request]:
+    """Yield a request for each line; one of a bad line asks for nothing."""
+    for number, line in enumerate(lines, 1):
+        text, prefix = line, prefixes.take() if prefixes else ""
+        if prefix_column:
+            text, _, prefix = line.partition("\t")
+        is_bad = number in bad_lines.numbers
+        yield Request("") if is_bad else Request(text, strip_prefix(prefix))
 
 
 @contextmanager
@@ -97,23 +142,3 @@ def open_alignments(path: Path | None) -> Iterator[IO[str] | None]:
         partial.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         yield stream
-
-
-def asked_for(
-    source: Source[str], requests: RequestsOf, span: Span, resumption: Resumption | None
-) -> Iterator[list[Request]]:
-    """Yield the requests of a span in chunks, without those that are done already.
-
-    The chunks of a file are the same, however often it is continued. So batches are the same too,
-    and with them the last digit of scores.
-    """
-    lines = iter(source.segments)
-    deque(map(requests, take(lines, span.start)), maxlen=0)
-    count = None if span.stop is None else span.stop - span.start
-    chunks = map(requests, chunks_of(Source(islice(lines, count), source.is_ready)))
-    if resumption is None:
-        yield from chunks
-        return
-    for chunk in chain(filter(None, [resumption.check(chunks)]), chunks):
-        resumption.add(chunk)
-        yield chunk

@@ -12,7 +12,7 @@ from typing import Generic
 import torch
 from torch import Tensor
 
-from nmt.decoding.search.search_model import AnyIds, SearchModel, StateT
+from nmt.decoding.search.search import AnyIds, SearchModel, StateT
 
 
 @dataclass(frozen=True)

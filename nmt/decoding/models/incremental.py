@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nmt.decoding.models.packing import call_directly, packed_copy
-from nmt.decoding.search.search_model import AnyIds
+from nmt.decoding.search.search import AnyIds
 from nmt.kernels.rule import IdArray
 from nmt.model.attention import KeyValueCache
 from nmt.model.layers import DecoderLayer, LayerCache

@@ -1,10 +1,10 @@
-"""Beam search for a GPU: what `beam_search` finds, with one read of the device in several steps.
+"""Beam search for a GPU: what `search` finds, with one read of the device in several steps.
 
 A GPU works behind Python, and a read of one of its numbers waits for all that was asked of it. So
 everything that a step decides stays on the device: candidates and rules as tensors, finished
 hypotheses, bounds, back-pointers. Each few steps Python reads which sentences are over, and they
 leave the batch; until then they stay as rows that no longer change. In between, no shape changes.
-`beam_search` is the reference.
+`nmt.decoding.search.search` is the reference.
 
 Dimensions: B sentences of the batch, K live hypotheses, C candidates and N finished ones of each, V
 tokens, T steps.
@@ -18,9 +18,10 @@ from typing import Generic, Self
 import torch
 from torch import Tensor
 
-from nmt.decoding.search.hypothesis import Hypothesis, StoppingRule, length_penalty, stopping_rule
-from nmt.decoding.search.rules import SpecialIds
-from nmt.decoding.search.search_model import SearchModel, StateT
+from nmt.decoding.search.beam import BeamSearch
+from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.rules import Never, SpecialIds
+from nmt.decoding.search.search import Candidates, SearchModel, StateT
 from nmt.kernels.rule import Logits, Rule
 from nmt.kernels.top_k import top_tokens
 
@@ -29,43 +30,16 @@ Outputs = list[list[Hypothesis]]  # n best of each sentence
 STEPS = 8  # from one read to the next; a divisor of the block in which caches grow
 
 
-@dataclass(frozen=True)
-class DeviceCandidates:
-    """The best candidates of each sentence, best first: `Candidates`."""
-
-    log_probs: Tensor  # (B, C)
-    parents: Tensor  # (B, C)
-    tokens: Tensor  # (B, C)
-    is_eos: Tensor  # (B, C) bool
-
-
 def best_device_candidates(
-    log_probs: Tensor, logits: Tensor, rules: Sequence[Rule], beam_size: int, eos: int
-) -> DeviceCandidates:
+    log_probs: Tensor, logits: Tensor, rules: Sequence[Rule], beam_size: int
+) -> Candidates[Tensor]:
     """Return what `best_candidates` returns."""
     B, K, V = logits.shape
     width = min(2 * beam_size, V)
     top = top_tokens(logits.view(B * K, V), rules, width)
     extended = log_probs[:, :, None] + top.log_probs.view(B, K, width)
     best, flat = extended.view(B, -1).topk(min(2 * beam_size, K * width))
-    tokens = top.ids.view(B, -1).gather(1, flat)
-    return DeviceCandidates(best, flat // width, tokens, tokens == eos)
-
-
-@dataclass(frozen=True)
-class DeviceNever:
-    """Forbid some tokens everywhere: `Never`."""
-
-    ids: Tensor  # (n,)
-
-    @classmethod
-    def of(cls, ids: SpecialIds, device: torch.device) -> "DeviceNever":
-        """Return the rule of a search; made once, because a GPU waits for numbers from Python."""
-        return cls(torch.tensor(ids.never, dtype=torch.long, device=device))
-
-    def apply(self, log_probs: Logits, first_row: int) -> None:
-        """Set the log-probabilities (n, V) of the tokens to minus infinity."""
-        torch.as_tensor(log_probs).index_fill_(1, self.ids, -math.inf)
+    return Candidates(best, flat // width, top.ids.view(B, -1).gather(1, flat))
 
 
 @dataclass(frozen=True)
@@ -197,24 +171,22 @@ class DeviceSearch(Generic[StateT]):
         source: Tensor,
         max_lengths: Sequence[int],
         ids: SpecialIds,
-        should_stop: StoppingRule,
-        *,
-        beam_size: int,
-        alpha: float,
-        n_best: int,
+        strategy: BeamSearch,
     ) -> None:
-        """Encode the source; arguments are those of `beam_search`."""
+        """Encode the source; arguments are those of `search`."""
         device, count = source.device, len(max_lengths)
         self.model, self.state = model, model.encode(source)
-        self.eos, self.never = ids.eos, DeviceNever.of(ids, device)
-        self.should_stop, self.beam_size = should_stop, beam_size
+        self.eos = ids.eos
+        # Made once, because a GPU waits for numbers from Python.
+        self.never = Never(torch.tensor(ids.never, dtype=torch.long, device=device))
+        self.should_stop, self.beam_size = strategy.stopping_rule, strategy.beam_size
         # From Python's numbers: the device's own powers round in another way.
-        every = [length_penalty(length, alpha) for length in range(max(max_lengths) + 1)]
+        every = [length_penalty(length, strategy.alpha) for length in range(max(max_lengths) + 1)]
         self.penalties = torch.tensor(every, dtype=torch.float64, device=device)
         limits = torch.tensor(max_lengths, device=device)
         is_over = torch.zeros(count, dtype=torch.bool, device=device)
         self.sentences = Sentences(limits, self.penalties[limits], is_over)
-        self.finished = FinishedRows.none(count, n_best, device)
+        self.finished = FinishedRows.none(count, strategy.n_best, device)
         self.last_ids = torch.full((count, 1), ids.bos, device=device)
         self.log_probs = torch.zeros(count, 1, device=device)
         self.steps: list[BackPointers] = []
@@ -224,7 +196,7 @@ class DeviceSearch(Generic[StateT]):
         self.left: list[tuple[list[int], FinishedRows]] = []
 
     def step(self) -> None:
-        """Take one step, as `beam_search` does; Python reads nothing."""
+        """Take one step, as `search` does; Python reads nothing."""
         length = len(self.steps) + 1
         logits, state = self.model.step(self.last_ids, self.state)
         K = logits.shape[1]
@@ -233,16 +205,17 @@ class DeviceSearch(Generic[StateT]):
         if min(self.limits()) <= length:
             rules.append(DeviceMustEnd(self.eos, at_limit[:, None].expand(-1, K).flatten()))
         candidates = best_device_candidates(
-            self.log_probs, torch.as_tensor(logits), rules, self.beam_size, self.eos
+            self.log_probs, torch.as_tensor(logits), rules, self.beam_size
         )
+        is_eos = candidates.tokens == self.eos
 
         likeliest = candidates.log_probs[:, : self.beam_size]
-        is_new = candidates.is_eos[:, : self.beam_size] & (likeliest > -math.inf)
+        is_new = is_eos[:, : self.beam_size] & (likeliest > -math.inf)
         is_new &= ~self.sentences.is_over[:, None]
         ends = candidates.parents[:, : self.beam_size] + length * self.beam_size
         self.finished = self.finished.add(likeliest, ends, is_new, self.penalties[length])
 
-        live = candidates.log_probs.masked_fill(candidates.is_eos, -math.inf)
+        live = candidates.log_probs.masked_fill(is_eos, -math.inf)
         order = live.argsort(dim=-1, descending=True, stable=True)[:, : self.beam_size]
         bounds = live.amax(-1).double() / self.sentences.penalties
         is_over = at_limit | self.should_stop(self.finished, bounds, self.beam_size)
@@ -292,19 +265,10 @@ def device_beam_search(
     source: Tensor,
     max_lengths: Sequence[int],
     ids: SpecialIds,
-    *,
-    beam_size: int,
-    alpha: float,
-    n_best: int = 1,
-    stopping: str = "safe",
+    strategy: BeamSearch,
 ) -> Outputs:
-    """Return what `beam_search` returns; arguments and errors are the same.
+    """Return what `search` returns; arguments are the same.
 
     If two hypotheses are equally probable, the two forms may keep another one.
     """
-    rule = stopping_rule(stopping, beam_size, alpha, n_best)
-    if not max_lengths:
-        return []
-    return DeviceSearch(
-        model, source, max_lengths, ids, rule, beam_size=beam_size, alpha=alpha, n_best=n_best
-    ).run()
+    return DeviceSearch(model, source, max_lengths, ids, strategy).run() if max_lengths else []

@@ -111,14 +111,3 @@ def beam_finished(finished: Finished, bound: Number, beam_size: int) -> Answer:
 
 
 STOPPING_RULES: dict[str, StoppingRule] = {"safe": safe, "beam_finished": beam_finished}
-
-
-def stopping_rule(name: str, beam_size: int, alpha: float, n_best: int) -> StoppingRule:
-    """Return the rule of this name for a search.
-
-    A beam of 1 is greedy search, which ends with its first output. Raises ValueError unless
-    alpha >= 0 and 1 <= n_best <= beam_size: otherwise no rule is safe.
-    """
-    if alpha < 0 or not 1 <= n_best <= beam_size:
-        raise ValueError("beam search needs alpha >= 0 and 1 <= n_best <= beam_size")
-    return STOPPING_RULES["beam_finished" if beam_size == 1 else name]

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from nmt.config import DecodeSettings
 from nmt.config.decode import MBR_SAMPLES, MOST_SAMPLES
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.segments import Part
 from nmt.errors import UsageError
 from nmt.text.languages import bleu_tokenizer
 from nmt.text.tokenizer import SubwordModel
@@ -152,18 +151,12 @@ class Bleu:
 
 @dataclass(frozen=True)
 class MinimumBayesRisk:
-    """Chooses among candidates; an annotator (`nmt.decoding.translator.wanted`)."""
+    """Chooses among candidates."""
 
     metric: Metric
     decode: Callable[[Sequence[int]], str]  # of the target language
     are_samples: bool  # otherwise they count by their probability (Kumar and Byrne, 2004)
     n_best: int
-
-    def annotate(
-        self, parts: Sequence[Part], found: list[list[Hypothesis]]
-    ) -> list[list[Hypothesis]]:
-        """Return the n best hypotheses of each part by `utility`, which is set."""
-        return [self.choose(each) for each in found]
 
     def choose(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
         """Return the n best by utility, best first; of equal ones, first the one that was first.
@@ -189,14 +182,14 @@ class MinimumBayesRisk:
         return sorted(rated, key=lambda each: -(each.utility or 0.0))[: self.n_best]
 
 
-def choosers_of(
+def make_chooser(
     settings: DecodeSettings, subwords: SubwordModel, language: str, n_best: int
-) -> list[MinimumBayesRisk]:
-    """Return what chooses among candidates; nothing if `decode.mbr` names no metric.
+) -> MinimumBayesRisk | None:
+    """Return what chooses among candidates; None if `decode.mbr` names no metric.
 
     subwords: those of the target language. language: its code.
     """
     if settings.mbr == "none":
-        return []
+        return None
     metric = Bleu.of(language) if settings.mbr == "bleu" else chrf
-    return [MinimumBayesRisk(metric, subwords.decode, settings.method == "sample", n_best)]
+    return MinimumBayesRisk(metric, subwords.decode, settings.method == "sample", n_best)

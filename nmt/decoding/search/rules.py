@@ -1,21 +1,30 @@
-"""Rules: which tokens may come next.
+"""Rules and constraints: which tokens may come next.
 
-A rule is a small object with one method, `apply` (`nmt.kernels.rule.Rule`). The rules here
-hold for every search; those that a user asks for are in `constraints`. Rules keep ids in NumPy's
-arrays, which can index log-probabilities in arrays and in tensors.
+A rule is a small object with one method, `apply` (`nmt.kernels.rule.Rule`), for one step. Those of
+`rules_for_step` hold for every search. A constraint is what a user asks of an output; it makes
+rules that depend on the hypotheses so far. A new constraint is a class with one method, `rule`, and
+a line in `make_constraints`. It must leave every hypothesis a token to go on with, and EOS to one
+of the greatest length. Ids are in NumPy's arrays, which can index arrays and tensors.
 
-Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens.
+Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, V tokens, t tokens so far.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 import numpy
+from numpy.lib.stride_tricks import sliding_window_view
 
+from nmt.config import DecodeSettings
+from nmt.decoding.search.prefix import TargetPrefix
 from nmt.kernels.rule import BoolArray, IdArray, Logits, Rule
 from nmt.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+
+if TYPE_CHECKING:  # a search over arrays runs without PyTorch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,7 @@ class SpecialIds:
 class Never:
     """Forbid some tokens everywhere."""
 
-    ids: IdArray  # (n,)
-
-    @classmethod
-    def of(cls, ids: SpecialIds) -> "Never":
-        """Return the rule of a search."""
-        return cls(numpy.array(ids.never, numpy.int64))
+    ids: Union[IdArray, "Tensor"]  # (n,)
 
     def apply(self, log_probs: Logits, first_row: int) -> None:
         """Set the log-probabilities (n, V) of the tokens to minus infinity."""
@@ -103,3 +107,112 @@ def special_ids(tokenizer: Tokenizer) -> SpecialIds:
         EOS,
         never=(PAD, UNK, BOS, *target.tag_ids(), *target.control_ids(), *meaningless),
     )
+
+
+class Constraint(Protocol):
+    """A limit of what an output may be."""
+
+    def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
+        """Return the rule for the next token of hypotheses; None if every token may come.
+
+        sentences: for each of B rows the index of its sentence in the source batch. prefixes:
+        (B, K, t), the hypotheses' tokens without BOS.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ForbidSome:
+    """Forbid some tokens in each row, not the same in all."""
+
+    tokens: IdArray  # (R, n)
+    is_forbidden: BoolArray  # (R, n)
+
+    def apply(self, log_probs: Logits, first_row: int) -> None:
+        """Set the log-probabilities (n, V) of the forbidden tokens to minus infinity."""
+        rows, places = self.is_forbidden[first_row : first_row + len(log_probs)].nonzero()
+        log_probs[rows, self.tokens[first_row + rows, places]] = -math.inf
+
+
+@dataclass(frozen=True)
+class MinLength:
+    """Let no output end before it has some tokens."""
+
+    length: int
+    eos: int
+
+    def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
+        """Forbid EOS while there are too few tokens."""
+        is_short = prefixes.shape[2] < self.length
+        return Never(numpy.array([self.eos])) if is_short else None
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """Let each output begin as it is asked to."""
+
+    beginnings: Sequence[TargetPrefix]  # of each sentence
+    limits: Sequence[int]  # tokens of each output, EOS counted
+
+    def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
+        """Allow only tokens that go on with the beginning, in rows that have not completed it."""
+        allowed = self._allowed(sentences, prefixes)
+        if not any(allowed):
+            return None
+        counts = [*map(len, allowed)]
+        tokens = numpy.array([*chain.from_iterable(allowed)], numpy.int64)
+        return Allow(numpy.arange(len(counts)).repeat(counts), tokens)
+
+    def is_complete(self, sentences: Sequence[int], prefixes: IdArray) -> BoolArray:
+        """Return which rows (R,) have completed their beginning."""
+        return numpy.array([not tokens for tokens in self._allowed(sentences, prefixes)])
+
+    def _allowed(self, sentences: Sequence[int], prefixes: IdArray) -> list[Sequence[int]]:
+        """Return the tokens that may come in each of R rows; none: all."""
+        K, t = prefixes.shape[1:]
+        if t >= max(beginning.longest for beginning in self.beginnings):
+            return [()] * (len(sentences) * K)
+        return [
+            self.beginnings[sentence].allowed(tokens, self.limits[sentence])
+            for sentence, rows in zip(sentences, prefixes.tolist(), strict=True)
+            for tokens in rows
+        ]
+
+
+@dataclass(frozen=True)
+class NoRepeat:
+    """Let no output have the same n tokens in a row twice; what a prefix repeats may stay."""
+
+    size: int  # n
+    prefix: Prefix | None
+
+    def rule(self, sentences: Sequence[int], prefixes: IdArray) -> Rule | None:
+        """Forbid each token that followed the last n - 1 tokens before."""
+        B, K, t = prefixes.shape
+        if t < self.size:
+            return None
+        flat = prefixes.reshape(B * K, t)
+        grams = sliding_window_view(flat, self.size, axis=1)  # (R, t - n + 1, n)
+        last = flat[:, t - self.size + 1 :]  # (R, n - 1)
+        is_forbidden = (grams[:, :, :-1] == last[:, None]).all(-1)
+        if self.prefix is not None:
+            is_forbidden &= self.prefix.is_complete(sentences, prefixes)[:, None]
+        return ForbidSome(grams[:, :, -1], is_forbidden)
+
+
+def make_constraints(
+    beginnings: Sequence[TargetPrefix], limits: Sequence[int], settings: DecodeSettings, eos: int
+) -> list[Constraint]:
+    """Return the constraints of a batch; none if the settings and the sentences ask for none.
+
+    beginnings: what each output must begin with. limits: tokens of each output, EOS counted.
+    """
+    constraints: list[Constraint] = []
+    prefix = Prefix(beginnings, limits) if any(beginnings) else None
+    if settings.no_repeat_ngram:
+        constraints.append(NoRepeat(settings.no_repeat_ngram, prefix))
+    if settings.min_length:
+        constraints.append(MinLength(settings.min_length, eos))
+    if prefix is not None:
+        constraints.append(prefix)
+    return constraints

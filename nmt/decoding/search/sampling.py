@@ -11,20 +11,16 @@ draws for each row, V tokens, n tokens that may be drawn, t tokens so far.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nmt.config import DecodeSettings
-from nmt.decoding.search.beam import Beam, Candidates, add_finished, first_beam, place_sentences
-from nmt.decoding.search.constraints import Constraint, constraint_rules
-from nmt.decoding.search.hypothesis import FinishedHypotheses, Hypothesis
-from nmt.decoding.search.rules import Never, SpecialIds, rules_for_step
-from nmt.decoding.search.search_model import AnyIds, SearchModel, StateT
-from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Rule
+from nmt.decoding.search.hypothesis import FinishedHypotheses
+from nmt.decoding.search.search import ArrayCandidates, Beam, Candidates
+from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
 from nmt.kernels.top_k import BLOCK_BYTES
 
 # Places of finished samples are kept while more than this share is in use: moving the others takes
@@ -40,7 +36,8 @@ class RandomNumbers:
 
     def __init__(self, seed: int, sources: Sequence[Sequence[int]]) -> None:
         """Take the token ids of each source; other ids or another seed have unrelated numbers."""
-        self._keys = [key_of(seed, ids) for ids in sources]
+        self.count = len(sources)
+        self._keys = [make_key(seed, ids) for ids in sources]
         self._counter = numpy.random.Philox(key=0)
         self._generator = numpy.random.Generator(self._counter)
         self._state: Any = self._counter.state  # to set it is fast, another generator is not
@@ -52,21 +49,18 @@ class RandomNumbers:
         """
         found = numpy.empty((len(sentences), samples))
         for row, sentence in enumerate(sentences):
-            self._state["state"] = {"key": self._keys[sentence], "counter": counter_at(place)}
+            # The counter of 256 bits that the numbers of the place begin with.
+            counter = numpy.array([0, place, 0, 0], numpy.uint64)
+            self._state["state"] = {"key": self._keys[sentence], "counter": counter}
             self._counter.state = self._state
             self._generator.random(out=found[row])
         return found
 
 
-def key_of(seed: int, ids: Sequence[int]) -> NDArray[numpy.uint64]:
+def make_key(seed: int, ids: Sequence[int]) -> NDArray[numpy.uint64]:
     """Return a key of 128 bits."""
     digest = hashlib.blake2b(numpy.array([seed, *ids], "<i8").tobytes(), digest_size=16)
     return numpy.frombuffer(digest.digest(), "<u8").astype(numpy.uint64)
-
-
-def counter_at(place: int) -> NDArray[numpy.uint64]:
-    """Return the counter of 256 bits that the numbers of a place begin with."""
-    return numpy.array([0, place, 0, 0], numpy.uint64)
 
 
 @dataclass(frozen=True)
@@ -84,11 +78,6 @@ class Filters:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
-
-    @classmethod
-    def of(cls, settings: DecodeSettings) -> Self:
-        """Return the filters that the settings ask for."""
-        return cls(settings.temperature, settings.top_k, settings.top_p)
 
     def weights(self, log_probs: Tensor) -> Weights:
         """Return the tokens that may be drawn, by their log-probabilities (R, V)."""
@@ -143,8 +132,8 @@ def draw_tokens(logits: Tensor, rules: Sequence[Rule], filters: Filters, numbers
         for first in range(0, R, rows)
     ]
     return Drawn(
-        numpy.concatenate([each.tokens for each in blocks]),
-        numpy.concatenate([each.log_probs for each in blocks]),
+        numpy.concatenate([block.tokens for block in blocks]),
+        numpy.concatenate([block.log_probs for block in blocks]),
     )
 
 
@@ -164,85 +153,56 @@ def draw_block(
     return Drawn(tokens.cpu().numpy(), log_probs.gather(1, tokens).cpu().numpy())
 
 
-@torch.inference_mode()
-def sample(
-    model: SearchModel[StateT],
-    source: AnyIds,
-    max_lengths: Sequence[int],
-    ids: SpecialIds,
-    *,
-    numbers: RandomNumbers,
-    filters: Filters,
-    alpha: float,
-    n_best: int,
-    constraints: Sequence[Constraint] = (),
-) -> list[list[Hypothesis]]:
-    """Return n_best outputs of each source segment, drawn independently, best score first.
+class Sampling:
+    """The strategy of sampling: n_best outputs of each sentence are drawn independently.
 
     An output may occur several times. Its log_prob and score are the model's, whatever the filters.
-    Rules and constraints apply before the filters.
-
-    numbers: those of the segments. The other arguments are those of `beam_search`.
-
-    A segment has fewer outputs if the model leaves some of them no token to go on with, and none if
-    the model's logits are NaN.
+    Rules and constraints apply before the filters. A sentence has fewer outputs if the model leaves
+    some of them no token to go on with.
     """
-    never = Never.of(ids)
-    results = [FinishedHypotheses(n_best) for _ in max_lengths]
-    sentences = list(range(len(results)))  # of each row of the batch
-    state = model.encode(source)
-    beam = first_beam(len(sentences), ids.bos)
-    samples = numpy.arange(n_best)[None].repeat(len(sentences), axis=0)  # (B, K) numbers
-    is_live = numpy.ones(samples.shape, numpy.bool_)
-    while sentences:
-        length = beam.prefixes.shape[2] + 1
-        found, state = model.step(beam.last_ids, state)
-        logits = torch.as_tensor(found)
-        B, K, V = logits.shape  # K is 1 in the first step
-        at_limit = [length >= max_lengths[sentence] for sentence in sentences]
-        rules = rules_for_step(never, ids.eos, at_limit, K)
-        rules += constraint_rules(constraints, sentences, beam.prefixes)
-        chosen = numpy.take_along_axis(numbers.at(sentences, length, n_best), samples, axis=1)
+
+    def __init__(
+        self, numbers: RandomNumbers, filters: Filters, *, alpha: float, n_best: int
+    ) -> None:
+        """Take the random numbers of a batch of sentences, for one search."""
+        self.alpha, self.n_best, self.width = alpha, n_best, n_best
+        self._numbers, self._filters = numbers, filters
+        # Of each sentence, the number of the sample at each place.
+        self._samples = numpy.arange(n_best)[None].repeat(numbers.count, axis=0)
+
+    @torch.inference_mode()
+    def extend(
+        self, beam: Beam, logits: Logits, rules: Sequence[Rule], sentences: Sequence[int]
+    ) -> ArrayCandidates:
+        """Return each hypothesis (B, K), extended by m tokens: all samples in the first step."""
+        B, K, V = logits.shape
+        numbers = self._numbers.at(sentences, beam.prefixes.shape[2] + 1, self.n_best)
+        chosen = numpy.take_along_axis(numbers, self._samples[sentences], axis=1)
         drawn = draw_tokens(
-            logits.view(B * K, V), rules, filters, torch.from_numpy(chosen.reshape(B * K, -1))
+            torch.as_tensor(logits).view(B * K, V),
+            rules,
+            self._filters,
+            torch.from_numpy(chosen.reshape(B * K, -1)),
         )
+        m = drawn.tokens.shape[1]
+        parents = numpy.arange(K).repeat(m)[None].repeat(B, axis=0)
+        log_probs = beam.log_probs.repeat(m, axis=1) + drawn.log_probs.reshape(B, K * m)
+        return Candidates(log_probs, parents, drawn.tokens.reshape(B, K * m))
 
-        candidates = extend(beam, drawn, ids.eos)
-        is_live &= candidates.log_probs > -numpy.inf
-        finished = [results[sentence] for sentence in sentences]
-        add_finished(finished, candidates, is_live & candidates.is_eos, beam.prefixes, alpha)
-        is_live &= ~candidates.is_eos
+    def place(
+        self, beam: Beam, candidates: ArrayCandidates, live: BoolArray, sentences: Sequence[int]
+    ) -> IdArray:
+        """Return the candidate at each place: all stay where they are while most are live."""
+        B, K = live.shape
+        width = int(live.sum(axis=1).max())
+        if width > CROWDED * K:
+            return numpy.arange(K)[None].repeat(B, axis=0)
+        order = (~live).argsort(axis=1, kind="stable")[:, :width]
+        samples = numpy.zeros((len(self._samples), width), numpy.int64)
+        samples[sentences] = numpy.take_along_axis(self._samples[sentences], order, axis=1)
+        self._samples = samples
+        return order
 
-        kept = place_sentences(bool(each.any()) for each in is_live)
-        sentences = [sentences[row] for row in kept]
-        if sentences:
-            places = live_places(is_live)
-            rows, tokens, log_probs = candidates.choose(places, candidates.log_probs, kept, K)
-            going_on = numpy.array(kept)[:, None], places[kept]
-            is_live, samples = is_live[going_on], samples[going_on]
-            beam = beam.extend(rows, tokens, log_probs)
-            if rows.shape != (B, K):  # otherwise each row stays where it is
-                state = state.select(rows)
-    return [found.best for found in results]
-
-
-def extend(beam: Beam, drawn: Drawn, eos: int) -> Candidates:
-    """Return each hypothesis of a beam (B, K), extended by its m tokens."""
-    B, K = beam.last_ids.shape
-    m = drawn.tokens.shape[1]
-    tokens = drawn.tokens.reshape(B, K * m)
-    parents = numpy.arange(K).repeat(m)[None].repeat(B, axis=0)
-    log_probs = beam.log_probs.repeat(m, axis=1) + drawn.log_probs.reshape(B, K * m)
-    return Candidates(log_probs, parents, tokens, tokens == eos)
-
-
-def live_places(is_live: BoolArray) -> IdArray:
-    """Return the places (B, K') that go on, of is_live (B, K).
-
-    All stay where they are while most are live. Otherwise those that are live come first.
-    """
-    B, K = is_live.shape
-    width = int(is_live.sum(axis=1).max())
-    if width > CROWDED * K:
-        return numpy.arange(K)[None].repeat(B, axis=0)
-    return (~is_live).argsort(axis=1, kind="stable")[:, :width]
+    def is_over(self, finished: FinishedHypotheses, bound: float) -> bool:
+        """Return False: live samples go on to their ends."""
+        return False

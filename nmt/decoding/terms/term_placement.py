@@ -15,8 +15,8 @@ from operator import eq
 from typing import NamedTuple, Protocol
 
 from nmt.config import DecodeSettings, ModelSettings
-from nmt.decoding.search.beginnings import Beginning
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import Entry, TermPlace, capitalised, is_part_of_word, words_of
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.repetition import is_runaway
@@ -35,7 +35,7 @@ SMALL_LOSS = 1.0
 class PlacingModel(Protocol):
     """Searches, aligns and scores outputs, for the placing of terms."""
 
-    def find(self, parts: Sequence[Part], /) -> Outputs:
+    def find(self, parts: Sequence[Part], settings: DecodeSettings, /) -> Outputs:
         """Return the hypotheses of each part, best first, without regard to terms."""
         ...
 
@@ -213,7 +213,7 @@ class TermPlacer:
 
     def _search_rests(self, searches: Sequence[tuple[Draft, TermPlace, Exchange, Part]]) -> None:
         """Search what follows the terms again, and keep the better texts."""
-        found = self._model.find([part for *_, part in searches])
+        found = self._model.find([part for *_, part in searches], self._settings)
         outputs = [
             (search, output) for search, own in zip(searches, found, strict=True) for output in own
         ]
@@ -317,8 +317,7 @@ class TermPlacer:
         (ids,) = self._target.encode([(exchange.before + exchange.term).strip()])
         if len(ids) + 1 >= output_limit(len(part), self._settings):
             return None
-        beginning = Beginning.of_tokens((*ids,))
-        return replace(part, prefix=beginning, terms=(), is_again=False)
+        return replace(part, prefix=TargetPrefix.of_tokens((*ids,)), terms=())
 
 
 def next_term(draft: Draft, reading: Reading) -> TermPlace:

@@ -1,15 +1,30 @@
 """Notes about the lines of a translation, each printed once at its end."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nmt.system.log import Notify
 from nmt.text.lines import LineNumbers
 
 SHOWN_SYMBOLS = 10
 SHOWN_CHARACTERS = 20  # of an unknown word
-READ_AS_UNKNOWN = "characters that are not in the vocabulary, which the model reads as unknown"
 INVISIBLE = "CMZ"  # Unicode categories: control and format, combining, space
+
+# What the unknown characters of lines are.
+READ_AS_UNKNOWN = "characters that are not in the vocabulary, which the model reads as unknown"
+SCORED_AS_UNKNOWN = "characters of targets that are not in the vocabulary, scored as unknown"
+COPIED = "characters that are not in the vocabulary, copied to the translations"
+# What else a user should know about lines; {} stands for their numbers.
+WORDLESS = "copied, because there is nothing to translate in {}"
+CAPITALS = "capitals in {}: translated in lower case"
+RETURNS = (
+    "carriage returns in {}: the parts between them were translated one by one and joined again"
+)
+TOKENLESS = (
+    "no language token in {}, so that the model may write any of its languages; choose one with"
+    " --target-token, or begin lines with a token"
+)
+RETURNS_AS_SPACES = "carriage returns in {} count as spaces"
 
 
 class UnknownSymbols:
@@ -44,40 +59,31 @@ class UnknownSymbols:
 class LineNotes:
     """Collects the lines that a user should look at, and what is special about them."""
 
-    def __init__(self, unknown: str = READ_AS_UNKNOWN) -> None:
-        """`unknown` says in the note what the unknown characters are."""
-        self._what = unknown
-        self._unknown, self._copied = UnknownSymbols(), UnknownSymbols()
-        self._wordless, self._capitals = LineNumbers(), LineNumbers()
-        self._returns = LineNumbers()
-        self._tokenless = LineNumbers()
+    def __init__(self) -> None:
+        kinds = READ_AS_UNKNOWN, SCORED_AS_UNKNOWN, COPIED
+        self._unknown = {kind: UnknownSymbols() for kind in kinds}
+        # In the order in which they are printed.
+        notes = WORDLESS, CAPITALS, RETURNS, TOKENLESS, RETURNS_AS_SPACES
+        self._lines = {note: LineNumbers() for note in notes}
         self._missing: dict[str, LineNumbers] = {}  # by the term
 
-    def add_unknown(self, line: int, text: str, *, is_copied: bool = False) -> bool:
-        """Count a line with unknown characters; return whether it may have new ones.
+    def add(self, note: str, line: int) -> None:
+        """Count a line of which a note tells; {} in the note stands for the lines."""
+        self._lines.setdefault(note, LineNumbers()).add(line)
 
-        is_copied: they do not reach the model, but are copied.
+    def add_unknown(
+        self,
+        line: int,
+        text: str,
+        find_unknown: Callable[[str], Iterable[str]],
+        kind: str = READ_AS_UNKNOWN,
+    ) -> None:
+        """Count a line whose text has unknown characters.
+
+        find_unknown: returns them, or words if the vocabulary is one of words. kind: what they are.
         """
-        return (self._copied if is_copied else self._unknown).add_line(line, text)
-
-    def add_symbols(self, symbols: Iterable[str], *, is_copied: bool = False) -> None:
-        """Remember unknown characters, or words if the vocabulary is one of words."""
-        (self._copied if is_copied else self._unknown).add_symbols(symbols)
-
-    def add_odd(self, line: int, *, is_copied: bool, is_capitals: bool) -> None:
-        """Count a line that is copied or translated in lower case, if it is one."""
-        if is_copied:
-            self._wordless.add(line)
-        if is_capitals:
-            self._capitals.add(line)
-
-    def add_returns(self, line: int) -> None:
-        """Count a line with carriage returns inside."""
-        self._returns.add(line)
-
-    def add_tokenless(self, line: int) -> None:
-        """Count a line without a language token, which the model needs."""
-        self._tokenless.add(line)
+        if self._unknown[kind].add_line(line, text):
+            self._unknown[kind].add_symbols(find_unknown(text))
 
     def add_missing(self, line: int, term: str) -> None:
         """Count a line whose translation lacks a term of the glossary."""
@@ -85,28 +91,12 @@ class LineNotes:
 
     def tell(self, notify: Notify) -> None:
         """Print the notes, if there are any."""
-        for lines, told in (
-            (self._unknown.lines, f"{self._what}: {self._unknown}"),
-            (
-                self._copied.lines,
-                "characters that are not in the vocabulary, copied to the translations:"
-                f" {self._copied}",
-            ),
-            (self._wordless, f"copied, because there is nothing to translate in {self._wordless}"),
-            (self._capitals, f"capitals in {self._capitals}: translated in lower case"),
-            (
-                self._returns,
-                f"carriage returns in {self._returns}: the parts between them were translated one"
-                " by one and joined again",
-            ),
-            (
-                self._tokenless,
-                f"no language token in {self._tokenless}, so that the model may write any of its"
-                " languages; choose one with --target-token, or begin lines with a token",
-            ),
-        ):
+        for kind, unknown in self._unknown.items():
+            if unknown.lines.count:
+                notify(f"{kind}: {unknown}")
+        for note, lines in self._lines.items():
             if lines.count:
-                notify(told)
+                notify(note.replace("{}", str(lines)))
         if self._missing:
             terms = [f"{term} ({lines})" for term, lines in self._missing.items()]
             more = len(terms) - SHOWN_SYMBOLS
@@ -117,6 +107,6 @@ class LineNotes:
 def visible(symbol: str) -> str:
     """Return a character or word with U+ codes for what cannot be seen."""
     return "".join(
-        f"U+{ord(each):04X}" if unicodedata.category(each)[0] in INVISIBLE else each
-        for each in symbol[:SHOWN_CHARACTERS]
+        f"U+{ord(character):04X}" if unicodedata.category(character)[0] in INVISIBLE else character
+        for character in symbol[:SHOWN_CHARACTERS]
     )

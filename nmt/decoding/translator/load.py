@@ -1,15 +1,17 @@
 """Load the models to translate with, and settle how they search."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.config import DecodeSettings, Recipe
-from nmt.errors import UsageError
+from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.rules import check_decode, check_used
 from nmt.recipe.settings import parse_overrides, with_settings
 from nmt.runs.runs import choose_model
-from nmt.system.devices import choose_device
+from nmt.system.devices import choose_device, has_bf16
 from nmt.system.log import Notify
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def load_models(
         load = load_ensemble
     model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides, used)
-    names = [f"{each.path} ({each.recipe.name})" for each in (model, *model.ensemble)]
+    names = [f"{member.path} ({member.recipe.name})" for member in model.members]
     why = f", {chosen.reason}; --model names another" if chosen and chosen.reason else ""
     notify(f"{'ensemble' if model.ensemble else 'model'}: {' + '.join(names)}{why}")
     return model, settings
@@ -76,3 +78,38 @@ def decode_settings(
     recipe = with_settings(recipe, changed)
     check_decode(recipe, changed)
     return recipe.decode
+
+
+def device_settings(
+    settings: DecodeSettings, device: str, candidates: int | None = None
+) -> DecodeSettings:
+    """Return the settings with those that depend on the device replaced by its own.
+
+    device: its name, such as "cuda:1". candidates: outputs that are wanted of each segment; None:
+    nothing is searched or drawn.
+    """
+    # Each segment has a row for each hypothesis or sample, so more of them need smaller batches.
+    outputs, usual = 1, 1
+    if candidates is not None:
+        is_sample = settings.method == "sample"
+        outputs = candidates if is_sample else settings.beam_size
+        usual = BATCH_SAMPLES if is_sample else BATCH_BEAM
+    is_gpu = device.startswith("cuda")
+    most = GPU_BATCH_TOKENS if is_gpu else CPU_BATCH_TOKENS
+    batch_tokens = settings.batch_tokens or most * usual // max(outputs, usual)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if is_gpu and has_bf16(device) else "float32"
+    return replace(settings, batch_tokens=batch_tokens, precision=precision)
+
+
+def check_precision(settings: DecodeSettings, device: str) -> None:
+    """Raise NmtError if the device cannot compute in `decode.precision`."""
+    if settings.precision != "int8":
+        return
+
+    from nmt.kernels.linear import has_int8
+
+    if not has_int8(device):
+        on_cpu = "" if device == "cpu" else ", or add --device cpu"
+        raise NmtError(f"decode.precision=int8 is for x86 CPUs; set it to float32 or bf16{on_cpu}")

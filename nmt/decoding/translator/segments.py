@@ -15,9 +15,17 @@ from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.marks.marked import Mark, Marked
-from nmt.decoding.search.beginnings import NO_BEGINNING, Beginning
+from nmt.decoding.search.prefix import NO_PREFIX, TargetPrefix
 from nmt.decoding.terms.glossary import Glossary, Term, TermPlace
-from nmt.decoding.translator.line_notes import LineNotes
+from nmt.decoding.translator.line_notes import (
+    CAPITALS,
+    COPIED,
+    READ_AS_UNKNOWN,
+    RETURNS,
+    TOKENLESS,
+    WORDLESS,
+    LineNotes,
+)
 from nmt.decoding.translator.odd_input import OddSegment, odd_segment
 from nmt.errors import NmtError, UsageError, suggestion
 from nmt.system.arguments import check_surrogates
@@ -91,9 +99,8 @@ class Part:
     """A segment, or a piece of one that was split: what is searched at once."""
 
     ids: list[int]  # token ids of the source without EOS
-    prefix: Beginning = NO_BEGINNING  # what the output must begin with
+    prefix: TargetPrefix = NO_PREFIX  # what the output must begin with
     terms: tuple[TermPlace, ...] = ()  # that the output must contain, from left to right
-    is_again: bool = False  # searched again, with `repetition.limited` settings
     opening: int = 0  # how many of the first ids are a language token
 
     def __len__(self) -> int:
@@ -142,7 +149,7 @@ class SegmentEncoder:
         segments: Sequence[str],
         first_line: int,
         notes: LineNotes,
-        prefixes: Sequence[Beginning] = (),
+        prefixes: Sequence[TargetPrefix] = (),
         marks: Marks = NO_MARKS,
     ) -> EncodedSegments:
         """Encode segments.
@@ -173,14 +180,18 @@ class SegmentEncoder:
             is_repaired = False
             if self.repairs and ids and not has_return and not (prefixes and prefixes[index]):
                 odd, is_repaired = self._odd(texts[index], ids, own)
-            if UNK in ids and notes.add_unknown(line, texts[index], is_copied=is_repaired):
-                notes.add_symbols(self.subwords.unknown(texts[index]), is_copied=is_repaired)
+            if UNK in ids:
+                kind = COPIED if is_repaired else READ_AS_UNKNOWN
+                notes.add_unknown(line, texts[index], self.subwords.unknown, kind)
             if has_return:
-                notes.add_returns(line)
+                notes.add(RETURNS, line)
                 encoded.separators[index] = self._split_at_returns(bodies[index], line, parts)
             elif odd is not None:
                 encoded.odd[index] = odd
-                notes.add_odd(line, is_copied=bool(odd.copied), is_capitals=odd.is_capitals)
+                if odd.copied:
+                    notes.add(WORDLESS, line)
+                if odd.is_capitals:
+                    notes.add(CAPITALS, line)
                 has_terms = bool(self._terms(texts[index]))
                 parts += self._parts_of_odd(odd, line, has_terms=has_terms)
             elif ids:
@@ -195,11 +206,11 @@ class SegmentEncoder:
     def _open(self, parts: list[Part], begin: int, token: str, line: int, notes: LineNotes) -> None:
         """Put a language token before each part from `begin` on, and note if there is none."""
         if not token:
-            notes.add_tokenless(line)
+            notes.add(TOKENLESS, line)
             return
         (ids,) = self.subwords.encode([token])
-        if UNK in ids and notes.add_unknown(line, token):
-            notes.add_symbols([token])
+        if UNK in ids:
+            notes.add_unknown(line, token, lambda unknown: [unknown])
         for index, part in enumerate(parts[begin:], begin):
             parts[index] = replace(part, ids=[*ids, *part.ids], opening=len(ids))
 

@@ -1,4 +1,4 @@
-"""Translations of segments, assembled from the hypotheses of a search."""
+"""What is asked of a translator, and its translations, assembled from hypotheses of a search."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +8,35 @@ from typing import NamedTuple
 from nmt.decoding.marks.marked import Mark
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.text.tokenizer import EOS, SubwordModel
+
+
+@dataclass(frozen=True)
+class Request:
+    """A segment to translate, and what is asked of its translation."""
+
+    text: str
+    # The translation begins with it. Its last word may go on, unless a space follows it.
+    prefix: str = ""
+    marks: tuple[Mark, ...] = ()  # of the text; each candidate has them too, at their places
+
+    def __len__(self) -> int:
+        """Return the length in characters."""
+        return len(self.text)
+
+
+def strip_prefix(prefix: str) -> str:
+    """Return a prefix without space around it, but one space at its end, which ends a word."""
+    stripped = prefix.strip()
+    return f"{stripped} " if stripped and prefix[-1].isspace() else stripped
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What a translation should have besides its best text."""
+
+    n_best: int = 1  # candidates, at most the beam size
+    token_scores: bool = False  # the log-probability of each token
+    alignments: bool = False  # links of the best candidate's words with those of the source
 
 
 class Token(NamedTuple):
@@ -93,12 +122,12 @@ def join(
         sum(each.score for each in hypotheses),
         sum(each.log_prob for each in hypotheses),
         sum(len(each.ids) + 1 for each in hypotheses),
-        tuple(token for each in hypotheses for token in tokens_of(each, subwords)),
+        tuple(token for each in hypotheses for token in list_tokens(each, subwords)),
         sum(utilities) / len(utilities) if utilities else None,
     )
 
 
-def tokens_of(hypothesis: Hypothesis, subwords: SubwordModel) -> list[Token]:
+def list_tokens(hypothesis: Hypothesis, subwords: SubwordModel) -> list[Token]:
     """Return the tokens of a hypothesis and their log-probabilities, if it has these."""
     if not hypothesis.token_log_probs:
         return []

@@ -2,25 +2,42 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from nmt.config import DecodeSettings
-from nmt.decoding.files.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.models.alignment import align_all
+from nmt.config import DecodeSettings, Recipe
+from nmt.decoding.models.alignment import align_all, link_words
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import candidate_count
-from nmt.decoding.search.prefixes import PrefixEncoder, check_prefixes
+from nmt.decoding.search.prefix import PrefixEncoder, TargetPrefix
+from nmt.decoding.search.rules import special_ids
+from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.terms.glossary import Entry, Glossary
 from nmt.decoding.terms.term_placement import check_glossary, note_missing_terms
 from nmt.decoding.translator.line_notes import LineNotes
-from nmt.decoding.translator.model_forms import Models
-from nmt.decoding.translator.repair import Repair
-from nmt.decoding.translator.requests import Request, RequestsOf, plain
-from nmt.decoding.translator.scheduler import BatchScheduler
-from nmt.decoding.translator.search_method import method_of
-from nmt.decoding.translator.segments import Part, SegmentEncoder, segment_limit, target_token
-from nmt.decoding.translator.translation import Translation, assemble
-from nmt.decoding.translator.wanted import ONE_TEXT, Wanted
+from nmt.decoding.translator.searcher import (
+    BatchScheduler,
+    EngineModel,
+    Found,
+    ModelSearcher,
+    Searcher,
+)
+from nmt.decoding.translator.segments import (
+    EncodedSegments,
+    Part,
+    SegmentEncoder,
+    output_limit,
+    segment_limit,
+    target_token,
+)
+from nmt.decoding.translator.translation import (
+    Link,
+    OutputOptions,
+    Request,
+    Translation,
+    assemble,
+    strip_prefix,
+)
 from nmt.errors import UsageError
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
@@ -30,36 +47,35 @@ from nmt.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from nmt.model.transformer import Transformer
 
+ONE_TEXT = OutputOptions()
+ALIGNED_AT_ONCE = 32  # outputs
+
 
 class Translator:
     """Translates with one model or an ensemble: encoder of segments, scheduler, assembly.
 
-    If it decodes with PyTorch, it packs the weights when it is made. Networks need not be kept.
+    If it decodes with PyTorch, it packs the weights when it is made. Models need not be kept.
     """
 
     def __init__(
         self,
-        models: Models,
-        tokenizer: Tokenizer,
+        model: TrainedModel,
         settings: DecodeSettings,
         notify: Notify,
-        wanted: Wanted = ONE_TEXT,
+        options: OutputOptions = ONE_TEXT,
         *,
         glossary: Sequence[Entry] = (),
         pool: Pool | None = None,
-        language: str = "",
     ) -> None:
         """Prepare to translate.
 
         Args:
-            models: several make an ensemble, and all write in one order.
-            tokenizer: that of all models.
+            model: with the other models of its ensemble; all write in one order.
             settings: how to search.
             notify: receives what a user should know, such as that a segment was split.
-            wanted: what a translation should have.
+            options: what a translation should have.
             glossary: the terms that translations must contain.
-            pool: searches batches in parallel; by default that of the search method.
-            language: code of the target language, for `decode.mbr`.
+            pool: searches batches in parallel; by default that of the searcher.
 
         Raises:
             NmtError: if the device lacks the precision, the settings do not fit a model, or the
@@ -67,71 +83,49 @@ class Translator:
             UsageError: if there are not so many candidates, too few for `decode.mbr`, no way to
                 place terms, or if an engine cannot do what is asked for.
         """
-        check_glossary(glossary, settings, models.settings[0])
-        candidates = candidate_count(settings, wanted.n_best)
-        limits = [segment_limit(settings, each) for each in models.settings]
-        self.tokenizer = tokenizer
-        self.settings = settings
-        self.wanted = wanted
-        self.glossary = glossary
+        shape, tokenizer = model.recipe.model, model.tokenizer
+        check_glossary(glossary, settings, shape)
+        candidates = candidate_count(settings, options.n_best)
+        limits = [segment_limit(settings, member.recipe.model) for member in model.members]
+        self.tokenizer, self.settings = tokenizer, settings
+        self.options, self.glossary = options, glossary
         self.encoder = SegmentEncoder(
             tokenizer.source,
             min(limits, key=lambda limit: limit.tokens),
             notify,
             Glossary(glossary, tokenizer.target) if glossary else None,
             # Alignments are those of what the model reads and writes.
-            repairs=settings.odd_input == "repair" and not wanted.alignment,
+            repairs=settings.odd_input == "repair" and not options.alignments,
             token=target_token(settings.target_token, tokenizer.source),
         )
-        self.method = method_of(
-            models,
-            tokenizer,
-            settings,
-            wanted,
-            candidates,
-            has_glossary=bool(glossary),
-            language=language,
-        )
+        self.searcher: Searcher
+        if isinstance(model, EngineModel):
+            self.searcher = model.searcher(settings, options, candidates, has_terms=bool(glossary))
+        else:
+            self.searcher = ModelSearcher(model, settings, options, candidates)
         self.scheduler = BatchScheduler(
-            self.method.search, self.method.settings.batch_tokens, pool or self.method.pool
+            self.searcher.search,
+            self.searcher.settings.batch_tokens,
+            pool or self.searcher.make_pool(),
         )
-        self._is_right_to_left = models.settings[0].is_right_to_left
-        self._prefixes = PrefixEncoder(tokenizer)
-        self._repair = Repair(self.method, tokenizer, self.scheduler.map)
-
-    @classmethod
-    def of(
-        cls,
-        model: TrainedModel,
-        settings: DecodeSettings,
-        notify: Notify,
-        wanted: Wanted = ONE_TEXT,
-        *,
-        glossary: Sequence[Entry] = (),
-        pool: Pool | None = None,
-    ) -> "Translator":
-        """Return a translator for a loaded model and the other models of its ensemble."""
-        return cls(
-            Models.of(model),
-            model.tokenizer,
-            settings,
-            notify,
-            wanted,
-            glossary=glossary,
-            pool=pool,
-            language=model.recipe.data.target_language,
-        )
+        self._is_right_to_left = shape.is_right_to_left
+        special = special_ids(tokenizer)
+        self._prefixes = PrefixEncoder(tokenizer.target, special.never, special.eos)
 
     def translate(
-        self, segments: Iterable[str], requests_of: RequestsOf = plain
+        self, segments: Iterable[str], prefixes: Iterable[str] | None = None
     ) -> Iterator[Translation]:
         """Translate segments, in order; the translation of a blank segment is blank.
 
-        requests_of: makes requests of the next segments. Raises NmtError if a model's outputs are
-        not numbers.
+        prefixes: for each segment a text that its translation begins with. Raises NmtError if a
+        model's outputs are not numbers.
         """
-        chunks = chunks_of(Source(segments), CHUNK_SEGMENTS)
-        for chunk in self.chunks(map(requests_of, chunks)):
+        requests = (
+            map(Request, segments)
+            if prefixes is None
+            else map(Request, segments, map(strip_prefix, prefixes))
+        )
+        for chunk in self.chunks(chunks_of(Source(requests), CHUNK_SEGMENTS)):
             yield from chunk
 
     def chunks(
@@ -144,55 +138,131 @@ class Translator:
         """
         notes = LineNotes()
         for chunk in chunks:
-            prefixes = self._prefixes.encode(chunk, first_line)
-            if prefixes and self._is_right_to_left:
-                raise UsageError(
-                    "a right-to-left model cannot begin a translation with a prefix, because it"
-                    " writes the last token first; use no prefixes, or another model (--model)"
-                )
-            texts = [request.text for request in chunk]
-            marks = {number: each.marks for number, each in enumerate(chunk) if each.marks}
-            if marks and self.wanted.alignment:
-                raise UsageError(
-                    "segments with marks, such as tags, have no alignments, because the model does"
-                    " not read the marks; leave out the alignments (--alignment) or the marks"
-                )
-            encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
-            check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
-            if self.method.changes_form(encoded.parts):
-                self.scheduler.copy_again()
-            found = self.scheduler.map(encoded.parts)
-            self._repair.replace_runaways(encoded, found)
-            translations = [
-                assemble(
-                    [found[index] for index in parts],
-                    self.tokenizer.target,
-                    encoded.separators.get(number),
-                )
-                for number, parts in enumerate(encoded.segments)
-            ]
-            self._repair.finish(encoded, found, translations)
-            if self.encoder.glossary is not None:
-                note_missing_terms(encoded, translations, first_line, notes)
-            if self.wanted.alignment:
-                translations = align_all(translations, texts, encoded, found, self.tokenizer)
-            yield translations
+            yield self._translate_chunk(chunk, first_line, notes)
             first_line += len(chunk)
         notes.tell(self.encoder.notify)
 
-    def search(self, sources: Sequence[list[int]]) -> list[list[Hypothesis]]:
+    def _translate_chunk(
+        self, chunk: Sequence[Request], first_line: int, notes: LineNotes
+    ) -> list[Translation]:
+        prefixes = self._prefixes.encode([request.prefix for request in chunk], first_line)
+        if prefixes and self._is_right_to_left:
+            raise UsageError(
+                "a right-to-left model cannot begin a translation with a prefix, because it"
+                " writes the last token first; use no prefixes, or another model (--model)"
+            )
+        texts = [request.text for request in chunk]
+        marks = {index: request.marks for index, request in enumerate(chunk) if request.marks}
+        if marks and self.options.alignments:
+            raise UsageError(
+                "segments with marks, such as tags, have no alignments, because the model does"
+                " not read the marks; leave out the alignments (--alignment) or the marks"
+            )
+        encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
+        check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
+        if self.searcher.changes_form(encoded.parts):
+            self.scheduler.copy_again()
+        found = self.scheduler.map(encoded.parts)
+        translations = [
+            assemble(
+                [found[index] for index in parts],
+                self.tokenizer.target,
+                encoded.separators.get(number),
+            )
+            for number, parts in enumerate(encoded.segments)
+        ]
+        self._finish_odd(encoded, found, translations)
+        if self.encoder.glossary is not None:
+            note_missing_terms(encoded, translations, first_line, notes)
+        if self.options.alignments:
+            translations = align_all(translations, texts, encoded, found, self.tokenizer)
+        return translations
+
+    def _finish_odd(
+        self, encoded: EncodedSegments, found: Found, translations: list[Translation]
+    ) -> None:
+        """Replace the translations of odd and marked segments; found: hypotheses of each part."""
+        linked = {
+            index: [encoded.parts[part] for part in encoded.segments[index]]
+            for index, odd in encoded.odd.items()
+            if odd.linked is not None
+        }
+        outputs = {  # of each segment, by rank: the hypotheses of its parts
+            index: [*zip(*(found[part] for part in encoded.segments[index]), strict=False)]
+            for index in linked
+        }
+        pairs = [
+            pair
+            for index, parts in linked.items()
+            for rank in outputs[index]
+            for pair in zip(parts, rank, strict=True)
+        ]
+        aligned = iter(self._align(pairs))
+        for index, odd in encoded.odd.items():
+            links: list[tuple[Link, ...]] = []
+            if odd.linked is not None:
+                parts = linked[index]
+                links = [
+                    link_words(
+                        odd.text, parts, [*islice(aligned, len(parts))], self.tokenizer, odd.linked
+                    )
+                    for _ in outputs[index]
+                ]
+            translations[index] = odd.finish(translations[index], links)
+
+    def _align(self, pairs: Sequence[tuple[Part, Hypothesis]]) -> list[Hypothesis]:
+        """Return the hypotheses of pairs with `aligned_places`; similar lengths go together."""
+        order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][0]))
+        aligned = [hypothesis for _, hypothesis in pairs]
+        for first in range(0, len(order), ALIGNED_AT_ONCE):
+            chosen = order[first : first + ALIGNED_AT_ONCE]
+            parts = [pairs[index][0] for index in chosen]
+            places = self.searcher.places(parts, [aligned[index].ids for index in chosen])
+            for index, own in zip(chosen, places, strict=True):
+                aligned[index] = replace(aligned[index], aligned_places=tuple(own))
+        return aligned
+
+    def search(self, sources: Sequence[list[int]]) -> Found:
         """Return the n best hypotheses of encoded sources, without EOS, in order."""
         return self.scheduler.map([*map(Part, sources)])
+
+
+def check_prefixes(
+    requests: Sequence[Request],
+    prefixes: Sequence[TargetPrefix],
+    encoded: EncodedSegments,
+    settings: DecodeSettings,
+    first_line: int,
+) -> None:
+    """Raise UsageError, which names the line, for a prefix that no output can begin with.
+
+    prefixes: those of the requests, if any has one. encoded: the requests' segments.
+    """
+    for index, prefix in enumerate(prefixes):
+        if not requests[index].prefix:
+            continue
+        line, parts = first_line + index, encoded.segments[index]
+        if not parts:
+            raise UsageError(
+                f"line {line}: there is a prefix but no text to translate; leave out the prefix"
+            )
+        most = output_limit(len(encoded.parts[parts[0]]), settings) - 1
+        fewest = prefix.forced + prefix.fewest[0]
+        if fewest > most:
+            raise UsageError(
+                f"line {line}: the prefix has {fewest:,} tokens, but the translation may have"
+                f" at most {most:,}; shorten it, or raise decode.max_extra_tokens or"
+                " decode.max_length"
+            )
 
 
 def translate_texts(
     network: "Transformer",
     tokenizer: Tokenizer,
-    settings: DecodeSettings,
+    recipe: Recipe,
     segments: Sequence[str],
     notify: Notify,
     pool: Pool | None = None,
-    language: str = "",
 ) -> list[str]:
     """Return the best translation of each segment, with the network as it is now.
 
@@ -200,7 +270,7 @@ def translate_texts(
     restored. Arguments are those of `Translator`.
     """
     with network.evaluating():
-        as_is = replace(settings, odd_input="as_is")
-        models = Models.of_networks([network])
-        translator = Translator(models, tokenizer, as_is, notify, pool=pool, language=language)
-        return [each.text for each in translator.translate(segments)]
+        model = TrainedModel.from_network(network, tokenizer, recipe)
+        as_is = replace(recipe.decode, odd_input="as_is")
+        translator = Translator(model, as_is, notify, pool=pool)
+        return [found.text for found in translator.translate(segments)]

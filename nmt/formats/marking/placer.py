@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from nmt.decoding.marks.marked import Marked, joined
 from nmt.decoding.translator.odd_input import has_words
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Candidate, Translation
+from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.formats.marking.checks import mark_problems, number_problems
 
 Translate = Callable[[Sequence[Request]], Sequence[Translation]]

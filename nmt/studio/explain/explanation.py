@@ -9,14 +9,14 @@ from torch import Tensor
 
 from nmt.config import DecodeSettings
 from nmt.decoding.models.incremental import IncrementalDecoder
-from nmt.decoding.search.beam import beam_search
-from nmt.decoding.search.constraints import constraints_of
+from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.search.rules import special_ids
-from nmt.decoding.translator.device_settings import settings_for
+from nmt.decoding.search.prefix import NO_PREFIX
+from nmt.decoding.search.rules import make_constraints, special_ids
+from nmt.decoding.search.search import search
+from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.odd_input import odd_segment
 from nmt.decoding.translator.segments import (
-    Part,
     output_limit,
     segment_limit,
     target_token,
@@ -72,7 +72,7 @@ def explain(
     NaN. Raises UsageError for settings that a page cannot show.
     """
     check_settings(settings)
-    settings = settings_for(settings, model.device)
+    settings = device_settings(settings, model.device)
     text = as_read(model, text, settings, notify)
     ids = encode(model, text, settings, notify)
     network = model.network
@@ -83,15 +83,13 @@ def explain(
     special = special_ids(model.tokenizer)
     with progress_bar(total=max_length, unit="token", desc="explain", leave=False) as bar:
         builder = TreeBuilder(special.bos, settings.length_penalty, bar.update)
-        (found,) = beam_search(
+        (found,) = search(
             IncrementalDecoder(network),
             source,
             [max_length],
             special,
-            beam_size=settings.beam_size,
-            alpha=settings.length_penalty,
-            stopping=settings.stopping,
-            constraints=constraints_of([Part(ids)], settings, special.eos),
+            BeamSearch(settings.beam_size, settings.length_penalty, stopping=settings.stopping),
+            constraints=make_constraints([NO_PREFIX], [max_length], settings, special.eos),
             observer=builder,
         )
     if not found:

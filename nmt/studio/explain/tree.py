@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from nmt.decoding.search.beam import SearchStep
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
+from nmt.decoding.search.search import SearchStep
 
 KEPT, FINISHED, PRUNED, OPEN = "kept", "finished", "pruned", "open"
 

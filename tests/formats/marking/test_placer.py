@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.translator.requests import Request
-from nmt.decoding.translator.translation import Candidate, Translation
+from nmt.decoding.translator.translation import Candidate, Request, Translation
 from nmt.formats.marking.checks import added_placeholders, mark_problems, number_problems
 from nmt.formats.marking.placeholders import with_placeholders
 from nmt.formats.marking.placer import Placed, Placer, Way

@@ -28,7 +28,7 @@ def test_the_translation_equals_that_of_nmt_translate(
 ) -> None:
     # `nmt translate` would search again if the small model repeated itself.
     settings = replace(model.recipe.decode, beam_size=beam, precision=precision, odd_input="as_is")
-    (expected,) = Translator.of(model, settings, print).translate([text])
+    (expected,) = Translator(model, settings, print).translate([text])
     explanation = explain(model, text, settings, print)
     assert explanation.translation == expected.text
     assert explanation.best.score == pytest.approx(expected.candidates[0].score, abs=1e-5)

@@ -5,11 +5,10 @@ import math
 import pytest
 import torch
 
-from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
-from nmt.decoding.search.search_model import AnyIds
+from nmt.decoding.search.search import AnyIds
 from nmt.studio.explain.tree import FINISHED, KEPT, OPEN, PRUNED, Tree, TreeBuilder
-from tests.decoding.test_beam import EOS, IDS, Table
+from tests.decoding.test_beam import EOS, IDS, Table, beam_search
 
 LENGTH, ALPHA = 7, 0.6
 

@@ -8,17 +8,15 @@ from typing import Any
 import pytest
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.resumable import Resumption, job_of
+from nmt.decoding.files.resumable import Resumption, Task, digest_job
 from nmt.decoding.files.translate_file import translate_file
+from nmt.decoding.models.array_decoder import ArrayDecoder
 from nmt.decoding.terms.glossary import glossary_of
-from nmt.decoding.translator import search_method
-from nmt.decoding.translator.device_settings import settings_for
-from nmt.decoding.translator.model_forms import Models
-from nmt.decoding.translator.requests import RequestsOf, plain, with_prefixes
-from nmt.decoding.translator.search_method import uses_arrays
-from nmt.decoding.translator.translation import Translation
+from nmt.decoding.translator import searcher as searching
+from nmt.decoding.translator.load import device_settings
+from nmt.decoding.translator.searcher import uses_arrays
+from nmt.decoding.translator.translation import OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.decoding.translator.wanted import Wanted
 from nmt.runs.trained_model import TrainedModel, load_ensemble, load_model
 from nmt.system.pools import ProcessPool
 from tests.conftest import WORDS
@@ -33,8 +31,16 @@ def model(skilled_run: Path) -> TrainedModel:
 
 def uses_arrays_now(translator: Translator) -> bool:
     """Return whether a translator decodes with arrays, not with PyTorch."""
-    assert isinstance(translator.method, search_method.SearchMethod)
-    return translator.method.forms.are_arrays
+    assert isinstance(translator.searcher, searching.ModelSearcher)
+    return isinstance(translator.searcher.search_model, ArrayDecoder)
+
+
+def without_weights(model: TrainedModel) -> TrainedModel:
+    """Return a model that PyTorch decodes; it aligns with what the training chose."""
+    network = TrainedModel.from_network(model.network, model.tokenizer, model.recipe)
+    found = replace(network, alignment=model.alignment)
+    vars(found)["network"] = model.network
+    return found
 
 
 def segments() -> list[str]:
@@ -45,18 +51,11 @@ def segments() -> list[str]:
 
 
 def translate(
-    models: Models,
-    model: TrainedModel,
-    settings: DecodeSettings,
-    requests_of: RequestsOf,
-    **options: Any,
+    model: TrainedModel, settings: DecodeSettings, prefixes: list[str] | None, **options: Any
 ) -> list[Translation]:
-    pool = ProcessPool(1)
-    wanted = Wanted(N_BEST)
-    translator = Translator(
-        models, model.tokenizer, settings, lambda _: None, wanted, pool=pool, **options
-    )
-    return list(translator.translate(segments(), requests_of))
+    pool, asked = ProcessPool(1), OutputOptions(N_BEST)
+    translator = Translator(model, settings, lambda _: None, asked, pool=pool, **options)
+    return list(translator.translate(segments(), prefixes))
 
 
 @pytest.mark.parametrize(
@@ -79,13 +78,10 @@ def test_arrays_and_pytorch_write_the_same(
     if asks == "terms":
         options["glossary"] = glossary_of({"moon": "ROOT", "star": ["SEED", "LEAF"]})
     found = []
-    arrays = Models.of(model)
-    # Both align with what the training chose; networks alone do not say what that is.
-    networks = replace(Models.of_networks([model.network]), attentions=arrays.attentions)
-    for models in (arrays, networks):
+    for form in (model, without_weights(model)):
         prefixes = ["SUN" if each and each[0] in "sm" else "" for each in segments()]
-        requests = with_prefixes(prefixes) if asks == "prefixes" else plain
-        found.append(translate(models, model, settings, requests, **options))
+        asked = prefixes if asks == "prefixes" else None
+        found.append(translate(form, settings, asked, **options))
     for one, other in zip(*found, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         assert [each.log_prob for each in one.candidates] == pytest.approx(
@@ -96,35 +92,34 @@ def test_arrays_and_pytorch_write_the_same(
 def test_arrays_serve_beam_search_with_one_model_on_a_cpu(
     model: TrainedModel, tiny_run: Path, skilled_run: Path
 ) -> None:
-    settings = settings_for(DecodeSettings(), "cpu")
-    one = Models.of(model)
-    assert uses_arrays(one, settings)
-    assert not uses_arrays(replace(one, device="cuda"), settings)
-    assert not uses_arrays(one, replace(settings, precision="bf16"))
-    assert not uses_arrays(one, replace(settings, method="sample"))
-    assert not uses_arrays(Models.of_networks([model.network]), settings)
-    assert not uses_arrays(Models.of(load_ensemble([skilled_run, tiny_run], "cpu")), settings)
+    settings = device_settings(DecodeSettings(), "cpu")
+    assert uses_arrays(model, settings)
+    assert not uses_arrays(replace(model, device="cuda"), settings)
+    assert not uses_arrays(model, replace(settings, precision="bf16"))
+    assert not uses_arrays(model, replace(settings, method="sample"))
+    assert not uses_arrays(without_weights(model), settings)
+    assert not uses_arrays(load_ensemble([skilled_run, tiny_run], "cpu"), settings)
     gelu = replace(model.recipe.model, activation="geglu")  # NumPy has no erf
-    assert not uses_arrays(replace(one, settings=(gelu,)), settings)
+    assert not uses_arrays(replace(model, recipe=replace(model.recipe, model=gelu)), settings)
 
 
 def test_a_large_model_with_much_work_changes_to_pytorch(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It begins in arrays; copies of the process made before follow; texts stay the same."""
-    monkeypatch.setattr(search_method, "LARGE_WIDTH", model.recipe.model.d_model)
-    monkeypatch.setattr(search_method, "FEWEST_PARTS", 9)
+    monkeypatch.setattr(searching, "LARGE_WIDTH", model.recipe.model.d_model)
+    monkeypatch.setattr(searching, "FEWEST_PARTS", 9)
     every = [each for each in segments() if "\u2603" not in each] * 4
     few, many = every[:8], every[8:]
     texts = {}
     for work in (1e30, 1.0):
-        monkeypatch.setattr(search_method, "MUCH_WORK", work)
+        monkeypatch.setattr(searching, "MUCH_WORK", work)
         settings = replace(model.recipe.decode, batch_tokens=20)
         pool = ProcessPool(2)
-        translator = Translator.of(model, settings, lambda _: None, pool=pool)
-        first = [*translator.chunks([plain(few)])]
+        translator = Translator(model, settings, lambda _: None, pool=pool)
+        first = [*translator.chunks([[*map(Request, few)]])]
         assert uses_arrays_now(translator)  # much work, but in few parts
-        second = [*translator.chunks([plain(many)])]
+        second = [*translator.chunks([[*map(Request, many)]])]
         assert uses_arrays_now(translator) == (work > 1)
         texts[work] = [each.text for chunk in (*first, *second) for each in chunk]
         pool.close()
@@ -134,9 +129,9 @@ def test_a_large_model_with_much_work_changes_to_pytorch(
 def test_a_small_model_stays_in_arrays(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_method, "MUCH_WORK", 1.0)
-    monkeypatch.setattr(search_method, "FEWEST_PARTS", 1)
-    translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
+    monkeypatch.setattr(searching, "MUCH_WORK", 1.0)
+    monkeypatch.setattr(searching, "FEWEST_PARTS", 1)
+    translator = Translator(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
     assert len(list(translator.translate(segments()))) == len(segments())
     assert uses_arrays_now(translator)
 
@@ -145,17 +140,11 @@ def test_a_job_that_is_continued_keeps_one_form(
     model: TrainedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A large model uses PyTorch from the first line on, whatever the amount of work."""
-    monkeypatch.setattr(search_method, "LARGE_WIDTH", model.recipe.model.d_model)
+    monkeypatch.setattr(searching, "LARGE_WIDTH", model.recipe.model.d_model)
     source, output = tmp_path / "in", tmp_path / "out"
     source.write_text("".join(f"{each}\n" for each in segments()[:9]), encoding="utf-8")
-    job = job_of([model.path], model.recipe.decode, {})
-    for resumption in (None, Resumption(output, job)):
-        translator = Translator.of(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
-        translate_file(
-            translator,
-            source,
-            output if resumption else None,
-            lambda each, _: f"{each.text}\n",
-            resumption=resumption,
-        )
-        assert uses_arrays_now(translator) == (resumption is None)
+    job = digest_job(model, model.recipe.decode, {})
+    for task in (Task(None), Resumption(output, job)):
+        translator = Translator(model, model.recipe.decode, lambda _: None, pool=ProcessPool(1))
+        translate_file(translator, source, task, lambda each, _: f"{each.text}\n")
+        assert uses_arrays_now(translator) == (task.output is None)
