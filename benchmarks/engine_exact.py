@@ -16,7 +16,6 @@ import sacrebleu
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
-from nmt.interop.engines import engine_loader
 from nmt.interop.export import export_model
 from nmt.text.lines import read_segments
 
@@ -41,7 +40,7 @@ def translate(
     engine: str, path: Path, lines: list[str], settings: Settings, n_best: int = 1
 ) -> list[Translation]:
     """Translate lines by an engine with these [decode] settings."""
-    model, chosen = load_models([path], "cpu", lambda _: None, (), engine_loader(engine))
+    model, chosen = load_models([path], "cpu", lambda _: None, engine=engine)
     chosen = replace(chosen, **({"beam_size": 4, "precision": "auto"} | settings))  # type: ignore[arg-type] # checked by the search
     translator = Translator(model, chosen, lambda _: None, OutputOptions(n_best))
     return list(translator.translate(lines))

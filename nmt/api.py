@@ -300,7 +300,6 @@ def load(
         UsageError: if the device cannot be used.
     """
     from nmt.decoding.translator.load import load_models
-    from nmt.interop.engines import engine_loader
 
     check_type("device", device, str)
     check_type("engine", engine, str)
@@ -312,7 +311,7 @@ def load(
     def told(text: str) -> None:
         notify(with_arguments(text))
 
-    trained, _ = load_models(paths, device, told, (), engine_loader(engine))
+    trained, _ = load_models(paths, device, told, engine=engine)
     return Model(trained, told)
 
 

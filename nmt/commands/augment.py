@@ -130,12 +130,11 @@ def command(
     from nmt.augmentation.report import as_text
     from nmt.config import DecodeSettings
     from nmt.decoding.translator.load import load_models
-    from nmt.interop.engines import engine_loader
     from nmt.runs.trained_model import TrainedModel
     from nmt.system.log import note
 
     def load(path: Path) -> tuple[TrainedModel, DecodeSettings]:
-        return load_models([path], device, note, [*overrides, *flags], engine_loader(engine))
+        return load_models([path], device, note, [*overrides, *flags], engine=engine)
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)

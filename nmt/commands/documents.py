@@ -245,13 +245,12 @@ def prepare(
     from nmt.formats.document import Options
     from nmt.formats.memories.memory import Memory
     from nmt.formats.of_model import document_translator
-    from nmt.interop.engines import engine_loader
     from nmt.system.files import sha256_of
     from nmt.system.log import note
 
     terms = read_glossary(chosen.glossary)
     model, settings = load_models(
-        chosen.models, chosen.device, note, chosen.overrides, engine_loader(chosen.engine)
+        chosen.models, chosen.device, note, chosen.overrides, engine=chosen.engine
     )
     data = model.recipe.data
     languages = data.source_language, data.target_language

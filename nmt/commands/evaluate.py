@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -174,13 +175,10 @@ def command(
     from nmt.evaluation.systems import load_systems
     from nmt.evaluation.table import as_text
     from nmt.evaluation.translation_metrics import BleuVariant
-    from nmt.interop.engines import engine_loader
 
-    load = engine_loader(engine)
-    loaded = None if hypotheses else load_models(models, device, note, settings, load)
-    others = load_systems(
-        compare, lambda path: load_models([path], device, note, settings, load), note
-    )
+    load = partial(load_models, device=device, notify=note, overrides=settings, engine=engine)
+    loaded = None if hypotheses else load(models)
+    others = load_systems(compare, lambda path: load([path]), note)
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:
         if loaded is None:

@@ -112,7 +112,7 @@ models_option = models_option_of(
     "Model: a run folder or a .safetensors file. Repeat it for an ensemble."
     "  [default: the newest finished model under runs/]",
 )
-ENGINES = ("nmt", "ctranslate2")  # the names in `nmt.interop.engines`, which imports more
+ENGINES = ("nmt", "ctranslate2")  # those of `nmt.decoding.translator.load`, which imports more
 engine_option = click.option(
     "--engine",
     type=click.Choice(ENGINES),

@@ -212,11 +212,10 @@ def command(
     span = find_part(file, part)
 
     from nmt.decoding.translator.load import load_models
-    from nmt.interop.engines import engine_loader
     from nmt.system.log import note
 
     changes = [*overrides, *flags]
-    model, settings = load_models(models, device, note, changes, engine_loader(engine))
+    model, settings = load_models(models, device, note, changes, engine=engine)
 
     from nmt.decoding.files.resumable import Resumption, Task, digest_job
     from nmt.decoding.files.translate_file import translate_file

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.translator.load import load_models
+from nmt.decoding.translator.load import OWN, load_models
 from nmt.errors import UsageError, shown
-from nmt.interop.engines import OWN, engine_loader
 from nmt.recipe.toml import toml_value
 from nmt.serving.layout import Line
 from nmt.system.files import is_present
@@ -56,8 +55,9 @@ class ModelSource:
 
     def load(self, notify: Notify) -> "LineTranslator":
         """Load the model; raises NmtError or UsageError as `load_models` does."""
-        load = engine_loader(self.engine)
-        model, settings = load_models([self.path], self.device, notify, self.overrides, load)
+        model, settings = load_models(
+            [self.path], self.device, notify, self.overrides, engine=self.engine
+        )
         is_forked = self.engine == OWN and model.device == "cpu"
         if is_forked and settings.odd_input == "repair":
             compute_in_one_thread()  # PyTorch finds the places of symbols that are copied

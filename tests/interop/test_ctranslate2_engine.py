@@ -11,8 +11,8 @@ import torch
 
 import nmt as library
 from nmt.decoding.search.rules import SpecialIds, special_ids
+from nmt.decoding.translator.load import ENGINES, load_models
 from nmt.errors import NmtError
-from nmt.interop.engines import ENGINES, engine_loader
 from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import Tokenizer
 from tests.conftest import Run, train_skilled
@@ -208,7 +208,7 @@ def test_python(ct2_folder: Path, skilled_run: Path) -> None:
     with pytest.raises(NmtError, match="which only translates"):
         other.score(["sun"], ["SUN"])
     with pytest.raises(NmtError, match="the engines are: nmt, ctranslate2"):
-        engine_loader("marian")
+        load_models([ct2_folder], "cpu", print, engine="marian")
     assert set(ENGINES) == {"nmt", "ctranslate2"}
 
 

@@ -9,7 +9,6 @@ from nmt.decoding.marks.marked import Marked
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.translation import Request
 from nmt.decoding.translator.translator import Translator
-from nmt.interop.engines import engine_loader
 from tests.decoding.marking import marked
 
 pytest.importorskip("ctranslate2")
@@ -20,7 +19,7 @@ def test_marks_are_placed_as_by_this_program(skilled_run: Path, ct2_folder: Path
     requests = [Request(each.text, marks=each.marks) for each in sources]
     found = []
     for engine, path in (("nmt", skilled_run), ("ctranslate2", ct2_folder)):
-        model, _ = load_models([path], "cpu", lambda _: None, (), engine_loader(engine))
+        model, _ = load_models([path], "cpu", lambda _: None, engine=engine)
         settings = replace(model.recipe.decode, beam_size=1)
         translator = Translator(model, settings, lambda _: None)
         (translations,) = translator.chunks([requests])

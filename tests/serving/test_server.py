@@ -14,7 +14,6 @@ from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import load_models
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
-from nmt.interop.engines import engine_loader
 from nmt.recipe.settings import with_settings
 from nmt.runs.trained_model import load_model
 from tests.conftest import WORDS
@@ -55,7 +54,7 @@ def test_alternatives_are_the_n_best(server: Running, tiny_run: Path) -> None:
 def test_an_engine_translates_as_it_does_for_nmt_translate(tiny_run: Path) -> None:
     """The engine's process is new, not a copy of the server."""
     pytest.importorskip("ctranslate2")
-    model, settings = load_models([tiny_run], "cpu", print, AS_IS[1:], engine_loader("ctranslate2"))
+    model, settings = load_models([tiny_run], "cpu", print, AS_IS[1:], engine="ctranslate2")
     translator = Translator(model, settings, print)
     expected = [each.text for each in translator.translate(LINES[:20])]
     with running(tiny_run, "--engine", "ctranslate2") as server:

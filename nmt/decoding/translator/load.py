@@ -1,9 +1,10 @@
 """Load the models to translate with, and settle how they search."""
 
+import importlib
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
 from nmt.config.decode import BATCH_BEAM, BATCH_SAMPLES, CPU_BATCH_TOKENS, GPU_BATCH_TOKENS
@@ -17,8 +18,13 @@ from nmt.system.log import Notify
 if TYPE_CHECKING:
     from nmt.runs.trained_model import TrainedModel
 
-# Loads models for a device, named in full.
-Load: TypeAlias = Callable[[Sequence[Path], str], "TrainedModel"]
+OWN = "nmt"
+# The programs that translate, and the function that loads models for each of them from paths for a
+# device. Engines are imported only if they are asked for; their models are `EngineModel`s.
+ENGINES = {
+    OWN: "nmt.runs.trained_model:load_ensemble",
+    "ctranslate2": "nmt.interop.ctranslate2_engine:load_ctranslate2",
+}
 
 
 def load_models(
@@ -26,7 +32,8 @@ def load_models(
     device: str,
     notify: Notify,
     overrides: Iterable[str] = (),
-    load: Load | None = None,
+    *,
+    engine: str = OWN,
     used: Container[str] | None = None,
 ) -> "tuple[TrainedModel, DecodeSettings]":
     """Load a model, or several as an ensemble, and return it with its search settings.
@@ -37,20 +44,23 @@ def load_models(
         device: name of a device, or "auto".
         notify: receives the names of the models, and why a model was chosen.
         overrides, used: as in `decode_settings`.
-        load: loads the models; by default `load_ensemble`.
+        engine: a name in `ENGINES`. CTranslate2 takes one model, which may also be a folder that
+            `nmt export --to ctranslate2` wrote.
 
     Raises:
-        NmtError: if a model is missing or damaged, or if the models do not fit each other.
-        UsageError: for a bad override.
+        NmtError: if a model is missing or damaged, if the models do not fit each other, or if the
+            engine's package is missing.
+        UsageError: for an unknown engine, what it cannot do, or a bad override.
     """
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}; the engines are: {', '.join(ENGINES)}")
     chosen = None if paths else choose_model()
     paths = paths if chosen is None else [chosen.path]
 
-    if load is None:
-        # A missing model is reported before safetensors and NumPy are imported.
-        from nmt.runs.trained_model import load_ensemble
-
-        load = load_ensemble
+    # A missing model is reported before safetensors and NumPy are imported.
+    module, function = ENGINES[engine].split(":")
+    load: Callable[[Sequence[Path], str], TrainedModel]
+    load = getattr(importlib.import_module(module), function)
     model = load(paths, choose_device(device))
     settings = decode_settings(model.recipe, overrides, used)
     names = [f"{member.path} ({member.recipe.name})" for member in model.members]
