@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy
 
-from nmt.decoding.files.text_files import BadLines, open_result, open_source
+from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.stream import chunks_of
 from nmt.errors import NmtError
 from nmt.reranking.features import (
@@ -101,7 +101,7 @@ def rerank_file(
     names = feature_names(judges)
     used = read_weights(weights, names) if weights else default_weights(names)
     with (
-        open_result(output) as written,
+        open_output(output) as written,
         progress_bar(quiet=shares_screen, unit="list", desc="rerank") as bar,
     ):
         for chunk in scored_chunks(nbest, source, judges):

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.decoding.files.quality import Checked, flags_of
-from nmt.decoding.files.resumable import Span
-from nmt.decoding.files.text_files import Output, check_kept, kept_path, open_output
+from nmt.decoding.files.text_files import Output, Span, check_kept, kept_path, open_output
 from nmt.decoding.translator.translation import Request, Translation
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
@@ -46,11 +45,7 @@ class QualityCheck:
             yield
         else:
             with open_output(
-                self._path,
-                keep_partial=self._keep_partial,
-                what="flags",
-                start=span.start,
-                stop=span.stop,
+                self._path, what="flags", keep_partial=self._keep_partial, span=span
             ) as self._written:
                 yield
         self._report()

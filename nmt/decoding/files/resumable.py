@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.text_files import NOTHING, Done, Output, kept_path, open_output
+from nmt.decoding.files.text_files import (
+    NOTHING,
+    TRANSLATIONS,
+    WHOLE,
+    Done,
+    Output,
+    Span,
+    kept_path,
+    open_output,
+)
 from nmt.decoding.stream import Source, chunks_of
 from nmt.decoding.translator.translation import Request
 from nmt.errors import NmtError, UsageError
@@ -31,17 +40,6 @@ from nmt.text.opening import STDIN
 
 if TYPE_CHECKING:  # options are checked without NumPy
     from nmt.runs.trained_model import TrainedModel
-
-
-@dataclass(frozen=True)
-class Span:
-    """The lines of a source from `start` to before `stop`, counted from 0; None: to the end."""
-
-    start: int = 0
-    stop: int | None = None
-
-
-WHOLE = Span()
 
 
 def find_part(source: Path, part: tuple[int, int] | None) -> Span:
@@ -81,8 +79,9 @@ class Task:
 
     def open(self) -> AbstractContextManager[Output]:
         """Open the output, which appears when the block ends without an exception."""
-        start, stop = self.span.start, self.span.stop
-        return open_output(self.output, keep_partial=self._keep_partial, start=start, stop=stop)
+        return open_output(
+            self.output, what=TRANSLATIONS, keep_partial=self._keep_partial, span=self.span
+        )
 
     def chunks(self, source: Source[Request]) -> Iterator[list[Request]]:
         """Yield the requests of the lines in chunks.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.text_files import BadLines, open_result, open_source
+from nmt.decoding.files.text_files import BadLines, open_output, open_source
 from nmt.decoding.search.hypothesis import length_penalty
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
 from nmt.decoding.translator.line_notes import (
@@ -360,7 +360,7 @@ def score_file(
     try:
         with (
             open_pairs(source, target, columns or FIRST_TWO, bad) as pairs,
-            open_result(output) as written,
+            open_output(output) as written,
             progress_bar(quiet=shares_screen, unit="pair", desc="score") as bar,
         ):
             for chunk in scorer.chunks(chunks_of(pairs), bad.add):

@@ -21,7 +21,7 @@ from nmt.system.pools import Item
 from nmt.text.lines import LineNumbers, decode_lines, read_lines
 from nmt.text.opening import STDIN, TEXT, check_stdin, name_of, open_raw
 
-TRANSLATIONS = "translations"  # what `open_output` writes, unless it is something else
+TRANSLATIONS = "translations"
 UNPACKED = (".gz", ".xz", ".sgm")  # a pipe with such a name is unpacked as a file is
 
 
@@ -193,23 +193,37 @@ class Output:
         os.fsync(self._stream.fileno())
 
 
+@dataclass(frozen=True)
+class Span:
+    """The lines of a source from `start` to before `stop`, counted from 0; None: to the end."""
+
+    start: int = 0
+    stop: int | None = None
+
+
+WHOLE = Span()
+
+
 @contextmanager
 def open_output(
-    output: Path | None,
-    *,
-    keep_partial: bool = False,
-    what: str = TRANSLATIONS,
-    start: int = 0,
-    stop: int | None = None,
+    output: Path | None, *, what: str = "", keep_partial: bool = False, span: Span = WHOLE
 ) -> Iterator[Output]:
     """Open a file that appears when all is written, or stdout if there is none.
 
-    Text is written as UTF-8 with plain line feeds, whatever the locale is. keep_partial: if the
-    block raises, keep what was written in `kept_path(output)`. A note says what was kept or lost;
-    what: the name of it. start and stop: the lines of the source that are translated, as in slices.
+    Text is written as UTF-8 with plain line feeds, whatever the locale is.
+
+    Args:
+        output: the file; None: stdout.
+        what: the name of what is written. If the block raises, a note says what was kept or lost.
+        keep_partial: if the block raises, keep what was written in `kept_path(output)`.
+        span: the lines of the source that are translated.
     """
     if output is None:
-        yield stdout_output()
+        if sys.stdout is None:
+            raise NmtError("stdout is closed; name a file with --output")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+        yield Output(sys.stdout)
         return
     with atomic_path(output) as partial:
         is_file = partial != output  # no device or pipe
@@ -219,44 +233,15 @@ def open_output(
                 written = Output(stream, partial if is_file else None)
                 yield written
         except BaseException:
-            if written and is_file and written.done.lines:
-                begin = start + written.done.lines + 1
-                rest = f"tail -n +{begin} FILE"
-                if stop is not None:
-                    rest += f" | head -n {stop + 1 - begin}"
-                lines = f"the first {written.done.lines:,} lines"
-                if start:
-                    lines = f"lines {start + 1:,} to {begin - 1:,}"
-                end_early(
-                    *(output, partial, written.done),
-                    keep=keep_partial,
-                    what=what,
-                    lines=lines,
-                    rest=rest,
-                )
+            if what and is_file and written and written.done.lines:
+                if keep_partial:
+                    keep_lines(output, partial, written.done, what, span)
+                else:
+                    is_main = what == TRANSLATIONS
+                    lost = "translated lines" if is_main else f"lines of {what}"
+                    remedy = "; --keep-partial keeps them" if is_main else ""
+                    note(f"{written.done.lines:,} {lost} are discarded{remedy}")
             raise
-
-
-def stdout_output() -> Output:
-    """Return stdout as an output; raises NmtError if it is closed."""
-    if sys.stdout is None:
-        raise NmtError("stdout is closed; name a file with --output")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")
-    return Output(sys.stdout)
-
-
-@contextmanager
-def open_result(output: Path | None) -> Iterator[Output]:
-    """Open the output file, which appears when it is complete; None opens stdout."""
-    if output is None:
-        yield stdout_output()
-        return
-    with (
-        atomic_path(output) as unfinished,
-        unfinished.open("w", encoding="utf-8", newline="\n") as stream,
-    ):
-        yield Output(stream)
 
 
 def kept_path(output: Path) -> Path:
@@ -265,23 +250,22 @@ def kept_path(output: Path) -> Path:
     return final.with_name(f"{final.name}.partial")
 
 
-def end_early(
-    output: Path, partial: Path, done: Done, *, keep: bool, what: str, lines: str, rest: str
-) -> None:
-    """Keep the whole lines of an unfinished output if asked, and tell how many they are.
+def keep_lines(output: Path, partial: Path, done: Done, what: str, span: Span) -> None:
+    """Keep the whole lines of an unfinished output, and tell how many they are.
 
-    lines: which they are. rest: a command that prints the lines of the source that are left.
+    what: the name of what is written. span: the lines of the source that are translated.
     """
-    is_main = what == TRANSLATIONS
-    if not keep:
-        lost = "translated lines" if is_main else f"lines of {what}"
-        note(f"{done.lines:,} {lost} are discarded" + "; --keep-partial keeps them" * is_main)
-        return
     kept = kept_path(output)
     os.truncate(partial, done.size)
     partial.replace(kept)
-    example = f"`{rest} | nmt translate --output REST`"
-    note(
-        f"the {what} of {lines} are kept in {kept}"
-        + f"; translate the rest, for example with {example}" * is_main
-    )
+    following = span.start + done.lines + 1
+    lines = f"the first {done.lines:,} lines"
+    if span.start:
+        lines = f"lines {span.start + 1:,} to {following - 1:,}"
+    told = f"the {what} of {lines} are kept in {kept}"
+    if what == TRANSLATIONS:
+        rest = f"tail -n +{following} FILE"
+        if span.stop is not None:
+            rest += f" | head -n {span.stop + 1 - following}"
+        told += f"; translate the rest, for example with `{rest} | nmt translate --output REST`"
+    note(told)
