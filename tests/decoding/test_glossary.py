@@ -121,10 +121,10 @@ def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel) -> None
     notes: list[str] = []
     encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), notes.append, glossary)
     line = "tree leaf sun root seed wind star snow moon sun sun\rrain"
-    encoded = encoder.encode([line, "tree"], 1, LineNotes())
-    assert len(encoded.segments[0]) > 3
+    first, second = encoder.encode([line, "tree"], 1, LineNotes())
+    assert len(first.parts) > 3
     told = []
-    for part in encoded.parts:
+    for part in (*first.parts, *second.parts):
         words = subwords.decode(part.ids).split()
         known = [word for word in words if word in WORDS[:4]]
         assert [place.term.source for place in part.terms] == known
@@ -144,7 +144,8 @@ def test_words_that_become_others_do_not_shift_the_terms(subwords: SubwordModel,
     encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), print, glossary)
     for words in range(1, 6):
         line = f"{odd} " * words + "root seed wind sun snow"
-        parts = encoder.encode([line], 1, LineNotes()).parts
+        (segment,) = encoder.encode([line], 1, LineNotes())
+        parts = segment.parts
         assert len(parts) > 1
         for part in parts:
             has_sun = "sun" in subwords.decode(part.ids).split()

@@ -9,7 +9,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.odd_input import OddSegment
-from nmt.decoding.translator.segments import EncodedSegments, SegmentEncoder, segment_limit
+from nmt.decoding.translator.segments import EncodedSegment, Part, SegmentEncoder, segment_limit
 from nmt.runs.trained_model import TrainedModel
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
@@ -26,7 +26,7 @@ def model(multilingual: Path) -> TrainedModel:
 
 def encoded(
     model: TrainedModel, *texts: str, opening: str = "", most: int = 250
-) -> EncodedSegments:
+) -> list[EncodedSegment]:
     """Return texts as the search takes them."""
     limit = segment_limit(DecodeSettings(max_segment_tokens=most), model.recipe.model)
     encoder = SegmentEncoder(
@@ -35,9 +35,14 @@ def encoded(
     return encoder.encode(texts, 1, LineNotes())
 
 
-def first_ids(found: EncodedSegments) -> list[int]:
+def parts_of(segments: list[EncodedSegment]) -> list[Part]:
+    """Return the parts of segments."""
+    return [part for segment in segments for part in segment.parts]
+
+
+def first_ids(found: list[Part]) -> list[int]:
     """Return the first id of each part."""
-    return [part.ids[0] for part in found.parts]
+    return [part.ids[0] for part in found]
 
 
 def translated(
@@ -49,26 +54,26 @@ def translated(
 
 
 def test_a_token_in_the_text_has_precedence(model: TrainedModel) -> None:
-    found = encoded(model, TEXT, f">>nld<< {TEXT}", opening=">>deu<<")
+    found = parts_of(encoded(model, TEXT, f">>nld<< {TEXT}", opening=">>deu<<"))
     assert first_ids(found) == [DEU, NLD]
-    assert found.parts[0].ids[1:] == found.parts[1].ids[1:]
-    assert [part.opening for part in found.parts] == [1, 1]
-    assert [part.opening for part in encoded(model, TEXT).parts] == [0]
+    assert found[0].ids[1:] == found[1].ids[1:]
+    assert [part.opening for part in found] == [1, 1]
+    assert [part.opening for part in parts_of(encoded(model, TEXT))] == [0]
 
 
 @pytest.mark.parametrize("text", ["", "  ", ">>deu<<", ">>deu<<  "])
 def test_a_token_alone_is_a_blank_line(text: str, model: TrainedModel) -> None:
-    assert not encoded(model, text, opening=">>nld<<").parts
+    assert not parts_of(encoded(model, text, opening=">>nld<<"))
 
 
 def test_each_part_keeps_the_token(model: TrainedModel) -> None:
-    found = encoded(model, f">>nld<< {LONG}", most=20)
-    assert len(found.parts) > 3
+    found = parts_of(encoded(model, f">>nld<< {LONG}", most=20))
+    assert len(found) > 3
     assert {*first_ids(found)} == {NLD}
-    assert max(map(len, found.parts)) <= 20
-    whole = encoded(model, f">>nld<< {LONG}").parts[0].ids
-    assert [each for part in found.parts for each in part.ids[1:]] == whole[1:]
-    returned = encoded(model, f">>nld<< {TEXT}\rA man.", opening=">>deu<<")
+    assert max(map(len, found)) <= 20
+    whole = parts_of(encoded(model, f">>nld<< {LONG}"))[0].ids
+    assert [each for part in found for each in part.ids[1:]] == whole[1:]
+    returned = parts_of(encoded(model, f">>nld<< {TEXT}\rA man.", opening=">>deu<<"))
     assert first_ids(returned) == [NLD, NLD]
 
 
@@ -79,13 +84,16 @@ def test_odd_input_keeps_the_token(model: TrainedModel) -> None:
         ">>deu<< A man \u2603 waits at www.example.org now.",
         ">>deu<< THE GARDEN",
     )
-    assert found.segments[0] == range(0)
-    assert found.odd[0].copied == "12:45"
-    assert isinstance(found.odd[1], OddSegment)
-    assert [symbol.text for symbol in found.odd[1].symbols] == ["\u2603", "www.example.org"]
-    assert found.odd[2].copied == "THE GARDEN"  # all its letters are unknown
-    assert first_ids(found) == [DEU]
-    assert all(DEU not in part.ids[1:] for part in found.parts)
+    first, second, third = found
+    assert not first.parts
+    assert first.odd
+    assert first.odd.copied == "12:45"
+    assert isinstance(second.odd, OddSegment)
+    assert [symbol.text for symbol in second.odd.symbols] == ["\u2603", "www.example.org"]
+    assert third.odd
+    assert third.odd.copied == "THE GARDEN"  # all its letters are unknown
+    assert first_ids(parts_of(found)) == [DEU]
+    assert all(DEU not in part.ids[1:] for part in parts_of(found))
 
 
 def test_the_option_is_a_token_in_each_line(model: TrainedModel, tmp_path: Path, nmt: Run) -> None:
@@ -132,7 +140,7 @@ def test_an_unknown_token_is_refused(
 def test_other_models_have_no_tokens(opus_model: TrainedModel, tmp_path: Path, nmt: Run) -> None:
     found = translated(nmt, opus_model, tmp_path, f"{TEXT}\n", "--target-token", "deu")
     assert (found.code, "is for models with language tokens" in found.err) == (2, True)
-    assert encoded(opus_model, f">>deu<< {TEXT}").parts[0].opening == 0
+    assert parts_of(encoded(opus_model, f">>deu<< {TEXT}"))[0].opening == 0
 
 
 def test_an_unknown_token_in_a_line_is_noted(model: TrainedModel, tmp_path: Path, nmt: Run) -> None:

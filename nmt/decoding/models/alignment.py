@@ -9,7 +9,6 @@ counted, h heads.
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import reduce
 from itertools import groupby
 from operator import add, eq
@@ -20,7 +19,7 @@ import numpy
 from nmt.config import ModelSettings
 from nmt.decoding.marks.units import UNIT
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.segments import EncodedSegments, Part, words_of_segment
+from nmt.decoding.translator.segments import Part, words_of_segment
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention
@@ -97,30 +96,6 @@ def best_places(weights: Floats, words: Sequence[range]) -> list[int]:
 def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range]:
     """Return the words of each token of an output, as `best_places` takes them."""
     return find_output_words(output, subwords, UNIT).by_token
-
-
-def align_all(
-    translations: Sequence[Translation],
-    segments: Sequence[str],
-    encoded: EncodedSegments,
-    found: Sequence[Sequence[Hypothesis]],
-    tokenizer: Tokenizer,
-) -> list[Translation]:
-    """Return the translations of segments with links; found: the hypotheses of all parts."""
-    return [
-        replace(
-            translation,
-            links=link_words(
-                segment,
-                [encoded.parts[index] for index in parts],
-                [found[index][0] for index in parts],
-                tokenizer,
-            ),
-        )
-        for translation, segment, parts in zip(
-            translations, segments, encoded.segments, strict=True
-        )
-    ]
 
 
 def link_words(

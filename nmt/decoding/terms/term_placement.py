@@ -20,7 +20,7 @@ from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import Entry, TermPlace, capitalised, is_part_of_word, words_of
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.repetition import is_runaway
-from nmt.decoding.translator.segments import EncodedSegments, Part, output_limit
+from nmt.decoding.translator.segments import EncodedSegment, Part, output_limit
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
@@ -378,14 +378,16 @@ def check_glossary(
 
 
 def note_missing_terms(
-    encoded: EncodedSegments,
+    encoded: Sequence[EncodedSegment],
     translations: Sequence[Translation],
     first_line: int,
     notes: LineNotes,
 ) -> None:
     """Note the lines whose best translation lacks a term that its segment asks for."""
-    for index, parts in enumerate(encoded.segments):
-        places = [place for part in parts for place in encoded.parts[part].terms]
+    for line, (segment, translation) in enumerate(
+        zip(encoded, translations, strict=True), first_line
+    ):
+        places = [place for part in segment.parts for place in part.terms]
         for term in dict.fromkeys(place.term for place in places):
-            if not term.is_in(translations[index].text):
-                notes.add_missing(first_line + index, term.source)
+            if not term.is_in(translation.text):
+                notes.add_missing(line, term.source)

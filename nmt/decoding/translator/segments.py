@@ -108,14 +108,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class EncodedSegments:
-    """Segments as the search takes them: their parts, and which parts belong to which segment."""
+class EncodedSegment:
+    """A segment as the search takes it."""
 
-    parts: list[Part]
-    segments: list[range]  # for each segment the indices of its parts; none if it is blank
-    # For a segment with carriage returns inside, what stands before, between and after its parts.
-    separators: dict[int, list[str]]
-    odd: dict[int, "OddSegment | MarkedSegment"]  # by the index of the segment
+    parts: list[Part]  # none if it is blank
+    # The texts before, between and after the parts, if there are carriage returns inside.
+    separators: list[str] | None = None
+    odd: "OddSegment | MarkedSegment | None" = None
 
 
 class SegmentEncoder:
@@ -151,7 +150,7 @@ class SegmentEncoder:
         notes: LineNotes,
         prefixes: Sequence[TargetPrefix] = (),
         marks: Marks = NO_MARKS,
-    ) -> EncodedSegments:
+    ) -> list[EncodedSegment]:
         """Encode segments.
 
         Args:
@@ -165,54 +164,48 @@ class SegmentEncoder:
         Raises:
             UsageError: if a segment has half of a surrogate pair.
         """
-        encoded = EncodedSegments([], [], {}, {})
-        parts = encoded.parts
+        encoded = []
         pairs = [split_token(segment, self.token, self.subwords) for segment in segments]
         tokens, bodies = [token for token, _ in pairs], [body for _, body in pairs]
         marked = self._cut_marks(segments, bodies, marks, first_line) if marks else {}
         # SentencePiece drops some of the separators and does not know others.
         texts = [" ".join(body.splitlines()) for body in bodies]
         for index, ids in enumerate(self._encode_whole(texts, first_line)):
-            line, begin = first_line + index, len(parts)
-            has_return = ids and "\r" in bodies[index] and LONE_RETURN.search(bodies[index])
+            line, text, body = first_line + index, texts[index], bodies[index]
+            prefix = prefixes[index] if prefixes else NO_PREFIX
+            has_return = ids and "\r" in body and LONE_RETURN.search(body)
             own = marked.get(index)
             odd: OddSegment | MarkedSegment | None = own
-            is_repaired = False
-            if self.repairs and ids and not has_return and not (prefixes and prefixes[index]):
-                odd, is_repaired = self._odd(texts[index], ids, own)
+            if self.repairs and ids and not has_return and not prefix:
+                odd = self._odd(text, ids, own)
             if UNK in ids:
-                kind = COPIED if is_repaired else READ_AS_UNKNOWN
-                notes.add_unknown(line, texts[index], self.subwords.unknown, kind)
+                kind = READ_AS_UNKNOWN if odd is own else COPIED
+                notes.add_unknown(line, text, self.subwords.unknown, kind)
+            separators = None
             if has_return:
                 notes.add(RETURNS, line)
-                encoded.separators[index] = self._split_at_returns(bodies[index], line, parts)
+                parts, separators = self._split_at_returns(body, line)
+                odd = None
             elif odd is not None:
-                encoded.odd[index] = odd
-                if odd.copied:
-                    notes.add(WORDLESS, line)
-                if odd.is_capitals:
-                    notes.add(CAPITALS, line)
-                has_terms = bool(self._terms(texts[index]))
-                parts += self._parts_of_odd(odd, line, has_terms=has_terms)
-            elif ids:
-                parts += self._parts(texts[index], ids, line)
-            if len(parts) > begin and self.subwords.language_tokens:
-                self._open(parts, begin, tokens[index], line, notes)
-            if prefixes and len(parts) > begin:
-                parts[begin] = replace(parts[begin], prefix=prefixes[index])
-            encoded.segments.append(range(begin, len(parts)))
+                parts = self._parts_of_odd(odd, text, line, notes)
+            else:
+                parts = self._parts(text, ids, line)
+            if parts and self.subwords.language_tokens:
+                parts = self._open(parts, tokens[index], line, notes)
+            if parts and prefix:
+                parts[0] = replace(parts[0], prefix=prefix)
+            encoded.append(EncodedSegment(parts, separators, odd))
         return encoded
 
-    def _open(self, parts: list[Part], begin: int, token: str, line: int, notes: LineNotes) -> None:
-        """Put a language token before each part from `begin` on, and note if there is none."""
+    def _open(self, parts: list[Part], token: str, line: int, notes: LineNotes) -> list[Part]:
+        """Return parts that begin with a language token, and note if there is none."""
         if not token:
             notes.add(TOKENLESS, line)
-            return
+            return parts
         (ids,) = self.subwords.encode([token])
         if UNK in ids:
             notes.add_unknown(line, token, lambda unknown: [unknown])
-        for index, part in enumerate(parts[begin:], begin):
-            parts[index] = replace(part, ids=[*ids, *part.ids], opening=len(ids))
+        return [replace(part, ids=[*ids, *part.ids], opening=len(ids)) for part in parts]
 
     def _encode_whole(self, texts: Sequence[str], first_line: int) -> list[list[int]]:
         try:
@@ -222,16 +215,16 @@ class SegmentEncoder:
                 check_surrogates(text, f"segment {line}")
             raise
 
-    def _split_at_returns(self, segment: str, line: int, parts: list[Part]) -> list[str]:
-        """Add the parts of a segment to `parts`; return what stands before, between, after them."""
-        separators = [""]
+    def _split_at_returns(self, segment: str, line: int) -> tuple[list[Part], list[str]]:
+        """Return the parts of a segment, and what stands before, between and after them."""
+        parts, separators = list[Part](), [""]
         between = texts_between_returns(segment)
         for number, ids in enumerate(self.subwords.encode(between)):
             separators[-1] += "\r" if number else ""
-            split = self._parts(between[number], ids, line) if ids else []
+            split = self._parts(between[number], ids, line)
             separators += [" "] * (len(split) - 1) + [""] * bool(split)
             parts += split
-        return separators
+        return parts, separators
 
     def _cut_marks(
         self, segments: Sequence[str], bodies: list[str], marks: Marks, first_line: int
@@ -240,18 +233,18 @@ class SegmentEncoder:
         from nmt.decoding.marks.marked_segment import marked_segment  # needed for marks only
 
         marked = {}
-        for index, each in marks.items():
+        for index, own in marks.items():
             segment, body = segments[index], bodies[index]
             check_surrogates(segment, f"segment {first_line + index}")
-            source = Marked(segment, each).slice(len(segment) - len(body), len(segment))
+            source = Marked(segment, own).slice(len(segment) - len(body), len(segment))
             marked[index] = marked_segment(source)
             bodies[index] = marked[index].text
         return marked
 
     def _odd(
         self, text: str, ids: list[int], marked: "MarkedSegment | None"
-    ) -> tuple["OddSegment | MarkedSegment | None", bool]:
-        """Return how a text is translated if it is odd or has marks, and whether it is odd.
+    ) -> "OddSegment | MarkedSegment | None":
+        """Return how a text is translated if it is odd; else `marked`, which it is if it has marks.
 
         If the repair would hide a term of the glossary, the model reads the text as it is.
         """
@@ -265,34 +258,43 @@ class SegmentEncoder:
         if odd is not marked and odd is not None:
             terms = self._terms(text)
             if terms and terms != self._terms(odd.text):
-                odd = marked
-        return odd, odd is not marked
+                return marked
+        return odd
 
     def _terms(self, text: str) -> list[Term]:
         """Return the terms of the glossary that a text holds, from left to right."""
         return [found.term for found in self.glossary.find(text)] if self.glossary else []
 
     def _parts_of_odd(
-        self, odd: "OddSegment | MarkedSegment", line: int, *, has_terms: bool
+        self, odd: "OddSegment | MarkedSegment", text: str, line: int, notes: LineNotes
     ) -> list[Part]:
-        """Return the parts of an odd text. has_terms: the text as it is holds terms."""
+        """Return the parts of an odd text, and note what is done with it. text: as it is."""
+        if odd.copied:
+            notes.add(WORDLESS, line)
+        if odd.is_capitals:
+            notes.add(CAPITALS, line)
         (ids,) = self.subwords.encode([odd.text])
+        return self._parts(odd.text, ids, line, has_terms=bool(self._terms(text)))
+
+    def _parts(self, text: str, ids: list[int], line: int, *, has_terms: bool = True) -> list[Part]:
+        """Return the parts of a text; a term goes with the part that holds its beginning.
+
+        has_terms: false if terms of the text do not count.
+        """
         if not ids:
             return []
-        return self._parts(odd.text, ids, line) if has_terms else self._plain_parts(ids, line)
-
-    def _plain_parts(self, ids: list[int], line: int) -> list[Part]:
-        return [*map(Part, self._split(ids, line))]
-
-    def _parts(self, text: str, ids: list[int], line: int) -> list[Part]:
-        """Return the parts of a text; a term goes with the part that holds its beginning."""
-        parts = self._plain_parts(ids, line)
-        found = [*self.glossary.find(text)] if self.glossary else []
+        split = split_long(ids, self.limit.tokens - self._room, self.subwords)
+        if len(split) > 1:
+            self.notify(
+                f"line {line}: {len(ids):,} tokens are more than {self.limit.reason};"
+                f" translated in {len(split)} parts"
+            )
+        found = [*self.glossary.find(text)] if self.glossary and has_terms else []
         if not found:
-            return parts
+            return [*map(Part, split)]
         starts = [begin for begin, _ in locate_tokens(text, self.subwords)]  # of each token
-        firsts = [0, *accumulate(len(part) for part in parts)]  # the first token of each part
-        terms: list[list[TermPlace]] = [[] for _ in parts]
+        firsts = [0, *accumulate(map(len, split))]  # the first token of each part
+        terms: list[list[TermPlace]] = [[] for _ in split]
         for words, term in found:
             tokens = [
                 range(
@@ -303,18 +305,9 @@ class SegmentEncoder:
             ]
             owner = bisect_right(firsts, tokens[0].start) - 1
             first, last = firsts[owner : owner + 2]
-            own = [range(each.start - first, min(each.stop, last) - first) for each in tokens]
+            own = [range(word.start - first, min(word.stop, last) - first) for word in tokens]
             terms[owner].append(TermPlace(term, (*own,)))
-        return [replace(part, terms=(*each,)) for part, each in zip(parts, terms, strict=True)]
-
-    def _split(self, ids: list[int], line: int) -> list[list[int]]:
-        split = split_long(ids, self.limit.tokens - self._room, self.subwords)
-        if len(split) > 1:
-            self.notify(
-                f"line {line}: {len(ids):,} tokens are more than {self.limit.reason};"
-                f" translated in {len(split)} parts"
-            )
-        return split
+        return [Part(own, terms=(*held,)) for own, held in zip(split, terms, strict=True)]
 
 
 def texts_between_returns(segment: str) -> list[str]:

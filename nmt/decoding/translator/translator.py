@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from nmt.config import DecodeSettings, Recipe
-from nmt.decoding.models.alignment import align_all, link_words
+from nmt.decoding.models.alignment import link_words
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import candidate_count
 from nmt.decoding.search.prefix import PrefixEncoder, TargetPrefix
@@ -23,7 +23,7 @@ from nmt.decoding.translator.searcher import (
     Searcher,
 )
 from nmt.decoding.translator.segments import (
-    EncodedSegments,
+    EncodedSegment,
     Part,
     SegmentEncoder,
     output_limit,
@@ -43,6 +43,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.pools import Pool
 from nmt.text.tokenizer import Tokenizer
+from nmt.text.words import WORD
 
 if TYPE_CHECKING:
     from nmt.model.transformer import Transformer
@@ -160,54 +161,62 @@ class Translator:
             )
         encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
-        if self.searcher.changes_form(encoded.parts):
+        parts = [part for segment in encoded for part in segment.parts]
+        if self.searcher.changes_form(parts):
             self.scheduler.copy_again()
-        found = self.scheduler.map(encoded.parts)
+        hypotheses = iter(self.scheduler.map(parts))
+        found = [[*islice(hypotheses, len(segment.parts))] for segment in encoded]
+        target = self.tokenizer.target
         translations = [
-            assemble(
-                [found[index] for index in parts],
-                self.tokenizer.target,
-                encoded.separators.get(number),
-            )
-            for number, parts in enumerate(encoded.segments)
+            assemble(own, target, segment.separators)
+            for segment, own in zip(encoded, found, strict=True)
         ]
         self._finish_odd(encoded, found, translations)
         if self.encoder.glossary is not None:
             note_missing_terms(encoded, translations, first_line, notes)
         if self.options.alignments:
-            translations = align_all(translations, texts, encoded, found, self.tokenizer)
+            translations = [
+                replace(translation, links=self._link(text, segment, own))
+                for translation, text, segment, own in zip(
+                    translations, texts, encoded, found, strict=True
+                )
+            ]
         return translations
 
+    def _link(self, text: str, segment: EncodedSegment, found: Found) -> tuple[Link, ...]:
+        """Return the links of a segment's words with those of its best translation."""
+        return link_words(text, segment.parts, [best for best, *_ in found], self.tokenizer)
+
     def _finish_odd(
-        self, encoded: EncodedSegments, found: Found, translations: list[Translation]
+        self,
+        encoded: Sequence[EncodedSegment],
+        found: Sequence[Found],
+        translations: list[Translation],
     ) -> None:
-        """Replace the translations of odd and marked segments; found: hypotheses of each part."""
+        """Replace the translations of odd and marked segments.
+
+        found: for each segment the hypotheses of its parts.
+        """
+        # For each segment that needs links, by rank: its parts and their hypotheses.
         linked = {
-            index: [encoded.parts[part] for part in encoded.segments[index]]
-            for index, odd in encoded.odd.items()
-            if odd.linked is not None
+            index: [
+                [*zip(segment.parts, rank, strict=True)]
+                for rank in zip(*found[index], strict=False)
+            ]
+            for index, segment in enumerate(encoded)
+            if segment.odd is not None and segment.odd.linked is not None
         }
-        outputs = {  # of each segment, by rank: the hypotheses of its parts
-            index: [*zip(*(found[part] for part in encoded.segments[index]), strict=False)]
-            for index in linked
-        }
-        pairs = [
-            pair
-            for index, parts in linked.items()
-            for rank in outputs[index]
-            for pair in zip(parts, rank, strict=True)
-        ]
-        aligned = iter(self._align(pairs))
-        for index, odd in encoded.odd.items():
+        aligned = iter(
+            self._align([pair for ranks in linked.values() for rank in ranks for pair in rank])
+        )
+        for index, segment in enumerate(encoded):
+            if (odd := segment.odd) is None:
+                continue
             links: list[tuple[Link, ...]] = []
-            if odd.linked is not None:
-                parts = linked[index]
-                links = [
-                    link_words(
-                        odd.text, parts, [*islice(aligned, len(parts))], self.tokenizer, odd.linked
-                    )
-                    for _ in outputs[index]
-                ]
+            for rank in linked.get(index, ()):
+                outputs = [*islice(aligned, len(rank))]
+                words = odd.linked or WORD
+                links.append(link_words(odd.text, segment.parts, outputs, self.tokenizer, words))
             translations[index] = odd.finish(translations[index], links)
 
     def _align(self, pairs: Sequence[tuple[Part, Hypothesis]]) -> list[Hypothesis]:
@@ -230,7 +239,7 @@ class Translator:
 def check_prefixes(
     requests: Sequence[Request],
     prefixes: Sequence[TargetPrefix],
-    encoded: EncodedSegments,
+    encoded: Sequence[EncodedSegment],
     settings: DecodeSettings,
     first_line: int,
 ) -> None:
@@ -241,12 +250,12 @@ def check_prefixes(
     for index, prefix in enumerate(prefixes):
         if not requests[index].prefix:
             continue
-        line, parts = first_line + index, encoded.segments[index]
+        line, parts = first_line + index, encoded[index].parts
         if not parts:
             raise UsageError(
                 f"line {line}: there is a prefix but no text to translate; leave out the prefix"
             )
-        most = output_limit(len(encoded.parts[parts[0]]), settings) - 1
+        most = output_limit(len(parts[0]), settings) - 1
         fewest = prefix.forced + prefix.fewest[0]
         if fewest > most:
             raise UsageError(
