@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models.ensemble import Ensemble
+from nmt.decoding.models.pytorch import Ensemble
 from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.constraints import constraints_of
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty

@@ -33,7 +33,7 @@ from nmt.text.words import WORD, find_output_words
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor
 
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.model.transformer import Transformer
 
 SMALLEST = 1e-30  # divides instead of 0
@@ -213,7 +213,7 @@ def choose_attention(
     """
     import torch
 
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.text.batches import pad_with_eos, source_batch
 
     settings = network.settings

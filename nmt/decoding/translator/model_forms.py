@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmt.config import ModelSettings
 from nmt.decoding.models.alignment import aligning_attention, usual_attention
-from nmt.decoding.models.array_decoder import ArrayDecoder
+from nmt.decoding.models.arrays import ArrayDecoder
 from nmt.decoding.search.search_model import SearchModel
 from nmt.decoding.translator.engine import EngineModel
 from nmt.runs.model_file import AligningAttention, Weights
@@ -15,7 +15,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import PAD
 
 if TYPE_CHECKING:
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.model.transformer import Transformer
 
 
@@ -72,7 +72,7 @@ class ModelForms:
         elif self.count == 1:
             self.search_model = self.decoders[0]
         else:
-            from nmt.decoding.models.ensemble import Ensemble
+            from nmt.decoding.models.pytorch import Ensemble
 
             self.search_model = Ensemble(self.decoders)
 
@@ -88,7 +88,7 @@ class ModelForms:
     @cached_property
     def decoders(self) -> "list[IncrementalDecoder]":
         """The decoders in PyTorch, one for each model, made at the first use."""
-        from nmt.decoding.models.incremental import IncrementalDecoder
+        from nmt.decoding.models.pytorch import IncrementalDecoder
 
         assert self._models is not None  # noqa: S101 (for the type checker)
         made = [IncrementalDecoder(each, self._precision) for each in self._models.networks()]

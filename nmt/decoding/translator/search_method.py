@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Union
 
 from nmt.config import DecodeSettings
 from nmt.decoding.models.alignment import aligned_places
-from nmt.decoding.models.array_decoder import has_array_form
+from nmt.decoding.models.arrays import has_array_form
 from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.constraints import Constraint, constraints_of
 from nmt.decoding.search.mbr import choosers_of

@@ -18,7 +18,7 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.text.tokenizer import SubwordModel
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
 
 Outputs = list[list[Hypothesis]]  # the n best of each part
 
