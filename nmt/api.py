@@ -25,7 +25,7 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import PairScore, Scorer
-    from nmt.decoding.terms.glossary import Entry
+    from nmt.decoding.terms.glossary import Term
     from nmt.decoding.translator.translation import Translation
     from nmt.decoding.translator.translator import Translator
     from nmt.decoding.translator.wanted import Wanted
@@ -135,13 +135,13 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
 
-        from nmt.decoding.terms.glossary import glossary_of
+        from nmt.decoding.terms.glossary import read_glossary
         from nmt.decoding.translator.requests import plain, with_prefixes
         from nmt.decoding.translator.wanted import wanted_of
 
         wanted = wanted_of(self._trained, n_best, token_scores=token_scores, is_aligned=alignments)
         chosen = self.decode_settings(settings)
-        translator = self._translator_for(chosen, wanted, glossary_of(glossary))
+        translator = self._translator_for(chosen, wanted, read_glossary(glossary))
         requests_of = plain if prefixes is None else with_prefixes(given[1])
         return list(translator.translate(given[0], requests_of))
 
@@ -181,7 +181,7 @@ class Model:
         names = check_segments("translate_file", columns=columns)[0]
         paths = check_path("source", source), check_path("output", output)
 
-        from nmt.decoding.terms.glossary import glossary_of
+        from nmt.decoding.terms.glossary import read_glossary
         from nmt.formats.document import Options
         from nmt.formats.of_model import document_translator
         from nmt.formats.translate_files import translate_one
@@ -189,7 +189,7 @@ class Model:
         data = self.recipe.data
         options = Options(data.source_language, data.target_language, tuple(names), translates_all)
         chosen = self.decode_settings(settings)
-        terms = glossary_of(glossary)
+        terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         return translate_one(*paths, format_name, translator)
 
@@ -256,7 +256,7 @@ class Model:
         return recipe.decode
 
     def _translator_for(
-        self, settings: DecodeSettings, wanted: "Wanted", terms: "Sequence[Entry]"
+        self, settings: DecodeSettings, wanted: "Wanted", terms: "Sequence[Term]"
     ) -> "Translator":
         """Return a translator with these settings; the last one is kept for the next call."""
         from nmt.decoding.translator.translator import Translator

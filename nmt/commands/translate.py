@@ -29,7 +29,7 @@ from nmt.runs.outputs import check_outputs
 
 if TYPE_CHECKING:
     from nmt.decoding.files.resumable import Resumption
-    from nmt.decoding.terms.glossary import Entry
+    from nmt.decoding.terms.glossary import Term
     from nmt.runs.trained_model import TrainedModel
 
 
@@ -270,7 +270,7 @@ def lasting_options() -> dict[str, str]:
 
 
 def resumption_of(
-    output: Path, model: "TrainedModel", settings: DecodeSettings, terms: Sequence["Entry"]
+    output: Path, model: "TrainedModel", settings: DecodeSettings, terms: Sequence["Term"]
 ) -> "Resumption":
     """Return the progress of an output that an earlier command may have begun."""
     from nmt.decoding.files.resumable import Resumption, job_of

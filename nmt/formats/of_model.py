@@ -7,7 +7,7 @@ from nmt.config import DecodeSettings
 from nmt.decoding.files.quality import flags_of
 from nmt.decoding.files.quality_file import checked_pairs
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.terms.glossary import Entry
+from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.requests import Request
 from nmt.decoding.translator.translation import Candidate, Translation
 from nmt.decoding.translator.translator import Translator
@@ -28,7 +28,7 @@ def document_translator(
     settings: DecodeSettings,
     options: Options,
     *,
-    glossary: Sequence[Entry] = (),
+    glossary: Sequence[Term] = (),
     memory: Memory | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DocumentTranslator:

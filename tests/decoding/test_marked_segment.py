@@ -10,7 +10,7 @@ import pytest
 from nmt.config import TokenizerSettings
 from nmt.decoding.marks.marked import Marked
 from nmt.decoding.marks.marked_segment import MOST_MARKS, marked_segment, repaired
-from nmt.decoding.terms.glossary import Entry
+from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.requests import Request
 from nmt.decoding.translator.translation import Translation
 from nmt.decoding.translator.translator import Translator
@@ -43,7 +43,7 @@ def translate(
     notify: Callable[[str], None] = lambda _: None,
     *,
     n_best: int = 3,
-    glossary: Sequence[Entry] = (),
+    glossary: Sequence[Term] = (),
     prefix: str = "",
     **settings: Any,
 ) -> list[Translation]:
@@ -91,7 +91,7 @@ def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
     (found,) = translate(model, ["sun <b>moon</b>"], prefix="STAR LEAF")
     without = Marked(found.text, found.candidates[0].marks).without_marks()
     assert without.startswith("STAR LEAF")
-    entries = [Entry("glossary:1", "moon", ("TREE",))]
+    entries = [Term("moon", ("TREE",), "glossary:1")]
     (found,) = translate(model, ["sun <b>moon</b>"], glossary=entries)
     assert "TREE" in found.text
 

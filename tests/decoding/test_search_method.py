@@ -10,7 +10,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.files.resumable import Resumption, job_of
 from nmt.decoding.files.translate_file import translate_file
-from nmt.decoding.terms.glossary import glossary_of
+from nmt.decoding.terms.glossary import read_glossary
 from nmt.decoding.translator import search_method
 from nmt.decoding.translator.device_settings import settings_for
 from nmt.decoding.translator.model_forms import Models
@@ -77,7 +77,7 @@ def test_arrays_and_pytorch_write_the_same(
     settings = replace(model.recipe.decode, **changes)
     options: dict[str, Any] = {}
     if asks == "terms":
-        options["glossary"] = glossary_of({"moon": "ROOT", "star": ["SEED", "LEAF"]})
+        options["glossary"] = read_glossary({"moon": "ROOT", "star": ["SEED", "LEAF"]})
     found = []
     arrays = Models.of(model)
     # Both align with what the training chose; networks alone do not say what that is.

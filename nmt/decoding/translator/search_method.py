@@ -11,7 +11,7 @@ from nmt.decoding.search.beam import beam_search
 from nmt.decoding.search.constraints import Constraint, constraints_of
 from nmt.decoding.search.mbr import choosers_of
 from nmt.decoding.search.rules import special_ids
-from nmt.decoding.terms.term_placement import TermPlacer
+from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.device_settings import check_precision, settings_for
 from nmt.decoding.translator.engine import Found, Searcher
 from nmt.decoding.translator.model_forms import ModelForms, Models

@@ -10,8 +10,8 @@ from nmt.decoding.models.alignment import align_all
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import candidate_count
 from nmt.decoding.search.prefixes import PrefixEncoder, check_prefixes
-from nmt.decoding.terms.glossary import Entry, Glossary
-from nmt.decoding.terms.term_placement import check_glossary, note_missing_terms
+from nmt.decoding.terms.glossary import Glossary, Term
+from nmt.decoding.terms.placement import check_glossary, note_missing_terms
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.model_forms import Models
 from nmt.decoding.translator.repair import Repair
@@ -45,7 +45,7 @@ class Translator:
         notify: Notify,
         wanted: Wanted = ONE_TEXT,
         *,
-        glossary: Sequence[Entry] = (),
+        glossary: Sequence[Term] = (),
         pool: Pool | None = None,
         language: str = "",
     ) -> None:
@@ -107,7 +107,7 @@ class Translator:
         notify: Notify,
         wanted: Wanted = ONE_TEXT,
         *,
-        glossary: Sequence[Entry] = (),
+        glossary: Sequence[Term] = (),
         pool: Pool | None = None,
     ) -> "Translator":
         """Return a translator for a loaded model and the other models of its ensemble."""
