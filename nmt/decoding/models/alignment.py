@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy
 
 from nmt.config import ModelSettings
-from nmt.decoding.marks.units import UNIT
 from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.odd_input import UNIT
 from nmt.decoding.translator.segments import EncodedSegments, Part, words_of_segment
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
