@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.quality import flags_of
-from nmt.decoding.files.quality_file import checked_pairs
+from nmt.decoding.files.quality import checked_pairs, find_flags
 from nmt.decoding.marks.marked import Marked
 from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.requests import Request
@@ -75,7 +74,7 @@ def with_quality_flags(
     pairs = checked_pairs(subwords, texts, [Translation((each,)) for each in chosen])
     found = []
     for each, pair in zip(placed, pairs, strict=True):
-        flags = flags_of(pair) if each.candidates else []
+        flags = find_flags(pair) if each.candidates else []
         kept = [
             f"{flag.name}: {json_text(flag.values)}" for flag in flags if flag.name != "numbers"
         ]

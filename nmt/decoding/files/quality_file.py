@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nmt.decoding.files.bad_lines import BadLines
-from nmt.decoding.files.quality import Checked, flags_of
+from nmt.decoding.files.quality import checked_pairs, find_flags
 from nmt.decoding.files.span import Span
 from nmt.decoding.files.text_files import check_kept, kept_path, open_output
 from nmt.decoding.translator.requests import Request
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.tokenizer import SubwordModel
 
 if TYPE_CHECKING:
     from nmt.decoding.translator.translator import Translator
@@ -93,7 +93,7 @@ class QualityCheck:
             zip(requests, chunk, checked, strict=True)
         ):
             best = translation.candidates[0]
-            flags = flags_of(pair)
+            flags = find_flags(pair)
             self._flagged += bool(flags)
             self._counts.update(each.name for each in flags)
             row: dict[str, Any] = {
@@ -120,32 +120,6 @@ class QualityCheck:
         if self._strict:
             raise NmtError(f"{text}; all translations are written")
         note(text)
-
-
-def checked_pairs(
-    subwords: SubwordModel, segments: Sequence[str], translations: Sequence[Translation]
-) -> list[Checked]:
-    """Return what the checks of quality see of segments and of their best translations.
-
-    subwords: those of the source language.
-    """
-    bodies = [text.removeprefix(subwords.language_token(text)) for text in segments]
-    chosen = [translation.candidates[0] for translation in translations]
-    # The tokens of both sides are those of the model: not of what was copied past it.
-    read = [
-        body if best.read is None else best.read for body, best in zip(bodies, chosen, strict=True)
-    ]
-    return [
-        Checked(
-            body,
-            best.text,
-            len(ids) + 1 if ids else 0,
-            best.length,
-            best.log_prob,
-            subwords.unknown(body) if UNK in ids or best.read is not None else (),
-        )
-        for body, ids, best in zip(bodies, subwords.encode(read), chosen, strict=True)
-    ]
 
 
 def quality_check(

@@ -27,7 +27,7 @@ from nmt.decoding.terms.glossary import (
     word_texts,
 )
 from nmt.decoding.translator.line_notes import LineNotes
-from nmt.decoding.translator.repetition import is_runaway
+from nmt.decoding.translator.repetition import is_degenerate
 from nmt.decoding.translator.segments import EncodedSegments, Part, output_limit
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import UsageError
@@ -275,7 +275,7 @@ class TermPlacer:
         for ((draft, exchange, _), output), reading in zip(outputs, readings, strict=True):
             if (
                 output.score > draft.output.score
-                and not is_runaway(draft.part.ids, output.ids)
+                and not is_degenerate(draft.part.ids, output.ids)
                 and self._is_faithful(draft, exchange, reading)
             ):
                 draft.output = output

@@ -7,7 +7,7 @@ from itertools import islice
 from nmt.decoding.models.alignment import link_words
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.engine import Searcher
-from nmt.decoding.translator.repetition import is_runaway
+from nmt.decoding.translator.repetition import is_degenerate
 from nmt.decoding.translator.segments import EncodedSegments, Part
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.text.tokenizer import Tokenizer
@@ -30,20 +30,20 @@ class Repair:
         self._settings = method.settings
         self._search = search
 
-    def replace_runaways(self, encoded: EncodedSegments, found: list[list[Hypothesis]]) -> None:
-        """Search parts again if their best hypothesis is a runaway; found: those of each part."""
-        runaways = self._runaways(encoded, found)
-        if runaways:
+    def replace_degenerate(self, encoded: EncodedSegments, found: list[list[Hypothesis]]) -> None:
+        """Search parts again if their best hypothesis is degenerate; found: those of each part."""
+        degenerate = self._degenerate(encoded, found)
+        if degenerate:
             # Marked, because processes that search keep the function that they began with.
-            parts = [replace(encoded.parts[index], is_again=True) for index in runaways]
+            parts = [replace(encoded.parts[index], is_again=True) for index in degenerate]
             again = self._search(parts)
-            for index, hypotheses in zip(runaways, again, strict=True):
+            for index, hypotheses in zip(degenerate, again, strict=True):
                 found[index] = hypotheses
 
-    def _runaways(
+    def _degenerate(
         self, encoded: EncodedSegments, found: Sequence[Sequence[Hypothesis]]
     ) -> list[int]:
-        """Return the parts whose best hypotheses are runaways, unless all is translated as it is.
+        """Return the parts whose best hypotheses are degenerate, unless all is translated as it is.
 
         Samples stay as they were drawn.
         """
@@ -53,7 +53,7 @@ class Repair:
         return [
             index
             for index, (part, (best, *_)) in enumerate(zip(encoded.parts, found, strict=True))
-            if is_runaway(part.ids, best.ids)
+            if is_degenerate(part.ids, best.ids)
             # The limits of the second search may leave no room for the prefix.
             and not part.prefix
         ]

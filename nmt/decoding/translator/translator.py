@@ -162,7 +162,7 @@ class Translator:
             if self.method.changes_form(encoded.parts):
                 self.scheduler.copy_again()
             found = self.scheduler.map(encoded.parts)
-            self._repair.replace_runaways(encoded, found)
+            self._repair.replace_degenerate(encoded, found)
             translations = [
                 assemble(
                     [found[index] for index in parts],
