@@ -24,7 +24,7 @@ from nmt.decoding.models.alignment import (
     best_places,
     words_of_output,
 )
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.trained_model import TrainedModel, load_model
 from nmt.text.alignment import MOST_CELLS, NONE, Aligner, sample

@@ -18,7 +18,7 @@ import sacrebleu
 import torch
 from results import Cell, describe, write  # type: ignore[import-not-found] # in this folder
 
-from nmt.decoding.terms.glossary import Entry, Glossary, Term, read_glossary
+from nmt.decoding.terms.glossary import Glossary, Term, read_glossary
 from nmt.decoding.translator.load import decode_settings
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import load_ensemble
@@ -94,7 +94,7 @@ def cells_of(text: Text, searched: Searched, kind: str) -> Iterator[Cell]:
 
 
 def translators_of(
-    model: Path, entries: list[Entry], overrides: tuple[str, ...]
+    model: Path, entries: list[Term], overrides: tuple[str, ...]
 ) -> tuple[Glossary, list[Translator]]:
     """Return the glossary for a model, and translators without and with it."""
     loaded = load_ensemble([model], "cpu")

@@ -25,7 +25,7 @@ from nmt.text.corpus import DataFolder
 
 if TYPE_CHECKING:
     from nmt.decoding.files.score import PairScore, Scorer
-    from nmt.decoding.terms.glossary import Entry
+    from nmt.decoding.terms.glossary import Term
     from nmt.decoding.translator.translation import OutputOptions, Translation
     from nmt.decoding.translator.translator import Translator
     from nmt.evaluation.results import Evaluation
@@ -134,12 +134,12 @@ class Model:
         check_type("token_scores", token_scores, bool)
         check_type("alignments", alignments, bool)
 
-        from nmt.decoding.terms.glossary import glossary_of
+        from nmt.decoding.terms.glossary import read_glossary
         from nmt.decoding.translator.translation import OutputOptions
 
         options = OutputOptions(n_best, token_scores, alignments)
         chosen = self.decode_settings(settings)
-        translator = self._translator_for(chosen, options, glossary_of(glossary))
+        translator = self._translator_for(chosen, options, read_glossary(glossary))
         return list(translator.translate(*given))
 
     @names_arguments
@@ -178,7 +178,7 @@ class Model:
         names = check_segments("translate_file", columns=columns)[0]
         paths = check_path("source", source), check_path("output", output)
 
-        from nmt.decoding.terms.glossary import glossary_of
+        from nmt.decoding.terms.glossary import read_glossary
         from nmt.formats.document import Options
         from nmt.formats.of_model import document_translator
         from nmt.formats.translate_files import translate_one
@@ -186,7 +186,7 @@ class Model:
         data = self.recipe.data
         options = Options(data.source_language, data.target_language, tuple(names), translates_all)
         chosen = self.decode_settings(settings)
-        terms = glossary_of(glossary)
+        terms = read_glossary(glossary)
         translator = document_translator(self._trained, chosen, options, glossary=terms)
         return translate_one(*paths, format_name, translator)
 
@@ -253,7 +253,7 @@ class Model:
         return recipe.decode
 
     def _translator_for(
-        self, settings: DecodeSettings, options: "OutputOptions", terms: "Sequence[Entry]"
+        self, settings: DecodeSettings, options: "OutputOptions", terms: "Sequence[Term]"
     ) -> "Translator":
         """Return a translator with these settings; the last one is kept for the next call."""
         from nmt.decoding.translator.translator import Translator

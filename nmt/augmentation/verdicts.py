@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nmt.cleaning.rules import ALWAYS, UNREADABLE
-from nmt.decoding.files.quality import Checked, flags_of
-from nmt.decoding.files.quality_file import checked_pairs
+from nmt.decoding.files.quality import Checked, checked_pairs, find_flags
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import DamagedError
 from nmt.system.json_data import parse_json
@@ -63,7 +62,7 @@ def verdict_on(pair: Checked) -> Verdict:
         return Verdict("", EMPTY)
     if not pair.translation.strip():
         return Verdict("", UNTRANSLATED)
-    flags = {each.name: each.values for each in flags_of(pair)}
+    flags = {each.name: each.values for each in find_flags(pair)}
     for name in REASONS:
         if name in flags:
             detail = ", ".join(f"{key}: {value}" for key, value in flags[name].items())

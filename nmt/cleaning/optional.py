@@ -20,7 +20,7 @@ from nmt.check.third_language import (
     named_languages,
     usual_languages,
 )
-from nmt.decoding.files.number_differences import number_differences
+from nmt.decoding.files.quality import number_differences
 
 LONG_NUMBER = 3  # digits; smaller numbers are often spelled out on one side only
 QUESTION_MARKS = ("?", "\uff1f", "\u061f", "\u037e", "\u1367")

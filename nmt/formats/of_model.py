@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nmt.config import DecodeSettings
-from nmt.decoding.files.quality import flags_of
-from nmt.decoding.files.quality_file import checked_pairs
+from nmt.decoding.files.quality import checked_pairs, find_flags
 from nmt.decoding.marks.marked import Marked
-from nmt.decoding.terms.glossary import Entry
+from nmt.decoding.terms.glossary import Term
 from nmt.decoding.translator.translation import Candidate, OutputOptions, Request, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.formats.document import Options
@@ -26,7 +25,7 @@ def document_translator(
     settings: DecodeSettings,
     options: Options,
     *,
-    glossary: Sequence[Entry] = (),
+    glossary: Sequence[Term] = (),
     memory: Memory | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> DocumentTranslator:
@@ -73,7 +72,7 @@ def with_quality_flags(
     pairs = checked_pairs(subwords, texts, [Translation((each,)) for each in chosen])
     found = []
     for each, pair in zip(placed, pairs, strict=True):
-        flags = flags_of(pair) if each.candidates else []
+        flags = find_flags(pair) if each.candidates else []
         kept = [
             f"{flag.name}: {json_text(flag.values)}" for flag in flags if flag.name != "numbers"
         ]

@@ -15,8 +15,7 @@ from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.decoding.files.score import BLANK_PAIR, Scorer, TextPair
 from nmt.decoding.translator.load import load_models
-from nmt.decoding.translator.odd_input import OddSegment, odd_segment
-from nmt.decoding.translator.symbols import CLOSERS, Symbol
+from nmt.decoding.translator.odd_input import CLOSERS, OddSegment, Symbol, odd_segment
 from nmt.errors import NmtError
 from nmt.reranking.nbest import Candidate
 from nmt.runs.model_file import languages

@@ -9,7 +9,7 @@ import torch
 
 from nmt.commands import main
 from nmt.decoding.models.alignment import aligning_attention, attention_to_source
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.model_file import AligningAttention

@@ -16,7 +16,7 @@ from nmt.decoding.models.alignment import (
     link_words,
     pharaoh_line,
 )
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.segments import Part
 from nmt.decoding.translator.translation import BLANK, Translation

@@ -18,8 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nmt.config import ModelSettings
-from nmt.decoding.models.ensemble import Ensemble
-from nmt.decoding.models.incremental import BLOCK, DecoderState, IncrementalDecoder
+from nmt.decoding.models.pytorch import BLOCK, DecoderState, Ensemble, IncrementalDecoder
 from nmt.decoding.search import device_beam
 from nmt.decoding.search.device_beam import STEPS
 from nmt.decoding.search.hypothesis import Hypothesis
@@ -150,7 +149,7 @@ def test_a_translator_on_a_gpu_writes_the_same(
         return list(translator.translate(segments))
 
     expected = translate(on_gpu=False)
-    monkeypatch.setattr("nmt.decoding.models.incremental.IncrementalDecoder", CopyingDecoder)
+    monkeypatch.setattr("nmt.decoding.models.pytorch.IncrementalDecoder", CopyingDecoder)
     for one, other in zip(translate(on_gpu=True), expected, strict=True):
         assert [each.text for each in one.candidates] == [each.text for each in other.candidates]
         assert [each.log_prob for each in one.candidates] == pytest.approx(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.decoding.models.forced import TokenLogProbs, forced_log_probs
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.linear import has_int8

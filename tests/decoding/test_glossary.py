@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.terms.glossary import Entry, Glossary, contains, parse, read_glossary, words_alone
+from nmt.decoding.terms.glossary import Glossary, Term, contains, parse, read_glossary, word_texts
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.segments import SegmentEncoder, SegmentLimit
 from nmt.errors import NmtError
@@ -20,15 +20,15 @@ def subwords(skilled_run: Path) -> SubwordModel:
 
 def found(subwords: SubwordModel, terms: list[str], text: str) -> list[tuple[int, str]]:
     """Return where terms are in a text."""
-    entries = [Entry("", source, ("SUN",)) for source in terms]
+    entries = [Term(source, ("SUN",)) for source in terms]
     return [(words[0].start, term.source) for words, term in Glossary(entries, subwords).find(text)]
 
 
 def test_a_line_has_a_term_and_alternatives() -> None:
-    assert parse("dog\tHund", "") == Entry("", "dog", ("Hund",))
+    assert parse("dog\tHund", "") == Term("dog", ("Hund",))
     assert parse(" ice  cream \t Eis| Eis am  Stiel |Eis", "").targets == ("Eis", "Eis am Stiel")
     assert parse(" ice  cream \tEis", "").source == "ice cream"
-    assert parse(r"\#1|2" + "\t" + r"a\|b|c\\|\d", "") == Entry("", "#1|2", ("a|b", "c\\", "\\d"))
+    assert parse(r"\#1|2" + "\t" + r"a\|b|c\\|\d", "") == Term("#1|2", ("a|b", "c\\", "\\d"))
 
 
 def test_comments_and_blank_lines_say_nothing(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_bad_line_is_named(tmp_path: Path, text: bytes, message: str) -> None:
 
 
 def test_words_are_whole() -> None:
-    assert words_alone("The dog's ice-cream, 3 T-shirts - e\u0301!") == (
+    assert word_texts("The dog's ice-cream, 3 T-shirts - e\u0301!") == (
         *("The", "dog", "'", "s", "ice-cream", ",", "3", "T-shirts", "-", "\u00e9", "!"),
     )
 
@@ -107,7 +107,7 @@ def test_text_contains_whole_words() -> None:
 
 
 def test_an_output_has_a_term_in_whole_words(subwords: SubwordModel) -> None:
-    (match,) = Glossary([Entry("", "moon", ("moon", "SUN"))], subwords).find("moon")
+    (match,) = Glossary([Term("moon", ("moon", "SUN"))], subwords).find("moon")
     assert match.term.is_in("SUN")
     assert match.term.is_in("star moon")
     assert match.term.is_in("Moon star")
@@ -117,7 +117,7 @@ def test_an_output_has_a_term_in_whole_words(subwords: SubwordModel) -> None:
 
 def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel) -> None:
     """Lines are split at the limit and at carriage returns; words are at most 6 tokens here."""
-    glossary = Glossary([Entry("", word, (word.upper(),)) for word in WORDS[:4]], subwords)
+    glossary = Glossary([Term(word, (word.upper(),)) for word in WORDS[:4]], subwords)
     notes: list[str] = []
     encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), notes.append, glossary)
     line = "tree leaf sun root seed wind star snow moon sun sun\rrain"
@@ -140,7 +140,7 @@ def test_a_term_goes_with_the_part_that_holds_it(subwords: SubwordModel) -> None
 @pytest.mark.parametrize("odd", ["tr\u0436ee", "tree\u2122", "tree\u2026"])
 def test_words_that_become_others_do_not_shift_the_terms(subwords: SubwordModel, odd: str) -> None:
     """An unknown letter divides a word, and normalised signs are more words or fewer."""
-    glossary = Glossary([Entry("", "sun", ("SUN",))], subwords)
+    glossary = Glossary([Term("sun", ("SUN",))], subwords)
     encoder = SegmentEncoder(subwords, SegmentLimit(12, "a test"), print, glossary)
     for words in range(1, 6):
         line = f"{odd} " * words + "root seed wind sun snow"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nmt.config import DECLARED
-from nmt.decoding.models.array_decoder import ArrayDecoder, ArrayState, Ids
+from nmt.decoding.models.arrays import ArrayDecoder, ArrayState, Ids
 from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis
 from nmt.decoding.translator.translator import Translator
 from nmt.kernels.array_functions import Floats

@@ -1,8 +1,20 @@
-"""Each quality flag is raised by an output made to fail it, and not by a good one."""
+"""Each quality flag is raised by an output made to fail it, and not by a good one.
+
+Numbers are compared however they are written.
+"""
+
+import random
 
 import pytest
 
-from nmt.decoding.files.quality import CHECKS, Checked, Flag, flags_of
+from nmt.decoding.files.quality import (
+    CHECKS,
+    Checked,
+    Flag,
+    find_flags,
+    find_numbers,
+    number_differences,
+)
 from nmt.decoding.translator.repetition import word_loop
 
 
@@ -19,7 +31,7 @@ def checked(
 
 
 def names(pair: Checked) -> list[str]:
-    return [each.name for each in flags_of(pair)]
+    return [each.name for each in find_flags(pair)]
 
 
 @pytest.mark.parametrize(
@@ -38,19 +50,19 @@ def names(pair: Checked) -> list[str]:
     ],
 )
 def test_good_translations_have_no_flags(source: str, translation: str) -> None:
-    assert flags_of(checked(source, translation)) == []
+    assert find_flags(checked(source, translation)) == []
 
 
 def test_an_empty_translation_has_one_flag() -> None:
-    assert flags_of(checked("3 old women read", "")) == [Flag("empty", {})]
-    assert flags_of(checked("3 old women read", " \u2009")) == [Flag("empty", {})]
+    assert find_flags(checked("3 old women read", "")) == [Flag("empty", {})]
+    assert find_flags(checked("3 old women read", " \u2009")) == [Flag("empty", {})]
 
 
 def test_a_segment_without_tokens_has_none() -> None:
     """A zero-width space is text to Python, but nothing to a model."""
     for source in ("", "\u200b"):
         blank = Checked(source, "", 0, 0, 0.0)
-        assert flags_of(blank) == []
+        assert find_flags(blank) == []
         assert (blank.length_ratio, blank.token_log_prob) == (1, 0)
 
 
@@ -61,20 +73,20 @@ def test_a_segment_without_tokens_has_none() -> None:
 def test_length(source_tokens: int, tokens: int, ratio: float | None) -> None:
     """The longer side may have 2 times the tokens of the other, and 5 more: 25 for 10."""
     expected = [] if ratio is None else [Flag("length", {"ratio": ratio})]
-    assert flags_of(Checked("a", "b", source_tokens, tokens, 0.0)) == expected
+    assert find_flags(Checked("a", "b", source_tokens, tokens, 0.0)) == expected
 
 
 def test_a_copied_line_has_no_length() -> None:
     """The model read and wrote nothing; the other checks compare the texts."""
     link = Checked("https://example.org/a", "https://example.org/a", 0, 0, 0.0)
-    assert (flags_of(link), link.length_ratio) == ([], 1)
+    assert (find_flags(link), link.length_ratio) == ([], 1)
     text = "ein alter hund bellt"
     assert names(Checked(text, text, 0, 0, 0.0)) == ["copy"]
 
 
 def test_numbers() -> None:
     pair = checked("He paid 1,000.5 euros for 3 .", "Er zahlte 1.000,5 Euro .")
-    assert flags_of(pair) == [Flag("numbers", {"missing": ["3"], "added": []})]
+    assert find_flags(pair) == [Flag("numbers", {"missing": ["3"], "added": []})]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +106,7 @@ def test_numbers() -> None:
 )
 def test_repetition(translation: str, unit: str, times: int) -> None:
     expected = [Flag("repetition", {"text": unit, "times": times})] if times else []
-    assert flags_of(checked("the old dog barks at night", translation)) == expected
+    assert find_flags(checked("the old dog barks at night", translation)) == expected
 
 
 def test_what_the_source_repeats_too_is_no_loop() -> None:
@@ -117,24 +129,24 @@ def test_what_the_source_repeats_too_is_no_loop() -> None:
 )
 def test_copy(source: str, translation: str, share: float | None) -> None:
     expected = [] if share is None else [Flag("copy", {"share": share})]
-    assert flags_of(checked(source, translation)) == expected
+    assert find_flags(checked(source, translation)) == expected
 
 
 def test_unknown_symbols_that_are_lost() -> None:
     pair = checked(
         "a \u2603 and a \u2602", "ein \u2602 und", unknown=("\u2603", "\u2602", "\u2603")
     )
-    assert flags_of(pair) == [Flag("unknown", {"symbols": ["\u2603"]})]
+    assert find_flags(pair) == [Flag("unknown", {"symbols": ["\u2603"]})]
     unwritten = checked("a snowman", "ein \u2047")
-    assert flags_of(unwritten) == [Flag("unknown", {"symbols": ["\u2047"]})]
-    assert flags_of(checked("a \u2047", "ein \u2047")) == []
+    assert find_flags(unwritten) == [Flag("unknown", {"symbols": ["\u2047"]})]
+    assert find_flags(checked("a \u2047", "ein \u2047")) == []
 
 
 def test_a_very_low_score() -> None:
     """Three words and the end of the segment: 4 tokens."""
-    assert flags_of(checked("the dog barks", "der Hund bellt", log_prob=-4.0)) == []
+    assert find_flags(checked("the dog barks", "der Hund bellt", log_prob=-4.0)) == []
     low = checked("the dog barks", "der Hund bellt", log_prob=-4.4)
-    assert flags_of(low) == [Flag("score", {"token_log_prob": -1.1})]
+    assert find_flags(low) == [Flag("score", {"token_log_prob": -1.1})]
 
 
 def test_every_flag_can_be_raised_together() -> None:
@@ -148,3 +160,88 @@ def test_a_line_of_5_000_words_takes_no_long_time() -> None:
     text = "the dog barks at night " * 1_000
     assert word_loop(text).times == 1_000
     assert names(checked(text, text)) == ["copy"]
+
+
+SAME = [
+    ("1,000.5", "1.000,5"),
+    ("1,000.5", "1 000,5"),
+    ("1,000.5", "1\u202f000,5"),
+    ("1,000.5", "1'000.5"),
+    ("1,000.5", "1\u2019000,5"),
+    ("1,000,000", "1.000.000"),
+    ("1,000,000", "1000000"),
+    ("10,00,000", "1.000.000"),  # India
+    ("1,000", "1000"),
+    ("1,000", "1,000"),
+    ("3.5", "3,5"),
+    ("3.50 euros", "3,5 Euro"),
+    ("in 2019 300 people", "2019 waren es 300"),
+    ("12 345", "12345"),
+    ("on page 12 345 people", "345 Leute auf Seite 12"),
+    ("the 1st and the 19th", "der 1. und der 19."),
+    ("an A4 sheet in a B2B shop", "ein A4-Blatt im B2B-Laden"),
+    ("COVID-19", "COVID-19"),
+    ("24/12/2024", "24.12.2024"),
+    ("2024-12-24", "24.12.2024"),
+    ("at 10:30", "um 10.30 Uhr"),
+    ("1, 2, 3", "1,2,3"),
+    ("\uff11\uff12 %", "12 %"),  # full width
+    ("\u0661\u066c\u0660\u0660\u0660\u066b\u0665", "1,000.5"),  # Arabic
+    ("5 m\u00b2", "5 m2"),
+    ("\u00bd litre", "1/2 Liter"),
+    ("007", "7"),
+    ("three", "drei"),
+    ("4 4 5", "5, 4, 4"),
+    ("", ""),
+]
+DIFFERENT = [
+    ("3 dogs", "5 Hunde", ["3"], ["5"]),
+    ("3 dogs", "Hunde", ["3"], []),
+    ("dogs", "2 Hunde", [], ["2"]),
+    ("1,000.5", "1.005", ["1,000.5"], ["1.005"]),
+    ("3.5", "35", ["3.5"], ["35"]),
+    ("3.5", "5,3", ["3.5"], ["5,3"]),
+    ("1.25", "125", ["1.25"], ["125"]),
+    ("4 4", "4", ["4"], []),
+    ("4", "4 4", [], ["4"]),
+    ("an A4 sheet", "ein A5-Blatt", ["4"], ["5"]),
+    ("1st", "2.", ["1"], ["2"]),
+    ("24/12/2024", "24.11.2024", ["24", "12", "2024"], ["24.11.2024"]),
+    ("1,000,000", "1.000.00", ["1,000,000"], ["1.000.00"]),
+]
+
+
+@pytest.mark.parametrize(("source", "translation"), SAME)
+def test_these_have_the_same_numbers(source: str, translation: str) -> None:
+    assert number_differences(source, translation) == ([], [])
+    assert number_differences(translation, source) == ([], [])
+
+
+@pytest.mark.parametrize(("source", "translation", "missing", "added"), DIFFERENT)
+def test_these_differ(source: str, translation: str, missing: list[str], added: list[str]) -> None:
+    assert number_differences(source, translation) == (missing, added)
+    assert number_differences(translation, source) == (added, missing)
+
+
+def test_numbers_are_found_as_they_are_written() -> None:
+    text = "On 1,000.5 m\u00b2 (1 200 in all), 3rd floor, v1.2.3: 5'10."
+    assert find_numbers(text) == ["1,000.5", "2", "1 200", "3", "1.2.3", "5", "10"]
+
+
+def test_a_text_has_the_numbers_of_its_words_in_any_order() -> None:
+    """Two texts with the same numbers in other places and formats do not differ."""
+    draw = random.Random(3)
+    for _ in range(200):
+        values = [draw.randrange(10 ** draw.randint(1, 9)) for _ in range(draw.randint(0, 6))]
+        english = " and ".join(f"{value:,}" for value in values)
+        draw.shuffle(values)
+        german = " und ".join(f"{value:,}".replace(",", ".") for value in values)
+        assert number_differences(english, german) == ([], [])
+        extra = f"{german} und 12.345.678.901"
+        assert number_differences(english, extra) == ([], ["12.345.678.901"])
+
+
+def test_many_and_long_numbers_take_no_long_time() -> None:
+    many = " - ".join(map(str, range(5_000)))
+    assert number_differences(many, many) == ([], [])
+    assert number_differences("7" * 100_000, "7" * 100_000) == ([], [])

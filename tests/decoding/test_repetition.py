@@ -8,7 +8,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.repetition import (
-    is_runaway,
+    is_degenerate,
     limited,
     longest_loop,
     most_repeats,
@@ -40,14 +40,14 @@ def test_repeats_are_counted(ids: list[int], times: int) -> None:
 
 def test_what_runs_away() -> None:
     source = [*range(10, 20)]
-    assert not is_runaway(source, [*range(100, 130)])  # 30 = 2.5 * 10 + 5
-    assert is_runaway(source, [*range(100, 131)])
-    assert not is_runaway(source, [7, 8, 9, 9, 9])
-    assert is_runaway(source, [7, 8, 9, 9, 9, 9])
-    assert is_runaway(source, [7, 8, 9, 8, 9, 8, 9, 8, 9])
+    assert not is_degenerate(source, [*range(100, 130)])  # 30 = 2.5 * 10 + 5
+    assert is_degenerate(source, [*range(100, 131)])
+    assert not is_degenerate(source, [7, 8, 9, 9, 9])
+    assert is_degenerate(source, [7, 8, 9, 9, 9, 9])
+    assert is_degenerate(source, [7, 8, 9, 8, 9, 8, 9, 8, 9])
     # The source repeats itself too.
-    assert not is_runaway([3, 3, 3], [9, 9, 9, 9, 9])
-    assert is_runaway([3, 3, 3], [9, 9, 9, 9, 9, 9])
+    assert not is_degenerate([3, 3, 3], [9, 9, 9, 9, 9])
+    assert is_degenerate([3, 3, 3], [9, 9, 9, 9, 9, 9])
 
 
 def test_limits_of_the_second_search() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models.ensemble import Ensemble
+from nmt.decoding.models.pytorch import Ensemble
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
 from nmt.decoding.search.prefix import NO_PREFIX
 from nmt.decoding.search.rules import SpecialIds, make_constraints

@@ -10,8 +10,8 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.files.resumable import Resumption, Task, digest_job
 from nmt.decoding.files.translate_file import translate_file
-from nmt.decoding.models.array_decoder import ArrayDecoder
-from nmt.decoding.terms.glossary import glossary_of
+from nmt.decoding.models.arrays import ArrayDecoder
+from nmt.decoding.terms.glossary import read_glossary
 from nmt.decoding.translator import searcher as searching
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.searcher import uses_arrays
@@ -76,7 +76,7 @@ def test_arrays_and_pytorch_write_the_same(
     settings = replace(model.recipe.decode, **changes)
     options: dict[str, Any] = {}
     if asks == "terms":
-        options["glossary"] = glossary_of({"moon": "ROOT", "star": ["SEED", "LEAF"]})
+        options["glossary"] = read_glossary({"moon": "ROOT", "star": ["SEED", "LEAF"]})
     found = []
     for form in (model, without_weights(model)):
         prefixes = ["SUN" if each and each[0] in "sm" else "" for each in segments()]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.marks.mark_output import with_marks
-from nmt.decoding.marks.mark_reader import tree_of
 from nmt.decoding.marks.marked import Kind, Mark, Marked
+from nmt.decoding.marks.output import with_marks
+from nmt.decoding.marks.tree import read_tree
 from nmt.formats.marking.checks import mark_problems
 from nmt.formats.marking.icu import IcuMessage
 from nmt.formats.marking.placeholders import SYNTAXES, find, with_placeholders
@@ -54,7 +54,7 @@ def marked_texts(draw: st.DrawFn) -> Marked:
 @given(source=marked_texts(), translation=TEXTS, links=LINKS)
 @fuzz
 def test_places(source: Marked, translation: str, links: list[tuple[int, int]]) -> None:
-    tree = tree_of(source)
+    tree = read_tree(source)
     found = with_marks(tree, translation, links)
     assert sorted(found.mark_texts()) == sorted(source.mark_texts())
     assert len(found.partners()) == len(source.partners())

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config import ModelSettings
-from nmt.decoding.models.array_decoder import ArrayDecoder
+from nmt.decoding.models.arrays import ArrayDecoder
 from nmt.model.transformer import Transformer
 from tests.model.conftest import PAD
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.kernels.dropout import Dropout
 from nmt.model.attention import KeyValueCache
 from nmt.model.layers import DecoderLayer, LayerCache

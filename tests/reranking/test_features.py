@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from nmt.decoding.files.score import BLANK_PAIR, TextPair
-from nmt.decoding.translator.odd_input import OddSegment
-from nmt.decoding.translator.symbols import Symbol
+from nmt.decoding.translator.odd_input import OddSegment, Symbol
 from nmt.errors import NmtError
 from nmt.reranking.features import WeightsFile, pairs_to_score, read_weights, write_weights
 from nmt.reranking.nbest import Candidate

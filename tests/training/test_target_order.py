@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nmt.decoding.models.forced import forced_log_probs
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import TrainedModel, load_model

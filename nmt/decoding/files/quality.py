@@ -1,15 +1,21 @@
 """Flag translations that are probably wrong, from the texts and the model's score alone.
 
-The thresholds are for single segments; `docs/howto/quality-flags.md` has what they find.
+The thresholds are for single segments; `docs/howto/quality-flags.md` has what they find. Numbers
+are compared however a language writes them.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from nmt.decoding.files.number_differences import number_differences
 from nmt.decoding.translator.repetition import Loop, bare, piece_loop, word_loop
+from nmt.decoding.translator.translation import Translation
+from nmt.text.tokenizer import UNK, SubwordModel
 from nmt.text.words import UNSPACED
 
 # The limits of lengths, repetitions and copies are beyond all 32,014 human translations of Multi30k
@@ -26,6 +32,16 @@ UNKNOWN = "\u2047"  # how SentencePiece writes an unknown token
 
 WORD = re.compile(rf"[{UNSPACED}]|[^\s{UNSPACED}]+")
 NO_WORD = re.compile(r"[\d./:@_\\]")  # in numbers, addresses, names of files
+
+NUMBER = re.compile(
+    r"\d{1,3}(?:[ '\u2019]\d{3})+(?!\d)(?:[.,]\d+)?"  # 1 000 000,5 or 1'000'000.5
+    r"|\d+(?:[.,]\d+)*"
+)
+GROUPING = re.compile(r"[ '\u2019]")  # characters that only group digits
+GROUPS = re.compile(r"\d{1,3}(?:\.\d{2,3})*\.\d{3}")  # 1.000.000; in India 10.00.000
+ARABIC = str.maketrans("\u066b\u066c", ",'")  # decimal separator and thousands separator
+
+Reading = Decimal | tuple[Decimal, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,33 @@ class Checked:
         return self.log_prob / self.tokens if self.tokens else 0.0
 
 
-def flags_of(pair: Checked) -> list[Flag]:
+def checked_pairs(
+    subwords: SubwordModel, segments: Sequence[str], translations: Sequence[Translation]
+) -> list[Checked]:
+    """Return what the checks of quality see of segments and of their best translations.
+
+    subwords: those of the source language.
+    """
+    bodies = [text.removeprefix(subwords.language_token(text)) for text in segments]
+    chosen = [translation.candidates[0] for translation in translations]
+    # The tokens of both sides are those of the model: not of what was copied past it.
+    read = [
+        body if best.read is None else best.read for body, best in zip(bodies, chosen, strict=True)
+    ]
+    return [
+        Checked(
+            body,
+            best.text,
+            len(ids) + 1 if ids else 0,
+            best.length,
+            best.log_prob,
+            subwords.unknown(body) if UNK in ids or best.read is not None else (),
+        )
+        for body, ids, best in zip(bodies, subwords.encode(read), chosen, strict=True)
+    ]
+
+
+def find_flags(pair: Checked) -> list[Flag]:
     """Return the flags of a translation. A blank segment has none.
 
     If the translation is empty, this is the only flag: the others would say the same again.
@@ -103,14 +145,14 @@ def copy(pair: Checked) -> dict[str, Any]:
 
     Words with a capital letter may be names: they do not count, nor do numbers and symbols.
     """
-    words = {word for word in words_of(pair.source) if not word[0].isupper()}
+    words = {word for word in find_words(pair.source) if not word[0].isupper()}
     if len(words) < FEWEST_COPIED:
         return {}
-    share = len(words.intersection(words_of(pair.translation))) / len(words)
+    share = len(words.intersection(find_words(pair.translation))) / len(words)
     return {"share": round(share, 3)} if share > COPIED else {}
 
 
-def words_of(text: str) -> list[str]:
+def find_words(text: str) -> list[str]:
     """Return the words of a text with letters; without spaces, each character is a word."""
     words = map(bare, WORD.findall(text))
     return [word for word in words if any(map(str.isalpha, word)) and not NO_WORD.search(word)]
@@ -118,7 +160,7 @@ def words_of(text: str) -> list[str]:
 
 def unknown(pair: Checked) -> dict[str, Any]:
     """Return the unknown characters of the source that are lost, and U+2047 if it was put in."""
-    symbols = [each for each in dict.fromkeys(pair.unknown) if each not in pair.translation]
+    symbols = [symbol for symbol in dict.fromkeys(pair.unknown) if symbol not in pair.translation]
     if UNKNOWN in pair.translation and UNKNOWN not in pair.source:
         symbols.append(UNKNOWN)
     return {"symbols": symbols} if symbols else {}
@@ -138,3 +180,101 @@ CHECKS: dict[str, Callable[[Checked], dict[str, Any]]] = {
     "unknown": unknown,
     "score": score,
 }
+
+
+class Differences(NamedTuple):
+    """The numbers that only one of two texts has, as they are written there."""
+
+    missing: list[str]  # in the translation
+    added: list[str]  # by the translation
+
+
+def number_differences(source: str, translation: str) -> Differences:
+    """Return the numbers that a translation lacks and those that it adds.
+
+    Two numbers are the same if one value can be read from both: 1,000.5 is 1.000,5 and 1 000,5.
+    Digits inside words count, so that "1st" is "1.". A date or a time is the same whether it is one
+    number (24.12.2024) or several (24/12/2024).
+    """
+    missing, added = without_equal(find_numbers(source), find_numbers(translation))
+    missing, added = without_parts(missing, added)
+    added, missing = without_parts(added, missing)
+    return Differences(missing, added)
+
+
+def find_numbers(text: str) -> list[str]:
+    """Return the numbers of a text as they are written, in compatibility form (NFKC)."""
+    return NUMBER.findall(unicodedata.normalize("NFKC", text).translate(ARABIC))
+
+
+@lru_cache(10_000)
+def readings(number: str) -> frozenset[Reading]:
+    """Return the values that a number may have: one, or two as for 1.000.
+
+    The reading of a number without a value, such as the date 24.12.2024, is the tuple of its parts.
+    """
+    plain = GROUPING.sub("", number)
+    parts = split_number(plain)
+    if len(parts) == 1:
+        return frozenset(parts)
+    found: set[Reading] = set()
+    separators = re.findall("[.,]", plain)
+    whole, _, fraction = plain.rpartition(separators[-1])
+    if len({*separators}) == 1 and GROUPS.fullmatch(plain.replace(",", ".")):
+        found.add(Decimal(re.sub("[.,]", "", plain)))
+    if separators[-1] not in whole and (
+        len(parts) == 2 or GROUPS.fullmatch(whole.replace(",", "."))
+    ):
+        found.add(Decimal(f"{re.sub('[.,]', '', whole)}.{fraction}"))
+    return frozenset(found or {parts})
+
+
+def split_number(number: str) -> tuple[Decimal, ...]:
+    """Return the values of the digits between separators."""
+    return tuple(map(Decimal, re.findall(r"\d+", number)))
+
+
+def without_equal(ours: Iterable[str], theirs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the numbers of both sides without pairs that share a reading."""
+    places: dict[Reading, deque[int]] = defaultdict(deque)
+    for place, number in enumerate(theirs):
+        for reading in readings(number):
+            places[reading].append(place)
+    taken: set[int] = set()
+    left = []
+    for number in ours:
+        for reading in readings(number):
+            free = places[reading]
+            while free and free[0] in taken:
+                free.popleft()
+            if free:
+                taken.add(free.popleft())
+                break
+        else:
+            left.append(number)
+    return left, [number for place, number in enumerate(theirs) if place not in taken]
+
+
+def without_parts(ours: Iterable[str], theirs: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the numbers of both sides without those of several parts that the other side splits.
+
+    10.30 on our side takes away 10 and 30 on their side.
+    """
+    single = Counter(parts[0] for parts in map(split_number, theirs) if len(parts) == 1)
+    taken: Counter[Decimal] = Counter()
+    left = []
+    for number in ours:
+        parts = Counter(split_number(number))
+        if parts.total() > 1 and parts <= single:
+            single -= parts
+            taken += parts
+        else:
+            left.append(number)
+    rest = []
+    for number in theirs:
+        parts = Counter(split_number(number))
+        if parts.total() == 1 and parts <= taken:
+            taken -= parts
+        else:
+            rest.append(number)
+    return left, rest

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nmt.decoding.files.quality import Checked, flags_of
+from nmt.decoding.files.quality import checked_pairs, find_flags
 from nmt.decoding.files.text_files import Output, Span, check_kept, kept_path, open_output
 from nmt.decoding.translator.translation import Request, Translation
 from nmt.errors import NmtError, UsageError
 from nmt.system.log import note
-from nmt.text.tokenizer import UNK, SubwordModel
+from nmt.text.tokenizer import SubwordModel
 
 
 class QualityCheck:
@@ -60,7 +60,7 @@ class QualityCheck:
         checked = checked_pairs(self._subwords, segments, translations)
         for (number, request, translation), pair in zip(rows, checked, strict=True):
             best = translation.candidates[0]
-            flags = flags_of(pair)
+            flags = find_flags(pair)
             self._flagged += bool(flags)
             self._counts.update(flag.name for flag in flags)
             row: dict[str, Any] = {
@@ -89,32 +89,6 @@ class QualityCheck:
         if self._strict:
             raise NmtError(f"{text}; all translations are written")
         note(text)
-
-
-def checked_pairs(
-    subwords: SubwordModel, segments: Sequence[str], translations: Sequence[Translation]
-) -> list[Checked]:
-    """Return what the checks of quality see of segments and of their best translations.
-
-    subwords: those of the source language.
-    """
-    bodies = [text.removeprefix(subwords.language_token(text)) for text in segments]
-    chosen = [translation.candidates[0] for translation in translations]
-    # The tokens of both sides are those of the model: not of what was copied past it.
-    read = [
-        body if best.read is None else best.read for body, best in zip(bodies, chosen, strict=True)
-    ]
-    return [
-        Checked(
-            body,
-            best.text,
-            len(ids) + 1 if ids else 0,
-            best.length,
-            best.log_prob,
-            subwords.unknown(body) if UNK in ids or best.read is not None else (),
-        )
-        for body, ids, best in zip(bodies, subwords.encode(read), chosen, strict=True)
-    ]
 
 
 def quality_check(

@@ -121,7 +121,7 @@ class Scorer:
             pieces: targets are tokens with spaces between them, not texts.
             pool: scores batches in parallel; by default `decoding_pool`.
         """
-        from nmt.decoding.models.incremental import IncrementalDecoder
+        from nmt.decoding.models.pytorch import IncrementalDecoder
 
         networks = [member.network for member in model.members]
         device = networks[0].device

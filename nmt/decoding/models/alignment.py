@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy
 
 from nmt.config import ModelSettings
-from nmt.decoding.marks.units import UNIT
 from nmt.decoding.search.hypothesis import Hypothesis
+from nmt.decoding.translator.odd_input import UNIT
 from nmt.decoding.translator.segments import Part, words_of_segment
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
@@ -32,7 +32,7 @@ from nmt.text.words import WORD, find_output_words
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from torch import Tensor
 
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.model.transformer import Transformer
 
 SMALLEST = 1e-30  # divides instead of 0
@@ -188,7 +188,7 @@ def choose_attention(
     """
     import torch
 
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.text.batches import pad_with_eos, source_batch
 
     settings = network.settings

@@ -9,12 +9,12 @@ N tokens of all outputs without padding, V tokens of the vocabulary.
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.kernels.loss import at_least_float32
 from nmt.text.batches import pad_with_eos, source_batch, target_input_of
 from nmt.text.plan import batches_by_length
@@ -45,11 +45,11 @@ def forced_log_probs(
             may hold the unknown token, which the search never chooses.
         max_tokens: the decoder reads so many tokens at once, padding included, or a single output.
     """
-    owners = [number for number, each in enumerate(outputs) for _ in each]
+    owners = [number for number, own in enumerate(outputs) for _ in own]
     right_to_left = models[0].model.settings.is_right_to_left
-    rows = [output[::-1] if right_to_left else output for each in outputs for output in each]
+    rows = [output[::-1] if right_to_left else output for own in outputs for output in own]
     source = source_batch(sources).to(models[0].model.device)
-    encoded = [each.model.encode(source) for each in models]
+    encoded = [model.model.encode(source) for model in models]
     found: list[TokenLogProbs] = [() for _ in rows]
     for batch in batches_by_length([len(row) + 1 for row in rows], max_tokens):
         labels = pad_with_eos(flatten([rows[index] for index in batch])).to(source.device)
@@ -65,9 +65,9 @@ def forced_log_probs(
         for index, (begin, end) in zip(batch, pairwise(ends), strict=True):
             found[index] = tuple(mean[begin:end])
     if right_to_left:
-        found = [(*each[-2::-1], each[-1]) for each in found]  # EOS stays last
-    of_rows = iter(found)
-    return [[next(of_rows) for _ in each] for each in outputs]
+        found = [(*values[-2::-1], values[-1]) for values in found]  # EOS stays last
+    rest = iter(found)
+    return [[*islice(rest, len(own))] for own in outputs]
 
 
 def batch_log_probs(

@@ -1,7 +1,7 @@
 """Find what an output repeats in a row, as a model does that is caught in a loop.
 
-A runaway output repeats itself or is far too long for its source. It is searched again, with limits
-that an ordinary output does not reach.
+A degenerate output repeats itself or is far too long for its source. It is searched again, with
+limits that an ordinary output does not reach.
 """
 
 import unicodedata
@@ -14,6 +14,9 @@ from nmt.config import DecodeSettings
 
 LONGEST_UNIT = 50  # words or characters that are repeated together
 SHORT_UNIT = 4  # tokens that are repeated together in a loop of a search
+MOST_REPEATS = 3  # of a unit, one after the other; as many more as the source has
+MOST_TIMES, MOST_EXTRA = 2.5, 5  # an output is longer than 2.5 times its source + 5: too long
+AGAIN_EXTRA, AGAIN_NGRAM = 5, 2  # limits of the second search, in tokens
 
 
 class Loop(NamedTuple):
@@ -84,12 +87,7 @@ def bare(word: str) -> str:
     return word[letters[0] : letters[-1] + 1] if letters else word
 
 
-MOST_REPEATS = 3  # of a unit, one after the other; as many more as the source has
-MOST_TIMES, MOST_EXTRA = 2.5, 5  # an output is longer than 2.5 times its source + 5: too long
-AGAIN_EXTRA, AGAIN_NGRAM = 5, 2  # limits of the second search, in tokens
-
-
-def is_runaway(source: Sequence[int], output: Sequence[int]) -> bool:
+def is_degenerate(source: Sequence[int], output: Sequence[int]) -> bool:
     """Return whether an output repeats a unit more than its source does, or is far too long."""
     if len(output) > MOST_TIMES * len(source) + MOST_EXTRA:
         return True

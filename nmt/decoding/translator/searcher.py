@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from nmt.config import DecodeSettings
 from nmt.decoding.models.alignment import aligned_places, aligning_attention
-from nmt.decoding.models.array_decoder import ArrayDecoder, has_array_form
+from nmt.decoding.models.arrays import ArrayDecoder, has_array_form
 from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import make_constraints, special_ids
 from nmt.decoding.search.search import SearchModel, Strategy, search
-from nmt.decoding.terms.term_placement import TermPlacer
+from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.load import check_precision, device_settings
-from nmt.decoding.translator.repetition import is_runaway, limited
+from nmt.decoding.translator.repetition import is_degenerate, limited
 from nmt.decoding.translator.segments import Part, output_limit
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.errors import NmtError
@@ -34,7 +34,7 @@ from nmt.text.tokenizer import PAD
 
 if TYPE_CHECKING:  # a search over arrays runs without PyTorch
     from nmt.decoding.models.forced import TokenLogProbs
-    from nmt.decoding.models.incremental import IncrementalDecoder
+    from nmt.decoding.models.pytorch import IncrementalDecoder
     from nmt.model.transformer import Transformer
 
 Found = list[list[Hypothesis]]  # of each part, best first
@@ -62,7 +62,7 @@ class Searcher(ABC):
             index
             for index, (part, (best, *_)) in enumerate(zip(parts, found, strict=True))
             # The limits of the second search may leave no room for a prefix.
-            if not part.prefix and is_runaway(part.ids, best.ids)
+            if not part.prefix and is_degenerate(part.ids, best.ids)
         ]
         if again:
             others = self.find_all([parts[index] for index in again], limited(self.settings))
@@ -200,7 +200,7 @@ class ModelSearcher(Searcher):
     @cached_property
     def decoders(self) -> "list[IncrementalDecoder]":
         """The decoders in PyTorch, one for each model, made at the first use."""
-        from nmt.decoding.models.incremental import IncrementalDecoder
+        from nmt.decoding.models.pytorch import IncrementalDecoder
 
         made = [
             IncrementalDecoder(member.network, self.settings.precision) for member in self._members
@@ -213,7 +213,7 @@ class ModelSearcher(Searcher):
         if self._count == 1:
             (self.search_model,) = self.decoders
             return
-        from nmt.decoding.models.ensemble import Ensemble
+        from nmt.decoding.models.pytorch import Ensemble
 
         self.search_model = Ensemble(self.decoders)
 

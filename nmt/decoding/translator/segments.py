@@ -34,7 +34,7 @@ from nmt.text.tokenizer import SPACE, UNK, SubwordModel
 from nmt.text.words import WORD, find_words, locate_tokens
 
 if TYPE_CHECKING:
-    from nmt.decoding.marks.marked_segment import MarkedSegment
+    from nmt.decoding.marks.segment import MarkedSegment
 
 WIDE_ENDS = tuple("\u3002\uff01\uff1f")  # of Chinese and Japanese sentences; no space follows
 SENTENCE_ENDS = (*".!?\u2026", *WIDE_ENDS)
@@ -230,7 +230,7 @@ class SegmentEncoder:
         self, segments: Sequence[str], bodies: list[str], marks: Marks, first_line: int
     ) -> dict[int, "MarkedSegment"]:
         """Cut marks out of bodies, the segments without language tokens; return what was cut."""
-        from nmt.decoding.marks.marked_segment import marked_segment  # needed for marks only
+        from nmt.decoding.marks.segment import marked_segment  # needed for marks only
 
         marked = {}
         for index, own in marks.items():
@@ -252,7 +252,7 @@ class SegmentEncoder:
         if marked is None:
             odd = odd_segment(text, ids, self.subwords)
         else:
-            from nmt.decoding.marks.marked_segment import repaired
+            from nmt.decoding.marks.segment import repaired
 
             odd = repaired(marked, ids, self.subwords)
         if odd is not marked and odd is not None:

@@ -12,8 +12,8 @@ from nmt.decoding.search.mbr import candidate_count
 from nmt.decoding.search.prefix import PrefixEncoder, TargetPrefix
 from nmt.decoding.search.rules import special_ids
 from nmt.decoding.stream import CHUNK_SEGMENTS, Source, chunks_of
-from nmt.decoding.terms.glossary import Entry, Glossary
-from nmt.decoding.terms.term_placement import check_glossary, note_missing_terms
+from nmt.decoding.terms.glossary import Glossary, Term
+from nmt.decoding.terms.placement import check_glossary, note_missing_terms
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.searcher import (
     BatchScheduler,
@@ -65,7 +65,7 @@ class Translator:
         notify: Notify,
         options: OutputOptions = ONE_TEXT,
         *,
-        glossary: Sequence[Entry] = (),
+        glossary: Sequence[Term] = (),
         pool: Pool | None = None,
     ) -> None:
         """Prepare to translate.

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from nmt.decoding.files.number_differences import number_differences
+from nmt.decoding.files.quality import number_differences
 from nmt.decoding.marks.marked import Kind, Marked
 from nmt.formats.marking.placeholders import STATEMENT, find
 

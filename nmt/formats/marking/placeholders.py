@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from nmt.decoding.marks.marked import Kind, Mark, Marked
-from nmt.decoding.translator.symbols import addresses
+from nmt.decoding.translator.odd_input import addresses
 from nmt.formats.marking.icu import argument_spans
 from nmt.formats.marking.overlaps import outside, without_overlaps
 from nmt.formats.marking.tags import with_tags

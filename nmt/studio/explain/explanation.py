@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.config import DecodeSettings
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.search.beam import BeamSearch
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import NO_PREFIX

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from nmt.config import ModelSettings
-from nmt.decoding.models.array_decoder import ArrayDecoder, has_array_form
-from nmt.decoding.models.incremental import IncrementalDecoder
+from nmt.decoding.models.arrays import ArrayDecoder, has_array_form
+from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.kernels.array_functions import SINUSOIDS, sinusoids
 from nmt.kernels.array_top_k import array_top_tokens
 from nmt.model.transformer import Transformer

@@ -1,14 +1,15 @@
 """The Transformer on NumPy arrays, for the search on a CPU in float32.
 
-The plain reference is `IncrementalDecoder`, which runs the modules of `nmt.model` in PyTorch. On
-small arrays a call of NumPy takes a fifth of the time of one of PyTorch, and importing PyTorch
-takes longer than a short translation.
+The plain reference is `IncrementalDecoder`, which runs the modules of `nmt.model` in PyTorch; the
+layers have the names and the order of those. On small arrays a call of NumPy takes a fifth of the
+time of one of PyTorch, and importing PyTorch takes longer than a short translation.
 
 Dimensions: B sentences, K hypotheses for each sentence, R = B * K rows, L layers, h heads, S source
 positions, t target positions so far, V tokens.
 """
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -17,18 +18,20 @@ import numpy
 from numpy.typing import NDArray
 
 from nmt.config import ModelSettings
-from nmt.decoding.models.array_layers import ArrayLayer, Weights, array_norm
 from nmt.kernels.array_functions import (
     ARRAY_ACTIVATIONS,
     ARRAY_GATES,
     SINUSOIDS,
     ArrayLinear,
+    ArrayNorm,
     Floats,
     Rotations,
     rotations,
+    softmax,
 )
 
 Ids = NDArray[numpy.int64]
+Weights = Mapping[str, Floats]
 
 ROOM = 32  # positions by which caches grow
 INITIAL_LENGTH = 256  # positions of a table that grows on demand
@@ -42,6 +45,162 @@ def has_array_form(settings: ModelSettings) -> bool:
     """Return whether `ArrayDecoder` has all parts of a model; PyTorch decodes the others."""
     has_activation = settings.activation in (*ARRAY_ACTIVATIONS, *ARRAY_GATES)
     return has_activation and settings.positions in ARRAY_POSITIONS
+
+
+def array_linear(weights: Weights, name: str) -> ArrayLinear:
+    """Return the linear layer `name`; it may have no bias."""
+    return ArrayLinear(weights[f"{name}.weight"], weights.get(f"{name}.bias"))
+
+
+def array_norm(settings: ModelSettings, weights: Weights, name: str) -> ArrayNorm:
+    """Return the norm `name`, of the kind in the settings."""
+    weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias")
+    return ArrayNorm(weight, bias, settings.norm_epsilon)
+
+
+class ArrayAttention:
+    """Multi-head attention (section 3.2): `nmt.model.attention.MultiHeadAttention`."""
+
+    def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
+        """Take the weights of the sub-layer `name`; those of queries get the factor 1/sqrt(d_k).
+
+        Projections have biases if the model has them.
+        """
+        self.heads = settings.heads
+        self.queries = settings.heads * settings.d_k  # numbers in the queries of all heads
+        is_cross = f"{name}.query.weight" in weights
+        projection = f"{name}.{'query' if is_cross else 'query_key_value'}"
+        weight, bias = weights[f"{projection}.weight"].copy(), weights.get(f"{projection}.bias")
+        scale = numpy.float32(settings.d_k**-0.5)
+        weight[: self.queries] *= scale
+        if bias is not None:
+            bias = bias.copy()
+            bias[: self.queries] *= scale
+        self.project = ArrayLinear(weight, bias)
+        self.out = array_linear(weights, f"{name}.out")
+        if is_cross:
+            self.key_value = array_linear(weights, f"{name}.key_value")
+
+    def project_self(self, x: Floats, rotations: Rotations | None) -> tuple[Floats, Floats, Floats]:
+        """Project x (n, d_model) to queries, keys and values (n, h, d_k or d_v).
+
+        rotations: those of the rows' positions, if the encoding is rotary; they broadcast to
+        (n, 2h, d_k / 2).
+        """
+        projected, n = self.project(x), self.queries
+        if rotations is not None:
+            pairs = projected[:, : 2 * n].view(numpy.complex64)
+            pairs = pairs.reshape(len(x), 2 * self.heads, -1)
+            numpy.multiply(pairs, rotations, out=pairs)
+        parts = projected[:, :n], projected[:, n : 2 * n], projected[:, 2 * n :]
+        query, key, value = (part.reshape(len(x), self.heads, -1) for part in parts)
+        return query, key, value
+
+    def project_memory(self, memory: Floats) -> tuple[Floats, Floats]:
+        """Project the encoder's output (n, d_model) to keys and values (n, h, d_k or d_v)."""
+        projected = self.key_value(memory)
+        parts = projected[:, : self.queries], projected[:, self.queries :]
+        key, value = (part.reshape(len(memory), self.heads, -1) for part in parts)
+        return key, value
+
+    def within_source(
+        self, x: Floats, sentences: int, mask: Floats | None, rotations: Rotations | None
+    ) -> Floats:
+        """Attend from each source position to all: x (B * S, d_model) to the same shape.
+
+        sentences: B. mask: (B, 1, 1, S). rotations: (B * S, 1, d_k / 2).
+        """
+        parts = self.project_self(x, rotations)
+        query, key, value = (
+            part.reshape(sentences, -1, *part.shape[1:]).swapaxes(1, 2) for part in parts
+        )
+        return self.attend(query, key.swapaxes(2, 3), value, mask)
+
+    def to_own(
+        self, x: Floats, keys: Floats, values: Floats, rotations: Rotations | None
+    ) -> Floats:
+        """Attend from the newest position to itself and to earlier ones; x (R, d_model).
+
+        keys, values: (R, h, t + 1, d_k or d_v); those of the newest position are written here.
+        """
+        query, keys[:, :, -1], values[:, :, -1] = self.project_self(x, rotations)
+        weights = softmax((keys @ query[..., None])[..., 0])  # (R, h, t + 1)
+        heads = weights[:, :, None] @ values
+        return self.out(heads.reshape(len(x), -1))
+
+    def to_memory(self, x: Floats, keys: Floats, values: Floats, mask: Floats | None) -> Floats:
+        """Attend to the encoder's output: x (R, d_model) to the same shape.
+
+        keys: (B, h, d_k, S). values: (B, h, S, d_v). mask: (B, 1, 1, S).
+        """
+        query = self.project(x).reshape(len(keys), -1, self.heads, keys.shape[2])
+        return self.attend(query.swapaxes(1, 2), keys, values, mask)
+
+    def attend(self, query: Floats, keys: Floats, values: Floats, mask: Floats | None) -> Floats:
+        """Return softmax(Q K^T + mask) V, projected: (B * n, d_model).
+
+        query: (B, h, n, d_k). keys: (B, h, d_k, S). values: (B, h, S, d_v).
+        """
+        scores = query @ keys
+        if mask is not None:
+            scores += mask
+        B, h, n, _ = query.shape
+        heads = numpy.empty((B, n, h, values.shape[3]), numpy.float32)
+        numpy.matmul(softmax(scores), values, out=heads.swapaxes(1, 2))
+        return self.out(heads.reshape(B * n, -1))
+
+
+class ArrayFeedForward:
+    """The feed-forward network (section 3.3): `nmt.model.feed_forward.FeedForward`."""
+
+    def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
+        """Take the weights of the sub-layer `name`."""
+        self.gate = ARRAY_GATES.get(settings.activation)
+        if self.gate is None:
+            self.activate = ARRAY_ACTIVATIONS[settings.activation]
+        self.width = settings.inner_width
+        self.inner = array_linear(weights, f"{name}.inner")
+        self.outer = array_linear(weights, f"{name}.outer")
+
+    def __call__(self, x: Floats) -> Floats:
+        """Map (n, d_model) to the same shape."""
+        inner = self.inner(x)
+        if self.gate is None:
+            return self.outer(self.activate(inner))
+        gated = self.gate(inner[:, : self.width])
+        gated *= inner[:, self.width :]
+        return self.outer(gated)
+
+
+class ArrayResidual:
+    """The residual connection and its norm: `nmt.model.layers.AddAndNorm`."""
+
+    def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
+        """Take the weights of the norm of the sub-layer `name`."""
+        self.norm = array_norm(settings, weights, f"{name}.norm")
+        self.is_pre_norm = settings.norm == "pre"
+
+    def __call__(self, x: Floats, sublayer: Callable[[Floats], Floats]) -> Floats:
+        """Apply `sublayer` to x (n, d_model) and add x; what it returns is overwritten."""
+        total = sublayer(self.norm(x) if self.is_pre_norm else x)
+        total += x
+        return total if self.is_pre_norm else self.norm(total)
+
+
+class ArrayLayer:
+    """A layer of the encoder, or of the decoder if it attends to the encoder's output."""
+
+    def __init__(self, settings: ModelSettings, weights: Weights, name: str) -> None:
+        """Take the weights of the layer `name`, such as "decoder.0"."""
+        self.self_attention = ArrayAttention(settings, weights, f"{name}.self_attention")
+        self.self_attention_norm = ArrayResidual(settings, weights, f"{name}.self_attention_norm")
+        if name.startswith("decoder"):
+            self.cross_attention = ArrayAttention(settings, weights, f"{name}.cross_attention")
+            self.cross_attention_norm = ArrayResidual(
+                settings, weights, f"{name}.cross_attention_norm"
+            )
+        self.feed_forward = ArrayFeedForward(settings, weights, f"{name}.feed_forward")
+        self.feed_forward_norm = ArrayResidual(settings, weights, f"{name}.feed_forward_norm")
 
 
 @dataclass(frozen=True)
@@ -90,8 +249,8 @@ class ArrayState:
         if self.length < self.keys.shape[3]:
             return self
         keys, values = (
-            numpy.concatenate([each, numpy.zeros_like(each[:, :, :, :ROOM])], axis=3)
-            for each in (self.keys, self.values)
+            numpy.concatenate([buffer, numpy.zeros_like(buffer[:, :, :, :ROOM])], axis=3)
+            for buffer in (self.keys, self.values)
         )
         return replace(self, keys=keys, values=values)
 

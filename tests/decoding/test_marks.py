@@ -1,14 +1,49 @@
-"""Marks are placed by the links of words: each is there once, and pairs stay nested."""
+"""Texts with marks: cut out, placed in a translation by the links of its words, and kept.
+
+Each mark is there once, and pairs stay nested.
+"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nmt.decoding.marks.mark_output import with_marks
-from nmt.decoding.marks.mark_reader import DEEPEST, tree_of
-from nmt.decoding.marks.marked import Kind, Mark, Marked
+from nmt.config import TokenizerSettings
+from nmt.decoding.marks.marked import Kind, Mark, Marked, joined
+from nmt.decoding.marks.output import with_marks
+from nmt.decoding.marks.segment import MOST_MARKS, marked_segment, repaired
+from nmt.decoding.marks.tree import DEEPEST, read_tree
+from nmt.decoding.terms.glossary import Term
+from nmt.decoding.translator.translation import OutputOptions, Request, Translation
+from nmt.decoding.translator.translator import Translator
+from nmt.errors import UsageError
+from nmt.runs.trained_model import TrainedModel, load_model
+from nmt.text.learning import learn_subwords
 from tests.decoding.marking import marked
+
+TEXT = Marked(
+    "<b>Open</b> %s now",
+    (Mark(0, 3, Kind.OPEN), Mark(7, 11, Kind.CLOSE), Mark(12, 14, is_text=True)),
+)
+
+
+def test_parts_are_the_whole_text() -> None:
+    assert "".join(part for part, _ in TEXT.parts()) == TEXT.text
+    assert [part for part, is_mark in TEXT.parts() if is_mark] == TEXT.mark_texts()
+    assert TEXT.without_marks() == "Open  now"
+
+
+def test_slices_join_to_the_whole() -> None:
+    assert joined([TEXT.slice(0, 11), TEXT.slice(11, len(TEXT.text))]) == TEXT
+
+
+def test_marks_of_texts_are_text_for_the_format() -> None:
+    assert TEXT.of_format().mark_texts() == ["<b>", "</b>"]
+    assert TEXT.of_format().text == TEXT.text
+
 
 STRAIGHT = [(each, each) for each in range(9)]
 ALL_TO_ONE = [(each, 0) for each in range(9)]
@@ -34,7 +69,7 @@ ALL_TO_ONE = [(each, 0) for each in range(9)]
     ],
 )
 def test_what_is_read(text: str, read: str) -> None:
-    assert tree_of(marked(text)).text == read
+    assert read_tree(marked(text)).text == read
 
 
 @pytest.mark.parametrize(
@@ -108,7 +143,7 @@ def test_what_is_read(text: str, read: str) -> None:
 def test_where_marks_stand(
     source: str, translation: str, links: Sequence[tuple[int, int]], expected: str
 ) -> None:
-    assert with_marks(tree_of(marked(source)), translation, links) == marked(expected)
+    assert with_marks(read_tree(marked(source)), translation, links) == marked(expected)
 
 
 def random_marked(draw: random.Random) -> Marked:
@@ -123,7 +158,7 @@ def test_each_mark_is_there_once_and_pairs_stay_nested() -> None:
     draw = random.Random(1)
     for _ in range(1500):
         source = random_marked(draw)
-        tree = tree_of(source)
+        tree = read_tree(source)
         text = " ".join(draw.choices(["x", "y.", "(z)", "\u4e16\u754c"], k=draw.randrange(6)))
         links = [(draw.randrange(6), draw.randrange(9)) for _ in range(draw.randrange(9))]
         found = with_marks(tree, text, links)
@@ -143,7 +178,7 @@ def test_pairs_keep_their_words() -> None:
         source = marked("a <b>b <i>c</i> %s</b> <b>d</b> e <i>f</i> g")
         text = " ".join("tuvwxyz"[: draw.randint(1, 7)])
         links = [(draw.randrange(7), draw.randrange(7)) for _ in range(draw.randrange(12))]
-        found = with_marks(tree_of(source), text, links)
+        found = with_marks(read_tree(source), text, links)
         for opening, closing in found.partners().items():
             if opening < closing:
                 inside = found.slice(found.marks[opening].begin, found.marks[closing].end)
@@ -159,7 +194,7 @@ def test_a_copy_keeps_all() -> None:
         "a (%s), b",
         "a<br/>b <b>c %s</b>",
     ):
-        tree = tree_of(marked(text))
+        tree = read_tree(marked(text))
         links = [(each, each) for each in range(len(tree.units))]
         assert with_marks(tree, tree.text, links) == marked(text)
 
@@ -167,12 +202,118 @@ def test_a_copy_keeps_all() -> None:
 def test_what_is_nested_too_deeply_is_copied() -> None:
     count = 20 * DEEPEST
     text = "a " + "<b>x " * count + "</b>" * count
-    found = with_marks(tree_of(marked(text)), "y", [(0, 0)])
+    found = with_marks(read_tree(marked(text)), "y", [(0, 0)])
     assert found.text.count("<b>") == found.text.count("</b>") == count
 
 
 def test_hidden_parts_are_copied_but_are_no_marks() -> None:
     source = marked("a \u2665 %s b")
-    tree = tree_of(source, [Mark(2, 3, Kind.ALONE)])
+    tree = read_tree(source, [Mark(2, 3, Kind.ALONE)])
     found = with_marks(tree, "A B", STRAIGHT)
     assert (found, tree.text) == (marked("A \u2665 %s B"), "a b")
+
+
+TEXTS = [
+    "sun <b>moon star</b> rain",
+    "%s: sun, moon (%s)",
+    "<b>sun <i>moon</i></b> <i>star</i> {count} rain.",
+    "sun<br/>moon",
+    "moon</b> star <i>rain",
+    "su<b>n</b> moon",
+]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run: Path) -> TrainedModel:
+    """Load the tiny model."""
+    return load_model(tiny_run, "cpu")
+
+
+def translate(
+    model: TrainedModel,
+    texts: Sequence[str],
+    notify: Callable[[str], None] = lambda _: None,
+    *,
+    n_best: int = 3,
+    glossary: Sequence[Term] = (),
+    prefix: str = "",
+    **settings: Any,
+) -> list[Translation]:
+    """Translate marked texts."""
+    changed = replace(model.recipe.decode, **settings)
+    translator = Translator(model, changed, notify, OutputOptions(n_best=n_best), glossary=glossary)
+    requests = [Request(each.text, prefix, each.marks) for each in map(marked, texts)]
+    return [each for chunk in translator.chunks([requests]) for each in chunk]
+
+
+@pytest.mark.parametrize("odd_input", ["repair", "as_is"])
+def test_each_candidate_has_each_mark_once(model: TrainedModel, odd_input: str) -> None:
+    for text, found in zip(TEXTS, translate(model, TEXTS, odd_input=odd_input), strict=True):
+        assert len(found.candidates) == 3
+        for each in found.candidates:
+            assert Marked(each.text, each.marks) == marked(each.text)
+            assert sorted(marked(each.text).mark_texts()) == sorted(marked(text).mark_texts())
+
+
+def test_the_model_reads_the_text_without_marks(model: TrainedModel) -> None:
+    """Words and scores are those of the text without marks; its neighbours are as always."""
+    (plain,) = translate(model, ["sun moon star rain"])
+    found = translate(model, ["sun <b>moon star</b> rain", "sun moon star rain"])
+    for own, other in zip(found[0].candidates, plain.candidates, strict=True):
+        assert Marked(own.text, own.marks).without_marks().split() == other.text.split()
+        assert own.score == pytest.approx(other.score, rel=1e-5)
+    assert found[1].candidates[0].text == plain.text
+    assert found[1].candidates[0].marks == ()
+
+
+def test_a_segment_without_words_is_copied(model: TrainedModel) -> None:
+    texts = ["%s", "<b>%s</b>: {count} ", "<br/>  5", "%s" * (MOST_MARKS + 1) + " sun"]
+    for text, found in zip(texts, translate(model, texts), strict=True):
+        (only,) = found.candidates
+        assert Marked(only.text, only.marks) == marked(text)
+
+
+def test_long_segments_prefixes_and_terms(model: TrainedModel) -> None:
+    """Translations with marks can have all that others can have."""
+    long = " ".join(["sun <b>moon</b>"] * 20)
+    notes: list[str] = []
+    (found,) = translate(model, [long], notes.append, max_segment_tokens=12)
+    assert sorted(marked(found.text).mark_texts()) == sorted(marked(long).mark_texts())
+    assert any("translated in" in note for note in notes)
+    (found,) = translate(model, ["sun <b>moon</b>"], prefix="STAR LEAF")
+    without = Marked(found.text, found.candidates[0].marks).without_marks()
+    assert without.startswith("STAR LEAF")
+    entries = [Term("moon", ("TREE",), "glossary:1")]
+    (found,) = translate(model, ["sun <b>moon</b>"], glossary=entries)
+    assert "TREE" in found.text
+
+
+def test_unknown_words_are_copied_beside_marks(model: TrainedModel) -> None:
+    notes: list[str] = []
+    texts = ["sun \u2665 <b>moon \u0416\u0416</b> www.sun.org", "sun %s \u0416\u0416.", "%s \u0416"]
+    for text, found in zip(texts, translate(model, texts, notes.append), strict=True):
+        for each in found.candidates:
+            assert Marked(each.text, each.marks) == marked(each.text)
+            for symbol in ("\u2665", "\u0416\u0416", "www.sun.org"):
+                assert each.text.count(symbol) == text.count(symbol)
+    assert any("copied to the translations" in note for note in notes)
+
+
+def test_capitals_are_read_in_lower_case_and_marks_stay() -> None:
+    """A placeholder is no text, so that its letters stay as they are."""
+    letters = " ".join(map(chr, range(ord("A"), ord("Z") + 1)))
+    subwords = learn_subwords(
+        [*["the quick brown fox", "The dog"] * 9, letters], TokenizerSettings(90)
+    )
+    segment = marked_segment(marked("THE <b>QUICK</b> %s FOX"))
+    found = repaired(segment, subwords.encode([segment.text])[0], subwords)
+    assert (found.text, found.is_capitals) == ("The quick fox", True)
+
+
+def test_alignments_are_refused(model: TrainedModel) -> None:
+    translator = Translator(
+        model, model.recipe.decode, lambda _: None, OutputOptions(alignments=True)
+    )
+    source = marked("sun <b>moon</b>")
+    with pytest.raises(UsageError, match="alignments"):
+        next(translator.chunks([[Request(source.text, "", source.marks)]]))

@@ -4,15 +4,19 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nmt.decoding.marks import units
-from nmt.decoding.marks.mark_output import with_marks
-from nmt.decoding.marks.mark_reader import tree_of
-from nmt.decoding.marks.mark_tree import Tree
 from nmt.decoding.marks.marked import Mark, Marked
-from nmt.decoding.translator import symbols
-from nmt.decoding.translator.odd_input import has_words, is_noise, knows_lower_case
-from nmt.decoding.translator.symbols import ADDRESS, has_address
-from nmt.decoding.translator.translation import Candidate, Link, Translation
+from nmt.decoding.marks.output import with_marks
+from nmt.decoding.marks.tree import Tree, read_tree
+from nmt.decoding.translator.odd_input import (
+    ADDRESS,
+    UNIT,
+    find_copied,
+    has_address,
+    has_words,
+    is_noise,
+    knows_lower_case,
+)
+from nmt.decoding.translator.translation import Link, Translation
 from nmt.text.tokenizer import UNK, SubwordModel
 from nmt.text.words import locate_tokens
 
@@ -36,7 +40,7 @@ class MarkedSegment:
     @property
     def linked(self) -> re.Pattern[str] | None:
         """Return what matches a unit, if links of units are needed to finish a translation."""
-        return units.UNIT if self.tree else None
+        return UNIT if self.tree else None
 
     def finish(self, translation: Translation, links: Sequence[Sequence[Link]]) -> Translation:
         """Return the translation of the segment, from that of `text`.
@@ -48,19 +52,20 @@ class MarkedSegment:
                 translation.candidates[0], text=self.source.text, marks=self.source.marks, read=""
             )
             return replace(translation, candidates=(copied,))
-        pairs = zip(translation.candidates, links, strict=True)
-        candidates = tuple(self._finished(self.tree, *each) for each in pairs)
-        return replace(translation, candidates=candidates)
+        candidates = []
+        for candidate, own in zip(translation.candidates, links, strict=True):
+            text = candidate.text.upper() if self.is_capitals else candidate.text
+            marked = with_marks(self.tree, text, own)
+            candidates.append(
+                replace(candidate, text=marked.text, marks=marked.marks, read=self.text)
+            )
+        return replace(translation, candidates=(*candidates,))
 
-    def _finished(self, tree: Tree, candidate: Candidate, links: Sequence[Link]) -> Candidate:
-        text = candidate.text.upper() if self.is_capitals else candidate.text
-        marked = with_marks(tree, text, links)
-        return replace(candidate, text=marked.text, marks=marked.marks, read=self.text)
 
-
-def marked_segment(source: Marked) -> MarkedSegment:
-    """Return how a text with marks is translated."""
-    tree = tree_of(source) if len(source.marks) <= MOST_MARKS else None
+def marked_segment(source: Marked, hidden: Sequence[Mark] = ()) -> MarkedSegment:
+    """Return how a text with marks is translated; hidden: other parts that are copied."""
+    few = len(source.marks) + len(hidden) <= MOST_MARKS
+    tree = read_tree(source, hidden) if few else None
     if tree is None or not has_words(tree.text):
         return MarkedSegment(source, "", None)
     return MarkedSegment(source, tree.text, tree)
@@ -80,14 +85,10 @@ def repaired(segment: MarkedSegment, ids: Sequence[int], subwords: SubwordModel)
         return segment
     if is_noise(ids):
         return MarkedSegment(segment.source, "", None)
-    hidden: list[Mark] = []
     if UNK in ids or has_address(segment.text):
         hidden = [*hidden_marks(segment.source, subwords)]
-    if hidden and len(hidden) + len(segment.source.marks) <= MOST_MARKS:
-        tree = tree_of(segment.source, hidden)
-        if not has_words(tree.text):
-            return MarkedSegment(segment.source, "", None)
-        segment = MarkedSegment(segment.source, tree.text, tree)
+        if hidden and len(hidden) + len(segment.source.marks) <= MOST_MARKS:
+            segment = marked_segment(segment.source, hidden)
     text = segment.text
     if text.isupper() and knows_lower_case(text, subwords.encode([text])[0], subwords):
         return replace(segment, text=text.capitalize(), is_capitals=True)
@@ -113,7 +114,7 @@ def spans_to_copy(text: str, subwords: SubwordModel) -> Iterator[tuple[int, int]
     for token, (begin, end) in zip(ids, locate_tokens(text, subwords), strict=True):
         if token == UNK:
             copied[begin:end] = bytes([True]) * (end - begin)
-    for begin, end in symbols.units(text):
+    for begin, end in find_copied(text):
         is_copied = not text[begin:end].isspace() and any(copied[begin:end])
         copied[begin:end] = bytes([is_copied]) * (end - begin)
     yield from map(re.Match.span, re.finditer(rb"\x01+", copied))

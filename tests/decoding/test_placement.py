@@ -18,8 +18,8 @@ from data.pocket.lexicon import load_lexicon
 from nmt.config import DecodeSettings, TokenizerSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import TargetPrefix
-from nmt.decoding.terms.glossary import Term, TermPlace, contains, words_of
-from nmt.decoding.terms.term_placement import TermPlacer
+from nmt.decoding.terms.glossary import Term, TermPlace, contains, split_words
+from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.segments import Part
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
@@ -62,7 +62,7 @@ class Fake:
     def aligned(self, text: str, count: int) -> list[int]:
         """Return the source word of each token: a character with its space before the text."""
         found = [0] * (1 + len(text))
-        for word in words_of(text):
+        for word in split_words(text):
             source = WORDS.index(ALIGNED.get(word.text.lower(), "."))
             found[word.start + 1 : word.end + 1] = [source] * (word.end - word.start)
         return found[:count]

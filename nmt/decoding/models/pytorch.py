@@ -1,27 +1,131 @@
-"""Decode one position at a time with cached keys and values: the model's side of the search.
+"""Decode in PyTorch: packed weights, cached keys and values, and several models as one.
+
+The modules are those that train. `IncrementalDecoder` is one model, `Ensemble` a search model made
+of several.
 
 Dimensions: L layers, B sentences, K hypotheses for each sentence, R = B * K rows, h heads, S source
-positions and t target positions so far.
+positions, t target positions so far, V tokens.
 """
 
+import copy
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Generic
 
 import numpy
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from nmt.decoding.models.packing import call_directly, packed_copy
-from nmt.decoding.search.search import AnyIds
+from nmt.decoding.search.search import AnyIds, SearchModel, StateT
+from nmt.kernels.linear import PackedLinear, int8_if_large
 from nmt.kernels.rule import IdArray
-from nmt.model.attention import KeyValueCache
+from nmt.model.attention import KeyValueCache, MultiHeadAttention
+from nmt.model.feed_forward import FeedForward
 from nmt.model.layers import DecoderLayer, LayerCache
 from nmt.model.transformer import Transformer
 
 # Caches hold multiples of this many positions, the unused ones hidden by a mask: torch's softmax of
 # 15 numbers takes ten times as long as that of 16, which fill a vector register.
 BLOCK = 16
+# Makes a linear layer from a weight, a bias and whether ReLU follows.
+MakeLinear = Callable[..., nn.Module]
+
+
+def packed_copy(model: Transformer, precision: str) -> tuple[Transformer, nn.Module]:
+    """Copy a model with its linear layers packed for the processor.
+
+    The copy shares the memory of everything else with the model, except in bf16. It does not see
+    later training.
+
+    Args:
+        model: left unchanged.
+        precision: of `decode.precision`; int8 needs `nmt.kernels.linear.has_int8`.
+
+    Returns:
+        The copy in evaluation mode, and the packed projection to the softmax. A matrix that also
+        embeds stays in the copy as well.
+    """
+    if precision == "bf16":
+        copied = copy.deepcopy(model).bfloat16()
+    else:
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        copied = copy.deepcopy(model, shared)
+    make: MakeLinear = int8_if_large if precision == "int8" else PackedLinear
+    for module in copied.modules():
+        if isinstance(module, MultiHeadAttention):
+            pack_attention(module, make)
+        elif isinstance(module, FeedForward):
+            pack_feed_forward(module, make)
+    embeddings = copied.embeddings
+    project = make(*detached(embeddings.softmax_weight, embeddings.softmax_bias))
+    embeddings.own_softmax_weight = None  # packed: it does not embed, so one copy is enough
+    return copied.eval(), project
+
+
+def call_directly(model: nn.Module) -> None:
+    """Let each module of a packed copy find its children and weights as plain attributes.
+
+    A child is found as its `forward`. `nn.Module` looks children up in Python code and checks for
+    hooks at each call: 130 of 580 microseconds of a small model's step for one sentence. Hooks are
+    not called afterwards. Buffers stay as they are, because tables of positions grow.
+    """
+    for module in model.modules():
+        found = {name: direct_form(child) for name, child in module.named_children()}
+        vars(module).update(found)
+        vars(module).update(module.named_parameters(recurse=False))
+
+
+def direct_form(module: nn.Module) -> object:
+    """Return what replaces a module in its parent: its `forward`, a list of them, or itself."""
+    if isinstance(module, nn.ModuleList):
+        return [direct_form(child) for child in module]
+    if isinstance(module, nn.LayerNorm):  # its `forward` adds two more calls in Python
+        shape, weight, bias = module.normalized_shape, module.weight, module.bias
+        epsilon = module.eps
+        return lambda x: torch.layer_norm(x, shape, weight, bias, epsilon)
+    return module if type(module).forward is nn.Module.forward else module.forward
+
+
+def pack_attention(module: MultiHeadAttention, make: MakeLinear) -> None:
+    """Replace the projections, with the factor 1 / sqrt(d_k) in the weight of the queries."""
+    queries, scale = module.widths[0], module.scale
+    module.scale = 1.0
+
+    def scaled(tensor: Tensor) -> Tensor:
+        copied = tensor.clone()
+        copied[:queries] *= scale
+        return copied
+
+    projection = "query" if module.is_cross else "query_key_value"
+    weight, bias = read_linear(module, projection)
+    made = make(scaled(weight), None if bias is None else scaled(bias))
+    module.set_submodule(projection, made)
+    for name in ("key_value", "out") if module.is_cross else ("out",):
+        module.set_submodule(name, make(*read_linear(module, name)))
+
+
+def pack_feed_forward(module: FeedForward, make: MakeLinear) -> None:
+    """Replace both linear layers; ReLU becomes part of the first one."""
+    is_relu = module.activation is torch.relu
+    module.set_submodule("inner", make(*read_linear(module, "inner"), relu=is_relu))
+    module.set_submodule("outer", make(*read_linear(module, "outer")))
+    if is_relu:
+        module.activation = lambda x: x
+
+
+def read_linear(module: nn.Module, name: str) -> tuple[Tensor, Tensor | None]:
+    """Return the weight and the bias of a linear layer of a module, without their gradients."""
+    layer = module.get_submodule(name)
+    assert isinstance(layer, nn.Linear)  # noqa: S101 (for the type checker)
+    return detached(layer.weight, layer.bias)
+
+
+def detached(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return both without their gradients."""
+    return weight.detach(), None if bias is None else bias.detach()
 
 
 @dataclass(frozen=True)
@@ -101,7 +205,7 @@ class DecoderState:
                 KeyValueCache(memory_keys, memory_values, source_length),
             )
             for keys, values, memory_keys, memory_values in zip(
-                *(each.unbind(0) for each in buffers), strict=True
+                *(buffer.unbind(0) for buffer in buffers), strict=True
             )
         ]
 
@@ -200,3 +304,42 @@ class IncrementalDecoder:
         x = self.model.decode(ids.view(B * K, 1), None, state.memory_mask, caches)
         logits: Tensor = self.project(x)
         return logits.view(B, K, -1), replace(state, length=state.length + 1)
+
+
+@dataclass(frozen=True)
+class EnsembleState(Generic[StateT]):
+    """The states of all models for the same hypotheses."""
+
+    states: tuple[StateT, ...]
+
+    def select(self, rows: AnyIds) -> "EnsembleState[StateT]":
+        """Return each model's state of the hypotheses `rows` (B', K')."""
+        return EnsembleState(tuple(state.select(rows) for state in self.states))
+
+
+class Ensemble(Generic[StateT]):
+    """A search model made of one or more models that read and write the same ids."""
+
+    def __init__(self, models: Sequence[SearchModel[StateT]]) -> None:
+        self.models = tuple(models)
+
+    def encode(self, source: AnyIds) -> EnsembleState[StateT]:
+        """Return the states of all models before the first token."""
+        return EnsembleState(tuple(model.encode(source) for model in self.models))
+
+    @torch.inference_mode()
+    def step(
+        self, last_ids: AnyIds, state: EnsembleState[StateT]
+    ) -> tuple[Tensor, EnsembleState[StateT]]:
+        """Return the log of the mean of the models' probabilities (B, K, V) after last_ids (B, K).
+
+        A token that one model excludes is possible if another model allows it. NaN propagates.
+        """
+        pairs = zip(self.models, state.states, strict=True)
+        steps = [model.step(last_ids, own_state) for model, own_state in pairs]
+        log_probs = (
+            torch.as_tensor(logits).log_softmax(-1, dtype=torch.float32) for logits, _ in steps
+        )
+        total = reduce(torch.logaddexp, log_probs)
+        states = tuple(after for _, after in steps)
+        return total.sub_(math.log(len(steps))), EnsembleState(states)
