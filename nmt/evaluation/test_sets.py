@@ -1,4 +1,8 @@
-"""Read test sets: from files, from a recipe, or sacreBLEU's own by name."""
+"""Read test sets: from files, from a recipe, or sacreBLEU's own by name.
+
+Warnings tell of test sets and translations that are probably wrong: a function returns sentences,
+none if all is well.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -8,7 +12,7 @@ from urllib.error import URLError
 
 from nmt.config import Recipe, TextFiles
 from nmt.errors import NmtError, UsageError, suggestion
-from nmt.evaluation.scores import MetricSet
+from nmt.evaluation.metrics import MetricSet
 from nmt.text.corpus import DataFolder, align_columns, read_pairs
 from nmt.text.lines import read_segments, read_text_file
 from nmt.text.opening import name_of
@@ -49,21 +53,29 @@ class TestSet:
     def grouped(self, metrics: MetricSet) -> "TestSet":
         """Return the test set with the segments that these metrics score.
 
-        If the metrics merge sources, lines with one source become one segment with all their
-        labels.
+        If the metrics merge sources, lines with one source become one segment with the distinct
+        labels and the distinct references of all of them; blank references are dropped. Otherwise,
+        or if there are no sources, every line is a segment.
         """
-        scored = metrics.segments(self.sources, self.references)
+        if not metrics.merges_sources:
+            return self
+        groups: dict[str, list[int]] = {}
+        for line in range(len(self.references)):
+            groups.setdefault(self.sources[line] if self.sources else str(line), []).append(line)
+        references, labels = [], []
+        for lines in groups.values():
+            texts = dict.fromkeys(text for line in lines for text in self.references[line])
+            references.append(tuple(text for text in texts if text.strip()) or ("",))
+            if self.labels:
+                found = dict.fromkeys(" ".join(self.labels[line] for line in lines).split())
+                labels.append(" ".join(found))
         return replace(
             self,
-            sources=[self.sources[line] for line in scored.lines] if self.sources else [],
-            references=scored.references,
-            labels=[self._labels_of(group) for group in scored.groups] if self.labels else [],
-            lines=scored.lines,
+            sources=[*groups] if self.sources else [],
+            references=references,
+            labels=labels,
+            lines=[lines[0] for lines in groups.values()],
         )
-
-    def _labels_of(self, lines: Sequence[int]) -> str:
-        """Return the distinct labels of some lines."""
-        return " ".join(dict.fromkeys(" ".join(self.labels[each] for each in lines).split()))
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:
@@ -160,3 +172,59 @@ def sacrebleu_test(name: str, language_pair: str) -> TestSet:
         ) from error
     found = files_test(source, references)
     return TestSet.of(f"{name} {language_pair}", found.sources, found.references)
+
+
+def reference_warnings(test: TestSet) -> list[str]:
+    """Return warnings about the sources and the references."""
+    blank = without_reference(test)
+    if all(blank):
+        return [f"every reference of {test.name} is blank: the scores are meaningless"]
+    if not test.sources:
+        return []
+    found = one_sided("sources", is_blank(test.sources), "the reference", blank, test)
+    found += one_sided("references", blank, "the source", is_blank(test.sources), test)
+    if all(source in known for source, known in zip(test.sources, test.references, strict=True)):
+        found.append("every reference equals its source: is the file of references the right one?")
+    return [f"{test.name}: {each}" for each in found]
+
+
+def output_warnings(test: TestSet, name: str, outputs: Sequence[str]) -> list[str]:
+    """Return warnings about the translations of a system with this name."""
+    blank = is_blank(outputs)
+    if all(blank):
+        return [f"{test.name}: every translation of {name} is blank"]
+    unknown = without_reference(test)
+    found: list[str] = []
+    if not all(unknown):  # which has its own warning
+        if test.sources:  # the references were compared with them
+            expected = [
+                here or there for here, there in zip(unknown, is_blank(test.sources), strict=True)
+            ]
+        else:
+            expected = unknown
+            found += one_sided("references", unknown, f"the translation of {name}", blank, test)
+        found += one_sided(f"translations of {name}", blank, "the reference", expected, test)
+    if test.sources and list(outputs) == test.sources:
+        found.append(f"every translation of {name} equals its source")
+    return [f"{test.name}: {each}" for each in found]
+
+
+def is_blank(segments: Sequence[str]) -> list[bool]:
+    """Return for each segment whether it is empty or only white space."""
+    return [not segment.strip() for segment in segments]
+
+
+def without_reference(test: TestSet) -> list[bool]:
+    """Return for each segment whether all its references are blank."""
+    return [all(is_blank(references)) for references in test.references]
+
+
+def one_sided(
+    what: str, blank: Sequence[bool], other: str, other_blank: Sequence[bool], test: TestSet
+) -> list[str]:
+    """Return how many segments are blank on one side only, and the line of the first."""
+    pairs = zip(test.lines, blank, other_blank, strict=True)
+    lines = [line + 1 for line, here, there in pairs if here and not there]
+    if not lines:
+        return []
+    return [f"{what} blank where {other} is not: {len(lines):,} (first: line {lines[0]})"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from nmt.config import DecodeSettings
 from nmt.errors import DamagedError
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder, run_of

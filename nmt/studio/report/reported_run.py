@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nmt.errors import NmtError
-from nmt.evaluation.scores import Measure
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import Measure, score_measure
 from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder

@@ -23,9 +23,9 @@ from sacrebleu.metrics.base import Metric
 
 from nmt.errors import NmtError
 from nmt.evaluation import significance
-from nmt.evaluation.scores import streams
-from nmt.evaluation.translation_metrics import translation_metrics
-from nmt.reranking.features import (
+from nmt.evaluation.metrics import translation_metrics
+from nmt.evaluation.nbest import Candidate
+from nmt.evaluation.rerank import (
     SCORE,
     WEIGHTS_VERSION,
     Judge,
@@ -33,9 +33,9 @@ from nmt.reranking.features import (
     WeightsFile,
     default_weights,
     feature_names,
+    scored_chunks,
 )
-from nmt.reranking.nbest import Candidate
-from nmt.reranking.rerank_file import scored_chunks
+from nmt.evaluation.scores import streams
 from nmt.text.corpus import align_columns
 from nmt.text.lines import read_segments
 from nmt.text.opening import name_of

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from nmt.reranking.features import Numbers
-from nmt.reranking.tune import (
+from nmt.evaluation.rerank import Numbers
+from nmt.evaluation.tune import (
     ScoredLists,
     best_step,
     middle_of_best,

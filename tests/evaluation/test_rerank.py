@@ -8,8 +8,8 @@ from nmt.decoding.odd_input import OddSegment
 from nmt.decoding.score import BLANK_PAIR, TextPair
 from nmt.decoding.symbols import Symbol
 from nmt.errors import NmtError
-from nmt.reranking.features import WeightsFile, pairs_to_score, read_weights, write_weights
-from nmt.reranking.nbest import Candidate
+from nmt.evaluation.nbest import Candidate
+from nmt.evaluation.rerank import WeightsFile, pairs_to_score, read_weights, write_weights
 
 LINK = "www.a.com"
 

@@ -1,31 +1,38 @@
-"""The features of candidates, scores of models and their length, and the weights of features.
+"""Rerank n-best lists by the features of candidates: scores of models, and their length.
 
-Dimensions: K candidates of a list, F features.
+The candidate with the greatest weighted sum of features is chosen; `nmt.evaluation.tune` finds the
+weights. Dimensions: K candidates of some lists, F features.
 """
 
+import json
+import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
 
-from nmt.config import DecodeSettings
 from nmt.config.decode import RERANK_SETTINGS
+from nmt.decoding.bad_lines import BadLines
 from nmt.decoding.models import load_models
 from nmt.decoding.odd_input import OddSegment, odd_segment
 from nmt.decoding.score import BLANK_PAIR, Scorer, TextPair
-from nmt.decoding.symbols import CLOSERS, Symbol
+from nmt.decoding.stream import chunks_of
+from nmt.decoding.symbols import CLOSERS
+from nmt.decoding.text_files import open_result, open_source
 from nmt.errors import NmtError
-from nmt.reranking.nbest import Candidate
+from nmt.evaluation.nbest import Candidate, parse_record, records
 from nmt.runs.model_file import languages
-from nmt.runs.trained_model import TrainedModel
 from nmt.system.atomic import write_text
 from nmt.system.files import read_bytes
 from nmt.system.json_data import json_text, parse_json
-from nmt.system.log import Notify
+from nmt.system.log import Notify, progress_bar
 from nmt.text.languages import primary
+from nmt.text.lines import read_lines
+from nmt.text.opening import name_of
 from nmt.text.tokenizer import SubwordModel
 
 SCORE = "score"  # that of the n-best list
@@ -46,15 +53,6 @@ class Judge:
     languages: tuple[str, str]  # of the text that was translated, and of the candidates
     scorer: Scorer
     subwords: SubwordModel  # of the language of the text that was translated
-
-    @classmethod
-    def of(cls, model: TrainedModel, settings: DecodeSettings, *, reverse: bool) -> "Judge":
-        """Return the judge with a loaded model; reverse: it translates target to source."""
-        kind = TARGET_TO_SOURCE if reverse else model.recipe.model.target_order
-        source, target = languages(model.recipe)
-        pair = (target, source) if reverse else (source, target)
-        subwords = model.tokenizer.target if reverse else model.tokenizer.source
-        return cls(str(model.path), kind, pair, Scorer(model, settings, ignore), subwords)
 
     def scores(
         self, sources: Sequence[str], lists: Sequence[Sequence[Candidate]], first: int
@@ -113,20 +111,11 @@ def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
     if candidate.written is not None or reading.is_capitals:
         return candidate.written
     text = candidate.text
-    for symbol in reading.symbols:
-        text = without(text, symbol)
+    for symbol in reading.symbols:  # each was put there by `symbols.insert`, with a space before it
+        before, _, after = text.partition(symbol.text)
+        is_apart = after[:1].isspace() or (not symbol.side and after[:1] in CLOSERS)
+        text = (before.rstrip() if is_apart else before) + after
     return " ".join(text.split())
-
-
-def without(text: str, symbol: Symbol) -> str:
-    """Return a text without a symbol that `symbols.insert` put there, and the space before it."""
-    before, _, after = text.partition(symbol.text)
-    is_apart = after[:1].isspace() or (not symbol.side and after[:1] in CLOSERS)
-    return (before.rstrip() if is_apart else before) + after
-
-
-def ignore(note: str) -> None:
-    """Leave out a note about pairs: their numbers are not those of a user's lines."""
 
 
 def load_judges(
@@ -148,16 +137,22 @@ def load_judges(
     overrides = [*overrides]
     for reverse, paths in ((False, models), (True, reverse_models)):
         for path in paths:
-            loaded = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
-            judge = Judge.of(*loaded, reverse=reverse)
+            model, settings = load_models([path], device, notify, overrides, used=RERANK_SETTINGS)
+            direction = languages(model.recipe)
+            judge = Judge(
+                str(model.path),
+                TARGET_TO_SOURCE if reverse else model.recipe.model.target_order,
+                direction[::-1] if reverse else direction,
+                # No notes about pairs: their numbers are not those of a user's lines.
+                Scorer(model, settings, lambda note: None),
+                model.tokenizer.target if reverse else model.tokenizer.source,
+            )
             wanted = (judges or [judge])[0].languages
             if judge.languages != wanted:
-                found, must = (
-                    "-".join(pair[:: -1 if reverse else 1]) for pair in (judge.languages, wanted)
-                )
+                must = "-".join(wanted[:: -1 if reverse else 1])
                 raise NmtError(
-                    f"{judge.path} translates {found} but must translate {must} to rerank together"
-                    f" with {judges[0].path}; name another model"
+                    f"{judge.path} translates {'-'.join(direction)} but must translate {must} to"
+                    f" rerank together with {judges[0].path}; name another model"
                 )
             check_direction(judge, text)
             judges.append(judge)
@@ -251,3 +246,104 @@ def read_weights(path: Path, features: Sequence[str]) -> list[float]:
 def write_weights(path: Path, content: WeightsFile) -> None:
     """Write a weights file."""
     write_text(path, json_text(content, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some adjacent n-best lists with their features."""
+
+    lists: list[tuple[Candidate, ...]]
+    features: Numbers  # (K, F) of all their candidates, end to end
+
+
+class StopAtBadLine(BadLines):
+    """Lines that cannot be read are errors."""
+
+    def add(self, number: int, error: NmtError) -> None:
+        """Raise the error."""
+        raise error
+
+
+def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterator[Chunk]:
+    """Yield the lists of a file in chunks, as they arrive, with their features.
+
+    Raises NmtError for a list that cannot be read, and unless there is one for each source line.
+    """
+    name, count = name_of(nbest), 0
+    sources = read_lines(source)
+    with open_source(nbest, StopAtBadLine()) as lines:
+        for chunk in chunks_of(records(lines, name)):
+            lists = [
+                parse_record(record, number, name) for number, record in enumerate(chunk, count + 1)
+            ]
+            segments = [*islice(sources, len(lists))]
+            if len(segments) < len(lists):
+                raise NmtError(
+                    f"{name} has more lists than {name_of(source)} has lines,"
+                    f" {count + len(segments):,}; each line needs one list"
+                )
+            yield Chunk(lists, measure_features(judges, segments, lists, count + 1))
+            count += len(lists)
+    if next(sources, None) is not None:
+        raise NmtError(
+            f"{name} has {count:,} lists but {name_of(source)} has more lines; each line needs one"
+            " list"
+        )
+
+
+def rerank_file(
+    nbest: Path,
+    source: Path,
+    judges: Sequence[Judge],
+    weights: Path | None,
+    output: Path | None,
+    n_best: int | None,
+) -> None:
+    """Write a line for each n-best list, in order, as soon as it is ranked.
+
+    Args:
+        nbest: a file, a pipe, or `-` for stdin, in a format of `nmt.evaluation.nbest`.
+        source: the segments that were translated.
+        judges: the models that score candidates.
+        weights: a weights file; None: equal weights of all scores.
+        output: a file, which appears when it is complete, or None for stdout.
+        n_best: how many of the best candidates to write as JSON; None: the best one, as text.
+    """
+    shares_screen = output is None and sys.stdout is not None and sys.stdout.isatty()
+    names = feature_names(judges)
+    used = read_weights(weights, names) if weights else default_weights(names)
+    with (
+        open_result(output) as written,
+        progress_bar(quiet=shares_screen, unit="list", desc="rerank") as bar,
+    ):
+        for chunk in scored_chunks(nbest, source, judges):
+            lines = [f"{line}\n" for line in ranked_lines(chunk, names, used, n_best)]
+            written.write(lines, len(lines))
+            bar.update(len(lines))
+
+
+def ranked_lines(
+    chunk: Chunk, names: Sequence[str], weights: Sequence[float], n_best: int | None
+) -> Iterator[str]:
+    """Yield a line for each list: its best candidate, of equal ones the first, or JSON.
+
+    In JSON, the `n_best` best candidates have all that their list said, their total and their
+    features, which have these names.
+    """
+    totals = (chunk.features * numpy.array(weights)).sum(1).tolist()
+    measured = zip(totals, chunk.features.tolist(), strict=True)
+    for candidates in chunk.lists:
+        ranked = [(candidate, *next(measured)) for candidate in candidates]
+        ranked.sort(key=lambda scored: -scored[1])
+        if n_best is None:
+            yield ranked[0][0].text
+            continue
+        best = [
+            {
+                **candidate.data,
+                "rerank_score": total,
+                "features": dict(zip(names, features, strict=True)),
+            }
+            for candidate, total, features in ranked[:n_best]
+        ]
+        yield json.dumps({"translations": best}, ensure_ascii=False)
