@@ -1,4 +1,4 @@
-"""Show an evaluation as text, as JSON or as Markdown, and write evaluation cards into files.
+"""Show an evaluation as text, as JSON or as Markdown; write evaluation cards and find them again.
 
 A card is an evaluation with everything that is needed to cite it or to repeat it.
 
@@ -8,7 +8,7 @@ Programs read the JSON, such as `nmt report`: a key keeps its name and its meani
 import os
 import platform
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from typing import Any
 
 from nmt import __version__
 from nmt.config import DecodeSettings, Recipe
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.evaluation.markdown import code, listed, printable, recipe_block, table
 from nmt.evaluation.metrics import PAPER, BleuVariant
 from nmt.evaluation.results import (
@@ -34,7 +34,8 @@ from nmt.evaluation.results import (
 from nmt.evaluation.significance import RESAMPLES
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import atomic_paths
-from nmt.system.json_data import json_text
+from nmt.system.files import entries, read_bytes
+from nmt.system.json_data import convert, json_text, parse_object
 
 CARD_VERSION = 1
 PACKAGES = ("torch", "sentencepiece", "sacrebleu", "sacremoses", "numpy")
@@ -98,6 +99,41 @@ def open_cards(paths: Sequence[Path]) -> Iterator[Callable[[Card], None]]:
                 partial.write_text(text, encoding="utf-8", newline="\n")
 
         yield write
+
+
+@dataclass(frozen=True)
+class CardKey:
+    """The fields that every evaluation card has."""
+
+    evaluation_card: int  # version of the format
+    date: str = ""  # ISO 8601
+
+
+@dataclass(frozen=True)
+class EvaluationCard:
+    """An evaluation card in a run folder, as `nmt evaluate --card` writes it."""
+
+    file: str  # its name in the run folder
+    content: Mapping[str, Any]
+
+
+def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationCard, ...]:
+    """Return the evaluation cards among a folder's JSON files, in the order of their dates.
+
+    notify: receives a note on each JSON file that is damaged or cannot be read.
+    """
+    dated = []
+    for path in entries(folder):
+        if path.suffix != ".json" or not path.is_file():  # a pipe could be waited for for ever
+            continue
+        try:
+            content = parse_object(read_bytes(path, "the file"), str(path))
+            if "evaluation_card" in content:
+                key = convert(content, CardKey, str(path))
+                dated.append((key.date, EvaluationCard(path.name, content)))
+        except NmtError as error:
+            notify(f"left out: {error}")
+    return tuple(card for _, card in sorted(dated, key=lambda pair: (pair[0], pair[1].file)))
 
 
 def value_and_interval(score: Score) -> tuple[str, str]:
@@ -212,27 +248,32 @@ def evaluation_data(evaluation: Evaluation) -> Data:
 
 def system_data(system: SystemDescription) -> Data:
     """Return the keys that identify a model, an ensemble or a file of translations."""
-    if system.decode is None:
-        return {"hypotheses": system.path, "sha256": system.sha256}
     members = [
         {"model": member.path, "sha256": member.sha256, "recipe": member.recipe}
         for member in system.ensemble
     ]
-    return {
-        "model": system.path,
+    data = {
+        "hypotheses" if system.decode is None else "model": system.path,
         "sha256": system.sha256,
-        **({"ensemble_with": members} if members else {}),
+        "ensemble_with": members,
         "device": system.device,
-        **({"engine": system.engine} if system.engine else {}),
+        "engine": system.engine,
         "decode": system.decode,
     }
+    return without_empty(data)
 
 
 def test_set_data(result: TestSetResult) -> Data:
-    """Return the scores on a test set; keys of what was not computed are left out."""
+    """Return the scores on a test set."""
     evaluated, *others = result.systems
     lengths, examples = result.by_length, result.examples
-    optional = {
+    data = {
+        "test_set": result.name,
+        "segments": result.segments,
+        "lines": result.lines,
+        "references": result.references,
+        "sha256": {"source": result.source_sha256, "references": result.reference_sha256s},
+        "scores": scores_data(evaluated.scores),
         "compared": [
             {"system": system_data(other.system), "scores": scores_data(other.scores)}
             for other in others
@@ -244,34 +285,25 @@ def test_set_data(result: TestSetResult) -> Data:
         "by_length": lengths
         and {"length": lengths.unit, "buckets": [*map(bucket_data, lengths.buckets)]},
         "examples": examples
-        and {
-            "ranked_by": examples.measure,
-            "worst": examples.worst,
-            "best": examples.best,
-        },
+        and {"ranked_by": examples.measure, "worst": examples.worst, "best": examples.best},
         "warnings": result.warnings,
     }
-    return {
-        "test_set": result.name,
-        "segments": result.segments,
-        "lines": result.lines,
-        "references": result.references,
-        "sha256": {"source": result.source_sha256, "references": result.reference_sha256s},
-        "scores": scores_data(evaluated.scores),
-        **{key: value for key, value in optional.items() if value},
-    }
+    return without_empty(data)
 
 
 def scores_data(scores: Sequence[Score]) -> Data:
-    """Return scores by name; keys of what was not computed are left out."""
-    found: Data = {}
+    """Return scores by name."""
+    found = {}
     for score in scores:
-        data: Data = {"value": score.value, "signature": score.signature}
-        if score.interval:
-            data["confidence_95"] = score.interval
-        if score.difference is not None:
-            data |= {"difference": score.difference, "p_value": score.p_value, "test": score.test}
-        found[score.name] = data
+        data = {
+            "value": score.value,
+            "signature": score.signature,
+            "confidence_95": score.interval,
+            "difference": score.difference,
+            "p_value": score.p_value,
+            "test": score.test,
+        }
+        found[score.name] = without_empty(data)
     return found
 
 
@@ -283,6 +315,11 @@ def bucket_data(bucket: LengthBucket) -> Data:
         "segments": bucket.segments,
         "scores": {score.name: score.value for score in bucket.scores},
     }
+
+
+def without_empty(data: Data) -> Data:
+    """Return data without the keys of what was not computed or is not there; 0 is there."""
+    return {key: value for key, value in data.items() if value not in (None, "", (), [], {})}
 
 
 def card_markdown(card: Card) -> str:

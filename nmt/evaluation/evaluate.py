@@ -1,6 +1,5 @@
 """Evaluate systems on test sets: a model, an ensemble, or a file of translations."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +25,6 @@ from nmt.evaluation.test_sets import (
     output_warnings,
     recipe_tests,
     reference_warnings,
-    references_test,
     sacrebleu_test,
 )
 from nmt.system.files import check_file, sha256_of
@@ -113,12 +111,13 @@ class Model:
         from nmt.decoding.translator import Translator
 
         translator = Translator.of(self.trained, self.settings, self.notify)
-        total, parts = len(test.sources), Counter[str]()
+        total, done = len(test.sources), 0
         with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
 
             def advance(count: int) -> None:
-                parts["done"] += count  # more than segments if long ones are split
-                show_progress(bar, parts["done"], total)
+                nonlocal done
+                done += count  # more than segments if long ones are split
+                show_progress(bar, done, total)
 
             translator.scheduler.on_batch = advance
             return [found.text for found in translator.translate(test.sources)]
@@ -270,7 +269,7 @@ def evaluate_translations(
     endings = map(language_in_name, (*references[:1], path))
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
     metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
-    test = sacrebleu_test(test_set, language_pair) if test_set else references_test(references)
+    test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
     return evaluate([test], Translations(path), metrics, scoring, notify)
 
 

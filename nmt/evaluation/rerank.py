@@ -6,10 +6,9 @@ weights. Dimensions: K candidates of some lists, F features.
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy
@@ -37,6 +36,7 @@ from nmt.text.tokenizer import SubwordModel
 
 SCORE = "score"  # that of the n-best list
 LENGTH = "length"  # characters of the text
+SIDES = ("source", "target")
 TARGET_TO_SOURCE = "target_to_source"
 WEIGHTS_VERSION = 1
 MOST_WEIGHTS_BYTES = 1_000_000  # of a file
@@ -149,61 +149,36 @@ def load_judges(
             )
             wanted = (judges or [judge])[0].languages
             if judge.languages != wanted:
-                must = "-".join(wanted[:: -1 if reverse else 1])
+                must = "-".join(wanted[::-1] if reverse else wanted)
                 raise NmtError(
                     f"{judge.path} translates {'-'.join(direction)} but must translate {must} to"
                     f" rerank together with {judges[0].path}; name another model"
                 )
-            check_direction(judge, text)
+            own = [*map(primary, judge.languages)]
+            for side, language, other, named in zip(SIDES, own, own[::-1], text, strict=True):
+                if named == other != language:
+                    option = "--reverse-model" if reverse else "--model"
+                    raise NmtError(
+                        f"{judge.path} translates {'-'.join(direction)}, but the {side} text is"
+                        f" named as {named}; give another {option}"
+                    )
             judges.append(judge)
     return judges
 
 
-def check_direction(judge: Judge, text: tuple[str, str]) -> None:
-    """Raise NmtError if a text is in the language of a model's other side."""
-    own = [primary(language) for language in judge.languages]
-    for side, language, other, found in zip(
-        ("source", "target"), own, own[::-1], text, strict=True
-    ):
-        if found == other != language:
-            direction = "-".join(judge.languages[:: -1 if judge.kind == TARGET_TO_SOURCE else 1])
-            option = "--reverse-model" if judge.kind == TARGET_TO_SOURCE else "--model"
-            raise NmtError(
-                f"{judge.path} translates {direction}, but the {side} text is named as {found};"
-                f" give another {option}"
-            )
-
-
 def feature_names(judges: Sequence[Judge]) -> list[str]:
     """Return the names of all features; the second model of a kind is KIND_2."""
-    counts: Counter[str] = Counter()
-    names = []
-    for judge in judges:
-        counts[judge.kind] += 1
-        count = counts[judge.kind]
-        names.append(judge.kind if count == 1 else f"{judge.kind}_{count}")
+    names: list[str] = []
+    kinds = [judge.kind for judge in judges]
+    for index, kind in enumerate(kinds):
+        count = kinds[: index + 1].count(kind)
+        names.append(kind if count == 1 else f"{kind}_{count}")
     return [SCORE, *names, LENGTH]
 
 
 def default_weights(names: Sequence[str]) -> list[float]:
     """Return equal weights for all scores, and none for the length."""
     return [float(name != LENGTH) for name in names]
-
-
-def measure_features(
-    judges: Sequence[Judge],
-    sources: Sequence[str],
-    lists: Sequence[Sequence[Candidate]],
-    first: int,
-) -> Numbers:
-    """Return the features (K, F) of all candidates, end to end; arguments are those of `scores`."""
-    every = [candidate for candidates in lists for candidate in candidates]
-    columns = [
-        [candidate.score for candidate in every],
-        *(judge.scores(sources, lists, first) for judge in judges),
-        [float(len(candidate.text)) for candidate in every],
-    ]
-    return numpy.array(columns, numpy.float64).T
 
 
 @dataclass(frozen=True)
@@ -226,9 +201,8 @@ class WeightsFile:
 
 def read_weights(path: Path, features: Sequence[str]) -> list[float]:
     """Return the weight of each feature; raises NmtError if a file has other names."""
-    content = read_bytes(
-        path, "the weights file", "`nmt rerank --tune` makes it", MOST_WEIGHTS_BYTES
-    )
+    fix = "`nmt rerank --tune` makes it"
+    content = read_bytes(path, "the weights file", fix, MOST_WEIGHTS_BYTES)
     found = parse_json(content, WeightsFile, str(path))
     if found.rerank_weights != WEIGHTS_VERSION:
         raise NmtError(
@@ -269,8 +243,7 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
 
     Raises NmtError for a list that cannot be read, and unless there is one for each source line.
     """
-    name, count = name_of(nbest), 0
-    sources = read_lines(source)
+    name, count, sources = name_of(nbest), 0, read_lines(source)
     with open_source(nbest, StopAtBadLine()) as lines:
         for chunk in chunks_of(records(lines, name)):
             lists = [
@@ -282,7 +255,13 @@ def scored_chunks(nbest: Path, source: Path, judges: Sequence[Judge]) -> Iterato
                     f"{name} has more lists than {name_of(source)} has lines,"
                     f" {count + len(segments):,}; each line needs one list"
                 )
-            yield Chunk(lists, measure_features(judges, segments, lists, count + 1))
+            candidates = [*chain(*lists)]
+            columns = [
+                [candidate.score for candidate in candidates],
+                *(judge.scores(segments, lists, count + 1) for judge in judges),
+                [float(len(candidate.text)) for candidate in candidates],
+            ]
+            yield Chunk(lists, numpy.array(columns, numpy.float64).T)
             count += len(lists)
     if next(sources, None) is not None:
         raise NmtError(
@@ -338,12 +317,8 @@ def ranked_lines(
         if n_best is None:
             yield ranked[0][0].text
             continue
-        best = [
-            {
-                **candidate.data,
-                "rerank_score": total,
-                "features": dict(zip(names, features, strict=True)),
-            }
-            for candidate, total, features in ranked[:n_best]
-        ]
+        best = []
+        for candidate, total, row in ranked[:n_best]:
+            features = dict(zip(names, row, strict=True))
+            best.append({**candidate.data, "rerank_score": total, "features": features})
         yield json.dumps({"translations": best}, ensure_ascii=False)

@@ -241,4 +241,4 @@ def size_warnings(
                 f" compare them, because p cannot be below {exchanges.smallest_p:.4g}"
                 f" ({NEEDED} segments are needed for p < {SIGNIFICANT})"
             )
-    return [f"{test.name}: {each}" for each in found]
+    return [f"{test.name}: {warning}" for warning in found]

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
-from sacrebleu.metrics.base import Metric
 
 from nmt.errors import NmtError
 from nmt.evaluation import significance
@@ -109,8 +108,10 @@ def tune_file(
             " from; translate with a larger --n-best"
         )
     starts = numpy.cumsum([0, *map(len, every)])
-    statistics = candidate_statistics(measure.metric, every, rows)
-    lists = ScoredLists(numpy.concatenate(features), statistics, starts)
+    texts = [candidate.text for candidates in every for candidate in candidates]
+    known = [row for candidates, row in zip(every, rows, strict=True) for _ in candidates]
+    statistics = significance.statistics(measure.metric, texts, streams(known))
+    lists = ScoredLists(numpy.concatenate(features), numpy.array(statistics, numpy.float64), starts)
 
     def objective(sums: Numbers) -> float:
         return significance.score(measure.metric, sums.tolist())
@@ -131,15 +132,6 @@ def tune_file(
         tuned=tuned.score,
         oracle=oracle_score(lists, tuned.weights, objective),
     )
-
-
-def candidate_statistics(
-    metric: Metric, lists: Sequence[Sequence[Candidate]], references: Sequence[tuple[str, ...]]
-) -> Numbers:
-    """Return sacreBLEU's statistics (N, M) of all candidates, end to end."""
-    texts = [candidate.text for candidates in lists for candidate in candidates]
-    known = [row for candidates, row in zip(lists, references, strict=True) for _ in candidates]
-    return numpy.array(significance.statistics(metric, texts, streams(known)), numpy.float64)
 
 
 def report(found: WeightsFile) -> str:
