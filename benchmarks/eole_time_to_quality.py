@@ -30,8 +30,8 @@ import click
 
 from nmt.config import ModelSettings, Recipe, TrainSettings
 from nmt.errors import NmtError
+from nmt.evaluation.metrics import translation_metrics
 from nmt.evaluation.scores import main_score
-from nmt.evaluation.translation_metrics import translation_metrics
 from nmt.runs.run_folder import RunFolder
 from nmt.system.atomic import write_text
 from nmt.text.corpus import DataFolder, read_pairs

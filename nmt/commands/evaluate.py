@@ -21,7 +21,8 @@ from nmt.commands.options import (
     set_decode_option,
     target_token_option,
 )
-from nmt.config import DECLARED, DataSettings
+from nmt.config import DECLARED
+from nmt.config.text import DataSettings
 from nmt.errors import UsageError
 from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
@@ -168,13 +169,9 @@ def command(
     check_unused_options(files, hypotheses, compare, test_sets)
 
     from nmt.decoding.translator.load import load_models
-    from nmt.evaluation.card import make_card
-    from nmt.evaluation.card_files import open_cards
-    from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
-    from nmt.evaluation.json_format import card_json, evaluation_json
-    from nmt.evaluation.systems import load_systems
-    from nmt.evaluation.table import as_text
-    from nmt.evaluation.translation_metrics import BleuVariant
+    from nmt.evaluation.card import as_text, card_json, evaluation_json, make_card, open_cards
+    from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations, load_systems
+    from nmt.evaluation.metrics import BleuVariant
 
     load = partial(load_models, device=device, notify=note, overrides=settings, engine=engine)
     loaded = None if hypotheses else load(models)
@@ -212,8 +209,8 @@ def check_paths(
     texts: Sequence[Path], compare: Sequence[Path], models: Sequence[Path], cards: Sequence[Path]
 ) -> None:
     """Raise an error for a text that cannot be opened, and for a card that must not be written."""
-    from nmt.evaluation.card_files import check_card_paths
-    from nmt.evaluation.systems import check_texts, is_text
+    from nmt.evaluation.card import check_card_paths
+    from nmt.evaluation.evaluate import check_texts, is_text
 
     check_texts([*texts, *filter(is_text, compare)])
     check_card_paths(cards, [*texts, *compare, *models])
@@ -274,7 +271,7 @@ def check_unused_options(
     test_sets: Sequence[str],
 ) -> None:
     """Raise UsageError for an option that would have no effect."""
-    from nmt.evaluation.systems import is_text
+    from nmt.evaluation.evaluate import is_text
 
     given = options_beside()
     is_without_model = hypotheses is not None and all(map(is_text, compare))

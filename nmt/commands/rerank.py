@@ -119,18 +119,17 @@ def command(
     else:
         check_files([nbest, source], output, "--output", weights)
 
-    from nmt.reranking.features import load_judges, write_weights
-    from nmt.reranking.rerank_file import line_format, rerank_file
+    from nmt.evaluation.rerank import load_judges, rerank_file, write_weights
     from nmt.system.log import note
     from nmt.text.languages import language_in_name
 
     text = language_in_name(source), language_in_name(references[0]) if references else ""
     judges = load_judges(models, reverse_models, device, note, overrides, text)
     if not references:
-        rerank_file(nbest, source, judges, weights, output, line_format(n_best))
+        rerank_file(nbest, source, judges, weights, output, n_best)
         return
 
-    from nmt.reranking.tune import report, tune_file
+    from nmt.evaluation.tune import report, tune_file
 
     assert weights  # noqa: S101 (for the type checker)
     chosen = METRICS[0] if metric is None else metric, SEED if seed is None else seed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from nmt.config import Recipe
-from nmt.evaluation.scores import Measure
+from nmt.evaluation.metrics import Measure
 from nmt.runs.history import History, Record, TrainRecord, ValidationRecord
 from nmt.text.facts import TokenFacts
 

@@ -8,7 +8,7 @@ from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
 from nmt.errors import DamagedError, reason_of
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import Line, Record, TrainRecord, parse_record
 from nmt.runs.run_folder import RunFolder
 from nmt.system.log import note

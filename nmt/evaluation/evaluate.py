@@ -1,35 +1,174 @@
-"""Evaluate a model or a file of translations on test sets."""
+"""Evaluate systems on test sets: a model, an ensemble, or a file of translations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nmt.config import DataSettings, DecodeSettings
-from nmt.errors import UsageError
-from nmt.evaluation.plausibility import output_warnings, reference_warnings, size_warnings
-from nmt.evaluation.results import Evaluation, SystemDescription, SystemResult, TestSetResult
-from nmt.evaluation.scores import MetricSet, compared_scores, corpus_scores, exact_matches
-from nmt.evaluation.segment_scores import scores_by_length, worst_and_best
-from nmt.evaluation.significance import seed
-from nmt.evaluation.systems import Model, System, Translations
-from nmt.evaluation.tasks import NO_VARIANT, ChosenMetrics, choose_metrics
+from nmt.errors import NmtError, UsageError
+from nmt.evaluation.metrics import NO_VARIANT, BleuVariant, MetricSet, choose_metrics
+from nmt.evaluation.results import (
+    EnsembleMember,
+    Evaluation,
+    SystemDescription,
+    SystemResult,
+    TestSetResult,
+)
+from nmt.evaluation.scores import corpus_scores, exact_matches, scores_by_length, worst_and_best
+from nmt.evaluation.significance import compared_scores, seed, size_warnings
 from nmt.evaluation.test_sets import (
     TestSet,
     files_test,
+    output_warnings,
     recipe_tests,
-    references_test,
+    reference_warnings,
     sacrebleu_test,
 )
-from nmt.evaluation.translation_metrics import BleuVariant
-from nmt.system.log import Notify, note
+from nmt.system.files import check_file, sha256_of
+from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import is_language, language_in_name, primary
+from nmt.text.lines import TextFile, read_text_file
+from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
 
+    Loaded = tuple[TrainedModel, DecodeSettings]
+
 DEFAULTS = DataSettings()
+
+
+class System(Protocol):
+    """A source of translations for the segments of a test set."""
+
+    def check(self, test: TestSet) -> None:
+        """Raise NmtError if the system cannot translate the test set."""
+        ...
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return a translation for each segment, in order."""
+        ...
+
+    def describe(self) -> SystemDescription:
+        """Return the facts that identify the system."""
+        ...
+
+
+@dataclass(frozen=True)
+class Translations:
+    """A file of translations, one a line; a pipe, or stdin for `-`. It is read once."""
+
+    path: Path
+
+    @cached_property
+    def file(self) -> TextFile:
+        """Return the lines and the SHA-256 of the file."""
+        return read_text_file(self.path)
+
+    def check(self, test: TestSet) -> None:
+        """Raise NmtError unless the file has as many lines as the test set."""
+        self.outputs(test)
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return the line of each segment; raises NmtError unless the files align."""
+        lines = self.file.segments
+        if len(lines) != test.line_count:
+            has = f"has {len(lines):,} lines" if lines else "is empty"
+            where = ": look for a missing or an added line, for example with `paste`"
+            raise NmtError(
+                f"{self.file.name} {has} but {test.name} has {test.line_count:,} lines; each line"
+                f" needs one translation{where if lines else ''}"
+            )
+        return [lines[line] for line in test.lines]
+
+    def describe(self) -> SystemDescription:
+        """Return the path and the SHA-256 of the file."""
+        return SystemDescription(self.file.name, self.file.sha256)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model or an ensemble, with its search settings."""
+
+    trained: "TrainedModel"
+    settings: DecodeSettings
+    notify: Notify  # receives notes such as that a long segment is split
+
+    def check(self, test: TestSet) -> None:
+        """Raise UsageError if the test set has no sources."""
+        if not test.sources:
+            raise UsageError(
+                f"{self.trained.path} needs sources to translate, but {test.name} has none: give"
+                " sources or a test set of sacreBLEU, or compare files of translations"
+            )
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return the best translation of each segment."""
+        from nmt.decoding.translator.translator import Translator
+
+        translator = Translator(self.trained, self.settings, self.notify)
+        total, done = len(test.sources), 0
+        with progress_bar(total=total, unit="segment", desc=f"translate {test.name}") as bar:
+
+            def advance(count: int) -> None:
+                nonlocal done
+                done += count  # more than segments if long ones are split
+                show_progress(bar, done, total)
+
+            translator.scheduler.on_batch = advance
+            return [found.text for found in translator.translate(test.sources)]
+
+    def describe(self) -> SystemDescription:
+        """Return the model files, their SHA-256, the device and the search settings."""
+        members = tuple(
+            EnsembleMember(str(member.path), sha256_of(member.path), member.recipe.name)
+            for member in self.trained.ensemble
+        )
+        from nmt.decoding.search.mbr import candidate_count
+        from nmt.decoding.translator.load import device_settings
+
+        device, engine = self.trained.device, self.trained.engine
+        decode = device_settings(self.settings, device, candidate_count(self.settings, 1))
+        if engine:  # its "auto" is the precision of its own weights
+            decode = replace(decode, precision=self.settings.precision)
+        return SystemDescription(
+            str(self.trained.path),
+            sha256_of(self.trained.path),
+            decode,
+            device,
+            members,
+            engine,
+        )
+
+
+def load_systems(
+    paths: Sequence[Path], load: "Callable[[Path], Loaded]", notify: Notify
+) -> tuple[System, ...]:
+    """Open models and files of translations to compare with.
+
+    A path is a model if it is a folder or ends in .safetensors. load: loads a model. Raises
+    NmtError if a model cannot be read.
+    """
+    return tuple(
+        Translations(path) if is_text(path) else Model(*load(path), notify) for path in paths
+    )
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a system to compare with is a file of translations, not a model."""
+    return not path.is_dir() and path.suffix != ".safetensors"
+
+
+def check_texts(paths: Sequence[Path]) -> None:
+    """Raise NmtError unless every text can be opened, UsageError if stdin is named twice."""
+    check_stdin(paths)
+    for path in paths:
+        if path != STDIN:
+            check_file(path, TEXT)
 
 
 @dataclass(frozen=True)
@@ -78,7 +217,7 @@ def evaluate_model(
     source_language, target_language = recipe.data.source_language, recipe.data.target_language
     if test_sets and language_pair:
         source_language, _, target_language = language_pair.partition("-")
-    chosen = choose_metrics(
+    metrics = choose_metrics(
         recipe.data.metric, target_language, scoring.variant, in_full=scoring.in_full
     )
     if test_sets:
@@ -89,7 +228,7 @@ def evaluate_model(
         tests = [files_test(files[0], files[1:])]
     else:
         tests = recipe_tests(recipe, data)
-    return evaluate(tests, Model(model, settings, notify), chosen, scoring, notify)
+    return evaluate(tests, Model(model, settings, notify), metrics, scoring, notify)
 
 
 def evaluate_translations(
@@ -126,16 +265,11 @@ def evaluate_translations(
             f"the target language '{target_language}' is no code; give one such as de or zh-Hans"
         )
     target_language = target_language or language_pair.partition("-")[2]
-    endings = (language_in_name(each) for each in (*references[:1], path))
+    endings = map(language_in_name, (*references[:1], path))
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
-    chosen = choose_metrics(
-        metric,
-        target_language,
-        scoring.variant,
-        in_full=scoring.in_full,
-    )
-    test = sacrebleu_test(test_set, language_pair) if test_set else references_test(references)
-    return evaluate([test], Translations(path), chosen, scoring, notify)
+    metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
+    test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
+    return evaluate([test], Translations(path), metrics, scoring, notify)
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:
@@ -155,9 +289,9 @@ def check_references(language: str, references: Sequence[Path]) -> None:
 
     language: that of the translations, which the references have too; "" if unknown.
     """
-    named = [language_in_name(each) for each in references]
+    named = [*map(language_in_name, references)]
     language = language or (named[-1] if named else "")
-    others = [each for each in references if language_in_name(each) not in ("", language)]
+    others = [path for path in references if language_in_name(path) not in ("", language)]
     if language and len(others) == 1 and language in named:
         raise UsageError(
             f"{others[0]} is not in the language of the other references, by its name: all files"
@@ -167,8 +301,8 @@ def check_references(language: str, references: Sequence[Path]) -> None:
 
 def evaluate(
     tests: Sequence[TestSet],
-    system: System,
-    chosen: ChosenMetrics,
+    evaluated: System,
+    metrics: MetricSet,
     scoring: Scoring,
     notify: Notify,
 ) -> Evaluation:
@@ -178,44 +312,29 @@ def evaluate(
 
     Raises NmtError before anything is translated if a test set does not fit a system.
     """
-    if scoring.in_full or scoring.others:
+    is_resampled = scoring.in_full or bool(scoring.others)
+    if is_resampled:
         seed()  # a bad one is reported before the work
-    tests = [test.grouped(chosen.metrics) for test in tests]
-    systems = [system, *scoring.others]
-    for each in systems:
-        for test in tests:
-            each.check(test)
-    described = [each.describe() for each in systems]
+    tests = [test.grouped(metrics) for test in tests]
+    systems = [evaluated, *scoring.others]
+    for system, test in product(systems, tests):
+        system.check(test)
+    described = [system.describe() for system in systems]
+    names = [description.name for description in described]
     odd = [reference_warnings(test) for test in tests]
-    warn(notify, *odd)
+    for warning in chain(*odd):
+        notify(f"warning: {warning}")
     results = []
     for test, before in zip(tests, odd, strict=True):
-        outputs = [each.outputs(test) for each in systems]
-        after = warnings_of(test, [each.name for each in described], outputs, scoring)
-        warn(notify, after)
-        result = test_set_result(test, outputs, described, chosen.metrics, in_full=scoring.in_full)
-        results.append(replace(result, warnings=(*before, *after)))
-    return Evaluation(described[0], tuple(results), chosen.left_out)
-
-
-def warnings_of(
-    test: TestSet, names: Sequence[str], outputs: Sequence[Sequence[str]], scoring: Scoring
-) -> list[str]:
-    """Return warnings about implausible outputs, and about too few segments to compare."""
-    found = [
-        warning
-        for name, texts in zip(names, outputs, strict=True)
-        for warning in output_warnings(test, name, texts)
-    ]
-    if scoring.in_full or len(outputs) > 1:
-        found += size_warnings(test, names, outputs)
-    return found
-
-
-def warn(notify: Notify, *warnings: Sequence[str]) -> None:
-    """Notify of every warning."""
-    for each in (text for texts in warnings for text in texts):
-        notify(f"warning: {each}")
+        outputs = [system.outputs(test) for system in systems]
+        found = [output_warnings(test, *named) for named in zip(names, outputs, strict=True)]
+        if is_resampled:
+            found.append(size_warnings(test, names, outputs))
+        for warning in chain(*found):
+            notify(f"warning: {warning}")
+        result = test_set_result(test, outputs, described, metrics, in_full=scoring.in_full)
+        results.append(replace(result, warnings=(*before, *chain(*found))))
+    return Evaluation(described[0], tuple(results), metrics.left_out)
 
 
 def test_set_result(
@@ -239,8 +358,8 @@ def test_set_result(
         source_sha256=test.source_sha256,
         reference_sha256s=test.reference_sha256s,
         systems=tuple(
-            SystemResult(each, tuple(values))
-            for each, values in zip(described, scores, strict=True)
+            SystemResult(description, tuple(values))
+            for description, values in zip(described, scores, strict=True)
         ),
         exact_matches=(
             exact_matches(outputs[0], test.references, test.labels) if test.labels else ()

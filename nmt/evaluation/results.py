@@ -3,7 +3,42 @@
 from dataclasses import dataclass
 
 from nmt.config import DecodeSettings
-from nmt.evaluation.scores import ExactMatch, Score
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval of a score, from resampled test sets."""
+
+    mean: float  # of the resampled scores
+    radius: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value and the signature of how it was computed."""
+
+    name: str
+    value: float
+    signature: str
+    lower_is_better: bool = False
+    interval: Interval | None = None
+    difference: float | None = None  # from the evaluated system's score; None: is that score
+    p_value: float | None = None  # of the difference
+    test: str | None = None  # what computed the p-value
+
+
+@dataclass(frozen=True)
+class ExactMatch:
+    """Count of the segments of a label that equal a reference."""
+
+    label: str
+    right: int
+    segments: int
+
+    @property
+    def percent(self) -> float:
+        """Return the share of right segments in percent."""
+        return 100 * self.right / self.segments
 
 
 @dataclass(frozen=True)

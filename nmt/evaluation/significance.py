@@ -1,4 +1,7 @@
-"""Test whether two systems differ: paired randomisation over segments.
+"""Compute confidence intervals of scores, and test whether two systems differ.
+
+Intervals are by bootstrap resampling of segments (Koehn, 2004), as sacreBLEU computes them. The
+test is paired randomisation over segments.
 
 If two systems are equally good, exchanging their outputs on any segments changes nothing but
 chance. The p-value is the share of exchanges whose absolute difference of scores is at least as
@@ -17,19 +20,29 @@ one segment.
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
+from sacrebleu.significance import estimate_ci
 
 from nmt.errors import UsageError
+from nmt.evaluation.metrics import Measure, MetricSet
+from nmt.evaluation.results import Interval, Score
+from nmt.evaluation.scores import References, streams
+from nmt.evaluation.test_sets import TestSet
 
+RESAMPLES = 1_000  # of the bootstrap; sacreBLEU's default
 TRIALS = 10_000  # exchanges drawn; sacreBLEU's default
 SEED = 12345  # sacreBLEU's default
 SEED_VARIABLE = "SACREBLEU_SEED"
 SIGNIFICANT = 0.05  # the level below which a difference is commonly not called chance
+# Bootstrap intervals of n values are too narrow by about sqrt((n - 1) / n) * 1.96 / t(n - 1), with
+# t the 97.5 % quantile of Student's distribution: a fifth for n = 9, a third for n = 5.
+FEW_SEGMENTS = 10
+NEEDED = next(n for n in range(1, 64) if 2 / 2**n < SIGNIFICANT)  # differing segments
 # Exchanges that are computed together; bounds memory. NumPy makes 32 booleans from each random
 # number, so blocks of a multiple of 32 equal one large draw.
 BLOCK = 1_024
@@ -134,3 +147,98 @@ def p_value(metric: Metric, first: Statistics, other: Statistics, exchanges: Exc
             count += abs(score(metric, left) - score(metric, right)) >= observed - ROUNDING
         computed += len(exchanged)
     return count / computed if exchanges.is_exact else (count + 1) / (computed + 1)
+
+
+def compared_scores(
+    metrics: MetricSet, systems: Sequence[Sequence[str]], references: References
+) -> list[list[Score]]:
+    """Return the scores of one or more systems with confidence intervals, a list for each system.
+
+    The p-values test whether a system differs from the first one.
+    """
+    exchanges = [Exchanges.of(systems[0], outputs) for outputs in systems[1:]]
+    known = streams(references)
+    columns = []
+    for measure in metrics.measures:
+        metric = measure.metric
+        tables = [statistics(metric, list(outputs), known) for outputs in systems]
+        first, *others = [score_with_interval(measure, table) for table in tables]
+        arrays = [np.array(table, dtype=np.float64) for table in tables]
+        compared = [
+            replace(
+                other,
+                signature=signature_of(metric, other.interval, exchanged),
+                difference=other.value - first.value,
+                p_value=p_value(metric, arrays[0], array, exchanged),
+                test=exchanged.name,
+            )
+            for other, array, exchanged in zip(others, arrays[1:], exchanges, strict=True)
+        ]
+        columns.append([first, *compared])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def score_with_interval(measure: Measure, table: list[list[Any]]) -> Score:
+    """Return a score and its interval from the statistics of each segment.
+
+    One segment has no interval: every resampled test set is that segment again.
+    """
+    value = float(measure.metric._aggregate_and_compute(table).score)
+    interval = None
+    if len(table) > 1:
+        mean, radius = estimate_ci(np.array(resampled_scores(measure.metric, table)))
+        interval = Interval(float(mean), float(radius))
+    signature = signature_of(measure.metric, interval)
+    return Score(measure.name, value, signature, measure.lower_is_better, interval)
+
+
+def resampled_scores(metric: Metric, table: list[list[Any]]) -> list[float]:
+    """Return the scores of test sets that are drawn from the segments, with replacement.
+
+    table: the statistics of each segment. The scores equal those of sacreBLEU's
+    `_bootstrap_resample`, but one test set is drawn at a time, to save memory.
+    """
+    generator = np.random.default_rng(seed())
+    known = np.array(table, dtype=np.float32)
+    draws = (generator.choice(len(table), size=len(table)) for _ in range(RESAMPLES))
+    sums = (cast(list[Any], known[rows].sum(0)) for rows in draws)  # as sacreBLEU sums them
+    return [float(metric._compute_score_from_stats(sum_).score) for sum_ in sums]
+
+
+def signature_of(
+    metric: Metric, interval: Interval | None, exchanges: Exchanges | None = None
+) -> str:
+    """Return the signature of a metric with the resampling and the test that were done."""
+    signature = metric.get_signature()
+    if interval:
+        signature.update("bs", RESAMPLES)
+    if exchanges:
+        signature.update("ar", exchanges.signature)
+    if interval or (exchanges and not exchanges.is_exact):
+        signature.update("seed", str(seed()).lower())
+    return str(signature)
+
+
+def size_warnings(
+    test: TestSet, names: Sequence[str], outputs: Sequence[Sequence[str]]
+) -> list[str]:
+    """Return which intervals and p-values come from too few segments.
+
+    names and outputs: of the evaluated system, then of those it is compared with.
+    """
+    found = []
+    count = len(test.references)
+    if count == 1:
+        found.append("1 segment has no confidence intervals")
+    elif count < FEW_SEGMENTS:
+        found.append(f"{count} segments are few: the confidence intervals are too narrow")
+    for name, other in zip(names[1:], outputs[1:], strict=True):
+        exchanges = Exchanges.of(outputs[0], other)
+        if exchanges.smallest_p > SIGNIFICANT:
+            differing = len(exchanges.differing)
+            found.append(
+                f"{name} and {names[0]} differ on {differing} of {count} segments: too few to"
+                f" compare them, because p cannot be below {exchanges.smallest_p:.4g}"
+                f" ({NEEDED} segments are needed for p < {SIGNIFICANT})"
+            )
+    return [f"{test.name}: {warning}" for warning in found]

@@ -1,4 +1,8 @@
-"""Read test sets: from files, from a recipe, or sacreBLEU's own by name."""
+"""Read test sets: from files, from a recipe, or sacreBLEU's own by name.
+
+Warnings tell of test sets and translations that are probably wrong: a function returns sentences,
+none if all is well.
+"""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -6,12 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.error import URLError
 
-from nmt.config import Recipe, TextFiles
+from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError, suggestion
-from nmt.evaluation.scores import MetricSet
+from nmt.evaluation.metrics import MetricSet
 from nmt.text.corpus import DataFolder, align_columns, read_pairs
 from nmt.text.lines import read_segments, read_text_file
-from nmt.text.opening import name_of
 
 
 @dataclass(frozen=True)
@@ -40,78 +43,74 @@ class TestSet:
             raise NmtError(f"{name} is empty: there is nothing to score")
         digests = tuple(map(sha256_of_lines, zip(*references, strict=True)))
         source = sha256_of_lines(sources) if sources else ""
-        count = len(references)
-        lines = [*range(count)]
-        return cls(
-            name, [*sources], [*references], [*labels], source, digests, lines, line_count=count
-        )
+        lines = [*range(len(references))]
+        return cls(name, [*sources], [*references], [*labels], source, digests, lines, len(lines))
 
     def grouped(self, metrics: MetricSet) -> "TestSet":
         """Return the test set with the segments that these metrics score.
 
-        If the metrics merge sources, lines with one source become one segment with all their
-        labels.
+        If the metrics merge sources, lines with one source become one segment with the distinct
+        labels and the distinct references of all of them; blank references are dropped. Otherwise,
+        or if there are no sources, every line is a segment.
         """
-        scored = metrics.segments(self.sources, self.references)
+        if not metrics.merges_sources:
+            return self
+        groups: dict[str, list[int]] = {}
+        for line in range(len(self.references)):
+            groups.setdefault(self.sources[line] if self.sources else str(line), []).append(line)
+        references, labels = [], []
+        for lines in groups.values():
+            texts = dict.fromkeys(text for line in lines for text in self.references[line])
+            references.append(tuple(text for text in texts if text.strip()) or ("",))
+            if self.labels:
+                found = dict.fromkeys(" ".join(self.labels[line] for line in lines).split())
+                labels.append(" ".join(found))
         return replace(
             self,
-            sources=[self.sources[line] for line in scored.lines] if self.sources else [],
-            references=scored.references,
-            labels=[self._labels_of(group) for group in scored.groups] if self.labels else [],
-            lines=scored.lines,
+            sources=[*groups] if self.sources else [],
+            references=references,
+            labels=labels,
+            lines=[lines[0] for lines in groups.values()],
         )
-
-    def _labels_of(self, lines: Sequence[int]) -> str:
-        """Return the distinct labels of some lines."""
-        return " ".join(dict.fromkeys(" ".join(self.labels[each] for each in lines).split()))
 
 
 def sha256_of_lines(lines: Iterable[str]) -> str:
     """Return the SHA-256 of segments written as UTF-8 lines; compression makes no difference."""
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(f"{line}\n".encode())
-    return digest.hexdigest()
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def references_test(references: Sequence[Path]) -> TestSet:
-    """Read a test set without sources, to score given translations on."""
-    return TestSet.of(name_of(references[0]), [], read_aligned(references))
+def files_test(source: Path | None, references: Sequence[Path]) -> TestSet:
+    """Read a test set from files, pipes, or stdin for `-`, each once.
 
-
-def files_test(source: Path, references: Sequence[Path]) -> TestSet:
-    """Read a test set from a file of sources and one or more files of references."""
-    rows = read_aligned([source, *references])
-    return TestSet.of(name_of(source), [row[0] for row in rows], [row[1:] for row in rows])
-
-
-def read_aligned(paths: Sequence[Path]) -> list[tuple[str, ...]]:
-    """Read files, pipes, or stdin for `-`, each once; return the segments line by line.
-
-    Raises NmtError if one cannot be read, is empty, or has more lines than another.
+    source: None for a test set to score given translations on. references: one or more files.
+    Raises NmtError if a file cannot be read, is empty, or has more lines than another.
     """
-    texts = [read_text_file(path) for path in paths]
+    texts = [read_text_file(path) for path in (*filter(None, [source]), *references)]
     for text in texts:
         if not text.segments:
             raise NmtError(f"{text.name} is empty: there is nothing to score")
-    return list(align_columns([each.name for each in texts], [each.segments for each in texts]))
+    rows = [*align_columns([text.name for text in texts], [text.segments for text in texts])]
+    if source is None:
+        return TestSet.of(texts[0].name, [], rows)
+    return TestSet.of(texts[0].name, texts[0].segments, [row[1:] for row in rows])
 
 
 def recipe_tests(recipe: Recipe, data: DataFolder) -> list[TestSet]:
-    """Read all test sets of a recipe; raises NmtError if it names none or a file is missing."""
+    """Read all test sets of a recipe, with their further references and their labels.
+
+    Raises NmtError if the recipe names none, or if a file is missing.
+    """
     if not recipe.data.test:
         raise NmtError(f"recipe {recipe.name} names no test set; give SOURCE and REFERENCE files")
-    return [recipe_test(name, files, recipe, data) for name, files in recipe.data.test.items()]
-
-
-def recipe_test(name: str, files: TextFiles, recipe: Recipe, data: DataFolder) -> TestSet:
-    """Read one test set of a recipe, with its further references and its labels."""
-    pairs = list(read_pairs(files, data, recipe))
-    columns = [[pair.target for pair in pairs]]
-    columns += (aligned_lines(each, len(pairs), recipe, data) for each in files.references)
-    labels = aligned_lines(files.labels, len(pairs), recipe, data) if files.labels else []
-    sources = [pair.source for pair in pairs]
-    return TestSet.of(name, sources, list(zip(*columns, strict=True)), labels)
+    tests = []
+    for name, files in recipe.data.test.items():
+        pairs = list(read_pairs(files, data, recipe))
+        columns = [[pair.target for pair in pairs]]
+        columns += (aligned_lines(file, len(pairs), recipe, data) for file in files.references)
+        labels = aligned_lines(files.labels, len(pairs), recipe, data) if files.labels else []
+        sources, references = [pair.source for pair in pairs], [*zip(*columns, strict=True)]
+        tests.append(TestSet.of(name, sources, references, labels))
+    return tests
 
 
 def aligned_lines(name: str, count: int, recipe: Recipe, data: DataFolder) -> list[str]:
@@ -158,5 +157,60 @@ def sacrebleu_test(name: str, language_pair: str) -> TestSet:
         raise NmtError(
             f"cannot read sacreBLEU's {name} ({error}); remove {folder} to download it again"
         ) from error
-    found = files_test(source, references)
-    return TestSet.of(f"{name} {language_pair}", found.sources, found.references)
+    return replace(files_test(source, references), name=f"{name} {language_pair}")
+
+
+def reference_warnings(test: TestSet) -> list[str]:
+    """Return warnings about the sources and the references."""
+    blank = without_reference(test)
+    if all(blank):
+        return [f"every reference of {test.name} is blank: the scores are meaningless"]
+    if not test.sources:
+        return []
+    found = one_sided("sources", is_blank(test.sources), "the reference", blank, test)
+    found += one_sided("references", blank, "the source", is_blank(test.sources), test)
+    if all(source in known for source, known in zip(test.sources, test.references, strict=True)):
+        found.append("every reference equals its source: is the file of references the right one?")
+    return [f"{test.name}: {warning}" for warning in found]
+
+
+def output_warnings(test: TestSet, name: str, outputs: Sequence[str]) -> list[str]:
+    """Return warnings about the translations of a system with this name."""
+    blank = is_blank(outputs)
+    if all(blank):
+        return [f"{test.name}: every translation of {name} is blank"]
+    unknown = without_reference(test)
+    found: list[str] = []
+    if not all(unknown):  # which has its own warning
+        if test.sources:  # the references were compared with them
+            expected = [
+                here or there for here, there in zip(unknown, is_blank(test.sources), strict=True)
+            ]
+        else:
+            expected = unknown
+            found += one_sided("references", unknown, f"the translation of {name}", blank, test)
+        found += one_sided(f"translations of {name}", blank, "the reference", expected, test)
+    if test.sources and list(outputs) == test.sources:
+        found.append(f"every translation of {name} equals its source")
+    return [f"{test.name}: {warning}" for warning in found]
+
+
+def is_blank(segments: Sequence[str]) -> list[bool]:
+    """Return for each segment whether it is empty or only white space."""
+    return [not segment.strip() for segment in segments]
+
+
+def without_reference(test: TestSet) -> list[bool]:
+    """Return for each segment whether all its references are blank."""
+    return [all(is_blank(references)) for references in test.references]
+
+
+def one_sided(
+    what: str, blank: Sequence[bool], other: str, other_blank: Sequence[bool], test: TestSet
+) -> list[str]:
+    """Return how many segments are blank on one side only, and the line of the first."""
+    pairs = zip(test.lines, blank, other_blank, strict=True)
+    lines = [line + 1 for line, here, there in pairs if here and not there]
+    if not lines:
+        return []
+    return [f"{what} blank where {other} is not: {len(lines):,} (first: line {lines[0]})"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from nmt.evaluation.table import printable
+from nmt.evaluation.markdown import printable
 
 Yaml: TypeAlias = "str | float | Sequence[Yaml] | Mapping[str, Yaml]"
 

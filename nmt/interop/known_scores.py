@@ -9,11 +9,11 @@ from typing import Any
 
 from nmt.config import DecodeSettings
 from nmt.errors import DamagedError
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.card import read_cards
+from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder, run_of
-from nmt.studio.report.reported_run import read_cards
 from nmt.system.files import sha256_of
 from nmt.system.json_data import convert, json_text
 from nmt.system.log import note
@@ -99,8 +99,9 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
         except DamagedError as error:
             notify(f"left out: {error}")
             continue
-        is_other = content.ensemble_with or content.engine or not content.model
-        is_other = is_other or not is_beam_search(content)
+        usual = {"method": DecodeSettings.method, "mbr": DecodeSettings.mbr}  # those of beam search
+        is_usual = all(content.decode.get(key, value) == value for key, value in usual.items())
+        is_other = content.ensemble_with or content.engine or not content.model or not is_usual
         if content.sha256 != sha256 or is_other:
             continue
         for result in content.results:
@@ -108,29 +109,16 @@ def card_scores(folder: Path, sha256: str, notify: Callable[[str], None]) -> tup
             name = names.setdefault(texts, new_name(result.test_set, names.values()))
             for metric, score in result.scores.items():
                 if score.value is not None:
-                    found[name, metric] = known_score(content, name, result, metric, score)
+                    found[name, metric] = KnownScore(
+                        test_set=name,
+                        segments=result.segments,
+                        metric=metric,
+                        value=score.value,
+                        signature=score.signature,
+                        beam_size=content.decode.get("beam_size"),
+                        length_penalty=content.decode.get("length_penalty"),
+                    )
     return tuple(found.values())
-
-
-def is_beam_search(card: CardModel) -> bool:
-    """Return whether a card's translations were the outputs of a beam search."""
-    usual = {"method": DecodeSettings.method, "mbr": DecodeSettings.mbr}
-    return all(card.decode.get(name, value) == value for name, value in usual.items())
-
-
-def known_score(
-    card: CardModel, name: str, result: CardResult, metric: str, score: CardScore
-) -> KnownScore:
-    """Return one score of a card; name: of the test set, as shown."""
-    return KnownScore(
-        test_set=name,
-        segments=result.segments,
-        metric=metric,
-        value=score.value or 0.0,
-        signature=score.signature,
-        beam_size=card.decode.get("beam_size"),
-        length_penalty=card.decode.get("length_penalty"),
-    )
 
 
 def new_name(name: str, taken: Iterable[str]) -> str:

@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 
 from nmt import __version__
 from nmt.config import Recipe
-from nmt.evaluation.markdown import code, recipe_block, table
-from nmt.evaluation.table import printable
-from nmt.evaluation.tasks import ERROR_RATE
+from nmt.evaluation.markdown import code, printable, recipe_block, table
+from nmt.evaluation.metrics import ERROR_RATE
 from nmt.interop.front_matter import UNKNOWN_LICENCE, Yaml, front_matter, licence_fields
 from nmt.interop.known_scores import KnownScores, known_scores
 from nmt.interop.usage import USAGES, Usage

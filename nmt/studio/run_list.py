@@ -10,7 +10,7 @@ from typing import Any
 
 from nmt.config import Recipe
 from nmt.errors import NmtError
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import History, Line, parse_history, read_metrics
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import MANIFEST, RunFolder, is_folder, is_locked

@@ -120,7 +120,7 @@ def outcome_of(recipe: Recipe, remains: Remains) -> TrainingOutcome | None:
         return None
     if not history.is_ended:
         return None
-    from nmt.evaluation.tasks import score_measure
+    from nmt.evaluation.metrics import score_measure
 
     score, update = (history.best.score, history.best.update) if history.best else (None, 0)
     measure = score_measure(recipe)

@@ -16,8 +16,9 @@ from nmt.config import Recipe
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.translator import translate_texts
 from nmt.errors import NmtError
-from nmt.evaluation.scores import Measure, main_score
-from nmt.evaluation.tasks import task_metrics
+from nmt.evaluation.metrics import Measure, task_metrics
+from nmt.evaluation.scores import main_score
+from nmt.evaluation.test_sets import TestSet
 from nmt.kernels.loss import reference_loss
 from nmt.model.transformer import Transformer
 from nmt.runs.history import Sample
@@ -63,10 +64,9 @@ class DevSet:
         if not pairs:
             raise NmtError(f"the dev set of recipe {recipe.name} is empty; set data.dev")
         self._metrics = task_metrics(recipe.data.metric, recipe.data.target_language)
-        sources = [pair.source for pair in pairs]
-        scored = self._metrics.segments(sources, [(pair.target,) for pair in pairs])
-        self.sources = [sources[line] for line in scored.lines]
-        self.references = scored.references
+        sources, references = [pair.source for pair in pairs], [(pair.target,) for pair in pairs]
+        scored = TestSet.of("the dev set", sources, references).grouped(self._metrics)
+        self.sources, self.references = scored.sources, scored.references
         self._notify = cache(lambda message: note(f"dev set: {message}"))  # each note once
         self._recipe = recipe
         self._tokenizer = tokenizer

@@ -10,7 +10,7 @@ from nmt.config import Recipe
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
 from nmt.diagnosis.finding import Finding
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, Sample, TrainRecord, ValidationRecord
 from nmt.text.facts import SideFacts, TokenFacts, Vocabulary

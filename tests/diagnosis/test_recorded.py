@@ -13,7 +13,7 @@ import pytest
 
 from nmt.diagnosis.diagnose import diagnose
 from nmt.diagnosis.figures import Training
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.recipe.files import load_recipe
 from nmt.recipe.settings import with_settings
 from nmt.runs.history import Record, TrainRecord, ValidationRecord

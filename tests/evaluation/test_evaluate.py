@@ -10,10 +10,8 @@ from nmt.commands.evaluate import TOKENIZERS
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.load import device_settings
 from nmt.errors import NmtError, UsageError
-from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations
-from nmt.evaluation.systems import Translations
-from nmt.evaluation.tasks import choose_metrics
-from nmt.evaluation.translation_metrics import BleuVariant
+from nmt.evaluation.evaluate import Scoring, Translations, evaluate_model, evaluate_translations
+from nmt.evaluation.metrics import BleuVariant, choose_metrics
 from nmt.runs.trained_model import load_model
 from nmt.text.corpus import DataFolder
 from tests.conftest import Run

@@ -1,4 +1,4 @@
-"""Significance: p-values equal the enumeration of all exchanges through public scores."""
+"""Significance: p-values equal the enumeration of all exchanges; warnings of too few segments."""
 
 import random
 from collections.abc import Sequence
@@ -9,17 +9,18 @@ import pytest
 from sacrebleu.metrics.base import Metric
 from sacrebleu.significance import _bootstrap_resample
 
-from nmt.evaluation.error_rate import error_metrics
-from nmt.evaluation.scores import (
+from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
+from nmt.evaluation.metrics import BleuVariant, MetricSet, error_metrics, translation_metrics
+from nmt.evaluation.results import Score
+from nmt.evaluation.scores import streams
+from nmt.evaluation.significance import (
     RESAMPLES,
-    MetricSet,
-    Score,
+    Exchanges,
     compared_scores,
     resampled_scores,
-    streams,
+    size_warnings,
+    statistics,
 )
-from nmt.evaluation.significance import Exchanges, statistics
-from nmt.evaluation.translation_metrics import BleuVariant, translation_metrics
 
 WORDS = ["ein", "der", "Hund", "sieht", "das", "Haus", "Park", "nicht", "."]
 References = Sequence[Sequence[str]]
@@ -182,3 +183,36 @@ def test_small_differences_of_large_sets_are_no_ties() -> None:
     *_, score = compared(METRICS["error_rate"], right, ["x"] * 3 + right[3:], references)
     assert score.difference == pytest.approx(0.1)
     assert score.p_value == 0.25
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (1, ["t: 1 segment has no confidence intervals"]),
+        (9, ["t: 9 segments are few: the confidence intervals are too narrow"]),
+        (10, []),
+    ],
+)
+def test_few_segments_have_poor_intervals(count: int, said: list[str]) -> None:
+    texts = [str(number) for number in range(count)]
+    test = test_sets.TestSet.of("t", [], [(text,) for text in texts])
+    assert size_warnings(test, ["one"], [texts]) == said
+
+
+@pytest.mark.parametrize(
+    ("differing", "smallest"), [(0, "1"), (1, "1"), (2, "0.5"), (5, "0.0625"), (6, "")]
+)
+def test_few_differing_segments_cannot_be_significant(differing: int, smallest: str) -> None:
+    """The smallest p of n exchanges is 2 / 2^n, which is below 0.05 from n = 6 on."""
+    texts = [str(number) for number in range(20)]
+    other = ["x"] * differing + texts[differing:]
+    expected = (
+        [
+            f"t: two and one differ on {differing} of 20 segments: too few to compare them, because"
+            f" p cannot be below {smallest} (6 segments are needed for p < 0.05)"
+        ]
+        if smallest
+        else []
+    )
+    test = test_sets.TestSet.of("t", [], [(text,) for text in texts])
+    assert size_warnings(test, ["one", "two"], [texts, other]) == expected

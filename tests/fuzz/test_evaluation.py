@@ -11,15 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
-from nmt.evaluation.card import Card
+from nmt.evaluation.card import Card, as_text, card_json, card_markdown
 from nmt.evaluation.evaluate import Scoring, evaluate
-from nmt.evaluation.json_format import card_json
-from nmt.evaluation.markdown import as_markdown
+from nmt.evaluation.metrics import ERROR_RATE, BleuVariant, MetricSet, task_metrics
 from nmt.evaluation.results import SystemDescription
 from nmt.evaluation.scores import streams
-from nmt.evaluation.table import as_text
-from nmt.evaluation.tasks import ERROR_RATE, ChosenMetrics, task_metrics
-from nmt.evaluation.translation_metrics import BleuVariant
 from tests.fuzz import fuzz
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # minutes on a machine that is busy
@@ -30,9 +26,7 @@ TASKS = [
     task_metrics(ERROR_RATE, "en"),
 ]
 # One measure in each case, which is three times as fast.
-CHOSEN = [
-    ChosenMetrics(replace(task, measures=(measure,))) for task in TASKS for measure in task.measures
-]
+CHOSEN = [replace(task, measures=(measure,)) for task in TASKS for measure in task.measures]
 WORDS = ["a", "b", "Haus", "ein", ".", ",", "", " ", "\t", "\r", "-", "a-b", "&quot;", "<b>", "|"]
 words = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 any_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), max_size=8)
@@ -75,7 +69,7 @@ def corpora(draw: st.DrawFn) -> tuple[list[str], list[tuple[str, ...]], list[str
 def _few_resamples() -> Iterator[None]:
     """Make intervals cheap; what is tested does not depend on their number."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nmt.evaluation.scores.RESAMPLES", 3)
+        patch.setattr("nmt.evaluation.significance.RESAMPLES", 3)
         yield
 
 
@@ -83,7 +77,7 @@ def _few_resamples() -> Iterator[None]:
 @given(corpora(), st.sampled_from(CHOSEN), st.booleans())
 def test_any_texts_can_be_scored_and_compared(
     corpus: tuple[list[str], list[tuple[str, ...]], list[str], list[str]],
-    chosen: ChosenMetrics,
+    metrics: MetricSet,
     compares: bool,
 ) -> None:
     sources, references, first, other = corpus
@@ -91,18 +85,18 @@ def test_any_texts_can_be_scored_and_compared(
     others = (Given("other", other),) if compares else ()
     notes: list[str] = []
     scoring = Scoring(others, in_full=True)
-    found = evaluate([test], Given("first", first), chosen, scoring, notes.append)
+    found = evaluate([test], Given("first", first), metrics, scoring, notes.append)
     (result,) = found.test_sets
     assert notes == [f"warning: {each}" for each in result.warnings]
     card = Card(found, "", (), {}, None)
     assert as_text(found)
-    assert as_markdown(card)
+    assert card_markdown(card)
     refuse: Any = pytest.fail  # NaN and Infinity are no JSON
     assert json.loads(card_json(card), parse_constant=refuse)["results"]
     if compares:
-        grouped = test.grouped(chosen.metrics)
+        grouped = test.grouped(metrics)
         outputs = [[texts[line] for line in grouped.lines] for texts in (first, other)]
-        for measure, score in zip(chosen.metrics.measures, result.systems[1].scores, strict=True):
+        for measure, score in zip(metrics.measures, result.systems[1].scores, strict=True):
             expected = enumerated(measure.metric, outputs, streams(grouped.references))
             assert score.p_value == pytest.approx(expected, abs=1e-12), measure.name
 

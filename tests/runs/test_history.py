@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nmt.config import Recipe
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.runs.history import (
     SCORE_KEYS,
     Figures,

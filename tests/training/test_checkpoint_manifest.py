@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nmt.errors import DamagedError, NmtError
-from nmt.evaluation.tasks import task_metrics
+from nmt.evaluation.metrics import task_metrics
 from nmt.training.checkpoints import (
     CheckpointManifest,
     checksum,

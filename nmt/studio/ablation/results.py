@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.metrics import score_measure
 from nmt.recipe.size import count_parameters
 from nmt.runs.history import Figures, History, read_history
 from nmt.studio.ablation.axes import Axis

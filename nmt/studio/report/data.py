@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nmt.config import DECLARED, SECTIONS, Recipe
+from nmt.evaluation.card import EvaluationCard
 from nmt.recipe.paper import compare
 from nmt.recipe.toml import toml_value
 from nmt.runs.history import ValidationRecord
@@ -15,7 +16,6 @@ from nmt.studio.report.reported_run import (
     DEV_FIGURES,
     TRAIN_FIGURES,
     Curve,
-    EvaluationCard,
     ReportedRun,
     curves,
     read_run,

@@ -1,18 +1,14 @@
 """Read a run folder: its recipe, metrics, evaluation cards and model size, without torch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from nmt.errors import NmtError
-from nmt.evaluation.scores import Measure
-from nmt.evaluation.tasks import score_measure
+from nmt.evaluation.card import EvaluationCard, read_cards
+from nmt.evaluation.metrics import Measure, score_measure
 from nmt.runs.history import History, Record, read_history
 from nmt.runs.model_file import open_model
 from nmt.runs.run_folder import RunFolder
-from nmt.system.files import entries, read_bytes
-from nmt.system.json_data import convert, parse_object
 from nmt.system.log import note
 
 TRAIN_FIGURES = ("loss", "perplexity", "learning_rate", "tokens_per_second", "gradient_norm")
@@ -25,22 +21,6 @@ class Curve:
 
     updates: tuple[int, ...]
     values: tuple[float | None, ...]  # rounded to 6 significant digits
-
-
-@dataclass(frozen=True)
-class CardKey:
-    """The fields that every evaluation card has."""
-
-    evaluation_card: int  # version of the format
-    date: str = ""  # ISO 8601
-
-
-@dataclass(frozen=True)
-class EvaluationCard:
-    """An evaluation card in a run folder, as `nmt evaluate --card` writes it."""
-
-    file: str  # its name in the run folder
-    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,25 +60,6 @@ def read_run(run: RunFolder, notify: Callable[[str], None] = note) -> ReportedRu
         raise NmtError(f"{run.metrics} reports no update yet; train the run with `nmt train`")
     cards = read_cards(run.path, notify)
     return ReportedRun(recipe, records, score_measure(recipe), cards, stored_parameters(run))
-
-
-def read_cards(folder: Path, notify: Callable[[str], None]) -> tuple[EvaluationCard, ...]:
-    """Return the evaluation cards among a folder's JSON files, in the order of their dates.
-
-    notify: receives a note on each JSON file that is damaged or cannot be read.
-    """
-    dated = []
-    for path in entries(folder):
-        if path.suffix != ".json" or not path.is_file():  # a pipe could be waited for for ever
-            continue
-        try:
-            content = parse_object(read_bytes(path, "the file"), str(path))
-            if "evaluation_card" in content:
-                key = convert(content, CardKey, str(path))
-                dated.append((key.date, EvaluationCard(path.name, content)))
-        except NmtError as error:
-            notify(f"left out: {error}")
-    return tuple(card for _, card in sorted(dated, key=lambda each: (each[0], each[1].file)))
 
 
 def stored_parameters(run: RunFolder) -> int | None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import NmtError
+from nmt.evaluation.card import EvaluationCard
 from nmt.runs.run_folder import RunFolder
 from nmt.runs.runs import newest_run
 from nmt.studio.report.reported_run import (
     DEV_FIGURES,
     TRAIN_FIGURES,
-    EvaluationCard,
     curves,
     read_run,
 )

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy
 import pytest
 
-from nmt.reranking.features import Numbers
-from nmt.reranking.tune import (
+from nmt.evaluation.rerank import Numbers
+from nmt.evaluation.tune import (
     ScoredLists,
     best_step,
     middle_of_best,
@@ -27,7 +27,7 @@ def random_lists(seed: int, features: int = 3) -> ScoredLists:
     possible = draw.integers(1, 9, total)
     right = draw.integers(0, possible + 1)
     statistics = numpy.stack([right, possible], 1).astype(float)
-    return ScoredLists(values, statistics, numpy.concatenate([[0], counts.cumsum()]))
+    return ScoredLists(values, statistics, numpy.concatenate([[0], counts.cumsum()]), precision)
 
 
 def precision(sums: Numbers) -> float:
@@ -78,9 +78,9 @@ def test_the_best_step_is_that_of_brute_force(seed: int) -> None:
                     crossings.add(round(float(step), 9))
     ends = sorted(crossings)
     steps = [ends[0] - 1, *((low + high) / 2 for low, high in pairwise(ends)), ends[-1] + 1]
-    scores = [lists.score(lists.chosen(weights + each * direction), precision) for each in steps]
-    found = best_step(lists, weights, direction, precision)
-    reached = lists.score(lists.chosen(weights + found * direction), precision)
+    scores = [lists.score(weights + each * direction) for each in steps]
+    found = best_step(lists, weights, direction)
+    reached = lists.score(weights + found * direction)
     assert reached == pytest.approx(max(scores))
 
 
@@ -94,7 +94,7 @@ def test_a_step_is_in_the_middle() -> None:
 
 def test_the_chosen_are_the_greatest_of_each_list() -> None:
     features = numpy.array([[1.0], [2], [2], [5], [-1], [0]])
-    lists = ScoredLists(features, numpy.ones((6, 2)), numpy.array([0, 3, 4, 6]))
+    lists = ScoredLists(features, numpy.ones((6, 2)), numpy.array([0, 3, 4, 6]), precision)
     assert lists.chosen(numpy.array([1.0])).tolist() == [1, 3, 5]
     assert lists.chosen(numpy.array([-1.0])).tolist() == [0, 3, 4]
     assert lists.chosen(numpy.array([0.0])).tolist() == [0, 3, 4]
@@ -107,38 +107,36 @@ def test_tuning_finds_the_feature_that_is_right(sign: int) -> None:
     statistics = numpy.stack([lists.statistics[:, 0], numpy.full(len(lists.features), 9.0)], 1)
     features = lists.features.copy()
     features[:, 2] = sign * 0.001 * statistics[:, 0]  # its scale must not matter
-    known = ScoredLists(features, statistics, lists.starts)
-    tuned = tune(known, precision, [numpy.array([1.0, 0, 0, 0])], seed=1)
-    best = oracle_score(known, numpy.zeros(4), precision)
+    known = ScoredLists(features, statistics, lists.starts, precision)
+    tuned = tune(known, [numpy.array([1.0, 0, 0, 0])], seed=1)
+    best = oracle_score(known, numpy.zeros(4))
     assert tuned.score == pytest.approx(best)
     assert abs(tuned.weights).max() == 1
     assert numpy.sign(tuned.weights[2]) == sign
-    chosen = known.chosen(tuned.weights)
-    assert known.score(chosen, precision) == pytest.approx(tuned.score)
+    assert known.score(tuned.weights) == pytest.approx(tuned.score)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_tuning_is_deterministic_and_never_worse_than_its_starts(seed: int) -> None:
     lists = random_lists(seed)
     starts = [numpy.ones(3), numpy.array([1.0, 0, 0])]
-    tuned = tune(lists, precision, starts, seed=2)
-    assert tuned.weights.tolist() == tune(lists, precision, starts, seed=2).weights.tolist()
-    before = [lists.score(lists.chosen(each), precision) for each in starts]
-    assert max(before) <= tuned.score <= oracle_score(lists, tuned.weights, precision)
+    tuned = tune(lists, starts, seed=2)
+    assert tuned.weights.tolist() == tune(lists, starts, seed=2).weights.tolist()
+    before = [lists.score(each) for each in starts]
+    assert max(before) <= tuned.score <= oracle_score(lists, tuned.weights)
 
 
 def test_a_feature_that_never_differs_does_no_harm() -> None:
     lists = random_lists(1)
     constant = numpy.concatenate([lists.features, numpy.full((len(lists.features), 1), 7.0)], 1)
-    assert spreads(ScoredLists(constant, lists.statistics, lists.starts))[3] == 1
-    tuned = tune(
-        ScoredLists(constant, lists.statistics, lists.starts), precision, [numpy.ones(4)], seed=1
-    )
+    known = ScoredLists(constant, lists.statistics, lists.starts, precision)
+    assert spreads(known)[3] == 1
+    tuned = tune(known, [numpy.ones(4)], seed=1)
     assert numpy.isfinite(tuned.weights).all()
 
 
 def test_the_oracle_by_hand() -> None:
     """0 of 4, or 3 of 4; then 1 of 2, or 1 of 1: the best precision is 4 of 5."""
     statistics = numpy.array([[0.0, 4], [3, 4], [1, 2], [1, 1]])
-    lists = ScoredLists(numpy.zeros((4, 1)), statistics, numpy.array([0, 2, 4]))
-    assert oracle_score(lists, numpy.zeros(1), precision) == pytest.approx(80)
+    lists = ScoredLists(numpy.zeros((4, 1)), statistics, numpy.array([0, 2, 4]), precision)
+    assert oracle_score(lists, numpy.zeros(1)) == pytest.approx(80)

@@ -1,11 +1,9 @@
-"""Warnings: texts that are not what was meant, and test sets that are too small to tell."""
+"""Warnings about test sets and translations: texts that are not what was meant."""
 
 from collections.abc import Sequence
 
-import pytest
-
 from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
-from nmt.evaluation.plausibility import output_warnings, reference_warnings, size_warnings
+from nmt.evaluation.test_sets import output_warnings, reference_warnings
 
 
 def a_set(sources: Sequence[str], *references: str) -> test_sets.TestSet:
@@ -68,34 +66,3 @@ def test_texts_that_equal_the_sources() -> None:
     assert reference_warnings(same) == [
         "t: every reference equals its source: is the file of references the right one?"
     ]
-
-
-@pytest.mark.parametrize(
-    ("count", "said"),
-    [
-        (1, ["t: 1 segment has no confidence intervals"]),
-        (9, ["t: 9 segments are few: the confidence intervals are too narrow"]),
-        (10, []),
-    ],
-)
-def test_few_segments_have_poor_intervals(count: int, said: list[str]) -> None:
-    texts = [str(number) for number in range(count)]
-    assert size_warnings(a_set([], *texts), ["one"], [texts]) == said
-
-
-@pytest.mark.parametrize(
-    ("differing", "smallest"), [(0, "1"), (1, "1"), (2, "0.5"), (5, "0.0625"), (6, "")]
-)
-def test_few_differing_segments_cannot_be_significant(differing: int, smallest: str) -> None:
-    """The smallest p of n exchanges is 2 / 2^n, which is below 0.05 from n = 6 on."""
-    texts = [str(number) for number in range(20)]
-    other = ["x"] * differing + texts[differing:]
-    expected = (
-        [
-            f"t: two and one differ on {differing} of 20 segments: too few to compare them, because"
-            f" p cannot be below {smallest} (6 segments are needed for p < 0.05)"
-        ]
-        if smallest
-        else []
-    )
-    assert size_warnings(a_set([], *texts), ["one", "two"], [texts, other]) == expected

@@ -100,22 +100,19 @@ class MosesLists:
         line = next(self._lines, None)
         index = "" if line is None else line.partition(MOSES_MARK)[0].strip()
         if self._begun and (line is None or index != self._index):
-            self._end_list()
+            if self._index != str(self._count):
+                raise NmtError(
+                    f"{self._name}: list {shown(self._index)} is where list {self._count} must be;"
+                    " each line of the source needs a list, in order, from 0 on"
+                )
+            self._complete.append("\n".join(self._begun))
+            self._begun = []
+            self._count += 1
         if line is None:
             self._at_end = True
         else:
             self._begun.append(line)
             self._index = index
-
-    def _end_list(self) -> None:
-        if self._index != str(self._count):
-            raise NmtError(
-                f"{self._name}: list {shown(self._index)} is where list {self._count} must be; each"
-                " line of the source needs a list, in order, from 0 on"
-            )
-        self._complete.append("\n".join(self._begun))
-        self._begun = []
-        self._count += 1
 
 
 def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
@@ -129,8 +126,8 @@ def parse_record(record: str, number: int, name: str) -> tuple[Candidate, ...]:
     found = parse_moses(record, origin) if is_moses else parse_json_line(record, origin)
     if not found:
         raise NmtError(f"{origin} has no translation; each list needs one at least")
-    for each in found:
-        if "\n" in each.text + (each.written or ""):
+    for candidate in found:
+        if "\n" in candidate.text + (candidate.written or ""):
             raise NmtError(f"{origin} has a translation with a line break; replace it by a space")
     return found
 
@@ -143,20 +140,22 @@ def parse_json_line(line: str, origin: str) -> tuple[Candidate, ...]:
             " --output-format json` (or moses) writes them"
         )
     entries = parse_json(line, JsonLists, origin).translations
-    typed = (convert(entry, ScoredText, origin) for entry in entries)
-    return tuple(
-        Candidate(each.text, each.score, entry, each.written)
-        for each, entry in zip(typed, entries, strict=True)
-    )
+    found = []
+    for entry in entries:
+        typed = convert(entry, ScoredText, origin)
+        found.append(Candidate(typed.text, typed.score, entry, typed.written))
+    return tuple(found)
 
 
 def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:
     """Return the candidates of lines in Moses's format: the score is the last field."""
     found = []
     for line in record.split("\n"):
-        fields = [each.strip() for each in line.split(MOSES_MARK)]
+        fields = [*map(str.strip, line.split(MOSES_MARK))]
         try:
-            text, score = fields[1].replace(ESCAPED_MARK, MOSES_MARK), finite(fields[-1])
+            text, score = fields[1].replace(ESCAPED_MARK, MOSES_MARK), float(fields[-1])
+            if not math.isfinite(score):
+                raise ValueError
         except (IndexError, ValueError) as error:
             raise NmtError(
                 f"{origin} has a line that is not `index ||| text ||| features ||| score`:"
@@ -167,11 +166,3 @@ def parse_moses(record: str, origin: str) -> tuple[Candidate, ...]:
             data[JSON_NAMES[name]] = float(value)
         found.append(Candidate(text, score, data))
     return tuple(found)
-
-
-def finite(text: str) -> float:
-    """Return the number in a text; raises ValueError if it is none, NaN or infinite."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError
-    return number

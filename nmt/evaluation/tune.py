@@ -13,19 +13,18 @@ Dimensions: S lists, N candidates of all lists, F features, M statistics of the 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
-from sacrebleu.metrics.base import Metric
 
 from nmt.errors import NmtError
 from nmt.evaluation import significance
-from nmt.evaluation.scores import streams
-from nmt.evaluation.translation_metrics import translation_metrics
-from nmt.reranking.features import (
+from nmt.evaluation.metrics import translation_metrics
+from nmt.evaluation.nbest import Candidate
+from nmt.evaluation.rerank import (
     SCORE,
     WEIGHTS_VERSION,
     Judge,
@@ -33,9 +32,9 @@ from nmt.reranking.features import (
     WeightsFile,
     default_weights,
     feature_names,
+    scored_chunks,
 )
-from nmt.reranking.nbest import Candidate
-from nmt.reranking.rerank_file import scored_chunks
+from nmt.evaluation.scores import streams
 from nmt.text.corpus import align_columns
 from nmt.text.lines import read_segments
 from nmt.text.opening import name_of
@@ -46,16 +45,16 @@ MOST_PASSES = 5  # over all lists, to find the oracle
 ROUNDING = 1e-9  # scores (0 to 100) and steps closer than this are equal
 
 Integers = NDArray[numpy.int64]
-Objective = Callable[[Numbers], float]  # the score of summed statistics (M,); higher is better
 
 
 @dataclass(frozen=True)
 class ScoredLists:
-    """The candidates of n-best lists, end to end: their features, and their statistics."""
+    """The candidates of n-best lists, end to end, and the score of a corpus of some of them."""
 
     features: Numbers  # (N, F)
     statistics: Numbers  # (N, M), which are summed over a corpus
     starts: Integers  # (S + 1,) the first candidate of each list, and N
+    objective: Callable[[Numbers], float]  # score of summed statistics (M,); higher is better
 
     def chosen(self, weights: Numbers) -> Integers:
         """Return the candidate (S,) with the greatest total in each list; of equals the first."""
@@ -66,9 +65,9 @@ class ScoredLists:
         lists = numpy.searchsorted(self.starts, places, side="right")
         return places[numpy.unique(lists, return_index=True)[1]]
 
-    def score(self, chosen: Integers, objective: Objective) -> float:
-        """Return the score of a corpus of candidates."""
-        return objective(self.statistics[chosen].sum(0))
+    def score(self, weights: Numbers) -> float:
+        """Return the score of the corpus of candidates that weights (F,) choose."""
+        return self.objective(self.statistics[self.chosen(weights)].sum(0))
 
 
 def tune_file(
@@ -109,15 +108,17 @@ def tune_file(
             " from; translate with a larger --n-best"
         )
     starts = numpy.cumsum([0, *map(len, every)])
-    statistics = candidate_statistics(measure.metric, every, rows)
-    lists = ScoredLists(numpy.concatenate(features), statistics, starts)
-
-    def objective(sums: Numbers) -> float:
-        return significance.score(measure.metric, sums.tolist())
-
-    first = [float(name == SCORE) for name in names]
-    equal = default_weights(names)
-    tuned = tune(lists, objective, [numpy.array(equal), numpy.array(first)], seed)
+    texts = [candidate.text for candidates in every for candidate in candidates]
+    known = [row for candidates, row in zip(every, rows, strict=True) for _ in candidates]
+    statistics = numpy.array(significance.statistics(measure.metric, texts, streams(known)), float)
+    lists = ScoredLists(
+        numpy.concatenate(features),
+        statistics,
+        starts,
+        lambda sums: significance.score(measure.metric, sums.tolist()),
+    )
+    equal = numpy.array(default_weights(names))
+    tuned = tune(lists, [equal, numpy.array([float(name == SCORE) for name in names])], seed)
     return WeightsFile(
         rerank_weights=WEIGHTS_VERSION,
         weights=dict(zip(names, tuned.weights.tolist(), strict=True)),
@@ -126,20 +127,11 @@ def tune_file(
         signature=str(measure.metric.get_signature()),
         segments=len(every),
         seed=seed,
-        first=lists.score(starts[:-1], objective),
-        equal=lists.score(lists.chosen(numpy.array(equal)), objective),
+        first=lists.objective(statistics[starts[:-1]].sum(0)),
+        equal=lists.score(equal),
         tuned=tuned.score,
-        oracle=oracle_score(lists, tuned.weights, objective),
+        oracle=oracle_score(lists, tuned.weights),
     )
-
-
-def candidate_statistics(
-    metric: Metric, lists: Sequence[Sequence[Candidate]], references: Sequence[tuple[str, ...]]
-) -> Numbers:
-    """Return sacreBLEU's statistics (N, M) of all candidates, end to end."""
-    texts = [candidate.text for candidates in lists for candidate in candidates]
-    known = [row for candidates, row in zip(lists, references, strict=True) for _ in candidates]
-    return numpy.array(significance.statistics(metric, texts, streams(known)), numpy.float64)
 
 
 def report(found: WeightsFile) -> str:
@@ -164,24 +156,24 @@ class Tuned:
     score: float
 
 
-def tune(lists: ScoredLists, objective: Objective, starts: Sequence[Numbers], seed: int) -> Tuned:
+def tune(lists: ScoredLists, starts: Sequence[Numbers], seed: int) -> Tuned:
     """Return the weights with the highest score that is found.
 
     starts: weights (F,) to start from, besides random ones; the result is never worse. Of equal
     results the first counts. seed: of the random starts.
     """
     spread = spreads(lists)
-    scaled = ScoredLists(lists.features / spread, lists.statistics, lists.starts)
+    scaled = replace(lists, features=lists.features / spread)
     draw = numpy.random.default_rng(seed)
     drawn = draw.standard_normal((RANDOM_STARTS, len(spread)))
     best = None
     for start in (*(start * spread for start in starts), *drawn):
-        found = climb(scaled, start, objective)
+        found = climb(scaled, start)
         if best is None or found.score > best.score + ROUNDING:
             best = found
     assert best is not None  # noqa: S101 (for the type checker)
     weights = largest_one(best.weights / spread)
-    return Tuned(weights, lists.score(lists.chosen(weights), objective))
+    return Tuned(weights, lists.score(weights))
 
 
 def spreads(lists: ScoredLists) -> Numbers:
@@ -194,15 +186,15 @@ def spreads(lists: ScoredLists) -> Numbers:
     return numpy.where(deviations > ROUNDING, deviations, 1.0)
 
 
-def climb(lists: ScoredLists, weights: Numbers, objective: Objective) -> Tuned:
+def climb(lists: ScoredLists, weights: Numbers) -> Tuned:
     """Return the weights from which no step along one axis raises the score."""
-    score = lists.score(lists.chosen(weights), objective)
+    score = lists.score(weights)
     is_better = True
     while is_better:
         is_better = False
         for axis in numpy.eye(len(weights)):
-            moved = weights + best_step(lists, weights, axis, objective) * axis
-            found = lists.score(lists.chosen(moved), objective)
+            moved = weights + best_step(lists, weights, axis) * axis
+            found = lists.score(moved)
             if found > score + ROUNDING:
                 weights, score, is_better = largest_one(moved), found, True
     return Tuned(weights, score)
@@ -214,7 +206,7 @@ def largest_one(weights: Numbers) -> Numbers:
     return weights / largest if largest else weights
 
 
-def oracle_score(lists: ScoredLists, weights: Numbers, objective: Objective) -> float:
+def oracle_score(lists: ScoredLists, weights: Numbers) -> float:
     """Return a score that other choices from the lists reach: the best may be higher still.
 
     The search starts from the candidates that weights choose, and takes in one list after another
@@ -222,13 +214,13 @@ def oracle_score(lists: ScoredLists, weights: Numbers, objective: Objective) -> 
     """
     chosen = lists.chosen(weights)
     sums = lists.statistics[chosen].sum(0)
-    score = objective(sums)
+    score = lists.objective(sums)
     for _ in range(MOST_PASSES):
         before = score
         for number, (begin, end) in enumerate(pairwise(lists.starts.tolist())):
             rest = sums - lists.statistics[chosen[number]]
             for other in range(begin, end):
-                found = objective(rest + lists.statistics[other])
+                found = lists.objective(rest + lists.statistics[other])
                 if found > score + ROUNDING:
                     chosen[number], score = other, found
             sums = rest + lists.statistics[chosen[number]]
@@ -237,9 +229,7 @@ def oracle_score(lists: ScoredLists, weights: Numbers, objective: Objective) -> 
     return score
 
 
-def best_step(
-    lists: ScoredLists, weights: Numbers, direction: Numbers, objective: Objective
-) -> float:
+def best_step(lists: ScoredLists, weights: Numbers, direction: Numbers) -> float:
     """Return the step with the highest score on a line, 0 if all scores are equal.
 
     It is in the middle of the interval with that score, or 1 beyond the last change.
@@ -266,7 +256,7 @@ def best_step(
     # Steps that coincide are one change.
     last = numpy.append(numpy.diff(ends) > ROUNDING, True)
     bounds = [-math.inf, *ends[last].tolist(), math.inf]
-    scores = [objective(statistics) for statistics in sums[numpy.append(True, last)]]
+    scores = [lists.objective(statistics) for statistics in sums[numpy.append(True, last)]]
     return middle_of_best(scores, bounds)
 
 

@@ -1,13 +1,42 @@
-"""Error rates: edit distances, several references, and sources that occur more than once."""
+"""Metrics: variants of BLEU; error rates, with several references and repeated sources."""
 
 import random
 from collections.abc import Sequence
 
 import pytest
 
-from nmt.evaluation.error_rate import edit_distance, error_metrics
-from nmt.evaluation.scores import compared_scores, corpus_scores, exact_matches
-from nmt.evaluation.test_sets import TestSet
+from nmt.evaluation import test_sets  # pytest would collect an imported TestSet
+from nmt.evaluation.metrics import BleuVariant, edit_distance, error_metrics, split_compounds
+from nmt.evaluation.scores import corpus_scores, exact_matches
+from nmt.evaluation.significance import compared_scores
+
+
+@pytest.mark.parametrize(
+    ("tokens", "split"),
+    [
+        ("rich-text format", "rich ##AT##-##AT## text format"),
+        ("a - b -c d-", "a - b -c d-"),
+        ("U-Bahn-Station", "U ##AT##-##AT## Bahn ##AT##-##AT## Station"),
+        # As in the authors' Perl script: each letter belongs to one match only.
+        ("a-b-c", "a ##AT##-##AT## b-c"),
+        ("--- x--y", "- ##AT##-##AT## - x ##AT##-##AT## -y"),
+        ("", ""),
+    ],
+)
+def test_hyphens_within_words_become_tokens(tokens: str, split: str) -> None:
+    assert split_compounds(tokens) == split
+
+
+def test_each_variant_has_its_own_name() -> None:
+    variants = [
+        BleuVariant(tokenizer, lowercase)
+        for tokenizer in ("", "13a", "moses", "paper")
+        for lowercase in (False, True)
+        if tokenizer or lowercase
+    ]
+    names = {each.name for each in variants}
+    assert len(names) == len(variants)
+    assert "BLEU" not in names
 
 
 def distance_by_definition(left: Sequence[str], right: Sequence[str]) -> int:
@@ -92,11 +121,12 @@ def test_error_rates_have_intervals_and_p_values() -> None:
 def test_lines_with_one_source_are_one_segment() -> None:
     """Blank and repeated references are dropped."""
     sources = ["b", "a", "b", "c", "b"]
-    references = [["X"], ["Y"], ["Z"], [" "], ["X"]]
-    scored = error_metrics().segments(sources, references)
+    references = [("X",), ("Y",), ("Z",), (" ",), ("X",)]
+    scored = test_sets.TestSet.of("x", sources, references).grouped(error_metrics())
+    assert scored.sources == ["b", "a", "c"]
     assert scored.lines == [0, 1, 3]
     assert scored.references == [("X", "Z"), ("Y",), ("",)]
-    alone = error_metrics().segments([], [["X", ""], ["X", "X"]])
+    alone = test_sets.TestSet.of("x", [], [("X", ""), ("X", "X")]).grouped(error_metrics())
     assert alone.lines == [0, 1]
     assert alone.references == [("X",), ("X",)]
 
@@ -109,7 +139,7 @@ def test_a_label_counts_a_segment_once() -> None:
 def test_exact_matches_are_the_sequences_without_error_and_keep_all_labels() -> None:
     sources, labels = ["read", "read", "cat"], ["past", "present", "noun"]
     references = [("R EH D",), ("R IY D",), ("K AE  T",)]
-    test = TestSet.of("x", sources, references, labels).grouped(error_metrics())
+    test = test_sets.TestSet.of("x", sources, references, labels).grouped(error_metrics())
     outputs = ["R IY D", "K AE T"]
     assert rates(outputs, [[*each] for each in test.references])[1] == 0
     found = {each.label: each for each in exact_matches(outputs, test.references, test.labels)}

@@ -5,9 +5,8 @@ from dataclasses import asdict, replace
 
 from nmt.config import DecodeSettings, Recipe
 from nmt.evaluation import results  # pytest would collect an imported TestSetResult
-from nmt.evaluation.card import Card
-from nmt.evaluation.json_format import card_json, evaluation_json
-from nmt.evaluation.scores import ExactMatch, Interval, Score
+from nmt.evaluation.card import Card, card_json, evaluation_json
+from nmt.evaluation.results import ExactMatch, Interval, Score
 
 MODEL = results.SystemDescription("model.safetensors", "aa", DecodeSettings(), "cpu")
 FILE = results.SystemDescription("out.de", "bb")

@@ -8,7 +8,7 @@ import pytest
 
 from nmt.decoding.stream import Source, chunks_of
 from nmt.errors import NmtError
-from nmt.reranking.nbest import Candidate, parse_record, records
+from nmt.evaluation.nbest import Candidate, parse_record, records
 
 MOSES = """0 ||| a b ||| LM0= -1 Length0= 2 ||| -1.5
 0 ||| a ||| LM0= -2 Length0= 1 ||| -2.5

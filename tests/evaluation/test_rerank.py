@@ -7,8 +7,8 @@ import pytest
 from nmt.decoding.files.score import BLANK_PAIR, TextPair
 from nmt.decoding.translator.odd_input import OddSegment, Symbol
 from nmt.errors import NmtError
-from nmt.reranking.features import WeightsFile, pairs_to_score, read_weights, write_weights
-from nmt.reranking.nbest import Candidate
+from nmt.evaluation.nbest import Candidate
+from nmt.evaluation.rerank import WeightsFile, pairs_to_score, read_weights, write_weights
 
 LINK = "www.a.com"
 
