@@ -7,16 +7,18 @@ import click
 from nmt.commands.completion import complete_recipe
 from nmt.commands.options import (
     FILE,
+    PATH,
+    SAMPLING,
     data_dir_option,
-    decoding_options,
+    decode_flags,
     device_option,
     engine_option,
     flags_as_overrides,
-    models_option_of,
+    json_too_option,
+    models_option,
     prefix_option,
-    sampling_options,
+    sample_option,
     set_decode_option,
-    target_token_option,
 )
 from nmt.errors import UsageError
 from nmt.runs.runs import check_named_once
@@ -28,45 +30,35 @@ METHODS = ("back-translation", "self-training", "diversification")
 @click.argument("method_name", metavar="METHOD", type=click.Choice(METHODS))
 @click.argument("text", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@models_option_of(
-    "--model",
-    "models",
-    "Model that translates TEXT: a run folder or a .safetensors file. Repeat it for further"
-    " models, which translate the text again.",
-)
-@models_option_of(
-    "--reverse-model",
-    "reverse_models",
-    "For diversification: model that translates the target side. May be repeated.",
-)
+@models_option("--model", "Model that translates TEXT. May be repeated.")
+@models_option("--reverse-model", "Model that translates the target side. May be repeated.")
 @prefix_option
 @click.option(
     "--recipe",
     shell_complete=complete_recipe,
-    help="Recipe that the new recipe extends. For diversification, the pairs replace its training"
-    " text; otherwise they are added.",
+    metavar="RECIPE",
+    help="Recipe that the new recipe extends.",
 )
 @click.option(
     "--write-recipe",
     "new_recipe",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="NEW.toml",
-    help="Recipe to write: it extends --recipe and trains as it is.",
+    help="Recipe to write, which trains with the new pairs.",
 )
 @click.option(
     "--tag",
     metavar="TOKEN",
-    help="Tag of the pairs in the new recipe; '' for none.  [default: <BT> for back-translation,"
-    " <ST> for self-training, none for diversification]",
+    help="Tag of the new pairs; '' for none.  [default: <BT> or <ST>, by METHOD]",
 )
-@data_dir_option
-@decoding_options
-@sampling_options
-@target_token_option
+@data_dir_option()
+@decode_flags("beam_size", "length_penalty", "batch_tokens")
+@sample_option
+@decode_flags(*SAMPLING, "target_token")
 @engine_option
 @device_option
-@set_decode_option
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, too.")
+@set_decode_option()
+@json_too_option
 def command(
     method_name: str,
     text: Path,
@@ -88,36 +80,22 @@ def command(
 
     \b
     METHOD is one of:
-      back-translation  TEXT is in the target language. A model of the other direction
-                        translates it, and the new pairs have synthetic sources.
-      self-training     TEXT is in the source language. A model translates it, and the
-                        new pairs have synthetic targets.
-      diversification   TEXT and TARGET are parallel, or TEXT is a TSV file. Each model
-                        translates one side. The pairs of the text are written, too.
+      back-translation  translate TEXT, which is in the target language
+      self-training     translate TEXT, which is in the source language
+      diversification   translate both sides of parallel text: TEXT and TARGET, or
+                        one TSV file
 
-    The pairs are written to PREFIX with the endings of the two languages. The command leaves out
-    lines without text, translations that are empty, repeat themselves, copy the text or have an odd
-    length, and pairs that repeat an earlier one. With --recipe, it also leaves out lines of the
-    recipe's dev and test sets. PREFIX.rejected.tsv lists what is left out with the reasons, and a
-    table on stderr counts it.
-
-    If the command is stopped or killed, the same command continues where it was. The result is the
-    same as without a stop.
-
-    If TEXT is compressed (.gz, .xz), the output is compressed too.
-
-    With --recipe and --write-recipe, a recipe is written that also trains with the new pairs. Those
-    of back-translation and self-training get a tag: a token before each source, which tells the
-    model that they are synthetic. The text files contain no tag.
+    The pairs are written to PREFIX with the endings of the two languages. PREFIX.rejected.tsv lists
+    what is left out, with the reasons. If the command is stopped, the same command continues.
 
     \b
     Examples:
       nmt augment back-translation mono.de --model runs/de_en -o bt/
       nmt augment back-translation mono.de --model runs/de_en -o bt/ --sample
-      nmt augment back-translation mono.de --model runs/de_en -o bt/ --recipe mine.toml \\
-        --write-recipe mine_bt.toml
+      nmt augment back-translation mono.de --model runs/de_en -o bt/ \\
+        --recipe mine.toml --write-recipe mine_bt.toml
       nmt augment self-training mono.en --model runs/en_de -o st/
-      nmt augment diversification train.en train.de --model runs/one --model runs/two \\
+      nmt augment diversification train.en train.de --model runs/en_de \\
         --reverse-model runs/de_en -o more/
     """
     flags = flags_as_overrides("decode", **decoding)

@@ -9,7 +9,13 @@ import click
 
 from nmt.commands.advising import OPTION, errors_of, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
-from nmt.commands.options import FILE, data_dir_option
+from nmt.commands.options import (
+    PATH,
+    data_dir_option,
+    held_out_options,
+    json_option,
+    limit_option,
+)
 from nmt.commands.own_text import TEXT_ENDINGS
 from nmt.config import Recipe
 from nmt.errors import UsageError
@@ -30,51 +36,20 @@ if TYPE_CHECKING:
     metavar="[RECIPE | SOURCE TARGET]",
     shell_complete=complete_recipe,
 )
-@data_dir_option
+@data_dir_option()
+@held_out_options("none, or RECIPE's")
+@json_option
 @click.option(
-    "--dev",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="With files: a dev set to check, and to compare with the text.  [default: none]",
+    "--html", "page", type=PATH, metavar="FILE", help="Write the report as an HTML page too."
 )
-@click.option(
-    "--test",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="With files: a test set to check, and to compare with the text.  [default: none]",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the report as an HTML page too.",
-)
-@click.option(
-    "--limit",
-    "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change a threshold, such as max_deviation=5. May be repeated.",
-)
-@click.option(
-    "--advise",
-    is_flag=True,
-    help="Suggest settings with reasons, and measure how long the training takes on this machine."
-    " This takes up to a minute more.",
-)
+@limit_option
+@click.option("--advise", is_flag=True, help="Suggest settings, and measure the time to train.")
 @click.option(
     OPTION,
     "output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
-    help="Write the suggested settings as a recipe that trains as it is, like `nmt init`. Only for"
-    " two files or a TSV file. Implies --advise.",
+    help="Write the suggested settings as a recipe.",
 )
 def command(
     names: tuple[str, ...],
@@ -93,26 +68,16 @@ def command(
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
     are two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
-    The report shows the lengths of the segments. For each fault, it shows the count and the lines
-    of at most three examples. For errors and frequent faults, it also shows their text and a way to
-    fix them. Some faults are: lines that are not UTF-8, places where one file lacks a line, empty
-    sides, copied sources, lengths that do not fit, damaged and invisible characters, HTML, wrong
-    scripts and languages, duplicates, and dev or test text in the training text.
-
-    The exit code is 1 if there is an error, which makes training fail or makes it useless.
-    Warnings and notes do not change it.
-
-    With --advise, the report suggests vocabulary, model, dropout, batch and updates for the
-    training text, and says why. A trial of a minute measures how long the training will take. For a
-    recipe, the report says which of its settings differ.
+    The report shows the lengths of the segments and, for each fault, its count and examples. The
+    exit code is 1 if there is an error, which makes training fail or makes it useless. With
+    --advise, it suggests settings for the training text with reasons. A trial of a minute measures
+    how long the training will take.
 
     \b
     Examples:
       nmt check
       nmt check corpus.en corpus.de
-      nmt check corpus.en corpus.de --dev dev.en dev.de --test test.en test.de
-      nmt check pairs.en-de.tsv --json
-      nmt check multi30k_en_de --html check.html
+      nmt check corpus.en corpus.de --dev dev.en dev.de
       nmt check mine.toml --limit max_deviation=5
       nmt check corpus.en corpus.de --advise
       nmt check corpus.en corpus.de --write-recipe mine.toml

@@ -10,15 +10,16 @@ import click
 
 from nmt.commands.options import (
     FILE,
-    decoding_options,
+    PATH,
+    decode_flags,
     device_option,
     engine_option,
     flags_as_overrides,
+    json_option,
     models_option,
     options_beside,
     run_data_dir_option,
     set_decode_option,
-    target_token_option,
 )
 from nmt.config import DECLARED, DataSettings
 from nmt.errors import UsageError
@@ -33,75 +34,55 @@ DEFAULTS = DataSettings()
 
 
 @click.command("evaluate")
-@click.argument(
-    "files",
-    nargs=-1,
-    type=FILE,
-    metavar="[SOURCE] [REFERENCE]...",
-)
-@click.option(
-    "--hypotheses",
-    type=FILE,
-    help="Score the translations in this file instead of a model's.  [default: none]",
-)
-@models_option
+@click.argument("files", nargs=-1, type=FILE, metavar="[SOURCE] [REFERENCE]...")
+@click.option("--hypotheses", type=FILE, help="File of translations to score, without a model.")
+@models_option()
 @click.option(
     "--compare",
     multiple=True,
     type=FILE,
     metavar="MODEL|FILE",
-    help="Compare with another model, or with a file of translations, and test whether the"
-    " difference is significant. May be repeated.  [default: none]",
+    help="Model or translations to compare with. May be repeated.",
 )
 @click.option(
     "--card",
     "cards",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Write an evaluation card; the file name must end in .json or .md. May be repeated."
-    "  [default: none]",
+    type=PATH,
+    help="Evaluation card to write, .json or .md. May be repeated.",
 )
 @click.option(
     "--test-set",
     "test_sets",
     multiple=True,
     metavar="NAME",
-    help="Score a test set of sacreBLEU, such as wmt14/full; sacreBLEU downloads it. May be"
-    " repeated.  [default: the test sets of the recipe]",
+    help="Test set of sacreBLEU to score. May be repeated.",
 )
-@click.option(
-    "--language-pair",
-    help="Language pair of --test-set, such as en-de.  [default: that of the model's recipe]",
-)
+@click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
 @run_data_dir_option
-@decoding_options
-@target_token_option
+@decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
-    help="Add a BLEU with this tokenizer. moses and paper need `pip install 'nmt[moses]'`."
-    "  [default: none]",
+    metavar="NAME",
+    help=f"Add a BLEU with one of: {', '.join(TOKENIZERS)}.",
 )
-@click.option(
-    "--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.  [default: cased BLEU only]"
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
+@click.option("--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.")
+@json_option
 @click.option(
     "--target-language",
-    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokenizer. "
-    " [default: that of --language-pair, or the ending of REFERENCE as in test.zh, else"
-    f" {DEFAULTS.target_language}]",
+    metavar="CODE",
+    help="With --hypotheses: their language, for BLEU's tokenizer.",
 )
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
-    help=f"With --hypotheses: the metrics to compute.  [default: {DEFAULTS.metric}]",
+    metavar="NAME",
+    help=f"With --hypotheses: {' or '.join(METRICS)}.  [default: {DEFAULTS.metric}]",
 )
 @engine_option
 @device_option
-@set_decode_option
+@set_decode_option()
 @click.pass_obj
 def command(
     arguments: list[str],
@@ -124,38 +105,19 @@ def command(
     overrides: tuple[str, ...],
     **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
-    """Translate test sets and score the translations.
+    """Translate test sets and score the translations by BLEU, chrF and TER.
 
     Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
-    needed, and every file is a reference. Every text may be a pipe. One text may be -, which is
-    stdin.
-
-    The scores are BLEU, chrF and TER with sacreBLEU's defaults, each with the signature to cite. If
-    the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.
-    If a test set has labels, the command also prints the share of exact matches for each label.
-
-    --tokenize and --lowercase add another BLEU, to compare with published figures. moses is
-    the BLEU of multi-bleu on Moses' tokens. paper is the BLEU of "Attention Is All You Need",
-    which also splits hyphenated compounds.
-
-    With several --model options the models are scored as an ensemble. The first model's recipe
-    gives the test sets and the search settings.
-
-    A card holds what is needed to cite a score: confidence intervals, the paper's BLEU, scores by
-    length, the worst and the best segments, hashes of the model and of the test set, the recipe and
-    the versions.
+    needed, and every file is a reference. One text may be -, which is stdin.
 
     \b
     Examples:
       nmt evaluate
       nmt evaluate test.en test.de --model runs/multi30k_en_de
-      nmt evaluate test.en test.de other.de
-      nmt evaluate --hypotheses out.de test.de
       nmt translate test.en | nmt evaluate --hypotheses - test.de
       nmt evaluate --tokenize moses --lowercase
       nmt evaluate --card card.md --card card.json --compare runs/other
-      nmt evaluate --model runs/one --model runs/other
       nmt evaluate --test-set wmt14/full
     """
     settings = [*overrides, *flags_as_overrides("decode", **decoding)]

@@ -10,11 +10,12 @@ import click
 
 from nmt.commands.options import (
     FILE,
-    beam_options,
+    decode_flags,
     device_option,
     flags_as_overrides,
+    models_option,
+    open_option,
     set_decode_option,
-    target_token_option,
 )
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
@@ -26,14 +27,7 @@ LONGEST_HINT = 200  # characters of the sentence in a message
 
 @click.command("explain")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    type=FILE,
-    help="Model: a run folder or a .safetensors file."
-    "  [default: the newest finished model under runs/]",
-)
+@models_option("--model", "Model: a run folder or a .safetensors file.  [default: the newest]")
 @click.option(
     "--output",
     type=FILE,
@@ -41,21 +35,18 @@ LONGEST_HINT = 200  # characters of the sentence in a message
     show_default=True,
     help="HTML file to write.",
 )
-@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-@beam_options
-@target_token_option
+@open_option
+@decode_flags("beam_size", "length_penalty", "target_token")
 @device_option
-@set_decode_option
+@set_decode_option()
 def command(
     words: tuple[str, ...],
     models: tuple[Path, ...],
     output: Path,
     opens: bool,
-    beam_size: int | None,
-    length_penalty: float | None,
-    target_token: str | None,
     device: str,
     overrides: tuple[str, ...],
+    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate TEXT, one sentence, and write an HTML page that shows each step.
 
@@ -66,14 +57,9 @@ def command(
     \b
     Examples:
       nmt explain "The boy sleeps."
-      nmt explain "A dog runs on grass." --model runs/multi30k_en_de --output dog.html --open
+      nmt explain "A dog runs on grass." --output dog.html --open
+      nmt explain "A dog runs on grass." --model runs/multi30k_en_de
     """
-    flags = flags_as_overrides(
-        "decode",
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        target_token=target_token,
-    )
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
     if output == Path("-"):
@@ -85,7 +71,8 @@ def command(
     from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    model, settings = load_models(models, device, note, [*overrides, *flags])
+    changes = [*overrides, *flags_as_overrides("decode", **decoding)]
+    model, settings = load_models(models, device, note, changes)
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation

@@ -7,10 +7,10 @@ import click
 from click.core import ParameterSource
 
 from nmt.commands.completion import complete_fetched
-from nmt.commands.options import data_dir_option_of, set_option
+from nmt.commands.options import data_dir_option, set_option
 from nmt.errors import UsageError, shown, suggestion
 from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
-from nmt.system.arguments import DATA, argument
+from nmt.system.arguments import argument
 
 HUB = "https://huggingface.co"
 
@@ -19,7 +19,7 @@ HUB = "https://huggingface.co"
 @click.argument(
     "name", metavar="[RECIPE | MODEL]", default=DEFAULT_RECIPE, shell_complete=complete_fetched
 )
-@data_dir_option_of(DATA, "Folder for what is downloaded.")
+@data_dir_option(help_text="Folder for what is downloaded.")
 @set_option
 @click.option(
     "--hub",
@@ -28,12 +28,12 @@ HUB = "https://huggingface.co"
     envvar="HF_ENDPOINT",
     show_default=True,
     show_envvar=True,
-    help="Address of the model hub, or of a mirror with the same paths.",
+    help="Model hub, or a mirror with the same paths.",
 )
 @click.option(
     "--revision",
-    help="Revision of a model: a commit, a branch or a tag. Its files go into the folder"
-    " MODEL@REVISION.  [default: the one that nmt pins, or else the latest]",
+    metavar="NAME",
+    help="Revision of a model.  [default: the one that nmt pins]",
 )
 def command(
     name: str, data_dir: Path, overrides: tuple[str, ...], hub: str, revision: str | None
@@ -42,9 +42,7 @@ def command(
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket".
     MODEL is an OPUS-MT model such as opus-mt-en-de; its files go into a folder of its name, for
-    `nmt import`. If the SHA-256 of a file is not known, the command prints that of the first
-    download and records it in SHA256SUMS in the data folder. Existing files are checked, never
-    overwritten.
+    `nmt import`. Existing files are checked, never overwritten.
 
     \b
     Examples:

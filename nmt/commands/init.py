@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, data_dir_option
+from nmt.commands.options import FILE, PATH, data_dir_option, held_out_options
 from nmt.commands.own_text import (
     choose_languages,
     language_options,
@@ -26,41 +26,26 @@ from nmt.system.arguments import argument, data_option
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("mine.toml"),
     show_default=True,
-    help="Recipe to write; its name must end in .toml. An existing file is never overwritten.",
+    help="Recipe to write: NAME.toml.",
 )
 @language_options
-@click.option(
-    "--dev",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="Dev set, to choose the best model.  [default: pairs held out of the corpus]",
-)
-@click.option(
-    "--test",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="Test set, for the final score.  [default: pairs held out of the corpus]",
-)
+@held_out_options("pairs held out")
 @click.option(
     "--init-from",
     "model",
     type=FILE,
     shell_complete=complete_run,
-    help="Model to fine-tune: a run folder or a .safetensors file. The new recipe extends its"
-    " recipe.",
+    help="Model to fine-tune: a run folder or a .safetensors file.",
 )
-@data_dir_option
+@data_dir_option()
 @click.option(
     "--gpu/--cpu",
     "has_gpu",
     default=None,
-    help="Whether you will train on a GPU. It matters only for corpora of about 100,000 pairs or"
-    " more.  [default: whether this machine has one]",
+    help="Whether you will train on a GPU.  [default: whether there is one]",
 )
 def command(
     source: Path,
@@ -76,17 +61,13 @@ def command(
 ) -> None:
     """Write a recipe for your own corpus: SOURCE and TARGET, or one TSV file.
 
-    Line N of TARGET is the translation of line N of SOURCE. Files may end in .gz or .xz. A TSV file
-    has the source, a tab and the target on each line.
+    Line N of TARGET is the translation of line N of SOURCE. A TSV file has the source, a tab and
+    the target on each line.
 
-    The command holds out pairs for a dev and a test set by the rule of `nmt split`: no segment of
-    these sets is in the training text, not even with other case, punctuation, spaces or digits. If
-    you give the sets yourself, training pairs that break this rule are left out. The training text
-    and the sets are written into a folder with the recipe's name in the data folder.
-
-    The sizes in the recipe suit the corpus; comments give the reasons. With --init-from, the recipe
-    fine-tunes a model. You can train with the recipe as it is, or change any setting. The corpus is
-    read twice, so it cannot be a pipe.
+    The command holds out pairs for a dev and a test set by the rule of `nmt split`. The training
+    text and the sets are written into a folder with the recipe's name in the data folder. The
+    settings suit the corpus; comments give the reasons. With --init-from, the recipe fine-tunes a
+    model.
 
     \b
     Examples:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.options import set_option
+from nmt.commands.options import json_option, set_option
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
@@ -27,11 +27,10 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 65_000),
     default=SENTENCE_TOKENS,
     show_default=True,
+    metavar="N",
     help="Tokens per sentence, on each side, for the cost of attention.",
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
+@json_option
 @set_option
 def command(
     subject: str | None,

@@ -34,8 +34,10 @@ def command(
     `nmt train` prepares the corpus too, so this command is optional.
 
     \b
-    Example:
+    Examples:
+      nmt prepare
       nmt prepare multi30k_en_de --data-dir corpora
+      nmt prepare mine.toml --set tokenizer.vocab_size=4000
     """
     resolved, folder = recipe_and_run(recipe, run, overrides)
 

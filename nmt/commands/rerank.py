@@ -7,10 +7,11 @@ import click
 
 from nmt.commands.options import (
     FILE,
+    PATH,
     device_option,
-    models_option_of,
+    models_option,
     output_option,
-    set_decode_option_of,
+    set_decode_option,
 )
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
@@ -23,34 +24,18 @@ SEED = 1
 @click.command("rerank")
 @click.argument("nbest", default="-", type=FILE)
 @click.option(
-    "--source", required=True, type=FILE, help="File with the segments that were translated."
+    "--source", required=True, type=FILE, help="File of the segments that were translated."
 )
-@models_option_of(
-    "--model",
-    "models",
-    "Model that scores each candidate, given its source: a run folder or a .safetensors file."
-    " May be repeated.  [default: none]",
-)
-@models_option_of(
-    "--reverse-model",
-    "reverse_models",
-    "Model from the target to the source language, which scores the source, given each"
-    " candidate. May be repeated.  [default: none]",
-)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="File of weights. With --tune, it is written, otherwise read."
-    "  [default: equal weights of all scores]",
-)
+@models_option("--model", "Model that scores the candidates. May be repeated.")
+@models_option("--reverse-model", "Model of the other direction. May be repeated.")
+@click.option("--weights", type=PATH, help="File of weights: with --tune written, else read.")
 @click.option(
     "--tune",
     "references",
     multiple=True,
     type=FILE,
     metavar="REFERENCE",
-    help="Tune the weights on these lists, with this file of references, and write them to"
-    " --weights. Repeat it for more references of the same lines.",
+    help="Tune the weights by these references. May be repeated.",
 )
 @click.option(
     "--metric",
@@ -60,18 +45,15 @@ SEED = 1
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
-    help=f"With --tune: seed of the random starts.  [default: {SEED}]",
+    metavar="N",
+    help=f"With --tune: seed of random starts.  [default: {SEED}]",
 )
 @output_option
 @click.option(
-    "--n-best",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Write the N best translations of each line, with all scores, as JSON."
-    "  [default: the best translation, as text]",
+    "--n-best", type=click.IntRange(1), metavar="N", help="Write the N best translations, as JSON."
 )
 @device_option
-@set_decode_option_of(*RERANK_SETTINGS)
+@set_decode_option(*RERANK_SETTINGS)
 def command(
     nbest: Path,
     source: Path,
@@ -93,23 +75,20 @@ def command(
     list, in the same order.
 
     A candidate's features are its score in the list, a score of each further model, and its length
-    in characters. The candidate with the greatest weighted sum of features is chosen. A score is a
-    log-probability divided by the length penalty. A model may have another vocabulary than the one
-    that translated. The recipe of a --model says whether it writes from right to left.
+    in characters. The candidate with the greatest weighted sum of features is chosen. A model may
+    have another vocabulary than the one that translated.
 
     With --tune, nothing is reranked. The weights are tuned, so that the choice has the best score
-    on these lists. The command prints the score before and after. Tune on a dev set, never on the
-    test set.
-
-    With --n-best N, each output line is a JSON object like that of `nmt translate`, best first.
-    Each candidate also has "rerank_score" and "features".
+    on these lists. Tune on a dev set, never on the test set.
 
     \b
     Examples:
       nmt rerank lists.jsonl --source in.en --model runs/right_to_left
-      nmt translate in.en --n-best 8 --beam-size 8 | nmt rerank --source in.en --model runs/other
-      nmt rerank dev.jsonl --source dev.en --model runs/other --tune dev.de --weights weights.json
-      nmt rerank lists.jsonl --source in.en --model runs/other --weights weights.json
+      nmt translate in.en --n-best 4 | nmt rerank --source in.en --model runs/two
+      nmt rerank dev.jsonl --source dev.en --model runs/other --tune dev.de \\
+        --weights weights.json
+      nmt rerank lists.jsonl --source in.en --model runs/other \\
+        --weights weights.json
     """
     check_models([*models], [*reverse_models])
     check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nmt.commands.options import PATH, json_option
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import ChosenModel, choose_model
@@ -14,10 +15,8 @@ from nmt.system.log import note
 
 
 @click.command("runs")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print a JSON list.  [default: print a table]"
-)
+@click.argument("folder", type=PATH, required=False)
+@json_option
 def command(folder: Path | None, as_json: bool) -> None:
     """List the runs below FOLDER, the newest first.
 

@@ -8,13 +8,13 @@ import click
 from nmt.commands.completion import complete_run
 from nmt.commands.options import (
     FILE,
-    beam_options,
+    Range,
+    decode_flags,
     device_option,
     engine_option,
     flags_as_overrides,
     set_decode_option,
 )
-from nmt.commands.ranges import Range
 from nmt.errors import NmtError
 
 MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
@@ -27,49 +27,48 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     multiple=True,
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
-    help="Model: a run folder or a .safetensors file. Repeat it for other languages. PAIR, such as"
-    " en-de, replaces the languages of the model's recipe; en-de:deu names a language token, too."
-    "  [default: the newest finished model under runs/]",
+    help="Model: a run folder or a .safetensors file, for the languages PAIR, such as en-de; repeat"
+    " for more.  [default: the newest under runs/]",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. 127.0.0.1: for this machine only; 0.0.0.0: for every network.",
+    metavar="ADDRESS",
+    help="Address to listen on.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=5000,
     show_default=True,
-    help="Port to listen on; 0 chooses a free one.",
+    metavar="N",
+    help="Port to listen on; 0: a free one.",
 )
-@click.option(
-    "--api-keys",
-    "key_file",
-    type=FILE,
-    help="File with a key on each line; clients must send one of them (api_key).",
-)
+@click.option("--api-keys", "key_file", type=FILE, help="File of keys; clients must send one.")
 @click.option(
     "--max-characters",
     type=click.IntRange(1, 5_000_000),
     default=100_000,
     show_default=True,
-    help="Most characters of one request; for more, the answer is 413.",
+    metavar="N",
+    help="Most characters of one request.",
 )
 @click.option(
     "--max-queue",
     type=click.IntRange(1, 100_000),
     default=512,
     show_default=True,
-    help="Most requests that wait; for more, the answer is 429.",
+    metavar="N",
+    help="Most requests that wait.",
 )
 @click.option(
     "--max-connections",
     type=click.IntRange(1, 100_000),
     default=1000,
     show_default=True,
-    help="Most open connections; for more, the answer is 503.",
+    metavar="N",
+    help="Most open connections.",
 )
 @click.option(
     "--timeout",
@@ -77,7 +76,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time for a translation; after it, the answer is 503.",
+    help="Longest time for a translation.",
 )
 @click.option(
     "--read-timeout",
@@ -85,7 +84,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     default=20,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time for a client to send its request or to read the answer.",
+    help="Longest time to wait for a client.",
 )
 @click.option(
     "--grace",
@@ -93,22 +92,20 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     default=30,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time to finish accepted requests after a signal.",
+    help="Longest time to finish after a signal.",
 )
 @click.option(
     "--processes",
     type=click.IntRange(0, 1024),
     default=0,
     metavar="N",
-    help="Processes for each model; 0: one for each core. On a GPU and with --engine ctranslate2"
-    " there is one."
-    "  [default: 0]",
+    help="Processes for each model; 0: one for each core.",
 )
-@click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
-@beam_options
+@click.option("--access-log", is_flag=True, help="Print a line for each request, not its text.")
+@decode_flags("beam_size", "length_penalty")
 @engine_option
 @device_option
-@set_decode_option
+@set_decode_option()
 def command(
     models: tuple[str, ...],
     host: str,
@@ -129,23 +126,15 @@ def command(
 ) -> None:
     """Translate over HTTP, with the interface of LibreTranslate.
 
-    POST /translate translates a text or a list of texts; GET /languages lists the languages. POST
-    /translate_file translates a file. The lines of all clients are translated together. The
-    translations are the same as those of `nmt translate`. Open the address in a browser to try the
-    server.
-
-    Without --host, only this machine can reach the server. It has no encryption: on a network, put
-    a web server with TLS in front of it. It never logs a text.
-
-    SIGTERM or Ctrl-C stops the server. It then accepts no more requests, and answers those that it
-    has accepted. A second signal ends it at once.
+    Open the address in a browser to try the server. Without --host, only this machine can reach it.
+    SIGTERM or Ctrl-C stops the server when it has answered the requests that it has accepted.
 
     \b
     Examples:
       nmt serve
       nmt serve --model runs/multi30k_en_de --port 8080
       nmt serve --model runs/multi30k_en_de --engine ctranslate2
-      nmt serve --model en-de=runs/one --model de-en=runs/other --api-keys keys.txt
+      nmt serve --model en-de=runs/one --model de-en=runs/two --api-keys keys.txt
     """
     try:
         from nmt.serving.server import ServerOptions, serve

@@ -12,6 +12,7 @@ from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.options import (
     device_option,
     flags_as_overrides,
+    max_updates_option,
     recipe_and_run,
     run_data_dir_option,
     run_option,
@@ -51,22 +52,11 @@ if TYPE_CHECKING:
 @run_data_dir_option
 @device_option
 @click.option(
-    "--seed",
-    type=int,
-    help="Seed of the initial weights, the batch order and dropout."
-    "  [default: train.seed of the recipe]",
+    "--seed", type=int, metavar="N", help="Seed of the initial weights, batches and dropout."
 )
+@max_updates_option
 @click.option(
-    "--max-updates",
-    type=int,
-    help="Number of updates in total, also if the training resumes.  [default:"
-    " train.max_updates of the recipe]",
-)
-@click.option(
-    "--init-from",
-    metavar="MODEL",
-    help="Model file or run folder to start from: its weights and its tokenizer.  [default: random"
-    " weights]",
+    "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
 )
 @set_option
 @language_options
@@ -104,7 +94,6 @@ def command(
       nmt train corpus.en corpus.de
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
-      nmt train runs/my --max-updates 4000
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
