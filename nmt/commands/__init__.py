@@ -19,13 +19,7 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory, suggestion
 from nmt.system.arguments import ensure_utf8, write_any_path
 from nmt.system.atomic import remove_unfinished
-from nmt.system.processes import (
-    STOP_SIGNALS,
-    after_imports,
-    left,
-    on_stop_signals,
-    stop_at_once,
-)
+from nmt.system.processes import STOP_SIGNALS, after_imports, left, on_stop_signals, stop_at_once
 from nmt.system.threads import limit_spinning
 
 # The subcommands in groups, with their short help; the module `nmt.commands.NAME` defines each, or

@@ -2,39 +2,37 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nmt.commands.advising import OPTION, errors_of, wish_for, with_advice, write_recipe
 from nmt.commands.completion import complete_recipe
-from nmt.commands.options import (
-    PATH,
-    data_dir_option,
-    held_out_options,
-    json_option,
-    limit_option,
-)
-from nmt.commands.own_text import TEXT_ENDINGS
+from nmt.commands.init import check_recipe_path, choose_languages, print_next, write_recipe
+from nmt.commands.options import PATH, data_dir_option, held_out_options, json_option, limit_option
 from nmt.config import Recipe
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8
+from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
     from nmt.check.check_corpus import Task
+    from nmt.check.finding import Finding
+    from nmt.check.report import Report
+
+OPTION = "--write-recipe"
+LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leaves such pairs out
 
 
 @click.command("check")
 @click.argument(
-    "names",
-    nargs=-1,
-    metavar="[RECIPE | SOURCE TARGET]",
-    shell_complete=complete_recipe,
+    "names", nargs=-1, metavar="[RECIPE | SOURCE TARGET]", shell_complete=complete_recipe
 )
 @data_dir_option()
 @held_out_options("none, or RECIPE's")
@@ -93,7 +91,7 @@ def command(
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
     wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
-    if advise or (wish and not errors_of(report)):
+    if advise or (wish and not find_errors(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
@@ -111,7 +109,7 @@ def command(
             click.echo("--advise suggests settings and measures how long the training takes")
     if wish:
         sys.stdout.flush()
-        write_recipe(wish, report)
+        write_advised_recipe(wish, report)
     if report.count("error"):
         sys.stdout.flush()
         sys.exit(1)
@@ -159,7 +157,6 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.errors import NmtError
     from nmt.text.corpus import DataFolder
 
     folder = DataFolder(data_dir)
@@ -185,3 +182,77 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
         run_folder(recipe).tokenizer,
         recipe.tokenizer.kind != "char",
     )
+
+
+def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
+    """Return a report with advice for the training text, or with the reason why there is none."""
+    from nmt.advice.advise import Question, advise
+    from nmt.check.report import Skipped
+    from nmt.system.log import note
+
+    question = Question(task.training, task.held_out, recipe, task.languages)
+    try:
+        advice = advise(question, note)
+    except NmtError as error:
+        return replace(report, skipped=(*report.skipped, Skipped("advice", str(error))))
+    return replace(report, advice=advice)
+
+
+def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
+    """Return the wish for a recipe that trains on two files, or on a TSV file.
+
+    Raises UsageError, before anything is read, if it could not be written.
+    """
+    from nmt.advice.first_recipe import Wish, check_folder
+    from nmt.text.corpus import GivenText
+
+    if task.recipe:
+        raise UsageError(
+            f"{OPTION} writes a recipe for two files or a TSV file, but {task.recipe} is a recipe"
+            " already; leave the option out, and change what the advice says"
+        )
+    check_recipe_path(output, OPTION)
+    text = GivenText(*task.training[0].paths)
+    try:
+        languages = choose_languages(text, (None, None), None)
+    except UsageError as error:
+        raise UsageError(
+            f"{OPTION} needs files whose names end in the codes of two languages, such as"
+            " corpus.en and corpus.de; `nmt init` takes --source-language and --target-language,"
+            " and writes the same recipe"
+        ) from error
+    given = {text.name: GivenText(*text.paths) for text in task.held_out}
+    wish = Wish(text, languages, output, data_dir, given.get("dev"), given.get("test"))
+    if wish.held_out:
+        check_folder(wish.folder)
+    return wish
+
+
+def find_errors(report: "Report") -> "list[Finding]":
+    """Return the findings that keep a recipe from being written."""
+    return [
+        finding
+        for text in report.texts
+        for finding in text.findings
+        if finding.severity == "error" and finding.kind not in LEFT_OUT
+    ]
+
+
+def write_advised_recipe(wish: "Wish", report: "Report") -> None:
+    """Write the recipe that `nmt init` writes, with the time as a comment.
+
+    Raises NmtError if the corpus has errors, because training would be useless.
+    """
+    from nmt.advice.two_files import fix_of_errors
+    from nmt.advice.words import time_remark
+
+    if errors := find_errors(report):
+        own = find_errors(replace(report, texts=report.texts[:1]))  # of the training text
+        fix = fix_of_errors(wish, errors) if own == errors else "correct the files of every text"
+        raise NmtError(
+            f"{wish.output} is not written, because the corpus has errors; {fix}, and repeat the"
+            " command"
+        )
+    advised = report.advice.advised if report.advice else ()
+    write_recipe(wish, [time_remark(advice) for advice in advised if advice.topic == "time"])
+    print_next(run_folder(Recipe(wish.name)), wish.training)

@@ -214,9 +214,7 @@ def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Seque
 
 
 def check_model_options(
-    hypotheses: Path | None,
-    for_models: Sequence[object],
-    for_translations: Sequence[str | None],
+    hypotheses: Path | None, for_models: Sequence[object], for_translations: Sequence[str | None]
 ) -> None:
     """Raise UsageError for options that do not fit --hypotheses, or that need it."""
     if hypotheses and for_models:

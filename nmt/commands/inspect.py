@@ -32,12 +32,7 @@ if TYPE_CHECKING:
 )
 @json_option
 @set_option
-def command(
-    subject: str | None,
-    length: int,
-    as_json: bool,
-    overrides: tuple[str, ...],
-) -> None:
+def command(subject: str | None, length: int, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Show what RECIPE or MODEL consists of.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file

@@ -19,10 +19,7 @@ from nmt.commands.options import (
 @run_data_dir_option
 @set_option
 def command(
-    recipe: str,
-    run: Path | None,
-    data_dir: Path | None,
-    overrides: tuple[str, ...],
+    recipe: str, run: Path | None, data_dir: Path | None, overrides: tuple[str, ...]
 ) -> None:
     """Prepare the corpus of RECIPE for training.
 

@@ -1,6 +1,7 @@
 """`nmt train`: train a model on parallel text."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from inspect import unwrap
 from pathlib import Path
@@ -9,6 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.commands.completion import complete_recipe_or_run
+from nmt.commands.init import (
+    choose_languages,
+    language_options,
+    print_next,
+    trained_model,
+    write_recipe,
+)
 from nmt.commands.options import (
     device_option,
     flags_as_overrides,
@@ -18,26 +26,20 @@ from nmt.commands.options import (
     run_option,
     set_option,
 )
-from nmt.commands.own_text import (
-    check_no_language,
-    choose_languages,
-    language_options,
-    next_commands,
-    print_next,
-    text_of,
-    trained_model,
-    training_wish,
-    write_recipe,
-)
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
-from nmt.runs.run_folder import RunFolder
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.runs.runs import choose_model
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
+from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
+    from nmt.recipe.fine_tuning import TrainedModel
+    from nmt.text.corpus import GivenText
     from nmt.training.progress import TrainingOutcome
 
 
@@ -97,18 +99,21 @@ def command(
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
-    text = text_of(names)
+    text = find_text(names)
     given = [*overrides, *flags_as_overrides("train", seed=seed, max_updates=max_updates)]
     if text is None:
         name = names[0] if names else DEFAULT_RECIPE
-        check_no_language(source_language, target_language)
+        if source_language or target_language:
+            raise UsageError(
+                "--source-language and --target-language are for SOURCE and TARGET; a recipe has"
+                " its own languages, which --set data.source_language=CODE corrects"
+            )
         given += flags_as_overrides("train", init_from=init_from)
     else:
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
         languages = choose_languages(text, (source_language, target_language), start)
-        wish = training_wish(text, languages, start, run, data_dir, device)
-        write_recipe(wish, run, given)
+        wish = recipe_wish(text, languages, start, run, data_dir, device, given)
         name, data_dir = str(wish.output), wish.data_dir
     resolved, folder = recipe_and_run(name, run, given)
 
@@ -125,7 +130,61 @@ def command(
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
     if text is not None:
-        print_next(next_commands(folder.path))
+        print_next(folder)
+
+
+def find_text(names: Sequence[str]) -> "GivenText | None":
+    """Return the text that the arguments name; None if they name a recipe, a run or nothing.
+
+    Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
+    """
+    from nmt.text.corpus import GivenText
+
+    paths = [Path(name) for name in names]
+    are_files = any(path.suffix or is_present(path) for path in paths)
+    if len(paths) > 2 or (len(paths) == 2 and not are_files):
+        raise UsageError(
+            f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
+            f" given{'' if are_files else f', and there are no files {names[0]} and {names[1]}'}"
+        )
+    recipes = [str(path) for path in paths if path.suffix == ".toml"]
+    if len(paths) == 2 and recipes:
+        raise UsageError(
+            f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
+            " texts"
+        )
+    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
+        return GivenText(*paths)
+    return None
+
+
+def recipe_wish(
+    text: "GivenText",
+    languages: tuple[str, str],
+    start: "TrainedModel | None",
+    run: Path | None,
+    data_dir: Path | None,
+    device: str,
+    settings: Sequence[str],
+) -> "Wish":
+    """Return the recipe that is trained on a text, which is written unless it exists.
+
+    run, data_dir, device: as the user gave them. settings: of the training, as `section.key=value`;
+    errors in them, and a device that cannot be used, are raised before any work.
+    """
+    from nmt.advice.first_recipe import Wish
+    from nmt.advice.two_files import needs_recipe, recipe_path
+    from nmt.system.devices import choose_device
+    from nmt.system.log import note
+
+    path = recipe_path(text, languages)
+    folder = run_folder(Recipe(path.stem), run).data_dir(data_dir)
+    has_gpu = choose_device(device).startswith("cuda")
+    wish = Wish(text, languages, path, folder, has_gpu=has_gpu, start=start, command="nmt train")
+    recipe = with_settings(Recipe(wish.name), parse_overrides(settings))
+    if needs_recipe(wish, run_folder(recipe, run), note):
+        write_recipe(wish)
+    return wish
 
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:
