@@ -13,7 +13,6 @@ from nmt.commands.options import (
     decode_flags,
     device_option,
     engine_option,
-    flags_as_overrides,
     json_too_option,
     models_option,
     prefix_option,
@@ -74,7 +73,6 @@ def command(
     device: str,
     overrides: tuple[str, ...],
     as_json: bool,
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Make more training pairs with models that are trained already.
 
@@ -98,7 +96,6 @@ def command(
       nmt augment diversification train.en train.de --model runs/en_de \\
         --reverse-model runs/de_en -o more/
     """
-    flags = flags_as_overrides("decode", **decoding)
     check_models(method_name, text, target, models, reverse_models)
     check_recipes(recipe, new_recipe, tag)
 
@@ -112,7 +109,7 @@ def command(
     from nmt.system.log import note
 
     def load(path: Path) -> tuple[TrainedModel, DecodeSettings]:
-        return load_for(engine, [path], device, note, [*overrides, *flags])
+        return load_for(engine, [path], device, note, overrides)
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)

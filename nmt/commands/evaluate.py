@@ -14,7 +14,6 @@ from nmt.commands.options import (
     decode_flags,
     device_option,
     engine_option,
-    flags_as_overrides,
     json_option,
     models_option,
     options_beside,
@@ -103,7 +102,6 @@ def command(
     engine: str,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate test sets and score the translations by BLEU, chrF and TER.
 
@@ -120,9 +118,8 @@ def command(
       nmt evaluate --card card.md --card card.json --compare runs/other
       nmt evaluate --test-set wmt14/full
     """
-    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
     check_files(files, hypotheses, test_sets)
-    check_model_options(hypotheses, [*models, *settings], [target_language, metric])
+    check_model_options(hypotheses, [*models, *overrides], [target_language, metric])
     check_language_pair(hypotheses, test_sets, language_pair)
 
     check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
@@ -137,9 +134,9 @@ def command(
     from nmt.evaluation.translation_metrics import BleuVariant
     from nmt.interop.engines import load_for
 
-    loaded = None if hypotheses else load_for(engine, models, device, note, settings)
+    loaded = None if hypotheses else load_for(engine, models, device, note, overrides)
     others = load_systems(
-        compare, lambda path: load_for(engine, [path], device, note, settings), note
+        compare, lambda path: load_for(engine, [path], device, note, overrides), note
     )
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
     with open_cards(cards) as write_cards:

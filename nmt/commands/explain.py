@@ -12,7 +12,6 @@ from nmt.commands.options import (
     FILE,
     decode_flags,
     device_option,
-    flags_as_overrides,
     models_option,
     open_option,
     set_decode_option,
@@ -46,7 +45,6 @@ def command(
     opens: bool,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate TEXT, one sentence, and write an HTML page that shows each step.
 
@@ -71,8 +69,7 @@ def command(
     from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    changes = [*overrides, *flags_as_overrides("decode", **decoding)]
-    model, settings = load_models(models, device, note, changes)
+    model, settings = load_models(models, device, note, overrides)
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation

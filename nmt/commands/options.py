@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import functools
 import math
 import textwrap
 from collections.abc import Callable, Iterable
@@ -188,14 +189,22 @@ bad_line_option = click.option(
 
 
 WIDTH = 52  # of the help of --set, in 80 columns
+# The flags of [decode] settings that `--help` describes; --set names the others.
+DESCRIBED = {
+    "beam_size": "Hypotheses in the beam; 1 is greedy search.",
+    "target_token": "Language token, if the model writes several.",
+    "mbr": "Choose the candidate most like all, by chrF or BLEU.",
+    "method": "Draw translations at random.",
+}
+SAMPLING = ("temperature", "top_k", "top_p", "seed", "mbr", "candidates")
 
 
 class DecodeFlag(click.Option):
-    """A flag that changes a [decode] setting; in `--help`, --set names it."""
+    """A flag that changes the [decode] setting of its name."""
 
-    def get_help_record(self, ctx: click.Context) -> None:
-        """Leave the flag out of the list of options."""
-        return
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the flag and its help, or None if --set names it."""
+        return super().get_help_record(ctx) if self.name in DESCRIBED else None
 
 
 class DecodeSet(click.Option):
@@ -204,38 +213,13 @@ class DecodeSet(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """Return the option and its help."""
         spelling, text = super().get_help_record(ctx) or ("", "")
-        flags = [each.opts[0] for each in ctx.command.params if isinstance(each, DecodeFlag)]
-        if flags:
+        if flags := [
+            option.opts[0]
+            for option in ctx.command.params
+            if isinstance(option, DecodeFlag) and option.name not in DESCRIBED
+        ]:
             text = f"{text} Flags for some of them: {', '.join(flags)}."
         return spelling, "\b\n" + textwrap.fill(text, WIDTH, break_on_hyphens=False)
-
-
-def set_decode_option(*names: str) -> Callable[[Function], Function]:
-    """Return the option --set for these settings of the search; by default all."""
-    which = "a setting; `nmt settings decode` lists them"
-    if names:
-        which = f"{', '.join(names[:-1])} or {names[-1]}"
-    return click.option(
-        "--set",
-        "overrides",
-        cls=DecodeSet,
-        multiple=True,
-        shell_complete=complete_decode_setting,
-        metavar="decode.KEY=VALUE",
-        help=f"Change {which}. May be repeated.",
-    )
-
-
-# The flags of [decode] settings that `--help` describes; --set names the others.
-DESCRIBED = {
-    "beam_size": "Hypotheses in the beam; 1 is greedy search.",
-    "target_token": "Language token, if the model writes several.",
-    "mbr": "Choose the candidate most like all, by chrF or BLEU.",
-}
-SAMPLING = ("temperature", "top_k", "top_p", "seed", "mbr", "candidates")
-sample_option = click.option(
-    "--sample", "method", flag_value="sample", help="Draw translations at random."
-)
 
 
 def decode_flags(*names: str) -> Callable[[Function], Function]:
@@ -247,12 +231,48 @@ def decode_flags(*names: str) -> Callable[[Function], Function]:
             kind, choices = type(declared.default), declared.metadata["choices"]
             function = click.option(
                 f"--{name.replace('_', '-')}",
-                cls=click.Option if name in DESCRIBED else DecodeFlag,
+                cls=DecodeFlag,
                 type=click.Choice(choices) if choices else kind,
                 metavar=None if choices else {int: "N", float: "X", str: "TOKEN"}[kind],
                 help=DESCRIBED.get(name, declared.metadata["meaning"]),
             )(function)
         return function
+
+    return add
+
+
+sample_option = click.option(
+    "--sample", "method", cls=DecodeFlag, flag_value="sample", help=DESCRIBED["method"]
+)
+
+
+def set_decode_option(*names: str) -> Callable[[Function], Callable[..., Any]]:
+    """Return the option --set for these settings of the search; by default all.
+
+    The command receives all changes as `overrides`, those by flags too.
+    """
+    which = "a setting; `nmt settings decode` lists them"
+    if names:
+        which = f"{', '.join(names[:-1])} or {names[-1]}"
+
+    def add(function: Function) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(*context: Any, overrides: tuple[str, ...], **given: Any) -> Any:
+            params = click.get_current_context().command.params
+            flags = {option.name for option in params if isinstance(option, DecodeFlag)}
+            changes = {name: given.pop(name) for name in [*given] if name in flags}
+            overrides = (*overrides, *flags_as_overrides("decode", **changes))
+            return function(*context, overrides=overrides, **given)
+
+        return click.option(
+            "--set",
+            "overrides",
+            cls=DecodeSet,
+            multiple=True,
+            shell_complete=complete_decode_setting,
+            metavar="decode.KEY=VALUE",
+            help=f"Change {which}. May be repeated.",
+        )(command)
 
     return add
 

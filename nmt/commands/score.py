@@ -10,7 +10,6 @@ from nmt.commands.options import (
     bad_line_option,
     decode_flags,
     device_option,
-    flags_as_overrides,
     models_option,
     output_option,
     set_decode_option,
@@ -66,7 +65,6 @@ def command(
     on_bad_line: str,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Score the lines of TARGET as translations of the lines of SOURCE.
 
@@ -93,8 +91,7 @@ def command(
     from nmt.decoding.models import load_models
     from nmt.system.log import note
 
-    changes = [*overrides, *flags_as_overrides("decode", **decoding)]
-    model, settings = load_models(models, device, note, changes, used=SCORE_SETTINGS)
+    model, settings = load_models(models, device, note, overrides, used=SCORE_SETTINGS)
     scorer = Scorer(model, settings, note, token_scores=tokens, pieces=pieces)
     del model  # frees its weights: the scorer keeps packed copies
     score_file(

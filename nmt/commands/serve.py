@@ -12,7 +12,6 @@ from nmt.commands.options import (
     decode_flags,
     device_option,
     engine_option,
-    flags_as_overrides,
     set_decode_option,
 )
 from nmt.errors import NmtError
@@ -122,7 +121,6 @@ def command(
     engine: str,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate over HTTP, with the interface of LibreTranslate.
 
@@ -149,8 +147,7 @@ def command(
     from nmt.serving.state import Limits
 
     given = models or (str(choose_model().path),)
-    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
-    sources = [model_source(each, device, settings, engine) for each in given]
+    sources = [model_source(each, device, overrides, engine) for each in given]
     limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
     options = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
     sys.exit(128 + serve(sources, options))

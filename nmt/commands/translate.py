@@ -18,7 +18,6 @@ from nmt.commands.options import (
     decode_flags,
     device_option,
     engine_option,
-    flags_as_overrides,
     models_option,
     options_beside,
     output_option,
@@ -47,12 +46,9 @@ def parse_part(
     return number, count
 
 
-# The flags that change a [decode] setting have its name.
-SETTINGS = {field.name for field in fields(DecodeSettings)}
-
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
-    *SETTINGS,
+    *(field.name for field in fields(DecodeSettings)),
     *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
 }
 
@@ -141,7 +137,7 @@ PASSING = {
 @engine_option
 @device_option
 @set_decode_option()
-def command(overrides: tuple[str, ...], **given: Any) -> None:
+def command(**given: Any) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
     The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
@@ -157,9 +153,7 @@ def command(overrides: tuple[str, ...], **given: Any) -> None:
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
-    flags = {name: given.pop(name) for name in [*given] if name in SETTINGS}
-    settings = (*overrides, *flags_as_overrides("decode", **flags))
-    request = Request(**given, overrides=settings)
+    request = Request(**given)
     if are_documents(request):
         translate_documents(request)
     else:
