@@ -16,6 +16,7 @@ from nmt.commands.options import (
     json_too_option,
     models_option,
     prefix_option,
+    print_json,
     sample_option,
     set_decode_option,
 )
@@ -97,29 +98,27 @@ def command(
         --reverse-model runs/de_en -o more/
     """
     check_models(method_name, text, target, models, reverse_models)
-    check_recipes(recipe, new_recipe, tag)
+    if (recipe is None) != (new_recipe is None):
+        raise UsageError(
+            "--recipe and --write-recipe need each other: the first is read, the second is written"
+        )
+    if recipe is None and tag is not None:
+        raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")
 
     from nmt.augmentation.augment import AugmentTask, augment
     from nmt.augmentation.methods import METHODS as KNOWN
     from nmt.augmentation.next_recipe import RecipeWish
     from nmt.augmentation.report import as_text
-    from nmt.config import DecodeSettings
     from nmt.interop.engines import load_for
-    from nmt.runs.trained_model import TrainedModel
     from nmt.system.log import note
-
-    def load(path: Path) -> tuple[TrainedModel, DecodeSettings]:
-        return load_for(engine, [path], device, note, overrides)
 
     wish = RecipeWish(recipe, new_recipe, data_dir, tag) if recipe and new_recipe else None
     paths = (text,) if target is None else (text, target)
     task = AugmentTask(KNOWN[method_name], paths, models, reverse_models, prefix, wish, engine)
-    report = augment(task, load, note)
+    report = augment(task, lambda path: load_for(engine, [path], device, note, overrides), note)
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(report, indent=1))
+        print_json(report)
 
 
 def check_models(
@@ -144,13 +143,3 @@ def check_models(
         )
     if not models:
         raise UsageError(f"no model is given to translate {text}; name one with --model")
-
-
-def check_recipes(recipe: str | None, new_recipe: Path | None, tag: str | None) -> None:
-    """Raise UsageError unless a recipe is both read and written, or neither."""
-    if (recipe is None) != (new_recipe is None):
-        raise UsageError(
-            "--recipe and --write-recipe need each other: the first is read, the second is written"
-        )
-    if recipe is None and tag is not None:
-        raise UsageError("--tag is written into a recipe; add --recipe and --write-recipe")

@@ -10,7 +10,14 @@ import click
 
 from nmt.commands.completion import complete_recipe
 from nmt.commands.init import check_recipe_path, choose_languages, print_next, write_recipe
-from nmt.commands.options import PATH, data_dir_option, held_out_options, json_option, limit_option
+from nmt.commands.options import (
+    PATH,
+    data_dir_option,
+    held_out_options,
+    json_option,
+    limit_option,
+    print_json,
+)
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
@@ -98,9 +105,7 @@ def command(
 
         write_text(page, in_utf_8(render_check(report)))
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(report, indent=1))
+        print_json(report)
     else:
         from nmt.check.table import as_text
 

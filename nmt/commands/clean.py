@@ -12,7 +12,9 @@ from nmt.commands.options import (
     device_option,
     json_too_option,
     limit_option,
+    number_option,
     prefix_option,
+    print_json,
 )
 from nmt.errors import UsageError
 
@@ -41,15 +43,13 @@ if TYPE_CHECKING:
 @click.option(
     "--reverse-model", type=FILE, shell_complete=complete_run, help="Model of the other direction."
 )
-@click.option(
+@number_option(
     "--keep-share",
-    type=Range(0, 1, min_open=True),
+    Range(0, 1, min_open=True),
+    "Keep this share, the pairs with the best scores.",
     metavar="X",
-    help="Keep this share, the pairs with the best scores.",
 )
-@click.option(
-    "--least-score", type=Range(0, 1), metavar="X", help="Remove pairs with a lower score."
-)
+@number_option("--least-score", Range(0, 1), "Remove pairs with a lower score.", metavar="X")
 @click.option("--scores", "writes_scores", is_flag=True, help="Write PREFIX.scores.tsv, too.")
 @device_option
 @json_too_option
@@ -106,9 +106,7 @@ def command(
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(report, indent=1))
+        print_json(report)
 
 
 def models_of(

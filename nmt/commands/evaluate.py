@@ -118,12 +118,10 @@ def command(
       nmt evaluate --card card.md --card card.json --compare runs/other
       nmt evaluate --test-set wmt14/full
     """
-    check_files(files, hypotheses, test_sets)
-    check_model_options(hypotheses, [*models, *overrides], [target_language, metric])
-    check_language_pair(hypotheses, test_sets, language_pair)
-
-    check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
-    check_unused_options(files, hypotheses, compare, test_sets)
+    for_translations = target_language or metric
+    for_models = [*models, *overrides]
+    check_options(files, hypotheses, test_sets, language_pair, for_models, for_translations)
+    check_inputs(files, hypotheses, test_sets, compare, [*compare, *models], cards)
 
     from nmt.evaluation.card import make_card
     from nmt.evaluation.card_files import open_cards
@@ -167,17 +165,6 @@ def command(
     print_text(json_text if as_json else as_text(evaluation))
 
 
-def check_paths(
-    texts: Sequence[Path], compare: Sequence[Path], models: Sequence[Path], cards: Sequence[Path]
-) -> None:
-    """Raise an error for a text that cannot be opened, and for a card that must not be written."""
-    from nmt.evaluation.card_files import check_card_paths
-    from nmt.evaluation.systems import check_texts, is_text
-
-    check_texts([*texts, *filter(is_text, compare)])
-    check_card_paths(cards, [*texts, *compare, *models])
-
-
 def data_folder(model: Path, given: Path | None, *, is_used: bool) -> DataFolder:
     """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
     if not is_used:
@@ -195,8 +182,18 @@ def print_text(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Sequence[str]) -> None:
-    """Raise UsageError for too many or too few files."""
+def check_options(
+    files: Sequence[Path],
+    hypotheses: Path | None,
+    test_sets: Sequence[str],
+    language_pair: str | None,
+    for_models: Sequence[object],
+    for_translations: str | None,
+) -> None:
+    """Raise UsageError for too many or too few files, and for options that do not fit them.
+
+    for_models, for_translations: options that --hypotheses forbids, and that need it.
+    """
     if test_sets and files:
         raise UsageError(
             "--test-set gives sources and references; do not name SOURCE and REFERENCE files too"
@@ -208,31 +205,38 @@ def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Seque
         raise UsageError(
             "name SOURCE and REFERENCE files, or --hypotheses FILE and REFERENCE, or no file at all"
         )
-
-
-def check_model_options(
-    hypotheses: Path | None, for_models: Sequence[object], for_translations: Sequence[str | None]
-) -> None:
-    """Raise UsageError for options that do not fit --hypotheses, or that need it."""
     if hypotheses and for_models:
         raise UsageError(
             "--hypotheses needs no model; leave out --model, --set and the options of beam search"
         )
-    if any(for_translations) and not hypotheses:
+    if for_translations and not hypotheses:
         raise UsageError(
             "--target-language and --metric need --hypotheses; a model's recipe sets them otherwise"
         )
+    if language_pair and not test_sets:
+        raise UsageError("--language-pair needs --test-set")
+    if hypotheses and test_sets and not language_pair:
+        raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
 
 
-def check_unused_options(
+def check_inputs(
     files: Sequence[Path],
     hypotheses: Path | None,
-    compare: Sequence[Path],
     test_sets: Sequence[str],
+    compare: Sequence[Path],
+    models: Sequence[Path],
+    cards: Sequence[Path],
 ) -> None:
-    """Raise UsageError for an option that would have no effect."""
-    from nmt.evaluation.systems import is_text
+    """Raise an error for a text that cannot be opened, and for a card that must not be written.
 
+    models: all systems that are named. Raises UsageError for an option that would have no effect.
+    """
+    from nmt.evaluation.card_files import check_card_paths
+    from nmt.evaluation.systems import check_texts, is_text
+
+    texts = [*files, *filter(None, [hypotheses])]
+    check_texts([*texts, *filter(is_text, compare)])
+    check_card_paths(cards, [*texts, *models])
     given = options_beside()
     is_without_model = hypotheses is not None and all(map(is_text, compare))
     for option in ("--device", "--engine"):
@@ -243,13 +247,3 @@ def check_unused_options(
             "--data-dir is the folder of the recipe's test sets, which are not scored here; leave"
             " it out"
         )
-
-
-def check_language_pair(
-    hypotheses: Path | None, test_sets: Sequence[str], language_pair: str | None
-) -> None:
-    """Raise UsageError if --language-pair is missing or has no use."""
-    if language_pair and not test_sets:
-        raise UsageError("--language-pair needs --test-set")
-    if hypotheses and test_sets and not language_pair:
-        raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")

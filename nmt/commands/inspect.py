@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.options import json_option, set_option
+from nmt.commands.options import json_option, number_option, print_json, set_option
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 @click.argument(
     "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe_or_run
 )
-@click.option(
+@number_option(
     "--length",
-    type=click.IntRange(1, 65_000),
-    default=SENTENCE_TOKENS,
-    show_default=True,
-    metavar="N",
-    help="Tokens per sentence, on each side, for the cost of attention.",
+    click.IntRange(1, 65_000),
+    "Tokens per sentence, on each side, for the cost of attention.",
+    SENTENCE_TOKENS,
 )
 @json_option
 @set_option
@@ -53,9 +51,7 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
     from nmt.studio.inspection.summary import inspection_data, render_text
 
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(inspection_data(inspection), indent=1))
+        print_json(inspection_data(inspection))
     else:
         click.echo(render_text(inspection))
 

@@ -49,6 +49,24 @@ class Range(click.FloatRange):
         return number
 
 
+def number_option(
+    flag: str,
+    kind: click.ParamType[Any] | type[float],
+    help_text: str,
+    default: float | None = None,
+    metavar: str = "N",
+) -> Callable[[Function], Function]:
+    """Return an option that takes a number; None: the command chooses the default."""
+    return click.option(
+        flag,
+        type=kind,
+        default=default,
+        show_default=default is not None,
+        metavar=metavar,
+        help=help_text,
+    )
+
+
 # --- corpora, recipes and runs --------------------------------------------------------------------
 
 recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
@@ -64,9 +82,7 @@ run_option = click.option(
     shell_complete=complete_run,
     help="Run folder to write to.  [default: runs/RECIPE]",
 )
-max_updates_option = click.option(
-    "--max-updates", type=int, metavar="N", help="Updates of a training, in total."
-)
+max_updates_option = number_option("--max-updates", int, "Updates of a training, in total.")
 set_option = click.option(
     "--set",
     "overrides",
@@ -275,6 +291,13 @@ def set_decode_option(*names: str) -> Callable[[Function], Callable[..., Any]]:
         )(command)
 
     return add
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on stdout."""
+    from nmt.system.json_data import json_text
+
+    click.echo(json_text(value, indent=1))
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:

@@ -10,6 +10,7 @@ from nmt.commands.options import (
     PATH,
     device_option,
     models_option,
+    number_option,
     output_option,
     set_decode_option,
 )
@@ -42,16 +43,9 @@ SEED = 1
     type=click.Choice(METRICS),
     help=f"With --tune: the score to raise.  [default: {METRICS[0]}]",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    metavar="N",
-    help=f"With --tune: seed of random starts.  [default: {SEED}]",
-)
+@number_option("--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed.  [default: {SEED}]")
 @output_option
-@click.option(
-    "--n-best", type=click.IntRange(1), metavar="N", help="Write the N best translations, as JSON."
-)
+@number_option("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
 @device_option
 @set_decode_option(*RERANK_SETTINGS)
 def command(
@@ -90,12 +84,18 @@ def command(
       nmt rerank lists.jsonl --source in.en --model runs/other \\
         --weights weights.json
     """
-    check_models([*models], [*reverse_models])
-    check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))
-
+    if not models and not reverse_models:
+        raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
+    check_named_once({"--model": models, "--reverse-model": reverse_models})
     if references:
+        if weights is None:
+            raise UsageError("--tune needs --weights: the file to write them to")
+        if output is not None or n_best is not None:
+            raise UsageError("--tune writes weights only; leave out --output and --n-best")
         check_files([nbest, source, *references], weights, "--weights")
     else:
+        if metric is not None or seed is not None:
+            raise UsageError("--metric and --seed need --tune")
         check_files([nbest, source], output, "--output", weights)
 
     from nmt.reranking.features import load_judges, write_weights
@@ -105,41 +105,15 @@ def command(
 
     text = language_in_name(source), language_in_name(references[0]) if references else ""
     judges = load_judges(models, reverse_models, device, note, overrides, text)
-    if not references:
+    if references and weights is not None:
+        from nmt.reranking.tune import report, tune_file
+
+        chosen = metric or METRICS[0], SEED if seed is None else seed
+        tuned = tune_file(nbest, source, references, judges, *chosen)
+        write_weights(weights, tuned)
+        click.echo(report(tuned), nl=False)
+    else:
         rerank_file(nbest, source, judges, weights, output, line_format(n_best))
-        return
-
-    from nmt.reranking.tune import report, tune_file
-
-    assert weights  # noqa: S101 (for the type checker)
-    chosen = METRICS[0] if metric is None else metric, SEED if seed is None else seed
-    tuned = tune_file(nbest, source, references, judges, *chosen)
-    write_weights(weights, tuned)
-    click.echo(report(tuned), nl=False)
-
-
-def check_models(models: Sequence[Path], reverse_models: Sequence[Path]) -> None:
-    """Raise UsageError unless there is a model, and each is named once."""
-    if not models and not reverse_models:
-        raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
-    check_named_once({"--model": models, "--reverse-model": reverse_models})
-
-
-def check_options(
-    for_tuning: Sequence[object],
-    for_ranking: Sequence[object],
-    weights: Path | None,
-    *,
-    is_tuning: bool,
-) -> None:
-    """Raise UsageError for options that do not fit --tune, or that need it."""
-    if not is_tuning:
-        if any(each is not None for each in for_tuning):
-            raise UsageError("--metric and --seed need --tune")
-    elif weights is None:
-        raise UsageError("--tune needs --weights: the file to write them to")
-    elif any(each is not None for each in for_ranking):
-        raise UsageError("--tune writes weights only; leave out --output and --n-best")
 
 
 def check_files(

@@ -12,10 +12,12 @@ from nmt.commands.options import (
     decode_flags,
     device_option,
     engine_option,
+    number_option,
     set_decode_option,
 )
 from nmt.errors import NmtError
 
+WAIT = Range(0.01, 3600)
 MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
 
 
@@ -36,69 +38,18 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     metavar="ADDRESS",
     help="Address to listen on.",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=5000,
-    show_default=True,
-    metavar="N",
-    help="Port to listen on; 0: a free one.",
-)
+@number_option("--port", click.IntRange(0, 65535), "Port to listen on; 0: a free one.", 5000)
 @click.option("--api-keys", "key_file", type=FILE, help="File of keys; clients must send one.")
-@click.option(
-    "--max-characters",
-    type=click.IntRange(1, 5_000_000),
-    default=100_000,
-    show_default=True,
-    metavar="N",
-    help="Most characters of one request.",
+@number_option(
+    "--max-characters", click.IntRange(1, 5_000_000), "Most characters of one request.", 100_000
 )
-@click.option(
-    "--max-queue",
-    type=click.IntRange(1, 100_000),
-    default=512,
-    show_default=True,
-    metavar="N",
-    help="Most requests that wait.",
-)
-@click.option(
-    "--max-connections",
-    type=click.IntRange(1, 100_000),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="Most open connections.",
-)
-@click.option(
-    "--timeout",
-    type=Range(0.01, 3600),
-    default=30,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time for a translation.",
-)
-@click.option(
-    "--read-timeout",
-    type=Range(0.01, 3600),
-    default=20,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to wait for a client.",
-)
-@click.option(
-    "--grace",
-    type=Range(0, 3600),
-    default=30,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to finish after a signal.",
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(0, 1024),
-    default=0,
-    metavar="N",
-    help="Processes for each model; 0: one for each core.",
+@number_option("--max-queue", click.IntRange(1, 100_000), "Most requests that wait.", 512)
+@number_option("--max-connections", click.IntRange(1, 100_000), "Most open connections.", 1000)
+@number_option("--timeout", WAIT, "Longest time for a translation.", 30, "SECONDS")
+@number_option("--read-timeout", WAIT, "Longest time to wait for a client.", 20, "SECONDS")
+@number_option("--grace", Range(0, 3600), "Longest time to finish after a signal.", 30, "SECONDS")
+@number_option(
+    "--processes", click.IntRange(0, 1024), "Processes for each model; 0: one for each core.", 0
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, not its text.")
 @decode_flags("beam_size", "length_penalty")

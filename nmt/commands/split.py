@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import FILE, prefix_option
+from nmt.commands.options import FILE, number_option, prefix_option
 
 SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
 
@@ -13,16 +13,9 @@ SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
 @prefix_option
-@click.option("--dev", type=click.IntRange(min=0), metavar="N", help=SIZE)
-@click.option("--test", type=click.IntRange(min=0), metavar="N", help=SIZE)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Another seed draws other pairs.",
-)
+@number_option("--dev", click.IntRange(min=0), SIZE)
+@number_option("--test", click.IntRange(min=0), SIZE)
+@number_option("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
 def command(
     source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
 ) -> None:

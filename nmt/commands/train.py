@@ -21,6 +21,7 @@ from nmt.commands.options import (
     device_option,
     flags_as_overrides,
     max_updates_option,
+    number_option,
     recipe_and_run,
     run_data_dir_option,
     run_option,
@@ -53,9 +54,7 @@ if TYPE_CHECKING:
 @run_option
 @run_data_dir_option
 @device_option
-@click.option(
-    "--seed", type=int, metavar="N", help="Seed of the initial weights, batches and dropout."
-)
+@number_option("--seed", int, "Seed of the initial weights, batches and dropout.")
 @max_updates_option
 @click.option(
     "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."

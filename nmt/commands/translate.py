@@ -19,6 +19,7 @@ from nmt.commands.options import (
     device_option,
     engine_option,
     models_option,
+    number_option,
     options_beside,
     output_option,
     sample_option,
@@ -96,13 +97,12 @@ PASSING = {
 @click.option(
     "--memory", multiple=True, type=PATH, help="Translation memory (.tmx) to use. May be repeated."
 )
-@click.option(
+@number_option(
     "--memory-threshold",
-    type=Range(0.5, 1),
-    default=0.95,  # one word of ten would be 0.9, and may turn the meaning
-    show_default=True,
-    metavar="X",
-    help="Least similarity of a segment that is used.",
+    Range(0.5, 1),
+    "Least similarity of a segment that is used.",
+    0.95,  # one word of ten would be 0.9, and may turn the meaning
+    "X",
 )
 @click.option("--write-memory", type=PATH, help="File (.tmx) for the new translations.")
 @models_option()
@@ -120,7 +120,7 @@ PASSING = {
 @sample_option
 @decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="Terms: on each line a term, a tab, its translation.")
-@click.option("--n-best", type=int, metavar="N", help="Write the N best translations, as JSON.")
+@number_option("--n-best", int, "Write the N best translations, as JSON.")
 @click.option(
     "--output-format",
     type=click.Choice(("text", "json", "moses", "tsv")),
