@@ -6,16 +6,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_varied
-from nmt.commands.options import (
-    FOLDER,
-    data_dir_option,
-    device_option,
-    flags_as_overrides,
-    max_updates_option,
-    recipe_argument,
-    set_option,
-)
+from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RUNS, RunFolder
@@ -28,7 +21,7 @@ from nmt.system.processes import worker_count
 
 
 @click.command("ablate")
-@recipe_argument
+@options.recipe
 @click.option(
     "--vary",
     "varied",
@@ -41,7 +34,7 @@ from nmt.system.processes import worker_count
 @click.option(
     "--seeds", metavar="N,N,...", help="Train each variant with each seed.  [default: train.seed]"
 )
-@max_updates_option
+@options.max_updates
 @click.option(
     "--output",
     type=FOLDER,
@@ -49,9 +42,9 @@ from nmt.system.processes import worker_count
     help="Folder to write to.  [default: runs/ablation/RECIPE]",
 )
 @click.option("--dry-run", is_flag=True, help="Check and list the runs, and write nothing.")
-@data_dir_option()
-@device_option
-@set_option
+@options.data_dir()
+@options.device
+@options.set_any
 @click.pass_obj
 def command(
     arguments: list[str],
@@ -93,7 +86,7 @@ def command(
     numbers = parse_seeds(seeds) if seeds is not None else None
     if not axes and len(numbers or []) < 2:
         raise UsageError("nothing varies: name settings with --vary, or several --seeds")
-    flags = flags_as_overrides("train", max_updates=max_updates)
+    flags = options.flags_as_overrides("train", max_updates=max_updates)
     base = load_recipe(recipe, [*overrides, *flags])
     numbers = numbers or [base.train.seed]
     variants = plan_variants(with_seed(base, numbers[0]), axes, grid=grid)

@@ -4,22 +4,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.options import (
-    FILE,
-    PATH,
-    SAMPLING,
-    data_dir_option,
-    decode_flags,
-    device_option,
-    engine_option,
-    json_too_option,
-    models_option,
-    prefix_option,
-    print_json,
-    sample_option,
-    set_decode_option,
-)
+from nmt.commands.options import FILE, PATH, SAMPLING
 from nmt.errors import UsageError
 from nmt.runs.runs import check_named_once
 
@@ -30,9 +17,9 @@ METHODS = ("back-translation", "self-training", "diversification")
 @click.argument("method_name", metavar="METHOD", type=click.Choice(METHODS))
 @click.argument("text", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@models_option("--model", "Model that translates TEXT. May be repeated.")
-@models_option("--reverse-model", "Model that translates the target side. May be repeated.")
-@prefix_option
+@options.models("--model", "Model that translates TEXT. May be repeated.")
+@options.models("--reverse-model", "Model that translates the target side. May be repeated.")
+@options.prefix
 @click.option(
     "--recipe",
     shell_complete=complete_recipe,
@@ -51,14 +38,14 @@ METHODS = ("back-translation", "self-training", "diversification")
     metavar="TOKEN",
     help="Tag of the new pairs; '' for none.  [default: <BT> or <ST>, by METHOD]",
 )
-@data_dir_option()
-@decode_flags("beam_size", "length_penalty", "batch_tokens")
-@sample_option
-@decode_flags(*SAMPLING, "target_token")
-@engine_option
-@device_option
-@set_decode_option()
-@json_too_option
+@options.data_dir()
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens")
+@options.sample
+@options.decode_flags(*SAMPLING, "target_token")
+@options.engine
+@options.device
+@options.set_decode()
+@options.as_json_too
 def command(
     method_name: str,
     text: Path,
@@ -118,7 +105,7 @@ def command(
     report = augment(task, lambda path: load_for(engine, [path], device, note, overrides), note)
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
-        print_json(report)
+        options.print_json(report)
 
 
 def check_models(

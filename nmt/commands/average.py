@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import PATH, number_option
+from nmt.commands.options import PATH
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
@@ -15,7 +16,7 @@ from nmt.runs.run_folder import RunFolder
 
 @click.command("average")
 @click.argument("run", type=PATH, shell_complete=complete_run)
-@number_option("--last", click.IntRange(min=1), "Average the newest N checkpoints.")
+@options.number("--last", click.IntRange(min=1), "Average the newest N checkpoints.")
 @click.option("--updates", metavar="N,N,...", help="Average the checkpoints of these updates.")
 @click.option(
     "--output", type=PATH, help="Model file to write.  [default: model.safetensors in RUN]"

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe
 from nmt.commands.init import check_recipe_path, choose_languages, print_next, write_recipe
-from nmt.commands.options import (
-    PATH,
-    data_dir_option,
-    held_out_options,
-    json_option,
-    limit_option,
-    print_json,
-)
+from nmt.commands.options import PATH
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
@@ -41,13 +35,13 @@ LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leave
 @click.argument(
     "names", nargs=-1, metavar="[RECIPE | SOURCE TARGET]", shell_complete=complete_recipe
 )
-@data_dir_option()
-@held_out_options("none, or RECIPE's")
-@json_option
+@options.data_dir()
+@options.held_out("none, or RECIPE's")
+@options.as_json
 @click.option(
     "--html", "page", type=PATH, metavar="FILE", help="Write the report as an HTML page too."
 )
-@limit_option
+@options.limit
 @click.option("--advise", is_flag=True, help="Suggest settings, and measure the time to train.")
 @click.option(
     OPTION,
@@ -105,7 +99,7 @@ def command(
 
         write_text(page, in_utf_8(render_check(report)))
     if as_json:
-        print_json(report)
+        options.print_json(report)
     else:
         from nmt.check.table import as_text
 

@@ -5,17 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import (
-    FILE,
-    Range,
-    device_option,
-    json_too_option,
-    limit_option,
-    number_option,
-    prefix_option,
-    print_json,
-)
+from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +17,7 @@ if TYPE_CHECKING:
 @click.command("clean")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@prefix_option
+@options.prefix
 @click.option("--only", metavar="FILTERS", help="Apply only these filters, such as copied,script.")
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
 @click.option(
@@ -33,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-repair", is_flag=True, help="Remove pairs, but change no text.")
 @click.option("--ftfy", "with_ftfy", is_flag=True, help="Repair wrongly decoded text with ftfy.")
-@limit_option
+@options.limit
 @click.option(
     "--model",
     type=FILE,
@@ -43,16 +35,16 @@ if TYPE_CHECKING:
 @click.option(
     "--reverse-model", type=FILE, shell_complete=complete_run, help="Model of the other direction."
 )
-@number_option(
+@options.number(
     "--keep-share",
     Range(0, 1, min_open=True),
     "Keep this share, the pairs with the best scores.",
     metavar="X",
 )
-@number_option("--least-score", Range(0, 1), "Remove pairs with a lower score.", metavar="X")
+@options.number("--least-score", Range(0, 1), "Remove pairs with a lower score.", metavar="X")
 @click.option("--scores", "writes_scores", is_flag=True, help="Write PREFIX.scores.tsv, too.")
-@device_option
-@json_too_option
+@options.device
+@options.as_json_too
 def command(
     source: Path,
     target: Path | None,
@@ -106,7 +98,7 @@ def command(
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
-        print_json(report)
+        options.print_json(report)
 
 
 def models_of(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nmt.commands.options import options_beside
+from nmt.commands.options import typed_beside
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def are_documents(request: Request) -> bool:
     from nmt.system.log import note
     from nmt.text.languages import PACKED
 
-    given = {*options_beside()}
+    given = {*typed_beside()}
     if request.output_dir is not None:
         if not request.files:
             raise UsageError("--output-dir needs files or folders to translate; name them first")
@@ -167,7 +167,7 @@ def translate_documents(request: Request) -> None:
 
 def check_document_options(file: Path) -> None:
     """Raise UsageError for an option that is for plain lines only."""
-    for option in options_beside():
+    for option in typed_beside():
         if option in OF_LINES:
             raise UsageError(
                 f"{option} is for plain lines, but {file} is translated by its format; leave it"

@@ -8,18 +8,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    PATH,
-    decode_flags,
-    device_option,
-    engine_option,
-    json_option,
-    models_option,
-    options_beside,
-    run_data_dir_option,
-    set_decode_option,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE, PATH
 from nmt.config import DECLARED, DataSettings
 from nmt.errors import UsageError
 from nmt.runs.run_folder import run_of
@@ -35,7 +25,7 @@ DEFAULTS = DataSettings()
 @click.command("evaluate")
 @click.argument("files", nargs=-1, type=FILE, metavar="[SOURCE] [REFERENCE]...")
 @click.option("--hypotheses", type=FILE, help="File of translations to score, without a model.")
-@models_option()
+@options.models()
 @click.option(
     "--compare",
     multiple=True,
@@ -58,8 +48,8 @@ DEFAULTS = DataSettings()
     help="Test set of sacreBLEU to score. May be repeated.",
 )
 @click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
-@run_data_dir_option
-@decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
+@options.run_data_dir
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
@@ -67,7 +57,7 @@ DEFAULTS = DataSettings()
     help=f"Add a BLEU with one of: {', '.join(TOKENIZERS)}.",
 )
 @click.option("--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.")
-@json_option
+@options.as_json
 @click.option(
     "--target-language",
     metavar="CODE",
@@ -79,9 +69,9 @@ DEFAULTS = DataSettings()
     metavar="NAME",
     help=f"With --hypotheses: {' or '.join(METRICS)}.  [default: {DEFAULTS.metric}]",
 )
-@engine_option
-@device_option
-@set_decode_option()
+@options.engine
+@options.device
+@options.set_decode()
 @click.pass_obj
 def command(
     arguments: list[str],
@@ -237,7 +227,7 @@ def check_inputs(
     texts = [*files, *filter(None, [hypotheses])]
     check_texts([*texts, *filter(is_text, compare)])
     check_card_paths(cards, [*texts, *models])
-    given = options_beside()
+    given = options.typed_beside()
     is_without_model = hypotheses is not None and all(map(is_text, compare))
     for option in ("--device", "--engine"):
         if option in given and is_without_model:

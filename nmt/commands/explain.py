@@ -8,14 +8,8 @@ from textwrap import shorten
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    decode_flags,
-    device_option,
-    models_option,
-    open_option,
-    set_decode_option,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
@@ -26,7 +20,7 @@ LONGEST_HINT = 200  # characters of the sentence in a message
 
 @click.command("explain")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
-@models_option("--model", "Model: a run folder or a .safetensors file.  [default: the newest]")
+@options.models("--model", "Model: a run folder or a .safetensors file.  [default: the newest]")
 @click.option(
     "--output",
     type=FILE,
@@ -34,10 +28,10 @@ LONGEST_HINT = 200  # characters of the sentence in a message
     show_default=True,
     help="HTML file to write.",
 )
-@open_option
-@decode_flags("beam_size", "length_penalty", "target_token")
-@device_option
-@set_decode_option()
+@options.opens
+@options.decode_flags("beam_size", "length_penalty", "target_token")
+@options.device
+@options.set_decode()
 def command(
     words: tuple[str, ...],
     models: tuple[Path, ...],

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from nmt.commands import options
 from nmt.commands.completion import complete_fetched
-from nmt.commands.options import data_dir_option, set_option
 from nmt.errors import UsageError, shown, suggestion
 from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
 from nmt.system.arguments import argument
@@ -19,8 +19,8 @@ HUB = "https://huggingface.co"
 @click.argument(
     "name", metavar="[RECIPE | MODEL]", default=DEFAULT_RECIPE, shell_complete=complete_fetched
 )
-@data_dir_option(help_text="Folder for what is downloaded.")
-@set_option
+@options.data_dir(help_text="Folder for what is downloaded.")
+@options.set_any
 @click.option(
     "--hub",
     metavar="URL",

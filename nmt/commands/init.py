@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, PATH, Function, data_dir_option, held_out_options
+from nmt.commands.options import FILE, PATH, Function
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
@@ -53,7 +54,7 @@ def language_options(function: Function) -> Function:
     help="Recipe to write: NAME.toml.",
 )
 @language_options
-@held_out_options("pairs held out")
+@options.held_out("pairs held out")
 @click.option(
     "--init-from",
     "model",
@@ -61,7 +62,7 @@ def language_options(function: Function) -> Function:
     shell_complete=complete_run,
     help="Model to fine-tune: a run folder or a .safetensors file.",
 )
-@data_dir_option()
+@options.data_dir()
 @click.option(
     "--gpu/--cpu",
     "has_gpu",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.options import json_option, number_option, print_json, set_option
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @click.argument(
     "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe_or_run
 )
-@number_option(
+@options.number(
     "--length",
     click.IntRange(1, 65_000),
     "Tokens per sentence, on each side, for the cost of attention.",
     SENTENCE_TOKENS,
 )
-@json_option
-@set_option
+@options.as_json
+@options.set_any
 def command(subject: str | None, length: int, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Show what RECIPE or MODEL consists of.
 
@@ -51,7 +51,7 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
     from nmt.studio.inspection.summary import inspection_data, render_text
 
     if as_json:
-        print_json(inspection_data(inspection))
+        options.print_json(inspection_data(inspection))
     else:
         click.echo(render_text(inspection))
 

@@ -49,7 +49,7 @@ class Range(click.FloatRange):
         return number
 
 
-def number_option(
+def number(
     flag: str,
     kind: click.ParamType[Any] | type[float],
     help_text: str,
@@ -69,21 +69,21 @@ def number_option(
 
 # --- corpora, recipes and runs --------------------------------------------------------------------
 
-recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
-recipe_or_run_argument = click.argument(
+recipe = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
+recipe_or_run = click.argument(
     "recipe",
     metavar="[RECIPE | RUN]",
     default=DEFAULT_RECIPE,
     shell_complete=complete_recipe_or_run,
 )
-run_option = click.option(
+run = click.option(
     "--run",
     type=PATH,
     shell_complete=complete_run,
     help="Run folder to write to.  [default: runs/RECIPE]",
 )
-max_updates_option = number_option("--max-updates", int, "Updates of a training, in total.")
-set_option = click.option(
+max_updates = number("--max-updates", int, "Updates of a training, in total.")
+set_any = click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -93,7 +93,7 @@ set_option = click.option(
 )
 
 
-def data_dir_option(
+def data_dir(
     default: Path | None = DATA, help_text: str = "Folder of the text files that a recipe names."
 ) -> Callable[[Function], Function]:
     """Return the option --data-dir with a default; None if the command chooses the folder."""
@@ -109,12 +109,12 @@ def data_dir_option(
     )
 
 
-run_data_dir_option = data_dir_option(
+run_data_dir = data_dir(
     None, f"Folder of the recipe's text files.  [default: the run's, or {DATA}]"
 )
 
 
-def held_out_options(default: str) -> Callable[[Function], Function]:
+def held_out(default: str) -> Callable[[Function], Function]:
     """Return the options --dev and --test, two files each; default: what is used without them."""
 
     def add(function: Function) -> Function:
@@ -131,7 +131,7 @@ def held_out_options(default: str) -> Callable[[Function], Function]:
     return add
 
 
-prefix_option = click.option(
+prefix = click.option(
     "-o",
     "--output",
     "prefix",
@@ -139,7 +139,7 @@ prefix_option = click.option(
     metavar="PREFIX",
     help="Beginning of the names of the files to write, or a folder that ends in a slash.",
 )
-limit_option = click.option(
+limit = click.option(
     "--limit",
     "changes",
     multiple=True,
@@ -149,7 +149,7 @@ limit_option = click.option(
 
 # --- models and devices ---------------------------------------------------------------------------
 
-device_option = click.option(
+device = click.option(
     "--device",
     default="auto",
     shell_complete=complete_device,
@@ -157,7 +157,7 @@ device_option = click.option(
     metavar="NAME",
     help="cpu, cuda, cuda:1, mps or auto.",
 )
-engine_option = click.option(
+engine = click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="nmt",
@@ -167,7 +167,7 @@ engine_option = click.option(
 )
 
 
-def models_option(
+def models(
     flag: str = "--model",
     help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
     "  [default: the newest under runs/]",
@@ -181,18 +181,16 @@ def models_option(
 
 # --- output ---------------------------------------------------------------------------------------
 
-output_option = click.option(
+output = click.option(
     "--output",
     type=PATH,
     callback=lambda _, __, path: None if path == Path("-") else path,
     help="File to write; - is stdout.  [default: stdout]",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
-json_too_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the report as JSON, too."
-)
-open_option = click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-bad_line_option = click.option(
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
+as_json_too = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, too.")
+opens = click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+on_bad_line = click.option(
     "--on-bad-line",
     type=click.Choice(("error", "skip", "blank")),
     default="error",
@@ -257,12 +255,12 @@ def decode_flags(*names: str) -> Callable[[Function], Function]:
     return add
 
 
-sample_option = click.option(
+sample = click.option(
     "--sample", "method", cls=DecodeFlag, flag_value="sample", help=DESCRIBED["method"]
 )
 
 
-def set_decode_option(*names: str) -> Callable[[Function], Callable[..., Any]]:
+def set_decode(*names: str) -> Callable[[Function], Callable[..., Any]]:
     """Return the option --set for these settings of the search; by default all.
 
     The command receives all changes as `overrides`, those by flags too.
@@ -310,7 +308,7 @@ def flags_as_overrides(section: str, **flags: object) -> list[str]:
 # --- what was typed -------------------------------------------------------------------------------
 
 
-def options_beside(*names: str) -> list[str]:
+def typed_beside(*names: str) -> list[str]:
     """Return the arguments and options of the running command that were given, but for some.
 
     names: of parameters to leave out.

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, PATH, open_option
+from nmt.commands.options import FILE, PATH
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
@@ -19,7 +20,7 @@ MOST_RUNS = 6  # more curves cannot be told apart by colour
 @click.command("report")
 @click.argument("runs", nargs=-1, type=PATH, metavar="[RUN]...", shell_complete=complete_run)
 @click.option("--output", type=FILE, help="HTML file to write.  [default: report.html, in RUN]")
-@open_option
+@options.opens
 def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     """Write an HTML report of a run.
 

@@ -5,15 +5,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    PATH,
-    device_option,
-    models_option,
-    number_option,
-    output_option,
-    set_decode_option,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE, PATH
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
 from nmt.runs.runs import check_named_once
@@ -27,8 +20,8 @@ SEED = 1
 @click.option(
     "--source", required=True, type=FILE, help="File of the segments that were translated."
 )
-@models_option("--model", "Model that scores the candidates. May be repeated.")
-@models_option("--reverse-model", "Model of the other direction. May be repeated.")
+@options.models("--model", "Model that scores the candidates. May be repeated.")
+@options.models("--reverse-model", "Model of the other direction. May be repeated.")
 @click.option("--weights", type=PATH, help="File of weights: with --tune written, else read.")
 @click.option(
     "--tune",
@@ -43,11 +36,11 @@ SEED = 1
     type=click.Choice(METRICS),
     help=f"With --tune: the score to raise.  [default: {METRICS[0]}]",
 )
-@number_option("--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed.  [default: {SEED}]")
-@output_option
-@number_option("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
-@device_option
-@set_decode_option(*RERANK_SETTINGS)
+@options.number("--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed.  [default: {SEED}]")
+@options.output
+@options.number("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
+@options.device
+@options.set_decode(*RERANK_SETTINGS)
 def command(
     nbest: Path,
     source: Path,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import PATH, json_option
+from nmt.commands import options
+from nmt.commands.options import PATH
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import ChosenModel, choose_model
@@ -16,7 +17,7 @@ from nmt.system.log import note
 
 @click.command("runs")
 @click.argument("folder", type=PATH, required=False)
-@json_option
+@options.as_json
 def command(folder: Path | None, as_json: bool) -> None:
     """List the runs below FOLDER, the newest first.
 

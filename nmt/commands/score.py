@@ -5,15 +5,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    bad_line_option,
-    decode_flags,
-    device_option,
-    models_option,
-    output_option,
-    set_decode_option,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE
 from nmt.config.decode import SCORE_SETTINGS
 
 
@@ -33,8 +26,8 @@ def parse_columns(
 @click.command("score")
 @click.argument("source", default="-", type=FILE)
 @click.argument("target", required=False, type=FILE)
-@models_option()
-@output_option
+@options.models()
+@options.output
 @click.option(
     "--columns",
     metavar="I,J",
@@ -49,10 +42,10 @@ def parse_columns(
 )
 @click.option("--tokens", is_flag=True, help="Add the scores of tokens, in JSON.")
 @click.option("--pieces", is_flag=True, help="The targets are tokens with spaces between them.")
-@bad_line_option
-@decode_flags("length_penalty", "target_token", "batch_tokens")
-@device_option
-@set_decode_option(*SCORE_SETTINGS)
+@options.on_bad_line
+@options.decode_flags("length_penalty", "target_token", "batch_tokens")
+@options.device
+@options.set_decode(*SCORE_SETTINGS)
 def command(
     source: Path,
     target: Path | None,

@@ -5,16 +5,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import (
-    FILE,
-    Range,
-    decode_flags,
-    device_option,
-    engine_option,
-    number_option,
-    set_decode_option,
-)
+from nmt.commands.options import FILE, Range
 from nmt.errors import NmtError
 
 WAIT = Range(0.01, 3600)
@@ -38,24 +31,24 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     metavar="ADDRESS",
     help="Address to listen on.",
 )
-@number_option("--port", click.IntRange(0, 65535), "Port to listen on; 0: a free one.", 5000)
+@options.number("--port", click.IntRange(0, 65535), "Port to listen on; 0: a free one.", 5000)
 @click.option("--api-keys", "key_file", type=FILE, help="File of keys; clients must send one.")
-@number_option(
+@options.number(
     "--max-characters", click.IntRange(1, 5_000_000), "Most characters of one request.", 100_000
 )
-@number_option("--max-queue", click.IntRange(1, 100_000), "Most requests that wait.", 512)
-@number_option("--max-connections", click.IntRange(1, 100_000), "Most open connections.", 1000)
-@number_option("--timeout", WAIT, "Longest time for a translation.", 30, "SECONDS")
-@number_option("--read-timeout", WAIT, "Longest time to wait for a client.", 20, "SECONDS")
-@number_option("--grace", Range(0, 3600), "Longest time to finish after a signal.", 30, "SECONDS")
-@number_option(
+@options.number("--max-queue", click.IntRange(1, 100_000), "Most requests that wait.", 512)
+@options.number("--max-connections", click.IntRange(1, 100_000), "Most open connections.", 1000)
+@options.number("--timeout", WAIT, "Longest time for a translation.", 30, "SECONDS")
+@options.number("--read-timeout", WAIT, "Longest time to wait for a client.", 20, "SECONDS")
+@options.number("--grace", Range(0, 3600), "Longest time to finish after a signal.", 30, "SECONDS")
+@options.number(
     "--processes", click.IntRange(0, 1024), "Processes for each model; 0: one for each core.", 0
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, not its text.")
-@decode_flags("beam_size", "length_penalty")
-@engine_option
-@device_option
-@set_decode_option()
+@options.decode_flags("beam_size", "length_penalty")
+@options.engine
+@options.device
+@options.set_decode()
 def command(
     models: tuple[str, ...],
     host: str,
@@ -100,5 +93,5 @@ def command(
     given = models or (str(choose_model().path),)
     sources = [model_source(each, device, overrides, engine) for each in given]
     limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
-    options = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
-    sys.exit(128 + serve(sources, options))
+    server = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
+    sys.exit(128 + serve(sources, server))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import FILE, number_option, prefix_option
+from nmt.commands import options
+from nmt.commands.options import FILE
 
 SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
 
@@ -12,10 +13,10 @@ SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
 @click.command("split")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@prefix_option
-@number_option("--dev", click.IntRange(min=0), SIZE)
-@number_option("--test", click.IntRange(min=0), SIZE)
-@number_option("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
+@options.prefix
+@options.number("--dev", click.IntRange(min=0), SIZE)
+@options.number("--test", click.IntRange(min=0), SIZE)
+@options.number("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
 def command(
     source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
 ) -> None:

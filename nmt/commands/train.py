@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
 from nmt.commands.init import (
     choose_languages,
@@ -16,16 +17,6 @@ from nmt.commands.init import (
     print_next,
     trained_model,
     write_recipe,
-)
-from nmt.commands.options import (
-    device_option,
-    flags_as_overrides,
-    max_updates_option,
-    number_option,
-    recipe_and_run,
-    run_data_dir_option,
-    run_option,
-    set_option,
 )
 from nmt.config import Recipe
 from nmt.errors import NmtError, UsageError
@@ -51,15 +42,15 @@ if TYPE_CHECKING:
     metavar="[RECIPE | RUN | SOURCE TARGET]",
     shell_complete=complete_recipe_or_run,
 )
-@run_option
-@run_data_dir_option
-@device_option
-@number_option("--seed", int, "Seed of the initial weights, batches and dropout.")
-@max_updates_option
+@options.run
+@options.run_data_dir
+@options.device
+@options.number("--seed", int, "Seed of the initial weights, batches and dropout.")
+@options.max_updates
 @click.option(
     "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
 )
-@set_option
+@options.set_any
 @language_options
 def command(
     names: tuple[str, ...],
@@ -99,7 +90,7 @@ def command(
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
     text = find_text(names)
-    given = [*overrides, *flags_as_overrides("train", seed=seed, max_updates=max_updates)]
+    given = [*overrides, *options.flags_as_overrides("train", seed=seed, max_updates=max_updates)]
     if text is None:
         name = names[0] if names else DEFAULT_RECIPE
         if source_language or target_language:
@@ -107,14 +98,14 @@ def command(
                 "--source-language and --target-language are for SOURCE and TARGET; a recipe has"
                 " its own languages, which --set data.source_language=CODE corrects"
             )
-        given += flags_as_overrides("train", init_from=init_from)
+        given += options.flags_as_overrides("train", init_from=init_from)
     else:
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
         languages = choose_languages(text, (source_language, target_language), start)
         wish = recipe_wish(text, languages, start, run, data_dir, device, given)
         name, data_dir = str(wish.output), wish.data_dir
-    resolved, folder = recipe_and_run(name, run, given)
+    resolved, folder = options.recipe_and_run(name, run, given)
 
     from nmt.api import train
 

@@ -7,24 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from nmt.commands import options
 from nmt.commands.documents import Request, are_documents, translate_documents
-from nmt.commands.options import (
-    FILE,
-    FOLDER,
-    PATH,
-    SAMPLING,
-    Range,
-    bad_line_option,
-    decode_flags,
-    device_option,
-    engine_option,
-    models_option,
-    number_option,
-    options_beside,
-    output_option,
-    sample_option,
-    set_decode_option,
-)
+from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range
 from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
 
@@ -97,7 +82,7 @@ PASSING = {
 @click.option(
     "--memory", multiple=True, type=PATH, help="Translation memory (.tmx) to use. May be repeated."
 )
-@number_option(
+@options.number(
     "--memory-threshold",
     Range(0.5, 1),
     "Least similarity of a segment that is used.",
@@ -105,22 +90,22 @@ PASSING = {
     "X",
 )
 @click.option("--write-memory", type=PATH, help="File (.tmx) for the new translations.")
-@models_option()
-@output_option
-@bad_line_option
+@options.models()
+@options.output
+@options.on_bad_line
 @click.option("--keep-partial", is_flag=True, help="If stopped, keep the lines in OUTPUT.partial.")
 @click.option("--resume", is_flag=True, help="Keep the progress, or continue a stopped --resume.")
 @click.option(
     "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
 )
-@decode_flags("beam_size", "length_penalty", "batch_tokens")
-@decode_flags("min_length", "max_length", "no_repeat_ngram", "target_token")
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens")
+@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "target_token")
 @click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
-@sample_option
-@decode_flags(*SAMPLING)
+@options.sample
+@options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="Terms: on each line a term, a tab, its translation.")
-@number_option("--n-best", int, "Write the N best translations, as JSON.")
+@options.number("--n-best", int, "Write the N best translations, as JSON.")
 @click.option(
     "--output-format",
     type=click.Choice(("text", "json", "moses", "tsv")),
@@ -134,9 +119,9 @@ PASSING = {
 @click.option("--strict", is_flag=True, help="Exit with 1 if a translation is flagged.")
 @click.option("--interactive", is_flag=True, help="Translate what you type.")
 @click.option("--alignments", type=PATH, help="File for the word alignments.")
-@engine_option
-@device_option
-@set_decode_option()
+@options.engine
+@options.device
+@options.set_decode()
 def command(**given: Any) -> None:
     """Translate FILE, or stdin if FILE is - or missing.
 
@@ -173,7 +158,7 @@ def translate_lines(request: Request) -> None:
     file, output, alignments = request.file, request.output, request.alignments
     keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
     if request.interactive:
-        check_interactive(options_beside(*SEARCH_OPTIONS))
+        check_interactive(options.typed_beside(*SEARCH_OPTIONS))
     lines_of = choose_format(
         request.output_format, request.n_best, token_scores=request.token_scores
     )
@@ -235,7 +220,7 @@ def load_translator(
     if not request.resume or request.output is None:
         return translator, None
     given = click.get_current_context().params
-    options = {name: str(value) for name, value in given.items() if name not in PASSING}
+    lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
     paths = [part.path for part in (model, *model.ensemble)]
-    job = job_of(paths, settings, {**options, "glossary": str(terms)})
+    job = job_of(paths, settings, {**lasting, "glossary": str(terms)})
     return translator, Resumption(request.output, job, on_bad_line=request.on_bad_line)
