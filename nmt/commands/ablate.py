@@ -1,7 +1,6 @@
 """`nmt ablate`: train variants of a recipe and compare them."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +11,7 @@ from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RUNS, RunFolder
-from nmt.studio.ablation.axes import Axis, parse_axis
+from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
 from nmt.system.files import is_present
@@ -97,7 +96,13 @@ def command(
         raise UsageError(f"--output {folder} is a run folder; name another folder")
     files = AblationFiles(folder)
     files.check()
-    note_decode_settings(axes)
+    varied_names = [name for axis in axes for name in axis.settings if name.startswith("decode.")]
+    if varied_names:
+        note(
+            f"{varied_names[0]} does not change what a training learns, but each value is trained;"
+            f" to try values on one model: nmt evaluate SOURCE REFERENCE --set"
+            f" {varied_names[0]}=VALUE"
+        )
 
     from nmt.studio.ablation.ablate import Ablation
     from nmt.system.devices import pick_device
@@ -118,13 +123,3 @@ def command(
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)
-
-
-def note_decode_settings(axes: Sequence[Axis]) -> None:
-    """Say that a [decode] setting can be compared without training, if one varies."""
-    varied = [name for axis in axes for name in axis.settings if name.startswith("decode.")]
-    if varied:
-        note(
-            f"{varied[0]} does not change what a training learns, but each value is trained; to try"
-            f" values on one model: nmt evaluate SOURCE REFERENCE --set {varied[0]}=VALUE"
-        )

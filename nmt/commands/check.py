@@ -86,7 +86,7 @@ def command(
 
     limits = limits_of(changes, NOT_CHECKED)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
-    task, recipe = task_of(names, data_dir, given)
+    task, recipe = find_task(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
@@ -114,7 +114,7 @@ def command(
         sys.exit(1)
 
 
-def task_of(
+def find_task(
     names: tuple[str, ...], data_dir: Path, given: Mapping[str, tuple[Path, Path]]
 ) -> "tuple[Task, Recipe | None]":
     """Return what the arguments name: a recipe, which is read once, or two files or a TSV file.
@@ -129,9 +129,9 @@ def task_of(
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
-        for each in (paths, *given.values()):
-            check_paths(each)
-        held_out = tuple(Text(name, each) for name, each in given.items())
+        for text_paths in (paths, *given.values()):
+            check_paths(text_paths)
+        held_out = tuple(Text(name, pair) for name, pair in given.items())
         return Task((Text("text", paths),), held_out, languages=languages_in_names(paths)), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
@@ -163,7 +163,7 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
 
     def text(title: str, names: tuple[str, ...]) -> Text:
-        return Text(title, tuple(folder.find(each, recipe) for each in names))
+        return Text(title, tuple(folder.find(name, recipe) for name in names))
 
     several = len(recipe.data.train) > 1
     training = tuple(

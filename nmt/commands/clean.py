@@ -93,7 +93,7 @@ def command(
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
     filters = chosen_filters(only, without, also)
     limits = limits_of(changes, not_cleaned(filters))
-    models = models_of(model, reverse_model, device, keep_share, least_score, writes_scores)
+    models = choose_models(model, reverse_model, device, keep_share, least_score, writes_scores)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)
@@ -101,7 +101,7 @@ def command(
         options.print_json(report)
 
 
-def models_of(
+def choose_models(
     model: Path | None,
     reverse_model: Path | None,
     device: str,

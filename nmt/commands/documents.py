@@ -137,7 +137,12 @@ def translate_documents(request: Request) -> None:
     from nmt.system.processes import left
 
     left.append(lambda: "nothing was written")
-    check_document_options(request.file)
+    for option in typed_beside():
+        if option in OF_LINES:
+            raise UsageError(
+                f"{option} is for plain lines, but {request.file} is translated by its format;"
+                " leave it out, or add --format lines"
+            )
     jobs, folder = find_jobs(request), request.output_dir
     outputs = {
         "--output": request.output,
@@ -163,16 +168,6 @@ def translate_documents(request: Request) -> None:
             if request.write_memory is not None and translator.memory is not None:
                 translator.memory.write(request.write_memory)
     report.tell(summary, request.flags_file, is_strict=request.strict)
-
-
-def check_document_options(file: Path) -> None:
-    """Raise UsageError for an option that is for plain lines only."""
-    for option in typed_beside():
-        if option in OF_LINES:
-            raise UsageError(
-                f"{option} is for plain lines, but {file} is translated by its format; leave it"
-                " out, or add --format lines"
-            )
 
 
 def check_apart(outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path) -> None:

@@ -57,8 +57,7 @@ def command(
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
     check_output(output, models)
-    text = one_text(words)
-    sentence = one_line(read_stdin() if text == "-" else text)
+    sentence = read_sentence(words)
 
     from nmt.decoding.models import load_models
     from nmt.system.log import note
@@ -77,29 +76,25 @@ def command(
         note(f"no browser was found to open {output}")
 
 
-def one_text(words: Sequence[str]) -> str:
-    """Return the only argument; raises UsageError for several, as if quotes were forgotten."""
+def read_sentence(words: Sequence[str]) -> str:
+    """Return the sentence of the arguments, or of stdin for "-".
+
+    Raises UsageError for several arguments, as if quotes were forgotten, and NmtError unless there
+    is one line of UTF-8 text.
+    """
     if len(words) > 1:
         quoted = shorten(" ".join(words), LONGEST_HINT, placeholder=" ...")
         quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
         raise UsageError(f"put the sentence in quotes: write nmt explain {quoted}")
-    return words[0]
-
-
-def read_stdin() -> str:
-    """Return all of stdin as UTF-8 text; raises NmtError if it is closed or not UTF-8."""
-    if sys.stdin is None:
-        raise NmtError("stdin is closed; give the sentence as an argument")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NmtError(f"stdin is not UTF-8 text (byte {error.start + 1})") from error
-
-
-def one_line(text: str) -> str:
-    """Return the only line of a text that is not blank; raises NmtError unless there is one."""
+    text = words[0]
     try:
         text.encode()
+        if text == "-":
+            if sys.stdin is None:
+                raise NmtError("stdin is closed; give the sentence as an argument")
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NmtError(f"stdin is not UTF-8 text (byte {error.start + 1})") from error
     except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
         raise NmtError("the text is not UTF-8") from error
     lines = [line.strip() for line in text.split("\n") if line.strip()]

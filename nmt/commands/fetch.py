@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from nmt.commands import options
 from nmt.commands.completion import complete_fetched
@@ -49,35 +48,25 @@ def command(
     """
     from nmt.interop.opus_names import COMMON, model_name
 
-    model = None if is_recipe(name) else model_name(name)
-    if model is None:
-        if "opus" in name.lower() and not is_recipe(name):
-            raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
-        check_no_option_of_models(name)
-        fetch_corpora(name, data_dir, overrides)
-        return
-    if overrides:
-        raise UsageError(
-            f"--set changes settings of a recipe, but {model} is a model; leave it out"
-        )
-    fetch_trained(model, data_dir, hub, revision)
-
-
-def is_recipe(name: str) -> bool:
-    """Return whether a name is that of a recipe's file or of a shipped recipe."""
+    is_recipe = True
     try:
         find_recipe(name)
     except UsageError:
-        return False
-    return True
-
-
-def check_no_option_of_models(name: str) -> None:
-    """Raise UsageError if an option was typed that is for models, not for recipes."""
-    context = click.get_current_context()
-    for option in ("hub", "revision"):
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{option} is for models, but {name} is a recipe; leave it out")
+        is_recipe = False
+    model = None if is_recipe else model_name(name)
+    if model is not None:
+        if overrides:
+            raise UsageError(
+                f"--set changes settings of a recipe, but {model} is a model; leave it out"
+            )
+        fetch_trained(model, data_dir, hub, revision)
+        return
+    if "opus" in name.lower() and not is_recipe:
+        raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
+    for option in ("--hub", "--revision"):
+        if option in options.typed_beside():
+            raise UsageError(f"{option} is for models, but {name} is a recipe; leave it out")
+    fetch_corpora(name, data_dir, overrides)
 
 
 def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None:

@@ -91,7 +91,7 @@ def command(
     from nmt.serving.state import Limits
 
     given = models or (str(choose_model().path),)
-    sources = [model_source(each, device, overrides, engine) for each in given]
+    sources = [model_source(model, device, overrides, engine) for model in given]
     limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
     server = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
     sys.exit(128 + serve(sources, server))
