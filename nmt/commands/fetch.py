@@ -30,7 +30,9 @@ HUB = "https://huggingface.co"
     help="Model hub, or a mirror with the same paths.",
 )
 @click.option(
-    "--revision", metavar="NAME", help="Revision of a model.  [default: the one that nmt pins]"
+    "--revision",
+    metavar="NAME",
+    help="Revision of a model.  [default: the pinned one, or the latest]",
 )
 def command(
     name: str, data_dir: Path, overrides: tuple[str, ...], hub: str, revision: str | None

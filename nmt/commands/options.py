@@ -206,7 +206,7 @@ WIDTH = 52  # of the help of --set, in 80 columns
 # The flags of [decode] settings that `--help` describes; --set names the others.
 DESCRIBED = {
     "beam_size": "Hypotheses in the beam; 1 is greedy search.",
-    "target_token": "Language token, if the model writes several.",
+    "target_token": "Language token, for a model of several languages.",
     "mbr": "Choose the candidate most like all, by chrF or BLEU.",
     "method": "Draw translations at random.",
 }
@@ -243,12 +243,13 @@ def decode_flags(*names: str) -> Callable[[Function], Function]:
         for name in reversed(names):
             declared = DECLARED[f"decode.{name}"]
             kind, choices = type(declared.default), declared.metadata["choices"]
+            meaning = declared.metadata["meaning"]
             function = click.option(
                 f"--{name.replace('_', '-')}",
                 cls=DecodeFlag,
                 type=click.Choice(choices) if choices else kind,
                 metavar=None if choices else {int: "N", float: "X", str: "TOKEN"}[kind],
-                help=DESCRIBED.get(name, declared.metadata["meaning"]),
+                help=DESCRIBED.get(name) or f"{meaning[0].upper()}{meaning[1:]}.",
             )(function)
         return function
 

@@ -22,7 +22,7 @@ SEED = 1
 )
 @options.models("--model", "Model that scores the candidates. May be repeated.")
 @options.models("--reverse-model", "Model of the other direction. May be repeated.")
-@click.option("--weights", type=PATH, help="File of weights: with --tune written, else read.")
+@click.option("--weights", type=PATH, help="File of weights: read, or with --tune written.")
 @click.option(
     "--tune",
     "references",
@@ -36,7 +36,9 @@ SEED = 1
     type=click.Choice(METRICS),
     help=f"With --tune: the score to raise.  [default: {METRICS[0]}]",
 )
-@options.number("--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed.  [default: {SEED}]")
+@options.number(
+    "--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed of the search.  [default: {SEED}]"
+)
 @options.output
 @options.number("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
 @options.device

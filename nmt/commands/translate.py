@@ -68,7 +68,7 @@ PASSING = {
     type=click.Choice(("copy", "list")),
     default="copy",
     show_default=True,
-    help="Files without a known format.",
+    help="Copy or list the other files.",
 )
 @click.option(
     "--columns",
@@ -93,8 +93,10 @@ PASSING = {
 @options.models()
 @options.output
 @options.on_bad_line
-@click.option("--keep-partial", is_flag=True, help="If stopped, keep the lines in OUTPUT.partial.")
-@click.option("--resume", is_flag=True, help="Keep the progress, or continue a stopped --resume.")
+@click.option(
+    "--keep-partial", is_flag=True, help="If stopped, keep what is done in OUTPUT.partial."
+)
+@click.option("--resume", is_flag=True, help="Record the progress, and continue after a stop.")
 @click.option(
     "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
 )
@@ -104,15 +106,15 @@ PASSING = {
 @click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
 @options.sample
 @options.decode_flags(*SAMPLING)
-@click.option("--glossary", type=FILE, help="Terms: on each line a term, a tab, its translation.")
+@click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
 @options.number("--n-best", int, "Write the N best translations, as JSON.")
 @click.option(
     "--output-format",
     type=click.Choice(("text", "json", "moses", "tsv")),
     metavar="NAME",
-    help="text, json, moses or tsv.",
+    help="Format of the output: text, json, moses or tsv.",
 )
-@click.option("--token-scores", is_flag=True, help="Add the scores of tokens, in JSON.")
+@click.option("--token-scores", is_flag=True, help="Add the score of each token, in JSON.")
 @click.option(
     "--flags", "flags_file", type=PATH, help="File for quality flags of the translations."
 )
