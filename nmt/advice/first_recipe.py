@@ -20,6 +20,7 @@ from nmt.recipe.fine_tuning import TrainedModel, fine_tuning_settings
 from nmt.recipe.rules import check_together
 from nmt.recipe.settings import with_settings
 from nmt.recipe.toml import toml_key, toml_value
+from nmt.system.arguments import argument, data_option
 from nmt.system.atomic import atomic_folder, write_text
 from nmt.system.devices import pick_device
 from nmt.system.files import entries
@@ -51,6 +52,11 @@ class Wish:
     def folder(self) -> Path:
         """Return the folder of the sets that are written."""
         return self.data_dir / self.name
+
+    @property
+    def training(self) -> str:
+        """Return the command that trains with the recipe."""
+        return f"nmt train {argument(self.output)}{data_option(self.data_dir)}"
 
     @property
     def held_out(self) -> list[str]:

@@ -1,11 +1,11 @@
-"""Check the text of `nmt train SOURCE TARGET` and write its recipe, once."""
+"""Check the text of `nmt train SOURCE TARGET`, for which one recipe is written."""
 
 import re
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
-from nmt.advice.first_recipe import FirstRecipe, Wish, make_recipe
+from nmt.advice.first_recipe import Wish
 from nmt.advice.origin import NAME, Origin
 from nmt.check.check_corpus import Task, check_corpus
 from nmt.check.finding import Finding
@@ -64,36 +64,34 @@ def stem(text: GivenText) -> str:
     return name.strip(".") or "text"
 
 
-def recipe_of_files(wish: Wish, run: RunFolder, notify: Notify) -> FirstRecipe | None:
-    """Check a text and write its recipe; return None if an earlier call has written it.
+def needs_recipe(wish: Wish, run: RunFolder, notify: Notify) -> bool:
+    """Check a text and return whether its recipe must be written: not if an earlier call did so.
 
-    run: the run folder of the training. Raises NmtError if the check finds errors, or as
-    `make_recipe` does, and UsageError if the recipe, its data or its run belong to something else.
-    In either case nothing is written.
+    run: the run folder of the training. Raises NmtError if the check finds errors, and UsageError
+    if the recipe, its data or its run belong to something else.
     """
     if is_present(wish.output):
         check_origin(wish, run)
-        return None
+        return False
     check_places(wish, run)
     check_alone(wish)
     check_text(wish, notify)
-    return make_recipe(wish, notify)
+    return True
 
 
 def check_origin(wish: Wish, run: RunFolder) -> None:
     """Raise UsageError unless the recipe that exists was made of these files as they are."""
     known, now = Origin.read(wish.folder), Origin.of(wish.text, wish.start)
-    command = f"nmt train {argument(wish.output)}{data_option(wish.data_dir)}"
     if not is_present(wish.folder):
         raise UsageError(
             f"{wish.output} exists, but its text in {wish.folder} is missing; put it back, or name"
             f" its data folder (--data-dir); to start again, move {wish.output} and {run.path}"
-            f" away; if the recipe is yours, train it with `{command}`"
+            f" away; if the recipe is yours, train it with `{wish.training}`"
         )
     if known is None:
         raise UsageError(
             f"{wish.output} exists, but {wish.folder / NAME} does not name its files; train it with"
-            f" `{command}`, name its data folder (--data-dir), or move it away"
+            f" `{wish.training}`, name its data folder (--data-dir), or move it away"
         )
     changed = known.changed(now)
     if changed and known.files != now.files:
@@ -103,7 +101,7 @@ def check_origin(wish: Wish, run: RunFolder) -> None:
         )
     if changed:
         raise UsageError(
-            f"{' and '.join(changed)} changed since {wish.output} was written; `{command}`"
+            f"{' and '.join(changed)} changed since {wish.output} was written; `{wish.training}`"
             f" trains on the old text; to start again, move {wish.output}, {wish.folder} and"
             f" {run.path} away"
         )

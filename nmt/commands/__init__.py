@@ -19,13 +19,7 @@ from nmt import __version__
 from nmt.errors import NmtError, UsageError, is_out_of_memory, suggestion
 from nmt.system.arguments import ensure_utf8, write_any_path
 from nmt.system.atomic import remove_unfinished
-from nmt.system.processes import (
-    STOP_SIGNALS,
-    after_imports,
-    left,
-    on_stop_signals,
-    stop_at_once,
-)
+from nmt.system.processes import STOP_SIGNALS, after_imports, left, on_stop_signals, stop_at_once
 from nmt.system.threads import limit_spinning
 
 # The subcommands in groups, with their short help; the module `nmt.commands.NAME` defines each, or
@@ -89,7 +83,12 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand and flush its output."""
         if not {"-h", "--help"} & {*(ctx.obj or ())}:
-            check_current_folder()
+            try:
+                Path.cwd()
+            except OSError as error:  # it was removed: libraries fail in it with other words
+                raise NmtError(
+                    f"the current folder cannot be used ({error.strerror}); change to another one"
+                ) from error
         try:
             result = super().invoke(ctx)
             if sys.stdout is not None:
@@ -218,7 +217,8 @@ def complain(message: str) -> None:
 def one_line(text: str) -> str:
     r"""Return a text with control characters as escapes such as \n: names of files may hold any."""
     return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
@@ -237,16 +237,6 @@ def exit_by_signal(code: int) -> NoReturn:
             stream.flush()
     exit_now(code)
     sys.exit(code)
-
-
-def check_current_folder() -> None:
-    """Raise NmtError if the current folder was removed: libraries fail in it with other words."""
-    try:
-        Path.cwd()
-    except OSError as error:
-        raise NmtError(
-            f"the current folder cannot be used ({error.strerror}); change to another one"
-        ) from error
 
 
 def discard_stdout() -> None:

@@ -1,67 +1,49 @@
 """`nmt ablate`: train variants of a recipe and compare them."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_varied
-from nmt.commands.options import (
-    data_dir_option,
-    device_option,
-    flags_as_overrides,
-    recipe_argument,
-    set_option,
-)
+from nmt.commands.options import FOLDER
 from nmt.errors import UsageError
 from nmt.recipe.files import load_recipe
 from nmt.runs.run_folder import RUNS, RunFolder
-from nmt.studio.ablation.axes import Axis, parse_axis
+from nmt.studio.ablation.axes import parse_axis
 from nmt.studio.ablation.files import AblationFiles
 from nmt.studio.ablation.variants import parse_seeds, plan_variants, with_seed
 from nmt.system.files import is_present
 from nmt.system.log import note
 from nmt.system.processes import worker_count
 
-FOLDER = RUNS / "ablation"
-
 
 @click.command("ablate")
-@recipe_argument
+@options.recipe
 @click.option(
     "--vary",
     "varied",
     multiple=True,
     shell_complete=complete_varied,
-    metavar="'SECTION.KEY=VALUE,...'",
-    help="Setting to vary and its values, separated by commas. Settings separated by spaces change"
-    " together. May be repeated.",
+    metavar="'SECTION.KEY=A,B'",
+    help="Setting to vary, with its values. May be repeated.",
 )
+@click.option("--grid", is_flag=True, help="Train all combinations of the --vary options.")
 @click.option(
-    "--grid",
-    is_flag=True,
-    help="Train all combinations of the --vary options.  [default: vary one at a time]",
+    "--seeds", metavar="N,N,...", help="Train each variant with each seed.  [default: train.seed]"
 )
-@click.option(
-    "--seeds",
-    help="Train each variant with each of these seeds, such as 1,2,3."
-    "  [default: train.seed of the recipe]",
-)
-@click.option(
-    "--max-updates",
-    type=int,
-    help="Optimiser updates of each run.  [default: train.max_updates of the recipe]",
-)
+@options.max_updates
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the runs, the table and the page.  [default: runs/ablation/RECIPE]",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="Folder to write to.  [default: runs/ablation/RECIPE]",
 )
 @click.option("--dry-run", is_flag=True, help="Check and list the runs, and write nothing.")
-@data_dir_option
-@device_option
-@set_option
+@options.data_dir()
+@options.device
+@options.set_any
 @click.pass_obj
 def command(
     arguments: list[str],
@@ -83,25 +65,19 @@ def command(
     differs from the base only in that setting, as in table 3 of the paper.
 
     If one --vary option holds several settings, they change together: the first values make the
-    first variant, the second values the second; a single value is used in all of them. With
-    --grid, all combinations of the --vary options are trained. A variant that equals the base is
-    trained once, as the base.
+    first variant, the second values the second. Each variant is trained with each seed in the run
+    folder OUTPUT/VARIANT/seed-N. If the command is stopped, the same command resumes it.
 
-    Each variant is trained with each seed in the run folder OUTPUT/VARIANT/seed-N. All settings are
-    checked and all text is prepared before the first training starts. If the command is stopped,
-    the same command resumes it and skips finished runs; with more --vary options it trains only the
-    new variants. If a run diverges, the table says so and the other runs continue.
-
-    The command prints a table. It also writes the table (ablation.md), all figures (ablation.json)
-    and the curves (ablation.html) into OUTPUT, and updates them after each run.
+    The command prints a table, and writes it (ablation.md), all figures (ablation.json) and the
+    curves (ablation.html) into OUTPUT.
 
     \b
     Examples:
-      nmt ablate pocket --vary model.d_ff=128,1024 --vary model.heads=2,8 --seeds 1,2
+      nmt ablate pocket --vary model.heads=2,8 --vary model.d_ff=128,1024
+      nmt ablate pocket --vary model.dropout=0,0.1 --seeds 1,2,3
       nmt ablate multi30k_en_de --vary model.norm=pre --max-updates 3000
       nmt ablate pocket --vary 'model.encoder_layers=6 model.decoder_layers=1'
-      nmt ablate pocket --vary 'model.heads=1,2 model.d_k=128,64 model.d_v=128,64'
-      nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary train.label_smoothing=0,0.1
+      nmt ablate pocket --grid --vary model.dropout=0,0.1 --vary model.heads=2,8
     """
     if worker_count() > 1:
         raise UsageError("nmt ablate trains its runs one after another; start it without torchrun")
@@ -109,18 +85,24 @@ def command(
     numbers = parse_seeds(seeds) if seeds is not None else None
     if not axes and len(numbers or []) < 2:
         raise UsageError("nothing varies: name settings with --vary, or several --seeds")
-    flags = flags_as_overrides("train", max_updates=max_updates)
+    flags = options.flags_as_overrides("train", max_updates=max_updates)
     base = load_recipe(recipe, [*overrides, *flags])
     numbers = numbers or [base.train.seed]
     variants = plan_variants(with_seed(base, numbers[0]), axes, grid=grid)
     for seed in numbers:
         with_seed(base, seed)  # raises UsageError for a bad seed
-    folder = output or FOLDER / base.name
+    folder = output or RUNS / "ablation" / base.name
     if is_present(RunFolder(folder).recipe):
         raise UsageError(f"--output {folder} is a run folder; name another folder")
     files = AblationFiles(folder)
     files.check()
-    note_decode_settings(axes)
+    varied_names = [name for axis in axes for name in axis.settings if name.startswith("decode.")]
+    if varied_names:
+        note(
+            f"{varied_names[0]} does not change what a training learns, but each value is trained;"
+            f" to try values on one model: nmt evaluate SOURCE REFERENCE --set"
+            f" {varied_names[0]}=VALUE"
+        )
 
     from nmt.studio.ablation.ablate import Ablation
     from nmt.system.devices import pick_device
@@ -141,13 +123,3 @@ def command(
     if outcome.failures:
         note(f"failed runs: {len(outcome.failures)}; the same command tries them again")
         sys.exit(1)
-
-
-def note_decode_settings(axes: Sequence[Axis]) -> None:
-    """Say that a [decode] setting can be compared without training, if one varies."""
-    varied = [each for axis in axes for each in axis.settings if each.startswith("decode.")]
-    if varied:
-        note(
-            f"{varied[0]} does not change what a training learns, but each value is trained; to try"
-            f" values on one model: nmt evaluate SOURCE REFERENCE --set {varied[0]}=VALUE"
-        )

@@ -6,21 +6,20 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
+from nmt.commands.options import PATH
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
 
 
 @click.command("average")
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_run)
-@click.option("--last", type=click.IntRange(min=1), help="Average the newest N checkpoints.")
-@click.option("--updates", help="Average the checkpoints of these updates, such as 1000,1500,2000.")
+@click.argument("run", type=PATH, shell_complete=complete_run)
+@options.number("--last", click.IntRange(min=1), "Average the newest N checkpoints.")
+@click.option("--updates", metavar="N,N,...", help="Average the checkpoints of these updates.")
 @click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Model file to write. A model of another command is never overwritten."
-    "  [default: model.safetensors in RUN]",
+    "--output", type=PATH, help="Model file to write.  [default: model.safetensors in RUN]"
 )
 def command(run: Path, last: int | None, updates: str | None, output: Path | None) -> None:
     """Average the weights of checkpoints into one model (section 6.1 of the paper).
@@ -30,8 +29,10 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     checkpoints and --output to make another one.
 
     \b
-    Example:
-      nmt average runs/multi30k_en_de --last 3 --output runs/multi30k_en_de/last3.safetensors
+    Examples:
+      nmt average runs/my
+      nmt average runs/my --last 3 --output last3.safetensors
+      nmt average runs/my --updates 1000,1500 --output two.safetensors
     """
     if last and updates is not None:
         raise UsageError("--last and --updates exclude each other; give one of them")

@@ -2,79 +2,53 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nmt.commands.advising import OPTION, errors_of, wish_for, with_advice, write_recipe
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe
-from nmt.commands.options import FILE, data_dir_option
-from nmt.commands.own_text import TEXT_ENDINGS
+from nmt.commands.init import check_recipe_path, choose_languages, print_next, write_recipe
+from nmt.commands.options import PATH
 from nmt.config import Recipe
-from nmt.errors import UsageError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe
 from nmt.runs.outputs import check_outputs
 from nmt.runs.run_folder import run_folder
 from nmt.system.atomic import write_text
 from nmt.system.files import in_utf_8
+from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
     from nmt.check.check_corpus import Task
+    from nmt.check.finding import Finding
+    from nmt.check.report import Report
+
+OPTION = "--write-recipe"
+LEFT_OUT = ("overlap", "near_overlap")  # errors of given sets: the recipe leaves such pairs out
 
 
 @click.command("check")
 @click.argument(
-    "names",
-    nargs=-1,
-    metavar="[RECIPE | SOURCE TARGET]",
-    shell_complete=complete_recipe,
+    "names", nargs=-1, metavar="[RECIPE | SOURCE TARGET]", shell_complete=complete_recipe
 )
-@data_dir_option
+@options.data_dir()
+@options.held_out("none, or RECIPE's")
+@options.as_json
 @click.option(
-    "--dev",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="With files: a dev set to check, and to compare with the text.  [default: none]",
+    "--html", "page", type=PATH, metavar="FILE", help="Write the report as an HTML page too."
 )
-@click.option(
-    "--test",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="With files: a test set to check, and to compare with the text.  [default: none]",
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the report as an HTML page too.",
-)
-@click.option(
-    "--limit",
-    "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change a threshold, such as max_deviation=5. May be repeated.",
-)
-@click.option(
-    "--advise",
-    is_flag=True,
-    help="Suggest settings with reasons, and measure how long the training takes on this machine."
-    " This takes up to a minute more.",
-)
+@options.limit
+@click.option("--advise", is_flag=True, help="Suggest settings, and measure the time to train.")
 @click.option(
     OPTION,
     "output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE.toml",
-    help="Write the suggested settings as a recipe that trains as it is, like `nmt init`. Only for"
-    " two files or a TSV file. Implies --advise.",
+    help="Write the suggested settings as a recipe.",
 )
 def command(
     names: tuple[str, ...],
@@ -93,26 +67,16 @@ def command(
     command checks its training text, dev and test sets, and whether they overlap. SOURCE and TARGET
     are two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
-    The report shows the lengths of the segments. For each fault, it shows the count and the lines
-    of at most three examples. For errors and frequent faults, it also shows their text and a way to
-    fix them. Some faults are: lines that are not UTF-8, places where one file lacks a line, empty
-    sides, copied sources, lengths that do not fit, damaged and invisible characters, HTML, wrong
-    scripts and languages, duplicates, and dev or test text in the training text.
-
-    The exit code is 1 if there is an error, which makes training fail or makes it useless.
-    Warnings and notes do not change it.
-
-    With --advise, the report suggests vocabulary, model, dropout, batch and updates for the
-    training text, and says why. A trial of a minute measures how long the training will take. For a
-    recipe, the report says which of its settings differ.
+    The report shows the lengths of the segments and, for each fault, its count and examples. The
+    exit code is 1 if there is an error, which makes training fail or makes it useless. With
+    --advise, it suggests settings for the training text with reasons. A trial of a minute measures
+    how long the training will take.
 
     \b
     Examples:
       nmt check
       nmt check corpus.en corpus.de
-      nmt check corpus.en corpus.de --dev dev.en dev.de --test test.en test.de
-      nmt check pairs.en-de.tsv --json
-      nmt check multi30k_en_de --html check.html
+      nmt check corpus.en corpus.de --dev dev.en dev.de
       nmt check mine.toml --limit max_deviation=5
       nmt check corpus.en corpus.de --advise
       nmt check corpus.en corpus.de --write-recipe mine.toml
@@ -122,22 +86,20 @@ def command(
 
     limits = limits_of(changes, NOT_CHECKED)
     given = {name: paths for name, paths in (("dev", dev), ("test", test)) if paths}
-    task, recipe = task_of(names, data_dir, given)
+    task, recipe = find_task(names, data_dir, given)
     if page is not None:
         sources = [path for text in (*task.training, *task.held_out) for path in text.paths]
         check_outputs({"--html": page, OPTION: output}, [*sources, *map(Path, names)])
     wish = None if output is None else wish_for(task, output, data_dir)
     report = check_corpus(task, limits)
-    if advise or (wish and not errors_of(report)):
+    if advise or (wish and not find_errors(report)):
         report = with_advice(report, task, recipe)
     if page is not None:
         from nmt.studio.corpus_page.page import render_check
 
         write_text(page, in_utf_8(render_check(report)))
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(report, indent=1))
+        options.print_json(report)
     else:
         from nmt.check.table import as_text
 
@@ -146,13 +108,13 @@ def command(
             click.echo("--advise suggests settings and measures how long the training takes")
     if wish:
         sys.stdout.flush()
-        write_recipe(wish, report)
+        write_advised_recipe(wish, report)
     if report.count("error"):
         sys.stdout.flush()
         sys.exit(1)
 
 
-def task_of(
+def find_task(
     names: tuple[str, ...], data_dir: Path, given: Mapping[str, tuple[Path, Path]]
 ) -> "tuple[Task, Recipe | None]":
     """Return what the arguments name: a recipe, which is read once, or two files or a TSV file.
@@ -167,9 +129,9 @@ def task_of(
         raise UsageError(f"check takes a recipe or two files, but {len(names)} names were given")
     paths = tuple(map(Path, names))
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
-        for each in (paths, *given.values()):
-            check_paths(each)
-        held_out = tuple(Text(name, each) for name, each in given.items())
+        for text_paths in (paths, *given.values()):
+            check_paths(text_paths)
+        held_out = tuple(Text(name, pair) for name, pair in given.items())
         return Task((Text("text", paths),), held_out, languages=languages_in_names(paths)), None
     if given:
         raise UsageError(f"a recipe has its own sets; leave out --{next(iter(given))}")
@@ -194,7 +156,6 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
     """Return the texts of a recipe."""
     from nmt.check.check_corpus import Task
     from nmt.check.reading import Text
-    from nmt.errors import NmtError
     from nmt.text.corpus import DataFolder
 
     folder = DataFolder(data_dir)
@@ -202,7 +163,7 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
         raise NmtError(f"recipe {recipe.name} names no training text; set data.train")
 
     def text(title: str, names: tuple[str, ...]) -> Text:
-        return Text(title, tuple(folder.find(each, recipe) for each in names))
+        return Text(title, tuple(folder.find(name, recipe) for name in names))
 
     several = len(recipe.data.train) > 1
     training = tuple(
@@ -220,3 +181,77 @@ def recipe_task(recipe: Recipe, data_dir: Path) -> "Task":
         run_folder(recipe).tokenizer,
         recipe.tokenizer.kind != "char",
     )
+
+
+def with_advice(report: "Report", task: "Task", recipe: Recipe | None) -> "Report":
+    """Return a report with advice for the training text, or with the reason why there is none."""
+    from nmt.advice.advise import Question, advise
+    from nmt.check.report import Skipped
+    from nmt.system.log import note
+
+    question = Question(task.training, task.held_out, recipe, task.languages)
+    try:
+        advice = advise(question, note)
+    except NmtError as error:
+        return replace(report, skipped=(*report.skipped, Skipped("advice", str(error))))
+    return replace(report, advice=advice)
+
+
+def wish_for(task: "Task", output: Path, data_dir: Path) -> "Wish":
+    """Return the wish for a recipe that trains on two files, or on a TSV file.
+
+    Raises UsageError, before anything is read, if it could not be written.
+    """
+    from nmt.advice.first_recipe import Wish, check_folder
+    from nmt.text.corpus import GivenText
+
+    if task.recipe:
+        raise UsageError(
+            f"{OPTION} writes a recipe for two files or a TSV file, but {task.recipe} is a recipe"
+            " already; leave the option out, and change what the advice says"
+        )
+    check_recipe_path(output, OPTION)
+    text = GivenText(*task.training[0].paths)
+    try:
+        languages = choose_languages(text, (None, None), None)
+    except UsageError as error:
+        raise UsageError(
+            f"{OPTION} needs files whose names end in the codes of two languages, such as"
+            " corpus.en and corpus.de; `nmt init` takes --source-language and --target-language,"
+            " and writes the same recipe"
+        ) from error
+    given = {text.name: GivenText(*text.paths) for text in task.held_out}
+    wish = Wish(text, languages, output, data_dir, given.get("dev"), given.get("test"))
+    if wish.held_out:
+        check_folder(wish.folder)
+    return wish
+
+
+def find_errors(report: "Report") -> "list[Finding]":
+    """Return the findings that keep a recipe from being written."""
+    return [
+        finding
+        for text in report.texts
+        for finding in text.findings
+        if finding.severity == "error" and finding.kind not in LEFT_OUT
+    ]
+
+
+def write_advised_recipe(wish: "Wish", report: "Report") -> None:
+    """Write the recipe that `nmt init` writes, with the time as a comment.
+
+    Raises NmtError if the corpus has errors, because training would be useless.
+    """
+    from nmt.advice.two_files import fix_of_errors
+    from nmt.advice.words import time_remark
+
+    if errors := find_errors(report):
+        own = find_errors(replace(report, texts=report.texts[:1]))  # of the training text
+        fix = fix_of_errors(wish, errors) if own == errors else "correct the files of every text"
+        raise NmtError(
+            f"{wish.output} is not written, because the corpus has errors; {fix}, and repeat the"
+            " command"
+        )
+    advised = report.advice.advised if report.advice else ()
+    write_recipe(wish, [time_remark(advice) for advice in advised if advice.topic == "time"])
+    print_next(run_folder(Recipe(wish.name)), wish.training)

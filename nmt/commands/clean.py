@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, device_option, prefix_option
-from nmt.commands.ranges import Range
+from nmt.commands.options import FILE, Range
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,61 +17,34 @@ if TYPE_CHECKING:
 @click.command("clean")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@prefix_option
-@click.option(
-    "--only", metavar="FILTERS", help="Apply only these filters, with commas between them."
-)
+@options.prefix
+@click.option("--only", metavar="FILTERS", help="Apply only these filters, such as copied,script.")
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
 @click.option(
-    "--also",
-    metavar="FILTERS",
-    help="Also apply these filters, which are off by default: other_language, numbers, question,"
-    " long_word, few_letters, repetitive.",
+    "--also", metavar="FILTERS", help="Also apply these filters, which are off by default."
 )
 @click.option("--no-repair", is_flag=True, help="Remove pairs, but change no text.")
-@click.option(
-    "--ftfy",
-    "with_ftfy",
-    is_flag=True,
-    help="Repair UTF-8 that was read in another encoding, with the package ftfy (pip install"
-    " 'nmt[clean]').",
-)
-@click.option(
-    "--limit",
-    "changes",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Change a threshold of `nmt check`, such as max_deviation=5. May be repeated.",
-)
+@click.option("--ftfy", "with_ftfy", is_flag=True, help="Repair wrongly decoded text with ftfy.")
+@options.limit
 @click.option(
     "--model",
     type=FILE,
     shell_complete=complete_run,
-    help="Model from the source to the target language, a run folder or a .safetensors file. It"
-    " scores the pairs that the other filters leave, together with --reverse-model."
-    "  [default: no scores]",
+    help="Model that scores pairs, with --reverse-model.",
 )
 @click.option(
-    "--reverse-model",
-    type=FILE,
-    shell_complete=complete_run,
-    help="Model from the target to the source language.",
+    "--reverse-model", type=FILE, shell_complete=complete_run, help="Model of the other direction."
 )
-@click.option(
+@options.number(
     "--keep-share",
-    type=Range(0, 1, min_open=True),
-    help="With models: keep this share of the pairs that they score, the best ones.",
+    Range(0, 1, min_open=True),
+    "Keep this share, the pairs with the best scores.",
+    metavar="X",
 )
-@click.option(
-    "--least-score",
-    type=Range(0, 1),
-    help="With models: remove pairs with a lower score, between 0 and 1.",
-)
-@click.option(
-    "--scores", "writes_scores", is_flag=True, help="With models: write PREFIX.scores.tsv, too."
-)
-@device_option
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON on stdout, too.")
+@options.number("--least-score", Range(0, 1), "Remove pairs with a lower score.", metavar="X")
+@click.option("--scores", "writes_scores", is_flag=True, help="Write PREFIX.scores.tsv, too.")
+@options.device
+@options.as_json_too
 def command(
     source: Path,
     target: Path | None,
@@ -92,38 +65,23 @@ def command(
 ) -> None:
     """Remove the bad pairs of a corpus: SOURCE and TARGET, or one TSV file.
 
-    The filters are those of `nmt check`: replacement, mojibake, control, invisible, markup,
-    too_long, copied, script, language, length_ratio, duplicates, near_duplicates. Pairs with an
-    empty side or an unreadable line are always removed. Before that, text is repaired: characters
-    in Unicode's normal form C, without control and invisible characters, single spaces.
-
-    --also adds filters that are off by default, because they also remove good pairs:
-
-    \b
-      other_language  a side in a third language; needs pip install 'nmt[check]';
-                      takes minutes for a million pairs
-      numbers         numbers that differ between the sides
-      question        only one side ends as a question
-      long_word       a very long word, such as a web address
-      few_letters     a side that is mostly digits and signs
-      repetitive      a side that repeats a few words
+    Text is repaired first. Then these filters of `nmt check` apply: replacement, mojibake, control,
+    invisible, markup, too_long, copied, script, language, length_ratio, duplicates,
+    near_duplicates. Pairs with an empty side or an unreadable line are always removed. The filters
+    other_language, numbers, question, long_word, few_letters and repetitive are off by default,
+    because they also remove good pairs. Two models, one for each direction, can score the pairs
+    that are left.
 
     The pairs that are left are written to PREFIX with the endings of the two languages, in order.
-    PREFIX.rejected.tsv has the others: line, filter, reason, source, target. A table on stderr says
-    what each filter removed. If the corpus is compressed (.gz, .xz), the output is compressed too.
-    The corpus is read twice, so it cannot be a pipe.
-
-    Two models, one for each direction, can score the pairs that are left: a pair gets exp(-(|a - b|
-    + (a + b) / 2)), where a and b are the models' cross-entropies in nats for each token (dual
-    conditional cross-entropy: Junczys-Dowmunt, 2018). Use --keep-share or --least-score to remove
-    pairs with low scores. PREFIX.scores.tsv has line, score, a and b.
+    PREFIX.rejected.tsv has the others, with the reasons.
 
     \b
     Examples:
       nmt clean corpus.en corpus.de -o clean
       nmt clean pairs.en-de.tsv -o clean/ --without copied,language
       nmt clean corpus.en.gz corpus.de.gz -o clean --only duplicates --no-repair
-      nmt clean c.en c.de -o clean --model runs/en_de --reverse-model runs/de_en --keep-share 0.8
+      nmt clean corpus.en corpus.de -o clean --model runs/en_de \\
+        --reverse-model runs/de_en --keep-share 0.8
     """
     from nmt.check.limits import limits_of, not_cleaned
     from nmt.cleaning.clean import CleanTask, clean
@@ -135,17 +93,15 @@ def command(
         raise click.UsageError("--ftfy repairs text, and --no-repair forbids it; leave out one")
     filters = chosen_filters(only, without, also)
     limits = limits_of(changes, not_cleaned(filters))
-    models = models_of(model, reverse_model, device, keep_share, least_score, writes_scores)
+    models = choose_models(model, reverse_model, device, keep_share, least_score, writes_scores)
     text = GivenText(source, target)
     report = clean(CleanTask(text, prefix, filters, limits, not no_repair, with_ftfy, models))
     click.echo(as_text(report), nl=False, err=True)
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(report, indent=1))
+        options.print_json(report)
 
 
-def models_of(
+def choose_models(
     model: Path | None,
     reverse_model: Path | None,
     device: str,

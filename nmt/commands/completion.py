@@ -96,8 +96,8 @@ def settings(typed: str) -> list[str]:
     """Return the settings as `section.key=`, or the setting that was typed with its values."""
     name, equals, _ = typed.partition("=")
     if not equals:
-        return [f"{each}=" for each in DECLARED]
-    return [f"{name}={value}" for value in values_of(name)]
+        return [f"{known}=" for known in DECLARED]
+    return [f"{name}={value}" for value in list_values(name)]
 
 
 def decode_settings(typed: str) -> list[str]:
@@ -113,10 +113,10 @@ def varied_settings(typed: str) -> list[str]:
         return [before + blank + text for text in settings(last)]
     given = listed.split(",")[:-1]
     start = f"{before}{blank}{name}={','.join(given)},"
-    return [start + value for value in values_of(name) if value not in given]
+    return [start + value for value in list_values(name) if value not in given]
 
 
-def values_of(name: str) -> tuple[str, ...]:
+def list_values(name: str) -> tuple[str, ...]:
     """Return the values of a setting that has a few; none for a number or a free text."""
     declared = DECLARED.get(name)
     if declared is None:

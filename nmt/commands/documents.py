@@ -1,65 +1,71 @@
-"""Steps of `nmt translate` for files with a format, such as pages and catalogues."""
+"""`nmt translate` for files with a format, such as pages and catalogues."""
 
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nmt.commands.document_options import OPTIONS, DocumentRequest
-from nmt.commands.options import (
-    Function,
-    flags_as_overrides,
-    options_beside,
-)
-from nmt.config import DecodeSettings
+from nmt.commands.options import typed_beside
 from nmt.errors import UsageError
 
 if TYPE_CHECKING:
     from nmt.formats.files import Job
     from nmt.formats.translate import DocumentTranslator
 
-# Options that are for plain lines only.
+# Options that are for plain lines only, for files with a format, and for folders.
 OF_LINES = (
     *("--on-bad-line", "--keep-partial", "--resume", "--part", "--prefix", "--prefix-column"),
     *("--n-best", "--output-format", "--token-scores", "--interactive", "--alignments", "--sample"),
 )
+OF_DOCUMENTS = {"--columns", "--all", "--memory", "--memory-threshold", "--write-memory"}
+OF_FOLDERS = {"--include", "--exclude", "--others"}
 STDIN = Path("-")
 
 
-def documents_too(function: Function) -> Callable[..., Any]:
-    """Add options to `nmt translate`, and translate files with a format in its place.
+@dataclass(frozen=True)
+class Request:
+    """Arguments and options of `nmt translate`."""
 
-    The command itself receives the one `file` that is translated line by line.
-    """
-    names = [each.name for each in fields(DocumentRequest)]
+    files: tuple[Path, ...]
+    format_name: str | None
+    output_dir: Path | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    others: str
+    columns: tuple[str, ...]
+    translates_all: bool
+    memory: tuple[Path, ...]
+    memory_threshold: float
+    write_memory: Path | None
+    models: tuple[Path, ...]
+    output: Path | None
+    on_bad_line: str
+    keep_partial: bool
+    resume: bool
+    part: tuple[int, int] | None
+    prefix: Path | None
+    prefix_column: bool
+    glossary: Path | None
+    n_best: int | None
+    output_format: str | None
+    token_scores: bool
+    flags_file: Path | None
+    strict: bool
+    interactive: bool
+    alignments: Path | None
+    engine: str
+    device: str
+    overrides: tuple[str, ...]  # of --set and of the flags for [decode] settings
 
-    @functools.wraps(function)
-    def command(files: tuple[Path, ...], **given: Any) -> Any:
-        request = DocumentRequest(**{name: given.pop(name) for name in names})
-        if not are_documents(files, request):
-            return function(file=files[0] if files else STDIN, **given)
-        settings = {each.name for each in fields(DecodeSettings)} & {*given}
-        flags = flags_as_overrides("decode", **{name: given[name] for name in settings})
-        chosen = Chosen(
-            given["models"],
-            given["engine"],
-            given["device"],
-            (*given["overrides"], *flags),
-            given["glossary"],
-        )
-        output, flags_file = given["output"], given["flags_file"]
-        translate_documents(files, output, request, chosen, flags_file, is_strict=given["strict"])
-        return None
-
-    found: Callable[..., Any] = command
-    for option in reversed(OPTIONS):
-        found = option(found)
-    return found
+    @property
+    def file(self) -> Path:
+        """Return the file, if no more than one is translated."""
+        return self.files[0] if self.files else STDIN
 
 
-def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
+def are_documents(request: Request) -> bool:
     """Return whether files are translated by their format rather than line by line.
 
     Raises UsageError for options that do not go together.
@@ -69,26 +75,27 @@ def are_documents(files: Sequence[Path], request: DocumentRequest) -> bool:
     from nmt.system.log import note
     from nmt.text.languages import PACKED
 
+    given = {*typed_beside()}
     if request.output_dir is not None:
-        if not files:
+        if not request.files:
             raise UsageError("--output-dir needs files or folders to translate; name them first")
         return True
-    if len(files) > 1:
-        raise UsageError(f"{len(files)} files need --output-dir, the folder for their translations")
-    if beside := sorted(OF_FOLDERS & {*options_beside()}):
+    if (count := len(request.files)) > 1:
+        raise UsageError(f"{count} files need --output-dir, the folder for their translations")
+    if beside := sorted(OF_FOLDERS & given):
         raise UsageError(f"{beside[0]} is for folders and patterns; add --output-dir")
-    has_columns = bool({"--prefix-column", "--interactive"} & {*options_beside()})
-    file = files[0] if files else STDIN
+    file, format_name = request.file, request.format_name
     if file.is_dir():
         raise UsageError(f"{file} is a folder; add --output-dir, the folder for its translations")
-    name = LINES if has_columns and request.format_name is None else request.format_name
-    found = format_of(file, name)
+    if format_name is None and {"--prefix-column", "--interactive"} & given:
+        format_name = LINES
+    found = format_of(file, format_name)
     if found is not None and found.name != LINES:
         return True
-    suffix = next((each for each in reversed(file.suffixes) if each not in PACKED), "").lower()
+    suffix = next((part for part in reversed(file.suffixes) if part not in PACKED), "").lower()
     if found is None:
         check_lines(file, suffix)
-    if beside := sorted(DOCUMENT_FLAGS & {*options_beside()}):
+    if beside := sorted(OF_DOCUMENTS & given):
         raise UsageError(
             f"{beside[0]} is for files with a format, but {file} is translated line by line; add"
             " --format"
@@ -120,30 +127,7 @@ def check_lines(file: Path, suffix: str) -> None:
         )
 
 
-OF_FOLDERS = {"--include", "--exclude", "--others"}
-DOCUMENT_FLAGS = {"--columns", "--all", "--memory", "--memory-threshold", "--write-memory"}
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Models that translate, and how they search."""
-
-    models: tuple[Path, ...]
-    engine: str
-    device: str
-    overrides: tuple[str, ...]
-    glossary: Path | None
-
-
-def translate_documents(
-    files: Sequence[Path],
-    output: Path | None,
-    request: DocumentRequest,
-    chosen: Chosen,
-    flags_file: Path | None,
-    *,
-    is_strict: bool,
-) -> None:
+def translate_documents(request: Request) -> None:
     """Translate files by their formats: one, or several into a folder."""
     from nmt.formats.registry import check_suffix
     from nmt.formats.report import open_report
@@ -153,40 +137,44 @@ def translate_documents(
     from nmt.system.processes import left
 
     left.append(lambda: "nothing was written")
-    check_document_options(files[0] if files else STDIN)
-    jobs = jobs_for(files, output, request, flags_file)
-    outputs = {"--output": output, "--flags": flags_file, "--write-memory": request.write_memory}
-    inputs = [job.source for job in jobs] + [*request.memory]
-    check_outputs(outputs, [*inputs, chosen.glossary])
-    check_apart(outputs, jobs, request.output_dir)
-    if request.output_dir is None and output is None:
+    for option in typed_beside():
+        if option in OF_LINES:
+            raise UsageError(
+                f"{option} is for plain lines, but {request.file} is translated by its format;"
+                " leave it out, or add --format lines"
+            )
+    jobs, folder = find_jobs(request), request.output_dir
+    outputs = {
+        "--output": request.output,
+        "--flags": request.flags_file,
+        "--write-memory": request.write_memory,
+    }
+    check_outputs(outputs, [*(job.source for job in jobs), *request.memory, request.glossary])
+    if folder is not None:
+        check_apart(outputs, jobs, folder)
+    elif request.output is None:
         check_stdout(jobs[0])
-    if output is not None:
-        check_suffix(jobs[0].source, output, jobs[0].format)
+    if request.output is not None:
+        check_suffix(jobs[0].source, request.output, jobs[0].format)
     with progress_bar(unit="sentence", desc="translate") as bar:
-        translator, work = prepare(request, chosen, functools.partial(show_progress, bar))
-        with open_report(flags_file, note) as report:
-            if request.output_dir is None:
+        translator, work = load(request, functools.partial(show_progress, bar))
+        with open_report(request.flags_file, note) as report:
+            if folder is None:
                 summary = translate_to_stream(jobs[0], translator, report.add)
             else:
-                folder = request.output_dir
                 summary = translate_to_folder(
                     jobs, folder, work, translator, note, report.add, report.repeat
                 )
             if request.write_memory is not None and translator.memory is not None:
                 translator.memory.write(request.write_memory)
-    report.tell(summary, flags_file, is_strict=is_strict)
+    report.tell(summary, request.flags_file, is_strict=request.strict)
 
 
-def check_apart(
-    outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path | None
-) -> None:
+def check_apart(outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folder: Path) -> None:
     """Raise UsageError if a further output is a file that the command writes into a folder."""
     from nmt.formats.files import RECORD
 
-    if folder is None:
-        return
-    written = {os.path.realpath(each) for each in (folder / RECORD, *(job.output for job in jobs))}
+    written = {os.path.realpath(path) for path in (folder / RECORD, *(job.output for job in jobs))}
     for option, path in outputs.items():
         if path is not None and os.path.realpath(path) in written:
             raise UsageError(
@@ -194,12 +182,7 @@ def check_apart(
             )
 
 
-def jobs_for(
-    files: Sequence[Path],
-    output: Path | None,
-    request: DocumentRequest,
-    flags_file: Path | None,
-) -> "list[Job]":
+def find_jobs(request: Request) -> "list[Job]":
     """Return the files to translate; raises UsageError if one cannot be translated."""
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
@@ -208,24 +191,21 @@ def jobs_for(
     from nmt.system.log import note
 
     if request.output_dir is None:
-        file = files[0] if files else STDIN
-        if file != STDIN:
-            check_regular(file, "the file", "name another, or - for stdin")
-        form = format_of(file, request.format_name)
-        job = Job(file, output or STDIN, form)
+        if request.file != STDIN:
+            check_regular(request.file, "the file", "name another, or - for stdin")
+        form = format_of(request.file, request.format_name)
+        job = Job(request.file, request.output or STDIN, form)
         check_columns(job, request.columns)
         return [job]
-    if output is not None:
+    if request.output is not None:
         raise UsageError("--output names one file and --output-dir a folder; use one of them")
-    own = [each for each in (flags_file, request.write_memory) if each is not None]
-    selection = Selection(request.include, request.exclude)
     jobs = jobs_of(
-        files,
+        request.files,
         request.output_dir,
         request.format_name,
-        selection,
+        Selection(request.include, request.exclude),
         has_columns=bool(request.columns),
-        own=own,
+        own=[path for path in (request.flags_file, request.write_memory) if path is not None],
     )
     others = [job for job in jobs if job.format is None]
     if others and request.others == "list":
@@ -235,8 +215,8 @@ def jobs_for(
     return jobs
 
 
-def prepare(
-    request: DocumentRequest, chosen: Chosen, on_progress: Callable[[int, int], object]
+def load(
+    request: Request, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.files.resumable import digest_job
@@ -248,9 +228,9 @@ def prepare(
     from nmt.system.files import sha256_of
     from nmt.system.log import note
 
-    terms = read_glossary(chosen.glossary)
+    terms = read_glossary(request.glossary)
     model, settings = load_models(
-        chosen.models, chosen.device, note, chosen.overrides, engine=chosen.engine
+        request.models, request.device, note, request.overrides, engine=request.engine
     )
     data = model.recipe.data
     languages = data.source_language, data.target_language
@@ -271,16 +251,6 @@ def prepare(
         "glossary": str(terms),
         "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
         "format": request.format_name,
-        "engine": chosen.engine,
+        "engine": request.engine,
     }
     return translator, digest_job(model, settings, used)
-
-
-def check_document_options(file: Path) -> None:
-    """Raise UsageError for an option that is for plain lines only."""
-    for each in options_beside():
-        if each in OF_LINES:
-            raise UsageError(
-                f"{each} is for plain lines, but {file} is translated by its format; leave it out,"
-                " or add --format lines"
-            )

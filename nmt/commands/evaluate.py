@@ -9,20 +9,9 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    decoding_options,
-    device_option,
-    engine_option,
-    flags_as_overrides,
-    models_option,
-    options_beside,
-    run_data_dir_option,
-    set_decode_option,
-    target_token_option,
-)
-from nmt.config import DECLARED
-from nmt.config.text import DataSettings
+from nmt.commands import options
+from nmt.commands.options import FILE, PATH
+from nmt.config import DECLARED, DataSettings
 from nmt.errors import UsageError
 from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
@@ -35,75 +24,55 @@ DEFAULTS = DataSettings()
 
 
 @click.command("evaluate")
-@click.argument(
-    "files",
-    nargs=-1,
-    type=FILE,
-    metavar="[SOURCE] [REFERENCE]...",
-)
-@click.option(
-    "--hypotheses",
-    type=FILE,
-    help="Score the translations in this file instead of a model's.  [default: none]",
-)
-@models_option
+@click.argument("files", nargs=-1, type=FILE, metavar="[SOURCE] [REFERENCE]...")
+@click.option("--hypotheses", type=FILE, help="File of translations to score, without a model.")
+@options.models()
 @click.option(
     "--compare",
     multiple=True,
     type=FILE,
     metavar="MODEL|FILE",
-    help="Compare with another model, or with a file of translations, and test whether the"
-    " difference is significant. May be repeated.  [default: none]",
+    help="Model or translations to compare with. May be repeated.",
 )
 @click.option(
     "--card",
     "cards",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Write an evaluation card; the file name must end in .json or .md. May be repeated."
-    "  [default: none]",
+    type=PATH,
+    help="Evaluation card to write, .json or .md. May be repeated.",
 )
 @click.option(
     "--test-set",
     "test_sets",
     multiple=True,
     metavar="NAME",
-    help="Score a test set of sacreBLEU, such as wmt14/full; sacreBLEU downloads it. May be"
-    " repeated.  [default: the test sets of the recipe]",
+    help="Test set of sacreBLEU to score. May be repeated.",
 )
-@click.option(
-    "--language-pair",
-    help="Language pair of --test-set, such as en-de.  [default: that of the model's recipe]",
-)
-@run_data_dir_option
-@decoding_options
-@target_token_option
+@click.option("--language-pair", metavar="PAIR", help="Languages of --test-set, such as en-de.")
+@options.run_data_dir
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens", "target_token")
 @click.option(
     "--tokenize",
     type=click.Choice(TOKENIZERS),
-    help="Add a BLEU with this tokenizer. moses and paper need `pip install 'nmt[moses]'`."
-    "  [default: none]",
+    metavar="NAME",
+    help=f"Add a BLEU with one of: {', '.join(TOKENIZERS)}.",
 )
-@click.option(
-    "--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.  [default: cased BLEU only]"
-)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
+@click.option("--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.")
+@options.as_json
 @click.option(
     "--target-language",
-    help="With --hypotheses: ISO 639 code of their language, which selects BLEU's tokenizer. "
-    " [default: that of --language-pair, or the ending of REFERENCE as in test.zh, else"
-    f" {DEFAULTS.target_language}]",
+    metavar="CODE",
+    help="With --hypotheses: their language, for BLEU's tokenizer.",
 )
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
-    help=f"With --hypotheses: the metrics to compute.  [default: {DEFAULTS.metric}]",
+    metavar="NAME",
+    help=f"With --hypotheses: {' or '.join(METRICS)}.  [default: {DEFAULTS.metric}]",
 )
-@engine_option
-@device_option
-@set_decode_option
+@options.engine
+@options.device
+@options.set_decode()
 @click.pass_obj
 def command(
     arguments: list[str],
@@ -124,56 +93,33 @@ def command(
     engine: str,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
-    """Translate test sets and score the translations.
+    """Translate test sets and score the translations by BLEU, chrF and TER.
 
     Without arguments, the test sets are those of the model's recipe. With SOURCE and REFERENCE
     files, SOURCE is translated and compared with the references. With --hypotheses, no model is
-    needed, and every file is a reference. Every text may be a pipe. One text may be -, which is
-    stdin.
-
-    The scores are BLEU, chrF and TER with sacreBLEU's defaults, each with the signature to cite. If
-    the recipe sets data.metric=error_rate, they are the token and the sequence error rate instead.
-    If a test set has labels, the command also prints the share of exact matches for each label.
-
-    --tokenize and --lowercase add another BLEU, to compare with published figures. moses is
-    the BLEU of multi-bleu on Moses' tokens. paper is the BLEU of "Attention Is All You Need",
-    which also splits hyphenated compounds.
-
-    With several --model options the models are scored as an ensemble. The first model's recipe
-    gives the test sets and the search settings.
-
-    A card holds what is needed to cite a score: confidence intervals, the paper's BLEU, scores by
-    length, the worst and the best segments, hashes of the model and of the test set, the recipe and
-    the versions.
+    needed, and every file is a reference. One text may be -, which is stdin.
 
     \b
     Examples:
       nmt evaluate
       nmt evaluate test.en test.de --model runs/multi30k_en_de
-      nmt evaluate test.en test.de other.de
-      nmt evaluate --hypotheses out.de test.de
       nmt translate test.en | nmt evaluate --hypotheses - test.de
       nmt evaluate --tokenize moses --lowercase
       nmt evaluate --card card.md --card card.json --compare runs/other
-      nmt evaluate --model runs/one --model runs/other
       nmt evaluate --test-set wmt14/full
     """
-    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
-    check_files(files, hypotheses, test_sets)
-    check_model_options(hypotheses, [*models, *settings], [target_language, metric])
-    check_language_pair(hypotheses, test_sets, language_pair)
-
-    check_paths([*files, *filter(None, [hypotheses])], compare, models, cards)
-    check_unused_options(files, hypotheses, compare, test_sets)
+    for_translations = target_language or metric
+    for_models = [*models, *overrides]
+    check_options(files, hypotheses, test_sets, language_pair, for_models, for_translations)
+    check_inputs(files, hypotheses, test_sets, compare, [*compare, *models], cards)
 
     from nmt.decoding.translator.load import load_models
     from nmt.evaluation.card import as_text, card_json, evaluation_json, make_card, open_cards
     from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations, load_systems
     from nmt.evaluation.metrics import BleuVariant
 
-    load = partial(load_models, device=device, notify=note, overrides=settings, engine=engine)
+    load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     loaded = None if hypotheses else load(models)
     others = load_systems(compare, lambda path: load([path]), note)
     scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
@@ -205,17 +151,6 @@ def command(
     print_text(json_text if as_json else as_text(evaluation))
 
 
-def check_paths(
-    texts: Sequence[Path], compare: Sequence[Path], models: Sequence[Path], cards: Sequence[Path]
-) -> None:
-    """Raise an error for a text that cannot be opened, and for a card that must not be written."""
-    from nmt.evaluation.card import check_card_paths
-    from nmt.evaluation.evaluate import check_texts, is_text
-
-    check_texts([*texts, *filter(is_text, compare)])
-    check_card_paths(cards, [*texts, *compare, *models])
-
-
 def data_folder(model: Path, given: Path | None, *, is_used: bool) -> DataFolder:
     """Return the folder of a recipe's test sets: the given one, else that of the model's run."""
     if not is_used:
@@ -233,8 +168,18 @@ def print_text(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Sequence[str]) -> None:
-    """Raise UsageError for too many or too few files."""
+def check_options(
+    files: Sequence[Path],
+    hypotheses: Path | None,
+    test_sets: Sequence[str],
+    language_pair: str | None,
+    for_models: Sequence[object],
+    for_translations: str | None,
+) -> None:
+    """Raise UsageError for too many or too few files, and for options that do not fit them.
+
+    for_models, for_translations: options that --hypotheses forbids, and that need it.
+    """
     if test_sets and files:
         raise UsageError(
             "--test-set gives sources and references; do not name SOURCE and REFERENCE files too"
@@ -246,34 +191,39 @@ def check_files(files: Sequence[Path], hypotheses: Path | None, test_sets: Seque
         raise UsageError(
             "name SOURCE and REFERENCE files, or --hypotheses FILE and REFERENCE, or no file at all"
         )
-
-
-def check_model_options(
-    hypotheses: Path | None,
-    for_models: Sequence[object],
-    for_translations: Sequence[str | None],
-) -> None:
-    """Raise UsageError for options that do not fit --hypotheses, or that need it."""
     if hypotheses and for_models:
         raise UsageError(
             "--hypotheses needs no model; leave out --model, --set and the options of beam search"
         )
-    if any(for_translations) and not hypotheses:
+    if for_translations and not hypotheses:
         raise UsageError(
             "--target-language and --metric need --hypotheses; a model's recipe sets them otherwise"
         )
+    if language_pair and not test_sets:
+        raise UsageError("--language-pair needs --test-set")
+    if hypotheses and test_sets and not language_pair:
+        raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")
 
 
-def check_unused_options(
+def check_inputs(
     files: Sequence[Path],
     hypotheses: Path | None,
-    compare: Sequence[Path],
     test_sets: Sequence[str],
+    compare: Sequence[Path],
+    models: Sequence[Path],
+    cards: Sequence[Path],
 ) -> None:
-    """Raise UsageError for an option that would have no effect."""
-    from nmt.evaluation.evaluate import is_text
+    """Raise an error for a text that cannot be opened, and for a card that must not be written.
 
-    given = options_beside()
+    models: all systems that are named. Raises UsageError for an option that would have no effect.
+    """
+    from nmt.evaluation.card import check_card_paths
+    from nmt.evaluation.evaluate import check_texts, is_text
+
+    texts = [*files, *filter(None, [hypotheses])]
+    check_texts([*texts, *filter(is_text, compare)])
+    check_card_paths(cards, [*texts, *models])
+    given = options.typed_beside()
     is_without_model = hypotheses is not None and all(map(is_text, compare))
     for option in ("--device", "--engine"):
         if option in given and is_without_model:
@@ -283,13 +233,3 @@ def check_unused_options(
             "--data-dir is the folder of the recipe's test sets, which are not scored here; leave"
             " it out"
         )
-
-
-def check_language_pair(
-    hypotheses: Path | None, test_sets: Sequence[str], language_pair: str | None
-) -> None:
-    """Raise UsageError if --language-pair is missing or has no use."""
-    if language_pair and not test_sets:
-        raise UsageError("--language-pair needs --test-set")
-    if hypotheses and test_sets and not language_pair:
-        raise UsageError("--test-set with --hypotheses needs --language-pair, such as en-de")

@@ -8,14 +8,8 @@ from textwrap import shorten
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    beam_options,
-    device_option,
-    flags_as_overrides,
-    set_decode_option,
-    target_token_option,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE
 from nmt.errors import NmtError, UsageError
 from nmt.runs.outputs import check_output
 from nmt.system.atomic import write_text
@@ -26,14 +20,7 @@ LONGEST_HINT = 200  # characters of the sentence in a message
 
 @click.command("explain")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    type=FILE,
-    help="Model: a run folder or a .safetensors file."
-    "  [default: the newest finished model under runs/]",
-)
+@options.models("--model", "Model: a run folder or a .safetensors file.  [default: the newest]")
 @click.option(
     "--output",
     type=FILE,
@@ -41,19 +28,15 @@ LONGEST_HINT = 200  # characters of the sentence in a message
     show_default=True,
     help="HTML file to write.",
 )
-@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
-@beam_options
-@target_token_option
-@device_option
-@set_decode_option
+@options.opens
+@options.decode_flags("beam_size", "length_penalty", "target_token")
+@options.device
+@options.set_decode()
 def command(
     words: tuple[str, ...],
     models: tuple[Path, ...],
     output: Path,
     opens: bool,
-    beam_size: int | None,
-    length_penalty: float | None,
-    target_token: str | None,
     device: str,
     overrides: tuple[str, ...],
 ) -> None:
@@ -66,26 +49,20 @@ def command(
     \b
     Examples:
       nmt explain "The boy sleeps."
-      nmt explain "A dog runs on grass." --model runs/multi30k_en_de --output dog.html --open
+      nmt explain "A dog runs on grass." --output dog.html --open
+      nmt explain "A dog runs on grass." --model runs/multi30k_en_de
     """
-    flags = flags_as_overrides(
-        "decode",
-        beam_size=beam_size,
-        length_penalty=length_penalty,
-        target_token=target_token,
-    )
     if len(models) > 1:
         raise UsageError("explain shows one model at a time; give one --model")
     if output == Path("-"):
         raise UsageError("--output - is stdout, but the page goes to a file; name one")
     check_output(output, models)
-    text = one_text(words)
-    sentence = one_line(read_stdin() if text == "-" else text)
+    sentence = read_sentence(words)
 
     from nmt.decoding.translator.load import load_models
     from nmt.system.log import note
 
-    model, settings = load_models(models, device, note, [*overrides, *flags])
+    model, settings = load_models(models, device, note, overrides)
 
     from nmt.studio.explain.explanation import explain
     from nmt.studio.explain.page import render_explanation
@@ -99,29 +76,25 @@ def command(
         note(f"no browser was found to open {output}")
 
 
-def one_text(words: Sequence[str]) -> str:
-    """Return the only argument; raises UsageError for several, as if quotes were forgotten."""
+def read_sentence(words: Sequence[str]) -> str:
+    """Return the sentence of the arguments, or of stdin for "-".
+
+    Raises UsageError for several arguments, as if quotes were forgotten, and NmtError unless there
+    is one line of UTF-8 text.
+    """
     if len(words) > 1:
         quoted = shorten(" ".join(words), LONGEST_HINT, placeholder=" ...")
         quoted = shlex.quote(quoted) if {*quoted} & {*'"$`\\!'} else f'"{quoted}"'
         raise UsageError(f"put the sentence in quotes: write nmt explain {quoted}")
-    return words[0]
-
-
-def read_stdin() -> str:
-    """Return all of stdin as UTF-8 text; raises NmtError if it is closed or not UTF-8."""
-    if sys.stdin is None:
-        raise NmtError("stdin is closed; give the sentence as an argument")
-    try:
-        return sys.stdin.buffer.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NmtError(f"stdin is not UTF-8 text (byte {error.start + 1})") from error
-
-
-def one_line(text: str) -> str:
-    """Return the only line of a text that is not blank; raises NmtError unless there is one."""
+    text = words[0]
     try:
         text.encode()
+        if text == "-":
+            if sys.stdin is None:
+                raise NmtError("stdin is closed; give the sentence as an argument")
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NmtError(f"stdin is not UTF-8 text (byte {error.start + 1})") from error
     except UnicodeEncodeError as error:  # an argument with bytes that are not UTF-8
         raise NmtError("the text is not UTF-8") from error
     lines = [line.strip() for line in text.split("\n") if line.strip()]

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from nmt.commands.completion import complete_run
+from nmt.commands.options import PATH
 
 # The names in `nmt.interop.export.FORMATS`, which imports more.
 FORMATS = ("ctranslate2", "argos", "huggingface", "onnx")
@@ -12,37 +13,42 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 
 
 @click.command("export")
-@click.argument("model", type=click.Path(path_type=Path), shell_complete=complete_run)
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH, shell_complete=complete_run)
+@click.argument("output", type=PATH)
 @click.option(
     "--to",
     type=click.Choice(FORMATS),
     required=True,
-    help="ctranslate2: a folder that CTranslate2 loads; argos: a file that Argos Translate and"
-    " LibreTranslate install; huggingface: a folder that transformers loads; onnx: graphs that"
-    " onnxruntime runs.",
+    metavar="NAME",
+    help=f"Other program: {', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
 )
 @click.option(
     "--quantization",
     type=click.Choice(QUANTIZATIONS),
-    help="Type of the large weights, for ctranslate2 and argos.  [default: float32]",
+    metavar="TYPE",
+    help="Type of the large weights, for ctranslate2 and argos:"
+    f" {', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}.  [default: float32]",
 )
 @click.option(
     "--license",
     "licence",
     metavar="NAME",
     default="",
-    help="Licence of the model for its card, such as cc-by-4.0.  [default: unknown]",
+    help="Licence of the model for its card, such as cc-by-4.0.",
 )
 def command(model: Path, output: Path, to: str, quantization: str | None, licence: str) -> None:
     """Write MODEL as OUTPUT in the format of another program.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT is a folder, or a file for argos. It
-    contains everything that the other program needs, including the tokenizer, and a model card,
-    README.md. A new OUTPUT appears complete or not at all. An existing folder is replaced only if
-    this command wrote it and nobody has changed it since.
+    MODEL is a run folder or a .safetensors file. OUTPUT holds everything that the other program
+    needs, and a model card. A model that the other program cannot run is refused; the message names
+    the setting.
 
-    A model that the other program cannot run is refused; the message names the setting.
+    \b
+    NAME is one of:
+      ctranslate2  a folder that CTranslate2 loads
+      argos        a file that Argos Translate and LibreTranslate install
+      huggingface  a folder that transformers loads
+      onnx         a folder of graphs that onnxruntime runs
 
     \b
     Examples:

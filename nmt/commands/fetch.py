@@ -4,13 +4,12 @@ import re
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
+from nmt.commands import options
 from nmt.commands.completion import complete_fetched
-from nmt.commands.options import data_dir_option_of, set_option
 from nmt.errors import UsageError, shown, suggestion
 from nmt.recipe.files import DEFAULT_RECIPE, find_recipe, load_recipe
-from nmt.system.arguments import DATA, argument
+from nmt.system.arguments import argument
 
 HUB = "https://huggingface.co"
 
@@ -19,8 +18,8 @@ HUB = "https://huggingface.co"
 @click.argument(
     "name", metavar="[RECIPE | MODEL]", default=DEFAULT_RECIPE, shell_complete=complete_fetched
 )
-@data_dir_option_of(DATA, "Folder for what is downloaded.")
-@set_option
+@options.data_dir(help_text="Folder for what is downloaded.")
+@options.set_any
 @click.option(
     "--hub",
     metavar="URL",
@@ -28,12 +27,12 @@ HUB = "https://huggingface.co"
     envvar="HF_ENDPOINT",
     show_default=True,
     show_envvar=True,
-    help="Address of the model hub, or of a mirror with the same paths.",
+    help="Model hub, or a mirror with the same paths.",
 )
 @click.option(
     "--revision",
-    help="Revision of a model: a commit, a branch or a tag. Its files go into the folder"
-    " MODEL@REVISION.  [default: the one that nmt pins, or else the latest]",
+    metavar="NAME",
+    help="Revision of a model.  [default: the pinned one, or the latest]",
 )
 def command(
     name: str, data_dir: Path, overrides: tuple[str, ...], hub: str, revision: str | None
@@ -42,9 +41,7 @@ def command(
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket".
     MODEL is an OPUS-MT model such as opus-mt-en-de; its files go into a folder of its name, for
-    `nmt import`. If the SHA-256 of a file is not known, the command prints that of the first
-    download and records it in SHA256SUMS in the data folder. Existing files are checked, never
-    overwritten.
+    `nmt import`. Existing files are checked, never overwritten.
 
     \b
     Examples:
@@ -53,35 +50,25 @@ def command(
     """
     from nmt.interop.opus_names import COMMON, model_name
 
-    model = None if is_recipe(name) else model_name(name)
-    if model is None:
-        if "opus" in name.lower() and not is_recipe(name):
-            raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
-        check_no_option_of_models(name)
-        fetch_corpora(name, data_dir, overrides)
-        return
-    if overrides:
-        raise UsageError(
-            f"--set changes settings of a recipe, but {model} is a model; leave it out"
-        )
-    fetch_trained(model, data_dir, hub, revision)
-
-
-def is_recipe(name: str) -> bool:
-    """Return whether a name is that of a recipe's file or of a shipped recipe."""
+    is_recipe = True
     try:
         find_recipe(name)
     except UsageError:
-        return False
-    return True
-
-
-def check_no_option_of_models(name: str) -> None:
-    """Raise UsageError if an option was typed that is for models, not for recipes."""
-    context = click.get_current_context()
-    for option in ("hub", "revision"):
-        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
-            raise UsageError(f"--{option} is for models, but {name} is a recipe; leave it out")
+        is_recipe = False
+    model = None if is_recipe else model_name(name)
+    if model is not None:
+        if overrides:
+            raise UsageError(
+                f"--set changes settings of a recipe, but {model} is a model; leave it out"
+            )
+        fetch_trained(model, data_dir, hub, revision)
+        return
+    if "opus" in name.lower() and not is_recipe:
+        raise UsageError(f"no recipe or model {shown(name)}{suggestion(name, COMMON)}")
+    for option in ("--hub", "--revision"):
+        if option in options.typed_beside():
+            raise UsageError(f"{option} is for models, but {name} is a recipe; leave it out")
+    fetch_corpora(name, data_dir, overrides)
 
 
 def fetch_corpora(name: str, data_dir: Path, overrides: tuple[str, ...]) -> None:

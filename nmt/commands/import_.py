@@ -4,33 +4,24 @@ from pathlib import Path
 
 import click
 
+from nmt.commands.options import PATH
+
 
 @click.command("import")
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Model file to write. A model of another command is never overwritten.",
-)
+@click.argument("path", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="Model file to write.")
 @click.option(
     "--languages",
     default="",
     metavar="SOURCE-TARGET",
-    help="Codes of the languages, such as en-de.  [default: from the folder's name, else from the"
-    " model's files]",
+    help="Codes of the languages, such as en-de.  [default: from PATH]",
 )
 def command(path: Path, output: Path, languages: str) -> None:
     """Convert the OPUS-MT model at PATH to a model file of nmt.
 
-    PATH is a folder in the layout of Hugging Face (config.json, model.safetensors or
-    pytorch_model.bin, source.spm, target.spm, vocab.json), or in that of Marian (an .npz file,
-    source.spm, target.spm, a vocabulary .vocab.yml). PATH may also be Marian's .npz file. No file
-    is executed. The new file gives the logits that Hugging Face's transformers computes. It can be
-    used like any model: to translate, score, explain, export or train.
-
-    A model with another architecture is refused; the message names the setting.
+    PATH is a folder in the layout of Hugging Face or of Marian, or Marian's .npz file. No file is
+    executed. The new file can be used like any model: to translate, score, explain, export or
+    train. A model with another architecture is refused; the message names the setting.
 
     \b
     Examples:

@@ -1,23 +1,45 @@
-"""`nmt init`: write a recipe for two aligned files."""
+"""`nmt init`: write a recipe for two aligned files, as `nmt train` and `nmt check` also do."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE, data_dir_option
-from nmt.commands.own_text import (
-    choose_languages,
-    language_options,
-    next_commands,
-    print_made,
-    print_next,
-    trained_model,
-)
-from nmt.errors import UsageError
+from nmt.commands.options import FILE, PATH, Function
+from nmt.config import Recipe
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.toml import recipe_from_tables
-from nmt.runs.run_folder import run_folder
-from nmt.system.arguments import argument, data_option
+from nmt.runs.run_folder import RunFolder, run_folder
+from nmt.system.arguments import argument
+from nmt.text.languages import is_language
+
+if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
+    from nmt.recipe.fine_tuning import TrainedModel
+    from nmt.text.corpus import GivenText
+
+
+def language_code(text: str) -> str:
+    """Return an ISO 639 code that was typed; raises click's usage error if it is none."""
+    if not is_language(text):
+        raise click.BadParameter(f"{text!r} is not an ISO 639 code such as de or deu")
+    return text
+
+
+def language_options(function: Function) -> Function:
+    """Add the options --source-language and --target-language."""
+    for side in ("target", "source"):
+        function = click.option(
+            f"--{side}-language",
+            type=language_code,
+            metavar="CODE",
+            help=f"ISO 639 code of the {side} language.  [default: the ending of the file's name]",
+        )(function)
+    return function
 
 
 @click.command("init")
@@ -26,41 +48,26 @@ from nmt.system.arguments import argument, data_option
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=Path("mine.toml"),
     show_default=True,
-    help="Recipe to write; its name must end in .toml. An existing file is never overwritten.",
+    help="Recipe to write: NAME.toml.",
 )
 @language_options
-@click.option(
-    "--dev",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="Dev set, to choose the best model.  [default: pairs held out of the corpus]",
-)
-@click.option(
-    "--test",
-    nargs=2,
-    type=FILE,
-    metavar="SOURCE TARGET",
-    help="Test set, for the final score.  [default: pairs held out of the corpus]",
-)
+@options.held_out("pairs held out")
 @click.option(
     "--init-from",
     "model",
     type=FILE,
     shell_complete=complete_run,
-    help="Model to fine-tune: a run folder or a .safetensors file. The new recipe extends its"
-    " recipe.",
+    help="Model to fine-tune: a run folder or a .safetensors file.",
 )
-@data_dir_option
+@options.data_dir()
 @click.option(
     "--gpu/--cpu",
     "has_gpu",
     default=None,
-    help="Whether you will train on a GPU. It matters only for corpora of about 100,000 pairs or"
-    " more.  [default: whether this machine has one]",
+    help="Whether you will train on a GPU.  [default: whether there is one]",
 )
 def command(
     source: Path,
@@ -76,17 +83,13 @@ def command(
 ) -> None:
     """Write a recipe for your own corpus: SOURCE and TARGET, or one TSV file.
 
-    Line N of TARGET is the translation of line N of SOURCE. Files may end in .gz or .xz. A TSV file
-    has the source, a tab and the target on each line.
+    Line N of TARGET is the translation of line N of SOURCE. A TSV file has the source, a tab and
+    the target on each line.
 
-    The command holds out pairs for a dev and a test set by the rule of `nmt split`: no segment of
-    these sets is in the training text, not even with other case, punctuation, spaces or digits. If
-    you give the sets yourself, training pairs that break this rule are left out. The training text
-    and the sets are written into a folder with the recipe's name in the data folder.
-
-    The sizes in the recipe suit the corpus; comments give the reasons. With --init-from, the recipe
-    fine-tunes a model. You can train with the recipe as it is, or change any setting. The corpus is
-    read twice, so it cannot be a pipe.
+    The command holds out pairs for a dev and a test set by the rule of `nmt split`. The training
+    text and the sets are written into a folder with the recipe's name in the data folder. The
+    settings suit the corpus; comments give the reasons. With --init-from, the recipe fine-tunes a
+    model.
 
     \b
     Examples:
@@ -96,9 +99,8 @@ def command(
       nmt init train.en train.de --dev dev.en dev.de --test test.en test.de
       nmt init corpus.en corpus.de --init-from opus.safetensors
     """
-    from nmt.advice.first_recipe import Wish, make_recipe
+    from nmt.advice.first_recipe import Wish
     from nmt.runs.outputs import check_new
-    from nmt.system.log import note
     from nmt.text.corpus import GivenText
 
     text = GivenText(source, target)
@@ -111,15 +113,12 @@ def command(
     wish = Wish(text, languages, output, data_dir, dev_set, test_set, has_gpu, start)
     if wish.held_out:
         check_new(wish.folder / wish.files["train"][0], "--data-dir")
-    made = make_recipe(wish, note)
-    print_made(made, wish)
-    train = f"nmt train {argument(output)}{data_option(data_dir)}"
-    print_next([train, *next_commands(run_folder(made.recipe).path)])
+    write_recipe(wish)
+    print_next(run_folder(Recipe(wish.name)), wish.training)
 
 
 def check_recipe_path(path: Path, option: str = "--output") -> None:
     """Raise UsageError unless a new recipe can be written at the path that an option names."""
-    from nmt.errors import NmtError
     from nmt.runs.outputs import check_output
     from nmt.system.files import is_present
 
@@ -132,3 +131,93 @@ def check_recipe_path(path: Path, option: str = "--output") -> None:
     if path.is_file() and is_present(path):
         raise UsageError(f"{path} exists already; name another recipe with {option}")
     check_output(path, option=option)
+
+
+def trained_model(path: Path) -> "TrainedModel":
+    """Return the model at a path, a file or a run folder; raises NmtError if there is none."""
+    from nmt.recipe.fine_tuning import read_trained
+    from nmt.runs.model_file import find_model
+
+    return read_trained(find_model(path, "--init-from"))
+
+
+def choose_languages(
+    text: "GivenText", given: tuple[str | None, str | None], start: "TrainedModel | None"
+) -> tuple[str, str]:
+    """Return the languages that were given, else those of the file names, else ask on a terminal.
+
+    start: the model to start from, whose languages are taken before anyone is asked; a note says so
+    if the text has others. Raises UsageError, without a terminal, for a language that nothing
+    states.
+    """
+    from nmt.system.log import note
+    from nmt.text.languages import languages_in_names
+
+    known = ("", "")
+    if start is not None:
+        known = start.recipe.data.source_language, start.recipe.data.target_language
+    named = languages_in_names(text.paths)
+    if named[0] == named[1]:  # one of two equal names must be wrong
+        named = ("", "")
+    sides = [next(filter(None, choices), "") for choices in zip(given, named, known, strict=True)]
+    found = dict(zip(("source", "target"), sides, strict=True))
+    missing = [side for side, language in found.items() if not language]
+    if missing and not is_terminal():
+        raise UsageError(
+            f"the file names have no code for the {' and the '.join(missing)} language; give"
+            f" {' and '.join(f'--{side}-language' for side in missing)}, such as"
+            f" --{missing[0]}-language fr"
+        )
+    for side in missing:
+        question = f"{side.title()} language (a code such as fr)"
+        found[side] = click.prompt(question, value_proc=language_code, err=True)
+    languages = found["source"], found["target"]
+    if start and languages != known:
+        note(f"the model translates {' to '.join(known)}, but the text is {' to '.join(languages)}")
+    return languages
+
+
+def is_terminal() -> bool:
+    """Return whether someone can be asked."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def write_recipe(wish: "Wish", remarks: Sequence[str] = ()) -> None:
+    """Write the recipe for a text, and print on stderr what was found and what was written.
+
+    remarks: more comments for the head of the recipe.
+    """
+    from nmt.advice.first_recipe import make_recipe
+    from nmt.system.log import note
+
+    made = make_recipe(wish, note, remarks)
+    facts, model = made.survey.facts, made.recipe.model
+    source, target = wish.languages
+    blank = f", {made.survey.blank:,} more with an empty side" if made.survey.blank else ""
+    note(f"{facts.pairs:,} pairs, {source} to {target}{blank}")
+    if made.sets:
+        sizes = ", ".join(f"{pairs:,} {name}" for name, pairs in made.sets.items())
+        repeated = facts.pairs - sum(made.sets.values())
+        more = f"{repeated:,} pairs are" if repeated > 1 else "1 pair is"
+        clean = "no two sets share a near duplicate"
+        if repeated:
+            clean = f"{more} left out, because they are near duplicates of pairs in other sets"
+        elif made.shared:  # by the dev and the test set that the user gave
+            clean = "the training text has no near duplicate of another set"
+        note(f"{wish.folder}: {sizes} pairs; {clean}")
+    note(
+        f"{wish.output}: {model.encoder_layers}+{model.decoder_layers} layers,"
+        f" d_model {model.d_model}, {made.recipe.tokenizer.vocab_size:,} tokens, at most"
+        f" {made.recipe.train.max_updates:,} updates; its comments say why"
+    )
+    for line in made.settings.notes:
+        note(line)
+
+
+def print_next(run: RunFolder, *first: str) -> None:
+    """Print on stderr what to run next: some commands, and those for the model of a run."""
+    from nmt.system.log import note
+
+    folder = argument(run.path)
+    last = f"nmt evaluate --model {folder}", f"nmt translate FILE --model {folder}"
+    note("\n  ".join(("next:", *first, *last)))

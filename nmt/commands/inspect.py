@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.options import set_option
 from nmt.recipe.files import DEFAULT_RECIPE, load_recipe, shipped_recipes
 from nmt.recipe.paper import SENTENCE_TOKENS
 from nmt.runs.run_folder import RunFolder, is_folder
@@ -22,23 +22,15 @@ if TYPE_CHECKING:
 @click.argument(
     "subject", metavar="[RECIPE | MODEL]", required=False, shell_complete=complete_recipe_or_run
 )
-@click.option(
+@options.number(
     "--length",
-    type=click.IntRange(1, 65_000),
-    default=SENTENCE_TOKENS,
-    show_default=True,
-    help="Tokens per sentence, on each side, for the cost of attention.",
+    click.IntRange(1, 65_000),
+    "Tokens per sentence, on each side, for the cost of attention.",
+    SENTENCE_TOKENS,
 )
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object.  [default: print a table]"
-)
-@set_option
-def command(
-    subject: str | None,
-    length: int,
-    as_json: bool,
-    overrides: tuple[str, ...],
-) -> None:
+@options.as_json
+@options.set_any
+def command(subject: str | None, length: int, as_json: bool, overrides: tuple[str, ...]) -> None:
     """Show what RECIPE or MODEL consists of.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file
@@ -59,9 +51,7 @@ def command(
     from nmt.studio.inspection.summary import inspection_data, render_text
 
     if as_json:
-        from nmt.system.json_data import json_text
-
-        click.echo(json_text(inspection_data(inspection), indent=1))
+        options.print_json(inspection_data(inspection))
     else:
         click.echo(render_text(inspection))
 

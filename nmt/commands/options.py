@@ -1,6 +1,8 @@
 """Arguments and options that several commands share."""
 
-import re
+import functools
+import math
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +18,7 @@ from nmt.commands.completion import (
     complete_run,
     complete_setting,
 )
-from nmt.config import Recipe
+from nmt.config import DECLARED, Recipe
 from nmt.recipe.files import DEFAULT_RECIPE
 from nmt.recipe.settings import parse_overrides
 from nmt.recipe.toml import toml_value
@@ -27,22 +29,78 @@ from nmt.system.arguments import DATA
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 # click does not check that a file is readable: whoever opens it raises NmtError, exit code 1.
 FILE = click.Path(path_type=Path, allow_dash=True, readable=False)
-recipe_argument = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
-recipe_or_run_argument = click.argument(
+ENGINES = ("nmt", "ctranslate2")  # those of `nmt.decoding.translator.load`, which imports more
+
+
+class Range(click.FloatRange):
+    """A range of numbers; in click's own, which "nan" passes, no number is compared with it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number that was typed; raises click's usage error for others."""
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+def number(
+    flag: str,
+    kind: click.ParamType[Any] | type[float],
+    help_text: str,
+    default: float | None = None,
+    metavar: str = "N",
+) -> Callable[[Function], Function]:
+    """Return an option that takes a number; None: the command chooses the default."""
+    return click.option(
+        flag,
+        type=kind,
+        default=default,
+        show_default=default is not None,
+        metavar=metavar,
+        help=help_text,
+    )
+
+
+# --- corpora, recipes and runs --------------------------------------------------------------------
+
+recipe = click.argument("recipe", default=DEFAULT_RECIPE, shell_complete=complete_recipe)
+recipe_or_run = click.argument(
     "recipe",
     metavar="[RECIPE | RUN]",
     default=DEFAULT_RECIPE,
     shell_complete=complete_recipe_or_run,
 )
+run = click.option(
+    "--run",
+    type=PATH,
+    shell_complete=complete_run,
+    help="Run folder to write to.  [default: runs/RECIPE]",
+)
+max_updates = number("--max-updates", int, "Updates of a training, in total.")
+set_any = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    shell_complete=complete_setting,
+    metavar="SECTION.KEY=VALUE",
+    help="Change a setting; `nmt settings` lists them. May be repeated.",
+)
 
 
-def data_dir_option_of(default: Path | None, help_text: str) -> Callable[[Function], Function]:
+def data_dir(
+    default: Path | None = DATA, help_text: str = "Folder of the text files that a recipe names."
+) -> Callable[[Function], Function]:
     """Return the option --data-dir with a default; None if the command chooses the folder."""
     return click.option(
         "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=FOLDER,
+        metavar="FOLDER",
         default=default,
         envvar="NMT_DATA_DIR",
         show_default=True,
@@ -51,84 +109,29 @@ def data_dir_option_of(default: Path | None, help_text: str) -> Callable[[Functi
     )
 
 
-data_dir_option = data_dir_option_of(DATA, "Folder with the text files that a recipe names.")
-run_data_dir_option = data_dir_option_of(
-    None,
-    "Folder with the text files that a recipe names.  [default: the folder that the run was"
-    f" trained with, or {DATA}]",
-)
-run_option = click.option(
-    "--run",
-    type=click.Path(path_type=Path),
-    shell_complete=complete_run,
-    help="Run folder to write to.  [default: runs/RECIPE]",
-)
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    shell_complete=complete_setting,
-    metavar="SECTION.KEY=VALUE",
-    help="Change a setting of the recipe; `nmt settings` lists them. May be repeated.",
+run_data_dir = data_dir(
+    None, f"Folder of the recipe's text files.  [default: the run's, or {DATA}]"
 )
 
 
-def set_decode_option_of(*names: str) -> Callable[[Function], Function]:
-    """Return the option --set for these settings of the search; by default all."""
-    which = "a [decode] setting of the model's recipe; `nmt settings decode` lists them"
-    if names:
-        which = f"{', '.join(names[:-1])} or {names[-1]}"
-    return click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        shell_complete=complete_decode_setting,
-        metavar="decode.KEY=VALUE",
-        help=f"Change {which}. May be repeated.",
-    )
+def held_out(default: str) -> Callable[[Function], Function]:
+    """Return the options --dev and --test, two files each; default: what is used without them."""
+
+    def add(function: Function) -> Function:
+        for name in ("test", "dev"):
+            function = click.option(
+                f"--{name}",
+                nargs=2,
+                type=FILE,
+                metavar="SOURCE TARGET",
+                help=f"{name.title()} set, two files.  [default: {default}]",
+            )(function)
+        return function
+
+    return add
 
 
-set_decode_option = set_decode_option_of()
-device_option = click.option(
-    "--device",
-    default="auto",
-    shell_complete=complete_device,
-    show_default=True,
-    help="Device to run on: cpu, cuda, cuda:1, mps or auto. auto is the first CUDA GPU, or the CPU"
-    " if there is none.",
-)
-
-
-def models_option_of(flag: str, name: str, help_text: str) -> Callable[[Function], Function]:
-    """Return an option that names models and may be repeated."""
-    return click.option(
-        flag, name, multiple=True, type=FILE, shell_complete=complete_run, help=help_text
-    )
-
-
-models_option = models_option_of(
-    "--model",
-    "models",
-    "Model: a run folder or a .safetensors file. Repeat it for an ensemble."
-    "  [default: the newest finished model under runs/]",
-)
-ENGINES = ("nmt", "ctranslate2")  # those of `nmt.decoding.translator.load`, which imports more
-engine_option = click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="nmt",
-    show_default=True,
-    help="Program that translates. With ctranslate2, --model may also be a folder of `nmt export"
-    " --to ctranslate2`; any other model is converted first. It searches with one"
-    " model, not with an ensemble.",
-)
-output_option = click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    callback=lambda _, __, path: None if path == Path("-") else path,
-    help="File to write to; - is stdout.  [default: stdout]",
-)
-prefix_option = click.option(
+prefix = click.option(
     "-o",
     "--output",
     "prefix",
@@ -136,115 +139,164 @@ prefix_option = click.option(
     metavar="PREFIX",
     help="Beginning of the names of the files to write, or a folder that ends in a slash.",
 )
-length_penalty_option = click.option(
-    "--length-penalty",
-    type=float,
-    help="Length penalty: alpha in ((5 + length) / 6)^alpha of GNMT."
-    "  [default: decode.length_penalty of the recipe]",
-)
-batch_tokens_option = click.option(
-    "--batch-tokens",
-    type=int,
-    help="Most tokens of one batch, padding included."
-    "  [default: decode.batch_tokens of the recipe]",
+limit = click.option(
+    "--limit",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Change a limit, such as max_deviation=5. May be repeated.",
 )
 
+# --- models and devices ---------------------------------------------------------------------------
 
-target_token_option = click.option(
-    "--target-token",
-    metavar="TOKEN",
-    help="For models that write several languages: the language token, such as deu or '>>deu<<',"
-    " to put before each line that has none.  [default: decode.target_token of the recipe]",
+device = click.option(
+    "--device",
+    default="auto",
+    shell_complete=complete_device,
+    show_default=True,
+    metavar="NAME",
+    help="cpu, cuda, cuda:1, mps or auto.",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="nmt",
+    show_default=True,
+    metavar="NAME",
+    help="Translate with nmt or ctranslate2.",
 )
 
 
-def bad_line_option(what: str, blank: str = "a blank line") -> Callable[[Function], Function]:
-    """Return the option --on-bad-line; what: a bad line; blank: what is written for it."""
+def models(
+    flag: str = "--model",
+    help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
+    "  [default: the newest under runs/]",
+) -> Callable[[Function], Function]:
+    """Return an option that names models and may be repeated."""
+    name = f"{flag.removeprefix('--').replace('-', '_')}s"
     return click.option(
-        "--on-bad-line",
-        type=click.Choice(("error", "skip", "blank")),
-        default="error",
-        show_default=True,
-        help=f"For {what}: stop with an error, leave it out of the output, or write {blank} for"
-        " it.",
+        flag, name, multiple=True, type=FILE, shell_complete=complete_run, help=help_text
     )
 
 
-def part_of(
-    context: click.Context, option: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    """Return I and N of "I/N"; raises a usage error for other text."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
-    number, count = map(int, found.groups()) if found else (0, 0)
-    if not 1 <= number <= count:
-        raise click.BadParameter(f"{value!r} is not I/N with 1 <= I <= N, such as 2/8")
-    return number, count
+# --- output ---------------------------------------------------------------------------------------
+
+output = click.option(
+    "--output",
+    type=PATH,
+    callback=lambda _, __, path: None if path == Path("-") else path,
+    help="File to write; - is stdout.  [default: stdout]",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, not a table.")
+as_json_too = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, too.")
+opens = click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+on_bad_line = click.option(
+    "--on-bad-line",
+    type=click.Choice(("error", "skip", "blank")),
+    default="error",
+    show_default=True,
+    metavar="ACTION",
+    help="For an unreadable line: error, skip or blank.",
+)
+
+# --- [decode] settings ----------------------------------------------------------------------------
 
 
-def beam_options(function: Function) -> Function:
-    """Add the options of beam search; each changes a `decode` setting of the model's recipe."""
-    beam_size = click.option(
-        "--beam-size",
-        type=int,
-        help="Hypotheses in the beam. 1 is greedy search."
-        "  [default: decode.beam_size of the recipe]",
-    )
-    return beam_size(length_penalty_option(function))
+WIDTH = 52  # of the help of --set, in 80 columns
+# The flags of [decode] settings that `--help` describes; --set names the others.
+DESCRIBED = {
+    "beam_size": "Hypotheses in the beam; 1 is greedy search.",
+    "target_token": "Language token, for a model of several languages.",
+    "mbr": "Choose the candidate most like all, by chrF or BLEU.",
+    "method": "Draw translations at random.",
+}
+SAMPLING = ("temperature", "top_k", "top_p", "seed", "mbr", "candidates")
 
 
-def decoding_options(function: Function) -> Function:
-    """Add the options of beam search and --batch-tokens."""
-    return beam_options(batch_tokens_option(function))
+class DecodeFlag(click.Option):
+    """A flag that changes the [decode] setting of its name."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the flag and its help, or None if --set names it."""
+        return super().get_help_record(ctx) if self.name in DESCRIBED else None
 
 
-def control_options(function: Function) -> Function:
-    """Add the options that limit outputs; each changes a `decode` setting of the model's recipe."""
-    for name, help_text in (
-        ("--no-repeat-ngram", "Never repeat N tokens in a row of a translation"),
-        ("--max-length", "Most tokens of a translation"),
-        ("--min-length", "Fewest tokens of a translation"),
-    ):
-        setting = f"decode.{name[2:].replace('-', '_')}"
-        text = f"{help_text}, or of each part of a split line.  [default: {setting} of the recipe]"
-        function = click.option(name, type=int, metavar="N", help=text)(function)
-    return function
+class DecodeSet(click.Option):
+    """The option --set for [decode] settings, whose help names the flags for some of them."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        spelling, text = super().get_help_record(ctx) or ("", "")
+        if flags := [
+            option.opts[0]
+            for option in ctx.command.params
+            if isinstance(option, DecodeFlag) and option.name not in DESCRIBED
+        ]:
+            text = f"{text} Flags for some of them: {', '.join(flags)}."
+        return spelling, "\b\n" + textwrap.fill(text, WIDTH, break_on_hyphens=False)
 
 
-def sampling_options(function: Function) -> Function:
-    """Add the options of sampling and of minimum Bayes risk."""
-    for name, kind, help_text in (
-        ("--candidates", int, "Candidates of --mbr.  [default: decode.candidates of the recipe]"),
-        (
-            "--mbr",
-            click.Choice(("none", "chrf", "bleu")),
-            "Choose the candidate that is most like all candidates, by chrF or BLEU."
-            "  [default: decode.mbr of the recipe]",
-        ),
-        ("--seed", int, "Another seed draws other samples.  [default: decode.seed of the recipe]"),
-        (
-            "--top-p",
-            float,
-            "Draw from the most probable tokens that together have this probability."
-            "  [default: decode.top_p of the recipe]",
-        ),
-        (
-            "--top-k",
-            int,
-            "Draw from the K most probable tokens; 0: from all."
-            "  [default: decode.top_k of the recipe]",
-        ),
-        (
-            "--temperature",
-            float,
-            "Below 1, samples are more probable and less varied."
-            "  [default: decode.temperature of the recipe]",
-        ),
-    ):
-        function = click.option(name, type=kind, help=help_text)(function)
-    text = "Draw translations at random instead of searching for the most probable ones."
-    return click.option("--sample", "method", flag_value="sample", help=text)(function)
+def decode_flags(*names: str) -> Callable[[Function], Function]:
+    """Return flags for these [decode] settings of the model's recipe."""
+
+    def add(function: Function) -> Function:
+        for name in reversed(names):
+            declared = DECLARED[f"decode.{name}"]
+            kind, choices = type(declared.default), declared.metadata["choices"]
+            meaning = declared.metadata["meaning"]
+            function = click.option(
+                f"--{name.replace('_', '-')}",
+                cls=DecodeFlag,
+                type=click.Choice(choices) if choices else kind,
+                metavar=None if choices else {int: "N", float: "X", str: "TOKEN"}[kind],
+                help=DESCRIBED.get(name) or f"{meaning[0].upper()}{meaning[1:]}.",
+            )(function)
+        return function
+
+    return add
+
+
+sample = click.option(
+    "--sample", "method", cls=DecodeFlag, flag_value="sample", help=DESCRIBED["method"]
+)
+
+
+def set_decode(*names: str) -> Callable[[Function], Callable[..., Any]]:
+    """Return the option --set for these settings of the search; by default all.
+
+    The command receives all changes as `overrides`, those by flags too.
+    """
+    which = "a setting; `nmt settings decode` lists them"
+    if names:
+        which = f"{', '.join(names[:-1])} or {names[-1]}"
+
+    def add(function: Function) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def command(*context: Any, overrides: tuple[str, ...], **given: Any) -> Any:
+            params = click.get_current_context().command.params
+            flags = {option.name for option in params if isinstance(option, DecodeFlag)}
+            changes = {name: given.pop(name) for name in [*given] if name in flags}
+            overrides = (*overrides, *flags_as_overrides("decode", **changes))
+            return function(*context, overrides=overrides, **given)
+
+        return click.option(
+            "--set",
+            "overrides",
+            cls=DecodeSet,
+            multiple=True,
+            shell_complete=complete_decode_setting,
+            metavar="decode.KEY=VALUE",
+            help=f"Change {which}. May be repeated.",
+        )(command)
+
+    return add
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON on stdout."""
+    from nmt.system.json_data import json_text
+
+    click.echo(json_text(value, indent=1))
 
 
 def flags_as_overrides(section: str, **flags: object) -> list[str]:
@@ -254,7 +306,10 @@ def flags_as_overrides(section: str, **flags: object) -> list[str]:
     ]
 
 
-def options_beside(*names: str) -> list[str]:
+# --- what was typed -------------------------------------------------------------------------------
+
+
+def typed_beside(*names: str) -> list[str]:
     """Return the arguments and options of the running command that were given, but for some.
 
     names: of parameters to leave out.

@@ -4,25 +4,16 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    recipe_and_run,
-    recipe_or_run_argument,
-    run_data_dir_option,
-    run_option,
-    set_option,
-)
+from nmt.commands import options
 
 
 @click.command("prepare")
-@recipe_or_run_argument
-@run_option
-@run_data_dir_option
-@set_option
+@options.recipe_or_run
+@options.run
+@options.run_data_dir
+@options.set_any
 def command(
-    recipe: str,
-    run: Path | None,
-    data_dir: Path | None,
-    overrides: tuple[str, ...],
+    recipe: str, run: Path | None, data_dir: Path | None, overrides: tuple[str, ...]
 ) -> None:
     """Prepare the corpus of RECIPE for training.
 
@@ -34,10 +25,12 @@ def command(
     `nmt train` prepares the corpus too, so this command is optional.
 
     \b
-    Example:
+    Examples:
+      nmt prepare
       nmt prepare multi30k_en_de --data-dir corpora
+      nmt prepare mine.toml --set tokenizer.vocab_size=4000
     """
-    resolved, folder = recipe_and_run(recipe, run, overrides)
+    resolved, folder = options.recipe_and_run(recipe, run, overrides)
 
     from nmt.system.log import note
     from nmt.text.corpus import DataFolder

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import FILE
+from nmt.commands.options import FILE, PATH
 from nmt.errors import UsageError
 from nmt.runs.outputs import check_output
 from nmt.runs.run_folder import RunFolder
@@ -17,29 +18,18 @@ MOST_RUNS = 6  # more curves cannot be told apart by colour
 
 
 @click.command("report")
-@click.argument(
-    "runs",
-    nargs=-1,
-    type=click.Path(path_type=Path),
-    metavar="[RUN]...",
-    shell_complete=complete_run,
-)
-@click.option(
-    "--output",
-    type=FILE,
-    help="HTML file to write.  [default: report.html, in the run folder if there is one RUN]",
-)
-@click.option("--open", "opens", is_flag=True, help="Open the page in the browser.")
+@click.argument("runs", nargs=-1, type=PATH, metavar="[RUN]...", shell_complete=complete_run)
+@click.option("--output", type=FILE, help="HTML file to write.  [default: report.html, in RUN]")
+@options.opens
 def command(runs: tuple[Path, ...], output: Path | None, opens: bool) -> None:
     """Write an HTML report of a run.
 
     RUN is a run folder; the default is the run last trained under runs/. Several runs are compared
     on one page. `nmt train` writes the report of its run when it ends.
 
-    The report shows what went wrong in the training and what to do; loss, perplexity, BLEU,
-    learning rate and tokens per second over the updates; how translations of some dev segments
-    improve; the recipe compared with the paper; the corpus; and the evaluation cards (.json) in the
-    run folder. It is one file that needs no network.
+    The report shows what went wrong in the training and what to do, the curves of the training, how
+    translations of some dev segments improve, the recipe compared with the paper, the corpus and
+    the evaluation cards in the run folder. It is one file that needs no network.
 
     \b
     Examples:

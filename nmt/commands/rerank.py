@@ -5,13 +5,8 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import (
-    FILE,
-    device_option,
-    models_option_of,
-    output_option,
-    set_decode_option_of,
-)
+from nmt.commands import options
+from nmt.commands.options import FILE, PATH
 from nmt.config.decode import RERANK_SETTINGS
 from nmt.errors import UsageError
 from nmt.runs.runs import check_named_once
@@ -23,55 +18,31 @@ SEED = 1
 @click.command("rerank")
 @click.argument("nbest", default="-", type=FILE)
 @click.option(
-    "--source", required=True, type=FILE, help="File with the segments that were translated."
+    "--source", required=True, type=FILE, help="File of the segments that were translated."
 )
-@models_option_of(
-    "--model",
-    "models",
-    "Model that scores each candidate, given its source: a run folder or a .safetensors file."
-    " May be repeated.  [default: none]",
-)
-@models_option_of(
-    "--reverse-model",
-    "reverse_models",
-    "Model from the target to the source language, which scores the source, given each"
-    " candidate. May be repeated.  [default: none]",
-)
-@click.option(
-    "--weights",
-    type=click.Path(path_type=Path),
-    help="File of weights. With --tune, it is written, otherwise read."
-    "  [default: equal weights of all scores]",
-)
+@options.models("--model", "Model that scores the candidates. May be repeated.")
+@options.models("--reverse-model", "Model of the other direction. May be repeated.")
+@click.option("--weights", type=PATH, help="File of weights: read, or with --tune written.")
 @click.option(
     "--tune",
     "references",
     multiple=True,
     type=FILE,
     metavar="REFERENCE",
-    help="Tune the weights on these lists, with this file of references, and write them to"
-    " --weights. Repeat it for more references of the same lines.",
+    help="Tune the weights by these references. May be repeated.",
 )
 @click.option(
     "--metric",
     type=click.Choice(METRICS),
     help=f"With --tune: the score to raise.  [default: {METRICS[0]}]",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**31 - 1),
-    help=f"With --tune: seed of the random starts.  [default: {SEED}]",
+@options.number(
+    "--seed", click.IntRange(0, 2**31 - 1), f"With --tune: seed of the search.  [default: {SEED}]"
 )
-@output_option
-@click.option(
-    "--n-best",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Write the N best translations of each line, with all scores, as JSON."
-    "  [default: the best translation, as text]",
-)
-@device_option
-@set_decode_option_of(*RERANK_SETTINGS)
+@options.output
+@options.number("--n-best", click.IntRange(1), "Write the N best translations, as JSON.")
+@options.device
+@options.set_decode(*RERANK_SETTINGS)
 def command(
     nbest: Path,
     source: Path,
@@ -93,30 +64,33 @@ def command(
     list, in the same order.
 
     A candidate's features are its score in the list, a score of each further model, and its length
-    in characters. The candidate with the greatest weighted sum of features is chosen. A score is a
-    log-probability divided by the length penalty. A model may have another vocabulary than the one
-    that translated. The recipe of a --model says whether it writes from right to left.
+    in characters. The candidate with the greatest weighted sum of features is chosen. A model may
+    have another vocabulary than the one that translated.
 
     With --tune, nothing is reranked. The weights are tuned, so that the choice has the best score
-    on these lists. The command prints the score before and after. Tune on a dev set, never on the
-    test set.
-
-    With --n-best N, each output line is a JSON object like that of `nmt translate`, best first.
-    Each candidate also has "rerank_score" and "features".
+    on these lists. Tune on a dev set, never on the test set.
 
     \b
     Examples:
       nmt rerank lists.jsonl --source in.en --model runs/right_to_left
-      nmt translate in.en --n-best 8 --beam-size 8 | nmt rerank --source in.en --model runs/other
-      nmt rerank dev.jsonl --source dev.en --model runs/other --tune dev.de --weights weights.json
-      nmt rerank lists.jsonl --source in.en --model runs/other --weights weights.json
+      nmt translate in.en --n-best 4 | nmt rerank --source in.en --model runs/two
+      nmt rerank dev.jsonl --source dev.en --model runs/other --tune dev.de \\
+        --weights weights.json
+      nmt rerank lists.jsonl --source in.en --model runs/other \\
+        --weights weights.json
     """
-    check_models([*models], [*reverse_models])
-    check_options([metric, seed], [output, n_best], weights, is_tuning=bool(references))
-
+    if not models and not reverse_models:
+        raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
+    check_named_once({"--model": models, "--reverse-model": reverse_models})
     if references:
+        if weights is None:
+            raise UsageError("--tune needs --weights: the file to write them to")
+        if output is not None or n_best is not None:
+            raise UsageError("--tune writes weights only; leave out --output and --n-best")
         check_files([nbest, source, *references], weights, "--weights")
     else:
+        if metric is not None or seed is not None:
+            raise UsageError("--metric and --seed need --tune")
         check_files([nbest, source], output, "--output", weights)
 
     from nmt.evaluation.rerank import load_judges, rerank_file, write_weights
@@ -125,41 +99,15 @@ def command(
 
     text = language_in_name(source), language_in_name(references[0]) if references else ""
     judges = load_judges(models, reverse_models, device, note, overrides, text)
-    if not references:
+    if references and weights is not None:
+        from nmt.evaluation.tune import report, tune_file
+
+        chosen = metric or METRICS[0], SEED if seed is None else seed
+        tuned = tune_file(nbest, source, references, judges, *chosen)
+        write_weights(weights, tuned)
+        click.echo(report(tuned), nl=False)
+    else:
         rerank_file(nbest, source, judges, weights, output, n_best)
-        return
-
-    from nmt.evaluation.tune import report, tune_file
-
-    assert weights  # noqa: S101 (for the type checker)
-    chosen = METRICS[0] if metric is None else metric, SEED if seed is None else seed
-    tuned = tune_file(nbest, source, references, judges, *chosen)
-    write_weights(weights, tuned)
-    click.echo(report(tuned), nl=False)
-
-
-def check_models(models: Sequence[Path], reverse_models: Sequence[Path]) -> None:
-    """Raise UsageError unless there is a model, and each is named once."""
-    if not models and not reverse_models:
-        raise UsageError("nothing to rerank with: name a --model or a --reverse-model")
-    check_named_once({"--model": models, "--reverse-model": reverse_models})
-
-
-def check_options(
-    for_tuning: Sequence[object],
-    for_ranking: Sequence[object],
-    weights: Path | None,
-    *,
-    is_tuning: bool,
-) -> None:
-    """Raise UsageError for options that do not fit --tune, or that need it."""
-    if not is_tuning:
-        if any(each is not None for each in for_tuning):
-            raise UsageError("--metric and --seed need --tune")
-    elif weights is None:
-        raise UsageError("--tune needs --weights: the file to write them to")
-    elif any(each is not None for each in for_ranking):
-        raise UsageError("--tune writes weights only; leave out --output and --n-best")
 
 
 def check_files(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
+from nmt.commands.options import PATH
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RUNS
 from nmt.runs.runs import ChosenModel, choose_model
@@ -14,10 +16,8 @@ from nmt.system.log import note
 
 
 @click.command("runs")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print a JSON list.  [default: print a table]"
-)
+@click.argument("folder", type=PATH, required=False)
+@options.as_json
 def command(folder: Path | None, as_json: bool) -> None:
     """List the runs below FOLDER, the newest first.
 
@@ -37,12 +37,12 @@ def command(folder: Path | None, as_json: bool) -> None:
     missing = folder is None and not is_present(RUNS)
     runs = [] if missing else list_runs(folder or RUNS, chosen.path if chosen else None)
     if as_json:
-        click.echo(json.dumps([each.data for each in runs], indent=1))
+        click.echo(json.dumps([run.data for run in runs], indent=1))
     elif not runs:
         note(f"no run below {folder or RUNS}; `nmt train` starts one")
     else:
         click.echo(render_list(runs, time.time()))
-        if chosen and any(each.is_default for each in runs):
+        if chosen and any(run.is_default for run in runs):
             why = f", {chosen.reason}" if chosen.reason else ""
             click.echo(on_a_terminal(f"* `nmt translate` uses {chosen.path}{why}"))
 

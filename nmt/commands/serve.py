@@ -5,18 +5,12 @@ from pathlib import Path
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_run
-from nmt.commands.options import (
-    FILE,
-    beam_options,
-    device_option,
-    engine_option,
-    flags_as_overrides,
-    set_decode_option,
-)
-from nmt.commands.ranges import Range
+from nmt.commands.options import FILE, Range
 from nmt.errors import NmtError
 
+WAIT = Range(0.01, 3600)
 MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
 
 
@@ -27,88 +21,34 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     multiple=True,
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
-    help="Model: a run folder or a .safetensors file. Repeat it for other languages. PAIR, such as"
-    " en-de, replaces the languages of the model's recipe; en-de:deu names a language token, too."
-    "  [default: the newest finished model under runs/]",
+    help="Model: a run folder or a .safetensors file, for the languages PAIR, such as en-de; repeat"
+    " for more.  [default: the newest under runs/]",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on. 127.0.0.1: for this machine only; 0.0.0.0: for every network.",
+    metavar="ADDRESS",
+    help="Address to listen on.",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=5000,
-    show_default=True,
-    help="Port to listen on; 0 chooses a free one.",
+@options.number("--port", click.IntRange(0, 65535), "Port to listen on; 0: a free one.", 5000)
+@click.option("--api-keys", "key_file", type=FILE, help="File of keys; clients must send one.")
+@options.number(
+    "--max-characters", click.IntRange(1, 5_000_000), "Most characters of one request.", 100_000
 )
-@click.option(
-    "--api-keys",
-    "key_file",
-    type=FILE,
-    help="File with a key on each line; clients must send one of them (api_key).",
+@options.number("--max-queue", click.IntRange(1, 100_000), "Most requests that wait.", 512)
+@options.number("--max-connections", click.IntRange(1, 100_000), "Most open connections.", 1000)
+@options.number("--timeout", WAIT, "Longest time for a translation.", 30, "SECONDS")
+@options.number("--read-timeout", WAIT, "Longest time to wait for a client.", 20, "SECONDS")
+@options.number("--grace", Range(0, 3600), "Longest time to finish after a signal.", 30, "SECONDS")
+@options.number(
+    "--processes", click.IntRange(0, 1024), "Processes for each model; 0: one for each core.", 0
 )
-@click.option(
-    "--max-characters",
-    type=click.IntRange(1, 5_000_000),
-    default=100_000,
-    show_default=True,
-    help="Most characters of one request; for more, the answer is 413.",
-)
-@click.option(
-    "--max-queue",
-    type=click.IntRange(1, 100_000),
-    default=512,
-    show_default=True,
-    help="Most requests that wait; for more, the answer is 429.",
-)
-@click.option(
-    "--max-connections",
-    type=click.IntRange(1, 100_000),
-    default=1000,
-    show_default=True,
-    help="Most open connections; for more, the answer is 503.",
-)
-@click.option(
-    "--timeout",
-    type=Range(0.01, 3600),
-    default=30,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time for a translation; after it, the answer is 503.",
-)
-@click.option(
-    "--read-timeout",
-    type=Range(0.01, 3600),
-    default=20,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time for a client to send its request or to read the answer.",
-)
-@click.option(
-    "--grace",
-    type=Range(0, 3600),
-    default=30,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to finish accepted requests after a signal.",
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(0, 1024),
-    default=0,
-    metavar="N",
-    help="Processes for each model; 0: one for each core. On a GPU and with --engine ctranslate2"
-    " there is one."
-    "  [default: 0]",
-)
-@click.option("--access-log", is_flag=True, help="Print a line for each request, without its text.")
-@beam_options
-@engine_option
-@device_option
-@set_decode_option
+@click.option("--access-log", is_flag=True, help="Print a line for each request, not its text.")
+@options.decode_flags("beam_size", "length_penalty")
+@options.engine
+@options.device
+@options.set_decode()
 def command(
     models: tuple[str, ...],
     host: str,
@@ -125,27 +65,18 @@ def command(
     engine: str,
     device: str,
     overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
 ) -> None:
     """Translate over HTTP, with the interface of LibreTranslate.
 
-    POST /translate translates a text or a list of texts; GET /languages lists the languages. POST
-    /translate_file translates a file. The lines of all clients are translated together. The
-    translations are the same as those of `nmt translate`. Open the address in a browser to try the
-    server.
-
-    Without --host, only this machine can reach the server. It has no encryption: on a network, put
-    a web server with TLS in front of it. It never logs a text.
-
-    SIGTERM or Ctrl-C stops the server. It then accepts no more requests, and answers those that it
-    has accepted. A second signal ends it at once.
+    Open the address in a browser to try the server. Without --host, only this machine can reach it.
+    SIGTERM or Ctrl-C stops the server when it has answered the requests that it has accepted.
 
     \b
     Examples:
       nmt serve
       nmt serve --model runs/multi30k_en_de --port 8080
       nmt serve --model runs/multi30k_en_de --engine ctranslate2
-      nmt serve --model en-de=runs/one --model de-en=runs/other --api-keys keys.txt
+      nmt serve --model en-de=runs/one --model de-en=runs/two --api-keys keys.txt
     """
     try:
         from nmt.serving.server import ServerOptions, serve
@@ -160,8 +91,7 @@ def command(
     from nmt.serving.state import Limits
 
     given = models or (str(choose_model().path),)
-    settings = [*overrides, *flags_as_overrides("decode", **decoding)]
-    sources = [model_source(each, device, settings, engine) for each in given]
+    sources = [model_source(model, device, overrides, engine) for model in given]
     limits = Limits(max_characters, max_queue, timeout, read_timeout, grace, max_connections)
-    options = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
-    sys.exit(128 + serve(sources, options))
+    server = ServerOptions(host, port, limits, read_keys(key_file), processes, access_log)
+    sys.exit(128 + serve(sources, server))

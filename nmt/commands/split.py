@@ -4,47 +4,30 @@ from pathlib import Path
 
 import click
 
-from nmt.commands.options import FILE, prefix_option
+from nmt.commands import options
+from nmt.commands.options import FILE
+
+SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
 
 
 @click.command("split")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
-@prefix_option
-@click.option(
-    "--dev",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Pairs of the dev set; 0: none.  [default: a twentieth, at most 1,000]",
-)
-@click.option(
-    "--test",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Pairs of the test set; 0: none.  [default: a twentieth, at most 1,000]",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Another seed draws other pairs.",
-)
+@options.prefix
+@options.number("--dev", click.IntRange(min=0), SIZE)
+@options.number("--test", click.IntRange(min=0), SIZE)
+@options.number("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
 def command(
     source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
 ) -> None:
     """Divide a corpus into training, dev and test text: SOURCE and TARGET, or one TSV file.
 
     The three share no segment, not even one that differs only in case, punctuation, spaces or
-    digits. Pairs form a group if their sources or targets are equal in this sense, or if other such
-    pairs connect them. Groups are drawn at random: one pair of a group is held out, and the others
-    are removed. A group of more than 10 pairs stays in the training text. Pairs with an empty side
-    are removed, too.
+    digits. Pairs that are nearly equal to a held-out pair, and pairs with an empty side, are
+    removed.
 
     The command writes PREFIX.train, .dev and .test, each with the endings of the two languages, in
-    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed. If the corpus is
-    compressed (.gz, .xz), the output is compressed too. The corpus is read twice, so it cannot be a
-    pipe.
+    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """`nmt train`: train a model on parallel text."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from inspect import unwrap
 from pathlib import Path
@@ -8,35 +9,29 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.commands import options
 from nmt.commands.completion import complete_recipe_or_run
-from nmt.commands.options import (
-    device_option,
-    flags_as_overrides,
-    recipe_and_run,
-    run_data_dir_option,
-    run_option,
-    set_option,
-)
-from nmt.commands.own_text import (
-    check_no_language,
+from nmt.commands.init import (
     choose_languages,
     language_options,
-    next_commands,
     print_next,
-    text_of,
     trained_model,
-    training_wish,
     write_recipe,
 )
 from nmt.config import Recipe
-from nmt.errors import NmtError
+from nmt.errors import NmtError, UsageError
 from nmt.recipe.files import DEFAULT_RECIPE
-from nmt.runs.run_folder import RunFolder
+from nmt.recipe.settings import parse_overrides, with_settings
+from nmt.runs.run_folder import RunFolder, run_folder
 from nmt.runs.runs import choose_model
 from nmt.system.arguments import argument
 from nmt.system.files import is_present
+from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
+    from nmt.advice.first_recipe import Wish
+    from nmt.recipe.fine_tuning import TrainedModel
+    from nmt.text.corpus import GivenText
     from nmt.training.progress import TrainingOutcome
 
 
@@ -47,28 +42,15 @@ if TYPE_CHECKING:
     metavar="[RECIPE | RUN | SOURCE TARGET]",
     shell_complete=complete_recipe_or_run,
 )
-@run_option
-@run_data_dir_option
-@device_option
+@options.run
+@options.run_data_dir
+@options.device
+@options.number("--seed", int, "Seed of the initial weights, batches and dropout.")
+@options.max_updates
 @click.option(
-    "--seed",
-    type=int,
-    help="Seed of the initial weights, the batch order and dropout."
-    "  [default: train.seed of the recipe]",
+    "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
 )
-@click.option(
-    "--max-updates",
-    type=int,
-    help="Number of updates in total, also if the training resumes.  [default:"
-    " train.max_updates of the recipe]",
-)
-@click.option(
-    "--init-from",
-    metavar="MODEL",
-    help="Model file or run folder to start from: its weights and its tokenizer.  [default: random"
-    " weights]",
-)
-@set_option
+@options.set_any
 @language_options
 def command(
     names: tuple[str, ...],
@@ -104,24 +86,26 @@ def command(
       nmt train corpus.en corpus.de
       nmt train multi30k_en_de --data-dir corpora
       nmt train my.toml --max-updates 2000 --set model.dropout=0.3
-      nmt train runs/my --max-updates 4000
       nmt train mine.toml --init-from runs/wmt14_en_de_base/model.safetensors
       torchrun --nproc-per-node 8 -- cli.py train wmt14_en_de_base
     """
-    text = text_of(names)
-    given = [*overrides, *flags_as_overrides("train", seed=seed, max_updates=max_updates)]
+    text = find_text(names)
+    given = [*overrides, *options.flags_as_overrides("train", seed=seed, max_updates=max_updates)]
     if text is None:
         name = names[0] if names else DEFAULT_RECIPE
-        check_no_language(source_language, target_language)
-        given += flags_as_overrides("train", init_from=init_from)
+        if source_language or target_language:
+            raise UsageError(
+                "--source-language and --target-language are for SOURCE and TARGET; a recipe has"
+                " its own languages, which --set data.source_language=CODE corrects"
+            )
+        given += options.flags_as_overrides("train", init_from=init_from)
     else:
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
         languages = choose_languages(text, (source_language, target_language), start)
-        wish = training_wish(text, languages, start, run, data_dir, device)
-        write_recipe(wish, run, given)
+        wish = recipe_wish(text, languages, start, run, data_dir, device, given)
         name, data_dir = str(wish.output), wish.data_dir
-    resolved, folder = recipe_and_run(name, run, given)
+    resolved, folder = options.recipe_and_run(name, run, given)
 
     from nmt.api import train
 
@@ -136,7 +120,61 @@ def command(
     if outcome.stopped_by is not None:
         sys.exit(128 + outcome.stopped_by)
     if text is not None:
-        print_next(next_commands(folder.path))
+        print_next(folder)
+
+
+def find_text(names: Sequence[str]) -> "GivenText | None":
+    """Return the text that the arguments name; None if they name a recipe, a run or nothing.
+
+    Raises UsageError for more names, or for two that are not files, or one of which is a recipe.
+    """
+    from nmt.text.corpus import GivenText
+
+    paths = [Path(name) for name in names]
+    are_files = any(path.suffix or is_present(path) for path in paths)
+    if len(paths) > 2 or (len(paths) == 2 and not are_files):
+        raise UsageError(
+            f"train takes one recipe, or the files SOURCE and TARGET, but {len(names)} names were"
+            f" given{'' if are_files else f', and there are no files {names[0]} and {names[1]}'}"
+        )
+    recipes = [str(path) for path in paths if path.suffix == ".toml"]
+    if len(paths) == 2 and recipes:
+        raise UsageError(
+            f"{recipes[0]} is a recipe by its name, which is given alone; SOURCE and TARGET are two"
+            " texts"
+        )
+    if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
+        return GivenText(*paths)
+    return None
+
+
+def recipe_wish(
+    text: "GivenText",
+    languages: tuple[str, str],
+    start: "TrainedModel | None",
+    run: Path | None,
+    data_dir: Path | None,
+    device: str,
+    settings: Sequence[str],
+) -> "Wish":
+    """Return the recipe that is trained on a text, which is written unless it exists.
+
+    run, data_dir, device: as the user gave them. settings: of the training, as `section.key=value`;
+    errors in them, and a device that cannot be used, are raised before any work.
+    """
+    from nmt.advice.first_recipe import Wish
+    from nmt.advice.two_files import needs_recipe, recipe_path
+    from nmt.system.devices import choose_device
+    from nmt.system.log import note
+
+    path = recipe_path(text, languages)
+    folder = run_folder(Recipe(path.stem), run).data_dir(data_dir)
+    has_gpu = choose_device(device).startswith("cuda")
+    wish = Wish(text, languages, path, folder, has_gpu=has_gpu, start=start, command="nmt train")
+    recipe = with_settings(Recipe(wish.name), parse_overrides(settings))
+    if needs_recipe(wish, run_folder(recipe, run), note):
+        write_recipe(wish)
+    return wish
 
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:

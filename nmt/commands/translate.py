@@ -1,250 +1,41 @@
 """`nmt translate`: translate a file or stdin."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nmt.commands.documents import documents_too
-from nmt.commands.options import (
-    FILE,
-    bad_line_option,
-    control_options,
-    decoding_options,
-    device_option,
-    engine_option,
-    flags_as_overrides,
-    models_option,
-    options_beside,
-    output_option,
-    part_of,
-    sampling_options,
-    set_decode_option,
-    target_token_option,
-)
+from nmt.commands import options
+from nmt.commands.documents import Request, are_documents, translate_documents
+from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range
 from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
 
-
-@click.command("translate")
-@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
-@documents_too
-@models_option
-@output_option
-@bad_line_option("a line that is not UTF-8 or is longer than 10 MB")
-@click.option(
-    "--keep-partial",
-    is_flag=True,
-    help="If the translation is stopped or fails, keep the lines translated so far in"
-    " OUTPUT.partial.  [default: discard them]",
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Keep the progress of OUTPUT, and continue it if an earlier command with --resume was"
-    " stopped or killed.",
-)
-@click.option(
-    "--part",
-    metavar="I/N",
-    callback=part_of,
-    help="Translate the I-th of N parts of FILE: consecutive lines, about as many in each part.",
-)
-@decoding_options
-@control_options
-@target_token_option
-@click.option(
-    "--prefix",
-    type=FILE,
-    help="File with a text for each line of FILE: the translation begins with this text, which may"
-    " end inside a word (not with --engine ctranslate2). A blank line asks for nothing.",
-)
-@click.option(
-    "--prefix-column",
-    is_flag=True,
-    help="Each line of FILE holds the source, a tab and the text that the translation begins with.",
-)
-@sampling_options
-@click.option(
-    "--glossary",
-    type=FILE,
-    help="File with a source term, a tab and target terms (separated by |) on each line. If a line"
-    " of FILE has the source term, its translation gets one of the target terms.",
-)
-@click.option(
-    "--n-best",
-    type=int,
-    help="Write the N best translations of each line, or N samples, with scores, as JSON or as"
-    " --output-format says."
-    "  [default: the best translation]",
-)
-@click.option(
-    "--output-format",
-    type=click.Choice(("text", "json", "moses", "tsv")),
-    help="Format of the output.  [default: json with --n-best or --token-scores, else text]",
-)
-@click.option(
-    "--token-scores",
-    is_flag=True,
-    help="Add the log-probability of each token of the translations, in JSON.",
-)
-@click.option(
-    "--flags",
-    "flags_file",
-    type=click.Path(path_type=Path),
-    help="File to write quality flags to: a JSON object for each line, with its score, length ratio"
-    " and what is probably wrong. A summary goes to stderr.",
-)
-@click.option(
-    "--strict",
-    is_flag=True,
-    help="Exit with 1 if a translation is flagged. The output is written all the same.",
-)
-@click.option(
-    "--interactive",
-    is_flag=True,
-    help="Translate what you type, with line editing and history. Ctrl-C clears the line, Ctrl-D"
-    " ends.",
-)
-@click.option(
-    "--alignments",
-    type=click.Path(path_type=Path),
-    help="File to write word alignments to: for each line of the output the pairs SOURCE-OUTPUT of"
-    " words that belong together, counted from 0. The model then reads odd lines as they are:"
-    " nothing is copied (decode.odd_input).",
-)
-@engine_option
-@device_option
-@set_decode_option
-def command(
-    file: Path,
-    models: tuple[Path, ...],
-    output: Path | None,
-    on_bad_line: str,
-    keep_partial: bool,
-    resume: bool,
-    part: tuple[int, int] | None,
-    prefix: Path | None,
-    prefix_column: bool,
-    glossary: Path | None,
-    n_best: int | None,
-    output_format: str | None,
-    token_scores: bool,
-    flags_file: Path | None,
-    strict: bool,
-    interactive: bool,
-    alignments: Path | None,
-    engine: str,
-    device: str,
-    overrides: tuple[str, ...],
-    **decoding: object,  # the options that change a `decode` setting, by its name
-) -> None:
-    """Translate FILE, or stdin if FILE is - or missing.
-
-    The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
-    and other formats, only the text changes. Several files, and folders, are translated into
-    --output-dir. Files with other suffixes are plain lines; some, such as .xml, need --format.
-
-    For plain lines, the command writes one line for each line it reads, in the same order. A blank
-    line stays blank.
-    Lines from a pipe or a terminal are translated as they arrive. If a line contains carriage
-    returns, the parts between them are translated one by one. A line without words is copied. In
-    other lines, addresses and unknown characters are copied (decode.odd_input).
-
-    The output file appears when it is complete. It replaces an existing file, but never the input,
-    a model or a file of a run.
-
-    With --n-best N, each output line is a JSON object: {"translations": [{"text", "score",
-    "log_prob"}, ...]}, best first. log_prob is the natural logarithm of the model's probability.
-    score is log_prob divided by the length penalty. If a line was too long and was split, both are
-    summed over its parts. --token-scores adds "tokens": [{"piece", "log_prob"}, ...].
-
-    The formats moses and tsv have a line for each translation. moses: `index ||| text ||| LogProb0=
-    log_prob Length0= tokens ||| score`; index counts the source lines from 0. tsv: line, rank,
-    score, log_prob and text, with tabs between them; line counts the source lines from 1.
-
-    With --sample, translations are drawn at random from the model's distribution. The same --seed
-    draws the same ones. With --n-best N, N samples are drawn, and some may be equal. --mbr chrf
-    chooses the candidate that is most like all candidates. Candidates are the translations of the
-    beam, or samples. JSON then has each "utility", and --n-best N gives the N best by utility.
-
-    --alignments FILE writes a line of word alignments for each translation, such as "0-0 1-2": the
-    first word of the source belongs to the first word of the translation, the second to the third.
-    White space separates words. With --n-best, the best translation is aligned.
-
-    With several --model options, the models translate as an ensemble: each step uses the mean of
-    their probabilities, and log_prob refers to that mean. The models need the same vocabulary. The
-    first model's recipe gives the search settings.
-
-    \b
-    Examples:
-      nmt translate data/sample.en
-      echo "The old woman reads a letter." | nmt translate
-      nmt translate in.en --model runs/multi30k_en_de --output out.de --beam-size 8
-      nmt translate in.en --model runs/one --model runs/other
-      nmt translate in.en --n-best 4 --output-format moses
-      nmt translate in.en --output out.de --alignments out.align
-      nmt translate in.en --output out.de --on-bad-line blank --keep-partial
-      nmt translate in.en --sample --top-p 0.9 --n-best 5
-      nmt translate in.en --sample --mbr chrf --candidates 50
-      nmt translate in.en --output out.de --flags flags.jsonl --strict
-      nmt translate in.en --output out.de --engine ctranslate2
-      nmt translate page.html --output seite.html
-      nmt translate docs --output-dir docs_de --exclude "*.csv"
-    """
-    flags = flags_as_overrides("decode", **decoding)
-    from nmt.decoding.files.interactive import check_interactive, interact
-    from nmt.decoding.files.output_formats import choose_format
-    from nmt.decoding.files.quality_file import quality_check
-    from nmt.decoding.files.resumable import find_part
-    from nmt.decoding.files.text_files import check_prefixes, check_text_files
-    from nmt.decoding.terms.glossary import read_glossary
-
-    if interactive:
-        check_interactive(options_beside(*SEARCH_OPTIONS))
-    lines_of = choose_format(output_format, n_best, token_scores=token_scores)
-    check_prefixes(file, prefix, prefix_column=prefix_column)
-    terms = read_glossary(glossary, beside=(file, prefix))
-    check_text_files(file, output, keep_partial=keep_partial, resume=resume, alignments=alignments)
-    outputs = {"--output": output, "--flags": flags_file, "--alignments": alignments}
-    check_outputs(outputs, [file, prefix, glossary])
-    quality = quality_check(flags_file, strict, keep_partial=keep_partial, resume=resume)
-    span = find_part(file, part)
-
-    from nmt.decoding.translator.load import load_models
-    from nmt.system.log import note
-
-    changes = [*overrides, *flags]
-    model, settings = load_models(models, device, note, changes, engine=engine)
-
-    from nmt.decoding.files.resumable import Resumption, Task, digest_job
-    from nmt.decoding.files.translate_file import translate_file
-    from nmt.decoding.translator.translation import OutputOptions
+if TYPE_CHECKING:
+    from nmt.decoding.files.resumable import Task
+    from nmt.decoding.files.text_files import Span
+    from nmt.decoding.terms.glossary import Term
     from nmt.decoding.translator.translator import Translator
 
-    asked = OutputOptions(1 if n_best is None else n_best, token_scores, bool(alignments))
-    translator = Translator(model, settings, note, asked, glossary=terms)
-    if interactive:
-        interact(translator, show_candidates=n_best is not None)
-        return
-    task = Task(output, span, keep_partial=keep_partial)
-    if resume and output:
-        job = digest_job(model, settings, {**lasting_options(), "glossary": str(terms)})
-        task = Resumption(output, job, on_bad_line=on_bad_line, span=span)
-    del model  # frees its weights, if the translator has packed copies of them
-    translate_file(
-        *(translator, file, task, lines_of),
-        prefix=prefix,
-        prefix_column=prefix_column,
-        on_bad_line=on_bad_line,
-        quality=quality,
-        alignments=alignments,
-    )
+
+def parse_part(
+    context: click.Context, option: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    """Return I and N of "I/N"; raises a usage error for other text."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", value)
+    number, count = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise click.BadParameter(f"{value!r} is not I/N with 1 <= I <= N, such as 2/8")
+    return number, count
 
 
 # Options that only change how a line is translated.
 SEARCH_OPTIONS = {
-    *(each.name for each in fields(DecodeSettings)),
+    *(field.name for field in fields(DecodeSettings)),
     *("models", "glossary", "n_best", "engine", "device", "overrides", "interactive"),
 }
 
@@ -255,7 +46,172 @@ PASSING = {
 }
 
 
-def lasting_options() -> dict[str, str]:
-    """Return the options that must stay the same when an output is continued."""
-    options = click.get_current_context().params
-    return {name: str(value) for name, value in options.items() if name not in PASSING}
+@click.command("translate")
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE]...")
+@click.option(
+    "--format", "format_name", metavar="NAME", help="Format of FILE, such as html, po or lines."
+)
+@click.option(
+    "--output-dir",
+    type=FOLDER,
+    metavar="FOLDER",
+    help="Folder for translations of files and folders.",
+)
+@click.option(
+    "--include",
+    multiple=True,
+    metavar="PATTERN",
+    help="Translate only files that match. May be repeated.",
+)
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match.")
+@click.option(
+    "--others",
+    type=click.Choice(("copy", "list")),
+    default="copy",
+    show_default=True,
+    help="Copy or list the other files.",
+)
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    callback=lambda context, option, value: tuple(filter(None, (value or "").split(","))),
+    help="Columns of a table to translate: a,b or 1,2.",
+)
+@click.option(
+    "--all", "translates_all", is_flag=True, help="Also translate what is translated already."
+)
+@click.option(
+    "--memory", multiple=True, type=PATH, help="Translation memory (.tmx) to use. May be repeated."
+)
+@options.number(
+    "--memory-threshold",
+    Range(0.5, 1),
+    "Least similarity of a segment that is used.",
+    0.95,  # one word of ten would be 0.9, and may turn the meaning
+    "X",
+)
+@click.option("--write-memory", type=PATH, help="File (.tmx) for the new translations.")
+@options.models()
+@options.output
+@options.on_bad_line
+@click.option(
+    "--keep-partial", is_flag=True, help="If stopped, keep what is done in OUTPUT.partial."
+)
+@click.option("--resume", is_flag=True, help="Record the progress, and continue after a stop.")
+@click.option(
+    "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
+)
+@options.decode_flags("beam_size", "length_penalty", "batch_tokens")
+@options.decode_flags("min_length", "max_length", "no_repeat_ngram", "target_token")
+@click.option("--prefix", type=FILE, help="File with the beginning of each translation.")
+@click.option("--prefix-column", is_flag=True, help="The beginning is in FILE, after a tab.")
+@options.sample
+@options.decode_flags(*SAMPLING)
+@click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
+@options.number("--n-best", int, "Write the N best translations, as JSON.")
+@click.option(
+    "--output-format",
+    type=click.Choice(("text", "json", "moses", "tsv")),
+    metavar="NAME",
+    help="Format of the output: text, json, moses or tsv.",
+)
+@click.option("--token-scores", is_flag=True, help="Add the score of each token, in JSON.")
+@click.option(
+    "--flags", "flags_file", type=PATH, help="File for quality flags of the translations."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if a translation is flagged.")
+@click.option("--interactive", is_flag=True, help="Translate what you type.")
+@click.option("--alignments", type=PATH, help="File for the word alignments.")
+@options.engine
+@options.device
+@options.set_decode()
+def command(**given: Any) -> None:
+    """Translate FILE, or stdin if FILE is - or missing.
+
+    The suffix of FILE selects its format. In pages, documents, subtitles, catalogues of messages
+    and other formats, only the text changes. Plain text is translated line by line. Several files,
+    and folders, are translated into --output-dir.
+
+    \b
+    Examples:
+      nmt translate data/sample.en
+      echo "The old woman reads a letter." | nmt translate
+      nmt translate in.en --model runs/one --model runs/two --output out.de
+      nmt translate in.en --n-best 4 --output-format moses
+      nmt translate page.html --output seite.html
+      nmt translate docs --output-dir docs_de --exclude "*.csv"
+    """
+    request = Request(**given)
+    if are_documents(request):
+        translate_documents(request)
+    else:
+        translate_lines(request)
+
+
+def translate_lines(request: Request) -> None:
+    """Translate a file line by line."""
+    from nmt.decoding.files.interactive import check_interactive, interact
+    from nmt.decoding.files.output_formats import choose_format
+    from nmt.decoding.files.quality_file import quality_check
+    from nmt.decoding.files.resumable import find_part
+    from nmt.decoding.files.text_files import check_prefixes, check_text_files
+    from nmt.decoding.terms.glossary import read_glossary
+
+    file, output, alignments = request.file, request.output, request.alignments
+    keeping = {"keep_partial": request.keep_partial, "resume": request.resume}
+    if request.interactive:
+        check_interactive(options.typed_beside(*SEARCH_OPTIONS))
+    lines_of = choose_format(
+        request.output_format, request.n_best, token_scores=request.token_scores
+    )
+    check_prefixes(file, request.prefix, prefix_column=request.prefix_column)
+    terms = read_glossary(request.glossary, beside=(file, request.prefix))
+    check_text_files(file, output, **keeping, alignments=alignments)
+    outputs = {"--output": output, "--flags": request.flags_file, "--alignments": alignments}
+    check_outputs(outputs, [file, request.prefix, request.glossary])
+    quality = quality_check(request.flags_file, request.strict, **keeping)
+    span = find_part(file, request.part)
+
+    translator, task = load_translator(request, span, terms)
+    if request.interactive:
+        interact(translator, show_candidates=request.n_best is not None)
+        return
+
+    from nmt.decoding.files.translate_file import translate_file
+
+    translate_file(
+        *(translator, file, task, lines_of),
+        prefix=request.prefix,
+        prefix_column=request.prefix_column,
+        on_bad_line=request.on_bad_line,
+        quality=quality,
+        alignments=alignments,
+    )
+
+
+def load_translator(
+    request: Request, span: "Span", terms: "Sequence[Term]"
+) -> "tuple[Translator, Task]":
+    """Load the model; return a translator, and the lines to translate with their output.
+
+    The model itself is freed, if the translator has packed copies of its weights.
+    """
+    from nmt.decoding.files.resumable import Resumption, Task, digest_job
+    from nmt.decoding.translator.load import load_models
+    from nmt.decoding.translator.translation import OutputOptions
+    from nmt.decoding.translator.translator import Translator
+    from nmt.system.log import note
+
+    model, settings = load_models(
+        request.models, request.device, note, request.overrides, engine=request.engine
+    )
+    n_best = 1 if request.n_best is None else request.n_best
+    asked = OutputOptions(n_best, request.token_scores, bool(request.alignments))
+    translator = Translator(model, settings, note, asked, glossary=terms)
+    if not request.resume or request.output is None:
+        return translator, Task(request.output, span, keep_partial=request.keep_partial)
+    given = click.get_current_context().params
+    lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
+    job = digest_job(model, settings, {**lasting, "glossary": str(terms)})
+    on_bad_line = request.on_bad_line
+    return translator, Resumption(request.output, job, on_bad_line=on_bad_line, span=span)

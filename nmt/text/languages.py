@@ -60,6 +60,7 @@ CODE_PAIR = re.compile(r"(?:^|[._])([a-z]{2})[-_]([a-z]{2})(?:\.\w+)?$")  # as i
 PACKED = (".gz", ".xz")
 TEXT = (".txt", ".sgm")
 TABLES = (".tsv", ".tab")  # with both languages in one file
+TEXT_ENDINGS = (*TABLES, *PACKED, *TEXT)  # of a text, where it could be a recipe
 
 
 def primary(code: str) -> str:

@@ -2,16 +2,18 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import pytest
 
 from nmt import __version__
-from nmt.commands import COMMANDS
+from nmt.commands import COMMANDS, cli
 from nmt.config.decode import RERANK_SETTINGS, SCORE_SETTINGS
 from nmt.errors import is_out_of_memory
 from tests.conftest import Run
@@ -67,6 +69,34 @@ def test_help_of_each_command_shows_an_example(nmt: Run, name: str) -> None:
     assert result.code == 0
     example = result.out[result.out.index("Example") :]
     assert f"\n    nmt {name} " in example or f"\n    nmt {name}\n" in example
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command_fits_two_screens_and_names_its_options(
+    nmt: Run, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = nmt(name, "--help").out
+    lines = out.splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 80
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert re.search(rf"(?<![-\w]){option.opts[-1]}(?![-\w])", out), option.opts
+
+
+def test_flags_of_decode_settings_are_checked_like_other_options(nmt: Run) -> None:
+    """--help names most of them behind --set, where no type is shown."""
+    for flag, fault in (
+        ("--min-length", "'x' is not a valid integer."),
+        ("--length-penalty", "'x' is not a valid float."),
+        ("--mbr", "'x' is not one of 'none', 'chrf', 'bleu'."),
+    ):
+        result = nmt("translate", flag, "x")
+        assert (result.code, result.out) == (2, "")
+        assert f"Error: Invalid value for '{flag}': {fault}\n" in result.err
 
 
 @pytest.mark.parametrize("name", COMMANDS)
