@@ -35,8 +35,17 @@ class BeamSearch:
     def extend(
         self, beam: Beam, logits: Logits, rules: Sequence[Rule], sentences: Sequence[int]
     ) -> ArrayCandidates:
-        """Return the 2 * beam_size best candidates of each sentence, best first; or all."""
-        return best_candidates(beam.log_probs, logits, rules, self.beam_size)
+        """Return the 2 * beam_size best candidates of each sentence, best first; or all of them.
+
+        Of these, at most K end in EOS, one for each hypothesis, so at least K others remain.
+        """
+        B, K, V = logits.shape
+        width = min(2 * self.beam_size, V)  # the best candidates may all extend one hypothesis
+        found, ids = top_tokens(logits.reshape(B * K, V), rules, width)
+        extended = (beam.log_probs[:, :, None] + found.reshape(B, K, width)).reshape(B, -1)
+        order = descending(extended)[:, : 2 * self.beam_size]
+        chosen = numpy.arange(B)[:, None], order
+        return Candidates(extended[chosen], order // width, ids.reshape(B, -1)[chosen])
 
     @property
     def width(self) -> int:
@@ -46,10 +55,7 @@ class BeamSearch:
     def place(
         self, beam: Beam, candidates: ArrayCandidates, live: BoolArray, sentences: Sequence[int]
     ) -> IdArray:
-        """Return the K best candidates that can go on, each at its place.
-
-        There are enough: of the 2 K candidates, at most K end in EOS, one for each hypothesis.
-        """
+        """Return the K best candidates that can go on, each at its place."""
         # Candidates are in order; False comes before True.
         order = (~live).argsort(axis=1, kind="stable")[:, : self.beam_size]
         return place_hypotheses(order, candidates.parents, beam.last_ids.shape[1])
@@ -62,22 +68,6 @@ class BeamSearch:
     def stopping_rule(self) -> StoppingRule:
         """The rule that ends a search. Greedy search, a beam of 1, ends with its first output."""
         return STOPPING_RULES["beam_finished" if self.beam_size == 1 else self.stopping]
-
-
-def best_candidates(
-    log_probs: FloatArray, logits: Logits, rules: Sequence[Rule], beam_size: int
-) -> ArrayCandidates:
-    """Return the 2 * beam_size best candidates of each sentence; fewer if there are fewer.
-
-    log_probs: (B, K) of the live hypotheses. logits: (B, K, V) of their next tokens.
-    """
-    B, K, V = logits.shape
-    width = min(2 * beam_size, V)  # the best candidates may all extend the same hypothesis
-    found, ids = top_tokens(logits.reshape(B * K, V), rules, width)
-    extended = (log_probs[:, :, None] + found.reshape(B, K, width)).reshape(B, -1)
-    order = descending(extended)[:, : 2 * beam_size]
-    chosen = numpy.arange(B)[:, None], order
-    return Candidates(extended[chosen], order // width, ids.reshape(B, -1)[chosen])
 
 
 def top_tokens(logits: Logits, rules: Sequence[Rule], count: int) -> tuple[FloatArray, IdArray]:

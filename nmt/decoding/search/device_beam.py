@@ -33,7 +33,7 @@ STEPS = 8  # from one read to the next; a divisor of the block in which caches g
 def best_device_candidates(
     log_probs: Tensor, logits: Tensor, rules: Sequence[Rule], beam_size: int
 ) -> Candidates[Tensor]:
-    """Return what `best_candidates` returns."""
+    """Return what `BeamSearch.extend` returns."""
     B, K, V = logits.shape
     width = min(2 * beam_size, V)
     top = top_tokens(logits.view(B * K, V), rules, width)
