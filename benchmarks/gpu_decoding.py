@@ -118,7 +118,7 @@ def command(
         _, loss = training.run(feed, lessons)
     click.echo(json.dumps({"loss": round(loss, 3)}))
     sources = newstest(sentences, vocabulary)
-    settings = replace(DecodeSettings(), batch_tokens=4096, precision="float32")
+    settings = replace(DecodeSettings(odd_input="as_is"), batch_tokens=4096, precision="float32")
     trained = training.network.eval()
     reference = Transformer(MODELS[model], vocabulary, PAD).eval()
     reference.load_state_dict({key: each.cpu() for key, each in trained.state_dict().items()})

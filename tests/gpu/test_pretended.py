@@ -113,7 +113,10 @@ def test_a_search_waits_once_in_several_steps() -> None:
     count = OperatorCount()
     network = Transformer(QUICK, VOCABULARY, PAD).eval()
     settings = replace(
-        DecodeSettings(), precision="float32", batch_tokens=10_000, max_extra_tokens=9
+        DecodeSettings(odd_input="as_is"),
+        precision="float32",
+        batch_tokens=10_000,
+        max_extra_tokens=9,
     )
     with pretended(count) as device:
         moved(network)

@@ -21,7 +21,7 @@ VOCABULARY = 60
 MODEL = ModelSettings(
     encoder_layers=1, decoder_layers=2, d_model=32, d_ff=48, heads=4, d_k=8, d_v=8
 )
-SETTINGS = replace(DecodeSettings(), max_extra_tokens=3, precision="float32")
+SETTINGS = replace(DecodeSettings(), max_extra_tokens=3, precision="float32", odd_input="as_is")
 Outputs = list[list[Hypothesis]]
 
 

@@ -37,7 +37,9 @@ def drawn(subwords: SubwordModel, count: int) -> Iterator[list[int]]:
 
 def outputs(model: TrainedModel, sources: list[list[int]], beam_size: int) -> list[tuple[int, ...]]:
     """Return the best outputs of our search."""
-    settings = DecodeSettings(beam_size=beam_size, length_penalty=0.0, max_extra_tokens=ROOM)
+    settings = DecodeSettings(
+        beam_size=beam_size, length_penalty=0.0, max_extra_tokens=ROOM, odd_input="as_is"
+    )
     translator = Translator(model, settings, lambda _: None)
     return [tuple(best.ids) for best, *_ in translator.search(sources)]
 
