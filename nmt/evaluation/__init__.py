@@ -1,1 +1,1 @@
-"""Evaluate models and translations: metrics, test sets, comparisons and evaluation cards."""
+"""Evaluate models and translations: metrics, test sets, comparisons, cards; rerank n-best lists."""

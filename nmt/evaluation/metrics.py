@@ -103,9 +103,11 @@ def choose_metrics(
             "another kind of BLEU (--tokenize, --lowercase) does not fit: the metric of this"
             " task is error_rate"
         )
+    if metric == ERROR_RATE:
+        return error_metrics()
     paper = BleuVariant(PAPER)
-    if metric == ERROR_RATE or not in_full or paper in variants:
-        return task_metrics(metric, target_language, variants)
+    if not in_full or paper in variants:
+        return translation_metrics(target_language, variants)
     try:
         if bleu_tokenizer(target_language) != WMT_TOKENIZER:
             raise NmtError(f"Moses' tokenizer cannot split '{target_language}' into words")
@@ -115,13 +117,9 @@ def choose_metrics(
         return replace(metrics, left_out=(f"{paper.name}: {error}",))
 
 
-def task_metrics(
-    metric: str, target_language: str, variants: tuple[BleuVariant, ...] = ()
-) -> MetricSet:
-    """Return the metrics of a task: "bleu", with variants of BLEU added, or "error_rate"."""
-    if metric == ERROR_RATE:
-        return error_metrics()
-    return translation_metrics(target_language, variants)
+def task_metrics(metric: str, target_language: str) -> MetricSet:
+    """Return the metrics of a task: "bleu" or "error_rate"."""
+    return error_metrics() if metric == ERROR_RATE else translation_metrics(target_language)
 
 
 def translation_metrics(language: str, variants: tuple[BleuVariant, ...] = ()) -> MetricSet:
