@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ from nmt.commands import options
 from nmt.commands.options import PATH
 from nmt.errors import NmtError
 from nmt.runs.run_folder import RUNS
-from nmt.runs.runs import ChosenModel, choose_model
+from nmt.runs.runs import choose_model
 from nmt.system.files import is_present
 from nmt.system.log import note
 
@@ -33,7 +34,9 @@ def command(folder: Path | None, as_json: bool) -> None:
     """
     from nmt.studio.run_list import list_runs, on_a_terminal, render_list
 
-    chosen = default_model()
+    chosen = None
+    with suppress(NmtError):  # the list shows what cannot be read
+        chosen = choose_model()
     missing = folder is None and not is_present(RUNS)
     runs = [] if missing else list_runs(folder or RUNS, chosen.path if chosen else None)
     if as_json:
@@ -45,11 +48,3 @@ def command(folder: Path | None, as_json: bool) -> None:
         if chosen and any(run.is_default for run in runs):
             why = f", {chosen.reason}" if chosen.reason else ""
             click.echo(on_a_terminal(f"* `nmt translate` uses {chosen.path}{why}"))
-
-
-def default_model() -> ChosenModel | None:
-    """Return the model that is used if none is named; None if there is none or it is unknown."""
-    try:
-        return choose_model()
-    except NmtError:  # the list shows what cannot be read
-        return None
