@@ -59,7 +59,7 @@ class Marked(NamedTuple):
 
     def mark_texts(self) -> list[str]:
         """Return the texts of the marks."""
-        return [self.text[each.begin : each.end] for each in self.marks]
+        return [self.text[mark.begin : mark.end] for mark in self.marks]
 
     def without_marks(self) -> str:
         """Return the text between the marks, as a whole."""
@@ -67,9 +67,9 @@ class Marked(NamedTuple):
 
     def slice(self, begin: int, end: int) -> "Marked":
         """Return a part of the text with the marks in it; no mark may cross its ends."""
-        first = bisect_left(self.marks, begin, key=lambda each: each.begin)
-        inside = takewhile(lambda each: each.end <= end, islice(self.marks, first, None))
-        return Marked(self.text[begin:end], tuple(each.moved(-begin) for each in inside))
+        first = bisect_left(self.marks, begin, key=lambda mark: mark.begin)
+        inside = takewhile(lambda mark: mark.end <= end, islice(self.marks, first, None))
+        return Marked(self.text[begin:end], tuple(mark.moved(-begin) for mark in inside))
 
     def edited(self, edits: Iterable[Edit]) -> "Marked":
         """Return the text after edits, and the marks at their new places.
@@ -90,7 +90,7 @@ class Marked(NamedTuple):
             end = edit.end
             moved += len(edit.text) - (edit.end - edit.begin)
         if mark is not None:
-            marks += [each.moved(moved) for each in (mark, *waiting)]
+            marks += [later.moved(moved) for later in (mark, *waiting)]
         return Marked("".join(texts) + self.text[end:], tuple(marks))
 
     def partners(self) -> dict[int, int]:
@@ -107,7 +107,7 @@ class Marked(NamedTuple):
 
     def of_format(self) -> "Marked":
         """Return the text with the marks of the format alone; the others are text like any."""
-        return Marked(self.text, tuple(each for each in self.marks if not each.is_text))
+        return Marked(self.text, tuple(mark for mark in self.marks if not mark.is_text))
 
 
 def joined(texts: "list[Marked]") -> Marked:
@@ -115,6 +115,6 @@ def joined(texts: "list[Marked]") -> Marked:
     marks: list[Mark] = []
     begin = 0
     for text in texts:
-        marks += [each.moved(begin) for each in text.marks]
+        marks += [mark.moved(begin) for mark in text.marks]
         begin += len(text.text)
-    return Marked("".join(each.text for each in texts), tuple(marks))
+    return Marked("".join(text.text for text in texts), tuple(marks))
