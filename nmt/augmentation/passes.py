@@ -138,7 +138,7 @@ def translate_passes(
         rest = resumption.check(asked)
         for number, group in groupby(asked.numbered(rest), key=lambda each: each[0]):
             translator = Translator(passes[number].model, passes[number].settings, notify)
-            translator.searcher.keep_one_form()
+            translator.searcher.keep_one_backend()
             subwords = translator.tokenizer.source
             sent = list[list[str]]()  # the segments of chunks that are being translated
             first_line = written.done.lines - number * lines + 1

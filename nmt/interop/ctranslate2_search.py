@@ -30,7 +30,7 @@ from nmt.decoding.search.mbr import make_chooser
 from nmt.decoding.search.rules import special_ids
 from nmt.decoding.translator.load import device_settings
 from nmt.decoding.translator.searcher import Found, Searcher, diverged, with_places
-from nmt.decoding.translator.segments import Part, output_limit
+from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.runs.trained_model import TrainedModel
 from nmt.system.pools import ThreadPool
@@ -100,7 +100,7 @@ class CTranslate2Search(Searcher):
         """Return the pool of CTranslate2's threads."""
         return self._pool
 
-    def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+    def find_all(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, with all that is asked for.
 
         Raises NmtError if the model's outputs are not numbers.
@@ -124,7 +124,9 @@ class CTranslate2Search(Searcher):
             found = [*map(self._chooser.choose, found)]
         return with_places(self, parts, found) if self._options.alignments else found
 
-    def _find_alone(self, part: Part, settings: DecodeSettings, limit: int) -> list[Hypothesis]:
+    def _find_alone(
+        self, part: SubSegment, settings: DecodeSettings, limit: int
+    ) -> list[Hypothesis]:
         """Search a part whose outputs reach their greatest length, EOS counted, or are no text.
 
         Outputs that CTranslate2 cuts off get an end here, as in our search. But it ranks them
@@ -140,7 +142,7 @@ class CTranslate2Search(Searcher):
 
     def _find(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[SubSegment],
         settings: DecodeSettings,
         limit: int,
         never: set[int] | None = None,
@@ -184,7 +186,9 @@ class CTranslate2Search(Searcher):
             for each in hypotheses
         )
 
-    def _score(self, parts: Sequence[Part], found: Found, *, keeps_tokens: bool = False) -> None:
+    def _score(
+        self, parts: Sequence[SubSegment], found: Found, *, keeps_tokens: bool = False
+    ) -> None:
         """Replace the scores of hypotheses by those of the whole model, EOS counted, in place."""
         results = iter(
             self._translator.score_batch(
@@ -203,7 +207,9 @@ class CTranslate2Search(Searcher):
                 scored = self._hypothesis(self._target.texts(each.ids), math.fsum(log_probs))
                 row[index] = replace(scored, token_log_probs=log_probs if keeps_tokens else ())
 
-    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
         """Return the places that the tokens of outputs, in natural order, are aligned to.
 
         The search is forced to write the outputs again.

@@ -168,7 +168,7 @@ def one_process_translator(
     pool = None if model.engine else ProcessPool(1)
     translator = Translator(model, settings, ignore, OutputOptions(n_best), pool=pool)
     # A server's batches are small: the form that starts at once is the faster one.
-    translator.searcher.keep_first_form()
+    translator.searcher.keep_first_backend()
     for _ in translator.translate(FIRST_LINES):
         pass
     return translator

@@ -18,7 +18,7 @@ from nmt.decoding.models.alignment import (
 )
 from nmt.decoding.models.pytorch import IncrementalDecoder
 from nmt.decoding.search.hypothesis import Hypothesis
-from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import BLANK, Translation
 from nmt.recipe.files import load_recipe
 from nmt.runs.model_file import AligningAttention
@@ -44,7 +44,7 @@ def find_links(
         Hypothesis(tuple(target.encode([text])[0]), 0.0, 0.0, aligned_places=tuple(places))
         for text, places in outputs
     ]
-    encoded = [Part(source.encode([text])[0]) for text in parts]
+    encoded = [SubSegment(source.encode([text])[0]) for text in parts]
     return [*link_words(segment, encoded, hypotheses, model.tokenizer)]
 
 

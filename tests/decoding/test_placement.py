@@ -20,7 +20,7 @@ from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.search.prefix import TargetPrefix
 from nmt.decoding.terms.glossary import Term, TermPlace, contains, split_words
 from nmt.decoding.terms.placement import TermPlacer
-from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.segments import SubSegment
 from nmt.text.learning import learn_subwords
 from nmt.text.tokenizer import SubwordModel
 from tests.docs.markdown import ROOT
@@ -56,7 +56,9 @@ class Fake:
     rests: dict[str, str] = field(default_factory=dict)  # by the text before
     searched: list[str] = field(default_factory=list)
 
-    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
         return [self.aligned(self.target.decode(ids), len(ids)) for ids in outputs]
 
     def aligned(self, text: str, count: int) -> list[int]:
@@ -68,7 +70,7 @@ class Fake:
         return found[:count]
 
     def forced(
-        self, parts: Sequence[Part], outputs: Sequence[Sequence[Sequence[int]]]
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[tuple[float, ...]]]:
         return [[self.log_probs(ids) for ids in own] for own in outputs]
 
@@ -76,7 +78,7 @@ class Fake:
         each = -0.1 if self.target.decode(ids) in (PLAIN, *self.liked) else -1.0
         return (each,) * (len(ids) + 1)
 
-    def find(self, parts: Sequence[Part], settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def find(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> list[list[Hypothesis]]:
         found = []
         for part in parts:
             before = self.target.decode(part.prefix.ids)
@@ -106,7 +108,7 @@ def place(target: SubwordModel) -> Place:
             ]
             places.append(TermPlace(Term(source, (*targets.split("|"),)), (*words,)))
         beginning = TargetPrefix.of_tokens((*target.encode([prefix])[0],))
-        part = Part([*range(len(text))], beginning, (*places,))  # long enough for the output
+        part = SubSegment([*range(len(text))], beginning, (*places,))  # long enough for the output
         chosen = DecodeSettings(length_penalty=0.0, max_length=max_length)
         placer = TermPlacer(model, target, chosen)
         ((found,),) = placer.place([part], [[model.hypothesis(text)]])

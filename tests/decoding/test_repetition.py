@@ -16,7 +16,7 @@ from nmt.decoding.translator.repetition import (
     word_loop,
 )
 from nmt.decoding.translator.searcher import Found, Searcher
-from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.segments import SubSegment
 from nmt.system.pools import Pool
 
 
@@ -75,18 +75,18 @@ def test_any_source_is_searched_again(changes: dict[str, Any], is_replaced: bool
     class Looping(Searcher):
         settings = DecodeSettings(**changes)
 
-        def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+        def find_all(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
             return [[loop if settings == self.settings else other] for _ in parts]
 
         def make_pool(self) -> Pool:
             raise NotImplementedError
 
         def places(
-            self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]
+            self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
         ) -> list[list[int]]:
             raise NotImplementedError
 
-    found = Looping().search([Part([*range(10, 20)])])
+    found = Looping().search([SubSegment([*range(10, 20)])])
     assert found == [[other if is_replaced else loop]]
 
 

@@ -13,7 +13,7 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.load import device_settings
-from nmt.decoding.translator.segments import Part
+from nmt.decoding.translator.segments import SubSegment
 from nmt.decoding.translator.translation import OutputOptions, Translation
 from nmt.decoding.translator.translator import Translator
 from nmt.runs.trained_model import TrainedModel, load_model
@@ -130,11 +130,11 @@ def test_a_batch_that_does_not_fit_into_a_gpu_is_halved(
     model = TrainedModel.from_network(trained.network, trained.tokenizer, trained.recipe)
     searcher = Translator(model, trained.recipe.decode, lambda _: None).searcher
     sources = trained.tokenizer.source.encode([" ".join(WORDS[:n]) for n in range(1, 8)])
-    parts = [*map(Part, sources)]
+    parts = [*map(SubSegment, sources)]
     expected = searcher.search(parts)
     find_all = searcher.find_all
 
-    def tight(sources: Sequence[Part], settings: DecodeSettings) -> list[list[Hypothesis]]:
+    def tight(sources: Sequence[SubSegment], settings: DecodeSettings) -> list[list[Hypothesis]]:
         if len(sources) > 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB")
         return find_all(sources, settings)

@@ -9,7 +9,12 @@ import pytest
 from nmt.config import DecodeSettings
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.odd_input import OddSegment
-from nmt.decoding.translator.segments import EncodedSegment, Part, SegmentEncoder, segment_limit
+from nmt.decoding.translator.segments import (
+    EncodedSegment,
+    SegmentEncoder,
+    SubSegment,
+    segment_limit,
+)
 from nmt.runs.trained_model import TrainedModel
 from tests.conftest import CommandResult, Run
 from tests.interop.conftest import imported
@@ -35,12 +40,12 @@ def encoded(
     return encoder.encode(texts, 1, LineNotes())
 
 
-def parts_of(segments: list[EncodedSegment]) -> list[Part]:
+def parts_of(segments: list[EncodedSegment]) -> list[SubSegment]:
     """Return the parts of segments."""
     return [part for segment in segments for part in segment.parts]
 
 
-def first_ids(found: list[Part]) -> list[int]:
+def first_ids(found: list[SubSegment]) -> list[int]:
     """Return the first id of each part."""
     return [part.ids[0] for part in found]
 

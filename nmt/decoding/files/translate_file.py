@@ -53,7 +53,7 @@ def translate_file(
         UsageError: if the file of prefixes has fewer or more lines than the source.
     """
     if isinstance(task, Resumption):
-        translator.searcher.keep_one_form()
+        translator.searcher.keep_one_backend()
     shares_screen = task.output is None and sys.stdout is not None and sys.stdout.isatty()
     bad_lines = BadLines(on_bad_line, task.first_line)
     prefixes = None if prefix is None else PrefixLines(prefix)

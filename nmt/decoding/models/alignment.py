@@ -19,7 +19,7 @@ import numpy
 from nmt.config import ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis
 from nmt.decoding.translator.odd_input import UNIT
-from nmt.decoding.translator.segments import Part, words_of_segment
+from nmt.decoding.translator.segments import SubSegment, words_of_segment
 from nmt.decoding.translator.translation import Link, Translation
 from nmt.kernels.array_functions import Floats
 from nmt.runs.model_file import AligningAttention
@@ -100,7 +100,7 @@ def words_of_output(output: Sequence[int], subwords: SubwordModel) -> list[range
 
 def link_words(
     segment: str,
-    parts: Sequence[Part],
+    parts: Sequence[SubSegment],
     outputs: Sequence[Hypothesis],
     tokenizer: Tokenizer,
     word: re.Pattern[str] = WORD,

@@ -28,7 +28,7 @@ from nmt.decoding.terms.glossary import (
 )
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.repetition import is_degenerate
-from nmt.decoding.translator.segments import EncodedSegment, Part, output_limit
+from nmt.decoding.translator.segments import EncodedSegment, SubSegment, output_limit
 from nmt.decoding.translator.translation import Translation
 from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
@@ -45,16 +45,18 @@ SMALL_LOSS = 1.0
 class PlacingModel(Protocol):
     """Searches, aligns and scores outputs, for the placing of terms."""
 
-    def find(self, parts: Sequence[Part], settings: DecodeSettings, /) -> Outputs:
+    def find(self, parts: Sequence[SubSegment], settings: DecodeSettings, /) -> Outputs:
         """Return the hypotheses of each part, best first, without regard to terms."""
         ...
 
-    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]], /) -> list[list[int]]:
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]], /
+    ) -> list[list[int]]:
         """Return the places of the source tokens that the tokens of outputs are aligned to."""
         ...
 
     def forced(
-        self, parts: Sequence[Part], outputs: Sequence[Sequence[Sequence[int]]], /
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]], /
     ) -> list[list[tuple[float, ...]]]:
         """Return the log-probabilities of the tokens of each part's outputs, each with EOS."""
         ...
@@ -64,7 +66,7 @@ class PlacingModel(Protocol):
 class Draft:
     """An output of a part, and the terms that are to be placed in it."""
 
-    part: Part
+    part: SubSegment
     output: Hypothesis
     waiting: list[TermPlace]
 
@@ -173,7 +175,7 @@ class TermPlacer:
         self._target = target
         self._settings = settings
 
-    def place(self, parts: Sequence[Part], found: Outputs) -> Outputs:
+    def place(self, parts: Sequence[SubSegment], found: Outputs) -> Outputs:
         """Return the outputs of parts with their terms: those with the most terms, best first.
 
         Outputs that become equal are one.
@@ -189,7 +191,7 @@ class TermPlacer:
             for part, own, outputs in zip(parts, drafts, found, strict=True)
         ]
 
-    def _missing(self, part: Part, output: Hypothesis) -> list[TermPlace]:
+    def _missing(self, part: SubSegment, output: Hypothesis) -> list[TermPlace]:
         text = self._target.decode(output.ids)
         return [place for place in part.terms if not place.term.is_in(text)]
 
@@ -212,7 +214,7 @@ class TermPlacer:
                 for draft, own in zip(drafts, options, strict=True)
             ],
         )
-        searches: list[tuple[Draft, Exchange, Part]] = []
+        searches: list[tuple[Draft, Exchange, SubSegment]] = []
         for draft, own, (before, *after) in zip(drafts, options, log_probs, strict=True):
             if not own:
                 continue
@@ -265,7 +267,7 @@ class TermPlacer:
             if UNK not in ids and len(ids) in lengths
         ]
 
-    def _search_rests(self, searches: Sequence[tuple[Draft, Exchange, Part]]) -> None:
+    def _search_rests(self, searches: Sequence[tuple[Draft, Exchange, SubSegment]]) -> None:
         """Search what follows the terms again, and keep the better texts."""
         found = self._model.find([part for _, _, part in searches], self._settings)
         outputs = [
@@ -306,7 +308,7 @@ class TermPlacer:
             place.term.is_in(text) for place in draft.part.terms if place.term.is_in(now)
         )
 
-    def _read(self, pairs: Sequence[tuple[Part, Sequence[int]]]) -> list[Reading]:
+    def _read(self, pairs: Sequence[tuple[SubSegment, Sequence[int]]]) -> list[Reading]:
         """Return the words of outputs; their source tokens are counted without language tokens."""
         found = self._model.places([part for part, _ in pairs], [ids for _, ids in pairs])
         return [

@@ -22,7 +22,7 @@ from nmt.decoding.search.search import SearchModel, Strategy, search
 from nmt.decoding.terms.placement import TermPlacer
 from nmt.decoding.translator.load import check_precision, device_settings
 from nmt.decoding.translator.repetition import is_degenerate, limited
-from nmt.decoding.translator.segments import Part, output_limit
+from nmt.decoding.translator.segments import SubSegment, output_limit
 from nmt.decoding.translator.translation import OutputOptions
 from nmt.errors import NmtError
 from nmt.runs.trained_model import TrainedModel
@@ -47,7 +47,7 @@ class Searcher(ABC):
 
     settings: DecodeSettings  # for the device
 
-    def search(self, parts: Sequence[Part]) -> Found:
+    def search(self, parts: Sequence[SubSegment]) -> Found:
         """Return the hypotheses of each part of a batch, best first.
 
         If the best one is degenerate, its part is searched again with limits that an ordinary
@@ -75,24 +75,26 @@ class Searcher(ABC):
         """Return a pool that calls `search` for several batches, as many as are useful."""
 
     @abstractmethod
-    def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+    def find_all(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, with all that is asked for."""
 
     @abstractmethod
-    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
         """Return the places of the source tokens that tokens are aligned to.
 
         outputs: the ids of one of each part.
         """
 
-    def changes_form(self, parts: Sequence[Part]) -> bool:
+    def changes_backend(self, parts: Sequence[SubSegment]) -> bool:
         """Count the next parts; return True if processes that search must be copied again."""
         return False
 
-    def keep_one_form(self) -> None:  # noqa: B027 (most searchers have one form)
+    def keep_one_backend(self) -> None:  # noqa: B027 (most searchers have one form)
         """Search in one form from the start: a job that is continued repeats each last digit."""
 
-    def keep_first_form(self) -> None:  # noqa: B027
+    def keep_first_backend(self) -> None:  # noqa: B027
         """Never change the form: the batches of a server are small, however much work there is."""
 
 
@@ -221,7 +223,7 @@ class ModelSearcher(Searcher):
     def _may_change(self) -> bool:
         return self._is_large and isinstance(self.search_model, ArrayDecoder)
 
-    def changes_form(self, parts: Sequence[Part]) -> bool:
+    def changes_backend(self, parts: Sequence[SubSegment]) -> bool:
         """Count the next parts, and change to PyTorch if there is much work; return True if it did.
 
         A large model begins with arrays, because they start at once. Results are the same up to
@@ -239,7 +241,7 @@ class ModelSearcher(Searcher):
         self._use_pytorch()
         return True
 
-    def keep_one_form(self) -> None:
+    def keep_one_backend(self) -> None:
         """Search in one form from the start: a job that is continued repeats each last digit.
 
         A continued job does not know how much work was done before it.
@@ -247,11 +249,13 @@ class ModelSearcher(Searcher):
         if self._may_change:
             self._use_pytorch()
 
-    def keep_first_form(self) -> None:
+    def keep_first_backend(self) -> None:
         """Never change the form."""
         self._is_large = False
 
-    def places(self, parts: Sequence[Part], outputs: Sequence[Sequence[int]]) -> list[list[int]]:
+    def places(
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]]
+    ) -> list[list[int]]:
         """Return the places of the source tokens that the tokens of outputs are aligned to.
 
         The attention of all heads aligns, or the one that was trained to, in PyTorch.
@@ -260,7 +264,7 @@ class ModelSearcher(Searcher):
         return aligned_places(self.decoders, self._attentions, sources, outputs, self._subwords)
 
     def forced(
-        self, parts: Sequence[Part], outputs: Sequence[Sequence[Sequence[int]]]
+        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]]
     ) -> "list[list[TokenLogProbs]]":
         """Return the log-probabilities of the tokens of each part's outputs, in PyTorch."""
         from nmt.decoding.models.forced import forced_log_probs
@@ -268,14 +272,14 @@ class ModelSearcher(Searcher):
         sources = [part.ids for part in parts]
         return forced_log_probs(self.decoders, sources, outputs, self.settings.batch_tokens)
 
-    def search(self, parts: Sequence[Part]) -> Found:
+    def search(self, parts: Sequence[SubSegment]) -> Found:
         """Return the hypotheses of each part of a batch, best first; see `Searcher`."""
         if self._is_gpu:
             return run_or_halve(super().search, parts)
         with one_blas_thread():
             return super().search(parts)
 
-    def find_all(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+    def find_all(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, with all that is asked for."""
         found = self.find(parts, settings)
         if any(part.terms for part in parts):
@@ -290,7 +294,7 @@ class ModelSearcher(Searcher):
             ]
         return with_places(self, parts, found) if self._options.alignments else found
 
-    def find(self, parts: Sequence[Part], settings: DecodeSettings) -> Found:
+    def find(self, parts: Sequence[SubSegment], settings: DecodeSettings) -> Found:
         """Return the hypotheses of each part of a batch, best first, without regard to terms."""
         limits = [output_limit(len(part), settings) for part in parts]
         prefixes = [part.prefix for part in parts]
@@ -325,7 +329,7 @@ class ModelSearcher(Searcher):
         return found
 
 
-def with_places(searcher: Searcher, parts: Sequence[Part], found: Found) -> Found:
+def with_places(searcher: Searcher, parts: Sequence[SubSegment], found: Found) -> Found:
     """Return hypotheses, of which the best of each part has `aligned_places`."""
     places = searcher.places(parts, [best.ids for best, *_ in found])
     return [

@@ -95,7 +95,7 @@ def output_limit(source_tokens: int, settings: DecodeSettings) -> int:
 
 
 @dataclass(frozen=True)
-class Part:
+class SubSegment:
     """A segment, or a piece of one that was split: what is searched at once."""
 
     ids: list[int]  # token ids of the source without EOS
@@ -111,7 +111,7 @@ class Part:
 class EncodedSegment:
     """A segment as the search takes it."""
 
-    parts: list[Part]  # none if it is blank
+    parts: list[SubSegment]  # none if it is blank
     # The texts before, between and after the parts, if there are carriage returns inside.
     separators: list[str] | None = None
     odd: "OddSegment | MarkedSegment | None" = None
@@ -197,7 +197,9 @@ class SegmentEncoder:
             encoded.append(EncodedSegment(parts, separators, odd))
         return encoded
 
-    def _open(self, parts: list[Part], token: str, line: int, notes: LineNotes) -> list[Part]:
+    def _open(
+        self, parts: list[SubSegment], token: str, line: int, notes: LineNotes
+    ) -> list[SubSegment]:
         """Return parts that begin with a language token, and note if there is none."""
         if not token:
             notes.add(TOKENLESS, line)
@@ -215,9 +217,9 @@ class SegmentEncoder:
                 check_surrogates(text, f"segment {line}")
             raise
 
-    def _split_at_returns(self, segment: str, line: int) -> tuple[list[Part], list[str]]:
+    def _split_at_returns(self, segment: str, line: int) -> tuple[list[SubSegment], list[str]]:
         """Return the parts of a segment, and what stands before, between and after them."""
-        parts, separators = list[Part](), [""]
+        parts, separators = list[SubSegment](), [""]
         between = texts_between_returns(segment)
         for number, ids in enumerate(self.subwords.encode(between)):
             separators[-1] += "\r" if number else ""
@@ -267,7 +269,7 @@ class SegmentEncoder:
 
     def _parts_of_odd(
         self, odd: "OddSegment | MarkedSegment", text: str, line: int, notes: LineNotes
-    ) -> list[Part]:
+    ) -> list[SubSegment]:
         """Return the parts of an odd text, and note what is done with it. text: as it is."""
         if odd.copied:
             notes.add(WORDLESS, line)
@@ -276,7 +278,9 @@ class SegmentEncoder:
         (ids,) = self.subwords.encode([odd.text])
         return self._parts(odd.text, ids, line, has_terms=bool(self._terms(text)))
 
-    def _parts(self, text: str, ids: list[int], line: int, *, has_terms: bool = True) -> list[Part]:
+    def _parts(
+        self, text: str, ids: list[int], line: int, *, has_terms: bool = True
+    ) -> list[SubSegment]:
         """Return the parts of a text; a term goes with the part that holds its beginning.
 
         has_terms: false if terms of the text do not count.
@@ -291,7 +295,7 @@ class SegmentEncoder:
             )
         found = [*self.glossary.find(text)] if self.glossary and has_terms else []
         if not found:
-            return [*map(Part, split)]
+            return [*map(SubSegment, split)]
         starts = [begin for begin, _ in locate_tokens(text, self.subwords)]  # of each token
         firsts = [0, *accumulate(map(len, split))]  # the first token of each part
         terms: list[list[TermPlace]] = [[] for _ in split]
@@ -307,7 +311,7 @@ class SegmentEncoder:
             first, last = firsts[owner : owner + 2]
             own = [range(word.start - first, min(word.stop, last) - first) for word in tokens]
             terms[owner].append(TermPlace(term, (*own,)))
-        return [Part(own, terms=(*held,)) for own, held in zip(split, terms, strict=True)]
+        return [SubSegment(own, terms=(*held,)) for own, held in zip(split, terms, strict=True)]
 
 
 def texts_between_returns(segment: str) -> list[str]:

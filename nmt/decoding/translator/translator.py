@@ -24,8 +24,8 @@ from nmt.decoding.translator.searcher import (
 )
 from nmt.decoding.translator.segments import (
     EncodedSegment,
-    Part,
     SegmentEncoder,
+    SubSegment,
     output_limit,
     segment_limit,
     target_token,
@@ -162,7 +162,7 @@ class Translator:
         encoded = self.encoder.encode(texts, first_line, notes, prefixes, marks)
         check_prefixes(chunk, prefixes, encoded, self.settings, first_line)
         parts = [part for segment in encoded for part in segment.parts]
-        if self.searcher.changes_form(parts):
+        if self.searcher.changes_backend(parts):
             self.scheduler.copy_again()
         hypotheses = iter(self.scheduler.map(parts))
         found = [[*islice(hypotheses, len(segment.parts))] for segment in encoded]
@@ -219,7 +219,7 @@ class Translator:
                 links.append(link_words(odd.text, segment.parts, outputs, self.tokenizer, words))
             translations[index] = odd.finish(translations[index], links)
 
-    def _align(self, pairs: Sequence[tuple[Part, Hypothesis]]) -> list[Hypothesis]:
+    def _align(self, pairs: Sequence[tuple[SubSegment, Hypothesis]]) -> list[Hypothesis]:
         """Return the hypotheses of pairs with `aligned_places`; similar lengths go together."""
         order = sorted(range(len(pairs)), key=lambda index: len(pairs[index][0]))
         aligned = [hypothesis for _, hypothesis in pairs]
@@ -233,7 +233,7 @@ class Translator:
 
     def search(self, sources: Sequence[list[int]]) -> Found:
         """Return the n best hypotheses of encoded sources, without EOS, in order."""
-        return self.scheduler.map([*map(Part, sources)])
+        return self.scheduler.map([*map(SubSegment, sources)])
 
 
 def check_prefixes(
