@@ -6,13 +6,14 @@ for each of them, R = B * K, V tokens.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy
 
 from nmt.decoding.search.hypothesis import STOPPING_RULES, FinishedHypotheses, StoppingRule
 from nmt.decoding.search.search import ArrayCandidates, Beam, Candidates
 from nmt.kernels.array_top_k import array_top_tokens, descending
-from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
+from nmt.kernels.rule import FloatArray, IdArray, Logits, Rule
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class BeamSearch:
     alpha: float  # exponent of the length penalty
     n_best: int = 1
     stopping: str = "safe"  # a name in `STOPPING_RULES`
+    reorders: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.alpha < 0 or not 1 <= self.n_best <= self.beam_size:
@@ -53,11 +55,10 @@ class BeamSearch:
         return self.beam_size
 
     def place(
-        self, beam: Beam, candidates: ArrayCandidates, live: BoolArray, sentences: Sequence[int]
+        self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
         """Return the K best candidates that can go on, each at its place."""
-        # Candidates are in order; False comes before True.
-        order = (~live).argsort(axis=1, kind="stable")[:, : self.beam_size]
+        order = (-live).argsort(axis=1, kind="stable")[:, : self.beam_size]
         return place_hypotheses(order, candidates.parents, beam.last_ids.shape[1])
 
     def is_over(self, finished: FinishedHypotheses, bound: float) -> bool:

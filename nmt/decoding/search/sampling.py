@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nmt.decoding.search.hypothesis import FinishedHypotheses
 from nmt.decoding.search.search import ArrayCandidates, Beam, Candidates
-from nmt.kernels.rule import BoolArray, FloatArray, IdArray, Logits, Rule
+from nmt.kernels.rule import FloatArray, IdArray, Logits, Rule
 from nmt.kernels.top_k import BLOCK_BYTES
 
 # Places of finished samples are kept while more than this share is in use: moving the others takes
@@ -161,6 +161,8 @@ class Sampling:
     some of them no token to go on with.
     """
 
+    reorders = False  # the rows that stay are in order
+
     def __init__(
         self, numbers: RandomNumbers, filters: Filters, *, alpha: float, n_best: int
     ) -> None:
@@ -190,14 +192,15 @@ class Sampling:
         return Candidates(log_probs, parents, drawn.tokens.reshape(B, K * m))
 
     def place(
-        self, beam: Beam, candidates: ArrayCandidates, live: BoolArray, sentences: Sequence[int]
+        self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
         """Return the candidate at each place: all stay where they are while most are live."""
         B, K = live.shape
-        width = int(live.sum(axis=1).max())
+        is_live = live > -numpy.inf
+        width = int(is_live.sum(axis=1).max())
         if width > CROWDED * K:
             return numpy.arange(K)[None].repeat(B, axis=0)
-        order = (~live).argsort(axis=1, kind="stable")[:, :width]
+        order = (~is_live).argsort(axis=1, kind="stable")[:, :width]
         samples = numpy.zeros((len(self._samples), width), numpy.int64)
         samples[sentences] = numpy.take_along_axis(self._samples[sentences], order, axis=1)
         self._samples = samples

@@ -116,6 +116,11 @@ class Strategy(Protocol):
         ...
 
     @property
+    def reorders(self) -> bool:
+        """Whether candidates may take the rows of others although no row is left or added."""
+        ...
+
+    @property
     def alpha(self) -> float:
         """Exponent of the length penalty."""
         ...
@@ -131,11 +136,12 @@ class Strategy(Protocol):
         ...
 
     def place(
-        self, beam: Beam, candidates: ArrayCandidates, live: BoolArray, sentences: Sequence[int]
+        self, beam: Beam, candidates: ArrayCandidates, live: FloatArray, sentences: Sequence[int]
     ) -> IdArray:
         """Return the candidate (B, K') at each place of the next beam.
 
-        live: (B, C), which candidates can go on. Other arguments are as in `extend`.
+        live: (B, C) log-probabilities; minus infinity: the candidate cannot go on. Other arguments
+        are as in `extend`.
         """
         ...
 
@@ -182,22 +188,23 @@ def search(
         rules += [rule for rule in found if rule is not None]
         candidates = strategy.extend(beam, logits, rules, sentences)
         is_eos = candidates.tokens == ids.eos
-        is_output = is_eos & (numpy.arange(is_eos.shape[1]) < strategy.width)
+        is_output = is_eos[:, : strategy.width]
         add_finished(finished, candidates, is_output, beam.prefixes, strategy.alpha)
 
-        is_live = ~is_eos & (candidates.log_probs > -math.inf)
-        live = numpy.where(is_live, candidates.log_probs, -math.inf)
-        order = strategy.place(beam, candidates, is_live, sentences)
-        best_live = live.max(axis=1).tolist()
+        live = numpy.where(is_eos, -math.inf, candidates.log_probs)
+        order = strategy.place(beam, candidates, live, sentences)
+        best_live = numpy.fmax.reduce(live, axis=1).tolist()  # NaN is not the best
         bounds = [
             score_bound(*pair, strategy.alpha) for pair in zip(best_live, limits, strict=True)
         ]
         is_last = [
-            is_full or bound == -math.inf or strategy.is_over(outputs, bound)
+            is_full or not bound > -math.inf or strategy.is_over(outputs, bound)
             for outputs, bound, is_full in zip(finished, bounds, at_limit, strict=True)
         ]
         if observer is not None:
-            columns = candidates.parents, candidates.tokens, candidates.log_probs, is_eos, is_output
+            is_finished = is_eos & (numpy.arange(is_eos.shape[1]) < strategy.width)
+            columns = [candidates.parents, candidates.tokens, candidates.log_probs]
+            columns += [is_eos, is_finished]
             report_step(observer, sentences, length, columns, order, bounds, is_last)
 
         # A sentence whose search is over leaves the batch.
@@ -207,7 +214,7 @@ def search(
             chosen = numpy.array(kept)[:, None], order[kept]
             rows = chosen[0] * K + candidates.parents[chosen]  # (B', K'), flat indices of B * K
             beam = beam.extend(rows, candidates.tokens[chosen], live[chosen])
-            if not numpy.array_equal(rows.ravel(), numpy.arange(len(at_limit) * K)):
+            if strategy.reorders or rows.shape != (len(at_limit), K):
                 state = state.select(rows)
     return [outputs.best for outputs in results]
 
