@@ -25,7 +25,7 @@ STDIN = Path("-")
 
 
 @dataclass(frozen=True)
-class Request:
+class TranslateRequest:
     """Arguments and options of `nmt translate`."""
 
     files: tuple[Path, ...]
@@ -65,7 +65,7 @@ class Request:
         return self.files[0] if self.files else STDIN
 
 
-def are_documents(request: Request) -> bool:
+def are_documents(request: TranslateRequest) -> bool:
     """Return whether files are translated by their format rather than line by line.
 
     Raises UsageError for options that do not go together.
@@ -127,7 +127,7 @@ def check_lines(file: Path, suffix: str) -> None:
         )
 
 
-def translate_documents(request: Request) -> None:
+def translate_documents(request: TranslateRequest) -> None:
     """Translate files by their formats: one, or several into a folder."""
     from nmt.formats.registry import check_suffix
     from nmt.formats.report import open_report
@@ -182,7 +182,7 @@ def check_apart(outputs: Mapping[str, Path | None], jobs: "Sequence[Job]", folde
             )
 
 
-def find_jobs(request: Request) -> "list[Job]":
+def find_jobs(request: TranslateRequest) -> "list[Job]":
     """Return the files to translate; raises UsageError if one cannot be translated."""
     from nmt.formats.files import Job, Selection, jobs_of
     from nmt.formats.registry import format_of
@@ -216,7 +216,7 @@ def find_jobs(request: Request) -> "list[Job]":
 
 
 def load(
-    request: Request, on_progress: Callable[[int, int], object]
+    request: TranslateRequest, on_progress: Callable[[int, int], object]
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.files.resumable import digest_job

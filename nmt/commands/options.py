@@ -51,7 +51,7 @@ class Range(click.FloatRange):
 
 def number(
     flag: str,
-    kind: click.ParamType[Any] | type[float],
+    kind: "click.ParamType[Any] | type[float]",
     help_text: str,
     default: float | None = None,
     metavar: str = "N",

@@ -29,8 +29,6 @@ from nmt.system.files import is_present
 from nmt.text.languages import TEXT_ENDINGS
 
 if TYPE_CHECKING:
-    from nmt.advice.first_recipe import Wish
-    from nmt.recipe.fine_tuning import TrainedModel
     from nmt.text.corpus import GivenText
     from nmt.training.progress import TrainingOutcome
 
@@ -100,11 +98,22 @@ def command(
             )
         given += options.flags_as_overrides("train", init_from=init_from)
     else:
+        from nmt.advice.first_recipe import Wish
+        from nmt.advice.two_files import needs_recipe, recipe_path
+        from nmt.system.devices import choose_device
+        from nmt.system.log import note
+
         text.check_files()
         start = trained_model(Path(init_from)) if init_from else None
         languages = choose_languages(text, (source_language, target_language), start)
-        wish = recipe_wish(text, languages, start, run, data_dir, device, given)
-        name, data_dir = str(wish.output), wish.data_dir
+        path = recipe_path(text, languages)
+        name = str(path)
+        data_dir = run_folder(Recipe(path.stem), run).data_dir(data_dir)
+        gpu = choose_device(device).startswith("cuda")
+        wish = Wish(text, languages, path, data_dir, has_gpu=gpu, start=start, command="nmt train")
+        recipe = with_settings(Recipe(wish.name), parse_overrides(given))
+        if needs_recipe(wish, run_folder(recipe, run), note):
+            write_recipe(wish)
     resolved, folder = options.recipe_and_run(name, run, given)
 
     from nmt.api import train
@@ -146,35 +155,6 @@ def find_text(names: Sequence[str]) -> "GivenText | None":
     if len(paths) == 2 or (paths and paths[0].suffix in TEXT_ENDINGS):
         return GivenText(*paths)
     return None
-
-
-def recipe_wish(
-    text: "GivenText",
-    languages: tuple[str, str],
-    start: "TrainedModel | None",
-    run: Path | None,
-    data_dir: Path | None,
-    device: str,
-    settings: Sequence[str],
-) -> "Wish":
-    """Return the recipe that is trained on a text, which is written unless it exists.
-
-    run, data_dir, device: as the user gave them. settings: of the training, as `section.key=value`;
-    errors in them, and a device that cannot be used, are raised before any work.
-    """
-    from nmt.advice.first_recipe import Wish
-    from nmt.advice.two_files import needs_recipe, recipe_path
-    from nmt.system.devices import choose_device
-    from nmt.system.log import note
-
-    path = recipe_path(text, languages)
-    folder = run_folder(Recipe(path.stem), run).data_dir(data_dir)
-    has_gpu = choose_device(device).startswith("cuda")
-    wish = Wish(text, languages, path, folder, has_gpu=has_gpu, start=start, command="nmt train")
-    recipe = with_settings(Recipe(wish.name), parse_overrides(settings))
-    if needs_recipe(wish, run_folder(recipe, run), note):
-        write_recipe(wish)
-    return wish
 
 
 def print_outcome(outcome: "TrainingOutcome", recipe: Recipe, run: RunFolder) -> None:

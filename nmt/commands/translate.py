@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.commands import options
-from nmt.commands.documents import Request, are_documents, translate_documents
+from nmt.commands.documents import TranslateRequest, are_documents, translate_documents
 from nmt.commands.options import FILE, FOLDER, PATH, SAMPLING, Range
 from nmt.config import DecodeSettings
 from nmt.runs.outputs import check_outputs
@@ -141,14 +141,14 @@ def command(**given: Any) -> None:
       nmt translate page.html --output seite.html
       nmt translate docs --output-dir docs_de --exclude "*.csv"
     """
-    request = Request(**given)
+    request = TranslateRequest(**given)
     if are_documents(request):
         translate_documents(request)
     else:
         translate_lines(request)
 
 
-def translate_lines(request: Request) -> None:
+def translate_lines(request: TranslateRequest) -> None:
     """Translate a file line by line."""
     from nmt.decoding.files.interactive import check_interactive, interact
     from nmt.decoding.files.output_formats import choose_format
@@ -190,7 +190,7 @@ def translate_lines(request: Request) -> None:
 
 
 def load_translator(
-    request: Request, span: "Span", terms: "Sequence[Term]"
+    request: TranslateRequest, span: "Span", terms: "Sequence[Term]"
 ) -> "tuple[Translator, Task]":
     """Load the model; return a translator, and the lines to translate with their output.
 

@@ -82,7 +82,9 @@ def test_settings_that_vary_together_are_offered(monkeypatch: pytest.MonkeyPatch
     assert completion.complete() == "plain,model.norm=post,pre model.tied=all"
 
 
-@pytest.mark.parametrize("typed", ["average ", "report a ", "train --run ", "translate --model "])
+@pytest.mark.parametrize(
+    "typed", ["average ", "report a ", "train --run ", "translate --model ", "explain --model "]
+)
 def test_run_folders_are_offered(monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
     assert offered(monkeypatch, f"nmt {typed}") == ([], {"file"})
     for name in ("runs/mine", "runs/paper/base", "runs/other"):
