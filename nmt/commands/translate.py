@@ -152,7 +152,7 @@ def translate_lines(request: TranslateRequest) -> None:
     """Translate a file line by line."""
     from nmt.decoding.files.interactive import check_interactive, interact
     from nmt.decoding.files.output_formats import choose_format
-    from nmt.decoding.files.quality_file import quality_check
+    from nmt.decoding.files.quality import quality_check
     from nmt.decoding.files.resumable import find_part
     from nmt.decoding.files.text_files import check_prefixes, check_text_files
     from nmt.decoding.terms.glossary import read_glossary

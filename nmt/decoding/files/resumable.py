@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields
 from itertools import chain, islice
@@ -276,7 +276,16 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
             stream = stack.enter_context(locked(kept))
         resumption.check_size(kept.stat().st_size)
         os.truncate(kept, resumption.done.size)
-        written = Output(stream, kept, resumption.done, synced(stream, resumption.save))
+
+        def save(done: Done) -> None:
+            """Save the record after the text has reached the disk."""
+            try:
+                os.fsync(stream.fileno())
+            except OSError as error:
+                raise NmtError(f"cannot write {kept}: {error.strerror}") from error
+            resumption.save(done)
+
+        written = Output(stream, kept, resumption.done, save)
         resumption.save_begun()
         try:
             yield written
@@ -303,16 +312,3 @@ def locked(path: Path) -> Iterator[IO[str]]:
         except OSError:
             pass  # a file system without locks
         yield stream
-
-
-def synced(stream: IO[str], save: Callable[[Done], None]) -> Callable[[Done], None]:
-    """Return a function that saves a record after the stream's text has reached the disk."""
-
-    def save_synced(done: Done) -> None:
-        try:
-            os.fsync(stream.fileno())
-        except OSError as error:
-            raise NmtError(f"cannot write {stream.name}: {error.strerror}") from error
-        save(done)
-
-    return save_synced

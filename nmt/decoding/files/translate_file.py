@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from nmt.decoding.files.output_formats import Format
-from nmt.decoding.files.quality_file import QualityCheck
+from nmt.decoding.files.quality import QualityCheck
 from nmt.decoding.files.resumable import Resumption, Task
 from nmt.decoding.files.text_files import BadLines, open_source
 from nmt.decoding.models.alignment import pharaoh_line
