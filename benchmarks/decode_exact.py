@@ -108,7 +108,7 @@ def compare_processes(model: TrainedModel, lines: list[str], usual: list[Transla
 
 def compare_scores(model: TrainedModel, lines: list[str], path: Path) -> None:
     """Compare the search with the model without caches and with CTranslate2's outputs."""
-    settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0)
+    settings = replace(model.recipe.decode, beam_size=4, length_penalty=0.0, odd_input="as_is")
     sources = model.tokenizer.source.encode(lines)
     found = Translator(model, settings, lambda _: None).search(sources)
     with tempfile.TemporaryDirectory() as folder:

@@ -131,7 +131,7 @@ def batches(
     model: TrainedModel, lines: list[str]
 ) -> Iterator[tuple[Ids, list[list[int]], list[int]]]:
     """Yield sources (B, S), our greedy outputs, and the most tokens of each, without EOS."""
-    settings = replace(model.recipe.decode, beam_size=1, precision="float32")
+    settings = replace(model.recipe.decode, beam_size=1, precision="float32", odd_input="as_is")
     translator = Translator(model, settings, lambda _: None)
     for begin in range(0, len(lines), BATCH):
         sources = model.tokenizer.source.encode(lines[begin : begin + BATCH])

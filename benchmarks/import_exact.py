@@ -94,6 +94,7 @@ def outputs(model: TrainedModel, sources: list[list[int]], beam_size: int) -> li
         length_penalty=0.0,
         max_extra_tokens=ROOM,
         precision="float32",
+        odd_input="as_is",
     )
     translator = Translator(model, settings, lambda _: None)
     return [[*best.ids] for best, *_ in translator.search(sources)]

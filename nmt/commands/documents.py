@@ -220,7 +220,7 @@ def load(
 ) -> "tuple[DocumentTranslator, str]":
     """Load the model; return a translator, and a digest of all that its output depends on."""
     from nmt.decoding.files.resumable import digest_job
-    from nmt.decoding.terms.glossary import read_glossary
+    from nmt.decoding.terms.glossary import digest_text, read_glossary
     from nmt.decoding.translator.load import load_models
     from nmt.formats.document import Options
     from nmt.formats.memories.memory import Memory
@@ -248,7 +248,7 @@ def load(
     )
     used = {
         "options": repr(options),
-        "glossary": str(terms),
+        "glossary": digest_text(terms),
         "memory": str([*map(sha256_of, request.memory), request.memory_threshold]),
         "format": request.format_name,
         "engine": request.engine,

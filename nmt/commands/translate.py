@@ -197,6 +197,7 @@ def load_translator(
     The model itself is freed, if the translator has packed copies of its weights.
     """
     from nmt.decoding.files.resumable import Resumption, Task, digest_job
+    from nmt.decoding.terms.glossary import digest_text
     from nmt.decoding.translator.load import load_models
     from nmt.decoding.translator.translation import OutputOptions
     from nmt.decoding.translator.translator import Translator
@@ -212,6 +213,6 @@ def load_translator(
         return translator, Task(request.output, span, keep_partial=request.keep_partial)
     given = click.get_current_context().params
     lasting = {name: str(value) for name, value in given.items() if name not in PASSING}
-    job = digest_job(model, settings, {**lasting, "glossary": str(terms)})
+    job = digest_job(model, settings, {**lasting, "glossary": digest_text(terms)})
     on_bad_line = request.on_bad_line
     return translator, Resumption(request.output, job, on_bad_line=on_bad_line, span=span)

@@ -109,7 +109,7 @@ def as_written(reading: OddSegment, candidate: Candidate) -> str | None:
     if candidate.written is not None or reading.is_capitals:
         return candidate.written
     text = candidate.text
-    for symbol in reading.symbols:  # each was put there by `symbols.insert`, with a space before it
+    for symbol in reading.symbols:  # each was put there by `insert_symbols`, with a space before it
         before, _, after = text.partition(symbol.text)
         is_apart = after[:1].isspace() or (not symbol.side and after[:1] in CLOSERS)
         text = (before.rstrip() if is_apart else before) + after

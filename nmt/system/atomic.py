@@ -33,8 +33,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     /dev/stdout, the new content follows the old. Raises NmtError if the file cannot be written.
     """
     final = Path(os.path.realpath(path))
+    is_pipe = False  # or a device
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        is_pipe = path.exists() and not path.is_file() and not path.is_dir()
+        if is_pipe:
             yield path
             return
         if final.is_dir():
@@ -52,6 +54,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             partial.replace(final)
             sync_folder(final.parent)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and not is_pipe:
+            raise  # not of the file: the reader of another stream, such as stdout, has gone
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = f"{final.parent} is not a folder" if in_the_way else error.strerror or str(error)
         raise NmtError(f"cannot write {path}: {reason}") from error

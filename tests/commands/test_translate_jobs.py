@@ -128,6 +128,23 @@ def test_a_killed_translation_is_continued(nmt: Run, tiny_run: Path, big: Path) 
         assert (big.parent / left).stat().st_size == 0
 
 
+def test_a_bad_line_with_a_prefix_does_not_stop_a_continuation(
+    nmt: Run, skilled_run: Path, lines: Path
+) -> None:
+    """The record of what was asked for holds its prefix, although nothing is asked of it."""
+    lines.write_bytes(b"sun\n\xff\n" + 40 * b"moon\n")
+    prefixes, output = lines.with_name("prefixes"), lines.with_name("out")
+    arguments = ["translate", lines, "--model", skilled_run, "--output", output, "--resume"]
+    arguments += ["--on-bad-line", "blank", "--prefix", prefixes]
+    prefixes.write_text("SUN\n" * 35)  # too short: the command stops after a chunk
+    assert "35 lines but the source has more" in nmt(*arguments).err
+    assert output.with_name("out.partial").read_text().count("\n") == 32
+    prefixes.write_text("SUN\n" * 42)
+    result = nmt(*arguments)
+    assert result.code == 0, result.err
+    assert output.read_text().split("\n")[1] == ""
+
+
 def interrupted(nmt: Run, run: Path, lines: Path, bad: bytes) -> Path:
     """Translate all but the end of a file, which is a bad line; return the output's path."""
     good = lines.read_bytes() * 3

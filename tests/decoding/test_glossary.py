@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from nmt.decoding.terms.glossary import Glossary, Term, contains, parse, read_glossary, word_texts
+from nmt.decoding.terms.glossary import (
+    Glossary,
+    Term,
+    contains,
+    digest_text,
+    parse,
+    read_glossary,
+    word_texts,
+)
 from nmt.decoding.translator.line_notes import LineNotes
 from nmt.decoding.translator.segments import SegmentEncoder, SegmentLimit
 from nmt.errors import NmtError
@@ -152,3 +160,11 @@ def test_words_that_become_others_do_not_shift_the_terms(subwords: SubwordModel,
             assert [place.term.source for place in part.terms] == ["sun"] * has_sun
             for place in part.terms:
                 assert subwords.decode([part.ids[token] for token in place.tokens]) == "sun"
+
+
+def test_a_job_has_the_same_digest_as_in_earlier_versions() -> None:
+    """So that a job with a glossary, which they began, can be continued."""
+    terms = [Term("sun", ("SUN", "sol"), "g.tsv, line 1")]
+    expected = "[Entry(place='g.tsv, line 1', source='sun', targets=('SUN', 'sol'))]"
+    assert digest_text(terms) == expected
+    assert digest_text([]) == "[]"

@@ -124,6 +124,8 @@ def record_path(output: Path) -> Path:
 class Resumption(Task):
     """A task whose output may have been begun by an earlier process."""
 
+    output: Path  # a file
+
     def __init__(
         self,
         output: Path,
@@ -139,7 +141,6 @@ class Resumption(Task):
         options, or without a record.
         """
         super().__init__(output, span)
-        self.path = output
         self._option = option
         self._job = job
         self._on_bad_line = on_bad_line
@@ -242,7 +243,7 @@ def open_resumable(resumption: Resumption) -> Iterator[Output]:
 
     Raises UsageError if another process writes them.
     """
-    output, kept = resumption.path, kept_path(resumption.path)
+    output, kept = resumption.output, kept_path(resumption.output)
     with atomic_path(output) as partial, open_kept(resumption) as written:
         yield written
         written.sync()
@@ -267,7 +268,7 @@ def open_kept(resumption: Resumption) -> Iterator[Output]:
 
     Raises UsageError if another process writes them.
     """
-    kept = kept_path(resumption.path)
+    kept = kept_path(resumption.output)
     with ExitStack() as stack:
         stream = stack.enter_context(locked(kept))
         if os.fstat(stream.fileno()).st_nlink > 1:  # a kill has left it as the output, too

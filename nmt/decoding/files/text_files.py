@@ -95,7 +95,8 @@ class BadLines:
 
         first_line: the first line that is translated; bad lines before it do not matter.
         """
-        self.numbers: set[int] = set()  # of bad lines; they are read as blank ones
+        # Of bad lines, which are read as blank ones, until their output is written.
+        self.numbers: set[int] = set()
         self._action, self._first_line = action, first_line
         self._lines = LineNumbers()
         self._first: NmtError | None = None
@@ -111,11 +112,18 @@ class BadLines:
         self._first = self._first or error
 
     def without_skipped(self, items: Sequence[Item], first_line: int) -> Sequence[Item]:
-        """Return what to write for lines of the source, without that of lines to leave out."""
-        if self._action != "skip" or not self.numbers:
+        """Return what to write for lines of the source, without that of lines to leave out.
+
+        These lines are over: what is known of them is forgotten.
+        """
+        if not self.numbers:
             return items
-        numbered = enumerate(items, first_line)
-        return [item for number, item in numbered if number not in self.numbers]
+        numbers = range(first_line, first_line + len(items))
+        bad = self.numbers.intersection(numbers)
+        self.numbers -= bad
+        if self._action != "skip":
+            return items
+        return [item for number, item in zip(numbers, items, strict=True) if number not in bad]
 
     def tell(self, notify: Notify) -> None:
         """Print how many lines were bad and where, if there were any."""

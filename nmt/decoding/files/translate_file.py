@@ -66,10 +66,9 @@ def translate_file(
             open_alignments(alignments) as aligned,
             progress_bar(quiet=shares_screen, unit="segment", desc="translate") as bar,
         ):
-            requests = make_requests(
-                lines.segments, bad_lines, prefixes, prefix_column=prefix_column
-            )
-            asked, again = tee(task.chunks(Source(requests, lines.is_ready)))
+            requests = make_requests(lines.segments, prefixes, prefix_column=prefix_column)
+            chunks = task.chunks(Source(requests, lines.is_ready))
+            asked, again = tee(ask_nothing(chunks, bad_lines, task.first_line))
             translated = translator.chunks(asked, task.first_line)
             for chunk, answered in zip(translated, again, strict=False):
                 line = task.span.start + written.done.lines + 1
@@ -116,19 +115,24 @@ class PrefixLines:
 
 
 def make_requests(
-    lines: Iterable[str],
-    bad_lines: BadLines,
-    prefixes: PrefixLines | None,
-    *,
-    prefix_column: bool,
+    lines: Iterable[str], prefixes: PrefixLines | None, *, prefix_column: bool
 ) -> Iterator[Request]:
-    """Yield a request for each line; one of a bad line asks for nothing."""
-    for number, line in enumerate(lines, 1):
+    """Yield a request for each line."""
+    for line in lines:
         text, prefix = line, prefixes.take() if prefixes else ""
         if prefix_column:
             text, _, prefix = line.partition("\t")
-        is_bad = number in bad_lines.numbers
-        yield Request("") if is_bad else Request(text, strip_prefix(prefix))
+        yield Request(text, strip_prefix(prefix))
+
+
+def ask_nothing(
+    chunks: Iterable[list[Request]], bad_lines: BadLines, line: int
+) -> Iterator[list[Request]]:
+    """Yield chunks of requests; those of bad lines ask for nothing. line: that of the first."""
+    for chunk in chunks:
+        numbered = enumerate(chunk, line)
+        yield [Request("") if number in bad_lines.numbers else one for number, one in numbered]
+        line += len(chunk)
 
 
 @contextmanager

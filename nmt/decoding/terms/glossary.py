@@ -155,6 +155,15 @@ def make_term(source: str, targets: str | Iterable[str]) -> Term:
     return Term(first, tuple(dict.fromkeys(others)), place)
 
 
+def digest_text(terms: Iterable[Term]) -> str:
+    """Return what the digest of a job has of a glossary: the same as in earlier versions."""
+    entries = (
+        f"Entry(place={term.place!r}, source={term.source!r}, targets={term.targets!r})"
+        for term in terms
+    )
+    return f"[{', '.join(entries)}]"
+
+
 def check_repeated(terms: Iterable[Term], remedy: str) -> list[Term]:
     """Return terms without those that say the same as an earlier one.
 

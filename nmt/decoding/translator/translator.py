@@ -43,7 +43,6 @@ from nmt.runs.trained_model import TrainedModel
 from nmt.system.log import Notify
 from nmt.system.pools import Pool
 from nmt.text.tokenizer import Tokenizer
-from nmt.text.words import WORD
 
 if TYPE_CHECKING:
     from nmt.model.transformer import Transformer
@@ -213,10 +212,11 @@ class Translator:
             if (odd := segment.odd) is None:
                 continue
             links: list[tuple[Link, ...]] = []
-            for rank in linked.get(index, ()):
-                outputs = [*islice(aligned, len(rank))]
-                words = odd.linked or WORD
-                links.append(link_words(odd.text, segment.parts, outputs, self.tokenizer, words))
+            if (words := odd.linked) is not None:
+                for rank in linked[index]:
+                    outputs = [*islice(aligned, len(rank))]
+                    pair = segment.parts, outputs
+                    links.append(link_words(odd.text, *pair, self.tokenizer, words))
             translations[index] = odd.finish(translations[index], links)
 
     def _align(self, pairs: Sequence[tuple[SubSegment, Hypothesis]]) -> list[Hypothesis]:
