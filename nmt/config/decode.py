@@ -79,10 +79,9 @@ class DecodeSettings:
     )
     odd_input: str = setting(
         "repair",
-        "repair: copy numbers, signs, addresses and characters that the vocabulary lacks; translate"
-        " capitals in lower case; if an output repeats itself or is far too long, translate its"
-        " line again with limits, except a line with a prefix; as_is:"
-        " the model translates all input as it is",
+        "repair: copy numbers, signs, addresses and unknown characters, translate capitals in lower"
+        " case, and translate a line again, with limits, if its output repeats itself or is far too"
+        " long; as_is: translate all input as it is",
         choices=("repair", "as_is"),
     )
     target_token: str = setting(
