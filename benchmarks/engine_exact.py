@@ -1,6 +1,6 @@
 """Compare translations by CTranslate2 with those by nmt: texts, scores and BLEU.
 
-    pip install 'nmt[ctranslate2]'
+    pip install '.[ctranslate2]'
     python benchmarks/engine_exact.py runs/multi30k_en_de/model.safetensors test.en test.de
 
 Each line is a search, float32 unless it says otherwise, on a CPU.

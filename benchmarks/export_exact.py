@@ -1,6 +1,6 @@
 """Compare exported models with nmt: logits, and greedy outputs of real sentences.
 
-    pip install 'nmt[onnx]' onnxruntime transformers
+    pip install '.[onnx]' onnxruntime transformers
     python benchmarks/export_exact.py runs/multi30k_en_de/model.safetensors test.en
 
 It exports a model to ONNX, and to transformers if that has its architecture. It prints the largest

@@ -81,4 +81,6 @@ def check_ftfy() -> None:
     try:
         import ftfy  # noqa: F401 (whether it can be imported)
     except ImportError as error:
-        raise NmtError("--ftfy needs the package ftfy: pip install 'nmt[clean]'") from error
+        raise NmtError(
+            "--ftfy needs the package ftfy; in the checkout: pip install '.[clean]'"
+        ) from error

@@ -72,8 +72,9 @@ def command(
       diversification   translate both sides of parallel text: TEXT and TARGET, or
                         one TSV file
 
-    The pairs are written to PREFIX with the endings of the two languages. PREFIX.rejected.tsv lists
-    what is left out, with the reasons. If the command is stopped, the same command continues.
+    The pairs are written to two files: PREFIX, a dot and the language code of the model, such as
+    bt.en and bt.de. PREFIX.rejected.tsv lists what is left out, with the reasons. If the command is
+    stopped, the same command continues.
 
     \b
     Examples:

@@ -25,8 +25,8 @@ def command(run: Path, last: int | None, updates: str | None, output: Path | Non
     """Average the weights of checkpoints into one model (section 6.1 of the paper).
 
     RUN is a run folder. By default, the last checkpoints are averaged, as many as the recipe's
-    train.average_checkpoints. With train.moving_average, the run has an average already; name the
-    checkpoints and --output to make another one.
+    train.average_checkpoints. With train.moving_average, the run has an average already. To
+    average checkpoints anyway, give --last or --updates, and --output.
 
     \b
     Examples:

@@ -68,9 +68,9 @@ def command(
     are two aligned files; one TSV file has both. Files may end in .gz or .xz.
 
     The report shows the lengths of the segments and, for each fault, its count and examples. The
-    exit code is 1 if there is an error, which makes training fail or makes it useless. With
-    --advise, it suggests settings for the training text with reasons. A trial of a minute measures
-    how long the training will take.
+    exit code is 1 if there is an error: a fault that stops the training or makes it useless. With
+    --advise, the command suggests settings for the training text with reasons. It also runs the
+    training for a minute to estimate the time.
 
     \b
     Examples:

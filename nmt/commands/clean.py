@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 @options.prefix
 @click.option("--only", metavar="FILTERS", help="Apply only these filters, such as copied,script.")
 @click.option("--without", metavar="FILTERS", help="Do not apply these filters.")
-@click.option(
-    "--also", metavar="FILTERS", help="Also apply these filters, which are off by default."
-)
+@click.option("--also", metavar="FILTERS", help="Add filters that are off by default.")
 @click.option("--no-repair", is_flag=True, help="Remove pairs, but change no text.")
-@click.option("--ftfy", "with_ftfy", is_flag=True, help="Repair wrongly decoded text with ftfy.")
+@click.option(
+    "--ftfy",
+    "with_ftfy",
+    is_flag=True,
+    help="Repair wrongly decoded text. Needs `pip install '.[clean]'`.",
+)
 @options.limit
 @click.option(
     "--model",
@@ -70,10 +73,10 @@ def command(
     near_duplicates. Pairs with an empty side or an unreadable line are always removed. The filters
     other_language, numbers, question, long_word, few_letters and repetitive are off by default,
     because they also remove good pairs. Two models, one for each direction, can score the pairs
-    that are left.
+    that pass the filters.
 
-    The pairs that are left are written to PREFIX with the endings of the two languages, in order.
-    PREFIX.rejected.tsv has the others, with the reasons.
+    The remaining pairs are written, in order, to two files: PREFIX, a dot and the language code,
+    such as clean.en and clean.de. PREFIX.rejected.tsv has the others, with the reasons.
 
     \b
     Examples:

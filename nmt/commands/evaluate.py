@@ -55,14 +55,14 @@ DEFAULTS = DataSettings()
     "--tokenize",
     type=click.Choice(TOKENIZERS),
     metavar="NAME",
-    help=f"Add a BLEU with one of: {', '.join(TOKENIZERS)}.",
+    help=f"Also compute BLEU with this tokenizer: {', '.join(TOKENIZERS)}.",
 )
-@click.option("--lowercase", is_flag=True, help="Add a BLEU of lower-cased text.")
+@click.option("--lowercase", is_flag=True, help="Also compute BLEU of lower-cased text.")
 @options.as_json
 @click.option(
     "--target-language",
     metavar="CODE",
-    help="With --hypotheses: their language, for BLEU's tokenizer.",
+    help="With --hypotheses: language of the translations.",
 )
 @click.option(
     "--metric",

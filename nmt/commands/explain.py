@@ -20,7 +20,9 @@ LONGEST_HINT = 200  # characters of the sentence in a message
 
 @click.command("explain")
 @click.argument("words", nargs=-1, required=True, metavar="TEXT")
-@options.models("--model", "Model: a run folder or a .safetensors file.  [default: the newest]")
+@options.models(
+    "--model", "Model: a run folder or a .safetensors file.  [default: the newest finished run]"
+)
 @click.option(
     "--output",
     type=FILE,

@@ -27,7 +27,7 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
     type=click.Choice(QUANTIZATIONS),
     metavar="TYPE",
     help="Type of the large weights, for ctranslate2 and argos:"
-    f" {', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}.  [default: float32]",
+    f" {', '.join(QUANTIZATIONS[:-1])} or {QUANTIZATIONS[-1]}.  [default: none, float32 weights]",
 )
 @click.option(
     "--license",
@@ -39,12 +39,12 @@ QUANTIZATIONS = ("int8", "int8_float32", "int16", "float16", "bfloat16")
 def command(model: Path, output: Path, to: str, quantization: str | None, licence: str) -> None:
     """Write MODEL as OUTPUT in the format of another program.
 
-    MODEL is a run folder or a .safetensors file. OUTPUT holds everything that the other program
-    needs, and a model card. A model that the other program cannot run is refused; the message names
+    MODEL is a run folder or a .safetensors file. OUTPUT gets the model, the tokenizer and a model
+    card. A model that the other program cannot run is refused; the message names
     the setting.
 
     \b
-    NAME is one of:
+    --to NAME is one of:
       ctranslate2  a folder that CTranslate2 loads
       argos        a file that Argos Translate and LibreTranslate install
       huggingface  a folder that transformers loads

@@ -34,7 +34,7 @@ def command(subject: str | None, length: int, as_json: bool, overrides: tuple[st
     """Show what RECIPE or MODEL consists of.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file. MODEL is a .safetensors file
-    or a run folder. The default is the newest finished model under runs/, or the recipe "pocket" if
+    or a run folder. The default is the newest finished run under runs/, or the recipe "pocket" if
     there is no model.
 
     The command lists the weights of each layer, the floating-point operations, the memory that

@@ -163,14 +163,14 @@ engine = click.option(
     default="nmt",
     show_default=True,
     metavar="NAME",
-    help="Translate with nmt or ctranslate2.",
+    help="nmt or ctranslate2, which also takes a folder of `nmt export`.",
 )
 
 
 def models(
     flag: str = "--model",
     help_text: str = "Model: a run folder or a .safetensors file; repeat for an ensemble."
-    "  [default: the newest under runs/]",
+    "  [default: the newest finished run]",
 ) -> Callable[[Function], Function]:
     """Return an option that names models and may be repeated."""
     name = f"{flag.removeprefix('--').replace('-', '_')}s"
@@ -205,9 +205,9 @@ on_bad_line = click.option(
 WIDTH = 52  # of the help of --set, in 80 columns
 # The flags of [decode] settings that `--help` describes; --set names the others.
 DESCRIBED = {
-    "beam_size": "Hypotheses in the beam; 1 is greedy search.",
+    "beam_size": "Hypotheses kept; 1: greedy.  [default: the model's]",
     "target_token": "Language token, for a model of several languages.",
-    "mbr": "Choose the candidate most like all, by chrF or BLEU.",
+    "mbr": "Minimum Bayes risk: choose by mean chrF or BLEU.",
     "method": "Draw translations at random.",
 }
 SAMPLING = ("temperature", "top_k", "top_p", "seed", "mbr", "candidates")

@@ -19,8 +19,8 @@ def command(
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket". RUN
     is a run folder, whose recipe and data folder are used. The command learns the tokenizer,
-    filters and encodes the corpus, and writes both into the run folder. Steps whose input has not
-    changed are skipped.
+    filters and encodes the corpus, and writes tokenizer and encoded corpus into the run folder.
+    Steps whose input has not changed are skipped.
 
     `nmt train` prepares the corpus too, so this command is optional.
 

@@ -40,7 +40,7 @@ def parse_columns(
     metavar="NAME",
     help="tsv or json.  [default: tsv; json with --tokens]",
 )
-@click.option("--tokens", is_flag=True, help="Add the score of each token, in JSON.")
+@click.option("--tokens", is_flag=True, help="Add the log-probability of each token, in JSON.")
 @click.option("--pieces", is_flag=True, help="The targets are tokens with spaces between them.")
 @options.on_bad_line
 @options.decode_flags("length_penalty", "target_token", "batch_tokens")

@@ -11,7 +11,7 @@ from nmt.commands.options import FILE, Range
 from nmt.errors import NmtError
 
 WAIT = Range(0.01, 3600)
-MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip install 'nmt[serve]'`"
+MISSING = "`nmt serve` needs Starlette and uvicorn; in the checkout: pip install '.[serve]'"
 
 
 @click.command("serve")
@@ -22,7 +22,7 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     metavar="[PAIR=]MODEL",
     shell_complete=complete_run,
     help="Model: a run folder or a .safetensors file, for the languages PAIR, such as en-de; repeat"
-    " for more.  [default: the newest under runs/]",
+    " for more.  [default: the newest finished run]",
 )
 @click.option(
     "--host",
@@ -32,17 +32,19 @@ MISSING = "`nmt serve` needs Starlette and uvicorn; install them with `pip insta
     help="Address to listen on.",
 )
 @options.number("--port", click.IntRange(0, 65535), "Port to listen on; 0: a free one.", 5000)
-@click.option("--api-keys", "key_file", type=FILE, help="File of keys; clients must send one.")
+@click.option("--api-keys", "key_file", type=FILE, help="File of API keys, one on each line.")
 @options.number(
     "--max-characters", click.IntRange(1, 5_000_000), "Most characters of one request.", 100_000
 )
 @options.number("--max-queue", click.IntRange(1, 100_000), "Most requests that wait.", 512)
 @options.number("--max-connections", click.IntRange(1, 100_000), "Most open connections.", 1000)
-@options.number("--timeout", WAIT, "Longest time for a translation.", 30, "SECONDS")
-@options.number("--read-timeout", WAIT, "Longest time to wait for a client.", 20, "SECONDS")
+@options.number("--timeout", WAIT, "Longest time to translate a request.", 30, "SECONDS")
+@options.number(
+    "--read-timeout", WAIT, "Longest time to receive a request or send an answer.", 20, "SECONDS"
+)
 @options.number("--grace", Range(0, 3600), "Longest time to finish after a signal.", 30, "SECONDS")
 @options.number(
-    "--processes", click.IntRange(0, 1024), "Processes for each model; 0: one for each core.", 0
+    "--processes", click.IntRange(0, 1024), "CPU processes for each model; 0: one for each core.", 0
 )
 @click.option("--access-log", is_flag=True, help="Print a line for each request, not its text.")
 @options.decode_flags("beam_size", "length_penalty")

@@ -18,7 +18,7 @@ WIDTH = 78  # of a line
     "names", nargs=-1, metavar="[SECTION | SECTION.KEY]...", shell_complete=complete_settings
 )
 def command(names: tuple[str, ...]) -> None:
-    """List the settings of recipes with their defaults and meanings.
+    """List the settings of recipes with their defaults, meanings and ranges.
 
     SECTION is data, tokenizer, model, train or decode; by default all are listed. A setting is
     changed with `--set SECTION.KEY=VALUE`, or in a recipe.
@@ -37,5 +37,7 @@ def command(names: tuple[str, ...]) -> None:
             default = declared.metadata["default"]
             is_shown = isinstance(default, (int, float, str))  # lists and tables are empty
             click.echo(f"{name}={toml_value(default)}" if is_shown else name)
-            meaning = textwrap.wrap(declared.metadata["meaning"], WIDTH - len(INDENT))
+            low, high = declared.metadata["minimum"], declared.metadata["maximum"]
+            valid = "" if low is None else f" [{low:,} to {high:,}]"
+            meaning = textwrap.wrap(declared.metadata["meaning"] + valid, WIDTH - len(INDENT))
             click.echo(textwrap.indent("\n".join(meaning), INDENT))

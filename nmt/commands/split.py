@@ -7,15 +7,15 @@ import click
 from nmt.commands import options
 from nmt.commands.options import FILE
 
-SIZE = "Pairs of this set; 0: none.  [default: 5 %, at most 1,000]"
+SIZE = "Size of the %s set in pairs; 0: none.  [default: 5 %%, at most 1,000]"
 
 
 @click.command("split")
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE, required=False)
 @options.prefix
-@options.number("--dev", click.IntRange(min=0), SIZE)
-@options.number("--test", click.IntRange(min=0), SIZE)
+@options.number("--dev", click.IntRange(min=0), SIZE % "dev")
+@options.number("--test", click.IntRange(min=0), SIZE % "test")
 @options.number("--seed", click.IntRange(min=0), "Another seed draws other pairs.", 1)
 def command(
     source: Path, target: Path | None, prefix: str, dev: int | None, test: int | None, seed: int
@@ -26,8 +26,9 @@ def command(
     digits. Pairs that are nearly equal to a held-out pair, and pairs with an empty side, are
     removed.
 
-    The command writes PREFIX.train, .dev and .test, each with the endings of the two languages, in
-    the order of the corpus. PREFIX.removed.tsv has the pairs that were removed.
+    The command writes two files for each set: PREFIX, the set and the language code, such as
+    mine.dev.en and mine.dev.de, in the order of the corpus. PREFIX.removed.tsv has the pairs that
+    were removed.
 
     \b
     Examples:

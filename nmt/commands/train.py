@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @options.run
 @options.run_data_dir
 @options.device
-@options.number("--seed", int, "Seed of the initial weights, batches and dropout.")
+@options.number("--seed", int, "Seed of initial weights, batch order and dropout.")
 @options.max_updates
 @click.option(
     "--init-from", metavar="MODEL", help="Model to start from: a run folder or a .safetensors file."
@@ -65,14 +65,14 @@ def command(
     """Train a model by RECIPE or on SOURCE and TARGET, or resume RUN.
 
     RECIPE is the name of a shipped recipe or the path of a TOML file; the default is "pocket",
-    whose corpus is included. The corpus is prepared if needed. The run folder receives the
+    whose corpus is included. The command prepares the corpus first. The run folder receives the
     checkpoints, the best model (best.safetensors), the final model (model.safetensors, the average
     of the last checkpoints or a moving average), the metrics and a report.
 
     SOURCE and TARGET are two aligned files; one TSV file has both. First, the text is checked as by
     `nmt check`; an error ends the command. Then dev and test sets are held out and a recipe is
-    written, as by `nmt init`. For corpus.en and corpus.de, this is corpus_en_de.toml in the current
-    folder, and the folder corpus_en_de in the data folder. Then the training starts.
+    written, as by `nmt init`. For corpus.en and corpus.de, the recipe is corpus_en_de.toml in the
+    current folder, and the sets are in corpus_en_de in the data folder. Then the training starts.
 
     If the training was stopped, the same command resumes it. `nmt train RUN`, where RUN is the run
     folder, also resumes it. No other option is needed, because the run folder holds the settings

@@ -63,13 +63,18 @@ PASSING = {
     metavar="PATTERN",
     help="Translate only files that match. May be repeated.",
 )
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out files that match.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Leave out files that match. May be repeated.",
+)
 @click.option(
     "--others",
     type=click.Choice(("copy", "list")),
     default="copy",
     show_default=True,
-    help="Copy or list the other files.",
+    help="For files without a known format.",
 )
 @click.option(
     "--columns",
@@ -78,7 +83,10 @@ PASSING = {
     help="Columns of a table to translate: a,b or 1,2.",
 )
 @click.option(
-    "--all", "translates_all", is_flag=True, help="Also translate what is translated already."
+    "--all",
+    "translates_all",
+    is_flag=True,
+    help="Translate messages again that have a translation.",
 )
 @click.option(
     "--memory", multiple=True, type=PATH, help="Translation memory (.tmx) to use. May be repeated."
@@ -86,7 +94,7 @@ PASSING = {
 @options.number(
     "--memory-threshold",
     Range(0.5, 1),
-    "Least similarity of a segment that is used.",
+    "Lowest similarity of a memory match.",
     0.95,  # one word of ten would be 0.9, and may turn the meaning
     "X",
 )
@@ -97,7 +105,7 @@ PASSING = {
 @click.option(
     "--keep-partial", is_flag=True, help="If stopped, keep what is done in OUTPUT.partial."
 )
-@click.option("--resume", is_flag=True, help="Record the progress, and continue after a stop.")
+@click.option("--resume", is_flag=True, help="Record progress; after a stop, continue --output.")
 @click.option(
     "--part", metavar="I/N", callback=parse_part, help="Translate part I of N parts of FILE."
 )
@@ -108,20 +116,20 @@ PASSING = {
 @options.sample
 @options.decode_flags(*SAMPLING)
 @click.option("--glossary", type=FILE, help="File of terms: on each line term, tab, translation.")
-@options.number("--n-best", int, "Write the N best translations, as JSON.")
+@options.number("--n-best", int, "Write the N best translations; see --output-format.")
 @click.option(
     "--output-format",
     type=click.Choice(("text", "json", "moses", "tsv")),
     metavar="NAME",
     help="Format of the output: text, json, moses or tsv.",
 )
-@click.option("--token-scores", is_flag=True, help="Add the score of each token, in JSON.")
 @click.option(
-    "--flags", "flags_file", type=PATH, help="File for quality flags of the translations."
+    "--token-scores", is_flag=True, help="Add the log-probability of each token, in JSON."
 )
+@click.option("--flags", "flags_file", type=PATH, help="File for quality flags, as JSON lines.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a translation is flagged.")
 @click.option("--interactive", is_flag=True, help="Translate what you type.")
-@click.option("--alignments", type=PATH, help="File for the word alignments.")
+@click.option("--alignments", type=PATH, help="File for word alignments, in Pharaoh format.")
 @options.engine
 @options.device
 @options.set_decode()

@@ -79,10 +79,9 @@ class DecodeSettings:
     )
     odd_input: str = setting(
         "repair",
-        "repair: copy numbers, signs, addresses and characters that the vocabulary lacks; translate"
-        " capitals in lower case; if an output repeats itself or is far too long, translate its"
-        " line again with limits, except a line with a prefix; as_is:"
-        " the model translates all input as it is",
+        "repair: copy numbers, signs, addresses and unknown characters, translate capitals in lower"
+        " case, and translate a line again, with limits, if its output repeats itself or is far too"
+        " long; as_is: translate all input as it is",
         choices=("repair", "as_is"),
     )
     target_token: str = setting(
@@ -98,24 +97,22 @@ class DecodeSettings:
     stopping: str = setting(
         "safe",
         "safe: search until no unfinished hypothesis can enter the n best (section 6.1);"
-        " beam_finished: search until beam_size outputs are finished; takes fewer steps, but the"
+        " beam_finished: also stop when beam_size outputs are finished; takes fewer steps, but the"
         " score is sometimes lower",
         choices=("safe", "beam_finished"),
     )
     batch_tokens: int = setting(
         0,
-        "source tokens translated at once, padding included; 0:"
-        f" {CPU_BATCH_TOKENS:,}; on a CUDA GPU {GPU_BATCH_TOKENS:,}, or as many as fit; fewer for"
-        f" more than {BATCH_SAMPLES} samples of each segment, and for a beam of more than"
-        f" {BATCH_BEAM}",
+        "source tokens in a batch, padding included; 0: automatic"
+        f" (CPU {CPU_BATCH_TOKENS:,}; CUDA GPU {GPU_BATCH_TOKENS:,}, or what fits)",
         (0, BATCH[1]),
         may_change=True,
     )
     precision: str = setting(
         "auto",
-        "precision of the network while it translates; bf16 is faster on devices that support it,"
-        " int8 (large weights in 8 bits, x86 CPUs) for large models; auto: bf16 on CUDA GPUs that"
-        " have it, else float32",
+        "auto, float32, bf16 or int8: precision of the network while it translates; bf16 is faster"
+        " on devices that support it, int8 (large weights in 8 bits, x86 CPUs) for large models;"
+        " auto: bf16 on CUDA GPUs that have it, else float32",
         choices=("auto", "float32", "bf16", "int8"),
     )
     max_segment_tokens: int = setting(

@@ -128,7 +128,9 @@ class TrainSettings:
         50, "updates between lines of metrics.jsonl", UPDATES, may_change=True
     )
     tensorboard: bool = setting(
-        False, "also write TensorBoard events; needs nmt[tensorboard]", may_change=True
+        False,
+        "also write TensorBoard events; needs `pip install '.[tensorboard]'`",
+        may_change=True,
     )
 
     @property

@@ -37,7 +37,7 @@ def require_ctranslate2() -> None:
         import ctranslate2  # noqa: F401
     except ImportError as error:
         raise NmtError(
-            "CTranslate2 is not installed; run pip install 'nmt[ctranslate2]'"
+            "CTranslate2 is not installed; in the checkout: pip install '.[ctranslate2]'"
         ) from error
 
 

@@ -192,7 +192,8 @@ def parse_yaml(text: str, origin: str, *, as_text: bool = False) -> dict[str, An
         import yaml
     except ImportError as error:
         raise NmtError(
-            "the files of Marian are YAML, which needs another package: pip install 'nmt[marian]'"
+            "the files of Marian are YAML, which needs another package; in the checkout: pip"
+            " install '.[marian]'"
         ) from error
     loader = yaml.CBaseLoader if as_text else yaml.CSafeLoader
     try:

@@ -24,7 +24,7 @@ def write(model: TrainedModel, path: Path, quantization: str) -> None:
         import onnx
     except ImportError as error:
         raise NmtError(
-            "exporting to ONNX needs its package; run pip install 'nmt[onnx]'"
+            "exporting to ONNX needs its package; in the checkout: pip install '.[onnx]'"
         ) from error
     from nmt.interop.onnx_graph import WeightFile
     from nmt.interop.onnx_model import decoder_graph, encoder_graph

@@ -185,7 +185,7 @@ def read_chain(path: Path) -> Chain:
                 raise
             raise UsageError(
                 f"{error}; the argument must be a recipe, and `nmt init SOURCE TARGET` writes one"
-                " for two text files; `nmt train SOURCE TARGET` also trains with it"
+                " for two text files; `nmt train SOURCE TARGET` writes such a recipe and trains"
             ) from error
         base = tables.pop("extends", None)
         chain.append((path, tables))

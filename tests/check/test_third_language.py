@@ -78,5 +78,5 @@ def test_py3langid_names_languages() -> None:
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
-    with pytest.raises(NmtError, match=r"pip install 'nmt\[check\]'"):
+    with pytest.raises(NmtError, match=r"pip install '\.\[check\]'"):
         load_identifier()

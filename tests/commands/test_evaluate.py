@@ -148,7 +148,7 @@ def test_a_missing_moses_package_is_reported(
     monkeypatch.setitem(sys.modules, "sacremoses", None)
     refused = nmt("evaluate", "--hypotheses", hypotheses, reference, "--tokenize", "moses")
     assert refused.code == 1
-    assert "pip install 'nmt[moses]'" in refused.err
+    assert "pip install '.[moses]'" in refused.err
 
 
 def test_the_papers_bleu_by_hand(nmt: Run, tmp_path: Path) -> None:

@@ -118,5 +118,5 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(NmtError, match=r"sentencex; pip install 'nmt\[files\]'"):
+    with pytest.raises(NmtError, match=r"sentencex; in the checkout: pip install '\.\[files\]'"):
         split(Marked("One. Two."), "en")

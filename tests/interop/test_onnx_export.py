@@ -181,5 +181,5 @@ def test_the_package_is_asked_for(
         return real(name, *others)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(NmtError, match=r"pip install 'nmt\[onnx\]'"):
+    with pytest.raises(NmtError, match=r"pip install '\.\[onnx\]'"):
         write(random_model(tokenizer, {}), tmp_path, "")
