@@ -153,7 +153,7 @@ def compare_stopping_rules(model: TrainedModel, lines: list[str]) -> None:
         counts, found = [], []
         for stopping in ("safe", "beam_finished"):
             counter = StepCounter()
-            observed = partial(search, observer=counter)
+            observed = partial(search, observer=counter.on_step)
             setattr(searcher, "search", observed)  # noqa: B010 (mypy would object)
             found.append(translate(model, lines, alpha=alpha, stopping=stopping))
             counts.append(counter.count)

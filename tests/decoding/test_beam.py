@@ -25,7 +25,7 @@ from nmt.decoding.search.beam import BeamSearch, place_hypotheses
 from nmt.decoding.search.device_beam import device_beam_search
 from nmt.decoding.search.hypothesis import STOPPING_RULES, Hypothesis, length_penalty
 from nmt.decoding.search.rules import Constraint, SpecialIds
-from nmt.decoding.search.search import AnyIds, SearchObserver, SearchStep, place_sentences
+from nmt.decoding.search.search import AnyIds, Observer, SearchStep, place_sentences
 from nmt.kernels.rule import FloatArray
 
 BOS, EOS = 0, 1
@@ -101,7 +101,7 @@ def beam_search(
     ids: SpecialIds,
     *,
     constraints: Sequence[Constraint] = (),
-    observer: SearchObserver | None = None,
+    observer: Observer | None = None,
     **settings: Any,
 ) -> list[list[Hypothesis]]:
     """Return what a beam search finds; settings: those of `BeamSearch`."""
@@ -346,7 +346,7 @@ def observed(seed: int, lengths: list[int], width: int) -> tuple[list[list[Hypot
         beam_size=width,
         alpha=ALPHA,
         n_best=width,
-        observer=steps,
+        observer=steps.on_step,
     )
     return found, steps
 
@@ -408,7 +408,9 @@ def test_a_step_by_hand() -> None:
             return torch.tensor([[shares]]).log(), self
 
     steps = Steps()
-    beam_search(Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=steps)
+    beam_search(
+        Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=steps.on_step
+    )
     first, second = steps.steps
     assert [(each.parent, each.token, each.is_finished) for each in first.candidates] == [
         (0, 2, False),

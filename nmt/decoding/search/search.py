@@ -13,7 +13,7 @@ for each of them, R = B * K, V tokens, t tokens so far.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
@@ -161,7 +161,7 @@ def search(
     strategy: Strategy,
     *,
     constraints: Sequence[Constraint] = (),
-    observer: "SearchObserver | None" = None,
+    observer: "Observer | None" = None,
 ) -> list[list[Hypothesis]]:
     """Return the n best outputs of each source segment, best first.
 
@@ -275,16 +275,11 @@ class SearchStep:
     is_last: bool
 
 
-class SearchObserver(Protocol):
-    """An object that is called after each step of a search; it cannot change the search."""
-
-    def on_step(self, step: SearchStep) -> None:
-        """Receive a step, after it and before the next one."""
-        ...
+Observer = Callable[[SearchStep], object]  # called after each step; it cannot change the search
 
 
 def report_step(
-    observer: SearchObserver,
+    observer: Observer,
     sentences: Sequence[int],
     length: int,
     columns: Sequence[NDArray[Any]],
@@ -301,7 +296,7 @@ def report_step(
         every = [StepCandidate(*fields) for fields in zip(*values, strict=True)]
         allowed = [index for index, found in enumerate(every) if found.log_prob > -math.inf]
         live = {index: new for new, index in enumerate(allowed) if not every[index].is_eos}
-        observer.on_step(
+        observer(
             SearchStep(
                 sentence=sentence,
                 length=length,

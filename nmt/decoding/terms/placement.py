@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, takewhile
 from operator import eq
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.config import DecodeSettings, ModelSettings
 from nmt.decoding.search.hypothesis import Hypothesis, length_penalty
@@ -34,32 +34,15 @@ from nmt.errors import UsageError
 from nmt.text.tokenizer import UNK, SubwordModel
 from nmt.text.words import spell_pieces
 
+if TYPE_CHECKING:
+    from nmt.decoding.translator.searcher import ModelSearcher
+
 Outputs = list[list[Hypothesis]]  # of each part, best first
 # Words, none if it is between words; the texts before and after.
 Spot = tuple[range, str, str]
 
 # Natural logarithm. A rest that loses less is not searched again: the search would find it again.
 SMALL_LOSS = 1.0
-
-
-class PlacingModel(Protocol):
-    """Searches, aligns and scores outputs, for the placing of terms."""
-
-    def find(self, parts: Sequence[SubSegment], settings: DecodeSettings, /) -> Outputs:
-        """Return the hypotheses of each part, best first, without regard to terms."""
-        ...
-
-    def places(
-        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[int]], /
-    ) -> list[list[int]]:
-        """Return the places of the source tokens that the tokens of outputs are aligned to."""
-        ...
-
-    def forced(
-        self, parts: Sequence[SubSegment], outputs: Sequence[Sequence[Sequence[int]]], /
-    ) -> list[list[tuple[float, ...]]]:
-        """Return the log-probabilities of the tokens of each part's outputs, each with EOS."""
-        ...
 
 
 @dataclass
@@ -169,9 +152,11 @@ class Reading:
 class TermPlacer:
     """Places terms in the outputs of batches."""
 
-    def __init__(self, model: PlacingModel, target: SubwordModel, settings: DecodeSettings) -> None:
+    def __init__(
+        self, searcher: "ModelSearcher", target: SubwordModel, settings: DecodeSettings
+    ) -> None:
         """Take what searches, the subword model of the target language, and how to search."""
-        self._model = model
+        self._searcher = searcher
         self._target = target
         self._settings = settings
 
@@ -207,7 +192,7 @@ class TermPlacer:
         """Place the next term of each draft, from left to right, or give it up."""
         readings = self._read([(draft.part, draft.output.ids) for draft in drafts])
         options = [self._exchanges(*pair) for pair in zip(drafts, readings, strict=True)]
-        log_probs = self._model.forced(
+        log_probs = self._searcher.forced(
             [draft.part for draft in drafts],
             [
                 [draft.output.ids, *(ids for _, ids in own)]
@@ -269,7 +254,7 @@ class TermPlacer:
 
     def _search_rests(self, searches: Sequence[tuple[Draft, Exchange, SubSegment]]) -> None:
         """Search what follows the terms again, and keep the better texts."""
-        found = self._model.find([part for _, _, part in searches], self._settings)
+        found = self._searcher.find([part for _, _, part in searches], self._settings)
         outputs = [
             (search, output) for search, own in zip(searches, found, strict=True) for output in own
         ]
@@ -310,7 +295,7 @@ class TermPlacer:
 
     def _read(self, pairs: Sequence[tuple[SubSegment, Sequence[int]]]) -> list[Reading]:
         """Return the words of outputs; their source tokens are counted without language tokens."""
-        found = self._model.places([part for part, _ in pairs], [ids for _, ids in pairs])
+        found = self._searcher.places([part for part, _ in pairs], [ids for _, ids in pairs])
         return [
             Reading(ids, [place - part.opening for place in places], self._target)
             for (part, ids), places in zip(pairs, found, strict=True)

@@ -90,7 +90,7 @@ def explain(
             special,
             BeamSearch(settings.beam_size, settings.length_penalty, stopping=settings.stopping),
             constraints=make_constraints([NO_PREFIX], [max_length], settings, special.eos),
-            observer=builder,
+            observer=builder.on_step,
         )
     if not found:
         raise NmtError(

@@ -24,7 +24,7 @@ def search(seed: int, width: int, n_best: int) -> tuple[list[Hypothesis], Tree]:
         beam_size=width,
         alpha=ALPHA,
         n_best=n_best,
-        observer=builder,
+        observer=builder.on_step,
     )
     return found, builder.finish(found[0], EOS)
 
@@ -100,7 +100,7 @@ def test_by_hand() -> None:
 
     builder = TreeBuilder(IDS.bos, 1.0)
     (found,) = beam_search(
-        Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=builder
+        Fixed(), torch.zeros(1, 1), [4], IDS, beam_size=1, alpha=1.0, observer=builder.on_step
     )
     tree = builder.finish(found[0], EOS)
     nodes = [
