@@ -17,6 +17,7 @@ from nmt.runs.run_folder import run_of
 from nmt.system.arguments import DATA
 from nmt.system.log import note
 from nmt.text.corpus import DataFolder
+from nmt.text.opening import check_texts
 
 TOKENIZERS = ("13a", "intl", "char", "zh", "none", "moses", "paper")
 METRICS = DECLARED["data.metric"].metadata["choices"]
@@ -116,13 +117,20 @@ def command(
 
     from nmt.decoding.translator.load import load_models
     from nmt.evaluation.card import as_text, card_json, evaluation_json, make_card, open_cards
-    from nmt.evaluation.evaluate import Scoring, evaluate_model, evaluate_translations, load_systems
+    from nmt.evaluation.evaluate import (
+        Model,
+        Scoring,
+        Translations,
+        evaluate_model,
+        evaluate_translations,
+    )
     from nmt.evaluation.metrics import BleuVariant
 
     load = partial(load_models, device=device, notify=note, overrides=overrides, engine=engine)
     loaded = None if hypotheses else load(models)
-    others = load_systems(compare, lambda path: load([path]), note)
-    scoring = Scoring(others, BleuVariant(tokenize or "", lowercase), in_full=bool(cards))
+    others = (Translations(f) if is_text(f) else Model(*load([f]), note) for f in compare)
+    variant = BleuVariant(tokenize or "", lowercase)
+    scoring = Scoring(tuple(others), variant, in_full=bool(cards))
     with open_cards(cards) as write_cards:
         if loaded is None:
             assert hypotheses  # noqa: S101 (for the type checker)
@@ -159,6 +167,11 @@ def data_folder(model: Path, given: Path | None, *, is_used: bool) -> DataFolder
     if given is None and os.path.realpath(folder) != os.path.realpath(DATA):
         note(f"data: {folder} (the model was trained with it); --data-dir names another folder")
     return DataFolder(folder)
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a system to compare with is a file of translations, not a model."""
+    return not path.is_dir() and path.suffix != ".safetensors"
 
 
 def print_text(text: str) -> None:
@@ -218,10 +231,9 @@ def check_inputs(
     models: all systems that are named. Raises UsageError for an option that would have no effect.
     """
     from nmt.evaluation.card import check_card_paths
-    from nmt.evaluation.evaluate import check_texts, is_text
 
     texts = [*files, *filter(None, [hypotheses])]
-    check_texts([*texts, *filter(is_text, compare)])
+    check_texts([*texts, *filter(is_text, compare)], fix="")
     check_card_paths(cards, [*texts, *models])
     given = options.typed_beside()
     is_without_model = hypotheses is not None and all(map(is_text, compare))

@@ -120,12 +120,9 @@ def check_files(
     """
     from nmt.runs.outputs import check_output
     from nmt.system.files import check_file
-    from nmt.text.opening import STDIN, TEXT, check_stdin
+    from nmt.text.opening import check_texts
 
-    check_stdin(inputs)
-    for path in inputs:
-        if path != STDIN:
-            check_file(path, TEXT, "name another, or - for stdin")
+    check_texts(inputs)
     if weights is not None:
         check_file(weights, "the weights file", "`nmt rerank --tune` makes it")
         inputs = [*inputs, weights]

@@ -1,11 +1,11 @@
 """Evaluate systems on test sets: a model, an ensemble, or a file of translations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from nmt.config import DataSettings, DecodeSettings
 from nmt.errors import NmtError, UsageError
@@ -27,35 +27,16 @@ from nmt.evaluation.test_sets import (
     reference_warnings,
     sacrebleu_test,
 )
-from nmt.system.files import check_file, sha256_of
+from nmt.system.files import sha256_of
 from nmt.system.log import Notify, note, progress_bar, show_progress
 from nmt.text.corpus import DataFolder
 from nmt.text.languages import is_language, language_in_name, primary
 from nmt.text.lines import TextFile, read_text_file
-from nmt.text.opening import STDIN, TEXT, check_stdin
 
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
 
-    Loaded = tuple[TrainedModel, DecodeSettings]
-
 DEFAULTS = DataSettings()
-
-
-class System(Protocol):
-    """A source of translations for the segments of a test set."""
-
-    def check(self, test: TestSet) -> None:
-        """Raise NmtError if the system cannot translate the test set."""
-        ...
-
-    def outputs(self, test: TestSet) -> list[str]:
-        """Return a translation for each segment, in order."""
-        ...
-
-    def describe(self) -> SystemDescription:
-        """Return the facts that identify the system."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -145,30 +126,7 @@ class Model:
         )
 
 
-def load_systems(
-    paths: Sequence[Path], load: "Callable[[Path], Loaded]", notify: Notify
-) -> tuple[System, ...]:
-    """Open models and files of translations to compare with.
-
-    A path is a model if it is a folder or ends in .safetensors. load: loads a model. Raises
-    NmtError if a model cannot be read.
-    """
-    return tuple(
-        Translations(path) if is_text(path) else Model(*load(path), notify) for path in paths
-    )
-
-
-def is_text(path: Path) -> bool:
-    """Return whether a system to compare with is a file of translations, not a model."""
-    return not path.is_dir() and path.suffix != ".safetensors"
-
-
-def check_texts(paths: Sequence[Path]) -> None:
-    """Raise NmtError unless every text can be opened, UsageError if stdin is named twice."""
-    check_stdin(paths)
-    for path in paths:
-        if path != STDIN:
-            check_file(path, TEXT)
+System = Translations | Model
 
 
 @dataclass(frozen=True)
