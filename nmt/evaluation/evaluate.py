@@ -1,11 +1,11 @@
 """Evaluate systems on test sets: a model, an ensemble, or a file of translations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nmt.config import DataSettings, DecodeSettings
 from nmt.errors import NmtError, UsageError
@@ -36,7 +36,25 @@ from nmt.text.lines import TextFile, read_text_file
 if TYPE_CHECKING:  # files of translations are scored without PyTorch
     from nmt.runs.trained_model import TrainedModel
 
+    Loaded = tuple[TrainedModel, DecodeSettings]
+
 DEFAULTS = DataSettings()
+
+
+class System(Protocol):
+    """A source of translations for the segments of a test set."""
+
+    def check(self, test: TestSet) -> None:
+        """Raise NmtError if the system cannot translate the test set."""
+        ...
+
+    def outputs(self, test: TestSet) -> list[str]:
+        """Return a translation for each segment, in order."""
+        ...
+
+    def describe(self) -> SystemDescription:
+        """Return the facts that identify the system."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -126,7 +144,22 @@ class Model:
         )
 
 
-System = Translations | Model
+def load_systems(
+    paths: Sequence[Path], load: "Callable[[Path], Loaded]", notify: Notify
+) -> tuple[System, ...]:
+    """Open models and files of translations to compare with.
+
+    A path is a model if it is a folder or ends in .safetensors. load: loads a model. Raises
+    NmtError if a model cannot be read.
+    """
+    return tuple(
+        Translations(path) if is_text(path) else Model(*load(path), notify) for path in paths
+    )
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a system to compare with is a file of translations, not a model."""
+    return not path.is_dir() and path.suffix != ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -198,7 +231,6 @@ def evaluate_translations(
     target_language: str = "",
     metric: str = DEFAULTS.metric,
     scoring: Scoring = DEFAULT_SCORING,
-    notify: Notify = note,
 ) -> Evaluation:
     """Score a file of translations.
 
@@ -212,7 +244,6 @@ def evaluate_translations(
             zh in test.zh, else the default of data.target_language.
         metric: a value of data.metric.
         scoring: further options.
-        notify: receives warnings, such as that all references are blank.
 
     Raises NmtError if the translations and the test set do not align, UsageError for a
     `target_language` that is no code, and for references in several languages, by their names.
@@ -227,7 +258,7 @@ def evaluate_translations(
     target_language = target_language or next(filter(None, endings), DEFAULTS.target_language)
     metrics = choose_metrics(metric, target_language, scoring.variant, in_full=scoring.in_full)
     test = sacrebleu_test(test_set, language_pair) if test_set else files_test(None, references)
-    return evaluate([test], Translations(path), metrics, scoring, notify)
+    return evaluate([test], Translations(path), metrics, scoring, note)
 
 
 def check_order(source: Path, references: Sequence[Path], *languages: str) -> None:

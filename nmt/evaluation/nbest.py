@@ -72,7 +72,8 @@ def moses_lists(lines: Source[str], name: str) -> Source[str]:
         return bool(complete)
 
     def lists() -> Iterator[str]:
-        while (step := [*complete] or next(steps, None)) is not None:
+        step: list[str] | None
+        while (step := [*complete] if complete else next(steps, None)) is not None:
             complete.clear()
             yield from step
 
